@@ -1,0 +1,82 @@
+"""The operators a budget is written with: a pure table from name to what is compared with what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from makeweight.budget.metric import Metric
+from makeweight.budget.quantity import CHANGE, COUNT, FRACTION, NUMBER, POINTS, RATIO, Dimension
+
+Relative = Literal["baseline", "merge base"]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """How a limit reads: which measurement it is about, and which side of it is allowed.
+
+    `suffix` turns the metric's name into that of the measurement compared: `size` + `_ratio`.
+    """
+
+    name: str
+    suffix: str
+    upper: bool
+    """True: the value may be at most the limit. False: at least."""
+    against: Relative | None
+    words: str
+    meaning: str
+
+    def limit_dimension(self, metric: Metric) -> Dimension:
+        if self.name == "max_ratio":
+            return RATIO
+        if self.name == "max_regression":
+            return CHANGE
+        if self.name == "max_drop":
+            return POINTS if metric.dimension is FRACTION else NUMBER
+        return metric.dimension
+
+    def fits(self, metric: Metric) -> str | None:
+        """Why this operator makes no sense on `metric`; None when it does."""
+        if self.name == "max_drop" and metric.dimension not in (FRACTION, NUMBER):
+            return "a drop is for quality; limit how it grows with `max_ratio`"
+        if self.name == "max_drop" and metric.better == "lower":
+            return "lower is better here, so it cannot drop too far; use `max` or `max_ratio`"
+        if self.name in ("max_ratio", "max_regression") and metric.better == "higher":
+            return "higher is better here; use `min` or `max_drop`" if metric.origin == "evaluate" else "use `min`"
+        if self.name == "max_ratio" and metric.name == "negative_flips":
+            return "the baseline has no flips against itself; use `max`"
+        if self.name == "max" and metric.better == "higher":
+            return "higher is better here; use `min`"
+        if self.name == "min" and metric.better == "lower":
+            return "lower is better here; use `max`"
+        if self.name == "max_regression" and metric.dimension is COUNT:
+            return "counts are exact; use `max` or `max_ratio`"
+        return None
+
+
+OPERATORS: dict[str, Operator] = {
+    operator.name: operator
+    for operator in (
+        Operator("max", "", True, None, "at most", "the variant's value may be at most this"),
+        Operator("min", "", False, None, "at least", "the variant's value must be at least this"),
+        Operator(
+            "max_ratio", "_ratio", True, "baseline", "at most", "variant / baseline of the same commit, at most this"
+        ),
+        Operator(
+            "max_drop",
+            "_drop",
+            True,
+            "baseline",
+            "drop at most",
+            "baseline - variant on the same examples, at most this",
+        ),
+        Operator(
+            "max_regression",
+            "_regression",
+            True,
+            "merge base",
+            "regression at most",
+            "growth against the same variant at the merge base, at most this",
+        ),
+    )
+}

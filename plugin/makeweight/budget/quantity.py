@@ -1,0 +1,138 @@
+"""Quantities as people write them: a number and a unit, read into the metric's base unit and back.
+
+Base units: bytes, seconds, joules, fractions (1.0 = 100 %), counts. Decimal prefixes are SI (1 kB = 1000 B),
+binary ones IEC 80000-13 (1 KiB = 1024 B).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+
+class QuantityError(ValueError):
+    """A text that is no quantity of the wanted dimension; the message says what would be."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dimension:
+    """A kind of quantity: the units it is written in, each with its size in base units."""
+
+    name: str
+    units: dict[str, float]
+    example: str
+    bare: bool = False
+    """Whether a number without a unit is allowed (in base units)."""
+    shown: tuple[str, ...] = ()
+    """Units used to print, largest first."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Units that are a likely slip here, and what to write instead."""
+
+
+BYTES = Dimension(
+    "size",
+    {"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
+    "400 kB",
+    shown=("GB", "MB", "kB", "B"),
+)
+SECONDS = Dimension(
+    "time",
+    {"s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9},
+    "20 ms",
+    shown=("s", "ms", "us", "ns"),
+)
+JOULES = Dimension(
+    "energy",
+    {"J": 1, "mJ": 1e-3, "uJ": 1e-6, "µJ": 1e-6, "μJ": 1e-6, "kJ": 1e3},
+    "12 mJ",
+    shown=("J", "mJ", "uJ"),
+)
+FRACTION = Dimension(
+    "share", {"%": 0.01}, "95 %", bare=True, refused={"pt": "a share is written in %; pt is for a difference"}
+)
+POINTS = Dimension(
+    "difference in percentage points",
+    {"pt": 0.01, "pp": 0.01},
+    "0.5 pt",
+    refused={"%": "% is ambiguous for a drop; write percentage points"},
+)
+RATIO = Dimension("ratio", {"x": 1, "%": 0.01}, "0.7", bare=True)
+CHANGE = Dimension("relative change", {"%": 0.01}, "5 %")
+COUNT = Dimension("count", {"k": 1e3, "M": 1e6, "G": 1e9}, "500 k", bare=True, shown=("G", "M", "k"))
+PER_SECOND = Dimension("rate", {"/s": 1}, "1000 /s", bare=True)
+NUMBER = Dimension("number", {}, "0.25", bare=True)
+
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\s\d]*)\s*")
+
+
+def parse(text: object, dimension: Dimension) -> float:
+    """Read `text` into base units of `dimension`.
+
+    Raises:
+        QuantityError: not a finite number, a unit that is missing, unknown, or of another dimension.
+    """
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        raise QuantityError(f"a {dimension.name} is wanted here, such as `{dimension.example}`")
+    match = _QUANTITY.fullmatch(str(text))
+    if match is None:
+        raise QuantityError(f"`{text}` is no {dimension.name}; write it like `{dimension.example}`")
+    number, unit = Decimal(match[1]), match[2]
+    if not unit and not dimension.bare:
+        known = ", ".join(dimension.units)
+        raise QuantityError(f"`{text}` has no unit; write it like `{dimension.example}` (units: {known})")
+    if unit in dimension.refused:
+        raise QuantityError(f"`{text}`: {dimension.refused[unit]}, such as `{dimension.example}`")
+    if unit and unit not in dimension.units:
+        known = ", ".join(dimension.units) or "none"
+        raise QuantityError(
+            f"`{text}`: `{unit}` is no unit of {dimension.name}; write it like `{dimension.example}` (units: {known})"
+        )
+    # decimal, so that 95 % is 0.95 to the last bit and a figure that just meets its limit meets it
+    value = float(number * Decimal(repr(dimension.units[unit])) if unit else number)
+    if not math.isfinite(value):
+        raise QuantityError(f"`{text}` is too large to be a {dimension.name}")
+    return value
+
+
+def show(value: float, dimension: Dimension) -> str:
+    """`value` (base units) as a person would write it, with its unit, to three significant figures."""
+    return _write(value, dimension, _significant)
+
+
+def show_limit(value: float, dimension: Dimension) -> str:
+    """Like `show`, without the trailing zeros: `20 ms`, not `20.0 ms`, for what somebody declared."""
+    return _write(value, dimension, lambda number, _places: f"{number:.6g}")
+
+
+def _significant(number: float, places: int | None) -> str:
+    """`places` decimals; None: three significant figures, never an exponent."""
+    if places is None:
+        places = 0 if number == 0 else max(0, 2 - math.floor(math.log10(abs(number))))
+    return f"{number:.{places}f}"
+
+
+def _write(value: float, dimension: Dimension, form: Callable[[float, int | None], str]) -> str:
+    if not math.isfinite(value):
+        return "not a finite number"
+    if dimension in (FRACTION, CHANGE):
+        return f"{form(value * 100, 1 if abs(value) >= 0.001 or value == 0 else None)} %"
+    if dimension is POINTS:
+        return f"{form(value * 100, 1)} pt"
+    if dimension is RATIO:
+        return f"{form(value, 2 if value >= 0.1 else None)}x"
+    if dimension is PER_SECOND:
+        return f"{form(value, 0 if abs(value) >= 100 else None)} /s"
+    if dimension is NUMBER:
+        return f"{value:.4g}"
+    for unit in dimension.shown:
+        size = dimension.units[unit]
+        # 999.6 kB reads better as 1.00 MB: the unit is chosen on what will be printed
+        if abs(value) >= size * 0.9995:
+            return f"{form(value / size, 0 if size == 1 and dimension is BYTES else None)} {unit}"
+    if dimension is COUNT or value == 0:
+        return f"{value:g} {dimension.shown[-1]}" if dimension is not COUNT else f"{value:g}"
+    unit = dimension.shown[-1]
+    return f"{form(value / dimension.units[unit], None)} {unit}"

@@ -1,0 +1,181 @@
+"""The budget as it stands in the file, and as atomic rules: one metric, one operator, one limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model, model_validator
+from pydantic_core import PydanticCustomError
+
+from makeweight.budget.metric import METRICS, Metric
+from makeweight.budget.operator import OPERATORS, Operator
+from makeweight.budget.quantity import FRACTION, Dimension, QuantityError, parse, show_limit
+
+Level = Literal["error", "warn"]
+WhenUnmeasured = Literal["fail", "warn", "ignore"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One limit on one metric: what is decided, shown and turned into an alert."""
+
+    metric: Metric
+    operator: Operator
+    limit: float
+    """In base units (bytes, seconds, joules, fractions)."""
+    device: str | None = None
+    """Judged on this device only; None: on every device (or, for what no device measures, once)."""
+    slice: str | None = None
+    level: Level = "error"
+    when_unmeasured: WhenUnmeasured = "fail"
+    confidence: float | None = None
+    """Judge the interval at this confidence instead of the point estimate (non-inferiority)."""
+
+    @property
+    def id(self) -> str:
+        """`metric[where].operator`: unique within a budget."""
+        where = ",".join(part for part in (self.device, self.slice and f"slice={self.slice}") if part)
+        return f"{self.metric.name}{f'[{where}]' if where else ''}.{self.operator.name}"
+
+    @property
+    def measurement(self) -> str:
+        """The name of the measurement that this rule is held against."""
+        name = self.metric.name + self.operator.suffix
+        return f"{name}[{self.slice}]" if self.slice else name
+
+    @property
+    def dimension(self) -> Dimension:
+        return self.operator.limit_dimension(self.metric)
+
+    @property
+    def limit_text(self) -> str:
+        """`at most 400 kB`, `drop at most 0.5 pt`."""
+        return f"{self.operator.words} {show_limit(self.limit, self.dimension)}"
+
+
+class RuleSpec(BaseModel):
+    """What may stand under a metric, besides its operators."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    metric: ClassVar[Metric]
+
+    device: str | None = Field(None, description="Judge on this device only (default: on every device).")
+    slice: str | None = Field(None, description="Judge on this group of examples only (a name from data.slices).")
+    level: Level = Field("error", description="`warn` is shown and never blocks.")
+    when_unmeasured: WhenUnmeasured = Field(
+        "fail", description="What a missing measurement does: `fail` blocks, `warn` is shown, `ignore` is neither."
+    )
+    confidence: Annotated[
+        float | None,
+        BeforeValidator(lambda text: None if text is None else _read(text, FRACTION)),
+        WithJsonSchema({"type": ["string", "number", "null"], "examples": ["95 %"]}),
+    ] = Field(None, gt=0.5, lt=1, description="Judge the interval at this confidence, not the point estimate.")
+
+    @model_validator(mode="after")
+    def _has_meaning(self) -> RuleSpec:
+        if not any(getattr(self, name, None) is not None for name in OPERATORS):
+            usable = [name for name, operator in OPERATORS.items() if operator.fits(self.metric) is None]
+            raise PydanticCustomError("no_limit", f"no limit is given; give one of {', '.join(usable)}")
+        if self.device is not None and not self.metric.per_device:
+            raise PydanticCustomError("no_device", f"{self.metric.name} is the same on every device; drop `device`")
+        if self.slice is not None and self.metric.name != "accuracy":
+            raise PydanticCustomError("no_slice", "`slice` goes with accuracy only")
+        if self.confidence is not None and self.metric.origin != "evaluate":
+            raise PydanticCustomError(
+                "no_confidence", "`confidence` goes with evaluation metrics; timings are always judged by interval"
+            )
+        return self
+
+    def rules(self) -> list[Rule]:
+        """One atomic rule for each operator given."""
+        return [
+            Rule(
+                self.metric,
+                operator,
+                limit,
+                self.device,
+                self.slice,
+                self.level,
+                self.when_unmeasured,
+                self.confidence,
+            )
+            for name, operator in OPERATORS.items()
+            if (limit := getattr(self, name, None)) is not None
+        ]
+
+
+def _read(text: object, dimension: Dimension) -> float:
+    try:
+        return parse(text, dimension)
+    except QuantityError as error:
+        raise PydanticCustomError("quantity", "{message}", {"message": str(error)}) from error
+
+
+def _limit_reader(metric: Metric, operator: Operator) -> Callable[[object], float | None]:
+    def read(text: object) -> float | None:
+        if text is None:
+            return None
+        if (objection := operator.fits(metric)) is not None:
+            raise PydanticCustomError("operator", "{message}", {"message": f"{metric.name}: {objection}"})
+        limit = _read(text, operator.limit_dimension(metric))
+        # a regression of 0 % asks for "no slower than before", which is meaningful; below 0 none is
+        if limit < 0 or (limit == 0 and operator.name == "max_ratio"):
+            raise PydanticCustomError("negative", "a limit must be above zero" if limit == 0 else "no limit is negative")
+        return limit
+
+    return read
+
+
+def _spec_of(metric: Metric) -> type[RuleSpec]:
+    fields: dict[str, Any] = {}
+    for name, operator in OPERATORS.items():
+        example = operator.limit_dimension(metric).example
+        fitting = operator.fits(metric) is None
+        fields[name] = (
+            Annotated[
+                float | None,
+                BeforeValidator(_limit_reader(metric, operator)),
+                WithJsonSchema(
+                    {"type": ["string", "number"], "examples": [example], "description": operator.meaning}
+                    if fitting
+                    else {"not": {}, "description": f"not for this metric: {operator.fits(metric)}"}
+                ),
+            ],
+            Field(None, description=operator.meaning),
+        )
+    spec = create_model(
+        "".join(part.title() for part in metric.name.split("_")) + "Rule", __base__=RuleSpec, __doc__=metric.meaning, **fields
+    )
+    spec.metric = metric
+    return spec
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+def _budget_model() -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for metric in METRICS.values():
+        spec = _spec_of(metric)
+        fields[metric.name] = (
+            Annotated[list[spec], BeforeValidator(_as_list)],  # type: ignore[valid-type]
+            Field(default_factory=list, description=metric.meaning),
+        )
+    return create_model(
+        "Budget",
+        __config__=ConfigDict(extra="forbid", frozen=True),
+        __doc__="Limits by metric: a mapping, or a list of mappings when one metric has several.",
+        **fields,
+    )
+
+
+Budget = _budget_model()
+"""The `budget:` section. Built from the catalogue, so that every metric knows its own units and operators."""
+
+
+def rules_of(budget: BaseModel) -> list[Rule]:
+    """The budget as atomic rules, in the order of the catalogue."""
+    return [rule for name in METRICS for spec in getattr(budget, name) for rule in spec.rules()]

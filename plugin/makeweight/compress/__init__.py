@@ -1,0 +1,1 @@
+"""Compression: one file per technique, and the recipe that puts them in order."""

@@ -1,0 +1,1 @@
+"""Devices: where measurements are made. One file per way to reach one."""

@@ -1,0 +1,82 @@
+"""Where things lie in a model repository. DVC's stages name the same places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG = "makeweight.yaml"
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of one project, by what they hold. `variant` may be `baseline` wherever it has a counterpart."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / CONFIG
+
+    @property
+    def pipeline(self) -> Path:
+        return self.root / "dvc.yaml"
+
+    def artifact(self, variant: str) -> Path:
+        """The folder of a model file and its manifest (a cached DVC output)."""
+        return self.root / "artifacts" / variant
+
+    @property
+    def inputs(self) -> Path:
+        """Real evaluation samples that every benchmark is fed with."""
+        return self.artifact(BASELINE) / "inputs.npz"
+
+    def outcomes(self, variant: str) -> Path:
+        """What a model answered, example by example; decisions about accuracy replay from it."""
+        return self.root / "samples" / variant / "evaluate.npz"
+
+    def flips(self, variant: str) -> Path:
+        """The folder of flipped examples: `flips.json` and, where inputs are images, one PNG each."""
+        return self.root / "samples" / variant / "flips"
+
+    def timings(self, variant: str, device: str) -> Path:
+        """Raw samples of a benchmark; decisions about latency replay from it."""
+        return self.root / "samples" / variant / f"{device}.npz"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    def evaluation(self, variant: str) -> Path:
+        return self.reports / variant / "evaluate.json"
+
+    def reference(self, variant: str) -> Path:
+        """What the monitors compare production with."""
+        return self.reports / variant / "reference.json"
+
+    def benchmark(self, variant: str, device: str) -> Path:
+        return self.reports / variant / f"{device}.json"
+
+    def device(self, device: str) -> Path:
+        """A device's identity: part of the key of every benchmark on it."""
+        return self.reports / "devices" / f"{device}.json"
+
+    @property
+    def verdict(self) -> Path:
+        return self.reports / "verdict.json"
+
+    @property
+    def markdown(self) -> Path:
+        return self.reports / "report.md"
+
+    @property
+    def html(self) -> Path:
+        return self.reports / "report.html"
+
+    def card(self, variant: str) -> Path:
+        return self.reports / variant / "model-card.md"
+
+    def plot(self, name: str) -> Path:
+        """Rows for `dvc plots`."""
+        return self.reports / "plots" / name

@@ -1,0 +1,1 @@
+"""The part that runs on the device. It needs numpy and the runtime's session, and nothing else of this project."""

@@ -1,0 +1,103 @@
+"""What can be plugged in: built-in parts by dotted path, third-party parts by entry point.
+
+A part that is known but whose extra is not installed, or that is yet to come, is refused by the extra's name.
+Group names for third parties: `makeweight.techniques`, `makeweight.runtimes`, `makeweight.devices`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from makeweight.errors import MissingExtra, UsageError
+
+Kind = Literal["technique", "runtime", "device"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where a built-in part lives, and what it stands on.
+
+    `dotted` is `module:name`, or None for a part that the format already knows and this version does not have.
+    """
+
+    dotted: str | None
+    extra: str | None = None
+    modules: tuple[str, ...] = ()
+
+
+BUILT_IN: dict[Kind, dict[str, Part]] = {
+    "technique": {
+        "float16": Part("makeweight.compress.float16:Float16", "onnx", ("onnx", "onnxruntime")),
+        "quantize": Part("makeweight.compress.quantize:Quantize", "onnx", ("onnx", "onnxruntime")),
+        "prune": Part("makeweight.compress.prune:Prune", "torch", ("torch", "torch_pruning")),
+        "finetune": Part("makeweight.compress.finetune:Finetune", "torch", ("torch",)),
+    },
+    "runtime": {
+        "onnxruntime": Part(
+            "makeweight.runtimes.onnxruntime.runtime:OnnxRuntime", "onnx", ("onnx", "onnxruntime")
+        ),
+        "litert": Part(None, "litert"),
+        "executorch": Part(None, "executorch"),
+    },
+    "device": {
+        "local": Part("makeweight.devices.local:Local"),
+        "ssh": Part(None, "ssh"),
+        "adb": Part(None, "adb"),
+    },
+}
+
+
+def names(kind: Kind) -> list[str]:
+    """The parts of a kind that can be used: built in, then by entry point."""
+    ready = [name for name, part in BUILT_IN[kind].items() if part.dotted is not None]
+    return ready + [name for name in _entry_points(kind) if name not in ready]
+
+
+def load(kind: Kind, name: str) -> Any:
+    """The class behind a name. Loading one needs no extra: that is asked for by `require`, when it is put to work.
+
+    Raises:
+        UsageError: nobody offers it (a near name is suggested), or it is yet to come.
+    """
+    part = BUILT_IN[kind].get(name)
+    if part is not None and part.dotted is not None:
+        module, _, attribute = part.dotted.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    entries = _entry_points(kind)
+    if name in entries:
+        try:
+            return entries[name].load()
+        except ImportError as error:
+            raise UsageError(
+                f"the {kind} `{name}` is installed but cannot be imported: {error}",
+                do="Install what it misses, or ask its authors.",
+            ) from error
+    if part is not None:
+        raise UsageError(f"the {kind} `{name}` comes with the extra makeweight[{part.extra}], which is not out yet")
+    known = names(kind)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"there is {', '.join(known)}"
+    raise UsageError(f"unknown {kind} `{name}`; {hint}")
+
+
+def require(kind: Kind, name: str) -> None:
+    """Refuse a part whose extra is not installed.
+
+    Raises:
+        MissingExtra: naming the `pip install` that brings it.
+    """
+    part = BUILT_IN[kind].get(name)
+    if part is None or part.extra is None:
+        return
+    if any(importlib.util.find_spec(module) is None for module in part.modules):
+        raise MissingExtra(f"the {kind} `{name}`", part.extra)
+
+
+def _entry_points(kind: Kind) -> dict[str, Any]:
+    from importlib.metadata import entry_points  # slow on large environments; only strangers' parts need it
+
+    return {entry.name: entry for entry in entry_points(group=f"makeweight.{kind}s")}

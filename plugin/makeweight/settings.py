@@ -1,0 +1,213 @@
+"""The shape of makeweight.yaml: what may stand where, as pydantic models. `project.py` makes sense of it."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from makeweight.budget.metric import TaskKind
+from makeweight.budget.quantity import FRACTION, POINTS, Dimension, QuantityError, parse
+from makeweight.budget.rule import Budget
+
+# Names become DVC stage names, folders and parts of metric paths, so no dot, slash, space or `@`.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+# Folders and files of reports/ that a variant or a device must not shadow.
+RESERVED_VARIANTS = frozenset({"baseline", "devices", "plots"})
+RESERVED_DEVICES = frozenset({"evaluate", "reference", "flips"})
+
+
+def _name(reserved: frozenset[str]) -> AfterValidator:
+    def check(text: str) -> str:
+        if not NAME.fullmatch(text):
+            raise PydanticCustomError(
+                "name", "`{text}` is no usable name: letters, digits, `-` and `_`, at most 63", {"text": text}
+            )
+        if text in reserved:
+            raise PydanticCustomError("name", "`{text}` is a name that makeweight uses itself; choose another", {"text": text})
+        return text
+
+    return AfterValidator(check)
+
+
+def _callable_path(text: str) -> str:
+    module, colon, attribute = text.partition(":")
+    if not (colon and all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))):
+        raise PydanticCustomError("callable", "`{text}` is no `module:callable`, such as `digits.data:load`", {"text": text})
+    return text
+
+
+def _quantity(dimension: Dimension) -> BeforeValidator:
+    def read(text: object) -> float:
+        try:
+            return parse(text, dimension)
+        except QuantityError as error:
+            raise PydanticCustomError("quantity", "{message}", {"message": str(error)}) from error
+
+    return BeforeValidator(read)
+
+
+CallablePath = Annotated[str, AfterValidator(_callable_path)]
+VariantName = Annotated[str, _name(RESERVED_VARIANTS)]
+DeviceName = Annotated[str, _name(RESERVED_DEVICES)]
+Share = Annotated[float, _quantity(FRACTION), WithJsonSchema({"type": ["string", "number"], "examples": ["5 %"]})]
+Points = Annotated[float, _quantity(POINTS), WithJsonSchema({"type": "string", "examples": ["0.5 pt"]})]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(Section):
+    """The reference model: a PyTorch module (`build` and `weights`), or one model file."""
+
+    build: CallablePath | None = Field(None, description="module:callable that returns the torch.nn.Module.")
+    weights: str | None = Field(None, description="Its state dict, as torch.save wrote it.")
+    onnx: str | None = Field(None, description="An ONNX file, when there is no module.")
+    tflite: str | None = Field(None, description="A LiteRT file (comes with makeweight[litert]).")
+    pte: str | None = Field(None, description="An ExecuTorch file (comes with makeweight[executorch]).")
+    inputs: dict[str, list[int | str]] = Field(
+        default_factory=dict,
+        description="Input names and shapes, the batch dimension as a letter: {image: [N, 1, 8, 8]}.",
+    )
+    output: str | None = Field(None, description="Which output holds the scores (default: the first).")
+    runtime: str = Field("onnxruntime", description="What the baseline runs on, and variants unless they say otherwise.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [name for name in ("onnx", "tflite", "pte") if getattr(self, name) is not None]
+        if self.build or self.weights:
+            given.append("build + weights")
+        if len(given) != 1:
+            says = f"it has {' and '.join(given)}" if given else "it has none"
+            raise PydanticCustomError(
+                "source", f"a model has exactly one source, `build` + `weights` or `onnx`; {says}"
+            )
+        if bool(self.build) != bool(self.weights):
+            missing = "weights" if self.build else "build"
+            raise PydanticCustomError("source", f"`build` and `weights` go together; `{missing}` is missing")
+        if self.build and not self.inputs:
+            raise PydanticCustomError(
+                "inputs", "a PyTorch module needs `inputs` to be exported, such as `inputs: {image: [N, 3, 32, 32]}`"
+            )
+        for name, shape in self.inputs.items():
+            letters = [size for size in shape if isinstance(size, str)]
+            if any(isinstance(size, int) and size < 1 for size in shape):
+                raise PydanticCustomError("shape", f"inputs.{name}: every size is at least 1")
+            if letters and (len(letters) > 1 or not isinstance(shape[0], str)):
+                raise PydanticCustomError("shape", f"inputs.{name}: only the first size, the batch, may be a letter")
+        return self
+
+
+class Calibration(Section):
+    """Examples that quantization takes its ranges from."""
+
+    split: Literal["train", "validation", "calibration"] = Field("train", description="Never the test split.")
+    samples: int = Field(256, ge=1, description="How many, drawn with the project's seed.")
+
+
+class DataSettings(Section):
+    """Where examples come from: a callable, or .npz files by split."""
+
+    load: CallablePath | None = Field(
+        None,
+        description="module:callable(split) -> (input, target) pairs, or (inputs, targets) arrays; "
+        "splits: train, validation, test.",
+    )
+    npz: dict[Literal["train", "validation", "calibration", "test"], str] | None = Field(
+        None, description="One .npz file a split: arrays by input name, and `target`."
+    )
+    calibration: Calibration = Field(default_factory=Calibration)
+    slices: CallablePath | None = Field(
+        None, description="module:callable(split) -> for each example the name of its group, or None."
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.load is None) == (self.npz is None):
+            raise PydanticCustomError("data", "data come from `load` or from `npz`: give one of the two")
+        if self.npz is not None and "test" not in self.npz:
+            raise PydanticCustomError("data", "`npz` needs a `test` file: it is what accuracy is measured on")
+        return self
+
+
+class TaskSettings(Section):
+    """What the model does, hence how its answers are judged."""
+
+    kind: TaskKind = "classification"
+    classes: list[str] | None = Field(None, description="Class names, in the order of the model's outputs.")
+    absent_classes: Literal["refuse", "allow"] = Field(
+        "refuse", description="Whether a class may have no example in the test split."
+    )
+    metric: CallablePath | None = Field(
+        None,
+        description="module:callable(outputs, targets) -> one score per example, or one number, for kind `custom`.",
+    )
+    better: Literal["higher", "lower"] = Field("higher", description="Which way the custom metric is better.")
+
+    @model_validator(mode="after")
+    def _metric_is_custom(self) -> Self:
+        if (self.kind == "custom") != (self.metric is not None):
+            raise PydanticCustomError("task", "`metric` and `kind: custom` go together")
+        return self
+
+
+def _task_shorthand(value: object) -> object:
+    if isinstance(value, str):
+        return {"kind": "custom", "metric": value} if ":" in value else {"kind": value}
+    return value
+
+
+class VariantSettings(Section):
+    """One way to compress the model: steps applied in order."""
+
+    runtime: str | None = Field(None, description="What it ships on (default: the model's).")
+    steps: list[Any] = Field(description="Techniques in order, each `name` or `name: {options}`.")
+
+
+class WaiverSettings(Section):
+    """A broken rule let through, with reason and expiry; it counts only as it stands on the base branch."""
+
+    rule: str
+    variant: str | None = None
+    reason: str = Field(min_length=1)
+    until: date
+
+
+class CanarySettings(Section):
+    """How the variant is let into production; read by the monitors, not by the pipeline."""
+
+    traffic: Share = 0.05
+    false_rollback_rate: float = Field(0.001, gt=0, lt=1)
+    max_accuracy_drop: Points | None = None
+    target: dict[str, Any] = Field(default_factory=dict)
+
+
+class Settings(Section):
+    """makeweight.yaml: the model, its compressed variants, the devices they are measured on, and the budget."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="makeweight.yaml")
+
+    name: str | None = Field(None, description="The project's name in reports (default: its folder's).")
+    model: ModelSettings
+    sources: list[str] = Field(
+        default_factory=list,
+        description="Your code, data and toolchain lock: a change re-runs what depends on it.",
+    )
+    data: DataSettings
+    task: Annotated[TaskSettings, BeforeValidator(_task_shorthand)] = Field(default_factory=TaskSettings)
+    seed: int = Field(0, ge=0, lt=2**32)
+    variants: dict[VariantName, VariantSettings] = Field(min_length=1)
+    ship: str = Field("best", description="The variant that ships, or `best`: some variant passes every rule.")
+    prefer: Literal["size", "latency", "accuracy"] = Field(
+        "latency", description="With `ship: best`, what decides among the variants that pass."
+    )
+    devices: dict[DeviceName, dict[str, Any]] = Field(
+        default_factory=lambda: {"local": {"kind": "local"}}, min_length=1
+    )
+    budget: Budget  # type: ignore[valid-type]
+    waivers: list[WaiverSettings] = Field(default_factory=list)
+    canary: CanarySettings | None = None

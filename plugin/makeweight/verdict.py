@@ -1,0 +1,108 @@
+"""The verdict: what was decided, on each rule, on each variant and on the whole, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from makeweight.atomic import write_text
+from makeweight.errors import Exit, UsageError
+
+Outcome = Literal["pass", "fail", "inconclusive", "not_applicable"]
+
+EXIT_CODES: dict[Outcome, Exit] = {
+    "pass": Exit.PASS,
+    "fail": Exit.BUDGET_BROKEN,
+    "inconclusive": Exit.INCONCLUSIVE,
+    "not_applicable": Exit.PASS,
+}
+
+
+@dataclass(frozen=True)
+class RuleVerdict:
+    """One rule held against one variant (on one device, where devices matter)."""
+
+    rule: str
+    """The rule's id, such as `latency_p50.max_ratio`."""
+    metric: str
+    operator: str
+    variant: str
+    device: str | None
+    slice: str | None
+    limit: float | None
+    """In the base unit of what is compared; None for what holds without being declared."""
+    limit_text: str
+    value: float | None
+    interval: tuple[float, float] | None
+    verdict: Outcome
+    level: Literal["error", "warn"]
+    sentence: str
+    settle: str | None = None
+    """The command that would settle an inconclusive rule."""
+
+    @property
+    def blocks(self) -> bool:
+        return self.level == "error" and self.verdict in ("fail", "inconclusive")
+
+
+@dataclass(frozen=True)
+class VariantVerdict:
+    """One variant: passes when no rule of level `error` is broken or open."""
+
+    variant: str
+    verdict: Outcome
+    ships: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The whole, as verdict.json holds it."""
+
+    verdict: Outcome
+    sentence: str
+    ship: str | None
+    """The variant that ships; None when none may."""
+    policy: str
+    """What was asked for: a variant's name, or `best`."""
+    prefer: str
+    project: str
+    variants: list[VariantVerdict]
+    rules: list[RuleVerdict]
+    measurements: list[dict[str, Any]]
+    """Every measurement that was looked at, as plain data (see `measurement.py`)."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, variant: str) -> list[RuleVerdict]:
+        return [rule for rule in self.rules if rule.variant == variant]
+
+
+def write(path: Path, verdict: Verdict) -> None:
+    write_text(path, json.dumps(asdict(verdict), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read(path: Path) -> Verdict:
+    """Read a verdict.json.
+
+    Raises:
+        UsageError: there is none, or it is no verdict.
+    """
+    try:
+        data = json.loads(path.read_text())
+        rules = [
+            RuleVerdict(**{**rule, "interval": tuple(rule["interval"]) if rule["interval"] else None})
+            for rule in data.pop("rules")
+        ]
+        variants = [VariantVerdict(**variant) for variant in data.pop("variants")]
+        verdict = Verdict(**data, rules=rules, variants=variants)
+        _ = EXIT_CODES[verdict.verdict]
+    except FileNotFoundError as error:
+        raise UsageError("no verdict yet", where=str(path), do="Run `dvc repro`, or `makeweight report`.") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(
+            f"this is no verdict ({type(error).__name__}: {error})", where=str(path), do="Run `makeweight report` again."
+        ) from error
+    return verdict
