@@ -71,12 +71,12 @@ def read(folder: Path) -> Manifest:
     try:
         return Manifest(**json.loads(path.read_text()))
     except FileNotFoundError as error:
-        raise UsageError(
-            "no such artifact yet", where=str(path), do="Run `dvc repro`, which makes it."
-        ) from error
+        raise UsageError("no such artifact yet", where=str(path), do="Run `dvc repro`, which makes it.") from error
     except (ValueError, TypeError) as error:
         raise UsageError(
-            f"this is no manifest ({error})", where=str(path), do="Delete the folder and run `dvc repro` again."
+            f"this is no manifest ({error})",
+            where=str(path),
+            do="Delete the folder and run `dvc repro` again.",
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from makeweight.errors import EnvironmentFailed
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
 
 
 @contextlib.contextmanager
@@ -22,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_the_ground(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         os.close(handle)
         temporary = Path(name)
@@ -33,7 +36,9 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise _told(error, path) from error
+        if error.errno not in _DISK:  # any other error of the block that writes keeps its own meaning
+            raise
+        raise _failed(error, path) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -45,7 +50,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path` that takes its place when the block ends well."""
     temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_the_ground(path)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
         yield temporary
         temporary.chmod(0o777 & ~_umask())
@@ -53,7 +58,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         temporary.replace(path)
     except OSError as error:
-        raise _told(error, path) from error
+        if error.errno not in _DISK:  # any other error of the block that writes keeps its own meaning
+            raise
+        raise _failed(error, path) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -68,10 +75,17 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
-def _told(error: OSError, path: Path) -> Exception:
-    """Only a failing disk is told as one: any other error of the block that writes keeps its own meaning."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG):
-        return error
+def _clear_the_ground(path: Path) -> None:
+    """Make the parent folder, and sweep away what a killed process left of its own attempt at the same file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _failed(error: OSError, path: Path) -> EnvironmentFailed:
     return EnvironmentFailed(
         f"could not write: {error.strerror}",
         where=str(path),

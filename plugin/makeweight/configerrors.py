@@ -13,18 +13,38 @@ from makeweight.yamlfile import Document, Path
 
 
 def problems(
-    error: ValidationError, model: type[BaseModel], document: Document, prefix: Path = ()
+    error: ValidationError,
+    model: type[BaseModel],
+    document: Document,
+    prefix: Path = (),
+    beside: tuple[str, ...] = (),
 ) -> list[tuple[int, str]]:
     """Each error of a validation, with the line it is on, as `(line, file:line: where: message)`.
 
-    `prefix` is where in the document the validated part stands.
+    `prefix` is where in the document the validated part stands, `beside` the keys that stand there and are not the
+    model's.
     """
     found = []
     for entry in error.errors(include_url=False):
-        path = (*prefix, *(part for part in entry["loc"] if part != "[key]"))
-        message = _sentence(entry, model, tuple(entry["loc"]))
+        if entry["type"] in ("invalid_key", "string_type") and _names_a_key(entry):
+            continue  # the file itself tells: see Document.unquoted
+        path = _visible((*prefix, *(part for part in entry["loc"] if part != "[key]")), document)
+        message = _sentence(entry, model, tuple(entry["loc"]), beside)
         where = dotted(path)
         found.append((document.line(path), document.problem(path, f"{where}: {message}" if where else message)))
+    return found
+
+
+def _names_a_key(entry: Any) -> bool:
+    return bool(entry["type"] == "invalid_key" or entry["loc"][-1:] == ("[key]",))
+
+
+def _visible(path: Path, document: Document) -> Path:
+    """`path` without the indices that a validator added: one rule may stand without a list around it."""
+    found: Path = ()
+    for part in path:
+        if isinstance(part, str) or (*found, part) in document.lines:
+            found = (*found, part)
     return found
 
 
@@ -39,14 +59,17 @@ def dotted(path: Sequence[str | int]) -> str:
 def near(word: str, known: Sequence[str]) -> str:
     """`did you mean …?` when something is near, else what there is."""
     close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}"
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"known here: {', '.join(known)}" if known else "nothing can be set here"
 
 
-def _sentence(entry: Any, model: type[BaseModel], location: Path) -> str:
+def _sentence(entry: Any, model: type[BaseModel], location: Path, beside: tuple[str, ...]) -> str:
     kind, context = entry["type"], entry.get("ctx", {})
     given = entry.get("input")
     if kind == "extra_forbidden":
-        return f"unknown key; {near(str(location[-1]), _keys_at(model, location[:-1]))}"
+        known = [*_keys_at(model, location[:-1]), *(beside if len(location) == 1 else ())]
+        return f"unknown key; {near(str(location[-1]), known)}"
     if kind == "missing":
         return "missing, and required"
     if kind in ("model_type", "dict_type", "model_attributes_type"):
@@ -61,6 +84,8 @@ def _sentence(entry: Any, model: type[BaseModel], location: Path) -> str:
         return f"a whole number is wanted here, not {_shown(given)}"
     if kind in ("float_type", "float_parsing"):
         return f"a number is wanted here, not {_shown(given)}"
+    if kind.startswith("date_"):
+        return f"a date is wanted here, such as 2030-12-31, not {_shown(given)}"
     if kind == "string_type":
         return f"a text is wanted here, not {_shown(given)}; quote it if it is meant as one"
     message = str(entry["msg"])

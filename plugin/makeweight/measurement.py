@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from makeweight.atomic import write_text
 from makeweight.errors import UsageError
+from makeweight.layout import BASELINE
 
 Status = Literal["measured", "estimated", "unavailable"]
 
@@ -46,8 +45,15 @@ class Measurement:
         if self.status == "unavailable":
             if self.value is not None or not self.reason:
                 raise ValueError(f"{self.metric}: an unavailable measurement has a reason and no value")
+        elif self.status not in ("measured", "estimated"):
+            raise ValueError(f"{self.metric}: there is no status {self.status}")
         elif self.value is None or not math.isfinite(self.value):
             raise ValueError(f"{self.metric}: a measurement needs a finite value, not {self.value}")
+        counted = (self.noise_floor or 0.0, self.samples or 0)
+        if not all(math.isfinite(number) and number >= 0 for number in counted):
+            raise ValueError(f"{self.metric}: a noise floor and a number of samples are finite and not negative")
+        if not all(math.isfinite(end) for end in self.interval or ()):
+            raise ValueError(f"{self.metric}: an interval has finite ends, not {self.interval}")
 
     def stale(self, reason: str) -> Measurement:
         """The same figure, no longer usable: its key does not match what is at hand."""
@@ -70,45 +76,48 @@ def keyed(measurements: Iterable[Measurement], key: str) -> list[Measurement]:
     return [replace(measurement, key=key) for measurement in measurements]
 
 
-# On disk. DVC shows every number and text of a metrics file as a column of its own and passes over lists, so
-# a figure's numbers stand bare and the rest of it goes into a list of one.
-_FIGURES = ("value", "samples", "noise_floor")
-_ABOUT = ("metric", "variant", "unit", "method", "against", "device", "status", "reason", "detail", "key")
+# On disk. DVC shows every number of a metrics file as a column, rounded to five decimals, and passes over lists. So
+# the figures stand bare, in units that survive the rounding, and the measurements themselves in a list below.
+_RECORDS = "measurements"
+_SHOWN_IN = {"s": ("_ms", 1e3), "B": ("_kb", 1e-3)}
 
 
-def to_dict(measurement: Measurement) -> dict[str, Any]:
-    figures: dict[str, Any] = {name: getattr(measurement, name) for name in _FIGURES}
-    if measurement.interval is not None:
-        figures["low"], figures["high"] = measurement.interval
-    about = {name: getattr(measurement, name) for name in _ABOUT}
-    return {
-        **{name: value for name, value in figures.items() if value is not None},
-        "about": [{name: value for name, value in about.items() if value is not None}],
-    }
+def dumps(measurements: Iterable[Measurement]) -> str:
+    """The text of one file of measurements: the variant's figures by metric for DVC, and every measurement in full."""
+    listed = list(measurements)
+    records = [{name: value for name, value in asdict(m).items() if value is not None} for m in listed]
+    return json.dumps({**_figures(listed), _RECORDS: records}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def from_dict(data: Mapping[str, Any]) -> Measurement:
-    (about,) = data["about"]
-    interval = (float(data["low"]), float(data["high"])) if "low" in data else None
-    figures = {name: data[name] for name in _FIGURES if name in data}
-    return Measurement(**about, **figures, interval=interval)
-
-
-def write(path: Path, measurements: Iterable[Measurement]) -> None:
-    """Write one file of measurements, keyed by metric; atomically."""
-    data = {measurement.metric: to_dict(measurement) for measurement in measurements}
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def read(path: Path) -> list[Measurement]:
-    """Read a file that `write` wrote.
+def loads(text: str, source: str) -> list[Measurement]:
+    """What `dumps` wrote; `source` is named in errors.
 
     Raises:
-        UsageError: the file is no such file (edited by hand, cut short, left by a merge conflict).
+        UsageError: the text is no such file (edited by hand, cut short, left by a merge conflict).
     """
     try:
-        return [from_dict(entry) for entry in json.loads(path.read_text()).values()]
+        figures = json.loads(text)
+        listed = [_of(record) for record in figures.pop(_RECORDS)]
+        if figures != _figures(listed):
+            raise ValueError("its figures do not agree with its measurements")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(
-            f"this is no file of measurements ({error})", where=str(path), do="Delete it and run `dvc repro` again."
+            f"this is no file of measurements ({error})", where=source, do="Delete it and run `dvc repro` again."
         ) from error
+    return listed
+
+
+def _figures(measurements: list[Measurement]) -> dict[str, float]:
+    """What DVC is to show: not the baseline's figures where they only stand beside a variant's."""
+    alone = all(m.variant == BASELINE for m in measurements)
+    shown = {}
+    for m in measurements:
+        if m.value is not None and (alone or m.variant != BASELINE):
+            suffix, factor = _SHOWN_IN.get(m.unit, ("", 1))
+            shown[m.metric + suffix] = m.value * factor
+    return shown
+
+
+def _of(record: dict[str, Any]) -> Measurement:
+    interval = record.pop("interval", None)
+    return Measurement(**record, interval=None if interval is None else (float(interval[0]), float(interval[1])))

@@ -96,7 +96,8 @@ def load(root: Path) -> Project:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise UsageError(
-            f"no {CONFIG} in {root.resolve()}", do="Run `makeweight init` there, or name the folder with `--project`."
+            f"no {CONFIG} in {root.resolve()}",
+            do="Run `makeweight init` there, or name the folder with `--project`.",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot be read: {error}", where=str(path)) from error
@@ -106,9 +107,13 @@ def load(root: Path) -> Project:
 def understand(text: str, source: str, root: Path) -> Project:
     """The Project that a text describes. Reads no file: `source` is only named in errors."""
     document = parse(text, source)
-    if not isinstance(document.data, dict):
+    if document.data is None:
         raise ConfigError([f"{source}:1: the file is empty; `makeweight init` writes one to start from"])
+    if not isinstance(document.data, dict):
+        raise ConfigError([document.problem((), "a mapping (`model:`, `data:`, `variants:` and so on) is wanted here")])
     found: list[tuple[int, str]] = []
+    for path in document.unquoted:
+        _note(found, document, path, f"a key is text, and YAML reads `{path[-1]}` as something else; quote it")
     settings: Settings | None = None
     try:
         settings = Settings.model_validate(document.data)
@@ -117,7 +122,7 @@ def understand(text: str, source: str, root: Path) -> Project:
     variants = dict(_variants(document, found))
     devices = dict(_devices(document, settings, found))
     if settings is not None:
-        found += _contradictions(settings, document)
+        found += _contradictions(settings, variants, document)
     if found or settings is None:
         raise ConfigError([text for _, text in sorted(found, key=lambda item: item[0])])
     return Project(
@@ -204,7 +209,7 @@ def _step(entry: object, path: YamlPath, document: Document, found: Found) -> re
     except UsageError as error:
         _note(found, document, (*path, str(name)), error.what)
         return None
-    checked = _checked(technique.Options, options or {}, (*path, str(name)), document, found)
+    checked = _checked(technique.Options, {} if options is None else options, (*path, str(name)), document, found)
     return None if checked is None else recipe.Step(technique, checked)
 
 
@@ -221,27 +226,44 @@ def _devices(document: Document, settings: Settings | None, found: Found) -> Ite
             _note(found, document, (*path, "kind"), error.what)
             continue
         options = {key: value for key, value in entry.items() if key != "kind"}
-        checked = _checked(device.Options, options, path, document, found)
+        checked = _checked(device.Options, options, path, document, found, beside=("kind",))
         if checked is not None:
             yield str(name), DeviceEntry(str(name), kind, checked)
 
 
-def _checked(model: type[BaseModel], data: object, path: YamlPath, document: Document, found: Found) -> Any:
+def _checked(
+    model: type[BaseModel],
+    data: object,
+    path: YamlPath,
+    document: Document,
+    found: Found,
+    beside: tuple[str, ...] = (),
+) -> Any:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        found += problems(error, model, document, path)
+        found += problems(error, model, document, path, beside)
         return None
 
 
-def _contradictions(settings: Settings, document: Document) -> Found:
+def _contradictions(settings: Settings, variants: Mapping[str, Variant], document: Document) -> Found:
     """What each section allows and the whole does not."""
     found: Found = []
     if settings.ship != "best" and settings.ship not in settings.variants:
-        _note(found, document, ("ship",), f"no variant `{settings.ship}`; {near(settings.ship, [*settings.variants, 'best'])}")
+        _note(
+            found,
+            document,
+            ("ship",),
+            f"no variant `{settings.ship}`; {near(settings.ship, [*settings.variants, 'best'])}",
+        )
     rules = rules_of(settings.budget)
     if not rules:
-        _note(found, document, ("budget",), "no rule is declared: nothing could ever fail; give at least one limit")
+        _note(
+            found,
+            document,
+            ("budget",),
+            "no rule is declared: nothing could ever fail; give at least one limit",
+        )
     seen: set[str] = set()
     for rule in rules:
         path: YamlPath = ("budget", rule.metric.name, rule.operator.name)
@@ -250,11 +272,30 @@ def _contradictions(settings: Settings, document: Document) -> Found:
         seen.add(rule.id)
         if settings.task.kind not in rule.metric.tasks:
             fitting = ", ".join(rule.metric.tasks)
-            _note(found, document, path, f"`{rule.metric.name}` goes with {fitting}, and the task is {settings.task.kind}")
+            _note(
+                found,
+                document,
+                path,
+                f"`{rule.metric.name}` goes with {fitting}, and the task is {settings.task.kind}",
+            )
+        if rule.metric.better == "declared" and rule.operator.name in ("max", "min"):
+            fitting = "max" if settings.task.better == "lower" else "min"
+            if rule.operator.name != fitting:
+                _note(found, document, path, f"`task.better` is {settings.task.better}; use `{fitting}`")
         if rule.device is not None and rule.device not in settings.devices:
-            _note(found, document, ("budget", rule.metric.name, "device"), f"no device `{rule.device}`; {near(rule.device, list(settings.devices))}")
+            _note(
+                found,
+                document,
+                ("budget", rule.metric.name, "device"),
+                f"no device `{rule.device}`; {near(rule.device, list(settings.devices))}",
+            )
         if rule.slice is not None and settings.data.slices is None:
-            _note(found, document, ("budget", rule.metric.name, "slice"), "slices are named, but `data.slices` is not declared")
+            _note(
+                found,
+                document,
+                ("budget", rule.metric.name, "slice"),
+                "slices are named, but `data.slices` is not declared",
+            )
     pairs: dict[str, tuple[str, str]] = {}
     for device in settings.devices:
         for variant in settings.variants:
@@ -271,7 +312,15 @@ def _contradictions(settings: Settings, document: Document) -> Found:
     if settings.data.npz is not None:
         split = settings.data.calibration.split
         wants = "calibration" if "calibration" in settings.data.npz else split
-        needs_calibration = any("quantize" in str(variant.steps) for variant in settings.variants.values())
+        steps = [step for variant in variants.values() for step in variant.plan.on_graph]
+        needs_calibration = any(
+            step.name == "quantize" and getattr(step.options, "method", None) == "static" for step in steps
+        )
         if needs_calibration and wants not in settings.data.npz:
-            _note(found, document, ("data", "npz"), f"quantization calibrates on `{split}`, and no such file is given; add `calibration:`")
+            _note(
+                found,
+                document,
+                ("data", "npz"),
+                f"quantization calibrates on `{split}`, and no such file is given; add `calibration:`",
+            )
     return found

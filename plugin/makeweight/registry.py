@@ -37,9 +37,7 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
         "finetune": Part("makeweight.compress.finetune:Finetune", "torch", ("torch",)),
     },
     "runtime": {
-        "onnxruntime": Part(
-            "makeweight.runtimes.onnxruntime.runtime:OnnxRuntime", "onnx", ("onnx", "onnxruntime")
-        ),
+        "onnxruntime": Part("makeweight.runtimes.onnxruntime.runtime:OnnxRuntime", "onnx", ("onnx", "onnxruntime")),
         "litert": Part(None, "litert"),
         "executorch": Part(None, "executorch"),
     },

@@ -6,7 +6,15 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from makeweight.budget.metric import TaskKind
@@ -16,7 +24,7 @@ from makeweight.budget.rule import Budget
 # Names become DVC stage names, folders and parts of metric paths, so no dot, slash, space or `@`.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 # Folders and files of reports/ that a variant or a device must not shadow.
-RESERVED_VARIANTS = frozenset({"baseline", "devices", "plots"})
+RESERVED_VARIANTS = frozenset({"baseline", "devices", "plots", "best"})
 RESERVED_DEVICES = frozenset({"evaluate", "reference", "flips"})
 
 
@@ -27,7 +35,9 @@ def _name(reserved: frozenset[str]) -> AfterValidator:
                 "name", "`{text}` is no usable name: letters, digits, `-` and `_`, at most 63", {"text": text}
             )
         if text in reserved:
-            raise PydanticCustomError("name", "`{text}` is a name that makeweight uses itself; choose another", {"text": text})
+            raise PydanticCustomError(
+                "name", "`{text}` is a name that makeweight uses itself; choose another", {"text": text}
+            )
         return text
 
     return AfterValidator(check)
@@ -36,7 +46,9 @@ def _name(reserved: frozenset[str]) -> AfterValidator:
 def _callable_path(text: str) -> str:
     module, colon, attribute = text.partition(":")
     if not (colon and all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))):
-        raise PydanticCustomError("callable", "`{text}` is no `module:callable`, such as `digits.data:load`", {"text": text})
+        raise PydanticCustomError(
+            "callable", "`{text}` is no `module:callable`, such as `digits.data:load`", {"text": text}
+        )
     return text
 
 
@@ -74,7 +86,9 @@ class ModelSettings(Section):
         description="Input names and shapes, the batch dimension as a letter: {image: [N, 1, 8, 8]}.",
     )
     output: str | None = Field(None, description="Which output holds the scores (default: the first).")
-    runtime: str = Field("onnxruntime", description="What the baseline runs on, and variants unless they say otherwise.")
+    runtime: str = Field(
+        "onnxruntime", description="What the baseline runs on, and variants unless they say otherwise."
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -91,10 +105,13 @@ class ModelSettings(Section):
             raise PydanticCustomError("source", f"`build` and `weights` go together; `{missing}` is missing")
         if self.build and not self.inputs:
             raise PydanticCustomError(
-                "inputs", "a PyTorch module needs `inputs` to be exported, such as `inputs: {image: [N, 3, 32, 32]}`"
+                "inputs",
+                "a PyTorch module needs `inputs` to be exported, such as `inputs: {image: [N, 3, 32, 32]}`",
             )
         for name, shape in self.inputs.items():
             letters = [size for size in shape if isinstance(size, str)]
+            if not shape:
+                raise PydanticCustomError("shape", f"inputs.{name}: a shape begins with the batch, such as `[N, 8]`")
             if any(isinstance(size, int) and size < 1 for size in shape):
                 raise PydanticCustomError("shape", f"inputs.{name}: every size is at least 1")
             if letters and (len(letters) > 1 or not isinstance(shape[0], str)):

@@ -40,7 +40,7 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
             where=place(error, root) or where,
             do=f"Install `{missing}` in this environment.",
         ) from error
-    except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything while it is imported
+    except Exception as error:
         raise _told(f"importing `{module_name}`", error, root, where) from error
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -62,7 +62,7 @@ def call(function: Callable[..., Any], *arguments: Any, name: str, root: Path) -
         return function(*arguments)
     except UsageError:
         raise
-    except Exception as error:  # noqa: BLE001 - a stranger's function may raise anything
+    except Exception as error:
         raise _told(f"`{name}`", error, root, None) from error
 
 

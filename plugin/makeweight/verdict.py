@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from makeweight.atomic import write_text
 from makeweight.errors import Exit, UsageError
 
 Outcome = Literal["pass", "fail", "inconclusive", "not_applicable"]
@@ -80,18 +78,19 @@ class Verdict:
         return [rule for rule in self.rules if rule.variant == variant]
 
 
-def write(path: Path, verdict: Verdict) -> None:
-    write_text(path, json.dumps(asdict(verdict), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+def dumps(verdict: Verdict) -> str:
+    """The text of verdict.json."""
+    return json.dumps(asdict(verdict), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def read(path: Path) -> Verdict:
-    """Read a verdict.json.
+def loads(text: str, source: str) -> Verdict:
+    """What `dumps` wrote; `source` is named in errors.
 
     Raises:
-        UsageError: there is none, or it is no verdict.
+        UsageError: it is no verdict.
     """
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(text)
         rules = [
             RuleVerdict(**{**rule, "interval": tuple(rule["interval"]) if rule["interval"] else None})
             for rule in data.pop("rules")
@@ -99,10 +98,8 @@ def read(path: Path) -> Verdict:
         variants = [VariantVerdict(**variant) for variant in data.pop("variants")]
         verdict = Verdict(**data, rules=rules, variants=variants)
         _ = EXIT_CODES[verdict.verdict]
-    except FileNotFoundError as error:
-        raise UsageError("no verdict yet", where=str(path), do="Run `dvc repro`, or `makeweight report`.") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(
-            f"this is no verdict ({type(error).__name__}: {error})", where=str(path), do="Run `makeweight report` again."
+            f"this is no verdict ({type(error).__name__}: {error})", where=source, do="Run `makeweight report` again."
         ) from error
     return verdict

@@ -13,6 +13,21 @@ from makeweight.errors import ConfigError
 Path = tuple[str | int, ...]
 
 
+# A text, and `<<`, which merges another mapping into this one.
+_KEYS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"})
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which forgets to say where when a value cannot be what it looks like."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError) as error:
+            said = f"`{node.value}` cannot be read ({error}); quote it if it is meant as text"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from error
+
+
 @dataclass(frozen=True)
 class Document:
     """A parsed file: plain data, its text's lines, and where each key and item begins (1-based)."""
@@ -21,6 +36,8 @@ class Document:
     data: Any
     text: list[str]
     lines: dict[Path, int]
+    unquoted: tuple[Path, ...] = ()
+    """Keys that YAML reads as something other than text: numbers, `on`, `no`, dates."""
 
     def line(self, path: Sequence[str | int]) -> int:
         """The line of the deepest part of `path` that the file holds.
@@ -45,9 +62,11 @@ def parse(text: str, source: str) -> Document:
     """Parse one YAML document of plain data.
 
     Raises:
-        ConfigError: not YAML, more than one document, a key given twice, or a key that is no string.
+        ConfigError: not YAML, more than one document, a value that is not what it looks like (the 31st of June), or
+            a key given twice.
     """
     lines: dict[Path, int] = {}
+    unquoted: list[Path] = []
     problems: list[str] = []
     rows = text.splitlines()
 
@@ -64,19 +83,24 @@ def parse(text: str, source: str) -> Document:
                     problems.append(quote(number, f"`{key}` is given twice; the first is on line {seen[key]}"))
                 seen[key] = number
                 lines[(*path, key)] = number
+                if key_node.tag not in _KEYS:
+                    unquoted.append((*path, key))
                 walk(value_node, (*path, key))
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 walk(item, (*path, index))
 
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = _Loader(text)
+        root = loader.get_single_node()
         if root is not None:
             walk(root, ())
-        data = yaml.safe_load(text)
+        data = None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        number = mark.line + 1 if mark else 1
+        marks = [mark for mark in (error.problem_mark, error.context_mark) if mark is not None]
+        # what is never closed is found at the end of the file, and begins where there is something to see
+        mark = next((mark for mark in marks if mark.line < len(rows)), None)
+        number = mark.line + 1 if mark else max(1, len(rows))
         said = " ".join(part for part in (error.context, error.problem) if part)
         raise ConfigError([quote(number, f"this is not YAML: {said}")]) from error
     except yaml.YAMLError as error:
@@ -85,4 +109,4 @@ def parse(text: str, source: str) -> Document:
         raise ConfigError([f"{source}:1: nested too deeply, or an anchor that holds itself"]) from error
     if problems:
         raise ConfigError(problems)
-    return Document(source, data, rows, lines)
+    return Document(source, data, rows, lines, tuple(unquoted))

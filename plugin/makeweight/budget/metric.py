@@ -16,7 +16,8 @@ from makeweight.budget.quantity import (
     Dimension,
 )
 
-Better = Literal["lower", "higher"]
+Better = Literal["lower", "higher", "declared"]
+"""`declared`: the project says so, in `task.better`."""
 Origin = Literal["compress", "evaluate", "benchmark"]
 Judged = Literal["point", "interval"]
 TaskKind = Literal["classification", "regression", "custom"]
@@ -37,6 +38,8 @@ class Metric:
     origin: Origin
     meaning: str
     judged: Judged = "point"
+    narrows: bool = False
+    """Whether measuring for longer narrows its interval; the range of a few repeats stays what it is."""
     tasks: tuple[TaskKind, ...] = ("classification", "regression", "custom")
 
     @property
@@ -50,7 +53,12 @@ _REGRESSION: tuple[TaskKind, ...] = ("regression",)
 _ALL = (
     Metric("size", "size", BYTES, "lower", "compress", "bytes of the model file"),
     Metric(
-        "size_compressed", "size, compressed", BYTES, "lower", "compress", "bytes of the model file after zlib level 9"
+        "size_compressed",
+        "size, compressed",
+        BYTES,
+        "lower",
+        "compress",
+        "bytes of the model file after zlib level 9",
     ),
     Metric("parameters", "parameters", COUNT, "lower", "compress", "weights stored in the graph"),
     Metric("macs", "MACs", COUNT, "lower", "compress", "multiply-accumulates for one example"),
@@ -82,7 +90,13 @@ _ALL = (
         tasks=_CLASSIFICATION,
     ),
     Metric(
-        "mae", "mean absolute error", NUMBER, "lower", "evaluate", "mean of |output - target|", tasks=_REGRESSION
+        "mae",
+        "mean absolute error",
+        NUMBER,
+        "lower",
+        "evaluate",
+        "mean of |output - target|",
+        tasks=_REGRESSION,
     ),
     Metric(
         "rmse",
@@ -102,7 +116,7 @@ _ALL = (
         "1 - residual sum of squares / total sum of squares",
         tasks=_REGRESSION,
     ),
-    Metric("metric", "metric", NUMBER, "higher", "evaluate", "what `task.metric` computes", tasks=("custom",)),
+    Metric("metric", "metric", NUMBER, "declared", "evaluate", "what `task.metric` computes", tasks=("custom",)),
     Metric(
         "latency_p50",
         "latency p50",
@@ -111,6 +125,7 @@ _ALL = (
         "benchmark",
         "median wall time of one inference",
         judged="interval",
+        narrows=True,
     ),
     Metric(
         "latency_p90",
@@ -120,6 +135,7 @@ _ALL = (
         "benchmark",
         "90th percentile of the wall time of one inference",
         judged="interval",
+        narrows=True,
     ),
     Metric(
         "latency_p99",
@@ -129,6 +145,7 @@ _ALL = (
         "benchmark",
         "99th percentile of the wall time of one inference",
         judged="interval",
+        narrows=True,
     ),
     Metric(
         "cpu_time_p50",
@@ -138,6 +155,7 @@ _ALL = (
         "benchmark",
         "median thread CPU time of one inference (single-threaded runs only)",
         judged="interval",
+        narrows=True,
     ),
     Metric(
         "cpu_time_p90",
@@ -147,6 +165,7 @@ _ALL = (
         "benchmark",
         "90th percentile of the thread CPU time of one inference (single-threaded runs only)",
         judged="interval",
+        narrows=True,
     ),
     Metric(
         "cpu_time_p99",
@@ -156,6 +175,7 @@ _ALL = (
         "benchmark",
         "99th percentile of the thread CPU time of one inference (single-threaded runs only)",
         judged="interval",
+        narrows=True,
     ),
     Metric(
         "throughput",

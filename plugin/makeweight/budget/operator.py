@@ -41,8 +41,8 @@ class Operator:
             return "a drop is for quality; limit how it grows with `max_ratio`"
         if self.name == "max_drop" and metric.better == "lower":
             return "lower is better here, so it cannot drop too far; use `max` or `max_ratio`"
-        if self.name in ("max_ratio", "max_regression") and metric.better == "higher":
-            return "higher is better here; use `min` or `max_drop`" if metric.origin == "evaluate" else "use `min`"
+        if self.name in ("max_ratio", "max_regression") and metric.better != "lower":
+            return "use `min` or `max_drop`" if metric.origin == "evaluate" else "higher is better here; use `min`"
         if self.name == "max_ratio" and metric.name == "negative_flips":
             return "the baseline has no flips against itself; use `max`"
         if self.name == "max" and metric.better == "higher":
@@ -60,7 +60,12 @@ OPERATORS: dict[str, Operator] = {
         Operator("max", "", True, None, "at most", "the variant's value may be at most this"),
         Operator("min", "", False, None, "at least", "the variant's value must be at least this"),
         Operator(
-            "max_ratio", "_ratio", True, "baseline", "at most", "variant / baseline of the same commit, at most this"
+            "max_ratio",
+            "_ratio",
+            True,
+            "baseline",
+            "at most",
+            "variant / baseline of the same commit, at most this",
         ),
         Operator(
             "max_drop",

@@ -26,6 +26,8 @@ class Dimension:
     example: str
     bare: bool = False
     """Whether a number without a unit is allowed (in base units)."""
+    most: float = math.inf
+    """What no quantity of this kind can exceed, in base units."""
     shown: tuple[str, ...] = ()
     """Units used to print, largest first."""
     refused: dict[str, str] = field(default_factory=dict)
@@ -51,12 +53,13 @@ JOULES = Dimension(
     shown=("J", "mJ", "uJ"),
 )
 FRACTION = Dimension(
-    "share", {"%": 0.01}, "95 %", bare=True, refused={"pt": "a share is written in %; pt is for a difference"}
+    "share", {"%": 0.01}, "95 %", bare=True, most=1, refused={"pt": "a share is written in %; pt is for a difference"}
 )
 POINTS = Dimension(
     "difference in percentage points",
     {"pt": 0.01, "pp": 0.01},
     "0.5 pt",
+    most=1,
     refused={"%": "% is ambiguous for a drop; write percentage points"},
 )
 RATIO = Dimension("ratio", {"x": 1, "%": 0.01}, "0.7", bare=True)
@@ -76,10 +79,13 @@ def parse(text: object, dimension: Dimension) -> float:
     """
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         raise QuantityError(f"a {dimension.name} is wanted here, such as `{dimension.example}`")
-    match = _QUANTITY.fullmatch(str(text))
+    # beyond 4300 digits Python itself refuses to write an integer
+    huge = isinstance(text, int) and text.bit_length() > 10_000
+    match = None if huge else _QUANTITY.fullmatch(str(text))
     if match is None:
-        raise QuantityError(f"`{text}` is no {dimension.name}; write it like `{dimension.example}`")
-    number, unit = Decimal(match[1]), match[2]
+        named = "a number of thousands of digits" if huge else f"`{text}`"
+        raise QuantityError(f"{named} is no {dimension.name}; write it like `{dimension.example}`")
+    number, unit = match[1], match[2]
     if not unit and not dimension.bare:
         known = ", ".join(dimension.units)
         raise QuantityError(f"`{text}` has no unit; write it like `{dimension.example}` (units: {known})")
@@ -91,9 +97,15 @@ def parse(text: object, dimension: Dimension) -> float:
             f"`{text}`: `{unit}` is no unit of {dimension.name}; write it like `{dimension.example}` (units: {known})"
         )
     # decimal, so that 95 % is 0.95 to the last bit and a figure that just meets its limit meets it
-    value = float(number * Decimal(repr(dimension.units[unit])) if unit else number)
+    try:
+        value = float(Decimal(number) * Decimal(repr(dimension.units[unit])) if unit else Decimal(number))
+    except ArithmeticError:  # an exponent beyond what even a Decimal holds
+        value = math.inf
     if not math.isfinite(value):
-        raise QuantityError(f"`{text}` is too large to be a {dimension.name}")
+        raise QuantityError(f"`{text}` is out of range for a {dimension.name}")
+    if value > dimension.most:
+        whole = show_limit(dimension.most, dimension)
+        raise QuantityError(f"`{text}` is more than {whole}; write it like `{dimension.example}`")
     return value
 
 
@@ -110,7 +122,8 @@ def show_limit(value: float, dimension: Dimension) -> str:
 def _significant(number: float, places: int | None) -> str:
     """`places` decimals; None: three significant figures, never an exponent."""
     if places is None:
-        places = 0 if number == 0 else max(0, 2 - math.floor(math.log10(abs(number))))
+        exponent = int(f"{number:.2e}".partition("e")[2])  # of the rounded number: 0.9996 is printed as 1.00
+        places = 0 if number == 0 else max(0, 2 - exponent)
     return f"{number:.{places}f}"
 
 

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from makeweight.budget.metric import METRICS, Metric
@@ -65,7 +73,8 @@ class RuleSpec(BaseModel):
     slice: str | None = Field(None, description="Judge on this group of examples only (a name from data.slices).")
     level: Level = Field("error", description="`warn` is shown and never blocks.")
     when_unmeasured: WhenUnmeasured = Field(
-        "fail", description="What a missing measurement does: `fail` blocks, `warn` is shown, `ignore` is neither."
+        "fail",
+        description="What a missing measurement does: `fail` blocks, `warn` is shown, `ignore` is neither.",
     )
     confidence: Annotated[
         float | None,
@@ -84,7 +93,8 @@ class RuleSpec(BaseModel):
             raise PydanticCustomError("no_slice", "`slice` goes with accuracy only")
         if self.confidence is not None and self.metric.origin != "evaluate":
             raise PydanticCustomError(
-                "no_confidence", "`confidence` goes with evaluation metrics; timings are always judged by interval"
+                "no_confidence",
+                "`confidence` goes with evaluation metrics; timings are always judged by interval",
             )
         return self
 
@@ -122,7 +132,9 @@ def _limit_reader(metric: Metric, operator: Operator) -> Callable[[object], floa
         limit = _read(text, operator.limit_dimension(metric))
         # a regression of 0 % asks for "no slower than before", which is meaningful; below 0 none is
         if limit < 0 or (limit == 0 and operator.name == "max_ratio"):
-            raise PydanticCustomError("negative", "a limit must be above zero" if limit == 0 else "no limit is negative")
+            raise PydanticCustomError(
+                "negative", "a limit must be above zero" if limit == 0 else "no limit is negative"
+            )
         return limit
 
     return read
@@ -146,14 +158,24 @@ def _spec_of(metric: Metric) -> type[RuleSpec]:
             Field(None, description=operator.meaning),
         )
     spec = create_model(
-        "".join(part.title() for part in metric.name.split("_")) + "Rule", __base__=RuleSpec, __doc__=metric.meaning, **fields
+        "".join(part.title() for part in metric.name.split("_")) + "Rule",
+        __base__=RuleSpec,
+        __doc__=metric.meaning,
+        **fields,
     )
     spec.metric = metric
     return spec
 
 
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, dict) else value
+def _rules_reader(metric: Metric) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        if isinstance(value, dict | list):
+            return [value] if isinstance(value, dict) else value
+        usable = [operator for operator in OPERATORS.values() if operator.fits(metric) is None]
+        example = f"{{{usable[0].name}: {usable[0].limit_dimension(metric).example}}}"
+        raise PydanticCustomError("no_rule", "a rule is wanted here, such as `{example}`", {"example": example})
+
+    return read
 
 
 def _budget_model() -> type[BaseModel]:
@@ -161,7 +183,7 @@ def _budget_model() -> type[BaseModel]:
     for metric in METRICS.values():
         spec = _spec_of(metric)
         fields[metric.name] = (
-            Annotated[list[spec], BeforeValidator(_as_list)],  # type: ignore[valid-type]
+            Annotated[list[spec], BeforeValidator(_rules_reader(metric))],  # type: ignore[valid-type]
             Field(default_factory=list, description=metric.meaning),
         )
     return create_model(

@@ -68,7 +68,7 @@ def plan(source: Source, steps: list[Step]) -> Plan:
         if step.technique.sets_number_format:
             if format_at is not None:
                 raise Nonsense(
-                    f"`{step.name}` after `{steps[format_at].name}`: the graph's number format is already set; keep one",
+                    f"`{step.name}` after `{steps[format_at].name}`: the number format is already set; keep one",
                     index,
                 )
             format_at = index

@@ -28,6 +28,8 @@ class Options(BaseModel):
 class Context:
     """What a technique may use besides its subject. Data are loaded when first asked for."""
 
+    root: Path
+    """The project's folder, where the user's own callables are found."""
     runtime: Runtime
     task: Task
     seed: int

@@ -27,7 +27,8 @@ class PairsJob:
     """Time two models in pairs, in one process, with a third arm that is the first model once more (the control).
 
     A round runs every arm once, in random order, on the same real sample. Rounds go on until each of `limits`
-    (ratios time(b)/time(a)) is decided and `target_rounds` are done, or `seconds` have passed.
+    (ratios time(b)/time(a)) is decided, and `target_rounds` are done or `target_seconds` have passed; at the latest
+    when `seconds` have passed.
     """
 
     a: Model
@@ -38,6 +39,7 @@ class PairsJob:
     seconds: float
     limits: tuple[float, ...]
     target_rounds: int
+    target_seconds: float
     batch: int | None
     """Batch size for throughput; None: the model's batch is fixed, so it is not measured."""
     seed: int

@@ -20,7 +20,7 @@ WARM_UP_SECONDS = 0.05
 MIN_ROUNDS = 32
 LOOK_EVERY = 16
 # Below this a single call is timed with the clock's own error; several calls are timed together instead.
-SHORTEST_TIMED_NS = 50_000
+SHORTEST_TIMED_NS = 10_000
 BATCH_ROUNDS = 10
 
 
@@ -57,7 +57,8 @@ def measure(job: PairsJob, runs: Mapping[str, Run], samples: list[Sample], batch
         spent = time.perf_counter() - began
         if spent >= job.seconds:
             break
-        if rounds >= max(MIN_ROUNDS, job.target_rounds) and rounds % LOOK_EVERY == 0 and _decided(wall, job.limits):
+        reached = rounds >= job.target_rounds or spent >= job.target_seconds
+        if reached and rounds >= MIN_ROUNDS and rounds % LOOK_EVERY == 0 and _decided(wall, job.limits):
             break
     result = {f"wall_{arm}": np.array(values) for arm, values in wall.items()}
     if job.threads == 1:  # with more, a thread's clock misses what the others do

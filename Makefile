@@ -1,0 +1,51 @@
+# Everything runs in an environment of its own, so a machine needs Python 3.11+, git and make, and nothing else.
+# torch is pinned in constraints.txt; PIP_ARGS passes more to pip (an index of CPU-only builds, for instance).
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+BIN := $(abspath $(VENV))/bin
+DEMO ?= build/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint unit benchmarks clean
+
+help:
+	@echo "make demo        train the digits model, compress it, measure it, judge it (in $(DEMO), which git ignores)"
+	@echo "make test        lint, types, import contracts and every test"
+	@echo "make lint        lint, types and import contracts only"
+	@echo "make unit        the fast tests only"
+	@echo "make benchmarks  what we promise about speed, as ratios measured side by side"
+	@echo "make clean       remove the environment and everything built"
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "makeweight needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV) \
+	  || { echo "no venv module: on Debian and Ubuntu, apt install python3-venv" >&2; exit 2; }
+
+# One stamp per set of extras: installing again happens only when what is to be installed changed.
+$(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[$*]'
+	@touch $@
+
+demo: $(VENV)/.demo
+	@PATH="$(BIN):$$PATH" bash examples/demo.sh $(DEMO)
+
+test: lint
+	$(BIN)/python -m pytest
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/unit
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+benchmarks: $(VENV)/.dev
+	@PATH="$(BIN):$$PATH" bash benchmarks/all.sh
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,1 @@
+"""Handwritten digits: the reference model of this repository."""

@@ -1,0 +1,7 @@
+"""`python -m makeweight`."""
+
+import sys
+
+from makeweight.cli import main
+
+sys.exit(main())

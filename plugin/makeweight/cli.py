@@ -1,0 +1,209 @@
+"""The command line: verbs and their arguments. Thin: each verb imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import makeweight
+from makeweight.errors import Exit, MakeweightError
+
+if TYPE_CHECKING:
+    from makeweight.progress import Progress
+    from makeweight.project import Project
+
+Verb = Callable[[argparse.Namespace], Exit]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; every failure becomes a sentence on standard error and an exit code."""
+    options = _parser().parse_args(arguments)
+    verb: Verb = options.verb
+    try:
+        return int(verb(options))
+    except MakeweightError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted: nothing half-done was kept; run the same command again to go on", file=sys.stderr)
+        return int(Exit.INTERRUPTED)
+    except BrokenPipeError:  # the reader (`head`, `less`) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.PASS)
+    except MemoryError:
+        print("error: this machine is out of memory; close something, or use a smaller model", file=sys.stderr)
+        return int(Exit.ENVIRONMENT)
+    except Exception as error:
+        if os.environ.get("MAKEWEIGHT_TRACEBACK"):
+            raise
+        print(
+            f"error: makeweight itself failed: {type(error).__name__}: {error}\n"
+            "  Run again with MAKEWEIGHT_TRACEBACK=1 and report what it prints.",
+            file=sys.stderr,
+        )
+        return int(Exit.ENVIRONMENT)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="makeweight", description="Compress a model, measure it on the device, and hold it against a budget."
+    )
+    parser.add_argument("--version", action="version", version=f"makeweight {makeweight.__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def add(name: str, verb: Verb, summary: str, *, project: bool = True) -> argparse.ArgumentParser:
+        own = verbs.add_parser(name, help=summary, description=summary)
+        own.set_defaults(verb=verb)
+        if project:
+            own.add_argument(
+                "--project", type=Path, default=Path(), metavar="DIR", help="the folder of makeweight.yaml (default: .)"
+            )
+        return own
+
+    from makeweight.verbs.init import add_arguments
+
+    add_arguments(add("init", _init, "set makeweight up in a model repository"))
+
+    add("baseline", _baseline, "export the reference model and evaluate it (a stage of dvc.yaml)")
+
+    own = add("compress", _compress, "make one variant (a stage of dvc.yaml)")
+    own.add_argument("variant", help="a name under `variants:`")
+
+    own = add("evaluate", _evaluate, "evaluate one variant beside the baseline (a stage of dvc.yaml)")
+    own.add_argument("variant", help="a name under `variants:`")
+
+    own = add("device", _device, "write down which device this is (a stage of dvc.yaml)")
+    own.add_argument("device", help="a name under `devices:`")
+
+    own = add("benchmark", _benchmark, "measure one variant beside the baseline on a device (a stage of dvc.yaml)")
+    own.add_argument("variant", help="a name under `variants:`")
+    own.add_argument("--device", required=True, help="a name under `devices:`")
+    own.add_argument("--seconds", type=_positive, help="most time to spend on timing (default: the device's)")
+
+    add("report", _report, "decide, and write the verdict and the reports (a stage of dvc.yaml)")
+
+    own = add("gate", _gate, "show the verdict; exit 0 pass, 1 budget broken, 3 inconclusive (a stage of dvc.yaml)")
+    own.add_argument("--json", action="store_true", help="print the verdict as JSON")
+
+    own = add("compare", _compare, "time two model files against each other; needs no project", project=False)
+    own.add_argument("a", type=Path, metavar="A", help="the model to compare with")
+    own.add_argument("b", type=Path, metavar="B", help="the model to judge")
+    own.add_argument("--seconds", type=_positive, default=10.0, help="most time to spend on timing (default: 10)")
+    own.add_argument(
+        "--max-ratio", type=_positive, default=1.05, help="the ratio time(B)/time(A) that is tolerated (default: 1.05)"
+    )
+    own.add_argument("--threads", type=_count, default=1, help="threads within one inference (default: 1)")
+    own.add_argument("--inputs", type=Path, metavar="FILE.npz", help="real samples (default: made-up numbers)")
+    own.add_argument("--json", action="store_true", help="print one JSON object")
+
+    own = add("doctor", _doctor, "what is installed, what this machine is, what cannot be measured here", project=False)
+    own.add_argument("--json", action="store_true", help="print one JSON object")
+
+    add("schema", _schema, "print the JSON Schema of makeweight.yaml", project=False)
+    return parser
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 1024:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1024")
+    return number
+
+
+def _loaded(options: argparse.Namespace) -> tuple[Project, Progress]:
+    from makeweight import progress, project
+
+    return project.load(options.project), progress.on()
+
+
+def _init(options: argparse.Namespace) -> Exit:
+    from makeweight import progress
+    from makeweight.verbs import init
+
+    return init.run(options.project, init.given(options), progress.on(), force=options.force)
+
+
+def _baseline(options: argparse.Namespace) -> Exit:
+    from makeweight.verbs import baseline
+
+    return baseline.run(*_loaded(options))
+
+
+def _compress(options: argparse.Namespace) -> Exit:
+    from makeweight.verbs import compress
+
+    project, progress = _loaded(options)
+    return compress.run(project, options.variant, progress)
+
+
+def _evaluate(options: argparse.Namespace) -> Exit:
+    from makeweight.verbs import evaluate
+
+    project, progress = _loaded(options)
+    return evaluate.run(project, options.variant, progress)
+
+
+def _device(options: argparse.Namespace) -> Exit:
+    from makeweight.verbs import device
+
+    project, progress = _loaded(options)
+    return device.run(project, options.device, progress)
+
+
+def _benchmark(options: argparse.Namespace) -> Exit:
+    from makeweight.verbs import benchmark
+
+    project, progress = _loaded(options)
+    return benchmark.run(project, options.variant, options.device, options.seconds, progress)
+
+
+def _report(options: argparse.Namespace) -> Exit:
+    from makeweight.verbs import report
+
+    return report.run(*_loaded(options))
+
+
+def _gate(options: argparse.Namespace) -> Exit:
+    from makeweight.verbs import gate
+
+    return gate.run(options.project, as_json=options.json)
+
+
+def _compare(options: argparse.Namespace) -> Exit:
+    from makeweight import progress
+    from makeweight.verbs import compare
+
+    return compare.run(
+        options.a,
+        options.b,
+        seconds=options.seconds,
+        max_ratio=options.max_ratio,
+        threads=options.threads,
+        inputs=options.inputs,
+        as_json=options.json,
+        progress=progress.Silent() if options.json else progress.on(),
+    )
+
+
+def _doctor(options: argparse.Namespace) -> Exit:
+    from makeweight.verbs import doctor
+
+    return doctor.run(as_json=options.json)
+
+
+def _schema(options: argparse.Namespace) -> Exit:
+    del options
+    from makeweight.verbs import schema
+
+    return schema.run()

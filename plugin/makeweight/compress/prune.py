@@ -1,0 +1,225 @@
+"""prune: remove whole channels, so that the network itself becomes narrower. Torch-Pruning finds what hangs together.
+
+Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, https://arxiv.org/abs/2301.12900
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from makeweight.compress.technique import Accepts, Context
+from makeweight.compress.training import TrainingOptions, as_targets, loss_function, scores, tensors, train
+from makeweight.errors import MakeweightError, RecipeFailed
+from makeweight.quiet import quiet
+
+# Examples whose gradients decide what matters, for the importances that ask for gradients.
+_GRADIENT_EXAMPLES = 512
+
+
+class PruneOptions(TrainingOptions):
+    """What to remove, and how to train after each round of removing."""
+
+    structure: Literal["channel"] = Field("channel", description="What is removed as a whole.")
+    ratio: float = Field(
+        gt=0, lt=1, description="The part of channels to remove: of each layer, or of all with `scope: global`."
+    )
+    rounds: int = Field(1, ge=1, le=100, description="Remove in so many steps, training after each.")
+    scope: Literal["uniform", "global"] = Field(
+        "uniform", description="`uniform` removes the ratio from every layer, `global` where channels matter least."
+    )
+    importance: Literal["magnitude", "taylor", "lamp", "fpgm"] = Field(
+        "magnitude",
+        description="What a channel matters: the size of its weights, their effect on the loss, their size within the "
+        "layer, or how far they are from the layer's median.",
+    )
+    round_to: int | None = Field(
+        None,
+        ge=1,
+        description="Keep a multiple of this many channels (default: what the runtime is fast at); the remaining count "
+        "is rounded down, and a layer that would vanish is left alone.",
+    )
+    epochs: int = Field(1, ge=0, description="Passes through the train split after each round; 0 trains not at all.")
+
+
+class Prune:
+    """Structured channel pruning in rounds. The layers that make the model's outputs are never pruned."""
+
+    name: ClassVar[str] = "prune"
+    accepts: ClassVar[Accepts] = "module"
+    sets_number_format: ClassVar[bool] = False
+    trains: ClassVar[bool] = True
+    Options = PruneOptions
+
+    def apply(self, subject: Any, options: PruneOptions, context: Context) -> Any:
+        import torch
+
+        calibration = context.calibration()
+        example = tensors(calibration.take(slice(0, 2)).inputs)
+        with torch.no_grad():
+            shape = scores(subject(*example)).shape
+        before, parameters = _widths(subject), _parameters(subject)
+        with _following("follow this model"):
+            pruner = _pruner(subject, example, options, context)
+        rounds = []
+        for number in range(1, options.rounds + 1):
+            if options.importance == "taylor":
+                _gradients(subject, options, context)
+            with _following("prune this model"):
+                pruner.step()
+            subject.zero_grad(set_to_none=True)
+            if number == 1:
+                _still_runs(subject, example, shape)
+            if options.epochs:
+                label = f"prune, round {number} of {options.rounds}" if options.rounds > 1 else "prune"
+                rounds.append(asdict(train(subject, options, context, label)))
+        subject.eval()
+        after = _widths(subject)
+        changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
+        if not changed:
+            raise RecipeFailed(_nothing(before, _multiple(options, context)))
+        _still_runs(subject, example, shape)
+        left = _parameters(subject)
+        context.progress.say(
+            f"prune: {len(changed)} of {len(before)} layers narrower, {parameters:,} -> {left:,} parameters"
+        )
+        context.notes[self.name] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
+        return subject
+
+    def training(self, options: PruneOptions) -> TrainingOptions | None:
+        if not options.epochs:
+            return None
+        shared = {name: getattr(options, name) for name in TrainingOptions.model_fields}
+        return TrainingOptions(**{**shared, "epochs": options.epochs * options.rounds})
+
+
+def _multiple(options: PruneOptions, context: Context) -> int:
+    return options.round_to or context.runtime.channel_multiple
+
+
+def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, context: Context) -> Any:
+    import torch_pruning
+
+    for parameter in module.parameters():
+        parameter.requires_grad_(True)  # the dependencies are traced by autograd
+    importance = {
+        "magnitude": torch_pruning.importance.GroupMagnitudeImportance,
+        "taylor": torch_pruning.importance.GroupTaylorImportance,
+        "lamp": torch_pruning.importance.LAMPImportance,
+        "fpgm": torch_pruning.importance.FPGMImportance,
+    }[options.importance]
+    return torch_pruning.pruner.BasePruner(
+        module,
+        example_inputs=example,
+        importance=importance(),
+        global_pruning=options.scope == "global",
+        pruning_ratio=options.ratio,
+        iterative_steps=options.rounds,
+        ignored_layers=_output_layers(module, example),
+        round_to=_multiple(options, context),
+        # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
+        in_channel_groups={},
+        out_channel_groups={},
+        num_heads=_heads(module),
+        channel_groups={},
+    )
+
+
+def _heads(module: Any) -> dict[Any, int]:
+    """Attention layers and their heads: what is removed must leave every head equally wide."""
+    import torch
+
+    return {part: part.num_heads for part in module.modules() if isinstance(part, torch.nn.MultiheadAttention)}
+
+
+def _output_layers(module: Any, example: tuple[Any, ...]) -> list[Any]:
+    """The layers whose channels are the model's outputs, directly or through operations that pass channels on."""
+    import torch
+    import torch_pruning
+    from torch.utils._pytree import tree_leaves
+
+    ends: set[Any] = set()
+
+    def note(outputs: Any) -> Any:
+        ends.update(leaf.grad_fn for leaf in tree_leaves(outputs) if isinstance(leaf, torch.Tensor))
+        return outputs
+
+    graph = torch_pruning.DependencyGraph().build_dependency(module, example_inputs=example, output_transform=note)
+    found = []
+    for group in graph.get_all_groups():
+        root = group[0].dep.target.module
+        passing = (item.dep.target for item in group.items if graph.is_out_channel_pruning_fn(item.dep.handler))
+        if any(node.grad_fn in ends for node in passing):
+            found.append(root)
+    return found
+
+
+def _gradients(module: Any, options: PruneOptions, context: Context) -> None:
+    """The gradient of the mean loss over examples of the train split, left in the parameters."""
+    import torch
+
+    data = context.split("train")
+    generator = torch.Generator().manual_seed(context.seed)
+    chosen = data.take(torch.randperm(len(data), generator=generator)[:_GRADIENT_EXAMPLES].numpy())
+    loss_of = loss_function(options.loss, context)
+    module.zero_grad()
+    inputs, targets = tensors(chosen.inputs), as_targets(chosen.targets, context)
+    for indices in torch.arange(len(chosen)).split(64):
+        loss = loss_of(scores(module(*(values[indices] for values in inputs))), targets[indices])
+        (loss * len(indices) / len(chosen)).backward()
+
+
+@contextmanager
+def _following(what: str) -> Iterator[None]:
+    """Torch-Pruning raises anything at all where it loses track of a model."""
+    try:
+        with quiet():
+            yield
+    except (MakeweightError, RecipeFailed, OSError, MemoryError):
+        raise
+    except Exception as error:
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "it said nothing")
+        raise RecipeFailed(f"Torch-Pruning cannot {what}: {type(error).__name__}: {said}") from error
+
+
+def _still_runs(module: Any, example: tuple[Any, ...], shape: Any) -> None:
+    import torch
+
+    try:
+        with torch.no_grad():
+            answer = scores(module(*example))
+    except Exception as error:
+        said = next(iter(str(error).splitlines()), "")
+        raise RecipeFailed(
+            f"prune: the narrower network no longer runs ({type(error).__name__}: {said}); forward() probably holds "
+            "channel counts as numbers"
+        ) from error
+    if answer.shape != shape:
+        raise RecipeFailed(f"prune: the output's shape became {list(answer.shape)}, it was {list(shape)}")
+    if not bool(torch.isfinite(answer).all()):
+        raise RecipeFailed("prune: the narrower network answers NaN or infinity")
+
+
+def _widths(module: Any) -> dict[str, int]:
+    """Output channels by layer, of the layers that have any."""
+    width: Callable[[Any], Any] = lambda part: getattr(part, "out_channels", getattr(part, "out_features", None))  # noqa: E731
+    return {name: int(width(part)) for name, part in module.named_modules() if isinstance(width(part), int)}
+
+
+def _parameters(module: Any) -> int:
+    return sum(math.prod(parameter.shape) for parameter in module.parameters())
+
+
+def _nothing(widths: dict[str, int], multiple: int) -> str:
+    if not widths:
+        return "prune changed nothing: the module has no layer with channels"
+    return (
+        f"prune changed nothing: no layer could give up channels and keep a multiple of {multiple} (layers have "
+        f"{min(widths.values())} to {max(widths.values())}, and output layers keep theirs); lower `round_to`, or raise "
+        "`ratio`"
+    )

@@ -1,0 +1,44 @@
+"""Training that comes out the same every time, on one machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+
+# Sums are split among threads, so their number decides the last bits of a result: it is fixed, whatever
+# OMP_NUM_THREADS or the CI runner says. Few networks small enough to train here gain from more than four.
+THREADS = min(4, os.cpu_count() or 1)
+
+
+@contextlib.contextmanager
+def reproducible(seed: int) -> Iterator[None]:
+    """Seed all random numbers, ask PyTorch for deterministic kernels, and fix its threads; put back afterwards.
+
+    Kernels that have no deterministic form run as they are: PyTorch would refuse the whole network for their sake.
+    See https://docs.pytorch.org/docs/stable/notes/randomness.html
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    strict = torch.are_deterministic_algorithms_enabled()
+    only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*deterministic")
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.set_num_threads(THREADS)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(strict, warn_only=only_warn)
+            torch.set_num_threads(threads)
+            random.setstate(python)
+            np.random.set_state(numpy)

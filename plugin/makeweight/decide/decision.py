@@ -1,0 +1,55 @@
+"""The decision: every rule on every variant and device, then the whole. A pure function of data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+
+from makeweight.budget.rule import Rule
+from makeweight.decide.judge import judge, not_made, soundness
+from makeweight.decide.ship import outcome, shipped, summary, variant_sentence, whole
+from makeweight.decide.terms import Terms
+from makeweight.measurement import Measurement
+from makeweight.verdict import RuleVerdict, VariantVerdict, Verdict
+
+
+def decide(terms: Terms, measurements: Iterable[Measurement], failed: Mapping[str, str]) -> Verdict:
+    """The verdict on each rule, each variant and the whole.
+
+    Args:
+        failed: why a variant's recipe could not be carried out, by variant.
+    """
+    listed = list(measurements)
+    found = {(m.variant, m.device, m.metric): m for m in listed}
+    rules: list[RuleVerdict] = []
+    for variant in terms.variants:
+        if variant in failed:
+            rules.append(not_made(variant, failed[variant]))
+            continue
+        rules += soundness(variant, found)
+        for rule in terms.rules:
+            for device in _devices(rule, terms):
+                rules.append(judge(rule, variant, device, found, terms))
+    outcomes = {variant: outcome(rule for rule in rules if rule.variant == variant) for variant in terms.variants}
+    ship = shipped(terms, outcomes, found)
+    reached = whole(terms, outcomes)
+    return Verdict(
+        verdict=reached,
+        sentence=summary(terms, reached, ship, rules, outcomes),
+        ship=ship,
+        policy=terms.ship,
+        prefer=terms.prefer,
+        project=terms.project,
+        variants=[
+            VariantVerdict(name, outcomes[name], name == ship, variant_sentence(name, outcomes[name], rules))
+            for name in terms.variants
+        ],
+        rules=rules,
+        measurements=[asdict(m) for m in listed],
+    )
+
+
+def _devices(rule: Rule, terms: Terms) -> list[str | None]:
+    if not rule.metric.per_device:
+        return [None]
+    return [rule.device] if rule.device is not None else list(terms.devices)

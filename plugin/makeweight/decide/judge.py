@@ -1,0 +1,196 @@
+"""One rule held against one measurement: pass, fail, inconclusive or not applicable, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from makeweight.budget.rule import Rule
+from makeweight.decide.settle import again, longer, time_factor
+from makeweight.decide.terms import Found, Terms
+from makeweight.decide.words import amount, demand, limit_alone, subject
+from makeweight.measure.latency import SAMPLES_NEEDED
+from makeweight.measure.statistics import at_confidence, examples_needed, wilson
+from makeweight.measurement import Measurement
+from makeweight.verdict import Outcome, RuleVerdict
+
+
+_MOST_EXAMPLES = 10**9
+
+
+@dataclass(frozen=True)
+class _Finding:
+    outcome: Outcome
+    sentence: str
+    settle: str | None = None
+
+
+def judge(rule: Rule, variant: str, device: str | None, found: Found, terms: Terms) -> RuleVerdict:
+    measurement = found.get((variant, device, rule.measurement))
+    finding = _find(rule, variant, device, found, terms)
+    value = measurement.value if measurement else None
+    return RuleVerdict(
+        rule=rule.id,
+        metric=rule.metric.name,
+        operator=rule.operator.name,
+        variant=variant,
+        device=device,
+        slice=rule.slice,
+        limit=rule.limit,
+        limit_text=rule.limit_text,
+        value=value,
+        interval=_interval(rule, measurement) if measurement and value is not None else None,
+        verdict=finding.outcome,
+        level="warn" if finding.outcome == "inconclusive" and _only_warns(rule, measurement) else rule.level,
+        sentence=finding.sentence,
+        settle=finding.settle,
+    )
+
+
+def _only_warns(rule: Rule, measurement: Measurement | None) -> bool:
+    return not _is_measured(measurement) and rule.when_unmeasured == "warn"
+
+
+def _is_measured(measurement: Measurement | None) -> bool:
+    """An estimate is none: it is shown, and never decides."""
+    return measurement is not None and measurement.value is not None and measurement.status == "measured"
+
+
+def _find(rule: Rule, variant: str, device: str | None, found: Found, terms: Terms) -> _Finding:
+    named = subject(rule, device)
+    measurement = found.get((variant, device, rule.measurement))
+    if rule.operator.against == "merge base" and measurement is None:
+        return _Finding("not_applicable", f"{named} has no merge base to be compared with here: CI compares it.")
+    if measurement is None or measurement.value is None or not _is_measured(measurement):
+        return _unmeasured(rule, variant, device, found, named, terms)
+    interval = _interval(rule, measurement)
+    said = f"{named} {amount(rule, measurement, interval)}"
+    if rule.metric.judged == "point" and rule.confidence is None:
+        return _by_point(rule, measurement.value, said)
+    if interval is None:
+        return _Finding("inconclusive", f"{said}, and there is no interval to judge it by.")
+    return _by_interval(rule, variant, device, measurement, interval, said, terms)
+
+
+def _by_point(rule: Rule, value: float, said: str) -> _Finding:
+    met = value <= rule.limit if rule.operator.upper else value >= rule.limit
+    if met:
+        return _Finding("pass", f"{said}; {demand(rule)}.")
+    return _Finding("fail", f"{said}, and {demand(rule)}.")
+
+
+def _by_interval(
+    rule: Rule,
+    variant: str,
+    device: str | None,
+    measurement: Measurement,
+    interval: tuple[float, float],
+    said: str,
+    terms: Terms,
+) -> _Finding:
+    """Decided only when the limit lies outside the interval, and outside the noise floor around the value."""
+    value = measurement.value or 0.0
+    low, high = interval
+    shown = limit_alone(rule)
+    floor = 1 + (measurement.noise_floor or 0.0)
+    limit = rule.limit
+    # a growth of 5 % is a ratio of 1.05: the floor is a ratio too
+    near, base = (1 + value, 1 + limit) if rule.operator.suffix == "_regression" else (value, limit)
+    if rule.operator.upper:
+        good, bad = near * floor <= base, near > base * floor
+        met, broken = good and high <= limit, bad and low > limit
+    else:
+        good, bad = near >= base * floor, near * floor < base
+        met, broken = good and low >= limit, bad and high < limit
+    if met:
+        return _Finding("pass", f"{said}; {demand(rule)}.")
+    if broken:
+        return _Finding("fail", f"{said}, and {demand(rule)}.")
+    if rule.confidence is not None:
+        return _short_of_examples(rule, measurement, interval, said)
+    # the floor first: where both stand in the way, a narrower interval alone settles nothing
+    if not good and not bad:
+        return _Finding(
+            "inconclusive",
+            f"{said}: the limit, {shown}, lies within the noise floor of {floor - 1:.1%} (what copies of one "
+            "model differed by). More time will not settle it; a quieter device or another limit would.",
+        )
+    said = f"{said}: the limit, {shown}, lies within that interval"
+    if not rule.metric.narrows:
+        return _Finding(
+            "inconclusive",
+            f"{said}, which is the range of the repeats and does not narrow with time; another limit would settle it.",
+        )
+    settle = longer(variant, device, time_factor(value, interval, limit), terms)
+    tail = "." if settle else "; to tell them apart would take over an hour of measuring, so another limit is needed."
+    return _Finding("inconclusive", said + tail, settle)
+
+
+def _short_of_examples(rule: Rule, measurement: Measurement, interval: tuple[float, float], said: str) -> _Finding:
+    value, n = measurement.value or 0.0, measurement.samples or 0
+    room = rule.limit - value if rule.operator.upper else value - rule.limit
+    half = interval[1] - value if rule.operator.upper else value - interval[0]
+    needed = examples_needed(n, half, room)
+    asked = f"{rule.confidence:.0%} confidence is asked for"
+    shown = limit_alone(rule)
+    if needed is None:
+        return _Finding("fail", f"{said}, and {demand(rule)} ({asked}).")
+    about = f"About {needed:,}" if needed < _MOST_EXAMPLES else "Over a billion"
+    return _Finding(
+        "inconclusive",
+        f"{said}: the limit, {shown}, lies within that interval, and {asked}. {about} examples "
+        f"would show it at this rate; there are {n:,}.",
+    )
+
+
+def _unmeasured(rule: Rule, variant: str, device: str | None, found: Found, named: str, terms: Terms) -> _Finding:
+    measurement = found.get((variant, device, rule.measurement))
+    reason = measurement.reason if measurement else "no measurement was found"
+    no_slice = measurement is None and rule.slice is not None and _is_measured(found.get((variant, None, "accuracy")))
+    if no_slice:
+        reason = "no test example belongs to it"
+    elif measurement is not None and measurement.status == "estimated":
+        reason = "it is only estimated, and an estimate never decides"
+    outcome: Outcome = "not_applicable" if rule.when_unmeasured == "ignore" else "inconclusive"
+    tail = {"fail": "the rule requires it", "warn": "the rule only warns", "ignore": "the rule lets that go"}
+    said = f"{named} is not measured: {reason}; {tail[rule.when_unmeasured]}."
+    settle = None
+    if no_slice:
+        pass
+    elif measurement is None or (measurement.reason or "").startswith("stale"):
+        settle = again(variant, device)
+    elif measurement.status == "unavailable" and measurement.samples:
+        settle = longer(variant, device, max(SAMPLES_NEEDED.values()) / measurement.samples, terms)
+    return _Finding(outcome, said, settle if outcome == "inconclusive" else None)
+
+
+def _interval(rule: Rule, measurement: Measurement) -> tuple[float, float] | None:
+    """The interval at the rule's confidence."""
+    interval = measurement.interval
+    if interval is None or rule.confidence is None:
+        return interval
+    if measurement.unit == "fraction" and not rule.operator.suffix and measurement.samples:
+        share = min(max(measurement.value or 0.0, 0.0), 1.0)
+        return wilson(round(share * measurement.samples), measurement.samples, rule.confidence)
+    return at_confidence(interval, rule.confidence)
+
+
+def _sound(variant: str, rule: str, outcome: Outcome, sentence: str) -> RuleVerdict:
+    return RuleVerdict(rule, rule, "holds", variant, None, None, None, "always", None, None, outcome, "error", sentence)
+
+
+def not_made(variant: str, reason: str) -> RuleVerdict:
+    """A recipe that could not be carried out breaks the rule that there is a model."""
+    return _sound(variant, "recipe", "fail", f"`{variant}` could not be made: {reason}")
+
+
+def soundness(variant: str, found: Found) -> list[RuleVerdict]:
+    """A model whose answers are not numbers never ships, whatever the budget says. Silent when all is well."""
+    measurement = found.get((variant, None, "nonfinite_outputs"))
+    if measurement is None or measurement.value is None:
+        reason = measurement.reason if measurement else "no measurement was found"
+        said = f"whether `{variant}` answers in finite numbers is not known: {reason}."
+        return [replace(_sound(variant, "finite_outputs", "inconclusive", said), settle=again(variant, None))]
+    if measurement.value > 0:
+        said = f"`{variant}` answers NaN or infinity for {measurement.detail}."
+        return [_sound(variant, "finite_outputs", "fail", said)]
+    return []

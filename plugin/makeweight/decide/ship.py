@@ -1,0 +1,94 @@
+"""From rules to variants to the whole: what passes, which variant ships, and the sentence that says so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from makeweight.decide.terms import BEST, Found, Terms
+from makeweight.verdict import Outcome, RuleVerdict
+
+
+def outcome(rules: Iterable[RuleVerdict]) -> Outcome:
+    blocking = {rule.verdict for rule in rules if rule.blocks}
+    return "fail" if "fail" in blocking else "inconclusive" if blocking else "pass"
+
+
+def whole(terms: Terms, outcomes: Mapping[str, Outcome]) -> Outcome:
+    if terms.ship != BEST:
+        return outcomes[terms.ship]
+    reached = outcomes.values()
+    return "pass" if "pass" in reached else "inconclusive" if "inconclusive" in reached else "fail"
+
+
+def shipped(terms: Terms, outcomes: Mapping[str, Outcome], found: Found) -> str | None:
+    if terms.ship != BEST:
+        return terms.ship if outcomes[terms.ship] == "pass" else None
+    passing = [variant for variant in terms.variants if outcomes[variant] == "pass"]
+
+    def rank(variant: str) -> tuple[float, ...]:
+        by = {
+            "latency": _slowness(variant, terms, found),
+            "size": _size(variant, found),
+            "accuracy": _badness(variant, terms, found),
+        }
+        return (by.pop(terms.prefer), *by.values())  # what is preferred first; the others break ties
+
+    return min(passing, key=rank, default=None)
+
+
+def _value(found: Found, variant: str, device: str | None, name: str) -> float:
+    measurement = found.get((variant, device, name))
+    if measurement is None or measurement.value is None or measurement.status != "measured":
+        return math.inf
+    return measurement.value
+
+
+def _size(variant: str, found: Found) -> float:
+    return _value(found, variant, None, "size")
+
+
+def _slowness(variant: str, terms: Terms, found: Found) -> float:
+    """The geometric mean, over the devices, of the latency ratio to the baseline."""
+    ratios = [_value(found, variant, device, "latency_p50_ratio") for device in terms.devices]
+    return sum(math.log(ratio) for ratio in ratios) if all(0 < ratio < math.inf for ratio in ratios) else math.inf
+
+
+def _badness(variant: str, terms: Terms, found: Found) -> float:
+    value = _value(found, variant, None, terms.quality)
+    return -value if terms.quality_better == "higher" and value != math.inf else value
+
+
+def variant_sentence(variant: str, outcome: Outcome, rules: list[RuleVerdict]) -> str:
+    own = [rule for rule in rules if rule.variant == variant]
+    broken = [rule.rule for rule in own if rule.blocks and rule.verdict == "fail"]
+    still_open = [rule.rule for rule in own if rule.blocks and rule.verdict == "inconclusive"]
+    judged = [rule for rule in own if rule.level == "error" and rule.verdict != "not_applicable"]
+    if outcome == "pass":
+        return f"passes {len(judged)} of {len(judged)} rules"
+    parts = [f"breaks {', '.join(broken)}"] if broken else []
+    parts += [f"open: {', '.join(still_open)}"] if still_open else []
+    return "; ".join(parts)
+
+
+def summary(
+    terms: Terms, whole: Outcome, ship: str | None, rules: list[RuleVerdict], outcomes: Mapping[str, Outcome]
+) -> str:
+    if ship is not None:
+        chosen = (
+            ""
+            if terms.ship != BEST
+            else f" (best by {terms.prefer} of {list(outcomes.values()).count('pass')} that pass)"
+        )
+        warned = sum(
+            rule.variant == ship and rule.level == "warn" and rule.verdict in ("fail", "inconclusive") for rule in rules
+        )
+        tail = f"; {warned} warning{'s' if warned > 1 else ''}" if warned else ""
+        return f"`{ship}` ships{chosen}: it {variant_sentence(ship, 'pass', rules)}{tail}."
+    if terms.ship != BEST:
+        return f"`{terms.ship}` does not make weight: {variant_sentence(terms.ship, whole, rules)}."
+    nearest = min(
+        terms.variants, key=lambda name: (outcomes[name] == "fail", sum(r.blocks for r in rules if r.variant == name))
+    )
+    doing = "no variant passes every rule" if whole == "fail" else "no variant is known to pass every rule"
+    return f"{doing}; nearest is `{nearest}`: {variant_sentence(nearest, outcomes[nearest], rules)}."

@@ -1,0 +1,37 @@
+"""What is to be decided: the project's rules, variants, devices and policy, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from makeweight.budget.rule import Rule
+from makeweight.measurement import Measurement
+
+BEST = "best"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is to be decided, as the project declares it."""
+
+    project: str
+    rules: tuple[Rule, ...]
+    variants: tuple[str, ...]
+    devices: Mapping[str, float]
+    """Device names, each with the seconds that a benchmark on it may take."""
+    ship: str = BEST
+    prefer: str = "latency"
+    quality: str = "accuracy"
+    """The metric that says which variant is most accurate."""
+    quality_better: str = "higher"
+
+
+Place = tuple[str, str | None, str]
+"""Variant, device (None where devices do not matter), measurement's name."""
+Found = Mapping[Place, Measurement]
+
+
+def quality_metric(task: str) -> str:
+    """The metric by which variants of a task are ordered when accuracy is preferred."""
+    return {"classification": "accuracy", "regression": "rmse", "custom": "metric"}[task]

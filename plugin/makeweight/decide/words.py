@@ -1,0 +1,65 @@
+"""The words of a verdict: what is judged, how much it is, what is allowed."""
+
+from __future__ import annotations
+
+from makeweight.budget.quantity import show, show_limit
+from makeweight.budget.rule import Rule
+from makeweight.measurement import Measurement
+
+
+def subject(rule: Rule, device: str | None) -> str:
+    where = f" on {device}" if device else f" of slice `{rule.slice}`" if rule.slice else ""
+    return f"{rule.metric.title}{where}"
+
+
+def amount(rule: Rule, measurement: Measurement, interval: tuple[float, float] | None) -> str:
+    value = measurement.value or 0.0
+    spread = f" [{_bare(interval[0], rule)}, {_bare(interval[1], rule)}]" if interval is not None else ""
+    named = f" ({measurement.detail})" if measurement.detail else ""
+    if rule.operator.name == "max_ratio":
+        return f"is {_figure(value, rule)}{spread} of the baseline's{named}"
+    if rule.operator.name == "max_drop":
+        verb = "drops" if value >= 0 else "gains"
+        return f"{verb} {_figure(abs(value), rule)}{_drop_spread(value, interval, rule)}{named}"
+    if rule.operator.name == "max_regression":
+        return (
+            f"{'grew' if value >= 0 else 'fell'} by {_figure(abs(value), rule)}{spread} against the merge base{named}"
+        )
+    return f"is {_figure(value, rule)}{spread}{named}"
+
+
+def _figure(value: float, rule: Rule) -> str:
+    """A figure with its unit, and more digits where few would make it look like the limit that it is not."""
+    shown = show(value, rule.dimension)
+    alike = value != rule.limit and shown == show(rule.limit, rule.dimension)
+    return show_limit(value, rule.dimension) if alike else shown
+
+
+def _drop_spread(value: float, interval: tuple[float, float] | None, rule: Rule) -> str:
+    if interval is None:
+        return ""
+    low, high = interval if value >= 0 else (-interval[1], -interval[0])
+    return f" [{_bare(low, rule)}, {_bare(high, rule)}]"
+
+
+def _bare(value: float, rule: Rule) -> str:
+    """A figure without its unit, for the ends of an interval."""
+    if value == 0:
+        return "0"
+    return (
+        show(value, rule.dimension)
+        if rule.operator.suffix == ""
+        else show(value, rule.dimension).split("x")[0].split(" ")[0]
+    )
+
+
+def demand(rule: Rule) -> str:
+    """`at most 0.5 pt is allowed`, `at least 95 % is required`."""
+    return f"at {'most' if rule.operator.upper else 'least'} {limit_alone(rule)} is " + (
+        "allowed" if rule.operator.upper else "required"
+    )
+
+
+def limit_alone(rule: Rule) -> str:
+    """`0.5 pt`."""
+    return show_limit(rule.limit, rule.dimension)

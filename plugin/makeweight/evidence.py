@@ -1,0 +1,197 @@
+"""Evidence: all that was measured, read from disk, with whatever does not belong to what is at hand marked stale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import makeweight
+from makeweight import artifact, keys, measurement
+from makeweight.artifact import Manifest
+from makeweight.devices import record
+from makeweight.devices.record import Record
+from makeweight.layout import BASELINE
+from makeweight.measure import outcomes, timings
+from makeweight.measure.outcomes import Outcomes
+from makeweight.measure.timings import Timings
+from makeweight.measurement import Measurement
+from makeweight.project import Project
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a decision and a report are made from."""
+
+    measurements: tuple[Measurement, ...]
+    failed: Mapping[str, str]
+    """Why a recipe could not be carried out, by variant."""
+    manifests: Mapping[str, Manifest]
+    """By variant, `baseline` among them."""
+    devices: Mapping[str, Record]
+    """What each device said of itself; absent where it was never asked."""
+    outcomes: Mapping[str, Outcomes]
+    timings: Mapping[tuple[str, str], Timings]
+    """By variant and device."""
+    provenance: Mapping[str, Any]
+
+
+def collect(project: Project) -> Evidence:
+    """Read what exists. What is missing is simply not there; the decision says so rule by rule.
+
+    Raises:
+        UsageError: a file is there and damaged.
+    """
+    layout = project.layout
+    names = [BASELINE, *project.variants]
+    manifests = {name: m for name in names if (m := _if_there(artifact.read, layout.artifact(name))) is not None}
+    hashes = {name: _hash(m, layout.artifact(name)) for name, m in manifests.items()}
+    answered = {name: o for name in names if (o := _if_there(outcomes.read, layout.outcomes(name))) is not None}
+    devices = {name: d for name in project.devices if (d := _if_there(record.read, layout.device(name))) is not None}
+    found: list[Measurement] = []
+    timed: dict[tuple[str, str], Timings] = {}
+    for name in names:
+        figures = _if_there(_figures, layout.evaluation(name)) or []
+        found += _fresh_evaluation(project, name, figures, manifests, hashes, answered)
+    for name in project.variants:
+        for device in project.devices:
+            figures = _if_there(_figures, layout.benchmark(name, device)) or []
+            found += _fresh_benchmark(project, name, device, figures, manifests, hashes, devices)
+            if (taken := _if_there(timings.read, layout.timings(name, device))) is not None:
+                timed[name, device] = taken
+    failed = {name: str(m.reason) for name, m in manifests.items() if m.status == "failed"}
+    return Evidence(
+        tuple(found),
+        failed,
+        manifests,
+        devices,
+        answered,
+        timed,
+        _provenance(project, manifests, hashes, answered, devices, timed),
+    )
+
+
+def _if_there(read: Any, path: Path) -> Any:
+    return read(path) if path.exists() else None
+
+
+def _figures(path: Path) -> list[Measurement]:
+    return measurement.loads(path.read_text(encoding="utf-8"), str(path))
+
+
+def _hash(manifest: Manifest, folder: Path) -> str | None:
+    """The sha256 of the model file at hand; None when there is none or it is not the one its manifest describes."""
+    if manifest.file is None or not (folder / manifest.file).exists():
+        return None
+    found = artifact.sha256_of(folder / manifest.file)
+    return found if found == manifest.sha256 else None
+
+
+def _fresh_evaluation(
+    project: Project,
+    name: str,
+    figures: list[Measurement],
+    manifests: Mapping[str, Manifest],
+    hashes: Mapping[str, str | None],
+    answered: Mapping[str, Outcomes],
+) -> list[Measurement]:
+    if name in manifests and manifests[name].status == "failed":
+        return figures
+    objection = _objection(name, manifests, hashes)
+    if objection is None and BASELINE not in answered:
+        objection = "the baseline was not evaluated"
+    if objection is None:
+        facts = answered[name].facts if name in answered else {}
+        expected = keys.evaluation(
+            baseline=str(hashes[BASELINE]),
+            variant=str(hashes[name]),
+            runtime=manifests[name].runtime,
+            version=_installed(manifests[name].runtime) or str(facts.get("version")),
+            task=project.task,
+            inputs=answered[BASELINE].digest,
+        )
+        objection = _key_objection(figures, expected, "the model, the test examples, the task or the runtime's version")
+    return figures if objection is None else [figure.stale(objection) for figure in figures]
+
+
+def _fresh_benchmark(
+    project: Project,
+    name: str,
+    device: str,
+    figures: list[Measurement],
+    manifests: Mapping[str, Manifest],
+    hashes: Mapping[str, str | None],
+    devices: Mapping[str, Record],
+) -> list[Measurement]:
+    if figures and all(figure.status == "unavailable" for figure in figures):
+        return figures
+    objection = _objection(name, manifests, hashes)
+    told = devices.get(device)
+    inputs = project.layout.inputs
+    if objection is None and (told is None or told.status != "ok"):
+        objection = f"device `{device}` is not known to be the one it was measured on"
+    if objection is None and not inputs.exists():
+        objection = "the samples it was fed with are not at hand"
+    if objection is None and told is not None:
+        expected = keys.benchmark(
+            baseline=str(hashes[BASELINE]),
+            variant=str(hashes[name]),
+            identity=told.identity,
+            threads=project.devices[device].options.threads,
+            inputs=artifact.sha256_of(inputs),
+        )
+        objection = _key_objection(figures, expected, "the model, the device, its runtime, its threads or the samples")
+    return figures if objection is None else [figure.stale(objection) for figure in figures]
+
+
+def _objection(name: str, manifests: Mapping[str, Manifest], hashes: Mapping[str, str | None]) -> str | None:
+    """Why nothing that was measured of a variant can be used."""
+    for wanted in {BASELINE: None, name: None}:
+        if wanted not in manifests:
+            return f"there is no manifest of `{wanted}`"
+        if hashes[wanted] is None:
+            return f"the model file of `{wanted}` is missing, or not the one that its manifest describes"
+    parent = manifests[name].parent
+    if name != BASELINE and parent != hashes[BASELINE]:
+        return "it was made from another baseline"
+    return None
+
+
+def _key_objection(figures: list[Measurement], expected: str, what: str) -> str | None:
+    if all(figure.key == expected for figure in figures):
+        return None
+    return f"{what} changed since it was measured"
+
+
+def _installed(runtime: str) -> str | None:
+    """The version of a runtime in this environment; None where only reports are made."""
+    try:
+        return version(runtime)
+    except PackageNotFoundError:
+        return None
+
+
+def _provenance(
+    project: Project,
+    manifests: Mapping[str, Manifest],
+    hashes: Mapping[str, str | None],
+    answered: Mapping[str, Outcomes],
+    devices: Mapping[str, Record],
+    timed: Mapping[tuple[str, str], Timings],
+) -> dict[str, Any]:
+    """The hashes of all that went in. No clock and no commit: the same inputs give the same verdict.json."""
+    layout = project.layout
+    raw = [layout.outcomes(name) for name in answered] + [layout.timings(*place) for place in timed]
+    return {
+        "makeweight": makeweight.__version__,
+        "config": artifact.sha256_of(layout.config) if layout.config.exists() else None,
+        "artifacts": dict(hashes),
+        "test_examples": answered[BASELINE].digest if BASELINE in answered else None,
+        "benchmark_inputs": artifact.sha256_of(layout.inputs) if layout.inputs.exists() else None,
+        "raw_samples": {str(path.relative_to(layout.root)): artifact.sha256_of(path) for path in raw},
+        "devices": {name: told.model_dump(exclude_none=True) for name, told in devices.items()},
+        "versions": {name: dict(m.versions) for name, m in manifests.items()},
+        "seed": project.seed,
+    }

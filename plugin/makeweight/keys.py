@@ -1,0 +1,47 @@
+"""The keys of what is measured: one place says what a figure depends on, for those who measure and those who check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from makeweight.measure.probe.job import PROTOCOL
+from makeweight.measurement import key_of
+from makeweight.settings import TaskSettings
+
+EVALUATION = 1
+"""Raise it when evaluations would no longer be comparable."""
+
+
+def evaluation(*, baseline: str, variant: str, runtime: str, version: str, task: TaskSettings, inputs: str) -> str:
+    """Key of a quality figure.
+
+    Args:
+        baseline, variant: sha256 of the model files.
+        inputs: digest of the examples.
+    """
+    return key_of(
+        kind="evaluation",
+        protocol=EVALUATION,
+        artifacts={"baseline": baseline, "variant": variant},
+        runtime={"name": runtime, "version": version},
+        task=task.model_dump(mode="json"),
+        inputs=inputs,
+    )
+
+
+def benchmark(*, baseline: str, variant: str, identity: Mapping[str, Any], threads: int, inputs: str) -> str:
+    """Key of a device's figure.
+
+    Args:
+        baseline, variant: sha256 of the model files.
+        identity: the device's, with the versions of its runtimes.
+        inputs: sha256 of the file of samples.
+    """
+    return key_of(
+        kind="benchmark",
+        protocol={"version": PROTOCOL, "threads": threads},
+        artifacts={"baseline": baseline, "variant": variant},
+        device=dict(identity),
+        inputs=inputs,
+    )

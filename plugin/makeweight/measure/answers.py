@@ -1,0 +1,112 @@
+"""Put a model to a split and keep what it answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight import usercode
+from makeweight.data import Dataset
+from makeweight.errors import UsageError
+from makeweight.measure import inference
+from makeweight.measure.outcomes import Outcomes, ScoreKind, classify
+
+if TYPE_CHECKING:
+    from makeweight.progress import Progress
+    from makeweight.project import Project
+    from makeweight.runtimes.runtime import Runtime
+
+
+def answer(
+    project: Project, runtime: Runtime, model: Path, sha256: str, dataset: Dataset, label: str, progress: Progress
+) -> Outcomes:
+    """Run a model over a split and reduce its outputs to what the task needs.
+
+    Raises:
+        UsageError: the model does not open, the examples do not fit it, or its output does not fit the task.
+    """
+    outputs = inference.outputs(
+        runtime.open(model), dataset, output=project.model.output, progress=progress, label=label
+    )
+    flat = outputs.reshape(len(outputs), -1)
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(flat).all(axis=1))
+    confidence, classes = np.full(len(outputs), np.nan), 0
+    scores: ScoreKind = "none"
+    prediction: NDArray[Any]
+    if project.task.kind == "classification":
+        prediction, confidence, classes, scores = classify(outputs)
+    elif project.task.kind == "regression":
+        prediction = flat
+        if flat.size != dataset.targets.size:
+            raise UsageError(
+                f"the model gives {flat.shape[1]} numbers an example, and the targets have shape "
+                f"{list(dataset.targets.shape[1:])}",
+                where=label,
+                do="Name the output with `model.output`, or mend the targets.",
+            )
+    else:
+        prediction = _scores(project, outputs, dataset)
+    target = dataset.targets
+    return Outcomes(
+        prediction=prediction,
+        confidence=confidence,
+        finite=finite,
+        target=target.reshape(len(target), -1).astype(np.float64) if project.task.kind == "regression" else target,
+        slices=dataset.slices,
+        classes=classes,
+        scores=scores,
+        digest=dataset.digest(),
+        facts={"sha256": sha256, "runtime": runtime.name, "version": runtime.version()},
+    )
+
+
+def check_classes(project: Project, outcomes: Outcomes) -> None:
+    """Refuse a test split that cannot judge every class.
+
+    Raises:
+        UsageError: a target beyond the model's classes, names that do not match them, or a class without an example.
+    """
+    task, where = project.task, "the test split"
+    if task.classes is not None and len(task.classes) != outcomes.classes:
+        raise UsageError(
+            f"{len(task.classes)} class names are declared, and the model tells {outcomes.classes} classes apart",
+            where="makeweight.yaml: task.classes",
+            do="Name as many classes as the model has outputs.",
+        )
+    if int(outcomes.target.max()) >= outcomes.classes:
+        raise UsageError(
+            f"target {int(outcomes.target.max())} is beyond the model's {outcomes.classes} classes (0 to "
+            f"{outcomes.classes - 1})",
+            where=where,
+            do="Mend the targets, or name the right output with `model.output`.",
+        )
+    absent = sorted(set(range(outcomes.classes)) - set(np.unique(outcomes.target).tolist()))
+    if absent and task.absent_classes == "refuse":
+        names = ", ".join(task.classes[c] if task.classes else str(c) for c in absent[:10])
+        raise UsageError(
+            f"no example of class {names}{' and others' if len(absent) > 10 else ''} ({len(absent)} of "
+            f"{outcomes.classes} classes are absent): how compression treats them would go unseen",
+            where=where,
+            do="Add examples of them, or accept it with `task: {kind: classification, absent_classes: allow}`.",
+        )
+
+
+def _scores(project: Project, outputs: NDArray[Any], dataset: Dataset) -> NDArray[np.float64]:
+    """The custom metric's figures: [examples], or [1] for one number over all."""
+    dotted = project.task.metric or ""
+    function = usercode.find(dotted, project.root, where="makeweight.yaml: task.metric")
+    given = usercode.call(function, outputs, dataset.targets, name=dotted, root=project.root)
+    try:
+        scores = np.atleast_1d(np.asarray(given, dtype=np.float64))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"gave {type(given).__name__}, not numbers", where=dotted) from error
+    if scores.ndim != 1 or len(scores) not in (1, len(dataset)):
+        raise UsageError(
+            f"gave figures of shape {list(scores.shape)}; return one number, or one for each of the {len(dataset)} "
+            "examples",
+            where=dotted,
+        )
+    return scores

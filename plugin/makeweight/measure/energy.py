@@ -1,0 +1,14 @@
+"""Energy of one inference: measured by a meter, or unavailable with its reason; never estimated from a constant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from makeweight.measurement import Measurement, unavailable
+
+NO_METER = "no energy meter can be read in this version of makeweight"
+
+
+def measure(variant: str, device: str) -> Iterator[Measurement]:
+    yield unavailable("energy", variant, "J", NO_METER, device=device)
+    yield unavailable("energy_ratio", variant, "ratio", NO_METER, device=device)

@@ -1,0 +1,54 @@
+"""Peak memory from what the probe read in fresh processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from makeweight.layout import BASELINE
+from makeweight.measure.timings import Timings
+from makeweight.measurement import Measurement, unavailable
+
+REPEATS = 3
+_METHOD = "VmHWM of load and run over the runtime's import, fresh processes, range of {} repeats"
+
+
+def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
+    """Peak memory of a variant and of the baseline, and their ratio, in bytes."""
+    before, after = timings.memory["a"], timings.memory["b"]
+    reason = next((facts["unavailable"] for facts in (*before, *after) if "unavailable" in facts), None)
+    if reason is not None:
+        yield unavailable("peak_memory", variant, "B", reason, device=device)
+        yield unavailable("peak_memory_ratio", variant, "ratio", reason, device=device)
+        return
+    own, base = _peaks(after), _peaks(before)
+    for name, peaks in ((variant, own), (BASELINE, base)):
+        yield Measurement(
+            "peak_memory",
+            name,
+            "B",
+            peaks[len(peaks) // 2],
+            (peaks[0], peaks[-1]),
+            len(peaks),
+            _METHOD.format(len(peaks)),
+            device=device,
+        )
+    if base[0] <= 0:
+        reason = "the baseline's peak is not above the import of the runtime, so there is no ratio to it"
+        yield unavailable("peak_memory_ratio", variant, "ratio", reason, device=device)
+        return
+    yield Measurement(
+        "peak_memory_ratio",
+        variant,
+        "ratio",
+        own[len(own) // 2] / base[len(base) // 2],
+        (own[0] / base[-1], own[-1] / base[0]),
+        len(own),
+        _METHOD.format(len(own)),
+        against=BASELINE,
+        device=device,
+    )
+
+
+def _peaks(facts: list[dict[str, Any]]) -> list[float]:
+    return sorted(float(max(entry["load"], entry["run"])) for entry in facts)

@@ -1,0 +1,133 @@
+"""Outcomes: what a model answered, example by example. Everything said about accuracy is computed from these."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.atomic import replacing
+from makeweight.errors import UsageError
+
+ScoreKind = Literal["softmax", "probability", "sigmoid", "none"]
+WRONG = -1
+"""The prediction that stands for an answer that is no number: it is never right."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """One model on one split.
+
+    `prediction`, shape [examples]: the top class (classification), or the model's number (regression, flattened to
+    [examples, outputs]); for a custom metric its score, [examples] or [1]. `confidence`, shape [examples]: the
+    probability given to the top class (classification only, else NaN). `finite`: whether every number of the answer is.
+    """
+
+    prediction: NDArray[Any]
+    confidence: NDArray[np.float64]
+    finite: NDArray[np.bool_]
+    target: NDArray[Any]
+    slices: NDArray[np.str_] | None
+    classes: int
+    """How many classes the model tells apart; 0 where there are none."""
+    scores: ScoreKind
+    digest: str
+    """Hash of the examples."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Hash of the model file, runtime and version."""
+
+    def __len__(self) -> int:
+        return len(self.finite)
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Shape [examples]: whether the top class is the target."""
+        right: NDArray[np.bool_] = np.asarray(np.equal(self.prediction, self.target))
+        return right
+
+
+def classify(scores: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64], int, ScoreKind]:
+    """Top class and its probability from a classifier's scores, shape [examples, classes] (or [examples], [examples, 1]
+    for two classes).
+
+    Scores that already are probabilities (within 0..1, rows summing to 1) are taken as such, others as logits.
+    A row with NaN or infinity predicts nothing (`WRONG`).
+
+    Returns:
+        prediction [examples], confidence [examples] (NaN where nothing is predicted), number of classes, kind.
+
+    Raises:
+        UsageError: the scores have more than one dimension besides the batch.
+    """
+    scores = scores.reshape(len(scores), -1) if scores.ndim > 2 and max(scores.shape[1:]) == scores[0].size else scores
+    if scores.ndim > 2:
+        raise UsageError(
+            f"a classifier's output is one score per class, and this one has shape {list(scores.shape[1:])} an example",
+            where="makeweight.yaml: model.output",
+            do="Name the output that holds the class scores, or declare another `task`.",
+        )
+    scores = scores.reshape(len(scores), -1)
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(scores).all(axis=1))
+    safe = np.where(finite[:, None], scores, 0.0)
+    within = bool(((safe >= 0) & (safe <= 1)).all())
+    kind: ScoreKind
+    if scores.shape[1] == 1:
+        kind = "probability" if within else "sigmoid"
+        positive = safe[:, 0] if within else 1 / (1 + np.exp(-np.clip(safe[:, 0], -700, 700)))
+        probabilities = np.stack([1 - positive, positive], axis=1)
+    elif within and bool(np.allclose(safe[finite].sum(axis=1), 1, atol=1e-3)):
+        kind, probabilities = "probability", safe
+    else:
+        kind = "softmax"
+        exponents = np.exp(safe - safe.max(axis=1, keepdims=True))
+        probabilities = exponents / exponents.sum(axis=1, keepdims=True)
+    prediction = np.where(finite, probabilities.argmax(axis=1), WRONG)
+    confidence = np.where(finite, probabilities.max(axis=1), np.nan)
+    return prediction.astype(np.int64), confidence, probabilities.shape[1], kind
+
+
+def write(path: Path, outcomes: Outcomes) -> None:
+    about = {
+        "classes": outcomes.classes,
+        "scores": outcomes.scores,
+        "digest": outcomes.digest,
+        "facts": outcomes.facts,
+    }
+    slices: dict[str, Any] = {} if outcomes.slices is None else {"slices": outcomes.slices}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            prediction=outcomes.prediction,
+            confidence=outcomes.confidence,
+            finite=outcomes.finite,
+            target=outcomes.target,
+            about=np.array(json.dumps(about)),
+            **slices,
+        )
+
+
+def read(path: Path) -> Outcomes:
+    """Read what `write` wrote.
+
+    Raises:
+        UsageError: there is no such file, or it is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            about = json.loads(str(data["about"]))
+            return Outcomes(
+                prediction=data["prediction"],
+                confidence=data["confidence"],
+                finite=data["finite"],
+                target=data["target"],
+                slices=data["slices"] if "slices" in data.files else None,
+                **about,
+            )
+    except FileNotFoundError as error:
+        raise UsageError("no such outcomes yet", where=str(path), do="Run `dvc repro`, which makes them.") from error
+    except Exception as error:
+        raise UsageError(f"cannot be read ({error})", where=str(path), do="Delete it and run `dvc repro`.") from error

@@ -1,0 +1,289 @@
+"""How good a model's answers are, alone and paired with the baseline's on the same examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.budget.metric import METRICS, TaskKind
+from makeweight.layout import BASELINE
+from makeweight.measure.outcomes import Outcomes
+from makeweight.measure.statistics import mcnemar, mean_difference, paired_difference, wilson
+from makeweight.measurement import Measurement, unavailable
+from makeweight.settings import TaskSettings
+
+CONFIDENCE = 0.95
+_PAIRED = "paired on the test split, 95 % interval (Bonett-Price)"
+_BOOTSTRAPS = 1000
+
+
+def measure(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> list[Measurement]:
+    """Every quality figure of one model; with `baseline`, also how far it fell.
+
+    Raises:
+        ValueError: the two answered different examples.
+    """
+    if baseline is not None and baseline.digest != own.digest:
+        raise ValueError("the baseline and the variant answered different examples")
+    found = list(_MEASURES[task.kind](task, variant, own, baseline))
+    bad = int(np.count_nonzero(~own.finite))
+    found.append(
+        Measurement(
+            "nonfinite_outputs",
+            variant,
+            "fraction",
+            bad / max(len(own), 1),
+            samples=len(own),
+            method="answers that hold NaN or infinity",
+            detail=f"{bad} of {len(own)} examples" if bad else None,
+        )
+    )
+    return found
+
+
+def missing(task: TaskKind, variant: str, reason: str) -> list[Measurement]:
+    """The quality figures of a model that could not be run."""
+    names = [m.name + s for m in METRICS.values() if m.origin == "evaluate" and task in m.tasks for s in ("", "_drop")]
+    return [unavailable(name, variant, "fraction", reason) for name in [*names, "nonfinite_outputs"]]
+
+
+def _classification(
+    task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None
+) -> Iterator[Measurement]:
+    right, n = own.right, len(own)
+    hits = int(right.sum())
+    yield Measurement(
+        "accuracy",
+        variant,
+        "fraction",
+        hits / n,
+        wilson(hits, n, CONFIDENCE),
+        n,
+        "test split, 95 % interval (Wilson)",
+    )
+    present = [c for c in range(own.classes) if (own.target == c).any()]
+    by_class = {c: own.target == c for c in present}
+    worst = min(present, key=lambda c: float(right[by_class[c]].mean()))
+    count = int(by_class[worst].sum())
+    yield Measurement(
+        "worst_class_accuracy",
+        variant,
+        "fraction",
+        int(right[by_class[worst]].sum()) / count,
+        wilson(int(right[by_class[worst]].sum()), count, CONFIDENCE),
+        count,
+        "lowest of the classes, 95 % interval (Wilson)",
+        detail=class_name(task, worst),
+    )
+    for name, members in _groups(own):
+        yield Measurement(
+            f"accuracy[{name}]",
+            variant,
+            "fraction",
+            int(right[members].sum()) / int(members.sum()),
+            wilson(int(right[members].sum()), int(members.sum()), CONFIDENCE),
+            int(members.sum()),
+            "examples of the slice, 95 % interval (Wilson)",
+        )
+    if baseline is None:
+        return
+    before = baseline.right
+    yield _drop("accuracy", variant, before, right)
+    deepest = max(present, key=lambda c: _fall(before[by_class[c]], right[by_class[c]]))
+    yield _drop(
+        "worst_class_accuracy",
+        variant,
+        before[by_class[deepest]],
+        right[by_class[deepest]],
+        detail=class_name(task, deepest),
+    )
+    for name, members in _groups(own):
+        yield _drop("accuracy", variant, before[members], right[members], slice_=name)
+    harm, gain = _flips(before, right)
+    yield Measurement(
+        "negative_flips",
+        variant,
+        "fraction",
+        harm / n,
+        wilson(harm, n, CONFIDENCE),
+        n,
+        "baseline right, variant wrong; 95 % interval (Wilson)",
+        against=BASELINE,
+    )
+    yield Measurement(
+        "positive_flips",
+        variant,
+        "fraction",
+        gain / n,
+        wilson(gain, n, CONFIDENCE),
+        n,
+        "baseline wrong, variant right; 95 % interval (Wilson)",
+        against=BASELINE,
+    )
+    yield Measurement(
+        "mcnemar_p", variant, "probability", mcnemar(harm, gain), None, n, "exact McNemar test", against=BASELINE
+    )
+
+
+def class_name(task: TaskSettings, index: int) -> str:
+    return task.classes[index] if task.classes and index < len(task.classes) else str(index)
+
+
+def _groups(outcomes: Outcomes) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    if outcomes.slices is not None:
+        for name in sorted(set(outcomes.slices.tolist()) - {""}):
+            yield name, outcomes.slices == name
+
+
+def _flips(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> tuple[int, int]:
+    return int(np.count_nonzero(before & ~after)), int(np.count_nonzero(~before & after))
+
+
+def _fall(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:
+    harm, gain = _flips(before, after)
+    return (harm - gain) / len(before)
+
+
+def _drop(
+    metric: str,
+    variant: str,
+    before: NDArray[np.bool_],
+    after: NDArray[np.bool_],
+    *,
+    slice_: str | None = None,
+    detail: str | None = None,
+) -> Measurement:
+    harm, gain = _flips(before, after)
+    n = len(before)
+    return Measurement(
+        f"{metric}_drop" + (f"[{slice_}]" if slice_ else ""),
+        variant,
+        "fraction",
+        (harm - gain) / n,  # from counts, so that 1 of 200 is 0.005 to the last bit
+        paired_difference(harm, gain, n, CONFIDENCE),
+        n,
+        _PAIRED,
+        against=BASELINE,
+        detail=detail,
+    )
+
+
+def _regression(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Iterator[Measurement]:
+    del task
+    yield from _regression_of(variant, own)
+    if baseline is not None:
+        for metric, statistic in (("mae", _mae), ("rmse", _rmse)):
+            yield _ratio(metric, variant, own, baseline, statistic)
+        a, b = _r2(baseline.prediction, baseline.target), _r2(own.prediction, own.target)
+        yield _bootstrapped_drop("r2", variant, own, baseline, _r2, a - b)
+
+
+Statistic = Callable[[NDArray[Any], NDArray[Any]], float]
+
+
+def _mae(output: NDArray[Any], target: NDArray[Any]) -> float:
+    return float(np.abs(output - target).mean())
+
+
+def _rmse(output: NDArray[Any], target: NDArray[Any]) -> float:
+    return float(np.sqrt(np.square(output - target).mean()))
+
+
+def _r2(output: NDArray[Any], target: NDArray[Any]) -> float:
+    total = float(np.square(target - target.mean(axis=0)).sum())
+    return 1 - float(np.square(output - target).sum()) / total if total > 0 else float("nan")
+
+
+def _regression_of(variant: str, own: Outcomes) -> Iterator[Measurement]:
+    n = len(own)
+    for metric, statistic in (("mae", _mae), ("rmse", _rmse), ("r2", _r2)):
+        value = statistic(own.prediction, own.target)
+        if not np.isfinite(value):
+            reason = "answers hold NaN or infinity" if not own.finite.all() else "every target is the same"
+            yield unavailable(metric, variant, "number", reason)
+        else:
+            spread = _bootstrap(own, lambda rows, s=statistic: s(own.prediction[rows], own.target[rows]))  # type: ignore[misc]
+            yield Measurement(
+                metric, variant, "number", value, spread, n, "test split, 95 % interval (percentile bootstrap)"
+            )
+
+
+def _ratio(metric: str, variant: str, own: Outcomes, baseline: Outcomes, statistic: Statistic) -> Measurement:
+    name = f"{metric}_ratio"
+    before, after = statistic(baseline.prediction, baseline.target), statistic(own.prediction, own.target)
+    if not np.isfinite(after):
+        return unavailable(name, variant, "ratio", "answers hold NaN or infinity")
+    if before == 0:
+        return unavailable(name, variant, "ratio", "the baseline's error is zero, so there is no ratio to it")
+
+    def again(rows: NDArray[Any]) -> float:
+        base = statistic(baseline.prediction[rows], baseline.target[rows])
+        return statistic(own.prediction[rows], own.target[rows]) / base if base > 0 else float("inf")
+
+    spread = _bootstrap(own, again)
+    return Measurement(
+        name, variant, "ratio", after / before, spread, len(own), "paired, 95 % interval (bootstrap)", BASELINE
+    )
+
+
+def _bootstrapped_drop(
+    metric: str, variant: str, own: Outcomes, baseline: Outcomes, statistic: Statistic, drop: float
+) -> Measurement:
+    name = f"{metric}_drop"
+    if not np.isfinite(drop):
+        return unavailable(name, variant, "number", "one of the two has no such figure")
+
+    def again(rows: NDArray[Any]) -> float:
+        return statistic(baseline.prediction[rows], own.target[rows]) - statistic(
+            own.prediction[rows], own.target[rows]
+        )
+
+    spread = _bootstrap(own, again)
+    return Measurement(name, variant, "number", drop, spread, len(own), "paired, 95 % interval (bootstrap)", BASELINE)
+
+
+def _bootstrap(own: Outcomes, statistic: Callable[[NDArray[Any]], float]) -> tuple[float, float] | None:
+    """Percentile interval over resampled examples (Efron, 1979); None when a resample has no finite figure."""
+    rng = np.random.default_rng(0)
+    figures = [statistic(rng.integers(0, len(own), len(own))) for _ in range(_BOOTSTRAPS)]
+    low, high = (float(value) for value in np.quantile(figures, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
+    return (low, high) if np.isfinite([low, high]).all() else None
+
+
+def _custom(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Iterator[Measurement]:
+    scores = own.prediction.astype(np.float64)
+    value = float(scores.mean())
+    if not np.isfinite(value):
+        reason = f"`{task.metric}` gave a figure that is not finite"
+        yield unavailable("metric", variant, "number", reason)
+        yield unavailable("metric_drop", variant, "number", reason)
+        return
+    per_example = len(scores) == len(own) and len(scores) > 1
+    interval = mean_difference(scores, CONFIDENCE) if per_example else None
+    method = f"`{task.metric}` on the test split" + (", 95 % interval (normal)" if per_example else "")
+    yield Measurement("metric", variant, "number", value, interval, len(own), method)
+    if baseline is None:
+        return
+    before = baseline.prediction.astype(np.float64)
+    sign = 1.0 if task.better == "higher" else -1.0
+    fall = sign * (before - scores)
+    yield Measurement(
+        "metric_drop",
+        variant,
+        "number",
+        float(fall.mean()),
+        mean_difference(fall, CONFIDENCE) if per_example else None,
+        len(own),
+        "paired on the test split" + (", 95 % interval (normal)" if per_example else ""),
+        against=BASELINE,
+    )
+
+
+_MEASURES: dict[TaskKind, Callable[[TaskSettings, str, Outcomes, Outcomes | None], Iterator[Measurement]]] = {
+    "classification": _classification,
+    "regression": _regression,
+    "custom": _custom,
+}

@@ -1,0 +1,52 @@
+"""Real samples for the probe: a few examples of a split, stored as the model takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.atomic import replacing
+from makeweight.data import Dataset, Feeds
+from makeweight.measure.inference import batch_size, fit
+from makeweight.runtimes.runtime import Session
+
+COUNT = 64
+
+
+def write(path: Path, session: Session, dataset: Dataset, seed: int) -> None:
+    """Store up to `COUNT` examples (in whole batches, if the model's is fixed), drawn with the seed."""
+    size = batch_size(session) or 1
+    wanted = max(size, COUNT // size * size)
+    rng = np.random.default_rng(seed)
+    drawn = rng.choice(len(dataset), wanted, replace=wanted > len(dataset))
+    chosen = dataset.take(drawn)
+    store(path, [fit(session, feeds) for feeds in chosen.batches(size)], size)
+
+
+def store(path: Path, batches: list[Feeds], size: int) -> None:
+    """Store feeds for the probe, each of `size` examples."""
+    arrays: dict[str, Any] = {
+        f"input:{name}": np.concatenate([feeds[name] for feeds in batches]) for name in batches[0]
+    }
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, batch=np.array(size), **arrays)
+
+
+def made_up(session: Session, seed: int) -> list[Feeds]:
+    """Inputs for a model that comes without data: normal numbers for floats, zeros and ones for the rest.
+
+    Free sizes beyond the batch are set to 1. Timing hardly depends on values in dense nets; where it does (sparse
+    embeddings, early exits), real samples are the answer.
+    """
+    rng = np.random.default_rng(seed)
+
+    def one(shape: tuple[int | None, ...], dtype: Any) -> NDArray[Any]:
+        sizes = [size or 1 for size in shape]
+        kind = np.dtype(dtype or np.float32)
+        values = rng.standard_normal(sizes) if kind.kind == "f" else rng.integers(0, 2, sizes)
+        return np.asarray(values).astype(kind)
+
+    return [{port.name: one(port.shape, port.dtype) for port in session.inputs} for _ in range(8)]

@@ -1,0 +1,33 @@
+"""What a model file weighs: bytes, parameters, multiply-accumulates; and against the baseline's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from makeweight.artifact import Manifest
+from makeweight.budget.metric import METRICS
+from makeweight.layout import BASELINE
+from makeweight.measurement import Measurement, unavailable
+
+_UNITS = {"size": "B", "size_compressed": "B", "parameters": "count", "macs": "count"}
+
+
+def measure(own: Manifest, baseline: Manifest | None) -> Iterator[Measurement]:
+    """Every figure of the catalogue that the file alone decides, from the manifests."""
+    for name, unit in _UNITS.items():
+        value = getattr(own, name)
+        if own.status == "failed" or value is None:
+            reason = own.reason or f"{METRICS[name].title} could not be counted: the graph's shapes are not all known"
+            yield unavailable(name, own.variant, unit, reason)
+            if baseline is not None:
+                yield unavailable(f"{name}_ratio", own.variant, "ratio", reason)
+            continue
+        yield Measurement(name, own.variant, unit, value, method="counted in the file")
+        if baseline is not None:
+            before = getattr(baseline, name)
+            if before:
+                yield Measurement(
+                    f"{name}_ratio", own.variant, "ratio", value / before, method="counted", against=BASELINE
+                )
+            else:
+                yield unavailable(f"{name}_ratio", own.variant, "ratio", "the baseline has none to compare with")

@@ -1,0 +1,220 @@
+"""A model card for one variant: what is known of it, and what its owner has yet to say.
+
+The sections are those of Mitchell et al., Model Cards for Model Reporting (FAT* 2019), table 1.
+"""
+
+from __future__ import annotations
+
+from makeweight.budget.metric import METRICS
+from makeweight.budget.quantity import BYTES, FRACTION, show
+from makeweight.errors import UsageError
+from makeweight.layout import BASELINE
+from makeweight.report.comparison import Cell, cell, heading, machine_line, protocol_line
+from makeweight.report.content import Content
+from makeweight.report.facts import flat, step_words
+from makeweight.report.figures import Figures, title
+from makeweight.report.standing import WORDS, named, warnings
+from makeweight.report.text import markdown, markdown_code, markdown_prose
+
+_EVALUATION = tuple(metric.name for metric in METRICS.values() if metric.origin == "evaluate")
+_COMPRESSION = tuple(metric.name for metric in METRICS.values() if metric.origin == "compress")
+_BENCHMARK = tuple(metric.name for metric in METRICS.values() if metric.origin == "benchmark")
+
+
+def render(content: Content, variant: str) -> str:
+    """The card as Markdown.
+
+    Raises:
+        UsageError: there is no such variant, or no manifest of it.
+    """
+    if variant not in content.manifests:
+        raise UsageError(f"no manifest of variant `{variant}` to write a model card from", do="Run `dvc repro`.")
+    figures = Figures(content)
+    sections = [
+        _head(content, variant),
+        _details(content, variant),
+        _owner(
+            "Intended use", "the primary uses and users that this model is meant for, and uses that are out of scope."
+        ),
+        _factors(content, figures, variant),
+        _metrics(content, figures, variant),
+        _evaluation_data(content, figures, variant),
+        _training_data(content, variant),
+        _analyses(content, figures, variant),
+        _owner(
+            "Ethical considerations",
+            "sensitive data, risks and harms that were considered, and what was done about them.",
+        ),
+        _caveats(content, figures, variant),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _ask(what: str) -> str:
+    return f"> **To be filled in by the owner:** {what}"
+
+
+def _owner(section: str, what: str) -> str:
+    return f"## {section}\n\n{_ask(what)}"
+
+
+def _head(content: Content, variant: str) -> str:
+    own = next((each for each in content.verdict.variants if each.variant == variant), None)
+    verdict = f" Its verdict: {WORDS[own.verdict]}." if own is not None else ""
+    standing = "ships" if content.verdict.ship == variant else "does not ship"
+    return (
+        f"# Model card: {markdown(content.verdict.project)}, {markdown(variant)}\n\n"
+        f"A compressed variant of {markdown(content.verdict.project)}; it {standing}.{verdict} "
+        "Figures are set against the uncompressed baseline of the same commit."
+    )
+
+
+def _details(content: Content, variant: str) -> str:
+    manifest = content.manifests[variant]
+    steps = [" ".join(part for part in step_words(step) if part) for step in manifest.recipe]
+    facts = [
+        ("Recipe", "; then ".join(steps)),
+        ("Runtime", manifest.runtime),
+        ("File", manifest.file or f"none: {manifest.reason}"),
+        ("Size", show(manifest.size, BYTES) if manifest.size is not None else ""),
+        ("sha256", manifest.sha256 or ""),
+        ("Made from sha256", manifest.parent or ""),
+        ("Seed", str(manifest.seed)),
+        ("Made with", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
+        *((f"Provenance: {name}", value) for name, value in flat(content.verdict.provenance)),
+    ]
+    return "\n".join(
+        [
+            "## Model details\n",
+            *(f"- {markdown(name)}: {markdown(value)}" for name, value in facts if value),
+            "",
+            _ask("who made the model and is responsible for it, its architecture, licence, citation and contact."),
+        ]
+    )
+
+
+def _factors(content: Content, figures: Figures, variant: str) -> str:
+    slices = _slices(figures, variant)
+    known = []
+    if slices:
+        known.append(f"Groups that results are broken down by: {', '.join(markdown_code(name) for name in slices)}.")
+    if content.classes.get(variant):
+        known.append("Results are broken down by class below.")
+    devices = [
+        f"{markdown_code(machine.name)} ({markdown(machine_line(machine))})" for machine in figures.machines.values()
+    ]
+    if devices:
+        known.append(f"Devices that it was measured on: {', '.join(devices)}.")
+    ask = _ask("groups, instruments and environments that the model's quality may depend on.")
+    return "\n\n".join(["## Factors", *known, ask])
+
+
+def _slices(figures: Figures, variant: str) -> list[str]:
+    of = [each.metric for each in figures if each.variant == variant and each.metric.startswith("accuracy[")]
+    return sorted({metric.removeprefix("accuracy[").removesuffix("]") for metric in of})
+
+
+def _metrics(content: Content, figures: Figures, variant: str) -> str:
+    shown = [name for name in (*_EVALUATION, *_COMPRESSION, *_BENCHMARK) if _measured(figures, name, variant)]
+    lines = [f"- {markdown(title(name))}: {markdown(METRICS[name].meaning)}" for name in shown]
+    rules = list(dict.fromkeys(named(rule) for rule in content.verdict.of(variant) if rule.limit is not None))
+    if rules:
+        lines += ["", f"Limits that it is held to: {'; '.join(markdown(rule) for rule in rules)}."]
+    return "\n".join(["## Metrics\n", *lines])
+
+
+def _measured(figures: Figures, metric: str, variant: str) -> bool:
+    return any(figures.value(metric, variant, device) is not None for device in (None, *figures.devices))
+
+
+def _evaluation_data(content: Content, figures: Figures, variant: str) -> str:
+    found = figures.get(figures.quality, variant)
+    known = []
+    if found is not None and found.samples:
+        known.append(f"The declared test split: {found.samples:,} examples, the same for baseline and variant.")
+    counts = [f"{markdown(each.name)} {each.examples:,}" for each in content.classes.get(variant, ())]
+    if counts:
+        known.append(f"Examples by class: {', '.join(counts)}.")
+    ask = _ask("where the test data come from, why they were chosen, and how they were prepared.")
+    return "\n\n".join(["## Evaluation data", *known, ask])
+
+
+def _training_data(content: Content, variant: str) -> str:
+    """What compressing used; what the baseline was trained on only its owner knows."""
+    manifest = content.manifests[variant]
+    steps = [step for step in manifest.recipe if isinstance(step, dict)]
+    known = []
+    if manifest.control is not None or any("finetune" in step for step in steps):
+        known.append("Compressing trained on the project's declared `train` split.")
+    if any(isinstance(of := step.get("quantize"), dict) and of.get("method") == "static" for step in steps):
+        known.append("Quantizing took its ranges from the project's declared calibration examples.")
+    return "\n\n".join(["## Training data", *known, _ask("what the baseline was trained on, and how it was chosen.")])
+
+
+def _analyses(content: Content, figures: Figures, variant: str) -> str:
+    parts = ["## Quantitative analyses"]
+    parts.append(_table(figures, variant, [(name, None) for name in (*_EVALUATION, *_COMPRESSION)]))
+    held = cell(figures, f"{figures.quality}_control", variant)
+    if held.value:
+        parts.append(
+            f"The baseline, trained equally and not compressed, reaches {heading(figures)} {markdown(held.value)}."
+        )
+    for device in figures.devices:
+        lines = _table(figures, variant, [(name, device) for name in _BENCHMARK])
+        floor = figures.noise_floor(device)
+        notes = [protocol_line(content, figures, device)]
+        notes += [f"two copies of one model differed by {floor * 100:.1f} % (noise floor)"] if floor is not None else []
+        said = "; ".join(note for note in notes if note)
+        parts += [f"### On {markdown(device)}", lines, *([f"{said[:1].upper()}{said[1:]}."] if said else [])]
+    slices = _slices(figures, variant)
+    if slices:
+        parts += ["### By group", _table(figures, variant, [(f"accuracy[{name}]", None) for name in slices])]
+    classes = content.classes.get(variant, ())
+    if classes:
+        rows = [
+            f"| {markdown(each.name)} | {each.examples:,} "
+            f"| {show(each.baseline, FRACTION)} | {show(each.variant, FRACTION)} |"
+            for each in classes
+        ]
+        head = "| class | examples | baseline | variant |\n|---|--:|--:|--:|"
+        parts += ["### By class", "\n".join([head, *rows])]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _table(figures: Figures, variant: str, wanted: list[tuple[str, str | None]]) -> str:
+    rows = []
+    for metric, device in wanted:
+        bare, bracket, rest = metric.partition("[")
+        own = cell(figures, bare, variant, device, bracket + rest)
+        base = cell(figures, bare, BASELINE, device, bracket + rest)
+        if figures.get(metric, variant, device) is None:
+            continue
+        value = _with_interval(own) if own.value else f"not measured: {markdown(own.reason)}"
+        change = markdown(own.change.words) if own.change is not None else "–"
+        rows.append(f"| {markdown(title(metric))} | {_with_interval(base) or '–'} | {value} | {change} |")
+    if not rows:
+        return "Nothing was measured."
+    return "\n".join(["| metric | baseline | variant | change |", "|---|--:|--:|---|", *rows])
+
+
+def _with_interval(shown: Cell) -> str:
+    return markdown(" ".join(part for part in (shown.value, shown.interval) if part))
+
+
+def _caveats(content: Content, figures: Figures, variant: str) -> str:
+    lines = [f"- {markdown_prose(rule.sentence)}" for rule in warnings(content.verdict, variant)]
+    missing = [
+        f"- {markdown(title(each.metric))}{f' on {markdown(each.device)}' if each.device else ''} "
+        f"was not measured: {markdown(each.reason or '')}"
+        for each in figures
+        if each.variant == variant and each.status == "unavailable" and each.metric.split("[")[0] in METRICS
+    ]
+    flips = content.flips.get(variant)
+    if flips is not None and flips.total:
+        lines.append(
+            f"- {flips.total:,} test example{'' if flips.total == 1 else 's'} that the baseline has right "
+            f"{'is' if flips.total == 1 else 'are'} wrong here; report.html shows them."
+        )
+    lines += missing
+    ask = _ask("what else a user should know before relying on this model.")
+    return "\n".join(["## Caveats and recommendations\n", *lines, *([""] if lines else []), ask])

@@ -1,0 +1,174 @@
+"""The table that every form of the report has: one row a variant, with size, quality, latency and verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from makeweight.layout import BASELINE
+from makeweight.measurement import Measurement
+from makeweight.report.content import Content, Machine
+from makeweight.report.figures import Change, Figures, title, written, written_interval
+from makeweight.report.pareto import front
+from makeweight.report.standing import WORDS, blocking, named
+from makeweight.verdict import Outcome, Verdict
+
+LATENCY = "latency_p50"
+# What decides how fast integers are, the best first; the kernel's names.
+_TELLING_ISA = ("amx_int8", "avx512_vnni", "avx_vnni", "i8mm", "asimddp", "avx512f", "avx2")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure in its place: the figure, or why there is none."""
+
+    metric: str
+    device: str | None
+    value: str
+    """With its unit; empty when it was not measured."""
+    interval: str
+    change: Change | None
+    """Against the baseline; None for the baseline itself, and where it cannot be told."""
+    reason: str
+    """Why there is no figure; empty when there is one."""
+
+    @property
+    def title(self) -> str:
+        return title(self.metric)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model."""
+
+    variant: str
+    ships: bool
+    outcome: Outcome | None
+    """None for the baseline."""
+    verdict: str
+    size: Cell
+    quality: Cell
+    latencies: tuple[Cell, ...]
+    """One a device."""
+    on_front: bool
+    """Whether nothing beats it in both size, or latency on some device, and quality."""
+
+    @property
+    def cells(self) -> list[tuple[Cell, str]]:
+        """Its figures, each with the reason to be told why there is none: the same reason is told once a row."""
+        found: list[tuple[Cell, str]] = []
+        for each in (self.size, self.quality, *self.latencies):
+            known = any(each.reason == reason for _, reason in found)
+            found.append((each, "" if known else each.reason))
+        return found
+
+
+def rows(content: Content, figures: Figures) -> list[Row]:
+    """The baseline, then every variant in the order of the verdict."""
+    fronts = {name for cost, device in costs(figures) for name in on_front(figures, cost, device)}
+    outcomes = {each.variant: each for each in content.verdict.variants}
+    found = []
+    for variant in (BASELINE, *figures.variants):
+        own = outcomes.get(variant) if variant != BASELINE else None
+        ships = variant == content.verdict.ship
+        found.append(
+            Row(
+                variant=variant,
+                ships=ships,
+                outcome=own.verdict if own else None,
+                verdict=_verdict(content.verdict, variant, own.verdict, ships) if own else "",
+                size=cell(figures, "size", variant),
+                quality=cell(figures, figures.quality, variant),
+                latencies=tuple(cell(figures, LATENCY, variant, device) for device in figures.devices),
+                on_front=variant in fronts,
+            )
+        )
+    return found
+
+
+def costs(figures: Figures) -> list[tuple[str, str | None]]:
+    """What quality is weighed against: size, and latency on every device where any was measured."""
+    everyone = (BASELINE, *figures.variants)
+    measured = [
+        device
+        for device in figures.devices
+        if any(figures.value(LATENCY, name, device) is not None for name in everyone)
+    ]
+    return [("size", None), *((LATENCY, device) for device in measured)]
+
+
+def on_front(figures: Figures, cost: str, device: str | None) -> list[str]:
+    """The models that nothing else beats in both cost and quality."""
+    points = []
+    for name in (BASELINE, *figures.variants):
+        x, y = figures.value(cost, name, device), figures.value(figures.quality, name)
+        if x is not None and y is not None:
+            points.append((name, x, y if figures.better(figures.quality) == "higher" else -y))
+    return [points[i][0] for i in front([(x, y) for _, x, y in points])]
+
+
+def cell(figures: Figures, metric: str, variant: str, device: str | None = None, where: str = "") -> Cell:
+    """One figure with its change; `where` is the `[slice]` behind the metric's name."""
+    found: Measurement | None = figures.get(metric + where, variant, device)
+    change = None if variant == BASELINE else figures.change(metric, variant, device, where)
+    if found is None or found.value is None:
+        return Cell(metric, device, "", "", change, figures.reason(metric + where, variant, device))
+    return Cell(metric, device, written(found), written_interval(found), change, "")
+
+
+def _verdict(verdict: Verdict, variant: str, outcome: Outcome, ships: bool) -> str:
+    if ships:
+        return f"{WORDS[outcome]}, ships"
+    held_up = blocking(verdict, variant)
+    if not held_up:
+        return WORDS[outcome]
+    more = f" (+{len(held_up) - 1} more)" if len(held_up) > 1 else ""
+    return f"{WORDS[outcome]}: {named(held_up[0])}{more}"
+
+
+def machine_line(machine: Machine) -> str:
+    """A device in one line: what about it decides how fast it is."""
+    if machine.reason is not None:
+        return f"not reached: {machine.reason}"
+    identity = machine.identity
+    isa = next((name for name in _TELLING_ISA if name in (identity.get("isa") or ())), None)
+    runtimes = identity.get("runtimes") or {}
+    parts = [
+        str(identity.get("cpu") or identity.get("model") or identity.get("machine") or machine.kind),
+        isa,
+        *(f"{name} {version}" for name, version in runtimes.items()),
+        "emulated" if identity.get("emulated") else None,
+        _count(machine.threads, "thread"),
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def protocol_line(content: Content, figures: Figures, device: str) -> str:
+    """How many pairs were timed: `3 processes x 400 pairs`, or their range over the variants."""
+    timings = [timing for timing in content.timings if timing.device == device]
+    if not timings:
+        known = (figures.get(f"{LATENCY}_ratio", name, device) for name in figures.variants)
+        counts = sorted(
+            {each.samples for each in known if each is not None and each.value is not None and each.samples}
+        )
+        return f"{_range(counts)} pairs a variant" if counts else ""
+    processes = sorted({timing.processes for timing in timings})
+    pairs = sorted({len(timing.variant_seconds) for timing in timings})
+    if len(processes) == len(pairs) == 1 and processes[0] and pairs[0] % processes[0] == 0:
+        return f"{_count(processes[0], 'process')} x {pairs[0] // processes[0]:,} pairs"
+    return f"{_range(processes)} processes, {_range(pairs)} pairs a variant"
+
+
+def _range(values: list[int]) -> str:
+    return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"
+
+
+def _count(number: int | None, thing: str) -> str | None:
+    if number is None:
+        return None
+    plural = "" if number == 1 else "es" if thing.endswith("s") else "s"
+    return f"{number} {thing}{plural}"
+
+
+def heading(figures: Figures) -> str:
+    """What quality is called here: `accuracy`, `root mean square error`."""
+    return title(figures.quality)

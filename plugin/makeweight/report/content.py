@@ -1,0 +1,95 @@
+"""What a report is made of: the verdict, and what lies beside it for tables and pictures. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from makeweight.artifact import Manifest
+from makeweight.verdict import Verdict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One test example that the baseline has right and the variant wrong."""
+
+    index: int
+    """Its place in the test split."""
+    truth: str
+    baseline: str
+    variant: str
+    """Names of classes; an answer that was no number is named so."""
+    confidence: float | None = None
+    """The probability that the variant gave to its answer."""
+    png: bytes | None = None
+    """The input as a picture; None where inputs are no images."""
+
+
+@dataclass(frozen=True)
+class Flips:
+    """The flipped examples of one variant. `examples` may hold fewer than there are."""
+
+    total: int
+    examples: tuple[Flip, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClassAccuracy:
+    """One class of the test split: shares of its examples that are right."""
+
+    name: str
+    examples: int
+    baseline: float
+    variant: float
+
+    @property
+    def drop(self) -> float:
+        return self.baseline - self.variant
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One benchmark: wall seconds of single inferences, baseline and variant beside each other, shape [pairs]."""
+
+    device: str
+    variant: str
+    baseline_seconds: NDArray[Any]
+    variant_seconds: NDArray[Any]
+    processes: int
+    """Fresh processes that the pairs come from."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A declared device as it was found, or why it was not."""
+
+    name: str
+    kind: str = "local"
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    threads: int | None = None
+    reason: str | None = None
+    """Why it could not be reached; None when it could."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that any form of the report shows."""
+
+    verdict: Verdict
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    """By variant, `baseline` among them."""
+    machines: tuple[Machine, ...] = ()
+    """In the order in which they are declared."""
+    timings: tuple[Timing, ...] = ()
+    flips: Mapping[str, Flips] = field(default_factory=dict)
+    classes: Mapping[str, tuple[ClassAccuracy, ...]] = field(default_factory=dict)
+    """By variant, in the order of the model's outputs."""
+    better: Literal["higher", "lower"] | None = None
+    """Which way a custom metric is better; None: as the catalogue says."""
+    html: str = "reports/report.html"
+    """Where report.html will lie, as a reader of the terminal would open it."""

@@ -1,0 +1,37 @@
+"""Facts of any shape (provenance, a device's identity, a recipe) as flat text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested facts as pairs of name and text, in their order. What is None is left out."""
+    found: list[tuple[str, str]] = []
+    for key, value in facts.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found += flat(value, f"{name} ")
+        elif value is not None and value != []:
+            found.append((name, worded(value)))
+    return found
+
+
+def worded(value: Any) -> str:
+    """A value as people write it: `yes`, `avx2, fma`, `0.5`."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(worded(each) for each in value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def step_words(step: Mapping[str, Any] | str) -> tuple[str, str]:
+    """A recipe's step: the technique, and its options as `ratio 0.5, rounds 3`."""
+    if not isinstance(step, Mapping):
+        return str(step), ""
+    name, options = next(iter(step.items()), ("", {}))
+    pairs = flat(options) if isinstance(options, Mapping) else [("", worded(options))]
+    return str(name), ", ".join(f"{key} {value}".strip() for key, value in pairs)

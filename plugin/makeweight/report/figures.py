@@ -1,0 +1,312 @@
+"""The figures of a verdict, by what they are about, and how each reads: value, change, interval, reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from makeweight.budget.metric import METRICS
+from makeweight.budget.quantity import (
+    BYTES,
+    FRACTION,
+    JOULES,
+    NUMBER,
+    PER_SECOND,
+    POINTS,
+    RATIO,
+    SECONDS,
+    Dimension,
+    show,
+)
+from makeweight.errors import UsageError
+from makeweight.layout import BASELINE
+from makeweight.measurement import Measurement
+from makeweight.report.content import Content, Machine
+
+QUALITY = ("accuracy", "metric", "rmse", "mae", "r2")
+"""What a model is for, in the order in which one is chosen to stand for quality."""
+NOT_RECORDED = "no figure was recorded"
+_TITLES = {
+    "mcnemar_p": "McNemar's p",
+    "nonfinite_outputs": "answers that are not finite",
+}
+_UNITS = {"B": BYTES, "s": SECONDS, "J": JOULES, "1/s": PER_SECOND, "ratio": RATIO}
+_FIELDS = {field.name for field in fields(Measurement)}
+_BETTER_WORDS = {
+    "size": ("smaller", "larger"),
+    "size_compressed": ("smaller", "larger"),
+    "latency": ("faster", "slower"),
+    "cpu_time": ("faster", "slower"),
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A variant against the baseline."""
+
+    text: str
+    """`-0.3 pt`, `2.40x`: a factor above 1 is smaller, faster, less; below 1 the opposite."""
+    interval: str = ""
+    """`[2.31, 2.52]`, in the same orientation; empty for what is exact."""
+    words: str = ""
+    """The same in words, `1.22x slower [1.19, 1.25]`."""
+    better: bool | None = None
+    """None: neither, within what can be told."""
+
+    @property
+    def short(self) -> str:
+        return f"{self.text} {self.interval}".rstrip()
+
+
+class Figures:
+    """Every measurement of a verdict, found by metric, variant and device."""
+
+    def __init__(self, content: Content) -> None:
+        """Raises:
+        UsageError: an entry of the verdict's measurements is none.
+        """
+        self._content = content
+        self.machines = {machine.name: machine for machine in content.machines or _recorded(content)}
+        """The devices by name; for a verdict alone, what its provenance tells of them."""
+        self._found: dict[tuple[str, str, str | None], list[Measurement]] = {}
+        for entry in content.verdict.measurements:
+            each = _measurement(entry)
+            self._found.setdefault((each.metric, each.variant, each.device), []).append(each)
+
+    def __iter__(self) -> Iterator[Measurement]:
+        return (each for found in self._found.values() for each in found)
+
+    def get(self, metric: str, variant: str, device: str | None = None) -> Measurement | None:
+        """The one figure of that name. The baseline is measured beside every variant: its median figure."""
+        found = self._found.get((metric, variant, device), [])
+        measured = sorted((each for each in found if each.value is not None), key=lambda each: each.value or 0.0)
+        if measured:
+            return measured[(len(measured) - 1) // 2]
+        return found[0] if found else None
+
+    def value(self, metric: str, variant: str, device: str | None = None) -> float | None:
+        found = self.get(metric, variant, device)
+        return None if found is None else found.value
+
+    def reason(self, metric: str, variant: str, device: str | None = None) -> str:
+        """Why there is no such figure."""
+        found = self.get(metric, variant, device)
+        if found is not None and found.reason:
+            return found.reason
+        manifest = self._content.manifests.get(variant)
+        if manifest is not None and manifest.status == "failed":
+            return manifest.reason or "the recipe failed"
+        machine = self.machines.get(device or "")
+        return machine.reason if machine is not None and machine.reason else NOT_RECORDED
+
+    @property
+    def quality(self) -> str:
+        """The metric that stands for quality: one that the budget names, else the first that was measured."""
+        named = {rule.metric for rule in self._content.verdict.rules}
+        measured = {each.metric.split("[")[0].removesuffix("_drop").removesuffix("_ratio") for each in self}
+        for among in (named & measured, measured, named):
+            for metric in QUALITY:
+                if metric in among:
+                    return metric
+        return QUALITY[0]
+
+    def better(self, metric: str) -> Literal["higher", "lower"]:
+        if metric in METRICS and (declared := METRICS[metric].better) != "declared":
+            return declared
+        return self._content.better or "higher"
+
+    @property
+    def devices(self) -> list[str]:
+        """Declared devices in their order, then any other that something was measured on."""
+        return list(dict.fromkeys([*self.machines, *(each.device for each in self if each.device is not None)]))
+
+    @property
+    def variants(self) -> list[str]:
+        """The compressed variants, in the order of the verdict."""
+        return [each.variant for each in self._content.verdict.variants if each.variant != BASELINE]
+
+    def change(self, metric: str, variant: str, device: str | None = None, where: str = "") -> Change | None:
+        """How a variant compares; `where` is the `[slice]` behind the metric's name. None: it cannot be told."""
+        drop = self.get(f"{metric}_drop{where}", variant, device)
+        if drop is not None and drop.value is not None:
+            return _difference(drop.value, drop.interval, dimension(metric), self.better(metric))
+        ratio = self.get(f"{metric}_ratio", variant, device)
+        if ratio is not None and ratio.value is not None and ratio.value > 0:
+            if metric in METRICS and METRICS[metric].origin == "evaluate":
+                return _growth(ratio.value, ratio.interval, self.better(metric))
+            return _factor(metric, ratio.value, ratio.interval, self.better(metric))
+        return None
+
+    def noise_floor(self, device: str) -> float | None:
+        """The largest that any benchmark on the device met, for the median latency."""
+        floors = [
+            each.noise_floor
+            for each in self
+            if each.device == device and each.noise_floor is not None and each.metric.startswith("latency_p50")
+        ]
+        return max(floors, default=None)
+
+    def unavailable(self) -> list[tuple[str, list[str]]]:
+        """Every reason why something was not measured, with what it was: `energy on pi5`, `size of int8`."""
+        gathered: dict[str, dict[tuple[str, str | None], list[str]]] = {}
+        for each in self:
+            if each.status == "unavailable" and not each.metric.split("[")[0].endswith(("_ratio", "_drop")):
+                what = gathered.setdefault(each.reason or NOT_RECORDED, {})
+                what.setdefault((each.metric, each.device), []).append(each.variant)
+        return [
+            (reason, [self._missing(metric, device, variants) for (metric, device), variants in what.items()])
+            for reason, what in gathered.items()
+        ]
+
+    def _missing(self, metric: str, device: str | None, variants: list[str]) -> str:
+        where = f"{title(metric)} on {device}" if device else title(metric)
+        made = {
+            name
+            for name in self.variants
+            if name not in self._content.manifests or self._content.manifests[name].status == "ready"
+        }
+        return where if made and made <= {*variants} else f"{where} of {', '.join(dict.fromkeys(variants))}"
+
+
+def _recorded(content: Content) -> Iterator[Machine]:
+    devices = content.verdict.provenance.get("devices")
+    for name, record in devices.items() if isinstance(devices, Mapping) else ():
+        if isinstance(record, Mapping):
+            identity = record.get("identity")
+            reason = record.get("reason")
+            yield Machine(
+                str(name),
+                identity=identity if isinstance(identity, Mapping) else {},
+                reason=None if reason is None else str(reason),
+            )
+
+
+def _measurement(entry: Mapping[str, Any]) -> Measurement:
+    try:
+        known = {name: value for name, value in entry.items() if name in _FIELDS}
+        interval = known.pop("interval", None)
+        low_high = None if interval is None else (float(interval[0]), float(interval[1]))
+        return Measurement(**known, interval=low_high)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise UsageError(
+            f"a measurement of the verdict cannot be read ({error})", do="Run `makeweight report` again."
+        ) from error
+
+
+def dimension(metric: str, unit: str = "") -> Dimension:
+    """Of the plain figure; what comes with `_ratio` or `_drop` is told by `Change`. `unit` is a measurement's own."""
+    bare = metric.split("[")[0].removesuffix("_control")
+    if bare in METRICS:
+        return METRICS[bare].dimension
+    if unit == "fraction":
+        return POINTS if bare.endswith("_drop") else FRACTION
+    return _UNITS.get(unit, NUMBER)
+
+
+def title(metric: str) -> str:
+    """`latency p50` for `latency_p50`, `accuracy of night` for `accuracy[night]`."""
+    bare, _, rest = metric.partition("[")
+    if rest:
+        return f"{title(bare)} of {rest.removesuffix(']')}"
+    if bare.endswith("_drop_control"):
+        return f"{title(bare.removesuffix('_drop_control'))} drop against the control"
+    if bare.endswith("_control"):
+        return f"{title(bare.removesuffix('_control'))} of the control"
+    return METRICS[bare].title if bare in METRICS else _TITLES.get(bare, bare.replace("_", " "))
+
+
+def written(measurement: Measurement) -> str:
+    """A plain figure with its unit."""
+    if measurement.value is None:
+        return "not measured"
+    about = "about " if measurement.status == "estimated" else ""
+    return about + show(measurement.value, dimension(measurement.metric, measurement.unit))
+
+
+def written_interval(measurement: Measurement) -> str:
+    """`[98.1, 99.0]`: the unit is that of the figure; empty for what is exact."""
+    if measurement.interval is None:
+        return ""
+    of = dimension(measurement.metric, measurement.unit)
+    shown = [show(bound, of) for bound in measurement.interval]
+    units = {text.partition(" ")[2] for text in shown}
+    return f"[{', '.join(text.partition(' ')[0] if len(units) == 1 else text for text in shown)}]"
+
+
+def _negated(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if interval is None else (-interval[1], -interval[0])
+
+
+def _certain(low_high: tuple[float, float] | None, value: float, neutral: float) -> bool | None:
+    """Whether the figure is above `neutral`; None when the interval holds both sides."""
+    low, high = low_high or (value, value)
+    return None if low <= neutral <= high else low > neutral
+
+
+def _difference(drop: float, interval: tuple[float, float] | None, of: Dimension, better: str) -> Change:
+    """Variant - baseline, from a drop, which is positive when the variant is worse."""
+    risen = _certain(interval, drop, 0.0)
+    numbers = [drop, *(interval or ())]
+    if better == "higher":
+        numbers = [-drop, *(_negated(interval) or ())]
+    if of is FRACTION:
+        points = [number * 100 for number in numbers]
+        places = 2 if 0 < max(map(abs, points)) < 0.1 else 1
+        shown, unit = [_signed(number, places) for number in points], " pt"
+    else:
+        shown, unit = [f"{number:+.3g}" for number in numbers], ""
+    return _change(shown, unit, None if risen is None else not risen)
+
+
+def _growth(ratio: float, interval: tuple[float, float] | None, better: str) -> Change:
+    """The change of an error: `+3.0 %`."""
+    shown = [_signed((number - 1) * 100, 1) for number in (ratio, *(interval or ()))]
+    grown = _certain(interval, ratio, 1.0)
+    return _change(shown, " %", grown if grown is None or better == "higher" else not grown)
+
+
+def _change(shown: list[str], unit: str, better: bool | None) -> Change:
+    value, *bounds = shown
+    low_high = f"[{', '.join(bounds)}]" if bounds else ""
+    return Change(value + unit, low_high, f"{value}{unit} {low_high}".rstrip(), better)
+
+
+def _signed(number: float, places: int) -> str:
+    return f"{0.0 if round(number, places) == 0 else number:+.{places}f}"
+
+
+def _factor(metric: str, ratio: float, interval: tuple[float, float] | None, better: str) -> Change:
+    """How many times better: variant / baseline, turned where less is better."""
+    turned = better == "lower"
+    gain, bounds = (1 / ratio, _inverted(interval)) if turned else (ratio, interval)
+    certain = _certain(bounds, gain, 1.0)
+    text, low_high = f"{_times(gain)}x", _bounds(gain, bounds)
+    if certain is None:
+        words = "unchanged" if gain == 1 and bounds is None else f"{text} {low_high}".rstrip()
+    else:
+        kind = next((name for name in _BETTER_WORDS if metric.startswith(name)), None)
+        pair = _BETTER_WORDS[kind] if kind else ("less", "more") if turned else ("more", "less")
+        size, around = (gain, bounds) if gain >= 1 else (1 / gain, _inverted(bounds))
+        words = f"{_times(size)}x {pair[0 if certain else 1]} {_bounds(size, around)}".rstrip()
+    return Change(text, low_high, words, certain)
+
+
+def _inverted(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    if interval is None:
+        return None
+    low, high = interval
+    return (1 / high if high > 0 else math.inf, 1 / low if low > 0 else math.inf)
+
+
+def _places(factor: float) -> int:
+    return 2 if factor < 1.995 else 1 if factor < 9.95 else 0
+
+
+def _times(factor: float) -> str:
+    return f"{factor:.{_places(factor)}f}"
+
+
+def _bounds(factor: float, bounds: tuple[float, float] | None) -> str:
+    return f"[{', '.join(f'{bound:.{_places(factor)}f}' for bound in bounds)}]" if bounds else ""

@@ -1,0 +1,265 @@
+"""The verdict as GitHub-flavoured Markdown: what was decided, why, and what would pass; the rest is folded away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from makeweight.layout import BASELINE
+from makeweight.report import prose
+from makeweight.report.comparison import (
+    LATENCY,
+    Cell,
+    cell,
+    costs,
+    heading,
+    machine_line,
+    protocol_line,
+    rows,
+)
+from makeweight.report.content import Content
+from makeweight.report.facts import flat
+from makeweight.report.figures import Figures, title
+from makeweight.report.mermaid import quadrant
+from makeweight.report.standing import (
+    WORDS,
+    blocking,
+    leading,
+    subject,
+    warnings,
+)
+from makeweight.report.text import elided, markdown, markdown_code, markdown_prose
+from makeweight.verdict import Outcome, RuleVerdict
+
+LIMIT = 65_536
+"""Characters in a comment on GitHub; it counts them as UTF-16 does."""
+_RESERVE = 400
+_MARKS: dict[Outcome, str] = {
+    "pass": "ok",
+    "fail": "**over**",
+    "inconclusive": "**undecided**",
+    "not_applicable": "n/a",
+}
+_NAME = 80
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A part that is shown whole, or with fewer lines, or not at all."""
+
+    name: str
+    opening: str
+    lines: list[str] = field(default_factory=list)
+    closing: str = ""
+
+    def text(self, count: int) -> str:
+        cut = len(self.lines) - count
+        more = [f"\n*{cut:,} more in report.html.*"] if cut else []
+        return "\n".join(part for part in (self.opening, *self.lines[:count], *more, self.closing) if part)
+
+
+def render(content: Content) -> str:
+    """report.md: never longer than GitHub takes; what does not fit is dropped from the bottom, and named."""
+    figures = Figures(content)
+    found: list[str] = []
+    left_out: list[str] = []
+    room = LIMIT - _RESERVE
+    for block in _blocks(content, figures):
+        count = len(block.lines) if not left_out else -1
+        while count >= 0 and _length(block.text(count)) + 2 > room:
+            count = -1 if count == 0 else count // 2
+        if count < 0:
+            left_out.append(block.name)
+            continue
+        room -= _length(block.text(count)) + 2
+        found.append(block.text(count))
+    if left_out:
+        found.append(f"<sub>Left out for length, and in report.html: {', '.join(left_out)}.</sub>")
+    return "\n\n".join(found) + "\n"
+
+
+def _length(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
+    variant = leading(content.verdict)
+    said = markdown_prose(prose.headline(content, figures))
+    yield _Block("the verdict", f"### makeweight: {prose.word(content)}. {said}")
+    if variant is not None:
+        yield _rules_table(content, figures, variant)
+        yield _listed("the reason", "Why", [markdown_prose(each) for each in prose.reasons(content, variant)])
+        if content.verdict.verdict != "pass":
+            settling = [markdown_code(each) for each in prose.settling(blocking(content.verdict, variant))]
+            if settling:
+                yield _listed("what would settle it", "What would settle it", settling)
+            remedy = markdown_prose(prose.remedy(content, figures, variant))
+            yield _Block("what would pass", f"**What would pass.** {remedy}")
+        warned = warnings(content.verdict, variant)
+        if warned:
+            yield _Block("the warnings", "**Warnings.**", [f"- {_sentence(rule)}" for rule in warned])
+    yield _all_variants(content, figures)
+    yield _method(content, figures)
+    yield _every_rule(content)
+    yield _Block("the footer", f"<sub>{_footer(content)}</sub>")
+
+
+def _listed(name: str, head: str, said: list[str]) -> _Block:
+    """A paragraph of one sentence, or a list of several."""
+    if len(said) == 1:
+        return _Block(name, f"**{head}.** {said[0]}")
+    return _Block(name, f"**{head}.**", [f"- {each}" for each in said])
+
+
+def _rules_table(content: Content, figures: Figures, variant: str) -> _Block:
+    role = (
+        "ships" if content.verdict.ship == variant else "must ship" if content.verdict.policy == variant else "nearest"
+    )
+    head = _row(["", BASELINE, f"**{markdown(elided(variant, _NAME))}** ({role})", "change", "budget", ""])
+    lines = [_row(_rule_cells(figures, rule)) for rule in content.verdict.of(variant)]
+    return _Block("the rules", f"{head}\n|---|--:|--:|---|---|:-:|", lines)
+
+
+def _rule_cells(figures: Figures, rule: RuleVerdict) -> list[str]:
+    broken = rule.verdict == "fail"
+    name = markdown(subject(rule))
+    mark = (
+        _MARKS[rule.verdict]
+        if rule.level == "error" or rule.verdict == "pass"
+        else f"{WORDS[rule.verdict]} (only warns)"
+    )
+    if rule.limit is None:
+        return [f"**{name}**" if broken else name, "", "", "", markdown(rule.limit_text), mark]
+    where = f"[{rule.slice}]" if rule.slice else ""
+    base = cell(figures, rule.metric, BASELINE, rule.device, where)
+    own = cell(figures, rule.metric, rule.variant, rule.device, where)
+    detail = _detail(figures, rule)
+    name += f" ({markdown(detail)})" if detail else ""
+    change = "" if own.change is None else markdown(own.change.words)
+    return [
+        f"**{name}**" if broken else name,
+        markdown(base.value) if base.value else "–",
+        markdown(own.value) if own.value else f"not measured: {_reason(own.reason)}",
+        f"**{change}**" if broken and change else change,
+        markdown(rule.limit_text),
+        mark,
+    ]
+
+
+def _detail(figures: Figures, rule: RuleVerdict) -> str:
+    """What names the figure more closely: the class that is worst, or that dropped most."""
+    suffix = "_drop" if rule.operator == "max_drop" else ""
+    found = figures.get(rule.metric + suffix, rule.variant, rule.device)
+    return elided(found.detail, _NAME) if found is not None and found.detail else ""
+
+
+def _sentence(rule: RuleVerdict) -> str:
+    return markdown_prose(prose.sentence(rule.sentence))
+
+
+def _all_variants(content: Content, figures: Figures) -> _Block:
+    table = rows(content, figures)
+    head = ["", "variant", "size", heading(figures)]
+    head += [f"{title(LATENCY)}, {markdown(elided(device, _NAME))}" for device in figures.devices]
+    opening = "\n".join([_row([*head, "verdict"]), _row(["---", "---", *["--:"] * (len(head) - 2), "---"])])
+    lines = [
+        _row(
+            [
+                " ".join(mark for mark, given in (("★", row.ships), ("◆", row.on_front)) if given),
+                f"**{markdown(row.variant)}**" if row.ships else markdown(row.variant),
+                *(_cell(each, reason) for each, reason in row.cells),
+                markdown(row.verdict),
+            ]
+        )
+        for row in table
+    ]
+    chart = _chart(figures)
+    legend = f"★ ships · ◆ on the Pareto front: nothing beats it in {heading(figures)} and in size or latency at once"
+    closing = "\n".join(["", legend, *([chart] if chart else []), "", "</details>"])
+    count = len(table) - 1
+    summary = f"<details><summary>All variants ({count})</summary>"
+    return _Block("all variants", f"{summary}\n\n{opening}", lines, closing)
+
+
+def _cell(shown: Cell, reason: str) -> str:
+    if not shown.value:
+        return f"not measured: {_reason(reason)}" if reason else "not measured"
+    return markdown(shown.value) + (f"<br>{markdown(shown.change.words)}" if shown.change is not None else "")
+
+
+def _reason(reason: str) -> str:
+    return markdown(elided(reason, 160))
+
+
+def _chart(figures: Figures) -> str:
+    cost, device = costs(figures)[:2][-1]
+    quality = figures.quality
+    points, shown = [], {}
+    for name in (BASELINE, *figures.variants):
+        own, held = cell(figures, cost, name, device), cell(figures, quality, name)
+        x, y = figures.value(cost, name, device), figures.value(quality, name)
+        if x is not None and y is not None:
+            points.append((name, x, y))
+            shown[x, y] = (own.value, held.value)
+    if not points:
+        return ""
+    xs, ys = sorted(shown), sorted(shown, key=lambda at: at[1])
+    where = f" on {device}" if device else ""
+    chart = quadrant(
+        f"{heading(figures)} against {title(cost)}{where}",
+        points,
+        (shown[xs[0]][0], f"{title(cost)} {shown[xs[-1]][0]}"),
+        (shown[ys[0]][1], f"{heading(figures)} {shown[ys[-1]][1]}"),
+    )
+    return f"\n```mermaid\n{chart}\n```" if chart else ""
+
+
+def _method(content: Content, figures: Figures) -> _Block:
+    lines = []
+    for device in figures.devices:
+        floor = figures.noise_floor(device)
+        parts = [
+            machine_line(figures.machines[device]) if device in figures.machines else "",
+            f"two copies of one model differed by {floor * 100:.1f} % (noise floor)" if floor is not None else "",
+            protocol_line(content, figures, device),
+        ]
+        lines.append(f"- {markdown_code(device)}: {markdown(' · '.join(part for part in parts if part))}")
+    lines += [
+        f"- not measured: {markdown(elided(', '.join(what), 200))}: {markdown(elided(reason, 300))}"
+        for reason, what in figures.unavailable()
+    ]
+    lines += [
+        f"- {markdown(key)}: {markdown_code(elided(value, 200))}" for key, value in flat(content.verdict.provenance)
+    ]
+    return _Block("how it was measured", "<details><summary>How it was measured</summary>\n", lines, "\n</details>")
+
+
+def _every_rule(content: Content) -> _Block:
+    order: dict[Outcome, int] = {"fail": 0, "inconclusive": 1, "pass": 2, "not_applicable": 3}
+    told = sorted(content.verdict.rules, key=lambda rule: order[rule.verdict])
+    lines = [
+        _row(
+            [
+                markdown(rule.variant),
+                markdown(rule.rule),
+                WORDS[rule.verdict] + (" (only warns)" if rule.level == "warn" else ""),
+                _sentence(rule) + (f" To settle it: {markdown_code(rule.settle)}" if rule.settle else ""),
+            ]
+        )
+        for rule in told
+    ]
+    head = f"{_row(['variant', 'rule', '', 'why'])}\n|---|---|---|---|"
+    summary = f"<details><summary>Every rule on every variant ({len(told)})</summary>"
+    return _Block("every rule", f"{summary}\n\n{head}", lines, "\n</details>")
+
+
+def _footer(content: Content) -> str:
+    known = {key: value for key, value in flat(content.verdict.provenance) if len(value) <= 80}
+    parts = [f"makeweight {known['makeweight']}" if "makeweight" in known else "makeweight"]
+    if "commit" in known:
+        parts.append(f"commit {known['commit'][:12]}")
+    return " · ".join(markdown(part) for part in [*parts, content.html])
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

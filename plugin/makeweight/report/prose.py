@@ -1,0 +1,117 @@
+"""What there is to say about a verdict, as sentences with names in backticks; each form of the report sets them."""
+
+from __future__ import annotations
+
+from makeweight.report.comparison import LATENCY, heading
+from makeweight.report.content import Content, Flips
+from makeweight.report.figures import Change, Figures
+from makeweight.report.standing import HEADLINES, blocking, leading, passing
+from makeweight.report.text import elided, plain
+from makeweight.verdict import RuleVerdict
+
+_NAME = 80
+_SENTENCE = 600
+
+
+def headline(content: Content, figures: Figures) -> str:
+    """The whole in a line, after the word that says it: `slim-int8` breaks 1 of 7 rules."""
+    verdict = content.verdict
+    variant = leading(verdict)
+    if variant is None:
+        return "No variant is declared"
+    if verdict.ship is not None:
+        gained = ", ".join(gains(figures, variant))
+        return f"{code(variant)} ships: {gained}" if gained else f"{code(variant)} ships"
+    judged = [rule for rule in verdict.of(variant) if rule.verdict != "not_applicable" and rule.level == "error"]
+    held_up = blocking(verdict, variant)
+    broken = sum(rule.verdict == "fail" for rule in held_up)
+    still_open = len(held_up) - broken
+    rules = f"{len(judged)} rule{'' if len(judged) == 1 else 's'}"
+    parts = [f"breaks {broken} of {rules}"] if broken else []
+    parts += [f"leaves {still_open}{'' if broken else f' of {rules}'} open"] if still_open else []
+    said = " ".join([code(variant), " and ".join(parts)]).rstrip()
+    if verdict.policy == variant:
+        return said
+    known = "" if verdict.verdict == "fail" else "known to "
+    passes = "pass" if known else "passes"
+    return f"No variant {'is ' if known else ''}{known}{passes} every rule; the nearest, {said}"
+
+
+def word(content: Content) -> str:
+    """`passed`, `blocked`, `undecided`."""
+    return HEADLINES[content.verdict.verdict]
+
+
+def gains(figures: Figures, variant: str) -> list[str]:
+    """What a variant brings: `10x smaller`, `4.7x faster on pi5`, `accuracy -0.3 pt`."""
+    found = []
+    size = figures.change("size", variant)
+    if size is not None:
+        found.append("same size" if size.better is None else bare(size))
+    for device in figures.devices:
+        change = figures.change(LATENCY, variant, device)
+        if change is not None:
+            found.append(f"{'no faster or slower' if change.better is None else bare(change)} on {device}")
+    quality = figures.change(figures.quality, variant)
+    if quality is not None:
+        found.append(f"{heading(figures)} {quality.text}")
+    return found
+
+
+def bare(change: Change) -> str:
+    """A change without its interval: `3.5x faster`."""
+    return change.words.partition(" [")[0]
+
+
+def reasons(content: Content, variant: str) -> list[str]:
+    """Why it was decided so: the blocking rules' sentences, or the verdict's own."""
+    held_up = blocking(content.verdict, variant)
+    if not held_up:
+        return [sentence(content.verdict.sentence)]
+    found = [sentence(rule.sentence) for rule in held_up]
+    flips = content.flips.get(variant)
+    if flips is not None and any(rule.device is None and rule.metric != "size" for rule in held_up):
+        found += [said for said in [confusion(flips)] if said]
+    return found
+
+
+def confusion(flips: Flips) -> str | None:
+    """`4 of the 6 flipped examples are cat taken for dog.` None when no pair stands out, or not all are at hand."""
+    if flips.total != len(flips.examples) or flips.total < 2:
+        return None
+    pairs: dict[tuple[str, str], int] = {}
+    for flip in flips.examples:
+        pairs[flip.truth, flip.variant] = pairs.get((flip.truth, flip.variant), 0) + 1
+    (truth, taken), count = max(pairs.items(), key=lambda item: item[1])
+    if count < 2 or count * 3 < flips.total:
+        return None
+    return f"{count} of the {flips.total} flipped examples are {code(truth)} taken for {code(taken)}."
+
+
+def remedy(content: Content, figures: Figures, variant: str) -> str:
+    """What would pass, when the verdict does not."""
+    able = [name for name in passing(content.verdict) if name != variant]
+    if able:
+        each = [f"{code(name)} passes every rule ({', '.join(gains(figures, name))})" for name in able]
+        return f"{'; '.join(each)}."
+    if any(rule.settle for rule in blocking(content.verdict, variant)):
+        return "Nothing is known to yet: settle what is open first."
+    if content.verdict.policy == variant and len(figures.variants) > 1:
+        return "No other variant here passes every rule either."
+    return "Nothing measured here: soften the recipe, or change the budget in `makeweight.yaml`."
+
+
+def settling(rules: list[RuleVerdict]) -> list[str]:
+    """The commands that would settle what is open."""
+    return list(dict.fromkeys(rule.settle for rule in rules if rule.settle))
+
+
+def sentence(text: str) -> str:
+    """As the first of a paragraph, and no longer than one should be."""
+    line = elided(text, _SENTENCE)
+    return line[:1].upper() + line[1:]
+
+
+def code(name: str) -> str:
+    """A name in backticks, without any of its own."""
+    return f"`{elided(plain(name).replace('`', chr(39)), _NAME)}`"

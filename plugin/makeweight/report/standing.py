@@ -1,0 +1,93 @@
+"""Where the variants stand: which one a report is about, what holds it up, which ones would pass."""
+
+from __future__ import annotations
+
+from makeweight.layout import BASELINE
+from makeweight.report.figures import title
+from makeweight.verdict import Outcome, RuleVerdict, Verdict
+
+WORDS: dict[Outcome, str] = {
+    "pass": "pass",
+    "fail": "fail",
+    "inconclusive": "undecided",
+    "not_applicable": "not applicable",
+}
+"""An outcome as people say it; scripts read the verdict's own words."""
+HEADLINES: dict[Outcome, str] = {
+    "pass": "passed",
+    "fail": "blocked",
+    "inconclusive": "undecided",
+    "not_applicable": "nothing to decide",
+}
+_UNDECLARED = {"recipe": "could not be made", "finite_outputs": "finite answers"}
+
+
+def leading(verdict: Verdict) -> str | None:
+    """The variant that a report is about: the one that ships, the one that should, or the nearest to passing."""
+    names = [each.variant for each in verdict.variants if each.variant != BASELINE]
+    if verdict.ship is not None:
+        return verdict.ship
+    if verdict.policy in names:
+        return verdict.policy
+    return min(names, key=lambda name: _distance(verdict, name), default=None)
+
+
+def _distance(verdict: Verdict, variant: str) -> tuple[bool, bool, int]:
+    held_up = blocking(verdict, variant)
+    # a variant that never came to be breaks a single rule, and is yet the farthest away
+    never = any(rule.metric == "recipe" for rule in held_up)
+    return (any(rule.verdict == "fail" for rule in held_up), never, len(held_up))
+
+
+def passing(verdict: Verdict) -> list[str]:
+    """The variants that pass every rule."""
+    return [each.variant for each in verdict.variants if each.verdict == "pass" and each.variant != BASELINE]
+
+
+def blocking(verdict: Verdict, variant: str) -> list[RuleVerdict]:
+    """The rules that a variant breaks or leaves open, broken ones first."""
+    return sorted((rule for rule in verdict.of(variant) if rule.blocks), key=lambda rule: rule.verdict != "fail")
+
+
+def warnings(verdict: Verdict, variant: str) -> list[RuleVerdict]:
+    """The rules that a variant breaks or leaves open and that only warn."""
+    return [rule for rule in verdict.of(variant) if rule.level == "warn" and rule.verdict in ("fail", "inconclusive")]
+
+
+def offences(verdict: Verdict) -> list[RuleVerdict]:
+    """The rules that a reader must know, most important last: the last line of a log is the one that is read.
+
+    Of a verdict that passes, the warnings of what ships. Of one that does not, also the blocking rules of every
+    variant that could have shipped, those of the nearest to passing last.
+    """
+    subject = leading(verdict)
+    if subject is None:
+        return []
+    told = warnings(verdict, subject)
+    if verdict.verdict == "pass":
+        return told
+    others = [each.variant for each in verdict.variants if each.variant not in (subject, BASELINE)]
+    if verdict.policy == subject:
+        others = []
+    farthest_first = sorted(others, key=lambda name: _distance(verdict, name), reverse=True)
+    return told + [rule for name in (*farthest_first, subject) for rule in reversed(blocking(verdict, name))]
+
+
+def told(rule: RuleVerdict) -> str:
+    """One rule in one line: the outcome, about which variant, why, and what would settle it."""
+    word = WORDS[rule.verdict] if rule.level == "error" else "warning"
+    line = f"{word}: {rule.variant}: {rule.sentence}"
+    return f"{line} To settle it: {rule.settle}" if rule.settle else line
+
+
+def subject(rule: RuleVerdict) -> str:
+    """What a rule is about: `latency p50 on pi5`, `accuracy of night`."""
+    if rule.limit is None:
+        return _UNDECLARED.get(rule.metric, rule.metric.replace("_", " "))
+    metric = title(f"{rule.metric}[{rule.slice}]" if rule.slice else rule.metric)
+    return f"{metric} on {rule.device}" if rule.device else metric
+
+
+def named(rule: RuleVerdict) -> str:
+    """A rule in few words: `accuracy drop at most 0.5 pt`."""
+    return subject(rule) if rule.limit is None else f"{subject(rule)} {rule.limit_text}"

@@ -1,0 +1,224 @@
+"""The verdict as a table for a terminal or a log, with what is broken in the last lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import TYPE_CHECKING, TextIO
+
+from makeweight.layout import BASELINE
+from makeweight.report.comparison import LATENCY, Cell, Row, heading, machine_line, protocol_line, rows
+from makeweight.report.content import Content
+from makeweight.report.figures import Figures, title
+from makeweight.report.standing import offences, told
+from makeweight.report.text import plain
+from makeweight.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+WIDTH = 120
+"""Where nobody says how wide it is: logs and files."""
+_STYLES: dict[Outcome | None, str] = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+# Beyond so many rules the last lines stop being a summary; the report has them all.
+_MOST_OFFENCES = 12
+_NAME_WIDTH = 28
+_VERDICT_WIDTH = 22
+_LEAST_VERDICT = 14
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Figures one below the other, their parts aligned."""
+
+    head: str
+    cells: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        return max(len(line) for line in (*self.head.split("\n"), *self.cells))
+
+
+def render(content: Content, width: int | None = None) -> str:
+    """The table as plain text, without colours, no line longer than `width` (default: 120) characters."""
+    console = _console(StringIO(), width or WIDTH, colours=False)
+    return _shown(console, content)
+
+
+def print_to(content: Content, stream: TextIO) -> None:
+    """Print the table to a stream: with colours and as wide as the window when it is a terminal."""
+    console = _console(stream, None if stream.isatty() else WIDTH, colours=stream.isatty())
+    text = _shown(console, content)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding))
+
+
+def last_lines(verdict: Verdict) -> list[str]:
+    """What is broken or open, each in one line, the most important last; the gate prints these."""
+    lines = [plain(told(rule)) for rule in offences(verdict)]
+    left_out = len(lines) - _MOST_OFFENCES
+    if left_out <= 0:
+        return lines
+    return [f"({left_out} more broken or open rules of other variants are in the report)", *lines[left_out:]]
+
+
+def _console(stream: TextIO, width: int | None, *, colours: bool) -> Console:
+    from rich.console import Console
+
+    return Console(
+        file=stream,
+        width=width,
+        force_terminal=colours,
+        color_system="auto" if colours else None,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
+        soft_wrap=False,
+    )
+
+
+def _shown(console: Console, content: Content) -> str:
+    from rich.text import Text
+
+    figures = Figures(content)
+    table = rows(content, figures)
+    notes: list[str] = []
+    with console.capture() as capture:
+        console.print(Text(_headline(content, figures), style="bold"))
+        console.print()
+        for part in _tables(table, figures, notes, console.width):
+            console.print(part)
+            console.print()
+        for line in [*(f"({i}) {note}" for i, note in enumerate(notes, 1)), *_footer(content, figures, table)]:
+            console.print(_hanging(line, 2))
+        console.print()
+        console.print(_verdict_line(content.verdict))
+        for line in last_lines(content.verdict):
+            word = line.partition(":")[0]
+            text = Text(line, overflow="fold")
+            text.stylize({"fail": "bold red", "undecided": "bold yellow"}.get(word, "bold"), 0, len(word))
+            console.print(text)
+    return "\n".join(line.rstrip() for line in capture.get().split("\n"))
+
+
+def _hanging(line: str, indent: int) -> Table:
+    """A paragraph whose every line is indented."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    return Padding(Text(line, style="dim", overflow="fold"), (0, 0, 0, indent))  # type: ignore[return-value]
+
+
+def _headline(content: Content, figures: Figures) -> str:
+    count = len(figures.variants)
+    where = ", ".join(figures.devices)
+    return plain(
+        f"makeweight  {content.verdict.project}  {count} variant{'' if count == 1 else 's'}"
+        + (f" on {where}" if where else ", no device measured")
+    )
+
+
+def _verdict_line(verdict: Verdict) -> Text:
+    from rich.text import Text
+
+    word = {"pass": "pass", "fail": "fail", "inconclusive": "undecided"}.get(verdict.verdict, "nothing to decide")
+    text = Text(f"{word}: {plain(verdict.sentence)}", overflow="fold")
+    text.stylize(f"bold {_STYLES.get(verdict.verdict, '')}".strip(), 0, len(word))
+    return text
+
+
+def _tables(table: list[Row], figures: Figures, notes: list[str], width: int) -> list[Table]:
+    """One table when it fits; else latencies in tables of their own, as many devices in each as fit."""
+    size = _column("size", [row.size for row in table], notes)
+    quality = _column(heading(figures), [row.quality for row in table], notes)
+    latencies = [
+        _column(f"{title(LATENCY)}\n{device}", [row.latencies[place] for row in table], notes)
+        for place, device in enumerate(figures.devices)
+    ]
+    names = min(_NAME_WIDTH, max(len(plain(row.variant)) for row in table))
+    verdicts = min(_VERDICT_WIDTH, max(len(plain(row.verdict)) for row in table))
+    room = width - 2 - names - verdicts - 2 * 3
+    if sum(column.width + 2 for column in (size, quality, *latencies)) <= room:
+        return [_table(table, [size, quality, *latencies], width, verdict=True)]
+    beside = width - 2 - names - 2 - size.width - 2 - quality.width - 2 >= min(verdicts, _LEAST_VERDICT)
+    found = [_table(table, [size, quality], width, verdict=beside)]
+    if not beside:
+        verdict = _Column("verdict", tuple(plain(row.verdict) for row in table))
+        found.append(_table(table, [verdict], width, verdict=False))
+    batch: list[_Column] = []
+    for column in latencies:
+        if batch and 2 + names + 2 + sum(each.width + 2 for each in (*batch, column)) > width:
+            found.append(_table(table, batch, width, verdict=False))
+            batch = []
+        batch.append(column)
+    return [*found, _table(table, batch, width, verdict=False)] if batch else found
+
+
+def _column(head: str, cells: Sequence[Cell], notes: list[str]) -> _Column:
+    parts = [_parts(cell, notes) for cell in cells]
+    widths = [max((len(part[place]) for part in parts if len(part) == 3), default=0) for place in range(3)]
+    lines = []
+    for part in parts:
+        if len(part) == 1:
+            lines.append(part[0])
+            continue
+        value, change, interval = part
+        lines.append(f"{value:>{widths[0]}}  {change:>{widths[1]}} {interval:<{widths[2]}}".rstrip())
+    return _Column(
+        plain(head) if "\n" not in head else "\n".join(plain(line) for line in head.split("\n")), tuple(lines)
+    )
+
+
+def _parts(cell: Cell, notes: list[str]) -> tuple[str, ...]:
+    """Value, change and interval; or where to read why there is none."""
+    if cell.reason:
+        note = plain(cell.reason)
+        if note not in notes:
+            notes.append(note)
+        return (f"not measured ({notes.index(note) + 1})",)
+    if cell.change is None:
+        return (cell.value, "", "")
+    # a test set's interval is in the report; a timing means little without its own
+    return (cell.value, cell.change.text, cell.change.interval if cell.device else "")
+
+
+def _table(table: list[Row], columns: list[_Column], width: int, *, verdict: bool) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, width=None, header_style="dim")
+    shown.add_column("", width=1, no_wrap=True)
+    shown.add_column("variant", overflow="fold", min_width=min(8, _NAME_WIDTH), max_width=_NAME_WIDTH)
+    for column in columns:
+        fits = column.width < width - 14
+        shown.add_column(Text(column.head), no_wrap=fits, min_width=column.width if fits else None, overflow="fold")
+    if verdict:
+        shown.add_column("verdict", overflow="fold")
+    for place, row in enumerate(table):
+        style = "bold" if row.ships else "dim" if row.variant == BASELINE else ""
+        cells = [Text("*" if row.ships else ""), Text(plain(row.variant), style=style)]
+        cells += [Text(column.cells[place], style=style) for column in columns]
+        if verdict:
+            cells.append(Text(plain(row.verdict), style=_STYLES.get(row.outcome, "")))
+        shown.add_row(*cells)
+    return shown
+
+
+def _footer(content: Content, figures: Figures, table: list[Row]) -> list[str]:
+    lines = []
+    for device in figures.devices:
+        floor = figures.noise_floor(device)
+        parts = [
+            machine_line(figures.machines[device]) if device in figures.machines else "",
+            f"noise floor {floor:.1%}".replace("%", " %") if floor is not None else "",
+            protocol_line(content, figures, device),
+        ]
+        lines.append(plain(f"{device}: {' · '.join(part for part in parts if part)}"))
+    if any(row.size.change for row in table):
+        lines.append("2.0x: half the size, half the time; [low, high]: interval; * ships")
+    lines.append(plain(f"report: {content.html}"))
+    return lines

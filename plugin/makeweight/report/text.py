@@ -1,0 +1,74 @@
+"""Text that comes from elsewhere (names, reasons, sentences), made safe for each place where it is shown."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Callable
+
+_CODE = re.compile(r"`([^`\n]+)`")
+# Entities stand for themselves and never for structure (CommonMark 0.31, 2.5), so nothing hides in them.
+_MARKDOWN = {**{mark: f"&#{ord(mark)};" for mark in "|*`\\~"}, "&": "&amp;", "<": "&lt;", ">": "&gt;"}
+# GitHub looks for these two after Markdown is done: a mention would notify somebody, dollars would become mathematics.
+_GITHUB = {"@": "<code>@</code>", "$": "<span>$</span>"}
+_LINE_START = re.compile(r"(#{1,6}|[+-]|\d+[.)])(?=\s|$)|[=-]+$")
+_LINK = re.compile(r"\](?=[(\[:])")
+_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+
+
+def plain(text: object) -> str:
+    """One line without control characters or marks that turn the writing direction round."""
+    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or _turns(c) else c for c in str(text))
+    return re.sub(" +", " ", kept).strip(" ")
+
+
+def _turns(character: str) -> bool:
+    return unicodedata.bidirectional(character) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+
+
+def markdown(text: object) -> str:
+    """Text for GitHub-flavoured Markdown, in a table or out of it, that reads as it stands."""
+    line = plain(text)
+    start = _LINE_START.match(line)
+    if start is None:
+        return _inline(line)
+    return "".join(c if c.isalnum() else f"&#{ord(c)};" for c in start[0]) + _inline(line[start.end() :])
+
+
+def markdown_code(text: object) -> str:
+    """A name in code type: an element where backticks could not hold it in a table."""
+    line = plain(text)
+    if re.fullmatch(r"[\w .:/+-]+", line):
+        return f"`{line}`"
+    return f"<code>{''.join(_MARKDOWN.get(c, c) for c in line).replace('_', '&#95;')}</code>"
+
+
+def markdown_prose(text: object) -> str:
+    """A sentence whose names stand in backticks."""
+    first, *rest = _CODE.split(plain(text))
+    return markdown(first) + (" " if first.endswith(" ") else "") + _joined(rest, markdown_code, _inline)
+
+
+def html_prose(text: object) -> str:
+    """A sentence whose names stand in backticks, as escaped HTML."""
+    first, *rest = _CODE.split(plain(text))
+    return html.escape(first) + _joined(rest, lambda name: f"<code>{html.escape(name)}</code>", html.escape)
+
+
+def _joined(pieces: list[str], code: Callable[[str], str], between: Callable[[str], str]) -> str:
+    return "".join((between if odd % 2 else code)(piece) for odd, piece in enumerate(pieces))
+
+
+def _inline(line: str) -> str:
+    safe = "".join(_MARKDOWN.get(c) or _GITHUB.get(c) or c for c in line)
+    return _UNDERSCORE.sub("&#95;", _LINK.sub("&#93;", safe))
+
+
+def elided(text: object, most: int) -> str:
+    """`text` in at most so many characters, the middle left out: names differ at their ends."""
+    line = plain(text)
+    if len(line) <= most:
+        return line
+    head = (most - 1) // 2
+    return f"{line[:head]}…{line[len(line) - (most - 1 - head) :]}"

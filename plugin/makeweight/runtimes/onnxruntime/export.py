@@ -1,0 +1,227 @@
+"""Write a PyTorch module as one self-contained ONNX file, and check that the file computes what the module does.
+
+The exporter is `torch.onnx.export(dynamo=True)`, built on torch.export:
+https://docs.pytorch.org/docs/stable/onnx_export.html
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.errors import UsageError
+from makeweight.quiet import quiet
+from makeweight.runtimes.onnxruntime import refusal
+from makeweight.runtimes.onnxruntime.session import open_session
+from makeweight.runtimes.runtime import Feeds
+
+# One protobuf message, hence one ONNX file, holds at most this much.
+LARGEST = 2**31 - 1
+# The largest difference that still counts as rounding, as a part of the largest output. Both sides compute in
+# float32; summing in another order moves a deep net's outputs by 1e-5 or so.
+TOLERANCE = 1e-3
+
+
+def export(module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Feeds, path: Path) -> None:
+    """Write `module` to `path`. Two exports of one module give the same bytes.
+
+    Args:
+        module: a torch.nn.Module in eval mode, called with its inputs in the order of `inputs`.
+        inputs: shapes by input name; a letter in first place is a batch that stays free.
+        example: real arrays by input name, batch first, on which the module is traced and the file checked.
+
+    Raises:
+        UsageError: the module fails on the example, cannot be traced, holds an operator that ONNX has not, or is
+            larger than one file can be; or the file computes something else.
+    """
+    import torch
+
+    size = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
+    if size > LARGEST:
+        raise UsageError(
+            f"the weights take {size / 1e9:.1f} GB, and one ONNX file holds at most {LARGEST / 1e9:.1f} GB",
+            do="Store the weights in fewer bits, or split the model.",
+        )
+    free = any(shape and isinstance(shape[0], str) for shape in inputs.values())
+    arrays = [_traceable(example[name], shape) for name, shape in inputs.items()]
+    tensors = tuple(torch.from_numpy(array) for array in arrays)
+    expected = _outputs(module, tensors)
+    with quiet():
+        try:
+            program = torch.onnx.export(
+                module,
+                tensors,
+                dynamo=True,
+                input_names=list(inputs),
+                output_names=list(expected),
+                dynamic_shapes=_dynamic(inputs) if free else None,
+                verbose=False,
+            )
+            model = program.model_proto
+        except Exception as error:
+            refusal.reraise_environment(error)
+            raise _cannot(error) from error
+    # What the exporter notes about nodes holds absolute paths and stack traces of this machine.
+    _strip(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    _check(path, list(inputs), arrays, expected)
+    if free:
+        single = tuple(tensor[:1] for tensor in tensors)
+        _check(path, list(inputs), [array[:1] for array in arrays], _outputs(module, single))
+
+
+def _traceable(array: NDArray[Any], shape: tuple[int | str, ...]) -> NDArray[Any]:
+    """A batch of two where the batch is free: torch.export takes a size of one for a constant."""
+    if shape and isinstance(shape[0], str) and len(array) < 2:
+        array = np.concatenate([array, array])
+    return np.ascontiguousarray(array)
+
+
+def _dynamic(inputs: Mapping[str, tuple[int | str, ...]]) -> tuple[dict[int, Any], ...]:
+    from torch.export import Dim
+
+    letters = {str(shape[0]): Dim(str(shape[0])) for shape in inputs.values() if shape and isinstance(shape[0], str)}
+    return tuple({0: letters[str(shape[0])]} if shape and shape[0] in letters else {} for shape in inputs.values())
+
+
+def _outputs(module: Any, tensors: tuple[Any, ...]) -> dict[str, NDArray[Any]]:
+    """What the module itself answers, by the names that the file's outputs will have.
+
+    One output is `output`, several are `output`, `output_1` and so on; a mapping's keep their keys.
+    """
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    try:
+        with torch.no_grad():
+            answer = module(*tensors)
+    except Exception as error:
+        refusal.reraise_environment(error)
+        raise UsageError(
+            f"the module fails on an example: {type(error).__name__}: {_first_line(error)}",
+            where=_users_line(error),
+            do="Check `model.inputs` against what forward() takes.",
+        ) from error
+    leaves = [leaf for leaf in tree_leaves(answer) if isinstance(leaf, torch.Tensor)]
+    if not leaves:
+        raise UsageError(f"the module returns {type(answer).__name__}, which holds no tensor")
+    if isinstance(answer, Mapping) and len(answer) == len(leaves):
+        names = [str(key) for key in answer]
+    else:
+        names = ["output", *(f"output_{index}" for index in range(1, len(leaves)))]
+    return {name: leaf.numpy() for name, leaf in zip(names, leaves, strict=True)}
+
+
+def _check(path: Path, names: list[str], arrays: list[NDArray[Any]], expected: Mapping[str, NDArray[Any]]) -> None:
+    """Tracing records what happens to tensors; what a module does besides (numpy, `.item()`) is frozen, silently."""
+    with refusal.told(path):
+        session = open_session(str(path), 1)
+    try:
+        answers = session.run(dict(zip(names, arrays, strict=True)))
+    except Exception as error:
+        refusal.reraise_environment(error)
+        raise UsageError(
+            f"the exported graph fails for a batch of {_batch(arrays)}: {refusal.reason(error)}",
+            do="forward() probably holds a constant batch size, such as view(2, -1); take it from x.shape[0].",
+        ) from error
+    for port, answer in zip(session.outputs, answers, strict=True):
+        wanted = expected[port.name]
+        if answer.shape != wanted.shape:
+            raise UsageError(
+                f"the exported graph answers shape {list(answer.shape)} for a batch of {_batch(arrays)}, and the "
+                f"module {list(wanted.shape)} (output `{port.name}`)",
+                do="forward() probably holds a constant batch size, such as view(2, -1); take it from x.shape[0].",
+            )
+        if wanted.dtype.kind != "f" or not wanted.size:
+            continue
+        scale = float(np.nanmax(np.abs(wanted), initial=1e-6))
+        if not np.allclose(answer, wanted, rtol=0, atol=TOLERANCE * scale, equal_nan=True):
+            off = float(np.nanmax(np.abs(answer - wanted)))
+            raise UsageError(
+                f"the exported graph does not compute what the module does: output `{port.name}` is off by up to "
+                f"{off:.2g}, of at most {scale:.2g}",
+                do="Something in forward() happens outside tensors (numpy, .item(), float(), random numbers); "
+                "write it with torch operations.",
+            )
+
+
+def _batch(arrays: list[NDArray[Any]]) -> int:
+    return len(arrays[0]) if arrays and arrays[0].ndim else 1
+
+
+def _cannot(error: Exception) -> UsageError:
+    """The exporter's error in one sentence: the operator that ONNX has not, or the line that cannot be traced."""
+    chain = list(_chain(error))
+    texts = [str(link) for link in chain]
+    where = next((line for link in chain if (line := _users_line(link))), None)
+    for text in texts:
+        if found := re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", text):
+            return UsageError(
+                f"ONNX has no counterpart of the operator `{found[1]}`",
+                where=where,
+                do="Write it in forward() with operators that ONNX has, or leave it out of the module.",
+            )
+    for text in texts:
+        if "data-dependent" in text:
+            return UsageError(
+                "the module cannot be traced: what it does depends on the values of its input",
+                where=_named_line(texts) or where,
+                do="Replace `if` and loops over tensor values by torch.where, torch.cond or a fixed number of steps.",
+            )
+    cause = chain[-1]
+    return UsageError(
+        f"the module cannot be exported: {type(cause).__name__}: {_first_line(cause)}",
+        where=_named_line(texts) or where,
+        do="torch.export must be able to trace it: https://docs.pytorch.org/docs/stable/export.html",
+    )
+
+
+def _chain(error: BaseException | None) -> Any:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "it said nothing")
+
+
+def _users_line(error: BaseException) -> str | None:
+    """`file:line` of the innermost frame that is neither installed nor ours."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if _is_users(frame.filename):
+            return f"{frame.filename}:{frame.lineno}"
+    return None
+
+
+def _named_line(texts: list[str]) -> str | None:
+    """The user's line as the exporter's message quotes it."""
+    for text in texts:
+        for file, line in re.findall(r'File "([^"]+)", line (\d+)', text):
+            if _is_users(file):
+                return f"{file}:{line}"
+    return None
+
+
+def _is_users(file: str) -> bool:
+    import torch
+
+    ours, theirs = Path(__file__).parents[2], Path(torch.__file__).parents[1]
+    path = Path(file)
+    return path.is_file() and not path.is_relative_to(ours) and not path.is_relative_to(theirs)
+
+
+def _strip(message: Any) -> None:
+    """Clear notes and documentation from a protobuf message and from all that it holds."""
+    for field, value in message.ListFields():
+        if field.name in ("metadata_props", "doc_string"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                _strip(part)

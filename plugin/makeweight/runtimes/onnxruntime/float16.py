@@ -1,0 +1,70 @@
+"""Half precision, by the converter that comes with ONNX Runtime (onnxruntime.transformers.float16)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from makeweight.errors import RecipeFailed
+from makeweight.quiet import quiet
+from makeweight.runtimes.onnxruntime import refusal
+
+
+def to_float16(source: Path, target: Path) -> None:
+    """Write `source` with float16 weights and arithmetic to `target`; its inputs and outputs stay float32.
+
+    Operators that have no float16 form keep float32, with casts around them.
+
+    Raises:
+        RecipeFailed: the graph holds no float32 weights.
+    """
+    import onnx
+
+    with quiet():
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        model = onnx.load(source)
+        before = _weights(model, onnx.TensorProto.FLOAT)
+        if not before:
+            raise RecipeFailed("float16 changed nothing: the graph holds no 32-bit floating-point weights")
+        try:
+            model = convert_float_to_float16(model, keep_io_types=True)
+        except Exception as error:
+            refusal.reraise_environment(error)
+            raise RecipeFailed(f"ONNX Runtime's float16 converter failed: {refusal.reason(error)}") from error
+    if _weights(model, onnx.TensorProto.FLOAT) == before:
+        raise RecipeFailed("float16 changed nothing: no operator of the graph has a 16-bit form")
+    _sort(model.graph)
+    target.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _weights(model: Any, kind: int) -> int:
+    """How many of the graph's tensors are of this type: initializers, and constants in nodes."""
+    graph = model.graph
+    constants = (attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t"))
+    return sum(tensor.data_type == kind for tensor in (*graph.initializer, *constants))
+
+
+def _sort(graph: Any) -> None:
+    """Put each node after those it reads from, as ONNX demands: the converter leaves the casts of inputs at the end."""
+    nodes = list(graph.node)
+    maker = {output: index for index, node in enumerate(nodes) for output in node.output}
+    needs = {
+        index: [maker[name] for name in _reads(node) if maker.get(name, index) != index]
+        for index, node in enumerate(nodes)
+    }
+    ordered = [nodes[index] for index in TopologicalSorter(needs).static_order()]
+    copies = [type(node).FromString(node.SerializeToString()) for node in ordered]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
+def _reads(node: Any) -> Iterator[str]:
+    """What a node takes: its inputs, and what its branches and loop bodies take from around them."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+            for inner in graph.node:
+                yield from _reads(inner)

@@ -1,0 +1,99 @@
+"""What a model file holds, and what ONNX Runtime makes of it when it optimises the graph."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from makeweight.runtimes.onnxruntime import macs, operators
+from makeweight.runtimes.runtime import GraphFacts
+
+# By operator, which inputs are not weights: scales and zero points.
+_SCALES = {
+    "QuantizeLinear": (1, 2),
+    "DequantizeLinear": (1, 2),
+    "QLinearConv": (1, 2, 4, 5, 6, 7),
+    "QLinearMatMul": (1, 2, 4, 5, 6, 7),
+    "QGemm": (1, 2, 4, 5, 7, 8),
+    "MatMulInteger": (2, 3),
+    "ConvInteger": (2, 3),
+}
+
+
+def inspect(path: Path) -> GraphFacts:
+    """Parameters and MACs of the file; operators of the optimised graph, as this machine's ONNX Runtime runs it."""
+    import onnx
+
+    model = onnx.load(path)
+    found = Counter(node.op_type for node in _nodes(_optimised(path).graph))
+    return GraphFacts(
+        parameters=_parameters(model),
+        macs=macs.count(model),
+        operators=dict(sorted(found.items())),
+        quantized=sum(found[name] for name in operators.INTEGER),
+        floating=sum(found[name] for name in operators.FLOATING),
+    )
+
+
+def _optimised(path: Path) -> Any:
+    import onnx
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory(prefix="makeweight-inspect-") as folder:
+        dumped = Path(folder, "optimised.onnx")
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(dumped)
+        # 4 is fatal: it would warn that the dump fits this machine only, which is the point
+        options.log_severity_level = 4
+        options.intra_op_num_threads = 1
+        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnx.load(dumped)
+
+
+def _parameters(model: Any) -> int:
+    """Numbers stored as weights: no shapes or indices (64-bit integers), no scales, no zero points."""
+    import onnx
+
+    nodes = list(_nodes(model.graph))
+    scales = {node.input[index] for node in nodes for index in _SCALES.get(node.op_type, ()) if index < len(node.input)}
+    # dynamic quantization multiplies the input's scale (its second output) by the weights' scale
+    dynamic = {node.output[1] for node in nodes if node.op_type == "DynamicQuantizeLinear"}
+    for node in nodes:
+        if node.op_type == "Mul" and dynamic & set(node.input):
+            scales |= set(node.input)
+    integers = (onnx.TensorProto.INT64, onnx.TensorProto.BOOL, onnx.TensorProto.STRING)
+    return sum(
+        math.prod(tensor.dims)
+        for graph in _graphs(model.graph)
+        for tensor in (*graph.initializer, *_constants(graph))
+        if tensor.data_type not in integers and tensor.name not in scales
+    )
+
+
+def _constants(graph: Any) -> Iterator[Any]:
+    for node in graph.node:
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    # an initializer is known by its own name, a constant by its node's output
+                    tensor = attribute.t
+                    tensor.name = node.output[0]
+                    yield tensor
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """A graph and those within it, in the branches of If and the bodies of Loop and Scan."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                yield from _graphs(inner)
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    for part in _graphs(graph):
+        yield from part.node

@@ -1,0 +1,106 @@
+"""Why ONNX Runtime would not take a file, in terms of the user's file."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from makeweight.errors import UsageError
+
+_NO_OPERATOR = (
+    re.compile(r"No Op registered for (?P<op>\S+)"),
+    re.compile(r"(?P<op>\S+?)\(-?\d+\) is not a registered function/op"),
+)
+_NO_KERNEL = re.compile(r"Could not find an implementation for (?P<op>\w+)")
+_TOO_NEW = re.compile(r"Opset \d+ is under development|Unsupported model IR version")
+_BOILERPLATE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed:)?\s*")
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what ONNX Runtime raises about a model file into a UsageError that names the file.
+
+    Raises:
+        UsageError: the file is missing, damaged, no ONNX at all, too new, or holds an operator it does not know.
+        OSError, MemoryError: the machine failed, not the file.
+    """
+    try:
+        yield
+    except (UsageError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        reraise_environment(error)
+        raise _usage_error(error, path) from error
+
+
+def reraise_environment(error: BaseException) -> None:
+    """Raise OSError or MemoryError if that is what an error of the C++ side means; else return."""
+    text = str(error)
+    if isinstance(error, OSError | MemoryError):
+        raise error
+    if "No space left on device" in text or "system error number 28" in text:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+    if re.search(r"bad_alloc|[Ff]ailed to allocate memory|can't allocate memory", text):
+        raise MemoryError(reason(error)) from error
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, on one line and without ONNX Runtime's preamble."""
+    text = _BOILERPLATE.sub("", str(error)).strip()
+    # "/onnxruntime_src/…/model.cc:256 signature(…) Unsupported …": the file and signature are of no use to the reader
+    text = re.sub(r"^/\S+\.(cc|h):\d+ .*\) (?=[A-Z])", "", text.replace("\n", " "))
+    return text or type(error).__name__
+
+
+def _usage_error(error: Exception, path: Path) -> UsageError:
+    kind, text = type(error).__name__, str(error)
+    where = str(path)
+    if kind == "NoSuchFile":
+        return UsageError("no such file", where=where)
+    operators = (pattern.search(text) for pattern in _NO_OPERATOR)
+    if found := next((match for match in operators if match), None):
+        return UsageError(
+            f"ONNX Runtime does not know the operator `{found['op']}` that the model uses",
+            where=where,
+            do="Export the model without it, or with an opset that this version of ONNX Runtime supports.",
+        )
+    if found := _NO_KERNEL.search(text):
+        return UsageError(
+            f"ONNX Runtime has no CPU implementation of the operator `{found['op']}` for the types that the model uses",
+            where=where,
+            do="Export the model in float32, or without the operator.",
+        )
+    if _TOO_NEW.search(text):
+        return UsageError(
+            f"the file is newer than this ONNX Runtime: {reason(error)}",
+            where=where,
+            do="Upgrade onnxruntime, or export the model with an older opset.",
+        )
+    if "external" in text:
+        return UsageError(
+            f"the weights lie in another file, which cannot be read: {reason(error)}",
+            where=where,
+            do="Save the model as one file: onnx.save(onnx.load(path), path).",
+        )
+    if kind == "InvalidProtobuf" or "No graph was found" in text:
+        return UsageError(
+            _not_onnx(path), where=where, do="Download or export it again; Git LFS files need `git lfs pull`."
+        )
+    return UsageError(f"ONNX Runtime cannot load the model: {reason(error)}", where=where)
+
+
+def _not_onnx(path: Path) -> str:
+    if path.is_dir():
+        return "this is a folder, not an ONNX file"
+    with path.open("rb") as file:
+        head = file.read(40)
+    if not head:
+        return "the file is empty"
+    if head.startswith(b"version https://git-lfs"):
+        return "this is a Git LFS pointer, not the model"
+    # An ONNX file begins with its IR version: field 1, a varint.
+    return "the ONNX file is cut short or damaged" if head.startswith(b"\x08") else "this is no ONNX file"

@@ -1,0 +1,148 @@
+"""A first makeweight.yaml: recipes that the model's source allows, and a budget that suits the task."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Shape = list[int | str]
+
+# What stands between a value and its comment until both are aligned. YAML escapes a tab within a value.
+_NOTE = "\t# "
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A variant to begin with."""
+
+    name: str
+    steps: list[Any]
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A rule to begin with."""
+
+    metric: str
+    limits: dict[str, str | float]
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is known of a model before its makeweight.yaml is written.
+
+    Either `build` and `weights`, or `onnx`; either `load`, or `npz` by split. `npz_is_guessed` says that the
+    files are only a proposal.
+    """
+
+    name: str
+    inputs: Mapping[str, Shape]
+    build: str | None = None
+    weights: str | None = None
+    onnx: str | None = None
+    load: str | None = None
+    npz: Mapping[str, str] = field(default_factory=dict)
+    npz_is_guessed: bool = False
+    task: str = "classification"
+    sources: tuple[str, ...] = ()
+
+    @property
+    def calibrates(self) -> bool:
+        return bool(self.load) or "calibration" in self.npz
+
+    @property
+    def variants(self) -> list[Recipe]:
+        """Every technique that the source and the data allow, alone; and pruned with int8 together."""
+        half = Recipe(
+            "fp16", ["float16"], "half precision: half the size; faster only where the hardware has it"
+        )
+        if not self.calibrates:
+            return [half]
+        static: dict[str, Any] = {"quantize": {"method": "static"}}
+        dynamic: dict[str, Any] = {"quantize": {"method": "dynamic"}}
+        found = [
+            half,
+            Recipe("int8", [static], "8-bit weights and activations, calibrated: usually the fastest"),
+            Recipe(
+                "int8-dynamic", [dynamic], "8-bit weights; reaches products (transformers), not convolutions"
+            ),
+        ]
+        if self.build and self.load:
+            prune: dict[str, Any] = {"prune": {"structure": "channel", "ratio": 0.5}}
+            tune: dict[str, Any] = {"finetune": {"epochs": 3}}
+            found += [
+                Recipe("slim", [prune, tune], "half the channels pruned away, then trained back"),
+                Recipe("slim-int8", [prune, tune, static], "both"),
+            ]
+        return found
+
+    @property
+    def budget(self) -> list[Limit]:
+        """Limits that a sound compression meets, by what the task can be judged on."""
+        quality = {
+            "classification": [
+                Limit("accuracy", {"max_drop": "1 pt"}, "against the baseline, on the same test examples"),
+                Limit("worst_class_accuracy", {"max_drop": "5 pt"}, "the class that loses most"),
+                Limit(
+                    "negative_flips",
+                    {"max": "2 %"},
+                    "examples that the baseline has right and the variant wrong",
+                ),
+            ],
+            "regression": [
+                Limit("rmse", {"max_ratio": 1.05}, "root mean square error, over the baseline's"),
+                Limit("r2", {"max_drop": 0.01}, "share of the variance explained"),
+            ],
+        }
+        custom = [Limit("metric", {"max_drop": 0.01}, "EDIT: in the unit of your own metric")]
+        return [
+            Limit("size", {"max_ratio": 0.6}, "bytes of the model file, over the baseline's"),
+            *quality.get(self.task, custom),
+            Limit("latency_p50", {"max_ratio": 1.05}, "median time of one inference, over the baseline's"),
+        ]
+
+
+def write(draft: Draft) -> str:
+    """The text of makeweight.yaml, with comments that say what to do with each part."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(  # noqa: S701 - YAML, not HTML; the filters below quote what needs it
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters["scalar"] = environment.filters["flow"] = _flow
+    template = (Path(__file__).parent / "makeweight.yaml.j2").read_text(encoding="utf-8")
+    return _aligned(environment.from_string(template).render(draft=draft, arrays=arrays, note=_NOTE))
+
+
+def arrays(inputs: Mapping[str, Shape], split: str) -> str:
+    """What an .npz file of a split has to hold."""
+    shapes = [f"`{name}` [{', '.join(map(str, ('examples', *shape[1:])))}]" for name, shape in inputs.items()]
+    return "arrays " + " and ".join(shapes + ([] if split == "calibration" else ["`target` [examples]"]))
+
+
+def _aligned(text: str) -> str:
+    """Comments behind lines that follow each other, one below the other."""
+    lines: list[str] = []
+    for is_noted, group in itertools.groupby(text.split("\n"), lambda line: _NOTE in line):
+        if not is_noted:
+            lines += group
+            continue
+        noted = [line.split(_NOTE, 1) for line in group]
+        width = max(len(code) for code, _ in noted)
+        lines += [f"{code:<{width}}   # {comment}" for code, comment in noted]
+    return "\n".join(lines)
+
+
+def _flow(value: Any) -> str:
+    """A value on one line, quoted where it must be."""
+    text: str = yaml.safe_dump(
+        value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**20
+    )
+    return text.removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,258 @@
+"""From what the call says and what lies in the folder to a Draft, or to a sentence that says what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from makeweight import dvcfiles
+from makeweight.errors import UsageError
+from makeweight.progress import Progress
+from makeweight.starter import signature, survey
+from makeweight.starter.draft import Draft, Shape
+
+_WHERE = "makeweight init"
+_MODULE_CALL = (
+    "makeweight init --build package.module:callable --weights {weights} --data package.module:callable "
+    "--inputs image=N,3,32,32"
+)
+_FILE_CALL = "makeweight init --onnx model.onnx --npz-test test.npz --npz-calibration calibration.npz"
+# Where .npz files are proposed to lie when none is given.
+_GUESS = {"test": "data/test.npz", "calibration": "data/calibration.npz"}
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the call says of the model; everything else is looked for."""
+
+    build: str | None = None
+    weights: str | None = None
+    onnx: str | None = None
+    inputs: tuple[str, ...] = ()
+    """Each `NAME=N,1,8,8`."""
+    data: str | None = None
+    npz_test: str | None = None
+    npz_calibration: str | None = None
+    task: str | None = None
+    name: str | None = None
+
+
+def gather(root: Path, given: Given, pipeline: str | None, progress: Progress) -> Draft:
+    """All that a first makeweight.yaml needs; `pipeline` is the text of the user's dvc.yaml.
+
+    Raises:
+        UsageError: what is given does not suffice, contradicts itself, or does not fit what is there.
+    """
+    _refuse_contradictions(given)
+    if given.build or given.weights:
+        return _from_module(root, given, pipeline)
+    return _from_file(root, given, given.onnx or _found_model(root, progress), pipeline)
+
+
+def is_there(root: Path, path: str, pipeline: str | None) -> bool:
+    """Whether a file is there, or DVC can bring it: it or a folder above is tracked, or a stage's output."""
+    places = [
+        str(place)
+        for place in (PurePosixPath(path), *PurePosixPath(path).parents)
+        if str(place) not in (".", "/")
+    ]
+    return (
+        (root / path).exists()
+        or any((root / f"{place}.dvc").exists() for place in places)
+        or (pipeline is not None and any(dvcfiles.writes(pipeline, place) for place in places))
+    )
+
+
+def _refuse_contradictions(given: Given) -> None:
+    def refuse(what: str, do: str) -> None:
+        raise UsageError(what, where=_WHERE, do=do)
+
+    if given.onnx and (given.build or given.weights):
+        refuse(
+            "both a PyTorch model and an ONNX file are given", "Give `--build` and `--weights`, or `--onnx`."
+        )
+    if given.data and (given.npz_test or given.npz_calibration):
+        refuse("examples are given twice, by `--data` and by `.npz`", "Give one of them.")
+    if given.npz_calibration and not given.npz_test:
+        refuse(
+            "`--npz-calibration` alone leaves nothing to measure accuracy on", "Give `--npz-test` as well."
+        )
+    if given.task and ":" not in given.task and given.task not in ("classification", "regression"):
+        refuse(
+            f"`--task {given.task}` is no task",
+            "Give classification, regression, or a metric of your own as module:callable.",
+        )
+
+
+def _from_module(root: Path, given: Given, pipeline: str | None) -> Draft:
+    needed = {
+        "--build": given.build,
+        "--weights": given.weights,
+        "--data": given.data or given.npz_test,
+        "--inputs": given.inputs,
+    }
+    missing = [option for option, value in needed.items() if not value]
+    if missing or given.build is None or given.weights is None:
+        raise UsageError(
+            f"a PyTorch model needs {' and '.join(missing)} as well",
+            where=_WHERE,
+            do=f"For example: {_MODULE_CALL.format(weights=given.weights or 'model.pt')}",
+        )
+    weights = _relative(root, given.weights)
+    _must_be_there(root, weights, "--weights", pipeline)
+    sources = [survey.source_of(root, given.build, "--build"), *_loaders(root, given), survey.lock(root)]
+    return Draft(
+        name=_name(root, given),
+        inputs=_inputs(given),
+        build=given.build,
+        weights=weights,
+        load=given.data,
+        npz=_npz(root, given, pipeline),
+        task=given.task or "classification",
+        sources=_once(sources),
+    )
+
+
+def _from_file(root: Path, given: Given, model: str, pipeline: str | None) -> Draft:
+    for suffix, extra in ((".tflite", "litert"), (".pte", "executorch")):
+        if model.endswith(suffix):
+            raise UsageError(
+                f"`{suffix}` models come with the extra makeweight[{extra}], which is not out yet",
+                where=model,
+                do="Give the ONNX file or the PyTorch module that it was made from.",
+            )
+    path = _relative(root, model)
+    found = signature.read(root / path)
+    inputs = _inputs(given)
+    if inputs:
+        _must_fit(inputs, found.inputs, path)
+    else:
+        inputs = signature.declare(found, path)
+    npz = _npz(root, given, pipeline)
+    beside = [(PurePosixPath(path).parent / name).as_posix() for name in found.external]
+    return Draft(
+        name=_name(root, given),
+        inputs=inputs,
+        onnx=path,
+        load=given.data,
+        npz=npz if npz or given.data else _GUESS,
+        npz_is_guessed=not npz and not given.data,
+        task=given.task or "classification",
+        sources=_once([*beside, *_loaders(root, given), survey.lock(root)]),
+    )
+
+
+def _name(root: Path, given: Given) -> str:
+    return given.name or root.resolve().name or "model"
+
+
+def _loaders(root: Path, given: Given) -> list[str | None]:
+    """The user's own code that is called besides the model's."""
+    found = [survey.source_of(root, given.data, "--data")] if given.data else []
+    if given.task and ":" in given.task:
+        found.append(survey.source_of(root, given.task, "--task"))
+    return found
+
+
+def _found_model(root: Path, progress: Progress) -> str:
+    """The one model file in the folder.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    models = survey.files(root, ".onnx") or survey.files(root, ".tflite", ".pte")
+    if len(models) == 1:
+        progress.say(f"found {models[0]}")
+        return models[0]
+    if models:
+        listed = ", ".join(models[:8]) + (", …" if len(models) > 8 else "")
+        raise UsageError(
+            f"there are {len(models)} models here: {listed}",
+            where=str(root.resolve()),
+            do=f"Say which: makeweight init --onnx {models[0]}",
+        )
+    weights = survey.files(root, ".pt", ".pth")
+    call = _MODULE_CALL.format(weights=weights[0] if weights else "model.pt")
+    hint = (
+        f"; {weights[0]} may be weights, and needs `--build` to say what module they are of"
+        if weights
+        else ""
+    )
+    raise UsageError(
+        f"there is no model to start from{hint}",
+        where=str(root.resolve()),
+        do=f"Give one, in either way:\n    {call}\n    {_FILE_CALL}",
+    )
+
+
+def _inputs(given: Given) -> dict[str, Shape]:
+    found: dict[str, Shape] = {}
+    for text in given.inputs:
+        name, _, sizes = text.partition("=")
+        first, *others = (part.strip() for part in sizes.split(","))
+        fits = re.fullmatch(r"[1-9]\d*|[A-Za-z]\w*", first) and all(
+            re.fullmatch(r"[1-9]\d*", part) for part in others
+        )
+        if not name.strip() or not fits:
+            raise UsageError(
+                f"`{text}` is no input; write NAME=N,1,8,8 (N: the batch, whose size is free)",
+                where="--inputs",
+            )
+        if name.strip() in found:
+            raise UsageError(f"`{name.strip()}` is given twice", where="--inputs")
+        found[name.strip()] = [int(part) if part.isdigit() else part for part in (first, *others)]
+    return found
+
+
+def _must_fit(declared: dict[str, Shape], found: dict[str, list[int | None]], model: str) -> None:
+    if set(declared) != set(found):
+        raise UsageError(
+            f"the model's inputs are {', '.join(found) or 'none'}, and {', '.join(declared)} were given",
+            where=model,
+            do="Give each of its inputs by the name it has there.",
+        )
+    for name, shape in declared.items():
+        has = found[name]
+        if len(has) != len(shape) or any(
+            size not in (None, own) for size, own in zip(has, shape, strict=True)
+        ):
+            shown = ",".join("?" if size is None else str(size) for size in has)
+            raise UsageError(
+                f"`{name}` is {shown} there, and {','.join(map(str, shape))} was given",
+                where=model,
+                do="Mend `--inputs`.",
+            )
+
+
+def _npz(root: Path, given: Given, pipeline: str | None) -> dict[str, str]:
+    npz = {}
+    for split, option, file in (
+        ("test", "--npz-test", given.npz_test),
+        ("calibration", "--npz-calibration", given.npz_calibration),
+    ):
+        if file:
+            npz[split] = _relative(root, file)
+            _must_be_there(root, npz[split], option, pipeline)
+    return npz
+
+
+def _must_be_there(root: Path, path: str, option: str, pipeline: str | None) -> None:
+    if not is_there(root, path, pipeline):
+        raise UsageError(
+            "no such file, and no stage or .dvc file makes it",
+            where=f"{option} {path}",
+            do="Mend the path, or first add the stage that makes it to dvc.yaml.",
+        )
+
+
+def _relative(root: Path, path: str) -> str:
+    """As makeweight.yaml holds it: relative to the project where it lies within."""
+    if Path(path).is_absolute() and Path(path).resolve().is_relative_to(root.resolve()):
+        return Path(path).resolve().relative_to(root.resolve()).as_posix()
+    return Path(path).as_posix()
+
+
+def _once(paths: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(path for path in paths if path))

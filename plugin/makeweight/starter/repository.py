@@ -1,0 +1,113 @@
+"""A repository that DVC can work in: its folders found, `dvc init` run, and the files that say what to ignore."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from makeweight import atomic
+from makeweight.errors import EnvironmentFailed, MissingExtra
+
+# What the pipeline writes into DVC's cache. Ignored as whole folders: DVC would put a .gitignore into each of them, so
+# that in a fresh clone they exist half empty and look changed.
+CACHED = ("/artifacts/", "/samples/")
+# What Python, notebooks and macOS leave in source folders; as part of a dependency it would change at every run.
+LITTER = ("__pycache__/", "*.py[co]", ".ipynb_checkpoints/", ".DS_Store")
+
+
+def require_dvc() -> None:
+    """Raises:
+    MissingExtra: DVC is not installed in this environment.
+    """
+    if importlib.util.find_spec("dvc") is None:
+        raise MissingExtra("the pipeline", "dvc")
+
+
+def git_root(folder: Path) -> Path | None:
+    """The work tree that a folder lies in."""
+    return next((place for place in _upwards(folder) if (place / ".git").exists()), None)
+
+
+def dvc_root(folder: Path) -> Path | None:
+    """The DVC repository that a folder lies in."""
+    return next((place for place in _upwards(folder) if (place / ".dvc").is_dir()), None)
+
+
+def _upwards(folder: Path) -> Iterable[Path]:
+    here = folder.resolve()
+    return (here, *here.parents)
+
+
+def start_dvc(folder: Path) -> str:
+    """Run `dvc init` as the folder needs it, and say what was done.
+
+    Raises:
+        EnvironmentFailed: DVC refuses, with what it said.
+    """
+    top = git_root(folder)
+    if top is None:
+        options, said = (
+            ["--no-scm"],
+            "dvc init --no-scm: there is no git repository here, so nothing is versioned",
+        )
+    elif top != folder.resolve():
+        options, said = ["--subdir"], f"dvc init --subdir: this folder lies in the git repository {top}"
+    else:
+        options, said = [], "dvc init: this repository is now one of DVC's as well"
+    done = dvc(folder, "init", "--quiet", *options)
+    if done.returncode != 0:
+        raise EnvironmentFailed(
+            f"`{' '.join(['dvc init', *options])}` failed: {_told(done)}",
+            where=str(folder),
+            do="Mend that, then run again.",
+        )
+    return said
+
+
+def objection(folder: Path) -> str | None:
+    """What DVC has against the pipeline as it stands (a cycle, outputs that overlap); None when nothing."""
+    done = dvc(folder, "dag", "--dot")
+    return None if done.returncode == 0 else _told(done)
+
+
+def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run this environment's DVC in a folder."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def _told(done: subprocess.CompletedProcess[str]) -> str:
+    lines = [
+        line.strip() for line in done.stderr.splitlines() if line.strip() and "dvc.org/support" not in line
+    ]
+    return " ".join(lines).removeprefix("ERROR: ") or f"exit code {done.returncode}"
+
+
+def git_ignores(folder: Path, path: str) -> bool:
+    """Whether git ignores a path (that need not exist); False without git."""
+    try:
+        done = subprocess.run(
+            ["git", "check-ignore", "--quiet", path], cwd=folder, capture_output=True, check=False
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def ignore(path: Path, patterns: Iterable[str], why: str) -> list[str]:
+    """Add the patterns that an ignore file does not hold yet, below a comment; returns those added.
+
+    Raises:
+        EnvironmentFailed: it cannot be written.
+    """
+    old = path.read_bytes().decode() if path.exists() else ""
+    held = {line.strip().strip("/") for line in old.splitlines()}
+    new = [pattern for pattern in patterns if pattern.strip("/") not in held]
+    if new:
+        newline = "\r\n" if "\r\n" in old else "\n"
+        gap = "" if not old or old.endswith("\n") else newline
+        atomic.write_text(path, old + gap + newline.join([f"# {why}", *new, ""]))
+    return new

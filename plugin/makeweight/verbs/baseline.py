@@ -1,0 +1,59 @@
+"""`makeweight baseline`: the reference model as a file, what it answers, and the samples for benchmarks."""
+
+from __future__ import annotations
+
+import json
+
+from makeweight import artifact, atomic, data, dvcfiles, keys, measurement, model, registry
+from makeweight.errors import ConfigError, Exit, UsageError
+from makeweight.layout import BASELINE, Layout
+from makeweight.measure import outcomes, quality, reference, samples, storage
+from makeweight.measure.answers import answer, check_classes
+from makeweight.progress import Progress
+from makeweight.project import Project
+
+
+def run(project: Project, progress: Progress) -> Exit:
+    layout = project.layout
+    _refuse_an_outdated_pipeline(project)
+    registry.require("runtime", project.model.runtime)
+    runtime = registry.load("runtime", project.model.runtime)()
+    with atomic.replacing_folder(layout.artifact(BASELINE)) as folder:
+        manifest = model.write_baseline(project, folder, progress)
+        artifact.write(folder, manifest)
+        path = manifest.path(folder)
+        progress.say(f"baseline: {manifest.size:,} bytes, {runtime.name} {runtime.version()}")
+        dataset = data.load(project, "test")
+        samples.write(folder / layout.inputs.name, runtime.open(path), dataset, project.seed)
+        own = answer(project, runtime, path, str(manifest.sha256), dataset, "baseline on test", progress)
+    bad = int((~own.finite).sum())
+    if bad:
+        raise UsageError(
+            f"the baseline itself answers NaN or infinity for {bad} of {len(own)} test examples",
+            where=str(project.model.weights or project.model.onnx),
+            do="Mend the model first: nothing can be compared with it.",
+        )
+    if project.task.kind == "classification":
+        check_classes(project, own)
+    outcomes.write(layout.outcomes(BASELINE), own)
+    figures = [*storage.measure(manifest, None), *quality.measure(project.task, BASELINE, own, None)]
+    sha = str(manifest.sha256)
+    key = keys.evaluation(
+        baseline=sha, variant=sha, runtime=runtime.name, version=runtime.version(), task=project.task, inputs=own.digest
+    )
+    atomic.write_text(layout.evaluation(BASELINE), measurement.dumps(measurement.keyed(figures, key)))
+    described = reference.describe(project.task, project.name, BASELINE, own, own)
+    atomic.write_text(layout.reference(BASELINE), json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+    return Exit.PASS
+
+
+def _refuse_an_outdated_pipeline(project: Project) -> None:
+    """A source that dvc.yaml does not know would change without anything being run again."""
+    pipeline = Layout(project.root).pipeline
+    if not pipeline.exists():
+        return
+    outdated = dvcfiles.in_step(pipeline.read_text(encoding="utf-8"), project)
+    if outdated:
+        raise ConfigError(
+            [f"dvc.yaml: {line}" for line in outdated] + ["  Run `makeweight init` to bring it up to date."]
+        )

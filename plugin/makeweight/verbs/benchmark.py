@@ -1,0 +1,87 @@
+"""`makeweight benchmark VARIANT --device D`: time and memory of a variant beside the baseline, on the device."""
+
+from __future__ import annotations
+
+from makeweight import artifact, atomic, keys, measurement, registry
+from makeweight.budget.metric import METRICS
+from makeweight.devices import record
+from makeweight.errors import Exit
+from makeweight.layout import BASELINE
+from makeweight.measure import benchmark, timings
+from makeweight.measure.benchmark import Aim, Pair
+from makeweight.measure.inference import batch_size
+from makeweight.measure.probe.job import Model
+from makeweight.measurement import Measurement, unavailable
+from makeweight.progress import Progress
+from makeweight.project import Project
+from makeweight.verbs.device import connect
+
+# Without a rule on a tail, so long is spent in each process on reaching it anyway, for the picture.
+TAIL_SECONDS = 1.0
+
+
+def run(project: Project, name: str, device_name: str, seconds: float | None, progress: Progress) -> Exit:
+    project.variant(name)
+    layout, entry = project.layout, project.device(device_name)
+    manifest, base = artifact.read(layout.artifact(name)), artifact.read(layout.artifact(BASELINE))
+    told = record.read(layout.device(device_name))
+    if manifest.status == "failed":
+        return _write_absent(project, name, device_name, str(manifest.reason), progress)
+    if told.status != "ok":
+        return _write_absent(project, name, device_name, f"unreachable: {told.reason}", progress)
+    device = connect(project, device_name)
+    options = entry.options if seconds is None else entry.options.model_copy(update={"seconds": seconds})
+    paths = {arm: m.path(layout.artifact(m.variant)) for arm, m in (("a", base), ("b", manifest))}
+    free = all(
+        batch_size(registry.load("runtime", m.runtime)().open(paths[arm])) is None
+        for arm, m in (("a", base), ("b", manifest))
+    )
+    pair = Pair(
+        Model(base.runtime, str(paths["a"])), Model(manifest.runtime, str(paths["b"])), str(layout.inputs), free
+    )
+    progress.say(f"{name} beside baseline on {device_name}: at most {options.seconds:g} s of measuring")
+    taken = benchmark.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)
+    key = keys.benchmark(
+        baseline=artifact.sha256_of(paths["a"]),
+        variant=artifact.sha256_of(paths["b"]),
+        identity=device.facts().identity,
+        threads=options.threads,
+        inputs=artifact.sha256_of(layout.inputs),
+    )
+    figures = list(benchmark.measurements(taken, name, device_name, options.threads))
+    timings.write(layout.timings(name, device_name), taken)
+    atomic.write_text(layout.benchmark(name, device_name), measurement.dumps(measurement.keyed(figures, key)))
+    ratio = next(figure for figure in figures if figure.metric == "latency_p50_ratio")
+    if ratio.value is not None and ratio.interval is not None:
+        low, high = ratio.interval
+        rounds = taken.rounds // len(taken.pairs)
+        progress.say(
+            f"  {ratio.value:.2f}x the baseline's time [{low:.2f}, {high:.2f}], "
+            f"noise floor {ratio.noise_floor or 0:.1%}, {len(taken.pairs)} processes x {rounds} pairs"
+        )
+    return Exit.PASS
+
+
+def _aim(project: Project, device: str) -> Aim:
+    """What the budget wants to know of this device."""
+    rules = [rule for rule in project.rules if rule.device in (None, device)]
+    limits = sorted(
+        {rule.limit for rule in rules if rule.metric.name == "latency_p50" and rule.operator.name == "max_ratio"}
+    )
+    named = [rule.metric.name.rpartition("_")[2] for rule in rules if rule.metric.name.endswith(("_p90", "_p99"))]
+    wanted = max(named, default=None)
+    return Aim(tuple(limits), wanted or "p99", TAIL_SECONDS if wanted is None else float("inf"))
+
+
+def _write_absent(project: Project, name: str, device: str, reason: str, progress: Progress) -> Exit:
+    """What could not be measured is told as data, so that everything else goes on."""
+    progress.say(f"{name} on {device}: not measured, {reason}")
+    figures: list[Measurement] = []
+    for metric in METRICS.values():
+        if metric.per_device:
+            figures.append(unavailable(metric.name, name, "", reason, device=device))
+            figures.append(unavailable(f"{metric.name}_ratio", name, "ratio", reason, device=device))
+    layout = project.layout
+    timings.write(layout.timings(name, device), timings.Timings((), {}))
+    atomic.write_text(layout.benchmark(name, device), measurement.dumps(figures))
+    return Exit.PASS

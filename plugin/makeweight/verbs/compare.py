@@ -1,0 +1,165 @@
+"""`makeweight compare A B`: two model files, a paired answer, no project."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from makeweight import artifact, registry
+from makeweight.devices.device import DeviceOptions
+from makeweight.errors import Exit, UsageError
+from makeweight.measure import benchmark, samples
+from makeweight.measure.benchmark import Aim, Pair
+from makeweight.measure.inference import batch_size, fit
+from makeweight.measure.latency import median_ratio, noise_floor
+from makeweight.measure.probe.job import Model
+from makeweight.measure.timings import Timings
+from makeweight.progress import Progress
+from makeweight.runtimes.runtime import Feeds, Session
+
+Answer = Literal["over", "within", "inconclusive"]
+_EXITS: dict[Answer, Exit] = {
+    "within": Exit.PASS,
+    "over": Exit.BUDGET_BROKEN,
+    "inconclusive": Exit.INCONCLUSIVE,
+}
+
+
+def run(
+    a: Path,
+    b: Path,
+    *,
+    seconds: float,
+    max_ratio: float,
+    threads: int,
+    inputs: Path | None,
+    as_json: bool,
+    progress: Progress,
+) -> Exit:
+    """Time B against A on this machine.
+
+    Raises:
+        UsageError: a file that is no model, models that do not take the same inputs, inputs that fit neither.
+    """
+    registry.require("runtime", "onnxruntime")
+    runtime = registry.load("runtime", "onnxruntime")()
+    sessions = [runtime.open(path, threads) for path in (a, b)]
+    _refuse_different_inputs(a, b, *sessions)
+    options = DeviceOptions(threads=threads, seconds=seconds)
+    device = registry.load("device", "local")("local", options)
+    with tempfile.TemporaryDirectory(prefix="makeweight-compare-") as folder:
+        fed = Path(folder, "inputs.npz")
+        size = batch_size(sessions[0]) or 1
+        feeds = samples.made_up(sessions[0], seed=0) if inputs is None else _given(inputs, sessions[0], size)
+        samples.store(fed, feeds, size)
+        free = all(batch_size(session) is None for session in sessions)
+        pair = Pair(Model("onnxruntime", str(a)), Model("onnxruntime", str(b)), str(fed), free)
+        aim = Aim((max_ratio,), memory=False)
+        progress.say(f"measuring for at most {seconds:g} s on {threads} thread{'s' if threads > 1 else ''}")
+        taken = benchmark.carry_out(device, options, pair, aim, seed=0, progress=progress)
+    answer = decide(taken, max_ratio)
+    result = describe(taken, answer, max_ratio, seconds)
+    result |= {name: _file(path, taken, name) for name, path in (("a", a), ("b", b))}
+    result["device"] = device.facts().identity
+    result["inputs"] = "made up" if inputs is None else str(inputs)
+    print(json.dumps(result) if as_json else _told(result, a, b), file=sys.stdout)
+    return _EXITS[answer]
+
+
+def decide(taken: Timings, limit: float) -> Answer:
+    """Is B over the limit, within it, or can that not be told? A pure function of the samples."""
+    if not benchmark.settled(taken, (limit,)):
+        return "inconclusive"
+    ratio, _ = median_ratio(taken)
+    return "over" if ratio > limit else "within"
+
+
+def describe(taken: Timings, answer: Answer, limit: float, seconds: float) -> dict[str, Any]:
+    """The answer as plain data; ratios are time(B)/time(A)."""
+    ratio, (low, high) = median_ratio(taken)
+    floor = noise_floor(taken)
+    return {
+        "verdict": answer,
+        "max_ratio": limit,
+        "ratio": ratio,
+        "interval": [low, high if math.isfinite(high) else None],
+        "noise_floor": floor,
+        "pairs": taken.rounds,
+        "processes": len(taken.pairs),
+        "seconds": round(taken.seconds, 3),
+        "seconds_needed": _needed(ratio, (low, high), limit, floor, seconds) if answer == "inconclusive" else None,
+    }
+
+
+def _needed(ratio: float, interval: tuple[float, float], limit: float, floor: float, seconds: float) -> float | None:
+    """How long to measure for an answer; None when the limit lies within the noise floor, or beyond an hour."""
+    distance = abs(math.log(ratio / limit))
+    if distance <= math.log1p(floor):
+        return None
+    low, high = interval
+    if not (low > 0 and math.isfinite(high)):
+        return seconds * 4
+    half = max(math.log(high / ratio), math.log(ratio / low))
+    needed = seconds * max(2.0, 1.5 * (half / distance) ** 2)
+    return math.ceil(needed) if needed <= 3600 else None
+
+
+def _told(result: dict[str, Any], a: Path, b: Path) -> str:
+    low, high = result["interval"]
+    times = " against ".join(f"{result[name]['latency_p50'] * 1e6:.0f} us" for name in "ba")
+    lines = [
+        f"{result['verdict']}: {b.name} takes {result['ratio']:.3f}x the time of {a.name} "
+        f"[{low:.3f}, {'?' if high is None else format(high, '.3f')}]; at most {result['max_ratio']:g}x was asked for",
+        f"  {times} (median), {result['processes']} processes, {result['pairs']} pairs in {result['seconds']:.1f} s, "
+        f"identical models differed by {result['noise_floor']:.1%}, inputs {result['inputs']}",
+    ]
+    if result["verdict"] == "inconclusive":
+        if result["seconds_needed"] is None:
+            lines.append("  More time will not settle it: the limit lies within what identical models differ by here.")
+        else:
+            lines.append(f"  `--seconds {result['seconds_needed']:g}` would likely settle it.")
+    return "\n".join(lines)
+
+
+def _file(path: Path, taken: Timings, arm: str) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "sha256": artifact.sha256_of(path),
+        "size": path.stat().st_size,
+        "latency_p50": float(np.median(np.concatenate(taken.each(f"wall_{arm}")))) / 1e9,
+    }
+
+
+def _refuse_different_inputs(a: Path, b: Path, first: Session, second: Session) -> None:
+    ports = [{(p.name, p.shape, str(p.dtype)) for p in session.inputs} for session in (first, second)]
+    if ports[0] != ports[1]:
+        raise UsageError(
+            f"{a.name} takes {_signature(first)}, and {b.name} takes {_signature(second)}",
+            do="Only models with the same inputs can be compared.",
+        )
+
+
+def _signature(session: Session) -> str:
+    return ", ".join(f"{p.name} {['N' if size is None else size for size in p.shape]}" for p in session.inputs)
+
+
+def _given(path: Path, session: Session, size: int) -> list[Feeds]:
+    """The user's samples: arrays by input name, batch first."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files if name != "target"}
+    except Exception as error:  # a damaged or missing archive raises what zipfile, zlib or numpy please
+        raise UsageError(f"cannot be read as .npz: {error}", where=str(path)) from error
+    count = min((len(values) for values in arrays.values() if values.ndim), default=0) // size
+    if count == 0:
+        raise UsageError(f"holds no {'batch' if size > 1 else 'example'}", where=str(path))
+    return [
+        fit(session, {name: values[i * size : (i + 1) * size] for name, values in arrays.items()})
+        for i in range(min(count, samples.COUNT))
+    ]

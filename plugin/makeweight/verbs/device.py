@@ -1,0 +1,31 @@
+"""`makeweight device D`: write down which device this is, so that no figure of another is taken for its own."""
+
+from __future__ import annotations
+
+from makeweight import registry
+from makeweight.devices.device import Device
+from makeweight.devices.record import Record, write
+from makeweight.errors import DeviceFailed, Exit
+from makeweight.progress import Progress
+from makeweight.project import Project
+
+
+def run(project: Project, name: str, progress: Progress) -> Exit:
+    device = connect(project, name)
+    try:
+        facts = device.facts()
+        record = Record(status="ok", identity=facts.identity)
+        progress.say(f"{name}: {facts.identity['cpu']}, {facts.identity['cores']} cores")
+    except DeviceFailed as error:
+        # Absence is data: a failing stage would stop the devices that are there.
+        record = Record(status="unreachable", reason=error.what)
+        progress.say(f"{name}: unreachable, {error.what}")
+    write(project.layout.device(name), record)
+    return Exit.PASS
+
+
+def connect(project: Project, name: str) -> Device:
+    entry = project.device(name)
+    registry.require("device", entry.kind)
+    device: Device = registry.load("device", entry.kind)(name, entry.options)
+    return device

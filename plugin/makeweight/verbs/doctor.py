@@ -1,0 +1,101 @@
+"""`makeweight doctor`: what is installed, what this machine is, and what cannot be measured here and why."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import makeweight
+from makeweight.devices.device import DeviceOptions, Facts
+from makeweight.devices.local import Local
+from makeweight.errors import Exit
+from makeweight.measure import energy
+from makeweight.measure.probe import memory
+
+# What each extra brings, by the name of its distribution.
+EXTRAS = {
+    "dvc": ("dvc", "ruamel.yaml"),
+    "onnx": ("onnx", "onnxruntime", "pillow"),
+    "torch": ("torch", "onnxscript", "torch-pruning"),
+}
+
+
+@dataclass(frozen=True)
+class Ability:
+    """Something that can be measured, or the reason why not here."""
+
+    name: str
+    reason: str | None
+
+
+def run(*, as_json: bool) -> Exit:
+    facts = Local("local", DeviceOptions()).facts()
+    extras = {extra: {name: _version(name) for name in packages} for extra, packages in EXTRAS.items()}
+    abilities = _abilities()
+    if as_json:
+        print(json.dumps(_plain(facts, extras, abilities)))
+    else:
+        _show(facts, extras, abilities)
+    return Exit.PASS
+
+
+def _abilities() -> list[Ability]:
+    return [
+        Ability("latency", None if _version("onnxruntime") else "needs `pip install 'makeweight[onnx]'`"),
+        Ability("peak memory", _memory_objection()),
+        Ability("energy", energy.NO_METER),
+    ]
+
+
+def _memory_objection() -> str | None:
+    try:
+        memory.peak_bytes()
+        memory.reset_peak()
+    except memory.NoHighWaterMark as error:
+        return str(error)
+    return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _plain(facts: Facts, extras: dict[str, dict[str, str | None]], abilities: list[Ability]) -> dict[str, Any]:
+    return {
+        "makeweight": makeweight.__version__,
+        "extras": extras,
+        "identity": facts.identity,
+        "conditions": facts.conditions,
+        "unavailable": {ability.name: ability.reason for ability in abilities if ability.reason},
+    }
+
+
+def _show(facts: Facts, extras: dict[str, dict[str, str | None]], abilities: list[Ability]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
+    identity, conditions = facts.identity, facts.conditions
+    table.add_row("makeweight", f"{makeweight.__version__}, Python {identity['python']}")
+    for extra, packages in extras.items():
+        missing = [name for name, found in packages.items() if found is None]
+        have = ", ".join(f"{name} {found}" for name, found in packages.items() if found)
+        hint = f"missing {', '.join(missing)}: pip install 'makeweight[{extra}]'" if missing else ""
+        table.add_row(f"extra {extra}", "; ".join(part for part in (have, hint) if part))
+    table.add_row("CPU", f"{identity['cpu']}, {identity['cores']} cores, {identity['machine']}, {identity['system']}")
+    table.add_row("instructions", ", ".join(identity["isa"]) or "none of those that speed up compressed models")
+    load, governor = conditions["load"], conditions["governor"]
+    busy = load is not None and identity["cores"] and load > identity["cores"] / 2
+    table.add_row(
+        "load", "unknown" if load is None else f"{load:.2f}" + (" (busy: expect a high noise floor)" if busy else "")
+    )
+    table.add_row("governor", governor or "not told by this system")
+    for ability in abilities:
+        table.add_row(ability.name, "can be measured" if ability.reason is None else f"unavailable: {ability.reason}")
+    Console(file=sys.stdout, highlight=False).print(table, markup=False)

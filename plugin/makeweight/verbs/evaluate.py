@@ -1,0 +1,95 @@
+"""`makeweight evaluate VARIANT`: what a variant answers, example by example, beside the baseline's answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+
+from makeweight import artifact, atomic, data, keys, measurement, registry
+from makeweight.artifact import Manifest
+from makeweight.errors import Exit, UsageError
+from makeweight.layout import BASELINE
+from makeweight.measure import flips, outcomes, quality, reference, storage
+from makeweight.measure.answers import answer
+from makeweight.measure.outcomes import Outcomes
+from makeweight.measurement import Measurement
+from makeweight.progress import Progress
+from makeweight.project import Project
+
+
+def run(project: Project, name: str, progress: Progress) -> Exit:
+    project.variant(name)
+    layout = project.layout
+    manifest, base = artifact.read(layout.artifact(name)), artifact.read(layout.artifact(BASELINE))
+    before = outcomes.read(layout.outcomes(BASELINE))
+    if manifest.status == "failed":
+        _write_failed(project, manifest, base, before)
+        progress.say(f"{name}: not evaluated, {manifest.reason}")
+        return Exit.PASS
+    registry.require("runtime", manifest.runtime)
+    runtime = registry.load("runtime", manifest.runtime)()
+    dataset = data.load(project, "test")
+    if dataset.digest() != before.digest:
+        raise UsageError(
+            "the loader gave other test examples than it gave the baseline",
+            where="data.load('test')",
+            do="Make it give the same examples each time (fix its seed), then run `dvc repro` again.",
+        )
+    path = manifest.path(layout.artifact(name))
+    own = answer(project, runtime, path, str(manifest.sha256), dataset, f"{name} on test", progress)
+    figures = [*storage.measure(manifest, base), *quality.measure(project.task, name, own, before)]
+    if manifest.control is not None:
+        control_path = layout.artifact(name) / manifest.control
+        sha = artifact.sha256_of(control_path)
+        control = answer(project, runtime, control_path, sha, dataset, f"{name}'s control on test", progress)
+        figures += _against_control(project, name, own, control)
+    key = keys.evaluation(
+        baseline=str(base.sha256),
+        variant=str(manifest.sha256),
+        runtime=runtime.name,
+        version=runtime.version(),
+        task=project.task,
+        inputs=own.digest,
+    )
+    outcomes.write(layout.outcomes(name), own)
+    with atomic.replacing_folder(layout.flips(name)) as folder:
+        chosen = flips.choose(project.task, own, before) if project.task.kind == "classification" else []
+        flips.write(folder, chosen, dataset)
+    described = reference.describe(project.task, project.name, name, own, before)
+    atomic.write_text(layout.reference(name), json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+    atomic.write_text(layout.evaluation(name), measurement.dumps(measurement.keyed(figures, key)))
+    return Exit.PASS
+
+
+def _against_control(project: Project, name: str, own: Outcomes, control: Outcomes) -> list[Measurement]:
+    """The variant's quality against the baseline trained as long as it was: what compression alone cost."""
+    paired = quality.measure(project.task, name, own, control)
+    alone = quality.measure(project.task, name, control, None)
+    drops = ("accuracy_drop", "r2_drop", "metric_drop")
+    levels = ("accuracy", "mae", "rmse", "r2", "metric")
+    return [
+        *(_of_control(f, f"{f.metric}_control") for f in paired if f.metric in drops and f.value is not None),
+        *(_of_control(f, f"{f.metric}_control") for f in alone if f.metric in levels and f.value is not None),
+    ]
+
+
+def _of_control(figure: Measurement, name: str) -> Measurement:
+    method = f"{figure.method}; the control is the baseline, trained equally and not compressed"
+    return replace(figure, metric=name, method=method, against="control")
+
+
+def _write_failed(project: Project, manifest: Manifest, base: Manifest, before: Outcomes) -> None:
+    """A variant that could not be made is told as data, so that the others go on."""
+    layout, name, reason = project.layout, manifest.variant, str(manifest.reason)
+    none = np.zeros(0)
+    empty = Outcomes(
+        none, none, none.astype(bool), none, None, before.classes, "none", before.digest, {"reason": reason}
+    )
+    outcomes.write(layout.outcomes(name), empty)
+    with atomic.replacing_folder(layout.flips(name)) as folder:
+        (folder / flips.INDEX).write_text("[]\n")
+    atomic.write_text(layout.reference(name), json.dumps({"status": "failed", "reason": reason}, indent=2) + "\n")
+    figures = [*storage.measure(manifest, base), *quality.missing(project.task.kind, name, reason)]
+    atomic.write_text(layout.evaluation(name), measurement.dumps(figures))

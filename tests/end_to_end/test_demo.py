@@ -1,0 +1,149 @@
+"""The reference project from nothing to a verdict, and what changes when something changes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from makeweight.measurement import loads
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, shell) -> Path:
+    """`make demo`, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("demo")
+    before = shell("git status --porcelain", REPOSITORY).stdout
+    done = shell(f"bash {REPOSITORY}/examples/demo.sh {folder}", REPOSITORY)
+    (folder / "demo.log").write_text(done.stdout)
+    assert done.returncode == 0, done.stdout
+    assert shell("git status --porcelain", REPOSITORY).stdout == before, "the demo touched the checkout"
+    return folder
+
+
+def stages_run(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def test_it_ships_a_variant_and_says_which(demo: Path) -> None:
+    verdict = json.loads((demo / "reports/verdict.json").read_text())
+    assert verdict["verdict"] == "pass"
+    assert verdict["ship"] in {"int8", "slim-int8", "int8-dynamic", "slim", "fp16"}
+    shown = (demo / "demo.log").read_text()
+    assert f"* {verdict['ship']}" in shown
+    assert str(demo / "reports/report.html") in shown
+
+
+def test_the_shipped_variant_is_smaller_and_faster(demo: Path) -> None:
+    verdict = json.loads((demo / "reports/verdict.json").read_text())
+    ship = verdict["ship"]
+    sizes = {m.metric: m for m in loads((demo / f"reports/{ship}/evaluate.json").read_text(), "evaluate.json")}
+    times = {m.metric: m for m in loads((demo / f"reports/{ship}/local.json").read_text(), "local.json")}
+    assert sizes["size_ratio"].value < 0.5
+    ratio = times["latency_p50_ratio"]
+    assert ratio.interval is not None
+    assert ratio.interval[1] < 1
+
+
+def test_every_report_is_there(demo: Path) -> None:
+    verdict = json.loads((demo / "reports/verdict.json").read_text())
+    page = (demo / "reports/report.html").read_text()
+    assert "<svg" in page
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page), "the page asks the network for something"
+    assert (demo / "reports/report.md").read_text().startswith("### makeweight")
+    assert (demo / f"reports/{verdict['ship']}/model-card.md").exists()
+    for reference in (demo / "reports").glob("*/reference.json"):
+        assert sum(json.loads(reference.read_text())["confidence"]["count"]) == 500
+
+
+def test_changing_nothing_runs_only_the_device_again(demo: Path, shell) -> None:
+    again = shell("dvc repro", demo)
+    assert again.returncode == 0, again.stdout
+    assert stages_run(again.stdout) == {"device@local"}
+
+
+def test_dvc_shows_metrics_and_plots(demo: Path, shell) -> None:
+    metrics = shell("dvc metrics show --json", demo)
+    assert metrics.returncode == 0, metrics.stdout
+    assert json.loads(metrics.stdout)[""]["data"]["reports/int8/evaluate.json"]["data"]["accuracy"] > 0.9
+    plots = shell("dvc plots show --json", demo)
+    assert plots.returncode == 0, plots.stdout
+    assert "pareto" in plots.stdout
+
+
+def test_one_variants_recipe_runs_that_variant_again(demo: Path, shell, tmp_path: Path) -> None:
+    copy = tmp_path / "demo"
+    shutil.copytree(demo, copy, symlinks=True)
+    config = copy / "makeweight.yaml"
+    text = config.read_text()
+    assert "method: dynamic" in text
+    config.write_text(text.replace("method: dynamic", "method: dynamic\n          per_channel: false"))
+    again = shell("dvc repro", copy)
+    assert stages_run(again.stdout) - {"gate"} == {
+        "device@local",
+        "compress@int8-dynamic",
+        "evaluate@int8-dynamic",
+        "benchmark@local-int8-dynamic",
+        "report",
+    }, again.stdout
+
+
+def test_a_broken_budget_fails_the_pipeline_and_names_the_rule_last(demo: Path, shell, tmp_path: Path) -> None:
+    copy = tmp_path / "demo"
+    shutil.copytree(demo, copy, symlinks=True)
+    config = copy / "makeweight.yaml"
+    assert "max: 700 kB" in config.read_text()
+    config.write_text(config.read_text().replace("max: 700 kB", "max: 1 kB"))
+    before = (copy / "reports/report.html").read_text()
+    broken = shell("dvc repro", copy)
+    assert broken.returncode != 0
+    assert stages_run(broken.stdout) == {"device@local", "report", "gate"}
+    assert (copy / "reports/report.html").read_text() != before
+    lines = [line for line in broken.stdout.splitlines() if line.strip()]
+    own = lines[: next(i for i, line in enumerate(lines) if line.startswith("ERROR:"))]
+    assert "size" in own[-1].lower(), broken.stdout
+    assert "1 kB" in own[-1], broken.stdout
+    assert shell("makeweight gate", copy).returncode == 1
+
+
+def test_an_interrupted_stage_leaves_no_half_file_and_the_next_run_goes_on(
+    demo: Path, shell, user_environment, tmp_path: Path
+) -> None:
+    copy = tmp_path / "demo"
+    shutil.copytree(demo, copy, symlinks=True)
+    text = (copy / "makeweight.yaml").read_text()
+    (copy / "makeweight.yaml").write_text(text.replace("rounds:", "round_to: 8\n          rounds:", 1))
+    running = subprocess.Popen(
+        ["dvc", "repro", "compress@slim"],
+        cwd=copy,
+        env=user_environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert running.stdout is not None
+    for line in running.stdout:
+        if "> makeweight compress slim" in line:
+            break
+    time.sleep(4)  # into the training
+    import os
+
+    os.killpg(running.pid, signal.SIGINT)
+    rest = running.stdout.read()
+    assert running.wait(60) != 0
+    assert "Traceback" not in rest, rest
+    assert not (copy / "artifacts/slim/model.onnx").exists()
+    assert not [path for path in (copy / "artifacts").iterdir() if path.name.endswith(".part")]
+    again = shell("dvc repro compress@slim", copy)
+    assert again.returncode == 0, again.stdout
+    assert (copy / "artifacts/slim/model.onnx").exists()

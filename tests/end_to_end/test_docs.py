@@ -1,0 +1,69 @@
+"""What the documentation shows is what happens: its commands are run, in order, as a reader would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FENCE = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    exits: int
+    body: str
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    for language, more, body in FENCE.findall(page.read_text()):
+        exits = re.search(r"exits=(\d+)", more)
+        yield Block(language, int(exits[1]) if exits else 0, body)
+
+
+@pytest.mark.slow
+def test_the_first_project_goes_as_written(shell, tmp_path: Path) -> None:
+    page = list(blocks(REPOSITORY / "docs/first-project.md"))
+    (tmp_path / "make_model.py").write_text(next(block.body for block in page if block.language == "python"))
+    commands = [block for block in page if block.language == "sh"]
+    assert len(commands) >= 6
+    outputs = []
+    for block in commands:
+        done = shell(block.body, tmp_path)
+        assert done.returncode == block.exits, f"{block.body}\n{done.stdout}"
+        assert "Traceback" not in done.stdout, done.stdout
+        outputs.append(done.stdout)
+    unchanged = outputs[3]
+    assert re.findall(r"Running stage '([^']+)'", unchanged) == ["device@local"], unchanged
+    tightened = outputs[4]
+    assert set(re.findall(r"Running stage '([^']+)'", tightened)) == {"device@local", "report", "gate"}, tightened
+
+
+def test_the_readme_names_targets_that_exist() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    named = set()
+    for page in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"):
+        named |= set(re.findall(r"\bmake ([a-z]+)\b", page.read_text()))
+    assert {"demo", "test"} <= named
+    assert named <= targets
+
+
+def test_every_verb_that_is_named_exists(shell) -> None:
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    named = {verb for page in pages for verb in re.findall(r"`makeweight ([a-z]+)", page.read_text())}
+    known = set(re.findall(r"^    ([a-z]+) ", shell("makeweight --help", REPOSITORY).stdout, re.MULTILINE))
+    known |= set(re.findall(r"^    ([a-z]+)$", shell("makeweight --help", REPOSITORY).stdout, re.MULTILINE))
+    assert named
+    assert named <= known
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

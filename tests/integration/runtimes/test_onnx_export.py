@@ -1,0 +1,203 @@
+"""A module becomes one ONNX file that computes the same, or a sentence that says what is in the way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from makeweight.errors import UsageError
+from makeweight.runtimes.onnxruntime import export
+from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+from makeweight.runtimes.runtime import Feeds
+
+IMAGE: dict[str, tuple[int | str, ...]] = {"image": ("N", 1, 8, 8)}
+
+
+def _example(shape: tuple[int, ...] = (2, 1, 8, 8)) -> Feeds:
+    return {"image": np.random.default_rng(1).standard_normal(shape).astype(np.float32)}
+
+
+@pytest.mark.parametrize("count", [1, 2, 96])
+def test_any_batch_gives_what_the_module_gives(
+    runtime: OnnxRuntime, exported: Path, images: Feeds, answers: Any, count: int
+) -> None:
+    session = runtime.open(exported)
+    assert [(port.name, port.shape) for port in session.inputs] == [("image", (None, 1, 8, 8))]
+    assert [(port.name, port.shape) for port in session.outputs] == [("output", (None, 10))]
+    (given,) = session.run({"image": images["image"][:count]})
+    np.testing.assert_allclose(given, answers[:count], rtol=1e-4, atol=1e-5)
+
+
+def test_normalization_is_folded_into_convolutions(exported: Path) -> None:
+    types = [node.op_type for node in onnx.load(exported).graph.node]
+    assert types.count("Conv") == 2
+    assert "BatchNormalization" not in types
+
+
+def test_the_file_is_valid_and_holds_nothing_of_this_machine(exported: Path) -> None:
+    content = exported.read_bytes()
+    onnx.checker.check_model(content, full_check=True)
+    assert b"site-packages" not in content
+    assert str(Path(__file__).parent).encode() not in content
+    assert b"stack_trace" not in content
+
+
+EXPORT_TWICE = """
+import sys, hashlib, numpy as np, torch
+from pathlib import Path
+from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+torch.manual_seed(0)
+net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 3)).eval()
+path = Path(sys.argv[1])
+OnnxRuntime().export(net, {"image": ("N", 1, 8, 8)}, {"image": np.ones((2, 1, 8, 8), np.float32)}, path)
+"""
+
+
+def test_two_processes_write_the_same_bytes_and_say_nothing(tmp_path: Path) -> None:
+    made = []
+    for seed in ("1", "2"):
+        path = tmp_path / f"{seed}.onnx"
+        done = subprocess.run(
+            [sys.executable, "-c", EXPORT_TWICE, str(path)],
+            env={"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert (done.stdout, done.stderr) == ("", "")
+        made.append(path.read_bytes())
+    assert made[0] == made[1]
+
+
+def test_a_declared_batch_stays_fixed(runtime: OnnxRuntime, network: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    runtime.export(network, {"image": (3, 1, 8, 8)}, _example((3, 1, 8, 8)), path)
+    assert runtime.open(path).inputs[0].shape == (3, 1, 8, 8)
+
+
+class TwoInputs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.image = nn.Embedding(20, 8), nn.Linear(4, 8)
+
+    def forward(self, image: Any, words: Any) -> Any:
+        both = self.image(image) + self.words(words).mean(1)
+        return {"scores": both, "first": both[:, :1]}
+
+
+def test_several_inputs_and_named_outputs(runtime: OnnxRuntime, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module, rng = TwoInputs().eval(), np.random.default_rng(0)
+    # the declared names need not be those of forward(): the order counts
+    feeds = {"picture": rng.random((5, 4), dtype=np.float32), "ids": rng.integers(0, 20, (5, 6))}
+    path = tmp_path / "model.onnx"
+    runtime.export(module, {"picture": ("N", 4), "ids": ("N", 6)}, feeds, path)
+    session = runtime.open(path)
+    assert [port.name for port in session.inputs] == ["picture", "ids"]
+    assert [port.name for port in session.outputs] == ["scores", "first"]
+    scores, first = session.run(feeds)
+    expected = module(torch.from_numpy(feeds["picture"]), torch.from_numpy(feeds["ids"]))["scores"]
+    np.testing.assert_allclose(scores, expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(first, scores[:, :1])
+
+
+class DependsOnValues(nn.Module):
+    def forward(self, image: Any) -> Any:
+        if image.sum() > 0:  # MARK
+            return image
+        return -image
+
+
+class NoCounterpart(nn.Module):
+    def forward(self, image: Any) -> Any:
+        return torch.linalg.eigvals(image[0, 0]).real
+
+
+class Fails(nn.Module):
+    def forward(self, image: Any) -> Any:
+        raise ValueError("my own mistake")  # FAILS
+
+
+class FixedBatch(nn.Module):
+    def forward(self, image: Any) -> Any:
+        return image.reshape(2, 64)
+
+
+class NoTensor(nn.Module):
+    def forward(self, image: Any) -> Any:
+        return "three"
+
+
+def _line(mark: str) -> int:
+    return next(n for n, text in enumerate(Path(__file__).read_text().splitlines(), 1) if text.endswith(f"# {mark}"))
+
+
+@pytest.mark.parametrize(
+    ("module", "says", "where"),
+    [
+        (DependsOnValues(), "what it does depends on the values of its input", "MARK"),
+        (NoCounterpart(), "ONNX has no counterpart of the operator `aten.linalg_eig`", None),
+        (Fails(), "the module fails on an example: ValueError: my own mistake", "FAILS"),
+        (FixedBatch(), "shape '[2, 64]' is invalid for input of size 64", None),
+        (NoTensor(), "the module returns str, which holds no tensor", None),
+    ],
+)
+def test_what_cannot_be_exported_is_named(
+    runtime: OnnxRuntime,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    module: Any,
+    says: str,
+    where: str | None,
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        runtime.export(module, IMAGE, _example(), tmp_path / "model.onnx")
+    assert says in caught.value.what
+    if where is not None:
+        assert caught.value.where == f"{__file__}:{_line(where)}"
+    assert capfd.readouterr() == ("", "")
+
+
+class Forgets(nn.Module):
+    """Answers something else every time: no graph can hold that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, image: Any) -> Any:
+        self.calls += 1
+        return image * self.calls
+
+
+def test_a_file_that_computes_something_else_is_refused(runtime: OnnxRuntime, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not compute what the module does: output `output` is off by up to"):
+        runtime.export(Forgets(), IMAGE, _example(), tmp_path / "model.onnx")
+
+
+def test_more_than_one_file_can_hold_is_refused_before_it_is_tried(
+    runtime: OnnxRuntime, network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "LARGEST", 1000)
+    with pytest.raises(UsageError, match=r"the weights take .* GB, and one ONNX file holds at most"):
+        runtime.export(network, IMAGE, _example(), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_not_the_modules_fault(runtime: OnnxRuntime, network: Any) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("/dev/full, which stands for a full disk here, exists on Linux only")
+    with pytest.raises(OSError, match="No space left on device"):
+        runtime.export(network, IMAGE, _example(), full)
+
+

@@ -1,0 +1,79 @@
+"""Half precision: half the bytes, answers as near as eleven bits allow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from makeweight.errors import RecipeFailed
+from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+from makeweight.runtimes.runtime import Feeds
+
+
+def test_weights_are_halved_and_answers_stay(
+    runtime: OnnxRuntime,
+    exported: Path,
+    images: Feeds,
+    answers: Any,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "half.onnx"
+    runtime.to_float16(exported, path)
+    assert {t.data_type for t in onnx.load(path).graph.initializer} <= {TensorProto.FLOAT16, TensorProto.INT64}
+    assert path.stat().st_size < 0.6 * exported.stat().st_size
+    session = runtime.open(path)
+    assert (session.inputs[0].dtype, session.outputs[0].dtype) == (np.float32, np.float32)
+    (given,) = session.run(images)
+    assert 0 < np.abs(given - answers).max() < 2**-9 * np.abs(answers).max()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_file_is_valid_and_the_same_every_time(runtime: OnnxRuntime, exported: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "1.onnx", tmp_path / "2.onnx"
+    runtime.to_float16(exported, first)
+    runtime.to_float16(exported, second)
+    onnx.checker.check_model(first.read_bytes(), full_check=True)
+    assert first.read_bytes() == second.read_bytes()
+    assert runtime.inspect(first).macs == runtime.inspect(exported).macs
+
+
+def test_nothing_to_convert_is_a_reason(runtime: OnnxRuntime, exported: Path, tmp_path: Path) -> None:
+    once, twice = tmp_path / "once.onnx", tmp_path / "twice.onnx"
+    runtime.to_float16(exported, once)
+    with pytest.raises(RecipeFailed, match="float16 changed nothing: the graph holds no 32-bit"):
+        runtime.to_float16(once, twice)
+    assert not twice.exists()
+
+
+def test_what_a_branch_takes_from_outside_stays_before_it(runtime: OnnxRuntime, tmp_path: Path) -> None:
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [4], [1.0, 2.0, 3.0, 4.0])
+
+    def branch(name: str, operator: str) -> Any:
+        out = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        return helper.make_graph([helper.make_node(operator, ["t"], [name])], name, [], [out])
+
+    graph = helper.make_graph(
+        [
+            helper.make_node("Mul", ["x", "w"], ["t"]),
+            helper.make_node("If", ["c"], ["y"], then_branch=branch("a", "Relu"), else_branch=branch("b", "Neg")),
+        ],
+        "g",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4]),
+            helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 4])],
+        [weight],
+    )
+    source, target = tmp_path / "model.onnx", tmp_path / "half.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), source)
+    runtime.to_float16(source, target)
+    onnx.checker.check_model(target.read_bytes())
+    (given,) = runtime.open(target).run({"x": np.full((1, 4), 2, np.float32), "c": np.array(False)})
+    np.testing.assert_array_equal(given, [[-2, -4, -6, -8]])

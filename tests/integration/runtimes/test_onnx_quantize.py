@@ -1,0 +1,225 @@
+"""Integers: unsigned activations, signed weights, everything fused; and a reason where nothing came of it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from makeweight.errors import RecipeFailed
+from makeweight.runtimes.onnxruntime import quantize
+from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+from makeweight.runtimes.runtime import Feeds, Quantization
+
+METHODS = ("minmax", "entropy", "percentile")
+
+
+def _batches(images: Feeds, size: int = 32) -> list[Feeds]:
+    values = images["image"]
+    return [{"image": values[start : start + size]} for start in range(0, len(values), size)]
+
+
+def _static(calibrate: Any = "minmax", *, per_channel: bool = True) -> Quantization:
+    return Quantization("static", calibrate, per_channel)
+
+
+@pytest.fixture(scope="module")
+def quantized(runtime: OnnxRuntime, exported: Path, images: Feeds, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("quantized") / "model.onnx"
+    runtime.quantize(exported, path, _static(), _batches(images))
+    return path
+
+
+def test_activations_are_unsigned_and_weights_signed_by_channel(quantized: Path) -> None:
+    graph = onnx.load(quantized).graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    activations = [node for node in graph.node if node.op_type == "QuantizeLinear"]
+    assert activations
+    assert {tensors[node.input[2]].data_type for node in activations} == {TensorProto.UINT8}
+    scales = {node.input[0]: tensors[node.input[1]] for node in graph.node if node.op_type == "DequantizeLinear"}
+    weights = {name: tensor for name, tensor in tensors.items() if name in scales and len(tensor.dims) > 1}
+    assert len(weights) == 3
+    for name, tensor in weights.items():
+        assert tensor.data_type == TensorProto.INT8
+        assert list(scales[name].dims) == [tensor.dims[0]]  # one scale for each output channel
+
+
+def test_every_convolution_and_product_runs_on_integers(runtime: OnnxRuntime, quantized: Path, exported: Path) -> None:
+    facts = runtime.inspect(quantized)
+    assert facts.operators["QLinearConv"] == 2
+    assert facts.operators["QGemm"] == 1
+    assert facts.operators["QLinearAdd"] == 1
+    assert not {"Conv", "FusedConv", "Gemm", "Relu"} & set(facts.operators)
+    assert (facts.quantized, facts.floating) == (3, 0)
+    before = runtime.inspect(exported)
+    assert (before.quantized, before.floating) == (0, 3)
+    assert (facts.parameters, facts.macs) == (before.parameters, before.macs)
+
+
+@pytest.mark.parametrize("calibrate", METHODS)
+def test_answers_stay_near_those_of_the_module(
+    runtime: OnnxRuntime, exported: Path, images: Feeds, answers: Any, tmp_path: Path, calibrate: str
+) -> None:
+    path = tmp_path / "model.onnx"
+    # the last batch is smaller than the others
+    runtime.quantize(exported, path, _static(calibrate), _batches(images, 40))
+    (given,) = runtime.open(path).run(images)
+    assert np.abs(given - answers).max() < 0.05 * np.abs(answers).max()
+    assert not np.array_equal(given, answers)
+
+
+def test_the_same_calibration_gives_the_same_bytes(
+    runtime: OnnxRuntime, exported: Path, quantized: Path, images: Feeds, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    runtime.quantize(exported, path, _static(), iter(_batches(images)))
+    assert path.read_bytes() == quantized.read_bytes()
+    source = hashlib.sha256(exported.read_bytes())
+    runtime.quantize(exported, path, _static(per_channel=False), _batches(images))
+    assert path.read_bytes() != quantized.read_bytes()
+    assert hashlib.sha256(exported.read_bytes()).digest() == source.digest()
+
+
+def test_histograms_are_taken_a_batch_at_a_time(
+    runtime: OnnxRuntime, exported: Path, images: Feeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise every activation of every example is in memory at once."""
+    from onnxruntime.quantization.calibrate import HistogramCollector
+
+    seen = []
+    collect = HistogramCollector.collect
+
+    def spy(self: Any, arrays: dict[str, Any]) -> Any:
+        seen.append(sum(len(array) for array in arrays["image"]))
+        return collect(self, arrays)
+
+    monkeypatch.setattr(HistogramCollector, "collect", spy)
+    runtime.quantize(exported, tmp_path / "model.onnx", _static("entropy"), _batches(images, 40))
+    assert seen == [40, 40, 16]
+
+
+def test_dynamic_reaches_products_only(
+    runtime: OnnxRuntime, exported: Path, images: Feeds, answers: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    runtime.quantize(exported, path, Quantization("dynamic", "minmax", True), [])
+    types = Counter(node.op_type for node in onnx.load(path).graph.node)
+    assert types["MatMulInteger"] == 1
+    assert types["Conv"] == 2
+    (given,) = runtime.open(path).run(images)
+    assert 0 < np.abs(given - answers).max() < 0.05 * np.abs(answers).max()
+    facts = runtime.inspect(path)
+    assert (facts.quantized, facts.floating) == (1, 2)
+    assert facts.parameters == runtime.inspect(exported).parameters
+
+
+def _onnx_file(path: Path, nodes: list[Any], shape: list[Any], weights: dict[str, Any], opset: int = 18) -> Path:
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    return path
+
+
+@pytest.fixture
+def convolution(tmp_path: Path) -> Path:
+    """A convolution alone, written by hand, with a batch that is fixed, in an opset of 2019."""
+    weights = {"w": np.random.default_rng(0).standard_normal((4, 1, 3, 3)).astype(np.float32)}
+    return _onnx_file(
+        tmp_path / "hand.onnx", [helper.make_node("Conv", ["image", "w"], ["y"])], [8, 1, 8, 8], weights, opset=11
+    )
+
+
+def test_dynamic_on_convolutions_alone_says_why_it_did_nothing(
+    runtime: OnnxRuntime, convolution: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(RecipeFailed) as caught:
+        runtime.quantize(convolution, tmp_path / "model.onnx", Quantization("dynamic", "minmax", True), [])
+    assert str(caught.value) == (
+        "dynamic quantization changed nothing: it reaches MatMul and Gemm with constant weights, and the graph has "
+        "1 Conv; use `method: static`"
+    )
+    assert not (tmp_path / "model.onnx").exists()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_of_another_tool_with_a_fixed_batch_and_an_old_opset(
+    runtime: OnnxRuntime, convolution: Path, images: Feeds, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.onnx"
+    runtime.quantize(convolution, path, _static(), _batches(images, 8))
+    assert runtime.inspect(path).operators["QLinearConv"] == 1
+    feeds = {"image": images["image"][:8]}
+    (given,), (wanted,) = runtime.open(path).run(feeds), runtime.open(convolution).run(feeds)
+    assert np.abs(given - wanted).max() < 0.05 * np.abs(wanted).max()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_twice_is_refused(runtime: OnnxRuntime, quantized: Path, images: Feeds, tmp_path: Path) -> None:
+    with pytest.raises(RecipeFailed, match="the graph is quantized already"):
+        runtime.quantize(quantized, tmp_path / "model.onnx", _static(), _batches(images))
+
+
+def test_a_graph_without_products_gains_nothing(runtime: OnnxRuntime, images: Feeds, tmp_path: Path) -> None:
+    source = _onnx_file(tmp_path / "relu.onnx", [helper.make_node("Relu", ["image"], ["y"])], ["N", 1, 8, 8], {})
+    with pytest.raises(RecipeFailed, match="the graph has no convolution and no product"):
+        runtime.quantize(source, tmp_path / "model.onnx", _static(), _batches(images))
+
+
+def test_what_the_quantizer_raises_becomes_a_reason(
+    runtime: OnnxRuntime, exported: Path, images: Feeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ValueError("a scale is missing\nand more")
+
+    monkeypatch.setattr(quantize, "_static", broken)
+    with pytest.raises(RecipeFailed, match=r"^ONNX Runtime's quantizer failed: a scale is missing and more$"):
+        runtime.quantize(exported, tmp_path / "model.onnx", _static(), _batches(images))
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), OSError),
+        (RuntimeError("open file /tmp/x fail, errcode = 28 - No space left on device"), OSError),
+        (RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc"), MemoryError),
+    ],
+)
+def test_a_machine_that_fails_is_not_told_as_a_recipe_that_does(
+    runtime: OnnxRuntime,
+    exported: Path,
+    images: Feeds,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: Exception,
+    expected: type[Exception],
+) -> None:
+    def broken(*_: Any) -> None:
+        raise raised
+
+    monkeypatch.setattr(quantize, "_static", broken)
+    with pytest.raises(expected):
+        runtime.quantize(exported, tmp_path / "model.onnx", _static(), _batches(images))
+
+
+def test_signed_activations_are_never_let_through() -> None:
+    def model(kind: int) -> Any:
+        scale = helper.make_tensor("s", TensorProto.FLOAT, [], [0.1])
+        zero = helper.make_tensor("z", kind, [], [0])
+        node = helper.make_node("QuantizeLinear", ["image", "s", "z"], ["y"])
+        return helper.make_model(helper.make_graph([node], "g", [], [], [scale, zero]))
+
+    quantize._refuse_signed_activations(model(TensorProto.UINT8))
+    with pytest.raises(RecipeFailed, match="the activation `image` would be signed"):
+        quantize._refuse_signed_activations(model(TensorProto.INT8))

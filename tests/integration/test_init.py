@@ -1,0 +1,389 @@
+"""`makeweight init` in folders as people have them, with real git, DVC and ONNX files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from onnx import TensorProto, helper
+
+from makeweight import project
+from makeweight.errors import ConfigError, Exit, MissingExtra, UsageError
+from makeweight.starter import repository, signature
+from makeweight.starter.gather import Given
+from makeweight.verbs import init
+
+PIPELINE = ["baseline", "compress", "evaluate", "device", "benchmark", "report", "gate"]
+
+
+class Said:
+    """Progress that is kept."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def over(self, items: Iterable[Any], label: str, total: int | None = None) -> Iterator[Any]:
+        yield from items
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def run(root: Path, *, force: bool = False, **given: Any) -> str:
+    said = Said()
+    assert init.run(root, Given(**given), said, force=force) == Exit.PASS
+    return str(said)
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and not {".git", ".dvc"} & set(path.relative_to(root).parts)
+    }
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty git repository."""
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    folder = tmp_path / "net"
+    folder.mkdir()
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    return folder
+
+
+def save_net(path: Path, shape: list[int | str], *, external: bool = False) -> None:
+    """A linear layer on flattened inputs, not made by any exporter."""
+    weights = np.random.default_rng(0).normal(size=(64, 10)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Reshape", ["x", "flat"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["y"])],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 10])],
+        [
+            helper.make_tensor("w", TensorProto.FLOAT, [64, 10], weights.tobytes(), raw=True),
+            helper.make_tensor("flat", TensorProto.INT64, [2], [-1, 64]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(
+        model, path, save_as_external_data=external, location="w.bin" if external else None, size_threshold=0
+    )
+
+
+def save_package(root: Path) -> None:
+    (root / "digits").mkdir()
+    (root / "digits" / "model.py").write_text("import torch_that_is_not_there\n\ndef build(): ...\n")
+    (root / "digits" / "data.py").write_text("def load(split): ...\n")
+    (root / "base.pt").write_bytes(b"weights")
+
+
+MODULE: dict[str, Any] = {
+    "build": "digits.model:build",
+    "weights": "base.pt",
+    "data": "digits.data:load",
+    "inputs": ("image=N,1,8,8",),
+}
+
+
+def test_a_module_becomes_a_pipeline_that_dvc_reads(root: Path) -> None:
+    save_package(root)
+    (root / "requirements.txt").touch()
+    said = run(root, **MODULE)
+    loaded = project.load(root)
+    assert loaded.sources == ("digits/", "requirements.txt")
+    assert loaded.name == "net"
+    pipeline = yaml.safe_load((root / "dvc.yaml").read_text())
+    assert list(pipeline["stages"]) == PIPELINE
+    assert pipeline["stages"]["baseline"]["deps"] == ["base.pt", "digits", "requirements.txt"]
+    assert next(name for plot in pipeline["plots"] for name in plot) == "accuracy against size"
+    assert (root / ".gitignore").read_text().splitlines()[1:] == ["/artifacts/", "/samples/"]
+    assert "__pycache__/" in (root / ".dvcignore").read_text()
+    listed = repository.dvc(root, "stage", "list", "--name-only")
+    assert "benchmark@local-slim-int8" in listed.stdout.split(), listed.stderr
+    for part in (
+        "dvc init: ",
+        "makeweight.yaml: written",
+        "dvc.yaml: added",
+        ".gitignore: added",
+        ".dvcignore: added",
+    ):
+        assert part in said
+    assert said.splitlines()[-1] == "next: dvc repro"
+
+
+def test_a_second_call_changes_nothing_and_says_so(root: Path) -> None:
+    save_package(root)
+    run(root, **MODULE)
+    before = files(root)
+    again = run(root)
+    assert again.splitlines()[0] == "nothing to change: makeweight.yaml and dvc.yaml agree"
+    same = run(root, **MODULE)
+    assert "makeweight.yaml: kept as it is" in same
+    assert files(root) == before
+
+
+def test_edited_sources_reach_dvc_yaml(root: Path) -> None:
+    save_package(root)
+    run(root, **MODULE)
+    config = root / "makeweight.yaml"
+    config.write_text(config.read_text().replace("  - digits/\n", "  - digits/\n  - tool.lock\n"))
+    said = run(root)
+    assert (
+        "dvc.yaml: brought stage baseline up to date (deps); brought stage compress up to date (deps)" in said
+    )
+    assert "not there yet: tool.lock" in said
+    assert "- tool.lock" in (root / "dvc.yaml").read_text()
+    assert "makeweight.yaml:" not in said
+
+
+def test_an_onnx_file_is_found_and_read(root: Path) -> None:
+    save_net(root / "models" / "net.onnx", ["batch", 1, 8, 8])
+    said = run(root)
+    loaded = project.load(root)
+    assert (loaded.model.onnx, loaded.model.inputs) == ("models/net.onnx", {"x": ["N", 1, 8, 8]})
+    assert list(loaded.variants) == ["fp16", "int8", "int8-dynamic"]
+    assert "found models/net.onnx" in said
+    assert "not there yet: data/test.npz (arrays `x` [examples, 1, 8, 8] and `target` [examples])" in said
+    assert said.splitlines()[-1] == "next: put them there, or mend makeweight.yaml; then: dvc repro"
+
+
+def test_an_onnx_file_with_its_examples_is_ready_to_run(root: Path) -> None:
+    save_net(root / "net.onnx", [1, 1, 8, 8], external=True)
+    np.savez(root / "test.npz", x=np.zeros((2, 1, 8, 8)), target=np.zeros(2))
+    np.savez(root / "cal.npz", x=np.zeros((2, 1, 8, 8)))
+    said = run(
+        root,
+        onnx=str(root / "net.onnx"),
+        npz_test="test.npz",
+        npz_calibration="cal.npz",
+        task="regression",
+        name="R",
+    )
+    loaded = project.load(root)
+    assert (loaded.name, loaded.model.onnx, loaded.task.kind) == ("R", "net.onnx", "regression")
+    assert loaded.model.inputs == {"x": [1, 1, 8, 8]}
+    assert loaded.data.npz == {"test": "test.npz", "calibration": "cal.npz"}
+    assert loaded.sources == ("w.bin",), "the weights beside the model are a dependency as well"
+    assert said.splitlines()[-1] == "next: dvc repro"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "there is no model to start from; old.pt may be weights"),
+        ({"build": "digits.model:build"}, "a PyTorch model needs --weights and --data and --inputs as well"),
+        ({**MODULE, "build": "digits.model:biuld"}, "did you mean `build`?"),
+        (
+            {**MODULE, "weights": "gone.pt"},
+            "--weights gone.pt: no such file, and no stage or .dvc file makes it",
+        ),
+        ({**MODULE, "inputs": ("image=0,1",)}, "--inputs: `image=0,1` is no input"),
+        ({**MODULE, "inputs": ("image",)}, "--inputs: `image` is no input"),
+        ({**MODULE, "inputs": ("i=N,1", "i=N,2")}, "--inputs: `i` is given twice"),
+        ({**MODULE, "task": "segment"}, "`--task segment` is no task"),
+        ({**MODULE, "onnx": "net.onnx"}, "both a PyTorch model and an ONNX file"),
+        ({**MODULE, "npz_test": "t.npz"}, "examples are given twice"),
+        ({"onnx": "half.onnx"}, "half.onnx: this is no ONNX model that can be read"),
+        ({"onnx": "old.pt"}, "old.pt: this is no ONNX model that can be read"),
+        ({"onnx": "gone.onnx"}, "gone.onnx: no such file"),
+        ({"onnx": "free.onnx"}, "sizes besides the batch are free: `x` ?,1,?,8"),
+        ({"onnx": "free.onnx", "inputs": ("y=N,1,8,8",)}, "the model's inputs are x, and y were given"),
+        ({"onnx": "free.onnx", "inputs": ("x=N,2,8,8",)}, "`x` is ?,1,?,8 there, and N,2,8,8 was given"),
+        ({"onnx": "net.tflite"}, "makeweight[litert], which is not out yet"),
+        ({"onnx": "net.pte"}, "makeweight[executorch], which is not out yet"),
+        ({"npz_calibration": "c.npz"}, "leaves nothing to measure accuracy on"),
+        ({"onnx": "whole.onnx", "npz_test": "gone.npz"}, "--npz-test gone.npz: no such file"),
+    ],
+)
+def test_what_does_not_suffice_is_told_and_nothing_is_written(
+    root: Path, given: dict[str, Any], says: str
+) -> None:
+    save_package(root)
+    (root / "base.pt").rename(root / "old.pt")
+    if given.get("weights") == "base.pt":
+        (root / "old.pt").rename(root / "base.pt")
+    if "onnx" in given:
+        save_net(root / "whole.onnx", ["N", 1, 8, 8])
+        save_net(root / "free.onnx", ["N", 1, "h", 8])
+        (root / "half.onnx").write_bytes((root / "whole.onnx").read_bytes()[:150])
+        (root / "old.pt").write_bytes(b"x")
+    before = files(root)
+    with pytest.raises(UsageError) as caught:
+        run(root, **given)
+    assert says in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert files(root) == before
+    assert not (root / ".dvc").exists()
+
+
+def test_free_sizes_are_taken_from_the_call(root: Path) -> None:
+    save_net(root / "net.onnx", ["N", 1, "h", "w"])
+    run(root, inputs=("x=N,1,8,8",))
+    assert project.load(root).model.inputs == {"x": ["N", 1, 8, 8]}
+
+
+def test_several_models_ask_which(root: Path) -> None:
+    save_net(root / "a.onnx", ["N", 1, 8, 8])
+    save_net(root / "b.onnx", ["N", 1, 8, 8])
+    with pytest.raises(
+        UsageError, match=r"2 models here: a\.onnx, b\.onnx\n  Say which: makeweight init --onnx a\.onnx"
+    ):
+        run(root)
+
+
+def test_the_inputs_are_read_without_onnx_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_net(tmp_path / "net.onnx", ["N", 1, 8, 8])
+    by_onnx = signature.read(tmp_path / "net.onnx")
+    hidden = {"onnx"}
+    find_spec = signature.importlib.util.find_spec
+    monkeypatch.setattr(
+        signature.importlib.util, "find_spec", lambda name: None if name in hidden else find_spec(name)
+    )
+    assert signature.read(tmp_path / "net.onnx") == by_onnx == signature.Signature({"x": [None, 1, 8, 8]})
+    (tmp_path / "half.onnx").write_bytes((tmp_path / "net.onnx").read_bytes()[:150])
+    with pytest.raises(UsageError, match="this is no ONNX model that can be read"):
+        signature.read(tmp_path / "half.onnx")
+    hidden.add("onnxruntime")
+    with pytest.raises(MissingExtra, match=r"makeweight\[onnx\]"):
+        signature.read(tmp_path / "net.onnx")
+
+
+def test_force_writes_anew_and_keeps_the_old(root: Path) -> None:
+    save_package(root)
+    run(root, **MODULE)
+    (root / "makeweight.yaml").write_text((root / "makeweight.yaml").read_text() + "# mine\n")
+    mine = (root / "makeweight.yaml").read_bytes()
+    said = run(root, force=True, **MODULE)
+    assert "written anew; the old one is makeweight.yaml.bak" in said
+    assert (root / "makeweight.yaml.bak").read_bytes() == mine
+    assert b"# mine" not in (root / "makeweight.yaml").read_bytes()
+    (root / "makeweight.yaml").write_bytes(mine)
+    run(root, force=True, **MODULE)
+    assert (root / "makeweight.yaml.bak1").exists()
+
+
+def test_keys_that_dvc_needs_are_added_to_a_file_written_by_hand(root: Path) -> None:
+    save_net(root / "net.onnx", ["N", 1, 8, 8])
+    mine = (
+        "model: {onnx: net.onnx}   # net\ndata: {npz: {test: t.npz}}\n"
+        "variants: {a: {steps: [float16]}}\nbudget: {size: {max: 1 kB}}\n"
+    )
+    (root / "makeweight.yaml").write_text(mine)
+    said = run(root)
+    assert "makeweight.yaml: added name, sources, task, seed, devices" in said
+    assert (root / "makeweight.yaml").read_text().startswith(mine)
+    assert project.load(root).devices["local"].kind == "local"
+    listed = repository.dvc(root, "stage", "list", "--name-only")
+    assert "benchmark@local-a" in listed.stdout, listed.stderr
+
+
+def test_a_file_with_problems_is_not_touched(root: Path) -> None:
+    (root / "makeweight.yaml").write_text("model: {onxx: net.onnx}\n")
+    before = files(root)
+    with pytest.raises(
+        ConfigError, match=r"makeweight\.yaml:1: model\.onxx: unknown key; did you mean `onnx`"
+    ):
+        run(root)
+    assert files(root) == before
+
+
+def test_names_that_params_yaml_holds_are_refused(root: Path) -> None:
+    save_package(root)
+    (root / "params.yaml").write_text("lr: 1\nvariants: {small: {}}\n")
+    before = files(root)
+    with pytest.raises(ConfigError, match=r"params\.yaml:2: `variants` would be mixed"):
+        run(root, **MODULE)
+    assert files(root) == before
+
+
+def test_weights_that_a_stage_makes_need_not_be_there_yet(root: Path) -> None:
+    save_package(root)
+    (root / "base.pt").unlink()
+    theirs = "stages:\n  train:   # ours\n    cmd: python train.py\n    outs: [base.pt]\n"
+    (root / "dvc.yaml").write_text(theirs)
+    said = run(root, **MODULE)
+    assert (root / "dvc.yaml").read_text().startswith(theirs)
+    assert said.splitlines()[-1] == "next: dvc repro"
+
+
+def test_what_dvc_objects_to_is_undone(root: Path) -> None:
+    save_package(root)
+    theirs = "stages:\n  mine:\n    cmd: echo\n    outs: [reports]\n"
+    (root / "dvc.yaml").write_text(theirs)
+    with pytest.raises(UsageError, match=r"^dvc\.yaml: DVC refuses the pipeline: .*overlap"):
+        run(root, **MODULE)
+    assert (root / "dvc.yaml").read_text() == theirs
+
+
+def test_a_folder_without_git_gets_dvc_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    if repository.git_root(tmp_path) is not None:
+        pytest.fail("the temporary folder lies in a git repository; set --basetemp elsewhere")
+    save_net(tmp_path / "net.onnx", ["N", 1, 8, 8])
+    said = run(tmp_path)
+    assert "dvc init --no-scm" in said
+    assert not (tmp_path / ".gitignore").exists()
+    assert "no_scm = True" in (tmp_path / ".dvc" / "config").read_text()
+
+
+def test_a_subfolder_gets_a_dvc_of_its_own_unless_there_is_one_above(root: Path) -> None:
+    for name in ("one", "two"):
+        save_net(root / name / "net.onnx", ["N", 1, 8, 8])
+    assert "dvc init --subdir" in run(root / "one")
+    assert (root / "one" / ".dvc").is_dir()
+    assert repository.start_dvc(root).startswith("dvc init: ")
+    assert "dvc init" not in run(root / "two")
+    assert not (root / "two" / ".dvc").exists()
+    assert (root / "two" / ".gitignore").read_text().splitlines()[1:] == ["/artifacts/", "/samples/"]
+    listed = repository.dvc(root / "two", "stage", "list", "--name-only")
+    assert "compress@int8" in listed.stdout, listed.stderr
+
+
+def test_a_git_that_ignores_reports_is_told(root: Path) -> None:
+    save_package(root)
+    (root / ".gitignore").write_text("reports\nartifacts/")
+    said = run(root, **MODULE)
+    assert "warning: git ignores reports/" in said
+    assert (root / ".gitignore").read_text().splitlines() == [
+        "reports",
+        "artifacts/",
+        "# made by the pipeline; DVC keeps them",
+        "/samples/",
+    ]
+
+
+def test_without_dvc_the_extra_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repository.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'makeweight\[dvc\]'"):
+        run(root)
+
+
+def test_the_command_line_reaches_it(root: Path) -> None:
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "makeweight", "init", *arguments]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+    nothing = call()
+    assert nothing.returncode == 2
+    assert "there is no model to start from" in nothing.stderr
+    assert "makeweight init --onnx model.onnx" in nothing.stderr
+    assert "Traceback" not in nothing.stderr
+    save_net(root / "net.onnx", ["N", 1, "h", 8])
+    done = call("--onnx", "net.onnx", "--inputs", "x=N,1,8,8", "--name", "mine")
+    assert done.returncode == 0, done.stderr
+    assert project.load(root).name == "mine"

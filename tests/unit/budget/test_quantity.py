@@ -1,0 +1,186 @@
+"""Units: what is printed reads back as what was meant, and what cannot be read is refused in one way only."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from makeweight.budget.quantity import (
+    BYTES,
+    CHANGE,
+    COUNT,
+    FRACTION,
+    JOULES,
+    NUMBER,
+    PER_SECOND,
+    POINTS,
+    RATIO,
+    SECONDS,
+    Dimension,
+    QuantityError,
+    parse,
+    show,
+    show_limit,
+)
+
+ALL = [BYTES, SECONDS, JOULES, FRACTION, POINTS, RATIO, CHANGE, COUNT, PER_SECOND, NUMBER]
+dimensions = st.sampled_from(ALL)
+
+
+def values(dimension: Dimension) -> st.SearchStrategy[float]:
+    # from a nanosecond to more than any device holds; a share stops at the whole
+    return st.floats(1e-9, min(1e15, dimension.most), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "dimension", "value"),
+    [
+        ("95 %", FRACTION, 0.95),
+        ("95%", FRACTION, 0.95),
+        ("0.95", FRACTION, 0.95),
+        (0.95, FRACTION, 0.95),
+        ("99.9 %", FRACTION, 0.999),
+        ("0.5 pt", POINTS, 0.005),
+        ("0.7 pp", POINTS, 0.007),
+        ("400 kB", BYTES, 400_000),
+        ("400 KB", BYTES, 400_000),
+        ("1.5 MiB", BYTES, 1_572_864),
+        ("1 GiB", BYTES, 2**30),
+        ("20 ms", SECONDS, 0.02),
+        ("20 us", SECONDS, 2e-5),
+        ("20 µs", SECONDS, 2e-5),
+        ("20 μs", SECONDS, 2e-5),
+        ("12 mJ", JOULES, 0.012),
+        ("0.7", RATIO, 0.7),
+        ("0.7x", RATIO, 0.7),
+        ("70 %", RATIO, 0.7),
+        ("5 %", CHANGE, 0.05),
+        ("500 k", COUNT, 500_000),
+        ("+1e3 /s", PER_SECOND, 1000),
+        ("-.5", NUMBER, -0.5),
+        ("  7.  ", NUMBER, 7.0),
+        ("1e-3", NUMBER, 0.001),
+        (10**300, NUMBER, 1e300),
+    ],
+)
+def test_reads_to_the_last_bit(text: object, dimension: Dimension, value: float) -> None:
+    assert parse(text, dimension) == value
+
+
+@given(st.integers(0, 1000))
+def test_a_share_in_tenths_of_a_percent_is_the_nearest_float_to_it(tenths: int) -> None:
+    """So that 95 of 100 right meets `min: 95 %`, whatever the digits."""
+    assert parse(f"{tenths / 10} %", FRACTION) == tenths / 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "dimension", "said"),
+    [
+        ("400", BYTES, "has no unit"),
+        ("400 kb", BYTES, "`kb` is no unit of size"),
+        ("20 ms", BYTES, "`ms` is no unit of size"),
+        ("5", CHANGE, "has no unit"),
+        ("0.5 %", POINTS, "% is ambiguous for a drop"),
+        ("0.5 pt", FRACTION, "pt is for a difference"),
+        ("95", FRACTION, "more than 100 %"),
+        ("101 %", FRACTION, "more than 100 %"),
+        ("150 pt", POINTS, "more than 100 pt"),
+        ("3 x", NUMBER, "(units: none)"),
+        ("about 5 ms", SECONDS, "is no time"),
+        ("5 ms 3", SECONDS, "is no time"),
+        ("", SECONDS, "is no time"),
+        ("nan", NUMBER, "is no number"),
+        ("inf", NUMBER, "is no number"),
+        (math.nan, NUMBER, "is no number"),
+        (math.inf, NUMBER, "is no number"),
+        (True, NUMBER, "a number is wanted here"),
+        (None, BYTES, "a size is wanted here, such as `400 kB`"),
+        ([1], BYTES, "a size is wanted here"),
+        ("1e400", NUMBER, "out of range"),
+        ("1e9999999 kB", BYTES, "out of range"),
+        ("1e99999999999999999999 kB", BYTES, "out of range"),
+        pytest.param(10**5000, NUMBER, "thousands of digits", id="a-huge-integer"),
+    ],
+)
+def test_refuses_with_a_sentence(text: object, dimension: Dimension, said: str) -> None:
+    with pytest.raises(QuantityError) as refused:
+        parse(text, dimension)
+    assert said in str(refused.value)
+    assert dimension.name in str(refused.value) or dimension.example in str(refused.value)
+
+
+anything = st.one_of(
+    st.text(),
+    st.from_regex(r"\s*[-+]?\d*\.?\d*([eE][-+]?\d{1,30})?\s*(kB|MB|GiB|s|ms|%|pt|x|k|/s|J|)\s*", fullmatch=True),
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.none(),
+    st.lists(st.integers(), max_size=2),
+    st.binary(),
+)
+
+
+@given(anything, dimensions)
+def test_whatever_is_given_is_read_or_refused(text: object, dimension: Dimension) -> None:
+    try:
+        value = parse(text, dimension)
+    except QuantityError:
+        return
+    assert math.isfinite(value)
+    assert value <= dimension.most
+
+
+@given(st.data(), dimensions)
+def test_what_is_shown_reads_back_within_rounding(data: st.DataObject, dimension: Dimension) -> None:
+    value = data.draw(values(dimension))
+    coarse = {FRACTION.name: 0.0005, CHANGE.name: 0.0005, POINTS.name: 0.0005, RATIO.name: 0.005, PER_SECOND.name: 0.5}
+    back = parse(show(value, dimension), dimension)
+    assert back == pytest.approx(value, rel=0.005, abs=coarse.get(dimension.name, 0.5 if dimension is BYTES else 0.0))
+
+
+@given(st.data(), dimensions)
+def test_a_limit_reads_back_to_six_figures(data: st.DataObject, dimension: Dimension) -> None:
+    value = data.draw(values(dimension))
+    if dimension is NUMBER:
+        assert parse(show_limit(value, dimension), dimension) == pytest.approx(value, rel=5e-4)
+    else:
+        assert parse(show_limit(value, dimension), dimension) == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize("text", ["400 kB", "1.5 MB", "20 ms", "120 us", "12 mJ", "95 %", "0.5 pt", "5 %", "0.7x"])
+def test_a_limit_is_shown_as_it_was_written(text: str) -> None:
+    unit = text.lstrip("0123456789.").strip()
+    dimension = next(d for d in (BYTES, SECONDS, JOULES, POINTS, FRACTION, RATIO) if unit in d.units)
+    assert show_limit(parse(text, dimension), dimension) == text
+
+
+@given(st.floats(1, 1e12), st.sampled_from([BYTES, SECONDS, JOULES, COUNT]))
+def test_shown_figures_grow_with_the_value(value: float, dimension: Dimension) -> None:
+    """The unit is chosen on what will be printed: 999.6 kB is never shown as 1000 kB or as less than it is."""
+    smaller, larger = (parse(show(v, dimension), dimension) for v in (value, value * 1.02))
+    assert smaller <= larger
+
+
+@pytest.mark.parametrize(
+    ("value", "dimension", "shown"),
+    [
+        (0, BYTES, "0 B"),
+        (999_600, BYTES, "1.00 MB"),
+        (123_456, BYTES, "123 kB"),
+        (17, BYTES, "17 B"),
+        (0.0123, SECONDS, "12.3 ms"),
+        (0, SECONDS, "0 ns"),
+        (0.95, FRACTION, "95.0 %"),
+        (0.0004, FRACTION, "0.0400 %"),
+        (0.62, RATIO, "0.62x"),
+        (0.005, POINTS, "0.5 pt"),
+        (12, COUNT, "12"),
+        (7_970_000, COUNT, "7.97 M"),
+        (float("nan"), BYTES, "not a finite number"),
+        (float("inf"), RATIO, "not a finite number"),
+    ],
+)
+def test_known_figures(value: float, dimension: Dimension, shown: str) -> None:
+    assert show(value, dimension) == shown

@@ -1,0 +1,98 @@
+"""What can be set on each technique, read long before anything heavy is imported."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from makeweight.compress.finetune import Finetune
+from makeweight.compress.float16 import Float16
+from makeweight.compress.prune import Prune
+from makeweight.compress.quantize import Quantize
+from makeweight.errors import ConfigError
+from makeweight.project import understand
+
+
+@pytest.mark.parametrize("bits", [4, 16, "8", 0, None, 8.5])
+def test_other_widths_are_to_come(bits: object) -> None:
+    with pytest.raises(ValidationError, match="are not out yet, only 8; 4-bit weights are to come"):
+        Quantize.Options(bits=bits)
+
+
+def test_a_recipe_without_options_quantizes_statically_per_channel() -> None:
+    options = Quantize.Options()
+    assert (options.method, options.bits, options.calibrate, options.per_channel) == ("static", 8, "minmax", True)
+
+
+@pytest.mark.parametrize(
+    ("technique", "options"),
+    [
+        (Prune, {}),
+        (Prune, {"ratio": 0}),
+        (Prune, {"ratio": 1}),
+        (Prune, {"ratio": 0.5, "rounds": 0}),
+        (Prune, {"ratio": 0.5, "structure": "filter"}),
+        (Prune, {"ratio": 0.5, "importance": "bnscale"}),
+        (Prune, {"ratio": 0.5, "round_to": 0}),
+        (Finetune, {"epochs": 0}),
+        (Finetune, {"lr": 0}),
+        (Finetune, {"teacher": "somebody"}),
+        (Finetune, {"loss": "no callable"}),
+        (Finetune, {"temperature": 0}),
+        (Finetune, {"teacher_weight": 1.1}),
+        (Float16, {"bits": 16}),
+        (Quantize, {"method": "qat"}),
+        (Quantize, {"calibrate": "guess"}),
+    ],
+)
+def test_nonsense_is_refused(technique: type, options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        technique.Options(**options)  # type: ignore[attr-defined]
+
+
+@given(epochs=st.integers(0, 50), rounds=st.integers(1, 20), lr=st.floats(1e-6, 1, allow_nan=False))
+def test_the_control_trains_as_long_as_all_rounds_together(epochs: int, rounds: int, lr: float) -> None:
+    options = Prune.Options(ratio=0.5, epochs=epochs, rounds=rounds, lr=lr, teacher="baseline")
+    repeated = Prune().training(options)
+    if epochs == 0:
+        assert repeated is None
+    else:
+        assert repeated is not None
+        assert (repeated.epochs, repeated.lr, repeated.teacher) == (epochs * rounds, lr, "baseline")
+        assert Finetune().training(repeated) == repeated
+
+
+def test_what_does_not_train_asks_for_no_control() -> None:
+    assert Float16().training(Float16.Options()) is None
+    assert Quantize().training(Quantize.Options()) is None
+    assert not (Float16.trains or Quantize.trains)
+
+
+def test_reading_a_recipe_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, makeweight.compress.prune, makeweight.compress.finetune, makeweight.compress.quantize, "
+        "makeweight.compress.float16, makeweight.runtimes.onnxruntime.runtime, makeweight.verbs.compress\n"
+        "print([m for m in ('torch', 'torch_pruning', 'onnx', 'onnxruntime', 'rich', 'dvc') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_wrong_width_is_told_with_its_line() -> None:
+    from pathlib import Path
+
+    text = """\
+model: {onnx: model.onnx}
+data: {npz: {calibration: c.npz, test: t.npz}}
+variants:
+  int4:
+    steps:
+      - quantize: {bits: 4}
+budget: {size: {max: 1 MB}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        understand(text, "makeweight.yaml", Path("/no/such/folder"))
+    assert "makeweight.yaml:6: variants.int4.steps[0].quantize.bits: 4 bits are not out yet" in str(caught.value)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import invented_content as invented
+import pytest
+from rich.cells import cell_len
+
+from makeweight.report import terminal
+from makeweight.report.content import Content
+
+CONTENTS = {
+    "three": invented.content(),
+    "twelve": invented.many(),
+    "one": invented.content(invented.DIGITS[2:]),
+    "hostile": invented.hostile(),
+    "regression": invented.regression(),
+    "undecided": invented.undecided(),
+    "no device": invented.content(devices=()),
+    "one device": invented.content(devices=("laptop",)),
+    "five devices": invented.content(devices=("laptop",), flips=0),
+    "verdict alone": Content(invented.content().verdict),
+}
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_no_line_is_wider_than_the_window_and_nothing_is_cut(name: str, width: int):
+    shown = terminal.render(CONTENTS[name], width)
+    assert max(cell_len(line) for line in shown.split("\n")) <= width
+    assert "…" not in shown
+    assert "\x1b" not in shown
+    for variant in CONTENTS[name].verdict.variants:
+        letters = "".join(variant.variant.split())
+        assert letters in "".join(shown.split()) or len(letters) > 26  # a long name is folded over several lines
+
+
+def test_one_table_when_it_fits():
+    shown = terminal.render(invented.content(devices=("laptop",)), 120)
+    row = next(line for line in shown.split("\n") if line.startswith("*"))
+    assert row.split() == [
+        "*", "slim-int8", "190", "kB", "10x", "98.2", "%", "-0.5", "pt", "87.8", "us", "4.7x", "[4.6,", "4.8]", "pass,", "ships",
+    ]  # fmt: skip
+
+
+def test_latencies_get_tables_of_their_own_when_they_do_not_fit():
+    shown = terminal.render(invented.content(), 80)
+    rows = [line for line in shown.split("\n") if line.startswith("*")]
+    assert [("pass, ships" in row, "4.7x" in row) for row in rows] == [(True, False), (False, True)]
+
+
+def test_what_ships_bears_a_star_and_nothing_else_does():
+    shown = terminal.render(invented.content(devices=("laptop",)), 120)
+    assert [line.split()[1] for line in shown.split("\n") if line.startswith("*")] == ["slim-int8"]
+    assert not [line for line in terminal.render(invented.undecided(), 120).split("\n") if line.startswith("*")]
+
+
+def test_the_offending_rules_are_the_last_lines():
+    lines = terminal.render(invented.undecided(), 200).rstrip("\n").split("\n")
+    assert lines[-1].startswith("fail: slim-int8: accuracy drops 0.9 pt [0.5, 1.3]")
+    assert lines[-2].startswith("undecided: slim-int8: latency p50 on laptop is 0.69x")
+    assert lines[-2].endswith("To settle it: makeweight benchmark slim-int8 --device laptop --seconds 30")
+    assert lines[-3].startswith("warning: slim-int8: energy on laptop")
+    assert lines[-4].startswith("fail: `slim-int8` does not make weight")
+
+
+def test_many_offences_are_counted_the_last_ones_shown():
+    models = tuple(
+        invented.Model(f"v{i}", 1, 0, broken={"size.max": "too large", "accuracy.max_drop": "too wrong"})
+        for i in range(9)
+    )
+    lines = terminal.last_lines(invented.content(models, ship=None).verdict)
+    assert lines[0] == "(7 more broken or open rules of other variants are in the report)"
+    assert len(lines) == 13
+    assert lines[-1].startswith("fail: v0: too large")
+
+
+def test_reasons_are_told_once_below_the_table():
+    models = (invented.DIGITS[1], invented.Model("bad", 0, 0, {}, failed="out of memory", broken={"recipe": "x"}))
+    shown = terminal.render(invented.content(models, ship="int8"), 100)
+    row = next(line for line in shown.split("\n") if line.strip().startswith("bad"))
+    assert row.split("  ")[-1] == "fail: could not be made"
+    assert "not measured (1)" in row
+    assert shown.count("(1) out of memory") == 1
+
+
+def test_a_device_that_was_not_reached_says_why():
+    made = invented.content((invented.Model("int8", 0.3, 0.0, {"laptop": 0.4}),), ship="int8")
+    machine = replace(made.machines[1], reason="connection timed out")
+    shown = terminal.render(replace(made, machines=(made.machines[0], machine)), 100)
+    assert "pi5: not reached: connection timed out" in shown
+    assert "pi5 did not answer: connection timed out" in shown
+
+
+def test_the_footer_says_how_it_was_measured():
+    shown = terminal.render(invented.content(), 200)
+    assert (
+        "laptop: AMD EPYC 7B13 · avx512_vnni · onnxruntime 1.32.0 · 1 thread · noise floor 1.2 % · 3 processes x 400 pairs"
+        in shown
+    )
+    assert "report: reports/report.html" in shown
+
+
+def test_a_verdict_alone_still_says_how_many_pairs():
+    assert "1,200 pairs a variant" in terminal.render(Content(invented.content().verdict), 120)
+
+
+def test_colours_only_on_a_terminal():
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    plain, coloured = io.StringIO(), Terminal()
+    terminal.print_to(invented.content(), plain)
+    terminal.print_to(invented.content(), coloured)
+    assert "\x1b" not in plain.getvalue()
+    assert plain.getvalue() == terminal.render(invented.content(), terminal.WIDTH)
+
+
+def test_a_stream_that_knows_no_unicode_loses_no_line():
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    terminal.print_to(invented.hostile(), stream)
+    stream.flush()
+    assert raw.getvalue().decode("ascii").count("\n") == terminal.render(invented.hostile(), terminal.WIDTH).count("\n")
