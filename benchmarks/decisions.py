@@ -14,9 +14,10 @@ from pathlib import Path
 from aa_compare import conv_net
 
 from makeweight import progress, registry
+from makeweight.devices import benchmark
+from makeweight.devices.benchmark import Aim, Pair
 from makeweight.devices.device import DeviceOptions
-from makeweight.measure import benchmark, samples
-from makeweight.measure.benchmark import Aim, Pair
+from makeweight.measure import samples
 from makeweight.measure.latency import median_ratio
 from makeweight.measure.probe.job import Model
 from makeweight.verbs.compare import decide
@@ -33,7 +34,7 @@ def main(trials: int) -> None:
         paths = {layers: Path(folder, f"{layers}.onnx") for layers in (20, 21, 22, 24)}
         for layers, path in paths.items():
             conv_net(path, layers, width=16)
-        samples.store(fed, samples.made_up(runtime.open(paths[20]), seed=0), 1)
+        samples.store(fed, samples.made_up(runtime.open(paths[20]), seed=0))
         for layers in paths:
             answers: collections.Counter[str] = collections.Counter()
             seconds, ratios = [], []
@@ -47,9 +48,9 @@ def main(trials: int) -> None:
                 seconds.append(taken.seconds)
                 ratios.append(median_ratio(taken)[0])
             ratios.sort()
+            shares = ", ".join(f"{name} {answers[name] / trials:4.0%}" for name in ("over", "within", "inconclusive"))
             print(
-                f"{layers} layers beside 20: over {answers['over'] / trials:4.0%}, within {answers['within'] / trials:4.0%}, "
-                f"inconclusive {answers['inconclusive'] / trials:4.0%}; ratio {ratios[len(ratios) // 2]:.3f} "
+                f"{layers} layers beside 20: {shares}; ratio {ratios[len(ratios) // 2]:.3f} "
                 f"[{ratios[0]:.3f}, {ratios[-1]:.3f}]; {sum(seconds) / trials:.2f} s of measuring each"
             )
 

@@ -62,9 +62,7 @@ def main() -> None:
         shutil.copytree(ours, bare)
         pipeline = Layout(bare).pipeline
         pipeline.write_text(pipeline.read_text().replace("      always_changed: true\n", ""))
-        assert (
-            _repro(bare).stdout.count("didn't change, skipping") == _repro(ours).stdout.count("skipping") + 1
-        )
+        assert _repro(bare).stdout.count("didn't change, skipping") == _repro(ours).stdout.count("skipping") + 1
         times: dict[Path, list[float]] = {bare: [], ours: []}
         for _ in range(RUNS):
             for repository, taken in times.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -24,28 +25,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     verb: Verb = options.verb
     try:
-        return int(verb(options))
+        code = int(verb(options))
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.flush()
+            return code
+        return _leave_quietly(code)
     except MakeweightError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)
     except KeyboardInterrupt:
         print("interrupted: nothing half-done was kept; run the same command again to go on", file=sys.stderr)
         return int(Exit.INTERRUPTED)
-    except BrokenPipeError:  # the reader (`head`, `less`) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.PASS)
+    except BrokenPipeError:  # before the verb had its answer: that must not read as a pass
+        return _leave_quietly(int(Exit.ENVIRONMENT))
     except MemoryError:
         print("error: this machine is out of memory; close something, or use a smaller model", file=sys.stderr)
         return int(Exit.ENVIRONMENT)
     except Exception as error:
         if os.environ.get("MAKEWEIGHT_TRACEBACK"):
             raise
+        if isinstance(error, OSError) and error.filename is not None:  # the machine, not makeweight
+            print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+            return int(Exit.ENVIRONMENT)
         print(
             f"error: makeweight itself failed: {type(error).__name__}: {error}\n"
             "  Run again with MAKEWEIGHT_TRACEBACK=1 and report what it prints.",
             file=sys.stderr,
         )
         return int(Exit.ENVIRONMENT)
+
+
+def _leave_quietly(code: int) -> int:
+    """The reader (`head`, `less`) has gone; Python would complain when it flushes the rest at its own end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -108,17 +121,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
-    return number
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"`{text}` is no number above zero")
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1024:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1024")
-    return number
+    with contextlib.suppress(ValueError):
+        if 1 <= int(text) <= 1024:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"`{text}` is no whole number from 1 to 1024")
 
 
 def _loaded(options: argparse.Namespace) -> tuple[Project, Progress]:

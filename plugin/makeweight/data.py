@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from makeweight.project import Project
 
 Feeds = dict[str, NDArray[Any]]
+_MOST_CLASSES = 2**31
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Dataset:
     def digest(self) -> str:
         """A hash of every input, target and slice: part of the key of what is measured on them."""
         total = hashlib.sha256()
-        for name, values in sorted({**self.inputs, "target": self.targets}.items()):
+        arrays = {**{f"input:{name}": values for name, values in self.inputs.items()}, "target": self.targets}
+        for name, values in sorted(arrays.items()):
             total.update(f"{name} {values.dtype} {values.shape}".encode())
             total.update(np.ascontiguousarray(values).tobytes())
         if self.slices is not None:
@@ -76,10 +78,10 @@ def load(project: Project, split: str) -> Dataset:
 def calibration(project: Project) -> Dataset:
     """The declared calibration examples: a file of their own, or a sample of a split, drawn with the seed."""
     if project.data.npz is not None and "calibration" in project.data.npz:
-        inputs, targets = _from_npz(project, "calibration")
-        dataset = Dataset(
-            "calibration", inputs, np.zeros(len(next(iter(inputs.values())))) if targets is None else targets
-        )
+        inputs, _ = _from_npz(project, "calibration")
+        first = next(iter(inputs.values()))
+        # what is not measured on needs no targets
+        dataset = Dataset("calibration", inputs, np.zeros(len(first) if first.ndim else 0))
         _check(dataset, _origin(project, "calibration"))
     else:
         dataset = load(project, project.data.calibration.split)
@@ -96,7 +98,10 @@ def input_names(project: Project) -> tuple[str, ...]:
         return tuple(project.model.inputs)
     registry.require("runtime", project.model.runtime)
     runtime = registry.load("runtime", project.model.runtime)()
-    return tuple(port.name for port in runtime.open(project.root / project.model.onnx).inputs)
+    names = tuple(port.name for port in runtime.open(project.root / project.model.onnx).inputs)
+    if not names:
+        raise UsageError("the model has no input, so there is nothing to feed it with", where=project.model.onnx)
+    return names
 
 
 def _origin(project: Project, split: str) -> str:
@@ -116,7 +121,7 @@ def _from_callable(project: Project, split: str) -> tuple[dict[str, NDArray[Any]
         and hasattr(given[1], "__len__")
     ):
         return _named(given[0], names, where), given[1]
-    if given is None or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
+    if isinstance(given, Mapping) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
         raise UsageError(
             f"gave {type(given).__name__}, not examples",
             where=where,
@@ -148,11 +153,10 @@ def _named(inputs: Any, names: tuple[str, ...], where: str) -> dict[str, NDArray
     """Whole arrays by input name."""
     if isinstance(inputs, Mapping):
         return {name: _array(values, name, where) for name, values in _fitting(inputs, names, where).items()}
-    if isinstance(inputs, tuple | list) and len(names) > 1:
-        if len(inputs) != len(names):
-            raise UsageError(
-                f"gave {len(inputs)} inputs, and the model has {len(names)}: {', '.join(names)}", where=where
-            )
+    if len(names) > 1:
+        count = len(inputs) if isinstance(inputs, tuple | list) else 1
+        if count != len(names):
+            raise UsageError(f"gave {count} inputs, and the model has {len(names)}: {', '.join(names)}", where=where)
         return {name: _array(values, name, where) for name, values in zip(names, inputs, strict=True)}
     return {names[0]: _array(inputs, names[0], where)}
 
@@ -198,7 +202,8 @@ def _array(values: Any, name: str, where: str) -> NDArray[Any]:
         raise UsageError(f"input `{name}` cannot be made an array: {error}", where=where) from error
     if array.dtype == object or array.dtype.kind not in "fiub":
         raise UsageError(f"input `{name}` holds {array.dtype}, not numbers", where=where)
-    return array.astype(np.float32) if array.dtype == np.float64 else array
+    with np.errstate(over="ignore"):  # what becomes infinite is told by the check of all examples
+        return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
 def _from_npz(project: Project, split: str) -> tuple[dict[str, NDArray[Any]], Any]:
@@ -214,7 +219,11 @@ def _from_npz(project: Project, split: str) -> tuple[dict[str, NDArray[Any]], An
     except FileNotFoundError as error:
         raise UsageError("no such file", where=files[split], do="Mend data.npz in makeweight.yaml.") from error
     except Exception as error:
-        raise UsageError(f"cannot be read as .npz: {error}", where=files[split]) from error
+        raise UsageError(
+            "cannot be read as .npz: it is none, damaged, or holds Python objects",
+            where=files[split],
+            do="Write plain arrays with numpy.savez.",
+        ) from error
     target = arrays.pop("target", None)
     if target is None and split != "calibration":
         raise UsageError(f"has no array `target`; it has {', '.join(arrays) or 'none'}", where=files[split])
@@ -232,7 +241,9 @@ def _targets(targets: Any, project: Project, where: str) -> NDArray[Any]:
     if array.dtype.kind not in "fiub":
         raise UsageError(f"targets hold {array.dtype}, not numbers", where=where)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise UsageError(f"target {_first_bad(array)} is not finite", where=where)
+        raise UsageError(f"the target of example {_first_bad(array)} is not finite", where=where)
+    if array.ndim == 0:
+        raise UsageError("gave one target for all examples; each needs its own", where=where)
     if project.task.kind != "classification":
         return array
     if array.ndim == 2 and array.shape[1] == 1:
@@ -244,8 +255,11 @@ def _targets(targets: Any, project: Project, where: str) -> NDArray[Any]:
         )
     if array.dtype.kind == "f" and not (array == np.round(array)).all():
         raise UsageError("targets of a classification are class indices, and these are not whole", where=where)
-    if len(array) and array.min() < 0:
-        raise UsageError(f"target {int(array.argmin())} is negative: class indices begin at 0", where=where)
+    odd = np.nonzero((array < 0) | (array > _MOST_CLASSES))[0]
+    if len(odd):
+        raise UsageError(
+            f"the target of example {int(odd[0])} is {array[odd[0]]:g}, and class indices begin at 0", where=where
+        )
     return array.astype(np.int64)
 
 
@@ -258,7 +272,7 @@ def _check(dataset: Dataset, where: str) -> None:
             raise UsageError(f"has {count} examples of `{name}` and {len(dataset)} targets", where=where)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise UsageError(
-                f"example {_first_bad(values)} of `{name}` holds NaN or infinity",
+                f"example {_first_bad(values)} of `{name}` holds NaN, infinity or a number beyond {values.dtype}",
                 where=where,
                 do="Mend the loader: a model cannot be judged on such examples.",
             )
@@ -273,8 +287,12 @@ def _slices(project: Project, split: str, count: int) -> NDArray[np.str_] | None
         return None
     dotted = project.data.slices
     function = usercode.find(dotted, project.root, where="makeweight.yaml: data.slices")
-    names = usercode.call(function, split, name=f"{dotted}({split!r})", root=project.root)
+    where = f"{dotted}({split!r})"
+    given = usercode.call(function, split, name=where, root=project.root)
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        raise UsageError(f"gave {type(given).__name__}, not a name for each example", where=where)
+    names = usercode.call(lambda: list(given), name=where, root=project.root)
     listed = ["" if name is None else str(name) for name in names]
     if len(listed) != count:
-        raise UsageError(f"named {len(listed)} examples, and the split has {count}", where=f"{dotted}({split!r})")
+        raise UsageError(f"named {len(listed)} examples, and the split has {count}", where=where)
     return np.array(listed, dtype=np.str_)

@@ -26,9 +26,7 @@ PIPELINE = "dvc.yaml"
 # DVC reads these as parameters and template variables, and fails when one is absent, default or not.
 REQUIRED_KEYS = ("name", "model", "sources", "data", "task", "seed", "variants", "devices")
 # The keys of a stage that are written here; any other (desc, meta, frozen) is the user's to add and is kept.
-_WRITTEN = frozenset(
-    {"cmd", "deps", "params", "outs", "metrics", "plots", "always_changed", "foreach", "matrix", "do"}
-)
+_WRITTEN = frozenset({"cmd", "deps", "params", "outs", "metrics", "plots", "always_changed", "foreach", "matrix", "do"})
 _TEMPLATED = ("variants", "devices")
 _HEADER = (
     "The stages of makeweight, written by `makeweight init` from makeweight.yaml: what they depend on is set there",
@@ -435,9 +433,7 @@ def _merge_plots(text: str, there: Any, drawn: Sequence[Any]) -> tuple[str, list
         if isinstance(there, dict):
             text = _put(text, ("plots", name), options)
         else:
-            text = _put(
-                text, ("plots", len(entries) if index is None else index), wanted, () if entries else ("",)
-            )
+            text = _put(text, ("plots", len(entries) if index is None else index), wanted, () if entries else ("",))
         if index is None:
             entries.append((name, options))
             added.append(name)

@@ -46,20 +46,28 @@ def collect(project: Project) -> Evidence:
     """
     layout = project.layout
     names = [BASELINE, *project.variants]
-    manifests = {name: m for name in names if (m := _if_there(artifact.read, layout.artifact(name))) is not None}
-    hashes = {name: _hash(m, layout.artifact(name)) for name, m in manifests.items()}
+    folders = {name: layout.artifact(name) for name in names}
+    manifests = {name: artifact.read(f) for name, f in folders.items() if (f / artifact.MANIFEST).exists()}
+    hashes = {name: _hash(m, folders[name]) for name, m in manifests.items()}
     answered = {name: o for name in names if (o := _if_there(outcomes.read, layout.outcomes(name))) is not None}
     devices = {name: d for name in project.devices if (d := _if_there(record.read, layout.device(name))) is not None}
     found: list[Measurement] = []
     timed: dict[tuple[str, str], Timings] = {}
+    fresh: dict[str, Outcomes] = {}
     for name in names:
         figures = _if_there(_figures, layout.evaluation(name)) or []
-        found += _fresh_evaluation(project, name, figures, manifests, hashes, answered)
+        objection = _evaluation_objection(project, name, figures, manifests, hashes, answered)
+        found += _marked(figures, objection)
+        # what was answered, example by example, is shown only where its figures count
+        if figures and objection is None and name in answered:
+            fresh[name] = answered[name]
     for name in project.variants:
         for device in project.devices:
             figures = _if_there(_figures, layout.benchmark(name, device)) or []
-            found += _fresh_benchmark(project, name, device, figures, manifests, hashes, devices)
-            if (taken := _if_there(timings.read, layout.timings(name, device))) is not None:
+            objection = _benchmark_objection(project, name, device, figures, manifests, hashes, devices)
+            found += _marked(figures, objection)
+            taken = _if_there(timings.read, layout.timings(name, device))
+            if figures and objection is None and taken is not None:
                 timed[name, device] = taken
     failed = {name: str(m.reason) for name, m in manifests.items() if m.status == "failed"}
     return Evidence(
@@ -67,9 +75,9 @@ def collect(project: Project) -> Evidence:
         failed,
         manifests,
         devices,
-        answered,
+        fresh,
         timed,
-        _provenance(project, manifests, hashes, answered, devices, timed),
+        _provenance(project, manifests, hashes, fresh, devices, timed),
     )
 
 
@@ -89,16 +97,21 @@ def _hash(manifest: Manifest, folder: Path) -> str | None:
     return found if found == manifest.sha256 else None
 
 
-def _fresh_evaluation(
+def _marked(figures: list[Measurement], objection: str | None) -> list[Measurement]:
+    return figures if objection is None else [figure.stale(objection) for figure in figures]
+
+
+def _evaluation_objection(
     project: Project,
     name: str,
     figures: list[Measurement],
     manifests: Mapping[str, Manifest],
     hashes: Mapping[str, str | None],
     answered: Mapping[str, Outcomes],
-) -> list[Measurement]:
-    if name in manifests and manifests[name].status == "failed":
-        return figures
+) -> str | None:
+    """Why the quality figures of a model cannot be used; None when they belong to what is at hand."""
+    if _only_absent(figures):
+        return None
     objection = _objection(name, manifests, hashes)
     if objection is None and BASELINE not in answered:
         objection = "the baseline was not evaluated"
@@ -110,13 +123,14 @@ def _fresh_evaluation(
             runtime=manifests[name].runtime,
             version=_installed(manifests[name].runtime) or str(facts.get("version")),
             task=project.task,
+            output=project.model.output,
             inputs=answered[BASELINE].digest,
         )
         objection = _key_objection(figures, expected, "the model, the test examples, the task or the runtime's version")
-    return figures if objection is None else [figure.stale(objection) for figure in figures]
+    return objection
 
 
-def _fresh_benchmark(
+def _benchmark_objection(
     project: Project,
     name: str,
     device: str,
@@ -124,9 +138,10 @@ def _fresh_benchmark(
     manifests: Mapping[str, Manifest],
     hashes: Mapping[str, str | None],
     devices: Mapping[str, Record],
-) -> list[Measurement]:
-    if figures and all(figure.status == "unavailable" for figure in figures):
-        return figures
+) -> str | None:
+    """Why the figures of a benchmark cannot be used; None when they belong to what is at hand."""
+    if _only_absent(figures):
+        return None
     objection = _objection(name, manifests, hashes)
     told = devices.get(device)
     inputs = project.layout.inputs
@@ -143,7 +158,12 @@ def _fresh_benchmark(
             inputs=artifact.sha256_of(inputs),
         )
         objection = _key_objection(figures, expected, "the model, the device, its runtime, its threads or the samples")
-    return figures if objection is None else [figure.stale(objection) for figure in figures]
+    return objection
+
+
+def _only_absent(figures: list[Measurement]) -> bool:
+    """Nothing was measured, so nothing can be stale; each figure tells its own reason."""
+    return all(figure.status == "unavailable" for figure in figures)
 
 
 def _objection(name: str, manifests: Mapping[str, Manifest], hashes: Mapping[str, str | None]) -> str | None:

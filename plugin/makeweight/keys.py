@@ -13,11 +13,14 @@ EVALUATION = 1
 """Raise it when evaluations would no longer be comparable."""
 
 
-def evaluation(*, baseline: str, variant: str, runtime: str, version: str, task: TaskSettings, inputs: str) -> str:
+def evaluation(
+    *, baseline: str, variant: str, runtime: str, version: str, task: TaskSettings, output: str | None, inputs: str
+) -> str:
     """Key of a quality figure.
 
     Args:
         baseline, variant: sha256 of the model files.
+        output: which of the model's outputs was judged.
         inputs: digest of the examples.
     """
     return key_of(
@@ -26,6 +29,7 @@ def evaluation(*, baseline: str, variant: str, runtime: str, version: str, task:
         artifacts={"baseline": baseline, "variant": variant},
         runtime={"name": runtime, "version": version},
         task=task.model_dump(mode="json"),
+        output=output,
         inputs=inputs,
     )
 

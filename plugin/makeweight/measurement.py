@@ -120,4 +120,7 @@ def _figures(measurements: list[Measurement]) -> dict[str, float]:
 
 def _of(record: dict[str, Any]) -> Measurement:
     interval = record.pop("interval", None)
-    return Measurement(**record, interval=None if interval is None else (float(interval[0]), float(interval[1])))
+    if interval is not None:
+        low, high = interval
+        interval = float(low), float(high)
+    return Measurement(**record, interval=interval)

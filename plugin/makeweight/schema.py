@@ -110,9 +110,7 @@ def _devices(definitions: Schema) -> Schema:
         branches.append({"if": is_kind, "then": described})
     return {
         "type": "object",
-        "properties": {
-            "kind": {"enum": kinds, "default": "local", "description": "How the device is reached."}
-        },
+        "properties": {"kind": {"enum": kinds, "default": "local", "description": "How the device is reached."}},
         "allOf": branches,
     }
 

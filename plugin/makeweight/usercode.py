@@ -40,14 +40,14 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
             where=place(error, root) or where,
             do=f"Install `{missing}` in this environment.",
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _told(f"importing `{module_name}`", error, root, where) from error
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise UsageError(f"`{module_name}` has no `{attribute}`", where=where)
         found = getattr(found, part)
     if not callable(found):
-        raise UsageError(f"`{dotted}` is not callable, but a {type(found).__name__}", where=where)
+        raise UsageError(f"`{dotted}` is not callable, but of type {type(found).__name__}", where=where)
     called: Callable[..., Any] = found
     return called
 
@@ -62,11 +62,11 @@ def call(function: Callable[..., Any], *arguments: Any, name: str, root: Path) -
         return function(*arguments)
     except UsageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script's sys.exit(0) must not read as our success
         raise _told(f"`{name}`", error, root, None) from error
 
 
-def _told(doing: str, error: Exception, root: Path, where: str | None) -> UsageError:
+def _told(doing: str, error: BaseException, root: Path, where: str | None) -> UsageError:
     return UsageError(
         f"{doing} raised {type(error).__name__}: {error}",
         where=place(error, root) or where,
@@ -76,9 +76,10 @@ def _told(doing: str, error: Exception, root: Path, where: str | None) -> UsageE
 
 def place(error: BaseException, root: Path) -> str | None:
     """`file:line` of the innermost frame within the project's folder, or None."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}"
     folder = root.resolve()
+    if isinstance(error, SyntaxError) and error.filename:
+        written = Path(error.filename)
+        return f"{written.relative_to(folder) if written.is_relative_to(folder) else written}:{error.lineno}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
         if path.is_relative_to(folder) and "site-packages" not in path.parts:

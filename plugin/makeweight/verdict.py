@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -44,6 +44,20 @@ class RuleVerdict:
     @property
     def blocks(self) -> bool:
         return self.level == "error" and self.verdict in ("fail", "inconclusive")
+
+
+RECIPE = "recipe"
+"""The rule, never declared, that there is a model at all."""
+
+
+def distance(rules: Iterable[RuleVerdict]) -> tuple[bool, bool, int]:
+    """How far a variant is from passing, the nearest first: by its rules.
+
+    A variant that never came to be breaks a single rule, and is yet the farthest away.
+    """
+    blocking = [rule for rule in rules if rule.blocks]
+    broken = any(rule.verdict == "fail" for rule in blocking)
+    return broken, any(rule.rule == RECIPE for rule in blocking), len(blocking)
 
 
 @dataclass(frozen=True)
@@ -89,17 +103,18 @@ def loads(text: str, source: str) -> Verdict:
     Raises:
         UsageError: it is no verdict.
     """
+    from pydantic import TypeAdapter, ValidationError  # heavy, and only who reads a verdict needs it
+
     try:
-        data = json.loads(text)
-        rules = [
-            RuleVerdict(**{**rule, "interval": tuple(rule["interval"]) if rule["interval"] else None})
-            for rule in data.pop("rules")
-        ]
-        variants = [VariantVerdict(**variant) for variant in data.pop("variants")]
-        verdict = Verdict(**data, rules=rules, variants=variants)
-        _ = EXIT_CODES[verdict.verdict]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UsageError(
-            f"this is no verdict ({type(error).__name__}: {error})", where=source, do="Run `makeweight report` again."
-        ) from error
-    return verdict
+        data = json.loads(text, parse_constant=_no_number)
+        return TypeAdapter(Verdict).validate_python(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        reason = f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
+    except (ValueError, RecursionError) as error:
+        reason = str(error)
+    raise UsageError(f"this is no verdict ({reason})", where=source, do="Run `makeweight report` again.")
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")

@@ -66,7 +66,11 @@ def make_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Maker:
     monkeypatch.setattr(sys, "path", list(sys.path))
 
     def make(
-        more: str = "variants: {int8: {steps: [quantize]}}", *, code: str = "", config: str = CONFIG, weights: bool = True
+        more: str = "variants: {int8: {steps: [quantize]}}",
+        *,
+        code: str = "",
+        config: str = CONFIG,
+        weights: bool = True,
     ) -> Project:
         import importlib
 

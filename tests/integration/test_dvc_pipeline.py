@@ -89,9 +89,7 @@ waivers:
 
 pytestmark = pytest.mark.slow
 
-PLOTS = [
-    {"points": {"x": {"reports/plots/points.json": "size"}, "y": {"reports/plots/points.json": "accuracy"}}}
-]
+PLOTS = [{"points": {"x": {"reports/plots/points.json": "size"}, "y": {"reports/plots/points.json": "accuracy"}}}]
 
 Repro = Callable[..., "Ran"]
 
@@ -249,9 +247,7 @@ def test_a_renamed_variant_runs_under_its_new_name_only(repo: Repo) -> None:
     repo.edit("makeweight.yaml", "  slim:\n", "  thin:\n")
     renamed = repo.dvc("repro")
     assert renamed.code == 0, renamed.text
-    assert {verb.split()[1] for verb in renamed.verbs if verb.split()[0] != "device" and " " in verb} == {
-        "thin"
-    }
+    assert {verb.split()[1] for verb in renamed.verbs if verb.split()[0] != "device" and " " in verb} == {"thin"}
     assert "slim" not in repo.dvc("metrics", "show").out
 
 

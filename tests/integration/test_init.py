@@ -80,9 +80,7 @@ def save_net(path: Path, shape: list[int | str], *, external: bool = False) -> N
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(
-        model, path, save_as_external_data=external, location="w.bin" if external else None, size_threshold=0
-    )
+    onnx.save(model, path, save_as_external_data=external, location="w.bin" if external else None, size_threshold=0)
 
 
 def save_package(root: Path) -> None:
@@ -143,9 +141,7 @@ def test_edited_sources_reach_dvc_yaml(root: Path) -> None:
     config = root / "makeweight.yaml"
     config.write_text(config.read_text().replace("  - digits/\n", "  - digits/\n  - tool.lock\n"))
     said = run(root)
-    assert (
-        "dvc.yaml: brought stage baseline up to date (deps); brought stage compress up to date (deps)" in said
-    )
+    assert "dvc.yaml: brought stage baseline up to date (deps); brought stage compress up to date (deps)" in said
     assert "not there yet: tool.lock" in said
     assert "- tool.lock" in (root / "dvc.yaml").read_text()
     assert "makeweight.yaml:" not in said
@@ -210,9 +206,7 @@ def test_an_onnx_file_with_its_examples_is_ready_to_run(root: Path) -> None:
         ({"onnx": "whole.onnx", "npz_test": "gone.npz"}, "--npz-test gone.npz: no such file"),
     ],
 )
-def test_what_does_not_suffice_is_told_and_nothing_is_written(
-    root: Path, given: dict[str, Any], says: str
-) -> None:
+def test_what_does_not_suffice_is_told_and_nothing_is_written(root: Path, given: dict[str, Any], says: str) -> None:
     save_package(root)
     (root / "base.pt").rename(root / "old.pt")
     if given.get("weights") == "base.pt":
@@ -251,9 +245,7 @@ def test_the_inputs_are_read_without_onnx_as_well(tmp_path: Path, monkeypatch: p
     by_onnx = signature.read(tmp_path / "net.onnx")
     hidden = {"onnx"}
     find_spec = signature.importlib.util.find_spec
-    monkeypatch.setattr(
-        signature.importlib.util, "find_spec", lambda name: None if name in hidden else find_spec(name)
-    )
+    monkeypatch.setattr(signature.importlib.util, "find_spec", lambda name: None if name in hidden else find_spec(name))
     assert signature.read(tmp_path / "net.onnx") == by_onnx == signature.Signature({"x": [None, 1, 8, 8]})
     (tmp_path / "half.onnx").write_bytes((tmp_path / "net.onnx").read_bytes()[:150])
     with pytest.raises(UsageError, match="this is no ONNX model that can be read"):
@@ -295,9 +287,7 @@ def test_keys_that_dvc_needs_are_added_to_a_file_written_by_hand(root: Path) -> 
 def test_a_file_with_problems_is_not_touched(root: Path) -> None:
     (root / "makeweight.yaml").write_text("model: {onxx: net.onnx}\n")
     before = files(root)
-    with pytest.raises(
-        ConfigError, match=r"makeweight\.yaml:1: model\.onxx: unknown key; did you mean `onnx`"
-    ):
+    with pytest.raises(ConfigError, match=r"makeweight\.yaml:1: model\.onxx: unknown key; did you mean `onnx`"):
         run(root)
     assert files(root) == before
 

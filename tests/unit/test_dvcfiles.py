@@ -34,9 +34,7 @@ def module(*sources: str, weights: str = "models/base.pt") -> Declared:
 
 
 def onnx(*sources: str) -> Declared:
-    data = DataSettings(
-        npz={"test": "data/test.npz", "calibration": "data/cal.npz", "train": "./data/train.npz"}
-    )
+    data = DataSettings(npz={"test": "data/test.npz", "calibration": "data/cal.npz", "train": "./data/train.npz"})
     return Declared(ModelSettings(onnx="net.onnx"), sources, data)
 
 
@@ -308,9 +306,7 @@ def test_vars_that_are_loaded_already_are_not_loaded_twice() -> None:
 
 def test_edited_sources_reach_the_stages_that_depend_on_them_and_no_other_line() -> None:
     text, changes = merged(THE_PIPELINE, module("digits/", "uv.lock"))
-    assert changes == [
-        f"brought stage {name} up to date (deps)" for name in ("baseline", "compress", "evaluate")
-    ]
+    assert changes == [f"brought stage {name} up to date (deps)" for name in ("baseline", "compress", "evaluate")]
     assert text == THE_PIPELINE.replace("- requirements.lock", "- uv.lock")
 
 
@@ -377,9 +373,7 @@ def test_in_step_lets_order_and_the_options_of_outputs_be() -> None:
         "      - artifacts/baseline\n      - samples",
         "      - artifacts/baseline:\n          push: false\n      - samples",
     )
-    other = other.replace(
-        "    - digits\n      - requirements.lock", "    - requirements.lock\n      - digits"
-    )
+    other = other.replace("    - digits\n      - requirements.lock", "    - requirements.lock\n      - digits")
     assert other != THE_PIPELINE
     assert dvcfiles.in_step(other, module("digits", "requirements.lock")) == []
 
@@ -445,9 +439,7 @@ def test_names_that_dvc_would_mix_are_refused_with_their_line() -> None:
         "fine.json": '{"lr": 1}',
         "makeweight.yaml": "variants: {}\ndevices: {}\n",
     }
-    existing = (
-        "vars:\n  - devices: {a: 1}\n  - conf/more.yaml:devices\n  - fine.json\n  - makeweight.yaml:seed\n"
-    )
+    existing = "vars:\n  - devices: {a: 1}\n  - conf/more.yaml:devices\n  - fine.json\n  - makeweight.yaml:seed\n"
     found = dvcfiles.collisions(existing, files.get)
     assert [line.split(": ")[0] for line in found] == ["dvc.yaml:2", "params.yaml:2", "conf/more.yaml:1"]
     assert dvcfiles.collisions(None, {}.get) == []
@@ -466,11 +458,7 @@ def test_a_stage_that_writes_a_path_is_found() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(
-    st.lists(
-        st.sampled_from(["a", "b/", "c/d.py", "./e", "requirements.lock", "ünï.py", "with space"]), max_size=5
-    )
-)
+@given(st.lists(st.sampled_from(["a", "b/", "c/d.py", "./e", "requirements.lock", "ünï.py", "with space"]), max_size=5))
 def test_merge_brings_any_pipeline_in_step(sources: list[str]) -> None:
     project = module(*sources)
     text, _ = merged(THE_PIPELINE, project)

@@ -13,8 +13,8 @@ def test_prints_warnings_and_records_are_dropped(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:
     with quiet():
-        print("to stdout")
-        print("to stderr", file=sys.stderr)
+        sys.stdout.write("to stdout")
+        sys.stderr.write("to stderr")
         warnings.warn("a warning", stacklevel=1)
         logging.getLogger("torch.onnx").error("a record")
     assert capsys.readouterr() == ("", "")
@@ -29,7 +29,7 @@ def test_speech_and_logging_are_as_before(capsys: pytest.CaptureFixture[str], ca
         logging.root.setLevel(logging.DEBUG)
     assert logging.root.handlers == handlers
     assert logging.root.level == level
-    print("heard")
+    sys.stdout.write("heard\n")
     logging.getLogger("ours").warning("heard too")
     assert capsys.readouterr().out == "heard\n"
     assert [record.message for record in caplog.records] == ["heard too"]

@@ -40,9 +40,7 @@ def test_block_style_is_as_people_write_it() -> None:
         pytest.param("a: 1", "a: 1\nstages:\n" + indented(BLOCK, 2), id="no newline at the end"),
         pytest.param("a: 1\n# end\n", "a: 1\n# end\nstages:\n" + indented(BLOCK, 2), id="comment at the end"),
         pytest.param("stages:\nz: 1\n", "stages:\n" + indented(BLOCK, 2) + "z: 1\n", id="null"),
-        pytest.param(
-            "stages:  # c\nz: 1\n", "stages:  # c\n" + indented(BLOCK, 2) + "z: 1\n", id="null, noted"
-        ),
+        pytest.param("stages:  # c\nz: 1\n", "stages:  # c\n" + indented(BLOCK, 2) + "z: 1\n", id="null, noted"),
         pytest.param("stages: {}  # c\n", "stages:  # c\n" + indented(BLOCK, 2), id="empty flow"),
         pytest.param(
             "stages:\n    t:\n        cmd: x  # c\n\n# tail\nz: 1\n",
@@ -92,10 +90,7 @@ def test_line_endings_are_kept() -> None:
 
 def test_replacing_touches_that_entry_only() -> None:
     before = "s:\n  new:\n    cmd: old  # c\n    deps: [a]\n  # after\n  b: {k: 'v'}  # d\n"
-    assert (
-        put(before, ("s", "new"), NEW, source="f")
-        == "s:\n" + indented(BLOCK, 2) + "  # after\n  b: {k: 'v'}  # d\n"
-    )
+    assert put(before, ("s", "new"), NEW, source="f") == "s:\n" + indented(BLOCK, 2) + "  # after\n  b: {k: 'v'}  # d\n"
     assert put(before, ("s", "b", "k"), 2, source="f") == before.replace("'v'", "2")
 
 
@@ -105,8 +100,7 @@ def test_items_are_appended_and_replaced() -> None:
     assert put("vars: [a]\n", ("vars", 1), {"b": 1}, source="f") == 'vars: [a, {"b": 1}]\n'
     assert put("z: 1\n", ("vars", 0), "b", source="f") == "z: 1\nvars:\n  - b\n"
     assert (
-        put("v:\n  - a  # k\n  - b: 1\n  - c\n", ("v", 1), {"b": 2}, source="f")
-        == "v:\n  - a  # k\n  - b: 2\n  - c\n"
+        put("v:\n  - a  # k\n  - b: 1\n  - c\n", ("v", 1), {"b": 2}, source="f") == "v:\n  - a  # k\n  - b: 2\n  - c\n"
     )
 
 
@@ -141,9 +135,7 @@ documents = st.dictionaries(names, trees, max_size=3).flatmap(
     st.booleans() | st.none(),
     st.integers(2, 6),
     st.sampled_from(["\n", "\r\n"]),
-    st.lists(
-        st.tuples(st.integers(0, 30), st.sampled_from(["# c", "", "    # deep", "  # less"])), max_size=4
-    ),
+    st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["# c", "", "    # deep", "  # less"])), max_size=4),
 )
 def test_whatever_stands_there_stands_there_afterwards(data, flow, indent, newline, comments) -> None:
     text = yaml.safe_dump(data, default_flow_style=flow, indent=indent, width=40, sort_keys=False)

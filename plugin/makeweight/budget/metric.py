@@ -41,6 +41,8 @@ class Metric:
     narrows: bool = False
     """Whether measuring for longer narrows its interval; the range of a few repeats stays what it is."""
     tasks: tuple[TaskKind, ...] = ("classification", "regression", "custom")
+    plural: bool = False
+    """Whether the title is one: sentences about it say `are`."""
 
     @property
     def per_device(self) -> bool:
@@ -60,8 +62,8 @@ _ALL = (
         "compress",
         "bytes of the model file after zlib level 9",
     ),
-    Metric("parameters", "parameters", COUNT, "lower", "compress", "weights stored in the graph"),
-    Metric("macs", "MACs", COUNT, "lower", "compress", "multiply-accumulates for one example"),
+    Metric("parameters", "parameters", COUNT, "lower", "compress", "weights stored in the graph", plural=True),
+    Metric("macs", "MACs", COUNT, "lower", "compress", "multiply-accumulates for one example", plural=True),
     Metric(
         "accuracy",
         "accuracy",
@@ -88,6 +90,7 @@ _ALL = (
         "evaluate",
         "share of test examples that the baseline has right and the variant wrong",
         tasks=_CLASSIFICATION,
+        plural=True,
     ),
     Metric(
         "mae",

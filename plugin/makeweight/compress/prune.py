@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from makeweight.compress.technique import Accepts, Context
-from makeweight.compress.training import TrainingOptions, as_targets, loss_function, scores, tensors, train
+from makeweight.compress.training import TrainingOptions, as_targets, loss_function, reading, tensors, train
 from makeweight.errors import MakeweightError, RecipeFailed
+from makeweight.outputs import judged, named
 from makeweight.quiet import quiet
 
 # Examples whose gradients decide what matters, for the importances that ask for gradients.
@@ -41,8 +42,8 @@ class PruneOptions(TrainingOptions):
     round_to: int | None = Field(
         None,
         ge=1,
-        description="Keep a multiple of this many channels (default: what the runtime is fast at); the remaining count "
-        "is rounded down, and a layer that would vanish is left alone.",
+        description="Keep a multiple of this many channels, the nearest to what the ratio asks for (default: what the "
+        "runtime is fast at).",
     )
     epochs: int = Field(1, ge=0, description="Passes through the train split after each round; 0 trains not at all.")
 
@@ -62,8 +63,10 @@ class Prune:
         calibration = context.calibration()
         example = tensors(calibration.take(slice(0, 2)).inputs)
         with torch.no_grad():
-            shape = scores(subject(*example)).shape
+            shape = judged(subject(*example), context.output).shape
         before, parameters = _widths(subject), _parameters(subject)
+        if not before:
+            raise RecipeFailed("prune changed nothing: the module has no layer with channels")
         with _following("follow this model"):
             pruner = _pruner(subject, example, options, context)
         rounds = []
@@ -74,7 +77,7 @@ class Prune:
                 pruner.step()
             subject.zero_grad(set_to_none=True)
             if number == 1:
-                _still_runs(subject, example, shape)
+                _still_runs(subject, example, shape, context)
             if options.epochs:
                 label = f"prune, round {number} of {options.rounds}" if options.rounds > 1 else "prune"
                 rounds.append(asdict(train(subject, options, context, label)))
@@ -83,7 +86,7 @@ class Prune:
         changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
         if not changed:
             raise RecipeFailed(_nothing(before, _multiple(options, context)))
-        _still_runs(subject, example, shape)
+        _still_runs(subject, example, shape, context)
         left = _parameters(subject)
         context.progress.say(
             f"prune: {len(changed)} of {len(before)} layers narrower, {parameters:,} -> {left:,} parameters"
@@ -113,7 +116,13 @@ def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, contex
         "lamp": torch_pruning.importance.LAMPImportance,
         "fpgm": torch_pruning.importance.FPGMImportance,
     }[options.importance]
-    return torch_pruning.pruner.BasePruner(
+
+    class Pruner(torch_pruning.pruner.BasePruner):  # type: ignore[misc]
+        # The library's own rounds down, so that with 32 channels, multiples of 16 and a ratio of 0.1, half would go.
+        def _round_to(self, n_pruned: int, current_channels: int, round_to: int) -> int:
+            return removed(n_pruned, current_channels, round_to)
+
+    return Pruner(
         module,
         example_inputs=example,
         importance=importance(),
@@ -122,12 +131,22 @@ def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, contex
         iterative_steps=options.rounds,
         ignored_layers=_output_layers(module, example),
         round_to=_multiple(options, context),
+        output_transform=_differentiable,
         # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
         in_channel_groups={},
         out_channel_groups={},
         num_heads=_heads(module),
         channel_groups={},
     )
+
+
+def removed(wanted: int, channels: int, multiple: int) -> int:
+    """How many of `channels` to remove so that the multiple remains which is nearest to `channels - wanted`.
+
+    At least one multiple remains, and where two are equally near, the smaller.
+    """
+    left = max(1, math.ceil((channels - wanted) / multiple - 0.5)) * multiple
+    return max(0, channels - left)
 
 
 def _heads(module: Any) -> dict[Any, int]:
@@ -139,15 +158,19 @@ def _heads(module: Any) -> dict[Any, int]:
 
 def _output_layers(module: Any, example: tuple[Any, ...]) -> list[Any]:
     """The layers whose channels are the model's outputs, directly or through operations that pass channels on."""
-    import torch
     import torch_pruning
-    from torch.utils._pytree import tree_leaves
 
     ends: set[Any] = set()
 
     def note(outputs: Any) -> Any:
-        ends.update(leaf.grad_fn for leaf in tree_leaves(outputs) if isinstance(leaf, torch.Tensor))
-        return outputs
+        leaves = _differentiable(outputs)
+        ends.update(leaf.grad_fn for leaf in leaves)
+        if not leaves or None in ends:
+            raise RecipeFailed(
+                "Torch-Pruning cannot follow this model: an output does not depend on the weights as far as autograd "
+                "sees (torch.no_grad, detach or numpy in forward)"
+            )
+        return leaves
 
     graph = torch_pruning.DependencyGraph().build_dependency(module, example_inputs=example, output_transform=note)
     found = []
@@ -159,6 +182,11 @@ def _output_layers(module: Any, example: tuple[Any, ...]) -> list[Any]:
     return found
 
 
+def _differentiable(outputs: Any) -> list[Any]:
+    """The outputs that channels are traced from; class indices and the like are not."""
+    return [tensor for tensor in named(outputs).values() if tensor.is_floating_point()]
+
+
 def _gradients(module: Any, options: PruneOptions, context: Context) -> None:
     """The gradient of the mean loss over examples of the train split, left in the parameters."""
     import torch
@@ -166,11 +194,12 @@ def _gradients(module: Any, options: PruneOptions, context: Context) -> None:
     data = context.split("train")
     generator = torch.Generator().manual_seed(context.seed)
     chosen = data.take(torch.randperm(len(data), generator=generator)[:_GRADIENT_EXAMPLES].numpy())
-    loss_of = loss_function(options.loss, context)
-    module.zero_grad()
     inputs, targets = tensors(chosen.inputs), as_targets(chosen.targets, context)
+    loss_of = loss_function(options.loss, reading(context.baseline(), inputs, context), context)
+    module.zero_grad()
     for indices in torch.arange(len(chosen)).split(64):
-        loss = loss_of(scores(module(*(values[indices] for values in inputs))), targets[indices])
+        scores = judged(module(*(values[indices] for values in inputs)), context.output)
+        loss = loss_of(scores, targets[indices])
         (loss * len(indices) / len(chosen)).backward()
 
 
@@ -187,12 +216,12 @@ def _following(what: str) -> Iterator[None]:
         raise RecipeFailed(f"Torch-Pruning cannot {what}: {type(error).__name__}: {said}") from error
 
 
-def _still_runs(module: Any, example: tuple[Any, ...], shape: Any) -> None:
+def _still_runs(module: Any, example: tuple[Any, ...], shape: Any, context: Context) -> None:
     import torch
 
     try:
         with torch.no_grad():
-            answer = scores(module(*example))
+            answer = judged(module(*example), context.output)
     except Exception as error:
         said = next(iter(str(error).splitlines()), "")
         raise RecipeFailed(
@@ -216,8 +245,6 @@ def _parameters(module: Any) -> int:
 
 
 def _nothing(widths: dict[str, int], multiple: int) -> str:
-    if not widths:
-        return "prune changed nothing: the module has no layer with channels"
     return (
         f"prune changed nothing: no layer could give up channels and keep a multiple of {multiple} (layers have "
         f"{min(widths.values())} to {max(widths.values())}, and output layers keep theirs); lower `round_to`, or raise "

@@ -37,6 +37,8 @@ class Context:
     """A declared split: `train`, `validation`. The test split is the gate's alone and is refused here."""
     calibration: Callable[[], Dataset]
     """The declared calibration examples."""
+    output: str | None
+    """The name of the output that holds the scores; None: the first."""
     baseline: Callable[[], Any]
     """A fresh copy of the baseline as a PyTorch module, for a teacher; fails for a model without one."""
     workdir: Path

@@ -17,10 +17,14 @@ from makeweight.compress import technique
 from makeweight.compress.technique import Context
 from makeweight.data import Dataset, Feeds
 from makeweight.errors import RecipeFailed, UsageError
+from makeweight.measure.outcomes import classify
+from makeweight.outputs import judged
 from makeweight.settings import CallablePath
 
 # Examples at once where nothing is learnt, so that the number is of no consequence.
 _LARGE = 256
+# The smallest probability whose logarithm is taken.
+_LEAST = 1e-7
 
 
 class TrainingOptions(technique.Options):
@@ -56,6 +60,8 @@ class Trained:
 
 
 Loss = Callable[[Any, Any], Any]
+Reading = Callable[[Any], Any]
+"""From a model's scores to logits, shape [examples, classes]; as they are where the task is no classification."""
 
 
 def train(module: Any, options: TrainingOptions, context: Context, label: str) -> Trained:
@@ -75,10 +81,12 @@ def train(module: Any, options: TrainingOptions, context: Context, label: str) -
 
     data = context.split("train")
     validation = _validation(context)
-    loss_of = loss_function(options.loss, context)
     inputs, targets = tensors(data.inputs), as_targets(data.targets, context)
-    _check_classes(module, inputs, data, context)
-    teacher = _answers(context.baseline(), inputs) if options.teacher == "baseline" else None
+    baseline = context.baseline()
+    read = reading(baseline, inputs, context)
+    loss_of = loss_function(options.loss, read, context)
+    _check_classes(module, inputs, data, read, context)
+    teacher = read(_answers(baseline, inputs, context)) if options.teacher == "baseline" else None
     optimizer = torch.optim.AdamW(module.parameters(), lr=options.lr, weight_decay=options.weight_decay)
     order = torch.Generator().manual_seed(context.seed)
     steps = options.epochs * len(_batches(torch.arange(len(data)), options.batch))
@@ -89,10 +97,10 @@ def train(module: Any, options: TrainingOptions, context: Context, label: str) -
         module.train()
         total = seen = 0.0
         for indices in _batches(torch.randperm(len(data), generator=order), options.batch):
-            outputs = _forward(module, [values[indices] for values in inputs], label)
-            loss = loss_of(outputs, targets[indices])
+            scores = _forward(module, [values[indices] for values in inputs], label, context)
+            loss = loss_of(scores, targets[indices])
             if teacher is not None:
-                taught = _distillation(outputs, teacher[indices], options.temperature, context)
+                taught = _distillation(read(scores), teacher[indices], options.temperature, context)
                 loss = (1 - options.teacher_weight) * loss + options.teacher_weight * taught
             optimizer.zero_grad()
             loss.backward()
@@ -105,7 +113,7 @@ def train(module: Any, options: TrainingOptions, context: Context, label: str) -
             raise RecipeFailed(f"{label}: the loss became {mean} in epoch {epoch}; a smaller `lr` may help")
         module.eval()
         if validation is not None:
-            quality = _quality(module, validation, loss_of, context)
+            quality = _quality(module, validation, loss_of, read, context)
             if best is None or quality > best[0]:
                 best = (quality, epoch, copy.deepcopy(module.state_dict()))
     module.eval()
@@ -122,7 +130,32 @@ def train(module: Any, options: TrainingOptions, context: Context, label: str) -
     return Trained(options.epochs, kept, mean, figure)
 
 
-def loss_function(declared: str | None, context: Context) -> Loss:
+def reading(baseline: Any, inputs: tuple[Any, ...], context: Context) -> Reading:
+    """How a classifier's scores are read: as evaluation reads the baseline's (logits, probabilities, one number).
+
+    Raises:
+        UsageError: the scores are none of a classifier.
+    """
+    import torch
+    from torch.nn import functional
+
+    if context.task.kind != "classification":
+        return lambda scores: scores
+    answers = _answers(baseline, tuple(values[:_LARGE] for values in inputs), context)
+    kind = classify(answers.double().numpy())[3]
+
+    def logits(scores: Any) -> Any:
+        scores = scores.reshape(len(scores), -1)
+        if kind == "probability":
+            scores = scores.clamp(_LEAST, 1 - _LEAST)
+            return torch.cat([1 - scores, scores], dim=1).log() if scores.shape[1] == 1 else scores.log()
+        # one number z stands for two classes, the second with probability sigmoid(z)
+        return functional.pad(scores, (1, 0)) if scores.shape[1] == 1 else scores
+
+    return logits
+
+
+def loss_function(declared: str | None, read: Reading, context: Context) -> Loss:
     """The declared loss, or the task's own.
 
     Raises:
@@ -146,7 +179,7 @@ def loss_function(declared: str | None, context: Context) -> Loss:
 
         return called
     if context.task.kind == "classification":
-        return functional.cross_entropy
+        return lambda scores, targets: functional.cross_entropy(read(scores), targets)
     if context.task.kind == "regression":
         return _squared_error
     raise UsageError(
@@ -174,15 +207,6 @@ def as_targets(values: NDArray[Any], context: Context) -> Any:
     return torch.from_numpy(np.ascontiguousarray(values))
 
 
-def scores(answer: Any) -> Any:
-    """The output that is judged: of several, the first."""
-    import torch
-
-    while not isinstance(answer, torch.Tensor):
-        answer = next(iter(answer.values() if isinstance(answer, Mapping) else answer))
-    return answer
-
-
 def _squared_error(outputs: Any, targets: Any) -> Any:
     from torch.nn import functional
 
@@ -196,16 +220,14 @@ def _squared_error(outputs: Any, targets: Any) -> Any:
     return functional.mse_loss(outputs.reshape(targets.shape), targets)
 
 
-def _distillation(outputs: Any, teacher: Any, temperature: float, context: Context) -> Any:
+def _distillation(student: Any, teacher: Any, temperature: float, context: Context) -> Any:
     from torch.nn import functional
 
     if context.task.kind != "classification":
-        return functional.mse_loss(outputs, teacher)
-    student = functional.log_softmax(outputs / temperature, dim=1)
+        return functional.mse_loss(student, teacher)
+    student = functional.log_softmax(student / temperature, dim=1)
     taught = functional.log_softmax(teacher / temperature, dim=1)
-    # `batchmean` divides by the first size only: further ones (pixels) are averaged as cross entropy does
-    pixels = outputs[0, 0].numel()
-    return functional.kl_div(student, taught, reduction="batchmean", log_target=True) * temperature**2 / pixels
+    return functional.kl_div(student, taught, reduction="batchmean", log_target=True) * temperature**2
 
 
 def _batches(order: Any, size: int) -> list[Any]:
@@ -214,9 +236,11 @@ def _batches(order: Any, size: int) -> list[Any]:
     return batches[:-1] if size > 1 and len(batches) > 1 and len(batches[-1]) == 1 else batches
 
 
-def _forward(module: Any, inputs: list[Any], label: str) -> Any:
+def _forward(module: Any, inputs: list[Any], label: str, context: Context) -> Any:
     try:
-        return scores(module(*inputs))
+        return judged(module(*inputs), context.output)
+    except UsageError:
+        raise
     except Exception as error:
         if "allocate memory" in str(error):
             raise MemoryError(str(error)) from error
@@ -224,7 +248,7 @@ def _forward(module: Any, inputs: list[Any], label: str) -> Any:
         raise RecipeFailed(f"{label}: the module fails in training: {type(error).__name__}: {said}") from error
 
 
-def _answers(module: Any, inputs: tuple[Any, ...]) -> Any:
+def _answers(module: Any, inputs: tuple[Any, ...], context: Context) -> Any:
     """A module's scores for all examples."""
     import torch
 
@@ -233,23 +257,23 @@ def _answers(module: Any, inputs: tuple[Any, ...]) -> Any:
     with torch.no_grad():
         return torch.cat(
             [
-                scores(module(*(values[start : start + _LARGE] for values in inputs)))
+                judged(module(*(values[start : start + _LARGE] for values in inputs)), context.output)
                 for start in range(0, count, _LARGE)
             ]
         )
 
 
-def _quality(module: Any, data: Dataset, loss_of: Loss, context: Context) -> tuple[float, ...]:
+def _quality(module: Any, data: Dataset, loss_of: Loss, read: Reading, context: Context) -> tuple[float, ...]:
     """What is compared among epochs, the larger the better: accuracy, then loss."""
     import torch
 
     targets = as_targets(data.targets, context)
     with torch.no_grad():
-        outputs = _answers(module, tensors(data.inputs))
-        loss = float(loss_of(outputs, targets))
+        scores = _answers(module, tensors(data.inputs), context)
+        loss = float(loss_of(scores, targets))
     if context.task.kind != "classification":
         return (-loss,)
-    return float((outputs.argmax(1) == targets).double().mean()), -loss
+    return float((read(scores).argmax(1) == targets).double().mean()), -loss
 
 
 def _validation(context: Context) -> Dataset | None:
@@ -260,13 +284,12 @@ def _validation(context: Context) -> Dataset | None:
         return None
 
 
-def _check_classes(module: Any, inputs: tuple[Any, ...], data: Dataset, context: Context) -> None:
+def _check_classes(module: Any, inputs: tuple[Any, ...], data: Dataset, read: Reading, context: Context) -> None:
     if context.task.kind != "classification":
         return
-    outputs = _answers(module, tuple(values[:2] for values in inputs))
+    classes = read(_answers(module, tuple(values[:2] for values in inputs), context)).shape[1]
     highest = int(data.targets.max())
-    if outputs.ndim < 2 or highest >= outputs.shape[1]:
-        classes = outputs.shape[1] if outputs.ndim > 1 else "no"
+    if highest >= classes:
         raise UsageError(
             f"the train split holds class {highest}, and the model has {classes} classes",
             where="makeweight.yaml: data.load",

@@ -8,11 +8,9 @@ from makeweight.budget.rule import Rule
 from makeweight.decide.settle import again, longer, time_factor
 from makeweight.decide.terms import Found, Terms
 from makeweight.decide.words import amount, demand, limit_alone, subject
-from makeweight.measure.latency import SAMPLES_NEEDED
-from makeweight.measure.statistics import at_confidence, examples_needed, wilson
+from makeweight.measure.statistics import SAMPLES_NEEDED, at_confidence, examples_needed, wilson
 from makeweight.measurement import Measurement
-from makeweight.verdict import Outcome, RuleVerdict
-
+from makeweight.verdict import RECIPE, Outcome, RuleVerdict
 
 _MOST_EXAMPLES = 10**9
 
@@ -180,7 +178,7 @@ def _sound(variant: str, rule: str, outcome: Outcome, sentence: str) -> RuleVerd
 
 def not_made(variant: str, reason: str) -> RuleVerdict:
     """A recipe that could not be carried out breaks the rule that there is a model."""
-    return _sound(variant, "recipe", "fail", f"`{variant}` could not be made: {reason}")
+    return _sound(variant, RECIPE, "fail", f"`{variant}` could not be made: {reason}")
 
 
 def soundness(variant: str, found: Found) -> list[RuleVerdict]:

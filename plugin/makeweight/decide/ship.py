@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from makeweight.decide.terms import BEST, Found, Terms
-from makeweight.verdict import Outcome, RuleVerdict
+from makeweight.verdict import Outcome, RuleVerdict, distance
 
 
 def outcome(rules: Iterable[RuleVerdict]) -> Outcome:
@@ -87,8 +87,6 @@ def summary(
         return f"`{ship}` ships{chosen}: it {variant_sentence(ship, 'pass', rules)}{tail}."
     if terms.ship != BEST:
         return f"`{terms.ship}` does not make weight: {variant_sentence(terms.ship, whole, rules)}."
-    nearest = min(
-        terms.variants, key=lambda name: (outcomes[name] == "fail", sum(r.blocks for r in rules if r.variant == name))
-    )
+    nearest = min(terms.variants, key=lambda name: distance(rule for rule in rules if rule.variant == name))
     doing = "no variant passes every rule" if whole == "fail" else "no variant is known to pass every rule"
     return f"{doing}; nearest is `{nearest}`: {variant_sentence(nearest, outcomes[nearest], rules)}."

@@ -15,17 +15,18 @@ def subject(rule: Rule, device: str | None) -> str:
 def amount(rule: Rule, measurement: Measurement, interval: tuple[float, float] | None) -> str:
     value = measurement.value or 0.0
     spread = f" [{_bare(interval[0], rule)}, {_bare(interval[1], rule)}]" if interval is not None else ""
+    verb = "are" if rule.metric.plural else "is"
     named = f" ({measurement.detail})" if measurement.detail else ""
     if rule.operator.name == "max_ratio":
-        return f"is {_figure(value, rule)}{spread} of the baseline's{named}"
+        return f"{verb} {_figure(value, rule)}{spread} of the baseline's{named}"
     if rule.operator.name == "max_drop":
-        verb = "drops" if value >= 0 else "gains"
-        return f"{verb} {_figure(abs(value), rule)}{_drop_spread(value, interval, rule)}{named}"
+        moved = "drops" if value >= 0 else "gains"
+        return f"{moved} {_figure(abs(value), rule)}{_drop_spread(value, interval, rule)}{named}"
     if rule.operator.name == "max_regression":
         return (
             f"{'grew' if value >= 0 else 'fell'} by {_figure(abs(value), rule)}{spread} against the merge base{named}"
         )
-    return f"is {_figure(value, rule)}{spread}{named}"
+    return f"{verb} {_figure(value, rule)}{spread}{named}"
 
 
 def _figure(value: float, rule: Rule) -> str:

@@ -65,7 +65,8 @@ class Local:
             environment = dict(os.environ)
             # The size of the environment moves the stack, and with it the speed of everything: draw it anew.
             environment["MAKEWEIGHT_OFFSET"] = "x" * (int.from_bytes(os.urandom(2)) % 4096)
-            command = [sys.executable, "-m", "makeweight.measure.probe", str(asked), str(answered)]
+            # -P: a file of the user's named like one of Python's own (queue.py) must not take its place
+            command = [sys.executable, "-P", "-m", "makeweight.measure.probe", str(asked), str(answered)]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             if done.returncode != 0 or not answered.exists():
                 raise DeviceFailed(

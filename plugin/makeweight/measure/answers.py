@@ -21,9 +21,19 @@ if TYPE_CHECKING:
 
 
 def answer(
-    project: Project, runtime: Runtime, model: Path, sha256: str, dataset: Dataset, label: str, progress: Progress
+    project: Project,
+    runtime: Runtime,
+    model: Path,
+    sha256: str,
+    dataset: Dataset,
+    label: str,
+    progress: Progress,
+    like: Outcomes | None = None,
 ) -> Outcomes:
     """Run a model over a split and reduce its outputs to what the task needs.
+
+    Args:
+        like: the baseline's answers, for a variant: its scores are read in the same way.
 
     Raises:
         UsageError: the model does not open, the examples do not fit it, or its output does not fit the task.
@@ -37,7 +47,7 @@ def answer(
     scores: ScoreKind = "none"
     prediction: NDArray[Any]
     if project.task.kind == "classification":
-        prediction, confidence, classes, scores = classify(outputs)
+        prediction, confidence, classes, scores = classify(outputs, like.scores if like else None)
     elif project.task.kind == "regression":
         prediction = flat
         if flat.size != dataset.targets.size:
@@ -100,6 +110,8 @@ def _scores(project: Project, outputs: NDArray[Any], dataset: Dataset) -> NDArra
     function = usercode.find(dotted, project.root, where="makeweight.yaml: task.metric")
     given = usercode.call(function, outputs, dataset.targets, name=dotted, root=project.root)
     try:
+        if given is None:  # a forgotten `return`, which numpy would take for NaN
+            raise TypeError
         scores = np.atleast_1d(np.asarray(given, dtype=np.float64))
     except (ValueError, TypeError) as error:
         raise UsageError(f"gave {type(given).__name__}, not numbers", where=dotted) from error

@@ -18,6 +18,7 @@ from makeweight.settings import TaskSettings
 
 KEPT = 64
 INDEX = "flips.json"
+_KEYS = {"example", "truth", "variant", "baseline_confidence", "variant_confidence", "picture"}
 
 
 def choose(task: TaskSettings, own: Outcomes, baseline: Outcomes) -> list[dict[str, Any]]:
@@ -50,7 +51,7 @@ def write(folder: Path, flips: list[dict[str, Any]], dataset: Dataset) -> None:
         if picture and name:
             (folder / name).write_bytes(picture)
         entries.append({**flip, "picture": name})
-    (folder / INDEX).write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
+    (folder / INDEX).write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
@@ -61,8 +62,11 @@ def read(folder: Path) -> list[dict[str, Any]]:
     """
     path = folder / INDEX
     try:
-        return list(json.loads(path.read_text())) if path.exists() else []
-    except ValueError as error:
+        entries: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        if not all(entry.keys() >= _KEYS for entry in entries):
+            raise ValueError("an entry lacks something")
+        return entries
+    except (ValueError, TypeError, AttributeError) as error:
         raise UsageError("this is no index of flips", where=str(path), do="Delete it and run `dvc repro`.") from error
 
 

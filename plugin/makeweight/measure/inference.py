@@ -45,7 +45,13 @@ def outputs(
                 where=label,
                 do="Check `model.inputs` and the shapes that the loader gives.",
             ) from error
-        if answer.ndim == 0 or len(answer) != (size or count):
+        if answer.dtype.kind not in "fiub":
+            raise UsageError(
+                f"the output `{session.outputs[index].name}` holds {answer.dtype}, not numbers",
+                where=label,
+                do="Name the output that holds numbers with `model.output`.",
+            )
+        if answer.ndim == 0 or answer.size == 0 or len(answer) != (size or count):
             raise UsageError(
                 f"the output has shape {answer.shape} for {size or count} examples: its first size must be the batch",
                 where=label,
@@ -57,9 +63,8 @@ def outputs(
 
 def batch_size(session: Session) -> int | None:
     """The batch that a model insists on; None when it takes any."""
-    sizes = {port.shape[0] for port in session.inputs if port.shape}
-    fixed = {size for size in sizes if size is not None}
-    return fixed.pop() if len(fixed) == 1 and len(sizes) == 1 else None
+    fixed = {port.shape[0] for port in session.inputs if port.shape} - {None}
+    return fixed.pop() if len(fixed) == 1 else None
 
 
 def fit(session: Session, feeds: Feeds) -> Feeds:
@@ -94,9 +99,22 @@ def fit(session: Session, feeds: Feeds) -> Feeds:
                     where="the data loader",
                     do="Convert in the loader; makeweight does not guess a scale.",
                 )
-            values = values.astype(port.dtype)
+            values = _cast(name, values, port.dtype)
         fitted[name] = np.ascontiguousarray(values)
     return fitted
+
+
+def _cast(name: str, values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    with np.errstate(over="ignore"):
+        cast = values.astype(dtype)
+    kept = np.isfinite(cast).all() if cast.dtype.kind == "f" else np.array_equal(cast, values)
+    if not kept:
+        raise UsageError(
+            f"input `{name}` wants {cast.dtype.name}, and the data have numbers beyond it (up to {values.max():g})",
+            where="the data loader",
+            do="Convert in the loader; makeweight does not guess a scale.",
+        )
+    return cast
 
 
 def _output_index(session: Session, output: str | None) -> int:

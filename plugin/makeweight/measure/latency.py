@@ -10,13 +10,10 @@ import numpy as np
 
 from makeweight.layout import BASELINE
 from makeweight.measure.probe.sequential import confidence_sequence
-from makeweight.measure.statistics import quantile_interval
+from makeweight.measure.statistics import SAMPLES_NEEDED, quantile_interval
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, unavailable
 
-# How many inferences a percentile needs. For the tails, the query counts below which MLPerf Inference's LoadGen
-# stops early (its rules, "early stopping": 64 for the 90th, 662 for the 99th percentile).
-SAMPLES_NEEDED = {"p50": 32, "p90": 64, "p99": 662}
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 _CLOCKS = {"latency": "wall", "cpu_time": "cpu"}
 _NS = 1e9

@@ -50,12 +50,18 @@ class Outcomes:
         return right
 
 
-def classify(scores: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64], int, ScoreKind]:
+def classify(
+    scores: NDArray[np.float64], kind: ScoreKind | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64], int, ScoreKind]:
     """Top class and its probability from a classifier's scores, shape [examples, classes] (or [examples], [examples, 1]
     for two classes).
 
     Scores that already are probabilities (within 0..1, rows summing to 1) are taken as such, others as logits.
     A row with NaN or infinity predicts nothing (`WRONG`).
+
+    Args:
+        kind: how to read them; None: found out as above. A variant's are read like the baseline's: rounding must not
+            turn probabilities that sum to 0.99 into logits.
 
     Returns:
         prediction [examples], confidence [examples] (NaN where nothing is predicted), number of classes, kind.
@@ -73,21 +79,27 @@ def classify(scores: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np
     scores = scores.reshape(len(scores), -1)
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(scores).all(axis=1))
     safe = np.where(finite[:, None], scores, 0.0)
-    within = bool(((safe >= 0) & (safe <= 1)).all())
-    kind: ScoreKind
+    kind = kind or _kind_of(safe[finite])
     if scores.shape[1] == 1:
-        kind = "probability" if within else "sigmoid"
-        positive = safe[:, 0] if within else 1 / (1 + np.exp(-np.clip(safe[:, 0], -700, 700)))
+        positive = (
+            np.clip(safe[:, 0], 0, 1) if kind == "probability" else 1 / (1 + np.exp(-np.clip(safe[:, 0], -700, 700)))
+        )
         probabilities = np.stack([1 - positive, positive], axis=1)
-    elif within and bool(np.allclose(safe[finite].sum(axis=1), 1, atol=1e-3)):
-        kind, probabilities = "probability", safe
+    elif kind == "probability":
+        probabilities = np.clip(safe, 0, 1)
     else:
-        kind = "softmax"
         exponents = np.exp(safe - safe.max(axis=1, keepdims=True))
         probabilities = exponents / exponents.sum(axis=1, keepdims=True)
     prediction = np.where(finite, probabilities.argmax(axis=1), WRONG)
     confidence = np.where(finite, probabilities.max(axis=1), np.nan)
     return prediction.astype(np.int64), confidence, probabilities.shape[1], kind
+
+
+def _kind_of(scores: NDArray[np.float64]) -> ScoreKind:
+    within = bool(((scores >= 0) & (scores <= 1)).all())
+    if scores.shape[1] == 1:
+        return "probability" if within else "sigmoid"
+    return "probability" if within and bool(np.allclose(scores.sum(axis=1), 1, atol=1e-3)) else "softmax"
 
 
 def write(path: Path, outcomes: Outcomes) -> None:

@@ -193,8 +193,10 @@ def _rmse(output: NDArray[Any], target: NDArray[Any]) -> float:
 
 
 def _r2(output: NDArray[Any], target: NDArray[Any]) -> float:
+    if (target == target[0]).all():  # their mean is not exactly theirs, so that the total would not be exactly 0
+        return float("nan")
     total = float(np.square(target - target.mean(axis=0)).sum())
-    return 1 - float(np.square(output - target).sum()) / total if total > 0 else float("nan")
+    return 1 - float(np.square(output - target).sum()) / total
 
 
 def _regression_of(variant: str, own: Outcomes) -> Iterator[Measurement]:
@@ -246,11 +248,18 @@ def _bootstrapped_drop(
 
 
 def _bootstrap(own: Outcomes, statistic: Callable[[NDArray[Any]], float]) -> tuple[float, float] | None:
-    """Percentile interval over resampled examples (Efron, 1979); None when a resample has no finite figure."""
+    """Percentile interval over resampled examples (Efron, 1979); None when a resample has no finite figure.
+
+    A single example says nothing of how figures vary: None too.
+    """
+    if len(own) < 2:
+        return None
     rng = np.random.default_rng(0)
     figures = [statistic(rng.integers(0, len(own), len(own))) for _ in range(_BOOTSTRAPS)]
-    low, high = (float(value) for value in np.quantile(figures, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
-    return (low, high) if np.isfinite([low, high]).all() else None
+    if not np.isfinite(figures).all():
+        return None
+    low, high = np.quantile(figures, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
 
 
 def _custom(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Iterator[Measurement]:

@@ -23,16 +23,16 @@ def write(path: Path, session: Session, dataset: Dataset, seed: int) -> None:
     rng = np.random.default_rng(seed)
     drawn = rng.choice(len(dataset), wanted, replace=wanted > len(dataset))
     chosen = dataset.take(drawn)
-    store(path, [fit(session, feeds) for feeds in chosen.batches(size)], size)
+    store(path, [fit(session, feeds) for feeds in chosen.batches(size)])
 
 
-def store(path: Path, batches: list[Feeds], size: int) -> None:
-    """Store feeds for the probe, each of `size` examples."""
+def store(path: Path, samples: list[Feeds]) -> None:
+    """Store what the probe feeds a model with, one inference after the other."""
     arrays: dict[str, Any] = {
-        f"input:{name}": np.concatenate([feeds[name] for feeds in batches]) for name in batches[0]
+        f"{index}:{name}": values for index, feeds in enumerate(samples) for name, values in feeds.items()
     }
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, batch=np.array(size), **arrays)
+        np.savez(file, **arrays)
 
 
 def made_up(session: Session, seed: int) -> list[Feeds]:

@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Interval = tuple[float, float]
+
+# How many inferences a percentile needs. For the tails, the query counts below which MLPerf Inference's LoadGen
+# stops early (its rules, "early stopping": 64 for the 90th, 662 for the 99th percentile).
+SAMPLES_NEEDED = {"p50": 32, "p90": 64, "p99": 662}
 # No interval that is counted is wider than this many times the room it should fit in.
 _WIDEST = 1e9
 

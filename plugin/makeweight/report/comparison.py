@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from makeweight.layout import BASELINE
-from makeweight.measurement import Measurement
 from makeweight.report.content import Content, Machine
 from makeweight.report.figures import Change, Figures, title, written, written_interval
 from makeweight.report.pareto import front
@@ -30,6 +29,10 @@ class Cell:
     """Against the baseline; None for the baseline itself, and where it cannot be told."""
     reason: str
     """Why there is no figure; empty when there is one."""
+    detail: str = ""
+    """What names the figure more closely, such as the class that is worst."""
+    change_detail: str = ""
+    """The same for the change: the class that dropped most."""
 
     @property
     def title(self) -> str:
@@ -108,11 +111,21 @@ def on_front(figures: Figures, cost: str, device: str | None) -> list[str]:
 
 def cell(figures: Figures, metric: str, variant: str, device: str | None = None, where: str = "") -> Cell:
     """One figure with its change; `where` is the `[slice]` behind the metric's name."""
-    found: Measurement | None = figures.get(metric + where, variant, device)
+    found = figures.get(metric + where, variant, device)
+    drop = figures.get(f"{metric}_drop{where}", variant, device)
     change = None if variant == BASELINE else figures.change(metric, variant, device, where)
     if found is None or found.value is None:
         return Cell(metric, device, "", "", change, figures.reason(metric + where, variant, device))
-    return Cell(metric, device, written(found), written_interval(found), change, "")
+    return Cell(
+        metric,
+        device,
+        written(found),
+        written_interval(found),
+        change,
+        "",
+        found.detail or "",
+        (drop.detail or "") if drop is not None else "",
+    )
 
 
 def _verdict(verdict: Verdict, variant: str, outcome: Outcome, ships: bool) -> str:

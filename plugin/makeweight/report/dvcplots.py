@@ -10,7 +10,7 @@ from typing import Any
 from makeweight.layout import BASELINE
 from makeweight.report.comparison import LATENCY
 from makeweight.report.content import Content
-from makeweight.report.figures import Figures
+from makeweight.report.figures import QUALITY, Figures
 from makeweight.report.text import plain
 
 PARETO, LATENCIES, CLASSES = "pareto.json", "latency.csv", "classes.csv"
@@ -57,14 +57,14 @@ def _pareto(figures: Figures) -> list[dict[str, Any]]:
     found = []
     devices: list[str | None] = [*figures.devices] or [None]
     for name in (BASELINE, *figures.variants):
-        size, quality = figures.value("size", name), figures.value(figures.quality, name)
+        size = figures.value("size", name)
         for device in devices:
             seconds = figures.value(LATENCY, name, device)
             row = {
                 "variant": plain(name),
                 "device": None if device is None else plain(device),
                 "size_kb": None if size is None else round(size / 1000, 3),
-                figures.quality: quality,
+                **{metric: figures.value(metric, name) for metric in QUALITY},
                 "latency_ms": None if seconds is None else round(seconds * 1000, 6),
             }
             found.append({key: value for key, value in row.items() if value is not None})

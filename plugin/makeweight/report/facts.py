@@ -20,11 +20,17 @@ def flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def worded(value: Any) -> str:
-    """A value as people write it: `yes`, `avx2, fma`, `0.5`."""
+    """A value as people write it: `yes`, `avx2, fma`, `0.5`, `epochs 2, loss 0.067`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        nested = any(isinstance(each, list | tuple | Mapping) for each in value.values())
+        return ("; " if nested else ", ").join(f"{key} {worded(each)}" for key, each in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(worded(each) for each in value)
+        nested = any(isinstance(each, list | tuple | Mapping) for each in value)
+        return ("; " if nested else ", ").join(worded(each) for each in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 

@@ -55,10 +55,6 @@ class Change:
     better: bool | None = None
     """None: neither, within what can be told."""
 
-    @property
-    def short(self) -> str:
-        return f"{self.text} {self.interval}".rstrip()
-
 
 class Figures:
     """Every measurement of a verdict, found by metric, variant and device."""
@@ -136,7 +132,7 @@ class Figures:
         if ratio is not None and ratio.value is not None and ratio.value > 0:
             if metric in METRICS and METRICS[metric].origin == "evaluate":
                 return _growth(ratio.value, ratio.interval, self.better(metric))
-            return _factor(metric, ratio.value, ratio.interval, self.better(metric))
+            return _factor(metric, ratio, self.better(metric))
         return None
 
     def noise_floor(self, device: str) -> float | None:
@@ -277,20 +273,24 @@ def _signed(number: float, places: int) -> str:
     return f"{0.0 if round(number, places) == 0 else number:+.{places}f}"
 
 
-def _factor(metric: str, ratio: float, interval: tuple[float, float] | None, better: str) -> Change:
+def _factor(metric: str, of: Measurement, better: str) -> Change:
     """How many times better: variant / baseline, turned where less is better."""
+    ratio = of.value or 1.0
     turned = better == "lower"
-    gain, bounds = (1 / ratio, _inverted(interval)) if turned else (ratio, interval)
+    gain, bounds = (1 / ratio, _inverted(of.interval)) if turned else (ratio, of.interval)
+    text = f"{_times(gain)}x"
     certain = _certain(bounds, gain, 1.0)
-    text, low_high = f"{_times(gain)}x", _bounds(gain, bounds)
+    # what copies of one model differ by is no difference, nor is what does not show
+    if max(gain, 1 / gain) <= 1 + (of.noise_floor or 0.0) or text == "1.00x":
+        certain = None
     if certain is None:
-        words = "unchanged" if gain == 1 and bounds is None else f"{text} {low_high}".rstrip()
+        words = "unchanged" if gain == 1 and bounds is None else f"{text} {_bounds(gain, bounds)}".rstrip()
     else:
         kind = next((name for name in _BETTER_WORDS if metric.startswith(name)), None)
         pair = _BETTER_WORDS[kind] if kind else ("less", "more") if turned else ("more", "less")
         size, around = (gain, bounds) if gain >= 1 else (1 / gain, _inverted(bounds))
         words = f"{_times(size)}x {pair[0 if certain else 1]} {_bounds(size, around)}".rstrip()
-    return Change(text, low_high, words, certain)
+    return Change(text, _bounds(gain, bounds), words, certain)
 
 
 def _inverted(interval: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -309,4 +309,11 @@ def _times(factor: float) -> str:
 
 
 def _bounds(factor: float, bounds: tuple[float, float] | None) -> str:
-    return f"[{', '.join(f'{bound:.{_places(factor)}f}' for bound in bounds)}]" if bounds else ""
+    """An interval with the places of its factor, or so many more that its ends differ."""
+    if bounds is None:
+        return ""
+    for places in range(_places(factor), _places(factor) + 3):
+        low, high = (f"{bound:.{places}f}" for bound in bounds)
+        if low != high:
+            break
+    return f"[{low}, {high}]"

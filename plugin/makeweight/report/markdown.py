@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from makeweight.budget.quantity import FRACTION, show
 from makeweight.layout import BASELINE
 from makeweight.report import prose
 from makeweight.report.comparison import (
@@ -41,6 +42,8 @@ _MARKS: dict[Outcome, str] = {
     "not_applicable": "n/a",
 }
 _NAME = 80
+# Parts of the provenance that are told above in few words, or that only a machine compares; report.html has them.
+_ELSEWHERE = ("devices", "versions", "raw_samples")
 
 
 @dataclass(frozen=True)
@@ -116,11 +119,13 @@ def _rules_table(content: Content, figures: Figures, variant: str) -> _Block:
         "ships" if content.verdict.ship == variant else "must ship" if content.verdict.policy == variant else "nearest"
     )
     head = _row(["", BASELINE, f"**{markdown(elided(variant, _NAME))}** ({role})", "change", "budget", ""])
-    lines = [_row(_rule_cells(figures, rule)) for rule in content.verdict.of(variant)]
+    reasons: set[str] = set()
+    lines = [_row(_rule_cells(content, figures, rule, reasons)) for rule in content.verdict.of(variant)]
     return _Block("the rules", f"{head}\n|---|--:|--:|---|---|:-:|", lines)
 
 
-def _rule_cells(figures: Figures, rule: RuleVerdict) -> list[str]:
+def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: set[str]) -> list[str]:
+    """`reasons` are those told in rows above."""
     broken = rule.verdict == "fail"
     name = markdown(subject(rule))
     mark = (
@@ -133,24 +138,25 @@ def _rule_cells(figures: Figures, rule: RuleVerdict) -> list[str]:
     where = f"[{rule.slice}]" if rule.slice else ""
     base = cell(figures, rule.metric, BASELINE, rule.device, where)
     own = cell(figures, rule.metric, rule.variant, rule.device, where)
-    detail = _detail(figures, rule)
-    name += f" ({markdown(detail)})" if detail else ""
+    before, after = base.value, own.value
+    detail = own.change_detail if rule.operator == "max_drop" else own.detail
+    of_class = next((each for each in content.classes.get(rule.variant, ()) if each.name == detail), None)
+    if of_class is not None and rule.operator == "max_drop":
+        # the class that dropped most, which need not be the least accurate one
+        before, after = show(of_class.baseline, FRACTION), show(of_class.variant, FRACTION)
+    name += f" ({markdown(elided(detail, _NAME))})" if detail else ""
     change = "" if own.change is None else markdown(own.change.words)
+    lacking = "not measured, as above" if own.reason in reasons else f"not measured: {_reason(own.reason)}"
+    if not after:
+        reasons.add(own.reason)
     return [
         f"**{name}**" if broken else name,
-        markdown(base.value) if base.value else "–",
-        markdown(own.value) if own.value else f"not measured: {_reason(own.reason)}",
+        markdown(before) if before else "–",
+        markdown(after) if after else lacking,
         f"**{change}**" if broken and change else change,
         markdown(rule.limit_text),
         mark,
     ]
-
-
-def _detail(figures: Figures, rule: RuleVerdict) -> str:
-    """What names the figure more closely: the class that is worst, or that dropped most."""
-    suffix = "_drop" if rule.operator == "max_drop" else ""
-    found = figures.get(rule.metric + suffix, rule.variant, rule.device)
-    return elided(found.detail, _NAME) if found is not None and found.detail else ""
 
 
 def _sentence(rule: RuleVerdict) -> str:

@@ -68,7 +68,7 @@ def reasons(content: Content, variant: str) -> list[str]:
     held_up = blocking(content.verdict, variant)
     if not held_up:
         return [sentence(content.verdict.sentence)]
-    found = [sentence(rule.sentence) for rule in held_up]
+    found = list(dict.fromkeys(sentence(rule.sentence) for rule in held_up))
     flips = content.flips.get(variant)
     if flips is not None and any(rule.device is None and rule.metric != "size" for rule in held_up):
         found += [said for said in [confusion(flips)] if said]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from makeweight.layout import BASELINE
 from makeweight.report.figures import title
-from makeweight.verdict import Outcome, RuleVerdict, Verdict
+from makeweight.verdict import Outcome, RuleVerdict, Verdict, distance
 
 WORDS: dict[Outcome, str] = {
     "pass": "pass",
@@ -19,6 +19,8 @@ HEADLINES: dict[Outcome, str] = {
     "inconclusive": "undecided",
     "not_applicable": "nothing to decide",
 }
+SIGNS: dict[Outcome, str] = {"pass": "✓", "fail": "✕", "inconclusive": "?", "not_applicable": "–"}
+"""What stands beside the word, so that colour is never alone."""
 _UNDECLARED = {"recipe": "could not be made", "finite_outputs": "finite answers"}
 
 
@@ -29,14 +31,7 @@ def leading(verdict: Verdict) -> str | None:
         return verdict.ship
     if verdict.policy in names:
         return verdict.policy
-    return min(names, key=lambda name: _distance(verdict, name), default=None)
-
-
-def _distance(verdict: Verdict, variant: str) -> tuple[bool, bool, int]:
-    held_up = blocking(verdict, variant)
-    # a variant that never came to be breaks a single rule, and is yet the farthest away
-    never = any(rule.metric == "recipe" for rule in held_up)
-    return (any(rule.verdict == "fail" for rule in held_up), never, len(held_up))
+    return min(names, key=lambda name: distance(verdict.of(name)), default=None)
 
 
 def passing(verdict: Verdict) -> list[str]:
@@ -69,7 +64,7 @@ def offences(verdict: Verdict) -> list[RuleVerdict]:
     others = [each.variant for each in verdict.variants if each.variant not in (subject, BASELINE)]
     if verdict.policy == subject:
         others = []
-    farthest_first = sorted(others, key=lambda name: _distance(verdict, name), reverse=True)
+    farthest_first = sorted(others, key=lambda name: distance(verdict.of(name)), reverse=True)
     return told + [rule for name in (*farthest_first, subject) for rule in reversed(blocking(verdict, name))]
 
 

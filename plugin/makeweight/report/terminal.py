@@ -58,7 +58,7 @@ def print_to(content: Content, stream: TextIO) -> None:
 
 def last_lines(verdict: Verdict) -> list[str]:
     """What is broken or open, each in one line, the most important last; the gate prints these."""
-    lines = [plain(told(rule)) for rule in offences(verdict)]
+    lines = list(dict.fromkeys(plain(told(rule)) for rule in offences(verdict)))
     left_out = len(lines) - _MOST_OFFENCES
     if left_out <= 0:
         return lines

@@ -12,6 +12,7 @@ _CODE = re.compile(r"`([^`\n]+)`")
 _MARKDOWN = {**{mark: f"&#{ord(mark)};" for mark in "|*`\\~"}, "&": "&amp;", "<": "&lt;", ">": "&gt;"}
 # GitHub looks for these two after Markdown is done: a mention would notify somebody, dollars would become mathematics.
 _GITHUB = {"@": "<code>@</code>", "$": "<span>$</span>"}
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|pt|[kMG]?B|[num]?s|[um]?J|/s)(?!\w))")
 _LINE_START = re.compile(r"(#{1,6}|[+-]|\d+[.)])(?=\s|$)|[=-]+$")
 _LINK = re.compile(r"\](?=[(\[:])")
 _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
@@ -21,6 +22,11 @@ def plain(text: object) -> str:
     """One line without control characters or marks that turn the writing direction round."""
     kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or _turns(c) else c for c in str(text))
     return re.sub(" +", " ", kept).strip(" ")
+
+
+def unbroken(text: str) -> str:
+    """Figures and their units joined by spaces at which no line breaks."""
+    return _UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def _turns(character: str) -> bool:
@@ -39,7 +45,7 @@ def markdown(text: object) -> str:
 def markdown_code(text: object) -> str:
     """A name in code type: an element where backticks could not hold it in a table."""
     line = plain(text)
-    if re.fullmatch(r"[\w .:/+-]+", line):
+    if re.fullmatch(r"[^`|$\\<>]+", line):
         return f"`{line}`"
     return f"<code>{''.join(_MARKDOWN.get(c, c) for c in line).replace('_', '&#95;')}</code>"
 

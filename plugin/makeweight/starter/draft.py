@@ -60,20 +60,14 @@ class Draft:
     @property
     def variants(self) -> list[Recipe]:
         """Every technique that the source and the data allow, alone; and pruned with int8 together."""
-        half = Recipe(
-            "fp16", ["float16"], "half precision: half the size; faster only where the hardware has it"
-        )
-        if not self.calibrates:
-            return [half]
         static: dict[str, Any] = {"quantize": {"method": "static"}}
         dynamic: dict[str, Any] = {"quantize": {"method": "dynamic"}}
-        found = [
-            half,
-            Recipe("int8", [static], "8-bit weights and activations, calibrated: usually the fastest"),
-            Recipe(
-                "int8-dynamic", [dynamic], "8-bit weights; reaches products (transformers), not convolutions"
-            ),
-        ]
+        found = [Recipe("fp16", ["float16"], "half precision: half the size; faster only where the hardware has it")]
+        if self.calibrates:
+            found.append(Recipe("int8", [static], "8-bit weights and activations, calibrated: usually the fastest"))
+        found.append(
+            Recipe("int8-dynamic", [dynamic], "8-bit weights; reaches products (transformers), not convolutions")
+        )
         if self.build and self.load:
             prune: dict[str, Any] = {"prune": {"structure": "channel", "ratio": 0.5}}
             tune: dict[str, Any] = {"finetune": {"epochs": 3}}
@@ -142,7 +136,5 @@ def _aligned(text: str) -> str:
 
 def _flow(value: Any) -> str:
     """A value on one line, quoted where it must be."""
-    text: str = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**20
-    )
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**20)
     return text.removesuffix("\n").removesuffix("\n...")

@@ -54,9 +54,7 @@ def gather(root: Path, given: Given, pipeline: str | None, progress: Progress) -
 def is_there(root: Path, path: str, pipeline: str | None) -> bool:
     """Whether a file is there, or DVC can bring it: it or a folder above is tracked, or a stage's output."""
     places = [
-        str(place)
-        for place in (PurePosixPath(path), *PurePosixPath(path).parents)
-        if str(place) not in (".", "/")
+        str(place) for place in (PurePosixPath(path), *PurePosixPath(path).parents) if str(place) not in (".", "/")
     ]
     return (
         (root / path).exists()
@@ -70,15 +68,11 @@ def _refuse_contradictions(given: Given) -> None:
         raise UsageError(what, where=_WHERE, do=do)
 
     if given.onnx and (given.build or given.weights):
-        refuse(
-            "both a PyTorch model and an ONNX file are given", "Give `--build` and `--weights`, or `--onnx`."
-        )
+        refuse("both a PyTorch model and an ONNX file are given", "Give `--build` and `--weights`, or `--onnx`.")
     if given.data and (given.npz_test or given.npz_calibration):
         refuse("examples are given twice, by `--data` and by `.npz`", "Give one of them.")
     if given.npz_calibration and not given.npz_test:
-        refuse(
-            "`--npz-calibration` alone leaves nothing to measure accuracy on", "Give `--npz-test` as well."
-        )
+        refuse("`--npz-calibration` alone leaves nothing to measure accuracy on", "Give `--npz-test` as well.")
     if given.task and ":" not in given.task and given.task not in ("classification", "regression"):
         refuse(
             f"`--task {given.task}` is no task",
@@ -175,11 +169,7 @@ def _found_model(root: Path, progress: Progress) -> str:
         )
     weights = survey.files(root, ".pt", ".pth")
     call = _MODULE_CALL.format(weights=weights[0] if weights else "model.pt")
-    hint = (
-        f"; {weights[0]} may be weights, and needs `--build` to say what module they are of"
-        if weights
-        else ""
-    )
+    hint = f"; {weights[0]} may be weights, and needs `--build` to say what module they are of" if weights else ""
     raise UsageError(
         f"there is no model to start from{hint}",
         where=str(root.resolve()),
@@ -192,9 +182,7 @@ def _inputs(given: Given) -> dict[str, Shape]:
     for text in given.inputs:
         name, _, sizes = text.partition("=")
         first, *others = (part.strip() for part in sizes.split(","))
-        fits = re.fullmatch(r"[1-9]\d*|[A-Za-z]\w*", first) and all(
-            re.fullmatch(r"[1-9]\d*", part) for part in others
-        )
+        fits = re.fullmatch(r"[1-9]\d*|[A-Za-z]\w*", first) and all(re.fullmatch(r"[1-9]\d*", part) for part in others)
         if not name.strip() or not fits:
             raise UsageError(
                 f"`{text}` is no input; write NAME=N,1,8,8 (N: the batch, whose size is free)",
@@ -215,9 +203,7 @@ def _must_fit(declared: dict[str, Shape], found: dict[str, list[int | None]], mo
         )
     for name, shape in declared.items():
         has = found[name]
-        if len(has) != len(shape) or any(
-            size not in (None, own) for size, own in zip(has, shape, strict=True)
-        ):
+        if len(has) != len(shape) or any(size not in (None, own) for size, own in zip(has, shape, strict=True)):
             shown = ",".join("?" if size is None else str(size) for size in has)
             raise UsageError(
                 f"`{name}` is {shown} there, and {','.join(map(str, shape))} was given",

@@ -80,18 +80,14 @@ def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _told(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [
-        line.strip() for line in done.stderr.splitlines() if line.strip() and "dvc.org/support" not in line
-    ]
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip() and "dvc.org/support" not in line]
     return " ".join(lines).removeprefix("ERROR: ") or f"exit code {done.returncode}"
 
 
 def git_ignores(folder: Path, path: str) -> bool:
     """Whether git ignores a path (that need not exist); False without git."""
     try:
-        done = subprocess.run(
-            ["git", "check-ignore", "--quiet", path], cwd=folder, capture_output=True, check=False
-        )
+        done = subprocess.run(["git", "check-ignore", "--quiet", path], cwd=folder, capture_output=True, check=False)
     except OSError:
         return False
     return done.returncode == 0

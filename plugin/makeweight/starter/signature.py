@@ -98,9 +98,7 @@ def declare(signature: Signature, where: str) -> dict[str, Shape]:
             where=where,
             do=f"Say what to measure with, such as --inputs {options}.",
         )
-    return {
-        name: ["N" if size is None else size for size in shape] for name, shape in signature.inputs.items()
-    }
+    return {name: ["N" if size is None else size for size in shape] for name, shape in signature.inputs.items()}
 
 
 def _written(shape: list[int | None], free: str) -> str:

@@ -77,9 +77,7 @@ def source_of(root: Path, dotted: str, option: str) -> str | None:
     file = home.joinpath(*parts).with_suffix(".py")
     file = file if file.is_file() else home.joinpath(*parts, "__init__.py")
     if not file.is_file():
-        raise UsageError(
-            f"there is no module `{module}`", where=option, do=f"Looked for {home.joinpath(*parts)}.py."
-        )
+        raise UsageError(f"there is no module `{module}`", where=option, do=f"Looked for {home.joinpath(*parts)}.py.")
     _check_name(file, attribute.split(".")[0], root, option)
     is_package = (home / parts[0]).is_dir()
     return (home / parts[0]).relative_to(root).as_posix() + ("/" if is_package else ".py")

@@ -39,7 +39,13 @@ def run(project: Project, progress: Progress) -> Exit:
     figures = [*storage.measure(manifest, None), *quality.measure(project.task, BASELINE, own, None)]
     sha = str(manifest.sha256)
     key = keys.evaluation(
-        baseline=sha, variant=sha, runtime=runtime.name, version=runtime.version(), task=project.task, inputs=own.digest
+        baseline=sha,
+        variant=sha,
+        runtime=runtime.name,
+        version=runtime.version(),
+        task=project.task,
+        output=project.model.output,
+        inputs=own.digest,
     )
     atomic.write_text(layout.evaluation(BASELINE), measurement.dumps(measurement.keyed(figures, key)))
     described = reference.describe(project.task, project.name, BASELINE, own, own)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from makeweight import artifact, atomic, keys, measurement, registry
 from makeweight.budget.metric import METRICS
-from makeweight.devices import record
+from makeweight.devices import benchmark, record
+from makeweight.devices.benchmark import Aim, Pair
 from makeweight.errors import Exit
 from makeweight.layout import BASELINE
-from makeweight.measure import benchmark, timings
-from makeweight.measure.benchmark import Aim, Pair
+from makeweight.measure import timings
 from makeweight.measure.inference import batch_size
 from makeweight.measure.probe.job import Model
 from makeweight.measurement import Measurement, unavailable

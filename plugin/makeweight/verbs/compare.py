@@ -12,10 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from makeweight import artifact, registry
+from makeweight.devices import benchmark
+from makeweight.devices.benchmark import Aim, Pair
 from makeweight.devices.device import DeviceOptions
 from makeweight.errors import Exit, UsageError
-from makeweight.measure import benchmark, samples
-from makeweight.measure.benchmark import Aim, Pair
+from makeweight.measure import samples
 from makeweight.measure.inference import batch_size, fit
 from makeweight.measure.latency import median_ratio, noise_floor
 from makeweight.measure.probe.job import Model
@@ -57,9 +58,11 @@ def run(
         fed = Path(folder, "inputs.npz")
         size = batch_size(sessions[0]) or 1
         feeds = samples.made_up(sessions[0], seed=0) if inputs is None else _given(inputs, sessions[0], size)
-        samples.store(fed, feeds, size)
-        free = all(batch_size(session) is None for session in sessions)
-        pair = Pair(Model("onnxruntime", str(a)), Model("onnxruntime", str(b)), str(fed), free)
+        for path, session in zip((a, b), sessions, strict=True):
+            _try_out(path, session, feeds[0], made_up=inputs is None)
+        samples.store(fed, feeds)
+        # throughput is no part of the answer
+        pair = Pair(Model("onnxruntime", str(a)), Model("onnxruntime", str(b)), str(fed), free_batch=False)
         aim = Aim((max_ratio,), memory=False)
         progress.say(f"measuring for at most {seconds:g} s on {threads} thread{'s' if threads > 1 else ''}")
         taken = benchmark.carry_out(device, options, pair, aim, seed=0, progress=progress)
@@ -100,7 +103,7 @@ def describe(taken: Timings, answer: Answer, limit: float, seconds: float) -> di
 def _needed(ratio: float, interval: tuple[float, float], limit: float, floor: float, seconds: float) -> float | None:
     """How long to measure for an answer; None when the limit lies within the noise floor, or beyond an hour."""
     distance = abs(math.log(ratio / limit))
-    if distance <= math.log1p(floor):
+    if _within_the_floor(ratio, limit, floor):
         return None
     low, high = interval
     if not (low > 0 and math.isfinite(high)):
@@ -108,6 +111,10 @@ def _needed(ratio: float, interval: tuple[float, float], limit: float, floor: fl
     half = max(math.log(high / ratio), math.log(ratio / low))
     needed = seconds * max(2.0, 1.5 * (half / distance) ** 2)
     return math.ceil(needed) if needed <= 3600 else None
+
+
+def _within_the_floor(ratio: float, limit: float, floor: float) -> bool:
+    return abs(math.log(ratio / limit)) <= math.log1p(floor)
 
 
 def _told(result: dict[str, Any], a: Path, b: Path) -> str:
@@ -120,10 +127,12 @@ def _told(result: dict[str, Any], a: Path, b: Path) -> str:
         f"identical models differed by {result['noise_floor']:.1%}, inputs {result['inputs']}",
     ]
     if result["verdict"] == "inconclusive":
-        if result["seconds_needed"] is None:
+        if result["seconds_needed"] is not None:
+            lines.append(f"  `--seconds {result['seconds_needed']:g}` would likely settle it.")
+        elif _within_the_floor(result["ratio"], result["max_ratio"], result["noise_floor"]):
             lines.append("  More time will not settle it: the limit lies within what identical models differ by here.")
         else:
-            lines.append(f"  `--seconds {result['seconds_needed']:g}` would likely settle it.")
+            lines.append("  It would take over an hour to settle it; ask for another `--max-ratio`.")
     return "\n".join(lines)
 
 
@@ -137,6 +146,9 @@ def _file(path: Path, taken: Timings, arm: str) -> dict[str, Any]:
 
 
 def _refuse_different_inputs(a: Path, b: Path, first: Session, second: Session) -> None:
+    for path, session in ((a, first), (b, second)):
+        if not session.inputs:
+            raise UsageError("the model has no input, so there is nothing to feed it with", where=str(path))
     ports = [{(p.name, p.shape, str(p.dtype)) for p in session.inputs} for session in (first, second)]
     if ports[0] != ports[1]:
         raise UsageError(
@@ -147,6 +159,21 @@ def _refuse_different_inputs(a: Path, b: Path, first: Session, second: Session) 
 
 def _signature(session: Session) -> str:
     return ", ".join(f"{p.name} {['N' if size is None else size for size in p.shape]}" for p in session.inputs)
+
+
+def _try_out(path: Path, session: Session, feeds: Feeds, *, made_up: bool) -> None:
+    """One run here at home, where what the model objects to can be told."""
+    from makeweight.runtimes.onnxruntime import refusal
+
+    try:
+        session.run(feeds)
+    except Exception as error:
+        refusal.reraise_environment(error)
+        raise UsageError(
+            f"the model does not run on {'made-up' if made_up else 'the given'} inputs: {refusal.reason(error)}",
+            where=str(path),
+            do="Give real samples with `--inputs FILE.npz`." if made_up else "Mend the samples, or the model.",
+        ) from error
 
 
 def _given(path: Path, session: Session, size: int) -> list[Feeds]:
@@ -160,6 +187,7 @@ def _given(path: Path, session: Session, size: int) -> list[Feeds]:
     if count == 0:
         raise UsageError(f"holds no {'batch' if size > 1 else 'example'}", where=str(path))
     return [
-        fit(session, {name: values[i * size : (i + 1) * size] for name, values in arrays.items()})
+        # what is no array of examples (a sampling rate) goes with each of them
+        fit(session, {name: v[i * size : (i + 1) * size] if v.ndim else v for name, v in arrays.items()})
         for i in range(min(count, samples.COUNT))
     ]

@@ -94,6 +94,7 @@ def _carry_out(
             seed=project.seed,
             split=lambda split: _split(project, split),
             calibration=lambda: _ordered(project, data.calibration(project)),
+            output=project.model.output,
             baseline=lambda: model.load_module(project),
             workdir=Path(scratch),
             progress=progress,

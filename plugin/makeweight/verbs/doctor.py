@@ -17,7 +17,7 @@ from makeweight.measure.probe import memory
 
 # What each extra brings, by the name of its distribution.
 EXTRAS = {
-    "dvc": ("dvc", "ruamel.yaml"),
+    "dvc": ("dvc",),
     "onnx": ("onnx", "onnxruntime", "pillow"),
     "torch": ("torch", "onnxscript", "torch-pruning"),
 }

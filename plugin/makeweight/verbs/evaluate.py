@@ -38,19 +38,21 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
             do="Make it give the same examples each time (fix its seed), then run `dvc repro` again.",
         )
     path = manifest.path(layout.artifact(name))
-    own = answer(project, runtime, path, str(manifest.sha256), dataset, f"{name} on test", progress)
+    own = answer(project, runtime, path, str(manifest.sha256), dataset, f"{name} on test", progress, before)
     figures = [*storage.measure(manifest, base), *quality.measure(project.task, name, own, before)]
     if manifest.control is not None:
         control_path = layout.artifact(name) / manifest.control
         sha = artifact.sha256_of(control_path)
-        control = answer(project, runtime, control_path, sha, dataset, f"{name}'s control on test", progress)
+        label = f"{name}'s control on test"
+        control = answer(project, runtime, control_path, sha, dataset, label, progress, before)
         figures += _against_control(project, name, own, control)
     key = keys.evaluation(
-        baseline=str(base.sha256),
+        baseline=str(before.facts.get("sha256")),  # what was really paired with
         variant=str(manifest.sha256),
         runtime=runtime.name,
         version=runtime.version(),
         task=project.task,
+        output=project.model.output,
         inputs=own.digest,
     )
     outcomes.write(layout.outcomes(name), own)

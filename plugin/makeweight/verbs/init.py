@@ -26,24 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     file = parser.add_argument_group("or a model file")
     file.add_argument("--onnx", metavar="FILE", help="an ONNX model; its inputs are read from it")
     examples = parser.add_argument_group("its examples")
-    examples.add_argument(
-        "--data", metavar="MODULE:CALLABLE", help="called with a split, returns its examples"
-    )
+    examples.add_argument("--data", metavar="MODULE:CALLABLE", help="called with a split, returns its examples")
     examples.add_argument("--npz-test", metavar="FILE", help="arrays by input name, and `target`")
-    examples.add_argument(
-        "--npz-calibration", metavar="FILE", help="arrays by input name, for static quantization"
-    )
+    examples.add_argument("--npz-calibration", metavar="FILE", help="arrays by input name, for static quantization")
     more = parser.add_argument_group("more")
-    more.add_argument(
-        "--inputs", metavar="NAME=N,1,8,8", nargs="+", default=[], help="shapes; N is a free batch"
-    )
-    more.add_argument(
-        "--task", help="classification (default), regression, or your own metric as module:callable"
-    )
+    more.add_argument("--inputs", metavar="NAME=N,1,8,8", nargs="+", default=[], help="shapes; N is a free batch")
+    more.add_argument("--task", help="classification (default), regression, or your own metric as module:callable")
     more.add_argument("--name", help="the project's name in reports (default: its folder's)")
-    more.add_argument(
-        "--force", action="store_true", help=f"write {CONFIG} anew; the old one is kept beside it"
-    )
+    more.add_argument("--force", action="store_true", help=f"write {CONFIG} anew; the old one is kept beside it")
 
 
 def given(arguments: argparse.Namespace) -> Given:
@@ -89,16 +79,12 @@ def run(root: Path, given: Given, progress: Progress, *, force: bool = False) ->
         said.append(repository.start_dvc(root))
     if config != old_config:
         if keeps:
-            said.append(
-                f"{CONFIG}: added {', '.join(added)}, as assumed so far, because DVC wants to find it there"
-            )
+            said.append(f"{CONFIG}: added {', '.join(added)}, as assumed so far, because DVC wants to find it there")
         else:
             said.append(_kept_aside(layout.config))
         atomic.write_text(layout.config, config)
     elif keeps and given != gather.Given():
-        progress.say(
-            f"{CONFIG}: kept as it is; what the call says is for a new one (`--force` writes it anew)"
-        )
+        progress.say(f"{CONFIG}: kept as it is; what the call says is for a new one (`--force` writes it anew)")
     if pipeline != old_pipeline:
         _write_pipeline(layout.pipeline, old_pipeline, pipeline)
         said.append(f"dvc.yaml: {'; '.join(changes)}")
@@ -167,9 +153,7 @@ def _ignore_files(root: Path) -> list[str]:
 
     said = []
     if repository.git_root(root) is not None:
-        wanted = [
-            name for name in repository.CACHED if not repository.git_ignores(root, f"{name.strip('/')}/x")
-        ]
+        wanted = [name for name in repository.CACHED if not repository.git_ignores(root, f"{name.strip('/')}/x")]
         if added := repository.ignore(root / ".gitignore", wanted, "made by the pipeline; DVC keeps them"):
             said.append(f".gitignore: added {' '.join(added)}")
     if added := repository.ignore(root / ".dvcignore", repository.LITTER, "no part of a source folder"):
@@ -185,13 +169,9 @@ def _last_words(root: Path, project: Project, pipeline: str | None) -> list[str]
 
     said = []
     if repository.git_ignores(root, "reports/int8/evaluate.json"):
-        said.append(
-            "warning: git ignores reports/, where metrics and the verdict belong; take it out of .gitignore"
-        )
+        said.append("warning: git ignores reports/, where metrics and the verdict belong; take it out of .gitignore")
     if shutil.which("makeweight") is None:
-        said.append(
-            "warning: the stages call `makeweight`, which is not on the PATH; activate its environment first"
-        )
+        said.append("warning: the stages call `makeweight`, which is not on the PATH; activate its environment first")
     npz = {path: split for split, path in (project.data.npz or {}).items()}
     wanted = [*project.sources, project.model.weights, project.model.onnx, *npz]
     absent = [path for path in dict.fromkeys(wanted) if path and not is_there(root, path, pipeline)]

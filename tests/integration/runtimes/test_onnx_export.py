@@ -199,5 +199,3 @@ def test_a_full_disk_is_not_the_modules_fault(runtime: OnnxRuntime, network: Any
         pytest.skip("/dev/full, which stands for a full disk here, exists on Linux only")
     with pytest.raises(OSError, match="No space left on device"):
         runtime.export(network, IMAGE, _example(), full)
-
-

@@ -22,10 +22,8 @@ ALL = {
 
 
 def test_it_leads_with_the_verdict():
-    first = markdown.render(invented.content()).split("\n")[0]
-    assert first == (
-        "### makeweight: passed. `slim-int8` ships: 10x smaller, 4.7x faster on laptop, 5.3x faster on pi5, accuracy -0.5 pt"
-    )
+    first = markdown.render(invented.content(devices=("pi5",))).split("\n")[0]
+    assert first == "### makeweight: passed. `slim-int8` ships: 10x smaller, 5.3x faster on pi5, accuracy -0.5 pt"
 
 
 def test_a_broken_budget_names_the_rule_why_and_what_would_pass():
@@ -78,10 +76,10 @@ def test_no_chart_of_a_single_point():
     assert "```mermaid" not in markdown.render(replace(made, verdict=replace(made.verdict, measurements=kept)))
 
 
-@pytest.mark.parametrize("variants", [12, 400])
+@pytest.mark.parametrize("variants", [12, 120])
 @pytest.mark.parametrize("letter", ["x", "@", "字", "😀"])
 def test_never_longer_than_a_comment_may_be(variants: int, letter: str):
-    made = invented.many(variants, devices=("laptop",))
+    made = invented.many(variants, devices=("laptop",), flips=0)
     verdict = made.verdict
 
     def long(rule: RuleVerdict) -> RuleVerdict:
@@ -94,7 +92,7 @@ def test_never_longer_than_a_comment_may_be(variants: int, letter: str):
 
 
 def test_what_is_left_out_is_named():
-    made = invented.many(400, devices=("laptop",))
+    made = invented.many(400, devices=(), flips=0)
     shown = markdown.render(made)
     assert len(shown) <= markdown.LIMIT
     assert "more in report.html.*" in shown or "Left out for length" in shown

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import invented_content as invented
 
+from makeweight.report.prose import reasons
 from makeweight.report.standing import blocking, leading, named, offences, passing, told
+from makeweight.report.terminal import last_lines
 
 
 def test_what_ships_leads():
@@ -60,3 +62,11 @@ def test_a_line_says_outcome_variant_reason_and_remedy():
 def test_rules_have_short_names():
     rules = invented.undecided().verdict.of("slim-int8")
     assert [named(rule) for rule in rules][:2] == ["size at most 1 MB", "accuracy drop at most 0.5 pt"]
+
+
+def test_one_sentence_of_two_rules_is_told_once():
+    both = {"size.max": "size is not measured: stale.", "accuracy.max_drop": "size is not measured: stale."}
+    made = invented.content((invented.Model("int8", 1, 0, undecided=both),), ship=None)
+    assert reasons(made, "int8") == ["Size is not measured: stale."]
+    settle = "To settle it: makeweight benchmark int8 --device None --seconds 30"
+    assert last_lines(made.verdict)[1:] == [f"undecided: int8: size is not measured: stale. {settle}"]

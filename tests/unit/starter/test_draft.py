@@ -43,8 +43,8 @@ def test_a_file_gets_what_needs_no_module() -> None:
     assert list(loaded(replace(FILE, npz={}, load="a:b")).variants) == ["fp16", "int8", "int8-dynamic"]
 
 
-def test_without_calibration_nothing_is_quantized() -> None:
-    assert list(loaded(replace(FILE, npz={"test": "t.npz"})).variants) == ["fp16"]
+def test_without_calibration_nothing_is_calibrated() -> None:
+    assert list(loaded(replace(FILE, npz={"test": "t.npz"})).variants) == ["fp16", "int8-dynamic"]
 
 
 def test_without_training_data_nothing_is_pruned() -> None:
@@ -83,10 +83,7 @@ def test_files_that_are_only_proposed_are_marked() -> None:
 
 def test_arrays_are_described_as_they_must_be() -> None:
     inputs = {"image": ["N", 1, 8, 8], "scale": ["N"]}
-    assert (
-        arrays(inputs, "test")
-        == "arrays `image` [examples, 1, 8, 8] and `scale` [examples] and `target` [examples]"
-    )
+    assert arrays(inputs, "test") == "arrays `image` [examples, 1, 8, 8] and `scale` [examples] and `target` [examples]"
     assert "target" not in arrays(inputs, "calibration")
 
 
@@ -97,8 +94,6 @@ names = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable() 
 @given(names, st.dictionaries(names, st.lists(st.integers(1, 9), max_size=3), min_size=1, max_size=2), names)
 @example("a   # b", {"#": []}, "c\t# d")
 def test_any_name_survives_the_quoting(name: str, inputs: dict[str, list[int]], path: str) -> None:
-    draft = replace(
-        FILE, name=name, inputs={key: ["N", *shape] for key, shape in inputs.items()}, sources=(path,)
-    )
+    draft = replace(FILE, name=name, inputs={key: ["N", *shape] for key, shape in inputs.items()}, sources=(path,))
     data = yaml.safe_load(write(draft))
     assert (data["name"], data["model"]["inputs"], data["sources"]) == (name, draft.inputs, [path])

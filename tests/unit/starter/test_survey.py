@@ -9,9 +9,7 @@ import pytest
 from makeweight.errors import UsageError
 from makeweight.starter import survey
 
-MODEL = (
-    "raise RuntimeError('imported')\n\ndef build():\n    pass\n\nclass Loader:\n    def load(self): pass\n"
-)
+MODEL = "raise RuntimeError('imported')\n\ndef build():\n    pass\n\nclass Loader:\n    def load(self): pass\n"
 
 
 @pytest.fixture

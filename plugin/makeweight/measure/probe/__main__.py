@@ -72,15 +72,13 @@ def _memory(job: MemoryJob) -> Result:
 
 
 def _samples(path: str) -> list[Sample]:
-    """Split stored arrays into single samples; a model with a fixed batch has them stored in groups of that size."""
+    """What each inference is fed with: arrays named `index:input`, in the shape that the model takes."""
+    samples: dict[int, Sample] = {}
     with np.load(path, allow_pickle=False) as data:
-        size = int(data["batch"])
-        arrays = {name.removeprefix("input:"): data[name] for name in data.files if name.startswith("input:")}
-    count = len(next(iter(arrays.values()))) // size
-    return [
-        {name: np.ascontiguousarray(values[i * size : (i + 1) * size]) for name, values in arrays.items()}
-        for i in range(count)
-    ]
+        for key in data.files:
+            index, _, name = key.partition(":")
+            samples.setdefault(int(index), {})[name] = data[key]
+    return [samples[index] for index in sorted(samples)]
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class PairsJob:
     a: Model
     b: Model
     inputs: str
-    """An .npz of real samples, each array with the batch dimension first."""
+    """An .npz of real samples: arrays named `index:input`, as the model takes them."""
     threads: int
     seconds: float
     limits: tuple[float, ...]

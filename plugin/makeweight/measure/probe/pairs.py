@@ -41,7 +41,7 @@ def measure(job: PairsJob, runs: Mapping[str, Run], samples: list[Sample], batch
     wall: dict[str, list[float]] = {arm: [] for arm in ARMS}
     cpu: dict[str, list[float]] = {arm: [] for arm in ARMS}
     began = time.perf_counter()
-    rounds = 0
+    rounds, look = 0, MIN_ROUNDS
     while True:
         sample = samples[int(rng.integers(len(samples)))]
         for index in rng.permutation(len(ARMS)):
@@ -58,8 +58,11 @@ def measure(job: PairsJob, runs: Mapping[str, Run], samples: list[Sample], batch
         if spent >= job.seconds:
             break
         reached = rounds >= job.target_rounds or spent >= job.target_seconds
-        if reached and rounds >= MIN_ROUNDS and rounds % LOOK_EVERY == 0 and _decided(wall, job.limits):
-            break
+        if reached and rounds >= look:
+            if _decided(wall, job.limits):
+                break
+            # a look costs time in proportion to the rounds: ever rarer, they stay a small share of it
+            look = rounds + max(LOOK_EVERY, rounds // 20)
     result = {f"wall_{arm}": np.array(values) for arm, values in wall.items()}
     if job.threads == 1:  # with more, a thread's clock misses what the others do
         result |= {f"cpu_{arm}": np.array(values) for arm, values in cpu.items()}

@@ -19,6 +19,8 @@ _TOP, _BOTTOM = 8.0, 40.0
 _LEFT, _RIGHT = 4.0, 12.0
 _GRID = 220
 _LONGEST_NAME = 28
+_TAIL = 3.0
+"""How many times the median a mark may lie off and still stretch the axis."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,9 @@ def draw(
     if not rows:
         empty = svg.text("nothing was measured", svg.WIDTH / 2, 40.0, text_anchor="middle", class_="quiet")
         return svg.chart(80, title, "Nothing was measured.", empty)
-    marks = [p for ridge, _ in rows for p in (ridge.p50, ridge.p90, ridge.p99) if p is not None]
     low = min(float(np.quantile(samples, 0.002)) for _, samples in rows)
-    high = max(float(np.quantile(samples, 0.99)) for _, samples in rows)
-    across = scale.amounts([min([low, *marks]) / unit, max([high, *marks]) / unit], _LEFT, svg.WIDTH - _RIGHT, pad=0.03)
+    high = max(_reach(ridge, samples) for ridge, samples in rows)
+    across = scale.amounts([min(low, high) / unit, high / unit], _LEFT, svg.WIDTH - _RIGHT, pad=0.03)
     height = _TOP + _ROW * len(rows) + _BOTTOM
     parts = [_axis(across, title, tick, height)]
     for place, (ridge, samples) in enumerate(rows):
@@ -67,6 +68,15 @@ def _usable(seconds: NDArray[Any]) -> NDArray[Any]:
 
     values = np.asarray(seconds, dtype=np.float64).ravel()
     return values[np.isfinite(values) & (values > 0)]
+
+
+def _reach(ridge: Ridge, samples: NDArray[Any]) -> float:
+    """How far to the right a model deserves to be drawn: a tail of rare hiccups must not press the rest together."""
+    import numpy as np
+
+    middle = ridge.p50 if ridge.p50 is not None else float(np.median(samples))
+    marks = [p for p in (ridge.p90, ridge.p99) if p is not None and p <= _TAIL * middle]
+    return max([float(min(np.quantile(samples, 0.95), _TAIL * middle)), middle, *marks])
 
 
 def density(samples: NDArray[Any], across: scale.Scale, count: int = _GRID) -> NDArray[Any]:
@@ -134,13 +144,21 @@ def _row(
         parts.append(
             svg.element("path", d=svg.path([(x, base), (x, base - _RIDGE - 2)]), class_=f"median {ridge.kind}")
         )
-    if ridge.p90 is not None:
+    beyond = [
+        f"{name} {show(p)}"
+        for name, p in (("p90", ridge.p90), ("p99", ridge.p99))
+        if p is not None and p / unit > across.high
+    ]
+    if ridge.p90 is not None and ridge.p90 / unit <= across.high:
         x = across(ridge.p90 / unit)
         parts.append(svg.element("path", d=svg.path([(x, base), (x, base - _RIDGE / 2)]), class_="tail"))
-    if ridge.p99 is not None:
+    if ridge.p99 is not None and ridge.p99 / unit <= across.high:
         x = across(ridge.p99 / unit)
         tip = [(x - 4, base - 11), (x + 4, base - 11), (x, base - 2)]
         parts.append(svg.element("path", d=svg.path(tip, closed=True), class_="extreme"))
+    if beyond:
+        said = f"{', '.join(beyond)} →"
+        parts.append(svg.text(said, across.end, base - 5, text_anchor="end", class_="label beyond"))
     kind = "label ships" if ridge.kind == "ships" else "label"
     name = elided(ridge.name, _LONGEST_NAME)
     # the name stands on the side that the ridge leaves free

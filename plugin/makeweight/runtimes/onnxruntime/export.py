@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight import outputs
 from makeweight.errors import UsageError
 from makeweight.quiet import quiet
 from makeweight.runtimes.onnxruntime import refusal
@@ -91,12 +92,8 @@ def _dynamic(inputs: Mapping[str, tuple[int | str, ...]]) -> tuple[dict[int, Any
 
 
 def _outputs(module: Any, tensors: tuple[Any, ...]) -> dict[str, NDArray[Any]]:
-    """What the module itself answers, by the names that the file's outputs will have.
-
-    One output is `output`, several are `output`, `output_1` and so on; a mapping's keep their keys.
-    """
+    """What the module itself answers, by the names that the file's outputs will have."""
     import torch
-    from torch.utils._pytree import tree_leaves
 
     try:
         with torch.no_grad():
@@ -108,14 +105,7 @@ def _outputs(module: Any, tensors: tuple[Any, ...]) -> dict[str, NDArray[Any]]:
             where=_users_line(error),
             do="Check `model.inputs` against what forward() takes.",
         ) from error
-    leaves = [leaf for leaf in tree_leaves(answer) if isinstance(leaf, torch.Tensor)]
-    if not leaves:
-        raise UsageError(f"the module returns {type(answer).__name__}, which holds no tensor")
-    if isinstance(answer, Mapping) and len(answer) == len(leaves):
-        names = [str(key) for key in answer]
-    else:
-        names = ["output", *(f"output_{index}" for index in range(1, len(leaves)))]
-    return {name: leaf.numpy() for name, leaf in zip(names, leaves, strict=True)}
+    return {name: tensor.numpy() for name, tensor in outputs.named(answer).items()}
 
 
 def _check(path: Path, names: list[str], arrays: list[NDArray[Any]], expected: Mapping[str, NDArray[Any]]) -> None:

@@ -86,7 +86,7 @@ def _usage_error(error: Exception, path: Path) -> UsageError:
             where=where,
             do="Save the model as one file: onnx.save(onnx.load(path), path).",
         )
-    if kind == "InvalidProtobuf" or "No graph was found" in text:
+    if kind in ("InvalidProtobuf", "DecodeError") or "No graph was found" in text:
         return UsageError(
             _not_onnx(path), where=where, do="Download or export it again; Git LFS files need `git lfs pull`."
         )

@@ -10,7 +10,14 @@ import pytest
 
 from makeweight.measure.probe import pairs
 from makeweight.measure.probe.job import Model, PairsJob, Result
-from makeweight.measure.probe.pairs import ARMS, BATCH_ROUNDS, LOOK_EVERY, MIN_ROUNDS, Sample
+from makeweight.measure.probe.pairs import (
+    ARMS,
+    BATCH_ROUNDS,
+    LOOK_EVERY,
+    MIN_ROUNDS,
+    SHORTEST_TIMED_NS,
+    Sample,
+)
 
 JOB = PairsJob(
     a=Model("onnxruntime", "a"),
@@ -156,13 +163,15 @@ def test_noise_alike_in_both_arms_decides_within_not_over(clock: Clock) -> None:
 
 
 def test_calls_too_short_for_the_clock_are_timed_together(clock: Clock) -> None:
-    bench = Bench(clock, a=8_000, b=20_000)
+    """2.5 calls of the fastest arm reach what the clock can tell: three are timed together, of every arm alike."""
+    fast = SHORTEST_TIMED_NS * 2 // 5
+    bench = Bench(clock, a=fast, b=10 * fast)
     result = pairs.measure(JOB, bench.runs, SAMPLES, None)
-    assert result.facts["inner"] == 7, "7 times 8 us are above 50 us; the fastest arm says how many"
-    np.testing.assert_allclose(result.samples["wall_a"], 8_000)
-    np.testing.assert_allclose(result.samples["wall_b"], 20_000)
+    assert result.facts["inner"] == 3
+    np.testing.assert_allclose(result.samples["wall_a"], fast)
+    np.testing.assert_allclose(result.samples["wall_b"], 10 * fast)
     for timed in bench.rounds(result):
-        assert [arm for arm, _ in timed[::7]] == [arm for arm, _ in timed[6::7]], "one arm after the other"
+        assert [arm for arm, _ in timed[::3]] == [arm for arm, _ in timed[2::3]], "one arm after the other"
 
 
 def test_a_clock_that_stands_still_neither_divides_by_zero_nor_runs_forever(clock: Clock) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import energy, latency, memory
-from makeweight.measure.latency import SAMPLES_NEEDED, median_ratio, noise_floor
+from makeweight.measure.latency import median_ratio, noise_floor
 from makeweight.measure.probe.job import MemoryJob, Model, PairsJob, Result
+from makeweight.measure.statistics import SAMPLES_NEEDED
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight.progress import Progress
@@ -73,7 +74,9 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
         timings = Timings(tuple(results), {})
         if len(results) < options.processes:
             continue
-        if settled(timings, aim.limits) or spent >= options.seconds or len(results) >= MOST_PROCESSES:
+        # a process with hardly any time would say little, and the noise floor would suffer from it
+        time_is_up = options.seconds - spent < options.seconds / MOST_PROCESSES
+        if settled(timings, aim.limits) or time_is_up or len(results) >= MOST_PROCESSES:
             break
     peaks: dict[str, list[dict[str, object]]] = {"a": [], "b": []}
     if aim.memory:

@@ -1,0 +1,109 @@
+"""The static int8 step beside a call of onnxruntime.quantization with the same settings. Target: at most 1.3x.
+
+Both prepare, calibrate and write the same graph from the same examples in memory; the runs take turns. What ours does
+besides: it opens the model, fits the examples to it, and checks what came out.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from aa_compare import conv_net
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from makeweight.compress.quantize import BATCH, Quantize
+from makeweight.compress.technique import Context
+from makeweight.data import Dataset
+from makeweight.progress import Silent
+from makeweight.quiet import quiet
+from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+from makeweight.settings import TaskSettings
+
+REPEATS = 9
+EXAMPLES = 256
+NETWORKS = {"8 layers of 32 channels": (8, 32), "20 layers of 64 channels": (20, 64)}
+METHODS = {"minmax": CalibrationMethod.MinMax, "entropy": CalibrationMethod.Entropy}
+
+
+class Batches:
+    """The examples as onnxruntime.quantization asks for them."""
+
+    def __init__(self, examples: Dataset) -> None:
+        self._batches = examples.batches(BATCH)
+
+    def get_next(self) -> object:
+        return next(self._batches, None)
+
+
+def main() -> None:
+    images = np.random.default_rng(0).random((EXAMPLES, 1, 16, 16), dtype=np.float32)
+    examples = Dataset("calibration", {"image": images}, np.zeros(EXAMPLES))
+    for title, (layers, width) in NETWORKS.items():
+        for method in METHODS:
+            with tempfile.TemporaryDirectory(prefix="makeweight-int8-") as folder:
+                source = Path(folder, "net.onnx")
+                conv_net(source, layers, width, size=16)
+                compare(f"{title}, {method}", ours(source, examples, method), direct(source, examples, method))
+
+
+def ours(source: Path, examples: Dataset, method: str) -> Callable[[], Path]:
+    context = Context(
+        root=source.parent,
+        runtime=OnnxRuntime(),
+        task=TaskSettings(),
+        seed=0,
+        split=lambda _: examples,
+        calibration=lambda: examples,
+        output=None,
+        baseline=lambda: None,
+        workdir=source.parent,
+        progress=Silent(),
+    )
+    options = Quantize.Options(calibrate=method)
+    return lambda: Quantize().apply(source, options, context)
+
+
+def direct(source: Path, examples: Dataset, method: str) -> Callable[[], Path]:
+    prepared, made = source.with_name("prepared.onnx"), source.with_name("direct.onnx")
+
+    def run() -> Path:
+        with quiet():  # it prints
+            quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+            quantize_static(
+                str(prepared),
+                str(made),
+                Batches(examples),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=METHODS[method],
+            )
+        return made
+
+    return run
+
+
+def compare(title: str, first: Callable[[], Path], second: Callable[[], Path]) -> None:
+    runtime = OnnxRuntime()
+    facts = [runtime.inspect(run()) for run in (first, second)]  # warms both up, too
+    assert facts[0] == facts[1], f"{title}: the graphs differ"
+    times: tuple[list[float], list[float]] = ([], [])
+    for repeat in range(REPEATS):
+        for index in (0, 1) if repeat % 2 else (1, 0):
+            start = time.perf_counter()
+            (first, second)[index]()
+            times[index].append(time.perf_counter() - start)
+    mine, theirs = (statistics.median(taken) for taken in times)
+    ratio = statistics.median(a / b for a, b in zip(*times, strict=True))
+    print(f"{title}: {mine:.3f} s beside {theirs:.3f} s, {ratio:.2f}x (target: at most 1.3x; {REPEATS} pairs)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The figures of the variant that the report is about, large."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from makeweight.layout import BASELINE
+from makeweight.report import prose
+from makeweight.report.comparison import LATENCY, cell
+from makeweight.report.figures import Figures, title
+from makeweight.report.standing import SIGNS, WORDS
+from makeweight.verdict import RuleVerdict
+
+
+@dataclass(frozen=True)
+class Tile:
+    label: str
+    figure: str
+    word: str
+    detail: str
+    interval: str
+    measured: bool
+    over: RuleVerdict | None = None
+    """The rule that it breaks or leaves open."""
+
+    @property
+    def sign(self) -> str:
+        """What the rule makes of it, as sign and word."""
+        if self.over is None:
+            return ""
+        word = "over budget" if self.over.verdict == "fail" else WORDS[self.over.verdict]
+        return f"{SIGNS[self.over.verdict]} {word}"
+
+
+def tiles(figures: Figures, variant: str, held_up: list[RuleVerdict]) -> list[Tile]:
+    shown: list[tuple[str, str | None]] = [("size", None), (figures.quality, None)]
+    shown += [(LATENCY, device) for device in figures.devices[:4]]
+    found = []
+    for metric, device in shown:
+        over = next((rule for rule in held_up if rule.metric == metric and rule.device == device), None)
+        found.append(replace(_tile(figures, metric, variant, device), over=over))
+    return found
+
+
+def _tile(figures: Figures, metric: str, variant: str, device: str | None) -> Tile:
+    label = prose.sentence(f"{title(metric)} on {device}" if device else title(metric))
+    own, base = cell(figures, metric, variant, device), cell(figures, metric, BASELINE, device)
+    if own.reason:
+        return Tile(label, "not measured", "", own.reason, "", measured=False)
+    before = f"from {base.value}" if base.value else ""
+    change = own.change
+    if change is None:
+        return Tile(label, own.value, "", before, "", measured=True)
+    if device is None and metric != "size":
+        detail = ", ".join(part for part in (change.words, before) if part)
+        return Tile(label, own.value, "", detail, "", measured=True)
+    number, _, word = prose.bare(change).partition(" ")
+    interval = change.words.partition(" [")[2]
+    detail = ", ".join(part for part in (own.value, before) if part)
+    return Tile(label, number, word, detail, f"[{interval}" if interval else "", measured=True)

@@ -1,0 +1,129 @@
+"""Quality against size, and against latency on every device."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from makeweight.budget.metric import METRICS
+from makeweight.budget.quantity import BYTES, FRACTION, SECONDS
+from makeweight.layout import BASELINE
+from makeweight.report import prose
+from makeweight.report.comparison import cell, costs, heading
+from makeweight.report.content import Content
+from makeweight.report.figures import Figures, dimension, title
+from makeweight.report.plots import tradeoff
+from makeweight.report.sections.wording import kind, tick, unit_for, with_interval
+from makeweight.verdict import RuleVerdict
+
+
+def tradeoffs(content: Content, figures: Figures) -> list[dict[str, Any]]:
+    found = []
+    for cost, device in costs(figures):
+        points = [
+            tradeoff.Point(
+                name,
+                _number(figures.value(cost, name, device)),
+                _number(figures.value(figures.quality, name)),
+                _paired_interval(figures, name),
+                kind(content, name),
+                _point_words(figures, cost, name, device),
+            )
+            for name in (BASELINE, *figures.variants)
+        ]
+        shown = [point for point in points if not math.isnan(point.cost) and not math.isnan(point.quality)]
+        where = f" on {device}" if device else ""
+        missing = [point.name for point in points if point not in shown]
+        found.append(
+            {
+                "title": prose.sentence(f"{heading(figures)} against {title(cost)}{where}"),
+                "svg": _tradeoff(content, figures, shown, cost, device),
+                "missing": missing,
+            }
+        )
+    return found
+
+
+def _tradeoff(content: Content, figures: Figures, points: list[tradeoff.Point], cost: str, device: str | None) -> str:
+    size, unit = unit_for([point.cost for point in points], BYTES if cost == "size" else SECONDS)
+    quality = figures.quality
+    percent = dimension(quality) is FRACTION
+    scaled = [
+        tradeoff.Point(
+            point.name,
+            point.cost / size,
+            point.quality * (100 if percent else 1),
+            None if point.low_high is None else tuple(bound * (100 if percent else 1) for bound in point.low_high),  # type: ignore[arg-type]
+            point.kind,
+            point.words,
+        )
+        for point in points
+    ]
+    limits = _room(content, figures, cost, device)
+    room = tradeoff.Room(
+        None if limits.cost is None else limits.cost / size,
+        None if limits.quality is None else limits.quality * (100 if percent else 1),
+    )
+    where = f" on {device}" if device else ""
+    spread = max((abs(point.quality) for point in scaled), default=1.0)
+    return tradeoff.draw(
+        scaled,
+        tradeoff.Axis(f"{title(cost)}{where}, {unit}", tick),
+        tradeoff.Axis(f"{heading(figures)}, %" if percent else heading(figures), tick),
+        figures.better(quality),
+        1.0 if percent else spread * 0.02,
+        room,
+    )
+
+
+def _room(content: Content, figures: Figures, cost: str, device: str | None) -> tradeoff.Room:
+    """The tightest limits that the budget sets, as absolute figures: ratios and drops counted from the baseline."""
+    dearest: list[float] = []
+    poorest: list[float] = []
+    higher = figures.better(figures.quality) == "higher"
+    for rule in content.verdict.rules:
+        if rule.limit is None or rule.level != "error" or rule.slice is not None:
+            continue
+        if rule.metric == cost and rule.device == device:
+            dearest += _absolute(rule, figures.value(cost, BASELINE, device))
+        elif rule.metric == figures.quality:
+            poorest += _absolute(rule, figures.value(figures.quality, BASELINE))
+    best = (max if higher else min)(poorest) if poorest else None
+    return tradeoff.Room(min(dearest, default=None), best)
+
+
+def _absolute(rule: RuleVerdict, base: float | None) -> list[float]:
+    assert rule.limit is not None  # noqa: S101 - the caller passes over rules without a limit
+    if rule.operator in ("max", "min"):
+        return [rule.limit]
+    if base is None or rule.operator not in ("max_ratio", "max_drop"):
+        return []
+    if rule.operator == "max_ratio":
+        return [base * rule.limit]
+    metric = METRICS.get(rule.metric)
+    return [base - rule.limit if metric is None or metric.better != "lower" else base + rule.limit]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _paired_interval(figures: Figures, variant: str) -> tuple[float, float] | None:
+    """Where the quality may lie, given the baseline's: the interval of the comparison, not of the figure alone."""
+    quality = figures.quality
+    base = figures.value(quality, BASELINE)
+    drop, ratio = figures.get(f"{quality}_drop", variant), figures.get(f"{quality}_ratio", variant)
+    if base is None or variant == BASELINE:
+        return None
+    if drop is not None and drop.interval is not None:
+        low, high = drop.interval
+        return (base - high, base - low) if figures.better(quality) == "higher" else (base + low, base + high)
+    if ratio is not None and ratio.interval is not None:
+        return (base * ratio.interval[0], base * ratio.interval[1])
+    return None
+
+
+def _point_words(figures: Figures, cost: str, name: str, device: str | None) -> str:
+    parts = [f"{name}: {with_interval(cell(figures, cost, name, device))}"]
+    parts.append(f"{heading(figures)} {with_interval(cell(figures, figures.quality, name))}")
+    return ", ".join(parts)

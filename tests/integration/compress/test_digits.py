@@ -1,0 +1,95 @@
+"""The reference project: its splits, its groups, its network and its configuration."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from makeweight import data, project
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(ROOT))
+    return
+
+
+def test_splits_share_no_image_and_every_digit_has_its_share() -> None:
+    from examples.digits.data import load
+
+    seen: set[bytes] = set()
+    for split, size in {"train": 997, "validation": 300, "test": 500}.items():
+        images, digits = load(split)
+        assert (images.shape, images.dtype, digits.dtype) == ((size, 1, 8, 8), np.float32, np.int64)
+        assert (images.min(), images.max()) == (0, 1)
+        shares = np.bincount(digits, minlength=10) / size
+        np.testing.assert_allclose(shares, 0.1, atol=0.006)
+        found = {image.tobytes() for image in images}
+        assert not seen & found
+        seen |= found
+        again, _ = load(split)
+        np.testing.assert_array_equal(images, again)
+    assert len(seen) == 1797
+
+
+def test_groups_are_by_ink() -> None:
+    from examples.digits.data import HEAVY, LIGHT, load, slices
+
+    for split in ("train", "validation", "test"):
+        ink, names = load(split)[0].mean((1, 2, 3)), np.array(slices(split))
+        assert set(names) == {LIGHT, HEAVY}
+        assert ink[names == LIGHT].max() < ink[names == HEAVY].min()
+        assert 0.4 < (names == HEAVY).mean() < 0.6
+
+
+def test_loading_needs_no_torch() -> None:
+    code = (
+        "import sys; from examples.digits.data import load, slices\n"
+        "load('test'); slices('test'); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_the_configuration_holds_together() -> None:
+    declared = project.load(ROOT)
+    assert list(declared.variants) == ["fp16", "int8", "int8-dynamic", "slim", "slim-int8"]
+    assert (declared.ship, declared.prefer) == ("best", "latency")
+    dataset = data.load(declared, "test")
+    assert len(dataset) == 500
+    assert dataset.slices is not None
+    named = {rule.slice for rule in declared.rules if rule.slice}
+    assert named == set(np.unique(dataset.slices))
+    assert len(data.calibration(declared)) == 256
+
+
+def test_the_network_is_as_its_description_says() -> None:
+    import torch
+
+    from examples.digits.model import build
+
+    network = build().eval()
+    assert sum(parameter.numel() for parameter in network.parameters()) == 593_354
+    with torch.no_grad():
+        assert network(torch.zeros(3, 1, 8, 8)).shape == (3, 10)
+
+
+def test_training_learns_is_the_same_every_time_and_leaves_no_half_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-m", "examples.digits.train", "--epochs", "1", "--out"]
+    made = []
+    for name in ("first", "second"):
+        path = tmp_path / name / "baseline.pt"
+        done = subprocess.run([*command, str(path)], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("epoch  1 of 1  loss ")
+        assert [file.name for file in path.parent.iterdir()] == ["baseline.pt"]
+        made.append(path.read_bytes())
+    assert made[0] == made[1]

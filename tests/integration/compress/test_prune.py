@@ -1,0 +1,259 @@
+"""Channels are removed, in multiples, from everything but the outputs; where that cannot be, a reason is given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from makeweight.compress.prune import Prune, PruneOptions
+from makeweight.compress.reproducible import reproducible
+from makeweight.data import Dataset
+from makeweight.errors import RecipeFailed
+
+
+def _convolutions(module: Any) -> list[int]:
+    return [part.out_channels for part in module.modules() if isinstance(part, nn.Conv2d)]
+
+
+def _on_images(context: Any, channels: int = 3, size: int = 8, classes: int = 3) -> Any:
+    """The context, with noise for data."""
+
+    def dataset(split: str) -> Dataset:
+        images = np.random.default_rng(0).random((24, channels, size, size), dtype=np.float32)
+        return Dataset(split, {"image": images}, np.arange(24) % classes)
+
+    return replace(context, split=dataset, calibration=lambda: dataset("train"))
+
+
+@pytest.fixture
+def context(make_project: Any, make_context: Any) -> Any:
+    return make_context(make_project())
+
+
+def test_widths_become_multiples_of_what_the_runtime_likes(context: Any) -> None:
+    module = context.baseline()
+    assert _convolutions(module) == [32, 48, 32]
+    Prune().apply(module, PruneOptions(ratio=0.5, epochs=0), context)
+    # half of 48 is 24, which is rounded down to a multiple of 16
+    assert _convolutions(module) == [16, 16, 16]
+    assert module[-1].out_features == 3
+    note = context.notes["prune"]
+    assert note["channels"] == {"0": [32, 16], "3": [48, 16], "6": [32, 16]}
+    assert note["parameters"][1] < note["parameters"][0] / 2
+    assert note["rounds"] == []
+
+
+@pytest.mark.parametrize(("round_to", "widths"), [(1, [24, 36, 24]), (8, [24, 32, 24])])
+def test_another_multiple(context: Any, round_to: int, widths: list[int]) -> None:
+    module = context.baseline()
+    Prune().apply(module, PruneOptions(ratio=0.25, round_to=round_to, epochs=0), context)
+    assert _convolutions(module) == widths
+
+
+@pytest.mark.parametrize("importance", ["magnitude", "taylor", "lamp", "fpgm"])
+@pytest.mark.parametrize("scope", ["uniform", "global"])
+def test_every_importance_prunes(context: Any, importance: str, scope: str) -> None:
+    module = context.baseline()
+    options = PruneOptions(ratio=0.4, round_to=4, importance=importance, scope=scope, epochs=0)
+    Prune().apply(module, options, context)
+    widths = _convolutions(module)
+    assert sum(widths) < 0.75 * (32 + 48 + 32)
+    assert all(width % 4 == 0 and width > 0 for width in widths)
+    assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_the_least_important_channels_go(context: Any) -> None:
+    module = context.baseline()
+    with torch.no_grad():
+        module[0].weight[1::2] *= 1e-4
+        kept = module[0].weight[0::2].clone()
+        module[1].weight[1::2] *= 1e-4
+        module[3].weight[:, 1::2] *= 1e-4
+    Prune().apply(module, PruneOptions(ratio=0.5, epochs=0), context)
+    assert torch.equal(module[0].weight, kept)
+
+
+def test_rounds_train_in_between_and_win_accuracy_back(context: Any) -> None:
+    with reproducible(0):
+        module = context.baseline()
+        Prune().apply(module, PruneOptions(ratio=0.5, rounds=2, epochs=4, lr=3e-3), context)
+    assert [trained["epochs"] for trained in context.notes["prune"]["rounds"]] == [4, 4]
+    assert context.notes["prune"]["rounds"][-1]["validation"] > 0.8
+    assert [line.split(":")[0] for line in context.progress.lines] == [
+        "prune, round 1 of 2",
+        "prune, round 2 of 2",
+        "prune",
+    ]
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 3, padding=1)
+        self.body = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1))
+        self.depthwise = nn.Conv2d(32, 32, 3, groups=32)
+        self.head = nn.Linear(32, 3)
+
+    def forward(self, image: Any) -> Any:
+        features = self.stem(image)
+        features = torch.relu(self.depthwise(features + self.body(features)))
+        return self.head(features.mean((2, 3)))
+
+
+def test_what_is_added_together_is_pruned_together(context: Any) -> None:
+    module = Residual()
+    Prune().apply(module, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+    assert (module.stem.out_channels, module.body[2].out_channels, module.depthwise.groups) == (16, 16, 16)
+    assert (module.head.in_features, module.head.out_features) == (16, 3)
+
+
+class TwoHeads(nn.Module):
+    """Its features are an output too, so the layer that makes them keeps its channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 32, 3)
+        self.features = nn.Conv2d(32, 32, 3)
+        self.head = nn.Linear(32, 3)
+
+    def forward(self, image: Any) -> Any:
+        features = self.features(torch.relu(self.first(image))).mean((2, 3))
+        scores = self.head(torch.relu(features))
+        return {"scores": scores, "features": features.squeeze(), "class": scores.argmax(1)}
+
+
+class Restores(nn.Module):
+    """Image to image, added to its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(32, 64, 3, padding=1), nn.Conv2d(64, 32, 3, padding=1)
+
+    def forward(self, image: Any) -> Any:
+        return image + self.last(torch.relu(self.first(image)))
+
+
+def test_layers_that_make_outputs_keep_their_channels(context: Any) -> None:
+    heads = TwoHeads()
+    Prune().apply(heads, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+    assert (heads.first.out_channels, heads.features.out_channels, heads.head.out_features) == (16, 32, 3)
+    restores = Restores()
+    Prune().apply(restores, PruneOptions(ratio=0.5, epochs=0), _on_images(context, channels=32))
+    assert (restores.first.out_channels, restores.last.out_channels) == (32, 32)
+
+
+def test_attention_keeps_its_heads_equally_wide(context: Any) -> None:
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Linear(8, 64)
+            self.attention = nn.MultiheadAttention(64, 4, batch_first=True)
+            self.wide, self.head = nn.Linear(64, 128), nn.Linear(128, 3)
+
+        def forward(self, image: Any) -> Any:
+            tokens = self.embed(image.flatten(1, 2))
+            tokens = tokens + self.attention(tokens, tokens, tokens, need_weights=False)[0]
+            return self.head(torch.relu(self.wide(tokens)).mean(1))
+
+    module = Attends()
+    Prune().apply(module, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+    assert module.wide.out_features == 64
+    assert module.attention.embed_dim % module.attention.num_heads == 0
+
+
+def test_one_pruning_does_not_remember_another(context: Any) -> None:
+    """Torch-Pruning's defaults are dictionaries that it fills in place."""
+    import inspect
+
+    import torch_pruning
+
+    grouped = nn.Sequential(nn.Conv2d(3, 64, 3), nn.Conv2d(64, 64, 3, groups=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    grouped.append(nn.Linear(64, 3))
+    Prune().apply(grouped, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+    assert (grouped[1].groups, grouped[1].out_channels) == (2, 32)
+    defaults = inspect.signature(torch_pruning.pruner.BasePruner.__init__).parameters
+    for name in ("in_channel_groups", "out_channel_groups", "num_heads", "channel_groups"):
+        assert defaults[name].default == {}
+
+
+def test_nothing_pruned_is_a_reason(context: Any) -> None:
+    narrow = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 3))
+    with pytest.raises(RecipeFailed) as caught:
+        Prune().apply(narrow, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+    assert str(caught.value) == (
+        "prune changed nothing: no layer could give up channels and keep a multiple of 16 (layers have 3 to 16, and "
+        "output layers keep theirs); lower `round_to`, or raise `ratio`"
+    )
+    plain = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(RecipeFailed, match="the module has no layer with channels"):
+        Prune().apply(plain, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+
+
+class CountsChannels(nn.Module):
+    """Holds a channel count as a number, which pruning cannot know of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Conv2d(3, 32, 3), nn.Linear(32 * 36, 3)
+
+    def forward(self, image: Any) -> Any:
+        return self.head(self.first(image).reshape(-1, 32 * 36))
+
+
+class Untraceable(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Conv2d(3, 32, 3), nn.Linear(32, 3)
+
+    def forward(self, image: Any) -> Any:
+        with torch.no_grad():
+            return self.head(self.first(image).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        (CountsChannels(), "prune: the narrower network no longer runs (RuntimeError: "),
+        (Untraceable(), "Torch-Pruning cannot follow this model: an output does not depend on the weights"),
+    ],
+)
+def test_models_that_pruning_loses_track_of(
+    context: Any, capfd: pytest.CaptureFixture[str], module: Any, says: str
+) -> None:
+    with pytest.raises(RecipeFailed) as caught:
+        Prune().apply(module, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+    assert str(caught.value).startswith(says)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_nan_answers_fail_the_recipe(context: Any) -> None:
+    module = context.baseline()
+    with torch.no_grad():
+        module[-1].bias.fill_(float("nan"))
+    with pytest.raises(RecipeFailed, match="prune: the narrower network answers NaN or infinity"):
+        Prune().apply(module, PruneOptions(ratio=0.5, epochs=0), context)
+
+
+def test_several_inputs(context: Any) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right, self.head = nn.Linear(4, 32), nn.Linear(6, 32), nn.Linear(32, 3)
+
+        def forward(self, left: Any, right: Any) -> Any:
+            return self.head(torch.relu(self.left(left) + self.right(right)))
+
+    def dataset(split: str) -> Dataset:
+        rng = np.random.default_rng(0)
+        inputs = {"a": rng.random((24, 4), dtype=np.float32), "b": rng.random((24, 6))}
+        return Dataset(split, inputs, np.arange(24) % 3)
+
+    module = Two()
+    two = replace(context, split=dataset, calibration=lambda: dataset("train"), baseline=Two)
+    Prune().apply(module, PruneOptions(ratio=0.5, epochs=1, importance="taylor"), two)
+    assert (module.left.out_features, module.right.out_features, module.head.in_features) == (16, 16, 16)

@@ -1,0 +1,73 @@
+"""Small ONNX models written node by node, as somebody else's tool might write them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+FEATURES, CLASSES = 8, 3
+
+
+def save(
+    path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], weights: dict[str, np.ndarray] | None = None
+) -> Path:
+    stored = [numpy_helper.from_array(values, name) for name, values in (weights or {}).items()]
+    graph = helper.make_graph(nodes, "tiny", inputs, outputs, stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+def value(name: str, shape: list[Any], kind: int = TensorProto.FLOAT) -> Any:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def dense(
+    path: Path, *, depth: int = 2, width: int = 16, batch: int | str = "N", outputs: int = CLASSES, name: str = "x"
+) -> Path:
+    """A perceptron: `depth` hidden layers of `width`, weights drawn with a fixed seed."""
+    rng = np.random.default_rng(5)
+    sizes = [FEATURES, *[width] * depth, outputs]
+    nodes, weights, last = [], {}, name
+    for i, (rows, columns) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        weights[f"w{i}"] = (rng.standard_normal((rows, columns)) / np.sqrt(rows)).astype(np.float32)
+        end = i == depth
+        nodes.append(helper.make_node("MatMul", [last, f"w{i}"], ["scores" if end else f"m{i}"]))
+        if not end:
+            nodes.append(helper.make_node("Relu", [f"m{i}"], [f"r{i}"]))
+        last = f"r{i}"
+    return save(path, nodes, [value(name, [batch, FEATURES])], [value("scores", [batch, outputs])], weights)
+
+
+def embedding(path: Path, *, words: int = 20) -> Path:
+    """Integers in: the mean of their vectors, as scores."""
+    table = np.random.default_rng(6).standard_normal((words, CLASSES)).astype(np.float32)
+    nodes = [
+        helper.make_node("Gather", ["table", "tokens"], ["vectors"]),
+        helper.make_node("ReduceMean", ["vectors"], ["scores"], axes=[1], keepdims=0),
+    ]
+    tokens = value("tokens", ["N", 5], TensorProto.INT64)
+    return save(path, nodes, [tokens], [value("scores", ["N", CLASSES])], {"table": table})
+
+
+def speech(path: Path) -> Path:
+    """Three inputs of which only the first begins with the batch, as voice detectors have them."""
+    nodes = [
+        helper.make_node("Cast", ["rate"], ["rate_float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["state"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["sum", "rate_float"], ["shift"]),
+        helper.make_node("Add", ["sound", "shift"], ["y"]),
+    ]
+    inputs = [value("sound", ["N", 16]), value("state", [2, "N", 4]), value("rate", [], TensorProto.INT64)]
+    return save(path, nodes, inputs, [value("y", ["N", 16])])
+
+
+def unknown_operator(path: Path) -> Path:
+    node = helper.make_node("FlashFusion", ["x"], ["y"], domain="com.example")
+    graph = helper.make_graph([node], "tiny", [value("x", ["N", 4])], [value("y", ["N", 4])])
+    sets = [helper.make_opsetid("", 17), helper.make_opsetid("com.example", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), path)
+    return path

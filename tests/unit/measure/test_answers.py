@@ -1,0 +1,172 @@
+"""From a model's outputs to what the task needs, and what is refused before anything is compared."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from makeweight.data import Dataset
+from makeweight.errors import UsageError
+from makeweight.measure.answers import answer, check_classes
+from makeweight.measure.outcomes import WRONG, Outcomes
+from makeweight.progress import Silent
+from makeweight.project import Project, understand
+
+CONFIG = """\
+model: {{onnx: model.onnx}}
+data: {{npz: {{test: test.npz}}}}
+task: {task}
+variants: {{half: {{steps: [float16]}}}}
+budget: {{size: {{max: 1 MB}}}}
+"""
+_numbers = itertools.count()
+
+
+def project(task: str = "classification", root: Path = Path("/nowhere")) -> Project:
+    return understand(CONFIG.format(task=task), "makeweight.yaml", root)
+
+
+class Runtime:
+    """A runtime whose models all give `output`."""
+
+    name = "onnxruntime"
+
+    def __init__(self, output: np.ndarray) -> None:
+        self.inputs = (SimpleNamespace(name="x", shape=(None, 1), dtype=np.float32),)
+        self.outputs = (SimpleNamespace(name="y"),)
+        self.output = output
+
+    def version(self) -> str:
+        return "1.0"
+
+    def open(self, path: Path, threads: int = 1) -> Any:
+        return self
+
+    def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        return [self.output]
+
+
+def answered(output: Any, targets: Any, task: str = "classification", **more: Any) -> Outcomes:
+    found, wanted = np.array(output), np.array(targets)
+    dataset = Dataset("test", {"x": np.zeros((len(wanted), 1), np.float32)}, wanted)
+    made = more.pop("project", None) or project(task)
+    return answer(made, Runtime(found), Path("m"), "sha", dataset, "half on test", Silent(), **more)  # type: ignore[arg-type]
+
+
+def test_a_classification_keeps_top_class_and_confidence() -> None:
+    found = answered([[0.0, 4.0], [4.0, 0.0], [np.nan, 0.0]], [1, 1, 1])
+    assert found.prediction.tolist() == [1, 0, WRONG]
+    assert found.right.tolist() == [True, False, False]
+    assert found.finite.tolist() == [True, True, False]
+    assert (found.classes, found.scores) == (2, "softmax")
+    assert found.facts == {"sha256": "sha", "runtime": "onnxruntime", "version": "1.0"}
+
+
+def test_a_variant_is_read_like_its_baseline() -> None:
+    base = answered([[0.9, 0.1], [0.2, 0.8]], [0, 1])
+    assert base.scores == "probability"
+    rounded = [[0.9, 0.09], [0.2, 0.79]]
+    assert answered(rounded, [0, 1]).scores == "softmax"
+    own = answered(rounded, [0, 1], like=base)
+    assert (own.scores, own.confidence.tolist()) == ("probability", [0.9, 0.79])
+
+
+@pytest.mark.parametrize(
+    ("output", "targets"),
+    [([[1.0], [2.0]], [1, 3]), ([1.0, 2.0], [[1], [3]]), ([[1.0, 2.0]] * 3, [[1, 2]] * 3), ([[[1.0, 2.0]]], [[1, 2]])],
+)
+def test_a_regression_keeps_its_numbers_whatever_their_shape(output: Any, targets: Any) -> None:
+    found = answered(output, targets, "regression")
+    assert found.prediction.shape == found.target.shape == (len(targets), np.size(targets) // len(targets))
+    assert found.target.dtype == np.float64
+
+
+def test_a_regression_with_other_targets_is_told() -> None:
+    with pytest.raises(UsageError, match=r"gives 2 numbers an example, and the targets have shape \[3\]"):
+        answered([[1.0, 2.0]], [[1, 2, 3]], "regression")
+
+
+@pytest.fixture
+def custom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Project]:
+    def make(code: str) -> Project:
+        name = f"metric_{next(_numbers)}"
+        (tmp_path / f"{name}.py").write_text(f"import numpy as np\ndef score(outputs, targets):\n    {code}\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        return project(f"'{name}:score'", tmp_path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("code", "scores"),
+    [
+        ("return 0.5", [0.5]),
+        ("return np.float32(0.5)", [0.5]),
+        ("return [1, 2, 3]", [1.0, 2.0, 3.0]),
+        ("return (outputs[:, 0] == targets)", [1.0, 0.0, 1.0]),
+        ("return float('nan')", [np.nan]),
+    ],
+)
+def test_a_custom_metric_gives_one_number_or_one_for_each_example(
+    custom: Callable[[str], Project], code: str, scores: list[float]
+) -> None:
+    found = answered([[1.0], [2.0], [3.0]], [1, 0, 3], project=custom(code))
+    np.testing.assert_array_equal(found.prediction, scores)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("return None", "gave NoneType, not numbers"),
+        ("return 'good'", "gave str, not numbers"),
+        ("return [1, 2]", "gave figures of shape [2]; return one number, or one for each of the 3 examples"),
+        ("return outputs", "gave figures of shape [3, 1]"),
+        ("return {}", "gave dict, not numbers"),
+        ("return 1 / 0", "raised ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_custom_metric_that_gives_something_else_is_told(
+    custom: Callable[[str], Project], code: str, said: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        answered([[1.0], [2.0], [3.0]], [1, 0, 3], project=custom(code))
+    assert said in str(refused.value)
+    assert "metric_" in str(refused.value.where), "the user's own file or name"
+
+
+def test_every_class_is_to_be_judged() -> None:
+    three = answered([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 2.0]], [0, 1, 2])
+    check_classes(project(), three)
+    check_classes(project("{kind: classification, classes: [cat, dog, owl]}"), three)
+
+
+@pytest.mark.parametrize(
+    ("task", "targets", "said"),
+    [
+        ("classification", [0, 1, 1], "no example of class 2 (1 of 3 classes are absent)"),
+        ("{kind: classification, classes: [cat, dog, owl]}", [2, 2, 2], "no example of class cat, dog (2 of 3"),
+        ("{kind: classification, classes: [cat, dog]}", [0, 1, 2], "2 class names are declared, and the model tells 3"),
+        ("classification", [0, 1, 3], "target 3 is beyond the model's 3 classes (0 to 2)"),
+    ],
+)
+def test_a_test_split_that_cannot_judge_every_class_is_refused(task: str, targets: list[int], said: str) -> None:
+    found = answered([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 2.0]], targets)
+    with pytest.raises(UsageError) as refused:
+        check_classes(project(task), found)
+    assert said in str(refused.value)
+
+
+def test_absent_classes_may_be_allowed_but_not_targets_beyond_the_model() -> None:
+    allow = project("{kind: classification, absent_classes: allow}")
+    check_classes(allow, answered([[1.0, 0, 0]], [0]))
+    with pytest.raises(UsageError, match="beyond the model's 3 classes"):
+        check_classes(allow, answered([[1.0, 0, 0]], [7]))
+
+
+def test_many_absent_classes_are_told_in_short() -> None:
+    with pytest.raises(UsageError, match=r"class 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and others \(99 of 100"):
+        check_classes(project(), answered([list(range(100))], [0]))

@@ -1,0 +1,87 @@
+"""What the probe is fed with: stored as the model takes it, drawn with the seed, made up where there is nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from makeweight.data import Dataset
+from makeweight.measure import samples
+from makeweight.measure.probe.__main__ import _samples as read
+from makeweight.measure.samples import COUNT
+
+
+class Port:
+    def __init__(self, name: str, shape: tuple[int | None, ...], dtype: Any = np.float32) -> None:
+        self.name, self.shape, self.dtype = name, shape, dtype
+
+
+class Session:
+    def __init__(self, *inputs: Port) -> None:
+        self.inputs, self.outputs = inputs, ()
+
+    def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        raise NotImplementedError
+
+
+def dataset(count: int) -> Dataset:
+    return Dataset("test", {"x": np.arange(2.0 * count).reshape(count, 2)}, np.zeros(count, int))
+
+
+@pytest.mark.parametrize(
+    ("size", "examples", "stored"),
+    [(None, 1000, COUNT), (1, 1000, COUNT), (None, 1, COUNT), (10, 1000, 6), (10, 3, 6), (100, 1000, 1), (100, 5, 1)],
+)
+def test_as_many_samples_as_fit_in_the_batches_that_the_model_takes(
+    tmp_path: Path, size: int | None, examples: int, stored: int
+) -> None:
+    """Also from fewer examples than a batch needs: they are repeated."""
+    session = Session(Port("x", (size, 2)))
+    samples.write(tmp_path / "inputs.npz", session, dataset(examples), seed=3)
+    found = read(str(tmp_path / "inputs.npz"))
+    assert len(found) == stored
+    assert {feeds["x"].shape for feeds in found} == {(size or 1, 2)}
+    assert {feeds["x"].dtype for feeds in found} == {np.dtype(np.float32)}
+
+
+def test_the_same_seed_draws_the_same_samples(tmp_path: Path) -> None:
+    files = []
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        samples.write(tmp_path / name, Session(Port("x", (None, 2))), dataset(1000), seed=seed)
+        files.append((tmp_path / name).read_bytes())
+    assert files[0] == files[1] != files[2], "byte for byte: the file's hash is part of the key"
+
+
+def test_samples_survive_their_file_in_order(tmp_path: Path) -> None:
+    """More than ten, several inputs, and one that is no array of examples at all."""
+    fed = [{"x:0": np.full((1, 2), float(i)), "rate": np.array(i)} for i in range(12)]
+    samples.store(tmp_path / "inputs.npz", fed)
+    found = read(str(tmp_path / "inputs.npz"))
+    assert [float(feeds["x:0"][0, 0]) for feeds in found] == list(range(12))
+    assert [(feeds["rate"].shape, int(feeds["rate"])) for feeds in found] == [((), i) for i in range(12)]
+
+
+def test_made_up_inputs_have_the_models_shapes_and_types() -> None:
+    session = Session(
+        Port("image", (None, 3, 8, 8)),
+        Port("half", (1, 4), np.float16),
+        Port("tokens", (None, None), np.int64),
+        Port("mask", (2, 3), np.bool_),
+        Port("rate", (), np.int64),
+    )
+    made = samples.made_up(session, seed=1)
+    again = samples.made_up(session, seed=1)
+    for feeds, same in zip(made, again, strict=True):
+        shapes = {name: (values.shape, values.dtype.name) for name, values in feeds.items()}
+        assert shapes == {
+            "image": ((1, 3, 8, 8), "float32"),
+            "half": ((1, 4), "float16"),
+            "tokens": ((1, 1), "int64"),
+            "mask": ((2, 3), "bool"),
+            "rate": ((), "int64"),
+        }
+        assert all(np.isfinite(values).all() for values in feeds.values())
+        for name in feeds:
+            np.testing.assert_array_equal(feeds[name], same[name])
+    assert not np.array_equal(made[0]["image"], made[1]["image"]), "no two samples alike"

@@ -1,0 +1,249 @@
+"""Latency, memory and throughput from raw samples: known samples give known figures, and a file replays them."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from makeweight.devices import benchmark
+from makeweight.devices.benchmark import settled
+from makeweight.errors import UsageError
+from makeweight.measure import latency, memory, timings
+from makeweight.measure.latency import median_ratio, noise_floor
+from makeweight.measure.probe.job import Result
+from makeweight.measure.statistics import SAMPLES_NEEDED
+from makeweight.measure.timings import Timings
+from makeweight.measurement import Measurement
+
+US = 1000.0
+
+
+def process(
+    rounds: int, *, a: float = 100 * US, b: float = 50 * US, control: float = 100 * US, seed: int = 0, **facts: Any
+) -> Result:
+    """One process whose arms take these times, each spread by 1 % (in ns)."""
+    rng = np.random.default_rng(seed)
+    arms = {"a": a, "b": b, "control": control}
+    samples = {
+        f"{clock}_{arm}": ns * rng.lognormal(0, 0.01, rounds) for clock in ("wall", "cpu") for arm, ns in arms.items()
+    }
+    samples |= {"batch_a": np.full(5, 3.2e6), "batch_b": np.full(5, 1.6e6)}
+    return Result(samples, {"rounds": rounds, "inner": 1, "seconds": rounds * 3e-4, "batch": 32, **facts})
+
+
+def taken(*processes: Result, memory: dict[str, list[dict[str, Any]]] | None = None) -> Timings:
+    peaks = {"a": [{"load": 5e6, "run": 9e6}] * 3, "b": [{"load": 4e6, "run": r} for r in (3e6, 5e6, 4.5e6)]}
+    return Timings(processes, peaks if memory is None else memory, {"before": {"load": 0.5}})
+
+
+def figures(found: Timings, threads: int = 1) -> dict[tuple[str, str], Measurement]:
+    listed = list(benchmark.measurements(found, "int8", "local", threads))
+    assert len({(m.metric, m.variant) for m in listed}) == len(listed)
+    assert all(m.device == "local" for m in listed)
+    return {(m.metric, m.variant): m for m in listed}
+
+
+THREE = taken(process(300, seed=1), process(300, seed=2), process(300, seed=3))
+
+
+def test_figures_of_known_samples() -> None:
+    found = figures(THREE)
+    for metric in ("latency_p50", "cpu_time_p50"):
+        own, base, ratio = found[metric, "int8"], found[metric, "baseline"], found[f"{metric}_ratio", "int8"]
+        assert own.value == pytest.approx(50e-6, rel=0.002)
+        assert base.value == pytest.approx(100e-6, rel=0.002)
+        assert ratio.value == pytest.approx(0.5, rel=0.002)
+        for m in (own, base, ratio):
+            assert m.interval is not None
+            assert m.value is not None
+            assert m.interval[0] <= m.value <= m.interval[1]
+            assert m.noise_floor == pytest.approx(noise_floor(THREE, "wall" if "latency" in metric else "cpu"))
+    p99 = found["latency_p99", "int8"]
+    assert p99.value == pytest.approx(50e-6 * math.exp(2.326 * 0.01), rel=0.005)
+    assert (p99.samples, found["latency_p99_ratio", "int8"].samples) == (900, 900)
+
+
+def test_throughput_and_memory() -> None:
+    found = figures(THREE)
+    assert (found["throughput", "int8"].value, found["throughput", "baseline"].value) == (20_000, 10_000)
+    # the larger of load and run in each repeat: 4, 5 and 4.5 MB
+    assert (found["peak_memory", "int8"].value, found["peak_memory", "int8"].interval) == (4.5e6, (4e6, 5e6))
+    assert found["peak_memory", "baseline"].value == 9e6
+    ratio = found["peak_memory_ratio", "int8"]
+    assert (ratio.value, ratio.interval) == (0.5, (4e6 / 9e6, 5e6 / 9e6))
+    assert found["energy", "int8"].status == "unavailable"
+
+
+def test_a_process_that_differs_widens_the_interval() -> None:
+    """Pooled, its pairs would hide among the others' that memory layout may sway all of a process's pairs alike."""
+    odd = taken(process(300, seed=1), process(300, seed=2), process(30, b=60 * US, seed=3))
+    ratio, (low, high) = median_ratio(odd)
+    assert ratio == pytest.approx(0.5, rel=0.005)
+    assert low < 0.501
+    assert high == pytest.approx(0.6, rel=0.01)
+
+
+def test_the_noise_floor_is_the_worst_process_of_identical_models() -> None:
+    assert noise_floor(THREE) < 0.005
+    biased = taken(process(300, seed=1), process(300, control=93 * US, seed=2), process(300, seed=3))
+    assert noise_floor(biased) == pytest.approx(100 / 93 - 1, rel=0.05), "in either direction"
+
+
+def test_a_tails_noise_floor_is_at_least_its_own() -> None:
+    jumpy = process(900, seed=4)
+    jumpy.samples["wall_control"][:30] *= 2
+    assert noise_floor(taken(jumpy)) < 0.005
+    assert noise_floor(taken(jumpy), quantile="p99") > 0.5
+    assert figures(taken(jumpy))["latency_p99_ratio", "int8"].noise_floor == noise_floor(taken(jumpy), quantile="p99")
+
+
+@pytest.mark.parametrize(
+    ("rounds", "there"),
+    [
+        (31, set()),
+        (32, {"p50"}),
+        (63, {"p50"}),
+        (64, {"p50", "p90"}),
+        (661, {"p50", "p90"}),
+        (662, {"p50", "p90", "p99"}),
+    ],
+)
+def test_a_percentile_needs_its_samples(rounds: int, there: set[str]) -> None:
+    found = figures(taken(process(rounds)))
+    for percentile, needed in SAMPLES_NEEDED.items():
+        for name in (f"latency_{percentile}", f"latency_{percentile}_ratio"):
+            m = found[name, "int8"]
+            assert (m.status == "measured") == (percentile in there)
+            if percentile not in there:
+                assert m.reason == f"{percentile} needs {needed} samples, and there was time for {rounds}"
+                assert m.samples == rounds, "so that it can be told how much longer it takes"
+
+
+def test_cpu_time_needs_a_single_thread() -> None:
+    found = figures(THREE, threads=4)
+    assert found["cpu_time_p50", "int8"].status == "unavailable"
+    assert "misses the other 3 threads" in str(found["cpu_time_p50", "int8"].reason)
+    assert found["cpu_time_p50", "int8"].samples is None, "more time would not help"
+    assert found["latency_p50", "int8"].status == "measured"
+
+
+def test_calls_timed_together_have_no_tail() -> None:
+    found = figures(taken(process(900, inner=5)))
+    assert found["latency_p50", "int8"].status == "measured"
+    assert "5 were timed together, which hides the tail" in str(found["latency_p99", "int8"].reason)
+
+
+@pytest.mark.parametrize("arm", ["a", "b", "control"])
+def test_a_coarse_clock_is_told(arm: str) -> None:
+    """Some systems count a thread's time in ticks of 10 ms."""
+    coarse = process(100)
+    coarse.samples[f"cpu_{arm}"][:60] = 0
+    found = figures(taken(coarse))
+    assert "the clock is too coarse" in str(found["cpu_time_p50", "int8"].reason)
+    assert found["latency_p50", "int8"].status == "measured"
+
+
+def test_a_fixed_batch_has_no_throughput() -> None:
+    alone = process(100)
+    del alone.samples["batch_a"], alone.samples["batch_b"]
+    assert "one fixed batch" in str(figures(taken(alone))["throughput", "int8"].reason)
+
+
+@pytest.mark.parametrize(
+    ("facts", "metric", "reason"),
+    [
+        ({"unavailable": "/proc/self/status cannot be read (peak memory needs Linux)"}, "peak_memory", "needs Linux"),
+        ({"load": 0, "run": 0}, "peak_memory_ratio", "not above the import"),
+    ],
+)
+def test_memory_that_cannot_be_had_is_told(facts: dict[str, Any], metric: str, reason: str) -> None:
+    found = figures(taken(process(100), memory={"a": [facts], "b": [{"load": 1e6, "run": 1e6}]}))
+    assert found[metric, "int8"].status == "unavailable"
+    assert reason in str(found[metric, "int8"].reason)
+
+
+# When it is decided
+
+
+@pytest.mark.parametrize(
+    ("b", "control", "limit", "done"),
+    [
+        (50, 100, 0.7, True),
+        (90, 100, 0.7, True),
+        (70, 100, 0.7, False),
+        # clear of the interval, not of what identical models differ by
+        (68, 108, 0.7, False),
+        (60, 108, 0.7, True),
+    ],
+)
+def test_settled_means_clear_of_interval_and_noise_floor(b: float, control: float, limit: float, done: bool) -> None:
+    found = taken(*(process(300, b=b * US, control=control * US, seed=seed) for seed in range(3)))
+    assert settled(found, (limit,)) is done
+    assert settled(found, (limit, 0.7)) == (done and settled(found, (0.7,)))
+    assert settled(found, ()) is True
+
+
+# Replays
+
+
+def test_every_figure_replays_from_the_file(tmp_path: Path) -> None:
+    timings.write(tmp_path / "local.npz", THREE)
+    again = timings.read(tmp_path / "local.npz")
+    assert list(benchmark.measurements(again, "int8", "local", 1)) == list(
+        benchmark.measurements(THREE, "int8", "local", 1)
+    )
+    assert again.conditions == THREE.conditions
+    assert (again.rounds, again.seconds) == (900, pytest.approx(0.27))
+
+
+def test_more_than_ten_processes_keep_their_samples_apart(tmp_path: Path) -> None:
+    many = taken(*(process(40 + seed, seed=seed) for seed in range(12)))
+    timings.write(tmp_path / "local.npz", many)
+    again = timings.read(tmp_path / "local.npz")
+    assert [len(values) for values in again.each("wall_a")] == list(range(40, 52))
+    for one, other in zip(many.pairs, again.pairs, strict=True):
+        np.testing.assert_array_equal(one.samples["cpu_b"], other.samples["cpu_b"])
+
+
+def test_what_was_never_run_has_a_file_too(tmp_path: Path) -> None:
+    timings.write(tmp_path / "local.npz", Timings((), {}))
+    again = timings.read(tmp_path / "local.npz")
+    assert (again.pairs, again.rounds, again.seconds, again.each("wall_a")) == ((), 0, 0, [])
+
+
+def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "local.npz"
+    with pytest.raises(UsageError, match=r"local\.npz: no such timings yet"):
+        timings.read(path)
+    timings.write(path, THREE)
+    whole = path.read_bytes()
+    for content in (b"", whole[:-30], whole[: len(whole) // 2], b"hello"):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match=r"local\.npz: cannot be read"):
+            timings.read(path)
+    np.savez(path, about=np.array(json.dumps({"processes": []})))
+    with pytest.raises(UsageError, match="cannot be read"):
+        timings.read(path)
+
+
+def test_figures_do_not_depend_on_the_order_of_processes() -> None:
+    turned = replace(THREE, pairs=THREE.pairs[::-1])
+    one, other = (
+        {(m.metric, m.variant): (m.value, m.interval) for m in latency.measure(found, "int8", "local", 1)}
+        for found in (THREE, turned)
+    )
+    assert one.keys() == other.keys()
+    for key, (value, interval) in one.items():
+        assert other[key][0] == pytest.approx(value), key
+        assert other[key][1] == pytest.approx(interval), key
+
+
+def test_memory_takes_the_middle_of_the_repeats() -> None:
+    peaks = {"a": [{"load": 1e6, "run": r} for r in (1e6, 9e6, 2e6)], "b": [{"load": 0, "run": 3e6}] * 3}
+    by_name = {(m.metric, m.variant): m for m in memory.measure(taken(memory=peaks), "v", "local")}
+    assert by_name["peak_memory", "baseline"].value == 2e6
+    assert by_name["peak_memory_ratio", "v"].value == 1.5
