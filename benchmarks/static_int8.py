@@ -19,7 +19,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from makeweight.compress.quantize import BATCH, Quantize
 from makeweight.compress.technique import Context
-from makeweight.data import Dataset
+from makeweight.dataset import Dataset
 from makeweight.progress import Silent
 from makeweight.quiet import quiet
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime

@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("MAKEWEIGHT_TRACEBACK"):
             raise
-        if isinstance(error, OSError) and error.filename is not None:  # the machine, not makeweight
-            print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        if isinstance(error, OSError) and error.strerror is not None:  # the machine failed, not makeweight
+            print(f"error: {error.filename or 'this machine'}: {error.strerror}", file=sys.stderr)
             return int(Exit.ENVIRONMENT)
         print(
             f"error: makeweight itself failed: {type(error).__name__}: {error}\n"
@@ -63,7 +63,9 @@ def _leave_quietly(code: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="makeweight", description="Compress a model, measure it on the device, and hold it against a budget."
+        prog="makeweight",
+        description="Compress a model, measure it on the device, and hold it against a budget.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=16),
     )
     parser.add_argument("--version", action="version", version=f"makeweight {makeweight.__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)

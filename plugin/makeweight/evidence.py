@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight.project import Project
+from makeweight.versions import installed
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _evaluation_objection(
             baseline=str(hashes[BASELINE]),
             variant=str(hashes[name]),
             runtime=manifests[name].runtime,
-            version=_installed(manifests[name].runtime) or str(facts.get("version")),
+            version=installed(manifests[name].runtime) or str(facts.get("version")),
             task=project.task,
             output=project.model.output,
             inputs=answered[BASELINE].digest,
@@ -183,14 +183,6 @@ def _key_objection(figures: list[Measurement], expected: str, what: str) -> str 
     if all(figure.key == expected for figure in figures):
         return None
     return f"{what} changed since it was measured"
-
-
-def _installed(runtime: str) -> str | None:
-    """The version of a runtime in this environment; None where only reports are made."""
-    try:
-        return version(runtime)
-    except PackageNotFoundError:
-        return None
 
 
 def _provenance(

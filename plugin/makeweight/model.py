@@ -12,7 +12,7 @@ import numpy as np
 
 from makeweight import data, registry, usercode
 from makeweight.artifact import Manifest
-from makeweight.data import Feeds
+from makeweight.dataset import Feeds
 from makeweight.errors import UsageError
 from makeweight.layout import BASELINE, CONFIG
 from makeweight.progress import Progress

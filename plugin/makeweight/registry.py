@@ -69,7 +69,7 @@ def load(kind: Kind, name: str) -> Any:
     if name in entries:
         try:
             return entries[name].load()
-        except ImportError as error:
+        except (ImportError, AttributeError) as error:
             raise UsageError(
                 f"the {kind} `{name}` is installed but cannot be imported: {error}",
                 do="Install what it misses, or ask its authors.",

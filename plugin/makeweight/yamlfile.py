@@ -16,6 +16,8 @@ Path = tuple[str | int, ...]
 # A text, and `<<`, which merges another mapping into this one.
 _KEYS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"})
 
+_MOST_ENTRIES = 100_000
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, which forgets to say where when a value cannot be what it looks like."""
@@ -75,6 +77,8 @@ def parse(text: str, source: str) -> Document:
 
     def walk(node: yaml.Node, path: Path) -> None:
         lines.setdefault(path, node.start_mark.line + 1)
+        if len(lines) > _MOST_ENTRIES:  # a few anchors that name each other unfold without end
+            raise ConfigError([quote(node.start_mark.line + 1, f"the file unfolds to over {_MOST_ENTRIES:,} entries")])
         if isinstance(node, yaml.MappingNode):
             seen: dict[str, int] = {}
             for key_node, value_node in node.value:

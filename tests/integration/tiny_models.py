@@ -1,5 +1,6 @@
 """Small ONNX models written node by node, as somebody else's tool might write them."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def dense(
     rng = np.random.default_rng(5)
     sizes = [FEATURES, *[width] * depth, outputs]
     nodes, weights, last = [], {}, name
-    for i, (rows, columns) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (rows, columns) in enumerate(itertools.pairwise(sizes)):
         weights[f"w{i}"] = (rng.standard_normal((rows, columns)) / np.sqrt(rows)).astype(np.float32)
         end = i == depth
         nodes.append(helper.make_node("MatMul", [last, f"w{i}"], ["scores" if end else f"m{i}"]))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from makeweight import data
-from makeweight.data import Dataset
+from makeweight.dataset import Dataset
 from makeweight.errors import UsageError
 from makeweight.project import Project, understand
 

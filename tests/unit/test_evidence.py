@@ -124,7 +124,7 @@ class Repository:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     # as where only reports are made: the version that counts is the recorded one
-    monkeypatch.setattr(evidence, "_installed", lambda _: None)
+    monkeypatch.setattr(evidence, "installed", lambda _: None)
     made = Repository(tmp_path)
     made.write()
     return made
@@ -284,9 +284,9 @@ def test_no_figure_outlives_what_it_depends_on(
 def test_another_version_of_the_runtime_here_makes_the_evaluation_stale(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evidence, "_installed", lambda _: "2.0")
+    monkeypatch.setattr(evidence, "installed", lambda _: "2.0")
     assert str(repository.figures()["accuracy", "half"].reason).startswith("stale: ")
-    monkeypatch.setattr(evidence, "_installed", lambda _: VERSION)
+    monkeypatch.setattr(evidence, "installed", lambda _: VERSION)
     assert repository.figures()["accuracy", "half"].status == "measured"
 
 

@@ -419,7 +419,7 @@ def check(text: str) -> None:
     assert max(at) <= max(1, len(text.splitlines()))
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(mutations)
 def test_any_mutation_of_a_good_file_loads_or_is_told(changes: list[tuple[Spot, str, Any]]) -> None:
     data = copy.deepcopy(DATA)
@@ -428,7 +428,6 @@ def test_any_mutation_of_a_good_file_loads_or_is_told(changes: list[tuple[Spot, 
     check(yaml.safe_dump(data, allow_unicode=True, sort_keys=False))
 
 
-@settings(max_examples=200)
 @given(st.integers(0, len(GOOD)), st.integers(0, 12), st.text(alphabet="ab:-[]{}&*!|>%@?<~'\"#, \n\t015", max_size=6))
 def test_any_slip_of_the_keyboard_loads_or_is_told(at: int, removed: int, typed: str) -> None:
     check(GOOD[:at] + typed + GOOD[at + removed :])

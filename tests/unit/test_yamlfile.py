@@ -98,6 +98,20 @@ def test_what_is_no_plain_yaml_is_told_with_its_line(text: str, line: int, said:
     assert re.search(said, told)
 
 
+def test_anchors_that_unfold_without_end_are_told() -> None:
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10)]
+    assert "the file unfolds to over 100,000 entries" in problems_of("\n".join(rows))[0]
+
+
+@pytest.mark.parametrize("text", ["\ufeffa: 1\r\nb: [2,\r\n  3]\r\n", "a: 1\rb: [2,\r  3]\r"])
+def test_files_from_other_systems(text: str) -> None:
+    document = parse(text, "f")
+    assert document.data == {"a": 1, "b": [2, 3]}
+    assert document.line(("b", 1)) == 3
+    assert document.problem(("b", 1), "no") == "f:3: no\n    3 |   3]"
+
+
 def test_all_keys_given_twice_are_told_at_once() -> None:
     assert len(problems_of("a: 1\na: 2\nb: 1\nb: 2\nb: 3\n")) == 3
 

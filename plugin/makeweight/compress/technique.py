@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from makeweight.data import Dataset
+    from makeweight.dataset import Dataset
     from makeweight.progress import Progress
-    from makeweight.project import Task
     from makeweight.runtimes.runtime import Runtime
+    from makeweight.settings import TaskSettings
 
 Accepts = Literal["module", "graph"]
 
@@ -31,7 +31,7 @@ class Context:
     root: Path
     """The project's folder, where the user's own callables are found."""
     runtime: Runtime
-    task: Task
+    task: TaskSettings
     seed: int
     split: Callable[[str], Dataset]
     """A declared split: `train`, `validation`. The test split is the gate's alone and is refused here."""

@@ -15,7 +15,7 @@ from pydantic import Field
 from makeweight import usercode
 from makeweight.compress import technique
 from makeweight.compress.technique import Context
-from makeweight.data import Dataset, Feeds
+from makeweight.dataset import Dataset, Feeds
 from makeweight.errors import RecipeFailed, UsageError
 from makeweight.measure.outcomes import classify
 from makeweight.outputs import judged

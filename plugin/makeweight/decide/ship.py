@@ -64,6 +64,8 @@ def variant_sentence(variant: str, outcome: Outcome, rules: list[RuleVerdict]) -
     broken = [rule.rule for rule in own if rule.blocks and rule.verdict == "fail"]
     still_open = [rule.rule for rule in own if rule.blocks and rule.verdict == "inconclusive"]
     judged = [rule for rule in own if rule.level == "error" and rule.verdict != "not_applicable"]
+    if outcome == "pass" and not judged:
+        return "has no rule that applies here"
     if outcome == "pass":
         return f"passes {len(judged)} of {len(judged)} rules"
     parts = [f"breaks {', '.join(broken)}"] if broken else []

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import ClassVar
 
 from makeweight.devices.device import DeviceOptions, Facts
 from makeweight.errors import DeviceFailed
 from makeweight.measure.probe.job import Job, Result, dump_job, load_result
+from makeweight.versions import installed
 
 _RUNTIMES = ("onnxruntime",)
 # The instruction sets that decide how fast a compressed model can be; the kernel's names for them.
@@ -47,7 +47,7 @@ class Local:
                 "cores": os.cpu_count(),
                 "system": platform.system(),
                 "python": platform.python_version(),
-                "runtimes": {name: found for name in _RUNTIMES if (found := _version(name))},
+                "runtimes": {name: found for name in _RUNTIMES if (found := installed(name))},
                 "emulated": False,
             },
             conditions={
@@ -101,11 +101,4 @@ def _first_line(path: str) -> str | None:
     try:
         return Path(path).read_text().strip()
     except OSError:
-        return None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight import usercode
-from makeweight.data import Dataset
+from makeweight.dataset import Dataset
 from makeweight.errors import UsageError
 from makeweight.measure import inference
 from makeweight.measure.outcomes import Outcomes, ScoreKind, classify

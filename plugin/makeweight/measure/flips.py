@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.data import Dataset
+from makeweight.dataset import Dataset
 from makeweight.errors import UsageError
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.quality import class_name

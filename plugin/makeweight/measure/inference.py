@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.data import Dataset, Feeds
+from makeweight.dataset import Dataset, Feeds
 from makeweight.errors import UsageError
 from makeweight.progress import Progress
 from makeweight.runtimes.runtime import Session

@@ -147,15 +147,11 @@ def _ratio(timings: Timings, name: str, clock: str, quantile: str, variant: str,
 def _throughput(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
     arms = {BASELINE: timings.each("batch_a"), variant: timings.each("batch_b")}
     if not arms[variant]:
-        yield unavailable(
-            "throughput",
-            variant,
-            "1/s",
-            "the model takes one fixed batch, so there are no batches to fill",
-            device=device,
-        )
+        told = [str(result.facts["no_batches"]) for result in timings.pairs if "no_batches" in result.facts]
+        reason = told[0] if told else "the model takes one fixed batch, so there are no batches to fill"
+        yield unavailable("throughput", variant, "1/s", reason, device=device)
         return
-    batch = int(timings.pairs[0].facts["batch"])
+    batch = next(int(result.facts["batch"]) for result in timings.pairs if result.facts["batch"])
     for name, each in arms.items():
         rates = batch * _NS / np.concatenate(each)
         medians = [float(np.median(batch * _NS / values)) for values in each]

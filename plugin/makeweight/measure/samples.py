@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.atomic import replacing
-from makeweight.data import Dataset, Feeds
+from makeweight.dataset import Dataset, Feeds
 from makeweight.measure.inference import batch_size, fit
 from makeweight.runtimes.runtime import Session
 

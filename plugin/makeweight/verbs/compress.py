@@ -13,7 +13,7 @@ from makeweight.compress import recipe
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.technique import Context
 from makeweight.compress.training import train
-from makeweight.data import Dataset
+from makeweight.dataset import Dataset
 from makeweight.errors import Exit, RecipeFailed, UsageError
 from makeweight.layout import BASELINE
 from makeweight.progress import Progress

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import makeweight
@@ -14,6 +13,7 @@ from makeweight.devices.local import Local
 from makeweight.errors import Exit
 from makeweight.measure import energy
 from makeweight.measure.probe import memory
+from makeweight.versions import installed
 
 # What each extra brings, by the name of its distribution.
 EXTRAS = {
@@ -33,7 +33,7 @@ class Ability:
 
 def run(*, as_json: bool) -> Exit:
     facts = Local("local", DeviceOptions()).facts()
-    extras = {extra: {name: _version(name) for name in packages} for extra, packages in EXTRAS.items()}
+    extras = {extra: {name: installed(name) for name in packages} for extra, packages in EXTRAS.items()}
     abilities = _abilities()
     if as_json:
         print(json.dumps(_plain(facts, extras, abilities)))
@@ -44,7 +44,7 @@ def run(*, as_json: bool) -> Exit:
 
 def _abilities() -> list[Ability]:
     return [
-        Ability("latency", None if _version("onnxruntime") else "needs `pip install 'makeweight[onnx]'`"),
+        Ability("latency", None if installed("onnxruntime") else "needs `pip install 'makeweight[onnx]'`"),
         Ability("peak memory", _memory_objection()),
         Ability("energy", energy.NO_METER),
     ]
@@ -57,13 +57,6 @@ def _memory_objection() -> str | None:
     except memory.NoHighWaterMark as error:
         return str(error)
     return None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _plain(facts: Facts, extras: dict[str, dict[str, str | None]], abilities: list[Ability]) -> dict[str, Any]:

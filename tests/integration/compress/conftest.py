@@ -9,7 +9,7 @@ import pytest
 
 from makeweight import data, model
 from makeweight.compress.technique import Context
-from makeweight.data import Dataset
+from makeweight.dataset import Dataset
 from makeweight.project import Project
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from makeweight.compress.prune import Prune, PruneOptions
 from makeweight.compress.reproducible import reproducible
-from makeweight.data import Dataset
+from makeweight.dataset import Dataset
 from makeweight.errors import RecipeFailed
 
 

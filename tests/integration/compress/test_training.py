@@ -17,7 +17,7 @@ from makeweight.compress import training
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.reproducible import THREADS, reproducible
 from makeweight.compress.training import TrainingOptions, train
-from makeweight.data import Dataset
+from makeweight.dataset import Dataset
 from makeweight.errors import RecipeFailed, UsageError
 from makeweight.settings import TaskSettings
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight.data import Dataset
+from makeweight.dataset import Dataset
 from makeweight.errors import UsageError
 from makeweight.measure.answers import answer, check_classes
 from makeweight.measure.outcomes import WRONG, Outcomes

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from makeweight.data import Dataset
+from makeweight.dataset import Dataset
 from makeweight.errors import UsageError
 from makeweight.measure import flips
 from makeweight.measure.flips import INDEX, KEPT

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight.data import Dataset
+from makeweight.dataset import Dataset
 from makeweight.errors import UsageError
 from makeweight.measure.inference import BATCH, batch_size, fit, outputs
 from makeweight.progress import Silent

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight.data import Dataset
+from makeweight.dataset import Dataset
 from makeweight.measure import samples
 from makeweight.measure.probe.__main__ import _samples as read
 from makeweight.measure.samples import COUNT

@@ -153,6 +153,13 @@ def test_a_fixed_batch_has_no_throughput() -> None:
     assert "one fixed batch" in str(figures(taken(alone))["throughput", "int8"].reason)
 
 
+def test_batches_that_take_too_long_are_told() -> None:
+    short, long = process(100), process(100, batch=None, no_batches="a batch of 32 takes about 3.2 s, too long")
+    del long.samples["batch_a"], long.samples["batch_b"]
+    assert figures(taken(long, long))["throughput", "int8"].reason == "a batch of 32 takes about 3.2 s, too long"
+    assert figures(taken(long, short))["throughput", "int8"].value == 20_000, "one process had the time"
+
+
 @pytest.mark.parametrize(
     ("facts", "metric", "reason"),
     [

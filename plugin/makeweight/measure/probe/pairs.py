@@ -33,7 +33,7 @@ def measure(job: PairsJob, runs: Mapping[str, Run], samples: list[Sample], batch
         batch: one larger input for throughput, or None.
 
     Returns:
-        ns per inference by arm and clock (shape [rounds]), ns per batch by arm (shape [BATCH_ROUNDS]).
+        ns per inference by arm and clock (shape [rounds]), ns per batch by arm (at most BATCH_ROUNDS).
     """
     rng = np.random.default_rng(job.seed)
     shortest = min(_warm_up(runs[arm], samples) for arm in ARMS)
@@ -66,9 +66,16 @@ def measure(job: PairsJob, runs: Mapping[str, Run], samples: list[Sample], batch
     result = {f"wall_{arm}": np.array(values) for arm, values in wall.items()}
     if job.threads == 1:  # with more, a thread's clock misses what the others do
         result |= {f"cpu_{arm}": np.array(values) for arm, values in cpu.items()}
-    if batch is not None:
-        result |= _throughput(runs, batch, rng, allowance=job.seconds / 2)
-    return Result(result, {"rounds": rounds, "inner": inner, "seconds": spent, "batch": job.batch if batch else None})
+    facts: dict[str, Any] = {"rounds": rounds, "inner": inner, "seconds": spent, "batch": None}
+    if batch is not None and job.batch is not None:
+        expected = job.batch * shortest / 1e9
+        # each arm once to warm up and once to be timed: what would take longer than all the pairs is not begun
+        if 4 * expected > job.seconds:
+            facts["no_batches"] = f"a batch of {job.batch} takes about {expected:.2g} s, too long for the time given"
+        else:
+            result |= _throughput(runs, batch, rng, allowance=job.seconds / 2)
+            facts["batch"] = job.batch
+    return Result(result, facts)
 
 
 def _decided(wall: Mapping[str, list[float]], limits: tuple[float, ...]) -> bool:
@@ -100,11 +107,11 @@ def _throughput(
     for arm in arms:
         runs[arm](batch)
     until = time.perf_counter() + allowance
-    for done in range(BATCH_ROUNDS):
+    for _ in range(BATCH_ROUNDS):
         for index in rng.permutation(len(arms)):
             start = time.perf_counter_ns()
             runs[arms[index]](batch)
             times[arms[index]].append(time.perf_counter_ns() - start)
-        if done >= 2 and time.perf_counter() > until:
+        if time.perf_counter() > until:
             break
     return {f"batch_{arm}": np.array(values) for arm, values in times.items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.runtimes.onnxruntime import macs, operators
+from makeweight.runtimes.onnxruntime.session import runtime_module
 from makeweight.runtimes.runtime import GraphFacts
 
 # By operator, which inputs are not weights: scales and zero points.
@@ -41,8 +42,8 @@ def inspect(path: Path) -> GraphFacts:
 
 def _optimised(path: Path) -> Any:
     import onnx
-    import onnxruntime
 
+    onnxruntime = runtime_module()
     with tempfile.TemporaryDirectory(prefix="makeweight-inspect-") as folder:
         dumped = Path(folder, "optimised.onnx")
         options = onnxruntime.SessionOptions()

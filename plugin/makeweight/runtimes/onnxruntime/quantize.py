@@ -16,6 +16,7 @@ from typing import Any
 from makeweight.errors import RecipeFailed
 from makeweight.quiet import quiet
 from makeweight.runtimes.onnxruntime import operators, refusal
+from makeweight.runtimes.onnxruntime.session import runtime_module
 from makeweight.runtimes.runtime import Feeds, Quantization
 
 # The first opset whose QuantizeLinear knows scales by channel.
@@ -81,7 +82,7 @@ def _prepare(source: Path, target: Path) -> None:
     Symbolic shape inference is left out: it needs sympy, takes a second, and what quantization wants to know
     (element types) plain inference finds too.
     """
-    import onnxruntime
+    onnxruntime = runtime_module()
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     onnxruntime.set_default_logger_severity(4)

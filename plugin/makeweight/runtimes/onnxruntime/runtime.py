@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
 from makeweight.runtimes.onnxruntime import export, float16, inspect, quantize, refusal, session
 from makeweight.runtimes.runtime import Feeds, GraphFacts, Quantization, Session
+from makeweight.versions import installed
 
 
 class OnnxRuntime:
@@ -20,7 +20,7 @@ class OnnxRuntime:
     channel_multiple: ClassVar[int] = 16
 
     def version(self) -> str:
-        return version("onnxruntime")
+        return installed("onnxruntime") or "unknown"
 
     def open(self, path: Path, threads: int = 1) -> Session:
         with refusal.told(path):

@@ -38,8 +38,7 @@ class OnnxSession:
     """
 
     def __init__(self, path: str, threads: int) -> None:
-        import onnxruntime
-
+        onnxruntime = runtime_module()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -54,15 +53,22 @@ class OnnxSession:
         return outputs
 
 
+def runtime_module() -> Any:
+    """ONNX Runtime, told to report nothing: its threads would run beside what is timed, and models are private."""
+    import onnxruntime
+
+    if hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()
+    return onnxruntime
+
+
 def open_session(path: str, threads: int) -> OnnxSession:
     return OnnxSession(path, threads)
 
 
 def warm_import() -> None:
     """Load the runtime's code without a model, so that its memory is not charged to one."""
-    import onnxruntime
-
-    onnxruntime.SessionOptions()
+    runtime_module().SessionOptions()
 
 
 def _port(value: Any) -> Port:

@@ -176,7 +176,7 @@ def test_calls_too_short_for_the_clock_are_timed_together(clock: Clock) -> None:
 
 def test_a_clock_that_stands_still_neither_divides_by_zero_nor_runs_forever(clock: Clock) -> None:
     ticks = iter(range(10**9))
-    clock.perf_counter = lambda: next(ticks) * 1e-4  # type: ignore[method-assign]
+    clock.perf_counter = lambda: next(ticks) * 1e-3  # type: ignore[method-assign]
     bench = Bench(clock, a=0, b=0)
     with np.errstate(all="ignore"):
         result = pairs.measure(replace(JOB, seconds=0.01), bench.runs, SAMPLES, None)
@@ -199,10 +199,20 @@ def test_batches_are_timed_for_throughput(clock: Clock) -> None:
 
 
 def test_long_batches_are_cut_short(clock: Clock) -> None:
+    """1.6 s each: two rounds of both arms are done when half of 10 s is over."""
     bench = Bench(clock, a=50 * MS, b=50 * MS)
     job = replace(JOB, batch=32, seconds=10.0)
     result = pairs.measure(job, bench.runs, SAMPLES, {"x": np.zeros((32, 1))})
-    assert len(result.samples["batch_a"]) == 3
+    assert len(result.samples["batch_a"]) == len(result.samples["batch_b"]) == 2
+
+
+def test_batches_that_would_take_longer_than_all_the_pairs_are_not_begun(clock: Clock) -> None:
+    bench = Bench(clock, a=100 * MS, b=200 * MS)
+    job = replace(JOB, batch=32, seconds=10.0)
+    result = pairs.measure(job, bench.runs, SAMPLES, {"x": np.zeros((32, 1))})
+    assert not any(name.startswith("batch") for name in result.samples)
+    assert result.facts["batch"] is None
+    assert result.facts["no_batches"] == "a batch of 32 takes about 3.2 s, too long for the time given"
 
 
 def test_the_warm_up_of_a_slow_model_is_short(clock: Clock) -> None:

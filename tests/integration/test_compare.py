@@ -1,0 +1,238 @@
+"""`makeweight compare A B` on real files: the answer, its exit code, and every file that is no model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_models
+
+from makeweight.cli import main
+from makeweight.devices import benchmark
+from makeweight.measure.probe.job import Result
+from makeweight.measure.timings import Timings
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    tiny_models.dense(folder / "small.onnx")
+    tiny_models.dense(folder / "large.onnx", depth=8, width=512)
+    tiny_models.dense(folder / "one.onnx", batch=1)
+    tiny_models.dense(folder / "four.onnx", batch=4)
+    tiny_models.dense(folder / "renamed.onnx", name="image")
+    tiny_models.speech(folder / "speech.onnx")
+    tiny_models.embedding(folder / "words.onnx")
+    tiny_models.unknown_operator(folder / "unknown.onnx")
+    return folder
+
+
+def compare(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main(["compare", *map(str, arguments)])
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err
+    return code, said.out, said.err
+
+
+def test_a_much_slower_model_is_over(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = compare(capsys, models / "small.onnx", models / "large.onnx", "--seconds", 2)
+    assert code == 1
+    assert out.startswith("over: large.onnx takes ")
+    assert "at most 1.05x was asked for" in out
+    assert "inputs made up" in out
+
+
+def test_the_same_model_is_within_as_json(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = compare(
+        capsys, models / "large.onnx", models / "large.onnx", "--seconds", 2, "--max-ratio", 3, "--json"
+    )
+    assert code == 0
+    assert err == "", "nothing beside the answer"
+    found = json.loads(out)
+    assert found["verdict"] == "within"
+    assert found["max_ratio"] == 3
+    low, high = found["interval"]
+    assert low <= found["ratio"] <= high < 3
+    assert found["noise_floor"] >= 0
+    assert found["pairs"] >= 96
+    assert found["processes"] >= 3
+    assert found["a"]["size"] == (models / "large.onnx").stat().st_size
+    assert len(found["a"]["sha256"]) == 64
+    assert found["device"]["cores"] >= 1
+
+
+@pytest.mark.parametrize("name", ["one", "four", "speech", "words"])
+def test_models_of_every_shape_are_fed(models: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """A fixed batch, integers, inputs that do not begin with the batch, and one without a dimension."""
+    code, out, _ = compare(capsys, models / f"{name}.onnx", models / f"{name}.onnx", "--seconds", 1, "--max-ratio", 5)
+    assert code == 0
+    assert out.startswith("within: ")
+
+
+@pytest.mark.parametrize("suffix", ["", "onnx"])
+def test_real_samples(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
+    np.savez(tmp_path / "real.npz", x=np.ones((10, tiny_models.FEATURES), np.float32), target=np.zeros(10))
+    name = "four" if suffix else "small"
+    code, out, _ = compare(
+        capsys,
+        models / f"{name}.onnx",
+        models / f"{name}.onnx",
+        "--inputs",
+        tmp_path / "real.npz",
+        "--seconds",
+        1,
+        "--max-ratio",
+        5,
+        "--threads",
+        2,
+    )
+    assert code == 0
+    assert f"inputs {tmp_path / 'real.npz'}" in out
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"y": np.ones((10, 8))}, "the model's inputs are x, and the data have y"),
+        ({"x": np.ones((10, 9))}, "input `x` wants shape [N, 8], and the data have [1, 9]"),
+        ({"x": np.ones((0, 8))}, "holds no example"),
+        ({"x": np.array(["a"])}, "wants shape [N, 8]"),
+        ({"x": np.array([["a"] * 8])}, "input `x` wants float32, and the data are str"),
+        ({}, "holds no example"),
+        ({"x": np.array(None)}, "cannot be read as .npz"),
+    ],
+)
+def test_samples_that_do_not_fit_are_told(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arrays: dict[str, Any], said: str
+) -> None:
+    np.savez(tmp_path / "real.npz", **arrays)
+    code, _, err = compare(
+        capsys, models / "small.onnx", models / "small.onnx", "--inputs", tmp_path / "real.npz", "--seconds", 1
+    )
+    assert code == 2
+    assert said in err
+
+
+def test_samples_that_are_no_file_are_told(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = compare(capsys, models / "small.onnx", models / "small.onnx", "--inputs", models / "no.npz")
+    assert (code, "no.npz: cannot be read as .npz" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("renamed", "small.onnx takes x ['N', 8], and renamed.onnx takes image ['N', 8]"),
+        ("one", "and one.onnx takes x [1, 8]"),
+        ("words", "and words.onnx takes tokens ['N', 5]"),
+    ],
+)
+def test_models_with_different_inputs_are_not_compared(
+    models: Path, capsys: pytest.CaptureFixture[str], other: str, said: str
+) -> None:
+    code, _, err = compare(capsys, models / "small.onnx", models / f"{other}.onnx")
+    assert code == 2
+    assert said in err
+    assert "Only models with the same inputs can be compared." in err
+
+
+def test_a_model_that_does_not_run_on_made_up_inputs_asks_for_real_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Word 1 of a vocabulary of one: ONNX Runtime objects when it runs, not when it loads."""
+    path = tiny_models.embedding(tmp_path / "one_word.onnx", words=1)
+    code, _, err = compare(capsys, path, path, "--seconds", 1)
+    assert code == 2
+    assert err.startswith(f"error: {path}: the model does not run on made-up inputs: ")
+    assert "Give real samples with `--inputs FILE.npz`." in err
+
+
+def broken_files(folder: Path, whole: bytes) -> dict[str, tuple[bytes | None, str]]:
+    return {
+        "missing.onnx": (None, "no such file"),
+        "cut.onnx": (whole[: len(whole) // 2], "cut short or damaged"),
+        "empty.onnx": (b"", "the file is empty"),
+        "text.onnx": (b"hello, I am no model\n" * 20, "this is no ONNX file"),
+        "lfs.onnx": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a Git LFS pointer"),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(broken_files(Path(), b"")))
+@pytest.mark.parametrize("first", [True, False], ids=["as A", "as B"])
+def test_a_file_that_is_no_model_is_told_by_its_name(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, first: bool
+) -> None:
+    good = models / "small.onnx"
+    content, said = broken_files(tmp_path, good.read_bytes())[name]
+    bad = tmp_path / name
+    if content is not None:
+        bad.write_bytes(content)
+    code, out, err = compare(capsys, *((bad, good) if first else (good, bad)))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {bad}: ")
+    assert said in err
+
+
+def test_a_folder_and_an_unknown_operator_are_told(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = compare(capsys, models, models / "small.onnx")
+    assert (code, "this is a folder" in err) == (2, True)
+    code, _, err = compare(capsys, models / "unknown.onnx", models / "unknown.onnx")
+    assert (code, "FlashFusion" in err) == (2, True)
+
+
+def test_the_answer_does_not_depend_on_files_of_the_users_folder(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "queue.py").write_text("raise RuntimeError('not the queue you look for')")
+    monkeypatch.chdir(tmp_path)
+    model = models / "small.onnx"
+    assert compare(capsys, model, model, "--seconds", 1, "--max-ratio", 5)[0] == 0
+
+
+# What cannot be told
+
+
+def undecided(monkeypatch: pytest.MonkeyPatch, *, ratio: float, control: float, spread: float) -> None:
+    """Measured already, in place of running the probe: three processes with exactly these medians, evenly spread."""
+
+    def carry_out(*_: object, **__: object) -> Timings:
+        around = np.exp(np.linspace(-spread, spread, 201))
+        samples = {
+            "wall_a": np.full(201, 1e5),
+            "wall_b": 1e5 * ratio * around,
+            "wall_control": np.full(201, 1e5 * control),
+        }
+        process = Result(samples, {"rounds": 201, "seconds": 0.1, "inner": 1})
+        return Timings((process,) * 3, {})
+
+    monkeypatch.setattr(benchmark, "carry_out", carry_out)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "control", "spread", "said"),
+    [
+        (1.06, 1.0, 0.2, "` would likely settle it"),
+        (1.06, 1.2, 0.001, "identical models differ by here"),
+        (1.0501, 1.0, 0.2, "It would take over an hour"),
+    ],
+    ids=["more time", "noise floor", "at the limit"],
+)
+def test_an_open_question_says_what_would_settle_it(
+    models: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    ratio: float,
+    control: float,
+    spread: float,
+    said: str,
+) -> None:
+    undecided(monkeypatch, ratio=ratio, control=control, spread=spread)
+    code, out, _ = compare(capsys, models / "small.onnx", models / "small.onnx")
+    assert code == 3
+    assert out.startswith("inconclusive: ")
+    assert said in out
+    code, out, _ = compare(capsys, models / "small.onnx", models / "small.onnx", "--json")
+    assert code == 3
+    needed = json.loads(out)["seconds_needed"]
+    assert (needed is not None) == ("likely settle" in said)
+    assert needed is None or needed > 10

@@ -1,0 +1,229 @@
+"""The command line: every verb explains itself, every failure is a sentence and an exit code, never a traceback."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import makeweight
+from makeweight import cli
+from makeweight.cli import main
+from makeweight.errors import DeviceFailed, EnvironmentFailed, Exit, MissingExtra, UsageError
+from makeweight.verbs import doctor
+from makeweight.verdict import RuleVerdict, VariantVerdict, Verdict, dumps
+
+VERBS = (
+    "init",
+    "baseline",
+    "compress",
+    "evaluate",
+    "device",
+    "benchmark",
+    "report",
+    "gate",
+    "compare",
+    "doctor",
+    "schema",
+)
+PROJECT_VERBS = {
+    "baseline": [],
+    "compress": ["int8"],
+    "evaluate": ["int8"],
+    "device": ["local"],
+    "benchmark": ["int8", "--device", "local"],
+    "report": [],
+}
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MAKEWEIGHT_TRACEBACK", raising=False)
+    return
+
+
+def ends(*arguments: str) -> int:
+    """The exit code, also where argparse itself ends the process."""
+    try:
+        return main(arguments)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(verb, "--help") == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: makeweight {verb}")
+    assert len(out.splitlines()) > 4
+
+
+def test_the_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends("--help") == 0
+    listed = set(re.findall(r"^    (\w+)\b", capsys.readouterr().out, re.MULTILINE))
+    assert listed == set(VERBS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends("--version") == 0
+    assert capsys.readouterr().out == f"makeweight {makeweight.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["dance"],
+        ["compress"],
+        ["benchmark", "int8"],
+        ["compare", "a.onnx"],
+        ["compare", "a", "b", "--seconds", "0"],
+        ["compare", "a", "b", "--seconds", "soon"],
+        ["compare", "a", "b", "--max-ratio", "inf"],
+        ["compare", "a", "b", "--threads", "0"],
+        ["compare", "a", "b", "--threads", "1.5"],
+        ["gate", "--jsno"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(*arguments) == Exit.USAGE
+    err = capsys.readouterr().err
+    assert "error: " in err
+    assert "invalid _" not in err, "names of our own functions mean nothing to the user"
+
+
+@pytest.mark.parametrize(("verb", "arguments"), PROJECT_VERBS.items())
+def test_without_a_project_every_verb_says_so(
+    verb: str, arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main([verb, *arguments]) == Exit.USAGE
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: no makeweight.yaml in {tmp_path}")
+    assert "makeweight init" in err
+    assert main([verb, *arguments, "--project", "nowhere/at/all"]) == Exit.USAGE
+
+
+def test_every_problem_of_the_configuration_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("makeweight.yaml").write_text("modle: {}\nbudget: {size: {max: 5}}\n")
+    assert main(["report"]) == Exit.USAGE
+    err = capsys.readouterr().err
+    told = set(re.findall(r"makeweight\.yaml:(\d+): (\w+)", err))
+    assert told == {("1", "modle"), ("1", "model"), ("1", "data"), ("1", "variants"), ("2", "budget")}
+    assert "did you mean `model`?" in err
+
+
+# The gate
+
+
+def verdict(outcome: str) -> Verdict:
+    rule = RuleVerdict(
+        "size.max",
+        "size",
+        "max",
+        "int8",
+        None,
+        None,
+        4e5,
+        "at most 400 kB",
+        5e5,
+        None,
+        outcome,
+        "error",
+        "size is 500 kB.",  # type: ignore[arg-type]
+    )
+    return Verdict(
+        outcome,
+        "a sentence.",
+        None,
+        "best",
+        "size",
+        "digits",
+        [VariantVerdict("int8", outcome, False, "x")],
+        [rule],
+        [],
+    )  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("pass", 0), ("fail", 1), ("inconclusive", 3), ("not_applicable", 0)])
+def test_the_gate_ends_with_the_verdict(outcome: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("reports").mkdir()
+    Path("reports/verdict.json").write_text(dumps(verdict(outcome)))
+    assert main(["gate"]) == code
+    assert "digits" in capsys.readouterr().out
+    assert main(["gate", "--json"]) == code
+    assert json.loads(capsys.readouterr().out)["verdict"] == outcome
+
+
+def test_no_verdict_is_no_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gate"]) == Exit.USAGE
+    assert "reports/verdict.json: no verdict yet" in capsys.readouterr().err
+    Path("reports").mkdir()
+    for content in ("", "{}", dumps(verdict("pass"))[:-20], "<<<<<<< HEAD\n"):
+        Path("reports/verdict.json").write_text(content)
+        assert main(["gate"]) == Exit.USAGE
+        assert "reports/verdict.json: this is no verdict" in capsys.readouterr().err
+
+
+# Whatever a verb runs into
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UsageError("it is wrong", where="here", do="Mend it."), 2, "error: here: it is wrong\n  Mend it.\n"),
+        (MissingExtra("the runtime `x`", "onnx"), 2, "pip install 'makeweight[onnx]'"),
+        (EnvironmentFailed("the disk is full"), 4, "error: the disk is full\n"),
+        (DeviceFailed("it is gone", where="device `pi5`"), 4, "error: device `pi5`: it is gone\n"),
+        (KeyboardInterrupt(), 130, "interrupted: "),
+        (MemoryError(), 4, "out of memory"),
+        (PermissionError(13, "Permission denied", "models/w.pt"), 4, "error: models/w.pt: Permission denied\n"),
+        (OSError(28, "No space left on device"), 4, "error: this machine: No space left on device\n"),
+        (RuntimeError("a slip of ours"), 4, "makeweight itself failed: RuntimeError: a slip of ours"),
+        (OSError("no name, no number"), 4, "makeweight itself failed: OSError"),
+    ],
+)
+def test_every_failure_is_a_sentence_and_a_code(
+    error: BaseException,
+    code: int,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(**_: object) -> Exit:
+        raise error
+
+    monkeypatch.setattr(doctor, "run", fail)
+    assert main(["doctor"]) == code
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+
+
+def test_the_traceback_is_there_for_those_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> Exit:
+        raise RuntimeError("a slip of ours")
+
+    monkeypatch.setattr(doctor, "run", fail)
+    monkeypatch.setenv("MAKEWEIGHT_TRACEBACK", "1")
+    with pytest.raises(RuntimeError, match="a slip of ours"):
+        main(["doctor"])
+
+
+def test_doctor_tells_what_cannot_be_measured_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["makeweight"] == makeweight.__version__
+    assert "energy" in told["unavailable"]
+    assert told["identity"]["cores"] >= 1
+    assert main(["doctor"]) == 0
+    assert "energy" in capsys.readouterr().out
+
+
+def test_the_verbs_of_the_help_are_those_of_this_test() -> None:
+    """A verb that is added is tried here too."""
+    parser = cli._parser()
+    (actions,) = (action for action in parser._actions if isinstance(action.choices, dict))
+    assert set(actions.choices or {}) == set(VERBS)

@@ -1,0 +1,97 @@
+"""What can be plugged in: named, near-named, not out yet, not installed, and brought by others."""
+
+import importlib.util
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from makeweight import registry
+from makeweight.errors import MissingExtra, UsageError
+from makeweight.registry import BUILT_IN
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, parts in BUILT_IN.items() for name, part in parts.items() if part.dotted]
+)
+def test_everything_built_in_is_there_under_its_name(kind: Any, name: str) -> None:
+    found = registry.load(kind, name)
+    if kind == "technique":
+        assert found.name == name
+        assert found.accepts in ("module", "graph")
+        assert hasattr(found, "Options")
+    elif kind == "runtime":
+        assert found.name == name
+    else:
+        assert "seconds" in found.Options.model_fields
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("technique", "quantise", "unknown technique `quantise`; did you mean `quantize`?"),
+        ("technique", "zzz", "unknown technique `zzz`; there is float16, quantize, prune, finetune"),
+        ("runtime", "onnx-runtime", "did you mean `onnxruntime`?"),
+        ("runtime", "litert", "comes with the extra makeweight[litert], which is not out yet"),
+        ("device", "adb", "comes with the extra makeweight[adb], which is not out yet"),
+    ],
+)
+def test_what_is_not_there_is_told(kind: Any, name: str, said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        registry.load(kind, name)
+    assert said in str(refused.value)
+
+
+def test_a_part_whose_extra_is_missing_names_the_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else object())
+    registry.require("technique", "quantize")
+    for name in ("prune", "finetune"):
+        with pytest.raises(MissingExtra, match=r"`pip install 'makeweight\[torch\]'`"):
+            registry.require("technique", name)
+    registry.require("device", "local")
+    registry.require("technique", "somebody's own")
+
+
+class Theirs:
+    """A technique of somebody else."""
+
+
+def entry(name: str, loads: Any) -> SimpleNamespace:
+    def load() -> Any:
+        if isinstance(loads, Exception):
+            raise loads
+        return loads
+
+    return SimpleNamespace(name=name, load=load)
+
+
+def test_parts_of_others_come_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = {
+        "makeweight.techniques": [
+            entry("sparsify", Theirs),
+            entry("broken", ImportError("no module named cuda")),
+            entry("quantize", object),
+        ]
+    }
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: groups.get(group, []))
+    assert registry.load("technique", "sparsify") is Theirs
+    assert registry.names("technique") == ["float16", "quantize", "prune", "finetune", "sparsify", "broken"]
+    assert registry.load("technique", "quantize") is not object, "nobody takes the place of what is built in"
+    with pytest.raises(UsageError, match="`broken` is installed but cannot be imported: no module named cuda"):
+        registry.load("technique", "broken")
+    with pytest.raises(UsageError, match=r"did you mean `sparsify`\?"):
+        registry.load("technique", "sparsfy")
+
+
+def test_an_entry_point_may_bring_what_is_not_out_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [entry("ssh", Theirs)] if "dev" in group else []
+    )
+    assert registry.load("device", "ssh") is Theirs
+
+
+def test_an_entry_point_to_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = [entry("sparsify", AttributeError("module has no Sparsify"))]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: wrong)
+    with pytest.raises(UsageError, match="cannot be imported: module has no Sparsify"):
+        registry.load("technique", "sparsify")
