@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from makeweight.project import understand
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -42,6 +44,12 @@ def test_the_first_project_goes_as_written(shell, tmp_path: Path) -> None:
     assert re.findall(r"Running stage '([^']+)'", unchanged) == ["device@local"], unchanged
     tightened = outputs[4]
     assert set(re.findall(r"Running stage '([^']+)'", tightened)) == {"device@local", "report", "gate"}, tightened
+
+
+def test_the_configuration_in_the_readme_is_one() -> None:
+    (example,) = [block.body for block in blocks(REPOSITORY / "README.md") if block.language == "yaml"]
+    project = understand(example, "README.md", REPOSITORY)
+    assert set(project.variants) == {"int8", "slim-int8"}
 
 
 def test_the_readme_names_targets_that_exist() -> None:

@@ -1,0 +1,110 @@
+"""A variant that goes wrong fails by itself: the others are made, measured and shipped."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tiny_models
+from onnx import numpy_helper
+
+from makeweight import artifact
+from makeweight.cli import main
+
+CONFIG = """\
+name: mixed
+model: {onnx: model.onnx}
+data: {npz: {test: test.npz, calibration: test.npz}}
+task: classification
+variants:
+  good: {steps: [{quantize: {method: dynamic}}]}
+  bad: {steps: [float16]}
+devices: {here: {kind: local, seconds: 0.3}}
+budget: {size: {max: 1 MB}, latency_p50: {max: 1 s}}
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    tiny_models.dense(tmp_path / "model.onnx")
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((30, tiny_models.FEATURES)).astype(np.float32)
+    classes = np.arange(30) % tiny_models.CLASSES
+    np.savez(tmp_path / "test.npz", x=inputs, target=classes)
+    (tmp_path / "makeweight.yaml").write_text(CONFIG)
+    assert main(["baseline"]) == 0
+    assert main(["compress", "good"]) == 0
+    assert main(["compress", "bad"]) == 0
+    return tmp_path
+
+
+def judged(root: Path) -> dict:
+    for name in ("good", "bad"):
+        assert main(["evaluate", name]) == 0
+    assert main(["device", "here"]) == 0
+    for name in ("good", "bad"):
+        assert main(["benchmark", name, "--device", "here"]) == 0
+    assert main(["report"]) == 0
+    return json.loads((root / "reports/verdict.json").read_text())
+
+
+def of(verdict: dict, name: str) -> dict:
+    return next(each for each in verdict["variants"] if each["variant"] == name)
+
+
+def _fail(root: Path, reason: str) -> None:
+    """Leave what `compress` leaves of a recipe that cannot be carried out."""
+    folder = root / "artifacts/bad"
+    (folder / "model.onnx").unlink()
+    failed = replace(artifact.read(folder), status="failed", reason=reason, file=None, sha256=None)
+    artifact.write(folder, failed)
+
+
+def test_a_variant_that_answers_nan_fails_though_no_rule_speaks_of_accuracy(repository: Path) -> None:
+    folder = repository / "artifacts/bad"
+    model = onnx.load(folder / "model.onnx")
+    for weights in model.graph.initializer:
+        values = numpy_helper.to_array(weights)
+        if values.dtype.kind == "f" and values.ndim == 2:
+            weights.CopyFrom(numpy_helper.from_array(np.full_like(values, np.nan), weights.name))
+    onnx.save(model, folder / "model.onnx")
+    manifest = artifact.read(folder)
+    artifact.write(folder, replace(manifest, sha256=artifact.sha256_of(folder / "model.onnx")))
+
+    verdict = judged(repository)
+
+    assert (verdict["verdict"], verdict["ship"]) == ("pass", "good")
+    assert of(verdict, "bad")["verdict"] == "fail"
+    (broken,) = [rule for rule in verdict["rules"] if rule["variant"] == "bad" and rule["verdict"] == "fail"]
+    assert broken["rule"] == "finite_outputs"
+    assert "30 of 30 examples" in broken["sentence"]
+    assert main(["gate"]) == 0
+
+
+def test_a_recipe_that_cannot_be_carried_out_is_told_and_blocks_nobody_else(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _fail(repository, "nothing to quantize")
+
+    verdict = judged(repository)
+
+    assert (verdict["verdict"], verdict["ship"]) == ("pass", "good")
+    (broken,) = [rule for rule in verdict["rules"] if rule["variant"] == "bad"]
+    assert (broken["rule"], broken["verdict"]) == ("recipe", "fail")
+    assert broken["sentence"] == "`bad` could not be made: nothing to quantize"
+    assert "nothing to quantize" in (repository / "reports/report.md").read_text()
+    capsys.readouterr()
+    assert main(["gate"]) == 0
+    assert "bad" in capsys.readouterr().out
+
+
+def test_a_named_variant_that_failed_blocks(repository: Path) -> None:
+    config = repository / "makeweight.yaml"
+    config.write_text(CONFIG + "ship: bad\n")
+    _fail(repository, "it broke")
+    verdict = judged(repository)
+    assert (verdict["verdict"], verdict["ship"]) == ("fail", None)
+    assert main(["gate"]) == 1
