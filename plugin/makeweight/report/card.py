@@ -11,7 +11,7 @@ from makeweight.errors import UsageError
 from makeweight.layout import BASELINE
 from makeweight.report.comparison import Cell, cell, heading, machine_line, protocol_line
 from makeweight.report.content import Content
-from makeweight.report.facts import flat, step_words
+from makeweight.report.facts import inputs, step_words
 from makeweight.report.figures import Figures, title
 from makeweight.report.standing import WORDS, named, warnings
 from makeweight.report.text import markdown, markdown_code, markdown_prose
@@ -81,7 +81,7 @@ def _details(content: Content, variant: str) -> str:
         ("Made from sha256", manifest.parent or ""),
         ("Seed", str(manifest.seed)),
         ("Made with", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
-        *((f"Provenance: {name}", value) for name, value in flat(content.verdict.provenance)),
+        *((name[0].upper() + name[1:], value) for name, value in inputs(content.verdict.provenance)),
     ]
     return "\n".join(
         [

@@ -19,6 +19,20 @@ def flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return found
 
 
+# What a reader may want to hold against their own copy; all the other hashes are in verdict.json.
+_INPUTS = {
+    "commit": "commit",
+    "config": "sha256 of makeweight.yaml",
+    "test_examples": "sha256 of the test examples",
+    "benchmark_inputs": "sha256 of the benchmark's samples",
+}
+
+
+def inputs(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the whole verdict stands on, by name: not the artifacts' and raw samples' hashes, which are many."""
+    return [(name, str(provenance[key])) for key, name in _INPUTS.items() if provenance.get(key)]
+
+
 def worded(value: Any) -> str:
     """A value as people write it: `yes`, `avx2, fma`, `0.5`, `epochs 2, loss 0.067`."""
     if isinstance(value, bool):

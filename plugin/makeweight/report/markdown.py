@@ -19,7 +19,7 @@ from makeweight.report.comparison import (
     rows,
 )
 from makeweight.report.content import Content
-from makeweight.report.facts import flat
+from makeweight.report.facts import flat, inputs
 from makeweight.report.figures import Figures, title
 from makeweight.report.mermaid import quadrant
 from makeweight.report.standing import (
@@ -234,9 +234,10 @@ def _method(content: Content, figures: Figures) -> _Block:
         f"- not measured: {markdown(elided(', '.join(what), 200))}: {markdown(elided(reason, 300))}"
         for reason, what in figures.unavailable()
     ]
-    lines += [
-        f"- {markdown(key)}: {markdown_code(elided(value, 200))}" for key, value in flat(content.verdict.provenance)
-    ]
+    provenance = content.verdict.provenance
+    lines += [f"- {markdown(name)}: {markdown_code(elided(value, 200))}" for name, value in inputs(provenance)]
+    if provenance:
+        lines.append("- the hashes of all models and raw samples are in `reports/verdict.json`")
     return _Block("how it was measured", "<details><summary>How it was measured</summary>\n", lines, "\n</details>")
 
 
