@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from makeweight.atomic import write_text
+from makeweight.atomic import write_json
 from makeweight.errors import UsageError
 
 MANIFEST = "manifest.json"
@@ -58,7 +58,7 @@ class Manifest:
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    write_text(folder / MANIFEST, json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / MANIFEST, asdict(manifest))
 
 
 def read(folder: Path) -> Manifest:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from makeweight.errors import EnvironmentFailed
 
@@ -79,6 +81,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Plain data as people read it: indented, and letters of every alphabet as they are."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _clear_the_ground(path: Path) -> None:

@@ -54,8 +54,7 @@ def input_names(project: Project) -> tuple[str, ...]:
     """The model's inputs in order: as declared, else as its file has them."""
     if project.model.inputs or project.model.onnx is None:
         return tuple(project.model.inputs)
-    registry.require("runtime", project.model.runtime)
-    runtime = registry.load("runtime", project.model.runtime)()
+    runtime = registry.ready("runtime", project.model.runtime)()
     names = tuple(port.name for port in runtime.open(project.root / project.model.onnx).inputs)
     if not names:
         raise UsageError("the model has no input, so there is nothing to feed it with", where=project.model.onnx)

@@ -51,6 +51,7 @@ def collect(project: Project) -> Evidence:
     hashes = {name: _hash(m, folders[name]) for name, m in manifests.items()}
     answered = {name: o for name in names if (o := _if_there(outcomes.read, layout.outcomes(name))) is not None}
     devices = {name: d for name in project.devices if (d := _if_there(record.read, layout.device(name))) is not None}
+    fed = artifact.sha256_of(layout.inputs) if layout.inputs.exists() else None
     found: list[Measurement] = []
     timed: dict[tuple[str, str], Timings] = {}
     fresh: dict[str, Outcomes] = {}
@@ -64,7 +65,7 @@ def collect(project: Project) -> Evidence:
     for name in project.variants:
         for device in project.devices:
             figures = _if_there(_figures, layout.benchmark(name, device)) or []
-            objection = _benchmark_objection(project, name, device, figures, manifests, hashes, devices)
+            objection = _benchmark_objection(project, name, device, figures, manifests, hashes, devices, fed)
             found += _marked(figures, objection)
             taken = _if_there(timings.read, layout.timings(name, device))
             if figures and objection is None and taken is not None:
@@ -77,7 +78,7 @@ def collect(project: Project) -> Evidence:
         devices,
         fresh,
         timed,
-        _provenance(project, manifests, hashes, fresh, devices, timed),
+        _provenance(project, manifests, hashes, fresh, devices, timed, fed),
     )
 
 
@@ -138,16 +139,16 @@ def _benchmark_objection(
     manifests: Mapping[str, Manifest],
     hashes: Mapping[str, str | None],
     devices: Mapping[str, Record],
+    fed: str | None,
 ) -> str | None:
     """Why the figures of a benchmark cannot be used; None when they belong to what is at hand."""
     if _only_absent(figures):
         return None
     objection = _objection(name, manifests, hashes)
     told = devices.get(device)
-    inputs = project.layout.inputs
     if objection is None and (told is None or told.status != "ok"):
         objection = f"device `{device}` is not known to be the one it was measured on"
-    if objection is None and not inputs.exists():
+    if objection is None and fed is None:
         objection = "the samples it was fed with are not at hand"
     if objection is None and told is not None:
         expected = keys.benchmark(
@@ -155,7 +156,7 @@ def _benchmark_objection(
             variant=str(hashes[name]),
             identity=told.identity,
             threads=project.devices[device].options.threads,
-            inputs=artifact.sha256_of(inputs),
+            inputs=str(fed),
         )
         objection = _key_objection(figures, expected, "the model, the device, its runtime, its threads or the samples")
     return objection
@@ -192,6 +193,7 @@ def _provenance(
     answered: Mapping[str, Outcomes],
     devices: Mapping[str, Record],
     timed: Mapping[tuple[str, str], Timings],
+    fed: str | None,
 ) -> dict[str, Any]:
     """The hashes of all that went in. No clock and no commit: the same inputs give the same verdict.json."""
     layout = project.layout
@@ -201,7 +203,7 @@ def _provenance(
         "config": artifact.sha256_of(layout.config) if layout.config.exists() else None,
         "artifacts": dict(hashes),
         "test_examples": answered[BASELINE].digest if BASELINE in answered else None,
-        "benchmark_inputs": artifact.sha256_of(layout.inputs) if layout.inputs.exists() else None,
+        "benchmark_inputs": fed,
         "raw_samples": {str(path.relative_to(layout.root)): artifact.sha256_of(path) for path in raw},
         "devices": {name: told.model_dump(exclude_none=True) for name, told in devices.items()},
         "versions": {name: dict(m.versions) for name, m in manifests.items()},

@@ -68,8 +68,7 @@ def write_baseline(project: Project, folder: Path, progress: Progress) -> Manife
         UsageError: the module cannot be loaded or exported, or the file cannot be opened or is not as declared.
     """
     name = project.model.runtime
-    registry.require("runtime", name)
-    runtime: Runtime = registry.load("runtime", name)()
+    runtime: Runtime = registry.ready("runtime", name)()
     path = folder / f"model{runtime.suffix}"
     if project.model.build is not None:
         module = load_module(project)

@@ -95,6 +95,16 @@ def require(kind: Kind, name: str) -> None:
         raise MissingExtra(f"the {kind} `{name}`", part.extra)
 
 
+def ready(kind: Kind, name: str) -> Any:
+    """The class behind a name, with its extra installed: what puts a part to work calls this.
+
+    Raises:
+        UsageError, MissingExtra: see `load` and `require`.
+    """
+    require(kind, name)
+    return load(kind, name)
+
+
 def _entry_points(kind: Kind) -> dict[str, Any]:
     from importlib.metadata import entry_points  # slow on large environments; only strangers' parts need it
 

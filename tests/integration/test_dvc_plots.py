@@ -72,7 +72,7 @@ def _shown(root: Path, content: Content, plots: list[dict[str, Any]]) -> dict[st
 
 def test_dvc_draws_every_plot(repository: Path):
     classes = (ClassAccuracy("0", 60, 1.0, 0.98), ClassAccuracy("1", 60, 0.97, 0.98))
-    drawn = _shown(repository, _content("accuracy", classes), dvcplots.PLOTS)
+    drawn = _shown(repository, _content("accuracy", classes), dvcplots.definitions())
     assert list(drawn) == ["accuracy against size", "accuracy against latency", "latency", "drop by class"]
     size = drawn["accuracy against size"]
     assert size["encoding"]["x"] == {"field": "size_kb", "type": "quantitative", "title": "size, kB"}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from makeweight.atomic import write_text
+from makeweight.atomic import write_json
 from makeweight.errors import UsageError
 
 
@@ -24,7 +23,7 @@ class Record(BaseModel):
 
 
 def write(path: Path, record: Record) -> None:
-    write_text(path, json.dumps(record.model_dump(exclude_none=True), indent=2, ensure_ascii=False) + "\n")
+    write_json(path, record.model_dump(exclude_none=True))
 
 
 def read(path: Path) -> Record:

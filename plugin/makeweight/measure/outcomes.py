@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.atomic import replacing
 from makeweight.errors import UsageError
+from makeweight.measure import archive
 
 ScoreKind = Literal["softmax", "probability", "sigmoid", "none"]
 WRONG = -1
@@ -109,17 +108,13 @@ def write(path: Path, outcomes: Outcomes) -> None:
         "digest": outcomes.digest,
         "facts": outcomes.facts,
     }
-    slices: dict[str, Any] = {} if outcomes.slices is None else {"slices": outcomes.slices}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(
-            file,
-            prediction=outcomes.prediction,
-            confidence=outcomes.confidence,
-            finite=outcomes.finite,
-            target=outcomes.target,
-            about=np.array(json.dumps(about)),
-            **slices,
-        )
+    arrays = {
+        "prediction": outcomes.prediction,
+        "confidence": outcomes.confidence,
+        "finite": outcomes.finite,
+        "target": outcomes.target,
+    }
+    archive.write(path, about, arrays if outcomes.slices is None else {**arrays, "slices": outcomes.slices})
 
 
 def read(path: Path) -> Outcomes:
@@ -128,18 +123,8 @@ def read(path: Path) -> Outcomes:
     Raises:
         UsageError: there is no such file, or it is damaged.
     """
+    about, arrays = archive.read(path, "outcomes")
     try:
-        with np.load(path, allow_pickle=False) as data:
-            about = json.loads(str(data["about"]))
-            return Outcomes(
-                prediction=data["prediction"],
-                confidence=data["confidence"],
-                finite=data["finite"],
-                target=data["target"],
-                slices=data["slices"] if "slices" in data.files else None,
-                **about,
-            )
-    except FileNotFoundError as error:
-        raise UsageError("no such outcomes yet", where=str(path), do="Run `dvc repro`, which makes them.") from error
-    except Exception as error:
-        raise UsageError(f"cannot be read ({error})", where=str(path), do="Delete it and run `dvc repro`.") from error
+        return Outcomes(**{"slices": None, **arrays, **about})
+    except TypeError as error:
+        raise archive.damaged(path, error) from error

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.atomic import replacing
-from makeweight.errors import UsageError
+from makeweight.measure import archive
 from makeweight.measure.probe.job import Result
 
 
@@ -52,15 +50,12 @@ def write(path: Path, timings: Timings) -> None:
         for index, result in enumerate(timings.pairs)
         for name, values in result.samples.items()
     }
-    about = json.dumps(
-        {
-            "processes": [result.facts for result in timings.pairs],
-            "memory": timings.memory,
-            "conditions": timings.conditions,
-        }
-    )
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, about=np.array(about), **arrays)
+    about = {
+        "processes": [result.facts for result in timings.pairs],
+        "memory": timings.memory,
+        "conditions": timings.conditions,
+    }
+    archive.write(path, about, arrays)
 
 
 def read(path: Path) -> Timings:
@@ -69,17 +64,15 @@ def read(path: Path) -> Timings:
     Raises:
         UsageError: there is no such file, or it is damaged.
     """
+    about, arrays = archive.read(path, "timings")
     try:
-        with np.load(path, allow_pickle=False) as data:
-            about = json.loads(str(data["about"]))
-            pairs = tuple(Result(_of(index, data.files, data), facts) for index, facts in enumerate(about["processes"]))
-            return Timings(pairs, about["memory"], about["conditions"])
-    except FileNotFoundError as error:
-        raise UsageError("no such timings yet", where=str(path), do="Run `dvc repro`, which makes them.") from error
-    except Exception as error:
-        raise UsageError(f"cannot be read ({error})", where=str(path), do="Delete it and run `dvc repro`.") from error
+        pairs = tuple(Result(_of(index, arrays), facts) for index, facts in enumerate(about["processes"]))
+        return Timings(pairs, about["memory"], about["conditions"])
+    except (KeyError, TypeError) as error:
+        raise archive.damaged(path, error) from error
 
 
-def _of(index: int, names: Iterable[str], data: Any) -> dict[str, NDArray[Any]]:
+def _of(index: int, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The arrays of one process."""
     prefix = f"{index}:"
-    return {name.removeprefix(prefix): data[name] for name in names if name.startswith(prefix)}
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}

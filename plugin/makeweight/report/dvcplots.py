@@ -38,10 +38,6 @@ def definitions(quality: str = "accuracy") -> list[dict[str, Any]]:
     ]
 
 
-PLOTS = definitions()
-"""As they stand in dvc.yaml for a classifier."""
-
-
 def files(content: Content) -> dict[str, str]:
     """Each file of `reports/plots`, by name. All three are always there: DVC misses a file that is not."""
     figures = Figures(content)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from makeweight import artifact, atomic, data, dvcfiles, keys, measurement, model, registry
 from makeweight.errors import ConfigError, Exit, UsageError
 from makeweight.layout import BASELINE, Layout
@@ -16,8 +14,7 @@ from makeweight.project import Project
 def run(project: Project, progress: Progress) -> Exit:
     layout = project.layout
     _refuse_an_outdated_pipeline(project)
-    registry.require("runtime", project.model.runtime)
-    runtime = registry.load("runtime", project.model.runtime)()
+    runtime = registry.ready("runtime", project.model.runtime)()
     with atomic.replacing_folder(layout.artifact(BASELINE)) as folder:
         manifest = model.write_baseline(project, folder, progress)
         artifact.write(folder, manifest)
@@ -49,7 +46,7 @@ def run(project: Project, progress: Progress) -> Exit:
     )
     atomic.write_text(layout.evaluation(BASELINE), measurement.dumps(measurement.keyed(figures, key)))
     described = reference.describe(project.task, project.name, BASELINE, own, own)
-    atomic.write_text(layout.reference(BASELINE), json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+    atomic.write_json(layout.reference(BASELINE), described)
     return Exit.PASS
 
 

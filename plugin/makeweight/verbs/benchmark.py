@@ -33,7 +33,7 @@ def run(project: Project, name: str, device_name: str, seconds: float | None, pr
     options = entry.options if seconds is None else entry.options.model_copy(update={"seconds": seconds})
     paths = {arm: m.path(layout.artifact(m.variant)) for arm, m in (("a", base), ("b", manifest))}
     free = all(
-        batch_size(registry.load("runtime", m.runtime)().open(paths[arm])) is None
+        batch_size(registry.ready("runtime", m.runtime)().open(paths[arm])) is None
         for arm, m in (("a", base), ("b", manifest))
     )
     pair = Pair(

@@ -48,8 +48,7 @@ def run(
     Raises:
         UsageError: a file that is no model, models that do not take the same inputs, inputs that fit neither.
     """
-    registry.require("runtime", "onnxruntime")
-    runtime = registry.load("runtime", "onnxruntime")()
+    runtime = registry.ready("runtime", "onnxruntime")()
     sessions = [runtime.open(path, threads) for path in (a, b)]
     _refuse_different_inputs(a, b, *sessions)
     options = DeviceOptions(threads=threads, seconds=seconds)

@@ -26,6 +26,5 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
 
 def connect(project: Project, name: str) -> Device:
     entry = project.device(name)
-    registry.require("device", entry.kind)
-    device: Device = registry.load("device", entry.kind)(name, entry.options)
+    device: Device = registry.ready("device", entry.kind)(name, entry.options)
     return device

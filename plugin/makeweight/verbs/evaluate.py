@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -28,8 +27,7 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
         _write_failed(project, manifest, base, before)
         progress.say(f"{name}: not evaluated, {manifest.reason}")
         return Exit.PASS
-    registry.require("runtime", manifest.runtime)
-    runtime = registry.load("runtime", manifest.runtime)()
+    runtime = registry.ready("runtime", manifest.runtime)()
     dataset = data.load(project, "test")
     if dataset.digest() != before.digest:
         raise UsageError(
@@ -60,7 +58,7 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
         chosen = flips.choose(project.task, own, before) if project.task.kind == "classification" else []
         flips.write(folder, chosen, dataset)
     described = reference.describe(project.task, project.name, name, own, before)
-    atomic.write_text(layout.reference(name), json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+    atomic.write_json(layout.reference(name), described)
     atomic.write_text(layout.evaluation(name), measurement.dumps(measurement.keyed(figures, key)))
     return Exit.PASS
 
@@ -92,6 +90,6 @@ def _write_failed(project: Project, manifest: Manifest, base: Manifest, before: 
     outcomes.write(layout.outcomes(name), empty)
     with atomic.replacing_folder(layout.flips(name)) as folder:
         (folder / flips.INDEX).write_text("[]\n")
-    atomic.write_text(layout.reference(name), json.dumps({"status": "failed", "reason": reason}, indent=2) + "\n")
+    atomic.write_json(layout.reference(name), {"status": "failed", "reason": reason})
     figures = [*storage.measure(manifest, base), *quality.missing(project.task.kind, name, reason)]
     atomic.write_text(layout.evaluation(name), measurement.dumps(figures))

@@ -42,7 +42,7 @@ def test_csv_reads_back_whatever_the_names():
 
 @pytest.mark.parametrize("content", [invented.content(), replace(invented.content(), classes={}, timings=())])
 def test_every_file_that_dvc_yaml_names_is_there(content: object):
-    named = {path for entry in dvcplots.PLOTS for plot in entry.values() for path in (*plot["x"], *plot["y"])}
+    named = {path for entry in dvcplots.definitions() for plot in entry.values() for path in (*plot["x"], *plot["y"])}
     assert named == {f"reports/plots/{name}" for name in dvcplots.files(content)}  # type: ignore[arg-type]
 
 
