@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import makeweight
-from makeweight.errors import Exit, MakeweightError
+from makeweight.errors import Exit, MakeweightError, UsageError
 
 if TYPE_CHECKING:
     from makeweight.progress import Progress
@@ -102,18 +102,45 @@ def _parser() -> argparse.ArgumentParser:
     add("report", _report, "decide, and write the verdict and the reports (a stage of dvc.yaml)")
 
     own = add("gate", _gate, "show the verdict; exit 0 pass, 1 budget broken, 3 inconclusive (a stage of dvc.yaml)")
+    own.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="decide on these files of measurements, and nothing else (default: read the verdict)",
+    )
     own.add_argument("--json", action="store_true", help="print the verdict as JSON")
+
+    own = add("sign", _sign, "vouch for a file with an Ed25519 key; the signature lies beside it", project=False)
+    own.add_argument("file", type=Path, metavar="FILE", help="such as reports/verdict.json")
+    own.add_argument("--key", required=True, metavar="KEY", help="the private key's file; `-` reads standard input")
+
+    own = add("verify", _verify, "who wrote a verdict, what it was made from, and if it follows", project=False)
+    own.add_argument("file", type=Path, metavar="FILE", help="a verdict.json; its signature lies beside it")
+    own.add_argument("--key", type=Path, metavar="PUB", help="the public key (default: compare hashes alone)")
+    own.add_argument(
+        "--project", type=Path, metavar="DIR", help="what to compare with (default: the verdict's project)"
+    )
+    own.add_argument("--json", action="store_true", help="print one JSON object")
 
     own = add("compare", _compare, "time two model files against each other; needs no project", project=False)
     own.add_argument("a", type=Path, metavar="A", help="the model to compare with")
     own.add_argument("b", type=Path, metavar="B", help="the model to judge")
-    own.add_argument("--seconds", type=_positive, default=10.0, help="most time to spend on timing (default: 10)")
+    own.add_argument("--device", metavar="D", help="where: a name under `devices:` (default: this machine)")
+    own.add_argument(
+        "--project", type=Path, metavar="DIR", help="the folder whose makeweight.yaml declares it (default: .)"
+    )
+    own.add_argument("--seconds", type=_positive, help="most time to spend on timing (default: the device's, or 10)")
     own.add_argument(
         "--max-ratio", type=_positive, default=1.05, help="the ratio time(B)/time(A) that is tolerated (default: 1.05)"
     )
-    own.add_argument("--threads", type=_count, default=1, help="threads within one inference (default: 1)")
+    own.add_argument("--threads", type=_count, help="threads within one inference (default: the device's, or 1)")
     own.add_argument("--inputs", type=Path, metavar="FILE.npz", help="real samples (default: made-up numbers)")
     own.add_argument("--json", action="store_true", help="print one JSON object")
+
+    from makeweight.verbs.ci_arguments import add_arguments as add_ci_arguments
+
+    add_ci_arguments(add("ci", _ci, "judge a change against its base: in continuous integration, or here as it would"))
 
     own = add("doctor", _doctor, "what is installed, what this machine is, what cannot be measured here", project=False)
     own.add_argument("--json", action="store_true", help="print one JSON object")
@@ -146,7 +173,7 @@ def _init(options: argparse.Namespace) -> Exit:
     from makeweight import progress
     from makeweight.verbs import init
 
-    return init.run(options.project, init.given(options), progress.on(), force=options.force)
+    return init.run(options.project, init.given(options), progress.on(), force=options.force, github=options.github)
 
 
 def _baseline(options: argparse.Namespace) -> Exit:
@@ -192,23 +219,45 @@ def _report(options: argparse.Namespace) -> Exit:
 def _gate(options: argparse.Namespace) -> Exit:
     from makeweight.verbs import gate
 
-    return gate.run(options.project, as_json=options.json)
+    return gate.run(options.project, options.files, as_json=options.json)
+
+
+def _sign(options: argparse.Namespace) -> Exit:
+    from makeweight.verbs import sign
+
+    return sign.run(options.file, options.key)
+
+
+def _verify(options: argparse.Namespace) -> Exit:
+    from makeweight.verbs import verify
+
+    return verify.run(options.file, key=options.key, root=options.project, as_json=options.json)
 
 
 def _compare(options: argparse.Namespace) -> Exit:
     from makeweight import progress
     from makeweight.verbs import compare
 
+    if options.project is not None and options.device is None:
+        raise UsageError("`--project` says whose device is meant, and no `--device` is named")
     return compare.run(
         options.a,
         options.b,
+        device_name=options.device,
+        root=options.project or Path(),
         seconds=options.seconds,
-        max_ratio=options.max_ratio,
         threads=options.threads,
+        max_ratio=options.max_ratio,
         inputs=options.inputs,
         as_json=options.json,
         progress=progress.Silent() if options.json else progress.on(),
     )
+
+
+def _ci(options: argparse.Namespace) -> Exit:
+    from makeweight.verbs import ci
+
+    return ci.run(options, os.environ)
 
 
 def _doctor(options: argparse.Namespace) -> Exit:

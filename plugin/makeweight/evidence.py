@@ -38,6 +38,10 @@ class Evidence:
     provenance: Mapping[str, Any]
 
 
+NOTHING = Evidence((), {}, {}, {}, {}, {}, {})
+"""What is known where nothing is at hand."""
+
+
 def collect(project: Project) -> Evidence:
     """Read what exists. What is missing is simply not there; the decision says so rule by rule.
 
@@ -51,7 +55,7 @@ def collect(project: Project) -> Evidence:
     hashes = {name: _hash(m, folders[name]) for name, m in manifests.items()}
     answered = {name: o for name in names if (o := _if_there(outcomes.read, layout.outcomes(name))) is not None}
     devices = {name: d for name in project.devices if (d := _if_there(record.read, layout.device(name))) is not None}
-    fed = artifact.sha256_of(layout.inputs) if layout.inputs.exists() else None
+    fed = _sha256(layout.inputs)
     found: list[Measurement] = []
     timed: dict[tuple[str, str], Timings] = {}
     fresh: dict[str, Outcomes] = {}
@@ -78,7 +82,7 @@ def collect(project: Project) -> Evidence:
         devices,
         fresh,
         timed,
-        _provenance(project, manifests, hashes, fresh, devices, timed, fed),
+        _provenance(project, manifests, hashes, failed, fresh, devices, timed, fed),
     )
 
 
@@ -190,22 +194,42 @@ def _provenance(
     project: Project,
     manifests: Mapping[str, Manifest],
     hashes: Mapping[str, str | None],
+    failed: Mapping[str, str],
     answered: Mapping[str, Outcomes],
     devices: Mapping[str, Record],
     timed: Mapping[tuple[str, str], Timings],
     fed: str | None,
 ) -> dict[str, Any]:
-    """The hashes of all that went in. No clock and no commit: the same inputs give the same verdict.json."""
-    layout = project.layout
+    """The hashes of all that went in. No clock and no commit: the same inputs give the same verdict.json.
+
+    A file is named by its path from the project's folder; None stands for one that was not at hand.
+    """
+    layout, model = project.layout, project.model
     raw = [layout.outcomes(name) for name in answered] + [layout.timings(*place) for place in timed]
+    controls = [layout.artifact(name) / m.control for name, m in manifests.items() if m.control is not None]
+    declared = [path for path in (model.weights, model.onnx, model.tflite, model.pte) if path is not None]
     return {
         "makeweight": makeweight.__version__,
-        "config": artifact.sha256_of(layout.config) if layout.config.exists() else None,
+        "config": _sha256(layout.config),
+        "model": {path: _sha256(project.root / path) for path in declared},
+        "data": {path: _sha256(project.root / path) for path in (project.data.npz or {}).values()},
         "artifacts": dict(hashes),
+        "manifests": {name: _sha256(layout.artifact(name) / artifact.MANIFEST) for name in manifests},
+        "controls": {path.relative_to(layout.root).as_posix(): _sha256(path) for path in controls},
+        "failed": dict(failed),
         "test_examples": answered[BASELINE].digest if BASELINE in answered else None,
         "benchmark_inputs": fed,
-        "raw_samples": {str(path.relative_to(layout.root)): artifact.sha256_of(path) for path in raw},
-        "devices": {name: told.model_dump(exclude_none=True) for name, told in devices.items()},
+        "raw_samples": {path.relative_to(layout.root).as_posix(): artifact.sha256_of(path) for path in raw},
+        "devices": {name: _device(told) for name, told in devices.items()},
         "versions": {name: dict(m.versions) for name, m in manifests.items()},
         "seed": project.seed,
     }
+
+
+def _sha256(path: Path) -> str | None:
+    return artifact.sha256_of(path) if path.is_file() else None
+
+
+def _device(told: Record) -> dict[str, Any]:
+    known = told.model_dump(exclude_none=True)
+    return known if told.status != "ok" else {**known, "fingerprint": keys.fingerprint(told.identity)}

@@ -13,6 +13,11 @@ EVALUATION = 1
 """Raise it when evaluations would no longer be comparable."""
 
 
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """One hash for a device's whole identity: two machines with the same one are the same to every benchmark."""
+    return key_of(kind="device", identity=dict(identity))
+
+
 def evaluation(
     *, baseline: str, variant: str, runtime: str, version: str, task: TaskSettings, output: str | None, inputs: str
 ) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ class Measurement:
     samples: int | None = None
     method: str = ""
     against: str | None = None
+    """What a ratio or a difference is taken to; of a baseline's own figure, the variant that it was measured beside."""
     device: str | None = None
     status: Status = "measured"
     reason: str | None = None
@@ -97,7 +98,7 @@ def loads(text: str, source: str) -> list[Measurement]:
     """
     try:
         figures = json.loads(text)
-        listed = [_of(record) for record in figures.pop(_RECORDS)]
+        listed = [of(record) for record in figures.pop(_RECORDS)]
         if figures != _figures(listed):
             raise ValueError("its figures do not agree with its measurements")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -118,9 +119,14 @@ def _figures(measurements: list[Measurement]) -> dict[str, float]:
     return shown
 
 
-def _of(record: dict[str, Any]) -> Measurement:
-    interval = record.pop("interval", None)
+def of(record: Mapping[str, Any]) -> Measurement:
+    """The measurement that a JSON object holds.
+
+    Raises:
+        ValueError, TypeError: it holds none.
+    """
+    interval = record.get("interval")
     if interval is not None:
         low, high = interval
         interval = float(low), float(high)
-    return Measurement(**record, interval=interval)
+    return Measurement(**{**record, "interval": interval})

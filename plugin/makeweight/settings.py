@@ -25,7 +25,7 @@ from makeweight.budget.rule import Budget
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 # Folders and files of reports/ that a variant or a device must not shadow.
 RESERVED_VARIANTS = frozenset({"baseline", "devices", "plots", "best"})
-RESERVED_DEVICES = frozenset({"evaluate", "reference", "flips"})
+RESERVED_DEVICES = frozenset({"evaluate", "reference", "flips", "compressed"})
 
 
 def _name(reserved: frozenset[str]) -> AfterValidator:

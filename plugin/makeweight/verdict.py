@@ -40,29 +40,34 @@ class RuleVerdict:
     sentence: str
     settle: str | None = None
     """The command that would settle an inconclusive rule."""
+    waiver: str | None = None
+    """Why it does not block although it is broken or open: until when, by whom, for what reason."""
 
     @property
     def blocks(self) -> bool:
-        return self.level == "error" and self.verdict in ("fail", "inconclusive")
+        return self.level == "error" and self.verdict in ("fail", "inconclusive") and self.waiver is None
 
 
 RECIPE = "recipe"
 """The rule, never declared, that there is a model at all."""
 
 
-def distance(rules: Iterable[RuleVerdict]) -> tuple[bool, bool, int]:
+def distance(rules: Iterable[RuleVerdict]) -> tuple[bool, bool, int, int]:
     """How far a variant is from passing, the nearest first: by its rules.
 
-    A variant that never came to be breaks a single rule, and is yet the farthest away.
+    A variant that never came to be breaks a single rule, and is yet the farthest away. What is waived holds nothing
+    up, but of two variants that are equally near the one that needs fewer waivers is nearer.
     """
-    blocking = [rule for rule in rules if rule.blocks]
+    own = list(rules)
+    blocking = [rule for rule in own if rule.blocks]
     broken = any(rule.verdict == "fail" for rule in blocking)
-    return broken, any(rule.rule == RECIPE for rule in blocking), len(blocking)
+    waived = sum(rule.waiver is not None for rule in own)
+    return broken, any(rule.rule == RECIPE for rule in blocking), len(blocking), waived
 
 
 @dataclass(frozen=True)
 class VariantVerdict:
-    """One variant: passes when no rule of level `error` is broken or open."""
+    """One variant: passes when no rule of level `error` is broken or open without a waiver."""
 
     variant: str
     verdict: Outcome
@@ -87,6 +92,8 @@ class Verdict:
     measurements: list[dict[str, Any]]
     """Every measurement that was looked at, as plain data (see `measurement.py`)."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    """What a reader must know before the rest, as sentences with names in backticks: a loosened budget, a fork."""
 
     def of(self, variant: str) -> list[RuleVerdict]:
         return [rule for rule in self.rules if rule.variant == variant]

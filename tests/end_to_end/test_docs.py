@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,22 +30,54 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(language, int(exits[1]) if exits else 0, body)
 
 
-@pytest.mark.slow
-def test_the_first_project_goes_as_written(shell, tmp_path: Path) -> None:
-    page = list(blocks(REPOSITORY / "docs/first-project.md"))
-    (tmp_path / "make_model.py").write_text(next(block.body for block in page if block.language == "python"))
-    commands = [block for block in page if block.language == "sh"]
-    assert len(commands) >= 6
+def run(page: str, shell, folder: Path) -> list[str]:
+    """What each command of a page says; it ends as the page says it does."""
     outputs = []
-    for block in commands:
-        done = shell(block.body, tmp_path)
+    for block in blocks(REPOSITORY / "docs" / page):
+        if block.language != "sh":
+            continue
+        done = shell(block.body, folder)
         assert done.returncode == block.exits, f"{block.body}\n{done.stdout}"
         assert "Traceback" not in done.stdout, done.stdout
         outputs.append(done.stdout)
+    return outputs
+
+
+@pytest.fixture(scope="module")
+def first_project(shell, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The folder that a reader of the first page has at its end, and what the commands said."""
+    folder = tmp_path_factory.mktemp("first-project")
+    script = next(block.body for block in blocks(REPOSITORY / "docs/first-project.md") if block.language == "python")
+    (folder / "make_model.py").write_text(script)
+    return folder, run("first-project.md", shell, folder)
+
+
+@pytest.mark.slow
+def test_the_first_project_goes_as_written(first_project: tuple[Path, list[str]]) -> None:
+    _, outputs = first_project
+    assert len(outputs) >= 6
     unchanged = outputs[3]
     assert re.findall(r"Running stage '([^']+)'", unchanged) == ["device@local"], unchanged
     tightened = outputs[4]
     assert set(re.findall(r"Running stage '([^']+)'", tightened)) == {"device@local", "report", "gate"}, tightened
+
+
+@pytest.mark.slow
+def test_the_page_on_evidence_goes_as_written(first_project: tuple[Path, list[str]], shell, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(first_project[0], folder, symlinks=True)
+    outputs = run("evidence.md", shell, folder)
+    last = [said.splitlines()[-1] for said in outputs]
+    assert last[1].startswith("consistent, and nothing more: ")
+    assert "reports/verdict.json.sig: signed by sha256:" in last[2]
+    assert last[3].startswith("genuine: ")
+    assert last[4].startswith("FORGED: ")
+    assert "it is not the file that was signed" in outputs[4]
+    assert last[5].startswith("genuine: ")
+    assert last[6] == "Signature Verified Successfully"
+    recorded = json.loads((folder / "reports/verdict.json").read_text())["provenance"]
+    page = (REPOSITORY / "docs/evidence.md").read_text()
+    assert set(recorded) <= set(re.findall(r"`(\w+)`", page.split("| `provenance.` |")[1].split("Each measurement")[0]))
 
 
 def test_the_configuration_in_the_readme_is_one() -> None:

@@ -10,6 +10,8 @@ import tiny_models
 
 from makeweight.cli import main
 from makeweight.devices import benchmark
+from makeweight.devices.local import Local
+from makeweight.errors import DeviceFailed
 from makeweight.measure.probe.job import Result
 from makeweight.measure.timings import Timings
 
@@ -236,3 +238,100 @@ def test_an_open_question_says_what_would_settle_it(
     needed = json.loads(out)["seconds_needed"]
     assert (needed is not None) == ("likely settle" in said)
     assert needed is None or needed > 10
+
+
+# On a device of a project
+
+PROJECT = """\
+model: {onnx: small.onnx}
+data: {npz: {test: test.npz}}
+variants: {half: {steps: [float16]}}
+devices:
+  bench: {kind: local, threads: 2, seconds: 1.5, processes: 4}
+budget: {size: {max: 1 MB}}
+"""
+
+
+@pytest.fixture
+def declared(tmp_path: Path) -> Path:
+    (tmp_path / "makeweight.yaml").write_text(PROJECT)
+    return tmp_path
+
+
+def test_a_declared_device_answers_in_the_same_words(
+    models: Path, declared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tail = models / "small.onnx", ("--seconds", 1, "--max-ratio", 5, "--json")
+    _, here, _ = compare(capsys, model, model, *tail)
+    monkeypatch.chdir(declared)
+    code, there, err = compare(capsys, model, model, "--device", "bench", *tail)
+    assert (code, err) == (0, "")
+    assert json.loads(there).keys() == json.loads(here).keys()
+    assert json.loads(there)["device"] == json.loads(here)["device"], "it is this machine, under another name"
+    assert json.loads(there)["processes"] >= 4
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads", "seconds"),
+    [((), 2, 1.5), (("--threads", 1), 1, 1.5), (("--seconds", 3), 2, 3.0)],
+    ids=["the device's", "threads", "seconds"],
+)
+def test_how_it_measures_is_the_devices_unless_it_is_said(
+    models: Path,
+    declared: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    asked: tuple[Any, ...],
+    threads: int,
+    seconds: float,
+) -> None:
+    used: list[Any] = []
+    undecided(monkeypatch, ratio=0.5, control=1.0, spread=0.001)
+    measured = benchmark.carry_out
+
+    def watched(device: Any, options: Any, *rest: Any, **more: Any) -> Timings:
+        used.append((device.name, options))
+        return measured(device, options, *rest, **more)
+
+    monkeypatch.setattr(benchmark, "carry_out", watched)
+    model = models / "small.onnx"
+    code, _, err = compare(capsys, model, model, "--device", "bench", "--project", declared, *asked)
+    assert code == 0
+    ((name, options),) = used
+    assert (name, options.threads, options.seconds, options.processes) == ("bench", threads, seconds, 4)
+    assert err.endswith(" of bench\n")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--device", "bnech"), "no device `bnech` in makeweight.yaml; did you mean `bench`?"),
+        (("--device", "bench", "--project", "nowhere"), "no makeweight.yaml in "),
+        (("--project", "."), "no `--device` is named"),
+    ],
+)
+def test_a_device_that_is_not_declared_is_told(
+    models: Path,
+    declared: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    asked: tuple[str, ...],
+    said: str,
+) -> None:
+    monkeypatch.chdir(declared)
+    code, out, err = compare(capsys, models / "small.onnx", models / "small.onnx", *asked)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_a_device_that_does_not_answer_is_no_verdict(
+    models: Path, declared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(self: Local) -> None:
+        raise DeviceFailed("no route to host", where=f"device `{self.name}`")
+
+    monkeypatch.setattr(Local, "facts", unreachable)
+    model = models / "small.onnx"
+    code, out, err = compare(capsys, model, model, "--device", "bench", "--project", declared)
+    assert (code, out) == (4, "")
+    assert "device `bench`: no route to host" in err

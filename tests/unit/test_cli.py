@@ -23,7 +23,10 @@ VERBS = (
     "benchmark",
     "report",
     "gate",
+    "sign",
+    "verify",
     "compare",
+    "ci",
     "doctor",
     "schema",
 )
@@ -85,6 +88,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ["compare", "a", "b", "--threads", "0"],
         ["compare", "a", "b", "--threads", "1.5"],
         ["gate", "--jsno"],
+        ["sign", "verdict.json"],
+        ["verify"],
+        ["compare", "a", "b", "--project", "elsewhere"],
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

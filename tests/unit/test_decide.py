@@ -541,4 +541,67 @@ def test_every_open_timing_names_a_command_or_says_why_not(data: st.DataObject) 
         figure = wanted(rule, "a", found.device, measured)
         assert figure is not None, "what is missing can be measured"
         reasons = ["noise floor", "over an hour", "does not narrow", "no interval", "only estimated", "is not measured"]
+        reasons += ["in makeweight.yaml would narrow it"] if rule.operator.against == "merge base" else []
         assert any(reason in found.sentence for reason in reasons)
+
+
+# Against the merge base
+
+
+def grown(value: float, interval: tuple[float, float] | None, metric: str = "latency_p50") -> Measurement:
+    figure = of(f"{metric}_regression", value, unit="ratio", interval=interval, against="merge base", noise_floor=0.0)
+    return replace(figure, device="local") if METRICS[metric].per_device else figure
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit", "value", "interval", "outcome"),
+    [
+        ("latency_p50", "0 %", 0.0, (0.0, 0.0), "pass"),
+        ("latency_p50", "5 %", 0.0, (0.0, 0.0), "pass"),
+        ("latency_p50", "0 %", 0.001, (-0.001, 0.003), "inconclusive"),
+        ("latency_p50", "5 %", 0.004, (-0.003, 0.011), "pass"),
+        ("latency_p50", "5 %", 0.08, (0.07, 0.09), "fail"),
+        ("size", "0 %", 0.0, (0.0, 0.0), "pass"),
+        ("size", "0 %", 0.0, None, "pass"),
+        ("size", "0 %", 0.001, None, "fail"),
+        ("peak_memory", "0 %", 0.0, (0.0, 0.0), "pass"),
+    ],
+)
+def test_growth_is_held_against_its_limit(
+    metric: str, limit: str, value: float, interval: tuple[float, float] | None, outcome: str
+) -> None:
+    (rule,) = rules(**{metric: {"max_regression": limit}})
+    assert judged(rule, grown(value, interval, metric)).verdict == outcome
+
+
+def test_the_same_artifact_passes_whatever_confidence_is_asked_for() -> None:
+    (rule,) = rules(rmse={"max_regression": "0 %", "confidence": "95 %"})
+    assert judged(rule, grown(0.0, (0.0, 0.0), "rmse")).verdict == "pass"
+
+
+def test_growth_is_told_without_its_sign_and_its_interval_likewise() -> None:
+    (rule,) = rules(latency_p50={"max_regression": "5 %"})
+    said = judged(rule, grown(-0.02, (-0.03, -0.01))).sentence
+    assert said == "latency p50 on local fell by 2.0 % [1.0, 3.0] against the merge base; at most 5 % is allowed."
+    said = judged(rule, grown(0.0, (0.0, 0.0))).sentence
+    assert said == "latency p50 on local is what it was at the merge base; at most 5 % is allowed."
+
+
+def test_open_growth_names_no_command_that_would_not_settle_it() -> None:
+    (rule,) = rules(latency_p50={"max_regression": "5 %"})
+    found = judged(rule, grown(0.04, (0.02, 0.06)))
+    assert (found.verdict, found.settle) == ("inconclusive", None)
+    # twice as wide as the distance: four times the 10 seconds, and half of that again for luck
+    assert "`seconds: 60` for `local` in makeweight.yaml would narrow it enough." in found.sentence
+    hopeless = judged(rule, grown(0.0499, (0.02, 0.08)))
+    assert hopeless.sentence.endswith("another limit is needed.")
+    absent = unavailable("latency_p50_regression", "int8", "ratio", "too few pairs", device="local")
+    assert judged(rule, replace(absent, samples=3)).settle is None
+
+
+def test_finite_answers_that_cannot_be_known_here_name_no_command() -> None:
+    (rule,) = rules(size={"max": "1 MB"})
+    absent = unavailable("nonfinite_outputs", "int8", "fraction", "the data are not here")
+    found = decide(terms(rule), [absent, of("size", 5)], {})
+    (open_rule,) = (each for each in found.rules if each.rule == "finite_outputs")
+    assert (open_rule.verdict, open_rule.settle) == ("inconclusive", None)

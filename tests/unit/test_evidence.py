@@ -11,6 +11,7 @@ import pytest
 
 from makeweight import artifact, evidence, keys, measurement
 from makeweight.artifact import Manifest, sha256_of
+from makeweight.audit import audit
 from makeweight.decide import decide
 from makeweight.devices import record
 from makeweight.devices.record import Record
@@ -22,7 +23,7 @@ from makeweight.measure.probe.job import Result
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, keyed, unavailable
 from makeweight.project import Project, understand
-from makeweight.verbs.report import terms
+from makeweight.publish import terms
 
 CONFIG = """\
 model: {onnx: model.onnx}
@@ -337,13 +338,47 @@ def test_a_damaged_file_is_told_by_its_name(repository: Repository, path: Callab
 
 
 def test_provenance_names_the_hash_of_all_that_went_in(repository: Repository) -> None:
+    (repository.root / "model.onnx").write_bytes(b"the original")
+    (repository.root / "test.npz").write_bytes(b"examples")
     known = evidence.collect(repository.project)
-    first = json.dumps(known.provenance, sort_keys=True)
-    assert known.provenance["artifacts"]["half"] == sha256_of(repository.layout.artifact("half") / "model.onnx")
-    assert known.provenance["benchmark_inputs"] == sha256_of(repository.layout.inputs)
-    assert set(known.provenance["raw_samples"]) == {
+    found = known.provenance
+    layout = repository.layout
+    assert found["config"] == sha256_of(layout.config)
+    assert found["model"] == {"model.onnx": sha256_of(repository.root / "model.onnx")}
+    assert found["data"] == {"test.npz": sha256_of(repository.root / "test.npz")}
+    assert found["artifacts"]["half"] == sha256_of(layout.artifact("half") / "model.onnx")
+    assert found["manifests"]["half"] == sha256_of(layout.artifact("half") / "manifest.json")
+    assert found["test_examples"] == "examples"
+    assert found["benchmark_inputs"] == sha256_of(layout.inputs)
+    assert set(found["raw_samples"]) == {
         "samples/baseline/evaluate.npz",
         "samples/half/evaluate.npz",
         "samples/half/pi5.npz",
     }
-    assert json.dumps(evidence.collect(repository.project).provenance, sort_keys=True) == first
+    assert found["devices"]["pi5"] == {
+        "status": "ok",
+        "identity": IDENTITY,
+        "fingerprint": keys.fingerprint(IDENTITY),
+    }
+    assert found["failed"] == {}
+    again = evidence.collect(repository.project).provenance
+    assert json.dumps(again, sort_keys=True) == json.dumps(found, sort_keys=True)
+    assert {finding.status for finding in audit(found, repository.root)} == {"matches"}
+
+
+def test_provenance_says_what_was_not_at_hand(repository: Repository) -> None:
+    device_unreachable(repository)
+    found = evidence.collect(repository.project).provenance
+    assert (found["model"], found["data"]) == ({"model.onnx": None}, {"test.npz": None})
+    assert found["devices"] == {"pi5": {"status": "unreachable", "identity": {}, "reason": "no route"}}
+
+
+def test_provenance_holds_why_a_variant_failed_and_the_control_of_one_that_was_trained(repository: Repository) -> None:
+    folder = repository.layout.artifact("half")
+    (folder / "control.onnx").write_bytes(b"trained as long")
+    artifact.write(folder, replace(artifact.read(folder), control="control.onnx"))
+    found = evidence.collect(repository.project).provenance
+    assert found["controls"] == {"artifacts/half/control.onnx": sha256_of(folder / "control.onnx")}
+    artifact.write(folder, replace(artifact.read(folder), status="failed", reason="nothing to convert", control=None))
+    found = evidence.collect(repository.project).provenance
+    assert (found["failed"], found["controls"]) == ({"half": "nothing to convert"}, {})

@@ -76,3 +76,10 @@ def test_a_key_is_the_same_in_every_process_and_order() -> None:
     turned = {**BENCHMARK, "identity": dict(reversed(BENCHMARK["identity"].items()))}
     assert keys.benchmark(**turned) == keys.benchmark(**BENCHMARK)
     assert len(keys.benchmark(**BENCHMARK)) == 64
+
+
+def test_a_fingerprint_is_that_of_the_whole_identity() -> None:
+    identity = BENCHMARK["identity"]
+    assert keys.fingerprint(identity) == keys.fingerprint(dict(reversed(identity.items())))
+    assert keys.fingerprint(identity) != keys.fingerprint({**identity, "cpu": "A53"})
+    assert keys.fingerprint(identity) != keys.fingerprint({**identity, "runtimes": {"onnxruntime": "1.1"}})

@@ -2,5 +2,6 @@
 
 from makeweight.decide.decision import decide
 from makeweight.decide.terms import Terms, quality_metric
+from makeweight.decide.waivers import Waiver
 
-__all__ = ["Terms", "decide", "quality_metric"]
+__all__ = ["Terms", "Waiver", "decide", "quality_metric"]

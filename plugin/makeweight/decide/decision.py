@@ -9,6 +9,7 @@ from makeweight.budget.rule import Rule
 from makeweight.decide.judge import judge, not_made, soundness
 from makeweight.decide.ship import outcome, shipped, summary, variant_sentence, whole
 from makeweight.decide.terms import Terms
+from makeweight.decide.waivers import applied
 from makeweight.measurement import Measurement
 from makeweight.verdict import RuleVerdict, VariantVerdict, Verdict
 
@@ -29,9 +30,10 @@ def decide(terms: Terms, measurements: Iterable[Measurement], failed: Mapping[st
         rules += soundness(variant, found)
         for rule in terms.rules:
             for device in _devices(rule, terms):
-                rules.append(judge(rule, variant, device, found, terms))
+                rules.append(applied(judge(rule, variant, device, found, terms), terms.waivers))
     outcomes = {variant: outcome(rule for rule in rules if rule.variant == variant) for variant in terms.variants}
-    ship = shipped(terms, outcomes, found)
+    waived = {rule.variant for rule in rules if rule.waiver is not None}
+    ship = shipped(terms, outcomes, found, waived)
     reached = whole(terms, outcomes)
     return Verdict(
         verdict=reached,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from makeweight.budget.rule import Rule
-from makeweight.decide.settle import again, longer, time_factor
+from makeweight.decide.settle import again, longer, needed, time_factor
 from makeweight.decide.terms import Found, Terms
 from makeweight.decide.words import amount, demand, limit_alone, subject
 from makeweight.measure.statistics import SAMPLES_NEEDED, at_confidence, examples_needed, wilson
@@ -118,9 +118,20 @@ def _by_interval(
             "inconclusive",
             f"{said}, which is the range of the repeats and does not narrow with time; another limit would settle it.",
         )
-    settle = longer(variant, device, time_factor(value, interval, limit), terms)
+    factor = time_factor(value, interval, limit)
+    if rule.operator.against == "merge base":
+        return _Finding("inconclusive", f"{said}; {_more_seconds(device, factor, terms)}.")
+    settle = longer(variant, device, factor, terms)
     tail = "." if settle else "; to tell them apart would take over an hour of measuring, so another limit is needed."
     return _Finding("inconclusive", said + tail, settle)
+
+
+def _more_seconds(device: str | None, factor: float, terms: Terms) -> str:
+    """What would settle a comparison that only continuous integration makes: no command here does."""
+    seconds = needed(device, factor, terms)
+    if device is None or seconds is None:
+        return "to tell them apart would take over an hour of measuring, so another limit is needed"
+    return f"`seconds: {seconds}` for `{device}` in makeweight.yaml would narrow it enough"
 
 
 def _short_of_examples(rule: Rule, measurement: Measurement, interval: tuple[float, float], said: str) -> _Finding:
@@ -152,13 +163,18 @@ def _unmeasured(rule: Rule, variant: str, device: str | None, found: Found, name
     tail = {"fail": "the rule requires it", "warn": "the rule only warns", "ignore": "the rule lets that go"}
     said = f"{named} is not measured: {reason}; {tail[rule.when_unmeasured]}."
     settle = None
-    if no_slice:
+    if no_slice or rule.operator.against == "merge base":
         pass
-    elif measurement is None or (measurement.reason or "").startswith("stale"):
+    elif measurement is None or _stale(measurement):
         settle = again(variant, device)
     elif measurement.status == "unavailable" and measurement.samples:
         settle = longer(variant, device, max(SAMPLES_NEEDED.values()) / measurement.samples, terms)
     return _Finding(outcome, said, settle if outcome == "inconclusive" else None)
+
+
+def _stale(measurement: Measurement) -> bool:
+    """Whether measuring anew is all it takes: something changed since."""
+    return (measurement.reason or "").startswith("stale")
 
 
 def _interval(rule: Rule, measurement: Measurement) -> tuple[float, float] | None:
@@ -187,7 +203,8 @@ def soundness(variant: str, found: Found) -> list[RuleVerdict]:
     if measurement is None or measurement.value is None:
         reason = measurement.reason if measurement else "no measurement was found"
         said = f"whether `{variant}` answers in finite numbers is not known: {reason}."
-        return [replace(_sound(variant, "finite_outputs", "inconclusive", said), settle=again(variant, None))]
+        settle = again(variant, None) if measurement is None or _stale(measurement) else None
+        return [replace(_sound(variant, "finite_outputs", "inconclusive", said), settle=settle)]
     if measurement.value > 0:
         said = f"`{variant}` answers NaN or infinity for {measurement.detail}."
         return [_sound(variant, "finite_outputs", "fail", said)]

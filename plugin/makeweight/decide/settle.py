@@ -17,16 +17,19 @@ def time_factor(value: float, interval: tuple[float, float], limit: float) -> fl
 
 def longer(variant: str, device: str | None, factor: float, terms: Terms) -> str | None:
     """The command that measures long enough; none when that would take over an hour."""
+    seconds = needed(device, factor, terms)
+    if seconds is None:
+        return None
+    stage = f"benchmark@{device}-{variant}"
+    return f"makeweight benchmark {variant} --device {device} --seconds {seconds} && dvc commit -f {stage} && dvc repro"
+
+
+def needed(device: str | None, factor: float, terms: Terms) -> int | None:
+    """Seconds of measuring that are long enough; None when that is over an hour, or no clock is involved."""
     if device is None:
         return None
     seconds = terms.devices.get(device, 10.0) * max(2.0, 1.5 * factor)
-    if seconds > 3600:
-        return None
-    stage = f"benchmark@{device}-{variant}"
-    return (
-        f"makeweight benchmark {variant} --device {device} --seconds {math.ceil(seconds)} "
-        f"&& dvc commit -f {stage} && dvc repro"
-    )
+    return None if seconds > 3600 else math.ceil(seconds)
 
 
 def again(variant: str, device: str | None) -> str:

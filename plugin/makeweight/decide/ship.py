@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from makeweight.decide.terms import BEST, Found, Terms
 from makeweight.verdict import Outcome, RuleVerdict, distance
@@ -21,10 +21,12 @@ def whole(terms: Terms, outcomes: Mapping[str, Outcome]) -> Outcome:
     return "pass" if "pass" in reached else "inconclusive" if "inconclusive" in reached else "fail"
 
 
-def shipped(terms: Terms, outcomes: Mapping[str, Outcome], found: Found) -> str | None:
+def shipped(terms: Terms, outcomes: Mapping[str, Outcome], found: Found, waived: Collection[str]) -> str | None:
+    """The variant that ships; among several, one that needs a waiver (`waived`) only where all that pass do."""
     if terms.ship != BEST:
         return terms.ship if outcomes[terms.ship] == "pass" else None
     passing = [variant for variant in terms.variants if outcomes[variant] == "pass"]
+    passing = [variant for variant in passing if variant not in waived] or passing
 
     def rank(variant: str) -> tuple[float, ...]:
         by = {
@@ -63,13 +65,16 @@ def variant_sentence(variant: str, outcome: Outcome, rules: list[RuleVerdict]) -
     own = [rule for rule in rules if rule.variant == variant]
     broken = [rule.rule for rule in own if rule.blocks and rule.verdict == "fail"]
     still_open = [rule.rule for rule in own if rule.blocks and rule.verdict == "inconclusive"]
+    waived = [rule.rule for rule in own if rule.waiver is not None]
     judged = [rule for rule in own if rule.level == "error" and rule.verdict != "not_applicable"]
     if outcome == "pass" and not judged:
         return "has no rule that applies here"
     if outcome == "pass":
-        return f"passes {len(judged)} of {len(judged)} rules"
+        tail = f", {len(waived)} waived" if waived else ""
+        return f"passes {len(judged) - len(waived)} of {len(judged)} rules{tail}"
     parts = [f"breaks {', '.join(broken)}"] if broken else []
     parts += [f"open: {', '.join(still_open)}"] if still_open else []
+    parts += [f"waived: {', '.join(waived)}"] if waived else []
     return "; ".join(parts)
 
 
@@ -77,11 +82,7 @@ def summary(
     terms: Terms, whole: Outcome, ship: str | None, rules: list[RuleVerdict], outcomes: Mapping[str, Outcome]
 ) -> str:
     if ship is not None:
-        chosen = (
-            ""
-            if terms.ship != BEST
-            else f" (best by {terms.prefer} of {list(outcomes.values()).count('pass')} that pass)"
-        )
+        chosen = "" if terms.ship != BEST else f" (best by {terms.prefer} of {_contenders(ship, rules, outcomes)})"
         warned = sum(
             rule.variant == ship and rule.level == "warn" and rule.verdict in ("fail", "inconclusive") for rule in rules
         )
@@ -92,3 +93,13 @@ def summary(
     nearest = min(terms.variants, key=lambda name: distance(rule for rule in rules if rule.variant == name))
     doing = "no variant passes every rule" if whole == "fail" else "no variant is known to pass every rule"
     return f"{doing}; nearest is `{nearest}`: {variant_sentence(nearest, outcomes[nearest], rules)}."
+
+
+def _contenders(ship: str, rules: list[RuleVerdict], outcomes: Mapping[str, Outcome]) -> str:
+    """`3 that pass`, or `2 that pass without a waiver` where others need one."""
+    waived = {rule.variant for rule in rules if rule.waiver is not None}
+    passing = [name for name, outcome in outcomes.items() if outcome == "pass"]
+    clean = [name for name in passing if name not in waived]
+    if ship in waived or len(clean) == len(passing):
+        return f"{len(passing)} that pass{'es' if len(passing) == 1 else ''}"
+    return f"{len(clean)} that pass{'es' if len(clean) == 1 else ''} without a waiver"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from makeweight.budget.rule import Rule
+from makeweight.decide.waivers import Waiver
 from makeweight.measurement import Measurement
 
 BEST = "best"
@@ -25,6 +26,8 @@ class Terms:
     quality: str = "accuracy"
     """The metric that says which variant is most accurate."""
     quality_better: str = "higher"
+    waivers: tuple[Waiver, ...] = ()
+    """Those in force: whether one has lapsed depends on the day, and is settled before (`waivers.in_force`)."""
 
 
 Place = tuple[str, str | None, str]

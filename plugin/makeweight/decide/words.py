@@ -21,11 +21,12 @@ def amount(rule: Rule, measurement: Measurement, interval: tuple[float, float] |
         return f"{verb} {_figure(value, rule)}{spread} of the baseline's{named}"
     if rule.operator.name == "max_drop":
         moved = "drops" if value >= 0 else "gains"
-        return f"{moved} {_figure(abs(value), rule)}{_drop_spread(value, interval, rule)}{named}"
+        return f"{moved} {_figure(abs(value), rule)}{_turned(value, interval, rule)}{named}"
     if rule.operator.name == "max_regression":
-        return (
-            f"{'grew' if value >= 0 else 'fell'} by {_figure(abs(value), rule)}{spread} against the merge base{named}"
-        )
+        if value == 0 and interval in (None, (0, 0)):
+            return f"{verb} what {'they were' if rule.metric.plural else 'it was'} at the merge base{named}"
+        moved = "grew" if value >= 0 else "fell"
+        return f"{moved} by {_figure(abs(value), rule)}{_turned(value, interval, rule)} against the merge base{named}"
     return f"{verb} {_figure(value, rule)}{spread}{named}"
 
 
@@ -36,7 +37,8 @@ def _figure(value: float, rule: Rule) -> str:
     return show_limit(value, rule.dimension) if alike else shown
 
 
-def _drop_spread(value: float, interval: tuple[float, float] | None, rule: Rule) -> str:
+def _turned(value: float, interval: tuple[float, float] | None, rule: Rule) -> str:
+    """The interval of what is told without its sign."""
     if interval is None:
         return ""
     low, high = interval if value >= 0 else (-interval[1], -interval[0])

@@ -30,7 +30,7 @@ def measure(timings: Timings, variant: str, device: str, threads: int) -> Iterat
                 yield _unavailable(timings, f"{name}_ratio", clock, quantile, variant, device, reason)
                 continue
             yield _absolute(timings, name, clock, quantile, variant, device, arm="b")
-            yield _absolute(timings, name, clock, quantile, BASELINE, device, arm="a")
+            yield replace(_absolute(timings, name, clock, quantile, BASELINE, device, arm="a"), against=variant)
             yield _ratio(timings, name, clock, quantile, variant, device)
     yield from _throughput(timings, variant, device)
 
@@ -163,6 +163,7 @@ def _throughput(timings: Timings, variant: str, device: str) -> Iterator[Measure
             (min(medians), max(medians)),
             len(rates),
             f"batches of {batch}, {len(each)} processes; the interval spans their medians",
+            against=variant if name == BASELINE else None,
             device=device,
             noise_floor=noise_floor(timings),
         )

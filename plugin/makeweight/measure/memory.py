@@ -31,6 +31,7 @@ def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement
             (peaks[0], peaks[-1]),
             len(peaks),
             _METHOD.format(len(peaks)),
+            against=variant if name == BASELINE else None,
             device=device,
         )
     if base[0] <= 0:

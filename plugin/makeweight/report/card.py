@@ -9,6 +9,7 @@ from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import BYTES, FRACTION, show
 from makeweight.errors import UsageError
 from makeweight.layout import BASELINE
+from makeweight.report import prose
 from makeweight.report.comparison import Cell, cell, heading, machine_line, protocol_line
 from makeweight.report.content import Content
 from makeweight.report.facts import inputs, step_words
@@ -186,7 +187,7 @@ def _table(figures: Figures, variant: str, wanted: list[tuple[str, str | None]])
     for metric, device in wanted:
         bare, bracket, rest = metric.partition("[")
         own = cell(figures, bare, variant, device, bracket + rest)
-        base = cell(figures, bare, BASELINE, device, bracket + rest)
+        base = cell(figures, bare, BASELINE, device, bracket + rest, beside=variant)
         if figures.get(metric, variant, device) is None:
             continue
         value = _with_interval(own) if own.value else f"not measured: {markdown(own.reason)}"
@@ -202,7 +203,8 @@ def _with_interval(shown: Cell) -> str:
 
 
 def _caveats(content: Content, figures: Figures, variant: str) -> str:
-    lines = [f"- {markdown_prose(rule.sentence)}" for rule in warnings(content.verdict, variant)]
+    lines = [f"- {markdown_prose(said)}" for said in prose.waivers(content, variant)]
+    lines += [f"- {markdown_prose(rule.sentence)}" for rule in warnings(content.verdict, variant)]
     missing = [
         f"- {markdown(title(each.metric))}{f' on {markdown(each.device)}' if each.device else ''} "
         f"was not measured: {markdown(each.reason or '')}"

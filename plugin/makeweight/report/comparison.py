@@ -8,7 +8,7 @@ from makeweight.layout import BASELINE
 from makeweight.report.content import Content, Machine
 from makeweight.report.figures import Change, Figures, title, written, written_interval
 from makeweight.report.pareto import front
-from makeweight.report.standing import WORDS, blocking, named
+from makeweight.report.standing import WORDS, blocking, named, waived
 from makeweight.verdict import Outcome, Verdict
 
 LATENCY = "latency_p50"
@@ -109,9 +109,16 @@ def on_front(figures: Figures, cost: str, device: str | None) -> list[str]:
     return [points[i][0] for i in front([(x, y) for _, x, y in points])]
 
 
-def cell(figures: Figures, metric: str, variant: str, device: str | None = None, where: str = "") -> Cell:
-    """One figure with its change; `where` is the `[slice]` behind the metric's name."""
-    found = figures.get(metric + where, variant, device)
+def cell(
+    figures: Figures,
+    metric: str,
+    variant: str,
+    device: str | None = None,
+    where: str = "",
+    beside: str | None = None,
+) -> Cell:
+    """One figure with its change; `where` is the `[slice]` behind the metric's name, `beside` as for `Figures.get`."""
+    found = figures.get(metric + where, variant, device, beside)
     drop = figures.get(f"{metric}_drop{where}", variant, device)
     change = None if variant == BASELINE else figures.change(metric, variant, device, where)
     if found is None or found.value is None:
@@ -129,13 +136,15 @@ def cell(figures: Figures, metric: str, variant: str, device: str | None = None,
 
 
 def _verdict(verdict: Verdict, variant: str, outcome: Outcome, ships: bool) -> str:
+    let_through = len(waived(verdict, variant))
+    word = WORDS[outcome] + (f" ({let_through} waived)" if let_through else "")
     if ships:
-        return f"{WORDS[outcome]}, ships"
+        return f"{word}, ships"
     held_up = blocking(verdict, variant)
     if not held_up:
-        return WORDS[outcome]
+        return word
     more = f" (+{len(held_up) - 1} more)" if len(held_up) > 1 else ""
-    return f"{WORDS[outcome]}: {named(held_up[0])}{more}"
+    return f"{word}: {named(held_up[0])}{more}"
 
 
 def machine_line(machine: Machine) -> str:

@@ -93,3 +93,7 @@ class Content:
     """Which way a custom metric is better; None: as the catalogue says."""
     html: str = "reports/report.html"
     """Where report.html will lie, as a reader of the terminal would open it."""
+    remarks: tuple[str, ...] = ()
+    """Small print, such as `2 benchmarks skipped: artifacts unchanged`."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Where to read on: a URL by its label, such as `report`. What is no http address is shown as a label alone."""

@@ -22,6 +22,8 @@ def flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 # What a reader may want to hold against their own copy; all the other hashes are in verdict.json.
 _INPUTS = {
     "commit": "commit",
+    "base": "base",
+    "measured_at": "commit that it was measured at",
     "config": "sha256 of makeweight.yaml",
     "test_examples": "sha256 of the test examples",
     "benchmark_inputs": "sha256 of the benchmark's samples",

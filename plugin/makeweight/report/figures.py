@@ -32,6 +32,7 @@ _TITLES = {
     "mcnemar_p": "McNemar's p",
     "nonfinite_outputs": "answers that are not finite",
 }
+_COMPARED = ("_ratio", "_drop")
 _UNITS = {"B": BYTES, "s": SECONDS, "J": JOULES, "1/s": PER_SECOND, "ratio": RATIO}
 _FIELDS = {field.name for field in fields(Measurement)}
 _BETTER_WORDS = {
@@ -74,9 +75,16 @@ class Figures:
     def __iter__(self) -> Iterator[Measurement]:
         return (each for found in self._found.values() for each in found)
 
-    def get(self, metric: str, variant: str, device: str | None = None) -> Measurement | None:
-        """The one figure of that name. The baseline is measured beside every variant: its median figure."""
+    def get(
+        self, metric: str, variant: str, device: str | None = None, beside: str | None = None
+    ) -> Measurement | None:
+        """The one figure of that name. The baseline is measured beside every variant: its median figure.
+
+        Args:
+            beside: take the baseline's figure that was measured together with this variant's, where there is one.
+        """
         found = self._found.get((metric, variant, device), [])
+        found = [each for each in found if beside is not None and each.against == beside] or found
         measured = sorted((each for each in found if each.value is not None), key=lambda each: each.value or 0.0)
         if measured:
             return measured[(len(measured) - 1) // 2]
@@ -87,10 +95,12 @@ class Figures:
         return None if found is None else found.value
 
     def reason(self, metric: str, variant: str, device: str | None = None) -> str:
-        """Why there is no such figure."""
-        found = self.get(metric, variant, device)
-        if found is not None and found.reason:
-            return found.reason
+        """Why there is no such figure, or none of the comparisons that it goes into."""
+        bare, bracket, rest = metric.partition("[")
+        for name in (bare, *(f"{bare}{suffix}" for suffix in _COMPARED)):
+            found = self.get(name + bracket + rest, variant, device)
+            if found is not None and found.reason:
+                return found.reason
         manifest = self._content.manifests.get(variant)
         if manifest is not None and manifest.status == "failed":
             return manifest.reason or "the recipe failed"
@@ -135,6 +145,16 @@ class Figures:
             return _factor(metric, ratio, self.better(metric))
         return None
 
+    def growth(self, metric: str, variant: str, device: str | None = None) -> Change | None:
+        """How a variant compares with itself at the merge base. None: it was not compared."""
+        found = self.get(f"{metric}_regression", variant, device)
+        if found is None or found.value is None:
+            return None
+        if found.value == 0 and found.interval in (None, (0.0, 0.0)):
+            return Change("unchanged", words="unchanged")
+        interval = found.interval and (1 + found.interval[0], 1 + found.interval[1])
+        return _growth(1 + found.value, interval, self.better(metric))
+
     def noise_floor(self, device: str) -> float | None:
         """The largest that any benchmark on the device met, for the median latency."""
         floors = [
@@ -148,7 +168,7 @@ class Figures:
         """Every reason why something was not measured, with what it was: `energy on pi5`, `size of int8`."""
         gathered: dict[str, dict[tuple[str, str | None], list[str]]] = {}
         for each in self:
-            if each.status == "unavailable" and not each.metric.split("[")[0].endswith(("_ratio", "_drop")):
+            if each.status == "unavailable" and not each.metric.split("[")[0].endswith(_COMPARED):
                 what = gathered.setdefault(each.reason or NOT_RECORDED, {})
                 what.setdefault((each.metric, each.device), []).append(each.variant)
         return [
@@ -208,6 +228,8 @@ def title(metric: str) -> str:
         return f"{title(bare)} of {rest.removesuffix(']')}"
     if bare.endswith("_drop_control"):
         return f"{title(bare.removesuffix('_drop_control'))} drop against the control"
+    if bare.endswith("_regression"):
+        return f"{title(bare.removesuffix('_regression'))} against the merge base"
     if bare.endswith("_control"):
         return f"{title(bare.removesuffix('_control'))} of the control"
     return METRICS[bare].title if bare in METRICS else _TITLES.get(bare, bare.replace("_", " "))

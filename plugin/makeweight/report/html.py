@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from makeweight.layout import BASELINE
 from makeweight.report import prose
-from makeweight.report.comparison import heading, rows
+from makeweight.report.comparison import LATENCY, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat
-from makeweight.report.figures import Figures
+from makeweight.report.figures import NOT_RECORDED, Figures
 from makeweight.report.sections.by_class import by_class
 from makeweight.report.sections.everything import everything
 from makeweight.report.sections.examples import flipped
@@ -19,8 +20,8 @@ from makeweight.report.sections.machines import machines
 from makeweight.report.sections.recipes import recipe
 from makeweight.report.sections.tiles import tiles
 from makeweight.report.sections.tradeoffs import tradeoffs
-from makeweight.report.standing import SIGNS, blocking, leading, warnings
-from makeweight.report.text import html_prose, plain, unbroken
+from makeweight.report.standing import SIGNS, blocking, leading, waived, warnings
+from makeweight.report.text import address, html_prose, plain, unbroken
 
 
 def render(content: Content) -> str:
@@ -61,17 +62,20 @@ def _page(content: Content) -> dict[str, Any]:
         "headline": prose.headline(content, figures),
         "lead": lead,
         "ships": verdict.ship,
+        "notices": prose.notices(content),
+        "waivers": prose.waivers(content, lead) if lead else [],
         "reasons": prose.reasons(content, lead) if lead else [],
         "settling": prose.settling(held_up),
         "remedy": prose.remedy(content, figures, lead) if lead and verdict.verdict != "pass" else "",
         "warnings": [prose.sentence(rule.sentence) for rule in warnings(verdict, lead)] if lead else [],
-        "tiles": tiles(figures, lead, held_up) if lead else [],
+        "tiles": tiles(figures, lead, [*held_up, *waived(verdict, lead)]) if lead else [],
         "quality": heading(figures),
         "lower_is_better": figures.better(figures.quality) == "lower",
-        "unmeasured_devices": "; ".join(f"{m.name}: {m.reason}" for m in figures.machines.values() if m.reason),
+        "unmeasured_devices": "; ".join(_untimed(figures)),
         "devices": figures.devices,
         "rows": [(row, SIGNS[row.outcome] if row.outcome else "") for row in rows(content, figures)],
         "tradeoffs": tradeoffs(content, figures),
+        "timed": any(each.device is not None and each.value is not None for each in figures),
         "latencies": latencies(content, figures),
         "classes": by_class(content, order),
         "flips": flipped(content, order),
@@ -81,6 +85,16 @@ def _page(content: Content) -> dict[str, Any]:
         "recipes": [recipe(content, figures, name) for name in [*order, BASELINE] if name in content.manifests],
         "machines": machines(content, figures),
         "provenance": provenance,
-        "commit": next((value[:12] for key, value in provenance if key == "commit"), ""),
+        "remarks": content.remarks,
+        "links": [(label, address(url)) for label, url in content.links.items()],
         "unavailable": figures.unavailable(),
     }
+
+
+def _untimed(figures: Figures) -> Iterator[str]:
+    """Each device that timed nothing, with its reason."""
+    for device in figures.devices:
+        machine = figures.machines.get(device)
+        reasons = [machine.reason if machine is not None else None]
+        reasons += [figures.reason(LATENCY, name, device) for name in figures.variants]
+        yield f"{device}: {next((reason for reason in reasons if reason), NOT_RECORDED)}"

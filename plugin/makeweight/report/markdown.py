@@ -20,21 +20,24 @@ from makeweight.report.comparison import (
 )
 from makeweight.report.content import Content
 from makeweight.report.facts import flat, inputs
-from makeweight.report.figures import Figures, title
+from makeweight.report.figures import NOT_RECORDED, Figures, title
+from makeweight.report.limit import CHECK, COMMENT, SUMMARY, Limit
 from makeweight.report.mermaid import quadrant
 from makeweight.report.standing import (
     WORDS,
     blocking,
     leading,
+    mark,
     subject,
     warnings,
 )
-from makeweight.report.text import elided, markdown, markdown_code, markdown_prose
+from makeweight.report.text import elided, markdown, markdown_code, markdown_link, markdown_prose
 from makeweight.verdict import Outcome, RuleVerdict
 
-LIMIT = 65_536
-"""Characters in a comment on GitHub; it counts them as UTF-16 does."""
-_RESERVE = 400
+__all__ = ["CHECK", "COMMENT", "SUMMARY", "render"]
+
+# For the line that names what is left out, and for what a caller puts beside the text to find it again.
+_RESERVE = 1000
 _MARKS: dict[Outcome, str] = {
     "pass": "ok",
     "fail": "**over**",
@@ -61,35 +64,37 @@ class _Block:
         return "\n".join(part for part in (self.opening, *self.lines[:count], *more, self.closing) if part)
 
 
-def render(content: Content) -> str:
+def render(content: Content, limit: Limit = COMMENT) -> str:
     """report.md: never longer than GitHub takes; what does not fit is dropped from the bottom, and named."""
     figures = Figures(content)
     found: list[str] = []
     left_out: list[str] = []
-    room = LIMIT - _RESERVE
+    room = limit.size - _RESERVE
     for block in _blocks(content, figures):
         count = len(block.lines) if not left_out else -1
-        while count >= 0 and _length(block.text(count)) + 2 > room:
+        while count >= 0 and limit.measure(block.text(count)) + 2 > room:
             count = -1 if count == 0 else count // 2
         if count < 0:
             left_out.append(block.name)
             continue
-        room -= _length(block.text(count)) + 2
+        room -= limit.measure(block.text(count)) + 2
         found.append(block.text(count))
     if left_out:
         found.append(f"<sub>Left out for length, and in report.html: {', '.join(left_out)}.</sub>")
     return "\n\n".join(found) + "\n"
 
 
-def _length(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
-
-
 def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
     variant = leading(content.verdict)
     said = markdown_prose(prose.headline(content, figures))
     yield _Block("the verdict", f"### makeweight: {prose.word(content)}. {said}")
+    noted = prose.notices(content)
+    if noted:
+        yield _Block("the notes", "", ["\n>\n".join(f"> **Note.** {markdown_prose(each)}" for each in noted)])
     if variant is not None:
+        let_through = [markdown_prose(each) for each in prose.waivers(content, variant)]
+        if let_through:
+            yield _listed("what is waived", "Waived", let_through)
         yield _rules_table(content, figures, variant)
         yield _listed("the reason", "Why", [markdown_prose(each) for each in prose.reasons(content, variant)])
         if content.verdict.verdict != "pass":
@@ -128,15 +133,10 @@ def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: 
     """`reasons` are those told in rows above."""
     broken = rule.verdict == "fail"
     name = markdown(subject(rule))
-    mark = (
-        _MARKS[rule.verdict]
-        if rule.level == "error" or rule.verdict == "pass"
-        else f"{WORDS[rule.verdict]} (only warns)"
-    )
     if rule.limit is None:
-        return [f"**{name}**" if broken else name, "", "", "", markdown(rule.limit_text), mark]
+        return [f"**{name}**" if broken else name, "", "", "", markdown(rule.limit_text), _mark(rule)]
     where = f"[{rule.slice}]" if rule.slice else ""
-    base = cell(figures, rule.metric, BASELINE, rule.device, where)
+    base = cell(figures, rule.metric, BASELINE, rule.device, where, beside=rule.variant)
     own = cell(figures, rule.metric, rule.variant, rule.device, where)
     before, after = base.value, own.value
     detail = own.change_detail if rule.operator == "max_drop" else own.detail
@@ -145,7 +145,7 @@ def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: 
         # the class that dropped most, which need not be the least accurate one
         before, after = show(of_class.baseline, FRACTION), show(of_class.variant, FRACTION)
     name += f" ({markdown(elided(detail, _NAME))})" if detail else ""
-    change = "" if own.change is None else markdown(own.change.words)
+    change = _change(figures, rule, own)
     lacking = "not measured, as above" if own.reason in reasons else f"not measured: {_reason(own.reason)}"
     if not after:
         reasons.add(own.reason)
@@ -155,8 +155,25 @@ def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: 
         markdown(after) if after else lacking,
         f"**{change}**" if broken and change else change,
         markdown(rule.limit_text),
-        mark,
+        _mark(rule),
     ]
+
+
+def _mark(rule: RuleVerdict) -> str:
+    if rule.waiver is not None:
+        return f"{'over' if rule.verdict == 'fail' else WORDS[rule.verdict]}, **waived**"
+    return _MARKS[rule.verdict] if rule.level == "error" or rule.verdict == "pass" else mark(rule)
+
+
+def _change(figures: Figures, rule: RuleVerdict, own: Cell) -> str:
+    """Against what the rule compares with: the merge base where it limits growth, else the baseline."""
+    if rule.operator != "max_regression":
+        return "" if own.change is None else markdown(own.change.words)
+    grown = figures.growth(rule.metric, rule.variant, rule.device)
+    if grown is not None:
+        return f"{markdown(grown.words)} since the merge base"
+    reason = figures.reason(f"{rule.metric}_regression", rule.variant, rule.device)
+    return "" if reason in (NOT_RECORDED, own.reason) else f"not measured: {_reason(reason)}"
 
 
 def _sentence(rule: RuleVerdict) -> str:
@@ -229,7 +246,8 @@ def _method(content: Content, figures: Figures) -> _Block:
             f"two copies of one model differed by {floor * 100:.1f} % (noise floor)" if floor is not None else "",
             protocol_line(content, figures, device),
         ]
-        lines.append(f"- {markdown_code(device)}: {markdown(' · '.join(part for part in parts if part))}")
+        if any(parts):
+            lines.append(f"- {markdown_code(device)}: {markdown(' · '.join(part for part in parts if part))}")
     lines += [
         f"- not measured: {markdown(elided(', '.join(what), 200))}: {markdown(elided(reason, 300))}"
         for reason, what in figures.unavailable()
@@ -249,8 +267,10 @@ def _every_rule(content: Content) -> _Block:
             [
                 markdown(rule.variant),
                 markdown(rule.rule),
-                WORDS[rule.verdict] + (" (only warns)" if rule.level == "warn" else ""),
-                _sentence(rule) + (f" To settle it: {markdown_code(rule.settle)}" if rule.settle else ""),
+                f"**{mark(rule)}**" if rule.waiver is not None else mark(rule),
+                _sentence(rule)
+                + (f" {markdown_prose(prose.sentence(rule.waiver))}" if rule.waiver is not None else "")
+                + (f" To settle it: {markdown_code(rule.settle)}" if rule.settle else ""),
             ]
         )
         for rule in told
@@ -261,11 +281,10 @@ def _every_rule(content: Content) -> _Block:
 
 
 def _footer(content: Content) -> str:
-    known = {key: value for key, value in flat(content.verdict.provenance) if len(value) <= 80}
-    parts = [f"makeweight {known['makeweight']}" if "makeweight" in known else "makeweight"]
-    if "commit" in known:
-        parts.append(f"commit {known['commit'][:12]}")
-    return " · ".join(markdown(part) for part in [*parts, content.html])
+    version = next((value for key, value in flat(content.verdict.provenance) if key == "makeweight"), "")
+    parts = [elided(f"makeweight {version}", _NAME), *(elided(each, 200) for each in content.remarks)]
+    links = [markdown_link(elided(label, _NAME), url) for label, url in content.links.items()]
+    return " · ".join([*map(markdown, parts), *(links or [markdown(content.html)])])
 
 
 def _row(cells: list[str]) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from makeweight.report.comparison import LATENCY, heading
 from makeweight.report.content import Content, Flips
 from makeweight.report.figures import Change, Figures
-from makeweight.report.standing import HEADLINES, blocking, leading, passing
+from makeweight.report.standing import HEADLINES, blocking, leading, passing, subject, waived
 from makeweight.report.text import elided, plain
 from makeweight.verdict import RuleVerdict
 
 _NAME = 80
 _SENTENCE = 600
+_NOTICE = 2000
+_ABSENT = " not measured: "
 
 
 def headline(content: Content, figures: Figures) -> str:
@@ -19,22 +21,29 @@ def headline(content: Content, figures: Figures) -> str:
     variant = leading(verdict)
     if variant is None:
         return "No variant is declared"
+    judged = [rule for rule in verdict.of(variant) if rule.verdict != "not_applicable" and rule.level == "error"]
+    let_through = len(waived(verdict, variant))
     if verdict.ship is not None:
         gained = ", ".join(gains(figures, variant))
-        return f"{code(variant)} ships: {gained}" if gained else f"{code(variant)} ships"
-    judged = [rule for rule in verdict.of(variant) if rule.verdict != "not_applicable" and rule.level == "error"]
+        with_waivers = f" with {let_through} of {_rules(len(judged))} waived" if let_through else ""
+        return f"{code(variant)} ships{with_waivers}{': ' if gained else ''}{gained}"
     held_up = blocking(verdict, variant)
     broken = sum(rule.verdict == "fail" for rule in held_up)
     still_open = len(held_up) - broken
-    rules = f"{len(judged)} rule{'' if len(judged) == 1 else 's'}"
+    rules = _rules(len(judged))
     parts = [f"breaks {broken} of {rules}"] if broken else []
     parts += [f"leaves {still_open}{'' if broken else f' of {rules}'} open"] if still_open else []
-    said = " ".join([code(variant), " and ".join(parts)]).rstrip()
+    does = " and ".join(parts)
+    does += f"; {let_through} more {'is' if let_through == 1 else 'are'} waived" if let_through and parts else ""
     if verdict.policy == variant:
-        return said
+        return f"{code(variant)} {does}".rstrip()
     known = "" if verdict.verdict == "fail" else "known to "
     passes = "pass" if known else "passes"
-    return f"No variant {'is ' if known else ''}{known}{passes} every rule; the nearest, {said}"
+    return f"No variant {'is ' if known else ''}{known}{passes} every rule; the nearest, {code(variant)}, {does}"
+
+
+def _rules(count: int) -> str:
+    return f"{count} rule{'' if count == 1 else 's'}"
 
 
 def word(content: Content) -> str:
@@ -68,11 +77,29 @@ def reasons(content: Content, variant: str) -> list[str]:
     held_up = blocking(content.verdict, variant)
     if not held_up:
         return [sentence(content.verdict.sentence)]
-    found = list(dict.fromkeys(sentence(rule.sentence) for rule in held_up))
+    found = _gathered(held_up)
     flips = content.flips.get(variant)
     if flips is not None and any(rule.device is None and rule.metric != "size" for rule in held_up):
         found += [said for said in [confusion(flips)] if said]
     return found
+
+
+def _gathered(held_up: list[RuleVerdict]) -> list[str]:
+    """The rules' sentences, each once; what is not measured for one reason is told in one."""
+    alike: dict[str, list[RuleVerdict]] = {}
+    for rule in held_up:
+        _, absent, reason = rule.sentence.partition(_ABSENT)
+        if absent and rule.value is None and rule.verdict == "inconclusive":
+            alike.setdefault(reason, []).append(rule)
+    found = []
+    for rule in held_up:
+        reason = rule.sentence.partition(_ABSENT)[2]
+        names = list(dict.fromkeys(subject(each) for each in alike.get(reason, ())))
+        if rule in alike.get(reason, ()) and len(names) > 1:
+            found.append(sentence(f"{', '.join(names[:-1])} and {names[-1]} are{_ABSENT}{reason}"))
+        else:
+            found.append(sentence(rule.sentence))
+    return list(dict.fromkeys(found))
 
 
 def confusion(flips: Flips) -> str | None:
@@ -92,13 +119,40 @@ def remedy(content: Content, figures: Figures, variant: str) -> str:
     """What would pass, when the verdict does not."""
     able = [name for name in passing(content.verdict) if name != variant]
     if able:
-        each = [f"{code(name)} passes every rule ({', '.join(gains(figures, name))})" for name in able]
-        return f"{'; '.join(each)}."
-    if any(rule.settle for rule in blocking(content.verdict, variant)):
+        return f"{'; '.join(_able(content, figures, name) for name in able)}."
+    held_up = blocking(content.verdict, variant)
+    if held_up and all(rule.verdict == "inconclusive" and rule.value is None and not rule.settle for rule in held_up):
+        return "That is not known: what is open could not be measured here."
+    if any(rule.settle for rule in held_up):
         return "Nothing is known to yet: settle what is open first."
     if content.verdict.policy == variant and len(figures.variants) > 1:
         return "No other variant here passes every rule either."
     return "Nothing measured here: soften the recipe, or change the budget in `makeweight.yaml`."
+
+
+def _able(content: Content, figures: Figures, variant: str) -> str:
+    let_through = len(waived(content.verdict, variant))
+    passes = f"passes every rule{f' with {let_through} waived' if let_through else ''}"
+    gained = ", ".join(gains(figures, variant))
+    return f"{code(variant)} {passes}" + (f" ({gained})" if gained else "")
+
+
+def waivers(content: Content, variant: str) -> list[str]:
+    """Each rule that was let through: what is found, until when, by whom and for what reason."""
+    return [
+        f"{sentence(rule.sentence)} {_ended(sentence(rule.waiver))}"
+        for rule in waived(content.verdict, variant)
+        if rule.waiver is not None
+    ]
+
+
+def notices(content: Content) -> list[str]:
+    """What has to be known before anything else, each as a sentence."""
+    return [_ended(sentence(notice, _NOTICE)) for notice in content.verdict.notices]
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def settling(rules: list[RuleVerdict]) -> list[str]:
@@ -106,9 +160,9 @@ def settling(rules: list[RuleVerdict]) -> list[str]:
     return list(dict.fromkeys(rule.settle for rule in rules if rule.settle))
 
 
-def sentence(text: str) -> str:
+def sentence(text: str, most: int = _SENTENCE) -> str:
     """As the first of a paragraph, and no longer than one should be."""
-    line = elided(text, _SENTENCE)
+    line = elided(text, most)
     return line[:1].upper() + line[1:]
 
 

@@ -49,16 +49,21 @@ def warnings(verdict: Verdict, variant: str) -> list[RuleVerdict]:
     return [rule for rule in verdict.of(variant) if rule.level == "warn" and rule.verdict in ("fail", "inconclusive")]
 
 
+def waived(verdict: Verdict, variant: str) -> list[RuleVerdict]:
+    """The rules that a variant breaks or leaves open and that somebody let through."""
+    return [rule for rule in verdict.of(variant) if rule.waiver is not None]
+
+
 def offences(verdict: Verdict) -> list[RuleVerdict]:
     """The rules that a reader must know, most important last: the last line of a log is the one that is read.
 
-    Of a verdict that passes, the warnings of what ships. Of one that does not, also the blocking rules of every
-    variant that could have shipped, those of the nearest to passing last.
+    Of a verdict that passes, the warnings of what ships and what was waived of it. Of one that does not, also the
+    blocking rules of every variant that could have shipped, those of the nearest to passing last.
     """
     subject = leading(verdict)
     if subject is None:
         return []
-    told = warnings(verdict, subject)
+    told = warnings(verdict, subject) + waived(verdict, subject)
     if verdict.verdict == "pass":
         return told
     others = [each.variant for each in verdict.variants if each.variant not in (subject, BASELINE)]
@@ -70,9 +75,17 @@ def offences(verdict: Verdict) -> list[RuleVerdict]:
 
 def told(rule: RuleVerdict) -> str:
     """One rule in one line: the outcome, about which variant, why, and what would settle it."""
-    word = WORDS[rule.verdict] if rule.level == "error" else "warning"
+    word = "waived" if rule.waiver is not None else WORDS[rule.verdict] if rule.level == "error" else "warning"
     line = f"{word}: {rule.variant}: {rule.sentence}"
+    if rule.waiver is not None:
+        return f"{line} {rule.waiver[:1].upper()}{rule.waiver[1:]}"
     return f"{line} To settle it: {rule.settle}" if rule.settle else line
+
+
+def mark(rule: RuleVerdict) -> str:
+    """The outcome as a word, with what takes its force: `fail (waived)`, `undecided (only warns)`."""
+    force = " (waived)" if rule.waiver is not None else " (only warns)" if rule.level == "warn" else ""
+    return WORDS[rule.verdict] + (force if rule.verdict != "pass" else "")
 
 
 def subject(rule: RuleVerdict) -> str:

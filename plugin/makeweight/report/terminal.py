@@ -8,6 +8,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
 from makeweight.layout import BASELINE
+from makeweight.report import prose
 from makeweight.report.comparison import LATENCY, Cell, Row, heading, machine_line, protocol_line, rows
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures, title
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 WIDTH = 120
 """Where nobody says how wide it is: logs and files."""
 _STYLES: dict[Outcome | None, str] = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+_WORD_STYLES = {"fail": "bold red", "undecided": "bold yellow", "waived": "bold yellow"}
 # Beyond so many rules the last lines stop being a summary; the report has them all.
 _MOST_OFFENCES = 12
 _NAME_WIDTH = 28
@@ -89,6 +91,9 @@ def _shown(console: Console, content: Content) -> str:
     notes: list[str] = []
     with console.capture() as capture:
         console.print(Text(_headline(content, figures), style="bold"))
+        for notice in prose.notices(content):
+            console.print()
+            console.print(Text(f"note: {plain(notice)}", style="bold yellow", overflow="fold"))
         console.print()
         for part in _tables(table, figures, notes, console.width):
             console.print(part)
@@ -100,7 +105,7 @@ def _shown(console: Console, content: Content) -> str:
         for line in last_lines(content.verdict):
             word = line.partition(":")[0]
             text = Text(line, overflow="fold")
-            text.stylize({"fail": "bold red", "undecided": "bold yellow"}.get(word, "bold"), 0, len(word))
+            text.stylize(_WORD_STYLES.get(word, "bold"), 0, len(word))
             console.print(text)
     return "\n".join(line.rstrip() for line in capture.get().split("\n"))
 
@@ -217,8 +222,10 @@ def _footer(content: Content, figures: Figures, table: list[Row]) -> list[str]:
             f"noise floor {floor:.1%}".replace("%", " %") if floor is not None else "",
             protocol_line(content, figures, device),
         ]
-        lines.append(plain(f"{device}: {' · '.join(part for part in parts if part)}"))
+        if any(parts):
+            lines.append(plain(f"{device}: {' · '.join(part for part in parts if part)}"))
     if any(row.size.change for row in table):
         lines.append("2.0x: half the size, half the time; [low, high]: interval; * ships")
+    lines += [plain(remark) for remark in content.remarks]
     lines.append(plain(f"report: {content.html}"))
     return lines

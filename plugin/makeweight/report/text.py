@@ -6,6 +6,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable
+from urllib.parse import quote, urlsplit
 
 _CODE = re.compile(r"`([^`\n]+)`")
 # Entities stand for themselves and never for structure (CommonMark 0.31, 2.5), so nothing hides in them.
@@ -15,6 +16,10 @@ _GITHUB = {"@": "<code>@</code>", "$": "<span>$</span>"}
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|pt|[kMG]?B|[num]?s|[um]?J|/s)(?!\w))")
 _LINE_START = re.compile(r"(#{1,6}|[+-]|\d+[.)])(?=\s|$)|[=-]+$")
 _LINK = re.compile(r"\](?=[(\[:])")
+# What RFC 3986 allows, less the marks that end or change a link in Markdown; a bracketed host is not worth the risk.
+_ADDRESS = "%/:?#@!$&+,;=-._~"
+# GitHub makes links of these by itself; behind an entity it does not see them.
+_BARE = re.compile(r"://|www\.", re.IGNORECASE)
 _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 
 
@@ -47,7 +52,8 @@ def markdown_code(text: object) -> str:
     line = plain(text)
     if re.fullmatch(r"[^`|$\\<>]+", line):
         return f"`{line}`"
-    return f"<code>{''.join(_MARKDOWN.get(c, c) for c in line).replace('_', '&#95;')}</code>"
+    safe = _unlinked("".join(_MARKDOWN.get(c, c) for c in line))
+    return f"<code>{safe.replace('_', '&#95;')}</code>"
 
 
 def markdown_prose(text: object) -> str:
@@ -67,8 +73,33 @@ def _joined(pieces: list[str], code: Callable[[str], str], between: Callable[[st
 
 
 def _inline(line: str) -> str:
-    safe = "".join(_MARKDOWN.get(c) or _GITHUB.get(c) or c for c in line)
+    safe = _unlinked("".join(_MARKDOWN.get(c) or _GITHUB.get(c) or c for c in line))
     return _UNDERSCORE.sub("&#95;", _LINK.sub("&#93;", safe))
+
+
+def _unlinked(text: str) -> str:
+    return _BARE.sub(lambda found: "&#58;//" if found[0] == "://" else f"{found[0][:-1]}&#46;", text)
+
+
+def address(url: str) -> str | None:
+    """A web address as it may stand in Markdown and in an attribute; None for what is none, such as `javascript:`."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    # `%` stays: what is escaped already is not escaped twice
+    return quote(url, safe=_ADDRESS)
+
+
+def markdown_link(label: object, url: str) -> str:
+    """A link, or its label alone where the address is none."""
+    safe, shown = address(url), markdown(label)
+    if safe is None:
+        return shown
+    # between brackets every bracket counts
+    return f"[{shown.replace('[', '&#91;').replace(']', '&#93;')}]({safe})"
 
 
 def elided(text: object, most: int) -> str:

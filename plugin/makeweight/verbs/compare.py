@@ -1,4 +1,4 @@
-"""`makeweight compare A B`: two model files, a paired answer, no project."""
+"""`makeweight compare A B`: two model files and a paired answer, here or on a device that a project declares."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from makeweight import artifact, registry
+from makeweight import artifact, project, registry
 from makeweight.devices import benchmark
 from makeweight.devices.benchmark import Aim, Pair
-from makeweight.devices.device import DeviceOptions
+from makeweight.devices.device import Device, DeviceOptions
 from makeweight.errors import Exit, UsageError
 from makeweight.measure import samples
 from makeweight.measure.inference import batch_size, fit
@@ -23,6 +23,7 @@ from makeweight.measure.probe.job import Model
 from makeweight.measure.timings import Timings
 from makeweight.progress import Progress
 from makeweight.runtimes.runtime import Feeds, Session
+from makeweight.verbs.device import connect
 
 Answer = Literal["over", "within", "inconclusive"]
 _EXITS: dict[Answer, Exit] = {
@@ -36,23 +37,28 @@ def run(
     a: Path,
     b: Path,
     *,
-    seconds: float,
+    device_name: str | None,
+    root: Path,
+    seconds: float | None,
+    threads: int | None,
     max_ratio: float,
-    threads: int,
     inputs: Path | None,
     as_json: bool,
     progress: Progress,
 ) -> Exit:
-    """Time B against A on this machine.
+    """Time B against A on this machine, or on a device of the project in `root`.
+
+    Args:
+        seconds, threads: None: the device's; for this machine 10 s and 1 thread.
 
     Raises:
         UsageError: a file that is no model, models that do not take the same inputs, inputs that fit neither.
+        DeviceFailed: the device cannot be reached, or was lost.
     """
+    device, options = _device(device_name, root, seconds, threads)
     runtime = registry.ready("runtime", "onnxruntime")()
-    sessions = [runtime.open(path, threads) for path in (a, b)]
+    sessions = [runtime.open(path, options.threads) for path in (a, b)]
     _refuse_different_inputs(a, b, *sessions)
-    options = DeviceOptions(threads=threads, seconds=seconds)
-    device = registry.load("device", "local")("local", options)
     with tempfile.TemporaryDirectory(prefix="makeweight-compare-") as folder:
         fed = Path(folder, "inputs.npz")
         size = batch_size(sessions[0]) or 1
@@ -63,15 +69,28 @@ def run(
         # throughput is no part of the answer
         pair = Pair(Model("onnxruntime", str(a)), Model("onnxruntime", str(b)), str(fed), free_batch=False)
         aim = Aim((max_ratio,), memory=False)
-        progress.say(f"measuring for at most {seconds:g} s on {threads} thread{'s' if threads > 1 else ''}")
+        where = "" if device_name is None else f" of {device_name}"
+        several = "s" if options.threads > 1 else ""
+        progress.say(f"measuring for at most {options.seconds:g} s on {options.threads} thread{several}{where}")
         taken = benchmark.carry_out(device, options, pair, aim, seed=0, progress=progress)
     answer = decide(taken, max_ratio)
-    result = describe(taken, answer, max_ratio, seconds)
+    result = describe(taken, answer, max_ratio, options.seconds)
     result |= {name: _file(path, taken, name) for name, path in (("a", a), ("b", b))}
     result["device"] = device.facts().identity
     result["inputs"] = "made up" if inputs is None else str(inputs)
     print(json.dumps(result) if as_json else _told(result, a, b), file=sys.stdout)
     return _EXITS[answer]
+
+
+def _device(name: str | None, root: Path, seconds: float | None, threads: int | None) -> tuple[Device, DeviceOptions]:
+    """The device to measure on, and how. What is asked for here goes before what it declares."""
+    asked = {"seconds": seconds, "threads": threads}
+    given = {option: value for option, value in asked.items() if value is not None}
+    if name is None:
+        options = DeviceOptions(**given)
+        return registry.load("device", "local")("local", options), options
+    declared = project.load(root)
+    return connect(declared, name), declared.device(name).options.model_copy(update=given)
 
 
 def decide(taken: Timings, limit: float) -> Answer:

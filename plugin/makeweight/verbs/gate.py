@@ -1,31 +1,54 @@
-"""`makeweight gate`: read the verdict, show it, and let it through or not."""
+"""`makeweight gate`: read the verdict, or decide on collected files; show it, and let it through or not."""
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from makeweight import verdict
+import makeweight
+from makeweight import artifact, collection, project, verdict
+from makeweight.decide import decide
 from makeweight.errors import Exit, UsageError
 from makeweight.layout import Layout
 from makeweight.report import terminal
 from makeweight.report.content import Content
+from makeweight.verdict import Verdict
 
 
-def run(root: Path, *, as_json: bool) -> Exit:
-    """Raises:
-    UsageError: there is no verdict, or it is damaged.
+def run(root: Path, files: Sequence[Path] = (), *, as_json: bool) -> Exit:
+    """Without `files`, what `report` decided; with them, what the project's budget says to just these figures.
+
+    Raises:
+        UsageError: there is no verdict, a file is damaged, or files do not belong together.
     """
+    content = Content(_decided(root, files), html="none, only these files were read") if files else Content(_read(root))
+    if as_json:
+        print(json.dumps(asdict(content.verdict), ensure_ascii=False))
+    else:
+        terminal.print_to(content, sys.stdout)
+    return verdict.EXIT_CODES[content.verdict.verdict]
+
+
+def _read(root: Path) -> Verdict:
     path = Layout(root).verdict
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise UsageError("no verdict yet", where=str(path), do="Run `dvc repro`, or `makeweight report`.") from error
-    decided = verdict.loads(text, str(path))
-    if as_json:
-        print(json.dumps(asdict(decided), ensure_ascii=False))
-    else:
-        terminal.print_to(Content(decided), sys.stdout)
-    return verdict.EXIT_CODES[decided.verdict]
+    return verdict.loads(text, str(path))
+
+
+def _decided(root: Path, files: Sequence[Path]) -> Verdict:
+    from makeweight.publish import terms
+
+    declared = project.load(root)
+    found = collection.join(declared, collection.read(files))
+    provenance = {
+        "makeweight": makeweight.__version__,
+        "config": artifact.sha256_of(declared.layout.config),
+        "measurements": {str(path): artifact.sha256_of(path) for path in files},
+    }
+    return replace(decide(terms(declared), found, {}), provenance=provenance)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from makeweight.progress import Progress
     from makeweight.project import Project
     from makeweight.starter.gather import Given
+    from makeweight.starter.github import Workflows
 
 # The command line is built for every verb, so the rest is imported when this one is called.
 
@@ -34,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     more.add_argument("--task", help="classification (default), regression, or your own metric as module:callable")
     more.add_argument("--name", help="the project's name in reports (default: its folder's)")
     more.add_argument("--force", action="store_true", help=f"write {CONFIG} anew; the old one is kept beside it")
+    more.add_argument(
+        "--github",
+        metavar="OWNER/REPO[@REF]",
+        help="write workflows that judge every pull request; where makeweight's Action is taken from",
+    )
 
 
 def given(arguments: argparse.Namespace) -> Given:
@@ -44,8 +50,10 @@ def given(arguments: argparse.Namespace) -> Given:
     return Given(inputs=tuple(arguments.inputs), **{name: getattr(arguments, name) for name in names})
 
 
-def run(root: Path, given: Given, progress: Progress, *, force: bool = False) -> Exit:
+def run(root: Path, given: Given, progress: Progress, *, force: bool = False, github: str | None = None) -> Exit:
     """Set a folder up, or bring its dvc.yaml up to date with its makeweight.yaml. A second run changes nothing.
+
+    With `github`, the Action's place, the workflows that use it are written as well.
 
     Raises:
         UsageError: what is given does not suffice or contradicts itself; nothing has been written then.
@@ -72,6 +80,7 @@ def run(root: Path, given: Given, progress: Progress, *, force: bool = False) ->
     if taken:
         raise ConfigError(taken)
     pipeline, changes = dvcfiles.merge(old_pipeline, project, dvcfiles.plots(project))
+    workflows = None if github is None else _workflows(root, project, github)
 
     # From here on things are written, what is most easily refused first.
     said = []
@@ -89,10 +98,14 @@ def run(root: Path, given: Given, progress: Progress, *, force: bool = False) ->
         _write_pipeline(layout.pipeline, old_pipeline, pipeline)
         said.append(f"dvc.yaml: {'; '.join(changes)}")
     said += _ignore_files(root)
+    if workflows is not None:
+        said += _write_workflows(*workflows)
     for line in said or [f"nothing to change: {CONFIG} and dvc.yaml agree"]:
         progress.say(line)
     for line in _last_words(root, project, old_pipeline):
         progress.say(line)
+    if workflows is not None:
+        progress.say(workflows[1].last_words)
     return Exit.PASS
 
 
@@ -146,6 +159,36 @@ def _write_pipeline(path: Path, old: str | None, new: str) -> None:
         where="dvc.yaml",
         do="dvc.yaml is as it was before. Mend the part that is yours, then run `makeweight init` again.",
     )
+
+
+def _workflows(root: Path, project: Project, where: str) -> tuple[Path, Workflows]:
+    """The top of the git repository, and what is to be written there."""
+    from makeweight.starter import github, repository, survey
+
+    top = repository.git_root(root)
+    if top is None:
+        raise UsageError(
+            "workflows belong to a git repository, and there is none here",
+            where="--github",
+            do="Run `git init`, then run this again.",
+        )
+    return top, github.plan(top, root, project, where, survey.lock(root))
+
+
+def _write_workflows(top: Path, wanted: Workflows) -> list[str]:
+    """Write those that are missing. One that is there is the user's, and stays."""
+    from makeweight import atomic
+
+    said = []
+    for path, text in wanted.files.items():
+        old = _text(top / path)
+        if old is None:
+            (top / path).parent.mkdir(parents=True, exist_ok=True)
+            atomic.write_text(top / path, text)
+            said.append(f"{path.as_posix()}: written")
+        elif old.replace("\r\n", "\n") != text:
+            said.append(f"{path.as_posix()}: kept as it is; delete it to have it written anew")
+    return said
 
 
 def _ignore_files(root: Path) -> list[str]:

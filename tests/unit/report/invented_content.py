@@ -372,6 +372,33 @@ def _machine(name: str) -> Machine:
     )  # fmt: skip
 
 
+def waived() -> Content:
+    """What ships breaks a rule that somebody let through."""
+    slim = Model(
+        "slim-int8", 0.099, 0.009, broken={"accuracy.max_drop": "accuracy drops 0.9 pt, and 0.5 pt is allowed."}
+    )
+    made = content((DIGITS[1], slim))
+    reason = "waived until 2026-12-31 (label by @somebody): better data are on their way"
+    rules = [replace(rule, waiver=reason) if rule.verdict == "fail" else rule for rule in made.verdict.rules]
+    variants = [replace(each, verdict="pass") for each in made.verdict.variants]
+    return replace(made, verdict=replace(made.verdict, rules=rules, variants=variants))
+
+
+def compared(value: float = 0.004, low: float = -0.003, high: float = 0.011) -> Content:
+    """What continuous integration knows when nothing changed: a verdict alone, with growth against the merge base."""
+    made = content((DIGITS[2],), devices=("pi5",)).verdict
+    (timed,) = (rule for rule in made.rules if rule.metric == "latency_p50")
+    name, limit = "latency_p50.max_regression", "regression at most 5 %"
+    rule = replace(timed, rule=name, operator="max_regression", limit=0.05, limit_text=limit, value=value)
+    growth = Measurement("latency_p50_regression", "slim-int8", "ratio", value, (low, high), device="pi5")
+    verdict = replace(made, rules=[*made.rules, rule], measurements=[*made.measurements, asdict(growth)])
+    return Content(
+        verdict,
+        remarks=("commit 1a2b3c4 against main 5d6e7f8", "2 benchmarks skipped: artifacts unchanged"),
+        links={"run": "https://github.com/acme/digits/actions/runs/1?a=b&c=d"},
+    )
+
+
 def undecided(flips: int = 64) -> Content:
     """The variant that must ship breaks one rule and leaves another open; another variant would pass."""
     slim = Model(

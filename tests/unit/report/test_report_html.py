@@ -22,6 +22,8 @@ CONTENTS = {
     "undecided": invented.undecided(),
     "no device": invented.content(devices=()),
     "no flips": invented.content(flips=0),
+    "waived": invented.waived(),
+    "verdict alone": invented.compared(),
     "nothing measured": replace(
         invented.content(), verdict=replace(invented.content().verdict, measurements=[]), timings=(), flips={}
     ),
@@ -84,7 +86,9 @@ def test_nothing_is_fetched_and_nothing_runs(page: Page):
         assert tag not in {"script", "link", "iframe", "object", "embed", "form", "base"}
         for name, value in attributes.items():
             assert not name.startswith("on")
-            if name in {"src", "href", "srcset", "poster", "data", "action", "xlink:href"}:
+            if (tag, name) == ("a", "href"):  # somewhere to go, fetched only by whoever goes there
+                assert value.startswith("https://github.com/")
+            elif name in {"src", "href", "srcset", "poster", "data", "action", "xlink:href"}:
                 assert value.startswith("data:image/png;base64,")
     policy = next(meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'")
@@ -123,7 +127,7 @@ def test_every_control_and_heading_is_labelled(page: Page):
 
 def test_it_opens_with_the_verdict():
     text = " ".join(Page(PAGES["three"]).text.split())
-    assert text.startswith("digits: passed · makeweight makeweight digits commit 1a2b3c4d5e6f ✓ passed slim-int8 ships")
+    assert text.startswith("digits: passed · makeweight makeweight digits ✓ passed slim-int8 ships")
 
 
 def test_outcomes_are_words_and_signs_never_colour_alone():
@@ -213,6 +217,52 @@ def test_samples_that_are_no_numbers_are_left_out():
     broken = replace(made.timings[0], variant_seconds=np.array([np.nan, np.inf, -1.0, 0.0]))
     text = html.render(replace(made, timings=(broken, *made.timings[1:])))
     assert Page(text).open == []
+
+
+def test_notices_come_first_and_do_nothing():
+    notices = ["this pull request loosens the budget: `size.max` removed", "<img src=x onerror=1> `<b>`"]
+    made = CONTENTS["undecided"]
+    page = Page(html.render(replace(made, verdict=replace(made.verdict, notices=notices))))
+    text = " ".join(page.text.split())
+    first = text.index("Note. This pull request loosens the budget: size.max removed.")
+    assert text.index("leaves 1 open") < first < text.index("Note. <img src=x onerror=1> <b> .") < text.index("Why")
+    assert len(page.all("img")) == len(Page(PAGES["undecided"]).all("img"))
+
+
+def test_what_is_waived_is_shown_loudly():
+    text = " ".join(Page(PAGES["waived"]).text.split())
+    assert "slim-int8 ships with 1 of 5 rules waived: 10x smaller" in text
+    said = "Waived. Accuracy drops 0.9 pt, and 0.5 pt is allowed. Waived until 2026-12-31 (label by @somebody): better"
+    assert text.index(said) < text.index("Size 10x smaller")
+    for shown in ("✕ over budget, waived", "✓ pass (1 waived)", "✕ fail waived"):
+        assert shown in text
+
+
+def test_a_verdict_alone_says_nothing_untrue():
+    page = Page(PAGES["verdict alone"])
+    text = " ".join(page.text.split())
+    assert "commit 1a2b3c4 against main 5d6e7f8" in text
+    assert "2 benchmarks skipped: artifacts unchanged" in text
+    assert "5.3x faster [5.2, 5.5]" in text
+    assert "No latency was measured" not in text
+    assert "How the models were made" not in text
+    (link,) = page.all("a")
+    assert link["href"] == "https://github.com/acme/digits/actions/runs/1?a=b&c=d"
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,x", "//host", "https://", "/etc", "https://[::1"]
+)
+def test_what_is_no_web_address_is_no_link(url: str):
+    page = Page(html.render(replace(CONTENTS["verdict alone"], links={"run": url})))
+    assert not page.all("a")
+    assert page.text.rstrip().endswith("run")
+
+
+def test_nothing_timed_says_why():
+    made = invented.content((invented.Model("int8", 0.3, 0.0, {}),), ship=None)
+    text = " ".join(Page(html.render(replace(made, machines=()))).text.split())
+    assert "No latency was measured: laptop: laptop did not answer: connection timed out; pi5: pi5 did not" in text
 
 
 def test_the_same_content_gives_the_same_page():

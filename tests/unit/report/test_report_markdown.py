@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import invented_content as invented
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from makeweight.report import markdown
-from makeweight.report.content import Flip, Flips
+from makeweight.report.content import Content, Flip, Flips
+from makeweight.report.limit import Limit
 from makeweight.verdict import RuleVerdict
 
 GITHUB = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -18,6 +22,8 @@ ALL = {
     "regression": invented.regression(),
     "undecided": invented.undecided(),
     "no device": invented.content(devices=()),
+    "waived": invented.waived(),
+    "verdict alone": invented.compared(),
 }
 
 
@@ -58,8 +64,9 @@ def test_tables_keep_their_columns_and_nothing_gets_out(name: str):
         body = table.partition("</table>")[0]
         widths = {row.count("<td") + row.count("<th>") + row.count("<th ") for row in body.split("<tr>")[1:]}
         assert len(widths) == 1
-    for tag in ("<script", "<img", "<i>", "<b>", "<a ", "onerror=1>"):
+    for tag in ("<script", "<img", "<i>", "<b>", "onerror=1>"):
         assert tag not in shown
+    assert shown.count("<a ") == len(ALL[name].links)
     assert shown.count("<details>") == shown.count("</details>")
 
 
@@ -86,7 +93,7 @@ def test_never_longer_than_a_comment_may_be(variants: int, letter: str):
         return replace(rule, sentence=letter * 2000, settle=letter * 500, limit_text=letter * 300)
 
     shown = markdown.render(replace(made, verdict=replace(verdict, rules=[long(rule) for rule in verdict.rules])))
-    assert len(shown.encode("utf-16-le")) // 2 <= markdown.LIMIT
+    assert len(shown.encode("utf-16-le")) // 2 <= markdown.COMMENT.size
     assert shown.startswith("### makeweight: passed.")
     assert shown.count("<details>") == shown.count("</details>")
 
@@ -94,7 +101,7 @@ def test_never_longer_than_a_comment_may_be(variants: int, letter: str):
 def test_what_is_left_out_is_named():
     made = invented.many(400, devices=(), flips=0)
     shown = markdown.render(made)
-    assert len(shown) <= markdown.LIMIT
+    assert len(shown) <= markdown.COMMENT.size
     assert "more in report.html.*" in shown or "Left out for length" in shown
 
 
@@ -110,3 +117,148 @@ def test_no_variant_at_all():
     assert markdown.render(replace(made, verdict=empty)).startswith(
         "### makeweight: nothing to decide. No variant is declared"
     )
+
+
+def test_what_is_waived_comes_right_under_the_headline_and_bears_a_mark():
+    lines = markdown.render(invented.waived()).split("\n")
+    assert lines[0].startswith("### makeweight: passed. `slim-int8` ships with 1 of 5 rules waived: 10x smaller")
+    assert lines[2] == (
+        "**Waived.** Accuracy drops 0.9 pt, and 0.5 pt is allowed. "
+        "Waived until 2026-12-31 (label by <code>@</code>somebody): better data are on their way."
+    )
+    row = next(line for line in lines if line.startswith("| **accuracy**"))
+    assert row.endswith("| drop at most 0.5 pt | over, **waived** |")
+    rule = next(line for line in lines if line.startswith("| slim-int8 | accuracy.max_drop"))
+    assert "| **fail (waived)** |" in rule
+    assert "Waived until 2026-12-31" in rule
+
+
+def test_notices_come_before_all_else():
+    made = invented.waived()
+    notices = ["this pull request loosens the budget: `size.max` removed.", "it comes from a fork"]
+    lines = markdown.render(replace(made, verdict=replace(made.verdict, notices=notices))).split("\n")
+    assert lines[2:5] == [
+        "> **Note.** This pull request loosens the budget: `size.max` removed.",
+        ">",
+        "> **Note.** It comes from a fork.",
+    ]
+    assert lines[6].startswith("**Waived.**")
+
+
+def test_growth_is_told_against_the_merge_base():
+    def row(made: Content) -> str:
+        return next(line for line in markdown.render(made).split("\n") if "regression at most 5 %" in line)
+
+    assert row(invented.compared()) == (
+        "| latency p50 on pi5 | 8.17 ms | 1.51 ms | +0.4 % [-0.3, +1.1] since the merge base "
+        "| regression at most 5 % | ok |"
+    )
+    assert "| unchanged since the merge base |" in row(invented.compared(0.0, 0.0, 0.0))
+    made = invented.compared()
+    lost = [
+        {**entry, "value": None, "interval": None, "status": "unavailable", "reason": "no base artifact"}
+        if entry["metric"] == "latency_p50_regression"
+        else entry
+        for entry in made.verdict.measurements
+    ]
+    assert "| 1.51 ms | not measured: no base artifact |" in row(
+        replace(made, verdict=replace(made.verdict, measurements=lost))
+    )
+
+
+def test_a_verdict_alone_still_has_its_figures_and_small_print():
+    shown = markdown.render(invented.compared())
+    assert "| size | 1.92 MB | 190 kB | 10x smaller | at most 1 MB | ok |" in shown
+    assert shown.rstrip().split("\n")[-1] == (
+        "<sub>makeweight 0.1.0 · commit 1a2b3c4 against main 5d6e7f8 · 2 benchmarks skipped: artifacts unchanged "
+        "· [run](https://github.com/acme/digits/actions/runs/1?a=b&c=d)</sub>"
+    )
+
+
+def test_what_is_absent_for_one_reason_is_told_once():
+    absent = {
+        "size.max": "size is not measured: a fork has no data; the rule requires it.",
+        "accuracy.max_drop": "accuracy is not measured: a fork has no data; the rule requires it.",
+    }
+    made = invented.content((invented.Model("int8", 1, 0, undecided=absent),), ship=None, devices=())
+    rules = [replace(rule, value=None, settle=None) if rule.settle else rule for rule in made.verdict.rules]
+    shown = markdown.render(replace(made, verdict=replace(made.verdict, rules=rules, verdict="inconclusive")))
+    assert "**Why.** Size and accuracy are not measured: a fork has no data; the rule requires it.\n" in shown
+    assert "**What would pass.** That is not known: what is open could not be measured here." in shown
+
+
+@pytest.mark.parametrize("limit", [markdown.COMMENT, markdown.CHECK, markdown.SUMMARY])
+def test_each_place_has_a_limit_of_its_own(limit: Limit):
+    made = invented.many(60, devices=("laptop",), flips=0)
+    rules = [replace(rule, sentence="字" * 5000) for rule in made.verdict.rules]
+    long = replace(made, verdict=replace(made.verdict, rules=rules, notices=["字" * 5000] * 40))
+    shown = markdown.render(long, limit)
+    assert limit.measure(shown) <= limit.size
+    assert limit.measure(shown) > limit.size / 2
+
+
+def test_lengths_are_counted_as_they_are_there():
+    assert markdown.COMMENT.measure("a字😀") == 4
+    assert markdown.SUMMARY.measure("a字😀") == markdown.CHECK.measure("a字😀") == 8
+
+
+_HOSTILE = st.text(
+    st.sampled_from(list("`*_|<>&[]()!#@$~\\\n\r ab1.:/-='\"{}%\u2028\u202e"))
+    | st.characters(codec="utf-8", exclude_categories=("Cs",)),
+    max_size=60,
+) | st.sampled_from(
+    [
+        "--> <img src=x onerror=alert(1)>",
+        "](https://evil.example) @team/security",
+        "</details></sub></code><script>alert(1)</script>",
+        "```\n# heading\n```",
+        "x\n\n| a | b |\n|---|---|",
+        "> [!CAUTION]\n> not ours",
+        "![](https://evil.example/pixel.png) https://evil.example WWW.evil.example",
+        "`unclosed <b>` and ``` more",
+    ]
+)
+
+
+@given(_HOSTILE, _HOSTILE, _HOSTILE, _HOSTILE)
+def test_nothing_that_others_write_gets_out(reason: str, notice: str, label: str, remark: str):
+    written = markdown.render(_marked(reason, notice, label, remark))
+    skeleton = GITHUB.render(written)
+    assert {tag: skeleton.count(tag) for tag in _BONES} == _BONES
+    for tag in ("<img", "<script", "<b>", "<em", "<hr", "<!--"):
+        assert tag not in skeleton
+    assert skeleton.count("<a ") == 1
+    # outside of code, GitHub looks for mentions in the page and for bare addresses in the text
+    assert "@" not in re.sub(r"<code>.*?</code>|<pre>.*?</pre>", "", skeleton, flags=re.DOTALL)
+    text = re.sub(r"```.*?```|`[^`]*`|\]\(https://github.com/acme\)", "", written, flags=re.DOTALL).lower()
+    assert "://" not in text
+    assert "www." not in text
+
+
+@given(_HOSTILE)
+def test_no_address_changes_what_stands_around_it(address: str):
+    made = replace(invented.compared(), links={"run": f"https://github.com/{address}"})
+    shown = GITHUB.render(markdown.render(made))
+    assert shown.count("<sub>") == shown.count("</sub>") == 1
+    assert shown.count("<a ") == 1
+    assert shown.rstrip().endswith(">run</a></sub></p>")
+
+
+def _marked(reason: str, notice: str, label: str, remark: str) -> Content:
+    made = invented.waived()
+    rules = [
+        replace(rule, waiver=f"waived until 2026-12-31 (label by @x): {reason}", sentence=f"it is {reason}")
+        if rule.waiver is not None
+        else rule
+        for rule in made.verdict.rules
+    ]
+    return Content(
+        replace(made.verdict, rules=rules, notices=[f"loosened: {notice}"], project=reason),
+        remarks=(f"skipped {remark}",),
+        links={f"to {label}": "https://github.com/acme"},
+    )
+
+
+_TAGS = ("<p>", "<tr>", "<td", "<h1>", "<h3>", "<blockquote>", "<ul>", "<details>", "</details>", "<sub>", "</sub>")
+_PLAIN = GITHUB.render(markdown.render(_marked("reason", "notice", "run", "remark")))
+_BONES = {tag: _PLAIN.count(tag) for tag in _TAGS}

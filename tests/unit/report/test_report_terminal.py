@@ -20,6 +20,8 @@ CONTENTS = {
     "no device": invented.content(devices=()),
     "one device": invented.content(devices=("laptop",)),
     "verdict alone": Content(invented.content().verdict),
+    "waived": invented.waived(),
+    "compared": invented.compared(),
 }
 
 
@@ -124,3 +126,26 @@ def test_a_stream_that_knows_no_unicode_loses_no_line():
     terminal.print_to(invented.hostile(), stream)
     stream.flush()
     assert raw.getvalue().decode("ascii").count("\n") == terminal.render(invented.hostile(), terminal.WIDTH).count("\n")
+
+
+def test_notices_come_before_the_table():
+    made = invented.undecided()
+    noted = replace(made, verdict=replace(made.verdict, notices=["a fork\x1b[2J has no data", "`size.max` removed"]))
+    lines = terminal.render(noted, 120).split("\n")
+    assert lines[2] == "note: A fork [2J has no data."
+    assert lines[4] == "note: `size.max` removed."
+    assert next(i for i, line in enumerate(lines) if "variant" in line and "size" in line) > 4
+
+
+def test_what_is_waived_is_told_below_and_in_the_table():
+    lines = terminal.render(invented.waived(), 300).rstrip("\n").split("\n")
+    row = next(line for line in lines if line.startswith("*"))
+    assert row.endswith("pass (1 waived), ships")
+    assert lines[-1] == (
+        "waived: slim-int8: accuracy drops 0.9 pt, and 0.5 pt is allowed. "
+        "Waived until 2026-12-31 (label by @somebody): better data are on their way"
+    )
+
+
+def test_remarks_stand_in_the_footer():
+    assert "  2 benchmarks skipped: artifacts unchanged\n" in terminal.render(invented.compared(), 120)

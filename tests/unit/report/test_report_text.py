@@ -4,7 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from makeweight.report.text import elided, html_prose, markdown, markdown_code, markdown_prose, plain
+from makeweight.report.text import (
+    address,
+    elided,
+    html_prose,
+    markdown,
+    markdown_code,
+    markdown_link,
+    markdown_prose,
+    plain,
+)
 
 GITHUB = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -92,3 +101,31 @@ def test_elided_is_short_and_keeps_both_ends(text: str, most: int):
     if len(line) > most:
         assert line.startswith(shown.partition("…")[0])
         assert line.endswith(shown.rpartition("…")[2])
+
+
+def test_a_link_holds_its_label_whatever_it_is():
+    assert markdown_link("run", "https://github.com/a/b") == "[run](https://github.com/a/b)"
+    assert markdown_link("![x](y)]", "https://a.b") == "[!&#91;x&#93;(y)&#93;](https://a.b)"
+    assert markdown_link("run", "javascript:alert(1)") == "run"
+
+
+def test_an_address_keeps_what_it_means_and_loses_what_ends_it():
+    assert address("https://a.b/c?d=e%20f&g#h") == "https://a.b/c?d=e%20f&g#h"
+    assert address("https://a.b/(c) <d>\"e'\n[f]\\`|*") == "https://a.b/%28c%29%20%3Cd%3E%22e%27%0A%5Bf%5D%5C%60%7C%2A"
+    for no in (
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//a.b",
+        "a.b",
+        "",
+        "https://",
+        "https://[::1",
+        "file:///etc",
+    ):
+        assert address(no) is None
+
+
+def test_bare_addresses_stay_text():
+    assert markdown("see https://a.b and WWW.c.d") == "see https&#58;//a.b and WWW&#46;c.d"
+    assert markdown_code("https://a.b`|") == "<code>https&#58;//a.b&#96;&#124;</code>"
+    assert markdown_code("https://a.b") == "`https://a.b`"

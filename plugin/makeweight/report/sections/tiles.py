@@ -21,7 +21,7 @@ class Tile:
     interval: str
     measured: bool
     over: RuleVerdict | None = None
-    """The rule that it breaks or leaves open."""
+    """The rule that it breaks or leaves open, waived or not."""
 
     @property
     def sign(self) -> str:
@@ -29,7 +29,7 @@ class Tile:
         if self.over is None:
             return ""
         word = "over budget" if self.over.verdict == "fail" else WORDS[self.over.verdict]
-        return f"{SIGNS[self.over.verdict]} {word}"
+        return f"{SIGNS[self.over.verdict]} {word}{', waived' if self.over.waiver is not None else ''}"
 
 
 def tiles(figures: Figures, variant: str, held_up: list[RuleVerdict]) -> list[Tile]:
@@ -44,7 +44,7 @@ def tiles(figures: Figures, variant: str, held_up: list[RuleVerdict]) -> list[Ti
 
 def _tile(figures: Figures, metric: str, variant: str, device: str | None) -> Tile:
     label = prose.sentence(f"{title(metric)} on {device}" if device else title(metric))
-    own, base = cell(figures, metric, variant, device), cell(figures, metric, BASELINE, device)
+    own, base = cell(figures, metric, variant, device), cell(figures, metric, BASELINE, device, beside=variant)
     if own.reason:
         return Tile(label, "not measured", "", own.reason, "", measured=False)
     before = f"from {base.value}" if base.value else ""

@@ -32,6 +32,8 @@ def tradeoffs(content: Content, figures: Figures) -> list[dict[str, Any]]:
             for name in (BASELINE, *figures.variants)
         ]
         shown = [point for point in points if not math.isnan(point.cost) and not math.isnan(point.quality)]
+        if not shown:
+            continue
         where = f" on {device}" if device else ""
         missing = [point.name for point in points if point not in shown]
         found.append(

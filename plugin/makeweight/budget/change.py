@@ -1,0 +1,103 @@
+"""What a change does to the budget: which rules it loosens, tightens, adds or removes, and the budget that counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from makeweight.budget.metric import METRICS
+from makeweight.budget.rule import Level, Rule, WhenUnmeasured
+
+Kind = Literal["loosened", "tightened", "added", "removed"]
+
+_LEVELS: Mapping[Level, int] = {"warn": 0, "error": 1}
+_UNMEASURED: Mapping[WhenUnmeasured, int] = {"ignore": 0, "warn": 1, "fail": 2}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One rule that is not what it was."""
+
+    rule: str
+    """The rule's id."""
+    kind: Kind
+    """`loosened` when any part of it became looser, whatever the others did."""
+    words: str
+    """`latency_p50.max_ratio` (in backticks) `from at most 0.7x to at most 0.9x`."""
+
+
+def changes(before: Iterable[Rule], after: Iterable[Rule]) -> list[Change]:
+    """What became of each rule, in the order of `before`, then what is new. Equal rules are not listed."""
+    old, new = _by_id(before), _by_id(after)
+    found = []
+    for name, rule in old.items():
+        if name not in new:
+            found.append(Change(name, "removed", f"{_code(name)} ({rule.limit_text}) removed"))
+        elif moves := list(_moves(rule, new[name])):
+            kind: Kind = "loosened" if any(looser for looser, _ in moves) else "tightened"
+            found.append(Change(name, kind, f"{_code(name)} {' and '.join(words for _, words in moves)}"))
+    found += [
+        Change(name, "added", f"{_code(name)} ({rule.limit_text}) added")
+        for name, rule in new.items()
+        if name not in old
+    ]
+    return found
+
+
+def effective(before: Iterable[Rule], after: Iterable[Rule], accepted: Callable[[str], bool]) -> tuple[Rule, ...]:
+    """The budget that a change is judged by: its own, but no looser than the one it is to be merged into.
+
+    Args:
+        before: the base's rules.
+        after: the head's.
+        accepted: whether loosening or removing the rule of an id was agreed to by somebody who may.
+
+    Returns:
+        The head's rules, with the base's in place of each that was loosened or removed, in the catalogue's order.
+    """
+    old = _by_id(before)
+    chosen = _by_id(after)
+    for change in changes(old.values(), chosen.values()):
+        if change.kind in ("loosened", "removed") and not accepted(change.rule):
+            chosen[change.rule] = old[change.rule]
+    order = list(METRICS)
+    return tuple(sorted(chosen.values(), key=lambda rule: order.index(rule.metric.name)))
+
+
+def sentence(found: Iterable[Change]) -> str | None:
+    """What is looser than it was, for the head of a report; None when nothing is."""
+    words = [change.words for change in found if change.kind in ("loosened", "removed")]
+    return f"this pull request loosens the budget: {'; '.join(words)}." if words else None
+
+
+def _by_id(rules: Iterable[Rule]) -> dict[str, Rule]:
+    return {rule.id: rule for rule in rules}
+
+
+def _moves(old: Rule, new: Rule) -> Iterator[tuple[bool, str]]:
+    """Each part of a rule that moved: whether to the looser side, and in words."""
+    if new.limit != old.limit:
+        yield (new.limit > old.limit) == old.operator.upper, f"from {_limit(old, new)} to {_limit(new, old)}"
+    if new.level != old.level:
+        yield _LEVELS[new.level] < _LEVELS[old.level], f"from level {old.level} to {new.level}"
+    if new.when_unmeasured != old.when_unmeasured:
+        looser = _UNMEASURED[new.when_unmeasured] < _UNMEASURED[old.when_unmeasured]
+        yield looser, f"from `{old.when_unmeasured}` to `{new.when_unmeasured}` when unmeasured"
+    if new.confidence != old.confidence:
+        looser = (new.confidence or 0.0) < (old.confidence or 0.0)
+        yield looser, f"from {_confidence(old)} to {_confidence(new)}"
+
+
+def _limit(rule: Rule, other: Rule) -> str:
+    """`at most 0.7x`; with every digit where the other would read the same."""
+    return rule.limit_text if rule.limit_text != other.limit_text else f"{rule.operator.words} {rule.limit!r}"
+
+
+def _confidence(rule: Rule) -> str:
+    return "no confidence" if rule.confidence is None else f"{rule.confidence * 100:.6g} % confidence"
+
+
+def _code(name: str) -> str:
+    """A rule's id in backticks, without any of its own: a slice may be named anything."""
+    return f"`{name.replace('`', chr(39))}`"

@@ -1,0 +1,168 @@
+"""Make the artifacts of a change: those that differ from the base's, here; the others are the base's."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from makeweight import artifact
+from makeweight.ci import lock, regression, stages
+from makeweight.ci.base import LOCK, Base
+from makeweight.ci.git import Git
+from makeweight.ci.ground import FOLDER, Ground, lay
+from makeweight.ci.pipeline import Failed, Pipeline
+from makeweight.errors import EnvironmentFailed
+from makeweight.layout import BASELINE
+from makeweight.progress import Progress
+from makeweight.project import Project
+
+
+def run(
+    project: Project,
+    base: Base | None,
+    ground: Ground,
+    git: Git,
+    pipeline_in: Callable[[Path], Pipeline],
+    progress: Progress,
+) -> Ground:
+    """Leave `artifacts/`, `samples/` and `reports/` as this commit makes them, or find that nothing needs to be made.
+
+    Raises:
+        ConfigError: dvc.yaml is not what it has to be.
+        EnvironmentFailed: a stage failed for another reason than that its data are not at hand.
+    """
+    layout = project.layout
+    text = layout.pipeline.read_text(encoding="utf-8") if layout.pipeline.exists() else None
+    stages.check(text, base.pipeline if base else None, project)
+    committed = lay(project.root, base, git)
+    pipeline = pipeline_in(project.root)
+    why = "everything is measured anew" if ground.anew else changed(project, base, pipeline.unchanged(lock.MAKING))
+    if why is None:
+        count = len(project.variants) * len(project.devices)
+        progress.say("nothing that makes artifacts differs from the base: its measurements decide")
+        return replace(ground, unchanged=True, skipped=count)
+    progress.say(f"to be made here: {why}")
+    stored = pipeline.has_remote()
+    objection = pipeline.pull(lock.MAKING) if stored else "no DVC remote is configured"
+    if objection is not None:
+        progress.say(f"not all came from the DVC remote, so what is missing is made again: {objection}")
+    needed = _needed_of_base(project, base)
+    for name in needed:
+        _keep(layout.artifact(name), base_artifact(project.root, name))
+    try:
+        # With what is stored at hand, what has not changed need not be there; without it, all of it is made again.
+        options = (["--pull"] if stored else []) + (["--allow-missing"] if objection is None else [])
+        pipeline.reproduce(lock.MAKING, *options)
+    except Failed as failure:
+        if objection is None:
+            raise EnvironmentFailed(
+                f"`{failure.command}` failed; its last lines:\n    " + failure.said.replace("\n", "\n    "),
+                where="dvc",
+                do="Mend what it says; `dvc repro` does the same on your machine.",
+            ) from failure
+        return replace(
+            ground,
+            lacking=f"the artifacts could neither be brought from the DVC remote ({objection}) nor be made here "
+            f"({failure.said.splitlines()[-1] if failure.said else 'DVC said nothing'})",
+        )
+    if base is not None and (absent := _grown_from_nothing(project, base, needed)):
+        _rebuild(project, base, absent, git, pipeline_in, progress)
+    made = lock.stages((project.root / LOCK).read_text(encoding="utf-8"), LOCK)
+    before = lock.stages(base.lock, f"{LOCK} of the base") if base is not None else {}
+    brought = {name: entry for name, entry in committed.items() if entry != before.get(name)}
+    return replace(ground, notices=[*ground.notices, *_about_the_lock(brought, made)])
+
+
+def changed(project: Project, base: Base | None, unchanged: Iterable[str]) -> str | None:
+    """Why the base's measurements are not enough; None when they are. A pure function."""
+    if base is None or not base.measurements:
+        return "the base has no measurements"
+    names = [*project.variants]
+    expected = [BASELINE, *(f"{stage}@{name}" for stage in ("compress", "evaluate") for name in names)]
+    same = set(unchanged)
+    others = [stage for stage in expected if stage not in same]
+    if others:
+        return ", ".join(others)
+    if base.project is None or dict(base.project.devices) != dict(project.devices):
+        return "the devices changed"
+    timed = {(m.variant, m.device) for m in base.measurements if m.status == "measured" and m.metric == "latency_p50"}
+    missing = [
+        f"{name} on {device}"
+        for name in names
+        for device in project.devices
+        if (name, device) not in timed and name not in base.failed
+    ]
+    return f"the base has no timings of {', '.join(missing)}" if missing else None
+
+
+def base_artifact(root: Path, variant: str) -> Path:
+    """The folder of the merge base's artifact, kept for `max_regression`."""
+    return root / FOLDER / "base" / variant
+
+
+def _needed_of_base(project: Project, base: Base | None) -> list[str]:
+    """The variants whose artifacts at the base a rule about growth on some device asks for."""
+    if base is None or base.project is None:
+        return []
+    rules = (*project.rules, *base.project.rules)
+    if not any(regression.wanted(rules, device) for device in project.devices):
+        return []
+    return [name for name in project.variants if name in base.project.variants and name not in base.failed]
+
+
+def _keep(folder: Path, aside: Path) -> None:
+    """Set an artifact of the base aside, before the stages overwrite it."""
+    if (folder / artifact.MANIFEST).exists():
+        shutil.copytree(folder, aside)
+
+
+def _grown_from_nothing(project: Project, base: Base, needed: list[str]) -> list[str]:
+    """Those that are not the base's any more, and whose base is not at hand."""
+    return [
+        name
+        for name in needed
+        if not base_artifact(project.root, name).exists()
+        and artifact.read(project.layout.artifact(name)).sha256 not in (None, base.artifacts.get(name))
+    ]
+
+
+def _rebuild(
+    project: Project,
+    base: Base,
+    variants: list[str],
+    git: Git,
+    pipeline_in: Callable[[Path], Pipeline],
+    progress: Progress,
+) -> None:
+    """Make the base's artifacts again in a work tree of its own. Where that fails, they are simply not there."""
+    progress.say(f"making {', '.join(variants)} of the base again: there is nothing stored of them")
+    with tempfile.TemporaryDirectory(prefix="makeweight-base-") as folder:
+        tree = Path(folder, "tree")
+        try:
+            git.worktree(base.sha, tree)
+            root = tree / git.prefix()
+            pipeline_in(root).reproduce([f"compress@{name}" for name in variants])
+            for name in variants:
+                shutil.copytree(replace(project, root=root).layout.artifact(name), base_artifact(project.root, name))
+        except (Failed, EnvironmentFailed, OSError) as error:
+            said = error.said.splitlines()[-1] if isinstance(error, Failed) and error.said else str(error)
+            progress.say(f"the base's artifacts could not be made again: {said}")
+        finally:
+            git.drop_worktree(tree)
+
+
+def _about_the_lock(brought: Mapping[str, object], made: Mapping[str, object]) -> list[str]:
+    """What to say of artifacts that the change brings with it and that are not those made here."""
+    others = [
+        name for name, how in lock.differing(brought, made).items() if name in brought and how == lock.OTHER_OUTPUTS
+    ]
+    if not others:
+        return []
+    told = ", ".join(f"`{name}`" for name in others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
+    return [
+        f"The dvc.lock of this change names other outputs of {told} than are made here. "
+        "What was made and measured here is what is judged."
+    ]

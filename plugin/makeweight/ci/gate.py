@@ -1,0 +1,219 @@
+"""The decision about a change: whose budget, which measurements, what is waived; and what has to be said with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from makeweight.budget import change
+from makeweight.budget.rule import Rule
+from makeweight.ci import regression
+from makeweight.ci.base import Base
+from makeweight.ci.ground import Ground
+from makeweight.ci.measure import was_there
+from makeweight.ci.waivers import BUDGET, without_effect
+from makeweight.decide import decide
+from makeweight.decide.terms import Terms
+from makeweight.decide.waivers import Waiver, in_force, unmatched
+from makeweight.evidence import Evidence
+from makeweight.measurement import Measurement, unavailable
+from makeweight.project import Project
+from makeweight.report.standing import HEADLINES
+from makeweight.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """By what a change is judged."""
+
+    rules: tuple[Rule, ...]
+    changes: tuple[change.Change, ...]
+    waivers: tuple[Waiver, ...]
+    notices: tuple[str, ...]
+
+    @property
+    def loosened(self) -> bool:
+        return any(each.kind in ("loosened", "removed") for each in self.changes)
+
+
+def ruling(project: Project, base: Base | None, waivers: Sequence[Waiver], *, landed: bool, today: date) -> Ruling:
+    """The rules that count: of the base's and the head's the stricter, unless a waiver accepts the change.
+
+    Args:
+        landed: the change is on its branch already, so that its own budget is the branch's.
+    """
+    active, lapsed = in_force(waivers, today)
+    before = base.project.rules if base is not None and base.project is not None else None
+    changes = () if before is None else tuple(change.changes(before, project.rules))
+    # a waiver for one variant lets that variant through; it is no word about the rule itself
+    accepted = {each.rule: each for each in active if each.variant is None}
+
+    def accepts(rule: str) -> bool:
+        return landed or BUDGET in accepted or rule in accepted
+
+    rules = project.rules if before is None else change.effective(before, project.rules, accepts)
+    idle = unmatched([each for each in active if each.rule != BUDGET], rules, project.variants)
+    notices = without_effect(lapsed, idle)
+    loosened = [each.rule for each in changes if each.kind in ("loosened", "removed")]
+    agreed = dict.fromkeys(accepted.get(rule) or accepted.get(BUDGET) for rule in loosened)
+    notices += [f"The looser budget counts: `{each.rule}` is {each.sentence}" for each in agreed if each and not landed]
+    if (said := change.sentence(changes)) is not None and not landed:
+        notices.insert(0, said)
+    return Ruling(rules, changes, tuple(active), tuple(notices))
+
+
+def decided(
+    terms: Terms, own: Terms, ruled: Ruling, measurements: Sequence[Measurement], failed: Mapping[str, str]
+) -> Verdict:
+    """The verdict, with what has to be said about the budget first.
+
+    Args:
+        own: the same terms with the head's budget alone, which is judged beside the base's where that was loosened.
+    """
+    reached = decide(terms, measurements, failed)
+    notices = list(ruled.notices)
+    if ruled.loosened and terms.rules != own.rules:
+        beside = decide(own, measurements, failed)
+        told = (
+            "The base's budget decides. By the budget of this pull request it would be "
+            f"{HEADLINES[beside.verdict]}: {beside.sentence} A label `waive:{BUDGET}`, or one for the rule, accepts it."
+        )
+        notices.insert(1 if notices else 0, told)
+    return replace(reached, notices=notices)
+
+
+def of_base(project: Project, base: Base) -> tuple[list[Measurement], dict[str, str]]:
+    """What the base knows of a project whose artifacts are the base's: all its figures, and no growth."""
+    known = [
+        m
+        for m in base.measurements
+        if (m.variant in project.variants or m.variant == "baseline")
+        and (m.device is None or m.device in project.devices)
+        and not m.metric.endswith("_regression")
+    ]
+    failed = {name: reason for name, reason in base.failed.items() if name in project.variants}
+    rules = (*project.rules, *(base.project.rules if base.project is not None else ()))
+    for variant in project.variants:
+        if was_there(base, variant):
+            for device in (None, *project.devices):
+                known += regression.same_artifact(regression.wanted(rules, device), variant, device)
+    return known, failed
+
+
+def of_evidence(
+    project: Project,
+    base: Base | None,
+    known: Evidence,
+    grown: Iterable[Measurement],
+    absent: Mapping[str, str],
+) -> list[Measurement]:
+    """What was found here, with growth against the base.
+
+    Args:
+        absent: why a device did not measure, by device.
+    """
+    found = [_explained(figure, absent) for figure in (*known.measurements, *grown)]
+    found += _never_measured(project, known, absent)
+    if base is None:
+        return found
+    rules = (*project.rules, *(base.project.rules if base.project is not None else ()))
+    for variant in project.variants:
+        if not was_there(base, variant) or variant in known.failed:
+            continue
+        exact = regression.wanted(rules, None)
+        found += regression.of_figures(exact, variant, known.measurements, base.measurements)
+        own = known.manifests[variant].sha256 if variant in known.manifests else None
+        for device, reason in absent.items():
+            asked = regression.wanted(rules, device)
+            if own is not None and own == base.artifacts.get(variant):
+                found += regression.same_artifact(asked, variant, device)
+            else:
+                found += regression.not_possible(asked, variant, device, reason)
+    return found
+
+
+def altered(project: Project, base: Base | None) -> list[str]:
+    """What a change does to the terms of its own judgement, besides the rules of the budget."""
+    if base is None or base.project is None:
+        return []
+    lost = [f"the variant `{name}`" for name in base.project.variants if name not in project.variants]
+    lost += [f"the device `{name}`" for name in base.project.devices if name not in project.devices]
+    policy = (("ship", base.project.ship, project.ship), ("prefer", base.project.prefer, project.prefer))
+    moved = [f"`{key}` was {was} and is {now}" for key, was, now in policy if was != now]
+    moved += ["`task` says something else"] if base.project.task != project.task else []
+    moved += ["`data` comes from elsewhere"] if base.project.data != project.data else []
+    return [
+        *([f"This change takes away {', '.join(lost)}."] if lost else []),
+        *([f"This change alters what is judged: {'; '.join(moved)}."] if moved else []),
+    ]
+
+
+def _explained(figure: Measurement, absent: Mapping[str, str]) -> Measurement:
+    """A stale figure of a device that did not measure: why there is no fresh one."""
+    reason = absent.get(figure.device or "")
+    if reason is None or figure.status != "unavailable" or not (figure.reason or "").startswith("stale"):
+        return figure
+    return unavailable(figure.metric, figure.variant, figure.unit, reason, device=figure.device)
+
+
+def _never_measured(project: Project, known: Evidence, absent: Mapping[str, str]) -> list[Measurement]:
+    """What a rule asks of a device that did not measure, where not even a stale figure is there."""
+    there = {(m.variant, m.device, m.metric) for m in known.measurements}
+    return [
+        unavailable(rule.measurement, variant, "", reason, device=device)
+        for device, reason in absent.items()
+        for rule in project.rules
+        if rule.metric.per_device and rule.device in (None, device) and rule.operator.against != regression.AGAINST
+        for variant in project.variants
+        if variant not in known.failed and (variant, device, rule.measurement) not in there
+    ]
+
+
+def of_nothing(project: Project, rules: Iterable[Rule], reason: str) -> list[Measurement]:
+    """Every figure that a rule asks for, absent for one reason."""
+    listed = list(rules)
+    absent = {
+        (rule.measurement, variant, device)
+        for rule in listed
+        for variant in project.variants
+        for device in ((rule.device,) if rule.device else tuple(project.devices) if rule.metric.per_device else (None,))
+    }
+    sound = {("nonfinite_outputs", variant, None) for variant in project.variants}
+    return [
+        unavailable(metric, variant, "", reason, device=device)
+        for metric, variant, device in sorted(absent | sound, key=str)
+    ]
+
+
+def plea(fork: bool) -> str:
+    """Whom to ask, and for what, when the artifacts could not be had."""
+    if fork:
+        return (
+            "This run is of a fork and has no credentials for the DVC remote. A maintainer can settle it: push the "
+            "branch to this repository, where the run has them, or let the data be read by everybody."
+        )
+    return "A maintainer can settle it: give this job read access to the DVC remote, then run it again."
+
+
+def remarks(ground: Ground, base: Base | None) -> list[str]:
+    """The small print: what was compared with what, and what that saved."""
+    found = [f"commit {ground.head[:7]}"]
+    if base is not None:
+        found[0] += f" against {base.name} {base.sha[:7]}" if base.branch else f" against {base.sha[:7]}"
+    if ground.skipped:
+        found.append(
+            f"{ground.skipped} benchmark{'s' if ground.skipped != 1 else ''} skipped: the artifacts are the base's"
+        )
+    return found
+
+
+def provenance(known: Mapping[str, Any], ground: Ground, base: Base | None) -> dict[str, Any]:
+    """The hashes of all that went in, and which commits they belong to."""
+    found = {**known, "commit": ground.head}
+    if base is not None:
+        found["base"] = base.sha
+        if ground.unchanged:
+            found["measured_at"] = base.sha
+    return found

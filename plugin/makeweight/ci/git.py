@@ -1,0 +1,140 @@
+"""git, as far as a change needs it: what a commit holds, where two histories met, what has to be fetched for that."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from makeweight.errors import EnvironmentFailed, UsageError
+
+# A shallow clone is deepened step by step until the histories meet; a long-lived branch rarely needs more than one.
+_DEEPEN_BY = (100, 1000)
+
+
+class Git:
+    """The work tree that a folder lies in. Paths are relative to that folder."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self._environment = {**environment, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        if self._run("rev-parse", "--is-inside-work-tree", check=False).strip() != b"true":
+            raise UsageError(
+                "this is no git repository, so there is nothing to compare with",
+                where=str(folder.resolve()),
+                do="Run it in a checkout (in a workflow, after `actions/checkout`).",
+            )
+
+    def resolve(self, revision: str) -> str | None:
+        """The full sha of a commit that is here; None when it is not."""
+        found = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False)
+        return found.decode().strip() or None
+
+    def parents(self, sha: str) -> list[str]:
+        """A commit's parents as its object names them, in a shallow clone too."""
+        lines = self._run("cat-file", "commit", sha).decode(errors="replace").partition("\n\n")[0].splitlines()
+        return [line.removeprefix("parent ") for line in lines if line.startswith("parent ")]
+
+    def read(self, revision: str, path: str) -> bytes | None:
+        """A file as a commit holds it; None when it holds none."""
+        done = self._done("cat-file", "blob", f"{revision}:./{path}")
+        return done.stdout if done.returncode == 0 else None
+
+    def files(self, revision: str, folder: str) -> list[str]:
+        """The regular files below a folder at a commit."""
+        listed = self._run("ls-tree", "-r", "-z", revision, "--", f"{folder}/").decode().split("\0")
+        return [entry.partition("\t")[2] for entry in listed if entry.startswith("100")]
+
+    def tracked(self, path: str) -> bool:
+        """Whether the index holds anything below a path."""
+        return bool(self._run("ls-files", "-z", "--", path))
+
+    def prefix(self) -> str:
+        """The folder's place within the work tree, with a slash at its end; empty at the top."""
+        return self._run("rev-parse", "--show-prefix").decode().strip()
+
+    def obtain(self, sha: str) -> bool:
+        """Make sure that a commit is here, fetching it alone if need be; False when the remote does not give it."""
+        if self.resolve(sha) is not None:
+            return True
+        self._run("fetch", "--quiet", "--no-tags", "--depth=1", "origin", sha, check=False)
+        return self.resolve(sha) is not None
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Where two histories met; a shallow clone is deepened for it. None when they never did."""
+        for depth in (None, *_DEEPEN_BY, 0):
+            if depth is not None:
+                if self._run("rev-parse", "--is-shallow-repository").strip() != b"true":
+                    break
+                how = f"--deepen={depth}" if depth else "--unshallow"
+                self._run("fetch", "--quiet", "--no-tags", how, "origin", one, other, check=False)
+            found = self._run("merge-base", one, other, check=False).decode().strip()
+            if found:
+                return found
+        return None
+
+    def commit(self, paths: Sequence[str], message: str, author: Mapping[str, str]) -> str | None:
+        """Commit these paths as they are, hooks aside; the new sha, or None when nothing differs.
+
+        Args:
+            author: its NAME and EMAIL.
+        """
+        self._run("add", "--all", "--", *paths)
+        if self._done("diff", "--cached", "--quiet", "--", *paths).returncode == 0:
+            return None
+        who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in author.items()}
+        self._run("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-m", message, "--", *paths, more=who)
+        return self.resolve("HEAD")
+
+    def tip(self, branch: str) -> str | None:
+        """Where a branch of origin stands now; None when it cannot be told."""
+        listed = self._run("ls-remote", "--quiet", "origin", f"refs/heads/{branch}", check=False).decode().split()
+        return listed[0] if listed else None
+
+    def push(self, branch: str) -> str | None:
+        """Push HEAD to a branch of origin; None when it went, else what git said."""
+        done = self._done("push", "--quiet", "origin", f"HEAD:refs/heads/{branch}")
+        return None if done.returncode == 0 else done.stderr.decode(errors="replace").strip()
+
+    def worktree(self, sha: str, folder: Path) -> None:
+        """A second work tree of a commit, detached."""
+        self._run("worktree", "add", "--quiet", "--detach", "--force", str(folder), sha)
+
+    def drop_worktree(self, folder: Path) -> None:
+        self._run("worktree", "remove", "--force", "--force", str(folder), check=False)
+        self._run("worktree", "prune", check=False)
+
+    def _run(self, *arguments: str, check: bool = True, more: Mapping[str, str] | None = None) -> bytes:
+        done = self._done(*arguments, more=more)
+        if check and done.returncode != 0:
+            said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
+            raise EnvironmentFailed(f"`git {arguments[0]}` failed: {said}", where=str(self.folder.resolve()))
+        return done.stdout if done.returncode == 0 else b""
+
+    def _done(self, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+        environment = {**self._environment, **(more or {})}
+        try:
+            return subprocess.run(
+                ["git", *arguments], cwd=self.folder, env=environment, capture_output=True, check=False
+            )
+        except FileNotFoundError as error:
+            raise EnvironmentFailed("git is not installed", do="Install it and run again.") from error
+
+
+def authenticated(environment: Mapping[str, str], server: str, token: str | None) -> dict[str, str]:
+    """The environment in which git may fetch from a private repository whose checkout did not keep its token.
+
+    As configuration in the environment (git-config, `GIT_CONFIG_COUNT`), the token is neither on a command line nor
+    on disk.
+    """
+    if not token:
+        return dict(environment)
+    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    count = int(environment.get("GIT_CONFIG_COUNT", "0"))
+    return {
+        **environment,
+        "GIT_CONFIG_COUNT": str(count + 1),
+        f"GIT_CONFIG_KEY_{count}": f"http.{server.rstrip('/')}/.extraheader",
+        f"GIT_CONFIG_VALUE_{count}": f"AUTHORIZATION: basic {basic}",
+    }

@@ -1,0 +1,66 @@
+"""What has landed on its branch: its lock held against what was made of it, and brought up to date when asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from makeweight.ci import lock
+from makeweight.ci.base import LOCK
+from makeweight.ci.git import Git
+from makeweight.ci.pipeline import Pipeline
+from makeweight.layout import Layout
+from makeweight.project import Project
+
+BOT = {"NAME": "makeweight[bot]", "EMAIL": "makeweight[bot]@users.noreply.github.com"}
+_SKIP = "[skip ci]"
+
+
+def differing(root: Path, git: Git) -> dict[str, str]:
+    """How the lock as it is committed differs from what was made here, by stage."""
+    committed = git.read("HEAD", LOCK)
+    path = root / LOCK
+    return lock.differing(
+        lock.stages(None if committed is None else committed.decode(errors="replace"), f"{LOCK} at HEAD"),
+        lock.stages(path.read_text(encoding="utf-8") if path.exists() else None, LOCK),
+    )
+
+
+def take_over(project: Project, passes: bool, pipeline: Pipeline) -> None:
+    """Have DVC take what was measured and reported here for its own.
+
+    Raises:
+        EnvironmentFailed: DVC refuses.
+    """
+    layout = project.layout
+    asked = [f"device@{device}" for device in project.devices if layout.device(device).exists()]
+    timed = [
+        f"benchmark@{device}-{variant}"
+        for device in project.devices
+        for variant in project.variants
+        if layout.timings(variant, device).exists()
+    ]
+    pipeline.commit([*asked, *timed, "report", *(["gate"] if passes else [])])
+
+
+def store(pipeline: Pipeline) -> None:
+    """Send what DVC has taken over to its remote, where there is one.
+
+    Raises:
+        EnvironmentFailed: the remote refuses.
+    """
+    if pipeline.has_remote():
+        pipeline.push()
+
+
+def commit(git: Git, branch: str, head: str) -> str | None:
+    """Commit the lock and the figures and push them; None when there was nothing to commit, or it went well.
+
+    A push by the workflow's own token starts no workflow, and one by another token is told to by its message.
+    """
+    at = Layout(Path())
+    made = git.commit(
+        [path for path in (LOCK, at.reports.as_posix()) if (git.folder / path).exists()],
+        f"Refresh dvc.lock and measurements of {head[:7]}\n\n{_SKIP}",
+        BOT,
+    )
+    return None if made is None else git.push(branch)

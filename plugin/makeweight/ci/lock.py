@@ -1,0 +1,90 @@
+"""The lock that a change is re-run from: the user's own stages as at the head, makeweight's as at the base.
+
+Whoever can push can write any dvc.lock (`dvc commit -f`), and DVC then takes their artifacts and figures for made. So
+the head's entries of the stages that make, measure and decide count for nothing: DVC starts from the base's, and what
+differs from the base is made here. What the user's own stages made (the trained weights, say) is what the change
+proposes, and is taken as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from makeweight.errors import ConfigError, UsageError
+from makeweight.yamlfile import parse
+
+SCHEMA = "2.0"
+MAKING = ("baseline", "compress", "evaluate")
+"""The stages whose outputs follow from what is committed, whatever the machine."""
+OTHER_OUTPUTS = "names other outputs than are made here"
+_OURS = frozenset({*MAKING, "device", "benchmark", "report", "gate"})
+
+
+def is_ours(stage: str) -> bool:
+    """Whether a stage's name (`compress@int8`) is one of makeweight's."""
+    return stage.partition("@")[0] in _OURS
+
+
+def stages(text: str | None, source: str) -> Mapping[str, Any]:
+    """The entries of a dvc.lock, by stage.
+
+    Raises:
+        UsageError: it is no lock file, such as one with a merge conflict in it.
+    """
+    if text is None:
+        return {}
+    marked = next((number for number, line in enumerate(text.splitlines(), 1) if line.startswith("<<<<<<< ")), None)
+    if marked is not None:
+        raise UsageError(
+            "a merge conflict was left in it",
+            where=f"{source}:{marked}",
+            do="Take one side whole (`git checkout --ours dvc.lock`), then run `dvc repro`.",
+        )
+    try:
+        data = parse(text, source).data
+        entries = (data or {}).get("stages") or {}
+        if not isinstance(entries, dict):
+            raise TypeError("its `stages` are no mapping")
+    except (ConfigError, AttributeError, TypeError) as error:
+        raise UsageError(f"this is no lock file of DVC: {error}", where=source, do="Run `dvc repro` again.") from error
+    return entries
+
+
+def joined(head: Mapping[str, Any], base: Mapping[str, Any]) -> str:
+    """The text of the dvc.lock to start from."""
+    entries = {name: entry for name, entry in head.items() if not is_ours(name)}
+    entries |= {name: entry for name, entry in base.items() if is_ours(name)}
+    return yaml.safe_dump({"schema": SCHEMA, "stages": entries}, sort_keys=False, allow_unicode=True)
+
+
+def differing(committed: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, str]:
+    """How the committed lock falls short of what was made here: a sentence by stage that makes artifacts or figures.
+
+    What a clock had part in (benchmarks, and the reports on them) differs each time and is not held against it.
+    """
+    found = {}
+    for name, entry in made.items():
+        if name.partition("@")[0] not in MAKING:
+            continue
+        there = committed.get(name)
+        if there is None:
+            found[name] = "is missing"
+        elif any(there.get(part) != entry.get(part) for part in ("cmd", "params")) or _content(
+            there, "deps", user_only=True
+        ) != _content(entry, "deps", user_only=True):
+            found[name] = "was made from something else than this commit holds"
+        elif _content(there, "outs") != _content(entry, "outs"):
+            found[name] = OTHER_OUTPUTS
+    return found
+
+
+def _content(entry: Mapping[str, Any], part: str, *, user_only: bool = False) -> dict[str, str]:
+    """Hashes by path. With `user_only`, not those of what other stages of makeweight made: they are held to account
+    themselves."""
+    found = {item["path"]: str(item.get("md5") or item.get("hash")) for item in entry.get(part) or ()}
+    if user_only:
+        return {path: md5 for path, md5 in found.items() if not path.startswith(("artifacts/", "samples/", "reports/"))}
+    return found

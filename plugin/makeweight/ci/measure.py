@@ -1,0 +1,141 @@
+"""Measure what the base's figures do not tell: on one device, the pairs that changed, and growth against the base."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from makeweight import artifact, atomic, evidence, measurement, registry
+from makeweight.artifact import Manifest
+from makeweight.budget.rule import Rule
+from makeweight.ci import regression
+from makeweight.ci.base import Base
+from makeweight.ci.build import base_artifact
+from makeweight.ci.ground import FOLDER, Ground
+from makeweight.devices import record
+from makeweight.devices.benchmark import Pair
+from makeweight.devices.record import Record
+from makeweight.errors import DeviceFailed
+from makeweight.measure import timings
+from makeweight.measure.probe.job import Model
+from makeweight.measurement import Measurement
+from makeweight.progress import Progress
+from makeweight.project import Project
+
+Ask = Callable[[Project, str, Progress], object]
+"""`makeweight device`: write down which device this is."""
+Benchmark = Callable[[Project, str, str, Progress], object]
+"""`makeweight benchmark`: measure one variant beside the baseline."""
+
+
+def run(
+    project: Project,
+    base: Base | None,
+    ground: Ground,
+    device: str,
+    ask: Ask,
+    benchmark: Benchmark,
+    progress: Progress,
+) -> Ground:
+    """Bring a device's figures up to date; those of the base that belong to what is at hand stay."""
+    told_before = _record(project, device)
+    due = [*project.variants] if ground.anew else _due(project, device)
+    if due or ground.anew:
+        ask(project, device, progress)
+        if told_before is None or told_before.identity != record.read(project.layout.device(device)).identity:
+            due = [*project.variants]  # figures of two machines are not put side by side
+        for name in due:
+            benchmark(project, name, device, progress)
+    rules = (*project.rules, *(base.project.rules if base is not None and base.project is not None else ()))
+    grown = _regressions(project, base, device, regression.wanted(rules, device), ask, progress)
+    path = regressions_file(project.root, device)
+    atomic.write_text(path, measurement.dumps(grown))
+    return replace(ground, skipped=ground.skipped + len(project.variants) - len(due))
+
+
+def regressions_file(root: Path, device: str) -> Path:
+    return root / FOLDER / "regressions" / f"{device}.json"
+
+
+def regression_samples(root: Path, variant: str, device: str) -> Path:
+    """The raw samples of a comparison with the merge base."""
+    return root / FOLDER / "regressions" / f"{device}-{variant}.npz"
+
+
+def _record(project: Project, device: str) -> Record | None:
+    path = project.layout.device(device)
+    return record.read(path) if path.exists() else None
+
+
+def _due(project: Project, device: str) -> list[str]:
+    """The variants without a median on this device that belongs to what is at hand."""
+    known = evidence.collect(project)
+    timed = {
+        m.variant
+        for m in known.measurements
+        if m.device == device and m.metric == "latency_p50" and m.status == "measured"
+    }
+    return [name for name in project.variants if name not in timed and name not in known.failed]
+
+
+def _regressions(
+    project: Project,
+    base: Base | None,
+    name: str,
+    rules: list[Rule],
+    ask: Ask,
+    progress: Progress,
+) -> list[Measurement]:
+    if not rules or base is None:
+        return []
+    found: list[Measurement] = []
+    entry = project.device(name)
+    for variant in project.variants:
+        if not was_there(base, variant):
+            continue  # nothing to have grown from
+        own = _manifest(project.layout.artifact(variant))
+        if own is None or own.status == "failed":
+            continue  # its own rule tells that
+        if own.sha256 == base.artifacts.get(variant):
+            found += regression.same_artifact(rules, variant, name)
+            continue
+        before = _manifest(base_artifact(project.root, variant))
+        if before is None or before.file is None:
+            found += regression.not_possible(
+                rules, variant, name, f"the merge base's `{variant}` is neither stored nor could it be made again here"
+            )
+            continue
+        told = _record(project, name)
+        if told is None:
+            ask(project, name, progress)
+            told = record.read(project.layout.device(name))
+        if told.status != "ok":
+            found += regression.not_possible(rules, variant, name, f"unreachable: {told.reason}")
+            continue
+        progress.say(f"{variant} beside the merge base's {variant} on {name}")
+        pair = Pair(
+            Model(before.runtime, str(before.path(base_artifact(project.root, variant)))),
+            Model(own.runtime, str(own.path(project.layout.artifact(variant)))),
+            str(project.layout.inputs),
+            free_batch=False,
+        )
+        connected = registry.ready("device", entry.kind)(name, entry.options)
+        try:
+            taken = regression.measure(connected, entry.options, pair, rules, project.seed, progress)
+        except DeviceFailed as error:
+            # also where the merge base's model does not take the inputs of today's
+            found += regression.not_possible(rules, variant, name, error.what)
+            continue
+        timings.write(regression_samples(project.root, variant, name), taken)
+        found += regression.of_timings(taken, rules, variant, name, entry.options.threads)
+    return found
+
+
+def was_there(base: Base, variant: str) -> bool:
+    """Whether the base had this variant at all: what is new has nothing to have grown from."""
+    return base.project is not None and variant in base.project.variants and variant not in base.failed
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    return artifact.read(folder) if (folder / artifact.MANIFEST).exists() else None

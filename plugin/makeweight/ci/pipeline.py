@@ -1,0 +1,161 @@
+"""DVC, as continuous integration drives it: what would run, what is brought from the remote, what is run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from makeweight.errors import EnvironmentFailed
+from makeweight.github.commands import inert
+from makeweight.progress import Progress
+
+# The user's code runs below DVC: what opens doors at GitHub or signs evidence stays outside.
+_KEPT_OUT = re.compile(
+    r"(MAKEWEIGHT_(TOKEN|SIGNING_KEY)|(INPUT_)?GITHUB_TOKEN|GH_TOKEN|ACTIONS_.*TOKEN|ACTIONS_.*_URL"
+    r"|GITHUB_(OUTPUT|ENV|PATH|STATE|STEP_SUMMARY)|GIT_CONFIG_(COUNT|KEY_\d+|VALUE_\d+))"
+)
+_TAIL = 12
+# What DVC tells somebody at a keyboard after a run.
+_HINTS = frozenset(
+    {
+        "To track the changes with git, run:",
+        "git add dvc.lock",
+        "To enable auto staging, run:",
+        "dvc config core.autostage true",
+        "Use `dvc push` to send your updates to remote storage.",
+        "Updating lock file 'dvc.lock'",
+    }
+)
+_UNCHANGED = re.compile(r"Stage '(?P<stage>[^']+)' didn't change, skipping")
+
+
+@dataclass(frozen=True)
+class Failed(Exception):
+    """DVC gave up; its last words."""
+
+    command: str
+    said: str
+
+
+class Pipeline:
+    """The DVC project in a folder."""
+
+    def __init__(self, root: Path, environment: Mapping[str, str], progress: Progress) -> None:
+        self.root = root
+        self._progress = progress
+        self._environment = outside(environment)
+
+    def unchanged(self, stages: Sequence[str]) -> set[str]:
+        """The instances of stages (`compress@int8`) that DVC would not run. Nothing is run, brought or written."""
+        # A stage whose missing dependency would be made anew ends a dry run; what was said until then holds.
+        done = self._run("repro", "--dry", "--allow-missing", *stages)
+        return {found["stage"] for line in done.stdout.splitlines() if (found := _UNCHANGED.fullmatch(line.strip()))}
+
+    def has_remote(self) -> bool:
+        """Whether any remote is configured."""
+        return bool(self._run("remote", "list").stdout.strip())
+
+    def pull(self, stages: Sequence[str]) -> str | None:
+        """Bring what is stored of these stages; None when all went well, else why not."""
+        done = self._run("pull", *stages)
+        return None if done.returncode == 0 else _last(done.stderr or done.stdout)
+
+    def reproduce(self, stages: Sequence[str], *options: str) -> None:
+        """Run what changed, its output line by line into the log.
+
+        The run cache is left out: whoever may write to the remote could have put another's outputs there.
+
+        Raises:
+            Failed: a stage failed.
+        """
+        self._stream("repro", "--no-run-cache", *options, *stages)
+
+    def commit(self, stages: Sequence[str]) -> None:
+        """Write down what lies there as what these stages made.
+
+        Raises:
+            EnvironmentFailed: DVC refuses.
+        """
+        self._or_raise("commit", "--force", "--quiet", *stages)
+
+    def push(self) -> None:
+        """Send outputs and the run cache to the remote.
+
+        Raises:
+            EnvironmentFailed: the remote refuses.
+        """
+        self._or_raise("push", "--run-cache", "--quiet")
+
+    def share(self, other: Pipeline) -> None:
+        """Use another work tree's cache and its local configuration (credentials, say).
+
+        Raises:
+            EnvironmentFailed: there is no DVC repository.
+        """
+        place = other._or_raise("cache", "dir").strip()
+        local = other._or_raise("root").strip()
+        theirs = other.root / local / ".dvc" / "config.local"
+        own = self.root / self._or_raise("root").strip() / ".dvc" / "config.local"
+        if theirs.exists():
+            shutil.copyfile(theirs, own)
+        self._or_raise("config", "--quiet", "--local", "cache.dir", place)
+
+    def _or_raise(self, *arguments: str) -> str:
+        done = self._run(*arguments)
+        if done.returncode != 0:
+            raise EnvironmentFailed(f"`dvc {arguments[0]}` failed: {_last(done.stderr)}", where="dvc")
+        return done.stdout
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return [sys.executable, "-m", "dvc", *arguments]
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._command(arguments),
+            cwd=self.root,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+
+    def _stream(self, *arguments: str) -> None:
+        tail: deque[str] = deque(maxlen=_TAIL)
+        with subprocess.Popen(
+            self._command(arguments),
+            cwd=self.root,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            assert process.stdout is not None  # noqa: S101 - as asked for above
+            for line in process.stdout:
+                if line.strip() and line.strip() not in _HINTS:
+                    tail.append(line.rstrip())
+                    self._progress.say(inert(line.rstrip()))
+        if process.returncode != 0:
+            raise Failed(" ".join(("dvc", *arguments)), "\n".join(tail))
+
+
+def outside(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment that the user's code may see, with this makeweight first on its path."""
+    kept = {name: value for name, value in environment.items() if not _KEPT_OUT.fullmatch(name)}
+    here = str(Path(sys.executable).parent)
+    return {**kept, "PATH": f"{here}:{kept.get('PATH', '')}", "DVC_NO_ANALYTICS": "1"}
+
+
+def _last(said: str) -> str:
+    """What a reader needs of DVC's words."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    chosen = errors or lines[-1:] or ["it said nothing"]
+    return " ".join(line.removeprefix("ERROR: ") for line in chosen[:3])

@@ -1,0 +1,127 @@
+"""Growth against the merge base: what `max_regression` is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from makeweight.budget.rule import Rule
+from makeweight.devices import benchmark
+from makeweight.devices.benchmark import Aim, Pair
+from makeweight.devices.device import Device, DeviceOptions
+from makeweight.measure import latency, memory
+from makeweight.measure.timings import Timings
+from makeweight.measurement import Measurement, unavailable
+from makeweight.progress import Progress
+
+AGAINST = "merge base"
+_RATIO, _REGRESSION = "_ratio", "_regression"
+
+
+def wanted(rules: Iterable[Rule], device: str | None) -> list[Rule]:
+    """The rules about growth: those of one device, or with None those that no device measures."""
+    return [
+        rule
+        for rule in rules
+        if rule.operator.against == AGAINST
+        and (rule.metric.per_device and rule.device in (None, device) if device else not rule.metric.per_device)
+    ]
+
+
+def measure(
+    device: Device, options: DeviceOptions, pair: Pair, rules: list[Rule], seed: int, progress: Progress
+) -> Timings:
+    """Time the merge base's artifact (`pair.a`) and the head's (`pair.b`) in turns, on one device, in one job.
+
+    Raises:
+        DeviceFailed: the device was lost.
+    """
+    limits = tuple(sorted({1 + rule.limit for rule in rules if rule.metric.name == "latency_p50"}))
+    named = [rule.metric.name.rpartition("_")[2] for rule in rules if rule.metric.name.endswith(("_p90", "_p99"))]
+    aim = Aim(limits, max(named, default="p50"), memory=any(rule.metric.name == "peak_memory" for rule in rules))
+    return benchmark.carry_out(device, options, replace(pair, free_batch=False), aim, seed, progress)
+
+
+def of_timings(timings: Timings, rules: list[Rule], variant: str, device: str, threads: int) -> Iterator[Measurement]:
+    """The growth of each metric that a rule names; a ratio of 1.04 is a growth of 0.04."""
+    figures = list(latency.measure(timings, variant, device, threads))
+    if timings.memory["b"]:
+        figures += memory.measure(timings, variant, device)
+    found = {figure.metric: figure for figure in figures if figure.variant == variant}
+    for name in _metrics(rules):
+        ratio = found.get(name + _RATIO)
+        if ratio is None:
+            yield unavailable(
+                name + _REGRESSION, variant, "ratio", f"{name} is not measured against the merge base", device=device
+            )
+        elif ratio.value is None or ratio.status == "unavailable":
+            reason = ratio.reason or "it was not measured"
+            yield replace(
+                unavailable(name + _REGRESSION, variant, "ratio", reason, device=device), samples=ratio.samples
+            )
+        else:
+            low_high = None if ratio.interval is None else (ratio.interval[0] - 1, ratio.interval[1] - 1)
+            yield replace(
+                ratio, metric=name + _REGRESSION, value=ratio.value - 1, interval=low_high, against=AGAINST, key=None
+            )
+
+
+def same_artifact(rules: list[Rule], variant: str, device: str | None) -> list[Measurement]:
+    """The artifact is the merge base's, byte for byte: it has not grown."""
+    return [
+        Measurement(
+            name + _REGRESSION,
+            variant,
+            "ratio",
+            0.0,
+            (0.0, 0.0),
+            method="the artifact is the merge base's, byte for byte",
+            against=AGAINST,
+            device=device,
+            noise_floor=0.0,
+        )
+        for name in _metrics(rules)
+    ]
+
+
+def not_possible(rules: list[Rule], variant: str, device: str | None, reason: str) -> list[Measurement]:
+    return [unavailable(name + _REGRESSION, variant, "ratio", reason, device=device) for name in _metrics(rules)]
+
+
+def of_figures(
+    rules: list[Rule], variant: str, now: Iterable[Measurement], before: Iterable[Measurement]
+) -> Iterator[Measurement]:
+    """Growth of what no device measures, from the figures of both commits."""
+    own, old = _by_metric(now, variant), _by_metric(before, variant)
+    for name in _metrics(rules):
+        new, was = own.get(name), old.get(name)
+        if new is None or new.value is None:
+            reason = (new.reason if new else None) or "it was not measured here"
+        elif was is None or was.value is None:
+            reason = (
+                f"the merge base has no figure of it: {(was.reason if was else None) or 'it was not measured there'}"
+            )
+        elif was.value == 0:
+            if new.value == 0:
+                yield replace(_growth(name, variant, 0.0), samples=new.samples)
+                continue
+            reason = "it was 0 at the merge base, and growth from 0 has no percentage; limit it with `max`"
+        else:
+            yield replace(_growth(name, variant, new.value / was.value - 1), samples=new.samples)
+            continue
+        yield unavailable(name + _REGRESSION, variant, "ratio", reason)
+
+
+def _growth(name: str, variant: str, value: float) -> Measurement:
+    return Measurement(
+        name + _REGRESSION, variant, "ratio", value, method="figure against the merge base's figure", against=AGAINST
+    )
+
+
+def _metrics(rules: Iterable[Rule]) -> list[str]:
+    return list(dict.fromkeys(rule.metric.name for rule in rules))
+
+
+def _by_metric(figures: Iterable[Measurement], variant: str) -> Mapping[str, Any]:
+    return {m.metric: m for m in figures if m.variant == variant and m.device is None}

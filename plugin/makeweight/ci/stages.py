@@ -1,0 +1,73 @@
+"""The stages as a change has them: what makeweight generates, or what the base has already. Nothing else is run.
+
+A change could otherwise rewrite the very commands that measure it, or freeze a stage so that DVC never runs it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from makeweight import dvcfiles
+from makeweight.errors import ConfigError
+from makeweight.project import Project
+from makeweight.yamlfile import Document, parse
+
+# Words about a stage, without effect on what it does.
+_WORDS = frozenset({"desc", "meta"})
+
+
+def check(head: str | None, base: str | None, project: Project) -> None:
+    """Raises:
+    ConfigError: a stage is missing, out of step with makeweight.yaml, or changed in a way that only the base may.
+    """
+    if head is None:
+        raise ConfigError(["dvc.yaml: there is none; run `makeweight init` and commit what it writes"])
+    document = parse(head, dvcfiles.PIPELINE)
+    there, before = _stages(document.data), _stages(parse(base, "dvc.yaml of the base").data if base else None)
+    wanted = dvcfiles.stages(project)
+    found = [
+        line
+        for name, body in wanted.items()
+        if name not in there or _plain(there[name]) not in (_plain(body), _plain(before.get(name)))
+        for line in _objections(name, there.get(name), body, document)
+    ]
+    if found:
+        raise ConfigError(
+            [*found, "  Run `makeweight init`, which brings the stages up to date, and commit what it writes."]
+        )
+
+
+def _stages(data: Any) -> Mapping[str, Any]:
+    found = data.get("stages") if isinstance(data, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _plain(stage: Any) -> Any:
+    """A stage without the words about it, nor those in the body that it repeats."""
+    if not isinstance(stage, dict):
+        return stage
+    return {key: _plain(value) if key == "do" else value for key, value in stage.items() if key not in _WORDS}
+
+
+def _objections(name: str, stage: Any, wanted: Mapping[str, Any], document: Document) -> list[str]:
+    if stage is None:
+        return [document.problem(("stages",), f"stage `{name}` is missing")]
+    if not isinstance(stage, dict):
+        return [document.problem(("stages", name), f"stage `{name}` is no mapping")]
+    found = []
+    for path, own, ours in (
+        ((), stage, wanted),
+        (("do",), stage.get("do") or {}, wanted.get("do") or {}),
+    ):
+        own = own if isinstance(own, dict) else {}
+        for key in sorted({*own, *ours} - _WORDS - {"do"}, key=str):
+            if own.get(key) == ours.get(key):
+                continue
+            what = "is not makeweight's to have here" if key not in ours else "is not what makeweight writes"
+            found.append(
+                document.problem(
+                    ("stages", name, *path, key), f"stage `{name}`: `{key}` {what}, and not what the base has"
+                )
+            )
+    return found

@@ -1,0 +1,113 @@
+"""What is told of a decision: title, annotations, outputs. Pure; the texts themselves are the report's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from makeweight.github.annotation import Annotation, Level
+from makeweight.github.check import Conclusion
+from makeweight.layout import BASELINE, CONFIG
+from makeweight.report.content import Content
+from makeweight.report.standing import HEADLINES, leading, offences, told
+from makeweight.verdict import RECIPE, Outcome, RuleVerdict, Verdict
+
+CONCLUSIONS: Mapping[Outcome, Conclusion] = {
+    "pass": "success",
+    "fail": "failure",
+    # not `neutral`: GitHub lets a required check that is neutral through
+    "inconclusive": "action_required",
+    "not_applicable": "success",
+}
+_MOST = 50
+"""Annotations that GitHub shows of one job."""
+_LONGEST = 4000
+_PLACE = re.compile(r"(?P<path>[\w./-]+\.ya?ml):(?P<line>\d+): (?P<what>.+)")
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Where in makeweight.yaml things stand."""
+
+    rules: Mapping[str, int]
+    variants: Mapping[str, int]
+    path: str = CONFIG
+    """Relative to the repository."""
+
+
+def title(verdict: Verdict) -> str:
+    """The check's one line, without markup."""
+    return f"{HEADLINES[verdict.verdict]}: {verdict.sentence}".replace("`", "")[:250]
+
+
+def marks(verdict: Verdict, lines: Lines) -> list[Annotation]:
+    """One annotation for each line of makeweight.yaml whose rule is broken or open; the worst first."""
+    gathered: dict[tuple[int, str], list[RuleVerdict]] = {}
+    for rule in reversed(offences(verdict)):
+        gathered.setdefault((_line(rule, lines), rule.rule), []).append(rule)
+    found = []
+    for (line, name), rules in gathered.items():
+        message = "\n".join(told(rule).replace("`", "") for rule in rules)
+        found.append(Annotation(lines.path, line, _level(rules), _headline(name, rules), message[:_LONGEST]))
+    order = ("failure", "warning", "notice")
+    return sorted(found, key=lambda each: order.index(each.level))[:_MOST]
+
+
+def _line(rule: RuleVerdict, lines: Lines) -> int:
+    if rule.rule in lines.rules:
+        return lines.rules[rule.rule]
+    # what holds without being declared is about the variant; a rule that only the base has, about the budget
+    return lines.variants.get(rule.variant, 1) if rule.limit is None else lines.rules.get("", 1)
+
+
+def _level(rules: list[RuleVerdict]) -> Level:
+    if any(rule.blocks and rule.verdict == "fail" for rule in rules):
+        return "failure"
+    return "warning" if any(rule.blocks for rule in rules) else "notice"
+
+
+def _headline(name: str, rules: list[RuleVerdict]) -> str:
+    word = {"failure": "is broken", "warning": "is undecided", "notice": "warns"}[_level(rules)]
+    if all(rule.waiver is not None for rule in rules):
+        word = "is waived"
+    return f"{'the recipe' if name == RECIPE else name} {word}"
+
+
+def problems(said: str, prefix: str) -> list[Annotation]:
+    """Annotations of an error's own `file:line: message` lines."""
+    return [
+        Annotation(
+            prefix + found["path"], int(found["line"]), "failure", "makeweight could not judge this", found["what"]
+        )
+        for line in said.splitlines()
+        if (found := _PLACE.match(line)) is not None
+    ][:_MOST]
+
+
+def outputs(content: Content, report: str, verdict_json: str, comment: str) -> dict[str, str]:
+    """The outputs of the Action."""
+    verdict = content.verdict
+    variant = leading(verdict)
+    return {
+        "verdict": verdict.verdict,
+        "report-path": report,
+        "verdict-json": verdict_json,
+        "shipped-variant": verdict.ship or "",
+        "size-ratio": _ratio(verdict, variant, "size_ratio"),
+        "latency-ratio": _ratio(verdict, variant, "latency_p50_ratio"),
+        "comment-written": comment,
+    }
+
+
+def _ratio(verdict: Verdict, variant: str | None, metric: str) -> str:
+    """Of the variant that ships or is nearest to it, on the device where it gains least; empty when not known."""
+    values = [
+        record["value"]
+        for record in verdict.measurements
+        if record["metric"] == metric
+        and record["variant"] == variant != BASELINE
+        and record.get("status") == "measured"
+        and record.get("value") is not None
+    ]
+    return f"{max(values):.4g}" if values else ""

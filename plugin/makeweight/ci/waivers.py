@@ -1,0 +1,69 @@
+"""Who lets a broken rule through: the base branch's own makeweight.yaml, or a label of somebody who may write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+
+from makeweight.decide.waivers import Waiver
+from makeweight.github.labels import Label
+from makeweight.project import Project
+
+PREFIX = "waive:"
+BUDGET = "budget"
+"""What a waiver names that accepts a loosened budget as a whole."""
+_DESCRIPTION = re.compile(r"\s*until\s+(?P<until>\d{4}-\d{2}-\d{2})\s*[:,-]?\s*(?P<reason>.*\S)\s*", re.DOTALL)
+
+
+def of_file(project: Project, branch: str) -> list[Waiver]:
+    """The waivers that a branch's makeweight.yaml declares."""
+    source = f"makeweight.yaml on {branch}"
+    return [Waiver(each.rule, each.variant, each.reason, each.until, source) for each in project.waivers]
+
+
+def of_labels(labels: Iterable[Label]) -> tuple[list[Waiver], list[str]]:
+    """The waivers that labels give, and why others give none.
+
+    A label `waive:latency_p50.max_ratio` has the description `until 2026-12-31: why`. One with `@variant` at its
+    end holds for that variant alone.
+    """
+    found: list[Waiver] = []
+    objections: list[str] = []
+    for label in labels:
+        if not label.name.startswith(PREFIX):
+            continue
+        rule, _, variant = label.name.removeprefix(PREFIX).strip().partition("@")
+        given = _DESCRIPTION.fullmatch(label.description or "")
+        until = _date(given["until"]) if given else None
+        if not label.trusted:
+            objections.append(
+                f"The label `{label.name}` does not count: {f'@{label.by}' if label.by else 'whoever set it'} "
+                "may not write to this repository."
+            )
+        elif given is None or until is None:
+            objections.append(
+                f"The label `{label.name}` does not count: its description has to read `until YYYY-MM-DD: reason`."
+            )
+        else:
+            found.append(Waiver(rule, variant or None, given["reason"], until, f"label by @{label.by}"))
+    return found, objections
+
+
+def without_effect(lapsed: Iterable[Waiver], idle: Iterable[Waiver]) -> list[str]:
+    """What to tell of waivers that let nothing through: those that have lapsed, and those that match nothing."""
+    return [
+        *(f"The waiver of {_of(each)} lapsed after {each.until} ({each.source}): {each.reason}" for each in lapsed),
+        *(f"The waiver of {_of(each)} ({each.source}) matches no rule and variant." for each in idle),
+    ]
+
+
+def _of(waiver: Waiver) -> str:
+    return f"`{waiver.rule}`" if waiver.variant is None else f"`{waiver.rule}` on `{waiver.variant}`"
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

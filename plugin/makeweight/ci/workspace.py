@@ -1,0 +1,31 @@
+"""On somebody's own machine, a change is judged in a work tree of its own: nothing of theirs is touched."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from makeweight.ci.git import Git
+from makeweight.ci.ground import FOLDER
+from makeweight.ci.pipeline import Pipeline
+
+
+@contextlib.contextmanager
+def apart(root: Path, git: Git, pipeline_in: Callable[[Path], Pipeline]) -> Iterator[Path]:
+    """The project's folder in a second work tree of HEAD, sharing DVC's cache; its reports are brought back."""
+    head = git.resolve("HEAD") or "HEAD"
+    with tempfile.TemporaryDirectory(prefix="makeweight-ci-") as folder:
+        tree = Path(folder, "tree")
+        git.worktree(head, tree)
+        try:
+            there = tree / git.prefix()
+            pipeline_in(there).share(pipeline_in(root))
+            yield there
+            shutil.rmtree(root / FOLDER, ignore_errors=True)
+            if (there / FOLDER).is_dir():
+                shutil.copytree(there / FOLDER, root / FOLDER)
+        finally:
+            git.drop_worktree(tree)

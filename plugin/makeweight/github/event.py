@@ -1,0 +1,208 @@
+"""What happened: the event that started the run, as the runner's environment and its payload tell it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from makeweight.errors import UsageError
+
+LOCAL = "local"
+API = "https://api.github.com"
+SERVER = "https://github.com"
+
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+# it becomes part of addresses, so no part of it may be a step upwards
+_REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*/(?!\.{1,2}$)[A-Za-z0-9_.-]+")
+# the name of the base may hold slashes, and even what looks like the rest: the last such part is the queue's own
+_QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-(\d{1,18})-[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_BRANCHES = "refs/heads/"
+_RUNNER = "The runner writes it: run the job again; where the event is made by hand, mend it."
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event, reduced to what decides how a run goes.
+
+    Source: docs.github.com, "Events that trigger workflows" and "Webhook events and payloads".
+    """
+
+    name: str
+    """pull_request, push, merge_group, workflow_dispatch, schedule, workflow_run (the relay's) or local."""
+    repository: str | None = None
+    """owner/name of the repository that the run belongs to; a pull request's is the one it would be merged into."""
+    head: str | None = None
+    """The commit that a check is put on: never the merge commit that the runner makes of a pull request."""
+    base: str | None = None
+    """The commit that the event names as what was there before."""
+    base_ref: str | None = None
+    """The branch merged into or pushed to, without refs/heads/; none for a tag."""
+    default_branch: str | None = None
+    number: int | None = None
+    """The pull request; in a merge group the one that its queue branch is named for."""
+    fork: bool = False
+    """Whether the commits come from another repository than theirs, or from one that is gone."""
+    actor: str | None = None
+    api: str = API
+    server: str = SERVER
+    run: str | None = None
+    """The address of the run's page."""
+    head_repository: str | None = None
+    """owner/name of where the commits come from, for pull_request and workflow_run; None: it is gone."""
+    cause: str | None = None
+    """The event of the run that a workflow_run follows."""
+
+    @property
+    def on_default_branch(self) -> bool:
+        """Whether the run is of the default branch itself, and not of something that is to be merged into it."""
+        merging = self.name in ("pull_request", "merge_group", "workflow_run")
+        return not merging and self.base_ref is not None and self.base_ref == self.default_branch
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether the code was written by somebody who need not have the right to write here."""
+        return self.fork
+
+
+def load(environ: Mapping[str, str]) -> Event:
+    """The event that the runner's environment names, its payload read from GITHUB_EVENT_PATH.
+
+    Raises:
+        UsageError: the payload is damaged or lacks what the event must have, or the event is refused.
+    """
+    path = environ.get("GITHUB_EVENT_PATH")
+    if not _in_actions(environ) or not path:
+        return read(environ, None)
+    try:
+        payload = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise UsageError(f"the event cannot be read: {error.strerror or error}", where=path, do=_RUNNER) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the event is not JSON: {error}", where=path, do=_RUNNER) from error
+    if not isinstance(payload, dict):
+        raise UsageError("the event is not a JSON object", where=path, do=_RUNNER)
+    return read(environ, payload)
+
+
+def read(environ: Mapping[str, str], payload: Mapping[str, Any] | None) -> Event:
+    """The event, from the runner's variables and the payload; outside of GitHub Actions the event `local`.
+
+    Raises:
+        UsageError: the payload lacks what the event must have, or the event is pull_request_target.
+    """
+    if not _in_actions(environ):
+        return Event(LOCAL)
+    name = environ["GITHUB_EVENT_NAME"]
+    if name == "pull_request_target":
+        raise UsageError(
+            "pull_request_target is refused: it would run a stranger's code beside a token that can write here",
+            where=environ.get("GITHUB_WORKFLOW_REF") or "GITHUB_EVENT_NAME",
+            do="Use `on: pull_request`; the comment on a fork's pull request is posted by a second workflow, "
+            "on `workflow_run`, which runs none of its code.",
+        )
+    known = payload or {}
+    repository = environ.get("GITHUB_REPOSITORY") or _text(known, "repository", "full_name")
+    server = (environ.get("GITHUB_SERVER_URL") or SERVER).rstrip("/")
+    run = environ.get("GITHUB_RUN_ID")
+    if repository is not None and not _REPOSITORY.fullmatch(repository):
+        raise UsageError("is not of the form owner/name", where="GITHUB_REPOSITORY", do=_RUNNER)
+    shared: dict[str, Any] = {
+        "repository": repository,
+        "default_branch": _text(known, "repository", "default_branch"),
+        "actor": environ.get("GITHUB_ACTOR") or _text(known, "sender", "login"),
+        "api": (environ.get("GITHUB_API_URL") or API).rstrip("/"),
+        "server": server,
+        "run": f"{server}/{repository}/actions/runs/{run}" if run and repository else None,
+    }
+    if name == "pull_request":
+        return _pull_request(known, shared)
+    if name == "merge_group":
+        return _merge_group(known, shared)
+    if name == "workflow_run":
+        return _workflow_run(known, shared)
+    ref = environ.get("GITHUB_REF", "")
+    return Event(
+        # an event that is not known starts a run of a branch as it stands, as a dispatch does
+        name if name in ("push", "schedule") else "workflow_dispatch",
+        head=_sha(known.get("after") if name == "push" else None) or _sha(environ.get("GITHUB_SHA")),
+        base=_sha(known.get("before")) if name == "push" else None,
+        base_ref=ref.removeprefix(_BRANCHES) if ref.startswith(_BRANCHES) else None,
+        **shared,
+    )
+
+
+def _pull_request(payload: Mapping[str, Any], shared: dict[str, Any]) -> Event:
+    head = _required("pull_request", _sha(_at(payload, "pull_request", "head", "sha")), "head.sha")
+    base = _required("pull_request", _sha(_at(payload, "pull_request", "base", "sha")), "base.sha")
+    number = _at(payload, "pull_request", "number")
+    own = _text(payload, "pull_request", "base", "repo", "full_name") or shared["repository"]
+    origin = _text(payload, "pull_request", "head", "repo", "full_name")
+    return Event(
+        "pull_request",
+        head=head,
+        base=base,
+        base_ref=_text(payload, "pull_request", "base", "ref"),
+        number=_required("pull_request", number if type(number) is int and number > 0 else None, "number"),
+        fork=origin is None or origin != own,
+        head_repository=origin,
+        **shared,
+    )
+
+
+def _merge_group(payload: Mapping[str, Any], shared: dict[str, Any]) -> Event:
+    head = _required("merge_group", _sha(_at(payload, "merge_group", "head_sha")), "head_sha")
+    base = _required("merge_group", _sha(_at(payload, "merge_group", "base_sha")), "base_sha")
+    queue = _QUEUE.fullmatch(_text(payload, "merge_group", "head_ref") or "")
+    base_ref = _text(payload, "merge_group", "base_ref")
+    return Event(
+        "merge_group",
+        head=head,
+        base=base,
+        base_ref=base_ref.removeprefix(_BRANCHES) if base_ref else None,
+        number=int(queue[1]) if queue else None,
+        **shared,
+    )
+
+
+def _workflow_run(payload: Mapping[str, Any], shared: dict[str, Any]) -> Event:
+    origin = _text(payload, "workflow_run", "head_repository", "full_name")
+    return Event(
+        "workflow_run",
+        head=_required("workflow_run", _sha(_at(payload, "workflow_run", "head_sha")), "head_sha"),
+        fork=origin is None or origin != shared["repository"],
+        head_repository=origin,
+        cause=_text(payload, "workflow_run", "event"),
+        **shared,
+    )
+
+
+def _in_actions(environ: Mapping[str, str]) -> bool:
+    return environ.get("GITHUB_ACTIONS") == "true" and bool(environ.get("GITHUB_EVENT_NAME"))
+
+
+def _at(payload: Mapping[str, Any], *keys: str) -> Any:
+    found: Any = payload
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _text(payload: Mapping[str, Any], *keys: str) -> str | None:
+    found = _at(payload, *keys)
+    return found if isinstance(found, str) and found else None
+
+
+def _sha(value: object) -> str | None:
+    """A commit's full hash; all zeros stand for none (a branch that was just made)."""
+    return value if isinstance(value, str) and _SHA.fullmatch(value) and value.strip("0") else None
+
+
+def _required(event: str, value: _T | None, name: str) -> _T:
+    if value is None:
+        raise UsageError(f"the event has no usable `{event}.{name}`", where="GITHUB_EVENT_PATH", do=_RUNNER)
+    return value

@@ -1,0 +1,88 @@
+"""Labels that decide something: who set each, and whether that person may write here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from makeweight.github.client import Client, Refused
+from makeweight.github.event import Event
+
+DEVICES = "devices:"
+"""With the full hash of a commit: its code may run on the devices. 48 characters of the 50 that a label may have."""
+_WRITES = ("admin", "maintain", "write")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_NEEDS = "pull-requests: read"
+
+
+@dataclass(frozen=True)
+class Label:
+    name: str
+    description: str
+    by: str | None
+    """Who set it last; None: GitHub does not say."""
+    trusted: bool
+    """Whether that person may write to the repository."""
+
+
+def on(client: Client, event: Event, prefixes: Sequence[str]) -> list[Label]:
+    """The labels on the event's pull request whose names begin with one of `prefixes`; none without a pull request.
+
+    Raises:
+        GitHubFailed: they, or who set them, could not be read.
+    """
+    if event.number is None or event.repository is None or not prefixes:
+        return []
+    issue = f"/repos/{event.repository}/issues/{event.number}"
+    listed = client.pages(f"{issue}/labels", needs=_NEEDS)
+    found = {
+        str(each["name"]): str(each.get("description") or "")
+        for each in listed
+        if str(each.get("name", "")).startswith(tuple(prefixes))
+    }
+    if not found:
+        return []
+    setters = _setters(client, issue, found)
+    trusted = {by: _writes(client, event.repository, by) for by in {*setters.values()} if by is not None}
+    return [
+        Label(name, description, setters.get(name), trusted.get(setters.get(name) or "", False))
+        for name, description in found.items()
+    ]
+
+
+def approves_devices(labels: Iterable[Label], sha: str) -> bool:
+    """Whether somebody who may write here has approved this very commit for the devices.
+
+    Only the whole hash counts: another commit with the same beginning is cheap to make.
+    """
+    return _COMMIT.fullmatch(sha) is not None and any(
+        label.trusted and label.name == f"{DEVICES}{sha}" for label in labels
+    )
+
+
+def _setters(client: Client, issue: str, names: Iterable[str]) -> dict[str, str | None]:
+    """Who set each label last, told oldest first."""
+    wanted = set(names)
+    setters: dict[str, str | None] = {}
+    for each in client.pages(f"{issue}/events", needs=_NEEDS):
+        name = (each.get("label") or {}).get("name")
+        if name not in wanted:
+            continue
+        if each.get("event") == "labeled":
+            setters[name] = (each.get("actor") or {}).get("login")
+        elif each.get("event") == "unlabeled":
+            setters[name] = None
+    return setters
+
+
+def _writes(client: Client, repository: str, login: str) -> bool:
+    """By `permission`, which says what a custom role comes to; `role_name` would only say how it is called."""
+    try:
+        answer = client.get(f"/repos/{repository}/collaborators/{quote(login, safe='')}/permission")
+    except Refused as error:
+        if error.status == 404:
+            return False
+        raise
+    return isinstance(answer, dict) and answer.get("permission") in _WRITES

@@ -1,0 +1,38 @@
+"""The hidden mark by which what we wrote is found again, one for each project of a repository."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+_LONGEST = 200
+
+
+def marker(project_id: str) -> str:
+    """An HTML comment that names the project, whatever its id holds."""
+    # a hyphen too: two of them end a comment for some readers of HTML
+    name = quote(project_id.encode("utf-8", "surrogatepass"), safe="").replace("-", "%2D")
+    if len(name) > _LONGEST:
+        name = "sha256:" + hashlib.sha256(name.encode()).hexdigest()
+    return f"<!-- makeweight:{name} -->"
+
+
+def ours(item: Mapping[str, Any], mark: str, author: str) -> bool:
+    """Whether a comment or an issue is the one that we keep: by its author, and by the mark that it begins with.
+
+    Anybody can quote the mark, and whoever may write here may edit anybody's comment: so neither alone will do.
+    """
+    user = item.get("user")
+    written_by = user.get("login") if isinstance(user, Mapping) else None
+    return written_by == author and (item.get("body") or "").startswith(mark)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two bodies say the same: GitHub may turn line ends, and trims."""
+    return _trimmed(one) == _trimmed(other)
+
+
+def _trimmed(body: str) -> str:
+    return body.replace("\r\n", "\n").strip()

@@ -1,0 +1,189 @@
+"""The comment of a fork's run, carried to a run that may write: the one leaves a file, the other trusts none of it."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import stat
+import string
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from makeweight import atomic
+from makeweight.errors import UsageError
+from makeweight.github import comment
+from makeweight.github.client import Client
+from makeweight.github.event import Event
+from makeweight.github.excerpt import cut
+from makeweight.github.marker import marker
+
+FILE = "comment.json"
+LIMIT = 512 * 1024
+"""Bytes of the file: the longest comment, every character of it escaped, and some."""
+_VERSION = 1
+_SHAPE = {"version": int, "number": int, "head": str, "project": str, "body": str}
+_LONGEST_ID = 1000
+_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_LARGEST = 2**53
+_CUT = "*More than a comment holds: the rest is in the report of the run.*"
+_REFERENCE = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE)
+# What would notify somebody, or leave a trace in another thread: @name, #12, GH-12, and a thread's address.
+_REACHES_OUT = re.compile(
+    r"@|&#35;|(?<!&)#(?=\d)|\bGH-(?=\d)|/(?=(?:issues|pulls?|discussions|commits?)/)", re.IGNORECASE
+)
+_IMAGE = re.compile(r"!(?=\[)|<(?=\s*(?:img|picture|source|video|audio|svg)\b)", re.IGNORECASE)
+_APART = "\N{ZERO WIDTH SPACE}"
+
+
+@dataclass(frozen=True)
+class _Left:
+    number: int
+    head: str
+    project: str
+    body: str
+
+
+def write(folder: Path, event: Event, project_id: str, body: str) -> Path:
+    """Leave what the comment would say for a run that may write it; the file.
+
+    Raises:
+        EnvironmentFailed: it cannot be written.
+        ValueError: the event has no pull request.
+    """
+    if event.number is None or event.head is None:
+        raise ValueError("there is no pull request to comment on")
+    left = {"version": _VERSION, "number": event.number, "head": event.head, "project": project_id, "body": body}
+    file = folder / FILE
+    atomic.write_text(file, json.dumps(left) + "\n")
+    return file
+
+
+def post(client: Client, event: Event, folder: Path) -> Literal["written", "unchanged", "outdated", "absent"]:
+    """Write the comment that a fork's run left, on the pull request which that run was of.
+
+    The file may have been made by anybody. Only what GitHub itself says about the run (the event's head and where it
+    comes from) decides which pull request it can be about.
+
+    Returns:
+        `outdated` where the pull request has moved on or is closed, `absent` where the run left nothing.
+
+    Raises:
+        UsageError: the event is not a workflow_run of a pull request, or the file is not to be trusted.
+        GitHubFailed: the pull request could not be read, or the comment not be written.
+    """
+    if event.name != "workflow_run" or event.cause != "pull_request" or event.repository is None:
+        raise UsageError(
+            "only a run that follows one of a pull request posts its comment",
+            where=f"the event {event.name}",
+            do="Start this workflow by `on: workflow_run`, after the workflow that runs on `pull_request`.",
+        )
+    file = folder / FILE
+    content = _content(file)
+    if content is None:
+        return "absent"
+    left = _parse(content, file)
+    if left.head != event.head:
+        raise _distrust(file, f"it is about commit {left.head}, the run was of {event.head}")
+    pull = client.get(f"/repos/{event.repository}/pulls/{left.number}", needs="pull-requests: read")
+    head, base = pull.get("head") or {}, pull.get("base") or {}
+    origin = (head.get("repo") or {}).get("full_name")
+    if (base.get("repo") or {}).get("full_name") != event.repository:
+        raise _distrust(file, f"pull request {left.number} is not one of {event.repository}")
+    if event.head_repository is None or origin != event.head_repository:
+        raise _distrust(
+            file,
+            f"pull request {left.number} comes from {origin or 'a repository that is gone'}, "
+            f"the run from {event.head_repository or 'one that is gone'}",
+        )
+    if head.get("sha") != left.head or pull.get("state") != "open":
+        return "outdated"
+    about = Event(
+        "workflow_run", repository=event.repository, head=event.head, number=left.number, api=event.api, run=event.run
+    )
+    return comment.put(client, about, left.project, _body(left, origin))
+
+
+def _content(file: Path) -> bytes | None:
+    """What the file holds, if it is a file: an archive may hold links and pipes too."""
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _distrust(file, f"it cannot be opened: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _distrust(file, "it is not a file")
+    with os.fdopen(handle, "rb") as opened:
+        content = opened.read(LIMIT + 1)
+    if len(content) > LIMIT:
+        raise _distrust(file, f"it is larger than {LIMIT:,} bytes")
+    return content
+
+
+def _parse(content: bytes, file: Path) -> _Left:
+    try:
+        record: Any = json.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise _distrust(file, "it is not JSON") from error
+    if not isinstance(record, dict) or record.keys() != _SHAPE.keys():
+        raise _distrust(file, f"it is not an object of {', '.join(_SHAPE)}")
+    for name, kind in _SHAPE.items():
+        # not isinstance: True is an int to Python, and no number to anybody else
+        if type(record[name]) is not kind:
+            raise _distrust(file, f"its `{name}` is no {'number' if kind is int else 'text'}")
+    if record["version"] != _VERSION:
+        raise _distrust(file, f"its version is not {_VERSION}: both workflows must use one version of makeweight")
+    if not 0 < record["number"] < _LARGEST:
+        raise _distrust(file, "its `number` is that of no pull request")
+    if not _HASH.fullmatch(record["head"]):
+        raise _distrust(file, "its `head` is no commit")
+    if not record["project"] or len(record["project"]) > _LONGEST_ID:
+        raise _distrust(file, f"its `project` has not 1 to {_LONGEST_ID} characters")
+    return _Left(record["number"], record["head"], record["project"], record["body"])
+
+
+def _body(left: _Left, origin: str) -> str:
+    """What the file says, below a line of ours that tells whose word it is."""
+    mark = marker(left.project)
+    said = _harmless(left.body.removeprefix(mark).lstrip("\n"))
+    opening = (
+        f"{mark}\n<sub>Reported by a run of the code of the fork <code>{origin}</code> at {left.head[:12]}, "
+        "which could have written anything here: the check of that run is what counts.</sub>\n\n"
+    )
+    return opening + cut(said, comment.LIMIT - len(opening), _CUT)
+
+
+def _harmless(text: str) -> str:
+    """Text that shows what it says, notifies nobody and loads nothing."""
+    spelt = _REFERENCE.sub(_spelt, text.replace("\r\n", "\n"))
+    shown = "".join(c if c in "\n\t" or _shows(c) else " " for c in spelt)
+    apart = _REACHES_OUT.sub(lambda found: f"{found[0]}{_APART}", shown)
+    return _IMAGE.sub(lambda found: f"{found[0]}{_APART}", apart)
+
+
+def _spelt(reference: re.Match[str]) -> str:
+    """A character reference in one form if it hides a mark of Markdown's, else what it stands for.
+
+    GitHub looks for names and numbers after the references are gone, so that none may be hidden in them.
+    """
+    stands_for = html.unescape(reference[0])
+    hides = stands_for in string.punctuation and len(stands_for) == 1 and stands_for != "@"
+    return f"&#{ord(stands_for)};" if hides else stands_for
+
+
+def _shows(character: str) -> bool:
+    """Not a control character, half of a character, or a mark that turns the writing direction round."""
+    return unicodedata.category(character) not in ("Cc", "Cs") and unicodedata.bidirectional(character) not in (
+        "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI",
+    )  # fmt: skip
+
+
+def _distrust(file: Path, why: str) -> UsageError:
+    return UsageError(
+        f"not posted: {why}", where=str(file), do="The verdict stands in the check and the summary of the fork's run."
+    )

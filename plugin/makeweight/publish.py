@@ -1,0 +1,185 @@
+"""From a project and its evidence to what people read: the terms of the decision, the content, and the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from makeweight import atomic, verdict
+from makeweight.budget.rule import Rule
+from makeweight.decide import Terms, Waiver, quality_metric
+from makeweight.errors import UsageError
+from makeweight.evidence import Evidence
+from makeweight.layout import BASELINE, Layout
+from makeweight.measure import flips
+from makeweight.measure.outcomes import Outcomes
+from makeweight.measure.quality import class_name
+from makeweight.project import Project
+from makeweight.report import card, dvcplots, html, markdown
+from makeweight.report.content import ClassAccuracy, Content, Flip, Flips, Machine, Timing
+from makeweight.verdict import Verdict
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def terms(project: Project, rules: Iterable[Rule] | None = None, waivers: Iterable[Waiver] = ()) -> Terms:
+    """What is to be decided, as the project declares it.
+
+    Args:
+        rules: what to judge by instead of the project's own budget.
+        waivers: those in force today.
+    """
+    quality = quality_metric(project.task.kind)
+    lower = project.task.kind == "regression" or project.task.better == "lower"
+    return Terms(
+        project=project.name,
+        rules=project.rules if rules is None else tuple(rules),
+        variants=tuple(project.variants),
+        devices={name: entry.options.seconds for name, entry in project.devices.items()},
+        ship=project.ship,
+        prefer=project.prefer,
+        quality=quality,
+        quality_better="lower" if lower else "higher",
+        waivers=tuple(waivers),
+    )
+
+
+def written(
+    project: Project,
+    known: Evidence,
+    decided: Verdict,
+    *,
+    remarks: Iterable[str] = (),
+    links: Mapping[str, str] | None = None,
+    at: Layout | None = None,
+) -> Content:
+    """Write verdict.json and every form of the report, and return what they were made of.
+
+    The same arguments and files give the same bytes.
+
+    Args:
+        remarks: small print for the foot of the reports.
+        links: where to read on, a URL by its label.
+        at: where to write instead of the project's own `reports/`.
+
+    Raises:
+        UsageError: a file that the report shows is damaged.
+    """
+    layout = at or project.layout
+    content = replace(
+        _content(project, known, decided),
+        html=str(layout.html.relative_to(project.root) if layout.html.is_relative_to(project.root) else layout.html),
+        remarks=tuple(remarks),
+        links=dict(links or {}),
+    )
+    atomic.write_text(layout.markdown, markdown.render(content))
+    atomic.write_text(layout.html, html.render(content))
+    for name, text in dvcplots.files(content).items():
+        atomic.write_text(layout.plot(name), text)
+    if decided.ship is not None and decided.ship in content.manifests:
+        atomic.write_text(layout.card(decided.ship), card.render(content, decided.ship))
+    # last: whoever finds a verdict finds the reports that belong to it
+    atomic.write_text(layout.verdict, verdict.dumps(decided))
+    return content
+
+
+def _content(project: Project, known: Evidence, decided: Verdict) -> Content:
+    paired = _answered(project, known) if project.task.kind == "classification" else []
+    return Content(
+        verdict=decided,
+        manifests=known.manifests,
+        machines=tuple(_machine(project, known, decided, name) for name in project.devices),
+        timings=tuple(
+            Timing(
+                device,
+                variant,
+                np.concatenate(taken.each("wall_a")) / 1e9,
+                np.concatenate(taken.each("wall_b")) / 1e9,
+                len(taken.pairs),
+            )
+            for (variant, device), taken in known.timings.items()
+            if taken.pairs
+        ),
+        flips={name: _flips(project.layout, name, known.outcomes) for name in paired},
+        classes={name: _classes(project, known.outcomes, name) for name in paired},
+        better=project.task.better if project.task.kind == "custom" else None,
+    )
+
+
+def _answered(project: Project, known: Evidence) -> list[str]:
+    """The variants with outcomes that can be paired with the baseline's."""
+    base = known.outcomes.get(BASELINE)
+    return [
+        name
+        for name in project.variants
+        if base is not None and (own := known.outcomes.get(name)) is not None and len(own) == len(base) > 0
+    ]
+
+
+def _machine(project: Project, known: Evidence, decided: Verdict, name: str) -> Machine:
+    told, entry = known.devices.get(name), project.devices[name]
+    taken = next((t.conditions for (_, device), t in known.timings.items() if device == name), {})
+    identity: Mapping[str, Any] = {}
+    reason: str | None = "it was never asked"
+    if told is not None:
+        identity, reason = told.identity, told.reason
+    elif isinstance(recorded := (decided.provenance.get("devices") or {}).get(name), Mapping):
+        # figures that were taken over from another run come with what that run knew of its devices
+        identity, reason = recorded.get("identity") or {}, recorded.get("reason")
+    return Machine(name, entry.kind, identity, taken.get("before", {}), entry.options.threads, reason)
+
+
+def _flips(layout: Layout, name: str, outcomes: Mapping[str, Outcomes]) -> Flips:
+    own, base = outcomes[name], outcomes[BASELINE]
+    total = int(np.count_nonzero(base.right & ~own.right))
+    folder = layout.flips(name)
+    shown = [
+        Flip(
+            entry["example"],
+            entry["truth"],
+            entry["truth"],
+            entry["variant"],
+            entry["variant_confidence"],
+            _picture(folder, str(entry["picture"])) if entry["picture"] else None,
+        )
+        for entry in flips.read(folder)
+    ]
+    return Flips(total, tuple(shown))
+
+
+def _picture(folder: Path, name: str) -> bytes:
+    """A picture beside its index. The index may come from another job: it must not bring any other file into a report.
+
+    Raises:
+        UsageError: it is no picture, or lies elsewhere.
+    """
+    path = folder / name
+    if path.parent == folder and path.name == name and path.is_file():
+        # DVC may have linked it from its cache, so a link is no offence; being anything but a picture is
+        data = path.read_bytes()
+        if data.startswith(_PNG):
+            return data
+    raise UsageError(
+        f"`{name}` is no picture of a flipped example", where=str(folder / flips.INDEX), do="Run `dvc repro`."
+    )
+
+
+def _classes(project: Project, outcomes: Mapping[str, Outcomes], name: str) -> tuple[ClassAccuracy, ...]:
+    own, base = outcomes[name], outcomes[BASELINE]
+    found = []
+    for index in range(base.classes):
+        members = base.target == index
+        if members.any():
+            found.append(
+                ClassAccuracy(
+                    class_name(project.task, index),
+                    int(members.sum()),
+                    float(base.right[members].mean()),
+                    float(own.right[members].mean()),
+                )
+            )
+    return tuple(found)

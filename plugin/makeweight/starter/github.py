@@ -1,0 +1,108 @@
+"""The workflows of a repository on GitHub: one that judges every pull request, one that posts what forks may not."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+import makeweight
+from makeweight.errors import UsageError
+from makeweight.project import Project
+
+FOLDER = Path(".github", "workflows")
+_ACTION = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(@(?P<ref>[\w./-]+))?")
+_PLAIN = re.compile(r"[A-Za-z][\w./@,-]*|\.")
+_PLACE = re.compile(r"<(?P<name>name|title|branch|action|setup|project|extras|requirements)>")
+
+
+@dataclass(frozen=True)
+class Workflows:
+    """What is written, and what is left to do by hand."""
+
+    files: Mapping[Path, str]
+    """By their paths, from the top of the repository."""
+    last_words: str
+
+
+def plan(top: Path, root: Path, project: Project, where: str, lock: str | None) -> Workflows:
+    """The workflows of a project.
+
+    Args:
+        top: the top of the git repository, which holds .github; `root` is the project's folder in it.
+        where: the repository that holds the Action, `OWNER/REPO` or `OWNER/REPO@REF`.
+        lock: the file that pins the toolchain, relative to `root`.
+
+    Raises:
+        UsageError: `where` is no such place.
+    """
+    folder = root.resolve().relative_to(top.resolve()).as_posix()
+    # projects of one repository must share neither the workflow's name nor that of the check that is required
+    name = "makeweight" if folder == "." else f"makeweight ({folder})"
+    branch, (repository, ref) = _default_branch(top), _place(where)
+    said = {
+        "name": name,
+        "title": f"{name} comment",
+        "branch": branch,
+        "action": "@".join((repository, ref)),
+        "setup": f"{repository}/setup@{ref}",
+        "project": folder,
+        "extras": "dvc,torch" if project.model.build else "dvc,onnx",
+        "requirements": Path(folder, lock).as_posix() if lock and lock.startswith("requirements") else "",
+    }
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
+    return Workflows(
+        {
+            FOLDER / f"{stem}.yml": _filled("workflow.yml", said),
+            FOLDER / f"{stem}-comment.yml": _filled("comment.yml", said),
+        },
+        f"to make it count: Settings, Rules, Rulesets, a ruleset for `{branch}` with `Require status checks to pass` "
+        f"and `{name}` among them. A check that is not required blocks nothing.",
+    )
+
+
+def _place(text: str) -> tuple[str, str]:
+    """The repository of the Action, and its ref: without one, the tag of this makeweight's major version."""
+    found = _ACTION.fullmatch(text)
+    if found is None:
+        raise UsageError(
+            f"`{text}` does not say where the Action lives",
+            where="--github",
+            do="Give the repository that holds makeweight's action.yml, as OWNER/REPO or OWNER/REPO@REF.",
+        )
+    return found["repository"], found["ref"] or f"v{makeweight.__version__.partition('.')[0]}"
+
+
+def _filled(name: str, said: Mapping[str, str]) -> str:
+    """A workflow with its places filled, each as YAML has to hold it there."""
+    text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+    def within(line: str) -> str:
+        comment = line.lstrip().startswith("#")
+        return _PLACE.sub(lambda found: _as_yaml(said[found["name"]], comment=comment), line)
+
+    return "\n".join(within(line) for line in text.split("\n"))
+
+
+def _as_yaml(value: str, *, comment: bool) -> str:
+    if comment:
+        return value.replace("\n", " ")
+    # what is no text without quotes (`null`, a number) needs them, and so does what holds signs of YAML's own
+    return value if _PLAIN.fullmatch(value) and yaml.safe_load(value) == value else json.dumps(value)
+
+
+def _default_branch(top: Path) -> str:
+    """As the remote tells, else the branch that is checked out, else `main`."""
+    for command in (
+        ["git", "symbolic-ref", "--short", "refs/remotes/origin/HEAD"],
+        ["git", "symbolic-ref", "--short", "HEAD"],
+    ):
+        done = subprocess.run(command, cwd=top, capture_output=True, text=True, check=False)
+        if done.returncode == 0 and done.stdout.strip():
+            return done.stdout.strip().removeprefix("origin/")
+    return "main"

@@ -1,0 +1,40 @@
+"""The arguments of `makeweight ci`, apart from the verb because the command line is built for every call."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+PHASES = ("open", "compress", "measure", "gate", "relay")
+CHECK_NAME = "makeweight verdict"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "phase",
+        nargs="?",
+        choices=PHASES,
+        help="one phase alone, as the Action runs them (default: open, compress, measure, gate); "
+        "`relay` posts the comment that a fork's run left in FOLDER",
+    )
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
+    parser.add_argument("--base", metavar="REV", help="compare with where this revision parted from HEAD")
+    parser.add_argument(
+        "--device", action="append", default=[], dest="devices", help="measure on this one only (repeatable)"
+    )
+    parser.add_argument("--anew", action="store_true", help="measure everything again, changed or not")
+    parser.add_argument("--collected", type=Path, metavar="DIR", help="decide on what other jobs handed over")
+    told = parser.add_argument_group("on GitHub")
+    yes_or_no = argparse.BooleanOptionalAction
+    told.add_argument("--check", action=yes_or_no, default=True, help="keep a check run")
+    told.add_argument("--check-name", default=CHECK_NAME, metavar="NAME", help=f"its name (default: {CHECK_NAME})")
+    told.add_argument("--comment", action=yes_or_no, default=True, help="keep a comment on the pull request")
+    told.add_argument(
+        "--push", action=yes_or_no, default=False, help="on the default branch, send what was made to the DVC remote"
+    )
+    told.add_argument(
+        "--commit-lock",
+        action=yes_or_no,
+        default=False,
+        help="on the default branch, commit the refreshed dvc.lock and figures",
+    )

@@ -1,0 +1,24 @@
+"""`makeweight sign FILE --key KEY`: vouch for a file; the signature lies beside it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from makeweight import atomic, signing
+from makeweight.errors import Exit
+from makeweight.verbs.verify import content
+
+
+def run(path: Path, key: str) -> Exit:
+    """`key` is a file, or `-`: a secret that comes by standard input is never on the disk.
+
+    Raises:
+        UsageError: the file or the key cannot be read, or it is not the kind of key that signs.
+    """
+    data = content(path)
+    secret = sys.stdin.buffer.read() if key == "-" else content(Path(key))
+    made = signing.sign(data, secret, where="standard input" if key == "-" else key)
+    atomic.write_text(signing.beside(path), signing.dumps(made))
+    print(f"{signing.beside(path)}: signed by {made.key}")
+    return Exit.PASS

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# makeweight, from the very files that this action came with, at $RUNNER_TEMP/makeweight/bin/makeweight.
+set -euo pipefail
+
+bin=$RUNNER_TEMP/makeweight/bin
+mkdir -p "$bin"
+
+if [[ $INSTALL == false ]]; then
+  if ! found=$(command -v makeweight); then
+    echo "::error title=makeweight::install is false, and no makeweight is on the PATH:" \
+      "install it in a step before, or leave install at true"
+    exit 2
+  fi
+  ln -sf "$found" "$bin/makeweight"
+  exit
+fi
+
+venv=$RUNNER_TEMP/makeweight/venv
+wanted=()
+while IFS= read -r file; do
+  if [[ -n $file ]]; then wanted+=(--requirement="$file"); fi
+done <<< "$REQUIREMENTS"
+# without a lock of the user's, the versions that this revision was tested with
+if [[ ${#wanted[@]} == 0 ]]; then wanted+=(--constraint="$ROOT/constraints.txt"); fi
+if [[ -n $TORCH_INDEX ]]; then wanted+=(--extra-index-url="$TORCH_INDEX"); fi
+
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${wanted[@]}" "$ROOT${EXTRAS:+[$EXTRAS]}"
+ln -sf "$venv/bin/makeweight" "$bin/makeweight"

@@ -1,0 +1,322 @@
+"""A repository whose pull requests are judged: a bare origin, a DVC remote, a GitHub, and runners that clone afresh."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from integration.action.runner import Result, Runner, Used
+from integration.github.server import Server
+
+CONFIG = """\
+name: tiny
+model:
+  onnx: tiny.onnx
+  inputs: {x: [N, 64]}
+  runtime: onnxruntime
+sources: [notes.txt]
+data:
+  npz: {test: test.npz, calibration: calibration.npz}
+task: classification
+seed: 0
+variants:
+  int8:
+    steps:
+      - quantize: {method: dynamic}
+  other:
+    steps:
+      - quantize: {method: dynamic, per_channel: false}
+ship: int8
+prefer: size
+devices:
+  local: {kind: local, threads: 1, processes: 2, seconds: 1}
+budget:
+  size:
+    max_ratio: 0.3
+  accuracy:
+    max_drop: 10 pt
+  latency_p50:
+    max_ratio: 20
+    max_regression: 2000 %
+"""
+FORK = "stranger/model"
+
+
+def save_model(folder: Path) -> None:
+    """A perceptron, and examples that it answers rightly by construction."""
+    rng = np.random.default_rng(0)
+    sizes = (64, 256, 256, 10)
+    nodes, weights, last = [], [], "x"
+    values = rng.normal(size=(400, 64)).astype(np.float32)
+    inputs = values
+    for i, (wide, high) in enumerate(itertools.pairwise(sizes)):
+        matrix = (rng.normal(size=(wide, high)) / np.sqrt(wide)).astype(np.float32)
+        weights.append(onnx.numpy_helper.from_array(matrix, f"w{i}"))
+        nodes.append(helper.make_node("MatMul", [last, f"w{i}"], [f"p{i}"]))
+        values, last = values @ matrix, f"p{i}"
+        if i < 2:
+            nodes.append(helper.make_node("Relu", [last], [f"r{i}"]))
+            values, last = np.maximum(values, 0), f"r{i}"
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 64])],
+        [helper.make_tensor_value_info(last, TensorProto.FLOAT, ["N", 10])],
+        weights,
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(made, str(folder / "tiny.onnx"))
+    np.savez(folder / "test.npz", x=inputs, target=values.argmax(axis=1))
+    np.savez(folder / "calibration.npz", x=inputs[:64])
+
+
+@dataclass
+class Run:
+    """One run of the Action, as it went."""
+
+    result: Result
+    workspace: Path
+    uploads: dict[str, Path]
+    """Folders that were kept as artifacts of the run, by name."""
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        return self.result.outputs
+
+    @property
+    def log(self) -> str:
+        return self.result.log
+
+    @property
+    def code(self) -> int:
+        """Of the step that judges."""
+        return self.result.steps["gate"].code or 0
+
+    def verdict(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.workspace / ".makeweight/reports/verdict.json").read_text())
+        return found
+
+
+@dataclass
+class Hub:
+    """Everything that stands around a repository. Folders lie side by side, so that the DVC remote is `../store`."""
+
+    folder: Path
+    environment: dict[str, str]
+    github: Server
+    runs: Iterator[int] = field(default_factory=itertools.count)
+    subfolder: str = ""
+
+    @property
+    def work(self) -> Path:
+        """A developer's clone."""
+        return self.folder / "work"
+
+    @property
+    def origin(self) -> Path:
+        return self.folder / "origin.git"
+
+    def git(self, *arguments: str, cwd: Path | None = None) -> str:
+        return self.run("git", *arguments, cwd=cwd)
+
+    def run(self, *command: str, cwd: Path | None = None, ok: bool = True) -> str:
+        done = subprocess.run(
+            command, cwd=cwd or self.work, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert not ok or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return (done.stdout if ok else done.stdout + done.stderr).strip()
+
+    def change(self, branch: str, edit: Callable[[Path], None], *, onto: str = "main") -> str:
+        """A commit on a branch, pushed; its sha."""
+        self.git("checkout", "-q", "-B", branch, onto)
+        edit(self.work)
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", f"change {branch}")
+        self.git("push", "-q", "-f", "origin", f"HEAD:refs/heads/{branch}")
+        return self.git("rev-parse", "HEAD")
+
+    def config(self, *replacements: tuple[str, str]) -> Callable[[Path], None]:
+        """An edit of makeweight.yaml."""
+
+        def edit(root: Path) -> None:
+            path = root / self.subfolder / "makeweight.yaml"
+            text = path.read_text()
+            for old, new in replacements:
+                assert old in text, old
+                text = text.replace(old, new)
+            path.write_text(text)
+
+        return edit
+
+    def line(self, text: str) -> int:
+        """The line of makeweight.yaml, as it is in the developer's clone, that holds this."""
+        lines = (self.work / self.subfolder / "makeweight.yaml").read_text().splitlines()
+        return next(number for number, line in enumerate(lines, 1) if text in line)
+
+    # --- events ---
+
+    def pull_request(self, branch: str, *, number: int = 7, fork: bool = False, **given: str) -> Run:
+        """What GitHub runs for a pull request: the merge that it tries, cloned one commit deep."""
+        head, base = self.git("rev-parse", branch), self.git("rev-parse", "main")
+        self.git("checkout", "-q", "--detach", "main")
+        self.git("merge", "-q", "--no-ff", "-m", "try", branch)
+        self.git("push", "-q", "-f", "origin", f"HEAD:refs/pull/{number}/merge")
+        origin = FORK if fork else self.github.repository
+        if number not in self.github.pulls or self.github.pulls[number]["head"]["sha"] != head:
+            self.github.pull(number, head, base, head_repository=origin)
+        payload = {
+            "number": number,
+            "pull_request": {
+                "number": number,
+                "head": {"sha": head, "ref": branch, "repo": {"full_name": origin}},
+                "base": {"sha": base, "ref": "main", "repo": {"full_name": self.github.repository}},
+            },
+        }
+        return self.start("pull_request", f"refs/pull/{number}/merge", payload, **given)
+
+    def merge_group(self, branch: str, *, number: int = 7, **given: str) -> Run:
+        base = self.git("rev-parse", "main")
+        self.git("checkout", "-q", "--detach", "main")
+        self.git("merge", "-q", "--no-ff", "-m", f"Merge pull request #{number}", branch)
+        ref = f"refs/heads/gh-readonly-queue/main/pr-{number}-{base}"
+        self.git("push", "-q", "-f", "origin", f"HEAD:{ref}")
+        head = self.git("rev-parse", "HEAD")
+        payload = {"merge_group": {"head_sha": head, "head_ref": ref, "base_sha": base, "base_ref": "refs/heads/main"}}
+        return self.start("merge_group", ref, payload, **given)
+
+    def land(self, branch: str) -> tuple[str, str]:
+        """Merge a branch into main, as a queue or a person does; main before and after."""
+        before = self.git("rev-parse", "main")
+        self.git("checkout", "-q", "main")
+        self.git("merge", "-q", "--no-ff", "-m", f"Merge {branch}", branch)
+        self.git("push", "-q", "origin", "main")
+        return before, self.git("rev-parse", "main")
+
+    def push(self, before: str, after: str, *, ref: str = "refs/heads/main", **given: str) -> Run:
+        """`ref`: what is cloned, where main has moved on."""
+        return self.start("push", ref, {"before": before, "after": after}, **given)
+
+    def schedule(self, **given: str) -> Run:
+        return self.start("schedule", "refs/heads/main", {"schedule": "0 3 * * 1"}, **given)
+
+    def start(self, event: str, ref: str, payload: dict[str, Any], **given: str) -> Run:
+        """Clone as actions/checkout does, and run the Action."""
+        place, environment = self.checkout(event, ref, payload)
+        uploads: dict[str, Path] = {}
+        aside = Path(environment["HOME"]).parent
+
+        def upload(used: Used) -> None:
+            source = used.workspace / used.given["path"]
+            assert source.exists(), used.given
+            target = aside / "uploads" / used.given["name"]
+            shutil.copytree(source, target)
+            uploads[used.given["name"]] = target
+
+        stands = {"actions/upload-artifact": upload}
+        runner = Runner(place, aside / "temp", environment, stands, token=self.github.token)
+        runner.cancel_at = given.pop("cancel_at", None)
+        project = {"project": self.subfolder} if self.subfolder else {}
+        return Run(runner.action(install="false", **project, **given), place, uploads)
+
+    def checkout(self, event: str, ref: str, payload: dict[str, Any]) -> tuple[Path, dict[str, str]]:
+        """A fresh clone one commit deep, and the environment of its runner."""
+        number = next(self.runs)
+        place = self.folder / f"runner-{number}"
+        place.mkdir()
+        self.git("init", "-q", cwd=place)
+        self.git("remote", "add", "origin", f"file://{self.origin}", cwd=place)
+        self.git("fetch", "-q", "--depth=1", "--no-tags", "origin", ref, cwd=place)
+        self.git("checkout", "-q", "--detach", "FETCH_HEAD", cwd=place)
+        aside = self.folder / f"aside-{number}"
+        (aside / "home").mkdir(parents=True)
+        repository = {"full_name": self.github.repository, "default_branch": "main"}
+        told = aside / "event.json"
+        told.write_text(json.dumps({"repository": repository, "sender": {"login": "dev"}, **payload}))
+        environment = {
+            **self.environment,
+            "HOME": str(aside / "home"),
+            "CI": "true",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_EVENT_NAME": event,
+            "GITHUB_EVENT_PATH": str(told),
+            "GITHUB_REPOSITORY": self.github.repository,
+            "GITHUB_SHA": self.git("rev-parse", "HEAD", cwd=place),
+            "GITHUB_REF": ref if ref.startswith("refs/") else "refs/heads/main",
+            "GITHUB_RUN_ID": str(1000 + number),
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_ACTOR": "dev",
+            "GITHUB_WORKSPACE": str(place),
+        }
+        return place, environment
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a bare user."""
+    home = tmp_path_factory.mktemp("home")
+    dropped = ("DVC_", "GIT_", "MAKEWEIGHT_", "GITHUB_", "RUNNER_", "ACTIONS_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped) and name != "CI"}
+    return {
+        **kept,
+        "HOME": str(home),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "A User",
+        "GIT_AUTHOR_EMAIL": "user@example.org",
+        "GIT_COMMITTER_NAME": "A User",
+        "GIT_COMMITTER_EMAIL": "user@example.org",
+        "COLUMNS": "120",
+    }
+
+
+@pytest.fixture(scope="session")
+def seed(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Path:
+    """The repository as it is before any change: made once by the commands of a user, copied for each test."""
+    folder = tmp_path_factory.mktemp("seed")
+    hub = Hub(folder, plain, Server())
+    hub.work.mkdir()
+    hub.git("init", "-q", "-b", "main")
+    save_model(hub.work)
+    (hub.work / "makeweight.yaml").write_text(CONFIG)
+    (hub.work / "notes.txt").write_text("what the model is made of\n")
+    hub.run("makeweight", "init")
+    hub.run("dvc", "remote", "add", "-q", "-d", "store", "../store")
+    hub.run("dvc", "repro", "-q")
+    hub.run("dvc", "push", "-q")
+    hub.git("add", "-A")
+    hub.git("commit", "-q", "-m", "a model that makes weight")
+    publish(hub)
+    return folder
+
+
+def publish(hub: Hub) -> None:
+    """Make the origin of a developer's clone."""
+    hub.git("clone", "-q", "--bare", str(hub.work), str(hub.origin))
+    # as GitHub does: any commit may be asked for
+    hub.git("config", "uploadpack.allowAnySHA1InWant", "true", cwd=hub.origin)
+    hub.git("remote", "add", "origin", str(hub.origin))
+
+
+@pytest.fixture
+def hub(seed: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]:
+    folder = tmp_path / "hub"
+    shutil.copytree(seed, folder, symlinks=True)
+    with Server() as github:
+        found = Hub(folder, plain, github)
+        found.git("remote", "set-url", "origin", str(found.origin))
+        yield found

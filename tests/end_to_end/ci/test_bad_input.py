@@ -1,0 +1,183 @@
+"""What may be wrong with a repository, a token or GitHub: each told in words, none of it changing a verdict."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from end_to_end.ci.conftest import Hub
+from end_to_end.ci.test_events import FLOAT16, write
+
+
+def test_a_missing_permission_is_named_and_fails_nothing(hub: Hub) -> None:
+    hub.change("docs", write("README.md", "words\n"))
+    hub.github.deny("checks: write")
+    hub.github.deny("pull-requests: write")
+    run = hub.pull_request("docs")
+    assert run.code == 0, run.log
+    assert run.outputs["verdict"] == "pass"
+    assert "checks: write" in run.result.summary
+    assert "pull-requests: write" in run.result.summary
+    assert hub.github.comments == []
+    assert hub.github.token not in run.log
+
+
+def test_an_api_that_is_down_changes_no_verdict(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.change("size", hub.config(("max_ratio: 0.3", "max_ratio: 0.1")))
+    hub.environment["GITHUB_API_URL"] = "http://127.0.0.1:9"
+    url, hub.github.url = hub.github.url, "http://127.0.0.1:9"
+    run = hub.pull_request("size")
+    hub.github.url = url
+    assert run.code == 1, run.log
+    assert run.outputs["verdict"] == "fail"
+    # without a check, the annotations are in the log
+    assert f"::error file=makeweight.yaml,line={hub.line('max_ratio: 0.1')},title=" in run.log
+
+
+def test_a_typo_in_the_configuration_is_annotated_where_it_stands(hub: Hub) -> None:
+    hub.change("typo", hub.config(("  size:\n", "  sise:\n")))
+    run = hub.pull_request("typo")
+    assert run.result.conclusion == "failure"
+    assert run.code == 2, run.log
+    assert run.outputs["verdict"] == "error"
+    (check,) = hub.github.checks
+    assert check["conclusion"] == "failure"
+    assert check["output"]["annotations"][0]["start_line"] == hub.line("sise:")
+    assert "did you mean" in run.result.summary or "size" in run.result.summary
+    assert "Traceback" not in run.log
+
+
+def test_a_failing_stage_is_told_with_its_last_words(hub: Hub) -> None:
+    def edit(root: Path) -> None:
+        (root / "test.npz").write_bytes(b"no archive")
+
+    hub.change("broken", edit)
+    run = hub.pull_request("broken")
+    assert run.result.conclusion == "failure"
+    assert run.outputs["verdict"] == "error"
+    assert "test.npz" in run.result.summary
+    assert hub.github.checks[0]["conclusion"] == "failure"
+
+
+def test_a_conflict_left_in_the_lock_is_told_by_its_line(hub: Hub) -> None:
+    def edit(root: Path) -> None:
+        text = (root / "dvc.lock").read_text()
+        (root / "dvc.lock").write_text(text.replace("stages:\n", "stages:\n<<<<<<< HEAD\n", 1))
+
+    hub.change("conflict", edit)
+    run = hub.pull_request("conflict")
+    assert run.code == 2, run.log
+    assert "dvc.lock:3: a merge conflict was left in it" in run.log
+
+
+def test_a_variant_that_is_gone_and_a_model_that_is_renamed(hub: Hub) -> None:
+    def edit(root: Path) -> None:
+        hub.config(
+            ("  other:\n    steps:\n      - quantize: {method: dynamic, per_channel: false}\n", ""),
+            ("name: tiny\n", "name: renamed\n"),
+            ("onnx: tiny.onnx", "onnx: renamed.onnx"),
+        )(root)
+        (root / "tiny.onnx").rename(root / "renamed.onnx")
+        hub.run("makeweight", "init")
+
+    hub.change("renamed", edit)
+    run = hub.pull_request("renamed")
+    assert run.outputs["verdict"] == "pass", run.log
+    assert {rule["variant"] for rule in run.verdict()["rules"]} == {"int8"}
+    assert "other" in hub.github.comments[0]["body"]
+
+
+def test_the_pull_request_that_brings_makeweight_has_nothing_to_be_compared_with(hub: Hub) -> None:
+    hub.git("checkout", "-q", "--orphan", "bare", "main")
+    hub.git("rm", "-q", "-r", "--cached", "-f", ".")
+    (hub.work / "README.md").write_text("a model\n")
+    hub.git("add", "README.md", "tiny.onnx", "test.npz", "calibration.npz")
+    hub.git("commit", "-q", "-m", "a model, and nothing else")
+    hub.git("branch", "-f", "old", "main")
+    hub.git("clean", "-fdq", "-e", "artifacts", "-e", "samples")
+    hub.git("branch", "-f", "main", "bare")
+    hub.git("checkout", "-q", "-f", "main")
+    hub.git("push", "-q", "-f", "origin", "main")
+    hub.change("adopt", lambda _: hub.git("checkout", "-q", "old", "--", ".") and None)
+    run = hub.pull_request("adopt")
+    assert run.outputs["verdict"] == "pass", run.log
+    grown = [rule for rule in run.verdict()["rules"] if rule["rule"] == "latency_p50.max_regression"]
+    assert {rule["verdict"] for rule in grown} == {"not_applicable"}
+
+
+def test_names_that_are_meant_to_break_out_stay_names(hub: Hub) -> None:
+    name = '"x](javascript:alert(1)) @everyone <img src=x> -->"'
+    hub.change("main", hub.config(("name: tiny\n", f"name: {name}\n")))
+    branch = "a;touch$IFS-owned&`b`"
+    hub.change(branch, hub.config(FLOAT16))
+    run = hub.pull_request(branch)
+    assert run.code == 1, run.log
+    assert not list(run.workspace.rglob("*owned*"))
+    (comment,) = hub.github.comments
+    assert "<img" not in comment["body"]
+    assert "](javascript:" not in comment["body"]
+    assert comment["body"].startswith("<!-- makeweight:")
+    assert comment["body"].index("-->") == comment["body"].index("\n") - len("-->")
+
+
+def test_a_cancelled_run_completes_its_check(hub: Hub) -> None:
+    hub.change("recipe", hub.config(FLOAT16))
+    run = hub.pull_request("recipe", cancel_at="measure")
+    (check,) = hub.github.checks
+    assert check["status"] == "completed"
+    assert check["conclusion"] != "success", run.log
+
+
+def test_on_a_terminal_nothing_of_the_users_is_touched(hub: Hub) -> None:
+    hub.git("checkout", "-q", "-B", "mine", "main")
+    hub.config(("{method: dynamic}", "{method: static}"))(hub.work)
+    hub.git("commit", "-q", "-a", "-m", "a recipe")
+    (hub.work / "notes.txt").write_text("not committed\n")
+    (hub.work / "reports/int8/evaluate.json").write_text("mine\n")
+    before = hub.git("status", "--short")
+    said = hub.run("makeweight", "ci", "--base", "main")
+    assert "pass: `int8` ships" in said
+    assert hub.git("status", "--short") == before
+    assert (hub.work / "reports/int8/evaluate.json").read_text() == "mine\n"
+    report = hub.work / ".makeweight/reports/verdict.json"
+    assert json.loads(report.read_text())["provenance"]["base"] == hub.git("rev-parse", "main")
+    assert hub.git("worktree", "list").count("\n") == 0
+
+
+def test_evidence_is_signed_and_can_be_verified_offline(hub: Hub) -> None:
+    key, public = hub.folder / "key.pem", hub.folder / "pub.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True)
+    subprocess.run(["openssl", "pkey", "-in", str(key), "-pubout", "-out", str(public)], check=True)
+    hub.change("recipe", hub.config(("{method: dynamic}", "{method: static}")))
+    run = hub.pull_request("recipe", signing_key=key.read_text())
+    evidence = run.uploads["makeweight-report"] / "verdict.json"
+    command = ("makeweight", "verify", str(evidence), "--key", str(public), "--project", str(run.workspace))
+    said = hub.run(*command, cwd=run.workspace)
+    assert "signature" in said
+    evidence.write_text(evidence.read_text().replace('"pass"', '"fail"', 1))
+    assert "not genuine" in hub.run(*command, cwd=run.workspace, ok=False)
+
+
+def test_two_projects_of_one_repository_keep_apart(hub: Hub) -> None:
+    hub.git("checkout", "-q", "main")
+    for place in ("one", "two"):
+        folder = hub.work / "models" / place
+        folder.mkdir(parents=True)
+        for name in ("tiny.onnx", "test.npz", "calibration.npz", "notes.txt"):
+            (folder / name).write_bytes((hub.work / name).read_bytes())
+        (folder / "makeweight.yaml").write_text((hub.work / "makeweight.yaml").read_text())
+        hub.run("makeweight", "init", cwd=folder)
+    hub.git("add", "-A")
+    hub.git("commit", "-q", "-m", "two more")
+    hub.git("push", "-q", "origin", "main")
+    hub.subfolder = "models/one"
+    hub.change("docs", write("README.md", "words\n"))
+    one = hub.pull_request("docs")
+    hub.subfolder = "models/two"
+    two = hub.pull_request("docs", check_name="makeweight two")
+    assert (one.outputs["verdict"], two.outputs["verdict"]) == ("pass", "pass"), one.log + two.log
+    assert len(hub.github.comments) == 2
+    assert {check["name"] for check in hub.github.checks} == {"makeweight verdict", "makeweight two"}

@@ -1,0 +1,182 @@
+"""Who may say what: forged figures and locks, loosened budgets, waivers and who set them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import yaml
+
+from end_to_end.ci.conftest import Hub
+from end_to_end.ci.test_events import FLOAT16
+
+LATER = (datetime.now(UTC) + timedelta(days=9)).date().isoformat()
+EARLIER = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
+
+
+def forge_figures(root: Path) -> None:
+    """Say of int8 what it would take to pass, in every place where it is said."""
+    path = root / "reports/int8/evaluate.json"
+    told = json.loads(path.read_text())
+    told["size_kb"] *= 0.4
+    told["size_ratio"] *= 0.4
+    for record in told["measurements"]:
+        if record["variant"] == "int8" and record["metric"] in ("size", "size_ratio"):
+            record["value"] *= 0.4
+    told["size_kb"] = next(r["value"] for r in told["measurements"] if r["metric"] == "size" and r["variant"] == "int8")
+    told["size_kb"] *= 1e-3
+    path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+
+
+def test_forged_figures_and_a_forged_lock_are_caught(hub: Hub) -> None:
+    def edit(root: Path) -> None:
+        hub.config(FLOAT16)(root)
+        hub.run("dvc", "repro", "-q", ok=False)
+        forge_figures(root)
+        hub.run("makeweight", "report")
+        hub.run("dvc", "commit", "-f", "-q", "evaluate@int8", "report", "gate")
+        hub.run("dvc", "push", "-q", "--run-cache")
+
+    hub.change("forged", edit)
+    # the forgery is good enough for DVC: in a fresh clone nothing would run, and the gate would pass
+    clone = hub.folder / "clone"
+    hub.git("clone", "-q", "-b", "forged", str(hub.origin), str(clone))
+    assert "Stage 'evaluate@int8' didn't change, skipping" in hub.run(
+        "dvc", "repro", "--dry", "--allow-missing", "evaluate@int8", cwd=clone
+    )
+    hub.run("makeweight", "gate", cwd=clone)
+
+    run = hub.pull_request("forged")
+    assert run.code == 1, run.log
+    assert "makeweight compress int8" in run.log
+    size = next(r for r in run.verdict()["rules"] if r["rule"] == "size.max_ratio" and r["variant"] == "int8")
+    assert size["value"] > 0.45
+
+
+def test_a_lock_that_claims_the_artifact_of_the_base_is_caught(hub: Hub) -> None:
+    def edit(root: Path) -> None:
+        hub.config(FLOAT16)(root)
+        path = root / "dvc.lock"
+        lock = yaml.safe_load(path.read_text())
+        steps = lock["stages"]["compress@int8"]["params"]["makeweight.yaml"]["variants.int8"]
+        steps["steps"] = ["float16"]
+        path.write_text(yaml.safe_dump(lock, sort_keys=False))
+
+    hub.change("claimed", edit)
+    clone = hub.folder / "clone"
+    hub.git("clone", "-q", "-b", "claimed", str(hub.origin), str(clone))
+    assert "Stage 'compress@int8' didn't change, skipping" in hub.run(
+        "dvc", "repro", "--dry", "--allow-missing", "compress@int8", cwd=clone
+    )
+    run = hub.pull_request("claimed")
+    assert run.code == 1, run.log
+    assert "names other outputs of `compress@int8`" in hub.github.comments[0]["body"]
+
+
+def test_a_rewritten_stage_is_refused_on_its_line(hub: Hub) -> None:
+    def edit(root: Path) -> None:
+        path = root / "dvc.yaml"
+        command = "cmd: makeweight evaluate ${key}"
+        path.write_text(path.read_text().replace(command, f"{command} || true"))
+
+    hub.change("rewritten", edit)
+    run = hub.pull_request("rewritten")
+    assert run.result.conclusion == "failure"
+    assert run.outputs["verdict"] == "error"
+    (note,) = hub.github.checks[0]["output"]["annotations"]
+    assert note["path"] == "dvc.yaml"
+    assert "`evaluate`" in note["message"]
+    assert hub.github.checks[0]["conclusion"] == "failure"
+    assert "Running stage" not in run.log
+
+
+def test_a_loosened_budget_does_not_judge_itself(hub: Hub) -> None:
+    hub.change("loose", hub.config(FLOAT16, ("max_ratio: 0.3", "max_ratio: 0.6")))
+    run = hub.pull_request("loose")
+    assert run.code == 1, run.log
+    body = hub.github.comments[0]["body"]
+    assert "loosens the budget" in body
+    assert body.index("loosens the budget") < body.index("| size")
+    assert "would be passed" in body
+
+    hub.github.permissions |= {"reader": "read", "writer": "write"}
+    hub.github.label(7, "waive:budget", "reader", f"until {LATER}: it is too small")
+    refused = hub.pull_request("loose")
+    assert refused.code == 1, refused.log
+    assert "@reader" not in hub.github.comments[0]["body"] or "may not write" in hub.github.comments[0]["body"]
+
+    hub.github.label(7, "waive:budget", "writer", f"until {LATER}: the device has room")
+    accepted = hub.pull_request("loose")
+    assert accepted.outputs["verdict"] == "pass", accepted.log
+    queued = hub.merge_group("loose")  # the label is found by the queue's own ref
+    assert queued.outputs["verdict"] == "pass", queued.log
+
+
+def test_a_waiver_counts_as_it_stands_on_the_base_until_its_day(hub: Hub) -> None:
+    def waived(until: str) -> str:
+        return f"waivers:\n  - {{rule: size.max_ratio, variant: int8, reason: the shelf is full, until: {until}}}\n"
+
+    hub.change("own", lambda root: [hub.config(FLOAT16)(root), append(root, waived(LATER))])  # type: ignore[func-returns-value]
+    own = hub.pull_request("own")
+    assert own.code == 1, own.log  # nobody waives their own rule
+
+    hub.change("main", lambda root: append(root, waived(LATER)))
+    hub.change("waived", hub.config(FLOAT16))
+    run = hub.pull_request("waived", number=8)
+    assert run.outputs["verdict"] == "pass", run.log
+    rule = next(r for r in run.verdict()["rules"] if r["rule"] == "size.max_ratio" and r["variant"] == "int8")
+    assert rule["verdict"] == "fail"
+    assert LATER in rule["waiver"]
+    body = next(c["body"] for c in hub.github.comments if c["number"] == 8)
+    assert "the shelf is full" in body
+    assert "Waived" in body
+
+    hub.change("main", hub.config((LATER, EARLIER)))
+    hub.change("late", hub.config(FLOAT16))
+    late = hub.pull_request("late", number=9)
+    assert late.code == 1, late.log
+    assert "lapsed" in next(c["body"] for c in hub.github.comments if c["number"] == 9)
+
+
+def append(root: Path, text: str) -> None:
+    path = root / "makeweight.yaml"
+    path.write_text(path.read_text() + text)
+
+
+def test_nothing_that_runs_the_models_code_holds_a_token_or_a_key(hub: Hub) -> None:
+    """The stages write down the environment that they are run in."""
+
+    def edit(root: Path) -> None:
+        (root / "spy.py").write_text(
+            "import os, pathlib\n"
+            "def load(split):\n"
+            "    import numpy as np\n"
+            "    pathlib.Path('seen.txt').write_text('\\n'.join(f'{k}={v}' for k, v in os.environ.items()))\n"
+            "    data = np.load('test.npz')\n"
+            "    return data['x'], data['target']\n"
+        )
+        path = root / "makeweight.yaml"
+        text = path.read_text().replace("  npz: {test: test.npz, calibration: calibration.npz}\n", "  load: spy:load\n")
+        path.write_text(text.replace("sources: [notes.txt]", "sources: [notes.txt, spy.py]"))
+        hub.run("makeweight", "init")
+
+    hub.change("spy", edit)
+    run = hub.pull_request("spy", signing_key="a secret key")
+    seen = (run.workspace / "seen.txt").read_text()
+    assert "PATH=" in seen
+    assert hub.github.token not in seen
+    assert "a secret key" not in seen
+    assert "GITHUB_OUTPUT" not in seen
+
+
+def test_a_folder_of_ours_in_the_change_is_refused(hub: Hub) -> None:
+    def edit(root: Path) -> None:
+        (root / ".makeweight").mkdir()
+        (root / ".makeweight/ground.json").write_text('{"head": "x", "base": null, "branch": null, "unchanged": true}')
+        hub.git("add", "-f", ".makeweight/ground.json")
+
+    hub.change("planted", edit)
+    run = hub.pull_request("planted")
+    assert run.result.conclusion == "failure"
+    assert "git rm -r .makeweight" in run.log

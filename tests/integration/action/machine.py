@@ -1,0 +1,67 @@
+"""A machine on which the Action's steps run, with a stand-in for makeweight that notes how it was called."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from integration.action.runner import Runner, Used
+
+# Says what it was called with and which doors were open to it; `FAIL` names the verb that fails, and how.
+STAND_IN = """#!/usr/bin/env bash
+python3 - "$@" >> "$CALLS" <<'END'
+import json, os, sys
+seen = {name: value for name, value in os.environ.items() if name.startswith(("MAKEWEIGHT_", "INPUT_", "GH_"))}
+print(json.dumps({"arguments": sys.argv[1:], "seen": seen}))
+END
+if [[ $2 == open ]]; then echo 'devices=[{"device": "pi5", "runner": ["self-hosted", "pi5"]}]' >> "$GITHUB_OUTPUT"; fi
+if [[ $2 == compress ]]; then echo changed=true >> "$GITHUB_OUTPUT"; fi
+if [[ $2 == gate ]]; then
+  printf '%s\\n' verdict=pass report-path=r.html verdict-json=v.json shipped-variant=int8 size-ratio=0.26 \\
+    latency-ratio=0.41 comment-written="${RELAYED:-true}" >> "$GITHUB_OUTPUT"
+fi
+if [[ $2 == "${FAIL%:*}" ]]; then exit "${FAIL#*:}"; fi
+"""
+
+
+class Machine:
+    """A runner, what was called on it, and which actions were used with what."""
+
+    def __init__(self, folder: Path) -> None:
+        self.workspace = folder / "workspace"
+        self.workspace.mkdir()
+        self.calls = folder / "calls"
+        self.calls.touch()
+        self.used: list[Used] = []
+        binary = folder / "bin" / "makeweight"
+        binary.parent.mkdir()
+        binary.write_text(STAND_IN)
+        binary.chmod(0o755)
+        self.environment = {
+            "PATH": f"{binary.parent}:{os.environ['PATH']}",
+            "HOME": str(folder),
+            "CALLS": str(self.calls),
+            "GITHUB_EVENT_NAME": "pull_request",
+            "GITHUB_REPOSITORY": "somebody/models",
+            "GITHUB_RUN_ID": "7",
+            "GITHUB_RUN_ATTEMPT": "1",
+        }
+        names = ("checkout", "setup-python", "cache", "upload-artifact", "download-artifact")
+        stands = {f"actions/{name}": self._note for name in names}
+        self.runner = Runner(self.workspace, folder / "temp", self.environment, stands)
+
+    def _note(self, used: Used) -> None:
+        self.used.append(used)
+
+    @property
+    def verbs(self) -> dict[str, dict[str, Any]]:
+        """What each phase of `makeweight ci` was called with, in order."""
+        lines = [json.loads(line) for line in self.calls.read_text().splitlines()]
+        return {line["arguments"][1]: line for line in lines}
+
+    def named(self, action: str) -> list[Mapping[str, str]]:
+        """What an action was given, each time it was used."""
+        return [used.given for used in self.used if used.action == f"actions/{action}"]

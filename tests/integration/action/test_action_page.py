@@ -1,0 +1,233 @@
+"""docs/github-action.md and the workflows that `makeweight init --github` writes say what is so."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from integration.action.references import of_workflow
+from integration.action.runner import REPOSITORY
+from makeweight.errors import UsageError
+from makeweight.project import Project, understand
+from makeweight.starter import github
+from makeweight.starter.gather import Given
+from makeweight.verbs import init
+
+PAGE = REPOSITORY / "docs" / "github-action.md"
+CONFIG = """
+model: {onnx: model.onnx}
+data: {npz: {test: test.npz}}
+variants: {half: {steps: [float16]}}
+budget: {size: {max: 1 MB}}
+"""
+ACTIONS = {"OWNER/REPO": "action.yml", "OWNER/REPO/setup": "setup/action.yml"}
+
+
+def snippets() -> dict[str, str]:
+    """The workflows on the page, as files of a repository."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    found = [block for block in blocks if block.startswith("name:")]
+    return {f".github/workflows/snippet-{number}.yml": block for number, block in enumerate(found)}
+
+
+def table(head: str) -> list[list[str]]:
+    lines = PAGE.read_text().split(head, 1)[1].split("\n\n", 1)[0].splitlines()
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines if line.startswith("| `")]
+
+
+def shown(default: str) -> str:
+    quoted = json.dumps(default) if " " in default and "${{" not in default else default
+    return f"`{quoted}`" if default else "empty"
+
+
+def asked(documents: dict[str, str], repository: str = "OWNER/REPO") -> dict[str, object]:
+    """A question to GitHub's language service, with our actions where the documents look for them."""
+    texts = {name: (REPOSITORY / name).read_text() for name in ("action.yml", "setup/action.yml")}
+    called = ".github/workflows/continuous-compression.yml"
+    actions = {repository: texts["action.yml"], f"{repository}/setup": texts["setup/action.yml"]}
+    actions[f"{repository}/{called}"] = (REPOSITORY / called).read_text()
+    return {"documents": documents, "files": texts, "actions": actions}
+
+
+def test_the_snippets_are_workflows(grammar) -> None:
+    found = snippets()
+    assert len(found) == 3
+    assert grammar(asked(found)) == {name: [] for name in found}
+    assert {name: of_workflow(text) for name, text in found.items()} == {name: [] for name in found}
+
+
+def test_a_misspelt_input_in_a_snippet_is_seen(grammar) -> None:
+    broken = {name: text.replace("requirements:", "requirement:") for name, text in snippets().items()}
+    one, _, called = grammar(asked(broken)).values()
+    assert "Invalid action input 'requirement'" in one[0]
+    assert called
+    assert sum(bool(of_workflow(text)) for text in broken.values()) == 2
+
+
+def test_the_tables_are_those_of_the_action() -> None:
+    said = yaml.safe_load((REPOSITORY / "action.yml").read_text())
+    inputs = [[f"`{name}`", shown(each["default"]), each["description"]] for name, each in said["inputs"].items()]
+    assert table("| input | default | |\n") == inputs
+    outputs = [[f"`{name}`", each["description"]] for name, each in said["outputs"].items()]
+    assert table("| output | |\n") == outputs
+
+
+def test_the_snippets_are_what_is_written(written) -> None:
+    """But for comments and names of steps."""
+    page = list(snippets().values())
+    for text, shown in zip(written("OWNER/REPO").values(), (page[0], page[1]), strict=True):
+        mine, theirs = yaml.safe_load(text), yaml.safe_load(shown)
+        assert mine[True] == theirs[True]
+        for (name, job), (other, said) in zip(mine["jobs"].items(), theirs["jobs"].items(), strict=True):
+            assert name == other
+            assert job["permissions"] == said["permissions"]
+            assert [step.get("uses") for step in job["steps"]] == [step.get("uses") for step in said["steps"]]
+            assert [step.get("run") for step in job["steps"]] == [step.get("run") for step in said["steps"]]
+
+
+def test_the_relay_is_the_one_that_we_use(written) -> None:
+    own = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "comment.yml").read_text())
+    (theirs,) = (yaml.safe_load(text) for path, text in written("OWNER/REPO").items() if "comment" in path.name)
+    for mine, other in zip(own["jobs"]["comment"]["steps"], theirs["jobs"]["comment"]["steps"], strict=True):
+        assert mine.get("with") == other.get("with")
+        assert mine.get("run") == other.get("run")
+    assert own["jobs"]["comment"]["permissions"] == theirs["jobs"]["comment"]["permissions"]
+
+
+@pytest.fixture
+def written(tmp_path: Path):
+    """The workflows for a project in a git repository; in a folder of it, if one is given."""
+
+    def write(
+        where: str, folder: str = ".", config: str = CONFIG, lock: str | None = None, branch: str = "main"
+    ) -> dict[Path, str]:
+        root = tmp_path / folder
+        root.mkdir(parents=True, exist_ok=True)
+        if not (tmp_path / ".git").exists():
+            subprocess.run(["git", "init", "--quiet", "-b", branch], cwd=tmp_path, check=True)
+        project: Project = understand(config, "makeweight.yaml", root)
+        return dict(github.plan(tmp_path, root, project, where, lock).files)
+
+    return write
+
+
+@pytest.mark.parametrize("folder", [".", "models/a", "models/my model: #1", "-x", "ünï", "123", "null"])
+def test_what_is_written_can_be_read(written, grammar, folder: str) -> None:
+    pinned = f"somebody/weights@{'0123456789' * 4}"
+    texts = {str(path): text for path, text in written(pinned, folder, lock="requirements.txt", branch="trunk").items()}
+    assert grammar(asked(texts, "somebody/weights")) == {name: [] for name in texts}
+    whole, comment = (yaml.safe_load(text) for text in texts.values())
+    (job,) = whole["jobs"].values()
+    step = job["steps"][-1]
+    assert step["uses"] == pinned
+    assert step["with"]["project"] == folder
+    assert step["with"]["requirements"] == ("requirements.txt" if folder == "." else f"{folder}/requirements.txt")
+    assert whole["name"] == job["name"] == ("makeweight" if folder == "." else f"makeweight ({folder})")
+    assert comment[True]["workflow_run"]["workflows"] == [whole["name"]]
+    assert comment["jobs"]["comment"]["steps"][1]["uses"] == pinned.replace("@", "/setup@")
+    assert whole[True]["push"]["branches"] == ["trunk"]
+
+
+def test_what_is_written_is_safe(written, tmp_path: Path) -> None:
+    for path, text in written(f"somebody/weights@{'0123456789' * 4}").items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        # as somebody who pins would have it
+        (tmp_path / path).write_text(re.sub(r"(uses: somebody\S+)", r"\1 # v0.1.0", text))
+    done = subprocess.run(
+        ["zizmor", "--offline", "--pedantic", "--quiet", str(tmp_path / ".github")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_is_installed_fits_the_model(written) -> None:
+    torch = CONFIG.replace("{onnx: model.onnx}", "{build: 'a:b', weights: w.pt, inputs: {x: [N, 3]}}")
+    for config, extras in ((CONFIG, "dvc,onnx"), (torch, "dvc,torch")):
+        whole = yaml.safe_load(next(iter(written("o/r", config=config).values())))
+        assert whole["jobs"]["makeweight"]["steps"][-1]["with"]["extras"] == extras
+
+
+def test_projects_of_one_repository_share_nothing(written) -> None:
+    one, other = written("o/r", "a"), written("o/r", "b")
+    assert not set(one) & set(other)
+    assert not {yaml.safe_load(text)["name"] for text in one.values()} & {
+        yaml.safe_load(text)["name"] for text in other.values()
+    }
+
+
+@pytest.mark.parametrize("where", ["", "makeweight", "a/b/c", "https://example.org/a/b", "a/b@", "a/b@c d", "a /b"])
+def test_a_place_that_is_none(written, where: str) -> None:
+    with pytest.raises(UsageError, match="does not say where the Action lives"):
+        written(where)
+
+
+def test_without_a_ref_it_follows_the_major_version(written) -> None:
+    assert "uses: o/r@v0\n" in next(iter(written("o/r").values()))
+
+
+class Said(list[str]):
+    """Progress that is kept."""
+
+    def say(self, text: str) -> None:
+        self.append(text)
+
+    def over(self, items, label, total=None):
+        yield from items
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    subprocess.run(["git", "init", "--quiet", "-b", "main"], cwd=tmp_path, check=True)
+    (tmp_path / "makeweight.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def set_up(root: Path, where: str) -> str:
+    said = Said()
+    init.run(root, Given(), said, github=where)
+    return "\n".join(said)
+
+
+def test_init_writes_them_once(repository: Path) -> None:
+    said = set_up(repository, "o/r")
+    folder = repository / ".github" / "workflows"
+    texts = {path.name: path.read_text() for path in folder.iterdir()}
+    assert set(texts) == {"makeweight.yml", "makeweight-comment.yml"}
+    assert ".github/workflows/makeweight.yml: written" in said
+    assert "Require status checks to pass` and `makeweight` among them" in said
+    assert "A check that is not required blocks nothing" in said
+    again = set_up(repository, "o/r")
+    assert "nothing to change" in again
+    assert {path.name: path.read_text() for path in folder.iterdir()} == texts
+
+
+def test_init_keeps_what_is_somebodys(repository: Path) -> None:
+    file = repository / ".github" / "workflows" / "makeweight.yml"
+    file.parent.mkdir(parents=True)
+    file.write_text("name: mine\n")
+    said = set_up(repository, "o/r")
+    assert ".github/workflows/makeweight.yml: kept as it is; delete it to have it written anew" in said
+    assert ".github/workflows/makeweight-comment.yml: written" in said
+    assert file.read_text() == "name: mine\n"
+
+
+def test_init_of_a_wrong_place_writes_nothing(repository: Path) -> None:
+    before = sorted(path for path in repository.rglob("*") if ".git" not in path.parts)
+    with pytest.raises(UsageError, match="does not say where the Action lives"):
+        set_up(repository, "nowhere")
+    assert sorted(path for path in repository.rglob("*") if ".git" not in path.parts) == before
+
+
+def test_workflows_belong_to_git(tmp_path: Path) -> None:
+    (tmp_path / "makeweight.yaml").write_text(CONFIG)
+    with pytest.raises(UsageError, match="workflows belong to a git repository"):
+        set_up(tmp_path, "o/r")
+    assert [path.name for path in tmp_path.iterdir()] == ["makeweight.yaml"]

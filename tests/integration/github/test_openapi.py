@@ -1,0 +1,180 @@
+"""Every request that we send, held against GitHub's own description of its API.
+
+Prism stands between the client and a GitHub with a memory, and notes what a request has wrong; then it answers itself,
+by the examples of the description, so that what we read in an answer is held against it too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import node
+from integration.github import openapi, prism
+from integration.github.server import _ROUTES, Server
+from makeweight.errors import UsageError
+from makeweight.github import check, comment, issue, labels, relay
+from makeweight.github.annotation import Annotation
+from makeweight.github.client import Client
+from makeweight.github.event import Event
+from makeweight.github.marker import marker
+
+HEAD = "a" * 40
+FORK = "stranger/model"
+REPOSITORY = "/repos/{owner}/{repo}"
+CALLS = {
+    "/user": ("GET",),
+    f"{REPOSITORY}/issues": ("GET", "POST"),
+    f"{REPOSITORY}/issues/{{issue_number}}": ("PATCH",),
+    f"{REPOSITORY}/issues/{{issue_number}}/comments": ("GET", "POST"),
+    f"{REPOSITORY}/issues/comments/{{comment_id}}": ("PATCH", "DELETE"),
+    f"{REPOSITORY}/issues/{{issue_number}}/labels": ("GET",),
+    f"{REPOSITORY}/issues/{{issue_number}}/events": ("GET",),
+    f"{REPOSITORY}/commits/{{ref}}/check-runs": ("GET",),
+    f"{REPOSITORY}/check-runs": ("POST",),
+    f"{REPOSITORY}/check-runs/{{check_run_id}}": ("GET", "PATCH"),
+    f"{REPOSITORY}/pulls/{{pull_number}}": ("GET",),
+    f"{REPOSITORY}/collaborators/{{username}}/permission": ("GET",),
+}
+EVENT = Event(
+    "pull_request",
+    repository="acme/model",
+    head=HEAD,
+    base="b" * 40,
+    number=7,
+    head_repository=FORK,
+    run="https://github.test/acme/model/actions/runs/1",
+)
+REMARKS = [Annotation("makeweight.yaml", line, "failure", "size", "over") for line in range(1, 61)]
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return node.install("prism", json.loads((Path(__file__).parent / "package.json").read_text())["dependencies"])
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Path:
+    return folder / "node_modules/@octokit/openapi/generated/api.github.com.json"
+
+
+@pytest.fixture(scope="module")
+def behind() -> Iterator[Server]:
+    """A person's token: how an app asks who it is, GitHub describes elsewhere (GraphQL)."""
+    with Server(login="a-person") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def between(folder: Path, whole: Path, behind: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    at = tmp_path_factory.mktemp("between")
+    openapi.reduce(whole, CALLS, at / "github.json", answers=False)
+    with prism.running(folder, at / "github.json", behind.url, at / "prism.log") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def instead(folder: Path, whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    at = tmp_path_factory.mktemp("instead")
+    openapi.reduce(whole, CALLS, at / "github.json")
+    with prism.running(folder, at / "github.json", None, at / "prism.log") as url:
+        yield url
+
+
+@pytest.fixture
+def watching() -> Iterator[prism.Watching]:
+    with prism.Watching() as session:
+        yield session
+
+
+def test_all_that_we_send_is_as_github_describes_it(
+    between: str, behind: Server, watching: prism.Watching, tmp_path: Path
+) -> None:
+    client = Client(between, behind.token, watching, sleep=lambda _: None)
+    behind.pull(7, HEAD, head_repository=FORK)
+    mark = marker("digits")
+
+    stale = check.begin(client, EVENT, "makeweight")
+    own = check.begin(client, EVENT, "makeweight")
+    assert check.find(client, EVENT, "makeweight") == own
+    behind.fail_with(502, method="PATCH", carried_out=True)
+    check.complete(client, EVENT, "makeweight", own, "failure", "over", "### over", REMARKS)
+    for conclusion in ("success", "action_required", "cancelled"):
+        check.complete(client, EVENT, "makeweight", None, conclusion, "told", "told")  # type: ignore[arg-type]
+    reached = {each["id"]: each["conclusion"] for each in behind.checks}
+    assert (reached.pop(own), reached.pop(stale)) == ("failure", "cancelled")
+    assert [*reached.values()] == ["success", "action_required", "cancelled"]
+
+    for _ in range(120):
+        behind.comment(7, "somebody", "talk")
+    for said in ("over", "passes"):
+        comment.put(client, EVENT, "digits", f"{mark}\n{said}")
+    behind.comment(7, behind.login, mark)
+    comment.put(client, EVENT, "digits", f"{mark}\npasses")
+    relay.write(tmp_path, EVENT, "other", "over")
+    follows = Event("workflow_run", repository="acme/model", head=HEAD, head_repository=FORK, cause="pull_request")
+    assert relay.post(client, follows, tmp_path) == "written"
+
+    for title in ("size over", "latency over"):
+        issue.put(client, EVENT, "digits", title, "by 3 %")
+    assert issue.close(client, EVENT, "digits", "It holds again.") is not None
+
+    behind.permissions["owner"] = "admin"
+    behind.label(7, f"devices:{HEAD}", "owner")
+    behind.label(7, "devices:x", "triage-app[bot]")
+    assert labels.approves_devices(labels.on(client, EVENT, ["devices:"]), HEAD)
+
+    assert watching.violations == []
+    # the double knows every call of ours: what it answered here is all that there is
+    sent = {(call.method, call.path) for call in behind.requests}
+    for method, pattern, *_ in _ROUTES:
+        assert any(method == verb and re.fullmatch(f"/repos/acme/model{pattern}", path) for verb, path in sent), pattern
+    assert len(_ROUTES) + 1 == sum(len(methods) for methods in CALLS.values())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/repos/acme/model/check-runs", {"name": "x", "head_sha": HEAD, "status": "going on"}),
+        ("POST", "/repos/acme/model/issues/7/comments", {"text": "x"}),
+        ("GET", "/repos/acme/model/issues?state=broken", None),
+        ("GET", "/repos/acme/model/issue", None),
+    ],
+)
+def test_a_wrong_request_would_be_noticed(
+    between: str, behind: Server, watching: prism.Watching, method: str, path: str, body: dict[str, str] | None
+) -> None:
+    watching.request(method, between + path, json=body, headers={"Authorization": f"Bearer {behind.token}"})
+    assert [(each.method, each.path) for each in watching.violations] == [(method, path)]
+
+
+def test_what_github_answers_is_what_we_read(instead: str, watching: prism.Watching, tmp_path: Path) -> None:
+    client = Client(instead, "any", watching, sleep=lambda _: None)
+
+    opened = check.begin(client, EVENT, "mighty_readme")
+    assert opened > 0
+    assert check.find(client, EVENT, "mighty_readme") is None  # the example's is not ours
+    at = f"/repos/acme/model/check-runs/{opened}"
+    assert check._holds(client, at, 1)() is not None
+    assert check._holds(client, at, 10**6)() is None
+    assert check._is_completed(client, at)() is not None
+    assert check.complete(client, EVENT, "mighty_readme", opened, "failure", "over", "over", REMARKS) == opened
+
+    assert comment.put(client, EVENT, "digits", f"{marker('digits')}\nover") == "written"
+    assert issue.put(client, EVENT, "digits", "over", "by 3 %") > 0
+
+    (bug,) = labels.on(client, EVENT, ["bug"])
+    assert bug == labels.Label("bug", bug.description, None, False)
+    happened, *_ = client.pages("/repos/acme/model/issues/7/events")
+    assert (happened["event"], happened["label"]["name"], happened["actor"]["login"]) == ("closed", "label", "octocat")
+    assert labels._writes(client, "acme/model", "octocat")
+
+    relay.write(tmp_path, EVENT, "digits", "over")
+    follows = Event("workflow_run", repository="acme/model", head=HEAD, head_repository=FORK, cause="pull_request")
+    with pytest.raises(UsageError, match="is not one of acme/model"):
+        relay.post(client, follows, tmp_path)
+    assert watching.violations == []

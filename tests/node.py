@@ -1,0 +1,51 @@
+"""Packages of Node.js that tests hold our files and requests against: installed once, beside what else is built."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+_BUILD = Path(__file__).resolve().parent.parent / "build" / "node"
+_STAMP = "installed.json"
+_SECONDS = 900
+
+
+def install(name: str, packages: Mapping[str, str]) -> Path:
+    """The folder that holds `node_modules` with exactly these versions; their install scripts are not run.
+
+    Where npm is missing or cannot reach its registry the test is skipped, and in CI it fails: there a part of the
+    tests that silently does not run would look like one that passes.
+    """
+    folder = _BUILD / name
+    stamp = folder / _STAMP
+    wanted = json.dumps(dict(packages), sort_keys=True)
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return folder
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        _lacking(f"{name} needs npm and node, which are not installed")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": dict(packages)}))
+    command = [str(npm), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        _lacking(f"{name}: npm was not done after {_SECONDS} s")
+    if done.returncode != 0:
+        _lacking(f"{name}: npm failed: {done.stderr.strip()[-500:]}")
+    # written last: an installation that was interrupted is made again
+    stamp.write_text(wanted)
+    return folder
+
+
+def _lacking(why: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
