@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("--inputs", type=Path, metavar="FILE.npz", help="real samples (default: made-up numbers)")
     own.add_argument("--json", action="store_true", help="print one JSON object")
 
-    from makeweight.verbs.ci_arguments import add_arguments as add_ci_arguments
+    from makeweight.verbs.ci.arguments import add_arguments as add_ci_arguments
 
     add_ci_arguments(add("ci", _ci, "judge a change against its base: in continuous integration, or here as it would"))
 
@@ -255,9 +255,9 @@ def _compare(options: argparse.Namespace) -> Exit:
 
 
 def _ci(options: argparse.Namespace) -> Exit:
-    from makeweight.verbs import ci
+    from makeweight.verbs.ci import entry
 
-    return ci.run(options, os.environ)
+    return entry.run(options, os.environ)
 
 
 def _doctor(options: argparse.Namespace) -> Exit:

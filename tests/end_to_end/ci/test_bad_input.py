@@ -158,7 +158,7 @@ def test_evidence_is_signed_and_can_be_verified_offline(hub: Hub) -> None:
     said = hub.run(*command, cwd=run.workspace)
     assert "signature" in said
     evidence.write_text(evidence.read_text().replace('"pass"', '"fail"', 1))
-    assert "not genuine" in hub.run(*command, cwd=run.workspace, ok=False)
+    assert "FORGED" in hub.run(*command, cwd=run.workspace, ok=False)
 
 
 def test_two_projects_of_one_repository_keep_apart(hub: Hub) -> None:

@@ -1,0 +1,193 @@
+"""The phase that decides: the verdict on what was measured, its evidence, and what has to be kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from makeweight import artifact, atomic, evidence, measurement, project, publish
+from makeweight import verdict as verdicts
+from makeweight.ci import base as bases
+from makeweight.ci import collected, ground, landed, measure, waivers
+from makeweight.ci import gate as gates
+from makeweight.ci.base import Base
+from makeweight.ci.ground import Ground
+from makeweight.errors import Exit, MakeweightError, UsageError
+from makeweight.github.event import Event
+from makeweight.project import Project
+from makeweight.report.content import Content
+from makeweight.verbs import report
+from makeweight.verbs.ci import telling
+from makeweight.verbs.ci.run import Run
+from makeweight.verdict import Verdict
+
+
+def gate(run: Run) -> Exit:
+    """Decide, write the evidence, tell. The check is completed whatever happens."""
+    try:
+        content = _judged(run)
+    except MakeweightError as error:
+        telling.failure(run, error)
+        raise
+    trouble = None
+    if has_landed(run.event):
+        try:
+            _keep(run, content.verdict)
+        except MakeweightError as error:
+            trouble = error
+    if run.event.name == "schedule":
+        telling.issue(run, content)
+    telling.everywhere(run, content, trouble)
+    if trouble is not None:
+        raise trouble
+    return verdicts.EXIT_CODES[content.verdict.verdict]
+
+
+def _judged(run: Run) -> Content:
+    """The decision, written to `.makeweight/reports/`."""
+    git, event, given = run.git(), run.event, run.settings.collected
+    if given is not None:
+        collected.lay(run.root, given)
+    failure = ground.noted_failure(run.root)
+    if failure is not None:
+        raise _EarlierFailure(*failure)
+    noted = ground.noted(run.root)
+    if given is not None:  # what another job noted of the commits is not taken on trust
+        head = event.head or git.resolve("HEAD") or noted.head
+        noted = replace(noted, head=head, base=bases.find(event, git), branch=event.base_ref)
+    said = project.load(run.root)
+    known = run.base(noted)
+    silent: tuple[str, ...] = ()
+    if given is not None:
+        silent, notices = collected.lay_devices(said, given)
+        noted = replace(noted, notices=[*noted.notices, *notices])
+    ruled = _ruling(run, said, known, noted)
+    found = evidence.NOTHING
+    if noted.unchanged and known is not None:
+        figures, failed = gates.of_base(said, known)
+        facts: Mapping[str, object] = known.provenance
+    elif noted.lacking is not None:
+        figures, failed, facts = gates.of_nothing(said, ruled.rules, noted.lacking), {}, {}
+        noted = replace(noted, notices=[*noted.notices, gates.plea(event.fork)])
+    else:
+        found = evidence.collect(said)
+        grown = [figure for name in said.devices for figure in _grown(run.root, name)]
+        figures, failed = (
+            gates.of_evidence(said, known, found, grown, {**_silence(silent), **noted.refused}),
+            dict(found.failed),
+        )
+        facts = {**found.provenance, **_raw_regressions(run.root)}
+    mine = publish.terms(said, ruled.rules, ruled.waivers)
+    decided = gates.decided(mine, publish.terms(said, said.rules, ruled.waivers), ruled, figures, failed)
+    about_the_base = known.notices if known is not None else ()
+    decided = replace(
+        decided,
+        notices=[*decided.notices, *gates.altered(said, known), *about_the_base, *noted.notices],
+        provenance=gates.provenance(facts, noted, known),
+    )
+    content = publish.written(
+        said,
+        found,
+        decided,
+        remarks=gates.remarks(noted, known),
+        links={"run": event.run} if event.run else {},
+        at=run.reports,
+    )
+    _sign(run)
+    telling.in_the_log(content)
+    return content
+
+
+class _EarlierFailure(MakeweightError):
+    """A phase before this one failed; what it said is told again where it is read."""
+
+    def __init__(self, said: str, code: int) -> None:
+        super().__init__(said)
+        self.exit_code = Exit(code)
+
+
+def _ruling(run: Run, said: Project, known: Base | None, noted: Ground) -> gates.Ruling:
+    event = run.event
+    given, objections = waivers.of_labels(run.labels((waivers.PREFIX,)))
+    branch = noted.branch or "the base"
+    if event.on_default_branch:
+        given += waivers.of_file(said, branch)
+    elif known is not None and known.project is not None:
+        given += waivers.of_file(known.project, branch)
+    today = datetime.now(UTC).date()
+    ruled = gates.ruling(said, known, given, landed=event.on_default_branch, today=today)
+    return replace(ruled, notices=(*ruled.notices, *objections))
+
+
+def _silence(devices: Sequence[str]) -> dict[str, str]:
+    return dict.fromkeys(devices, "the device did not answer in this run")
+
+
+def _grown(root: Path, name: str) -> list[measurement.Measurement]:
+    path = measure.regressions_file(root, name)
+    return measurement.loads(path.read_text(encoding="utf-8"), str(path)) if path.exists() else []
+
+
+def _raw_regressions(root: Path) -> dict[str, object]:
+    folder = measure.regressions_file(root, "x").parent
+    found = {str(path.relative_to(root)): artifact.sha256_of(path) for path in sorted(folder.glob("*.npz"))}
+    return {"raw_regressions": found} if found else {}
+
+
+def _sign(run: Run) -> None:
+    """Sign verdict.json, where a key is given."""
+    key = run.environment.get("MAKEWEIGHT_SIGNING_KEY")
+    if not key:
+        return
+    from makeweight import signing
+
+    path = run.reports.verdict
+    signature = signing.sign(path.read_bytes(), key.encode(), where="MAKEWEIGHT_SIGNING_KEY")
+    atomic.write_text(signing.beside(path), signing.dumps(signature))
+
+
+def _keep(run: Run, verdict: Verdict) -> None:
+    """After a push to the default branch: store what was measured, and see that the lock tells of this commit.
+
+    Raises:
+        UsageError: it does not, and nobody asked for it to be brought up to date.
+        EnvironmentFailed: DVC or its remote refuses.
+    """
+    git, noted, said = run.git(), ground.noted(run.root), project.load(run.root)
+    if noted.lacking is not None:
+        return
+    differing = landed.differing(run.root, git)
+    pipeline = run.pipeline(run.root)
+    if not noted.unchanged:
+        report.run(said, run.progress)  # as the pipeline itself writes it, without this run's own circumstances
+        landed.take_over(said, verdict.verdict == "pass", pipeline)
+        if run.settings.push:
+            landed.store(pipeline)
+    branch = run.event.base_ref or run.event.default_branch or "main"
+    tip = git.tip(branch)
+    if tip is not None and tip != git.resolve("HEAD"):
+        run.progress.say(f"{branch} has moved on to {tip[:7]}: the run of that commit looks after dvc.lock")
+        return
+    if run.settings.commit_lock:
+        refused = landed.commit(git, branch, noted.head)
+        if refused is not None:
+            run.progress.say(f"the refreshed dvc.lock was not pushed to {branch}: {refused}")
+            if differing:
+                raise _stale(differing, f"Pushing the refreshed one failed: {refused}")
+    elif differing:
+        raise _stale(
+            differing,
+            "Run `dvc repro && dvc push && git add dvc.lock reports && git commit` on this branch, or set "
+            "`commit-lock: true`, which does so after each push.",
+        )
+
+
+def has_landed(event: Event) -> bool:
+    return event.name == "push" and event.on_default_branch
+
+
+def _stale(differing: Mapping[str, str], do: str) -> UsageError:
+    told = "\n    ".join(f"`{stage}` {how}" for stage, how in differing.items())
+    return UsageError(f"the lock on this branch does not tell of this commit:\n    {told}", where=bases.LOCK, do=do)

@@ -1,0 +1,84 @@
+"""One run: what it is told to do, and all its I/O, handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from makeweight.ci import base as bases
+from makeweight.ci import ground
+from makeweight.ci.base import Base
+from makeweight.ci.git import Git, authenticated
+from makeweight.ci.ground import Ground
+from makeweight.ci.pipeline import Pipeline
+from makeweight.github import labels
+from makeweight.github.client import Client, GitHubFailed
+from makeweight.github.event import Event
+from makeweight.github.labels import Label
+from makeweight.layout import Layout
+from makeweight.progress import Progress
+from makeweight.verbs.ci.arguments import CHECK_NAME
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is told to do; the Action's inputs, as flags."""
+
+    base: str | None = None
+    """A revision to compare with, on a terminal."""
+    devices: Sequence[str] = ()
+    collected: Path | None = None
+    check: bool = True
+    check_name: str = CHECK_NAME
+    comment: bool = True
+    commit_lock: bool = False
+    push: bool = False
+    anew: bool = False
+
+
+@dataclass
+class Run:
+    """All I/O of a run, handed in."""
+
+    root: Path
+    event: Event
+    environment: Mapping[str, str]
+    settings: Settings
+    client: Client | None
+    progress: Progress
+    said: list[str] = field(default_factory=list)
+    """What could not be told to GitHub, for the log and the summary."""
+
+    def git(self) -> Git:
+        token = self.environment.get("MAKEWEIGHT_TOKEN")
+        return Git(self.root, authenticated(self.environment, self.event.server, token))
+
+    def pipeline(self, root: Path) -> Pipeline:
+        return Pipeline(root, self.environment, self.progress)
+
+    def base(self, noted: Ground) -> Base | None:
+        return None if noted.base is None else bases.read(noted.base, noted.branch, self.git(), self.root)
+
+    def labels(self, prefixes: Sequence[str]) -> list[Label]:
+        """The labels of the pull request whose names begin so; none where they cannot be read."""
+        if self.client is None or self.event.number is None:
+            return []
+        with self.telling("labels were not read, so none counts"):
+            return labels.on(self.client, self.event, prefixes)
+        return []
+
+    @property
+    def reports(self) -> Layout:
+        """Where the evidence of the run lies, apart from what the pipeline itself writes."""
+        return Layout(self.root / ground.FOLDER)
+
+    @contextmanager
+    def telling(self, what: str) -> Iterator[None]:
+        """What GitHub refuses is said, and changes no verdict."""
+        try:
+            yield
+        except GitHubFailed as error:
+            self.said.append(f"{what}: {error}")
+            self.progress.say(f"{what}: {error}")

@@ -1,0 +1,148 @@
+"""Everywhere where somebody may look: the check, the comment, the summary, the log, an issue, the outputs."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Sequence
+
+from makeweight import project
+from makeweight.ci import ground, lines
+from makeweight.ci import telling as texts
+from makeweight.errors import MakeweightError
+from makeweight.github import check as checks
+from makeweight.github import commands, outputs, relay, summary
+from makeweight.github import comment as comments
+from makeweight.github import issue as issues
+from makeweight.github.annotation import Annotation
+from makeweight.github.check import Conclusion
+from makeweight.github.marker import marker
+from makeweight.layout import CONFIG
+from makeweight.report import markdown, terminal
+from makeweight.report.content import Content
+from makeweight.verbs.ci.run import Run
+
+_LONGEST = 20_000
+"""Characters of an error that are told."""
+
+
+def everywhere(run: Run, content: Content, trouble: MakeweightError | None = None) -> None:
+    """The verdict, everywhere where somebody may look.
+
+    Args:
+        trouble: what went wrong after it was reached; the check fails for that, whatever the verdict.
+    """
+    verdict = content.verdict
+    found = texts.marks(verdict, _lines(run))
+    conclusion, title, above = texts.CONCLUSIONS[verdict.verdict], texts.title(verdict), ""
+    if trouble is not None:
+        conclusion, title, above = "failure", _first_line(trouble), f"{_quoted(trouble)}\n"
+        found = [*texts.problems(str(trouble), run.git().prefix()), *found]
+    written = _comment(run, content.verdict.project, markdown.render(content, markdown.COMMENT))
+    told = _check(run, conclusion, title, above + markdown.render(content, markdown.CHECK), found)
+    _annotate(run, found, told=told)
+    text = above + markdown.render(content, markdown.SUMMARY)
+    summary.write(run.environment, text + "".join(f"\n> {line}\n" for line in run.said))
+    own = run.reports
+    outputs.write(run.environment, texts.outputs(content, str(own.html), str(own.verdict), written))
+
+
+def failure(run: Run, error: MakeweightError) -> None:
+    """No verdict could be reached: say so where it would have stood, lest an older one be taken for it."""
+    found = texts.problems(str(error), run.git().prefix())
+    text = f"### makeweight: not judged\n\n{_quoted(error)}"
+    written = _comment(run, _name(run), text)
+    told = _check(run, "failure", f"not judged: {_first_line(error)}", text, found)
+    _annotate(run, found, told=told)
+    summary.write(run.environment, text + "".join(f"\n> {line}\n" for line in run.said))
+    outputs.write(run.environment, {"verdict": "error", "comment-written": written})
+
+
+def _first_line(error: MakeweightError) -> str:
+    return str(error).splitlines()[0][:200]
+
+
+def _quoted(error: MakeweightError) -> str:
+    """An error's own words, which may hold anything, as they are."""
+    said = str(error)[:_LONGEST]
+    fence = "`" * (3 + max(map(len, re.findall("`+", said)), default=0))
+    return f"{fence}text\n{said}\n{fence}\n"
+
+
+def _annotate(run: Run, found: Sequence[Annotation], *, told: bool) -> None:
+    """In the log what the check could not carry; in both, a reader would see it twice."""
+    if not told and run.environment.get("GITHUB_ACTIONS"):
+        for each in found:
+            print(commands.annotation(each))
+
+
+def _name(run: Run) -> str:
+    """The project's name, also where its makeweight.yaml cannot be used."""
+    try:
+        return project.load(run.root).name
+    except MakeweightError:
+        text = (run.root / CONFIG).read_text(errors="replace") if (run.root / CONFIG).is_file() else ""
+        found = re.search(r"^name:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(#.*)?$", text, re.MULTILINE)
+        return found[1] if found else run.root.resolve().name
+
+
+def issue(run: Run, content: Content) -> None:
+    """A budget that broke without a commit: one issue, opened, updated, and closed when it holds again."""
+    if run.client is None:
+        return
+    project_id = _project_id(run, content.verdict.project)
+    with run.telling("the issue was not written"):
+        if content.verdict.verdict == "fail":
+            name = content.verdict.project
+            body = f"{marker(project_id)}\n{markdown.render(content, markdown.COMMENT)}"
+            issues.put(run.client, run.event, project_id, f"makeweight: {name} broke its budget without a commit", body)
+        elif content.verdict.verdict == "pass":
+            issues.close(run.client, run.event, project_id, "The budget holds again: " + content.verdict.sentence)
+
+
+def in_the_log(content: Content) -> None:
+    """The report in the log, none of whose lines a runner may take for a command."""
+    if sys.stdout.isatty():
+        terminal.print_to(content, sys.stdout)
+        return
+    told = io.StringIO()
+    terminal.print_to(content, told)
+    print(commands.inert(told.getvalue()), end="")
+
+
+def _check(run: Run, conclusion: Conclusion, title: str, text: str, found: Sequence[Annotation]) -> bool:
+    if not run.settings.check or run.client is None:
+        return False
+    with run.telling("the check was not completed"):
+        name = run.settings.check_name
+        number = checks.find(run.client, run.event, name)
+        checks.complete(run.client, run.event, name, number, conclusion, title, text, found, run.event.run)
+        return True
+    return False
+
+
+def _comment(run: Run, name: str, text: str) -> str:
+    """`true`, `false`, or `relayed` when another workflow has to post it."""
+    if run.event.name != "pull_request" or not run.settings.comment:
+        return "false"
+    project_id = _project_id(run, name)
+    body = f"{marker(project_id)}\n{text}"
+    if run.client is not None and not run.event.fork:
+        with run.telling("the comment was not written"):
+            comments.put(run.client, run.event, project_id, body)
+            return "true"
+        return "false"
+    relay.write(run.root / ground.FOLDER / "comment", run.event, project_id, body)
+    return "relayed"
+
+
+def _lines(run: Run) -> texts.Lines:
+    text = (run.root / CONFIG).read_text(encoding="utf-8")
+    return texts.Lines(lines.of_rules(text), lines.of_variants(text), run.git().prefix() + CONFIG)
+
+
+def _project_id(run: Run, name: str) -> str:
+    """Projects of one repository may share a name, but never a folder."""
+    prefix = run.git().prefix().strip("/")
+    return f"{name} in {prefix}" if prefix else name
