@@ -58,7 +58,7 @@ class Git:
         """Make sure that a commit is here, fetching it alone if need be; False when the remote does not give it."""
         if self.resolve(sha) is not None:
             return True
-        self._run("fetch", "--quiet", "--no-tags", "--depth=1", "origin", sha, check=False)
+        self._run("fetch", "--quiet", "--no-tags", "--depth=1", "--end-of-options", "origin", sha, check=False)
         return self.resolve(sha) is not None
 
     def merge_base(self, one: str, other: str) -> str | None:
@@ -68,8 +68,8 @@ class Git:
                 if self._run("rev-parse", "--is-shallow-repository").strip() != b"true":
                     break
                 how = f"--deepen={depth}" if depth else "--unshallow"
-                self._run("fetch", "--quiet", "--no-tags", how, "origin", one, other, check=False)
-            found = self._run("merge-base", one, other, check=False).decode().strip()
+                self._run("fetch", "--quiet", "--no-tags", how, "--end-of-options", "origin", one, other, check=False)
+            found = self._run("merge-base", "--end-of-options", one, other, check=False).decode().strip()
             if found:
                 return found
         return None

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -265,23 +263,10 @@ class Hub:
 
 
 @pytest.fixture(scope="session")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a bare user."""
-    home = tmp_path_factory.mktemp("home")
-    dropped = ("DVC_", "GIT_", "MAKEWEIGHT_", "GITHUB_", "RUNNER_", "ACTIONS_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped) and name != "CI"}
-    return {
-        **kept,
-        "HOME": str(home),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "DVC_NO_ANALYTICS": "1",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "A User",
-        "GIT_AUTHOR_EMAIL": "user@example.org",
-        "GIT_COMMITTER_NAME": "A User",
-        "GIT_COMMITTER_EMAIL": "user@example.org",
-        "COLUMNS": "120",
-    }
+def plain(user_environment: dict[str, str]) -> dict[str, str]:
+    """The environment of a user outside of any runner, even where these tests run in one."""
+    theirs = ("GITHUB_", "RUNNER_", "ACTIONS_")
+    return {name: value for name, value in user_environment.items() if not name.startswith(theirs) and name != "CI"}
 
 
 @pytest.fixture(scope="session")

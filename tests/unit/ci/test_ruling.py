@@ -1,0 +1,192 @@
+"""Whose budget counts, which waivers, and what is known without measuring."""
+
+from dataclasses import replace
+from datetime import date
+
+from makeweight import evidence, publish
+from makeweight.ci import gate, regression, waivers
+from makeweight.ci.build import changed
+from makeweight.ci.ground import Ground
+from makeweight.decide import Waiver
+from makeweight.github.labels import Label
+from unit.ci.conftest import Made, base_of, figure
+
+TODAY = date(2026, 6, 1)
+LOOSE = ("max_ratio: 0.5", "max_ratio: 0.9")
+
+
+def waiver(rule: str, variant: str | None = None, until: date = TODAY) -> Waiver:
+    return Waiver(rule, variant, "a reason", until, "label by @x")
+
+
+def limits(ruled: gate.Ruling) -> dict[str, float]:
+    return {rule.id: rule.limit for rule in ruled.rules}
+
+
+def test_the_stricter_of_two_budgets_counts(made: Made) -> None:
+    base = base_of(made())
+    loose = gate.ruling(made(LOOSE), base, [], landed=False, today=TODAY)
+    assert limits(loose)["size.max_ratio"] == 0.5
+    assert loose.loosened
+    assert "loosens the budget" in loose.notices[0]
+    tight = gate.ruling(made(("max_ratio: 0.5", "max_ratio: 0.2")), base, [], landed=False, today=TODAY)
+    assert limits(tight)["size.max_ratio"] == 0.2
+    assert not tight.loosened
+    assert tight.notices == ()
+
+
+def test_what_has_landed_is_judged_by_its_own_budget(made: Made) -> None:
+    ruled = gate.ruling(made(LOOSE), base_of(made()), [], landed=True, today=TODAY)
+    assert limits(ruled)["size.max_ratio"] == 0.9
+    assert ruled.notices == ()
+
+
+def test_a_looser_budget_is_accepted_by_a_waiver_for_it_and_says_by_whom(made: Made) -> None:
+    base = base_of(made())
+    for rule in ("budget", "size.max_ratio"):
+        ruled = gate.ruling(made(LOOSE), base, [waiver(rule)], landed=False, today=TODAY)
+        assert limits(ruled)["size.max_ratio"] == 0.9
+        assert any("@x" in notice for notice in ruled.notices)
+    for other in (
+        waiver("latency_p50.max_ratio"),
+        waiver("size.max_ratio", "int8"),
+        waiver("budget", until=date(2026, 5, 31)),
+    ):
+        assert limits(gate.ruling(made(LOOSE), base, [other], landed=False, today=TODAY))["size.max_ratio"] == 0.5
+
+
+def test_a_removed_rule_stays(made: Made) -> None:
+    ruled = gate.ruling(made(("  size: {max_ratio: 0.5}\n", "")), base_of(made()), [], landed=False, today=TODAY)
+    assert limits(ruled)["size.max_ratio"] == 0.5
+
+
+def test_waivers_that_lapsed_or_match_nothing_are_told(made: Made) -> None:
+    old, idle = waiver("size.max_ratio", until=date(2026, 5, 1)), waiver("size.max")
+    ruled = gate.ruling(made(), base_of(made()), [old, idle], landed=False, today=TODAY)
+    assert any("lapsed after 2026-05-01" in notice for notice in ruled.notices)
+    assert any("`size.max`" in notice and "matches no rule" in notice for notice in ruled.notices)
+
+
+def test_the_heads_own_budget_is_judged_beside(made: Made) -> None:
+    head, base = made(LOOSE), base_of(made())
+    ruled = gate.ruling(head, base, [], landed=False, today=TODAY)
+    figures = [
+        made_figure
+        for variant in ("int8", "other")
+        for made_figure in (
+            figure("nonfinite_outputs", 0.0, variant=variant, unit="fraction"),
+            figure("size_ratio", 0.7, variant=variant),
+            figure("latency_p50_ratio", 0.5, variant=variant, device="local", interval=(0.4, 0.6), noise_floor=0.0),
+        )
+    ]
+    decided = gate.decided(publish.terms(head, ruled.rules), publish.terms(head), ruled, figures, {})
+    assert decided.verdict == "fail"
+    assert "would be passed" in decided.notices[1]
+
+
+def test_labels_speak_by_their_description() -> None:
+    given, objections = waivers.of_labels(
+        [
+            Label("waive:size.max_ratio", "until 2026-12-31: the shelf is full", "boss", True),
+            Label("waive:size.max@int8", "  until 2026-12-31 - because\nof two lines ", "boss", True),
+            Label("waive:size.max", "until 2026-12-31: mine", "reader", False),
+            Label("waive:a", "some day", "boss", True),
+            Label("waive:b", "until 2026-02-31: no such day", "boss", True),
+            Label("bug", "until 2026-12-31: x", "boss", True),
+        ]
+    )
+    assert given == [
+        Waiver("size.max_ratio", None, "the shelf is full", date(2026, 12, 31), "label by @boss"),
+        Waiver("size.max", "int8", "because\nof two lines", date(2026, 12, 31), "label by @boss"),
+    ]
+    assert len(objections) == 3
+    assert "@reader may not write" in objections[0]
+    assert all("until YYYY-MM-DD: reason" in objection for objection in objections[1:])
+
+
+def everything_timed() -> list:  # type: ignore[type-arg]
+    return [figure("latency_p50", 1e-3, variant=name, device="local", unit="s") for name in ("int8", "other")]
+
+
+ALL = {"baseline", "compress@int8", "compress@other", "evaluate@int8", "evaluate@other"}
+
+
+def test_the_base_is_enough_only_when_everything_is_as_it_was(made: Made) -> None:
+    base = base_of(made(), *everything_timed())
+    assert changed(made(), base, ALL) is None
+    for stage in ALL:
+        assert changed(made(), base, ALL - {stage}) == stage
+    assert changed(made(), None, ALL) == "the base has no measurements"
+    assert changed(made(), base_of(made()), ALL) == "the base has no measurements"
+    assert (
+        changed(made(("local: {kind: local}", "local: {kind: local, threads: 2}")), base, ALL) == "the devices changed"
+    )
+    assert "other on local" in str(changed(made(), base_of(made(), everything_timed()[0]), ALL))
+    failed = base_of(made(), everything_timed()[0], provenance={"failed": {"other": "no"}})
+    assert changed(made(), failed, ALL) is None
+
+
+def test_what_the_base_knew_of_what_is_gone_is_left_aside(made: Made) -> None:
+    old = figure("latency_p50_regression", 0.4, device="local")
+    base = base_of(made(), *everything_timed(), old, figure("latency_p50", device="pi5"))
+    only = made(("  other: {steps: [float16]}\n", ""))
+    known, failed = gate.of_base(only, base)
+    assert failed == {}
+    assert {m.variant for m in known} == {"int8"}
+    assert {m.device for m in known} == {"local"}
+    (grown,) = [m for m in known if m.metric.endswith("_regression")]
+    assert (grown.value, grown.interval) == (0.0, (0.0, 0.0))
+    assert gate.altered(only, base) == ["This change takes away the variant `other`."]
+    assert "`ship` was best and is int8" in gate.altered(made(("devices:", "ship: int8\ndevices:")), base)[0]
+
+
+def test_where_nothing_could_be_had_every_rule_says_why(made: Made) -> None:
+    project = made()
+    figures = gate.of_nothing(project, project.rules, "the data are elsewhere")
+    decided = gate.decided(
+        publish.terms(project),
+        publish.terms(project),
+        gate.ruling(project, None, [], landed=False, today=TODAY),
+        figures,
+        {},
+    )
+    assert decided.verdict == "inconclusive"
+    assert all("the data are elsewhere" in rule.sentence for rule in decided.rules)
+
+
+def test_a_device_that_is_silent_is_not_measured_and_says_so(made: Made) -> None:
+    project = made()
+    base = base_of(project)
+    known = replace(
+        evidence.NOTHING,
+        measurements=(figure("latency_p50_ratio", device="local", interval=(0.4, 0.5)).stale("the model changed"),),
+    )
+    found = gate.of_evidence(project, base, known, [], {"local": "it did not answer"})
+    told = {(m.metric, m.variant): m.reason for m in found if m.device == "local"}
+    assert told["latency_p50_ratio", "int8"] == "it did not answer"
+    assert told["latency_p50_ratio", "other"] == "it did not answer"
+    assert told["latency_p50_regression", "int8"] == "it did not answer"
+
+
+def test_growth_is_a_ratio_less_one_and_from_zero_there_is_none(made: Made) -> None:
+    rules = regression.wanted(made(("size: {max_ratio: 0.5}", "size: {max_regression: 0 %}")).rules, None)
+    now, before = [figure("size", 105.0, unit="B")], [figure("size", 100.0, unit="B")]
+    (grown,) = regression.of_figures(rules, "int8", now, before)
+    assert grown.metric == "size_regression"
+    assert grown.value is not None
+    assert abs(grown.value - 0.05) < 1e-12
+    (none,) = regression.of_figures(rules, "int8", now, [figure("size", 0.0, unit="B")])
+    assert none.status == "unavailable"
+    (missing,) = regression.of_figures(rules, "int8", now, [])
+    assert "merge base has no figure" in str(missing.reason)
+
+
+def test_the_small_print_names_both_commits(made: Made) -> None:
+    ground = Ground("a" * 40, "b" * 40, "main", skipped=2)
+    assert gate.remarks(ground, base_of(made())) == [
+        "commit aaaaaaa against main bbbbbbb",
+        "2 benchmarks skipped: the artifacts are the base's",
+    ]
+    assert gate.remarks(Ground("a" * 40, None, None), None) == ["commit aaaaaaa"]
+    facts = gate.provenance({"seed": 0}, replace(ground, unchanged=True), base_of(made()))
+    assert facts == {"seed": 0, "commit": "a" * 40, "base": "b" * 40, "measured_at": "b" * 40}

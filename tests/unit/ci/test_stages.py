@@ -1,0 +1,66 @@
+"""What a change may do to the stages: nothing that makeweight would not write itself."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from makeweight import dvcfiles
+from makeweight.ci import stages
+from makeweight.errors import ConfigError
+from unit.ci.conftest import Made
+
+
+def written(made: Made, *edits: tuple[str, str, Any]) -> str:
+    pipeline: dict[str, Any] = {"vars": ["makeweight.yaml:variants,devices"], "stages": dvcfiles.stages(made())}
+    pipeline = yaml.safe_load(yaml.safe_dump(pipeline))
+    for stage, key, value in edits:
+        body = pipeline["stages"][stage]
+        (body.get("do") or body)[key] = value
+    return yaml.safe_dump(pipeline, sort_keys=False)
+
+
+def test_what_makeweight_writes_passes_with_words_of_the_users(made: Made) -> None:
+    stages.check(written(made), None, made())
+    stages.check(
+        written(made, ("compress", "desc", "make it small"), ("report", "meta", {"owner": "me"})), None, made()
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "key", "value"),
+    [
+        ("evaluate", "cmd", "makeweight evaluate ${key} || true"),
+        ("compress", "frozen", True),
+        ("benchmark", "wdir", "elsewhere"),
+        ("baseline", "deps", []),
+        ("report", "outs", []),
+        ("device", "always_changed", False),
+    ],
+)
+def test_any_other_change_is_refused_on_its_line(made: Made, stage: str, key: str, value: Any) -> None:
+    text = written(made, (stage, key, value))
+    with pytest.raises(ConfigError) as told:
+        stages.check(text, None, made())
+    (first, *_) = told.value.problems
+    number = int(first.split(":")[1])
+    assert f"stage `{stage}`: `{key}`" in first
+    assert key in "\n".join(text.splitlines()[number - 1 : number + 1]) or key == "always_changed"
+
+
+def test_what_the_base_has_already_was_agreed_to(made: Made) -> None:
+    own = written(made, ("compress", "cmd", "poetry run makeweight compress ${key}"))
+    stages.check(own, own, made())
+    with pytest.raises(ConfigError):
+        stages.check(own, written(made), made())
+
+
+def test_a_missing_stage_and_a_missing_pipeline_are_told(made: Made) -> None:
+    pipeline = yaml.safe_load(written(made))
+    del pipeline["stages"]["gate"]
+    with pytest.raises(ConfigError, match="stage `gate` is missing"):
+        stages.check(yaml.safe_dump(pipeline), None, made())
+    with pytest.raises(ConfigError, match="makeweight init"):
+        stages.check(None, None, made())
+    with pytest.raises(ConfigError):
+        stages.check("stages: [a]", None, made())
