@@ -25,6 +25,11 @@ def of_rules(text: str) -> dict[str, int]:
     return found
 
 
+def of_budget(text: str) -> int:
+    """The line where the budget begins."""
+    return parse(text, CONFIG).line(("budget",))
+
+
 def of_variants(text: str) -> dict[str, int]:
     """The line of each variant."""
     document = parse(text, CONFIG)

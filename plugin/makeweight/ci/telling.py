@@ -32,6 +32,7 @@ class Lines:
 
     rules: Mapping[str, int]
     variants: Mapping[str, int]
+    budget: int = 1
     path: str = CONFIG
     """Relative to the repository."""
 
@@ -58,7 +59,7 @@ def _line(rule: RuleVerdict, lines: Lines) -> int:
     if rule.rule in lines.rules:
         return lines.rules[rule.rule]
     # what holds without being declared is about the variant; a rule that only the base has, about the budget
-    return lines.variants.get(rule.variant, 1) if rule.limit is None else lines.rules.get("", 1)
+    return lines.variants.get(rule.variant, 1) if rule.limit is None else lines.budget
 
 
 def _level(rules: list[RuleVerdict]) -> Level:

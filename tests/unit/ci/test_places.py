@@ -93,7 +93,7 @@ def rule(name: str, outcome: str, level: str = "error", limit: float | None = 0.
 
 
 def test_annotations_stand_on_the_lines_of_their_rules_the_worst_first() -> None:
-    at = telling.Lines({"size.max_ratio": 13, "latency_p50.max_ratio": 14}, {"int8": 8}, "models/makeweight.yaml")
+    at = telling.Lines({"size.max_ratio": 13, "latency_p50.max_ratio": 14}, {"int8": 8}, 12, "models/makeweight.yaml")
     found = telling.marks(
         verdict(
             rule("accuracy.max_drop", "inconclusive", "warn"),
@@ -106,7 +106,7 @@ def test_annotations_stand_on_the_lines_of_their_rules_the_worst_first() -> None
     )
     places = [(each.line, each.level) for each in found]
     assert sorted(places[:2]) == [(8, "failure"), (13, "failure")]
-    assert places[2:] == [(14, "warning"), (1, "notice")]
+    assert places[2:] == [(14, "warning"), (12, "notice")]
     assert {each.path for each in found} == {"models/makeweight.yaml"}
     assert all("It is so." in each.message for each in found)
 

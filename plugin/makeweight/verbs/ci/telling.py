@@ -139,7 +139,9 @@ def _comment(run: Run, name: str, text: str) -> str:
 
 def _lines(run: Run) -> texts.Lines:
     text = (run.root / CONFIG).read_text(encoding="utf-8")
-    return texts.Lines(lines.of_rules(text), lines.of_variants(text), run.git().prefix() + CONFIG)
+    return texts.Lines(
+        lines.of_rules(text), lines.of_variants(text), lines.of_budget(text), run.git().prefix() + CONFIG
+    )
 
 
 def _project_id(run: Run, name: str) -> str:
