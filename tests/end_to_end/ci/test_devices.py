@@ -39,7 +39,9 @@ class Jobs:
         self.handed = hub.folder / "handed"
         self.handed.mkdir()
 
-    def job(self, *phases: list[str], before: Path | None = None, token: bool = False) -> tuple[Path, str, str]:
+    def job(
+        self, *phases: list[str], before: Path | None = None, token: bool = False, machine: str = "github-hosted"
+    ) -> tuple[Path, str, str]:
         """Run phases in a fresh clone; the clone, what was said, and the outputs."""
         place, environment = self.hub.checkout("pull_request", "refs/pull/7/merge", self.payload)
         self.hub.git("fetch", "-q", "--unshallow", "origin", cwd=place)
@@ -48,7 +50,7 @@ class Jobs:
                 shutil.rmtree(place / name, ignore_errors=True)
             shutil.copytree(before, place, dirs_exist_ok=True)
         outputs = place.parent / f"{place.name}-outputs"
-        environment |= {"GITHUB_OUTPUT": str(outputs), "RUNNER_ENVIRONMENT": "github-hosted"}
+        environment |= {"GITHUB_OUTPUT": str(outputs), "RUNNER_ENVIRONMENT": machine}
         if token:
             environment["MAKEWEIGHT_TOKEN"] = self.hub.github.token
         own = Hub(self.hub.folder, environment, self.hub.github)
@@ -139,10 +141,12 @@ def test_a_forks_code_reaches_a_machine_of_ones_own_only_by_a_label_for_that_com
     assert verdict["verdict"] == "inconclusive", said
     assert f"devices:{jobs.head}" in said
 
+    _, said, _ = jobs.job(["open"], token=True, machine="self-hosted")
+    assert "a fork's code is not run on a machine of your own" in said
     hub.github.permissions |= {"reader": "read", "writer": "write"}
     hub.github.label(7, f"devices:{jobs.head}", "reader")
     assert '"device": "pi5"' not in jobs.job(["open"], token=True)[2]
     hub.github.label(7, f"devices:{jobs.head[:12]}", "writer")
     assert '"device": "pi5"' not in jobs.job(["open"], token=True)[2]
     hub.github.label(7, f"devices:{jobs.head}", "writer")
-    assert '"device": "pi5"' in jobs.job(["open"], token=True)[2]
+    assert '"device": "pi5"' in jobs.job(["open"], token=True, machine="self-hosted")[2]
