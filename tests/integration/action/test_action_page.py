@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,7 @@ def test_what_is_written_is_safe(written, tmp_path: Path) -> None:
         # as somebody who pins would have it
         (tmp_path / path).write_text(re.sub(r"(uses: somebody\S+)", r"\1 # v0.1.0", text))
     done = subprocess.run(
-        ["zizmor", "--offline", "--pedantic", "--quiet", str(tmp_path / ".github")],
+        [str(Path(sys.executable).parent / "zizmor"), "--offline", "--pedantic", "--quiet", str(tmp_path / ".github")],
         capture_output=True,
         text=True,
         check=False,

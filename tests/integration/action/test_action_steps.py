@@ -32,7 +32,7 @@ def test_the_phases_in_order(machine: Machine) -> None:
     assert result.conclusion == "success"
     assert list(machine.verbs) == ["open", "compress", "measure", "gate"]
     assert machine.verbs["open"]["arguments"] == ["ci", "open", "--project=.", "--check-name=makeweight verdict"]
-    assert machine.verbs["compress"]["arguments"] == ["ci", "compress", "--project=."]
+    assert machine.verbs["compress"]["arguments"] == ["ci", "compress", "--project=.", "--push"]
     assert machine.verbs["measure"]["arguments"] == ["ci", "measure", "--project=."]
     told = machine.verbs["gate"]["arguments"]
     assert told == ["ci", "gate", "--project=.", "--check-name=makeweight verdict", "--comment", "--push"]
