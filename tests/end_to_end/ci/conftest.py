@@ -272,13 +272,18 @@ def plain(user_environment: dict[str, str]) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def seed(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Path:
     """The repository as it is before any change: made once by the commands of a user, copied for each test."""
-    folder = tmp_path_factory.mktemp("seed")
-    hub = Hub(folder, plain, Server())
+    hub = Hub(tmp_path_factory.mktemp("seed"), plain, Server())
     hub.work.mkdir()
     hub.git("init", "-q", "-b", "main")
     save_model(hub.work)
     (hub.work / "makeweight.yaml").write_text(CONFIG)
     (hub.work / "notes.txt").write_text("what the model is made of\n")
+    found(hub)
+    return hub.folder
+
+
+def found(hub: Hub) -> None:
+    """From a model and its makeweight.yaml to a repository that makes weight, by the commands of a user."""
     hub.run("makeweight", "init")
     hub.run("dvc", "remote", "add", "-q", "-d", "store", "../store")
     hub.run("dvc", "repro", "-q")
@@ -286,7 +291,6 @@ def seed(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Pat
     hub.git("add", "-A")
     hub.git("commit", "-q", "-m", "a model that makes weight")
     publish(hub)
-    return folder
 
 
 def publish(hub: Hub) -> None:
