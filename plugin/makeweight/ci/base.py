@@ -81,7 +81,8 @@ def find(event: Event, git: Git) -> str | None:
     if not git.obtain(target) and event.name == "push":
         parents = git.parents(head)  # the branch was rewritten: what it was before is gone
         return _obtained(git, parents[0]) if parents else None
-    return git.merge_base(head, _obtained(git, target))
+    # where the histories never met, or git cannot say where, the branch as it is: its budget is not to be had rid of
+    return git.merge_base(head, _obtained(git, target)) or target
 
 
 def _obtained(git: Git, sha: str) -> str:
@@ -96,9 +97,11 @@ def _obtained(git: Git, sha: str) -> str:
 
 def _tip_of_default(event: Event, git: Git) -> str | None:
     branch = event.default_branch
-    usual = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
-    names = (f"origin/{branch}", branch) if branch else usual
-    return next((sha for name in names if (sha := git.resolve(name)) is not None), None)
+    remote, local = "refs/remotes/origin/", "refs/heads/"  # in full: a tag may have a branch's name
+    usual = (f"{remote}HEAD", f"{remote}main", f"{remote}master", f"{local}main", f"{local}master")
+    names = (f"{remote}{branch}", f"{local}{branch}") if branch else usual
+    here = next((sha for name in names if (sha := git.resolve(name)) is not None), None)
+    return git.tip(branch) if here is None and branch else here
 
 
 def read(sha: str, branch: str | None, git: Git, root: Path) -> Base:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from makeweight import artifact
+from makeweight import artifact, dvcfiles
 from makeweight.ci import lock, regression, stages
 from makeweight.ci.base import LOCK, Base
 from makeweight.ci.git import Git
 from makeweight.ci.ground import FOLDER, Ground, lay
 from makeweight.ci.pipeline import Failed, Pipeline
-from makeweight.errors import EnvironmentFailed
-from makeweight.layout import BASELINE
+from makeweight.errors import EnvironmentFailed, UsageError
+from makeweight.layout import BASELINE, CONFIG
 from makeweight.progress import Progress
 from makeweight.project import Project
 
@@ -32,13 +32,16 @@ def run(
 
     Raises:
         ConfigError: dvc.yaml is not what it has to be.
-        EnvironmentFailed: a stage failed for another reason than that its data are not at hand.
+        UsageError: what makeweight.yaml names is neither in the commit nor known to DVC.
+        EnvironmentFailed: a stage failed for another reason than that its data are not at hand, or what came from
+            storage is not what was stored.
     """
     layout = project.layout
-    text = layout.pipeline.read_text(encoding="utf-8") if layout.pipeline.exists() else None
+    text = layout.pipeline.read_bytes().decode(errors="replace") if layout.pipeline.exists() else None
     stages.check(text, base.pipeline if base else None, project)
-    committed = lay(project.root, base, git)
     pipeline = pipeline_in(project.root)
+    _refuse_lost(project, text or "", pipeline)
+    committed = lay(project.root, base, git)
     why = "everything is measured anew" if ground.anew else changed(project, base, pipeline.unchanged(lock.MAKING))
     if why is None:
         count = len(project.variants) * len(project.devices)
@@ -51,7 +54,7 @@ def run(
         progress.say(f"not all came from the DVC remote, so what is missing is made again: {objection}")
     needed = _needed_of_base(project, base)
     for name in needed:
-        _keep(layout.artifact(name), base_artifact(project.root, name))
+        _keep(layout.artifact(name), base_artifact(project.root, name), base.artifacts.get(name) if base else None)
     try:
         # With what is stored at hand, what has not changed need not be there; without it, all of it is made again.
         options = (["--pull"] if stored else []) + (["--allow-missing"] if objection is None else [])
@@ -68,6 +71,7 @@ def run(
             lacking=f"the artifacts could neither be brought from the DVC remote ({objection}) nor be made here "
             f"({failure.said.splitlines()[-1] if failure.said else 'DVC said nothing'})",
         )
+    _refuse_untrue(pipeline, git)
     if base is not None and (absent := _grown_from_nothing(project, base, needed)):
         _rebuild(project, base, absent, git, pipeline_in, progress)
     made = lock.stages((project.root / LOCK).read_text(encoding="utf-8"), LOCK)
@@ -113,10 +117,43 @@ def _needed_of_base(project: Project, base: Base | None) -> list[str]:
     return [name for name in project.variants if name in base.project.variants and name not in base.failed]
 
 
-def _keep(folder: Path, aside: Path) -> None:
-    """Set an artifact of the base aside, before the stages overwrite it."""
-    if (folder / artifact.MANIFEST).exists():
-        shutil.copytree(folder, aside)
+def _refuse_lost(project: Project, pipeline_text: str, pipeline: Pipeline) -> None:
+    """DVC, told to let pass what is not here, lets pass what is gone for good: a deleted model would be the base's."""
+    model = project.model
+    named = [*project.sources, model.weights, model.onnx, model.tflite, model.pte, *(project.data.npz or {}).values()]
+    for path in named:
+        if path is None or (project.root / path).exists() or Path(project.root, f"{path}.dvc").is_file():
+            continue
+        if not dvcfiles.writes(pipeline_text, path) and not pipeline.knows(path):
+            raise UsageError(
+                f"`{path}` is neither in this commit nor among what DVC would make or bring",
+                where=CONFIG,
+                do="Commit it or its .dvc file, or name in makeweight.yaml what took its place.",
+            )
+
+
+def _refuse_untrue(pipeline: Pipeline, git: Git) -> None:
+    """What a change may alter (`.dvc/config`) says where DVC takes things from, and DVC looks at no content."""
+    # what git holds needs no trust, and code may have left its caches beside it
+    odd = [path for path in pipeline.untrue(lock.MAKING) if not git.tracked(path)]
+    if odd:
+        raise EnvironmentFailed(
+            f"what DVC brought as {', '.join(f'`{path}`' for path in odd[:4])} is not what dvc.lock names",
+            where="dvc",
+            do="The remote or the cache holds other content under that hash: look at .dvc/config, then push anew from "
+            "where it is whole (`dvc push`).",
+        )
+
+
+def _keep(folder: Path, aside: Path, sha256: str | None) -> None:
+    """Set an artifact of the base aside, before the stages overwrite it: only if it is the one that the base had."""
+    if not (folder / artifact.MANIFEST).exists():
+        return
+    told = artifact.read(folder)
+    if told.file is None or not (folder / told.file).is_file() or artifact.sha256_of(folder / told.file) != sha256:
+        return
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(folder, aside)
 
 
 def _grown_from_nothing(project: Project, base: Base, needed: list[str]) -> list[str]:

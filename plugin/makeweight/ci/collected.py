@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from makeweight.ci.ground import FOLDER
-from makeweight.ci.measure import regressions_file
+from makeweight import measurement
+from makeweight.ci.ground import FOLDER, remove
+from makeweight.ci.measure import regression_samples, regressions_file
 from makeweight.errors import UsageError
-from makeweight.layout import Layout
+from makeweight.layout import BASELINE, Layout
 from makeweight.project import Project
 
 COMPRESSED = "compressed"
@@ -36,10 +37,12 @@ def lay(root: Path, given: Path) -> None:
         *(path.as_posix() for path in (at.reports, at.artifact("x").parent, at.outcomes("x").parent.parent)),
     ]
     for name in folders:
-        shutil.rmtree(root / name, ignore_errors=True)
-        if (source / name).is_dir():
+        remove(root / name)
+        if _lies_within(source, source / name) and (source / name).is_dir():
             _copy(source / name, root / name)
-    if (source / "dvc.lock").is_file():
+    remove(root / FOLDER / "regressions")  # nothing was measured there yet
+    if _lies_within(source, source / "dvc.lock") and (source / "dvc.lock").is_file():
+        remove(root / "dvc.lock")
         shutil.copyfile(source / "dvc.lock", root / "dvc.lock")
 
 
@@ -52,14 +55,19 @@ def lay_devices(project: Project, given: Path) -> tuple[tuple[str, ...], list[st
     silent = []
     for name in project.devices:
         source = given / name
-        if not (source / regressions_file(Path(), name)).is_file():
+        own = _measurements(project, name)
+        paths = [path for path in (*own, *_others(project, name)) if _may_be_taken(source, source / path)]
+        if regressions_file(Path(), name) not in paths:
             silent.append(name)
             continue
-        for path in _of_device(project, name):
-            there = source / path
-            if there.is_file() and not there.is_symlink() and there.stat().st_size <= _LARGEST:
-                (project.root / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(there, project.root / path)
+        odd = next((path for path in paths if path in own and not _is_of(source / path, name, own[path])), None)
+        if odd is not None:
+            silent.append(name)
+            notices.append(f"What `{name}` handed over was left aside: `{odd}` holds more than its own figures.")
+            continue
+        for path in paths:
+            (project.root / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / path, project.root / path)
     known = {*project.devices, COMPRESSED}
     strangers = sorted(entry.name for entry in given.iterdir() if entry.is_dir() and entry.name not in known)
     if strangers:
@@ -67,15 +75,40 @@ def lay_devices(project: Project, given: Path) -> tuple[tuple[str, ...], list[st
     return tuple(silent), notices
 
 
-def _of_device(project: Project, device: str) -> Iterator[Path]:
-    """All that a job on a device may hand over, relative to the project's folder."""
+def _measurements(project: Project, device: str) -> dict[Path, tuple[str, ...]]:
+    """The files of figures that a job on a device may hand over, and which variants each may tell of."""
+    at = Layout(Path())
+    return {
+        regressions_file(Path(), device): tuple(project.variants),
+        **{at.benchmark(variant, device): (variant, BASELINE) for variant in project.variants},
+    }
+
+
+def _others(project: Project, device: str) -> Iterator[Path]:
+    """What else it may hand over: who it is, and raw samples."""
     at = Layout(Path())
     yield at.device(device)
-    yield regressions_file(Path(), device)
     for variant in project.variants:
-        yield at.benchmark(variant, device)
         yield at.timings(variant, device)
-        yield Path(FOLDER, "regressions", f"{device}-{variant}.npz")
+        yield regression_samples(Path(), variant, device)
+
+
+def _is_of(path: Path, device: str, variants: tuple[str, ...]) -> bool:
+    """Whether a file of figures tells of one device and these variants only: another's would count for its own."""
+    try:
+        figures = measurement.loads(path.read_bytes().decode(), str(path))
+    except (UsageError, UnicodeDecodeError, RecursionError):
+        return False
+    return all(figure.device == device and figure.variant in variants for figure in figures)
+
+
+def _may_be_taken(folder: Path, path: Path) -> bool:
+    return _lies_within(folder, path) and path.is_file() and path.stat().st_size <= _LARGEST
+
+
+def _lies_within(folder: Path, path: Path) -> bool:
+    """Whether no link is on the way: it could lead anywhere."""
+    return path.resolve() == folder.resolve() / path.relative_to(folder)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -54,7 +54,7 @@ def ruling(project: Project, base: Base | None, waivers: Sequence[Waiver], *, la
         return landed or BUDGET in accepted or rule in accepted
 
     rules = project.rules if before is None else change.effective(before, project.rules, accepts)
-    idle = unmatched([each for each in active if each.rule != BUDGET], rules, project.variants)
+    idle = unmatched([each for each in active if (each.rule, each.variant) != (BUDGET, None)], rules, project.variants)
     notices = without_effect(lapsed, idle)
     loosened = [each.rule for each in changes if each.kind in ("loosened", "removed")]
     agreed = dict.fromkeys(accepted.get(rule) or accepted.get(BUDGET) for rule in loosened)
@@ -114,7 +114,9 @@ def of_evidence(
     Args:
         absent: why a device did not measure, by device.
     """
-    found = [_explained(figure, absent) for figure in (*known.measurements, *grown)]
+    # the file of growth tells of nothing else: it must not speak over the evidence
+    only_grown = [figure for figure in grown if figure.metric.endswith("_regression") and figure.device is not None]
+    found = [_explained(figure, absent) for figure in (*known.measurements, *only_grown)]
     found += _never_measured(project, known, absent)
     if base is None:
         return found
@@ -142,6 +144,8 @@ def altered(project: Project, base: Base | None) -> list[str]:
     lost += [f"the device `{name}`" for name in base.project.devices if name not in project.devices]
     policy = (("ship", base.project.ship, project.ship), ("prefer", base.project.prefer, project.prefer))
     moved = [f"`{key}` was {was} and is {now}" for key, was, now in policy if was != now]
+    kept = [name for name in project.devices if name in base.project.devices]
+    moved += [f"the device `{d}` is set up differently" for d in kept if base.project.devices[d] != project.devices[d]]
     moved += ["`task` says something else"] if base.project.task != project.task else []
     moved += ["`data` comes from elsewhere"] if base.project.data != project.data else []
     return [

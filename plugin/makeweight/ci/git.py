@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from makeweight.errors import EnvironmentFailed, UsageError
 
 # A shallow clone is deepened step by step until the histories meet; a long-lived branch rarely needs more than one.
 _DEEPEN_BY = (100, 1000)
+# A user's own would run in a work tree that is ours: `dvc install`, for one, checks out data after each checkout.
+_NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 
 
 class Git:
@@ -19,7 +22,15 @@ class Git:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self._environment = {**environment, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-        if self._run("rev-parse", "--is-inside-work-tree", check=False).strip() != b"true":
+        asked = self._done("rev-parse", "--is-inside-work-tree")
+        if b"dubious ownership" in asked.stderr:
+            raise EnvironmentFailed(
+                "git will not read this repository: it belongs to another user",
+                where=str(folder.resolve()),
+                do="In a job that runs in a container: `git config --global --add safe.directory "
+                '"$GITHUB_WORKSPACE"`, before makeweight.',
+            )
+        if asked.stdout.strip() != b"true":
             raise UsageError(
                 "this is no git repository, so there is nothing to compare with",
                 where=str(folder.resolve()),
@@ -84,13 +95,17 @@ class Git:
         if self._done("diff", "--cached", "--quiet", "--", *paths).returncode == 0:
             return None
         who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in author.items()}
-        self._run("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-m", message, "--", *paths, more=who)
+        self._run(
+            *_NO_HOOKS, "commit", "--quiet", "--no-verify", "--no-gpg-sign", "-m", message, "--", *paths, more=who
+        )
         return self.resolve("HEAD")
 
     def tip(self, branch: str) -> str | None:
         """Where a branch of origin stands now; None when it cannot be told."""
-        listed = self._run("ls-remote", "--quiet", "origin", f"refs/heads/{branch}", check=False).decode().split()
-        return listed[0] if listed else None
+        name = f"refs/heads/{branch}"
+        # what is asked for is a pattern, which `refs/heads/any/refs/heads/main` fits too
+        listed = self._run("ls-remote", "--quiet", "origin", name, check=False).decode(errors="replace").splitlines()
+        return next((sha for sha, _, ref in (line.partition("\t") for line in listed) if ref == name), None)
 
     def push(self, branch: str) -> str | None:
         """Push HEAD to a branch of origin; None when it went, else what git said."""
@@ -98,8 +113,8 @@ class Git:
         return None if done.returncode == 0 else done.stderr.decode(errors="replace").strip()
 
     def worktree(self, sha: str, folder: Path) -> None:
-        """A second work tree of a commit, detached."""
-        self._run("worktree", "add", "--quiet", "--detach", "--force", str(folder), sha)
+        """A second work tree of a commit, detached; hooks aside."""
+        self._run(*_NO_HOOKS, "worktree", "add", "--quiet", "--detach", "--force", str(folder), sha)
 
     def drop_worktree(self, folder: Path) -> None:
         self._run("worktree", "remove", "--force", "--force", str(folder), check=False)
@@ -109,7 +124,8 @@ class Git:
         done = self._done(*arguments, more=more)
         if check and done.returncode != 0:
             said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
-            raise EnvironmentFailed(f"`git {arguments[0]}` failed: {said}", where=str(self.folder.resolve()))
+            verb = next(word for word in arguments if word not in _NO_HOOKS)
+            raise EnvironmentFailed(f"`git {verb}` failed: {said}", where=str(self.folder.resolve()))
         return done.stdout if done.returncode == 0 else b""
 
     def _done(self, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -126,15 +142,19 @@ def authenticated(environment: Mapping[str, str], server: str, token: str | None
     """The environment in which git may fetch from a private repository whose checkout did not keep its token.
 
     As configuration in the environment (git-config, `GIT_CONFIG_COUNT`), the token is neither on a command line nor
-    on disk.
+    on disk. An empty value comes before it, which makes git forget the headers of the repository's own configuration:
+    where the checkout did keep its token, GitHub would refuse the two of them as a duplicate.
     """
     if not token:
         return dict(environment)
     basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
-    count = int(environment.get("GIT_CONFIG_COUNT", "0"))
+    count = int(environment.get("GIT_CONFIG_COUNT") or "0")
+    key = f"http.{server.rstrip('/')}/.extraheader"
     return {
         **environment,
-        "GIT_CONFIG_COUNT": str(count + 1),
-        f"GIT_CONFIG_KEY_{count}": f"http.{server.rstrip('/')}/.extraheader",
-        f"GIT_CONFIG_VALUE_{count}": f"AUTHORIZATION: basic {basic}",
+        "GIT_CONFIG_COUNT": str(count + 2),
+        f"GIT_CONFIG_KEY_{count}": key,
+        f"GIT_CONFIG_VALUE_{count}": "",
+        f"GIT_CONFIG_KEY_{count + 1}": key,
+        f"GIT_CONFIG_VALUE_{count + 1}": f"AUTHORIZATION: basic {basic}",
     }

@@ -51,12 +51,17 @@ def clear(root: Path, git: Git) -> Path:
             "git tracks this folder, where only this run may write", where=FOLDER, do=f"Run `git rm -r {FOLDER}`."
         )
     folder = root / FOLDER
-    if folder.is_symlink():
-        folder.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
     folder.mkdir(parents=True)
     atomic.write_text(folder / ".gitignore", "*\n")
     return folder
+
+
+def remove(path: Path) -> None:
+    """Clear a place for a folder, whatever stands there; where a link leads is left alone."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def note(root: Path, ground: Ground) -> None:
@@ -67,14 +72,16 @@ def noted(root: Path) -> Ground:
     """Raises:
     UsageError: no run was begun here, or its notes are damaged.
     """
+    from pydantic import TypeAdapter  # heavy, and only some phases read notes
+
     path = root / FOLDER / "ground.json"
     try:
-        return Ground(**json.loads(path.read_text(encoding="utf-8")))
+        return TypeAdapter(Ground).validate_json(path.read_bytes(), strict=True)
     except FileNotFoundError as error:
         raise UsageError(
             "nothing was compressed here yet", where=str(path), do="Run `makeweight ci compress`."
         ) from error
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise UsageError(
             f"these notes are damaged ({error})", where=str(path), do="Run `makeweight ci` again."
         ) from error
@@ -87,15 +94,17 @@ def note_failure(root: Path, error: MakeweightError) -> None:
 
 
 def noted_failure(root: Path) -> tuple[str, int] | None:
-    """What an earlier phase failed with, and its exit code."""
+    """What an earlier phase failed with, and its exit code: never one that scripts take for a verdict."""
     path = root / FOLDER / "failure.json"
     try:
         noted = json.loads(path.read_text(encoding="utf-8"))
-        return str(noted["said"]), int(noted["code"])
+        said, code = str(noted["said"]), int(noted["code"])
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return "an earlier phase failed", int(Exit.ENVIRONMENT)
+    # the model's own code runs where these notes lie, and a 0 among them would open the gate
+    return said, code if code in (Exit.USAGE, Exit.INTERRUPTED) else int(Exit.ENVIRONMENT)
 
 
 def lay(root: Path, base: Base | None, git: Git) -> Mapping[str, object]:
@@ -107,18 +116,18 @@ def lay(root: Path, base: Base | None, git: Git) -> Mapping[str, object]:
         UsageError: a lock cannot be read.
     """
     layout, path = Layout(root), root / LOCK
-    head = lock.stages(path.read_text(encoding="utf-8") if path.exists() else None, LOCK)
-    before = lock.stages(base.lock, f"{LOCK} of the base") if base is not None else {}
+    own = path.read_bytes().decode(errors="replace") if path.exists() else None
+    theirs = base.lock if base is not None else None
+    head = lock.stages(own, LOCK)
+    lock.stages(theirs, f"{LOCK} of the base")
     for folder in (layout.reports, layout.artifact("x").parent, layout.outcomes("x").parent.parent):
-        if folder.is_symlink():
-            folder.unlink()
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
     if base is not None:
         for name in git.files(base.sha, layout.reports.relative_to(root).as_posix()):
             content = git.read(base.sha, name)
             if content is not None:
                 atomic.write_bytes(root / name, content)
-    entries = lock.joined(head, before)
-    if entries != (path.read_text(encoding="utf-8") if path.exists() else None):
+    entries = lock.joined(own, theirs)
+    if entries != own:
         atomic.write_text(path, entries)
     return head

@@ -20,7 +20,7 @@ def of_rules(text: str) -> dict[str, int]:
             if not isinstance(spec, dict):
                 continue
             path = ("budget", metric, index) if several else ("budget", metric)
-            for operator in OPERATORS.keys() & spec.keys():
+            for operator in (name for name in OPERATORS if spec.get(name) is not None):
                 found[f"{metric}{_where(spec)}.{operator}"] = document.line((*path, operator))
     return found
 

@@ -48,16 +48,49 @@ def stages(text: str | None, source: str) -> Mapping[str, Any]:
         entries = (data or {}).get("stages") or {}
         if not isinstance(entries, dict):
             raise TypeError("its `stages` are no mapping")
+        for name, entry in entries.items():
+            if not _is_entry(entry):
+                raise TypeError(f"its stage `{name}` is none")
     except (ConfigError, AttributeError, TypeError) as error:
         raise UsageError(f"this is no lock file of DVC: {error}", where=source, do="Run `dvc repro` again.") from error
     return entries
 
 
-def joined(head: Mapping[str, Any], base: Mapping[str, Any]) -> str:
-    """The text of the dvc.lock to start from."""
-    entries = {name: entry for name, entry in head.items() if not is_ours(name)}
-    entries |= {name: entry for name, entry in base.items() if is_ours(name)}
-    return yaml.safe_dump({"schema": SCHEMA, "stages": entries}, sort_keys=False, allow_unicode=True)
+def joined(head: str | None, base: str | None) -> str:
+    """The text of the dvc.lock to start from, of two that `stages` takes.
+
+    Joined as nodes, not as data: DVC writes YAML 1.2, where `on` and `12:30:45` are text, and would take what is read
+    and written as 1.1 for changed parameters.
+    """
+    chosen = [(name, body) for name, body in _nodes(head) if not is_ours(name.value)]
+    chosen += [(name, body) for name, body in _nodes(base) if is_ours(name.value)]
+    text, mapping = yaml.SafeDumper.DEFAULT_SCALAR_TAG, yaml.SafeDumper.DEFAULT_MAPPING_TAG
+    whole = yaml.MappingNode(
+        mapping,
+        [
+            (yaml.ScalarNode(text, "schema"), yaml.ScalarNode(text, SCHEMA, style="'")),
+            (yaml.ScalarNode(text, "stages"), yaml.MappingNode(mapping, chosen, flow_style=not chosen)),
+        ],
+        flow_style=False,
+    )
+    written: str = yaml.serialize(whole, Dumper=yaml.SafeDumper, allow_unicode=True)
+    return written
+
+
+def _nodes(text: str | None) -> list[tuple[yaml.Node, yaml.Node]]:
+    """The stages of a lock as YAML nodes. `<<`, which would bring in stages under no name of theirs, is none."""
+    root = None if text is None else yaml.compose(text, Loader=yaml.SafeLoader)
+    entries = next((value for key, value in root.value if key.value == "stages"), None) if root is not None else None
+    if not isinstance(entries, yaml.MappingNode):
+        return []
+    return [(key, value) for key, value in entries.value if key.tag != "tag:yaml.org,2002:merge"]
+
+
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(
+        isinstance(items, list) and all(isinstance(item, dict) and isinstance(item.get("path"), str) for item in items)
+        for items in (entry.get("deps") or [], entry.get("outs") or [])
+    )
 
 
 def differing(committed: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, str]:

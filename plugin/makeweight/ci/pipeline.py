@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ _HINTS = frozenset(
     }
 )
 _UNCHANGED = re.compile(r"Stage '(?P<stage>[^']+)' didn't change, skipping")
+_RUNNING = re.compile(r"Running stage '(?P<stage>[^']+)':")
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,36 @@ class Pipeline:
 
     def unchanged(self, stages: Sequence[str]) -> set[str]:
         """The instances of stages (`compress@int8`) that DVC would not run. Nothing is run, brought or written."""
-        # A stage whose missing dependency would be made anew ends a dry run; what was said until then holds.
         done = self._run("repro", "--dry", "--allow-missing", *stages)
-        return {found["stage"] for line in done.stdout.splitlines() if (found := _UNCHANGED.fullmatch(line.strip()))}
+        if done.returncode != 0:
+            # A stage whose missing dependency would be made anew ends a dry run. What was said until then may be a
+            # file's name with line breaks in it, and what would give that the lie was not said any more.
+            return set()
+        said = [line.strip() for line in done.stdout.splitlines()]
+        skipped = {found["stage"] for line in said if (found := _UNCHANGED.fullmatch(line))}
+        return skipped - {found["stage"] for line in said if (found := _RUNNING.fullmatch(line))}
+
+    def knows(self, path: str) -> bool:
+        """Whether a path is there, or among what DVC would make or bring."""
+        return self._run("list", ".", path).returncode == 0
+
+    def untrue(self, stages: Sequence[str]) -> list[str]:
+        """The paths among the stages' outputs and dependencies that are not what the lock says, by their content.
+
+        DVC itself believes a remote or a cache whatever lies under a hash there, and remembers it as that hash. So it
+        is asked with nothing to remember: a state of its own for this one question.
+
+        Raises:
+            EnvironmentFailed: DVC cannot tell.
+        """
+        with tempfile.TemporaryDirectory(prefix="makeweight-state-") as state:
+            said = self._or_raise("status", "--json", *stages, more={"DVC_SITE_CACHE_DIR": state})
+        try:
+            changes = [change for found in json.loads(said).values() for change in found if isinstance(change, dict)]
+            about = [change[part] for change in changes for part in ("changed outs", "changed deps") if part in change]
+            return sorted({path for each in about for path, how in each.items() if how == "modified"})
+        except (ValueError, AttributeError) as error:
+            raise EnvironmentFailed(f"`dvc status` said what cannot be understood: {error}", where="dvc") from error
 
     def has_remote(self) -> bool:
         """Whether any remote is configured."""
@@ -106,8 +136,8 @@ class Pipeline:
             shutil.copyfile(theirs, own)
         self._or_raise("config", "--quiet", "--local", "cache.dir", place)
 
-    def _or_raise(self, *arguments: str) -> str:
-        done = self._run(*arguments)
+    def _or_raise(self, *arguments: str, more: Mapping[str, str] | None = None) -> str:
+        done = self._run(*arguments, more=more)
         if done.returncode != 0:
             raise EnvironmentFailed(f"`dvc {arguments[0]}` failed: {_last(done.stderr)}", where="dvc")
         return done.stdout
@@ -115,11 +145,11 @@ class Pipeline:
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return [sys.executable, "-m", "dvc", *arguments]
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self._command(arguments),
             cwd=self.root,
-            env=self._environment,
+            env={**self._environment, **(more or {})},
             capture_output=True,
             text=True,
             errors="replace",

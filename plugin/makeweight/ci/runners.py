@@ -11,8 +11,8 @@ from makeweight.github.labels import DEVICES, Label, approves_devices
 from makeweight.project import Project
 
 DEFAULT = "ubuntu-latest"
-# GitHub's own machines are thrown away after each job; whatever else a label names may be somebody's.
-_HOSTED = re.compile(r"(ubuntu|macos|windows)-[\w.-]+")
+# GitHub's own machines are thrown away after each job. Whatever else a label names (`ubuntu-lab`) may be somebody's.
+_HOSTED = re.compile(r"(ubuntu|macos|windows)-(latest|slim|[0-9]+([.][0-9]+)?)(-(arm|intel|large|xlarge))?")
 
 Runner = str | list[str]
 
@@ -43,7 +43,7 @@ def is_own(runner: Runner | None) -> bool:
     if runner is None:
         return False
     names = [runner] if isinstance(runner, str) else runner
-    return not all(_HOSTED.fullmatch(name) for name in names)
+    return not (names and all(_HOSTED.fullmatch(name) for name in names))
 
 
 def reachable(project: Project) -> list[str]:

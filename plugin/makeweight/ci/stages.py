@@ -15,6 +15,8 @@ from makeweight.yamlfile import Document, parse
 
 # Words about a stage, without effect on what it does.
 _WORDS = frozenset({"desc", "meta"})
+# YAML 1.1, as it is read here, ends a line (and a comment) at these; YAML 1.2, as DVC reads it, does not.
+_BREAKS = frozenset("\x85\u2028\u2029")
 
 
 def check(head: str | None, base: str | None, project: Project) -> None:
@@ -23,8 +25,11 @@ def check(head: str | None, base: str | None, project: Project) -> None:
     """
     if head is None:
         raise ConfigError(["dvc.yaml: there is none; run `makeweight init` and commit what it writes"])
+    odd = next((number for number, line in enumerate(head.split("\n"), 1) if _BREAKS & set(line)), None)
+    if odd is not None:
+        raise ConfigError([f"dvc.yaml:{odd}: a line break here is one to some readers only; write a plain one"])
     document = parse(head, dvcfiles.PIPELINE)
-    there, before = _stages(document.data), _stages(parse(base, "dvc.yaml of the base").data if base else None)
+    there, before = _stages(document.data), _of_base(base)
     wanted = dvcfiles.stages(project)
     found = [
         line
@@ -36,6 +41,13 @@ def check(head: str | None, base: str | None, project: Project) -> None:
         raise ConfigError(
             [*found, "  Run `makeweight init`, which brings the stages up to date, and commit what it writes."]
         )
+
+
+def _of_base(text: str | None) -> Mapping[str, Any]:
+    try:
+        return _stages(parse(text, "dvc.yaml of the base").data if text else None)
+    except ConfigError:
+        return {}  # a change that mends it must not be held up by it
 
 
 def _stages(data: Any) -> Mapping[str, Any]:
@@ -61,8 +73,9 @@ def _objections(name: str, stage: Any, wanted: Mapping[str, Any], document: Docu
         (("do",), stage.get("do") or {}, wanted.get("do") or {}),
     ):
         own = own if isinstance(own, dict) else {}
-        for key in sorted({*own, *ours} - _WORDS - {"do"}, key=str):
-            if own.get(key) == ours.get(key):
+        told_below = {"do"} if not path and "do" in ours else set()
+        for key in sorted({*own, *ours} - _WORDS - told_below, key=str):
+            if key in own and key in ours and own[key] == ours[key]:
                 continue
             what = "is not makeweight's to have here" if key not in ours else "is not what makeweight writes"
             found.append(

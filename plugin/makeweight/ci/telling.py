@@ -23,7 +23,7 @@ CONCLUSIONS: Mapping[Outcome, Conclusion] = {
 _MOST = 50
 """Annotations that GitHub shows of one job."""
 _LONGEST = 4000
-_PLACE = re.compile(r"(?P<path>[\w./-]+\.ya?ml):(?P<line>\d+): (?P<what>.+)")
+_PLACE = re.compile(r"(?P<path>[\w./-]+\.(?:ya?ml|lock)):(?P<line>[0-9]{1,7}): (?P<what>.+)")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from makeweight.project import Project
 PREFIX = "waive:"
 BUDGET = "budget"
 """What a waiver names that accepts a loosened budget as a whole."""
-_DESCRIPTION = re.compile(r"\s*until\s+(?P<until>\d{4}-\d{2}-\d{2})\s*[:,-]?\s*(?P<reason>.*\S)\s*", re.DOTALL)
+# A slice may be named anything, so only what can be a variant's name counts as one.
+_NAME = re.compile(r"(?P<rule>.*?)(?:@(?P<variant>[A-Za-z0-9][\w-]*))?")
+_DESCRIPTION = re.compile(r"\s*until\s+(?P<until>\d{4}-\d{2}-\d{2})(?!\d)\s*[:,-]?\s*(?P<reason>.*\S)\s*", re.DOTALL)
 
 
 def of_file(project: Project, branch: str) -> list[Waiver]:
@@ -33,7 +35,7 @@ def of_labels(labels: Iterable[Label]) -> tuple[list[Waiver], list[str]]:
     for label in labels:
         if not label.name.startswith(PREFIX):
             continue
-        rule, _, variant = label.name.removeprefix(PREFIX).strip().partition("@")
+        named = _NAME.fullmatch(label.name.removeprefix(PREFIX).strip())
         given = _DESCRIPTION.fullmatch(label.description or "")
         until = _date(given["until"]) if given else None
         if not label.trusted:
@@ -41,12 +43,12 @@ def of_labels(labels: Iterable[Label]) -> tuple[list[Waiver], list[str]]:
                 f"The label `{label.name}` does not count: {f'@{label.by}' if label.by else 'whoever set it'} "
                 "may not write to this repository."
             )
-        elif given is None or until is None:
+        elif named is None or given is None or until is None:
             objections.append(
                 f"The label `{label.name}` does not count: its description has to read `until YYYY-MM-DD: reason`."
             )
         else:
-            found.append(Waiver(rule, variant or None, given["reason"], until, f"label by @{label.by}"))
+            found.append(Waiver(named["rule"], named["variant"], given["reason"], until, f"label by @{label.by}"))
     return found, objections
 
 

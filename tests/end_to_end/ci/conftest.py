@@ -278,11 +278,11 @@ def seed(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Pat
     save_model(hub.work)
     (hub.work / "makeweight.yaml").write_text(CONFIG)
     (hub.work / "notes.txt").write_text("what the model is made of\n")
-    found(hub)
+    establish(hub)
     return hub.folder
 
 
-def found(hub: Hub) -> None:
+def establish(hub: Hub) -> None:
     """From a model and its makeweight.yaml to a repository that makes weight, by the commands of a user."""
     hub.run("makeweight", "init")
     hub.run("dvc", "remote", "add", "-q", "-d", "store", "../store")

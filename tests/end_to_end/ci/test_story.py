@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from end_to_end.ci.conftest import Hub, found
+from end_to_end.ci.conftest import Hub, establish
 from integration.github.server import Server
 
 CLOUDS = '''\
@@ -92,7 +92,7 @@ def hub(tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]:
         hub.run("dvc", "init", "-q")
         hub.run(sys.executable, "clouds.py")
         hub.run("dvc", "add", "-q", "weights.pt")
-        found(hub)
+        establish(hub)
         yield hub
 
 

@@ -170,7 +170,7 @@ def test_a_token_is_in_no_message(origin: Origin) -> None:
     clone = Git(origin.work, own)
     with pytest.raises(EnvironmentFailed) as told:
         clone.parents("no such thing")
-    assert own["GIT_CONFIG_VALUE_0"] not in str(told.value)
+    assert own["GIT_CONFIG_VALUE_1"] not in str(told.value)
     assert authenticated(ENVIRONMENT, "https://github.example", None) == ENVIRONMENT
 
 

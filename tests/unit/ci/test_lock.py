@@ -16,17 +16,32 @@ def entry(out: str = "aaa", dep: str = "ddd", **more: object) -> dict[str, objec
     }
 
 
+def text(entries: dict[str, object]) -> str:
+    return yaml.safe_dump({"schema": "2.0", "stages": entries}, sort_keys=False, allow_unicode=True)
+
+
 def test_the_heads_entries_of_our_stages_count_for_nothing() -> None:
     head = {"train": {"cmd": "new"}, "compress@int8": entry("forged"), "gate": {"cmd": "forged"}}
     base = {"train": {"cmd": "old"}, "compress@int8": entry("honest"), "evaluate@int8": {"cmd": "x"}}
-    joined = yaml.safe_load(lock.joined(head, base))["stages"]
+    joined = yaml.safe_load(lock.joined(text(head), text(base)))["stages"]
     assert joined == {"train": {"cmd": "new"}, "compress@int8": entry("honest"), "evaluate@int8": {"cmd": "x"}}
 
 
 def test_without_a_base_nothing_of_ours_is_taken_for_made() -> None:
-    assert yaml.safe_load(lock.joined({"compress@int8": entry(), "train": {"cmd": "x"}}, {}))["stages"] == {
-        "train": {"cmd": "x"}
-    }
+    head = text({"compress@int8": entry(), "train": {"cmd": "x"}})
+    assert yaml.safe_load(lock.joined(head, None))["stages"] == {"train": {"cmd": "x"}}
+    assert yaml.safe_load(lock.joined(None, None))["stages"] == {}
+
+
+def test_words_that_one_yaml_reads_as_text_and_the_other_not_stay_as_written() -> None:
+    params = "        a: on\n        b: 12:30:45\n        c: 1e3\n        d: 0o7\n"
+    head = f"schema: '2.0'\nstages:\n  train:\n    params:\n      p.yaml:\n{params}"
+    assert params in lock.joined(head, None)
+
+
+def test_what_is_merged_in_under_no_name_is_left_out() -> None:
+    head = "x: &x {compress@int8: {cmd: forged}}\nschema: '2.0'\nstages:\n  <<: *x\n  train: {cmd: y}\n"
+    assert yaml.safe_load(lock.joined(head, None))["stages"] == {"train": {"cmd": "y"}}
 
 
 @pytest.mark.parametrize(
@@ -37,8 +52,8 @@ def test_a_stage_is_ours_by_its_name(name: str, ours: bool) -> None:
 
 
 def test_what_is_written_can_be_read() -> None:
-    text = lock.joined({"größe": {"cmd": "makeweight?"}}, {"report": {"cmd": "makeweight report"}})
-    assert lock.stages(text, "dvc.lock") == {"größe": {"cmd": "makeweight?"}, "report": {"cmd": "makeweight report"}}
+    joined = lock.joined(text({"größe": {"cmd": "makeweight?"}}), text({"report": {"cmd": "makeweight report"}}))
+    assert lock.stages(joined, "dvc.lock") == {"größe": {"cmd": "makeweight?"}, "report": {"cmd": "makeweight report"}}
     assert lock.stages(None, "dvc.lock") == {}
     assert lock.stages("", "dvc.lock") == {}
 
@@ -49,10 +64,10 @@ def test_a_conflict_is_told_by_its_line() -> None:
     assert told.value.where == "dvc.lock:2"
 
 
-@pytest.mark.parametrize("text", ["stages: [", "stages: [a]", "- a", "just words"])
-def test_what_is_no_lock_is_refused(text: str) -> None:
+@pytest.mark.parametrize("broken", ["stages: [", "stages: [a]", "- a", "just words"])
+def test_what_is_no_lock_is_refused(broken: str) -> None:
     with pytest.raises(UsageError, match="no lock file"):
-        lock.stages(text, "dvc.lock")
+        lock.stages(broken, "dvc.lock")
 
 
 def test_a_lock_is_held_against_what_was_made() -> None:

@@ -1,10 +1,12 @@
 """Where things are told: lines of makeweight.yaml, runners of devices, folders of a run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from makeweight import measurement
 from makeweight.ci import collected, ground, lines, runners, telling
 from makeweight.ci.git import Git
 from makeweight.ci.ground import Ground
@@ -12,7 +14,7 @@ from makeweight.errors import UsageError
 from makeweight.github.event import Event
 from makeweight.github.labels import Label
 from makeweight.verdict import RuleVerdict, VariantVerdict, Verdict
-from unit.ci.conftest import CONFIG, Made
+from unit.ci.conftest import CONFIG, Made, figure
 
 RICH = (
     CONFIG
@@ -164,14 +166,13 @@ def test_a_folder_that_the_change_brings_or_a_link_is_not_ours(tmp_path: Path) -
 
 
 def handed(root: Path, name: str, *paths: str) -> None:
+    figures = measurement.dumps([figure("latency_p50_ratio", device="local")])
     for path in paths:
         (root / name / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / name / path).write_text("{}")
+        (root / name / path).write_text(figures if path.endswith("local.json") else "{}")
 
 
 def test_only_what_a_devices_job_may_hand_over_is_taken(tmp_path: Path, made: Made) -> None:
-    from dataclasses import replace
-
     project = replace(
         made(("  local: {kind: local}\n", "  local: {kind: local}\n  pi5: {kind: local}\n")), root=tmp_path / "checkout"
     )
@@ -203,6 +204,16 @@ def test_only_what_a_devices_job_may_hand_over_is_taken(tmp_path: Path, made: Ma
     assert not (project.root / "reports/int8/pi5.json").exists()
     assert not (project.root / "samples/int8/local.npz").exists()
     assert (project.root / "reports/int8/evaluate.json").read_text() == "made by the first job"
+
+
+def test_figures_of_another_device_count_for_nobody(tmp_path: Path, made: Made) -> None:
+    project = replace(made(("local: {kind: local}", "pi5: {kind: local}")), root=tmp_path / "checkout")
+    given = tmp_path / "given"
+    handed(given, "pi5", ".makeweight/regressions/local.json")
+    (given / "pi5/.makeweight/regressions/local.json").rename(given / "pi5/.makeweight/regressions/pi5.json")
+    silent, notices = collected.lay_devices(project, given)
+    assert silent == ("pi5",)
+    assert "holds more than its own figures" in notices[0]
 
 
 def test_a_job_that_handed_nothing_over_is_told(tmp_path: Path) -> None:
