@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from makeweight import artifact, dvcfiles
 from makeweight.ci import lock, regression, stages
@@ -46,7 +47,8 @@ def run(
     if why is None:
         count = len(project.variants) * len(project.devices)
         progress.say("nothing that makes artifacts differs from the base: its measurements decide")
-        return replace(ground, unchanged=True, skipped=count)
+        told = _about_an_idle_lock(committed, lock.stages(base.lock if base is not None else None, LOCK))
+        return replace(ground, unchanged=True, skipped=count, notices=[*ground.notices, *told])
     progress.say(f"to be made here: {why}")
     stored = pipeline.has_remote()
     objection = pipeline.pull(lock.MAKING) if stored else "no DVC remote is configured"
@@ -71,7 +73,7 @@ def run(
             lacking=f"the artifacts could neither be brought from the DVC remote ({objection}) nor be made here "
             f"({failure.said.splitlines()[-1] if failure.said else 'DVC said nothing'})",
         )
-    _refuse_untrue(pipeline, git)
+    _refuse_untrue(project.root, text or "", pipeline, git)
     if base is not None and (absent := _grown_from_nothing(project, base, needed)):
         _rebuild(project, base, absent, git, pipeline_in, progress)
     made = lock.stages((project.root / LOCK).read_text(encoding="utf-8"), LOCK)
@@ -132,10 +134,15 @@ def _refuse_lost(project: Project, pipeline_text: str, pipeline: Pipeline) -> No
             )
 
 
-def _refuse_untrue(pipeline: Pipeline, git: Git) -> None:
+def _refuse_untrue(root: Path, pipeline_text: str, pipeline: Pipeline, git: Git) -> None:
     """What a change may alter (`.dvc/config`) says where DVC takes things from, and DVC looks at no content."""
-    # what git holds needs no trust, and code may have left its caches beside it
-    odd = [path for path in pipeline.untrue(lock.MAKING) if not git.tracked(path)]
+
+    def is_of_git(path: str) -> bool:
+        # It needs no trust, and code may have left its caches beside it. But a file that git was made to hold beside
+        # what DVC brought vouches for nothing.
+        return git.tracked(path) and not Path(root, f"{path}.dvc").exists() and not dvcfiles.writes(pipeline_text, path)
+
+    odd = [path for path in pipeline.untrue(lock.MAKING) if not is_of_git(path)]
     if odd:
         raise EnvironmentFailed(
             f"what DVC brought as {', '.join(f'`{path}`' for path in odd[:4])} is not what dvc.lock names",
@@ -198,8 +205,22 @@ def _about_the_lock(brought: Mapping[str, object], made: Mapping[str, object]) -
     ]
     if not others:
         return []
-    told = ", ".join(f"`{name}`" for name in others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
     return [
-        f"The dvc.lock of this change names other outputs of {told} than are made here. "
+        f"The dvc.lock of this change names other outputs of {_few(others)} than are made here. "
         "What was made and measured here is what is judged."
     ]
+
+
+def _about_an_idle_lock(committed: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
+    """What to say where nothing makes other artifacts than the base, and the lock is another all the same."""
+    others = [*lock.differing(committed, base)]
+    if not others:
+        return []
+    return [
+        f"Nothing here makes other artifacts than the base, and yet this change alters {_few(others)} in dvc.lock. "
+        "It does not count here; once merged, later changes would start from it. Take the base's dvc.lock and reports."
+    ]
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

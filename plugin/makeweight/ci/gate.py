@@ -78,8 +78,10 @@ def decided(
         beside = decide(own, measurements, failed)
         told = (
             "The base's budget decides. By the budget of this pull request it would be "
-            f"{HEADLINES[beside.verdict]}: {beside.sentence} A label `waive:{BUDGET}`, or one for the rule, accepts it."
+            f"{HEADLINES[beside.verdict]}: {beside.sentence}"
         )
+        if beside.verdict != "fail":  # else the label would change nothing
+            told += f" A label `waive:{BUDGET}`, or one for the rule, accepts that budget."
         notices.insert(1 if notices else 0, told)
     return replace(reached, notices=notices)
 

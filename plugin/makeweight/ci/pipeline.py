@@ -67,7 +67,7 @@ class Pipeline:
 
     def knows(self, path: str) -> bool:
         """Whether a path is there, or among what DVC would make or bring."""
-        return self._run("list", ".", path).returncode == 0
+        return self._run("list", "--", ".", path).returncode == 0
 
     def untrue(self, stages: Sequence[str]) -> list[str]:
         """The paths among the stages' outputs and dependencies that are not what the lock says, by their content.

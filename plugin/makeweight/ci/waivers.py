@@ -15,7 +15,7 @@ BUDGET = "budget"
 """What a waiver names that accepts a loosened budget as a whole."""
 # A slice may be named anything, so only what can be a variant's name counts as one.
 _NAME = re.compile(r"(?P<rule>.*?)(?:@(?P<variant>[A-Za-z0-9][\w-]*))?")
-_DESCRIPTION = re.compile(r"\s*until\s+(?P<until>\d{4}-\d{2}-\d{2})(?!\d)\s*[:,-]?\s*(?P<reason>.*\S)\s*", re.DOTALL)
+_DESCRIPTION = re.compile(r"\s*until\s+(?P<until>\d{4}-\d{2}-\d{2})(?!\d)\s*+[:,-]?+\s*(?P<reason>.*\S)\s*", re.DOTALL)
 
 
 def of_file(project: Project, branch: str) -> list[Waiver]:

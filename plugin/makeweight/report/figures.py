@@ -156,11 +156,14 @@ class Figures:
         return _growth(1 + found.value, interval, self.better(metric))
 
     def noise_floor(self, device: str) -> float | None:
-        """The largest that any benchmark on the device met, for the median latency."""
+        """The largest that any benchmark beside the baseline met on the device, for the median latency."""
         floors = [
             each.noise_floor
             for each in self
-            if each.device == device and each.noise_floor is not None and each.metric.startswith("latency_p50")
+            if each.device == device
+            and each.noise_floor is not None
+            and each.metric.startswith("latency_p50")
+            and not each.metric.endswith("_regression")
         ]
         return max(floors, default=None)
 

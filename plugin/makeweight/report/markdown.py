@@ -28,6 +28,7 @@ from makeweight.report.standing import (
     blocking,
     leading,
     mark,
+    side,
     subject,
     warnings,
 )
@@ -40,7 +41,6 @@ __all__ = ["CHECK", "COMMENT", "SUMMARY", "render"]
 _RESERVE = 1000
 _MARKS: dict[Outcome, str] = {
     "pass": "ok",
-    "fail": "**over**",
     "inconclusive": "**undecided**",
     "not_applicable": "n/a",
 }
@@ -95,7 +95,11 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
         let_through = [markdown_prose(each) for each in prose.waivers(content, variant)]
         if let_through:
             yield _listed("what is waived", "Waived", let_through)
-        yield _rules_table(content, figures, variant)
+        table = _rules_table(content, figures, variant)
+        if content.verdict.verdict == "pass" and (taken := content.verdict.provenance.get("measured_at")):
+            yield from _taken_over(content, variant, table, str(taken))
+            return
+        yield table
         yield _listed("the reason", "Why", [markdown_prose(each) for each in prose.reasons(content, variant)])
         if content.verdict.verdict != "pass":
             settling = [markdown_code(each) for each in prose.settling(blocking(content.verdict, variant))]
@@ -103,13 +107,27 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
                 yield _listed("what would settle it", "What would settle it", settling)
             remedy = markdown_prose(prose.remedy(content, figures, variant))
             yield _Block("what would pass", f"**What would pass.** {remedy}")
-        warned = warnings(content.verdict, variant)
-        if warned:
-            yield _Block("the warnings", "**Warnings.**", [f"- {_sentence(rule)}" for rule in warned])
+        yield from _warnings(content, variant)
     yield _all_variants(content, figures)
     yield _method(content, figures)
     yield _every_rule(content)
     yield _Block("the footer", f"<sub>{_footer(content)}</sub>")
+
+
+def _taken_over(content: Content, variant: str, table: _Block, commit: str) -> Iterator[_Block]:
+    """Nothing changed and all is well: whoever waits for this wants no more than that."""
+    said = f"Nothing that makes a model changed: all figures are those of {markdown_code(commit[:7])}."
+    yield _Block("the reason", said)
+    yield from _warnings(content, variant)
+    opening = f"<details><summary>The budget ({len(table.lines)})</summary>\n\n{table.opening}"
+    yield _Block(table.name, opening, table.lines, "\n</details>")
+    yield _Block("the footer", f"<sub>{_footer(content)}</sub>")
+
+
+def _warnings(content: Content, variant: str) -> Iterator[_Block]:
+    warned = warnings(content.verdict, variant)
+    if warned:
+        yield _Block("the warnings", "**Warnings.**", [f"- {_sentence(rule)}" for rule in warned])
 
 
 def _listed(name: str, head: str, said: list[str]) -> _Block:
@@ -125,8 +143,16 @@ def _rules_table(content: Content, figures: Figures, variant: str) -> _Block:
     )
     head = _row(["", BASELINE, f"**{markdown(elided(variant, _NAME))}** ({role})", "change", "budget", ""])
     reasons: set[str] = set()
-    lines = [_row(_rule_cells(content, figures, rule, reasons)) for rule in content.verdict.of(variant)]
+    worst_first = sorted(content.verdict.of(variant), key=_rank)
+    lines = [_row(_rule_cells(content, figures, rule, reasons)) for rule in worst_first]
     return _Block("the rules", f"{head}\n|---|--:|--:|---|---|:-:|", lines)
+
+
+def _rank(rule: RuleVerdict) -> int:
+    """What holds a variant up comes first, then what would if it were not waived; the rest as declared."""
+    if rule.blocks:
+        return 0 if rule.verdict == "fail" else 1
+    return 2 if rule.waiver is not None else 3
 
 
 def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: set[str]) -> list[str]:
@@ -146,8 +172,9 @@ def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: 
         before, after = show(of_class.baseline, FRACTION), show(of_class.variant, FRACTION)
     name += f" ({markdown(elided(detail, _NAME))})" if detail else ""
     change = _change(figures, rule, own)
-    lacking = "not measured, as above" if own.reason in reasons else f"not measured: {_reason(own.reason)}"
-    if not after:
+    lacking = "not measured"
+    if not after and not rule.blocks:  # why a rule blocks is told below
+        lacking += ", as above" if own.reason in reasons else f": {_reason(own.reason)}"
         reasons.add(own.reason)
     return [
         f"**{name}**" if broken else name,
@@ -161,7 +188,9 @@ def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: 
 
 def _mark(rule: RuleVerdict) -> str:
     if rule.waiver is not None:
-        return f"{'over' if rule.verdict == 'fail' else WORDS[rule.verdict]}, **waived**"
+        return f"{side(rule) if rule.verdict == 'fail' else WORDS[rule.verdict]}, **waived**"
+    if rule.verdict == "fail" and rule.level == "error":
+        return f"**{side(rule)}**"
     return _MARKS[rule.verdict] if rule.level == "error" or rule.verdict == "pass" else mark(rule)
 
 

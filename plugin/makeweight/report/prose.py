@@ -12,7 +12,8 @@ from makeweight.verdict import RuleVerdict
 _NAME = 80
 _SENTENCE = 600
 _NOTICE = 2000
-_ABSENT = " not measured: "
+_ABSENT = (" not measured: ", " in finite numbers is not known: ")
+_DEMAND = "; the rule requires it"
 
 
 def headline(content: Content, figures: Figures) -> str:
@@ -88,18 +89,29 @@ def _gathered(held_up: list[RuleVerdict]) -> list[str]:
     """The rules' sentences, each once; what is not measured for one reason is told in one."""
     alike: dict[str, list[RuleVerdict]] = {}
     for rule in held_up:
-        _, absent, reason = rule.sentence.partition(_ABSENT)
-        if absent and rule.value is None and rule.verdict == "inconclusive":
+        if reason := _lacking(rule):
             alike.setdefault(reason, []).append(rule)
     found = []
     for rule in held_up:
-        reason = rule.sentence.partition(_ABSENT)[2]
+        reason = _lacking(rule)
         names = list(dict.fromkeys(subject(each) for each in alike.get(reason, ())))
-        if rule in alike.get(reason, ()) and len(names) > 1:
-            found.append(sentence(f"{', '.join(names[:-1])} and {names[-1]} are{_ABSENT}{reason}"))
+        if len(names) > 1:
+            found.append(sentence(f"{_listed(names)} are not measured: {reason}."))
         else:
             found.append(sentence(rule.sentence))
     return list(dict.fromkeys(found))
+
+
+def _lacking(rule: RuleVerdict) -> str:
+    """Why what a rule asks for was not measured; empty where it was."""
+    if rule.value is not None or rule.verdict != "inconclusive":
+        return ""
+    reasons = (rule.sentence.partition(absent)[2] for absent in _ABSENT)
+    return next((reason.removesuffix(".").removesuffix(_DEMAND) for reason in reasons if reason), "")
+
+
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def confusion(flips: Flips) -> str | None:
@@ -119,10 +131,13 @@ def remedy(content: Content, figures: Figures, variant: str) -> str:
     """What would pass, when the verdict does not."""
     able = [name for name in passing(content.verdict) if name != variant]
     if able:
-        return f"{'; '.join(_able(content, figures, name) for name in able)}."
+        told = f"{'; '.join(_able(content, figures, name) for name in able)}."
+        return f"{told} To ship it, name it under `ship:`." if content.verdict.policy == variant else told
     held_up = blocking(content.verdict, variant)
     if held_up and all(rule.verdict == "inconclusive" and rule.value is None and not rule.settle for rule in held_up):
-        return "That is not known: what is open could not be measured here."
+        away = list(dict.fromkeys(code(rule.device) for rule in held_up if rule.device is not None))
+        again = f" Run it again when {_listed(away)} can be reached." if all(rule.device for rule in held_up) else ""
+        return f"That is not known: what is open could not be measured here.{again}"
     if any(rule.settle for rule in held_up):
         return "Nothing is known to yet: settle what is open first."
     if content.verdict.policy == variant and len(figures.variants) > 1:

@@ -88,6 +88,13 @@ def mark(rule: RuleVerdict) -> str:
     return WORDS[rule.verdict] + (force if rule.verdict != "pass" else "")
 
 
+def side(rule: RuleVerdict) -> str:
+    """Where the figure of a broken rule lies: `over` its limit, or `under` it."""
+    if rule.limit is None:
+        return "broken"
+    return "under" if rule.operator.startswith("min") else "over"
+
+
 def subject(rule: RuleVerdict) -> str:
     """What a rule is about: `latency p50 on pi5`, `accuracy of night`."""
     if rule.limit is None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -16,6 +19,7 @@ from makeweight.github.event import Event
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
     "GIT_CONFIG_GLOBAL": os.devnull,
+    "no_proxy": "127.0.0.1",
     "GIT_AUTHOR_NAME": "A",
     "GIT_AUTHOR_EMAIL": "a@example.org",
     "GIT_COMMITTER_NAME": "A",
@@ -189,3 +193,129 @@ def test_a_broken_base_is_no_base_and_says_so(origin: Origin) -> None:
     assert known.measurements == ()
     assert len(known.notices) == 2
     assert "makeweight.yaml at" in known.notices[0]
+
+
+def test_a_branch_whose_name_ends_like_another_is_not_that_other(origin: Origin) -> None:
+    """What `ls-remote` is asked for is a pattern, and whoever may push names branches."""
+    git(origin.work, "push", "-q", str(origin.bare), f"{origin.e}:refs/heads/a/refs/heads/main")
+    clone = origin.clone("main")
+    assert len(git(clone.folder, "ls-remote", "origin", "refs/heads/main").splitlines()) == 2
+    assert clone.tip("main") == origin.c
+    assert clone.tip("a/refs/heads/main") == origin.e
+    assert clone.tip("refs/heads/main") is None
+
+
+def test_a_tag_that_is_called_like_the_default_branch_is_not_it(origin: Origin) -> None:
+    clone = origin.clone("change")
+    git(clone.folder, "fetch", "-q", "origin", "main:refs/remotes/origin/main")
+    for name in ("main", "origin/main"):
+        git(clone.folder, "tag", name, origin.e)
+    event = Event("workflow_dispatch", head=origin.e, base_ref="change", default_branch="main")
+    assert bases.find(event, clone) == origin.b
+    git(origin.work, "tag", "main", origin.e)
+    git(origin.work, "checkout", "-q", "change")
+    assert bases.find(Event("local"), Git(origin.work, ENVIRONMENT)) == origin.b
+
+
+def test_a_branch_is_held_against_a_default_branch_that_was_not_fetched(origin: Origin) -> None:
+    clone = origin.clone("change", "--depth=1")
+    event = Event("push", head=origin.e, base=origin.b, base_ref="change", default_branch="main")
+    assert bases.find(event, clone) == origin.b
+
+
+def test_a_history_of_its_own_does_not_get_rid_of_the_budget(origin: Origin) -> None:
+    """With no base, a change would be judged by its own budget alone."""
+    git(origin.work, "checkout", "-q", "--orphan", "alone")
+    alone = commit(origin.work, "z")
+    git(origin.work, "push", "-q", str(origin.bare), "alone")
+    event = Event("pull_request", head=alone, base=origin.c, base_ref="main", default_branch="main", number=8)
+    for depth in ((), ("--depth=1",)):
+        assert bases.find(event, origin.clone("alone", *depth)) == origin.c
+
+
+def test_where_histories_met_and_it_cannot_be_told_the_branch_as_it_is_counts(origin: Origin) -> None:
+    clone = origin.clone("change", "--depth=1")
+    assert clone.obtain(origin.c)
+    git(clone.folder, "remote", "set-url", "origin", "file:///nowhere")
+    event = Event("pull_request", head=origin.e, base=origin.c, base_ref="main", default_branch="main", number=7)
+    assert bases.find(event, clone) == origin.c
+
+
+def test_a_branch_that_is_long_behind_is_deepened_step_by_step(origin: Origin) -> None:
+    who = "committer A <a@example.org> 0 +0000"
+    log = "".join(f"commit refs/heads/long\n{who}\ndata 1\nx\n" + "\n" * (n > 0) for n in range(150))
+    stream = f"reset refs/heads/long\nfrom {origin.b}\n\n{log}"
+    subprocess.run(
+        ["git", "fast-import", "--quiet"], cwd=origin.bare, env=ENVIRONMENT, input=stream.encode(), check=True
+    )
+    assert git(origin.bare, "rev-list", "--count", f"{origin.b}..long") == "150"
+    clone = origin.clone("long", "--depth=1")
+    head = clone.resolve("HEAD")
+    event = Event("pull_request", head=head, base=origin.c, base_ref="main", default_branch="main", number=9)
+    assert bases.find(event, clone) == origin.b
+
+
+def test_nobodys_hooks_run_for_a_work_tree_or_a_commit_of_ours(origin: Origin) -> None:
+    clone = origin.clone("main")
+    hooks = clone.folder / ".git/hooks"
+    for name in ("post-checkout", "post-commit", "pre-commit", "prepare-commit-msg", "commit-msg", "post-index-change"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch '{origin.folder}/{name}-ran'\n")
+        (hooks / name).chmod(0o755)
+    tree = origin.folder / "tree"
+    clone.worktree(origin.b, tree)
+    assert (tree / "b").exists()
+    assert not (tree / "c").exists()
+    clone.drop_worktree(tree)
+    assert not tree.exists()
+    assert len(git(clone.folder, "worktree", "list").splitlines()) == 1
+    (clone.folder / "a").write_text("fresh")
+    assert clone.commit(["a"], "fresh", {"NAME": "bot", "EMAIL": "bot@example.org"}) is not None
+    ran = {path.name for path in origin.folder.glob("*-ran")}
+    assert ran <= {"post-index-change-ran"}  # `git add` is no commit yet
+
+
+def test_only_what_is_ours_is_committed(origin: Origin) -> None:
+    clone = origin.clone("main")
+    for name in ("a", "b"):
+        (clone.folder / name).write_text("fresh")
+    git(clone.folder, "add", "b")
+    made = clone.commit(["a"], "fresh", {"NAME": "bot", "EMAIL": "bot@example.org"})
+    assert git(clone.folder, "show", "--name-only", "--format=", str(made)) == "a"
+
+
+def test_a_repository_of_another_user_is_told_for_what_it_is(origin: Origin) -> None:
+    """As in a job that runs in a container; git itself offers to play it."""
+    with pytest.raises(EnvironmentFailed, match="belongs to another user") as told:
+        Git(origin.work, {**ENVIRONMENT, "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"})
+    assert "safe.directory" in str(told.value.do)
+
+
+def test_of_two_tokens_only_ours_is_sent(origin: Origin) -> None:
+    """A checkout may have kept its own; GitHub refuses a request with two as bad."""
+    seen: list[list[str] | None] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers.get_all("Authorization"))
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            address = f"http://127.0.0.1:{server.server_port}"
+            clone = origin.clone("main")
+            git(clone.folder, "config", f"http.{address}/.extraheader", "AUTHORIZATION: basic kept")
+            git(clone.folder, "remote", "set-url", "origin", f"{address}/owner/name")
+            earlier = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.userAgent", "GIT_CONFIG_VALUE_0": "tests"}
+            for environment in (ENVIRONMENT, {**ENVIRONMENT, **earlier}, {**ENVIRONMENT, "GIT_CONFIG_COUNT": ""}):
+                own = Git(clone.folder, authenticated(environment, f"{address}/", "s3cret"))
+                assert own.tip("main") is None
+                assert own.obtain("9" * 40) is False
+                assert "s3cret" not in str(own.push("main"))
+        finally:
+            server.shutdown()
+    expected = base64.b64encode(b"x-access-token:s3cret").decode()
+    assert len(seen) >= 9
+    assert all(each == [f"basic {expected}"] for each in seen)

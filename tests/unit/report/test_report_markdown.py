@@ -183,8 +183,48 @@ def test_what_is_absent_for_one_reason_is_told_once():
     made = invented.content((invented.Model("int8", 1, 0, undecided=absent),), ship=None, devices=())
     rules = [replace(rule, value=None, settle=None) if rule.settle else rule for rule in made.verdict.rules]
     shown = markdown.render(replace(made, verdict=replace(made.verdict, rules=rules, verdict="inconclusive")))
-    assert "**Why.** Size and accuracy are not measured: a fork has no data; the rule requires it.\n" in shown
+    assert "**Why.** Size and accuracy are not measured: a fork has no data.\n" in shown
+    assert "not measured: a fork has no data" not in shown.split("**Why.**")[0]
     assert "**What would pass.** That is not known: what is open could not be measured here." in shown
+
+
+def test_what_only_a_machine_that_is_away_would_tell_names_the_machine():
+    said = {f"latency_p50.max_ratio@{name}": f"latency p50 on {name} is not measured: away." for name in ("pi5", "pi4")}
+    made = invented.content((invented.Model("int8", 1, 0, undecided=said),), ship=None, devices=("pi5", "pi4"))
+    rules = [replace(rule, value=None, settle=None) if rule.settle else rule for rule in made.verdict.rules]
+    shown = markdown.render(replace(made, verdict=replace(made.verdict, rules=rules, verdict="inconclusive")))
+    assert "**Why.** Latency p50 on pi5 and latency p50 on pi4 are not measured: away.\n" in shown
+    assert "could not be measured here. Run it again when `pi5` and `pi4` can be reached.\n" in shown
+
+
+def test_what_holds_a_variant_up_stands_first():
+    shown = markdown.render(invented.undecided(4)).split("\n")
+    rules = [line for line in shown[: shown.index("**Why.**")] if line.startswith("| ") and "budget" not in line]
+    marks = [line.split(" | ")[-1].removesuffix(" |") for line in rules]
+    assert marks[:2] == ["**over**", "**undecided**"]
+    assert set(marks[2:]) == {"ok", "undecided (only warns)"}
+
+
+def test_a_figure_below_what_is_required_is_not_over():
+    made = invented.undecided(4)
+    rules = [
+        replace(rule, operator="min", rule="accuracy.min", limit_text="at least 99 %")
+        if rule.rule == "accuracy.max_drop" and rule.verdict == "fail"
+        else rule
+        for rule in made.verdict.rules
+    ]
+    assert "| at least 99 % | **under** |" in markdown.render(replace(made, verdict=replace(made.verdict, rules=rules)))
+
+
+def test_figures_that_were_all_taken_over_are_told_in_few_lines():
+    made = invented.compared()
+    taken = replace(made.verdict, provenance={**made.verdict.provenance, "measured_at": "5d6e7f8" + "0" * 33})
+    shown = markdown.render(replace(made, verdict=taken))
+    assert "\n\nNothing that makes a model changed: all figures are those of `5d6e7f8`.\n" in shown
+    assert shown.count("<details>") == 1
+    assert "| size | 1.92 MB | 190 kB | 10x smaller | at most 1 MB | ok |" in shown.split("<details>")[1]
+    broken = markdown.render(replace(made, verdict=replace(taken, verdict="fail", ship=None)))
+    assert broken.index("| size |") < broken.index("<details>")
 
 
 @pytest.mark.parametrize("limit", [markdown.COMMENT, markdown.CHECK, markdown.SUMMARY])

@@ -17,7 +17,7 @@ def by_class(content: Content, order: list[str]) -> list[dict[str, Any]]:
         listed = content.classes.get(variant, ())
         if not listed:
             continue
-        by_drop = sorted(listed, key=lambda each: (-each.drop, each.name))
+        by_drop = sorted(listed, key=lambda each: -each.drop)  # equal ones as the model has them
         if len(by_drop) > _MOST_CLASSES:
             kept = by_drop[: _MOST_CLASSES * 2 // 3] + by_drop[-(_MOST_CLASSES // 3) :]
         else:

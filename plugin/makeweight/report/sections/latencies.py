@@ -37,12 +37,18 @@ def latencies(content: Content, figures: Figures) -> list[dict[str, Any]]:
             {
                 "device": device,
                 "svg": drawn,
-                "missing": [(name, figures.reason(LATENCY, name, device)) for name in missing],
+                "missing": [(name, _reason(figures, name, device)) for name in missing],
                 "protocol": protocol_line(content, figures, device),
                 "floor": percent(figures.noise_floor(device)),
             }
         )
     return found
+
+
+def _reason(figures: Figures, name: str, device: str) -> str:
+    if figures.value(LATENCY, name, device) is not None:
+        return "its figures are of an earlier run, whose raw timings are not here"
+    return figures.reason(LATENCY, name, device)
 
 
 def _baseline_median(timing: Timing) -> float:

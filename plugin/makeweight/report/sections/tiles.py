@@ -8,7 +8,7 @@ from makeweight.layout import BASELINE
 from makeweight.report import prose
 from makeweight.report.comparison import LATENCY, cell
 from makeweight.report.figures import Figures, title
-from makeweight.report.standing import SIGNS, WORDS
+from makeweight.report.standing import SIGNS, WORDS, side
 from makeweight.verdict import RuleVerdict
 
 
@@ -28,7 +28,9 @@ class Tile:
         """What the rule makes of it, as sign and word."""
         if self.over is None:
             return ""
-        word = "over budget" if self.over.verdict == "fail" else WORDS[self.over.verdict]
+        word = WORDS[self.over.verdict]
+        if self.over.verdict == "fail":
+            word = "over budget" if side(self.over) == "over" else "below what is required"
         return f"{SIGNS[self.over.verdict]} {word}{', waived' if self.over.waiver is not None else ''}"
 
 

@@ -1,0 +1,96 @@
+"""The Action's installation once every package is at hand. Target: under 30 s.
+
+The very scripts of `setup/`, each run in a folder of its own: a fresh environment, then makeweight and what the
+extras ask for. Packages come from a folder that is filled before, so that no run waits for a network: a warm cache of
+pip's is as fast, but for one small question to the index per package. Setting up Python and fetching the cache are not
+in it; other actions do that. What is saved by leaving bytecode until it is needed is shown beside (`--no-compile`), and
+a bare environment for scale. torch is the version of constraints.txt; the environment variable TORCH_INDEX is the
+Action's input `torch-index`, for a machine whose pip would fetch a build with GPU libraries.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CONSTRAINTS = ROOT / "constraints.txt"
+EXTRAS = ("dvc,onnx", "all")
+RUNS = 3
+TARGET = 30.0
+
+
+def main() -> None:
+    torch_index = os.environ.get("TORCH_INDEX", "")
+    with tempfile.TemporaryDirectory(prefix="makeweight-wheels-") as folder:
+        _fetch(Path(folder), torch_index)
+        offline = {
+            **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": folder,
+            "TORCH_INDEX": torch_index,
+        }
+        later = {**offline, "PIP_NO_COMPILE": "1"}
+        empty: list[float] = []
+        times: dict[tuple[str, str], list[float]] = {}
+        for _ in range(RUNS):
+            empty.append(_empty())
+            for extras in EXTRAS:
+                for how, environment in (("", offline), (", --no-compile", later)):
+                    times.setdefault((extras, how), []).append(_installed(extras, environment))
+    bare = statistics.median(empty)
+    print(f"an empty environment: {bare:.1f} s (median of {RUNS}, interleaved)")
+    for (extras, how), taken in times.items():
+        median = statistics.median(taken)
+        print(
+            f"install, extras {extras}{how}: {median:.1f} s, {median / bare:.1f}x an empty environment, "
+            f"worst {max(taken):.1f} s (target: under {TARGET:.0f} s)"
+        )
+
+
+def _fetch(wheels: Path, torch_index: str) -> None:
+    """Fill the folder: all that is asked for, and what makeweight itself is built with."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    index = [f"--extra-index-url={torch_index}"] if torch_index else []
+    wanted = [f"--constraint={CONSTRAINTS}", *index, f"{ROOT}[{','.join(EXTRAS)}]", *build]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", f"--wheel-dir={wheels}", *wanted], check=True)
+    for own in wheels.glob("makeweight-*.whl"):
+        own.unlink()  # the Action builds it
+
+
+def _empty() -> float:
+    with tempfile.TemporaryDirectory(prefix="makeweight-install-") as folder:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "venv", f"{folder}/venv"], check=True)
+        return time.perf_counter() - started
+
+
+def _installed(extras: str, environment: dict[str, str]) -> float:
+    """Seconds of the two steps; what they made is called once, and removed."""
+    with tempfile.TemporaryDirectory(prefix="makeweight-install-") as folder:
+        given = {
+            **environment,
+            "RUNNER_TEMP": folder,
+            "GITHUB_OUTPUT": f"{folder}/output",
+            "ROOT": str(ROOT),
+            "PYTHON": sys.executable,
+            "INSTALL": "true",
+            "EXTRAS": extras,
+            "REQUIREMENTS": "",
+        }
+        started = time.perf_counter()
+        for script in ("environment.sh", "install.sh"):
+            subprocess.run(["bash", str(ROOT / "setup" / script)], env=given, cwd=folder, check=True)
+        taken = time.perf_counter() - started
+        subprocess.run([f"{folder}/makeweight/bin/makeweight", "--version"], check=True, stdout=subprocess.DEVNULL)
+        return taken
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""DVC as a change may set it up: what it skips, what it brings, and whether that is what the lock names."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from makeweight import dvcfiles
+from makeweight.ci import build, lock
+from makeweight.ci.git import Git
+from makeweight.ci.ground import Ground
+from makeweight.ci.pipeline import Pipeline
+from makeweight.errors import EnvironmentFailed, UsageError
+from makeweight.progress import Silent
+from makeweight.project import understand
+
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))},
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "DVC_NO_ANALYTICS": "1",
+}
+BASELINE = {
+    "cmd": "mkdir -p artifacts/baseline && cp code/m.txt data/w artifacts/baseline",
+    "deps": ["code", "data/w"],
+    "params": [{"makeweight.yaml": ["classes"]}],
+    "outs": ["artifacts/baseline"],
+}
+OTHERS = {name: {"cmd": f"echo {name}"} for name in ("compress", "evaluate")}
+
+
+class Repository:
+    """One stage that makes an artifact from code (git's) and data (DVC's), and a remote that has both."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root, self.remote, self.state = folder / "work", folder / "remote", folder / "state"
+
+    def make(self) -> None:
+        self.root.mkdir()
+        self.run("git", "init", "-q")
+        self.dvc("init", "-q")
+        self.dvc("remote", "add", "-q", "-d", "store", "../remote")
+        self.write("code/m.txt", "code")
+        self.write("data/w", "data")
+        self.write("dvc.yaml", yaml.safe_dump({"stages": {"baseline": BASELINE, **OTHERS}}))
+        self.write("makeweight.yaml", "classes: ['on', 'yes', '12:30:45', '1e3', '010', '0o17', '~', '1_000', '.5']\n")
+        self.dvc("add", "-q", "data/w")
+        self.dvc("repro", "-q", "baseline")
+        self.run("git", "add", "-A")
+        self.dvc("push", "-q")
+
+    def write(self, path: str, text: str) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text)
+
+    def run(self, *command: str) -> str:
+        environment = {**ENVIRONMENT, "DVC_SITE_CACHE_DIR": str(self.state)}
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def dvc(self, *arguments: str) -> str:
+        return self.run(sys.executable, "-m", "dvc", *arguments)
+
+    def forget(self) -> None:
+        for path in ("artifacts", ".dvc/cache", ".dvc/tmp"):
+            shutil.rmtree(self.root / path, ignore_errors=True)
+        (self.root / "data/w").unlink(missing_ok=True)
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def pipeline(self) -> Pipeline:
+        return Pipeline(self.root, {**ENVIRONMENT, "DVC_SITE_CACHE_DIR": str(self.state)}, Silent())
+
+    def stored(self, text: str) -> Path:
+        """Where the remote keeps a content."""
+        (found,) = (path for path in self.remote.rglob("*") if path.is_file() and path.read_text() == text)
+        return found
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    Repository(folder).make()
+    return folder
+
+
+@pytest.fixture
+def repository(made: Path, tmp_path: Path) -> Repository:
+    """As in a fresh checkout: nothing made, brought or remembered."""
+    shutil.copytree(made, tmp_path / "own", symlinks=True)
+    found = Repository(tmp_path / "own")
+    found.forget()
+    return found
+
+
+def test_what_is_as_it_was_is_unchanged_with_nothing_at_hand_after_the_locks_were_joined(
+    repository: Repository,
+) -> None:
+    """And among its parameters are texts that YAML 1.1 takes for something else."""
+    path = repository.root / "dvc.lock"
+    path.write_text(lock.joined(None, path.read_text()))
+    assert repository.pipeline().unchanged(["baseline"]) == {"baseline"}
+    repository.write("code/m.txt", "other code")
+    assert repository.pipeline().unchanged(["baseline"]) == set()
+
+
+def test_a_files_name_cannot_say_that_nothing_changed(repository: Repository) -> None:
+    """DVC prints the names of .dvc files as they are, and a name may hold line breaks."""
+    forged = "w\nStage 'baseline' didn't change, skipping\nz"
+    entry = yaml.safe_load((repository.root / "data/w.dvc").read_text())
+    entry["outs"][0]["path"] = forged
+    repository.write(f"data/{forged}.dvc", yaml.safe_dump(entry))
+    (repository.root / "data/w.dvc").unlink()
+    stage = {**BASELINE, "deps": ["code", "data"]}
+    repository.write("dvc.yaml", yaml.safe_dump({"stages": {"baseline": stage}}))
+    said = repository.run(sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing", "baseline")
+    assert "Stage 'baseline' didn't change, skipping" in said.splitlines()
+    assert repository.pipeline().unchanged(["baseline"]) == set()
+
+
+def test_what_the_remote_holds_under_a_hash_is_looked_at(repository: Repository) -> None:
+    pipeline = repository.pipeline()
+    assert pipeline.pull(["baseline"]) is None
+    pipeline.reproduce(["baseline"], "--pull", "--allow-missing")
+    assert pipeline.untrue(["baseline"]) == []
+
+    repository.forget()
+    code, data = repository.stored("code"), repository.stored("data")
+    for stored in (code, data):
+        stored.chmod(0o644)
+        stored.write_text("forged")
+    pipeline = repository.pipeline()
+    assert pipeline.pull(["baseline"]) is None
+    pipeline.reproduce(["baseline"], "--pull", "--allow-missing")
+    # DVC itself has no objection
+    assert (repository.root / "artifacts/baseline/m.txt").read_text() == "forged"
+    assert json.loads(repository.dvc("status", "--json", "baseline")) == {
+        "baseline": [{"changed deps": {"data/w": "deleted"}}]
+    }
+    assert pipeline.untrue(["baseline"]) == ["artifacts/baseline"]
+    repository.dvc("pull", "-q", "data/w.dvc")
+    assert pipeline.untrue(["baseline"]) == ["artifacts/baseline", "data/w"]
+
+
+def test_a_file_of_gits_beside_it_vouches_for_nothing(repository: Repository) -> None:
+    repository.pipeline().pull(["baseline"])
+    repository.dvc("pull", "-q", "data/w.dvc")
+    git = Git(repository.root, ENVIRONMENT)
+    text = (repository.root / "dvc.yaml").read_text()
+    build._refuse_untrue(repository.root, text, repository.pipeline(), git)
+    # what the code leaves beside itself is no forgery
+    repository.write("code/__pycache__/m.pyc", "compiled")
+    assert repository.pipeline().untrue(["baseline"]) == ["code"]
+    build._refuse_untrue(repository.root, text, repository.pipeline(), git)
+    repository.write("artifacts/baseline/extra", "x")
+    repository.run("git", "add", "-f", "artifacts/baseline/extra")
+    with pytest.raises(EnvironmentFailed, match=r"`artifacts/baseline` is not what dvc\.lock names"):
+        build._refuse_untrue(repository.root, text, repository.pipeline(), git)
+
+
+def test_what_dvc_would_make_or_bring_is_known_without_being_here(repository: Repository) -> None:
+    pipeline = repository.pipeline()
+    assert [pipeline.knows(path) for path in ("data/w", "artifacts/baseline", "code", "nothing", "--help")] == [
+        True, True, True, False, False,
+    ]  # fmt: skip
+
+
+CONFIG = """\
+name: tiny
+model: {onnx: tiny.onnx, inputs: {x: [N, 4]}}
+sources: [code]
+data: {npz: {test: data/w, calibration: calibration.npz}}
+task: classification
+seed: 0
+variants: {int8: {steps: [{quantize: {method: dynamic}}]}}
+devices: {local: {kind: local}}
+budget: {size: {max_ratio: 0.5}}
+"""
+
+
+@pytest.mark.parametrize("lost", ["tiny.onnx", "code", "calibration.npz", "data/w.dvc"])
+def test_what_is_gone_for_good_is_not_taken_for_what_is_elsewhere(repository: Repository, lost: str) -> None:
+    """`--allow-missing` would have DVC say that nothing changed, and the base's figures would decide."""
+    project = replace(understand(CONFIG, "makeweight.yaml", repository.root), root=repository.root)
+    repository.write("makeweight.yaml", CONFIG)
+    repository.write("dvc.yaml", yaml.safe_dump({"vars": ["makeweight.yaml"], "stages": dvcfiles.stages(project)}))
+    repository.write("tiny.onnx", "model")
+    repository.write("calibration.npz", "examples")
+    text = (repository.root / "dvc.yaml").read_text()
+    build._refuse_lost(project, text, repository.pipeline())  # the data are DVC's to bring
+    place = repository.root / lost
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    named = lost.removesuffix(".dvc")
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("nothing is laid, brought or made")
+
+    git = Git(repository.root, ENVIRONMENT)
+    git.files = never  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match=f"`{named}` is neither in this commit") as told:
+        build.run(project, None, Ground("a" * 40, None, None), git, lambda _: repository.pipeline(), Silent())
+    assert told.value.where == "makeweight.yaml"

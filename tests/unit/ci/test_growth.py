@@ -1,0 +1,131 @@
+"""Growth against the merge base: what is measured, what follows from equal bytes, and what is never made up."""
+
+import pytest
+
+from makeweight import evidence, publish
+from makeweight.artifact import Manifest
+from makeweight.budget.rule import Rule
+from makeweight.ci import gate, regression
+from makeweight.decide import decide
+from makeweight.evidence import Evidence
+from makeweight.measurement import Measurement, unavailable
+from makeweight.verdict import RuleVerdict
+from unit.ci.conftest import Made, base_of, figure
+
+ZERO = ("size: {max_ratio: 0.5}", "size: {max_regression: 0 %}")
+NONE = ("max_regression: 5 %", "max_regression: 0 %")
+
+
+def sound(*variants: str) -> list[Measurement]:
+    return [figure("nonfinite_outputs", 0.0, variant=name, unit="fraction") for name in variants]
+
+
+def size(value: float) -> Measurement:
+    return figure("size", value, unit="B")
+
+
+def grown(rules: list[Rule], now: list[Measurement], before: list[Measurement]) -> Measurement:
+    (found,) = regression.of_figures(rules, "int8", now, before)
+    return found
+
+
+def judged(made: Made, *figures: Measurement, rule: str) -> list[RuleVerdict]:
+    project = made(ZERO, NONE)
+    found = decide(publish.terms(project), [*sound("int8", "other"), *figures], {})
+    return [each for each in found.rules if each.rule == rule and each.variant == "int8"]
+
+
+def test_the_same_artifact_has_not_grown_and_passes_at_nothing(made: Made) -> None:
+    """0 % is a limit that can be met: a noise floor must not make equal bytes undecided."""
+    project = made(ZERO, NONE)
+    known, _ = gate.of_base(project, base_of(project))
+    for rule in ("size.max_regression", "latency_p50.max_regression"):
+        (found,) = judged(made, *known, rule=rule)
+        assert found.verdict == "pass", found.sentence
+
+
+@pytest.mark.parametrize(("now", "verdict"), [(100.0, "pass"), (99.0, "pass"), (101.0, "fail")])
+def test_an_exact_figure_is_held_to_the_last_byte(made: Made, now: float, verdict: str) -> None:
+    rules = regression.wanted(made(ZERO).rules, None)
+    (found,) = judged(made, grown(rules, [size(now)], [size(100.0)]), rule="size.max_regression")
+    assert found.verdict == verdict
+
+
+def test_growth_from_nothing_to_nothing_is_none_and_to_something_has_no_percentage(made: Made) -> None:
+    rules = regression.wanted(made(ZERO).rules, None)
+    assert grown(rules, [size(0.0)], [size(0.0)]).value == 0
+    found = grown(rules, [size(1.0)], [size(0.0)])
+    assert found.status == "unavailable"
+    assert "limit it with `max`" in str(found.reason)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "reason"),
+    [
+        ([], [size(1.0)], "not measured here"),
+        ([unavailable("size", "int8", "B", "the disk was lost")], [size(1.0)], "the disk was lost"),
+        ([size(1.0)], [], "the merge base has no figure of it"),
+        ([size(1.0)], [unavailable("size", "int8", "B", "no disk there")], "no disk there"),
+        ([size(1.0)], [figure("size", 1.0, variant="other")], "the merge base has no figure of it"),
+        ([size(1.0)], [figure("size", 1.0, device="local")], "the merge base has no figure of it"),
+    ],
+)
+def test_what_one_side_lacks_is_said_and_never_passes(
+    made: Made, now: list[Measurement], before: list[Measurement], reason: str
+) -> None:
+    found = grown(regression.wanted(made(ZERO).rules, None), now, before)
+    assert found.status == "unavailable"
+    assert reason in str(found.reason)
+    (ruled,) = judged(made, found, rule="size.max_regression")
+    assert ruled.verdict == "inconclusive"
+
+
+def test_rules_go_where_they_are_measured(made: Made) -> None:
+    text = "latency_p50: [{max_regression: 5 %}, {device: pi5, max_regression: 1 %}]"
+    rules = made(
+        ZERO,
+        ("latency_p50: {max_ratio: 0.9, max_regression: 5 %}", text),
+        ("  local: {kind: local}\n", "  local: {kind: local}\n  pi5: {kind: local}\n"),
+    ).rules
+    assert [rule.id for rule in regression.wanted(rules, None)] == ["size.max_regression"]
+    assert [rule.limit for rule in regression.wanted(rules, "local")] == [0.05]
+    assert [rule.limit for rule in regression.wanted(rules, "pi5")] == [0.05, 0.01]
+
+
+def test_the_file_of_growth_does_not_speak_over_the_evidence(made: Made) -> None:
+    """It comes from where the model's code runs; the last figure of a name is the one that counts."""
+    project = made()
+    honest = figure("size_ratio", 0.9)
+    known = Evidence((honest,), {}, {}, {}, {}, {}, {})
+    forged = [
+        figure("size_ratio", 0.1),
+        figure("accuracy_drop", 0.0, unit="fraction"),
+        figure("latency_p50_ratio", 0.1, device="local", interval=(0.1, 0.1)),
+        figure("size_regression", 0.0),
+    ]
+    own = figure("latency_p50_regression", 0.02, device="local", interval=(0.01, 0.03))
+    assert gate.of_evidence(project, None, known, [*forged, own], {}) == [honest, own]
+
+
+def manifest(sha256: str) -> Manifest:
+    return Manifest("int8", "ready", "onnxruntime", [], 0, None, {}, file="model.onnx", sha256=sha256)
+
+
+@pytest.mark.parametrize(("sha256", "status"), [("i", "measured"), ("another", "unavailable")])
+def test_of_a_silent_device_only_equal_bytes_say_anything(made: Made, sha256: str, status: str) -> None:
+    known = Evidence((), {}, {"int8": manifest(sha256)}, {}, {}, {}, {})
+    found = gate.of_evidence(made(), base_of(made()), known, [], {"local": "it did not answer"})
+    (told,) = [m for m in found if m.metric == "latency_p50_regression" and m.variant == "int8"]
+    assert (told.device, told.status) == ("local", status)
+    assert told.reason in (None, "it did not answer")
+
+
+def test_a_variant_that_the_base_lacks_or_that_failed_has_nothing_to_have_grown_from(made: Made) -> None:
+    project = made(ZERO)
+    for base in (
+        base_of(made(("  int8: {steps: [{quantize: {method: dynamic}}]}\n", "")), size(100.0)),
+        base_of(made(), size(100.0), provenance={"failed": {"int8": "no memory"}}),
+        base_of(None, size(100.0)),
+    ):
+        found = gate.of_evidence(project, base, evidence.NOTHING, [], {})
+        assert [m for m in found if m.variant == "int8" and m.metric.endswith("_regression")] == []

@@ -1,0 +1,84 @@
+"""What a change does to the terms by which it is judged, and what can then be known: never less is asked for it."""
+
+from datetime import date
+from itertools import product
+
+from makeweight import publish
+from makeweight.ci import build, gate
+from unit.ci.conftest import Made, base_of, figure
+
+TODAY = date(2026, 6, 1)
+TWO = ("  local: {kind: local}\n", "  local: {kind: local}\n  pi5: {kind: local}\n")
+
+
+def test_each_alteration_of_the_terms_is_told(made: Made) -> None:
+    base = base_of(made(TWO))
+    told = {
+        "takes away the device `pi5`": made(),
+        "the device `local` is set up differently": made((TWO[0], TWO[1].replace("local}", "local, threads: 8}", 1))),
+        "the device `pi5` is set up differently": made(
+            (TWO[0], TWO[1].replace("pi5: {kind: local}", "pi5: {kind: local, runner: ubuntu-latest}"))
+        ),
+        "takes away the variant `other`": made(TWO, ("  other: {steps: [float16]}\n", "")),
+        "`ship` was best and is int8": made(TWO, ("devices:", "ship: int8\ndevices:")),
+        "`prefer` was latency and is size": made(TWO, ("devices:", "prefer: size\ndevices:")),
+        "`task` says something else": made(
+            TWO, ("task: classification", "task: {kind: classification, absent_classes: allow}")
+        ),
+        "`data` comes from elsewhere": made(TWO, ("test: test.npz", "test: easy.npz")),
+    }
+    for said, project in told.items():
+        (sentence,) = gate.altered(project, base)
+        assert said in sentence, sentence
+    assert gate.altered(made(TWO), base) == []
+    assert gate.altered(made(TWO, ("max_ratio: 0.5", "max_ratio: 0.9")), base) == []
+    assert gate.altered(made(), None) == gate.altered(made(), base_of(None)) == []
+
+
+def test_a_rule_about_a_device_outlives_the_device(made: Made) -> None:
+    """Taking a device away does not take away the rule that names it: it can only be open then."""
+    ruled_there = made(TWO, ("max_ratio: 0.9", "device: pi5, max_ratio: 0.9"))
+    head = made()
+    ruled = gate.ruling(head, base_of(ruled_there), [], landed=False, today=TODAY)
+    assert {rule.id for rule in ruled.rules} >= {"latency_p50[pi5].max_ratio", "latency_p50[pi5].max_regression"}
+    figures = [figure("nonfinite_outputs", 0.0, unit="fraction", variant=name) for name in head.variants] + [
+        figure(metric, 0.1, variant=name, device="local", interval=(0.1, 0.1), noise_floor=0.0)
+        for name, metric in product(head.variants, ("size_ratio", "latency_p50_ratio"))
+    ]
+    found = gate.decided(publish.terms(head, ruled.rules), publish.terms(head), ruled, figures, {})
+    assert found.verdict == "inconclusive"
+    assert any(rule.device == "pi5" and rule.blocks for rule in found.rules)
+
+
+def test_where_nothing_could_be_had_no_rule_of_either_budget_passes(made: Made) -> None:
+    head = made(TWO, ("size: {max_ratio: 0.5}", "size: {max_ratio: 0.9, max_regression: 1 %}"))
+    ruled = gate.ruling(head, base_of(made(TWO)), [], landed=False, today=TODAY)
+    figures = gate.of_nothing(head, ruled.rules, "the data are elsewhere")
+    assert len({(m.metric, m.variant, m.device) for m in figures}) == len(figures)
+    found = gate.decided(publish.terms(head, ruled.rules), publish.terms(head), ruled, figures, {})
+    assert {rule.verdict for rule in found.rules} == {"inconclusive"}
+    assert all("the data are elsewhere" in rule.sentence for rule in found.rules)
+    assert {(rule.variant, rule.device) for rule in found.rules if rule.metric == "latency_p50"} == set(
+        product(("int8", "other"), ("local", "pi5"))
+    )
+
+
+def test_a_fork_is_told_of_another_way_than_a_branch() -> None:
+    assert "fork" in gate.plea(fork=True)
+    assert "fork" not in gate.plea(fork=False)
+
+
+def test_a_lock_that_is_altered_for_nothing_is_told() -> None:
+    """It would stand on the base after the merge, and what stands on the base is believed."""
+
+    def entry(out: str) -> dict[str, object]:
+        return {"cmd": "makeweight compress int8", "outs": [{"path": "artifacts/int8", "md5": out}]}
+
+    base = {"compress@int8": entry("honest"), "benchmark@local-int8": entry("timed")}
+    assert build._about_an_idle_lock(base, base) == []
+    assert build._about_an_idle_lock({**base, "train": {}, "benchmark@local-int8": entry("again")}, base) == []
+    (told,) = build._about_an_idle_lock({**base, "compress@int8": entry("forged")}, base)
+    assert "alters `compress@int8` in dvc.lock" in told
+    many = {f"compress@v{number}": entry("honest") for number in range(9)}
+    (told,) = build._about_an_idle_lock({}, many)
+    assert "`compress@v3` and 5 more" in told
