@@ -14,7 +14,7 @@ from makeweight.ci import lock, regression, stages
 from makeweight.ci.base import LOCK, Base
 from makeweight.ci.git import Git
 from makeweight.ci.ground import FOLDER, Ground, lay
-from makeweight.ci.pipeline import Failed, Pipeline
+from makeweight.ci.pipeline import Failed, Pipeline, gist
 from makeweight.errors import EnvironmentFailed, UsageError
 from makeweight.layout import BASELINE, CONFIG
 from makeweight.progress import Progress
@@ -71,7 +71,7 @@ def run(
         return replace(
             ground,
             lacking=f"the artifacts could neither be brought from the DVC remote ({objection}) nor be made here "
-            f"({failure.said.splitlines()[-1] if failure.said else 'DVC said nothing'})",
+            f"({gist(failure.said)})",
         )
     _refuse_untrue(project.root, text or "", pipeline, git)
     if base is not None and (absent := _grown_from_nothing(project, base, needed)):
@@ -192,7 +192,7 @@ def _rebuild(
             for name in variants:
                 shutil.copytree(replace(project, root=root).layout.artifact(name), base_artifact(project.root, name))
         except (Failed, EnvironmentFailed, OSError) as error:
-            said = error.said.splitlines()[-1] if isinstance(error, Failed) and error.said else str(error)
+            said = gist(error.said) if isinstance(error, Failed) else str(error)
             progress.say(f"the base's artifacts could not be made again: {said}")
         finally:
             git.drop_worktree(tree)

@@ -94,7 +94,7 @@ class Pipeline:
     def pull(self, stages: Sequence[str]) -> str | None:
         """Bring what is stored of these stages; None when all went well, else why not."""
         done = self._run("pull", *stages)
-        return None if done.returncode == 0 else _last(done.stderr or done.stdout)
+        return None if done.returncode == 0 else gist(done.stderr or done.stdout)
 
     def reproduce(self, stages: Sequence[str], *options: str) -> None:
         """Run what changed, its output line by line into the log.
@@ -139,7 +139,7 @@ class Pipeline:
     def _or_raise(self, *arguments: str, more: Mapping[str, str] | None = None) -> str:
         done = self._run(*arguments, more=more)
         if done.returncode != 0:
-            raise EnvironmentFailed(f"`dvc {arguments[0]}` failed: {_last(done.stderr)}", where="dvc")
+            raise EnvironmentFailed(f"`dvc {arguments[0]}` failed: {gist(done.stderr)}", where="dvc")
         return done.stdout
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
@@ -183,9 +183,12 @@ def outside(environment: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PATH": f"{here}:{kept.get('PATH', '')}", "DVC_NO_ANALYTICS": "1"}
 
 
-def _last(said: str) -> str:
-    """What a reader needs of DVC's words."""
+def gist(said: str) -> str:
+    """What a reader needs of DVC's words: its errors, each with what it announces on the line below."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR:")]
-    chosen = errors or lines[-1:] or ["it said nothing"]
-    return " ".join(line.removeprefix("ERROR: ") for line in chosen[:3])
+    chosen = []
+    for line, below in zip(lines, [*lines[1:], ""], strict=False):
+        if line.startswith("ERROR:"):
+            word = line.removeprefix("ERROR:").strip()
+            chosen.append(f"{word} {below}" if word.endswith(":") else word)
+    return "; ".join(chosen[:3] or lines[-1:]) or "DVC said nothing"

@@ -77,7 +77,7 @@ budget:
     max_regression: 2000 %
 """
 TOO_HARD = ("ratio: 0.5", "ratio: 0.98")
-"""Five channels of 256 are left, which tell a fifth of the clouds apart; with 128 or 154 it is practically all."""
+"""Five channels of 256 are left, and a tenth of the answers is right; with 128 or 154 it is practically all."""
 LESS = ("ratio: 0.98", "ratio: 0.4")
 
 

@@ -7,6 +7,7 @@ from makeweight import evidence, publish
 from makeweight.ci import gate, regression, waivers
 from makeweight.ci.build import changed
 from makeweight.ci.ground import Ground
+from makeweight.ci.pipeline import gist
 from makeweight.decide import Waiver
 from makeweight.github.labels import Label
 from unit.ci.conftest import Made, base_of, figure
@@ -190,3 +191,10 @@ def test_the_small_print_names_both_commits(made: Made) -> None:
     assert gate.remarks(Ground("a" * 40, None, None), None) == ["commit aaaaaaa"]
     facts = gate.provenance({"seed": 0}, replace(ground, unchanged=True), base_of(made()))
     assert facts == {"seed": 0, "commit": "a" * 40, "base": "b" * 40, "measured_at": "b" * 40}
+
+
+def test_dvcs_words_are_cut_to_what_a_reader_needs() -> None:
+    said = "x\nERROR: failed to pull - Checkout failed for following targets:\ntiny.onnx\nIs your cache up to date?\n"
+    assert gist(said) == "failed to pull - Checkout failed for following targets: tiny.onnx"
+    assert gist("a\n\nlast words\n") == "last words"
+    assert gist("") == "DVC said nothing"
