@@ -57,6 +57,10 @@ class Git:
         listed = self._run("ls-tree", "-r", "-z", revision, "--", f"{folder}/").decode().split("\0")
         return [entry.partition("\t")[2] for entry in listed if entry.startswith("100")]
 
+    def same(self, one: str, other: str, path: str) -> bool:
+        """Whether two commits hold the same below a path."""
+        return self._done("diff", "--quiet", one, other, "--", path).returncode == 0
+
     def tracked(self, path: str) -> bool:
         """Whether the index holds anything below a path."""
         return bool(self._run("ls-files", "-z", "--", path))

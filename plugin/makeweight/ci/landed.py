@@ -7,6 +7,7 @@ from pathlib import Path
 from makeweight.ci import lock
 from makeweight.ci.base import LOCK
 from makeweight.ci.git import Git
+from makeweight.ci.ground import Ground
 from makeweight.ci.pipeline import Pipeline
 from makeweight.layout import Layout
 from makeweight.project import Project
@@ -15,14 +16,22 @@ BOT = {"NAME": "makeweight[bot]", "EMAIL": "makeweight[bot]@users.noreply.github
 _SKIP = "[skip ci]"
 
 
-def differing(root: Path, git: Git) -> dict[str, str]:
-    """How the lock as it is committed differs from what was made here, by stage."""
+def differing(root: Path, ground: Ground, git: Git) -> dict[str, str]:
+    """How the lock and the reports as they are committed differ from what was made here, by stage.
+
+    Later changes start from both. Where nothing was made, nothing can have been measured either.
+    """
     committed = git.read("HEAD", LOCK)
-    path = root / LOCK
-    return lock.differing(
+    path, reports = root / LOCK, Layout(Path()).reports.as_posix()
+    found = lock.differing(
         lock.stages(None if committed is None else committed.decode(errors="replace"), f"{LOCK} at HEAD"),
         lock.stages(path.read_text(encoding="utf-8") if path.exists() else None, LOCK),
     )
+    if ground.unchanged and ground.base is not None and not git.same(ground.base, "HEAD", reports):
+        found[f"{reports}/"] = (
+            f"tells of measurements that were not made here (`git checkout {ground.base[:12]} -- {reports}`)"
+        )
+    return found
 
 
 def take_over(project: Project, passes: bool, pipeline: Pipeline) -> None:

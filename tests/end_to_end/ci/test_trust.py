@@ -74,6 +74,25 @@ def test_a_lock_that_claims_the_artifact_of_the_base_is_caught(hub: Hub) -> None
     assert "names other outputs of `compress@int8`" in hub.github.comments[0]["body"]
 
 
+def test_figures_that_are_edited_and_nothing_else_never_become_a_base(hub: Hub) -> None:
+    def edit(root: Path) -> None:
+        path = root / "reports/verdict.json"
+        path.write_text(path.read_text().replace('"metric": "size_ratio"', '"metric": "size_ratio" '))
+
+    hub.change("edited", edit)
+    run = hub.pull_request("edited")
+    assert run.outputs["verdict"] == "pass", run.log
+    assert "alters what was measured" in hub.github.comments[0]["body"]
+    before, after = hub.land("edited")
+    refused = hub.push(before, after)
+    assert refused.code == 2, refused.log
+    assert "`reports/` tells of measurements that were not made here" in refused.log
+    healed = hub.push(before, after, commit_lock="true")
+    assert healed.code == 0, healed.log
+    hub.git("fetch", "-q", "origin")
+    assert hub.git("diff", "--stat", before, "origin/main", "--", "reports") == ""
+
+
 def test_a_rewritten_stage_is_refused_on_its_line(hub: Hub) -> None:
     def edit(root: Path) -> None:
         path = root / "dvc.yaml"

@@ -158,7 +158,7 @@ def _keep(run: Run, verdict: Verdict) -> None:
     git, noted, said = run.git(), ground.noted(run.root), project.load(run.root)
     if noted.lacking is not None:
         return
-    differing = landed.differing(run.root, git)
+    differing = landed.differing(run.root, noted, git)
     pipeline = run.pipeline(run.root)
     if not noted.unchanged:
         report.run(said, run.progress)  # as the pipeline itself writes it, without this run's own circumstances
@@ -190,4 +190,8 @@ def has_landed(event: Event) -> bool:
 
 def _stale(differing: Mapping[str, str], do: str) -> UsageError:
     told = "\n    ".join(f"`{stage}` {how}" for stage, how in differing.items())
-    return UsageError(f"the lock on this branch does not tell of this commit:\n    {told}", where=bases.LOCK, do=do)
+    return UsageError(
+        f"what this branch holds of the lock and the figures does not belong to this commit:\n    {told}",
+        where=bases.LOCK,
+        do=do,
+    )
