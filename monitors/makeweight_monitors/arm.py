@@ -1,0 +1,104 @@
+"""The cells of one arm, stable or canary, and of pairs of the two: where each kind of event is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from makeweight_monitors import metrics
+from makeweight_monitors.classes import Classes
+from makeweight_monitors.counters import LATENCY_ROWS, Counters
+from makeweight_monitors.metrics import LABEL_RESULTS, REJECTIONS, RIGHT_OR_WRONG, Metric
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a model's series are split by."""
+
+    classes: Classes | None
+    """None: it is no classifier."""
+    bins: int
+    """Of the confidence; 0 for none."""
+    error_bins: int
+    features: Mapping[str, int]
+    """Bins of each chosen feature."""
+    slices: Sequence[str]
+    outcomes: bool
+    """Whether an answer is right or wrong: not so in regression without a tolerance."""
+
+
+def bin_names(count: int) -> list[str]:
+    return [f"{index:02}" for index in range(count)]
+
+
+class Arm:
+    """One variant of one revision. Every attribute is the index of a cell, or of the first of several."""
+
+    def __init__(
+        self, counters: Counters, model: str, revision: str, variant: str, shape: Shape, weight: str | None
+    ) -> None:
+        labels = {"model": model, "revision": revision, "variant": variant}
+
+        def at(metric: Metric, axes: Mapping[str, Sequence[str]] | None = None, room: int | None = None) -> int:
+            return counters.block(metric, labels, axes, room).at
+
+        self.predictions = at(metrics.PREDICTIONS)
+        self.latency = at(metrics.LATENCY, {"le": LATENCY_ROWS})
+        self.latency_sum = self.latency + len(LATENCY_ROWS) - 1
+        self.rejected = dict(zip(REJECTIONS, _from(at(metrics.REJECTED, {"reason": REJECTIONS})), strict=False))
+        self.events = dict(zip(LABEL_RESULTS, _from(at(metrics.LABEL_EVENTS, {"result": LABEL_RESULTS})), strict=False))
+        self.expired = at(metrics.LABELS_EXPIRED)
+        self.store_failures = at(metrics.LABEL_STORE_FAILURES)
+        # the bins and, right behind them, the classes: a batch counts both in one go
+        self.bins = at(metrics.SCORE_BIN, {"bin": bin_names(shape.bins)}) if shape.bins else 0
+        self.classes = self.labelled_class = 0
+        if shape.classes is not None:
+            by_class = counters.block(
+                metrics.PREDICTED_CLASS, labels, {"class": shape.classes.rows}, shape.classes.room
+            )
+            labelled = counters.block(
+                metrics.LABELLED_CLASS,
+                labels,
+                {"class": shape.classes.rows, "outcome": RIGHT_OR_WRONG},
+                shape.classes.room,
+            )
+            shape.classes.follow(by_class, labelled)
+            self.classes, self.labelled_class = by_class.at, labelled.at
+        self.errors = at(metrics.ERROR_BIN, {"bin": bin_names(shape.error_bins)}) if shape.error_bins else 0
+        self.features = {
+            name: counters.block(metrics.FEATURE_BIN, {**labels, "feature": name}, {"bin": bin_names(bins)}).at
+            for name, bins in shape.features.items()
+        }
+        self.labelled = self.slices = self.split = 0
+        if shape.outcomes:
+            outcome = {"outcome": RIGHT_OR_WRONG}
+            self.labelled = at(metrics.LABELLED, outcome)
+            if shape.slices:
+                self.slices = at(metrics.LABELLED_SLICE, {"slice": shape.slices, **outcome})
+            if weight is not None:
+                self.split = counters.block(metrics.SPLIT, {**labels, "weight": weight}, outcome).at
+
+
+class Pair:
+    """Requests of one revision that both arms answered."""
+
+    def __init__(self, counters: Counters, model: str, revision: str, shape: Shape) -> None:
+        labels = {"model": model, "revision": revision}
+        both = {"stable": RIGHT_OR_WRONG, "canary": RIGHT_OR_WRONG}
+        self.agree = self.paired = self.classes = self.slices = 0
+        if not shape.outcomes:
+            return
+        self.agree = counters.block(metrics.SHADOW_PAIRS, labels, {"agree": ("yes", "no")}).at
+        self.paired = counters.block(metrics.PAIRED, labels, both).at
+        if shape.classes is not None:
+            block = counters.block(
+                metrics.PAIRED_CLASS, labels, {"class": shape.classes.rows, **both}, shape.classes.room
+            )
+            shape.classes.follow(block)
+            self.classes = block.at
+        if shape.slices:
+            self.slices = counters.block(metrics.PAIRED_SLICE, labels, {"slice": shape.slices, **both}).at
+
+
+def _from(at: int) -> range:
+    return range(at, at + max(len(REJECTIONS), len(LABEL_RESULTS)))

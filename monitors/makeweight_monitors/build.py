@@ -1,0 +1,63 @@
+"""Which compressed variant is served: what a graph needs to show what changed, from the artifact's manifest.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from makeweight_monitors.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Build:
+    """Facts of a model file; an empty text is one that is not known."""
+
+    compressed: str
+    """The variant as makeweight.yaml calls it."""
+    bits: str = ""
+    """Of a weight, where the recipe sets them."""
+    runtime: str = ""
+    recipe: str = ""
+    """The first 12 hex digits of a hash over the recipe."""
+    sha256: str = ""
+    size: int | None = None
+    """Bytes."""
+
+
+def read(path: Path) -> Build:
+    """Read `artifacts/<variant>/manifest.json`.
+
+    Raises:
+        UsageError: there is none, it is damaged, or its recipe failed, so that nothing can be served.
+    """
+    try:
+        found = json.loads(path.read_text())
+        if found["status"] != "ready":
+            raise UsageError(f"the recipe failed: {found['reason']}", where=str(path), do="Serve a variant that is.")
+        recipe: list[dict[str, Any]] = found["recipe"]
+        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+        return Build(
+            compressed=str(found["variant"]),
+            bits=_bits(recipe),
+            runtime=str(found["runtime"]),
+            recipe=digest[:12],
+            sha256=str(found["sha256"]),
+            size=int(found["size"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"this is no manifest ({error})", where=str(path), do="Take the one that `makeweight compress` wrote."
+        ) from error
+
+
+def _bits(recipe: list[dict[str, Any]]) -> str:
+    for step in reversed(recipe):
+        for technique, options in step.items():
+            if technique == "float16":
+                return "16"
+            if isinstance(options, dict) and "bits" in options:
+                return str(options["bits"])
+    return ""

@@ -1,0 +1,142 @@
+"""The catalogue of metrics: what every counter is called, which labels it bears, what it counts.
+
+Whoever exports, whoever writes rules and whoever draws dashboards reads the names from here. Names follow the
+conventions of Prometheus (prometheus.io/docs/practices/naming): base units, `_total` for counters. Each process has a
+`boot` of its own, so that a series never falls back to zero and sums over replicas and restarts are exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+VARIANTS = ("stable", "canary")
+RIGHT_OR_WRONG = ("right", "wrong")
+
+_MODEL = ("model", "revision")
+_REPLICA = (*_MODEL, "variant", "boot")
+_PAIR = (*_MODEL, "boot")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One family of series."""
+
+    name: str
+    """Counters without their `_total`, as the Python client wants them."""
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+
+    @property
+    def series(self) -> str:
+        """The name as Prometheus stores it."""
+        return f"{self.name}_total" if self.kind == "counter" else self.name
+
+
+PREDICTIONS = Metric("makeweight_predictions", "counter", _REPLICA, "Predictions that were answered.")
+PREDICTED_CLASS = Metric(
+    "makeweight_predicted_class", "counter", (*_REPLICA, "class"), "Predictions by class; `other` beyond the cap."
+)
+SCORE_BIN = Metric(
+    "makeweight_score_bin",
+    "counter",
+    (*_REPLICA, "bin"),
+    "Predictions by bin of the top class's confidence (00, 01, ...).",
+)
+FEATURE_BIN = Metric(
+    "makeweight_feature_bin", "counter", (*_REPLICA, "feature", "bin"), "Predictions by bin of a chosen input feature."
+)
+LABELLED = Metric(
+    "makeweight_labelled", "counter", (*_REPLICA, "outcome"), "Predictions whose truth came, right or wrong."
+)
+LABELLED_CLASS = Metric(
+    "makeweight_labelled_class", "counter", (*_REPLICA, "class", "outcome"), "The same, by true class."
+)
+LABELLED_SLICE = Metric(
+    "makeweight_labelled_slice", "counter", (*_REPLICA, "slice", "outcome"), "The same, by declared slice."
+)
+PAIRED = Metric(
+    "makeweight_paired",
+    "counter",
+    (*_PAIR, "stable", "canary"),
+    "Labelled requests that both models answered: each right or wrong (the 2x2 table of the e-process).",
+)
+PAIRED_SLICE = Metric(
+    "makeweight_paired_slice", "counter", (*_PAIR, "slice", "stable", "canary"), "The same, by declared slice."
+)
+PAIRED_CLASS = Metric(
+    "makeweight_paired_class", "counter", (*_PAIR, "class", "stable", "canary"), "The same, by true class."
+)
+SHADOW_PAIRS = Metric(
+    "makeweight_shadow_pairs",
+    "counter",
+    (*_PAIR, "agree"),
+    "Requests that both models answered: same class, yes or no.",
+)
+SPLIT = Metric(
+    "makeweight_split",
+    "counter",
+    (*_REPLICA, "weight", "outcome"),
+    "Labelled requests under random traffic split, by the canary's share (`weight`, such as 0.05).",
+)
+ERROR_BIN = Metric(
+    "makeweight_error_bin",
+    "counter",
+    (*_REPLICA, "bin"),
+    "Regression: labelled predictions by bin of the absolute error.",
+)
+LATENCY = Metric(
+    "makeweight_latency_seconds", "histogram", _REPLICA, "Time from request to answer, as the server saw it."
+)
+REJECTED = Metric("makeweight_rejected", "counter", (*_REPLICA, "reason"), "Observations refused, by reason.")
+LABEL_EVENTS = Metric(
+    "makeweight_label_events",
+    "counter",
+    (*_REPLICA, "result"),
+    "Labels that came: matched, unknown (no such id), duplicate, late (after the time-out), rejected.",
+)
+LABELS_EXPIRED = Metric("makeweight_labels_expired", "counter", _REPLICA, "Predictions whose label never came in time.")
+LABELS_PENDING = Metric("makeweight_labels_pending", "gauge", _REPLICA, "Predictions that wait for their label.")
+LABEL_STORE_FAILURES = Metric(
+    "makeweight_label_store_failures",
+    "counter",
+    _REPLICA,
+    "Times the label store could not be written or read (a full disk); what waits stays in memory while it fits.",
+)
+CALIBRATION = Metric(
+    "makeweight_calibration_accuracy",
+    "gauge",
+    (*_MODEL, "variant", "bin"),
+    "How often the variant was right in this bin of confidence on the test split (reference.json).",
+)
+REFERENCE_SHARE = Metric(
+    "makeweight_reference_score_share", "gauge", (*_MODEL, "variant", "bin"), "Share of the test split in this bin."
+)
+BUILD_INFO = Metric(
+    "makeweight_build_info",
+    "gauge",
+    (*_MODEL, "variant", "compressed", "bits", "runtime", "recipe", "sha256"),
+    "1; which compressed variant is served under which name.",
+)
+MODEL_BYTES = Metric("makeweight_model_bytes", "gauge", (*_MODEL, "variant"), "Size of the served model file.")
+UP = Metric("makeweight_observer_start_time_seconds", "gauge", _REPLICA, "When this process began to count, Unix time.")
+
+CATALOGUE = (
+    PREDICTIONS, PREDICTED_CLASS, SCORE_BIN, FEATURE_BIN, LABELLED, LABELLED_CLASS, LABELLED_SLICE, PAIRED,
+    PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SPLIT, ERROR_BIN, LATENCY, REJECTED, LABEL_EVENTS, LABELS_EXPIRED,
+    LABELS_PENDING, LABEL_STORE_FAILURES, CALIBRATION, REFERENCE_SHARE, BUILD_INFO, MODEL_BYTES, UP,
+)  # fmt: skip
+
+REJECTIONS = (
+    "not_finite", "unknown_class", "unknown_slice", "bad_shape", "bad_latency", "bad_feature", "bad_id",
+    "duplicate_id", "clock", "too_many_ids", "store_failed",
+)  # fmt: skip
+"""Why an observation is refused; the label `reason` takes no other value."""
+LABEL_RESULTS = ("matched", "unknown", "duplicate", "late", "rejected")
+LATENCY_BUCKETS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds in seconds."""
+MOST_CLASSES = 1000
+"""Class label values beyond this many are counted under `other`."""

@@ -1,0 +1,60 @@
+"""For ASGI servers (Starlette, FastAPI, and what else follows asgi.readthedocs.io/en/latest/specs/www.html)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any
+
+from makeweight_monitors.middleware.exchange import Exchange, Extract, tell
+from makeweight_monitors.observer import Observer
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+class ObserverMiddleware:
+    """Times each request and records the predictions that a hook finds in its answer.
+
+    Args:
+        extract: the hook, such as `exchange.json_fields(scores="scores")`.
+        paths: those that predict; None: all.
+    """
+
+    def __init__(self, app: App, observer: Observer, extract: Extract, paths: Collection[str] | None = None) -> None:
+        self._app = app
+        self._observer = observer
+        self._extract = extract
+        self._paths = None if paths is None else frozenset(paths)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or (self._paths is not None and scope["path"] not in self._paths):
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        exchange = Exchange(scope["path"], headers)
+        began = time.perf_counter()
+        ended = False
+
+        async def received() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                exchange.keep("request", message.get("body", b""))
+            return message
+
+        async def sent(message: Message) -> None:
+            nonlocal ended
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+            elif message["type"] == "http.response.body":
+                exchange.keep("response", message.get("body", b""))
+                if not message.get("more_body", False):
+                    exchange.seconds = time.perf_counter() - began
+                    ended = True
+            await send(message)
+
+        await self._app(scope, received, sent)
+        if ended:
+            tell(self._observer, self._extract, exchange)

@@ -1,0 +1,81 @@
+"""One request and its answer, and how predictions are found in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from makeweight_monitors.observer import Observer
+
+MOST_BYTES = 1 << 20
+"""Of a body that is kept for the hook; predictions in longer ones are refused and counted."""
+
+
+@dataclass
+class Exchange:
+    """What a hook looks at."""
+
+    path: str
+    request_headers: Mapping[str, str]
+    """By name in lower case."""
+    status: int = 0
+    request: bytes = b""
+    """As far as the application read it."""
+    response: bytes = b""
+    seconds: float = 0.0
+    """From the request to the last of the answer."""
+    too_long: bool = field(default=False, repr=False)
+
+    def keep(self, which: str, more: bytes) -> None:
+        """Add to a body, `request` or `response`, up to the limit."""
+        before = getattr(self, which)
+        if len(before) + len(more) > MOST_BYTES:
+            self.too_long = True
+        else:
+            setattr(self, which, before + more)
+
+
+Extract = Callable[[Exchange], Mapping[str, Any] | None]
+"""From a request and its answer to what `Observer.record` is called with (`latency` apart); None: no prediction."""
+
+
+def json_fields(*, id_header: str | None = "x-request-id", **fields: str) -> Extract:
+    """A hook for answers in JSON.
+
+    Args:
+        id_header: the request's header with an id by which the label will come, unless `id` is a field.
+        fields: where in the answer the arguments of `Observer.record` lie, each a path: `scores="outputs.0.data"`.
+    """
+
+    def extract(exchange: Exchange) -> Mapping[str, Any] | None:
+        answer = json.loads(exchange.response)
+        found = {name: _at(answer, path) for name, path in fields.items()}
+        if id_header is not None and "id" not in found:
+            found["id"] = exchange.request_headers.get(id_header)
+        return found
+
+    return extract
+
+
+def tell(observer: Observer, extract: Extract, exchange: Exchange) -> None:
+    """Record what a hook finds in an answer that went well; a hook that fails is counted, and the server goes on."""
+    if not 200 <= exchange.status < 300:
+        return
+    if exchange.too_long:
+        observer.refused(None, "bad_shape", 1, f"a body of more than {MOST_BYTES} bytes at {exchange.path}")
+        return
+    try:
+        found = extract(exchange)
+    except Exception as error:  # noqa: BLE001 - the hook is not ours
+        observer.refused(None, "bad_shape", 1, f"no prediction found in an answer of {exchange.path}: {error!r}")
+        return
+    if found is not None:
+        observer.record(**{"latency": exchange.seconds, **found})
+
+
+def _at(value: Any, path: str) -> Any:
+    for part in path.split("."):
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return value

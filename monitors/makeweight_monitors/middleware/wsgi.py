@@ -1,0 +1,115 @@
+"""For WSGI servers (Flask, Django, and what else follows peps.python.org/pep-3333)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
+
+from makeweight_monitors.middleware.exchange import Exchange, Extract, tell
+from makeweight_monitors.observer import Observer
+
+Environ = dict[str, Any]
+App = Callable[[Environ, Any], Iterable[bytes]]
+
+
+class ObserverMiddleware:
+    """Times each request and records the predictions that a hook finds in its answer.
+
+    Args:
+        extract: the hook, such as `exchange.json_fields(scores="scores")`.
+        paths: those that predict; None: all.
+    """
+
+    def __init__(self, app: App, observer: Observer, extract: Extract, paths: Collection[str] | None = None) -> None:
+        self._app = app
+        self._observer = observer
+        self._extract = extract
+        self._paths = None if paths is None else frozenset(paths)
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if self._paths is not None and path not in self._paths:
+            return self._app(environ, start_response)
+        exchange = Exchange(path, _headers(environ))
+        began = time.perf_counter()
+
+        def started(status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], Any]:
+            exchange.status = int(status.split(" ", 1)[0])
+            write = start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+            def writing(body: bytes) -> Any:
+                exchange.keep("response", body)
+                return write(body)
+
+            return writing
+
+        if "wsgi.input" in environ:
+            environ = {**environ, "wsgi.input": _Kept(environ["wsgi.input"], exchange)}
+        return _Answer(self._app(environ, started), exchange, began, self)
+
+    def done(self, exchange: Exchange) -> None:
+        tell(self._observer, self._extract, exchange)
+
+
+class _Answer:
+    """The application's answer as it goes by; told once all of it has been sent."""
+
+    def __init__(
+        self, parts: Iterable[bytes], exchange: Exchange, began: float, middleware: ObserverMiddleware
+    ) -> None:
+        self._parts = parts
+        self._exchange = exchange
+        self._began = began
+        self._middleware = middleware
+        self._whole = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._parts:
+            self._exchange.keep("response", part)
+            yield part
+        self._exchange.seconds = time.perf_counter() - self._began
+        self._whole = True
+
+    def close(self) -> None:
+        close = getattr(self._parts, "close", None)
+        if close is not None:
+            close()
+        # an answer that a client did not wait for has no latency
+        if self._whole:
+            self._whole = False
+            self._middleware.done(self._exchange)
+
+
+class _Kept:
+    """A request's body that is kept as the application reads it."""
+
+    def __init__(self, body: Any, exchange: Exchange) -> None:
+        self._body = body
+        self._exchange = exchange
+
+    def read(self, *size: int) -> bytes:
+        return self._keep(self._body.read(*size))
+
+    def readline(self, *size: int) -> bytes:
+        return self._keep(self._body.readline(*size))
+
+    def readlines(self, *hint: int) -> list[bytes]:
+        return [self._keep(line) for line in self._body.readlines(*hint)]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(self._keep, self._body)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._body, name)
+
+    def _keep(self, part: bytes) -> bytes:
+        self._exchange.keep("request", part)
+        return part
+
+
+def _headers(environ: Environ) -> dict[str, str]:
+    named = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    if environ.get("CONTENT_TYPE"):
+        named["content-type"] = environ["CONTENT_TYPE"]
+    return named

@@ -1,0 +1,669 @@
+"""Observer: what a model server tells of its answers, as counters that Prometheus collects.
+
+    observer = Observer("digits", "2026-07-01", "canary", reference="reports/int8/reference.json")
+    observer.record(scores, latency=0.0021)
+
+Nothing here ever raises into the server for what a model or a client sent: it is refused, counted and logged. Only what
+is wrong when the server starts (a file that is missing, series that contradict each other) raises.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from math import inf, isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+import numpy as np
+
+from makeweight_monitors import build, metrics, prefork, quick
+from makeweight_monitors import counters as counting
+from makeweight_monitors import reference as references
+from makeweight_monitors.answers import ScoreKind
+from makeweight_monitors.arm import Arm, Pair, Shape, bin_names
+from makeweight_monitors.build import Build
+from makeweight_monitors.classes import Classes
+from makeweight_monitors.complaints import Complaints
+from makeweight_monitors.counters import Counters
+from makeweight_monitors.errors import UsageError
+from makeweight_monitors.metrics import LATENCY_BUCKETS, VARIANTS
+from makeweight_monitors.pending import LabelResult, Owner, Pending, Taken
+from makeweight_monitors.quick import NOT_COUNTED, SLOWEST
+from makeweight_monitors.reading import Answered, Reader
+from makeweight_monitors.reference import Reference
+
+if TYPE_CHECKING:
+    from prometheus_client.registry import CollectorRegistry
+
+Variant = Literal["stable", "canary"]
+
+BINS = 20
+"""Of the confidence, where no reference says which."""
+LONGEST_ID = 200
+_STRANGERS = 8
+"""Earlier revisions whose labels still count."""
+PAIR = "pair"
+_BOTH = "\x1f"
+"""Between the two answers of a pair, in the label store."""
+
+
+class Observer:
+    """Counts for one model as one arm.
+
+    Args:
+        model, revision, variant: the labels of every series. `revision` names the attempt: stable and canary of one
+            rollout bear the same.
+        reference: `reports/<variant>/reference.json`, or what was read of it; for shadowed requests one for each arm,
+            by `stable` and `canary`. Gives task, classes, bins, and how scores are to be read.
+        task: `classification` or `regression`, where there is no reference.
+        classes: names of the classes in the order of the scores; None: the reference's, else they are learnt, up to
+            a cap.
+        scores: how scores are to be read: `softmax` (logits), `probability` or `sigmoid`; None: as the reference says,
+            else found out on the first.
+        tolerance: regression: how far off an answer may be and still be right.
+        error_edges: regression: rising inner edges of the bins of the absolute error; None: the reference's.
+        features: rising inner edges of the bins of each input feature that is watched.
+        slices: names of the groups that an example may belong to.
+        weight: the canary's share of the traffic where it is split at random, 0 to 1; both arms give the same.
+        labels: where predictions wait for their label: a file, or a store; None: there will be no labels.
+        shadow: whether `record_pair` will be used: its series are there from the start.
+        manifest: `artifacts/<variant>/manifest.json`, or what was read of it.
+        registry: of prometheus_client; None: the one that it serves by default.
+        shared: a folder for the counters of all processes of a pre-fork server; None: this process stands alone.
+
+    Raises:
+        UsageError: something of this contradicts itself or a file; EnvironmentFailed: `shared` cannot be written to.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        revision: str,
+        variant: Variant,
+        *,
+        reference: Path | str | Reference | Mapping[Variant, Path | str | Reference] | None = None,
+        task: str | None = None,
+        classes: Sequence[str] | None = None,
+        scores: ScoreKind | None = None,
+        tolerance: float | None = None,
+        error_edges: Sequence[float] | None = None,
+        features: Mapping[str, Sequence[float]] | None = None,
+        slices: Sequence[str] = (),
+        weight: float | None = None,
+        labels: Path | str | Pending | None = None,
+        shadow: bool = False,
+        manifest: Path | str | Build | None = None,
+        registry: CollectorRegistry | None = None,
+        shared: Path | str | None = None,
+    ) -> None:
+        if variant not in VARIANTS:
+            raise UsageError(f"variant {variant!r} is neither `stable` nor `canary`")
+        if weight is not None and not 0 < weight < 1:
+            raise UsageError(f"the canary's share is {weight}, and should lie between 0 and 1", where="weight")
+        if tolerance is not None and not 0 <= tolerance < float("inf"):
+            raise UsageError(f"a tolerance of {tolerance}", where="tolerance", do="Give a number of at least 0.")
+        self.model, self.revision, self.variant = model, revision, variant
+        self._tolerance = tolerance
+        self._weight = "" if weight is None else f"{weight:.12g}"
+        self._complaints = Complaints(f"{model} {variant}")
+        known = _references(reference, variant)
+        first = known.get(variant) or next(iter(known.values()), None)
+        self.task = task or (first.task if first else "classification")
+        if self.task not in ("classification", "regression"):
+            raise UsageError(f"a task of kind `{self.task}` has no answers that could be counted", where="task")
+        errors = error_edges if error_edges is not None else (first.error_edges if first else None)
+        self._error_edges = _rising(errors or (), "error_edges")
+        self._features = {name: _rising(edges, f"features.{name}") for name, edges in (features or {}).items()}
+        self._slices = {name: index for index, name in enumerate(slices)}
+        self._counters = counters = _counters(registry, shared)
+        declared = classes if classes is not None else (first.classes if first else None)
+        kind, edges = _confidence(known, scores)
+        by_class = _classes(counters, model, declared) if self.task == "classification" else None
+        self._reader = Reader(by_class, kind, edges)
+        self._shape = Shape(
+            classes=by_class,
+            bins=len(edges) + 1 if by_class else 0,
+            error_bins=len(self._error_edges) + 1 if self._error_edges and not by_class else 0,
+            features={name: len(inner) + 1 for name, inner in self._features.items()},
+            slices=tuple(slices),
+            outcomes=by_class is not None or tolerance is not None,
+        )
+        self._arms: dict[tuple[str, str, str], Arm] = {}
+        self._pairs: dict[str, Pair] = {}
+        self._making = threading.RLock()
+        self._owner = Owner(revision, variant, self._weight)
+        self._pair_owner = Owner(revision, PAIR)
+        self._own = self._arm(self._owner)
+        self._prepared = False
+        self._quick_scores: quick.Scores = quick.not_yet
+        self._quick_class: quick.Class = quick.not_yet
+        self._prepare()
+        if shadow:
+            self._pair(revision)
+        self._labels = labels if isinstance(labels, Pending) or labels is None else Pending(labels)
+        if self._labels is not None:
+            self._labels.attach(model, self)
+        arms = VARIANTS if shadow else (variant,)
+        self._set_gauges(arms, known, _by_variant(manifest, variant, build.read))
+
+    def record(
+        self,
+        scores: Any = None,
+        latency: Any = None,
+        *,
+        predictions: Any = None,
+        confidence: Any = None,
+        features: Mapping[str, Any] | None = None,
+        id: Any = None,
+        slice: Any = None,
+    ) -> None:
+        """Count answers: one, or a batch of n.
+
+        Args:
+            scores: a classifier's, [classes] for one answer, [n, classes] for a batch.
+            latency: seconds from request to answer; one for all, or [n].
+            predictions: in place of scores: a class (index or name) or a number, or [n] of them, [n, outputs] for
+                regression.
+            confidence: beside predictions: the probability of the top class, one or [n].
+            features: values of watched features, by name; one or [n].
+            id: by which a label may come later; one, or [n] (None where none will).
+            slice: the group that the example belongs to; one name, or [n].
+        """
+        try:
+            if features is None and confidence is None:
+                # the short way, for one answer; what it does not take is read like a batch
+                top = NOT_COUNTED
+                if scores is None:
+                    if predictions.__class__ is int:
+                        top = self._quick_class(predictions, latency)
+                elif scores.__class__ is np.ndarray and predictions is None:
+                    if scores.ndim == 1:
+                        top = self._quick_scores(scores.tolist(), latency)
+                    elif scores.ndim == 2 and len(scores) == 1:
+                        top = self._quick_scores(scores[0].tolist(), latency)
+                elif scores.__class__ is list and scores and scores[0].__class__ is float and predictions is None:
+                    top = self._quick_scores(scores, latency)
+                if top != NOT_COUNTED:
+                    if id is not None and self._labels is not None:
+                        self._put(1, (0,), [self._name(top)], id, slice, self._owner)
+                    return
+            found = self._reader.read(scores, predictions, confidence)
+            if not self._prepared and scores is not None:
+                self._prepare()
+            self._count(self._own, found, latency)
+            if features is not None:
+                self._count_features(features)
+            if id is not None and self._labels is not None:
+                texts = [self._reader.text(found, index) for index in found.indices()]
+                self._put(found.count, found.indices(), texts, id, slice, self._owner)
+        except Exception as error:  # noqa: BLE001 - whatever it was given, the server goes on
+            self.refused(None, "bad_shape", 1, f"what was recorded cannot be read: {error}")
+
+    def record_pair(
+        self,
+        stable: Any = None,
+        canary: Any = None,
+        latency: Any = None,
+        *,
+        predictions: tuple[Any, Any] | None = None,
+        features: Mapping[str, Any] | None = None,
+        id: Any = None,
+        slice: Any = None,
+    ) -> None:
+        """Count a request, or a batch of n, that both arms answered: the stable model's answer went out, the canary
+        answered in its shadow. Whichever arm this observer is for, both are counted.
+
+        Args:
+            stable, canary: scores, as for `record`.
+            latency: (stable, canary), each as for `record`.
+            predictions: (stable, canary) in place of scores.
+        """
+        try:
+            pair = self._pair(self.revision)
+            arms = [self._arm(Owner(self.revision, variant, self._weight)) for variant in VARIANTS]
+            both = predictions or (None, None)
+            found = [
+                self._reader.read(scores, answer, None) for scores, answer in zip((stable, canary), both, strict=True)
+            ]
+            if found[0].count != found[1].count:
+                raise ValueError(f"{found[0].count} answers of stable and {found[1].count} of canary")
+            for arm, answered, seconds in zip(arms, found, latency or (None, None), strict=True):
+                self._count(arm, answered, seconds)
+            if features is not None:
+                self._count_features(features)
+            kept = sorted(set(found[0].indices()) & set(found[1].indices()))
+            texts = [[self._reader.text(answered, index) for index in kept] for answered in found]
+            if self._shape.outcomes:
+                agree = sum(map(self._agree, *texts))
+                with self._counters.lock:
+                    self._counters.cells[pair.agree] += agree
+                    self._counters.cells[pair.agree + 1] += len(kept) - agree
+            if id is not None and self._labels is not None:
+                cleaned = [[name.replace(_BOTH, " ") for name in arm] for arm in texts]
+                joined = [_BOTH.join(answer) for answer in zip(*cleaned, strict=True)]
+                self._put(found[0].count, kept, joined, id, slice, self._pair_owner)
+        except Exception as error:  # noqa: BLE001 - whatever it was given, the server goes on
+            self.refused(None, "bad_shape", 1, f"what was recorded cannot be read: {error}")
+
+    def label(self, id: Any, truth: Any, *, slice: str | None = None) -> LabelResult:
+        """The truth about an earlier answer: a class (index or name), or for regression its numbers.
+
+        Args:
+            slice: the example's group, where it was not known before.
+
+        Returns:
+            `matched`; `unknown`: no such id; `duplicate`: it had its label; `late`: it came after the time-out;
+            `rejected`: the truth or the id cannot be, or the store failed.
+        """
+        return self.label_many([id], [truth], [slice])[0]
+
+    def label_many(
+        self, ids: Sequence[Any], truths: Sequence[Any], slices: Sequence[str | None] | None = None
+    ) -> list[LabelResult]:
+        """Many labels at once, at a fraction of the cost; the results in their order."""
+        try:
+            return self._label_many(list(ids), list(truths), list(slices) if slices else [None] * len(ids))
+        except Exception as error:  # noqa: BLE001 - whatever it was given, the server goes on
+            self.refused(None, "bad_shape", 1, f"labels that cannot be read: {error}")
+            results: list[LabelResult] = ["rejected"] * len(ids)
+            self._count_events([(self._own, result) for result in results])
+            return results
+
+    def refused(self, owner: Owner | None, reason: str, count: int, what: str) -> None:
+        """Count what was refused, by one of metrics.REJECTIONS, and say it in the log."""
+        arms = [self._own] if owner is None else self._arms_of(owner)
+        with self._counters.lock:
+            for arm in arms or [self._own]:
+                self._counters.cells[arm.rejected[reason]] += count
+        self._complaints.say(reason, what)
+
+    def expired(self, owner: Owner, count: int) -> None:
+        """Count predictions whose label never came; the label store calls this."""
+        with self._counters.lock:
+            for arm in self._arms_of(owner):
+                self._counters.cells[arm.expired] += count
+
+    def store_failed(self, what: str) -> None:
+        """Count a label store that could not be written or read; it calls this."""
+        with self._counters.lock:
+            self._counters.cells[self._own.store_failures] += 1
+        self._complaints.say("store_failed", what)
+
+    def close(self) -> None:
+        """Write what waits for labels. The counters stay."""
+        if self._labels is not None:
+            self._labels.close()
+
+    def _prepare(self) -> None:
+        """Find the short ways, as soon as it is known how answers are read."""
+        reader, classes = self._reader, self._reader.classes
+        if classes is None:
+            return
+        if classes.declared is not None:
+            self._quick_class = quick.of_class(self._counters, self._own, classes.rows_of_all())
+        if reader.kind is not None and reader.columns and max(reader.columns) < quick.MANY:
+            rows = [classes.row_of(index) for index in range(max(2, *reader.columns))]
+            make = quick.of_logits if reader.kind == "softmax" and min(reader.columns) > 1 else quick.of_probabilities
+            self._quick_scores = make(self._counters, self._own, reader, rows)
+            self._prepared = True
+
+    def _name(self, top: int) -> str:
+        return (self._reader.classes.name(top) if self._reader.classes is not None else None) or ""
+
+    def _count(self, arm: Arm, found: Answered, latency: Any) -> None:
+        rows, bins, kept = found.rows, found.bins, found.kept
+        count = found.count
+        if kept is not None:
+            rows, bins = (None if one is None else one[kept] for one in (rows, bins))
+            count = int(np.count_nonzero(kept))
+        buckets, nanoseconds, bad = _latencies(latency, found) if latency is not None and count else (None, 0, 0)
+        counters = self._counters
+        with counters.lock:
+            array = counters.array
+            counters.cells[arm.predictions] += count
+            if count and rows is not None:
+                by_class = np.bincount(rows)
+                array[arm.classes : arm.classes + len(by_class)] += by_class
+            if count and bins is not None:
+                by_bin = np.bincount(bins)
+                array[arm.bins : arm.bins + len(by_bin)] += by_bin
+            if isinstance(buckets, int):
+                counters.cells[arm.latency + buckets] += count
+            elif buckets is not None:
+                by_bucket = np.bincount(buckets)
+                array[arm.latency : arm.latency + len(by_bucket)] += by_bucket
+            counters.cells[arm.latency_sum] += nanoseconds
+            for reason, refused in found.refused.items():
+                counters.cells[arm.rejected[reason]] += refused
+            counters.cells[arm.rejected["bad_latency"]] += bad
+        for reason, refused in found.refused.items():
+            self._complaints.say(reason, f"{refused} of {found.count} answers")
+        if bad:
+            self._complaints.say("bad_latency", f"{bad} latencies that are negative, no number, or days")
+
+    def _count_features(self, features: Mapping[str, Any]) -> None:
+        """Every value by its bin; one that is no number, or of a feature that is not watched, is refused alone."""
+        for name, given in features.items():
+            at, edges = self._own.features.get(name), self._features.get(name)
+            if at is None or edges is None:
+                self.refused(None, "bad_feature", 1, f"feature `{str(name)[:80]}` is not watched")
+                continue
+            try:
+                values = np.asarray(given, np.float64).reshape(-1)
+            except (TypeError, ValueError):
+                self.refused(None, "bad_feature", 1, f"feature `{name}` holds no numbers")
+                continue
+            finite = values[np.isfinite(values)]
+            if len(finite) < len(values):
+                self.refused(None, "bad_feature", len(values) - len(finite), f"feature `{name}` is NaN or infinite")
+            by_bin = np.bincount(np.searchsorted(edges, finite, "right")) if len(finite) else np.zeros(0, np.intp)
+            with self._counters.lock:
+                self._counters.array[at : at + len(by_bin)] += by_bin
+
+    def _put(self, count: int, kept: Iterable[int], texts: list[str], id: Any, slice: Any, owner: Owner) -> None:
+        """Put aside what may get a label.
+
+        Args:
+            count: how many were handed over; `kept`, which of them are counted; `texts`, what those answered.
+        """
+        if self._labels is None:
+            return
+        one = isinstance(id, str | bytes | int | uuid.UUID)
+        ids = [id] if one else list(id)
+        slices = [slice] * len(ids) if slice is None or isinstance(slice, str) else list(slice)
+        if not len(ids) == len(slices) == count:
+            raise ValueError(f"{len(ids)} ids and {len(slices)} slices for {count} answers")
+        for index, text in zip(kept, texts, strict=True):
+            if ids[index] is None:
+                continue
+            name = _id(ids[index])
+            if name is None:
+                self.refused(owner, "bad_id", 1, f"an id that is no text of 1 to {LONGEST_ID} characters")
+                continue
+            reason = self._labels.put(name, owner, text, self._slice(slices[index]))
+            if reason is not None:
+                self.refused(owner, reason, 1, "a prediction that cannot wait for its label")
+
+    def _slice(self, name: object) -> str:
+        if name is None:
+            return ""
+        if name not in self._slices:
+            self.refused(None, "unknown_slice", 1, f"slice `{str(name)[:80]}` is not declared")
+            return ""
+        return str(name)
+
+    def _label_many(self, ids: list[Any], truths: list[Any], slices: list[str | None]) -> list[LabelResult]:
+        if not len(ids) == len(truths) == len(slices):
+            raise ValueError(f"{len(ids)} ids, {len(truths)} truths and {len(slices)} slices")
+        results: list[LabelResult] = ["rejected"] * len(ids)
+        checked = [(index, name, truth) for index, (name, truth) in enumerate(map(self._check, ids, truths)) if name]
+        events: list[tuple[Arm, LabelResult]] = [(self._own, "rejected")] * (len(ids) - len(checked))
+        taken = [Taken("unknown")] * len(checked)
+        if self._labels is not None:
+            taken = self._labels.take([name for _, name, _ in checked])
+        for (index, _, truth), one in zip(checked, taken, strict=True):
+            results[index] = one.result
+            arms = self._arms_of(one.owner) if one.owner else [self._own]
+            if one.result == "matched" and one.owner:
+                slice = self._slice(slices[index]) or one.slice
+                if not arms or not self._count_outcome(one.owner, arms, one.answer, truth, slice):
+                    results[index] = "late" if not arms else "rejected"
+            events += [(arm, results[index]) for arm in arms or [self._own]]
+        self._count_events(events)
+        return results
+
+    def _check(self, id: Any, truth: Any) -> tuple[str | None, Any]:
+        """(id, truth) as they are compared; (None, None) where one cannot be."""
+        name = _id(id)
+        if name is None:
+            self.refused(None, "bad_id", 1, f"an id that is no text of 1 to {LONGEST_ID} characters")
+            return None, None
+        if self._reader.classes is not None:
+            known = self._reader.classes.name(truth)
+            if known is None:
+                reason = "not_finite" if isinstance(truth, float) and not isfinite(truth) else "unknown_class"
+                self.refused(None, reason, 1, "a label that is no class of the model")
+                return None, None
+            return name, known
+        try:
+            numbers = np.asarray(truth, np.float64).reshape(-1).tolist()
+        except (TypeError, ValueError):
+            numbers = []
+        if not numbers or not all(map(isfinite, numbers)):
+            self.refused(None, "not_finite", 1, "a label that is no number")
+            return None, None
+        return name, numbers
+
+    def _count_outcome(self, owner: Owner, arms: list[Arm], answer: str, truth: Any, slice: str) -> bool:
+        """Count right and wrong; False where the two cannot be compared."""
+        given = answer.split(_BOTH) if owner.variant == PAIR else [answer]
+        errors: list[list[float]] = [[] for _ in given]
+        if self._reader.classes is not None:
+            wrong = [int(one != truth) for one in given]
+            row = self._reader.classes.row(truth)
+        else:
+            numbers = [[float(part) for part in one.split(",")] for one in given]
+            if any(len(one) != len(truth) for one in numbers):
+                self.refused(owner, "bad_shape", 1, f"a label of {len(truth)} numbers for {len(numbers[0])}")
+                return False
+            errors = [[abs(a - b) for a, b in zip(one, truth, strict=True)] for one in numbers]
+            wrong = [int(max(one) > (inf if self._tolerance is None else self._tolerance)) for one in errors]
+            row = 0
+        at = self._slices.get(slice)
+        with self._counters.lock:
+            cells = self._counters.cells
+            for arm, bad, off in zip(arms, wrong, errors, strict=True):
+                if self._shape.outcomes:
+                    cells[arm.labelled + bad] += 1
+                    if self._shape.classes is not None:
+                        cells[arm.labelled_class + 2 * row + bad] += 1
+                    if at is not None:
+                        cells[arm.slices + 2 * at + bad] += 1
+                    if owner.weight:
+                        cells[arm.split + bad] += 1
+                if self._shape.error_bins:
+                    for error in off:
+                        cells[arm.errors + bisect_right(self._error_edges, error)] += 1
+            if owner.variant == PAIR and self._shape.outcomes:
+                pair = self._pairs[owner.revision]
+                cell = 2 * wrong[0] + wrong[1]
+                cells[pair.paired + cell] += 1
+                if self._shape.classes is not None:
+                    cells[pair.classes + 4 * row + cell] += 1
+                if at is not None:
+                    cells[pair.slices + 4 * at + cell] += 1
+        return True
+
+    def _count_events(self, events: Iterable[tuple[Arm, LabelResult]]) -> None:
+        with self._counters.lock:
+            for arm, result in events:
+                self._counters.cells[arm.events[result]] += 1
+
+    def _agree(self, stable: str, canary: str) -> bool:
+        if self._reader.classes is not None:
+            return stable == canary
+        both = zip(stable.split(","), canary.split(","), strict=True)
+        return max(abs(float(a) - float(b)) for a, b in both) <= (self._tolerance or 0)
+
+    def _arms_of(self, owner: Owner) -> list[Arm]:
+        """One arm, or both for a pair; none for a revision of so long ago that it has no series any more."""
+        if owner.revision != self.revision:
+            strangers = {revision for revision, _, _ in self._arms} - {self.revision}
+            if owner.revision not in strangers and len(strangers) >= _STRANGERS:
+                return []
+        if owner.variant != PAIR:
+            return [self._arm(owner)]
+        self._pair(owner.revision)
+        return [self._arm(Owner(owner.revision, variant)) for variant in VARIANTS]
+
+    def _arm(self, owner: Owner) -> Arm:
+        key = (owner.revision, owner.variant, owner.weight)
+        arm = self._arms.get(key)
+        if arm is None:
+            with self._making:
+                weight = owner.weight or None
+                arm = Arm(self._counters, self.model, owner.revision, owner.variant, self._shape, weight)
+                self._arms[key] = arm
+        return arm
+
+    def _pair(self, revision: str) -> Pair:
+        pair = self._pairs.get(revision)
+        if pair is None:
+            with self._making:
+                for variant in VARIANTS:
+                    self._arm(Owner(revision, variant, self._weight if revision == self.revision else ""))
+                pair = self._pairs[revision] = Pair(self._counters, self.model, revision, self._shape)
+        return pair
+
+    def _set_gauges(self, arms: Sequence[str], known: Mapping[str, Reference], builds: Mapping[str, Build]) -> None:
+        gauge = self._counters.gauge
+        for variant in arms:
+            labels = {"model": self.model, "revision": self.revision, "variant": variant}
+            gauge(metrics.UP, labels, lambda: self._counters.began)
+            if self._labels is not None:
+                gauge(metrics.LABELS_PENDING, labels, _Waiting(self._labels, self.revision, variant))
+        for variant, reference in known.items():
+            labels = {"model": self.model, "revision": self.revision, "variant": variant}
+            if reference.confidence is None:
+                continue
+            bins = bin_names(len(reference.confidence.count))
+            shares = zip(bins, reference.confidence.accuracy, reference.confidence.share(), strict=True)
+            for bin, accuracy, share in shares:
+                gauge(metrics.REFERENCE_SHARE, {**labels, "bin": bin}, _Constant(share))
+                if accuracy is not None:
+                    gauge(metrics.CALIBRATION, {**labels, "bin": bin}, _Constant(accuracy))
+        for variant in sorted({*known, *builds}):
+            labels = {"model": self.model, "revision": self.revision, "variant": variant}
+            made = builds.get(variant) or _build_of(known[variant])
+            facts = {
+                "compressed": made.compressed,
+                "bits": made.bits,
+                "runtime": made.runtime,
+                "recipe": made.recipe,
+                "sha256": made.sha256,
+            }
+            gauge(metrics.BUILD_INFO, {**labels, **facts}, _Constant(1))
+            if made.size is not None:
+                gauge(metrics.MODEL_BYTES, labels, _Constant(made.size))
+
+
+class _Constant:
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def __call__(self) -> float:
+        return self._value
+
+
+class _Waiting:
+    """How many predictions of one arm wait; those of pairs wait for both."""
+
+    def __init__(self, store: Pending, revision: str, variant: str) -> None:
+        self._store, self._revision, self._variants = store, revision, (variant, PAIR)
+
+    def __call__(self) -> float:
+        waiting = self._store.waiting().items()
+        return sum(n for owner, n in waiting if owner.revision == self._revision and owner.variant in self._variants)
+
+
+def _latencies(latency: Any, found: Answered) -> tuple[Any, int, int]:
+    """(bucket or buckets, sum in nanoseconds, how many are none) of the answers that are counted."""
+    if isinstance(latency, float | int) or np.ndim(latency) == 0:
+        seconds = float(latency)
+        count = found.count if found.kept is None else int(np.count_nonzero(found.kept))
+        if not 0.0 <= seconds <= SLOWEST:
+            return None, 0, count
+        return bisect_left(LATENCY_BUCKETS, seconds), int(seconds * 1e9 + 0.5) * count, 0
+    times = np.asarray(latency, np.float64).reshape(-1)
+    if len(times) != found.count:
+        raise ValueError(f"{len(times)} latencies for {found.count} answers")
+    times = times if found.kept is None else times[found.kept]
+    good = times[(times >= 0) & (times <= SLOWEST)]
+    if not len(good):
+        return None, 0, len(times)
+    buckets = np.searchsorted(LATENCY_BUCKETS, good, "left")
+    return buckets, int(np.rint(good * 1e9).astype(np.int64).sum()), len(times) - len(good)
+
+
+def _id(given: Any) -> str | None:
+    """An id as text; None where it cannot be one."""
+    if given.__class__ is not str:
+        if isinstance(given, bool) or not isinstance(given, str | bytes | int | np.integer | uuid.UUID):
+            return None
+        given = given.decode(errors="replace") if isinstance(given, bytes) else str(given)
+    if not 0 < len(given) <= LONGEST_ID:
+        return None
+    if not given.isascii():
+        try:
+            given.encode()
+        except UnicodeEncodeError:
+            return None
+    return cast(str, given)
+
+
+def _counters(registry: CollectorRegistry | None, shared: Path | str | None) -> Counters:
+    if registry is None:
+        from prometheus_client import REGISTRY
+
+        registry = REGISTRY
+    return counting.of(registry, None if shared is None else prefork.folder(shared))
+
+
+def _classes(counters: Counters, model: str, declared: Sequence[str] | None) -> Classes:
+    """The classes of a model, which all its observers in a process share."""
+    known = counters.shared.get(("classes", model))
+    if known is None:
+        known = counters.shared[("classes", model)] = Classes(counters, declared)
+    elif known.declared != (None if declared is None else tuple(declared)):
+        raise UsageError(f"two observers of `{model}` in one process have different classes", where="classes")
+    return cast(Classes, known)
+
+
+def _references(given: Any, variant: str) -> dict[str, Reference]:
+    known = _by_variant(given, variant, references.read)
+    if len({reference.task for reference in known.values()}) > 1:
+        raise UsageError("the references of stable and canary are of different tasks", where="reference")
+    return known
+
+
+def _confidence(known: Mapping[str, Reference], scores: ScoreKind | None) -> tuple[ScoreKind | None, tuple[float, ...]]:
+    """How scores are read, and the inner edges of the bins that both arms share."""
+    found = [reference.confidence for reference in known.values() if reference.confidence is not None]
+    if not found:
+        return scores, tuple(number / BINS for number in range(1, BINS))
+    if any(one.edges != found[0].edges for one in found):
+        raise UsageError(
+            "the references of stable and canary have different bins",
+            where="reference",
+            do="Take both from one run of `dvc repro`.",
+        )
+    return scores or found[0].scores, found[0].edges[1:-1]
+
+
+Read = TypeVar("Read")
+
+
+def _by_variant(given: Any, variant: str, read: Callable[[Path], Read]) -> dict[str, Read]:
+    """What was given for one arm or for both, read where it is a path."""
+    if given is None:
+        return {}
+    for_each = given if isinstance(given, Mapping) else {variant: given}
+    unknown = set(for_each) - set(VARIANTS)
+    if unknown:
+        raise UsageError(f"{sorted(unknown)} are neither `stable` nor `canary`", where="reference, manifest")
+    return {name: read(Path(one)) if isinstance(one, str | Path) else one for name, one in for_each.items()}
+
+
+def _build_of(reference: Reference) -> Build:
+    return Build(compressed=reference.variant, runtime=reference.runtime, sha256=reference.sha256)
+
+
+def _rising(edges: Sequence[float], where: str) -> tuple[float, ...]:
+    numbers = tuple(float(edge) for edge in edges)
+    if not all(map(isfinite, numbers)) or any(a >= b for a, b in pairwise(numbers)):
+        raise UsageError(f"edges that do not rise: {list(edges)}", where=where)
+    return numbers

@@ -1,0 +1,103 @@
+"""Questions to a Prometheus: the part of its HTTP API that is read here, as plain data.
+
+Source: prometheus.io/docs/prometheus/latest/querying/api.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from makeweight_monitors.errors import EnvironmentFailed, UsageError
+
+_SECONDS = 60
+MOST_POINTS = 11_000
+"""What Prometheus answers for one series of a range query; more is refused."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One series at one time."""
+
+    labels: Mapping[str, str]
+    value: float
+    time: float
+    """Unix time in seconds."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series over time."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+    """(Unix time in seconds, value), in order."""
+
+
+class Client:
+    """One Prometheus, by its address.
+
+    Every method raises EnvironmentFailed where it cannot be reached or fails, and UsageError where it refuses the
+    question.
+    """
+
+    def __init__(self, url: str, bearer: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+
+    def query(self, expression: str, at: float | None = None) -> list[Sample]:
+        """The instant vector (or scalar, as one sample without labels) that an expression has at a time."""
+        asked = {"query": expression} | ({} if at is None else {"time": str(at)})
+        found = self.get("/api/v1/query", asked)
+        if found["resultType"] == "scalar":
+            time, value = found["result"]
+            return [Sample({}, float(value), time)]
+        return [Sample(row["metric"], float(row["value"][1]), row["value"][0]) for row in found["result"]]
+
+    def query_range(self, expression: str, start: float, end: float, step: float) -> list[Series]:
+        """An expression at `start`, `start + step`, ... up to `end`; long spans are asked for in pieces."""
+        joined: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
+        steps = int((end - start) / step + 1e-9)
+        for first in range(0, steps + 1, MOST_POINTS):
+            last = min(first + MOST_POINTS - 1, steps)
+            asked = {"query": expression, "start": start + first * step, "end": start + last * step, "step": step}
+            for row in self.get("/api/v1/query_range", {key: str(value) for key, value in asked.items()})["result"]:
+                points = joined.setdefault(tuple(sorted(row["metric"].items())), [])
+                points += [(float(time), float(value)) for time, value in row["values"]]
+        return [Series(dict(labels), tuple(points)) for labels, points in joined.items()]
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """What is pending or firing now."""
+        found: list[dict[str, Any]] = self.get("/api/v1/alerts", {})["alerts"]
+        return found
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Every rule that is loaded, with its health and its last error."""
+        return [rule for group in self.get("/api/v1/rules", {})["groups"] for rule in group["rules"]]
+
+    def targets(self) -> list[dict[str, Any]]:
+        """What is scraped, with its health and its last error."""
+        found: list[dict[str, Any]] = self.get("/api/v1/targets", {})["activeTargets"]
+        return found
+
+    def get(self, path: str, asked: Mapping[str, str]) -> Any:
+        """The `data` of an answer."""
+        import requests
+
+        where = self.url + path
+        do = "Is that the address of a Prometheus, and does it run?"
+        try:
+            # a long expression does not fit into an address
+            method = "POST" if "query" in asked else "GET"
+            answer = requests.request(method, where, data=asked, headers=self._headers, timeout=_SECONDS)
+            body = answer.json()
+        except requests.exceptions.JSONDecodeError as error:
+            raise EnvironmentFailed(f"answered {answer.status_code} and no JSON", where=where, do=do) from error
+        except requests.RequestException as error:
+            raise EnvironmentFailed(f"cannot be asked: {error}", where=where, do=do) from error
+        if not isinstance(body, dict) or body.get("status") != "success":
+            said = body.get("error", "an answer of another form") if isinstance(body, dict) else "no object"
+            kind = UsageError if answer.status_code in (400, 422) else EnvironmentFailed
+            raise kind(f"{said} (asked: {asked.get('query', '')[:300]})", where=where)
+        return body["data"]

@@ -1,0 +1,174 @@
+"""What a server hands over, as what is counted: the row of each answer's class, the bin of its confidence, its numbers.
+
+An answer that cannot be counted is refused alone, with its reason; a batch of another shape than the model's is refused
+whole (ValueError, with the number of its answers where that can be told).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight_monitors import answers
+from makeweight_monitors.answers import NOTHING, ScoreKind
+from makeweight_monitors.classes import UNKNOWN, Classes
+
+_ALMOST = 1e-3
+"""By how much rounding may carry a probability beyond 0..1."""
+
+
+@dataclass(slots=True)
+class Answered:
+    """n answers of one model."""
+
+    count: int
+    rows: NDArray[np.intp] | None = None
+    """Of the class, [n]; negative where refused. None: regression."""
+    bins: NDArray[np.intp] | None = None
+    """Of the confidence, [n]; None where it is not known."""
+    names: Sequence[str | None] | None = None
+    """Of the classes, [n], where they came by name."""
+    tops: NDArray[np.intp] | None = None
+    """Index of the classes, [n], where they came by index."""
+    values: NDArray[np.float64] | None = None
+    """Regression: [n, outputs]."""
+    kept: NDArray[np.bool_] | None = None
+    """Which are counted, [n]; None: all."""
+    refused: dict[str, int] = field(default_factory=dict)
+
+    def indices(self) -> range | list[int]:
+        """Of the answers that are counted."""
+        return range(self.count) if self.kept is None else np.flatnonzero(self.kept).tolist()
+
+
+class Reader:
+    """How one model's answers are to be read.
+
+    `edges` are the inner edges of the bins of the confidence. `kind` and `columns` (how many scores an answer has) may
+    not be known before the first scores came.
+    """
+
+    def __init__(self, classes: Classes | None, kind: ScoreKind | None, edges: Sequence[float]) -> None:
+        self.classes = classes
+        self.kind = kind
+        self.edges = tuple(edges)
+        self._edges = np.array(self.edges, np.float64)
+        self.columns: tuple[int, ...] = ()
+        if classes is not None and classes.declared is not None:
+            self.columns = (2, 1) if len(classes.declared) == 2 else (len(classes.declared),)
+
+    def read(self, scores: Any, predictions: Any, confidence: Any = None) -> Answered:
+        """Read one answer or a batch, given as scores or as predictions.
+
+        Raises:
+            ValueError: the shape is none that the model has, or it holds no numbers.
+        """
+        if (scores is None) == (predictions is None):
+            raise ValueError("give either scores or predictions")
+        if self.classes is None:
+            if predictions is None:
+                raise ValueError("a model for regression has predictions, no scores")
+            return _numbers(predictions)
+        if predictions is None:
+            return self._scores(scores, self.classes)
+        return self._predictions(predictions, confidence, self.classes)
+
+    def text(self, answered: Answered, index: int) -> str:
+        """One answer as the label store keeps it."""
+        if answered.values is not None:
+            return ",".join(map(repr, answered.values[index].tolist()))
+        if answered.names is not None:
+            return answered.names[index] or ""
+        if answered.tops is None or self.classes is None:
+            return ""
+        return self.classes.name(int(answered.tops[index])) or ""
+
+    def _scores(self, scores: Any, classes: Classes) -> Answered:
+        array = np.asarray(scores)
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"scores of type {array.dtype}")
+        if array.ndim == 1:
+            array = array[None]
+        elif array.ndim > 2 and array.size == len(array) * max(array.shape[1:]):
+            array = array.reshape(len(array), -1)
+        if array.ndim != 2 or not array.shape[1]:
+            raise ValueError(f"scores of shape {list(np.shape(scores))}; [classes] or [n, classes] is expected")
+        if not len(array):
+            return Answered(0)
+        if array.shape[1] not in self.columns:
+            if self.columns:
+                raise ValueError(f"{array.shape[1]} scores for a model of {self.columns[0]} classes")
+            self.columns = (array.shape[1],)
+        if self.kind is None:
+            finite = array[np.isfinite(array).all(axis=1)]
+            if not len(finite):
+                return Answered(len(array), kept=np.zeros(len(array), bool), refused={"not_finite": len(array)})
+            self.kind = answers.kind_of(finite)
+        tops, sure, kept = answers.many(array, self.kind)
+        bins = self._edges.searchsorted(sure, "right")
+        if kept is None and classes.straight:
+            return Answered(len(array), tops, bins, tops=tops)
+        found = Answered(len(array), classes.rows_of(tops), bins, tops=tops)
+        found.kept = kept
+        if kept is not None:
+            found.refused["not_finite"] = len(array) - int(np.count_nonzero(kept))
+        return found
+
+    def _predictions(self, predictions: Any, confidence: Any, classes: Classes) -> Answered:
+        array = np.asarray(predictions)
+        if array.ndim == 0 or (array.ndim == 2 and array.shape[1] == 1):
+            array = array.reshape(-1)
+        if array.ndim != 1:
+            raise ValueError(f"predictions of shape {list(array.shape)}; one class, or [n] of them, is expected")
+        if not len(array):
+            return Answered(0)
+        found = Answered(len(array))
+        nothing = np.zeros(len(array), bool)
+        if array.dtype.kind == "f":
+            nothing = ~np.isfinite(array)
+            whole = np.where(nothing, 0, array)
+            array = np.where(nothing | (whole != np.rint(whole)) | (np.abs(whole) > 2**31), NOTHING, whole)
+        if array.dtype.kind in "iubf":
+            found.tops = array.astype(np.intp)
+            found.rows = classes.rows_of(found.tops)
+        else:
+            found.names = [classes.name(answer) for answer in array.tolist()]
+            rows = [UNKNOWN if name is None else classes.row(name) for name in found.names]
+            found.rows = np.array(rows, np.intp)
+        _refuse(found, "not_finite", nothing)
+        _refuse(found, "unknown_class", np.asarray(found.rows < 0))
+        if confidence is not None:
+            sure = np.asarray(confidence, np.float64).reshape(-1)
+            if len(sure) != len(array):
+                raise ValueError(f"{len(sure)} confidences for {len(array)} predictions")
+            _refuse(found, "not_finite", ~np.isfinite(sure))
+            sure = np.where(np.isfinite(sure), sure, 0)
+            _refuse(found, "bad_shape", (sure < -_ALMOST) | (sure > 1 + _ALMOST))
+            found.bins = self._edges.searchsorted(sure, "right")
+        return found
+
+
+def _numbers(predictions: Any) -> Answered:
+    array = np.asarray(predictions, np.float64)
+    if array.ndim < 2:
+        array = array.reshape(-1, 1)
+    if array.ndim != 2:
+        raise ValueError(f"predictions of shape {list(array.shape)}; a number, [n] or [n, outputs] is expected")
+    found = Answered(len(array), values=array)
+    _refuse(found, "not_finite", np.asarray(~np.isfinite(array).all(axis=1)))
+    return found
+
+
+def _refuse(found: Answered, reason: str, which: NDArray[np.bool_]) -> None:
+    """Refuse those that nothing else was found wrong with."""
+    if not which.any():
+        return
+    kept = np.ones(found.count, bool) if found.kept is None else found.kept
+    fresh = int(np.count_nonzero(kept & which))
+    if fresh:
+        found.refused[reason] = found.refused.get(reason, 0) + fresh
+        found.kept = kept & ~which
