@@ -1,0 +1,141 @@
+"""A test of the canary's accuracy that may be looked at as often as one likes. Pure.
+
+Each labelled request yields a bounded X whose mean, under the hypothesis that the canary is good enough, is at most the
+tolerated drop d. For a bet l > 0 the product of 1 + l(X - d) is then a supermartingale that starts at 1, and so is the
+mean over several bets: the probability that it ever reaches 1/alpha is at most alpha (Ville 1939; betting: Waudby-Smith
+and Ramdas, "Estimating means of bounded random variables by betting", arXiv 2010.09686; canaries: Lindon et al., KDD
+2022, arXiv 2205.14762). X takes few values, so the product depends on how often each came and on nothing else: counters
+that are summed over replicas are all it needs, and a recording rule can compute it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BETS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Small bets find small drops, large ones find large drops early; their mean does both."""
+SIDE = 0.95
+"""No bet may lose more than this at once: one unlucky pair must not end the test."""
+CEILING = 1e12
+
+
+@dataclass(frozen=True)
+class Bet:
+    """What one event of each kind adds to the logarithm of a bet's capital."""
+
+    stake: float
+    harm: float
+    """The canary is worse: wrong where stable is right; in split traffic, any wrong answer of the canary's."""
+    help: float
+    """The other way round."""
+    tie: float
+
+
+def paired(drop: float) -> tuple[Bet, ...]:
+    """Bets on requests that both models answered: X is +1 (harm), -1 (help), 0 (tie).
+
+    Raises:
+        ValueError: `drop` is no fraction from 0 up to, not including, 1.
+    """
+    return _bets(drop, worse=1.0, better=-1.0, scale=1.0)
+
+
+def split(drop: float, weight: float) -> tuple[Bet, ...]:
+    """Bets on requests that were given to the canary at random, with probability `weight`, and else to stable.
+
+    X is 1/weight when the canary answers wrong, -1/(1 - weight) when stable does, 0 when the answer is right: its mean
+    is the drop in accuracy.
+
+    Raises:
+        ValueError: `drop` is as above, or `weight` is not between 0 and 1.
+    """
+    if not 0 < weight < 1:
+        raise ValueError(f"a share of the traffic is between 0 and 1, not {weight}")
+    # X is as large as 1/weight here, and so is its spread: the bets shrink with it
+    return _bets(drop, worse=1 / weight, better=-1 / (1 - weight), scale=min(weight, 1 - weight))
+
+
+def _bets(drop: float, *, worse: float, better: float, scale: float) -> tuple[Bet, ...]:
+    if not 0 <= drop < 1:
+        raise ValueError(f"a tolerated drop is a fraction from 0 to below 1, not {drop}")
+    most = SIDE / (drop - better)
+    stakes = sorted({min(bet * scale, most) for bet in BETS})
+    return tuple(
+        Bet(
+            stake,
+            math.log1p(stake * (worse - drop)),
+            math.log1p(stake * (better - drop)),
+            math.log1p(-stake * drop),
+        )
+        for stake in stakes
+    )
+
+
+def evalue(bets: Iterable[Bet], harm: float, help: float, tie: float) -> float:
+    """The mean capital of the bets; at most CEILING, which no threshold reaches."""
+    logs = [harm * bet.harm + help * bet.help + tie * bet.tie for bet in bets]
+    return min(CEILING, sum(math.exp(min(log, 700.0)) for log in logs) / len(logs))
+
+
+def threshold(alpha: float, shares: float = 1) -> float:
+    """The e-value at which one of `shares` tests that have `alpha` together decides."""
+    return shares / alpha
+
+
+def sliding_threshold(rate: float, evaluations: float) -> float:
+    """The e-value of a window that moves on: over `evaluations` looks, a false alarm comes with probability <= `rate`.
+
+    Each window's e-value has mean at most 1, so each look errs with probability at most 1/threshold (Markov), and the
+    looks together at most that many times as often.
+    """
+    return evaluations / rate
+
+
+def first_crossings(
+    bets: Sequence[Bet],
+    line: float,
+    *,
+    chances: tuple[float, float],
+    pairs: int,
+    looks: int,
+    runs: int,
+    seed: int,
+) -> NDArray[np.int64]:
+    """Simulation: at which look each of `runs` canaries is rolled back; 0 for never. Shape [runs].
+
+    Args:
+        chances: the probabilities of harm and of help for one pair.
+        pairs: how many come between two looks.
+    """
+    import numpy as np
+
+    random = np.random.default_rng(seed)
+    harm, help_ = chances
+    at = np.zeros(runs, dtype=np.int64)
+    seen = np.zeros((runs, 3))
+    table = np.array([[bet.harm, bet.help, bet.tie] for bet in bets])
+    chunk = max(1, min(looks, 2_000_000 // runs))
+    for begin in range(0, looks, chunk):
+        alive = np.flatnonzero(at == 0)
+        if not len(alive):
+            break
+        size = (len(alive), min(chunk, looks - begin))
+        # a multinomial as two binomials: an order of magnitude faster for many small draws
+        worse = random.binomial(pairs, harm, size)
+        better = random.binomial(pairs - worse, help_ / (1 - harm))
+        so_far = seen[alive, None, :] + np.cumsum(np.stack([worse, better, pairs - worse - better], axis=2), axis=1)
+        seen[alive] = so_far[:, -1]
+        capital = np.zeros(size)
+        for row in table:
+            capital += np.exp(np.minimum(so_far @ row, 700.0))
+        over = capital / len(table) >= line
+        crossed = over.any(axis=1)
+        at[alive[crossed]] = begin + 1 + over[crossed].argmax(axis=1)
+    return at

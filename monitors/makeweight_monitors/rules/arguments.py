@@ -1,0 +1,68 @@
+"""The arguments of `makeweight-monitors rules`, apart from the verb: a parser needs them at every start."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+RUNBOOKS = "docs/monitors/runbooks.md"
+"""The page that alerts point at, unless an address is given: relative to the repository's root."""
+_DURATION = re.compile(r"[1-9][0-9]*[mhdw]")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--variant", metavar="V", help="the variant that is the canary (default: the one that ships)")
+    parser.add_argument("--out", type=Path, default=Path("monitoring"), metavar="DIR", help="default: monitoring")
+    parser.add_argument(
+        "--weights",
+        type=_weights,
+        default=(),
+        metavar="W,W",
+        help="the canary's shares of split traffic, such as 0.05,0.2",
+    )
+    parser.add_argument("--device", metavar="D", help="whose limits on latency hold in production")
+    parser.add_argument(
+        "--interval",
+        type=_interval,
+        default=15,
+        metavar="S",
+        help="seconds between looks at the e-values (default: 15)",
+    )
+    parser.add_argument(
+        "--history", type=_duration, default="7d", metavar="T", help="at least as long as a canary lives (default: 7d)"
+    )
+    parser.add_argument(
+        "--models", type=_count, default=1, metavar="N", help="how many models share the rate of false rollbacks"
+    )
+    parser.add_argument(
+        "--runbooks", default=RUNBOOKS, metavar="URL", help=f"the page alerts point at (default: {RUNBOOKS})"
+    )
+
+
+def _weights(text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(0 < weight < 1 for weight in found) or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"`{text}` is no list of different shares between 0 and 1, such as 0.05,0.2")
+    return found
+
+
+def _interval(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= 300:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"`{text}` is no whole number of seconds from 1 to 300")
+
+
+def _count(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= 100_000:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"`{text}` is no whole number from 1 to 100000")
+
+
+def _duration(text: str) -> str:
+    if _DURATION.fullmatch(text):
+        return text
+    raise argparse.ArgumentTypeError(f"`{text}` is no time such as 12h, 7d or 2w")

@@ -1,0 +1,148 @@
+"""Budgets that are used up too fast: the share of bad events against what is allowed, over several windows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from makeweight_monitors.metrics import LABELLED, LATENCY, LATENCY_BUCKETS, PAIRED
+from makeweight_monitors.rules import names
+from makeweight_monitors.rules.promql import by_arm, equals, inner, number, selector, wilson
+from makeweight_monitors.rules.rule import Alert, Group, Recording, Rule
+from makeweight_monitors.rules.terms import LatencyLimit, Terms
+from makeweight_monitors.rules.windows import BURNS, SLOW, SLOW_INTERVAL, Burn
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What may go wrong, and how often."""
+
+    what: str
+    """As the recorded series are named."""
+    alert: str
+    allowed: float
+    """The share of events that may be bad."""
+    title: str
+    of: str
+    """Events, in words."""
+    quantile: float | None = None
+
+    def windows(self) -> list[Burn]:
+        """Those whose line lies below all events being bad; what cannot be crossed is no rule."""
+        return [burn for burn in BURNS if burn.factor * self.allowed < 1]
+
+
+def objectives(terms: Terms) -> list[Objective]:
+    found = []
+    if terms.accuracy is not None:
+        found.append(
+            Objective("wrong", names.ACCURACY_BURN, 1 - terms.accuracy, "gives more wrong answers", "labelled answers")
+        )
+    if terms.flips is not None:
+        found.append(
+            Objective(
+                "flips",
+                names.FLIPS_BURN,
+                terms.flips,
+                "is wrong where stable is right more often",
+                "labelled pairs",
+            )
+        )
+    for limit in terms.latency:
+        if bucket(limit) is not None:
+            named = f"p{limit.quantile * 100:g}"
+            found.append(
+                Objective(
+                    f"slow_{named}",
+                    names.LATENCY_BURN,
+                    1 - limit.quantile,
+                    f"answers later than {bucket(limit):g} s more often",
+                    "answers",
+                    limit.quantile,
+                )
+            )
+    return [objective for objective in found if objective.windows()]
+
+
+def bucket(limit: LatencyLimit) -> float | None:
+    """The first bound of the histogram that is not below the limit: what can be counted. None: there is no such."""
+    if limit.most is None:
+        return None
+    return next((bound for bound in LATENCY_BUCKETS if bound >= limit.most * (1 - 1e-9)), None)
+
+
+def groups(terms: Terms) -> Iterator[Group]:
+    found = objectives(terms)
+    fast: list[Rule] = [*_recordings(terms, found, slow=False), *_alerts(terms, found)]
+    if found:
+        yield Group("makeweight-budget-slow", tuple(_recordings(terms, found, slow=True)), SLOW_INTERVAL)
+        yield Group("makeweight-budget", tuple(fast))
+
+
+def _recordings(terms: Terms, found: list[Objective], *, slow: bool) -> Iterator[Recording]:
+    for objective in found:
+        windows = objective.windows()
+        long = {burn.long for burn in windows}
+        for window in sorted(long | {burn.short for burn in windows}, key=_seconds):
+            if (window in SLOW) != slow:
+                continue
+            bad, every = _events(terms, objective, window)
+            if window in long:
+                counted = names.burn_count(objective.what, window)
+                yield Recording(counted, every)
+                every = selector(counted, equals("model", terms.model))
+            else:
+                every = f"(\n{inner(every)}\n)"
+            yield Recording(names.burn_ratio(objective.what, window), f"(\n{inner(bad)}\n) / ({every} > 0)")
+
+
+def _events(terms: Terms, objective: Objective, window: str) -> tuple[str, str]:
+    """Bad events and all of them, over a window."""
+    of = equals("model", terms.model)
+    if objective.what == "wrong":
+        bad = by_arm(LABELLED.series, terms.model, window, (), 'outcome="wrong"')
+        return bad, by_arm(LABELLED.series, terms.model, window)
+    if objective.what == "flips":
+        harm = selector(PAIRED.series, of, 'stable="right"', 'canary="wrong"')
+        every = f"sum by (model, revision) (increase({selector(PAIRED.series, of)}[{window}]))"
+        return f"sum by (model, revision) (increase({harm}[{window}]))", every
+    limit = next(limit for limit in terms.latency if limit.quantile == objective.quantile and bucket(limit))
+    bound = bucket(limit) or 0.0
+    every = by_arm(f"{LATENCY.series}_count", terms.model, window)
+    in_time = by_arm(f"{LATENCY.series}_bucket", terms.model, window, (), _le(bound))
+    return f"(\n{inner(every)}\n) - (\n{inner(in_time)}\n)", every
+
+
+def _le(bound: float) -> str:
+    """Whole bounds are written `1` by some clients and `1.0` by others."""
+    return f'le=~"{bound:g}|{bound:.1f}"' if bound == int(bound) else f'le="{bound!r}"'
+
+
+def _alerts(terms: Terms, found: list[Objective]) -> Iterator[Alert]:
+    of = equals("model", terms.model)
+    for objective in found:
+        for burn in objective.windows():
+            line = number(burn.factor * objective.allowed)
+            share = selector(names.burn_ratio(objective.what, burn.long), of)
+            count = selector(names.burn_count(objective.what, burn.long), of)
+            short = selector(names.burn_ratio(objective.what, burn.short), of)
+            # the lower end of the interval: two bad events of three are no burning budget
+            expression = f"{wilson(share, count, '-')} > {line}\nand\n{short} > {line}"
+            labels = {"window": burn.long}
+            if objective.quantile is not None:
+                labels["quantile"] = number(objective.quantile)
+            yield Alert(
+                objective.alert,
+                expression,
+                burn.kind,
+                burn.severity,
+                labels=labels,
+                hold="2m" if burn.severity == "page" else "15m",
+                summary=f"{{{{ $labels.model }}}} {{{{ $labels.variant }}}} {objective.title} than its budget allows",
+                description=f"Over {burn.long} at least {{{{ $value | humanizePercentage }}}} of {objective.of} were "
+                f"such (99 % interval); {objective.allowed:.2%} are allowed; this is over {burn.factor:g} times that.",
+            )
+
+
+def _seconds(window: str) -> int:
+    return int(window[:-1]) * {"m": 60, "h": 3600, "d": 86_400}[window[-1]]

@@ -1,0 +1,238 @@
+"""Drift without labels: the confidence in the answers, the classes predicted, the inputs. Evidence, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from makeweight_monitors.metrics import CALIBRATION, FEATURE_BIN, PREDICTED_CLASS, REFERENCE_SHARE, SCORE_BIN
+from makeweight_monitors.rules import names
+from makeweight_monitors.rules.promql import (
+    Z_RARE,
+    beside,
+    block,
+    by_arm,
+    chi_squared,
+    equals,
+    inner,
+    number,
+    selector,
+    share_of,
+)
+from makeweight_monitors.rules.rule import Alert, Group, Recording, Rule
+from makeweight_monitors.rules.terms import Terms
+from makeweight_monitors.rules.windows import COMPARE, INPUTS, INPUTS_BEFORE
+
+MARKED = 0.2
+"""A population stability index beyond which a shift is called marked, by long usage in credit scoring."""
+LEAST_FALL = 0.01
+"""A fall of estimated accuracy that is worth a word where the budget tolerates no drop of its own."""
+
+
+def groups(terms: Terms) -> Iterator[Group]:
+    if terms.classification:
+        yield Group("makeweight-predictions", tuple(_predictions(terms)))
+        if terms.examples:
+            yield Group("makeweight-confidence", (*_shifts(terms, terms.examples), *_estimate(terms)))
+    yield Group("makeweight-inputs", tuple(_inputs(terms)))
+
+
+def _two_arms(
+    terms: Terms, label: str, bins: str, count: str, share: str, degrees: str, psi: str, floor: str
+) -> Iterator[Rule]:
+    """Canary against stable over bins that are recorded already."""
+    of = equals("model", terms.model)
+    canary, stable = 'variant="canary"', 'variant="stable"'
+    yield Recording(count, f"sum without ({label}) ({selector(bins, of)})")
+    yield Recording(share, share_of(selector(bins, of), selector(count, of), label))
+    yield Recording(degrees, f"count without ({label}) ({selector(bins, of)}) - 1")
+    mine, theirs = selector(share, of, canary), selector(share, of, stable)
+    yield Recording(
+        psi,
+        block(f"""
+            sum by (model, revision) (
+              {beside(mine, "-", theirs, (label,))}
+              * ln({beside(mine, "/", theirs, (label,))})
+            )
+            """),
+    )
+    # PSI / (1/n + 1/m) is chi-squared where nothing differs: below this it is chance
+    yield Recording(
+        floor,
+        block(f"""
+            sum by (model, revision) ({chi_squared(selector(degrees, of, canary))})
+            * (
+              sum by (model, revision) (1 / {selector(count, of, canary)})
+              + on (model) group_left () sum by (model) (1 / {selector(count, of, stable)})
+            )
+            """),
+    )
+
+
+def _beyond(psi: str, floor: str, limit: float, of: str) -> str:
+    return f"{selector(psi, of)} > {number(limit)}\nand\n{selector(psi, of)} > {selector(floor, of)}"
+
+
+def _predictions(terms: Terms) -> Iterator[Rule]:
+    of = equals("model", terms.model)
+    yield Recording(names.PREDICTED, by_arm(PREDICTED_CLASS.series, terms.model, COMPARE, ("class",)))
+    yield from _two_arms(
+        terms,
+        "class",
+        names.PREDICTED,
+        names.PREDICTED_COUNT,
+        names.PREDICTED_SHARE,
+        names.PREDICTED_DEGREES,
+        names.PREDICTED_PSI,
+        names.PREDICTED_PSI_FLOOR,
+    )
+    yield Alert(
+        names.PREDICTIONS_DIFFER,
+        _beyond(names.PREDICTED_PSI, names.PREDICTED_PSI_FLOOR, MARKED, of),
+        "evidence",
+        "ticket",
+        hold="15m",
+        summary="{{ $labels.model }} {{ $labels.revision }} predicts other classes than stable",
+        description="The population stability index of the predicted classes, canary against stable, is "
+        f"{{{{ $value | humanize }}}}, over {MARKED} and over what chance alone reaches once in a thousand.",
+    )
+
+
+def _shifts(terms: Terms, examples: int) -> Iterator[Rule]:
+    of = equals("model", terms.model)
+    canary, stable = 'variant="canary"', 'variant="stable"'
+    count, share = selector(names.SCORE_COUNT, of), selector(names.SCORE_SHARE, of)
+    yield Recording(names.SCORE_BIN, by_arm(SCORE_BIN.series, terms.model, COMPARE, ("bin",)))
+    yield from _two_arms(
+        terms,
+        "bin",
+        names.SCORE_BIN,
+        names.SCORE_COUNT,
+        names.SCORE_SHARE,
+        names.SCORE_DEGREES,
+        names.SCORE_PSI,
+        names.SCORE_PSI_FLOOR,
+    )
+    limit = MARKED + terms.reference_psi
+    yield Alert(
+        names.SCORES_DIFFER,
+        _beyond(names.SCORE_PSI, names.SCORE_PSI_FLOOR, limit, of),
+        "evidence",
+        "ticket",
+        hold="15m",
+        summary="{{ $labels.model }} {{ $labels.revision }} is not as confident as stable",
+        description="The population stability index of the confidence, canary against stable, is "
+        f"{{{{ $value | humanize }}}}, over {number(limit)} ({number(terms.reference_psi)} was measured on the test "
+        "split: compression alone changes confidence) and over what chance alone reaches once in a thousand.",
+    )
+    reference = REFERENCE_SHARE.series
+    yield Recording(
+        names.SCORE_REFERENCE,
+        block(f"""
+            max by (model, revision, variant, bin) ({selector(reference, of, canary)})
+            or
+            max by (model, variant, bin) ({selector(reference, of, stable)})
+            """),
+    )
+    on_test = selector(names.SCORE_REFERENCE, of)
+    smoothed = block(f"""
+        (
+          ({on_test} * {examples} + 0.5)
+          / ignoring (bin) group_left ()
+          ({examples} + 0.5 * count without (bin) ({on_test}))
+        )
+        """)
+    yield Recording(
+        names.REFERENCE_PSI,
+        f"sum without (bin) (\n  ({share} - {inner(smoothed).strip()})\n  * ln({share} / {inner(smoothed).strip()})\n)",
+    )
+    yield Recording(
+        names.REFERENCE_PSI_FLOOR,
+        f"{chi_squared(selector(names.SCORE_DEGREES, of))}\n* (1 / {count} + 1 / {examples})",
+    )
+    yield Alert(
+        names.SCORES_SHIFTED,
+        _beyond(names.REFERENCE_PSI, names.REFERENCE_PSI_FLOOR, MARKED, of),
+        "evidence",
+        "ticket",
+        hold="15m",
+        summary="{{ $labels.model }} ({{ $labels.variant }}): production is not what the test split was",
+        description="The population stability index of the confidence against the test split's is "
+        f"{{{{ $value | humanize }}}}, over {MARKED} and over what chance alone reaches once in a thousand. Figures "
+        "that were measured on the test split may not hold for these inputs.",
+    )
+
+
+def _estimate(terms: Terms) -> Iterator[Rule]:
+    """Confidence-based performance estimation: each bin counts with the accuracy that it had on the test split."""
+    of = equals("model", terms.model)
+    estimate, error = selector(names.CBPE, of), selector(names.CBPE_ERROR, of)
+
+    def weighed(factor: str) -> str:
+        """Sums over bins whose calibration is known, by arm; the calibration is each revision's own."""
+        parts = []
+        for variant, labels in (("canary", "model, revision, variant"), ("stable", "model, variant")):
+            chosen = equals("variant", variant)
+            known = f"max by (model, revision, variant, bin) ({selector(CALIBRATION.series, of, chosen)})"
+            times = {"1": f"{known} ^ 0", "a": known, "a2": f"{known} ^ 2"}[factor]
+            counted = f"increase({selector(SCORE_BIN.series, of, chosen)}[{COMPARE}])"
+            parts.append(f"sum by ({labels}) (\n  sum by (model, revision, variant, bin) ({counted})\n  * {times}\n)")
+        return "\nor\n".join(parts)
+
+    every = f"((\n{inner(weighed('1'))}\n) > 0)"
+    yield Recording(names.CBPE, f"(\n{inner(weighed('a'))}\n)\n/ {every}")
+    spread = f"clamp_min(\n  (\n{inner(weighed('a2'), 4)}\n  )\n  / {inner(every).strip()}\n  - {estimate} ^ 2,\n  0\n)"
+    yield Recording(names.CBPE_ERROR, f"sqrt({spread} / {selector(names.SCORE_COUNT, of)})")
+    by = "model, revision, variant, bin"
+    product = "max by ({by}) ({share}) * max by ({by}) ({known})"
+    parts = []
+    for variant, labels in (("canary", "model, revision, variant"), ("stable", "model, variant")):
+        chosen = equals("variant", variant)
+        each = product.format(
+            by=by,
+            share=selector(REFERENCE_SHARE.series, of, chosen),
+            known=selector(CALIBRATION.series, of, chosen),
+        )
+        parts.append(f"max by ({labels}) (sum by (model, revision, variant) ({each}))")
+    yield Recording(names.REFERENCE_ACCURACY, "\nor\n".join(parts))
+    fall = terms.drop if terms.drop else LEAST_FALL
+    yield Alert(
+        names.CONFIDENCE_FELL,
+        f"{selector(names.REFERENCE_ACCURACY, of)} - {estimate}\n> {number(fall)} + {Z_RARE} * {error}",
+        "evidence",
+        "ticket",
+        hold="15m",
+        summary="{{ $labels.model }} ({{ $labels.variant }}) is less sure of itself than on the test split",
+        description="From its calibrated confidence, accuracy is estimated {{ $value | humanizePercentage }} below "
+        "that on the test split, more than chance explains. The estimate sees inputs that are harder; it is blind to "
+        "answers that became wrong without the model noticing.",
+    )
+
+
+def _inputs(terms: Terms) -> Iterator[Rule]:
+    """Both arms see the same inputs: they are pooled, and the last hour is held against the day before it."""
+    of = equals("model", terms.model)
+    metric = selector(FEATURE_BIN.series, of)
+    yield Recording(names.FEATURE_BIN_1H, f"sum by (model, feature, bin) (increase({metric}[{INPUTS}]))")
+    yield Recording(
+        names.FEATURE_BIN_1D, f"sum by (model, feature, bin) (increase({metric}[{INPUTS_BEFORE}] offset {INPUTS}))"
+    )
+    now, before = selector(names.FEATURE_BIN_1H, of), selector(names.FEATURE_BIN_1D, of)
+    for name, bins in ((names.FEATURE_SHARE_1H, now), (names.FEATURE_SHARE_1D, before)):
+        yield Recording(name, share_of(bins, f"sum without (bin) ({bins})", "bin"))
+    mine, theirs = selector(names.FEATURE_SHARE_1H, of), selector(names.FEATURE_SHARE_1D, of)
+    yield Recording(names.FEATURE_PSI, f"sum without (bin) (({mine} - {theirs}) * ln({mine} / {theirs}))")
+    degrees = f"(count without (bin) ({now}) - 1)"
+    yield Recording(
+        names.FEATURE_PSI_FLOOR,
+        f"{chi_squared(degrees)}\n* (1 / sum without (bin) ({now}) + 1 / sum without (bin) ({before}))",
+    )
+    yield Alert(
+        names.INPUTS_SHIFTED,
+        _beyond(names.FEATURE_PSI, names.FEATURE_PSI_FLOOR, MARKED, of),
+        "evidence",
+        "ticket",
+        hold="15m",
+        summary="{{ $labels.model }}: the input `{{ $labels.feature }}` is not what it was the day before",
+        description="Its population stability index, the last hour against the day before it, is "
+        f"{{{{ $value | humanize }}}}, over {MARKED} and over what chance alone reaches once in a thousand.",
+    )

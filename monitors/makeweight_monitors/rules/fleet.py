@@ -1,0 +1,134 @@
+"""A made-up fleet for the unit tests of rules: two replicas of each variant that all do well, and ways to spoil that.
+
+Series in the notation of promtool, one sample a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from makeweight_monitors import metrics
+from makeweight_monitors.metrics import Metric
+from makeweight_monitors.rules import burn
+from makeweight_monitors.rules.promql import equals, number, selector
+from makeweight_monitors.rules.rollback import weight_label
+from makeweight_monitors.rules.terms import Terms
+
+STABLE, CANARY = "r1", "r2"
+REPLICAS = (("stable", 0), ("stable", 1), ("canary", 0), ("canary", 1))
+BINS = tuple(f"{index:02}" for index in range(10))
+CLASSES = ("c0", "c1", "c2")
+_OUTCOMES = ("right", "wrong")
+_ACCURACY = 0.99
+
+
+@dataclass(frozen=True)
+class Row:
+    """One series: it grows by `rate` each minute, unless `values` says otherwise."""
+
+    name: str
+    labels: Mapping[str, str]
+    rate: float = 0.0
+    values: str | None = None
+
+    def notation(self, minutes: int) -> tuple[str, str]:
+        labels = sorted(self.labels.items())
+        text = self.values if self.values is not None else f"0+{number(self.rate)}x{minutes}"
+        return selector(self.name, *(equals(*label) for label in labels)), text
+
+    def fits(self, name: str | None, where: Mapping[str, str]) -> bool:
+        return name in (None, self.name) and all(self.labels.get(key) == value for key, value in where.items())
+
+
+def healthy(terms: Terms, minutes: int) -> list[Row]:
+    """All that a fleet in good order shows."""
+    return list(_rows(terms, minutes))
+
+
+def spoiled(rows: Iterable[Row], name: str | None, rate: float | None = None, /, **where: str) -> list[Row]:
+    """The same, but for the rate of what fits: `name` and labels (`class_` for `class`)."""
+    chosen = {key.rstrip("_"): value for key, value in where.items()}
+    return [replace(row, rate=rate or 0.0) if row.fits(name, chosen) else row for row in rows]
+
+
+def fast_bucket(terms: Terms) -> tuple[int, int]:
+    """In which bucket of latency the stable model and the canary answer: as slow as the budget lets, the fastest."""
+    bounds = [bound for limit in terms.latency if (bound := burn.bucket(limit)) is not None]
+    return metrics.LATENCY_BUCKETS.index(min(bounds)) if bounds else 6, 0
+
+
+def _rows(terms: Terms, minutes: int) -> Iterator[Row]:
+    for variant, index in REPLICAS:
+        revision = CANARY if variant == "canary" else STABLE
+        target = {"job": "model", "instance": f"{variant}-{index}:9000"}
+        where = {"model": terms.model, "revision": revision, "variant": variant, "boot": f"{variant}-{index}", **target}
+        yield Row("up", target, values=f"1x{minutes}")
+        yield _gauge(metrics.UP, where, 1_700_000_000, minutes)
+        yield Row(metrics.PREDICTIONS.series, where, 600)
+        for name in (*CLASSES, "other"):
+            yield _row(metrics.PREDICTED_CLASS, where, 0 if name == "other" else 200, class_=name)
+        yield from _scores(where, minutes)
+        for outcome in _OUTCOMES:
+            right = outcome == "right"
+            yield _row(metrics.LABELLED, where, 300 * right, outcome=outcome)
+            for name in CLASSES:
+                yield _row(metrics.LABELLED_CLASS, where, 100 * right, outcome=outcome, class_=name)
+            for name in terms.slices:
+                yield _row(metrics.LABELLED_SLICE, where, 100 * right, outcome=outcome, slice=name)
+            trial = where | {"revision": CANARY}
+            for weight in terms.weights:
+                count = 5 if variant == "canary" else 95
+                yield _row(metrics.SPLIT, trial, count * right, outcome=outcome, weight=weight_label(weight))
+        for reason in metrics.REJECTIONS:
+            yield _row(metrics.REJECTED, where, 0, reason=reason)
+        for result in metrics.LABEL_RESULTS:
+            yield _row(metrics.LABEL_EVENTS, where, 300 * (result == "matched"), result=result)
+        yield Row(metrics.LABELS_EXPIRED.series, where, 0)
+        yield Row(metrics.LABEL_STORE_FAILURES.series, where, 0)
+        for name in BINS:
+            yield _row(metrics.FEATURE_BIN, where, 60, feature="width", bin=name)
+        yield from latency(where, fast_bucket(terms)[variant == "canary"])
+        if variant == "canary":
+            yield from pairs({key: value for key, value in where.items() if key != "variant"}, terms)
+
+
+def pairs(where: Mapping[str, str], terms: Terms) -> Iterator[Row]:
+    """Pairs of a shadowed canary: all of them tied."""
+    for agree in ("yes", "no"):
+        yield _row(metrics.SHADOW_PAIRS, where, 40 * (agree == "yes"), agree=agree)
+    for stable in _OUTCOMES:
+        for canary in _OUTCOMES:
+            cell = {"stable": stable, "canary": canary}
+            count = 20 if stable == canary == "right" else 0
+            yield _row(metrics.PAIRED, where, count, **cell)
+            for name in terms.slices:
+                yield _row(metrics.PAIRED_SLICE, where, count, slice=name, **cell)
+            for name in CLASSES:
+                yield _row(metrics.PAIRED_CLASS, where, count, class_=name, **cell)
+
+
+def _scores(where: Mapping[str, str], minutes: int) -> Iterator[Row]:
+    """Confidence as it was on the test split, each bin right as often; the lowest one is the exception."""
+    for name in BINS:
+        yield _row(metrics.SCORE_BIN, where, 60, bin=name)
+        yield _gauge(metrics.CALIBRATION, where, 0 if name == BINS[0] else _ACCURACY, minutes, bin=name)
+        yield _gauge(metrics.REFERENCE_SHARE, where, 1 / len(BINS), minutes, bin=name)
+
+
+def latency(where: Mapping[str, str], bucket: int) -> Iterator[Row]:
+    """Answers that all fall into one bucket; one past the last is over every bound."""
+    for index, bound in enumerate((*metrics.LATENCY_BUCKETS, None)):
+        text = "+Inf" if bound is None else repr(float(bound))
+        yield Row(f"{metrics.LATENCY.series}_bucket", {**where, "le": text}, 600 * (index >= bucket))
+    yield Row(f"{metrics.LATENCY.series}_count", where, 600)
+    yield Row(f"{metrics.LATENCY.series}_sum", where, 0.01 * (bucket + 1))
+
+
+def _row(metric: Metric, where: Mapping[str, str], rate: float, **labels: str) -> Row:
+    return Row(metric.series, {**where, **{key.rstrip("_"): value for key, value in labels.items()}}, rate)
+
+
+def _gauge(metric: Metric, where: Mapping[str, str], value: float, minutes: int, **labels: str) -> Row:
+    known = {key: value for key, value in where.items() if key in (*metric.labels, "job", "instance")}
+    return Row(metric.series, {**known, **labels}, values=f"{number(value)}x{minutes}")

@@ -1,0 +1,30 @@
+"""From terms to all groups of rules, in the order in which they are read. Pure."""
+
+from __future__ import annotations
+
+from makeweight_monitors.rules import accuracy, burn, confidence, health, latency, rollback
+from makeweight_monitors.rules.rule import Alert, Group
+from makeweight_monitors.rules.terms import Terms
+
+_WATCHES = (rollback, accuracy, confidence, latency, burn, health)
+
+
+def groups(terms: Terms) -> tuple[Group, ...]:
+    return tuple(group for watch in _WATCHES for group in watch.groups(terms))
+
+
+def alerts(found: tuple[Group, ...]) -> list[Alert]:
+    return [rule for group in found for rule in group.rules if isinstance(rule, Alert)]
+
+
+def heading(terms: Terms, version: str) -> list[str]:
+    """What stands above the rules."""
+    asks = ", ".join(f"{test} over {terms.line(test):g}" for test in terms.families())
+    return [
+        f"Rules for {terms.model}, written by makeweight-monitors {version} from makeweight.yaml and the measured",
+        "reference. Do not edit: change the budget and generate them again.",
+        "",
+        f"E-values that ask for a rollback: {asks}; false ones with probability at most {terms.alpha:g} in all."
+        if asks
+        else "Nothing here asks for a rollback: the budget tolerates no stated drop in accuracy.",
+    ]

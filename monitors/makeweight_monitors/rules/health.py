@@ -1,0 +1,236 @@
+"""The watchers watched: nothing here is ever read as "all is well"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from makeweight_monitors.metrics import (
+    CATALOGUE,
+    LABEL_EVENTS,
+    LABEL_STORE_FAILURES,
+    LABELS_EXPIRED,
+    MOST_CLASSES,
+    PAIRED,
+    PAIRED_SLICE,
+    PREDICTED_CLASS,
+    PREDICTIONS,
+    REJECTED,
+    SPLIT,
+    UP,
+    Metric,
+)
+from makeweight_monitors.rules import names
+from makeweight_monitors.rules.promql import block, by_arm, equals, inner, selector
+from makeweight_monitors.rules.rollback import weights_pattern
+from makeweight_monitors.rules.rule import Alert, Group, Recording, Rule, literal
+from makeweight_monitors.rules.terms import Terms
+from makeweight_monitors.rules.windows import BY_GROUP, SPEED
+
+LEAST_COVERAGE = 0.5
+MOST_UNMATCHED = 0.2
+MOST_REJECTED = 0.01
+
+
+def groups(terms: Terms) -> Iterator[Group]:
+    yield Group("makeweight-health", (*_recordings(terms), *_sources(terms), *_evidence(terms), *_labels(terms)))
+
+
+def _recordings(terms: Terms) -> Iterator[Recording]:
+    model = terms.model
+    answered = by_arm(PREDICTIONS.series, model, SPEED)
+    refused = by_arm(REJECTED.series, model, SPEED)
+    matched = by_arm(LABEL_EVENTS.series, model, BY_GROUP, (), 'result="matched"')
+    strangers = by_arm(LABEL_EVENTS.series, model, BY_GROUP, (), 'result=~"unknown|late"')
+    came = by_arm(LABEL_EVENTS.series, model, BY_GROUP)
+    expired = by_arm(LABELS_EXPIRED.series, model, BY_GROUP)
+    yield Recording(names.TRAFFIC, by_arm(PREDICTIONS.series, model, SPEED, function="rate"))
+    yield Recording(
+        names.REPLICAS,
+        block(f"""
+            count by (model, revision, variant) ({selector(UP.series, equals("model", model), 'variant="canary"')})
+            or
+            count by (model, variant) ({selector(UP.series, equals("model", model), 'variant="stable"')})
+            """),
+    )
+    yield Recording(names.REJECTED, _part(refused, answered))
+    yield Recording(names.COVERAGE, _part(matched, expired))
+    yield Recording(names.UNMATCHED, f"(\n{inner(strangers)}\n) / ((\n{inner(came)}\n) > 0)")
+
+
+def _part(some: str, rest: str) -> str:
+    """some / (some + rest)"""
+    return f"(\n{inner(some)}\n) / ((\n{inner(some)}\n) + (\n{inner(rest)}\n) > 0)"
+
+
+def _sources(terms: Terms) -> Iterator[Alert]:
+    """Whether figures come at all, and can be counted with."""
+    of = equals("model", terms.model)
+    yield Alert(
+        names.WATCHDOG,
+        "vector(1)",
+        "evidence",
+        "none",
+        labels={"model": literal(terms.model)},
+        summary="The rules of {{ $labels.model }} are being evaluated",
+        description="Always firing. Send it to whatever notices when it stops: from then on nothing here is watched.",
+    )
+    yield Alert(
+        names.NOTHING_OBSERVED,
+        f"absent({selector(PREDICTIONS.series, of)})",
+        "alarm",
+        "page",
+        hold="5m",
+        summary="No process counts predictions of {{ $labels.model }}",
+        description="There is no series to judge by, so no rule about this model can fire. Nothing is known.",
+    )
+    yield Alert(
+        names.REPLICA_DOWN,
+        block(f"""
+            max by (model, revision, variant, job, instance) (last_over_time({selector(UP.series, of)}[1d]))
+            and on (job, instance)
+            up == 0
+            """),
+        "alarm",
+        "page",
+        hold="2m",
+        summary="{{ $labels.instance }} of {{ $labels.model }} ({{ $labels.variant }}) can no longer be scraped",
+        description="What it counted up to its last scrape still counts; what it does now is not seen.",
+    )
+    yield Alert(
+        names.COUNTER_POISONED,
+        "\nor\n".join(
+            f'label_replace(count by (model) ({one} != {one}), "metric", "{metric}", "", "")'
+            for metric in _counters()
+            for one in [selector(metric, of)]
+        ),
+        "alarm",
+        "page",
+        summary="A counter of {{ $labels.model }} is no number any more",
+        description="{{ $value }} series of {{ $labels.metric }} are NaN. A comparison with NaN is never true: every "
+        "rule that sums over them is silent until the process is replaced.",
+    )
+    yield Alert(
+        names.NO_TRAFFIC,
+        f"{selector(names.TRAFFIC, of)} == 0",
+        "evidence",
+        "ticket",
+        hold="15m",
+        summary="{{ $labels.model }} ({{ $labels.variant }}) is up and answers nothing",
+        description="No prediction in the last five minutes. Nothing is learnt about it, for good or ill.",
+    )
+
+
+def _counters() -> Iterator[str]:
+    for metric in CATALOGUE:
+        if metric.kind == "counter":
+            yield metric.series
+        elif metric.kind == "histogram":
+            yield f"{metric.series}_sum"
+
+
+def _seen(metric: Metric, terms: Terms, *matchers: str) -> str:
+    chosen = selector(metric.series, equals("model", terms.model), *matchers)
+    return f"sum by (model, revision) (increase({chosen}[{BY_GROUP}])) > 0"
+
+
+def _evidence(terms: Terms) -> Iterator[Rule]:
+    """Whether a canary that serves can be judged."""
+    of = equals("model", terms.model)
+    if terms.drop is not None:
+        yield Alert(
+            names.CANARY_UNWATCHED,
+            block(f"""
+                {selector(names.TRAFFIC, of, 'variant="canary"')} > 0
+                unless on (model, revision) (
+                  {_seen(PAIRED, terms)}
+                  or
+                  {_seen(SPLIT, terms, 'variant="canary"')}
+                )
+                """),
+            "alarm",
+            "page",
+            hold="1h",
+            summary="{{ $labels.model }} {{ $labels.revision }} serves, and nothing tells whether it is right",
+            description=f"No labelled pair and no labelled request of split traffic in {BY_GROUP}: the tests that may "
+            "roll it back have nothing to go by. That is no sign of health.",
+        )
+        stranger = selector(SPLIT.series, of, f'weight!~"{weights_pattern(terms)}"')
+        yield Alert(
+            names.WEIGHT_UNKNOWN,
+            f"sum by (model, revision, weight) (increase({stranger}[1h])) > 0",
+            "alarm",
+            "ticket",
+            summary="{{ $labels.model }} {{ $labels.revision }}: split traffic at a weight the rules do not know",
+            description="Labelled requests come with weight {{ $labels.weight }}, which no test was made for: they are "
+            "not counted. Generate the rules with this weight.",
+        )
+    for name in terms.slices:
+        yield Alert(
+            names.SLICE_UNWATCHED,
+            block(f"""
+                {_seen(PAIRED, terms)}
+                unless on (model, revision)
+                {_seen(PAIRED_SLICE, terms, equals("slice", name))}
+                """),
+            "evidence",
+            "ticket",
+            hold="1h",
+            labels={"slice": literal(name)},
+            summary="{{ $labels.model }} {{ $labels.revision }}: no labelled pair on the slice `{{ $labels.slice }}`",
+            description=f"Pairs come, and none of this slice in {BY_GROUP}; its budget is not watched.",
+        )
+
+
+def _labels(terms: Terms) -> Iterator[Alert]:
+    of = equals("model", terms.model)
+    yield Alert(
+        names.OBSERVATIONS_REJECTED,
+        f"{selector(names.REJECTED, of)} > {MOST_REJECTED}",
+        "evidence",
+        "ticket",
+        hold="10m",
+        summary="{{ $labels.model }} ({{ $labels.variant }}): observations are refused",
+        description="{{ $value | humanizePercentage }} of them in five minutes, such as scores that are no numbers; "
+        f"{REJECTED.series} tells the reasons. What is refused is not judged.",
+    )
+    yield Alert(
+        names.LABEL_COVERAGE_LOW,
+        f"{selector(names.COVERAGE, of)} < {LEAST_COVERAGE}",
+        "evidence",
+        "ticket",
+        hold="30m",
+        summary="{{ $labels.model }} ({{ $labels.variant }}): most predictions never get their label",
+        description="{{ $value | humanizePercentage }} of those that waited got it in time. Where labels come for some "
+        "kinds of requests only, accuracy is that of those kinds.",
+    )
+    yield Alert(
+        names.LABELS_UNMATCHED,
+        f"{selector(names.UNMATCHED, of)} > {MOST_UNMATCHED}",
+        "evidence",
+        "ticket",
+        hold="30m",
+        summary="{{ $labels.model }} ({{ $labels.variant }}): labels come for predictions nobody knows",
+        description="{{ $value | humanizePercentage }} of the labels name an id that was never recorded or was given "
+        "up. Ids may differ between the server and the source of labels, or labels may come too late.",
+    )
+    failures = selector(LABEL_STORE_FAILURES.series, of)
+    yield Alert(
+        names.LABEL_STORE_FAILING,
+        f"sum by (model, revision, variant, boot) (increase({failures}[15m])) > 0",
+        "evidence",
+        "ticket",
+        summary="{{ $labels.model }} ({{ $labels.variant }}): the store of pending labels cannot be written or read",
+        description="Predictions that wait for their label are kept in memory while they fit; beyond that, or at a "
+        "restart, they are lost, and with them the labels that come for them.",
+    )
+    if not terms.classification:
+        return
+    others = selector(PREDICTED_CLASS.series, of, 'class="other"')
+    yield Alert(
+        names.CAP_REACHED,
+        f"sum by (model, revision, variant) (increase({others}[1h])) > 0",
+        "evidence",
+        "ticket",
+        summary="{{ $labels.model }} ({{ $labels.variant }}) names more classes than are told apart",
+        description=f"Beyond {MOST_CLASSES} class names all others count as one. Are ids or free text given as class?",
+    )

@@ -1,0 +1,45 @@
+"""Latency of both arms from their histograms, and canary against stable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from makeweight_monitors.metrics import LATENCY
+from makeweight_monitors.rules import names
+from makeweight_monitors.rules.promql import beside, by_arm, equals, inner, number, selector
+from makeweight_monitors.rules.rule import Alert, Group, Recording, Rule
+from makeweight_monitors.rules.terms import Terms
+from makeweight_monitors.rules.windows import SPEED
+
+
+def groups(terms: Terms) -> Iterator[Group]:
+    yield Group("makeweight-latency", tuple(_rules(terms)))
+
+
+def _rules(terms: Terms) -> Iterator[Rule]:
+    of = equals("model", terms.model)
+    canary, stable = 'variant="canary"', 'variant="stable"'
+    buckets = by_arm(f"{LATENCY.series}_bucket", terms.model, SPEED, ("le",), function="rate")
+    for quantile, name in names.LATENCY.items():
+        yield Recording(name, f"histogram_quantile(\n  {quantile},\n{inner(buckets)}\n)")
+    total = by_arm(f"{LATENCY.series}_sum", terms.model, SPEED, function="rate")
+    count = by_arm(f"{LATENCY.series}_count", terms.model, SPEED, function="rate")
+    yield Recording(names.LATENCY_MEAN, f"(\n{inner(total)}\n) / ((\n{inner(count)}\n) > 0)")
+    compared = [(names.LATENCY[q], name) for q, name in names.LATENCY_RATIO.items()]
+    for name, ratio in (*compared, (names.LATENCY_MEAN, names.LATENCY_MEAN_RATIO)):
+        yield Recording(ratio, beside(selector(name, of, canary), "/", selector(name, of, stable)))
+    for limit in terms.latency:
+        if limit.most_ratio is None:
+            continue
+        yield Alert(
+            names.LATENCY_ABOVE_STABLE,
+            f"{selector(names.LATENCY_RATIO[limit.quantile], of)} > {number(limit.most_ratio)}",
+            "evidence",
+            "ticket",
+            hold="15m",
+            labels={"quantile": number(limit.quantile)},
+            summary="{{ $labels.model }} {{ $labels.revision }} is not as fast beside stable as its budget asks",
+            description=f"Its p{limit.quantile * 100:g} is {{{{ $value | humanize }}}} times stable's, and "
+            f"{limit.most_ratio:g} is allowed. A percentile of a histogram is exact to the width of a bucket only, and "
+            "the server's own share of the time is in both.",
+        )

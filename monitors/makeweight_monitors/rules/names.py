@@ -1,0 +1,169 @@
+"""The names of what the recording rules record and of the alerts. Dashboards and tests take them from here.
+
+Names read `makeweight:what:how`, the last part ending in the window. The labels of an *arm*: the canary's series bear
+`model, revision, variant="canary"`; the stable model's, pooled over all that still serves, `model, variant="stable"`
+and no revision. A comparison of the two (a drop, a ratio, an e-value) is of the canary: `model, revision`.
+"""
+
+from __future__ import annotations
+
+# What the tests compare with, written down so that a graph can draw it. Labels: model.
+ROLLBACK_LINE = "makeweight:rollback:threshold"
+"""By `test` (paired, split, slice, class): the e-value at which a rollback is asked for."""
+SLIDING_LINE = "makeweight:sliding:threshold"
+TOLERATED_DROP = "makeweight:accuracy_drop:tolerated"
+"""By `test`, and `slice` where there is one; a fraction."""
+
+# Pairs of a shadowed canary, since it began. Labels: model, revision.
+PAIRS = "makeweight:pairs:count"
+PAIRS_HARM = "makeweight:pairs:harm"
+PAIRS_HELP = "makeweight:pairs:help"
+PAIRS_TIE = "makeweight:pairs:tie"
+PAIRS_HARM_1H = "makeweight:pairs:harm1h"
+PAIRS_HELP_1H = "makeweight:pairs:help1h"
+PAIRS_TIE_1H = "makeweight:pairs:tie1h"
+EVALUE = "makeweight:accuracy_drop:evalue"
+"""At most 1e12: beyond, a graph has nothing to show."""
+EVALUE_1H = "makeweight:accuracy_drop:evalue1h"
+PAIRED_DROP = "makeweight:accuracy_drop:paired"
+"""(harm - help) / pairs, since the canary began: the point estimate."""
+
+# The same by slice (label `slice`) and by true class (label `class`).
+SLICE_PAIRS = "makeweight:slice_pairs:count"
+SLICE_PAIRS_HARM = "makeweight:slice_pairs:harm"
+SLICE_PAIRS_HELP = "makeweight:slice_pairs:help"
+SLICE_PAIRS_TIE = "makeweight:slice_pairs:tie"
+SLICE_EVALUE = "makeweight:slice_accuracy_drop:evalue"
+CLASS_PAIRS = "makeweight:class_pairs:count"
+CLASS_PAIRS_HARM = "makeweight:class_pairs:harm"
+CLASS_PAIRS_HELP = "makeweight:class_pairs:help"
+CLASS_PAIRS_TIE = "makeweight:class_pairs:tie"
+CLASS_EVALUE = "makeweight:class_accuracy_drop:evalue"
+
+# Split traffic, since the canary began. Labels: model, revision; all but the last also weight.
+SPLIT_LABELLED = "makeweight:split:count"
+SPLIT_CANARY_WRONG = "makeweight:split:canary_wrong"
+SPLIT_STABLE_WRONG = "makeweight:split:stable_wrong"
+SPLIT_RIGHT = "makeweight:split:right"
+SPLIT_EVALUE_AT_WEIGHT = "makeweight:split_accuracy_drop:evalue_at_weight"
+SPLIT_EVALUE = "makeweight:split_accuracy_drop:evalue"
+
+# Accuracy of each arm over half an hour, with its 99 % interval (Wilson), and the drop with its own (Newcombe).
+LABELLED = "makeweight:labelled:increase30m"
+ACCURACY = "makeweight:accuracy:ratio30m"
+ACCURACY_LOW = "makeweight:accuracy:wilson_low30m"
+ACCURACY_HIGH = "makeweight:accuracy:wilson_high30m"
+DROP = "makeweight:accuracy_drop:difference30m"
+DROP_LOW = "makeweight:accuracy_drop:newcombe_low30m"
+DROP_HIGH = "makeweight:accuracy_drop:newcombe_high30m"
+CLASS_ACCURACY = "makeweight:class_accuracy:ratio6h"
+"""By arm and true class."""
+SLICE_ACCURACY = "makeweight:slice_accuracy:ratio6h"
+"""By arm and slice."""
+
+# How often the two answer differently: an upper bound on the drop. Labels: model, revision.
+DISAGREEMENT_PAIRS = "makeweight:disagreement:count30m"
+DISAGREEMENT = "makeweight:disagreement:ratio30m"
+DISAGREEMENT_LOW = "makeweight:disagreement:wilson_low30m"
+DISAGREEMENT_HIGH = "makeweight:disagreement:wilson_high30m"
+CERTIFIED = "makeweight:accuracy_drop:certified30m"
+"""1 where even the upper bound of the disagreement is within the tolerated drop, else 0."""
+
+# The confidence in the answers. By arm; `_BIN` and `_SHARE` also by bin.
+SCORE_BIN = "makeweight:score_bin:increase30m"
+SCORE_COUNT = "makeweight:score:increase30m"
+SCORE_SHARE = "makeweight:score_bin:share30m"
+SCORE_DEGREES = "makeweight:score:degrees_of_freedom30m"
+SCORE_REFERENCE = "makeweight:score_bin:reference_share"
+"""The shares on the test split."""
+SCORE_PSI = "makeweight:score:psi30m"
+"""Canary against stable. Its floor is what chance alone exceeds once in a thousand."""
+SCORE_PSI_FLOOR = "makeweight:score:psi_floor30m"
+REFERENCE_PSI = "makeweight:score:reference_psi30m"
+"""Each arm against its own answers on the test split."""
+REFERENCE_PSI_FLOOR = "makeweight:score:reference_psi_floor30m"
+CBPE = "makeweight:accuracy:cbpe30m"
+"""Accuracy as the calibrated confidence estimates it, without labels. By arm."""
+CBPE_ERROR = "makeweight:accuracy:cbpe_error30m"
+"""Its standard error."""
+REFERENCE_ACCURACY = "makeweight:accuracy:reference"
+"""Accuracy on the test split. By arm."""
+
+# Which classes are predicted. By arm and class; the index: the canary's.
+PREDICTED = "makeweight:predicted_class:increase30m"
+PREDICTED_PSI = "makeweight:predicted_class:psi30m"
+PREDICTED_PSI_FLOOR = "makeweight:predicted_class:psi_floor30m"
+
+PREDICTED_COUNT = "makeweight:predictions:increase30m"
+PREDICTED_SHARE = "makeweight:predicted_class:share30m"
+PREDICTED_DEGREES = "makeweight:predicted_class:degrees_of_freedom30m"
+
+# Inputs: the last hour against the day before it. Labels: model, feature.
+FEATURE_BIN_1H = "makeweight:feature_bin:increase1h"
+FEATURE_BIN_1D = "makeweight:feature_bin:increase1d"
+FEATURE_SHARE_1H = "makeweight:feature_bin:share1h"
+FEATURE_SHARE_1D = "makeweight:feature_bin:share1d"
+FEATURE_PSI = "makeweight:feature:psi1h"
+FEATURE_PSI_FLOOR = "makeweight:feature:psi_floor1h"
+
+# Latency of each arm over five minutes, in seconds, and canary / stable.
+LATENCY = {0.5: "makeweight:latency_seconds:p50_5m", 0.9: "makeweight:latency_seconds:p90_5m",
+           0.99: "makeweight:latency_seconds:p99_5m"}  # fmt: skip
+LATENCY_MEAN = "makeweight:latency_seconds:mean5m"
+LATENCY_RATIO = {0.5: "makeweight:latency_ratio:p50_5m", 0.9: "makeweight:latency_ratio:p90_5m",
+                 0.99: "makeweight:latency_ratio:p99_5m"}  # fmt: skip
+LATENCY_MEAN_RATIO = "makeweight:latency_ratio:mean5m"
+
+
+def burn_ratio(what: str, window: str) -> str:
+    """The share of bad events; `what` is `wrong`, `slow_p50`, `slow_p90`, `slow_p99` (by arm) or `flips`."""
+    return f"makeweight:{what}:ratio{window}"
+
+
+def burn_count(what: str, window: str) -> str:
+    """How many events that share is of; for the long windows only."""
+    return f"makeweight:{what}:count{window}"
+
+
+# The watchers themselves.
+TRAFFIC = "makeweight:predictions:rate5m"
+"""Predictions a second, by arm."""
+COVERAGE = "makeweight:labels:coverage6h"
+"""Of the predictions that waited for a label, the share that got it. By arm."""
+UNMATCHED = "makeweight:labels:unmatched_ratio6h"
+"""Of the labels that came, the share that found no prediction. By arm."""
+REJECTED = "makeweight:rejected:ratio5m"
+"""Of the observations, the share that was refused. By arm."""
+REPLICAS = "makeweight:replicas:count"
+"""Processes that are being scraped. By arm."""
+
+# Alerts. What each means and what to do: docs/monitors/runbooks.md, under its name.
+ACCURACY_DROP_PAIRED = "MakeweightAccuracyDropPaired"
+ACCURACY_DROP_SPLIT = "MakeweightAccuracyDropSplit"
+ACCURACY_DROP_SLICE = "MakeweightAccuracyDropSlice"
+ACCURACY_DROP_CLASS = "MakeweightAccuracyDropClass"
+ACCURACY_DROP_RECENT = "MakeweightAccuracyDropRecent"
+ACCURACY_BELOW_STABLE = "MakeweightAccuracyBelowStable"
+ACCURACY_BURN = "MakeweightAccuracyBurn"
+FLIPS_BURN = "MakeweightFlipsBurn"
+LATENCY_BURN = "MakeweightLatencyBurn"
+LATENCY_ABOVE_STABLE = "MakeweightLatencyAboveStable"
+DISAGREEMENT_HIGH_ALERT = "MakeweightDisagreementHigh"
+SCORES_DIFFER = "MakeweightScoresDiffer"
+SCORES_SHIFTED = "MakeweightScoresShifted"
+CONFIDENCE_FELL = "MakeweightConfidenceFell"
+PREDICTIONS_DIFFER = "MakeweightPredictionsDiffer"
+INPUTS_SHIFTED = "MakeweightInputsShifted"
+NOTHING_OBSERVED = "MakeweightNothingObserved"
+NO_TRAFFIC = "MakeweightNoTraffic"
+CANARY_UNWATCHED = "MakeweightCanaryUnwatched"
+SLICE_UNWATCHED = "MakeweightSliceUnwatched"
+WEIGHT_UNKNOWN = "MakeweightWeightUnknown"
+REPLICA_DOWN = "MakeweightReplicaDown"
+COUNTER_POISONED = "MakeweightCounterPoisoned"
+OBSERVATIONS_REJECTED = "MakeweightObservationsRejected"
+LABEL_COVERAGE_LOW = "MakeweightLabelCoverageLow"
+LABEL_STORE_FAILING = "MakeweightLabelStoreFailing"
+LABELS_UNMATCHED = "MakeweightLabelsUnmatched"
+CAP_REACHED = "MakeweightCapReached"
+WATCHDOG = "MakeweightWatchdog"

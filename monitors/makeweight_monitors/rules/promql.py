@@ -1,0 +1,113 @@
+"""PromQL, put together from parts: selectors, cells that are exact, intervals, distances. Text in, text out.
+
+Everything that is multiplied or divided by something else comes in brackets. Formulas are of those that promtool's unit
+tests hold against numbers (tests/integration/monitors).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from textwrap import dedent, indent
+
+from makeweight_monitors.eprocess import CEILING, Bet
+from makeweight_monitors.metrics import Metric
+
+Z = 2.576
+"""The normal quantile of a two-sided 99 % interval."""
+Z_RARE = 3.0902
+"""What a normal deviate exceeds once in a thousand."""
+
+
+def selector(name: str, *matchers: str) -> str:
+    return f"{name}{{{', '.join(matchers)}}}" if matchers else name
+
+
+def equals(label: str, value: str) -> str:
+    """A matcher; the value may hold anything."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'{label}="{escaped}"'
+
+
+def block(text: str) -> str:
+    """An expression written over several lines of Python, without its margin."""
+    return dedent(text).strip()
+
+
+def inner(text: str, spaces: int = 2) -> str:
+    return indent(text, " " * spaces)
+
+
+def number(value: float) -> str:
+    return f"{value:.12g}"
+
+
+def exact(metric: Metric, model: str, history: str, by: Iterable[str], *matchers: str) -> str:
+    """A sum over all processes, those that ended included: integers, no extrapolation.
+
+    Each process is a series of its own (`boot`) that never falls. The maximum comes first: a process that is scraped
+    twice, or under a new address, counts once.
+    """
+    labels = ", ".join(("model", "revision", *by))
+    cells = [label for label in metric.labels if label in ("stable", "canary", "outcome", "variant")]
+    apart = ", ".join(("model", "revision", *by, "boot", *cells))
+    chosen = selector(metric.series, equals("model", model), *matchers)
+    return f"sum by ({labels}) (\n  max by ({apart}) (\n    last_over_time({chosen}[{history}])\n  )\n)"
+
+
+def by_arm(
+    metric: str, model: str, window: str, by: Iterable[str] = (), *matchers: str, function: str = "increase"
+) -> str:
+    """A counter over a window: the canary's by revision, the stable model's pooled."""
+    more = "".join(f", {label}" for label in by)
+    of = equals("model", model)
+    canary = selector(metric, of, 'variant="canary"', *matchers)
+    stable = selector(metric, of, 'variant="stable"', *matchers)
+    return block(f"""
+        sum by (model, revision, variant{more}) ({function}({canary}[{window}]))
+        or
+        sum by (model, variant{more}) ({function}({stable}[{window}]))
+        """)
+
+
+def beside(canary: str, operator: str, stable: str, by: Iterable[str] = ()) -> str:
+    """canary OPERATOR stable, two series by arm; the result bears `model, revision` and what else is in `by`."""
+    on = ", ".join(("model", *by))
+    return f"sum by ({', '.join(('model', 'revision', *by))}) ({canary} {operator} on ({on}) group_left () {stable})"
+
+
+def wilson(share: str, count: str, side: str) -> str:
+    """One end of the 99 % interval of a share (Wilson 1927); `side` is `-` for the lower, `+` for the upper."""
+    z2 = number(Z * Z)
+    return block(f"""
+        (
+          {share} + {z2} / (2 * {count})
+          {side} {Z} * sqrt({share} * (1 - {share}) / {count} + {z2} / (4 * {count} ^ 2))
+        ) / (1 + {z2} / {count})
+        """)
+
+
+def share_of(bins: str, count: str, label: str) -> str:
+    """The share of each bin, smoothed by half an event so that none is zero."""
+    return block(f"""
+        ({bins} + 0.5)
+        / ignoring ({label}) group_left ()
+        ({count} + 0.5 * count without ({label}) ({bins}))
+        """)
+
+
+def evalue(bets: Iterable[Bet], harm: str, help: str, tie: str) -> str:
+    """The mean capital of the bets, as `eprocess.evalue` has it."""
+    listed = list(bets)
+    terms = [
+        f"exp({harm} * {number(bet.harm)} - {help} * {number(-bet.help)} - {tie} * {number(-bet.tie)})"
+        if bet.tie
+        else f"exp({harm} * {number(bet.harm)} - {help} * {number(-bet.help)})"
+        for bet in listed
+    ]
+    joined = "\n  + ".join(terms)
+    return f"clamp_max(\n  (\n    {joined.replace(chr(10), chr(10) + '  ')}\n  ) / {len(listed)},\n  {CEILING:g}\n)"
+
+
+def chi_squared(degrees: str) -> str:
+    """The quantile that chance exceeds once in a thousand (Wilson and Hilferty 1931); `degrees` is one operand."""
+    return f"{degrees} * (1 - 2 / (9 * {degrees}) + {Z_RARE} * sqrt(2 / (9 * {degrees}))) ^ 3"

@@ -1,0 +1,51 @@
+"""What a file of rules consists of: recordings and alerts, in groups. Data alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["rollback", "alarm", "evidence"]
+"""`rollback`: its false alarms are bounded, so it may act alone. `alarm`: somebody has to look now. `evidence`:
+something to weigh, which chance or a harmless change can also bring about."""
+Severity = Literal["page", "ticket", "none"]
+
+
+@dataclass(frozen=True)
+class Recording:
+    record: str
+    expression: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Alert:
+    name: str
+    expression: str
+    kind: Kind
+    severity: Severity
+    summary: str
+    description: str
+    """Both may hold Prometheus's templates."""
+    hold: str = "0s"
+    """How long it has to be true before it fires."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def literal(text: str) -> str:
+    """A text as a template of Prometheus that expands to it: the labels of alerts are templates."""
+    return text.replace("{{", '{{ "{{" }}')
+
+
+Rule = Recording | Alert
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rules that are evaluated one after the other, each seeing what those before it recorded."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    interval: str | None = None
+    """None: as Prometheus is configured."""

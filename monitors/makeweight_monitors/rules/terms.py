@@ -1,0 +1,75 @@
+"""What the rules are made from: one project's budget and what was measured on its test split, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from makeweight_monitors.rules.arguments import RUNBOOKS
+
+Test = Literal["paired", "split", "slice", "class"]
+QUANTILES = {"latency_p50": 0.5, "latency_p90": 0.9, "latency_p99": 0.99}
+
+
+@dataclass(frozen=True)
+class LatencyLimit:
+    """A limit of the budget on a percentile."""
+
+    quantile: float
+    most: float | None = None
+    """Seconds."""
+    most_ratio: float | None = None
+    """canary / stable."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Shares and drops are fractions, times seconds."""
+
+    model: str
+    alpha: float = 0.001
+    """The probability, at most, that a canary within the tolerated drop is ever rolled back."""
+    drop: float | None = None
+    """The tolerated drop in accuracy; None: nothing is rolled back."""
+    slices: Mapping[str, float] = field(default_factory=dict)
+    """Tolerated drops of their own, by slice."""
+    class_drop: float | None = None
+    """What each class alone may lose."""
+    classes: int = 0
+    accuracy: float | None = None
+    """At least this share is to be right."""
+    flips: float | None = None
+    """At most this share may be right before and wrong after."""
+    latency: tuple[LatencyLimit, ...] = ()
+    weights: tuple[float, ...] = (0.05,)
+    """The canary's share of split traffic, each value that it takes in turn."""
+    examples: int | None = None
+    """How many the reference was measured on; None: it has no scores, as in regression."""
+    reference_psi: float = 0.0
+    """How far the two models' confidences differ on the same test split: compression alone does that."""
+    classification: bool = True
+    interval: int = 15
+    """Seconds between two looks of the sequential tests."""
+    history: str = "7d"
+    """How far back a process that has ended still counts: at least as long as a canary lives."""
+    models: int = 1
+    """How many models share alpha."""
+    runbooks: str = RUNBOOKS
+    """The page that alerts point at."""
+
+    def families(self) -> tuple[Test, ...]:
+        """Which tests may ask for a rollback; they share alpha equally, so that all together keep it."""
+        found: list[Test] = []
+        if self.drop is not None:
+            found += ["paired", "split"]
+        if self.slices:
+            found.append("slice")
+        if self.class_drop is not None and self.classes:
+            found.append("class")
+        return tuple(found)
+
+    def line(self, test: Test) -> float:
+        """The e-value at which one hypothesis of this test is rejected: its share of alpha, inverted."""
+        members = {"slice": len(self.slices), "class": self.classes}.get(test, 1)
+        return self.models * len(self.families()) * members / self.alpha

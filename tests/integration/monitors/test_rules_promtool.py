@@ -1,0 +1,78 @@
+"""Generated rules before the real promtool: accepted, and in every case they do what they should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import prometheus
+from makeweight_monitors.rules import cases, generate, text, unit_tests
+from makeweight_monitors.rules.terms import LatencyLimit, Terms
+from rules_project import digits
+
+BUDGETS = {
+    "digits": digits()[0],
+    "all that there is": Terms(
+        'a "model" {{ here',
+        alpha=0.01,
+        drop=0.0,
+        slices={'a "quoted" \\ one {{': 0.3},
+        class_drop=0.4,
+        classes=3,
+        accuracy=0.7,
+        flips=0.2,
+        latency=(LatencyLimit(0.5, 0.002, 0.9), LatencyLimit(0.9, 2.5, None), LatencyLimit(0.99, 1.0, 1.5)),
+        weights=(0.05, 0.5),
+        examples=40,
+        models=3,
+    ),
+    "regression": Terms("prices", latency=(LatencyLimit(0.99, 10.0, None),), classification=False),
+}
+
+
+def written(terms: Terms, folder: Path) -> tuple[Path, Path]:
+    rules, tests = folder / "rules.yaml", folder / "tests.yaml"
+    rules.write_text(text.render(generate.groups(terms), generate.heading(terms, "0.0"), terms.runbooks))
+    tests.write_text(unit_tests.render(cases.cases(terms), rules.name, ["x"]))
+    return rules, tests
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_promtool_accepts_them_and_their_tests_hold(name: str, tmp_path: Path) -> None:
+    programs = prometheus.install()
+    rules, tests = written(BUDGETS[name], tmp_path)
+    checked = programs.tool("check", "rules", str(rules))
+    assert checked.returncode == 0, checked.stdout
+    assert f"{sum(len(group.rules) for group in generate.groups(BUDGETS[name]))} rules found" in checked.stdout
+    tried = programs.tool("test", "rules", str(tests))
+    assert tried.returncode == 0, tried.stdout[:5000]
+    assert "SUCCESS" in tried.stdout
+
+
+@pytest.mark.parametrize(
+    ("sound", "broken", "missed"),
+    [
+        (" > 4000", " > 4e15", "MakeweightAccuracyDropPaired"),
+        ("vector(1)", "vector(1) > 1", "MakeweightWatchdog"),
+        ("up == 0", "up == 2", "MakeweightReplicaDown"),
+        (
+            "max by (model, revision, boot, stable, canary)",
+            "max by (model, revision, stable, canary)",
+            "MakeweightAccuracyDropPaired",
+        ),
+    ],
+)
+def test_a_rule_that_is_broken_fails_them(sound: str, broken: str, missed: str, tmp_path: Path) -> None:
+    programs = prometheus.install()
+    terms = BUDGETS["digits"]
+    rules, tests = written(terms, tmp_path)
+    intact = rules.read_text()
+    assert sound in intact
+    rules.write_text(intact.replace(sound, broken))
+    about = [case for case in cases.cases(terms) if any(missed in check.fires for check in case.checks)]
+    # the case of a replica that starts anew among them; the watchdog is in many, one will do
+    tests.write_text(unit_tests.render(about[-2:] if missed == "MakeweightWatchdog" else about, rules.name, ["x"]))
+    tried = programs.tool("test", "rules", str(tests))
+    assert tried.returncode != 0
+    assert missed in tried.stdout

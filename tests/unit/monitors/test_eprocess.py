@@ -1,0 +1,115 @@
+"""The sequential test: what it is made of, how rarely it is wrong however often it is asked, how soon it is right."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from makeweight_monitors.eprocess import CEILING, evalue, first_crossings, paired, sliding_threshold, split, threshold
+
+ALPHA = 0.05
+RUNS = 2_000
+
+
+def test_a_bet_is_the_logarithm_of_what_one_event_is_worth() -> None:
+    bets = paired(0.01)
+    assert [bet.stake for bet in bets] == [0.02, 0.05, 0.1, 0.2, 0.4, 0.8]
+    assert bets[2].harm == pytest.approx(0.094400675)
+    assert bets[2].help == pytest.approx(-0.106472245)
+    assert bets[2].tie == pytest.approx(-0.001000500)
+    assert evalue(bets, 0, 0, 0) == 1
+    by_hand = sum(1.0 + bet.stake * 0.99 for bet in bets) / 6
+    assert evalue(bets, 1, 0, 0) == pytest.approx(by_hand)
+
+
+@given(drop=st.floats(0, 0.99), weight=st.floats(0.001, 0.999), harm=st.floats(0, 1))
+def test_at_the_margin_no_bet_grows_on_average(drop: float, weight: float, harm: float) -> None:
+    """The mean factor is at most 1 whenever the mean of X is at most the tolerated drop."""
+    better = max(0.0, harm - drop)
+    if harm + better <= 1:
+        for bet in paired(drop):
+            mean = harm * math.exp(bet.harm) + better * math.exp(bet.help) + (1 - harm - better) * math.exp(bet.tie)
+            assert mean <= 1 + 1e-9
+    wrong = min(1.0, harm)
+    stable = max(0.0, wrong - drop)
+    for bet in split(drop, weight):
+        mean = weight * (wrong * math.exp(bet.harm) + (1 - wrong) * math.exp(bet.tie))
+        mean += (1 - weight) * (stable * math.exp(bet.help) + (1 - stable) * math.exp(bet.tie))
+        assert mean <= 1 + 1e-9
+
+
+@given(drop=st.floats(0, 0.999), weight=st.floats(0.001, 0.999))
+def test_no_single_event_ruins_a_bet(drop: float, weight: float) -> None:
+    for bet in (*paired(drop), *split(drop, weight)):
+        assert bet.help >= math.log(0.05) - 1e-9
+        assert bet.harm > 0 or drop > 0.99
+        assert bet.tie <= 0
+
+
+@pytest.mark.parametrize("bad", [-0.01, 1.0, math.nan])
+def test_a_drop_that_is_none_is_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match="tolerated drop"):
+        paired(bad)
+
+
+@pytest.mark.parametrize("bad", [0.0, 1.0, -1.0, math.nan])
+def test_a_share_that_is_none_is_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match="share of the traffic"):
+        split(0.01, bad)
+
+
+def test_overwhelming_evidence_stays_a_number() -> None:
+    assert evalue(paired(0.01), 10**7, 0, 0) == CEILING
+    assert evalue(paired(0.01), 0, 10**7, 0) == 0
+
+
+def test_lines() -> None:
+    assert threshold(0.001) == pytest.approx(1000)
+    assert threshold(0.001, 4) == pytest.approx(4000)
+    assert sliding_threshold(0.001, 172_800) == pytest.approx(1.728e8)
+
+
+def test_looking_ten_thousand_times_does_not_break_the_promise() -> None:
+    """A canary exactly at the tolerated drop: the worst case that must still pass."""
+    crossed = first_crossings(
+        paired(0.01), 1 / ALPHA, chances=(0.025, 0.015), pairs=1, looks=10_000, runs=RUNS, seed=20
+    )
+    slack = 3 * math.sqrt(ALPHA * (1 - ALPHA) / RUNS)
+    assert 0 < np.count_nonzero(crossed) / RUNS <= ALPHA + slack
+
+
+def test_a_peeked_at_z_test_breaks_it() -> None:
+    """The same bound refuses the usual test, so it is no bound that everything keeps."""
+    random = np.random.default_rng(20)
+    draws = random.choice([1.0, -1.0, 0.0], p=[0.025, 0.015, 0.96], size=(200, 10_000))
+    n = np.arange(1, 10_001)
+    mean, square = np.cumsum(draws, axis=1) / n, np.cumsum(draws * draws, axis=1) / n
+    z = (mean - 0.01) / np.sqrt(np.maximum(square - mean * mean, 1e-12) / n)
+    peeked = (z[:, 100:] > 1.645).any(axis=1)
+    assert peeked.mean() > 3 * ALPHA
+
+
+def test_a_harmless_canary_stays() -> None:
+    crossed = first_crossings(paired(0.01), 1 / ALPHA, chances=(0.02, 0.02), pairs=20, looks=5_760, runs=300, seed=3)
+    assert np.count_nonzero(crossed) == 0
+
+
+def test_a_ten_point_drop_is_found_within_five_minutes() -> None:
+    """20 pairs and one look every 15 s, alpha 0.001 shared by four families of tests."""
+    crossed = first_crossings(
+        paired(0.01), threshold(0.001, 4), chances=(0.12, 0.02), pairs=20, looks=240, runs=1_000, seed=5
+    )
+    assert np.count_nonzero(crossed) == 1_000
+    assert np.median(crossed) * 15 <= 300
+
+
+def test_a_three_point_drop_is_found_within_the_day() -> None:
+    crossed = first_crossings(
+        paired(0.01), threshold(0.001), chances=(0.05, 0.02), pairs=20, looks=5_760, runs=100, seed=6
+    )
+    assert np.count_nonzero(crossed) == 100
+    assert np.median(crossed) * 15 <= 3_600

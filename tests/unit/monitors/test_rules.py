@@ -1,0 +1,225 @@
+"""Rules from the budget: they follow it, keep their promise about who may roll back, and are the same each time."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import rules_project
+from makeweight_monitors import eprocess
+from makeweight_monitors.metrics import CATALOGUE
+from makeweight_monitors.rules import cases, generate, names, promql, text, unit_tests
+from makeweight_monitors.rules.dependencies import chooses_by_pattern, reached, words
+from makeweight_monitors.rules.rule import Alert, Recording
+from makeweight_monitors.rules.terms import LatencyLimit, Terms
+from rules_project import REPOSITORY, digits
+
+GOLDEN = Path(__file__).parent / "golden"
+FULL = Terms(
+    "digits",
+    drop=0.01,
+    slices={"heavy ink": 0.02, 'a "quoted" \\ one {{': 0.03},
+    class_drop=0.05,
+    classes=10,
+    accuracy=0.98,
+    flips=0.015,
+    latency=(LatencyLimit(0.5, None, 0.7), LatencyLimit(0.99, 0.02, None)),
+    weights=(0.05, 0.2),
+    examples=500,
+)
+
+
+def rendered(terms: Terms) -> str:
+    return text.render(generate.groups(terms), generate.heading(terms, "0.0"), terms.runbooks)
+
+
+def loaded(terms: Terms) -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(rendered(terms))["groups"] for rule in group["rules"]]
+
+
+def test_the_rules_of_the_reference_project_are_what_they_were() -> None:
+    """Where they are meant to change, delete the file and run this again: it is written anew, and fails once."""
+    terms, notes = digits()
+    assert notes == []
+    golden = GOLDEN / "digits.rules.yaml"
+    if not golden.exists():
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(rendered(terms))
+        pytest.fail(f"{golden} was missing and has been written: look at it, and commit it")
+    assert rendered(terms) == golden.read_text()
+    tests = unit_tests.render(cases.cases(terms), "rules.yaml", ["x"])
+    assert tests == unit_tests.render(cases.cases(terms), "rules.yaml", ["x"])
+
+
+def test_what_is_written_is_what_was_meant() -> None:
+    plain = [rule for group in generate.groups(FULL) for rule in group.rules]
+    for meant, read in zip(plain, loaded(FULL), strict=True):
+        assert read["expr"] == meant.expression
+        if isinstance(meant, Recording):
+            assert read["record"] == meant.record
+            assert read.get("labels", {}) == meant.labels
+        else:
+            assert read["alert"] == meant.name
+            assert read["labels"] == text.labels_of(meant)
+            assert read["annotations"]["description"] == meant.description
+            assert read["annotations"]["summary"] == meant.summary
+
+
+def test_only_the_sequential_tests_may_roll_back() -> None:
+    asking = {rule["alert"] for rule in loaded(FULL) if rule.get("labels", {}).get("kind") == "rollback"}
+    assert asking == {
+        names.ACCURACY_DROP_PAIRED,
+        names.ACCURACY_DROP_SPLIT,
+        names.ACCURACY_DROP_SLICE,
+        names.ACCURACY_DROP_CLASS,
+    }
+    for rule in loaded(FULL):
+        if rule.get("labels", {}).get("kind") == "rollback":
+            assert re.fullmatch(r"makeweight:\w+:evalue\{model=\"digits\"\} > \d+", rule["expr"])
+            assert "for" not in rule
+
+
+def test_all_tests_together_keep_alpha() -> None:
+    """By the union bound: one over each line, as often as that line is used."""
+    used = {"paired": 1, "split": 1, "slice": len(FULL.slices), "class": FULL.classes}
+    assert sum(many / FULL.line(test) for test, many in used.items()) == pytest.approx(FULL.alpha)  # type: ignore[arg-type]
+    shared = Terms("digits", drop=0.01, models=7)
+    assert 7 * sum(1 / shared.line(test) for test in shared.families()) == pytest.approx(shared.alpha)
+
+
+@pytest.mark.parametrize("alert", generate.alerts(generate.groups(FULL)), ids=lambda alert: alert.name)
+def test_every_alert_says_what_it_is_and_where_to_read_on(alert: Alert) -> None:
+    page = (REPOSITORY / "docs/monitors/runbooks.md").read_text()
+    assert f"\n## {alert.name}\n" in page
+    assert text.runbook("docs/monitors/runbooks.md", alert.name).endswith(f"#{alert.name.lower()}")
+    assert len(alert.summary) > 20
+    assert len(alert.description) > 40
+    assert alert.kind != "rollback" or alert.severity == "page"
+
+
+def test_every_runbook_is_of_an_alert_that_exists() -> None:
+    page = (REPOSITORY / "docs/monitors/runbooks.md").read_text()
+    assert set(re.findall(r"^## (Makeweight\w+)$", page, re.MULTILINE)) == {
+        alert.name for alert in generate.alerts(generate.groups(FULL))
+    }
+
+
+def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
+    existing = {alert.name for alert in generate.alerts(generate.groups(FULL))}
+    checks = [check for case in cases.cases(FULL) for check in case.checks]
+    assert {name for check in checks for name in check.fires} == existing
+    assert {name for check in checks for name in check.about - check.fires} == existing - {names.WATCHDOG}
+
+
+def test_rules_read_nothing_that_nobody_exports() -> None:
+    recorded = {rule["record"] for rule in loaded(FULL) if "record" in rule}
+    exported = {metric.series for metric in CATALOGUE} | {
+        "makeweight_latency_seconds" + s for s in ("_bucket", "_sum", "_count")
+    }
+    for rule in loaded(FULL):
+        read = {word for word in words(rule["expr"]) if word.startswith("makeweight")}
+        assert read <= recorded | exported, rule
+        assert not chooses_by_pattern(rule["expr"])
+
+
+def test_every_recorded_name_is_in_the_list() -> None:
+    listed = {value for value in vars(names).values() if isinstance(value, str)}
+    listed |= {*names.LATENCY.values(), *names.LATENCY_RATIO.values()}
+    for rule in loaded(FULL):
+        name = rule.get("record") or rule["alert"]
+        burning = re.fullmatch(r"makeweight:(wrong|flips|slow_p\d+):(ratio|count)\d+[mhd]", name)
+        assert name in listed or burning, name
+
+
+def test_every_selector_names_the_model() -> None:
+    """Rules of several models live side by side in one Prometheus, under the same names."""
+    for rule in loaded(FULL):
+        for name in (word for word in words(rule["expr"]) if word.startswith("makeweight")):
+            found = re.findall(rf"(?<![\w:\"]){name}(?![\w:])(.{{0,17}})", rule["expr"])
+            assert found
+            assert all(after.startswith('{model="digits"') for after in found), (rule["expr"], name)
+
+
+def test_a_tighter_budget_makes_other_rules() -> None:
+    before, _ = digits()
+    after, _ = digits(replaced=("max_drop: 1 pt", "max_drop: 0.5 pt"))
+    assert (before.drop, after.drop) == (0.01, 0.005)
+    assert rendered(before) != rendered(after)
+    assert before.slices == {"heavy ink": 0.02, "light ink": 0.02}
+    assert (before.class_drop, before.accuracy, before.flips) == (0.05, 0.98, 0.015)
+    assert before.latency == (LatencyLimit(0.5, None, 0.7),)
+    assert before.weights == (0.2,)
+    assert before.examples == 500
+    assert 0 < before.reference_psi < 1
+
+
+def test_the_canary_section_goes_before_the_budget() -> None:
+    terms, _ = digits("\ncanary: {max_accuracy_drop: 3 pt, false_rollback_rate: 0.01}\n", weights=(0.1, 0.5))
+    assert (terms.drop, terms.alpha, terms.weights) == (0.03, 0.01, (0.1, 0.5))
+    assert terms.line("paired") == pytest.approx(400)
+
+
+def test_without_a_tolerated_drop_nothing_is_rolled_back_and_that_is_said() -> None:
+    bare = (REPOSITORY / "makeweight.yaml").read_text()
+    bare = re.sub(r"(?s)budget:.*", "budget: {size: {max: 1 MB}}\n", bare)
+    terms, notes = rules_project.read(bare)
+    assert any("no rule may ask for a rollback" in note for note in notes)
+    assert not [rule for rule in loaded(terms) if rule.get("labels", {}).get("kind") == "rollback"]
+    assert {rule.get("alert") for rule in loaded(terms)} >= {names.WATCHDOG, names.NOTHING_OBSERVED}
+    assert "Nothing here asks for a rollback" in rendered(terms)
+
+
+def test_limits_for_one_device_wait_to_be_asked_for() -> None:
+    devices = ("devices:\n", "devices:\n  pi:\n    kind: local\n")
+    bound = ("  latency_p50:\n", "  latency_p99: {max: 20 ms, device: pi}\n  latency_p50:\n")
+    text_of = (REPOSITORY / "makeweight.yaml").read_text().replace(*devices).replace(*bound)
+    terms, notes = rules_project.read(text_of)
+    assert terms.latency == (LatencyLimit(0.5, None, 0.7),)
+    assert notes == ["`latency_p99[pi].max` is not watched: it is for one device; name it with `--device`"]
+    terms, notes = rules_project.read(text_of, device="pi")
+    assert terms.latency == (LatencyLimit(0.5, None, 0.7), LatencyLimit(0.99, 0.02, None))
+    assert notes == []
+
+
+def test_a_limit_beyond_the_histogram_is_told() -> None:
+    slow = ("max_ratio: 0.7", "max: 60 s")
+    _, notes = digits(replaced=slow)
+    assert notes == ["`latency_p50.max` is not watched: 60 s is beyond what latencies are counted up to"]
+
+
+def test_bets_stand_in_the_rule_to_twelve_figures() -> None:
+    (rule,) = (rule for rule in loaded(FULL) if rule.get("record") == names.EVALUE)
+    for bet in eprocess.paired(0.01):
+        assert f"* {bet.harm:.12g} -" in rule["expr"]
+        assert f"* {-bet.help:.12g} -" in rule["expr"]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("plain words", "plain words"),
+        ("yes", "'yes'"),
+        ("a: b", "'a: b'"),
+        ("it's", "'it''s'"),
+        ("a\nb", '"a\\nb"'),
+        ("1", "'1'"),
+    ],
+)
+def test_yaml_scalars(value: str, written: str) -> None:
+    assert text.scalar(value) == written
+    assert yaml.safe_load(f"k: {written}") == {"k": value}
+
+
+def test_label_values_may_hold_anything() -> None:
+    assert promql.equals("slice", 'a "b" \\ c\nd') == 'slice="a \\"b\\" \\\\ c\\nd"'
+
+
+def test_dependencies_are_read_from_the_text() -> None:
+    assert "b_total" in words('sum by (x) (rate(b_total{c="d_total"}[5m]))')
+    assert "d_total" not in words('sum by (x) (rate(b_total{c="d_total"}[5m]))')
+    assert reached(["a + b"], {"a": ["c * 2"], "c": ["d"]}) == {"a", "b", "c", "d"}
+    assert chooses_by_pattern('{__name__=~"x.*"}')
