@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from makeweight_monitors import metrics
 from makeweight_monitors.classes import Classes
 from makeweight_monitors.counters import LATENCY_ROWS, Counters
-from makeweight_monitors.metrics import LABEL_RESULTS, REJECTIONS, RIGHT_OR_WRONG, Metric
+from makeweight_monitors.metrics import LABEL_RESULTS, REJECTIONS, RIGHT_OR_WRONG, VARIANTS, Metric
+from makeweight_monitors.pending import PAIR, Owner
+
+STRANGERS = 8
+"""Other revisions whose labels still count."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,56 @@ class Pair:
             self.classes = block.at
         if shape.slices:
             self.slices = counters.block(metrics.PAIRED_SLICE, labels, {"slice": shape.slices, **both}).at
+
+
+class Arms:
+    """All arms of one model that an observer counts for, made as they are needed: those of its own revision, and of a
+    few others, whose labels still come.
+    """
+
+    def __init__(self, counters: Counters, model: str, owner: Owner, shape: Shape) -> None:
+        self._counters = counters
+        self._model = model
+        self._owner = owner
+        self._shape = shape
+        self._arms: dict[tuple[str, str, str], Arm] = {}
+        self._pairs: dict[str, Pair] = {}
+        self._making = threading.RLock()
+
+    def of(self, owner: Owner) -> list[Arm]:
+        """One arm, or both for a pair; none for a revision of so long ago that it has no series any more."""
+        if owner.revision != self._owner.revision:
+            strangers = {revision for revision, _, _ in self._arms} - {self._owner.revision}
+            if owner.revision not in strangers and len(strangers) >= STRANGERS:
+                return []
+        if owner.variant != PAIR:
+            return [self.arm(owner)]
+        self.pair(owner.revision)
+        return [self.arm(Owner(owner.revision, variant)) for variant in VARIANTS]
+
+    def both(self) -> list[Arm]:
+        """Stable and canary of the own revision."""
+        return [self.arm(Owner(self._owner.revision, variant, self._owner.weight)) for variant in VARIANTS]
+
+    def arm(self, owner: Owner) -> Arm:
+        key = (owner.revision, owner.variant, owner.weight)
+        arm = self._arms.get(key)
+        if arm is None:
+            with self._making:
+                weight = owner.weight or None
+                arm = Arm(self._counters, self._model, owner.revision, owner.variant, self._shape, weight)
+                self._arms[key] = arm
+        return arm
+
+    def pair(self, revision: str) -> Pair:
+        pair = self._pairs.get(revision)
+        if pair is None:
+            with self._making:
+                weight = self._owner.weight if revision == self._owner.revision else ""
+                for variant in VARIANTS:
+                    self.arm(Owner(revision, variant, weight))
+                pair = self._pairs[revision] = Pair(self._counters, self._model, revision, self._shape)
+        return pair
 
 
 def _from(at: int) -> range:

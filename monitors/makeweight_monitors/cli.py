@@ -73,9 +73,19 @@ def _parser() -> argparse.ArgumentParser:
 
     add_rules_arguments(add("rules", _rules, "write Prometheus rules from the budget, and their tests", project=True))
 
+    from makeweight_monitors.dashboards.arguments import add_arguments as add_dashboards_arguments
+
+    add_dashboards_arguments(
+        add("dashboards", _dashboards, "write Grafana dashboards and provisioning from the budget", project=True)
+    )
+
     from makeweight_monitors.backtest.arguments import add_arguments as add_backtest_arguments
 
     add_backtest_arguments(add("backtest", _backtest, "replay recorded counters: when would each alert have fired?"))
+
+    from makeweight_monitors.exporter.arguments import add_arguments as add_exporter_arguments
+
+    add_exporter_arguments(add("exporter", _exporter, "count for any server: prediction events in, /metrics out"))
     return parser
 
 
@@ -85,7 +95,19 @@ def _rules(options: argparse.Namespace) -> Exit:
     return run(options)
 
 
+def _dashboards(options: argparse.Namespace) -> Exit:
+    from makeweight_monitors.dashboards.verb import run
+
+    return run(options)
+
+
 def _backtest(options: argparse.Namespace) -> Exit:
     from makeweight_monitors.backtest.verb import run
+
+    return run(options)
+
+
+def _exporter(options: argparse.Namespace) -> Exit:
+    from makeweight_monitors.exporter.verb import run
 
     return run(options)

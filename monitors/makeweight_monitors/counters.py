@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight_monitors.errors import UsageError
-from makeweight_monitors.metrics import CATALOGUE, LATENCY_BUCKETS, Metric
+from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE, LATENCY_BUCKETS, Metric
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric as Family
@@ -40,7 +40,8 @@ LATENCY_ROWS = (*(str(bound) for bound in LATENCY_BUCKETS), "+Inf", "sum")
 LONGEST_LABEL = 128
 """Characters; longer values are cut, lest a client fill the memory with one of them."""
 _MAGIC = int.from_bytes(b"makewgt1", "little")
-_METRICS = {metric.name: metric for metric in CATALOGUE}
+_EVERY = (*CATALOGUE, *EXPORTER_CATALOGUE)
+_METRICS = {metric.name: metric for metric in _EVERY}
 Labels = tuple[tuple[str, str], ...]
 _Key = tuple[str, Labels]
 _Found = dict[_Key, tuple[dict[str, str], int]]
@@ -284,7 +285,7 @@ class Counters:
         """Everything, as families of prometheus_client; metrics without a series are left out."""
         samples = self._samples()
         gauges = list(self._gauges.values())
-        for metric in CATALOGUE:
+        for metric in _EVERY:
             family = family_of(metric)
             if metric.kind == "gauge":
                 _add_gauges(family, [gauge for gauge in gauges if gauge.metric is metric], self.boot)
@@ -321,7 +322,7 @@ class Collector:
         return self._counters.collect()
 
     def describe(self) -> Iterator[Family]:
-        return map(family_of, CATALOGUE)
+        return map(family_of, _EVERY)
 
 
 def of(registry: CollectorRegistry, group: Group | None = None) -> Counters:

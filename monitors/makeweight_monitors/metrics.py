@@ -124,17 +124,59 @@ BUILD_INFO = Metric(
 MODEL_BYTES = Metric("makeweight_model_bytes", "gauge", (*_MODEL, "variant"), "Size of the served model file.")
 UP = Metric("makeweight_observer_start_time_seconds", "gauge", _REPLICA, "When this process began to count, Unix time.")
 
+EXPORTER_REQUESTS = Metric(
+    "makeweight_exporter_requests",
+    "counter",
+    ("endpoint", "outcome", "boot"),
+    "Requests that brought events, by what became of them.",
+)
+EXPORTER_EVENTS = Metric(
+    "makeweight_exporter_events", "counter", ("input", "outcome", "boot"), "Events that came, by the way they came."
+)
+EXPORTER_REFUSED = Metric(
+    "makeweight_exporter_refused",
+    "counter",
+    ("reason", "boot"),
+    "Events that belong to no model that is served here, by reason; others are in makeweight_rejected_total.",
+)
+EXPORTER_BYTES = Metric("makeweight_exporter_received_bytes", "counter", ("input", "boot"), "Bytes that were read.")
+EXPORTER_INFLIGHT = Metric(
+    "makeweight_exporter_inflight_bytes", "gauge", ("boot",), "Bytes of bodies that are being received or counted."
+)
+EXPORTER_TAIL_LAG = Metric(
+    "makeweight_exporter_tail_lag_bytes", "gauge", ("boot",), "Bytes of the followed log that are not counted yet."
+)
+EXPORTER_HELD = Metric(
+    "makeweight_exporter_held_payloads", "gauge", ("boot",), "Logged requests and responses that wait for each other."
+)
+
 CATALOGUE = (
     PREDICTIONS, PREDICTED_CLASS, SCORE_BIN, FEATURE_BIN, LABELLED, LABELLED_CLASS, LABELLED_SLICE, PAIRED,
     PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SPLIT, ERROR_BIN, LATENCY, REJECTED, LABEL_EVENTS, LABELS_EXPIRED,
     LABELS_PENDING, LABEL_STORE_FAILURES, CALIBRATION, REFERENCE_SHARE, BUILD_INFO, MODEL_BYTES, UP,
 )  # fmt: skip
+"""What is counted of models."""
+EXPORTER_CATALOGUE = (
+    EXPORTER_REQUESTS, EXPORTER_EVENTS, EXPORTER_REFUSED, EXPORTER_BYTES, EXPORTER_INFLIGHT, EXPORTER_TAIL_LAG,
+    EXPORTER_HELD,
+)  # fmt: skip
+"""What an exporter tells of itself."""
 
 REJECTIONS = (
     "not_finite", "unknown_class", "unknown_slice", "bad_shape", "bad_latency", "bad_feature", "bad_id",
-    "duplicate_id", "clock", "too_many_ids", "store_failed",
+    "duplicate_id", "clock", "too_many_ids", "store_failed", "too_many_revisions",
 )  # fmt: skip
 """Why an observation is refused; the label `reason` takes no other value."""
+EXPORTER_INPUTS = ("http", "tail", "cloudevents")
+EXPORTER_OUTCOMES = ("accepted", "refused")
+EXPORTER_ENDPOINTS = ("events", "cloudevents")
+EXPORTER_ANSWERS = ("counted", "malformed", "unauthorized", "too_large", "slow", "too_many", "busy", "failed")
+"""What becomes of a request as a whole; each is one status code (exporter/openapi.py)."""
+EXPORTER_REFUSALS = (
+    "malformed", "not_an_event", "unknown_model", "unknown_revision", "unknown_variant", "unknown_type", "too_long",
+    "no_response", "no_prediction",
+)  # fmt: skip
+"""Why an event is counted for no model."""
 LABEL_RESULTS = ("matched", "unknown", "duplicate", "late", "rejected")
 LATENCY_BUCKETS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds in seconds."""

@@ -9,29 +9,29 @@ is wrong when the server starts (a file that is missing, series that contradict 
 
 from __future__ import annotations
 
-import threading
 import uuid
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from math import inf, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 
-from makeweight_monitors import build, metrics, prefork, quick
+from makeweight_monitors import build, prefork, quick, standing
 from makeweight_monitors import counters as counting
 from makeweight_monitors import reference as references
 from makeweight_monitors.answers import ScoreKind
-from makeweight_monitors.arm import Arm, Pair, Shape, bin_names
+from makeweight_monitors.arm import Arm, Arms, Shape
 from makeweight_monitors.build import Build
 from makeweight_monitors.classes import Classes
 from makeweight_monitors.complaints import Complaints
 from makeweight_monitors.counters import Counters
 from makeweight_monitors.errors import UsageError
 from makeweight_monitors.metrics import LATENCY_BUCKETS, VARIANTS
-from makeweight_monitors.pending import LabelResult, Owner, Pending, Taken
+from makeweight_monitors.outcomes import BOTH, Outcomes
+from makeweight_monitors.pending import LONGEST_ID, PAIR, LabelResult, Owner, Pending, identity
 from makeweight_monitors.quick import NOT_COUNTED, SLOWEST
 from makeweight_monitors.reading import Answered, Reader
 from makeweight_monitors.reference import Reference
@@ -43,12 +43,6 @@ Variant = Literal["stable", "canary"]
 
 BINS = 20
 """Of the confidence, where no reference says which."""
-LONGEST_ID = 200
-_STRANGERS = 8
-"""Earlier revisions whose labels still count."""
-PAIR = "pair"
-_BOTH = "\x1f"
-"""Between the two answers of a pair, in the label store."""
 
 
 class Observer:
@@ -74,6 +68,8 @@ class Observer:
         manifest: `artifacts/<variant>/manifest.json`, or what was read of it.
         registry: of prometheus_client; None: the one that it serves by default.
         shared: a folder for the counters of all processes of a pre-fork server; None: this process stands alone.
+        on_refusal: called with the reason and the number of whatever is refused, from whichever thread, for a server
+            that answers for it.
 
     Raises:
         UsageError: something of this contradicts itself or a file; EnvironmentFailed: `shared` cannot be written to.
@@ -99,6 +95,7 @@ class Observer:
         manifest: Path | str | Build | None = None,
         registry: CollectorRegistry | None = None,
         shared: Path | str | None = None,
+        on_refusal: Callable[[str, int], object] | None = None,
     ) -> None:
         if variant not in VARIANTS:
             raise UsageError(f"variant {variant!r} is neither `stable` nor `canary`")
@@ -107,9 +104,8 @@ class Observer:
         if tolerance is not None and not 0 <= tolerance < float("inf"):
             raise UsageError(f"a tolerance of {tolerance}", where="tolerance", do="Give a number of at least 0.")
         self.model, self.revision, self.variant = model, revision, variant
-        self._tolerance = tolerance
-        self._weight = "" if weight is None else f"{weight:.12g}"
         self._complaints = Complaints(f"{model} {variant}")
+        self._on_refusal = on_refusal
         known = _references(reference, variant)
         first = known.get(variant) or next(iter(known.values()), None)
         self.task = task or (first.task if first else "classification")
@@ -118,7 +114,6 @@ class Observer:
         errors = error_edges if error_edges is not None else (first.error_edges if first else None)
         self._error_edges = _rising(errors or (), "error_edges")
         self._features = {name: _rising(edges, f"features.{name}") for name, edges in (features or {}).items()}
-        self._slices = {name: index for index, name in enumerate(slices)}
         self._counters = counters = _counters(registry, shared)
         declared = classes if classes is not None else (first.classes if first else None)
         kind, edges = _confidence(known, scores)
@@ -132,23 +127,25 @@ class Observer:
             slices=tuple(slices),
             outcomes=by_class is not None or tolerance is not None,
         )
-        self._arms: dict[tuple[str, str, str], Arm] = {}
-        self._pairs: dict[str, Pair] = {}
-        self._making = threading.RLock()
-        self._owner = Owner(revision, variant, self._weight)
+        self._owner = Owner(revision, variant, "" if weight is None else f"{weight:.12g}")
         self._pair_owner = Owner(revision, PAIR)
-        self._own = self._arm(self._owner)
+        self._arms = Arms(counters, model, self._owner, self._shape)
+        self._own = self._arms.arm(self._owner)
+        self._outcomes = Outcomes(
+            counters, self._arms, self._own, self._shape, self._error_edges, tolerance, self.refused
+        )
         self._prepared = False
         self._quick_scores: quick.Scores = quick.not_yet
         self._quick_class: quick.Class = quick.not_yet
         self._prepare()
         if shadow:
-            self._pair(revision)
+            self._arms.pair(revision)
         self._labels = labels if isinstance(labels, Pending) or labels is None else Pending(labels)
         if self._labels is not None:
             self._labels.attach(model, self)
         arms = VARIANTS if shadow else (variant,)
-        self._set_gauges(arms, known, _by_variant(manifest, variant, build.read))
+        builds = _by_variant(manifest, variant, build.read)
+        standing.tell(counters, model, revision, arms, known, builds, self._labels)
 
     def record(
         self,
@@ -191,17 +188,35 @@ class Observer:
                     if id is not None and self._labels is not None:
                         self._put(1, (0,), [self._name(top)], id, slice, self._owner)
                     return
-            found = self._reader.read(scores, predictions, confidence)
-            if not self._prepared and scores is not None:
-                self._prepare()
-            self._count(self._own, found, latency)
-            if features is not None:
-                self._count_features(features)
-            if id is not None and self._labels is not None:
-                texts = [self._reader.text(found, index) for index in found.indices()]
-                self._put(found.count, found.indices(), texts, id, slice, self._owner)
+            self.take(scores, latency, predictions, confidence, features, id, slice)
         except Exception as error:  # noqa: BLE001 - whatever it was given, the server goes on
             self.refused(None, "bad_shape", 1, f"what was recorded cannot be read: {error}")
+
+    def take(
+        self,
+        scores: Any = None,
+        latency: Any = None,
+        predictions: Any = None,
+        confidence: Any = None,
+        features: Mapping[str, Any] | None = None,
+        id: Any = None,
+        slice: Any = None,
+    ) -> int:
+        """`record` for whoever answers for what it hands over: how many answers are counted; the others are refused.
+
+        Raises:
+            ValueError, TypeError: it cannot be read, and nothing is counted.
+        """
+        found = self._reader.read(scores, predictions, confidence)
+        if not self._prepared and scores is not None:
+            self._prepare()
+        self._count(self._own, found, latency)
+        if features is not None:
+            self.count_features(features)
+        if id is not None and self._labels is not None:
+            texts = [self._reader.text(found, index) for index in found.indices()]
+            self._put(found.count, found.indices(), texts, id, slice, self._owner)
+        return len(found.indices())
 
     def record_pair(
         self,
@@ -223,31 +238,71 @@ class Observer:
             predictions: (stable, canary) in place of scores.
         """
         try:
-            pair = self._pair(self.revision)
-            arms = [self._arm(Owner(self.revision, variant, self._weight)) for variant in VARIANTS]
-            both = predictions or (None, None)
-            found = [
-                self._reader.read(scores, answer, None) for scores, answer in zip((stable, canary), both, strict=True)
-            ]
-            if found[0].count != found[1].count:
-                raise ValueError(f"{found[0].count} answers of stable and {found[1].count} of canary")
-            for arm, answered, seconds in zip(arms, found, latency or (None, None), strict=True):
-                self._count(arm, answered, seconds)
-            if features is not None:
-                self._count_features(features)
-            kept = sorted(set(found[0].indices()) & set(found[1].indices()))
-            texts = [[self._reader.text(answered, index) for index in kept] for answered in found]
-            if self._shape.outcomes:
-                agree = sum(map(self._agree, *texts))
-                with self._counters.lock:
-                    self._counters.cells[pair.agree] += agree
-                    self._counters.cells[pair.agree + 1] += len(kept) - agree
-            if id is not None and self._labels is not None:
-                cleaned = [[name.replace(_BOTH, " ") for name in arm] for arm in texts]
-                joined = [_BOTH.join(answer) for answer in zip(*cleaned, strict=True)]
-                self._put(found[0].count, kept, joined, id, slice, self._pair_owner)
+            self.take_pair(stable, canary, latency, predictions, features, id, slice)
         except Exception as error:  # noqa: BLE001 - whatever it was given, the server goes on
             self.refused(None, "bad_shape", 1, f"what was recorded cannot be read: {error}")
+
+    def take_pair(
+        self,
+        stable: Any = None,
+        canary: Any = None,
+        latency: Any = None,
+        predictions: tuple[Any, Any] | None = None,
+        features: Mapping[str, Any] | None = None,
+        id: Any = None,
+        slice: Any = None,
+    ) -> int:
+        """`record_pair` for whoever answers for what it hands over: how many pairs are counted.
+
+        Raises:
+            ValueError, TypeError: it cannot be read, and nothing is counted.
+        """
+        pair, arms = self._arms.pair(self.revision), self._arms.both()
+        both = predictions or (None, None)
+        found = [self._reader.read(scores, answer, None) for scores, answer in zip((stable, canary), both, strict=True)]
+        if found[0].count != found[1].count:
+            raise ValueError(f"{found[0].count} answers of stable and {found[1].count} of canary")
+        for arm, answered, seconds in zip(arms, found, latency or (None, None), strict=True):
+            self._count(arm, answered, seconds)
+        if features is not None:
+            self.count_features(features)
+        kept = sorted(set(found[0].indices()) & set(found[1].indices()))
+        texts = [[self._reader.text(answered, index) for index in kept] for answered in found]
+        if self._shape.outcomes:
+            agree = sum(map(self._outcomes.agree, *texts))
+            with self._counters.lock:
+                self._counters.cells[pair.agree] += agree
+                self._counters.cells[pair.agree + 1] += len(kept) - agree
+        if id is not None and self._labels is not None:
+            cleaned = [[name.replace(BOTH, " ") for name in arm] for arm in texts]
+            joined = [BOTH.join(answer) for answer in zip(*cleaned, strict=True)]
+            self._put(found[0].count, kept, joined, id, slice, self._pair_owner)
+        return len(kept)
+
+    def count_features(self, features: Mapping[str, Any]) -> None:
+        """Count values of watched features, one or [n] of each, apart from answers.
+
+        One that is no number, or of a feature that is not watched, is refused alone.
+        """
+        strangers = [name for name in features if name not in self._features]
+        if strangers:
+            count = sum(np.size(features[name]) for name in strangers)
+            self.refused(None, "bad_feature", count, f"feature `{str(strangers[0])[:80]}` is not watched")
+        for name, edges in self._features.items():
+            if name not in features:
+                continue
+            at, given = self._own.features[name], features[name]
+            try:
+                values = np.asarray(given, np.float64).reshape(-1)
+            except (TypeError, ValueError):
+                self.refused(None, "bad_feature", 1, f"feature `{name}` holds no numbers")
+                continue
+            finite = values[np.isfinite(values)]
+            if len(finite) < len(values):
+                self.refused(None, "bad_feature", len(values) - len(finite), f"feature `{name}` is NaN or infinite")
+            by_bin = np.bincount(np.searchsorted(edges, finite, "right")) if len(finite) else np.zeros(0, np.intp)
+            with self._counters.lock:
+                self._counters.array[at : at + len(by_bin)] += by_bin
 
     def label(self, id: Any, truth: Any, *, slice: str | None = None) -> LabelResult:
         """The truth about an earlier answer: a class (index or name), or for regression its numbers.
@@ -266,25 +321,26 @@ class Observer:
     ) -> list[LabelResult]:
         """Many labels at once, at a fraction of the cost; the results in their order."""
         try:
-            return self._label_many(list(ids), list(truths), list(slices) if slices else [None] * len(ids))
+            given: list[str | None] = list(slices) if slices else [None] * len(ids)
+            return self._outcomes.label_many(self._labels, list(ids), list(truths), given)
         except Exception as error:  # noqa: BLE001 - whatever it was given, the server goes on
             self.refused(None, "bad_shape", 1, f"labels that cannot be read: {error}")
             results: list[LabelResult] = ["rejected"] * len(ids)
-            self._count_events([(self._own, result) for result in results])
+            self._outcomes.count_results([(self._own, result) for result in results])
             return results
 
     def refused(self, owner: Owner | None, reason: str, count: int, what: str) -> None:
         """Count what was refused, by one of metrics.REJECTIONS, and say it in the log."""
-        arms = [self._own] if owner is None else self._arms_of(owner)
+        arms = [self._own] if owner is None else self._arms.of(owner)
         with self._counters.lock:
             for arm in arms or [self._own]:
                 self._counters.cells[arm.rejected[reason]] += count
-        self._complaints.say(reason, what)
+        self._tell(reason, count, what)
 
     def expired(self, owner: Owner, count: int) -> None:
         """Count predictions whose label never came; the label store calls this."""
         with self._counters.lock:
-            for arm in self._arms_of(owner):
+            for arm in self._arms.of(owner):
                 self._counters.cells[arm.expired] += count
 
     def store_failed(self, what: str) -> None:
@@ -341,28 +397,15 @@ class Observer:
                 counters.cells[arm.rejected[reason]] += refused
             counters.cells[arm.rejected["bad_latency"]] += bad
         for reason, refused in found.refused.items():
-            self._complaints.say(reason, f"{refused} of {found.count} answers")
+            self._tell(reason, refused, f"{refused} of {found.count} answers")
         if bad:
-            self._complaints.say("bad_latency", f"{bad} latencies that are negative, no number, or days")
+            self._tell("bad_latency", bad, f"{bad} latencies that are negative, no number, or days")
 
-    def _count_features(self, features: Mapping[str, Any]) -> None:
-        """Every value by its bin; one that is no number, or of a feature that is not watched, is refused alone."""
-        for name, given in features.items():
-            at, edges = self._own.features.get(name), self._features.get(name)
-            if at is None or edges is None:
-                self.refused(None, "bad_feature", 1, f"feature `{str(name)[:80]}` is not watched")
-                continue
-            try:
-                values = np.asarray(given, np.float64).reshape(-1)
-            except (TypeError, ValueError):
-                self.refused(None, "bad_feature", 1, f"feature `{name}` holds no numbers")
-                continue
-            finite = values[np.isfinite(values)]
-            if len(finite) < len(values):
-                self.refused(None, "bad_feature", len(values) - len(finite), f"feature `{name}` is NaN or infinite")
-            by_bin = np.bincount(np.searchsorted(edges, finite, "right")) if len(finite) else np.zeros(0, np.intp)
-            with self._counters.lock:
-                self._counters.array[at : at + len(by_bin)] += by_bin
+    def _tell(self, reason: str, count: int, what: str) -> None:
+        """Say what was refused, once it is counted."""
+        self._complaints.say(reason, what)
+        if self._on_refusal is not None:
+            self._on_refusal(reason, count)
 
     def _put(self, count: int, kept: Iterable[int], texts: list[str], id: Any, slice: Any, owner: Owner) -> None:
         """Put aside what may get a label.
@@ -380,194 +423,13 @@ class Observer:
         for index, text in zip(kept, texts, strict=True):
             if ids[index] is None:
                 continue
-            name = _id(ids[index])
+            name = identity(ids[index])
             if name is None:
                 self.refused(owner, "bad_id", 1, f"an id that is no text of 1 to {LONGEST_ID} characters")
                 continue
-            reason = self._labels.put(name, owner, text, self._slice(slices[index]))
+            reason = self._labels.put(name, owner, text, self._outcomes.slice(slices[index]))
             if reason is not None:
                 self.refused(owner, reason, 1, "a prediction that cannot wait for its label")
-
-    def _slice(self, name: object) -> str:
-        if name is None:
-            return ""
-        if name not in self._slices:
-            self.refused(None, "unknown_slice", 1, f"slice `{str(name)[:80]}` is not declared")
-            return ""
-        return str(name)
-
-    def _label_many(self, ids: list[Any], truths: list[Any], slices: list[str | None]) -> list[LabelResult]:
-        if not len(ids) == len(truths) == len(slices):
-            raise ValueError(f"{len(ids)} ids, {len(truths)} truths and {len(slices)} slices")
-        results: list[LabelResult] = ["rejected"] * len(ids)
-        checked = [(index, name, truth) for index, (name, truth) in enumerate(map(self._check, ids, truths)) if name]
-        events: list[tuple[Arm, LabelResult]] = [(self._own, "rejected")] * (len(ids) - len(checked))
-        taken = [Taken("unknown")] * len(checked)
-        if self._labels is not None:
-            taken = self._labels.take([name for _, name, _ in checked])
-        for (index, _, truth), one in zip(checked, taken, strict=True):
-            results[index] = one.result
-            arms = self._arms_of(one.owner) if one.owner else [self._own]
-            if one.result == "matched" and one.owner:
-                slice = self._slice(slices[index]) or one.slice
-                if not arms or not self._count_outcome(one.owner, arms, one.answer, truth, slice):
-                    results[index] = "late" if not arms else "rejected"
-            events += [(arm, results[index]) for arm in arms or [self._own]]
-        self._count_events(events)
-        return results
-
-    def _check(self, id: Any, truth: Any) -> tuple[str | None, Any]:
-        """(id, truth) as they are compared; (None, None) where one cannot be."""
-        name = _id(id)
-        if name is None:
-            self.refused(None, "bad_id", 1, f"an id that is no text of 1 to {LONGEST_ID} characters")
-            return None, None
-        if self._reader.classes is not None:
-            known = self._reader.classes.name(truth)
-            if known is None:
-                reason = "not_finite" if isinstance(truth, float) and not isfinite(truth) else "unknown_class"
-                self.refused(None, reason, 1, "a label that is no class of the model")
-                return None, None
-            return name, known
-        try:
-            numbers = np.asarray(truth, np.float64).reshape(-1).tolist()
-        except (TypeError, ValueError):
-            numbers = []
-        if not numbers or not all(map(isfinite, numbers)):
-            self.refused(None, "not_finite", 1, "a label that is no number")
-            return None, None
-        return name, numbers
-
-    def _count_outcome(self, owner: Owner, arms: list[Arm], answer: str, truth: Any, slice: str) -> bool:
-        """Count right and wrong; False where the two cannot be compared."""
-        given = answer.split(_BOTH) if owner.variant == PAIR else [answer]
-        errors: list[list[float]] = [[] for _ in given]
-        if self._reader.classes is not None:
-            wrong = [int(one != truth) for one in given]
-            row = self._reader.classes.row(truth)
-        else:
-            numbers = [[float(part) for part in one.split(",")] for one in given]
-            if any(len(one) != len(truth) for one in numbers):
-                self.refused(owner, "bad_shape", 1, f"a label of {len(truth)} numbers for {len(numbers[0])}")
-                return False
-            errors = [[abs(a - b) for a, b in zip(one, truth, strict=True)] for one in numbers]
-            wrong = [int(max(one) > (inf if self._tolerance is None else self._tolerance)) for one in errors]
-            row = 0
-        at = self._slices.get(slice)
-        with self._counters.lock:
-            cells = self._counters.cells
-            for arm, bad, off in zip(arms, wrong, errors, strict=True):
-                if self._shape.outcomes:
-                    cells[arm.labelled + bad] += 1
-                    if self._shape.classes is not None:
-                        cells[arm.labelled_class + 2 * row + bad] += 1
-                    if at is not None:
-                        cells[arm.slices + 2 * at + bad] += 1
-                    if owner.weight:
-                        cells[arm.split + bad] += 1
-                if self._shape.error_bins:
-                    for error in off:
-                        cells[arm.errors + bisect_right(self._error_edges, error)] += 1
-            if owner.variant == PAIR and self._shape.outcomes:
-                pair = self._pairs[owner.revision]
-                cell = 2 * wrong[0] + wrong[1]
-                cells[pair.paired + cell] += 1
-                if self._shape.classes is not None:
-                    cells[pair.classes + 4 * row + cell] += 1
-                if at is not None:
-                    cells[pair.slices + 4 * at + cell] += 1
-        return True
-
-    def _count_events(self, events: Iterable[tuple[Arm, LabelResult]]) -> None:
-        with self._counters.lock:
-            for arm, result in events:
-                self._counters.cells[arm.events[result]] += 1
-
-    def _agree(self, stable: str, canary: str) -> bool:
-        if self._reader.classes is not None:
-            return stable == canary
-        both = zip(stable.split(","), canary.split(","), strict=True)
-        return max(abs(float(a) - float(b)) for a, b in both) <= (self._tolerance or 0)
-
-    def _arms_of(self, owner: Owner) -> list[Arm]:
-        """One arm, or both for a pair; none for a revision of so long ago that it has no series any more."""
-        if owner.revision != self.revision:
-            strangers = {revision for revision, _, _ in self._arms} - {self.revision}
-            if owner.revision not in strangers and len(strangers) >= _STRANGERS:
-                return []
-        if owner.variant != PAIR:
-            return [self._arm(owner)]
-        self._pair(owner.revision)
-        return [self._arm(Owner(owner.revision, variant)) for variant in VARIANTS]
-
-    def _arm(self, owner: Owner) -> Arm:
-        key = (owner.revision, owner.variant, owner.weight)
-        arm = self._arms.get(key)
-        if arm is None:
-            with self._making:
-                weight = owner.weight or None
-                arm = Arm(self._counters, self.model, owner.revision, owner.variant, self._shape, weight)
-                self._arms[key] = arm
-        return arm
-
-    def _pair(self, revision: str) -> Pair:
-        pair = self._pairs.get(revision)
-        if pair is None:
-            with self._making:
-                for variant in VARIANTS:
-                    self._arm(Owner(revision, variant, self._weight if revision == self.revision else ""))
-                pair = self._pairs[revision] = Pair(self._counters, self.model, revision, self._shape)
-        return pair
-
-    def _set_gauges(self, arms: Sequence[str], known: Mapping[str, Reference], builds: Mapping[str, Build]) -> None:
-        gauge = self._counters.gauge
-        for variant in arms:
-            labels = {"model": self.model, "revision": self.revision, "variant": variant}
-            gauge(metrics.UP, labels, lambda: self._counters.began)
-            if self._labels is not None:
-                gauge(metrics.LABELS_PENDING, labels, _Waiting(self._labels, self.revision, variant))
-        for variant, reference in known.items():
-            labels = {"model": self.model, "revision": self.revision, "variant": variant}
-            if reference.confidence is None:
-                continue
-            bins = bin_names(len(reference.confidence.count))
-            shares = zip(bins, reference.confidence.accuracy, reference.confidence.share(), strict=True)
-            for bin, accuracy, share in shares:
-                gauge(metrics.REFERENCE_SHARE, {**labels, "bin": bin}, _Constant(share))
-                if accuracy is not None:
-                    gauge(metrics.CALIBRATION, {**labels, "bin": bin}, _Constant(accuracy))
-        for variant in sorted({*known, *builds}):
-            labels = {"model": self.model, "revision": self.revision, "variant": variant}
-            made = builds.get(variant) or _build_of(known[variant])
-            facts = {
-                "compressed": made.compressed,
-                "bits": made.bits,
-                "runtime": made.runtime,
-                "recipe": made.recipe,
-                "sha256": made.sha256,
-            }
-            gauge(metrics.BUILD_INFO, {**labels, **facts}, _Constant(1))
-            if made.size is not None:
-                gauge(metrics.MODEL_BYTES, labels, _Constant(made.size))
-
-
-class _Constant:
-    def __init__(self, value: float) -> None:
-        self._value = value
-
-    def __call__(self) -> float:
-        return self._value
-
-
-class _Waiting:
-    """How many predictions of one arm wait; those of pairs wait for both."""
-
-    def __init__(self, store: Pending, revision: str, variant: str) -> None:
-        self._store, self._revision, self._variants = store, revision, (variant, PAIR)
-
-    def __call__(self) -> float:
-        waiting = self._store.waiting().items()
-        return sum(n for owner, n in waiting if owner.revision == self._revision and owner.variant in self._variants)
 
 
 def _latencies(latency: Any, found: Answered) -> tuple[Any, int, int]:
@@ -587,22 +449,6 @@ def _latencies(latency: Any, found: Answered) -> tuple[Any, int, int]:
         return None, 0, len(times)
     buckets = np.searchsorted(LATENCY_BUCKETS, good, "left")
     return buckets, int(np.rint(good * 1e9).astype(np.int64).sum()), len(times) - len(good)
-
-
-def _id(given: Any) -> str | None:
-    """An id as text; None where it cannot be one."""
-    if given.__class__ is not str:
-        if isinstance(given, bool) or not isinstance(given, str | bytes | int | np.integer | uuid.UUID):
-            return None
-        given = given.decode(errors="replace") if isinstance(given, bytes) else str(given)
-    if not 0 < len(given) <= LONGEST_ID:
-        return None
-    if not given.isascii():
-        try:
-            given.encode()
-        except UnicodeEncodeError:
-            return None
-    return cast(str, given)
 
 
 def _counters(registry: CollectorRegistry | None, shared: Path | str | None) -> Counters:
@@ -656,10 +502,6 @@ def _by_variant(given: Any, variant: str, read: Callable[[Path], Read]) -> dict[
     if unknown:
         raise UsageError(f"{sorted(unknown)} are neither `stable` nor `canary`", where="reference, manifest")
     return {name: read(Path(one)) if isinstance(one, str | Path) else one for name, one in for_each.items()}
-
-
-def _build_of(reference: Reference) -> Build:
-    return Build(compressed=reference.variant, runtime=reference.runtime, sha256=reference.sha256)
 
 
 def _rising(edges: Sequence[float], where: str) -> tuple[float, ...]:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import atexit
 import contextlib
 import math
+import numbers
 import os
 import sqlite3
 import threading
 import time
+import uuid
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from makeweight_monitors.errors import UsageError
 
@@ -50,13 +52,18 @@ INSERT OR IGNORE INTO about VALUES ('format', 1), ('settled', 0);
 """
 
 
+PAIR = "pair"
+LONGEST_ID = 200
+"""Characters."""
+
+
 @dataclass(frozen=True)
 class Owner:
     """Whose prediction it is; kept with it, since a restart may change revision or weight."""
 
     revision: str
     variant: str
-    """`stable`, `canary`, or `pair` for both."""
+    """`stable`, `canary`, or `PAIR` for both."""
     weight: str = ""
     """The canary's share of split traffic, where there is one."""
 
@@ -186,6 +193,11 @@ class Pending:
         if crowded:
             self._wake.set()
         return None
+
+    @property
+    def fresh(self) -> int:
+        """How many are in memory and not written yet."""
+        return len(self._fresh)
 
     def take(self, ids: Sequence[str]) -> list[Taken]:
         """Match labels with their predictions, each once.
@@ -489,6 +501,22 @@ class Pending:
                     daemon=True,
                 )
                 self._thread.start()
+
+
+def identity(given: Any) -> str | None:
+    """An id as text; None where it cannot be one."""
+    if given.__class__ is not str:
+        if isinstance(given, bool) or not isinstance(given, str | bytes | numbers.Integral | uuid.UUID):
+            return None
+        given = given.decode(errors="replace") if isinstance(given, bytes) else str(given)
+    if not 0 < len(given) <= LONGEST_ID:
+        return None
+    if not given.isascii():
+        try:
+            given.encode()
+        except UnicodeEncodeError:
+            return None
+    return cast(str, given)
 
 
 def _settled(connection: sqlite3.Connection, more: int) -> None:

@@ -36,7 +36,7 @@ def verbs() -> set[str]:
 
 
 def test_every_verb_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    assert verbs() >= {"rules", "backtest"}
+    assert verbs() >= {"rules", "dashboards", "exporter", "backtest"}
     for verb in verbs():
         assert ends(verb, "--help") == 0
         assert capsys.readouterr().out.startswith(f"usage: makeweight-monitors {verb}")
@@ -137,12 +137,13 @@ def test_a_folder_that_cannot_be_written_is_the_machines_fault(
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--rules", "none.yaml", "--file", "x.json"], 2, "none.yaml: cannot be read"),
+        (["--rules", "none.yaml", "--file", "x.json"], 2, "none.yaml: cannot be read: No such file or directory"),
         (["--rules", "none.yaml"], 2, "one of the arguments --prometheus --file is required"),
         (["--rules", "r.yaml", "--prometheus", "http://127.0.0.1:1"], 2, "needs `--start`"),
-        (["--rules", "r.yaml", "--prometheus", "http://127.0.0.1:1", "--start", "1"], 4, "cannot be asked"),
+        (["--rules", "r.yaml", "--prometheus", "http://127.0.0.1:1", "--start", "1"], 4, "no connection"),
         (["--rules", "r.yaml", "--prometheus", "http://127.0.0.1:1", "--start", "9", "--end", "8"], 2, "not after"),
-        (["--rules", "r.yaml", "--file", "none.json"], 2, "no answer of a range query"),
+        (["--rules", "r.yaml", "--file", "none.json"], 2, "none.json: cannot be read: No such file or directory"),
+        (["--rules", "r.yaml", "--file", "r.yaml"], 2, "no answer of a range query"),
     ],
 )
 def test_a_backtest_that_cannot_be_made_is_told(

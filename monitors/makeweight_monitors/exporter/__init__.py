@@ -1,0 +1,1 @@
+"""The exporter: prediction events of any server in, counters for Prometheus out."""

@@ -1,0 +1,198 @@
+"""The exporter's HTTP interface: events in, metrics out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from makeweight_monitors import metrics
+from makeweight_monitors.exporter import openapi
+from makeweight_monitors.exporter.bearer import Bearer
+from makeweight_monitors.exporter.bodies import Refusal, received, unpacked
+from makeweight_monitors.exporter.cloudevents import BATCH, STRUCTURED, Payloads
+from makeweight_monitors.exporter.counting import Counting, Outcome
+from makeweight_monitors.exporter.figures import Figures
+from makeweight_monitors.exporter.limits import Inflight, Rate
+from makeweight_monitors.exporter.models import Models
+
+_log = logging.getLogger("makeweight_monitors")
+JSON = "application/json"
+LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+Job = Callable[[bytes], Outcome]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is taken in."""
+
+    body: int = 10_000_000
+    """Bytes of one body."""
+    inflight: int = 64_000_000
+    """Bytes of all bodies that are being received or counted."""
+    requests: float = 2000.0
+    """A second."""
+    seconds: float = 30.0
+    """Within which a body has to come."""
+
+
+@dataclass
+class Exporter:
+    """All that the interface speaks to."""
+
+    models: Models
+    counting: Counting
+    payloads: Payloads
+    figures: Figures
+    bounds: Bounds = field(default_factory=Bounds)
+    bearer: Bearer | None = None
+    """For those who send events."""
+    metrics_bearer: Bearer | None = None
+    """For those who read metrics."""
+    worker: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="makeweight-counting")
+    )
+    """The one thread that counts."""
+    ready: bool = True
+
+    def __post_init__(self) -> None:
+        self.inflight = Inflight(self.bounds.inflight)
+        self.rate = Rate(self.bounds.requests)
+        # apart from the counting, so that a scrape is answered while a body is counted
+        self.reader = ThreadPoolExecutor(1, thread_name_prefix="makeweight-metrics")
+        self.figures.gauge(metrics.EXPORTER_INFLIGHT, lambda: self.inflight.held)
+        self.figures.gauge(metrics.EXPORTER_HELD, lambda: len(self.payloads))
+
+
+def build(exporter: Exporter) -> Starlette:
+    """The application."""
+
+    async def events(request: Request) -> Response:
+        return await _taken(exporter, request, "events", lambda: _of_events(exporter, request))
+
+    async def cloudevents(request: Request) -> Response:
+        return await _taken(exporter, request, "cloudevents", lambda: _of_cloudevents(exporter, request))
+
+    async def scrape(request: Request) -> Response:
+        if exporter.metrics_bearer is not None and not exporter.metrics_bearer.admits(_authorization(request)):
+            return _refused(Refusal(401, "unauthorized", "a bearer token is needed to read metrics"))
+        encode, kind = choose_encoder(request.headers.get("accept", ""))
+        loop = asyncio.get_running_loop()
+        page = await loop.run_in_executor(exporter.reader, encode, exporter.models)
+        return Response(page, headers={"content-type": kind})
+
+    async def healthy(_: Request) -> Response:
+        return Response("healthy\n", media_type="text/plain")
+
+    async def ready(_: Request) -> Response:
+        if exporter.ready:
+            return Response("ready\n", media_type="text/plain")
+        return Response("stopping\n", 503, media_type="text/plain")
+
+    description = orjson.dumps(openapi.description(exporter.bounds.body), option=orjson.OPT_INDENT_2)
+
+    async def described(_: Request) -> Response:
+        return Response(description, media_type=JSON)
+
+    return Starlette(
+        routes=[
+            Route("/v1/events", events, methods=["POST"]),
+            Route("/v1/cloudevents", cloudevents, methods=["POST"]),
+            Route("/metrics", scrape, methods=["GET"]),
+            Route("/-/healthy", healthy, methods=["GET"]),
+            Route("/-/ready", ready, methods=["GET"]),
+            Route("/openapi.json", described, methods=["GET"]),
+        ],
+    )
+
+
+async def _taken(exporter: Exporter, request: Request, endpoint: str, job: Callable[[], Job]) -> Response:
+    """Take a body in and count it; whatever becomes of it is counted as well."""
+    try:
+        outcome = await _counted(exporter, request, job)
+    except Refusal as refusal:
+        exporter.figures.request(endpoint, refusal.outcome)
+        return _refused(refusal)
+    except ClientDisconnect:
+        exporter.figures.request(endpoint, "malformed")
+        return Response(status_code=400)  # nobody is there to read it
+    except Exception:  # noqa: BLE001 - one body must not stop the others
+        exporter.figures.request(endpoint, "failed")
+        _log.exception("a body could not be counted")
+        return _refused(Refusal(500, "failed", "the exporter itself failed; its log says more"))
+    exporter.figures.request(endpoint, "counted")
+    return Response(orjson.dumps(outcome.data()), media_type=JSON)
+
+
+async def _counted(exporter: Exporter, request: Request, job: Callable[[], Job]) -> Outcome:
+    if exporter.bearer is not None and not exporter.bearer.admits(_authorization(request)):
+        raise Refusal(401, "unauthorized", "a bearer token is needed to send events")
+    wait = exporter.rate.take()
+    if wait:
+        what = f"more than {exporter.bounds.requests:g} requests a second; send more events in each"
+        raise Refusal(429, "too_many", what, retry=math.ceil(wait))
+    count = job()
+    most = exporter.bounds.body
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    async with received(request, most, exporter.bounds.seconds, exporter.inflight) as body:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(exporter.worker, lambda: count(unpacked(body, encoding, most)))
+
+
+def _of_events(exporter: Exporter, request: Request) -> Job:
+    kind = _content_type(request)
+    if kind in LINES:
+        return lambda body: exporter.counting.lines(body, "http")
+    if kind == JSON:
+        return lambda body: _whole(lambda: exporter.counting.json(body, "http"))
+    raise Refusal(415, "malformed", f"content-type `{kind[:80]}`; {JSON} or {LINES[0]} is understood")
+
+
+def _of_cloudevents(exporter: Exporter, request: Request) -> Job:
+    kind = _content_type(request)
+    if kind in (STRUCTURED, BATCH):
+        return lambda body: _whole(lambda: exporter.payloads.structured(body))
+    if "ce-type" not in request.headers:
+        what = f"neither a header `ce-type` (binary mode) nor content-type {STRUCTURED}"
+        raise Refusal(415, "malformed", what)
+    attributes = _attributes(request.headers)
+    return lambda body: _whole(lambda: exporter.payloads.binary(attributes, body))
+
+
+def _whole(count: Callable[[], Outcome]) -> Outcome:
+    try:
+        return count()
+    except ValueError as error:
+        raise Refusal(400, "malformed", f"the body cannot be read: {error}") from error
+
+
+def _attributes(headers: Mapping[str, str]) -> dict[str, Any]:
+    return {name[3:].lower(): value for name, value in headers.items() if name.lower().startswith("ce-")}
+
+
+def _authorization(request: Request) -> str | None:
+    return request.headers.get("authorization")
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _refused(refusal: Refusal) -> Response:
+    headers = {}
+    if refusal.retry is not None:
+        headers["retry-after"] = str(refusal.retry)
+    if refusal.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return Response(orjson.dumps({"error": refusal.what}), refusal.status, headers, JSON)

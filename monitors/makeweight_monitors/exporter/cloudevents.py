@@ -1,0 +1,281 @@
+"""The payload logging of KServe and Seldon Core: CloudEvents that carry what was asked of a model and what it answered.
+
+A request and its response are two events that bear one id, and come in either order. What they tell together (the
+answer, the inputs by name, the time between) becomes one prediction; its id is the id by which a label may come.
+
+The attributes are those that the two loggers set: `inferenceservicename` names the model, `endpoint` is `default` or
+`canary` (KServe leaves it empty for the default; Seldon gives the predictor's name), and the id stands in `id`, with
+Seldon Core in `requestid`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from makeweight_monitors.exporter import events
+from makeweight_monitors.exporter.counting import Counting, Outcome
+from makeweight_monitors.exporter.events import Event
+from makeweight_monitors.exporter.models import Models
+from makeweight_monitors.pending import LONGEST_ID
+
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+REQUESTS = ("org.kubeflow.serving.inference.request", "io.seldon.serving.inference.request")
+RESPONSES = ("org.kubeflow.serving.inference.response", "io.seldon.serving.inference.response")
+TIMEOUT = 30.0
+"""Seconds for which one of the two waits for the other."""
+MOST = 100_000
+MOST_BYTES = 16_000_000
+"""How many wait, and of what size they came; beyond, the oldest is treated as if its time were over."""
+SCORES = ("scores", "logits", "probabilities", "probability", "proba", "predict_proba", "output_probability")
+"""Outputs of a model that gives several of which one are scores."""
+
+
+@dataclass(slots=True)
+class Half:
+    """A request or a response that waits for the other."""
+
+    until: float
+    size: int
+    """Bytes that it came as."""
+    at: float | None
+    """Unix time that the event bears."""
+    inputs: list[dict[str, float]] = field(default_factory=list)
+    """Of a request: by example, its inputs by name."""
+    answers: list[Event] | None = None
+    """Of a response: one prediction for each example. None: this is a request."""
+
+
+class Payloads:
+    """Joins the two, and hands over what they tell; to be used by the thread that counts.
+
+    Args:
+        endpoints: which `endpoint` is which variant, beside `default`, `stable` and `canary`.
+    """
+
+    def __init__(
+        self,
+        counting: Counting,
+        models: Models,
+        endpoints: Mapping[str, str] | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        most: int = MOST,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._counting = counting
+        self._models = models
+        self._endpoints = {"default": "stable", **(endpoints or {})}
+        self._timeout = timeout
+        self._most = most
+        self._clock = clock
+        self._halves: OrderedDict[tuple[str, str, str], Half] = OrderedDict()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._halves)
+
+    def binary(self, attributes: Mapping[str, Any], body: bytes) -> Outcome:
+        """One event whose attributes are headers and whose data is the body.
+
+        Raises:
+            ValueError: it is no payload of a model, or no JSON.
+        """
+        return self._count([(attributes, events.loads(body))], len(body))
+
+    def structured(self, body: bytes) -> Outcome:
+        """One event of JSON, or an array of them.
+
+        Raises:
+            ValueError: it is no CloudEvent.
+        """
+        found = events.loads(body)
+        return self._count([_taken_apart(one) for one in (found if isinstance(found, list) else [found])], len(body))
+
+    def expire(self) -> None:
+        """Count what has waited too long: a response without what the request would have told, a request not."""
+        self._flush(lambda half: half.until <= self._clock())
+
+    def close(self) -> None:
+        """Count what still waits."""
+        self._flush(lambda _: True)
+
+    def _flush(self, over: Callable[[Half], bool]) -> None:
+        ready: list[Event] = []
+        refused: Counter[str] = Counter()
+        while self._halves and over(next(iter(self._halves.values()))):
+            self._give_up(ready, refused)
+        if ready or refused:
+            self._counting.events(ready, "cloudevents", 0, refused)
+
+    def _give_up(self, ready: list[Event], refused: Counter[str]) -> None:
+        _, half = self._halves.popitem(last=False)
+        self._size -= half.size
+        if half.answers is None:
+            refused["no_response"] += 1
+        else:
+            ready += half.answers
+
+    def _count(self, found: list[tuple[Mapping[str, Any], Any]], size: int) -> Outcome:
+        ready: list[Event] = []
+        refused: Counter[str] = Counter()
+        for attributes, data in found:
+            kind = attributes.get("type")
+            if kind not in REQUESTS and kind not in RESPONSES:
+                refused["unknown_type"] += 1
+                continue
+            identity = _text(attributes, "requestid") or _text(attributes, "id")
+            if not identity:
+                raise ValueError("a CloudEvent without an id")
+            key = (_text(attributes, "inferenceservicename"), _text(attributes, "endpoint"), identity)
+            half = Half(self._clock() + self._timeout, size // len(found), _moment(attributes.get("time")))
+            if kind in REQUESTS:
+                half.inputs = inputs(data)
+            else:
+                half.answers = answers(data)
+                for index, answer in enumerate(half.answers):
+                    answer["id"] = identity if len(half.answers) == 1 else f"{identity}/{index}"
+                    answer.update(self._whose(*key[:2]))
+                if not half.answers:
+                    refused["no_prediction"] += 1
+                    continue
+            self._join(key, half, ready, refused)
+        return self._counting.events(ready, "cloudevents", size, refused)
+
+    def _whose(self, service: str, endpoint: str) -> Event:
+        """Model and variant. KServe leaves the endpoint empty for the default, which is the stable one of two."""
+        model = self._models.of_service(service or None)
+        if endpoint:
+            variant: str | None = self._endpoints.get(endpoint, endpoint)
+        else:
+            variant = "stable" if model is not None and len(model.settings.variants) > 1 else None
+        return {"model": model.name if model is not None else service, "variant": variant}
+
+    def _join(self, key: tuple[str, str, str], half: Half, ready: list[Event], refused: Counter[str]) -> None:
+        other = self._halves.get(key)
+        if other is None or (other.answers is None) == (half.answers is None):
+            if other is not None:  # the same one again
+                return
+            self._halves[key] = half
+            self._size += half.size
+            while len(self._halves) > self._most or self._size > MOST_BYTES:
+                self._give_up(ready, refused)
+            return
+        del self._halves[key]
+        self._size -= other.size
+        request, response = (half, other) if half.answers is None else (other, half)
+        known = response.answers or []
+        seconds = None if request.at is None or response.at is None else response.at - request.at
+        for index, answer in enumerate(known):
+            if seconds is not None and seconds >= 0:
+                answer["latency"] = seconds
+            if index < len(request.inputs) and request.inputs[index]:
+                answer["features"] = request.inputs[index]
+        ready += known
+
+
+def inputs(data: Any) -> list[dict[str, float]]:
+    """By example, the numbers among its inputs that have a name.
+
+    V1: `{"instances": [{name: number}]}`; V2: `{"inputs": [{"name", "shape", "data"}]}` of one number an example.
+    """
+    if not isinstance(data, dict):
+        return []
+    instances = data.get("instances")
+    if isinstance(instances, list):
+        return [_numbers(one) for one in instances]
+    found: list[dict[str, float]] = []
+    for tensor in _tensors(data.get("inputs")):
+        name, rows = tensor.get("name"), _rows(tensor)
+        for index, row in enumerate(rows if isinstance(name, str) else []):
+            value = row[0] if isinstance(row, list) and len(row) == 1 else row
+            while index >= len(found):
+                found.append({})
+            if _is_number(value):
+                found[index][str(name)] = value
+    return found
+
+
+def answers(data: Any) -> list[Event]:
+    """By example, its prediction: scores where an example has several numbers, else a class or a number.
+
+    V1: `{"predictions": [...]}`; V2: `{"outputs": [{"name", "shape", "data"}]}`, of several the one that is called like
+    scores, else the first; Seldon's own: `{"data": {"ndarray": [...]}}`.
+    """
+    if not isinstance(data, dict):
+        return []
+    predictions = data.get("predictions")
+    if not isinstance(predictions, list):
+        seldon = data.get("data")
+        predictions = seldon.get("ndarray") if isinstance(seldon, dict) else None
+    if isinstance(predictions, list):
+        return [_answer(one) for one in predictions]
+    tensors = _tensors(data.get("outputs"))
+    named = [tensor for tensor in tensors if tensor.get("name") in SCORES]
+    chosen = (named or tensors)[:1]
+    return [_answer(row) for tensor in chosen for row in _rows(tensor)]
+
+
+def _answer(one: Any) -> Event:
+    if isinstance(one, dict):
+        scores = next((one[name] for name in SCORES if isinstance(one.get(name), list)), None)
+        return {"scores": scores} if scores is not None else {"prediction": one.get("prediction", one.get("class"))}
+    if isinstance(one, list) and len(one) > 1:
+        return {"scores": one}
+    return {"prediction": one[0] if isinstance(one, list) and one else one}
+
+
+def _tensors(found: Any) -> list[dict[str, Any]]:
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _rows(tensor: dict[str, Any]) -> list[Any]:
+    """A tensor by example: its data may be nested, or flat with a shape beside it."""
+    data, shape = tensor.get("data"), tensor.get("shape")
+    if not isinstance(data, list):
+        return []
+    if not isinstance(shape, list) or len(shape) < 2 or (data and isinstance(data[0], list)):
+        return data
+    first = shape[0]
+    if not isinstance(first, int) or isinstance(first, bool) or first <= 0 or len(data) % first:
+        return []
+    width = len(data) // first
+    return [data[start : start + width] for start in range(0, len(data), width)] if width else []
+
+
+def _taken_apart(one: Any) -> tuple[Mapping[str, Any], Any]:
+    if not isinstance(one, dict):
+        raise ValueError("an event that is no object")
+    if "data_base64" in one:
+        try:
+            return one, events.loads(base64.b64decode(str(one["data_base64"]), validate=True))
+        except binascii.Error as error:
+            raise ValueError(f"`data_base64`: {error}") from error
+    return one, one.get("data")
+
+
+def _numbers(one: Any) -> dict[str, float]:
+    return {name: value for name, value in one.items() if _is_number(value)} if isinstance(one, dict) else {}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _text(attributes: Mapping[str, Any], name: str) -> str:
+    """An attribute; of one that is too long so much that it is refused where it matters."""
+    return str(attributes.get(name) or "")[: LONGEST_ID + 1]
+
+
+def _moment(text: Any) -> float | None:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return None

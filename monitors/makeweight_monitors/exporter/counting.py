@@ -1,0 +1,180 @@
+"""Events into counters: each body (or piece of a log) is grouped, handed to the observers, and answered for.
+
+All counting happens in one thread, so that what a body's refusals were can be told, and that nothing else waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from makeweight_monitors.exporter import events
+from makeweight_monitors.exporter.events import Event
+from makeweight_monitors.exporter.figures import Figures
+from makeweight_monitors.exporter.grouping import Batch, Grouped, Labels, group
+from makeweight_monitors.exporter.models import Model, Models
+from makeweight_monitors.observer import Observer, Variant
+
+PART = 10_000
+"""Events that are counted in one go: what answers put aside for labels fits into memory until it is written, and labels
+hold the store only so long."""
+
+
+@dataclass
+class Outcome:
+    """What became of one body."""
+
+    accepted: int = 0
+    """Events that are counted; a label counts as accepted unless it is `rejected`."""
+    refused: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Also of what was refused in part only: a slice, a feature, a latency, an id."""
+    labels: Counter[str] = field(default_factory=Counter)
+    """What became of labels: matched, unknown, duplicate, late, rejected."""
+
+    def data(self) -> dict[str, Any]:
+        """As it is answered."""
+        said: dict[str, Any] = {"accepted": self.accepted, "refused": self.refused, "reasons": dict(self.reasons)}
+        if self.labels:
+            said["labels"] = dict(self.labels)
+        return said
+
+
+class Refusals:
+    """What observers refuse while this thread counts; what the label store refuses later belongs to no body."""
+
+    def __init__(self) -> None:
+        self._thread: int | None = None
+        self._found: Counter[str] = Counter()
+
+    def __call__(self, reason: str, count: int) -> None:
+        if threading.get_ident() == self._thread:
+            self._found[reason] += count
+
+    def begin(self) -> Counter[str]:
+        """Note from now on, into the counter that is returned."""
+        self._thread = threading.get_ident()
+        self._found = Counter()
+        return self._found
+
+
+class Counting:
+    """Counts for all models; to be used by one thread."""
+
+    def __init__(self, models: Models, refusals: Refusals, figures: Figures) -> None:
+        self._models = models
+        self._refusals = refusals
+        self._figures = figures
+
+    def lines(self, body: bytes, way: str) -> Outcome:
+        """Count NDJSON."""
+        return self._body(body, way, events.of_lines)
+
+    def json(self, body: bytes, way: str) -> Outcome:
+        """Count one event of JSON, or an array of them.
+
+        Raises:
+            ValueError: it is no JSON.
+        """
+        return self._body(body, way, events.of_json)
+
+    def events(self, found: list[Event], way: str, size: int, refused: Counter[str] | None = None) -> Outcome:
+        """Count events; `refused` came with them and were none."""
+        outcome = Outcome(reasons=self._refusals.begin())
+        grouped = group(found)
+        grouped.refused.update(refused or {})
+        for key, batch in grouped.predictions.items():
+            self._predictions(grouped, outcome, batch, *key[:3])
+        for key, batch in grouped.pairs.items():
+            self._pairs(grouped, outcome, batch, *key[:2])
+        for name, labels in grouped.labels.items():
+            self._labels(grouped, outcome, name, labels)
+        self._figures.refused(grouped.refused)
+        outcome.reasons.update(grouped.refused)
+        outcome.refused = len(found) + sum((refused or {}).values()) - outcome.accepted
+        self._figures.events(way, outcome.accepted, outcome.refused, size)
+        return outcome
+
+    def _body(self, body: bytes, way: str, read: Callable[[bytes, Counter[str]], list[Event]]) -> Outcome:
+        refused: Counter[str] = Counter()
+        return self.events(read(body, refused), way, len(body), refused)
+
+    def _predictions(
+        self, grouped: Grouped, outcome: Outcome, batch: Batch, name: str | None, revision: str | None, variant: Any
+    ) -> None:
+        model = self._models.find(name)
+        if model is None:
+            grouped.refused["unknown_model"] += len(batch)
+            return
+        if variant is None:
+            if len(model.settings.variants) > 1:
+                grouped.refused["unknown_variant"] += len(batch)
+                return
+            (variant,) = model.settings.variants
+        observer = self._observer(grouped, model, revision, variant, len(batch))
+        if observer is not None:
+            self._batch(outcome, model, observer, observer.take, batch)
+
+    def _pairs(self, grouped: Grouped, outcome: Outcome, batch: Batch, name: str | None, revision: str | None) -> None:
+        model = self._models.find(name)
+        if model is None:
+            grouped.refused["unknown_model"] += len(batch)
+            return
+        observer = self._observer(grouped, model, revision, "stable", len(batch))
+        if observer is not None:
+            model.observer(revision, "canary")  # both have answered, and both are up
+            self._batch(outcome, model, observer, observer.take_pair, batch)
+
+    def _batch(
+        self, outcome: Outcome, model: Model, observer: Observer, take: Callable[..., int], batch: Batch
+    ) -> None:
+        if batch.features:
+            observer.count_features(batch.features)
+        if len(batch) > PART:
+            for part in batch.parts(PART):
+                self._batch(outcome, model, observer, take, part)
+            return
+        if batch.kind == "name" and observer.task == "regression":
+            observer.refused(None, "bad_shape", len(batch), "the name of a class, from a model for regression")
+            return
+        arguments = batch.arguments()
+        if arguments is None and len(batch) > 1:
+            for one in batch.parts(1):
+                self._batch(outcome, model, observer, take, one)
+            return
+        if arguments is None:
+            observer.refused(None, "bad_shape", 1, "an answer that holds no numbers")
+            return
+        try:
+            outcome.accepted += take(**arguments)
+            model.relieve()
+        except (ValueError, TypeError) as error:
+            observer.refused(None, "bad_shape", len(batch), f"answers that cannot be read: {error}")
+
+    def _labels(self, grouped: Grouped, outcome: Outcome, name: str | None, labels: Labels) -> None:
+        model = self._models.find(name)
+        if model is None:
+            grouped.refused["unknown_model"] += len(labels.ids)
+            return
+        observer = model.labelled()
+        for start in range(0, len(labels.ids), PART):
+            part = slice(start, start + PART)
+            results = observer.label_many(labels.ids[part], labels.truths[part], labels.slices[part])
+            outcome.labels.update(results)
+            outcome.accepted += len(results) - results.count("rejected")
+
+    def _observer(
+        self, grouped: Grouped, model: Model, revision: str | None, variant: Variant, count: int
+    ) -> Observer | None:
+        try:
+            observer = model.observer(revision, variant)
+        except LookupError:
+            grouped.refused["unknown_revision"] += count
+            return None
+        if observer is None:
+            what = f"{count} events of the revision `{str(revision)[:80]}`, which is one too many"
+            model.refuse("too_many_revisions", count, what, revision, variant)
+        return observer

@@ -1,0 +1,116 @@
+"""The models that an exporter is to serve, as its flags or its file of models describe them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from makeweight_monitors.errors import UsageError
+from makeweight_monitors.exporter.settings import KEYS, ModelSettings, understand, unknown_key
+
+_FLAGS = {"features": "feature"}
+"""Keys whose flag is called otherwise."""
+
+
+def described(options: argparse.Namespace) -> list[ModelSettings]:
+    """The models of `--models`, or the one of the flags.
+
+    Raises:
+        UsageError: it cannot be read, or both were given.
+    """
+    given = [key for key in ("model", *KEYS) if getattr(options, _FLAGS.get(key, key)) is not None]
+    if options.models is None:
+        return [of_flags(options)]
+    if given:
+        flag = f"--{_FLAGS.get(given[0], given[0])}".replace("_", "-")
+        raise UsageError(f"`--models` describes all models, and `{flag}` one", do="Put it into the file.")
+    return of_file(options.models)
+
+
+def of_flags(options: argparse.Namespace) -> ModelSettings:
+    flags: dict[str, Any] = {key: getattr(options, _FLAGS.get(key, key)) for key in KEYS}
+    said = {key: value for key, value in flags.items() if value is not None}
+    for key in {"reference", "manifest", "features"} & said.keys():
+        if len(dict(said[key])) < len(said[key]):
+            raise UsageError("the same is given twice", where=f"--{_FLAGS.get(key, key)}")
+        said[key] = dict(said[key])
+
+    def where(key: str, *_: str) -> str:
+        return f"--{_FLAGS.get(key, key)}".replace("_", "-")
+
+    return understand(options.model, said, where, Path())
+
+
+def of_file(path: Path) -> list[ModelSettings]:
+    """`models: {name: {key: value}}` of YAML; relative paths start from the file's folder."""
+    data, lines = _read(path)
+
+    def at(*keys: str) -> str:
+        """The line of the deepest of these keys that stands in the file."""
+        known = next((keys[:n] for n in range(len(keys), 0, -1) if keys[:n] in lines), ())
+        return f"{path}:{lines.get(known, 1)}"
+
+    if not isinstance(data, dict):
+        raise UsageError("`models:` is missing, with the models by name", where=at())
+    for key in data:
+        if key != "models":
+            unknown_key(str(key), ("models",), at(str(key)))
+    models = data["models"]
+    if not isinstance(models, dict) or not models:
+        raise UsageError("`models:` should hold the models by name", where=at("models"))
+    found = []
+    for name, said in models.items():
+        if not isinstance(name, str):
+            raise UsageError(f"the name {name!r} should be a text; quote it", where=at("models", str(name)))
+        if said is not None and not isinstance(said, dict):
+            raise UsageError(f"`{name}` should hold `key: value`", where=at("models", name))
+
+        def where(*keys: str, name: str = name) -> str:
+            return at("models", name, *keys)
+
+        found.append(understand(name, said or {}, where, path.parent))
+    stores: dict[Path, str] = {}
+    for one in found:
+        if one.labels is not None and stores.setdefault(one.labels.resolve(), one.name) != one.name:
+            raise UsageError(
+                f"`{one.name}` and `{stores[one.labels.resolve()]}` have the same file",
+                where=at("models", one.name, "labels"),
+                do="Give each model a file of its own.",
+            )
+    return found
+
+
+def _read(path: Path) -> tuple[Any, dict[tuple[str, ...], int]]:
+    """The data, and the line of every key by its path."""
+    import yaml
+
+    lines: dict[tuple[str, ...], int] = {}
+
+    def walk(node: yaml.Node, at: tuple[str, ...]) -> None:
+        if not isinstance(node, yaml.MappingNode) or len(at) > 8:
+            return
+        for key, value in node.value:
+            here = (*at, str(key.value))
+            if here in lines:
+                raise UsageError(
+                    f"`{key.value}` is given twice; the first is on line {lines[here]}",
+                    where=f"{path}:{key.start_mark.line + 1}",
+                )
+            lines[here] = key.start_mark.line + 1
+            walk(value, here)
+
+    try:
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        root = loader.get_single_node()
+        if root is None:
+            return None, lines
+        walk(root, ())
+        return loader.construct_document(root), lines
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot be read: {error}", where=str(path)) from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UsageError(f"this is no YAML: {error.problem}", where=f"{path}:{line}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"this is no YAML: {error}", where=str(path)) from error

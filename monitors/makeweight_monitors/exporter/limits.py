@@ -1,0 +1,47 @@
+"""What is taken in at once and in a time: beyond that a request is sent away at once, and nothing is queued for it.
+
+To be used from one thread, the event loop's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+class Inflight:
+    """How many bytes of bodies are being received or counted."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.held = 0
+
+    def take(self, size: int) -> bool:
+        """Whether there is room for so many more; they are taken if there is."""
+        if self.held + size > self.most:
+            return False
+        self.held += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        self.held -= size
+
+
+class Rate:
+    """So many requests a second, and as many at once (a token bucket)."""
+
+    def __init__(self, most: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.most = most
+        self._clock = clock
+        self._left = most
+        self._at = clock()
+
+    def take(self) -> float:
+        """0 where there is place for one more, which is then taken; else the seconds until there is."""
+        now = self._clock()
+        self._left = min(self.most, self._left + (now - self._at) * self.most)
+        self._at = now
+        if self._left < 1:
+            return (1 - self._left) / self.most
+        self._left -= 1
+        return 0.0

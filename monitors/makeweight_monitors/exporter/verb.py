@@ -1,0 +1,60 @@
+"""`makeweight-monitors exporter`: prediction events in, metrics out, beside any server."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from makeweight_monitors.errors import Exit, UsageError
+from makeweight_monitors.exporter.described import described
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Serves until it is asked to end (SIGTERM, SIGINT); what it took until then is counted and written.
+
+    Raises:
+        UsageError: what is to be served, or how, cannot be; EnvironmentFailed: the port is taken.
+    """
+    try:
+        import orjson  # noqa: F401
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise UsageError(f"the exporter needs {error.name}", do="Run `pip install 'makeweight[exporter]'`.") from error
+    from makeweight_monitors.exporter import server
+    from makeweight_monitors.exporter.app import Bounds, build
+    from makeweight_monitors.exporter.bearer import Bearer
+    from makeweight_monitors.exporter.running import Running
+
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    models = described(options)
+    bearer = None if options.bearer_file is None else Bearer(options.bearer_file)
+    if not server.is_loopback(options.host) and bearer is None and not options.insecure:
+        raise UsageError(
+            "whoever reaches this address could send events, which decide on rollbacks",
+            where=f"--host {options.host}",
+            do="Give a token with `--bearer-file FILE`; or `--insecure`, where the network lets in only your servers.",
+        )
+    if (options.tls_cert is None) != (options.tls_key is None) or (options.tls_client_ca and not options.tls_cert):
+        raise UsageError("TLS needs both `--tls-cert` and `--tls-key`")
+    tls = None if options.tls_cert is None else server.Tls(options.tls_cert, options.tls_key, options.tls_client_ca)
+    bounds = Bounds(options.most_body, max(options.most_inflight, options.most_body), options.most_requests)
+    metrics_bearer = None if options.metrics_bearer_file is None else Bearer(options.metrics_bearer_file)
+    endpoints = dict(options.endpoint or ())
+    running = Running(models, bounds, bearer, metrics_bearer, endpoints, options.most_revisions)
+    if options.tail is not None:
+        running.follow(options.tail, options.tail_offset)
+    serving = server.Server(build(running.exporter), tls, options.linger, running.not_ready, running.every_second)
+    listening = server.listen(options.host, options.port)
+    host, port = listening.getsockname()[:2]
+    scheme = "http" if tls is None else "https"
+    names = ", ".join(one.name for one in models)
+    print(f"counting for {names}; listening on {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    running.start()
+    try:
+        serving.run(sockets=[listening])
+    finally:
+        running.close()
+    print("everything that was taken is counted", flush=True)
+    return Exit.PASS

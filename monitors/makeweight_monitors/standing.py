@@ -1,0 +1,91 @@
+"""What is told of a model beside what is counted: since when, how many wait for their label, which build is served, and
+how it answered the test split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from makeweight_monitors import metrics
+from makeweight_monitors.arm import bin_names
+from makeweight_monitors.build import Build
+from makeweight_monitors.counters import Counters
+from makeweight_monitors.pending import PAIR, Pending
+from makeweight_monitors.reference import Reference
+
+
+def tell(
+    counters: Counters,
+    model: str,
+    revision: str,
+    arms: Sequence[str],
+    known: Mapping[str, Reference],
+    builds: Mapping[str, Build],
+    store: Pending | None,
+) -> None:
+    """Put the gauges of one revision beside its counters.
+
+    Args:
+        arms: the variants that are counted here.
+        known, builds: of the variants for which there is one.
+        store: of what waits for labels.
+    """
+
+    def labels(variant: str) -> dict[str, str]:
+        return {"model": model, "revision": revision, "variant": variant}
+
+    for variant in arms:
+        counters.gauge(metrics.UP, labels(variant), lambda: counters.began)
+        if store is not None:
+            counters.gauge(metrics.LABELS_PENDING, labels(variant), _Waiting(store, revision, variant))
+    for variant, reference in known.items():
+        _tell_reference(counters, labels(variant), reference)
+    for variant in sorted({*known, *builds}):
+        _tell_build(counters, labels(variant), builds.get(variant) or _build_of(known[variant]))
+
+
+def _tell_reference(counters: Counters, labels: Mapping[str, str], reference: Reference) -> None:
+    confidence = reference.confidence
+    if confidence is None:
+        return
+    bins = bin_names(len(confidence.count))
+    for bin, accuracy, share in zip(bins, confidence.accuracy, confidence.share(), strict=True):
+        counters.gauge(metrics.REFERENCE_SHARE, {**labels, "bin": bin}, _Constant(share))
+        if accuracy is not None:
+            counters.gauge(metrics.CALIBRATION, {**labels, "bin": bin}, _Constant(accuracy))
+
+
+def _tell_build(counters: Counters, labels: Mapping[str, str], made: Build) -> None:
+    facts = {
+        "compressed": made.compressed,
+        "bits": made.bits,
+        "runtime": made.runtime,
+        "recipe": made.recipe,
+        "sha256": made.sha256,
+    }
+    counters.gauge(metrics.BUILD_INFO, {**labels, **facts}, _Constant(1))
+    if made.size is not None:
+        counters.gauge(metrics.MODEL_BYTES, labels, _Constant(made.size))
+
+
+def _build_of(reference: Reference) -> Build:
+    return Build(compressed=reference.variant, runtime=reference.runtime, sha256=reference.sha256)
+
+
+class _Constant:
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def __call__(self) -> float:
+        return self._value
+
+
+class _Waiting:
+    """How many predictions of one arm wait; those of pairs wait for both."""
+
+    def __init__(self, store: Pending, revision: str, variant: str) -> None:
+        self._store, self._revision, self._variants = store, revision, (variant, PAIR)
+
+    def __call__(self) -> float:
+        waiting = self._store.waiting().items()
+        return sum(n for owner, n in waiting if owner.revision == self._revision and owner.variant in self._variants)

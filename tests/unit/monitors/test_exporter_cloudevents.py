@@ -1,0 +1,270 @@
+"""Payload logging: what KServe and Seldon Core send of a request and its response becomes one prediction."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from exporter_app import SURE, Exporting, settings
+from observing import Clock
+
+from makeweight_monitors.exporter import cloudevents
+from makeweight_monitors.exporter.cloudevents import REQUESTS, RESPONSES, answers, inputs
+
+V1 = {"predictions": [SURE]}
+V2 = {
+    "model_name": "digits",
+    "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [1, 3], "data": [0.1, 0.8, 0.1]}],
+}
+
+
+def attributes(kind: str, id: str = "a", at: str = "2030-12-31T08:00:00.250000001Z", **more: str) -> dict[str, str]:
+    """As KServe's logger sets them."""
+    return {
+        "specversion": "1.0", "type": kind, "source": "http://localhost:9081/", "id": id, "time": at,
+        "inferenceservicename": "digits", "namespace": "default", "component": "predictor", "endpoint": "canary",
+        "metadata": "{}", **more,
+    }  # fmt: skip
+
+
+def binary(exporting: Exporting, given: dict[str, str], data: Any) -> Any:
+    headers = {"content-type": "application/json", **{f"Ce-{name.title()}": value for name, value in given.items()}}
+    body = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return exporting.ask("POST", "/v1/cloudevents", [body], headers)
+
+
+def structured(exporting: Exporting, *events: Any, batch: bool = False) -> Any:
+    body = json.dumps(list(events) if batch else events[0]).encode()
+    kind = "application/cloudevents-batch+json" if batch else "application/cloudevents+json"
+    return exporting.ask("POST", "/v1/cloudevents", [body], {"content-type": kind})
+
+
+REQUEST = attributes(REQUESTS[0], at="2030-12-31T08:00:00.000Z")
+RESPONSE = attributes(RESPONSES[0])
+INPUTS = {"inputs": [{"name": "light", "shape": [1], "datatype": "FP32", "data": [0.7]}]}
+
+
+@pytest.mark.parametrize("first", ["request", "response"])
+def test_a_request_and_its_response_are_one_prediction(first: str) -> None:
+    with Exporting(settings(features={"light": [0.5]})) as exporting:
+        both = [(REQUEST, INPUTS), (RESPONSE, V1)]
+        for given, data in both if first == "request" else reversed(both):
+            answer = binary(exporting, given, data)
+            assert answer.status == 200
+        assert answer.json() == {"accepted": 1, "refused": 0, "reasons": {}}
+        assert exporting["predictions_total model variant"] == {"digits canary": 1}
+        assert exporting["predicted_class_total class"] == {"dog": 1}
+        assert exporting["latency_seconds_sum"] == {"": pytest.approx(0.25)}
+        assert exporting["feature_bin_total bin"] == {"01": 1}
+        label = {"type": "label", "id": "a", "truth": "dog"}
+        assert exporting.post([label]).json()["labels"] == {"matched": 1}
+        assert exporting["exporter_held_payloads"] == {}
+
+
+def test_structured_and_batched_mode() -> None:
+    with Exporting() as exporting:
+        structured(exporting, {**REQUEST, "data": {}})
+        encoded = base64.b64encode(json.dumps(V2).encode()).decode()
+        assert structured(exporting, {**RESPONSE, "data_base64": encoded}).json()["accepted"] == 1
+        second = [{**REQUEST, "id": "b", "data": {}}, {**RESPONSE, "id": "b", "data": V2}]
+        assert structured(exporting, *second, batch=True).json()["accepted"] == 1
+        assert exporting["predicted_class_total class"] == {"dog": 2}
+
+
+def test_seldon_joins_by_request_id_and_names_predictors() -> None:
+    with Exporting(settings("iris"), endpoints={"main": "stable"}) as exporting:
+        more = {"inferenceservicename": "iris", "endpoint": "main", "requestid": "r-1", "modelid": "classifier"}
+        binary(exporting, attributes(REQUESTS[1], id="1", **more), {"data": {"ndarray": [[1, 2]]}})
+        said = binary(exporting, attributes(RESPONSES[1], id="2", **more), {"data": {"ndarray": [[0.1, 0.1, 0.8]]}})
+        assert said.json()["accepted"] == 1
+        assert exporting["predictions_total variant"] == {"stable": 1}
+        assert exporting.post([{"type": "label", "id": "r-1", "truth": "owl"}]).json()["labels"] == {"matched": 1}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "variants", "expected"),
+    [
+        ("default", None, {"stable": 1}),
+        ("", None, {"stable": 1}),
+        ("canary", None, {"canary": 1}),
+        ("green", None, {}),
+    ],
+)
+def test_the_endpoint_tells_the_variant(endpoint: str, variants: None, expected: dict[str, int]) -> None:
+    with Exporting() as exporting:
+        binary(exporting, {**REQUEST, "endpoint": endpoint}, {})
+        said = binary(exporting, {**RESPONSE, "endpoint": endpoint}, V1).json()
+        assert exporting["predictions_total variant"] == expected
+        assert said["reasons"] == ({} if expected else {"unknown_variant": 1})
+
+
+def test_a_service_may_be_called_otherwise_than_the_model() -> None:
+    two = settings(service="digits-prod"), settings("prices", task="regression")
+    with Exporting(*two) as exporting:
+        for name in ("digits-prod", "prices", "stranger"):
+            for given, data in ((REQUEST, {}), (RESPONSE, {"predictions": [1.0]})):
+                binary(exporting, {**given, "inferenceservicename": name}, data)
+        assert exporting["predictions_total model"] == {"digits": 1, "prices": 1}
+        assert exporting["exporter_refused_total reason"] == {"unknown_model": 1}
+
+
+def test_what_waits_too_long_is_counted_without_the_other() -> None:
+    clock = Clock()
+    with Exporting() as exporting:
+        payloads = exporting.running.payloads
+        payloads._clock = clock
+        binary(exporting, RESPONSE, V1)
+        binary(exporting, {**REQUEST, "id": "b"}, {})
+        assert exporting["exporter_held_payloads"] == {"": 2}
+        assert exporting["predictions_total"] == {}
+        clock.now += cloudevents.TIMEOUT + 1
+        payloads.expire()
+        assert exporting["predictions_total variant"] == {"canary": 1}
+        assert exporting["latency_seconds_count"] == {}
+        assert exporting["exporter_refused_total reason"] == {"no_response": 1}
+        assert len(payloads) == 0
+
+
+def test_an_orderly_end_counts_what_waits() -> None:
+    with Exporting() as exporting:
+        binary(exporting, RESPONSE, V1)
+    assert exporting["predictions_total variant"] == {"canary": 1}
+
+
+def test_no_more_than_a_bound_waits() -> None:
+    with Exporting() as exporting:
+        exporting.running.payloads._most = 10
+        events = [{**RESPONSE, "id": str(number), "data": V1} for number in range(25)]
+        structured(exporting, *events, batch=True)
+        assert exporting["exporter_held_payloads"] == {"": 10}
+        assert exporting["predictions_total variant"] == {"canary": 15}
+
+
+def test_no_more_bytes_than_a_bound_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloudevents, "MOST_BYTES", 10_000)
+    with Exporting() as exporting:
+        for number in range(10):
+            binary(exporting, {**RESPONSE, "id": str(number)}, {**V1, "more": "x" * 3000})
+        assert exporting["exporter_held_payloads"] == {"": 3}
+        assert exporting["predictions_total variant"] == {"canary": 7}
+        for number in range(10):
+            binary(exporting, {**REQUEST, "id": str(number)}, {})
+        assert exporting["predictions_total variant"] == {"canary": 10}
+
+
+def test_a_response_that_comes_twice_counts_once() -> None:
+    with Exporting() as exporting:
+        for _ in range(2):
+            binary(exporting, RESPONSE, V1)
+        binary(exporting, REQUEST, {})
+        assert exporting["predictions_total variant"] == {"canary": 1}
+
+
+def test_a_clock_that_goes_back_gives_no_latency() -> None:
+    with Exporting() as exporting:
+        binary(exporting, {**REQUEST, "time": "2031-01-01T00:00:00Z"}, {})
+        binary(exporting, RESPONSE, V1)
+        binary(exporting, {**REQUEST, "id": "b", "time": "yesterday"}, {})
+        binary(exporting, {**RESPONSE, "id": "b"}, V1)
+        assert exporting["predictions_total variant"] == {"canary": 2}
+        assert exporting["latency_seconds_count"] == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"predictions": [1, 0]}, [{"prediction": 1}, {"prediction": 0}]),
+        ({"predictions": ["cat"]}, [{"prediction": "cat"}]),
+        ({"predictions": [[0.2, 0.8]]}, [{"scores": [0.2, 0.8]}]),
+        ({"predictions": [[3.5]]}, [{"prediction": 3.5}]),
+        ({"predictions": [{"scores": [1, 2], "class": 1}]}, [{"scores": [1, 2]}]),
+        ({"predictions": [{"class": "cat"}]}, [{"prediction": "cat"}]),
+        ({"outputs": [{"name": "label", "shape": [2], "data": [1, 0]}]}, [{"prediction": 1}, {"prediction": 0}]),
+        (
+            {
+                "outputs": [
+                    {"name": "l", "shape": [1], "data": [1]},
+                    {"name": "logits", "shape": [1, 2], "data": [3, 4]},
+                ]
+            },
+            [{"scores": [3, 4]}],
+        ),
+        ({"outputs": [{"name": "s", "shape": [2, 2], "data": [1, 2, 3, 4]}]}, [{"scores": [1, 2]}, {"scores": [3, 4]}]),
+        (
+            {"outputs": [{"name": "s", "shape": [2, 2], "data": [[1, 2], [3, 4]]}]},
+            [{"scores": [1, 2]}, {"scores": [3, 4]}],
+        ),
+        ({"outputs": [{"name": "s", "shape": [3, 2], "data": [1, 2]}]}, []),
+        ({"outputs": [{"name": "s", "shape": [0, 2], "data": []}]}, []),
+        ({"outputs": [{"name": "s", "shape": ["1", 2], "data": [1, 2]}]}, []),
+        ({"outputs": [{"name": "s", "data": "text"}]}, []),
+        ({"outputs": "none"}, []),
+        ({"data": {"ndarray": [[1, 2]]}}, [{"scores": [1, 2]}]),
+        ({"data": "text"}, []),
+        ({}, []),
+        ([1], []),
+        (None, []),
+    ],
+)
+def test_answers_of_every_form(data: Any, expected: list[Any]) -> None:
+    assert answers(data) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"instances": [{"light": 1, "name": "x"}, [1, 2]]}, [{"light": 1}, {}]),
+        ({"inputs": [{"name": "a", "shape": [2], "data": [1, 2]}, {"name": "b", "shape": [2, 1], "data": [3, 4]}]},
+         [{"a": 1, "b": 3}, {"a": 2, "b": 4}]),
+        ({"inputs": [{"name": "image", "shape": [1, 2], "data": [1, 2]}]}, [{}]),
+        ({"inputs": [{"data": [1]}]}, []),
+        ("text", []),
+    ],
+)  # fmt: skip
+def test_inputs_of_every_form(data: Any, expected: list[Any]) -> None:
+    assert inputs(data) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "data", "status", "reasons"),
+    [
+        ({**RESPONSE, "type": "io.seldon.serving.feedback"}, {}, 200, {"unknown_type": 1}),
+        ({**RESPONSE, "id": ""}, V1, 400, None),
+        (RESPONSE, b"{", 400, None),
+        (RESPONSE, {"outputs": []}, 200, {"no_prediction": 1}),
+    ],
+)
+def test_what_is_no_payload(given: dict[str, str], data: Any, status: int, reasons: Any) -> None:
+    with Exporting() as exporting:
+        answer = binary(exporting, given, data)
+        assert answer.status == status
+        assert answer.json().get("reasons") == reasons
+
+
+def test_an_id_that_is_too_long_is_refused_and_the_answer_counts() -> None:
+    with Exporting() as exporting:
+        for given in (REQUEST, RESPONSE):
+            said = binary(exporting, {**given, "id": "x" * 5000}, V1).json()
+        assert said == {"accepted": 1, "refused": 0, "reasons": {"bad_id": 1}}
+
+
+@pytest.mark.parametrize("event", [7, [], {**RESPONSE, "data_base64": "!"}, {**RESPONSE, "id": None}])
+def test_what_is_no_structured_event(event: Any) -> None:
+    with Exporting() as exporting:
+        assert structured(exporting, event).status == (200 if event == [] else 400)
+
+
+def test_a_body_that_is_no_cloudevent() -> None:
+    with Exporting() as exporting:
+        assert exporting.ask("POST", "/v1/cloudevents", [b"{}"], {"content-type": "application/json"}).status == 415
+
+
+def test_several_examples_of_one_request_have_an_id_each() -> None:
+    with Exporting() as exporting:
+        binary(exporting, REQUEST, {})
+        binary(exporting, RESPONSE, {"predictions": [SURE, [9.0, 0.0, 0.0]]})
+        labels = [{"type": "label", "id": f"a/{index}", "truth": "dog"} for index in range(3)]
+        assert exporting.post(labels).json()["labels"] == {"matched": 2, "unknown": 1}
+        assert exporting["labelled_total outcome"] == {"right": 1, "wrong": 1}
