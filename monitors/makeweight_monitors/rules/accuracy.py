@@ -15,9 +15,9 @@ _RIGHT = 'outcome="right"'
 
 
 def groups(terms: Terms) -> Iterator[Group]:
-    if terms.classification:
-        yield Group("makeweight-accuracy", (*_intervals(terms), *_by_group(terms)))
-        yield Group("makeweight-disagreement", tuple(_disagreement(terms)))
+    """In regression an answer is right within the tolerance of its observer; without one there is nothing to record."""
+    yield Group("makeweight-accuracy", (*_intervals(terms), *_by_group(terms)))
+    yield Group("makeweight-disagreement", tuple(_disagreement(terms)))
 
 
 def _share(terms: Terms, metric: str, window: str, by: tuple[str, ...] = ()) -> str:
@@ -71,7 +71,8 @@ def _intervals(terms: Terms) -> Iterator[Rule]:
 def _by_group(terms: Terms) -> Iterator[Rule]:
     if terms.slices:
         yield Recording(names.SLICE_ACCURACY, _share(terms, LABELLED_SLICE.series, BY_GROUP, ("slice",)))
-    yield Recording(names.CLASS_ACCURACY, _share(terms, LABELLED_CLASS.series, BY_GROUP, ("class",)))
+    if terms.classification:
+        yield Recording(names.CLASS_ACCURACY, _share(terms, LABELLED_CLASS.series, BY_GROUP, ("class",)))
 
 
 def _disagreement(terms: Terms) -> Iterator[Rule]:
@@ -83,7 +84,7 @@ def _disagreement(terms: Terms) -> Iterator[Rule]:
     yield Recording(names.DISAGREEMENT, f"sum by (model, revision) (increase({apart}[{COMPARE}])) / ({count} > 0)")
     yield Recording(names.DISAGREEMENT_LOW, wilson(share, count, "-"))
     yield Recording(names.DISAGREEMENT_HIGH, wilson(share, count, "+"))
-    if terms.drop is not None:
+    if terms.drop is not None and terms.classification:
         yield Recording(names.CERTIFIED, f"{selector(names.DISAGREEMENT_HIGH, of)} <= bool {number(terms.drop)}")
     limit = most_disagreement(terms)
     if limit is not None:
@@ -102,7 +103,11 @@ def _disagreement(terms: Terms) -> Iterator[Rule]:
 
 def most_disagreement(terms: Terms) -> float | None:
     """What to expect at most: flips for the worse that the budget allows and, in a harmless canary, as many for the
-    better; without such a rule, twice the tolerated drop. None where neither is declared, or it would be everything.
+    better; without such a rule, twice the tolerated drop. None where neither is declared, or it would be everything,
+    and in regression.
     """
+    if not terms.classification:
+        # two answers within the tolerance of each other may still lie on both sides of it
+        return None
     base = terms.flips if terms.flips is not None else terms.drop
     return None if base is None or 2 * base >= 1 else 2 * base

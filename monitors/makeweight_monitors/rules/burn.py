@@ -83,7 +83,7 @@ def _recordings(terms: Terms, found: list[Objective], *, slow: bool) -> Iterator
     for objective in found:
         windows = objective.windows()
         long = {burn.long for burn in windows}
-        for window in sorted(long | {burn.short for burn in windows}, key=_seconds):
+        for window in sorted(long | {burn.short for burn in windows}, key=seconds):
             if (window in SLOW) != slow:
                 continue
             bad, every = _events(terms, objective, window)
@@ -121,6 +121,7 @@ def _le(bound: float) -> str:
 def _alerts(terms: Terms, found: list[Objective]) -> Iterator[Alert]:
     of = equals("model", terms.model)
     for objective in found:
+        whose = "revision" if objective.what == "flips" else "variant"
         for burn in objective.windows():
             line = number(burn.factor * objective.allowed)
             share = selector(names.burn_ratio(objective.what, burn.long), of)
@@ -138,11 +139,11 @@ def _alerts(terms: Terms, found: list[Objective]) -> Iterator[Alert]:
                 burn.severity,
                 labels=labels,
                 hold="2m" if burn.severity == "page" else "15m",
-                summary=f"{{{{ $labels.model }}}} {{{{ $labels.variant }}}} {objective.title} than its budget allows",
+                summary=f"{{{{ $labels.model }}}} {{{{ $labels.{whose} }}}} {objective.title} than its budget allows",
                 description=f"Over {burn.long} at least {{{{ $value | humanizePercentage }}}} of {objective.of} were "
                 f"such (99 % interval); {objective.allowed:.2%} are allowed; this is over {burn.factor:g} times that.",
             )
 
 
-def _seconds(window: str) -> int:
+def seconds(window: str) -> int:
     return int(window[:-1]) * {"m": 60, "h": 3600, "d": 86_400}[window[-1]]

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from makeweight_monitors.metrics import CALIBRATION, FEATURE_BIN, PREDICTED_CLASS, REFERENCE_SHARE, SCORE_BIN
 from makeweight_monitors.rules import names
+from makeweight_monitors.rules.distances import two_arms
 from makeweight_monitors.rules.promql import (
     Z_RARE,
-    beside,
     block,
     by_arm,
     chi_squared,
@@ -36,38 +36,6 @@ def groups(terms: Terms) -> Iterator[Group]:
     yield Group("makeweight-inputs", tuple(_inputs(terms)))
 
 
-def _two_arms(
-    terms: Terms, label: str, bins: str, count: str, share: str, degrees: str, psi: str, floor: str
-) -> Iterator[Rule]:
-    """Canary against stable over bins that are recorded already."""
-    of = equals("model", terms.model)
-    canary, stable = 'variant="canary"', 'variant="stable"'
-    yield Recording(count, f"sum without ({label}) ({selector(bins, of)})")
-    yield Recording(share, share_of(selector(bins, of), selector(count, of), label))
-    yield Recording(degrees, f"count without ({label}) ({selector(bins, of)}) - 1")
-    mine, theirs = selector(share, of, canary), selector(share, of, stable)
-    yield Recording(
-        psi,
-        block(f"""
-            sum by (model, revision) (
-              {beside(mine, "-", theirs, (label,))}
-              * ln({beside(mine, "/", theirs, (label,))})
-            )
-            """),
-    )
-    # PSI / (1/n + 1/m) is chi-squared where nothing differs: below this it is chance
-    yield Recording(
-        floor,
-        block(f"""
-            sum by (model, revision) ({chi_squared(selector(degrees, of, canary))})
-            * (
-              sum by (model, revision) (1 / {selector(count, of, canary)})
-              + on (model) group_left () sum by (model) (1 / {selector(count, of, stable)})
-            )
-            """),
-    )
-
-
 def _beyond(psi: str, floor: str, limit: float, of: str) -> str:
     return f"{selector(psi, of)} > {number(limit)}\nand\n{selector(psi, of)} > {selector(floor, of)}"
 
@@ -75,7 +43,7 @@ def _beyond(psi: str, floor: str, limit: float, of: str) -> str:
 def _predictions(terms: Terms) -> Iterator[Rule]:
     of = equals("model", terms.model)
     yield Recording(names.PREDICTED, by_arm(PREDICTED_CLASS.series, terms.model, COMPARE, ("class",)))
-    yield from _two_arms(
+    yield from two_arms(
         terms,
         "class",
         names.PREDICTED,
@@ -102,7 +70,7 @@ def _shifts(terms: Terms, examples: int) -> Iterator[Rule]:
     canary, stable = 'variant="canary"', 'variant="stable"'
     count, share = selector(names.SCORE_COUNT, of), selector(names.SCORE_SHARE, of)
     yield Recording(names.SCORE_BIN, by_arm(SCORE_BIN.series, terms.model, COMPARE, ("bin",)))
-    yield from _two_arms(
+    yield from two_arms(
         terms,
         "bin",
         names.SCORE_BIN,

@@ -71,7 +71,7 @@ def _sources(terms: Terms) -> Iterator[Alert]:
         "evidence",
         "none",
         labels={"model": literal(terms.model)},
-        summary="The rules of {{ $labels.model }} are being evaluated",
+        summary=f"The rules of {literal(terms.model)} are being evaluated",
         description="Always firing. Send it to whatever notices when it stops: from then on nothing here is watched.",
     )
     yield Alert(
@@ -176,7 +176,8 @@ def _evidence(terms: Terms) -> Iterator[Rule]:
             "ticket",
             hold="1h",
             labels={"slice": literal(name)},
-            summary="{{ $labels.model }} {{ $labels.revision }}: no labelled pair on the slice `{{ $labels.slice }}`",
+            # by name: `$labels` are those of the series, without what the alert adds
+            summary=f"{{{{ $labels.model }}}} {{{{ $labels.revision }}}}: no labelled pair of slice `{literal(name)}`",
             description=f"Pairs come, and none of this slice in {BY_GROUP}; its budget is not watched.",
         )
 

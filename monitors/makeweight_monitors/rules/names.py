@@ -13,6 +13,9 @@ ROLLBACK_LINE = "makeweight:rollback:threshold"
 SLIDING_LINE = "makeweight:sliding:threshold"
 TOLERATED_DROP = "makeweight:accuracy_drop:tolerated"
 """By `test`, and `slice` where there is one; a fraction."""
+LIMIT = "makeweight:budget:limit"
+"""What else is compared with, by `what`: the allowed share of bad events (`wrong`, `flips`, `slow_p99`), of differing
+answers (`disagreement`), `latency_p99` in seconds, `latency_ratio_p99` as canary / stable."""
 
 # Pairs of a shadowed canary, since it began. Labels: model, revision.
 PAIRS = "makeweight:pairs:count"
@@ -97,6 +100,15 @@ PREDICTED_PSI_FLOOR = "makeweight:predicted_class:psi_floor30m"
 PREDICTED_COUNT = "makeweight:predictions:increase30m"
 PREDICTED_SHARE = "makeweight:predicted_class:share30m"
 PREDICTED_DEGREES = "makeweight:predicted_class:degrees_of_freedom30m"
+
+# Regression: the absolute error of labelled predictions. By arm; `_BIN` and `_SHARE` also by bin; index: the canary's.
+ERROR_BIN = "makeweight:error_bin:increase6h"
+ERROR_COUNT = "makeweight:error:increase6h"
+ERROR_SHARE = "makeweight:error_bin:share6h"
+ERROR_DEGREES = "makeweight:error:degrees_of_freedom6h"
+ERROR_PSI = "makeweight:error:psi6h"
+"""Canary against stable, with what chance alone exceeds once in a thousand."""
+ERROR_PSI_FLOOR = "makeweight:error:psi_floor6h"
 
 # Inputs: the last hour against the day before it. Labels: model, feature.
 FEATURE_BIN_1H = "makeweight:feature_bin:increase1h"

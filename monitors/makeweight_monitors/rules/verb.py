@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from makeweight_monitors import reference as references
 from makeweight_monitors import whole
-from makeweight_monitors.errors import Exit, UsageError
+from makeweight_monitors.errors import Exit, UsageError, reason
 from makeweight_monitors.rules import declared, generate, text, unit_tests
 from makeweight_monitors.rules.cases import cases
 from makeweight_monitors.rules.terms import Terms
@@ -85,7 +85,7 @@ def _variant(project: Project, named: str | None) -> str:
         shipped = None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"this is no verdict: {error}", where=str(path), do="Run `makeweight report` again."
+            f"this is no verdict: {reason(error)}", where=str(path), do="Run `makeweight report` again."
         ) from error
     if not isinstance(shipped, str):
         raise UsageError(

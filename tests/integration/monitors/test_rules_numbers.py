@@ -15,6 +15,7 @@ from makeweight_monitors.backtest.replay import replay
 from makeweight_monitors.backtest.rulefile import read
 from makeweight_monitors.queries import Client, Series
 from makeweight_monitors.rules import generate, names, text
+from makeweight_monitors.rules.terms import Terms
 from rules_project import digits
 
 START, STEP, STEPS = 1_700_000_040, 60, 45
@@ -24,6 +25,7 @@ SCORES = {"stable": (10, 20, 30, 40), "canary": (12, 25, 33, 30)}
 ACCURATE = (0.6, 0.8, 0.9, 0.99)
 REFERENCE = (0.1, 0.2, 0.3, 0.4)
 RIGHT, WRONG = {"stable": 97, "canary": 93}, {"stable": 3, "canary": 7}
+ERRORS = {"stable": (70, 20, 10), "canary": (50, 25, 25)}
 PAIRS = {("right", "wrong"): 3, ("wrong", "right"): 1, ("right", "right"): 40, ("wrong", "wrong"): 2}
 
 
@@ -56,24 +58,36 @@ def fleet() -> Iterator[Series]:
     yield growing("makeweight_shadow_pairs_total", 5, revision=R, boot="b", agree="no")
 
 
+def regression() -> Iterator[Series]:
+    for variant in ("stable", "canary"):
+        where = {"model": "prices", "variant": variant, "revision": R, "boot": f"{variant}-0"}
+        for index, rate in enumerate(ERRORS[variant]):
+            yield growing("makeweight_error_bin_total", rate, bin=f"{index:02}", **where)
+        yield growing("makeweight_labelled_total", RIGHT[variant], outcome="right", **where)
+        yield growing("makeweight_labelled_total", WRONG[variant], outcome="wrong", **where)
+
+
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     programs = prometheus.install()
     folder: Path = tmp_path_factory.mktemp("numbers")
-    terms, _ = digits()
-    rules = folder / "rules.yaml"
-    rules.write_text(text.render(generate.groups(terms), [], terms.runbooks))
-    past = Recorded(tuple(fleet()), START, START + STEP * STEPS, STEP)
-    replay(read(rules), past, programs, folder / "store")
+    loaded = []
+    for terms in (digits()[0], Terms("prices", classification=False)):
+        rules = folder / f"{terms.model}.yaml"
+        rules.write_text(text.render(generate.groups(terms), [], terms.runbooks))
+        loaded += read(rules)
+    past = Recorded((*fleet(), *regression()), START, START + STEP * STEPS, STEP)
+    replay(loaded, past, programs, folder / "store")
     with throwaway.running(programs, folder / "store", lookback="54s", scrape="1h") as client:
         yield client
 
 
 @pytest.fixture
 def value(answers: Client):
-    def ask(name: str, **labels: str) -> float:
+    def ask(name: str, *, model: str = M, **labels: str) -> float:
+        where = {"model": model, **labels}
         (sample,) = answers.query(
-            f"{name}{{{','.join(f'{key}={chr(34)}{text}{chr(34)}' for key, text in labels.items())}}}",
+            f"{name}{{{','.join(f'{key}={chr(34)}{text}{chr(34)}' for key, text in where.items())}}}",
             START + STEP * STEPS,
         )
         return sample.value
@@ -176,3 +190,24 @@ def test_latency_and_burning(value) -> None:
     assert value(names.burn_ratio("wrong", "5m"), variant="canary") == pytest.approx(0.07)
     assert value(names.burn_count("wrong", "1h"), variant="stable") == pytest.approx(100 * STEPS, rel=0.02)
     assert value(names.burn_ratio("flips", "30m")) == pytest.approx(3 / 46)
+
+
+def test_limits_are_recorded_as_the_budget_has_them(value) -> None:
+    assert value(names.LIMIT, what="wrong") == pytest.approx(0.02)
+    assert value(names.LIMIT, what="flips") == 0.015
+    assert value(names.LIMIT, what="disagreement") == 0.03
+    assert value(names.LIMIT, what="latency_ratio_p50") == 0.7
+
+
+def test_errors_of_a_regression(value) -> None:
+    seen = {variant: [rate * STEPS for rate in rates] for variant, rates in ERRORS.items()}
+    for variant in ("stable", "canary"):
+        shares = [(n + 0.5) / (sum(seen[variant]) + 1.5) for n in seen[variant]]
+        for index, share in enumerate(shares):
+            found = value(names.ERROR_SHARE, model="prices", variant=variant, bin=f"{index:02}")
+            assert found == pytest.approx(share, rel=1e-3)
+        assert value(names.ACCURACY, model="prices", variant=variant) == pytest.approx(RIGHT[variant] / 100)
+    assert value(names.ERROR_PSI, model="prices") == pytest.approx(psi(seen["canary"], seen["stable"]), rel=1e-3)
+    quantile = 13.816  # chi-squared, 2 degrees of freedom, 0.999 (tables)
+    floor = quantile * (1 / sum(seen["canary"]) + 1 / sum(seen["stable"]))
+    assert value(names.ERROR_PSI_FLOOR, model="prices") == pytest.approx(floor, rel=0.05)

@@ -101,6 +101,16 @@ def test_every_alert_says_what_it_is_and_where_to_read_on(alert: Alert) -> None:
     assert alert.kind != "rollback" or alert.severity == "page"
 
 
+def test_no_sentence_of_an_alert_asks_the_series_for_a_label_that_the_alert_adds() -> None:
+    """`$labels` are those of the series alone: the sentence would have a hole."""
+    for alert in generate.alerts(generate.groups(FULL)):
+        for label in (*alert.labels, "kind", "severity"):
+            assert f"$labels.{label}" not in alert.summary + alert.description, alert.name
+    every = [alert.summary for alert in generate.alerts(generate.groups(FULL)) if alert.name == names.FLIPS_BURN]
+    assert every
+    assert not any("$labels.variant" in summary for summary in every), "a pair is of no variant"
+
+
 def test_every_runbook_is_of_an_alert_that_exists() -> None:
     page = (REPOSITORY / "docs/monitors/runbooks.md").read_text()
     assert set(re.findall(r"^## (Makeweight\w+)$", page, re.MULTILINE)) == {

@@ -1,0 +1,179 @@
+"""The alerts of the rules as Grafana manages them, for those who run no Alertmanager.
+
+The recorded series, and `ALERTS`, still come from Prometheus, which needs the same rules; what is left to Grafana is
+to compare, to wait and to tell somebody. Format: grafana.com/docs, "Use configuration files to provision alerting
+resources". In labels and titles Grafana puts variables of the environment in place of `$NAME`, in annotations not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from makeweight_monitors.rules import names
+from makeweight_monitors.rules.promql import equals, selector
+from makeweight_monitors.rules.rule import Alert, Group
+from makeweight_monitors.rules.terms import Terms
+from makeweight_monitors.rules.text import labels_of, runbook
+
+BASE_SECONDS = 10
+"""Grafana evaluates at multiples of this."""
+SECONDS = 60
+"""Of a group that says nothing: as Prometheus is configured by default."""
+EXPRESSION = "__expr__"
+_COMPARISON = re.compile(r"(?P<value>.+) (?P<operator>>|<|==) (?P<line>[-+.0-9e]+)", re.DOTALL)
+_WORDS = re.compile(r"\b(?:and|or|unless)\b")
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked, and when its answer makes an alert."""
+
+    expression: str
+    evaluator: str
+    """`gt` or `lt`."""
+    line: float
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Where an alert is to be seen."""
+
+    dashboard: str
+    number: int
+
+
+def content(terms: Terms, groups: tuple[Group, ...], datasource: str, panels: Mapping[str, Panel]) -> dict[str, Any]:
+    """The file as plain data; `panels`, by the name of the alert."""
+    found = []
+    for group in groups:
+        alerts = [rule for rule in group.rules if isinstance(rule, Alert)]
+        if alerts:
+            found.append(
+                {
+                    "orgId": 1,
+                    "name": group.name,
+                    "folder": _literal(f"Makeweight {terms.model.replace('/', '-')}"),
+                    "interval": f"{_interval(group)}s",
+                    "rules": [_rule(terms, alert, datasource, panels.get(alert.name)) for alert in alerts],
+                }
+            )
+    return {"apiVersion": 1, "groups": found}
+
+
+def asked(alert: Alert, model: str) -> Asked:
+    """An alert of Prometheus as a value and a line that it is compared with.
+
+    Where it is one comparison with a number, the value is asked for by itself, so that Grafana can show it while
+    nothing fires. What has several conditions is asked whole: it answers with what is over its line, and that is
+    above zero.
+    """
+    if alert.name == names.WATCHDOG:
+        # a heartbeat of the whole chain: it ends when Prometheus no longer evaluates the rules
+        chosen = selector("ALERTS", equals("model", model), equals("alertname", alert.name))
+        return Asked(chosen, "gt", 0)
+    found = _COMPARISON.fullmatch(alert.expression)
+    if found is None or _WORDS.search(_QUOTED.sub('""', found["value"])):
+        return Asked(alert.expression, "gt", 0)
+    if found["operator"] == "==":
+        return Asked(f"{found['value']} == bool {found['line']}", "gt", 0)
+    line = float(found["line"])
+    return Asked(found["value"], "gt" if found["operator"] == ">" else "lt", int(line) if line.is_integer() else line)
+
+
+def _interval(group: Group) -> int:
+    """Seconds, rounded up to what Grafana can keep."""
+    seconds = SECONDS
+    if group.interval is not None:
+        seconds = int(group.interval[:-1]) * {"s": 1, "m": 60}[group.interval[-1]]
+    return -(-seconds // BASE_SECONDS) * BASE_SECONDS
+
+
+def _rule(terms: Terms, alert: Alert, datasource: str, panel: Panel | None) -> dict[str, Any]:
+    own = {key: value for key, value in alert.labels.items() if key in ("window", "quantile", "slice")}
+    title = " ".join((alert.name, *(value for _, value in sorted(own.items()))))
+    question = asked(alert, terms.model)
+    annotations = {
+        "summary": _template(alert.summary),
+        "description": _template(alert.description),
+        "runbook_url": runbook(terms.runbooks, alert.name),
+    }
+    rule: dict[str, Any] = {
+        "uid": _uid(terms.model, alert, own),
+        "title": _literal(title),
+        "condition": "C",
+        "data": [_query(question, datasource), _threshold(question)],
+    }
+    if panel is not None:
+        rule |= {"dashboardUid": panel.dashboard, "panelId": panel.number}
+        annotations |= {"__dashboardUid__": panel.dashboard, "__panelId__": str(panel.number)}
+    return rule | {
+        # nothing to compare is no alert: that figures are missing has alerts of its own
+        "noDataState": "OK",
+        "execErrState": "Error",
+        "for": alert.hold,
+        "annotations": annotations,
+        "labels": {key: _literal(value) for key, value in labels_of(alert).items()},
+        "isPaused": False,
+    }
+
+
+def _query(question: Asked, datasource: str) -> dict[str, Any]:
+    return {
+        "refId": "A",
+        "relativeTimeRange": {"from": 600, "to": 0},
+        "datasourceUid": datasource,
+        "model": {
+            "datasource": {"type": "prometheus", "uid": datasource},
+            "editorMode": "code",
+            "expr": question.expression,
+            "instant": True,
+            "intervalMs": 1000,
+            "maxDataPoints": 43200,
+            "range": False,
+            "refId": "A",
+        },
+    }
+
+
+def _threshold(question: Asked) -> dict[str, Any]:
+    condition = {
+        "evaluator": {"params": [question.line], "type": question.evaluator},
+        "operator": {"type": "and"},
+        "query": {"params": ["C"]},
+        "reducer": {"params": [], "type": "last"},
+        "type": "query",
+    }
+    return {
+        "refId": "C",
+        "relativeTimeRange": {"from": 600, "to": 0},
+        "datasourceUid": EXPRESSION,
+        "model": {
+            "conditions": [condition],
+            "datasource": {"type": EXPRESSION, "uid": EXPRESSION},
+            "expression": "A",
+            "intervalMs": 1000,
+            "maxDataPoints": 43200,
+            "refId": "C",
+            "type": "threshold",
+        },
+    }
+
+
+def _uid(model: str, alert: Alert, own: Mapping[str, str]) -> str:
+    """At most 40 characters, the same for as long as the alert is what it is called."""
+    said = "\0".join((model, alert.name, *(f"{key}={value}" for key, value in sorted(own.items()))))
+    return f"mw-{hashlib.sha256(said.encode()).hexdigest()[:24]}"
+
+
+def _template(text: str) -> str:
+    """Prometheus's `$value` is a number, Grafana's a description of all values; the number is that of the query."""
+    return text.replace("$value", "$values.A.Value")
+
+
+def _literal(text: str) -> str:
+    return text.replace("$", "$$")

@@ -1,0 +1,294 @@
+"""The few kinds of panels that all dashboards are made of. Each has a title, a description, a unit and a size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from grafana_foundation_sdk.builders import barchart, common, dashboard, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.models import common as shapes
+from grafana_foundation_sdk.models.dashboard import (
+    DataTransformerConfig,
+    DynamicConfigValue,
+    FieldColorModeId,
+    Panel,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMapping,
+    ValueMappingResult,
+)
+from grafana_foundation_sdk.models.table import Options as TableOptions
+
+from makeweight_monitors.dashboards.look import BAD, GOOD, QUIET, Look
+from makeweight_monitors.dashboards.query import Query, letter, now, over_time, source
+
+COLUMNS = 24
+NOTHING = "nothing known"
+"""What stands where there is no data: never something that looks like zero."""
+
+
+Axis = Literal["linear", "log", "counts"]
+"""`log`: to the base of ten, for what is above zero; `counts`: the same for numbers from 1 on, with a zero."""
+
+
+@dataclass(frozen=True)
+class Size:
+    width: int
+    """Of 24 columns."""
+    height: int
+    """In rows of 30 pixels and a gap."""
+
+
+STAT = Size(4, 4)
+HALF = Size(12, 8)
+THIRD = Size(8, 8)
+WIDE = Size(24, 8)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Colours by value: `first` from below, then (value, colour) rising."""
+
+    first: str
+    then: tuple[tuple[float, str], ...] = ()
+
+
+PLAIN_STEPS = Steps("text")
+NONE_IS_GOOD = Steps(GOOD, ((1, BAD),))
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: a label of the series, or the value of a query (`Value #A`)."""
+
+    name: str
+    title: str
+    unit: str | None = None
+    steps: Steps | None = None
+    words: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    link: tuple[str, str] | None = None
+    """Title and address."""
+    width: int | None = None
+
+
+def abreast(panels: Iterable[Panel]) -> tuple[Panel, ...]:
+    """Panels as wide as they have to be to fill one row together."""
+    found = tuple(panels)
+    for index, panel in enumerate(found):
+        if panel.grid_pos is not None:
+            panel.grid_pos.w = COLUMNS // len(found) + (index < COLUMNS % len(found))
+    return found
+
+
+def lines(
+    title: str,
+    description: str,
+    unit: str,
+    queries: Sequence[Query],
+    size: Size = HALF,
+    *,
+    axis: Axis = "linear",
+    least: float | None = None,
+    most: float | None = None,
+    stacked: bool = False,
+) -> Panel:
+    """Values over time."""
+    made = timeseries.Panel().title(title).description(description).unit(unit).datasource(source())
+    made = made.span(size.width).height(size.height)
+    made = made.draw_style(shapes.GraphDrawStyle.BARS if stacked else shapes.GraphDrawStyle.LINE)
+    made = made.fill_opacity(60 if stacked else 0).show_points(shapes.VisibilityMode.NEVER).line_width(2)
+    made = made.span_nulls(False)
+    if stacked:
+        made = made.stacking(common.StackingConfig().mode(shapes.StackingMode.NORMAL).group("A"))
+    if axis != "linear":
+        scale = common.ScaleDistributionConfig().log(10)
+        scale = scale.type(shapes.ScaleDistribution.LOG if axis == "log" else shapes.ScaleDistribution.SYMLOG)
+        made = made.scale_distribution(scale if axis == "log" else scale.linear_threshold(1))
+    made = made if least is None else made.axis_soft_min(least)
+    made = made if most is None else made.axis_soft_max(most)
+    legend = common.VizLegendOptions().show_legend(True).placement(shapes.LegendPlacement.BOTTOM)
+    made = made.legend(legend.display_mode(shapes.LegendDisplayMode.LIST))
+    made = made.tooltip(
+        common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI).sort(shapes.SortOrder.DESCENDING)
+    )
+    for index, query in enumerate(queries):
+        made = made.with_target(over_time(query, letter(index)))
+        properties = _drawn(query.look)
+        if properties:
+            made = made.override_by_query(letter(index), properties)
+    return made.build()
+
+
+def value(
+    title: str,
+    description: str,
+    unit: str,
+    query: Query,
+    size: Size = STAT,
+    *,
+    steps: Steps = PLAIN_STEPS,
+    words: Mapping[int, tuple[str, str]] | None = None,
+    nothing: str = NOTHING,
+    decimals: int | None = None,
+    filled: bool = False,
+) -> Panel:
+    """One number as it is now, or the word that it stands for; `filled`: its colour is the background's."""
+    made = stat.Panel().title(title).description(description).unit(unit).datasource(source())
+    made = made.span(size.width).height(size.height).with_target(now(query, "A")).no_value(nothing)
+    made = made.thresholds(_thresholds(steps)).color_scheme(_by_threshold()).mappings(_mappings(words or {}))
+    made = made.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
+    made = made.graph_mode(shapes.BigValueGraphMode.NONE).orientation(shapes.VizOrientation.AUTO)
+    made = made.text_mode(shapes.BigValueTextMode.VALUE_AND_NAME if query.legend else shapes.BigValueTextMode.VALUE)
+    made = made.color_mode(shapes.BigValueColorMode.BACKGROUND_SOLID if filled else shapes.BigValueColorMode.VALUE)
+    return (made if decimals is None else made.decimals(decimals)).build()
+
+
+def rows(
+    title: str,
+    description: str,
+    queries: Sequence[Query],
+    columns: Sequence[Column],
+    size: Size,
+    *,
+    unit: str = "none",
+    nothing: str = NOTHING,
+    most_first: str | None = None,
+) -> Panel:
+    """Series as they are now, a row each; several queries are joined by the labels that they share.
+
+    `most_first`: the title of the column by which rows are sorted, from the highest value.
+    """
+    made = table.Panel().title(title).description(description).unit(unit).datasource(source()).no_value(nothing)
+    made = made.span(size.width).height(size.height).show_header(True).cell_height(shapes.TableCellHeight.SM)
+    if most_first is not None:
+        made = made.sort_by([common.TableSortByFieldState().display_name(most_first).desc(True)])
+    for index, query in enumerate(queries):
+        made = made.with_target(now(query, letter(index), table=True))
+    made = made.with_transformation(DataTransformerConfig(id_val="merge", options={}))
+    made = made.with_transformation(_arranged(queries, columns))
+    for column in columns:
+        properties = _cell(column)
+        if properties:
+            made = made.override_by_name(column.title, properties)
+    built = made.build()
+    if isinstance(built.options, TableOptions):
+        built.options.footer = None  # Grafana 12 knows it no more
+    return built
+
+
+def bars(
+    title: str, description: str, unit: str, label: str, queries: Sequence[Query], size: Size = HALF, along: str = ""
+) -> Panel:
+    """A distribution as it is now: a group of bars for each value of the label, which is called `along`."""
+    made = barchart.Panel().title(title).description(description).unit(unit).datasource(source())
+    made = made.span(size.width).height(size.height).x_field(along or label).orientation(shapes.VizOrientation.VERTICAL)
+    made = made.show_value(shapes.VisibilityMode.NEVER).group_width(0.8).bar_width(0.9).fill_opacity(80)
+    made = made.stacking(shapes.StackingMode.NONE).x_tick_label_spacing(40)
+    legend = common.VizLegendOptions().show_legend(True).placement(shapes.LegendPlacement.BOTTOM)
+    made = made.legend(legend.display_mode(shapes.LegendDisplayMode.LIST))
+    made = made.tooltip(common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI))
+    columns = [Column(label, along or label)]
+    for index, query in enumerate(queries):
+        made = made.with_target(now(query, letter(index), table=True))
+        columns.append(Column(_value_of(queries, index), query.legend))
+        made = made.override_by_name(query.legend, _drawn(query.look))
+    made = made.with_transformation(DataTransformerConfig(id_val="merge", options={}))
+    made = made.with_transformation(_arranged(queries, columns))
+    made = made.with_transformation(
+        DataTransformerConfig(id_val="sortBy", options={"sort": [{"field": along or label}]})
+    )
+    return made.build()
+
+
+def states(
+    title: str, description: str, query: Query, words: Mapping[int, tuple[str, str]], size: Size = HALF
+) -> Panel:
+    """Which of a few states held when."""
+    made = statetimeline.Panel().title(title).description(description).unit("none").datasource(source())
+    made = made.span(size.width).height(size.height).with_target(over_time(query, "A")).mappings(_mappings(words))
+    made = made.show_value(shapes.VisibilityMode.AUTO).row_height(0.8).merge_values(True).fill_opacity(80)
+    legend = common.VizLegendOptions().show_legend(True).placement(shapes.LegendPlacement.BOTTOM)
+    made = made.legend(legend.display_mode(shapes.LegendDisplayMode.LIST))
+    made = made.tooltip(common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.SINGLE))
+    return made.thresholds(_thresholds(Steps(QUIET))).color_scheme(_by_threshold()).build()
+
+
+def _drawn(look: Look) -> list[DynamicConfigValue]:
+    found: list[DynamicConfigValue] = []
+    if look.color is not None:
+        found.append(DynamicConfigValue("color", {"mode": "fixed", "fixedColor": look.color}))
+    if look.dash:
+        found.append(DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": list(look.dash)}))
+    if look.width != 2:
+        found.append(DynamicConfigValue("custom.lineWidth", look.width))
+    if look.band_down_to is not None:
+        found.append(DynamicConfigValue("custom.fillBelowTo", look.band_down_to))
+        found.append(DynamicConfigValue("custom.fillOpacity", 18))
+    if look.bare:
+        found.append(DynamicConfigValue("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False}))
+    return found
+
+
+def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
+    listed = [Threshold(value=None, color=steps.first), *(Threshold(value=at, color=c) for at, c in steps.then)]
+    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(listed)
+
+
+def _by_threshold() -> dashboard.FieldColor:
+    return dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS)
+
+
+def _mappings(words: Mapping[int, tuple[str, str]]) -> list[ValueMapping]:
+    """Words for numbers: (text, colour) by value."""
+    if not words:
+        return []
+    return [
+        ValueMap(
+            options={
+                str(number): ValueMappingResult(text=text, color=color, index=index)
+                for index, (number, (text, color)) in enumerate(sorted(words.items()))
+            }
+        )
+    ]
+
+
+def _value_of(queries: Sequence[Query], index: int) -> str:
+    """What Grafana calls the column of a query's values."""
+    return "Value" if len(queries) == 1 else f"Value #{letter(index)}"
+
+
+def _arranged(queries: Sequence[Query], columns: Sequence[Column]) -> DataTransformerConfig:
+    """Columns in their order and under their titles; the time and values that are not named are left out."""
+    named = {column.name for column in columns}
+    values = {_value_of(queries, index) for index in range(len(queries))}
+    hidden = {"Time", "__name__", *(values - named)}
+    return DataTransformerConfig(
+        id_val="organize",
+        options={
+            "excludeByName": dict.fromkeys(sorted(hidden), True),
+            "indexByName": {column.name: index for index, column in enumerate(columns)},
+            "renameByName": {column.name: column.title for column in columns if column.name != column.title},
+        },
+    )
+
+
+def _cell(column: Column) -> list[DynamicConfigValue]:
+    found: list[DynamicConfigValue] = []
+    if column.unit is not None:
+        found.append(DynamicConfigValue("unit", column.unit))
+    if column.width is not None:
+        found.append(DynamicConfigValue("custom.width", column.width))
+    if column.words:
+        mapped = [mapping.to_json() for mapping in _mappings(column.words)]
+        found.append(DynamicConfigValue("mappings", mapped))
+    if column.steps is not None:
+        found.append(DynamicConfigValue("thresholds", _thresholds(column.steps).build().to_json()))
+        found.append(DynamicConfigValue("color", {"mode": "thresholds"}))
+    if column.steps is not None or column.words:
+        found.append(DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
+    if column.link is not None:
+        title, address = column.link
+        found.append(DynamicConfigValue("links", [{"title": title, "url": address}]))
+    return found

@@ -1,0 +1,76 @@
+"""What a panel asks Prometheus, and selectors that hold the dashboard's variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grafana_foundation_sdk.builders import prometheus
+from grafana_foundation_sdk.models.dashboard import DataSourceRef
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from makeweight_monitors.dashboards.look import CANARY, PLAIN, STABLE, Look
+from makeweight_monitors.rules.promql import selector
+
+SOURCE = "${datasource}"
+MODEL = 'model=~"$model"'
+REVISION = 'revision=~"$revision"'
+_CANARY, _STABLE = 'variant="canary"', 'variant="stable"'
+
+
+@dataclass(frozen=True)
+class Query:
+    expression: str
+    legend: str = ""
+    look: Look = PLAIN
+    unit: str | None = None
+    """Of a column of a table, where it is not the panel's."""
+
+
+def source() -> DataSourceRef:
+    return DataSourceRef(type_val="prometheus", uid=SOURCE)
+
+
+def of_model(series: str, *matchers: str) -> str:
+    """A series of the chosen model."""
+    return selector(series, MODEL, *matchers)
+
+
+def of_revision(series: str, *matchers: str) -> str:
+    """A comparison with the chosen canary."""
+    return selector(series, MODEL, REVISION, *matchers)
+
+
+def of_canary(series: str, *matchers: str) -> str:
+    return selector(series, MODEL, REVISION, _CANARY, *matchers)
+
+
+def of_stable(series: str, *matchers: str) -> str:
+    """The stable model's, which is pooled over its revisions where it is a recorded series."""
+    return selector(series, MODEL, _STABLE, *matchers)
+
+
+def both(series: str, more: str = "", stable: Look = STABLE, canary: Look = CANARY) -> list[Query]:
+    """Both arms of a recorded series; `more` goes behind their names in the legend."""
+    return [
+        Query(of_stable(series), f"stable{more}", stable),
+        Query(of_canary(series), f"canary {{{{revision}}}}{more}", canary),
+    ]
+
+
+def over_time(query: Query, ref: str) -> prometheus.Dataquery:
+    return _asked(query, ref).range()
+
+
+def now(query: Query, ref: str, *, table: bool = False) -> prometheus.Dataquery:
+    asked = _asked(query, ref).instant()
+    return asked.format(PromQueryFormat.TABLE) if table else asked
+
+
+def letter(index: int) -> str:
+    """The name of a panel's nth query: A, B, ..."""
+    return chr(ord("A") + index)
+
+
+def _asked(query: Query, ref: str) -> prometheus.Dataquery:
+    made = prometheus.Dataquery().expr(query.expression).ref_id(ref).datasource(source())
+    return made.legend_format(query.legend or "__auto")

@@ -1,0 +1,24 @@
+"""How far the evidence is from a rollback, as all dashboards show it."""
+
+from __future__ import annotations
+
+from makeweight_monitors.dashboards.look import BAD, GOOD, QUIET, WARN
+from makeweight_monitors.dashboards.panel import Steps
+from makeweight_monitors.dashboards.query import of_model
+from makeweight_monitors.rules import names
+from makeweight_monitors.rules.promql import equals
+
+WAY = Steps(GOOD, ((0.5, WARN), (1.0, BAD)))
+CERTIFIED = {0: ("not shown", QUIET), 1: ("safe", GOOD)}
+LEAST_DRAWN = "0.001"
+"""The e-value of a healthy canary goes to zero, which no logarithmic axis has."""
+
+
+def line(test: str) -> str:
+    """The e-value at which a test asks for a rollback."""
+    return of_model(names.ROLLBACK_LINE, equals("test", test))
+
+
+def way_to_rollback(evalue: str, line: str) -> str:
+    """How much of the evidence that a rollback takes there is: 0 none, 1 all. Evidence multiplies, so by logarithms."""
+    return f"clamp_min(\n  ln({evalue})\n  / on (model) group_left ()\n  max by (model) (ln({line})),\n  0\n)"

@@ -1,0 +1,37 @@
+"""The variables of a project's own dashboards: its model, and which canary."""
+
+from __future__ import annotations
+
+import re
+
+from grafana_foundation_sdk.builders.dashboard import QueryVariable
+
+from makeweight_monitors.dashboards.board import chosen
+from makeweight_monitors.dashboards.query import MODEL
+from makeweight_monitors.metrics import PREDICTIONS
+from makeweight_monitors.rules.promql import equals, selector
+from makeweight_monitors.rules.terms import Terms
+
+_PLAIN = re.compile(r"[A-Za-z0-9_. -]+")
+
+
+def of_project(terms: Terms) -> list[QueryVariable]:
+    counted = selector(PREDICTIONS.series, equals("model", terms.model))
+    canaries = selector(PREDICTIONS.series, MODEL, 'variant="canary"')
+    return [
+        chosen(
+            "model",
+            "Model",
+            "The model whose budget this dashboard was made from.",
+            f"label_values({counted}, model)",
+            current=terms.model,
+            # Grafana escapes what a name holds for a regular expression only where several may be chosen
+            several=not _PLAIN.fullmatch(terms.model),
+        ),
+        chosen(
+            "revision",
+            "Canary's revision",
+            "Which attempt; all of them unless one is chosen. Stable is always shown.",
+            f"label_values({canaries}, revision)",
+        ),
+    ]

@@ -1,0 +1,53 @@
+"""`makeweight-monitors dashboards`: read the budget and the reference, write what Grafana shows and how it finds it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from urllib.parse import urlsplit
+
+from makeweight_monitors import whole
+from makeweight_monitors.dashboards.arguments import PROMETHEUS
+from makeweight_monitors.errors import Exit, UsageError
+from makeweight_monitors.rules import verb as rules
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Write all files below `--out`.
+
+    Raises:
+        UsageError: the extra is not installed; or the configuration, a reference or an address cannot be used.
+        EnvironmentFailed: the folder cannot be written to.
+    """
+    if importlib.util.find_spec("grafana_foundation_sdk") is None:
+        raise UsageError(
+            "dashboards need `grafana-foundation-sdk`, which is not installed",
+            do="Install the extra: pip install 'makeweight[dashboards]'",
+        )
+    if urlsplit(options.prometheus).scheme not in ("http", "https"):
+        raise UsageError(
+            f"`{options.prometheus}` is no address of a Prometheus",
+            where="--prometheus",
+            do=f"Give one such as {PROMETHEUS}, as Grafana reaches it.",
+        )
+    import makeweight
+    from makeweight_monitors.dashboards import board, generate
+
+    terms, notes = rules.read(options)
+    found = generate.files(
+        terms,
+        makeweight.__version__,
+        prometheus=options.prometheus,
+        datasource=options.datasource,
+        place=options.place,
+    )
+    for path, text in found.items():
+        whole.write(options.out / path, text)
+    if not board.published(terms.runbooks):
+        notes.append("no link leads to the runbooks: name the page that Grafana's users can open with `--runbooks URL`")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    for path in found:
+        print(options.out / path)
+    return Exit.PASS
