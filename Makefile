@@ -8,15 +8,16 @@ BIN := $(abspath $(VENV))/bin
 DEMO ?= build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit benchmarks clean
+.PHONY: help demo monitor-demo test lint unit benchmarks clean
 
 help:
-	@echo "make demo        train the digits model, compress it, measure it, judge it (in $(DEMO), which git ignores)"
-	@echo "make test        lint, types, import contracts and every test"
-	@echo "make lint        lint, types and import contracts only"
-	@echo "make unit        the fast tests only"
-	@echo "make benchmarks  what we promise about speed, as ratios measured side by side"
-	@echo "make clean       remove the environment and everything built"
+	@echo "make demo          train the digits model, compress it, measure it, judge it (in $(DEMO), which git ignores)"
+	@echo "make monitor-demo  serve that model and its int8 canary, let the canary go wrong, watch Prometheus find out"
+	@echo "make test          lint, types, import contracts and every test"
+	@echo "make lint          lint, types and import contracts only"
+	@echo "make unit          the fast tests only"
+	@echo "make benchmarks    what we promise about speed, as ratios measured side by side"
+	@echo "make clean         remove the environment and everything built"
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -31,6 +32,9 @@ $(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(VENV)
 
 demo: $(VENV)/.demo
 	@PATH="$(BIN):$$PATH" bash examples/demo.sh $(DEMO)
+
+monitor-demo: $(VENV)/.demo
+	@PATH="$(BIN):$$PATH" bash examples/monitoring/demo.sh $(DEMO) $(ARGS)
 
 test: lint
 	$(BIN)/python -m pytest

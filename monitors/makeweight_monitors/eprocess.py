@@ -84,6 +84,18 @@ def evalue(bets: Iterable[Bet], harm: float, help: float, tie: float) -> float:
     return min(CEILING, sum(math.exp(min(log, 700.0)) for log in logs) / len(logs))
 
 
+def evalues(
+    bets: Sequence[Bet], harm: NDArray[np.int64], help: NDArray[np.int64], tie: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """`evalue` of many counts at once, arrays of one shape."""
+    import numpy as np
+
+    capital = np.zeros(np.shape(harm))
+    for bet in bets:
+        capital += np.exp(np.minimum(harm * bet.harm + help * bet.help + tie * bet.tie, 700.0))
+    return np.minimum(capital / len(bets), CEILING)
+
+
 def threshold(alpha: float, shares: float = 1) -> float:
     """The e-value at which one of `shares` tests that have `alpha` together decides."""
     return shares / alpha
@@ -119,8 +131,7 @@ def first_crossings(
     random = np.random.default_rng(seed)
     harm, help_ = chances
     at = np.zeros(runs, dtype=np.int64)
-    seen = np.zeros((runs, 3))
-    table = np.array([[bet.harm, bet.help, bet.tie] for bet in bets])
+    seen = np.zeros((runs, 3), dtype=np.int64)
     chunk = max(1, min(looks, 2_000_000 // runs))
     for begin in range(0, looks, chunk):
         alive = np.flatnonzero(at == 0)
@@ -132,10 +143,7 @@ def first_crossings(
         better = random.binomial(pairs - worse, help_ / (1 - harm))
         so_far = seen[alive, None, :] + np.cumsum(np.stack([worse, better, pairs - worse - better], axis=2), axis=1)
         seen[alive] = so_far[:, -1]
-        capital = np.zeros(size)
-        for row in table:
-            capital += np.exp(np.minimum(so_far @ row, 700.0))
-        over = capital / len(table) >= line
+        over = evalues(bets, so_far[..., 0], so_far[..., 1], so_far[..., 2]) >= line
         crossed = over.any(axis=1)
         at[alive[crossed]] = begin + 1 + over[crossed].argmax(axis=1)
     return at

@@ -64,7 +64,7 @@ def test_a_configuration_that_it_refuses_is_told(tmp_path: Path) -> None:
 def test_nobody_there_is_told_with_the_address() -> None:
     from makeweight_monitors.queries import Client
 
-    with pytest.raises(EnvironmentFailed, match=r"127\.0\.0\.1:1/api/v1/query: cannot be asked"):
+    with pytest.raises(EnvironmentFailed, match=r"127\.0\.0\.1:1/api/v1/query: no connection"):
         Client("http://127.0.0.1:1").query("up")
 
 

@@ -1,0 +1,1 @@
+"""A model server with a canary in its shadow, and what Prometheus sees of the two."""

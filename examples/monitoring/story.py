@@ -1,0 +1,195 @@
+"""What happens, and what Prometheus makes of it: all is well for a while, then a shadow falls on the pages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import isnan
+
+from examples.monitoring.traffic import Traffic
+from examples.monitoring.watch import Look, Pairs, look
+from makeweight_monitors.queries import Client
+from makeweight_monitors.rules import names
+from makeweight_monitors.rules.confidence import MARKED
+
+SHADOW = 0.5
+"""How much darker the top of each page gets, where 1 is ink."""
+LEAST_PAIRS = 200
+"""With fewer, a quiet phase says nothing."""
+_LABEL_WAIT = 60.0
+"""Seconds that a slow machine gets for them."""
+
+
+@dataclass
+class Phase:
+    """What was seen in one part of the story."""
+
+    name: str
+    before: Pairs
+    last: Look
+    alerts: set[str] = field(default_factory=set)
+    """Those that fired, of the kinds rollback and alarm: none of them may while all is well."""
+    evidence: set[str] = field(default_factory=set)
+    """What else was true at its end; `pending` alerts wait some minutes before they fire."""
+
+    def see(self, seen: Look) -> None:
+        self.last = seen
+        self.alerts.update(seen.alerts("firing", "rollback", "alarm"))
+        firing = seen.alerts("firing", "evidence") - {names.WATCHDOG}  # that one always does
+        self.evidence = {f"{name} (firing)" for name in firing}
+        self.evidence |= {f"{name} (pending)" for name in seen.alerts("pending", "alarm", "evidence")}
+
+    @property
+    def pairs(self) -> Pairs:
+        return self.last.pairs.since(self.before)
+
+
+def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patience: float) -> bool:
+    """Start the traffic and tell what Prometheus sees of it.
+
+    Args:
+        quiet: seconds before the shadow falls.
+        patience: seconds to wait for the alert after that.
+
+    Returns:
+        Whether nothing called anybody while all was well, and the rollback was asked for afterwards.
+    """
+    traffic.start()
+    began = time.monotonic()
+    say(f"traffic       {traffic.rate:g} requests a second; their labels come {traffic.delay:g} s later")
+    say(f"\nfor {quiet:g} s all is well:")
+    healthy = Phase("all is well", Pairs(), look(client, model))
+    certified = _Noticed(began, healthy=True)
+
+    def long_enough(seen: Look) -> bool:
+        certified.see(seen)
+        over = time.monotonic() - began - quiet
+        return over > (0 if healthy.pairs.count >= LEAST_PAIRS else _LABEL_WAIT)
+
+    _follow(client, model, healthy, long_enough)
+    if healthy.pairs.count < LEAST_PAIRS:
+        say(f"\nonly {healthy.pairs.count} labelled pairs came; {traffic.failed} requests or labels failed")
+        _table([healthy])
+        return False
+
+    say(f"\na shadow falls on the top of every page (up to {SHADOW:g} darker):")
+    traffic.depth = SHADOW
+    fell = time.monotonic()
+    dark = Phase("in the shadow", healthy.last.pairs, healthy.last)
+    noticed = _Noticed(fell, healthy=False)
+
+    def over(seen: Look) -> bool:
+        noticed.see(seen)
+        called = names.ACCURACY_DROP_PAIRED in seen.alerts("firing", "rollback")
+        return called or time.monotonic() > fell + patience
+
+    _follow(client, model, dark, over)
+    fired = names.ACCURACY_DROP_PAIRED in dark.last.alerts("firing", "rollback")
+    took = time.monotonic() - fell
+    _follow(client, model, dark, lambda _: False, for_=3)
+    say("")
+    if fired:
+        say(
+            f"{names.ACCURACY_DROP_PAIRED} (kind: rollback) fires {took:.0f} s after the shadow fell, "
+            f"of which labels took {traffic.delay:g} s"
+        )
+    else:
+        say(f"{names.ACCURACY_DROP_PAIRED} did not fire within {patience:g} s")
+    _table([healthy, dark])
+    if traffic.failed:
+        say(f"{traffic.failed} of {traffic.sent + traffic.failed} requests or labels failed")
+    if healthy.alerts:
+        say(f"not quiet while all was well: {', '.join(sorted(healthy.alerts))}")
+    return fired and not healthy.alerts
+
+
+class _Noticed:
+    """What is seen without any label; each is told once."""
+
+    def __init__(self, since: float, *, healthy: bool) -> None:
+        self._since = since
+        self._healthy = healthy
+        self._told: set[str] = set()
+
+    def see(self, seen: Look) -> None:
+        certified = seen.value(names.CERTIFIED)
+        if certified is not None and bool(certified) == self._healthy:
+            differ = _percent(seen.value(names.DISAGREEMENT_HIGH))
+            tolerated = _percent(seen.value(names.TOLERATED_DROP, "paired"))
+            self._tell(
+                "certified",
+                f"the models differ on at most {differ} of the requests, within the tolerated {tolerated}: safe"
+                if self._healthy
+                else f"the models may differ on {differ} of the requests, beyond the tolerated {tolerated}: not "
+                "known to be safe",
+            )
+        for variant in () if self._healthy else ("stable", "canary"):
+            psi, floor = (seen.value(name, variant) for name in (names.REFERENCE_PSI, names.REFERENCE_PSI_FLOOR))
+            if psi is not None and floor is not None and psi > max(floor, MARKED):
+                self._tell(
+                    variant,
+                    f"{variant} is not as sure of itself as on the test split (stability index {psi:.2f}; chance "
+                    f"reaches {floor:.2f})",
+                )
+
+    def _tell(self, what: str, line: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            say(f"  {time.monotonic() - self._since:3.0f} s  without any label: {line}")
+
+
+def _follow(client: Client, model: str, phase: Phase, over: Callable[[Look], bool], for_: float = float("inf")) -> None:
+    """Look every half second until it is over; say how it stands every five."""
+    began = told = time.monotonic()
+    while True:
+        seen = look(client, model)
+        known = set(phase.alerts)
+        phase.see(seen)
+        for name in sorted(phase.alerts - known):
+            say(f"  alert  {name} fires")
+        done = over(seen) or time.monotonic() - began > for_
+        if time.monotonic() - told >= 5 or (done and for_ == float("inf")):
+            told = time.monotonic()
+            say(f"  {told - began:3.0f} s  {_standing(phase)}")
+        if done:
+            return
+        time.sleep(0.5)
+
+
+def _standing(phase: Phase) -> str:
+    pairs, seen = phase.pairs, phase.last
+    if not pairs.count:
+        return "no labelled pair yet"
+    return (
+        f"{pairs.count:,} labelled pairs, right: stable {_percent(pairs.stable())}, canary {_percent(pairs.canary())}; "
+        f"e-value {_evalue(seen.value(names.EVALUE))} of {_evalue(seen.value(names.ROLLBACK_LINE, 'paired'))}"
+    )
+
+
+def _table(phases: list[Phase]) -> None:
+    say("\nwhat Prometheus saw:")
+    say(f"  {'':14} {'pairs':>7} {'stable right':>13} {'canary right':>13} {'e-value':>9} {'line':>7}  fired")
+    for phase in phases:
+        pairs, seen = phase.pairs, phase.last
+        value, line = seen.value(names.EVALUE), seen.value(names.ROLLBACK_LINE, "paired")
+        say(
+            f"  {phase.name:14} {pairs.count:7,} {_percent(pairs.stable()):>13} {_percent(pairs.canary()):>13} "
+            f"{_evalue(value):>9} {_evalue(line):>7}  {', '.join(sorted(phase.alerts)) or 'nothing'}"
+        )
+    for phase in phases:
+        say(f"  evidence, {phase.name}: {', '.join(sorted(phase.evidence)) or 'none'}")
+
+
+def _percent(share: float | None) -> str:
+    return "?" if share is None or isnan(share) else f"{share:.1%}"
+
+
+def _evalue(value: float | None) -> str:
+    if value is None:
+        return "?"
+    return f"{value:,.0f}" if 100 <= value < 1e6 else f"{value:.2g}"
+
+
+def say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,83 @@
+"""What Prometheus says of the two models: counts of pairs, what the rules recorded, which alerts fire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from makeweight_monitors.metrics import PAIRED
+from makeweight_monitors.queries import Client
+from makeweight_monitors.rules import names
+
+_RECORDED = (
+    names.EVALUE, names.ROLLBACK_LINE, names.CERTIFIED, names.DISAGREEMENT, names.DISAGREEMENT_HIGH,
+    names.TOLERATED_DROP, names.REFERENCE_PSI, names.REFERENCE_PSI_FLOOR, names.CBPE, names.REFERENCE_ACCURACY,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Labelled requests that both models answered."""
+
+    both: int = 0
+    harm: int = 0
+    """Stable right, canary wrong."""
+    help: int = 0
+    neither: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.both + self.harm + self.help + self.neither
+
+    def stable(self) -> float:
+        """The share that the stable model had right; NaN of none."""
+        return (self.both + self.harm) / self.count if self.count else float("nan")
+
+    def canary(self) -> float:
+        return (self.both + self.help) / self.count if self.count else float("nan")
+
+    def since(self, before: Pairs) -> Pairs:
+        return Pairs(
+            self.both - before.both, self.harm - before.harm, self.help - before.help, self.neither - before.neither
+        )
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at Prometheus."""
+
+    pairs: Pairs
+    _alerts: frozenset[tuple[str, str, str]]
+    """(state, kind, name)"""
+    _recorded: Mapping[tuple[str, str], float]
+
+    def value(self, name: str, label: str = "") -> float | None:
+        """What a rule recorded, by its variant or test where it has one; None: nothing yet."""
+        return self._recorded.get((name, label))
+
+    def alerts(self, state: str, *kinds: str) -> set[str]:
+        """The names of those that are `firing`, or `pending`: true, but not for as long as they wait."""
+        return {name for found, kind, name in self._alerts if found == state and kind in kinds}
+
+
+def look(client: Client, model: str) -> Look:
+    """One look, by three questions."""
+    counted = {
+        (sample.labels["stable"], sample.labels["canary"]): int(sample.value)
+        for sample in client.query(f'sum by (stable, canary) ({PAIRED.series}{{model="{model}"}})')
+    }
+    pairs = Pairs(
+        counted.get(("right", "right"), 0),
+        counted.get(("right", "wrong"), 0),
+        counted.get(("wrong", "right"), 0),
+        counted.get(("wrong", "wrong"), 0),
+    )
+    chosen = "|".join(_RECORDED)
+    recorded = {
+        (sample.labels["__name__"], sample.labels.get("variant") or sample.labels.get("test") or ""): sample.value
+        for sample in client.query(f'{{__name__=~"{chosen}", model="{model}", slice=""}}')
+    }
+    alerts = frozenset(
+        (alert["state"], alert["labels"].get("kind", ""), alert["labels"]["alertname"]) for alert in client.alerts()
+    )
+    return Look(pairs, alerts, recorded)

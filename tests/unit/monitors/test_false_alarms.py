@@ -1,0 +1,163 @@
+"""However often they look, the tests that may roll back keep the declared rate of false alarms: simulated, seed fixed.
+
+The canaries are exactly at the tolerated drop, the worst that must still pass. Bets and lines are those that the rules
+are written with. Each bound is one that chance exceeds once in ten thousand where the promise holds; that a decider
+with one thing wrong does exceed it is tested beside.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from makeweight_monitors import eprocess
+from makeweight_monitors.eprocess import Bet, evalues, first_crossings, paired, sliding_threshold, split, threshold
+from makeweight_monitors.rules.terms import Terms
+
+DROP = 0.01
+ALPHA = 0.05
+RUNS = 2_000
+SLICES = [f"slice {number}" for number in range(8)]
+TERMS = Terms(
+    "digits", alpha=ALPHA, drop=DROP, slices=dict.fromkeys(SLICES, DROP), class_drop=DROP, classes=10, weights=(0.05,)
+)
+SHARE = ALPHA / 4
+"""Of paired, split, slices and classes each."""
+WRONG = {"canary": 0.06, "stable": 0.05}
+
+
+def most(rate: float, runs: int = RUNS) -> int:
+    """As many of `runs` as chance brings about once in ten thousand where each has probability `rate`."""
+    return int(binom.isf(1e-4, runs, rate))
+
+
+def alarms(bets: tuple[Bet, ...], line: float, harm: float, help_: float, *, seed: int = 1) -> int:
+    """How many of RUNS canaries are ever rolled back, looked at after every fourth request of 6,000."""
+    crossed = first_crossings(bets, line, chances=(harm, help_), pairs=4, looks=1_500, runs=RUNS, seed=seed)
+    return int(np.count_nonzero(crossed))
+
+
+def split_alarms(bets: tuple[Bet, ...], line: float, weight: float) -> int:
+    return alarms(bets, line, weight * WRONG["canary"], (1 - weight) * WRONG["stable"])
+
+
+def counts(runs: int, looks: int, pairs: int, harm: float, help_: float, seed: int) -> NDArray[np.int64]:
+    """Harms, helps and ties up to each look, [3, runs, looks]."""
+    random = np.random.default_rng(seed)
+    worse = random.binomial(pairs, harm, (runs, looks))
+    better = random.binomial(pairs - worse, help_ / (1 - harm))
+    return np.cumsum(np.stack([worse, better, pairs - worse - better]), axis=2)
+
+
+@pytest.mark.parametrize(("harm", "help_"), [(0.025, 0.015), (0.011, 0.001), (0.2, 0.19)])
+def test_pairs(harm: float, help_: float) -> None:
+    assert 0 < alarms(paired(DROP), TERMS.line("paired"), harm, help_) <= most(SHARE)
+
+
+@pytest.mark.parametrize("weight", [0.05, 0.2, 0.5])
+def test_split_traffic(weight: float) -> None:
+    assert 0 < split_alarms(split(DROP, weight), TERMS.line("split"), weight) <= most(SHARE)
+
+
+def test_split_traffic_at_one_share_after_the_other() -> None:
+    """The e-values of the shares are multiplied, as the rule does."""
+    product = np.ones((RUNS, 1))
+    crossed = np.zeros(RUNS, bool)
+    for seed, weight in enumerate((0.05, 0.2, 0.5)):
+        seen = counts(RUNS, 200, 20, weight * WRONG["canary"], (1 - weight) * WRONG["stable"], seed)
+        so_far = product * evalues(split(DROP, weight), *seen)
+        crossed |= (so_far >= TERMS.line("split")).any(axis=1)
+        product = so_far[:, -1:]
+    assert 0 < np.count_nonzero(crossed) <= most(SHARE)
+
+
+def slice_alarms(line: float) -> int:
+    crossed = np.zeros(RUNS, bool)
+    for seed in range(len(SLICES)):
+        found = first_crossings(paired(DROP), line, chances=(0.025, 0.015), pairs=10, looks=300, runs=RUNS, seed=seed)
+        crossed |= found > 0
+    return int(np.count_nonzero(crossed))
+
+
+def test_any_of_many_slices() -> None:
+    assert 0 < slice_alarms(TERMS.line("slice")) <= most(SHARE)
+
+
+LOOKS, WINDOW, WATCHED = 3_000, 120, 1_000
+
+
+def sliding_alarms(line: float) -> int:
+    """How many of WATCHED canaries are called at one of LOOKS, each of the last WINDOW looks alone."""
+    runs, crossed = 100, 0
+    for seed in range(WATCHED // runs):
+        seen = counts(runs, LOOKS, 20, 0.025, 0.015, seed)
+        recent = seen.copy()
+        recent[:, :, WINDOW:] -= seen[:, :, :-WINDOW]
+        crossed += int((evalues(paired(DROP), *recent) >= line).any(axis=1).sum())
+    return crossed
+
+
+def test_the_window_that_moves_on() -> None:
+    # the bound adds up over the looks, though neighbours see nearly the same: far fewer alarms are to be expected
+    assert sliding_alarms(sliding_threshold(ALPHA, LOOKS)) <= most(ALPHA, WATCHED)
+
+
+def all_alarms(line: dict[str, float], alpha: float, runs: int) -> int:
+    """Whole, slices and classes of the same pairs: their evidence goes together, and alpha covers them all."""
+    random = np.random.default_rng(7)
+    slices, classes, looks = 2, 4, 300
+    shape = (runs, looks, slices, classes)
+    worse = random.binomial(3, 0.025, shape)
+    better = random.binomial(3 - worse, 0.015 / 0.975)
+    seen = np.cumsum(np.stack([worse, better, 3 - worse - better]), axis=2)
+    crossed = (evalues(paired(DROP), *seen.sum(axis=(3, 4))) >= line["paired"]).any(axis=1)
+    crossed |= (evalues(paired(DROP), *seen.sum(axis=4)) >= line["slice"]).any(axis=(1, 2))
+    crossed |= (evalues(paired(DROP), *seen.sum(axis=3)) >= line["class"]).any(axis=(1, 2))
+    return int(np.count_nonzero(crossed))
+
+
+def test_all_tests_together() -> None:
+    alpha, runs = 0.2, 600
+    terms = dataclasses.replace(TERMS, alpha=alpha, slices={"a": DROP, "b": DROP}, classes=4)
+    lines = {test: terms.line(test) for test in ("paired", "slice", "class")}
+    assert 0 < all_alarms(lines, alpha, runs) <= most(alpha * 3 / 4, runs)
+    assert all_alarms(dict.fromkeys(lines, threshold(alpha)), alpha, runs) > most(alpha * 3 / 4, runs)
+
+
+def without_ties(bets: tuple[Bet, ...]) -> tuple[Bet, ...]:
+    return tuple(dataclasses.replace(bet, tie=0.0) for bet in bets)
+
+
+@pytest.mark.parametrize(
+    "bets",
+    [
+        pytest.param(paired(0.0), id="no drop is tolerated"),
+        pytest.param(without_ties(paired(DROP)), id="ties do not count"),
+        pytest.param(tuple(dataclasses.replace(bet, help=bet.help / 2) for bet in paired(DROP)), id="help counts half"),
+    ],
+)
+def test_the_bound_refuses_wrong_bets(bets: tuple[Bet, ...]) -> None:
+    assert alarms(bets, TERMS.line("paired"), 0.025, 0.015) > most(SHARE)
+
+
+def test_the_bound_refuses_alpha_that_is_not_shared() -> None:
+    assert alarms(paired(DROP), threshold(ALPHA), 0.025, 0.015) > most(SHARE)
+    assert slice_alarms(threshold(ALPHA, 4)) > most(SHARE)
+
+
+def test_the_bound_refuses_the_weight_of_another_split() -> None:
+    assert split_alarms(split(DROP, 0.2), TERMS.line("split"), 0.5) > most(SHARE)
+
+
+def test_the_bound_refuses_a_moving_window_with_the_line_of_one_test() -> None:
+    assert sliding_alarms(threshold(ALPHA)) > most(ALPHA, WATCHED)
+
+
+def test_many_e_values_are_those_of_one_after_the_other() -> None:
+    some = np.array([[0, 3, 10_000], [0, 1, 0], [0, 40, 7]])
+    one_by_one = [eprocess.evalue(paired(DROP), *map(int, column)) for column in some.T]
+    assert evalues(paired(DROP), *some) == pytest.approx(one_by_one)
