@@ -1,4 +1,5 @@
-"""What runs beside a served model: counters, rules, dashboards, rollback. Needs neither torch, onnx nor dvc.
+"""What runs beside a served model: what is counted, which rules judge it, what is shown. No torch, onnx or dvc.
 
-Empty for now: the room stands so that its walls (no import of the plugin but the shared budget) hold from the start.
+In a model server: `observer`, `middleware`, `onnx_session`, `prefork`. Beside one: `exporter`. From the budget that
+gated the merge: `rules` and `dashboards`; `backtest` tries rules on the past. What they share lies beside them.
 """

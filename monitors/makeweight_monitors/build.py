@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from makeweight_monitors.errors import UsageError
+from makeweight_monitors.errors import UsageError, reason
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ def read(path: Path) -> Build:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"this is no manifest ({error})", where=str(path), do="Take the one that `makeweight compress` wrote."
+            f"this is no manifest: {reason(error)}",
+            where=str(path),
+            do="Take the one that `makeweight compress` wrote.",
         ) from error
 
 

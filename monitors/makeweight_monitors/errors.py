@@ -43,3 +43,8 @@ class EnvironmentFailed(MonitorError):
     """The machine or the network failed: no Prometheus that answers, a full disk, a port that is taken."""
 
     exit_code = Exit.ENVIRONMENT
+
+
+def reason(error: Exception) -> str:
+    """What an exception says; of the system's own no number and no path, which the message names by itself."""
+    return getattr(error, "strerror", None) or str(error)

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from makeweight_monitors.counters import SIZE, Arena
-from makeweight_monitors.errors import EnvironmentFailed
+from makeweight_monitors.errors import EnvironmentFailed, reason
 
 _log = logging.getLogger("makeweight_monitors")
 VARIABLE = "MAKEWEIGHT_SHARED"
@@ -58,7 +58,7 @@ class Folder:
             self.boot: str = said["boot"]
             self.began: float = said["began"]
         except (OSError, ValueError, KeyError) as error:
-            raise EnvironmentFailed(f"cannot be used: {error}", where=str(path), do=_DO) from error
+            raise EnvironmentFailed(f"cannot be used: {reason(error)}", where=str(path), do=_DO) from error
 
     def arena(self) -> Arena:
         """This process's own counters, at zero.

@@ -95,9 +95,17 @@ class Client:
         except requests.exceptions.JSONDecodeError as error:
             raise EnvironmentFailed(f"answered {answer.status_code} and no JSON", where=where, do=do) from error
         except requests.RequestException as error:
-            raise EnvironmentFailed(f"cannot be asked: {error}", where=where, do=do) from error
+            raise EnvironmentFailed(f"no connection: {_ground(error)}", where=where, do=do) from error
         if not isinstance(body, dict) or body.get("status") != "success":
             said = body.get("error", "an answer of another form") if isinstance(body, dict) else "no object"
             kind = UsageError if answer.status_code in (400, 422) else EnvironmentFailed
             raise kind(f"{said} (asked: {asked.get('query', '')[:300]})", where=where)
         return body["data"]
+
+
+def _ground(error: BaseException) -> object:
+    """What the system said, beneath the layers of libraries that passed it on."""
+    ground: BaseException = error
+    while (below := ground.__cause__ or ground.__context__) is not None:
+        ground = below
+    return getattr(ground, "strerror", None) or ground

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight_monitors.answers import KINDS, ScoreKind
-from makeweight_monitors.errors import UsageError
+from makeweight_monitors.errors import UsageError, reason
 
 FORMAT = 1
 _DO = "Take the file that `makeweight evaluate` writes, of the same version of makeweight."
@@ -61,7 +61,7 @@ def read(path: Path) -> Reference:
     except FileNotFoundError as error:
         raise UsageError("no such file", where=str(path), do="Run `dvc repro`, which writes it.") from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot be read: {error}", where=str(path), do=_DO) from error
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path), do=_DO) from error
     try:
         return understand(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from makeweight_monitors.errors import EnvironmentFailed
+from makeweight_monitors.errors import EnvironmentFailed, reason
 
 
 def write(path: Path, text: str) -> None:
@@ -32,7 +32,7 @@ def write(path: Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise EnvironmentFailed(
-            f"could not write: {error.strerror or error}",
+            f"could not write: {reason(error)}",
             where=str(path),
             do="Free some space or mend the permissions, then run again; nothing was overwritten.",
         ) from error

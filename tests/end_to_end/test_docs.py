@@ -88,24 +88,24 @@ def test_the_configuration_in_the_readme_is_one() -> None:
 
 def test_the_readme_names_targets_that_exist() -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     named = set()
     for page in (REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"):
-        named |= set(re.findall(r"\bmake ([a-z]+)\b", page.read_text()))
+        named |= set(re.findall(r"\bmake ([a-z-]+)\b", page.read_text()))
     assert {"demo", "test"} <= named
     assert named <= targets
 
 
 def test_every_verb_that_is_named_exists(shell) -> None:
-    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-    named = {verb for page in pages for verb in re.findall(r"`makeweight ([a-z]+)", page.read_text())}
-    known = set(re.findall(r"^    ([a-z]+) ", shell("makeweight --help", REPOSITORY).stdout, re.MULTILINE))
-    known |= set(re.findall(r"^    ([a-z]+)$", shell("makeweight --help", REPOSITORY).stdout, re.MULTILINE))
-    assert named
-    assert named <= known
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+    for program in ("makeweight", "makeweight-monitors"):
+        named = {verb for page in pages for verb in re.findall(rf"`{program} ([a-z]+)", page.read_text())}
+        known = set(re.findall(r"^    ([a-z]+)\b", shell(f"{program} --help", REPOSITORY).stdout, re.MULTILINE))
+        assert named
+        assert named <= known
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    for page in [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").glob("*.md")]:
+    for page in [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from makeweight_monitors.errors import UsageError
+from makeweight_monitors.errors import UsageError, reason
 from makeweight_monitors.queries import Client, Series
 
 
@@ -62,8 +62,11 @@ def load(path: Path, start: float | None, end: float | None, step: float | None)
         UsageError: the file is neither, or holds no sample.
     """
     try:
-        series = [_series(entry) for entry in _result(json.loads(path.read_text(encoding="utf-8")))]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        series = [_series(entry) for entry in _result(content)]
+    except OSError as error:
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path)) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"this is no answer of a range query: {type(error).__name__}: {error}",
             where=str(path),

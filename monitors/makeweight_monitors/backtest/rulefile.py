@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight_monitors.backtest.arguments import span
-from makeweight_monitors.errors import UsageError
+from makeweight_monitors.errors import UsageError, reason
 from makeweight_monitors.rules.dependencies import chooses_by_pattern, words
 
 
@@ -39,7 +39,7 @@ def read(path: Path) -> list[Loaded]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"cannot be read: {error}", where=str(path)) from error
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path)) from error
     try:
         found = [_rule(rule) for group in content["groups"] for rule in group["rules"]]
     except (KeyError, TypeError, ValueError, argparse.ArgumentTypeError) as error:

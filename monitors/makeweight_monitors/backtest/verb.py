@@ -14,7 +14,7 @@ from makeweight_monitors.backtest import recorded as records
 from makeweight_monitors.backtest import rulefile, told
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import replay
-from makeweight_monitors.errors import Exit, UsageError
+from makeweight_monitors.errors import Exit, UsageError, reason
 from makeweight_monitors.queries import Client
 
 _STEP = 60.0
@@ -61,4 +61,4 @@ def _token(path: Path | None) -> str | None:
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the token cannot be read: {error}", where=str(path)) from error
+        raise UsageError(f"the token cannot be read: {reason(error)}", where=str(path)) from error
