@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+from makeweight_monitors import durations
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,10 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--file", type=Path, metavar="JSON", help="replay the saved answer of a range query")
     parser.add_argument("--start", type=moment, metavar="T", help="such as 2030-12-31T08:00Z, or Unix time")
     parser.add_argument("--end", type=moment, metavar="T", help="default: now; with --file, its last sample")
-    parser.add_argument("--step", type=span, metavar="T", help="between two evaluations (default: 1m, or the file's)")
+    parser.add_argument(
+        "--step", type=durations.seconds, metavar="T", help="between two evaluations (default: 1m, or the file's)"
+    )
     parser.add_argument(
         "--lead",
-        type=span,
+        type=durations.seconds,
         default=6 * 3600,
         metavar="T",
         help="read so far ahead of --start, for windows (default: 6h)",
@@ -45,14 +46,3 @@ def moment(text: str) -> float:
     except ValueError:
         raise argparse.ArgumentTypeError(f"`{text}` is no time such as 2030-12-31T08:00Z") from None
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
-
-
-def span(text: str) -> float:
-    """Seconds from a duration as Prometheus writes it, such as 90s, 5m or 1h30m."""
-    parts = re.findall(r"([0-9]+)(ms|[smhdw])", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise argparse.ArgumentTypeError(f"`{text}` is no duration such as 15s, 5m or 6h")
-    seconds = sum(int(number) * (_UNITS[unit] if unit != "ms" else 0.001) for number, unit in parts)
-    if not 0 < seconds <= 366 * 86_400:
-        raise argparse.ArgumentTypeError(f"`{text}` is not between nothing and a year")
-    return seconds

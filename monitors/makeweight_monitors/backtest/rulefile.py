@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from makeweight_monitors.backtest.arguments import span
+from makeweight_monitors import durations
 from makeweight_monitors.errors import UsageError, reason
 from makeweight_monitors.rules.dependencies import chooses_by_pattern, words
 
@@ -73,7 +73,7 @@ def _rule(content: Any) -> Loaded:
 
 
 def _seconds(text: object) -> float:
-    return 0.0 if text in (None, 0, "0", "0s") else span(str(text))
+    return 0.0 if text in (None, 0, "0", "0s") else durations.seconds(str(text))
 
 
 def layers(rules: list[Loaded]) -> list[list[Loaded]]:

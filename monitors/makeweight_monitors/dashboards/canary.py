@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
+from makeweight_monitors import durations
 from makeweight_monitors.dashboards import firing, gain
 from makeweight_monitors.dashboards.board import Section, assembled, uid
 from makeweight_monitors.dashboards.look import CANARY, FLOOR, GOOD, LIMIT, STABLE, WARN, Look
@@ -234,7 +235,7 @@ def _budgets(terms: Terms) -> Iterator[Panel]:
     """One panel for each objective: the share of bad events over its windows, and what is allowed."""
     for objective in burn.objectives(terms):
         queries: list[Query] = []
-        windows = sorted({w for one in objective.windows() for w in (one.long, one.short)}, key=burn.seconds)
+        windows = sorted({w for one in objective.windows() for w in (one.long, one.short)}, key=durations.seconds)
         shown = [windows[0], *[one.long for one in objective.windows()[:2]]]
         for window, dash in zip(dict.fromkeys(shown), ("dotted", "dashed", ""), strict=False):
             series = names.burn_ratio(objective.what, window)

@@ -19,6 +19,7 @@ from makeweight_monitors.metrics import (
     Metric,
 )
 
+ANSWERS = "Requests by answer"
 _RATE = "$__rate_interval"
 
 
@@ -38,7 +39,7 @@ def panels() -> Iterator[Panel]:
         stacked=True,
     )
     yield lines(
-        "Requests by answer",
+        ANSWERS,
         "Requests that brought events: counted, or why not. `busy` and `too_many` are its limits on load.",
         "reqps",
         [Query(f"sum by (outcome) ({of(EXPORTER_REQUESTS)})", "{{outcome}}")],

@@ -11,6 +11,7 @@ from makeweight_monitors.dashboards import (
     board,
     canary,
     drift,
+    exporters,
     fleet,
     gain,
     health,
@@ -107,3 +108,4 @@ def _places(terms: Terms) -> Iterator[tuple[str, tuple[str, str]]]:
     yield names.LABELS_UNMATCHED, ("health.json", health.STRANGERS)
     yield names.LABEL_STORE_FAILING, ("health.json", health.STORE)
     yield names.CAP_REACHED, ("health.json", health.CAPS)
+    yield names.EXPORTER_REFUSING, ("health.json", exporters.ANSWERS)

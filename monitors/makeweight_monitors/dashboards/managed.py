@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from makeweight_monitors import durations
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import equals, selector
 from makeweight_monitors.rules.rule import Alert, Group
@@ -89,7 +90,7 @@ def _interval(group: Group) -> int:
     """Seconds, rounded up to what Grafana can keep."""
     seconds = SECONDS
     if group.interval is not None:
-        seconds = int(group.interval[:-1]) * {"s": 1, "m": 60}[group.interval[-1]]
+        seconds = int(durations.seconds(group.interval))
     return -(-seconds // BASE_SECONDS) * BASE_SECONDS
 
 

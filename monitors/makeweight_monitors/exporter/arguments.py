@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from makeweight_monitors.backtest.arguments import span
+from makeweight_monitors import durations
 
 PORT = 9464
 _SIZES = {"": 1, "k": 1000, "m": 1_000_000, "g": 1_000_000_000}
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--slices", type=_names, metavar="A,B", help="groups whose accuracy is counted apart")
     model.add_argument("--weight", type=float, metavar="SHARE", help="the canary's, where traffic is split at random")
     model.add_argument("--labels", metavar="FILE", help="where predictions wait for labels (default: in memory)")
-    model.add_argument("--label-timeout", type=span, metavar="T", help="how long they wait (default: 1d)")
+    model.add_argument("--label-timeout", type=durations.seconds, metavar="T", help="how long they wait (default: 1d)")
     model.add_argument("--most-waiting", type=int, metavar="N", help="how many may wait (default: 1,000,000)")
     model.add_argument("--service", metavar="NAME", help="what payload logging calls the model (default: its name)")
 
@@ -132,7 +132,7 @@ def _port(text: str) -> int:
 
 
 def _linger(text: str) -> float:
-    return 0.0 if text in ("0", "0s") else span(text)
+    return 0.0 if text in ("0", "0s") else durations.seconds(text)
 
 
 def _rate(text: str) -> float:

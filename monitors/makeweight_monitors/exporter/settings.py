@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from makeweight_monitors import build
+from makeweight_monitors import build, durations
 from makeweight_monitors import reference as references
 from makeweight_monitors.answers import KINDS, ScoreKind
 from makeweight_monitors.build import Build
@@ -167,15 +167,13 @@ class _Reader:
     def seconds(self, key: str, default: float) -> float:
         import argparse
 
-        from makeweight_monitors.backtest.arguments import span
-
         value = self.said.get(key)
         if value is None:
             return default
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 366 * DAY:
             return float(value)
         try:
-            return span(str(value))
+            return durations.seconds(str(value))
         except argparse.ArgumentTypeError as error:
             self.fail(f"`{key}`: {error}", key)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from makeweight_monitors import durations
 from makeweight_monitors.metrics import LABELLED, LATENCY, LATENCY_BUCKETS, PAIRED
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import by_arm, equals, inner, number, selector, wilson
@@ -83,7 +84,7 @@ def _recordings(terms: Terms, found: list[Objective], *, slow: bool) -> Iterator
     for objective in found:
         windows = objective.windows()
         long = {burn.long for burn in windows}
-        for window in sorted(long | {burn.short for burn in windows}, key=seconds):
+        for window in sorted(long | {burn.short for burn in windows}, key=durations.seconds):
             if (window in SLOW) != slow:
                 continue
             bad, every = _events(terms, objective, window)
@@ -143,7 +144,3 @@ def _alerts(terms: Terms, found: list[Objective]) -> Iterator[Alert]:
                 description=f"Over {burn.long} at least {{{{ $value | humanizePercentage }}}} of {objective.of} were "
                 f"such (99 % interval); {objective.allowed:.2%} are allowed; this is over {burn.factor:g} times that.",
             )
-
-
-def seconds(window: str) -> int:
-    return int(window[:-1]) * {"m": 60, "h": 3600, "d": 86_400}[window[-1]]

@@ -315,6 +315,7 @@ def _labels(terms: Terms, existing: frozenset[str]) -> Iterator[Case]:
         names.LABELS_UNMATCHED,
         names.LABEL_STORE_FAILING,
         names.CAP_REACHED,
+        names.EXPORTER_REFUSING,
     }
     for name, metric, rate, where, alert in (
         ("scores that are no numbers", metrics.REJECTED, 60, {"reason": "not_finite"}, names.OBSERVATIONS_REJECTED),
@@ -326,3 +327,5 @@ def _labels(terms: Terms, existing: frozenset[str]) -> Iterator[Case]:
         # of one variant alone: the other must not be named
         spoilt = spoiled(rows, metric.series, rate, variant="canary", **where)
         yield from _case(name, spoilt, existing, {alert}, about=every)
+    refusing = spoiled(rows, metrics.EXPORTER_REQUESTS.series, 2, outcome="unauthorized")
+    yield from _case("an exporter refuses a sender", refusing, existing, {names.EXPORTER_REFUSING}, about=every)

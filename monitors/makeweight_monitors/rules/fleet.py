@@ -88,6 +88,9 @@ def _rows(terms: Terms, minutes: int) -> Iterator[Row]:
         yield Row(metrics.LABEL_STORE_FAILURES.series, where, 0)
         for name in BINS:
             yield _row(metrics.FEATURE_BIN, where, 60, feature="width", bin=name)
+        for answer in metrics.EXPORTER_ANSWERS:
+            told = {"boot": where["boot"], **target}
+            yield _row(metrics.EXPORTER_REQUESTS, told, 60 * (answer == "counted"), endpoint="events", outcome=answer)
         yield from latency(where, fast_bucket(terms)[variant == "canary"])
         if variant == "canary":
             yield from pairs({key: value for key, value in where.items() if key != "variant"}, terms)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from makeweight_monitors.metrics import (
     CATALOGUE,
+    EXPORTER_REQUESTS,
     LABEL_EVENTS,
     LABEL_STORE_FAILURES,
     LABELS_EXPIRED,
@@ -223,6 +224,21 @@ def _labels(terms: Terms) -> Iterator[Alert]:
         summary="{{ $labels.model }} ({{ $labels.variant }}): the store of pending labels cannot be written or read",
         description="Predictions that wait for their label are kept in memory while they fit; beyond that, or at a "
         "restart, they are lost, and with them the labels that come for them.",
+    )
+    refusing = selector(EXPORTER_REQUESTS.series, 'outcome!="counted"')
+    yield Alert(
+        names.EXPORTER_REFUSING,
+        block(f"""
+            sum by (job, instance, outcome) (increase({refusing}[15m]))
+            * on (job, instance) group_left (model)
+            (max by (model, job, instance) ({selector(UP.series, of)}) ^ 0) > 0
+            """),
+        "evidence",
+        "ticket",
+        hold="20m",
+        summary="{{ $labels.instance }}, an exporter of {{ $labels.model }}, keeps refusing whole requests",
+        description="{{ $value | humanize }} requests in fifteen minutes were {{ $labels.outcome }}, and none of the "
+        "events in them is counted. One stranger's mistake is over by then; this is a sender's.",
     )
     if not terms.classification:
         return
