@@ -24,5 +24,7 @@ done <<< "$REQUIREMENTS"
 if [[ ${#wanted[@]} == 0 ]]; then wanted+=(--constraint="$ROOT/constraints.txt"); fi
 if [[ -n $TORCH_INDEX ]]; then wanted+=(--extra-index-url="$TORCH_INDEX"); fi
 
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${wanted[@]}" "$ROOT${EXTRAS:+[$EXTRAS]}"
+# Bytecode is written where it is needed, at the first import: that of everything costs as much as all the rest.
+options=(--quiet --disable-pip-version-check --no-compile)
+"$venv/bin/python" -m pip install "${options[@]}" "${wanted[@]}" "$ROOT${EXTRAS:+[$EXTRAS]}"
 ln -sf "$venv/bin/makeweight" "$bin/makeweight"

@@ -1,6 +1,18 @@
 """What all tests share: property tests draw the same examples in every run, and no test is judged by the clock."""
 
+import os
+import signal
+
 from hypothesis import settings
+
+# As makeweight itself has it, for torch in the tests' own process and in what they start: threads that wait for each
+# other would otherwise spin, and starve beside another worker of pytest's.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 settings.register_profile("makeweight", deadline=None, derandomize=True)
 settings.load_profile("makeweight")
+
+# Begun in the background of a script, a process is deaf to Ctrl-C, and so is all that it starts: also what these tests
+# start and interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,20 @@ def install(name: str, packages: Mapping[str, str]) -> Path:
     Where npm is missing or cannot reach its registry the test is skipped, and in CI it fails: there a part of the
     tests that silently does not run would look like one that passes.
     """
+    with _alone(name):
+        return _installed(name, packages)
+
+
+@contextlib.contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Tests that run side by side wait for the one that installs."""
+    _BUILD.mkdir(parents=True, exist_ok=True)
+    with (_BUILD / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _installed(name: str, packages: Mapping[str, str]) -> Path:
     folder = _BUILD / name
     stamp = folder / _STAMP
     wanted = json.dumps(dict(packages), sort_keys=True)
@@ -33,7 +49,8 @@ def install(name: str, packages: Mapping[str, str]) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": dict(packages)}))
-    command = [str(npm), "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"]
+    quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock", "--prefer-offline")
+    command = [str(npm), "install", *quiet]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS)
     except subprocess.TimeoutExpired:

@@ -3,10 +3,9 @@
 The very scripts of `setup/`, each run in a folder of its own: a fresh environment, then makeweight and what the extras
 ask for. Packages come from a folder that is filled before, so that no run waits for a network: a warm cache of pip's
 is as fast, but for one small question to the index per package. Setting up Python and fetching the cache are not in
-it; other actions do that. What is saved by leaving bytecode until it is needed is shown beside (`--no-compile`), and a
-bare environment for scale. A busy machine stretches seconds, so those of the processors stand beside. torch is the
-version of constraints.txt; the environment variable TORCH_INDEX is the Action's input `torch-index`, for a machine
-whose pip would fetch a build with GPU libraries.
+it; other actions do that. A bare environment is shown for scale. A busy machine stretches seconds, so those of the
+processors stand beside. torch is the version of constraints.txt; the environment variable TORCH_INDEX is the Action's
+input `torch-index`, for a machine whose pip would fetch a build with GPU libraries.
 """
 
 from __future__ import annotations
@@ -38,20 +37,18 @@ def main() -> None:
             "PIP_FIND_LINKS": folder,
             "TORCH_INDEX": torch_index,
         }
-        later = {**offline, "PIP_NO_COMPILE": "0"}  # pip turns this one round: a false value is what leaves it out
         empty: list[float] = []
-        times: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        times: dict[str, list[tuple[float, float]]] = {}
         for _ in range(RUNS):
             empty.append(_empty())
             for extras in EXTRAS:
-                for how, environment in (("", offline), (", --no-compile", later)):
-                    times.setdefault((extras, how), []).append(_installed(extras, environment))
+                times.setdefault(extras, []).append(_installed(extras, offline))
     bare = statistics.median(empty)
     print(f"an empty environment: {bare:.1f} s (median of {RUNS}, interleaved)")
-    for (extras, how), taken in times.items():
+    for extras, taken in times.items():
         median, busy = (statistics.median(column) for column in zip(*taken, strict=True))
         print(
-            f"install, extras {extras}{how}: {median:.1f} s, {median / bare:.1f}x an empty environment, "
+            f"install, extras {extras}: {median:.1f} s, {median / bare:.1f}x an empty environment, "
             f"{busy:.1f} s of processors, worst {max(taken)[0]:.1f} s (target: under {TARGET:.0f} s)"
         )
 

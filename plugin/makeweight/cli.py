@@ -22,6 +22,9 @@ Verb = Callable[[argparse.Namespace], Exit]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; every failure becomes a sentence on standard error and an exit code."""
+    # Before torch is loaded: its threads wait for each other at every step, and by default they spin meanwhile, which
+    # beside any other load makes training many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     options = _parser().parse_args(arguments)
     verb: Verb = options.verb
     try:

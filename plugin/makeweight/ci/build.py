@@ -19,6 +19,7 @@ from makeweight.errors import EnvironmentFailed, UsageError
 from makeweight.layout import BASELINE, CONFIG
 from makeweight.progress import Progress
 from makeweight.project import Project
+from makeweight.starter import repository
 
 
 def run(
@@ -33,11 +34,17 @@ def run(
 
     Raises:
         ConfigError: dvc.yaml is not what it has to be.
-        UsageError: what makeweight.yaml names is neither in the commit nor known to DVC.
+        UsageError: DVC cannot work here, or what makeweight.yaml names is neither in the commit nor known to DVC.
         EnvironmentFailed: a stage failed for another reason than that its data are not at hand, or what came from
             storage is not what was stored.
     """
     layout = project.layout
+    if repository.dvc_root(project.root) is None:
+        raise UsageError(
+            "this commit is no repository of DVC's: there is no folder .dvc",
+            where=str(project.root.resolve()),
+            do="Run `makeweight init`, and commit .dvc/config and .dvc/.gitignore with the rest.",
+        )
     text = layout.pipeline.read_bytes().decode(errors="replace") if layout.pipeline.exists() else None
     stages.check(text, base.pipeline if base else None, project)
     pipeline = pipeline_in(project.root)
@@ -58,7 +65,8 @@ def run(
     stored = pipeline.has_remote()
     objection = pipeline.pull(lock.MAKING) if stored else "no DVC remote is configured"
     if objection is not None:
-        progress.say(f"not all came from the DVC remote, so what is missing is made again: {objection}")
+        lacking = f"not all came from the DVC remote ({objection})" if stored else objection
+        progress.say(f"{lacking}: what is not here is made again")
     needed = _needed_of_base(project, base)
     for name in needed:
         _keep(layout.artifact(name), base_artifact(project.root, name), base.artifacts.get(name) if base else None)
@@ -67,7 +75,7 @@ def run(
         options = (["--pull"] if stored else []) + (["--allow-missing"] if objection is None else [])
         pipeline.reproduce(lock.MAKING, *options)
     except Failed as failure:
-        if objection is None:
+        if objection is None or not stored:
             raise EnvironmentFailed(
                 f"`{failure.command}` failed; its last lines:\n    " + failure.said.replace("\n", "\n    "),
                 where="dvc",

@@ -71,7 +71,7 @@ def _place(text: str) -> tuple[str, str]:
     found = _ACTION.fullmatch(text)
     if found is None:
         raise UsageError(
-            f"`{text}` does not say where the Action lives",
+            f"`{text}` does not say where the Action lives" if text else "where the Action lives is not said",
             where="--github",
             do="Give the repository that holds makeweight's action.yml, as OWNER/REPO or OWNER/REPO@REF.",
         )

@@ -37,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     more.add_argument("--force", action="store_true", help=f"write {CONFIG} anew; the old one is kept beside it")
     more.add_argument(
         "--github",
+        nargs="?",
+        const="",  # asked for, with no place named: that is told in words
         metavar="OWNER/REPO[@REF]",
         help="write workflows that judge every pull request; where makeweight's Action is taken from",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -50,16 +51,31 @@ def test_a_typo_in_the_configuration_is_annotated_where_it_stands(hub: Hub) -> N
     assert "Traceback" not in run.log
 
 
-def test_a_failing_stage_is_told_with_its_last_words(hub: Hub) -> None:
+@pytest.mark.parametrize("stored", [True, False], ids=["a remote", "no remote"])
+def test_a_failing_stage_is_told_with_its_last_words(hub: Hub, stored: bool) -> None:
     def edit(root: Path) -> None:
         (root / "test.npz").write_bytes(b"no archive")
+        if not stored:  # nobody's credentials would help then
+            hub.run("dvc", "remote", "remove", "-q", "store")
 
     hub.change("broken", edit)
     run = hub.pull_request("broken")
     assert run.result.conclusion == "failure"
     assert run.outputs["verdict"] == "error"
     assert "test.npz" in run.result.summary
+    assert "credentials" not in run.result.summary
+    (comment,) = hub.github.comments
+    assert "test.npz: cannot be read" in comment["body"]
+    assert f"[run](https://github.com/{hub.github.repository}/actions/runs/" in comment["body"]
     assert hub.github.checks[0]["conclusion"] == "failure"
+
+
+def test_a_commit_without_dvcs_own_folder_is_told_what_to_add(hub: Hub) -> None:
+    hub.change("forgotten", lambda root: shutil.rmtree(root / ".dvc"))
+    run = hub.pull_request("forgotten")
+    assert run.code == 2, run.log
+    assert run.outputs["verdict"] == "error"
+    assert "commit .dvc/config and .dvc/.gitignore" in run.result.summary
 
 
 def test_a_conflict_left_in_the_lock_is_told_by_its_line(hub: Hub) -> None:
@@ -163,12 +179,11 @@ def test_evidence_is_signed_and_can_be_verified_offline(hub: Hub) -> None:
 
 def test_two_projects_of_one_repository_keep_apart(hub: Hub) -> None:
     hub.git("checkout", "-q", "main")
-    for place in ("one", "two"):
-        folder = hub.work / "models" / place
-        folder.mkdir(parents=True)
-        for name in ("tiny.onnx", "test.npz", "calibration.npz", "notes.txt"):
-            (folder / name).write_bytes((hub.work / name).read_bytes())
-        (folder / "makeweight.yaml").write_text((hub.work / "makeweight.yaml").read_text())
+    tracked = [name for name in hub.git("ls-files").splitlines() if not name.startswith(".")]
+    for folder in (hub.work / "models" / "one", hub.work / "models" / "two"):
+        for name in tracked:  # the lock and the figures too, so that nothing has to be made
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(hub.work / name, folder / name)
         hub.run("makeweight", "init", cwd=folder)
     hub.git("add", "-A")
     hub.git("commit", "-q", "-m", "two more")
@@ -179,5 +194,6 @@ def test_two_projects_of_one_repository_keep_apart(hub: Hub) -> None:
     hub.subfolder = "models/two"
     two = hub.pull_request("docs", check_name="makeweight two")
     assert (one.outputs["verdict"], two.outputs["verdict"]) == ("pass", "pass"), one.log + two.log
+    assert "Running stage" not in one.log + two.log
     assert len(hub.github.comments) == 2
     assert {check["name"] for check in hub.github.checks} == {"makeweight verdict", "makeweight two"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from integration.action.machine import Machine
 from integration.action.runner import REPOSITORY
+from makeweight import atomic
 from node import install
 
 PACKAGES = {
@@ -26,8 +26,9 @@ Grammar = Callable[[Mapping[str, Any]], dict[str, Any]]
 @pytest.fixture(scope="session")
 def grammar() -> Grammar:
     """Asks GitHub's language service; see grammar.mjs for what may be asked."""
-    folder = install("actions", PACKAGES)
-    script = Path(shutil.copy(Path(__file__).with_name("grammar.mjs"), folder))
+    script = install("actions", PACKAGES) / "grammar.mjs"
+    # beside the packages, where node looks for them; whole at any time, for tests that run side by side
+    atomic.write_text(script, Path(__file__).with_name("grammar.mjs").read_text())
 
     def ask(question: Mapping[str, Any]) -> dict[str, Any]:
         done = subprocess.run(

@@ -163,7 +163,12 @@ def test_projects_of_one_repository_share_nothing(written) -> None:
     }
 
 
-@pytest.mark.parametrize("where", ["", "makeweight", "a/b/c", "https://example.org/a/b", "a/b@", "a/b@c d", "a /b"])
+def test_no_place_is_asked_for(written) -> None:
+    with pytest.raises(UsageError, match=r"where the Action lives is not said(?s:.*)as OWNER/REPO or OWNER/REPO@REF"):
+        written("")
+
+
+@pytest.mark.parametrize("where", ["makeweight", "a/b/c", "https://example.org/a/b", "a/b@", "a/b@c d", "a /b"])
 def test_a_place_that_is_none(written, where: str) -> None:
     with pytest.raises(UsageError, match="does not say where the Action lives"):
         written(where)

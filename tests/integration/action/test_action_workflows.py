@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,8 @@ import yaml
 from integration.action.machine import Machine
 from integration.action.references import VERBS, of_action, of_workflow
 from integration.action.runner import REPOSITORY
+from makeweight import project
+from makeweight.ci import stages
 
 PINS = {
     "actions/checkout": "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
@@ -190,6 +193,20 @@ def test_the_job_that_judges_runs_none_of_the_models_code() -> None:
     assert "requirements" not in setup["with"]
     said = " ".join(step.get("run", "") for step in gate["steps"])
     assert re.findall(r"makeweight\" ci (\w+)", said) == ["gate"]
+
+
+def test_the_action_can_be_used_on_this_repository(tmp_path: Path) -> None:
+    """Of what git has or would take, DVC makes a repository, with the very stages that a change may have."""
+    listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".dvc*", "*.yaml")
+    said = subprocess.run(listed, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    for name in said.split("\0"):
+        if name and (REPOSITORY / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(REPOSITORY / name, tmp_path / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    lint("dvc", "stage", "list", cwd=tmp_path)
+    pipeline = (tmp_path / "dvc.yaml").read_text()
+    stages.check(pipeline, None, project.load(tmp_path))
 
 
 # --- the jobs of the called workflow, as they run ---

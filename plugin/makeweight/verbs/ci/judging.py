@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from makeweight import artifact, atomic, evidence, measurement, project, publish
+from makeweight import __version__, artifact, atomic, evidence, measurement, project, publish
 from makeweight import verdict as verdicts
 from makeweight.ci import base as bases
 from makeweight.ci import collected, ground, landed, measure, waivers
@@ -69,7 +69,8 @@ def _judged(run: Run) -> Content:
         figures, failed = gates.of_base(said, known)
         facts: Mapping[str, object] = known.provenance
     elif noted.lacking is not None:
-        figures, failed, facts = gates.of_nothing(said, ruled.rules, noted.lacking), {}, {}
+        figures, failed = gates.of_nothing(said, ruled.rules, noted.lacking), {}
+        facts = {"makeweight": __version__}
         noted = replace(noted, notices=[*noted.notices, gates.plea(event.fork)])
     else:
         found = evidence.collect(said)

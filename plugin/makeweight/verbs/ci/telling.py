@@ -21,6 +21,7 @@ from makeweight.github.marker import marker
 from makeweight.layout import CONFIG
 from makeweight.report import markdown, terminal
 from makeweight.report.content import Content
+from makeweight.report.text import markdown_link
 from makeweight.verbs.ci.run import Run
 
 _LONGEST = 20_000
@@ -52,6 +53,8 @@ def failure(run: Run, error: MakeweightError) -> None:
     """No verdict could be reached: say so where it would have stood, lest an older one be taken for it."""
     found = texts.problems(str(error), run.git().prefix())
     text = f"### makeweight: not judged\n\n{_quoted(error)}"
+    if run.event.run is not None:
+        text += f"\n<sub>{markdown_link('run', run.event.run)}</sub>\n"
     written = _comment(run, _name(run), text)
     told = _check(run, "failure", f"not judged: {_first_line(error)}", text, found)
     _annotate(run, found, told=told)
