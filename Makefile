@@ -37,7 +37,7 @@ monitor-demo: $(VENV)/.demo
 	@PATH="$(BIN):$$PATH" bash examples/monitoring/demo.sh $(DEMO) $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/unit

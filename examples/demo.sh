@@ -23,6 +23,7 @@ if [ ! -d .dvc ]; then
   dvc config --quiet core.analytics false
 fi
 
+export OMP_WAIT_POLICY=PASSIVE # torch's threads spin while they wait, and starve beside any other load
 status=0
 dvc repro "$@" || status=$?
 if [ $# -eq 0 ] && [ -f reports/verdict.json ]; then
