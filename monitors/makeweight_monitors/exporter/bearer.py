@@ -6,7 +6,7 @@ import hmac
 import logging
 from pathlib import Path
 
-from makeweight_monitors.errors import UsageError
+from makeweight_monitors.errors import UsageError, reason
 
 _log = logging.getLogger("makeweight_monitors")
 _Stamp = tuple[int, int, int]
@@ -26,7 +26,7 @@ class Bearer:
         try:
             self._read()
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"the token cannot be read: {error}", where=str(path)) from error
+            raise UsageError(f"the token cannot be read: {reason(error)}", where=str(path)) from error
         if not self._token:
             raise UsageError("there is no token in it", where=str(path), do="Put one there: `openssl rand -hex 32`.")
 
@@ -35,7 +35,7 @@ class Bearer:
         try:
             self._read()
         except (OSError, UnicodeDecodeError) as error:
-            self._forget(f"the token cannot be read any more ({error})")
+            self._forget(f"the token cannot be read any more ({reason(error)})")
         scheme, _, shown = (authorization or "").partition(" ")
         # compared in any case, so that it takes as long with a wrong scheme, and without a token
         same = hmac.compare_digest(shown.strip().encode(), self._token)

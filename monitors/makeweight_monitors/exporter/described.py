@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from makeweight_monitors.errors import UsageError
+from makeweight_monitors.errors import UsageError, reason
 from makeweight_monitors.exporter.settings import KEYS, ModelSettings, understand, unknown_key
 
 _FLAGS = {"features": "feature"}
@@ -108,7 +108,7 @@ def _read(path: Path) -> tuple[Any, dict[tuple[str, ...], int]]:
         walk(root, ())
         return loader.construct_document(root), lines
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot be read: {error}", where=str(path)) from error
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path)) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"this is no YAML: {error.problem}", where=f"{path}:{line}") from error

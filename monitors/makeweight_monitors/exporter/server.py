@@ -18,7 +18,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from makeweight_monitors.errors import EnvironmentFailed, UsageError
+from makeweight_monitors.errors import EnvironmentFailed, UsageError, reason
 
 PATIENCE = 10.0
 """Seconds within which the head of a request has to come."""
@@ -46,12 +46,12 @@ class Tls:
             context.load_cert_chain(self.certificate, self.key)
         except (OSError, ssl.SSLError) as error:
             both = f"{self.certificate}, {self.key}"
-            raise UsageError(f"no certificate with its key: {error}", where=both) from error
+            raise UsageError(f"no certificate with its key: {reason(error)}", where=both) from error
         if self.client_ca is not None:
             try:
                 context.load_verify_locations(self.client_ca)
             except (OSError, ssl.SSLError) as error:
-                raise UsageError(f"no certificate of a CA: {error}", where=str(self.client_ca)) from error
+                raise UsageError(f"no certificate of a CA: {reason(error)}", where=str(self.client_ca)) from error
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 

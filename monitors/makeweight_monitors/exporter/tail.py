@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from makeweight_monitors.complaints import Complaints
-from makeweight_monitors.errors import EnvironmentFailed, UsageError
+from makeweight_monitors.errors import EnvironmentFailed, UsageError, reason
 from makeweight_monitors.exporter.events import LONGEST_LINE
 
 EVERY = 0.25
@@ -107,7 +107,7 @@ class Tail:
             try:
                 grew = self.step()
             except Exception as error:  # noqa: BLE001 - whatever it is, what comes after it is to be counted
-                self._complaints.say("unreadable", f"cannot be followed for now: {error}")
+                self._complaints.say("unreadable", f"cannot be followed for now: {reason(error)}")
                 grew = False
             if not grew:
                 self._stop.wait(EVERY)
@@ -222,7 +222,7 @@ class Tail:
         try:
             self._write()
         except OSError as error:  # a full disk is no reason to see nothing
-            self._complaints.say("forgetful", f"how far it was read cannot be kept, for a restart: {error}")
+            self._complaints.say("forgetful", f"how far it was read cannot be kept, for a restart: {reason(error)}")
 
     def _write(self) -> None:
         place = self._place
