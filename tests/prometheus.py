@@ -3,7 +3,7 @@
     programs = prometheus.install()                  # prometheus and promtool; skips, or fails in CI, without them
     programs.tool("check", "rules", str(path))       # promtool
     with throwaway.running(programs, tmp_path, rules=[path], targets={"job": ["127.0.0.1:9"]}) as client:
-        client.query("up")                           # see makeweight_monitors/{throwaway,queries}.py
+        client.query("up")                           # see prometheus/{throwaway,queries}.py of the monitors
         prometheus.until(lambda: client.query("up == 0"))
 
 Series of the past: `backfill(programs, folder, openmetrics)` before `running(programs, folder)`.
@@ -20,9 +20,9 @@ from typing import TypeVar
 
 import pytest
 
-from makeweight_monitors import package
 from makeweight_monitors.errors import EnvironmentFailed
-from makeweight_monitors.throwaway import Programs
+from makeweight_monitors.prometheus import package
+from makeweight_monitors.prometheus.throwaway import Programs
 
 _BUILD = Path(__file__).resolve().parent.parent / "build" / "prometheus"
 Found = TypeVar("Found")

@@ -22,8 +22,8 @@ from cost import cost
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from makeweight_monitors.metrics import LATENCY_BUCKETS
-from makeweight_monitors.observer import Observer
-from makeweight_monitors.pending import Pending
+from makeweight_monitors.observe.observer import Observer
+from makeweight_monitors.observe.pending import Pending
 
 HERE = Path(__file__).resolve().parent
 RIVALS = HERE.parents[1] / "build" / "rivals"

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 
 from makeweight_monitors.metrics import CATALOGUE, LATENCY_BUCKETS
-from makeweight_monitors.observer import Observer
+from makeweight_monitors.observe.observer import Observer
 
 SERIES = 2_000
 TARGET = 30.0

@@ -22,11 +22,11 @@ from examples.digits import data
 from examples.monitoring import parts
 from examples.monitoring.story import say, watched
 from examples.monitoring.traffic import Traffic
-from makeweight_monitors import package, throwaway
 from makeweight_monitors import reference as references
 from makeweight_monitors.errors import EnvironmentFailed, Exit, MonitorError, UsageError
 from makeweight_monitors.metrics import PREDICTIONS
-from makeweight_monitors.queries import Client
+from makeweight_monitors.prometheus import package, throwaway
+from makeweight_monitors.prometheus.queries import Client
 
 REVISION = "demo"
 _FIRST_SCRAPE = 30.0

@@ -9,7 +9,7 @@ from math import isnan
 
 from examples.monitoring.traffic import Traffic
 from examples.monitoring.watch import Look, Pairs, look
-from makeweight_monitors.queries import Client
+from makeweight_monitors.prometheus.queries import Client
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.confidence import MARKED
 

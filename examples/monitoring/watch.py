@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from makeweight_monitors.metrics import PAIRED
-from makeweight_monitors.queries import Client
+from makeweight_monitors.prometheus.queries import Client
 from makeweight_monitors.rules import names
 
 _RECORDED = (

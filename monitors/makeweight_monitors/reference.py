@@ -7,12 +7,14 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from makeweight_monitors.answers import KINDS, ScoreKind
 from makeweight_monitors.errors import UsageError, reason
 
 FORMAT = 1
+ScoreKind = Literal["softmax", "probability", "sigmoid"]
+KINDS: tuple[ScoreKind, ...] = ("softmax", "probability", "sigmoid")
+"""Logits of exclusive classes; probabilities; one logit for the second of two classes."""
 _DO = "Take the file that `makeweight evaluate` writes, of the same version of makeweight."
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight_monitors.errors import UsageError, reason
-from makeweight_monitors.queries import Client, Series
+from makeweight_monitors.prometheus.queries import Client, Series
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from makeweight_monitors import throwaway
 from makeweight_monitors.backtest import recorded as records
 from makeweight_monitors.backtest import rulefile, told
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import replay
 from makeweight_monitors.errors import Exit, UsageError, reason
-from makeweight_monitors.queries import Client
+from makeweight_monitors.prometheus import throwaway
+from makeweight_monitors.prometheus.queries import Client
 
 _STEP = 60.0
 

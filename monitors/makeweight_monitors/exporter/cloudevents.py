@@ -23,7 +23,7 @@ from makeweight_monitors.exporter import events
 from makeweight_monitors.exporter.counting import Counting, Outcome
 from makeweight_monitors.exporter.events import Event
 from makeweight_monitors.exporter.models import Models
-from makeweight_monitors.pending import LONGEST_ID
+from makeweight_monitors.observe.pending import LONGEST_ID
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from makeweight_monitors import metrics
-from makeweight_monitors.counters import Counters
+from makeweight_monitors.observe.counters import Counters
 
 
 class Figures:

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
-from makeweight_monitors import counters as counting
-from makeweight_monitors.counters import Counters
 from makeweight_monitors.errors import UsageError
 from makeweight_monitors.exporter.settings import ModelSettings
 from makeweight_monitors.metrics import VARIANTS
-from makeweight_monitors.observer import Observer, Variant
-from makeweight_monitors.pending import EVERY, MOST_FRESH, Pending
+from makeweight_monitors.observe import counters as counting
+from makeweight_monitors.observe.counters import Counters
+from makeweight_monitors.observe.observer import Observer, Variant
+from makeweight_monitors.observe.pending import EVERY, MOST_FRESH, Pending
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric as Family

@@ -14,13 +14,12 @@ from typing import Any, NoReturn, cast
 
 from makeweight_monitors import build, durations
 from makeweight_monitors import reference as references
-from makeweight_monitors.answers import KINDS, ScoreKind
 from makeweight_monitors.build import Build
 from makeweight_monitors.errors import UsageError
 from makeweight_monitors.metrics import VARIANTS
-from makeweight_monitors.observer import Variant
-from makeweight_monitors.pending import DAY, MOST
-from makeweight_monitors.reference import Reference
+from makeweight_monitors.observe.observer import Variant
+from makeweight_monitors.observe.pending import DAY, MOST
+from makeweight_monitors.reference import KINDS, Reference, ScoreKind
 
 Where = Callable[..., str]
 """From the path of a key, such as `("labels", "timeout")`, to how its place is told."""

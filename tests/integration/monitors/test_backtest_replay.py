@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import prometheus
-from makeweight_monitors import throwaway
 from makeweight_monitors.backtest.replay import openmetrics
 from makeweight_monitors.cli import main
-from makeweight_monitors.queries import Series
+from makeweight_monitors.prometheus import throwaway
+from makeweight_monitors.prometheus.queries import Series
 from makeweight_monitors.rules import generate, names, text
 from rules_project import digits
 

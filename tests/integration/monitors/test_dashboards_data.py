@@ -21,9 +21,9 @@ import observed_fleet
 import prometheus
 import rules_project
 from dashboards_project import loaded, panels
-from makeweight_monitors import throwaway
 from makeweight_monitors.dashboards import managed
-from makeweight_monitors.queries import Client, Sample
+from makeweight_monitors.prometheus import throwaway
+from makeweight_monitors.prometheus.queries import Client, Sample
 from makeweight_monitors.rules import generate as rules
 from makeweight_monitors.rules import names, text
 from makeweight_monitors.rules.rule import Recording

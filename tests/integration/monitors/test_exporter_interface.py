@@ -14,7 +14,7 @@ from schemathesis import GenerationMode
 
 import prometheus
 from exporting import Exporter, prediction, running
-from makeweight_monitors import throwaway
+from makeweight_monitors.prometheus import throwaway
 from makeweight_monitors.rules import names
 
 GOLDEN = Path(__file__).resolve().parents[2] / "unit/monitors/golden/digits.rules.yaml"

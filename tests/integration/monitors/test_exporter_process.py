@@ -22,7 +22,8 @@ import requests
 
 import prometheus
 from exporting import COMMAND, label, prediction, running
-from makeweight_monitors import metrics, throwaway
+from makeweight_monitors import metrics
+from makeweight_monitors.prometheus import throwaway
 
 MODEL = ("--model", "digits", "--classes", "cat,dog,owl", "--revision", "r1")
 

@@ -22,16 +22,17 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 import prometheus
-from makeweight_monitors import metrics, throwaway
-from makeweight_monitors.observer import Observer
-from makeweight_monitors.onnx_session import watch
+from makeweight_monitors import metrics
+from makeweight_monitors.observe.observer import Observer
+from makeweight_monitors.observe.onnx_session import watch
+from makeweight_monitors.prometheus import throwaway
 
 WSGI = """
 import json, os
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from makeweight_monitors.middleware.exchange import json_fields
-from makeweight_monitors.middleware.wsgi import ObserverMiddleware
-from makeweight_monitors.observer import Observer
+from makeweight_monitors.observe.middleware.exchange import json_fields
+from makeweight_monitors.observe.middleware.wsgi import ObserverMiddleware
+from makeweight_monitors.observe.observer import Observer
 
 registry = CollectorRegistry()
 observer = Observer(
@@ -57,9 +58,9 @@ app = ObserverMiddleware(application, observer, json_fields(scores="scores"), pa
 ASGI = """
 import json
 from prometheus_client import CollectorRegistry, make_asgi_app
-from makeweight_monitors.middleware.asgi import ObserverMiddleware
-from makeweight_monitors.middleware.exchange import json_fields
-from makeweight_monitors.observer import Observer
+from makeweight_monitors.observe.middleware.asgi import ObserverMiddleware
+from makeweight_monitors.observe.middleware.exchange import json_fields
+from makeweight_monitors.observe.observer import Observer
 
 registry = CollectorRegistry()
 observer = Observer("digits", "r1", "canary", classes=["cat", "dog"], registry=registry)
@@ -126,7 +127,7 @@ def counts(address: str, name: str, label: str) -> dict[str, float]:
 @pytest.mark.parametrize("preload", [False, True], ids=["each worker loads", "preloaded"])
 def test_gunicorn_workers_are_counted_together_and_so_are_those_that_were_killed(tmp_path: Path, preload: bool) -> None:
     (tmp_path / "gunicorn.conf.py").write_text(
-        f"from makeweight_monitors import prefork\nprefork.fresh()\nworkers = 3\npreload_app = {preload}\n"
+        f"from makeweight_monitors.observe import prefork\nprefork.fresh()\nworkers = 3\npreload_app = {preload}\n"
     )
     command = ("gunicorn", "--bind", "127.0.0.1:{port}", "--no-control-socket", "served:app")
     with serving(tmp_path, WSGI, *command) as address:

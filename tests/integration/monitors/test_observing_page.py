@@ -29,8 +29,8 @@ def test_the_page_names_every_reason_and_every_result() -> None:
 def test_observing_imports_nothing_heavy_and_nothing_of_the_plugin() -> None:
     script = (
         "import sys\n"
-        "import makeweight_monitors.observer, makeweight_monitors.onnx_session\n"
-        "import makeweight_monitors.middleware.asgi, makeweight_monitors.middleware.wsgi\n"
+        "import makeweight_monitors.observe.observer, makeweight_monitors.observe.onnx_session\n"
+        "import makeweight_monitors.observe.middleware.asgi, makeweight_monitors.observe.middleware.wsgi\n"
         "heavy = {'makeweight', 'torch', 'onnx', 'onnxruntime', 'dvc', 'pydantic', 'yaml', 'requests', 'rich'}\n"
         "print(*sorted(heavy & set(sys.modules)))\n"
     )

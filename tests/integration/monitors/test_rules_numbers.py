@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 import prometheus
-from makeweight_monitors import eprocess, throwaway
+from makeweight_monitors import eprocess
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import replay
 from makeweight_monitors.backtest.rulefile import read
-from makeweight_monitors.queries import Client, Series
+from makeweight_monitors.prometheus import throwaway
+from makeweight_monitors.prometheus.queries import Client, Series
 from makeweight_monitors.rules import generate, names, text
 from makeweight_monitors.rules.terms import Terms
 from rules_project import digits

@@ -14,9 +14,9 @@ import pytest
 
 import prometheus
 import rules_project
-from makeweight_monitors import throwaway
 from makeweight_monitors.backtest.replay import openmetrics
-from makeweight_monitors.queries import Series
+from makeweight_monitors.prometheus import throwaway
+from makeweight_monitors.prometheus.queries import Series
 
 PAGE = rules_project.REPOSITORY / "docs/monitors/rules.md"
 START, STEP, STEPS = 1_700_000_000, 15, 120

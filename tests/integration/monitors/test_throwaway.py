@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 import prometheus
-from makeweight_monitors import throwaway
 from makeweight_monitors.errors import EnvironmentFailed, UsageError
+from makeweight_monitors.prometheus import throwaway
 
 
 def test_it_scrapes_itself_evaluates_rules_and_ends(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_configuration_that_it_refuses_is_told(tmp_path: Path) -> None:
 
 
 def test_nobody_there_is_told_with_the_address() -> None:
-    from makeweight_monitors.queries import Client
+    from makeweight_monitors.prometheus.queries import Client
 
     with pytest.raises(EnvironmentFailed, match=r"127\.0\.0\.1:1/api/v1/query: no connection"):
         Client("http://127.0.0.1:1").query("up")

@@ -6,10 +6,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from makeweight_monitors.answers import ScoreKind
-from makeweight_monitors.observer import Observer, Variant
-from makeweight_monitors.pending import Pending
-from makeweight_monitors.reference import Confidence, Reference
+from makeweight_monitors.observe.observer import Observer, Variant
+from makeweight_monitors.observe.pending import Pending
+from makeweight_monitors.reference import Confidence, Reference, ScoreKind
 
 CLASSES = ("cat", "dog", "owl")
 

@@ -16,7 +16,7 @@ from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import Outcome
 from makeweight_monitors.backtest.rulefile import Loaded
 from makeweight_monitors.errors import UsageError
-from makeweight_monitors.queries import Series
+from makeweight_monitors.prometheus.queries import Series
 from makeweight_monitors.rules import generate, text
 from rules_project import digits
 

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from makeweight.measure import outcomes
-from makeweight_monitors import answers
-from makeweight_monitors.answers import KINDS, NOTHING, ScoreKind
+from makeweight_monitors.observe import answers
+from makeweight_monitors.observe.answers import NOTHING
+from makeweight_monitors.reference import KINDS, ScoreKind
 
 odd = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1.0, 1e308, -1e308, 5e-324])
 scores = arrays.arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(1, 5)), elements=st.floats(-50, 50) | odd)

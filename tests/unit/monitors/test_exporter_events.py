@@ -17,7 +17,7 @@ from observing import Clock, Watched
 from makeweight_monitors.exporter import events
 from makeweight_monitors.exporter.grouping import group
 from makeweight_monitors.metrics import EXPORTER_REFUSALS, REJECTIONS
-from makeweight_monitors.pending import MOST_FRESH
+from makeweight_monitors.observe.pending import MOST_FRESH
 
 
 def pair(stable: Any, canary: Any, **said: Any) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from observing import Watched
 
-from makeweight_monitors.middleware import asgi, exchange, wsgi
-from makeweight_monitors.middleware.exchange import Exchange, json_fields
-from makeweight_monitors.onnx_session import watch
+from makeweight_monitors.observe.middleware import asgi, exchange, wsgi
+from makeweight_monitors.observe.middleware.exchange import Exchange, json_fields
+from makeweight_monitors.observe.onnx_session import watch
 
 SCORES = {"outputs": [{"scores": [[0.0, 9.0, 0.0], [9.0, 0.0, 0.0]]}]}
 HOOK = json_fields(scores="outputs.0.scores")

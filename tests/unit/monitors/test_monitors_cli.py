@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import rules_project
-from makeweight_monitors import throwaway
 from makeweight_monitors.cli import main
 from makeweight_monitors.errors import EnvironmentFailed
+from makeweight_monitors.prometheus import throwaway
 from rules_project import REPOSITORY
 
 

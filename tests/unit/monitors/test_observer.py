@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from makeweight_monitors.build import Build
 from makeweight_monitors.errors import UsageError
 from makeweight_monitors.metrics import CATALOGUE, LABEL_RESULTS, MOST_CLASSES, REJECTIONS
-from makeweight_monitors.pending import Pending
+from makeweight_monitors.observe.pending import Pending
 
 SURE = [0.0, 9.0, 0.0]
 UNSURE = [1.0, 1.0, 0.9]

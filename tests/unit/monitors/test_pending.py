@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from observing import Clock
 
 from makeweight_monitors.errors import UsageError
-from makeweight_monitors.pending import Owner, Pending, Taken
+from makeweight_monitors.observe.pending import Owner, Pending, Taken
 
 CANARY = Owner("r1", "canary", "0.05")
 
@@ -200,7 +200,7 @@ def test_a_full_disk_is_told_and_what_waits_stays_in_memory(tmp_path: Path) -> N
 
 
 def test_while_the_disk_fails_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("makeweight_monitors.pending.MOST_FRESH", 5)
+    monkeypatch.setattr("makeweight_monitors.observe.pending.MOST_FRESH", 5)
     (tmp_path / "file").write_text("no folder")
     store, ear = opened(tmp_path / "file" / "labels.sqlite")
     assert [store.put(str(index), CANARY, "dog") for index in range(7)] == [None] * 5 + ["store_failed"] * 2

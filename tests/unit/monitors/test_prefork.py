@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from makeweight_monitors import metrics, prefork
-from makeweight_monitors.counters import SIZE, Counters
+from makeweight_monitors import metrics
 from makeweight_monitors.errors import EnvironmentFailed
-from makeweight_monitors.observer import Observer
-from makeweight_monitors.prefork import Folder
+from makeweight_monitors.observe import prefork
+from makeweight_monitors.observe.counters import SIZE, Counters
+from makeweight_monitors.observe.observer import Observer
+from makeweight_monitors.observe.prefork import Folder
 
 ARM = {"model": "digits", "revision": "r1", "variant": "canary"}
 

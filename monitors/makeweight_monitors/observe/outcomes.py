@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from makeweight_monitors.arm import Arm, Arms, Shape
-from makeweight_monitors.counters import Counters
-from makeweight_monitors.pending import LONGEST_ID, PAIR, LabelResult, Owner, Pending, Taken, identity
+from makeweight_monitors.observe.arm import Arm, Arms, Shape
+from makeweight_monitors.observe.counters import Counters
+from makeweight_monitors.observe.pending import LONGEST_ID, PAIR, LabelResult, Owner, Pending, Taken, identity
 
 BOTH = "\x1f"
 """Between the two answers of a pair, in the label store."""

@@ -19,22 +19,22 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 
-from makeweight_monitors import build, prefork, quick, standing
-from makeweight_monitors import counters as counting
+from makeweight_monitors import build
 from makeweight_monitors import reference as references
-from makeweight_monitors.answers import ScoreKind
-from makeweight_monitors.arm import Arm, Arms, Shape
 from makeweight_monitors.build import Build
-from makeweight_monitors.classes import Classes
 from makeweight_monitors.complaints import Complaints
-from makeweight_monitors.counters import Counters
 from makeweight_monitors.errors import UsageError
 from makeweight_monitors.metrics import LATENCY_BUCKETS, VARIANTS
-from makeweight_monitors.outcomes import BOTH, Outcomes
-from makeweight_monitors.pending import LONGEST_ID, PAIR, LabelResult, Owner, Pending, identity
-from makeweight_monitors.quick import NOT_COUNTED, SLOWEST
-from makeweight_monitors.reading import Answered, Reader
-from makeweight_monitors.reference import Reference
+from makeweight_monitors.observe import counters as counting
+from makeweight_monitors.observe import prefork, quick, standing
+from makeweight_monitors.observe.arm import Arm, Arms, Shape
+from makeweight_monitors.observe.classes import Classes
+from makeweight_monitors.observe.counters import Counters
+from makeweight_monitors.observe.outcomes import BOTH, Outcomes
+from makeweight_monitors.observe.pending import LONGEST_ID, PAIR, LabelResult, Owner, Pending, identity
+from makeweight_monitors.observe.quick import NOT_COUNTED, SLOWEST
+from makeweight_monitors.observe.reading import Answered, Reader
+from makeweight_monitors.reference import Reference, ScoreKind
 
 if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from makeweight_monitors.observer import Observer
+from makeweight_monitors.observe.observer import Observer
 
 About = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """From the inputs by name to more arguments of `Observer.record`: `features`, `id`, `slice`."""

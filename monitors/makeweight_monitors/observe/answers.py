@@ -7,14 +7,13 @@ would have fallen into there; for speed it knows one example and many apart.
 from __future__ import annotations
 
 from math import exp, isfinite, nan
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-ScoreKind = Literal["softmax", "probability", "sigmoid"]
-KINDS: tuple[ScoreKind, ...] = ("softmax", "probability", "sigmoid")
-"""Logits of exclusive classes; probabilities; one logit for the second of two classes."""
+from makeweight_monitors.reference import ScoreKind
+
 NOTHING = -1
 """The class of an answer that is no number."""
 

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from makeweight_monitors.errors import EnvironmentFailed
-from makeweight_monitors.throwaway import Programs, find
+from makeweight_monitors.prometheus.throwaway import Programs, find
 
 _SECONDS = 300
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from math import exp, inf
 from typing import Protocol
 
-from makeweight_monitors.answers import one
-from makeweight_monitors.arm import Arm
-from makeweight_monitors.counters import Counters
 from makeweight_monitors.metrics import LATENCY_BUCKETS
-from makeweight_monitors.reading import Reader
+from makeweight_monitors.observe.answers import one
+from makeweight_monitors.observe.arm import Arm
+from makeweight_monitors.observe.counters import Counters
+from makeweight_monitors.observe.reading import Reader
 
 SLOWEST = 86_400.0
 """Seconds; a latency beyond is a mistake, and would spoil the sum."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from makeweight_monitors.errors import EnvironmentFailed, UsageError
-from makeweight_monitors.queries import Client
+from makeweight_monitors.prometheus.queries import Client
 
 _SECONDS = 60
 _TRIES = 3

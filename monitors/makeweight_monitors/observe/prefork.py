@@ -6,7 +6,7 @@ one `boot` for the whole group. A process that has ended leaves its file: its co
 by a lock that the kernel holds for each process and lets go when it ends, however it ends.
 
     # gunicorn.conf.py
-    from makeweight_monitors import prefork
+    from makeweight_monitors.observe import prefork
     prefork.fresh()                      # a folder for this start of the server, named in MAKEWEIGHT_SHARED
 """
 
@@ -27,8 +27,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from makeweight_monitors.counters import SIZE, Arena
 from makeweight_monitors.errors import EnvironmentFailed, reason
+from makeweight_monitors.observe.counters import SIZE, Arena
 
 _log = logging.getLogger("makeweight_monitors")
 VARIABLE = "MAKEWEIGHT_SHARED"

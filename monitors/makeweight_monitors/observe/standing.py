@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from makeweight_monitors import metrics
-from makeweight_monitors.arm import bin_names
 from makeweight_monitors.build import Build
-from makeweight_monitors.counters import Counters
-from makeweight_monitors.pending import PAIR, Pending
+from makeweight_monitors.observe.arm import bin_names
+from makeweight_monitors.observe.counters import Counters
+from makeweight_monitors.observe.pending import PAIR, Pending
 from makeweight_monitors.reference import Reference
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_monitors import answers
-from makeweight_monitors.answers import NOTHING, ScoreKind
-from makeweight_monitors.classes import UNKNOWN, Classes
+from makeweight_monitors.observe import answers
+from makeweight_monitors.observe.answers import NOTHING
+from makeweight_monitors.observe.classes import UNKNOWN, Classes
+from makeweight_monitors.reference import ScoreKind
 
 _ALMOST = 1e-3
 """By how much rounding may carry a probability beyond 0..1."""

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-from makeweight_monitors.middleware.exchange import Exchange, Extract, tell
-from makeweight_monitors.observer import Observer
+from makeweight_monitors.observe.middleware.exchange import Exchange, Extract, tell
+from makeweight_monitors.observe.observer import Observer
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Any], Iterable[bytes]]

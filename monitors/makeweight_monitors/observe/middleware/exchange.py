@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from makeweight_monitors.observer import Observer
+from makeweight_monitors.observe.observer import Observer
 
 MOST_BYTES = 1 << 20
 """Of a body that is kept for the hook; predictions in longer ones are refused and counted."""

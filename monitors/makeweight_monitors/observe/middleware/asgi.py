@@ -6,8 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
-from makeweight_monitors.middleware.exchange import Exchange, Extract, tell
-from makeweight_monitors.observer import Observer
+from makeweight_monitors.observe.middleware.exchange import Exchange, Extract, tell
+from makeweight_monitors.observe.observer import Observer
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -1,0 +1,6 @@
+"""In a Python model server: what it answers is counted, exactly, and labels find their predictions later."""
+
+from makeweight_monitors.observe.observer import Observer
+from makeweight_monitors.observe.pending import Pending
+
+__all__ = ["Observer", "Pending"]

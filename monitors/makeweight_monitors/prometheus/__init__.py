@@ -1,0 +1,1 @@
+"""A Prometheus: asked, fetched, or run for the time of a block."""
