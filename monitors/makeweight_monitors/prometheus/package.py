@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from makeweight_monitors.errors import EnvironmentFailed
@@ -23,15 +26,24 @@ def programs(folder: Path) -> Programs:
     if shutil.which("prometheus") and shutil.which("promtool"):
         return find()
     unpacked = folder / "usr" / "bin"
-    if not (unpacked / "promtool").is_file():
-        _unpack(folder)
+    with _alone(folder):
+        if not (unpacked / "promtool").is_file():
+            _unpack(folder)
     return find(unpacked)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Of processes that want them at once, one fetches them, and the others wait."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _unpack(folder: Path) -> None:
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         raise _lacking("there is no apt-get to fetch it with")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".prometheus.") as temporary:
         work = Path(temporary)
         if not _ran(["apt-get", "download", "prometheus"], work) and os.geteuid() == 0:
@@ -43,7 +55,7 @@ def _unpack(folder: Path) -> None:
         unpacked = work / "unpacked"
         if not _ran(["dpkg", "-x", str(packages[0]), str(unpacked)], work):
             raise _lacking(f"{packages[0].name} could not be unpacked")
-        # moved whole: an unpacking that was interrupted, or one of two at once, leaves nothing half-done
+        # moved whole: an unpacking that was interrupted leaves nothing half-done
         shutil.rmtree(folder, ignore_errors=True)
         unpacked.rename(folder)
 

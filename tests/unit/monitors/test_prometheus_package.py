@@ -1,0 +1,41 @@
+"""Debian's Prometheus, where none is installed: fetched once, and told where it cannot be had."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from makeweight_monitors.errors import EnvironmentFailed
+from makeweight_monitors.prometheus import package
+
+
+@pytest.fixture(autouse=True)
+def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+
+
+def test_of_several_that_want_it_at_once_one_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = []
+
+    def unpack(folder: Path) -> None:
+        fetched.append(folder)
+        time.sleep(0.2)  # long enough for the others to come by
+        programs = folder / "usr" / "bin"
+        programs.mkdir(parents=True)
+        for name in ("prometheus", "promtool"):
+            (programs / name).touch(mode=0o755)
+
+    monkeypatch.setattr(package, "_unpack", unpack)
+    folder = tmp_path / "build" / "prometheus"
+    with ThreadPoolExecutor(4) as several:
+        found = list(several.map(package.programs, [folder] * 4))
+    assert fetched == [folder]
+    assert {one.promtool for one in found} == {folder / "usr" / "bin" / "promtool"}
+
+
+def test_without_apt_it_is_said_what_to_install(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFailed, match=r"no apt-get(?s:.*)apt install prometheus"):
+        package.programs(tmp_path / "prometheus")
