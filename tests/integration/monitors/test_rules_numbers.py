@@ -27,7 +27,15 @@ ACCURATE = (0.6, 0.8, 0.9, 0.99)
 REFERENCE = (0.1, 0.2, 0.3, 0.4)
 RIGHT, WRONG = {"stable": 97, "canary": 93}, {"stable": 3, "canary": 7}
 ERRORS = {"stable": (70, 20, 10), "canary": (50, 25, 25)}
+SPLIT = {"0.2": {"stable": 5, "canary": 1}, "0.5": {"stable": 1, "canary": 3}}
+"""Of ten labelled answers, how many are wrong, by the canary's share."""
 PAIRS = {("right", "wrong"): 3, ("wrong", "right"): 1, ("right", "right"): 40, ("wrong", "wrong"): 2}
+
+APART = {
+    "slice": {"heavy ink": (2, 1, 20), "light ink": (1, 2, 30)},
+    "class": {"0": (1, 0, 9), "7": (3, 1, 12)},
+}
+"""Harms, helps and ties of each slice and class."""
 
 
 def growing(name: str, rate: float, first: float = 0, begin: int = 0, end: int = STEPS, **labels: str) -> Series:
@@ -47,14 +55,20 @@ def fleet() -> Iterator[Series]:
         yield growing("makeweight_labelled_total", WRONG[variant], outcome="wrong", **where)
         yield growing("makeweight_latency_seconds_sum", 0.5 if variant == "stable" else 0.3, **where)
         yield growing("makeweight_latency_seconds_count", 100, **where)
-        for outcome, rate in (("right", 9), ("wrong", 1)):
-            yield growing("makeweight_split_total", rate, weight="0.2", outcome=outcome, **where | {"revision": R})
+        for weight, wrong in SPLIT.items():
+            for outcome, rate in (("right", 10 - wrong[variant]), ("wrong", wrong[variant])):
+                yield growing("makeweight_split_total", rate, weight=weight, outcome=outcome, **where | {"revision": R})
     for (stable, canary), rate in PAIRS.items():
         cell = {"stable": stable, "canary": canary, "revision": R}
         # a process that ends, its successor, and a second scrape of that under another address: it counts once
         yield growing("makeweight_paired_total", rate, end=20, boot="a", **cell)
         yield growing("makeweight_paired_total", rate, begin=21, boot="b", instance="one", **cell)
         yield growing("makeweight_paired_total", rate, begin=21, end=30, boot="b", instance="two", **cell)
+    for kind, members in APART.items():
+        for name, (harm, help_, tie) in members.items():
+            for (stable, canary), rate in zip(PAIRS, (harm, help_, tie, 0), strict=True):
+                cell = {"stable": stable, "canary": canary, "revision": R, "boot": "b", kind: name}
+                yield growing(f"makeweight_paired_{kind}_total", rate, **cell)
     yield growing("makeweight_shadow_pairs_total", 45, revision=R, boot="b", agree="yes")
     yield growing("makeweight_shadow_pairs_total", 5, revision=R, boot="b", agree="no")
 
@@ -73,7 +87,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     programs = prometheus.install()
     folder: Path = tmp_path_factory.mktemp("numbers")
     loaded = []
-    for terms in (digits()[0], Terms("prices", classification=False)):
+    for terms in (digits(weights=tuple(map(float, SPLIT)))[0], Terms("prices", classification=False)):
         rules = folder / f"{terms.model}.yaml"
         rules.write_text(text.render(generate.groups(terms), [], terms.runbooks))
         loaded += read(rules)
@@ -110,10 +124,28 @@ def test_the_e_value_is_that_of_exact_counts(value) -> None:
     assert value(names.EVALUE_1H, revision=R) == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_e_value_of_split_traffic(value) -> None:
-    wrong, right = STEPS, 9 * STEPS * 2
-    expected = eprocess.evalue(eprocess.split(0.01, 0.2), wrong, wrong, right)
-    assert value(names.SPLIT_EVALUE, revision=R) == pytest.approx(expected, rel=1e-6)
+def test_the_e_value_of_split_traffic_is_the_product_over_its_shares(value) -> None:
+    each = []
+    for weight, wrong in SPLIT.items():
+        counts = wrong["canary"] * STEPS, wrong["stable"] * STEPS, (20 - sum(wrong.values())) * STEPS
+        each.append(eprocess.evalue(eprocess.split(0.01, float(weight)), *counts))
+        assert value(names.SPLIT_EVALUE_AT_WEIGHT, revision=R, weight=weight) == pytest.approx(each[-1], rel=1e-6)
+    assert each[0] < 1 < each[1]
+    assert value(names.SPLIT_EVALUE, revision=R) == pytest.approx(math.prod(each), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "drop", "evalue"),
+    [
+        ("slice", "heavy ink", 0.02, names.SLICE_EVALUE),
+        ("slice", "light ink", 0.02, names.SLICE_EVALUE),
+        ("class", "0", 0.05, names.CLASS_EVALUE),
+        ("class", "7", 0.05, names.CLASS_EVALUE),
+    ],
+)
+def test_the_e_values_of_slices_and_classes(value, kind: str, name: str, drop: float, evalue: str) -> None:
+    expected = eprocess.evalue(eprocess.paired(drop), *(count * STEPS for count in APART[kind][name]))
+    assert value(evalue, revision=R, **{kind: name}) == pytest.approx(expected, rel=1e-6)
 
 
 def test_lines_and_tolerated_drops(value) -> None:
