@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +56,15 @@ def read(text: str, **options: Any) -> tuple[Terms, list[str]]:
 
 def known(variant: str = "int8", shift: int = 0) -> Reference:
     return reference.understand(content(variant, shift))
+
+
+def measured(folder: Path, ships: str | None = "int8") -> Path:
+    """The reference project in a folder, as it is once int8 was measured; without a verdict where nothing `ships`."""
+    shutil.copy(REPOSITORY / "makeweight.yaml", folder)
+    for variant in ("baseline", "int8"):
+        path = folder / "reports" / variant / "reference.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content(variant)))
+    if ships is not None:
+        (folder / "reports" / "verdict.json").write_text(json.dumps({"ship": ships}))
+    return folder

@@ -13,15 +13,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from examples.digits import data
-from examples.monitoring import parts
 from examples.monitoring.story import say, watched
 from examples.monitoring.traffic import Traffic
+from makeweight_monitors import program
 from makeweight_monitors import reference as references
 from makeweight_monitors.errors import EnvironmentFailed, Exit, MonitorError, UsageError
 from makeweight_monitors.metrics import PREDICTIONS
@@ -79,10 +80,14 @@ def _demo(options: argparse.Namespace) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="makeweight-monitoring-")))
         rules = _rules(project, options.variant, folder)
         exporter = _exporter(project, options.variant, folder, stack)
-        server = f"http://127.0.0.1:{parts.free_port()}"
+        server = f"http://127.0.0.1:{program.free_port()}"
         command = [sys.executable, "-m", "examples.monitoring.serve", "--port", server.rpartition(":")[2]]
         command += ["--stable", str(stable), "--canary", str(canary), "--events", f"{exporter}/v1/events"]
-        stack.enter_context(parts.running("model server", command, f"{server}/-/ready", folder, repository))
+        stack.enter_context(
+            program.running(
+                "the model server", command, f"{server}/-/ready", folder / "server.log", at=repository, apart=True
+            )
+        )
         client = stack.enter_context(
             throwaway.running(
                 programs, folder, rules=[rules], targets={"digits": [exporter.removeprefix("http://")]}, scrape="1s"
@@ -122,19 +127,24 @@ def _reference(project: Path, made: str) -> Path:
 def _rules(project: Path, variant: str, folder: Path) -> Path:
     """The rules of the project's budget, looked at every second."""
     command = [_verb(), "rules", "--project", str(project), "--variant", variant, "--interval", "1"]
-    parts.run("rules", [*command, "--out", str(folder)])
+    command += ["--out", str(folder)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EnvironmentFailed(f"rules failed: {(done.stderr or done.stdout).strip()}", where=" ".join(command))
     return folder / "makeweight.rules.yaml"
 
 
 def _exporter(project: Path, variant: str, folder: Path, stack: contextlib.ExitStack) -> str:
     """Start it; its address."""
-    address = f"http://127.0.0.1:{parts.free_port()}"
+    address = f"http://127.0.0.1:{program.free_port()}"
     command = [_verb(), "exporter", "--port", address.rpartition(":")[2], "--revision", REVISION]
     for arm, made in (("stable", "baseline"), ("canary", variant)):
         command += ["--reference", f"{arm}={_reference(project, made)}"]
         command += ["--manifest", f"{arm}={project / 'artifacts' / made / 'manifest.json'}"]
     command += ["--slices", f"{data.LIGHT},{data.HEAVY}", "--labels", str(folder / "labels.sqlite"), "--linger", "0"]
-    stack.enter_context(parts.running("exporter", command, f"{address}/-/ready", folder))
+    stack.enter_context(
+        program.running("the exporter", command, f"{address}/-/ready", folder / "exporter.log", apart=True)
+    )
     return address
 
 

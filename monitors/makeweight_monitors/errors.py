@@ -45,6 +45,13 @@ class EnvironmentFailed(MonitorError):
     exit_code = Exit.ENVIRONMENT
 
 
+def lacking(who: str, package: str, extra: str) -> UsageError:
+    """The error where a package is not installed; `who` says what needs it."""
+    return UsageError(
+        f"{who} `{package}`, which is not installed", do=f"Install the extra: pip install 'makeweight[{extra}]'"
+    )
+
+
 def reason(error: Exception) -> str:
     """What an exception says; of the system's own no number and no path, which the message names by itself."""
     return getattr(error, "strerror", None) or str(error)

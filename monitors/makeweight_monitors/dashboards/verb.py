@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from makeweight_monitors import whole
 from makeweight_monitors.dashboards.arguments import PROMETHEUS
-from makeweight_monitors.errors import Exit, UsageError
+from makeweight_monitors.errors import Exit, UsageError, lacking
 from makeweight_monitors.rules import verb as rules
 
 
@@ -21,10 +21,7 @@ def run(options: argparse.Namespace) -> Exit:
         EnvironmentFailed: the folder cannot be written to.
     """
     if importlib.util.find_spec("grafana_foundation_sdk") is None:
-        raise UsageError(
-            "dashboards need `grafana-foundation-sdk`, which is not installed",
-            do="Install the extra: pip install 'makeweight[dashboards]'",
-        )
+        raise lacking("dashboards need", "grafana-foundation-sdk", "dashboards")
     if urlsplit(options.prometheus).scheme not in ("http", "https"):
         raise UsageError(
             f"`{options.prometheus}` is no address of a Prometheus",

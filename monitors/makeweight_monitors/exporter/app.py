@@ -24,27 +24,13 @@ from makeweight_monitors.exporter.bodies import Refusal, received, unpacked
 from makeweight_monitors.exporter.cloudevents import BATCH, STRUCTURED, Payloads
 from makeweight_monitors.exporter.counting import Counting, Outcome
 from makeweight_monitors.exporter.figures import Figures
-from makeweight_monitors.exporter.limits import Inflight, Rate
+from makeweight_monitors.exporter.limits import Bounds, Inflight, Rate
 from makeweight_monitors.exporter.models import Models
 
 _log = logging.getLogger("makeweight_monitors")
 JSON = "application/json"
 LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 Job = Callable[[bytes], Outcome]
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What is taken in."""
-
-    body: int = 10_000_000
-    """Bytes of one body."""
-    inflight: int = 64_000_000
-    """Bytes of all bodies that are being received or counted."""
-    requests: float = 2000.0
-    """A second."""
-    seconds: float = 30.0
-    """Within which a body has to come."""
 
 
 @dataclass

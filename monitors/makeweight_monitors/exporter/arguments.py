@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from makeweight_monitors import durations
+from makeweight_monitors.exporter.limits import MOST_REVISIONS, Bounds
 
 PORT = 9464
 _SIZES = {"": 1, "k": 1000, "m": 1_000_000, "g": 1_000_000_000}
@@ -77,15 +78,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="go on serving so long after SIGTERM, not ready any more, for a last scrape (default: 1s)",
     )
-    server.add_argument("--most-body", type=size, default=10_000_000, metavar="SIZE", help="of a body (default: 10MB)")
     server.add_argument(
-        "--most-inflight", type=size, default=64_000_000, metavar="SIZE", help="of all bodies at once (default: 64MB)"
+        "--most-body",
+        type=size,
+        default=Bounds.body,
+        metavar="SIZE",
+        help=f"of a body (default: {Bounds.body // 1_000_000}MB)",
     )
     server.add_argument(
-        "--most-requests", type=_rate, default=2000.0, metavar="N", help="that bring events, a second (default: 2000)"
+        "--most-inflight",
+        type=size,
+        default=Bounds.inflight,
+        metavar="SIZE",
+        help=f"of all bodies at once (default: {Bounds.inflight // 1_000_000}MB)",
     )
     server.add_argument(
-        "--most-revisions", type=_count, default=32, metavar="N", help="of a model that are told apart (default: 32)"
+        "--most-requests",
+        type=_rate,
+        default=Bounds.requests,
+        metavar="N",
+        help=f"that bring events, a second (default: {Bounds.requests:g})",
+    )
+    server.add_argument(
+        "--most-revisions",
+        type=_count,
+        default=MOST_REVISIONS,
+        metavar="N",
+        help=f"of a model that are told apart (default: {MOST_REVISIONS})",
     )
 
 

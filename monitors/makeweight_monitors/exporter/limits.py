@@ -7,6 +7,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+
+MOST_REVISIONS = 32
+"""Of a model, that are told apart."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is taken in."""
+
+    body: int = 10_000_000
+    """Bytes of one body."""
+    inflight: int = 64_000_000
+    """Bytes of all bodies that are being received or counted."""
+    requests: float = 2000.0
+    """A second."""
+    seconds: float = 30.0
+    """Within which a body has to come."""
 
 
 class Inflight:

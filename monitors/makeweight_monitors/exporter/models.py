@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry
 
 from makeweight_monitors.errors import UsageError
+from makeweight_monitors.exporter.limits import MOST_REVISIONS
 from makeweight_monitors.exporter.settings import ModelSettings
 from makeweight_monitors.metrics import VARIANTS
 from makeweight_monitors.observe import counters as counting
@@ -28,7 +29,6 @@ from makeweight_monitors.observe.pending import EVERY, MOST_FRESH, Pending
 if TYPE_CHECKING:
     from prometheus_client.core import Metric as Family
 
-MOST_REVISIONS = 32
 OTHER = "other"
 IDLE = 600.0
 """Seconds without an event after which a revision is out of use, if others are in use."""

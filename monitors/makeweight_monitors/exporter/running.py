@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from makeweight_monitors import metrics
-from makeweight_monitors.exporter.app import Bounds, Exporter
+from makeweight_monitors.exporter.app import Exporter
 from makeweight_monitors.exporter.bearer import Bearer
 from makeweight_monitors.exporter.cloudevents import Payloads
 from makeweight_monitors.exporter.counting import Counting, Refusals
 from makeweight_monitors.exporter.figures import Figures
-from makeweight_monitors.exporter.models import MOST_REVISIONS, Model, Models
+from makeweight_monitors.exporter.limits import MOST_REVISIONS, Bounds
+from makeweight_monitors.exporter.models import Model, Models
 from makeweight_monitors.exporter.settings import ModelSettings
 from makeweight_monitors.exporter.tail import Tail
 

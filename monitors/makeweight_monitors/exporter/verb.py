@@ -6,8 +6,9 @@ import argparse
 import logging
 import sys
 
-from makeweight_monitors.errors import Exit, UsageError
+from makeweight_monitors.errors import Exit, UsageError, lacking
 from makeweight_monitors.exporter.described import described
+from makeweight_monitors.exporter.limits import Bounds
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -21,9 +22,9 @@ def run(options: argparse.Namespace) -> Exit:
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"the exporter needs {error.name}", do="Run `pip install 'makeweight[exporter]'`.") from error
+        raise lacking("the exporter needs", str(error.name), "exporter") from error
     from makeweight_monitors.exporter import server
-    from makeweight_monitors.exporter.app import Bounds, build
+    from makeweight_monitors.exporter.app import build
     from makeweight_monitors.exporter.bearer import Bearer
     from makeweight_monitors.exporter.running import Running
 

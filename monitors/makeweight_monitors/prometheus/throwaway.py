@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from makeweight_monitors import program
 from makeweight_monitors.errors import EnvironmentFailed, UsageError
 from makeweight_monitors.prometheus.queries import Client
 
-_SECONDS = 60
 _TRIES = 3
 
 
@@ -46,13 +44,13 @@ def find(folder: Path | None = None) -> Programs:
     """
     found = {}
     for name in ("prometheus", "promtool"):
-        program = shutil.which(name, path=None if folder is None else str(folder))
-        if program is None:
+        path = shutil.which(name, path=None if folder is None else str(folder))
+        if path is None:
             raise UsageError(
                 f"no `{name}` {'on the PATH' if folder is None else f'in {folder}'}",
                 do="Install Prometheus (Debian: apt install prometheus), or name its folder.",
             )
-        found[name] = Path(program)
+        found[name] = Path(path)
     return Programs(found["prometheus"], found["promtool"])
 
 
@@ -81,18 +79,16 @@ def running(
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "prometheus.json"  # JSON is YAML
     config.write_text(json.dumps(_config(rules, targets or {}, scrape, evaluate or scrape, alertmanagers), indent=1))
-    for left in reversed(range(_TRIES)):
-        try:
-            process, client = _started(programs, folder, config, lookback)
-            break
-        except EnvironmentFailed as error:
-            # between asking for a free port and taking it, somebody else may have
-            if not left or "address already in use" not in error.what:
-                raise
-    try:
+    with contextlib.ExitStack() as stack:
+        for left in reversed(range(_TRIES)):
+            try:
+                client = stack.enter_context(_started(programs, folder, config, lookback))
+                break
+            except EnvironmentFailed as error:
+                # between asking for a free port and taking it, somebody else may have
+                if not left or "address already in use" not in error.what:
+                    raise
         yield client
-    finally:
-        _end(process)
 
 
 def _config(
@@ -114,11 +110,9 @@ def _config(
     }
 
 
-def _started(programs: Programs, folder: Path, config: Path, lookback: str) -> tuple[subprocess.Popen[bytes], Client]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = folder / "prometheus.log"
+@contextlib.contextmanager
+def _started(programs: Programs, folder: Path, config: Path, lookback: str) -> Iterator[Client]:
+    port = program.free_port()
     command = [
         str(programs.prometheus),
         f"--config.file={config}",
@@ -129,39 +123,6 @@ def _started(programs: Programs, folder: Path, config: Path, lookback: str) -> t
         "--web.enable-lifecycle",
         "--log.level=warn",
     ]
-    with log.open("wb") as written:
-        process = subprocess.Popen(command, stdout=written, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     client = Client(f"http://127.0.0.1:{port}")
-    try:
-        _wait(process, client, log)
-    except BaseException:
-        _end(process)
-        raise
-    return process, client
-
-
-def _wait(process: subprocess.Popen[bytes], client: Client, log: Path) -> None:
-    import requests
-
-    end = time.monotonic() + _SECONDS
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise EnvironmentFailed(f"Prometheus ended at once: {_tail(log)}", where=str(log))
-        with contextlib.suppress(requests.RequestException):
-            if requests.get(f"{client.url}/-/ready", timeout=1).status_code == 200:
-                return
-        time.sleep(0.05)
-    raise EnvironmentFailed(f"Prometheus was not ready after {_SECONDS} s: {_tail(log)}", where=str(log))
-
-
-def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-2000:].strip()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    with program.running("Prometheus", command, f"{client.url}/-/ready", folder / "prometheus.log"):
+        yield client

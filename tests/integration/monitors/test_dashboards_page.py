@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,17 +15,6 @@ from makeweight_monitors.dashboards.arguments import DATASOURCE, PLACE, PROMETHE
 PAGE = rules_project.REPOSITORY / "docs/monitors/dashboards.md"
 
 
-def project(folder: Path) -> Path:
-    """The reference project, measured, with int8 to ship."""
-    shutil.copy(rules_project.REPOSITORY / "makeweight.yaml", folder)
-    for variant in ("baseline", "int8"):
-        path = folder / "reports" / variant / "reference.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(rules_project.content(variant)))
-    (folder / "reports" / "verdict.json").write_text(json.dumps({"ship": "int8"}))
-    return folder
-
-
 def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     grafana = tmp_path / "etc"
     (grafana / "provisioning").mkdir(parents=True)
@@ -35,7 +22,7 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     assert len(blocks) == 2
     where = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    folder = project(tmp_path / "project")
+    folder = rules_project.measured(tmp_path / "project")
     for block in blocks:
         script = block.replace("/etc/grafana", str(grafana))
         done = subprocess.run(

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,7 +21,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 import prometheus
-from makeweight_monitors import metrics
+from makeweight_monitors import metrics, program
 from makeweight_monitors.observe.observer import Observer
 from makeweight_monitors.observe.onnx_session import watch
 from makeweight_monitors.prometheus import throwaway
@@ -77,18 +76,11 @@ app = ObserverMiddleware(application, observer, json_fields(scores="scores"), pa
 """
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def serving(folder: Path, app: str, *command: str) -> Iterator[str]:
     """A server of `app` as a process of its own; its address."""
     (folder / "served.py").write_text(app)
-    port = free_port()
+    port = program.free_port()
     log = (folder / "server.log").open("wb")
     environment = {name: value for name, value in os.environ.items() if name != "MAKEWEIGHT_SHARED"}
     process = subprocess.Popen(

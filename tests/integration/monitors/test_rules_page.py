@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,13 +23,7 @@ START, STEP, STEPS = 1_700_000_000, 15, 120
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The reference project, measured, with int8 to ship."""
-    shutil.copy(rules_project.REPOSITORY / "makeweight.yaml", tmp_path)
-    for variant in ("baseline", "int8"):
-        path = tmp_path / "reports" / variant / "reference.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(rules_project.content(variant)))
-    (tmp_path / "reports" / "verdict.json").write_text(json.dumps({"ship": "int8"}))
-    return tmp_path
+    return rules_project.measured(tmp_path)
 
 
 def healthy() -> list[Series]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from makeweight_monitors.exporter.app import Bounds, build
+from makeweight_monitors.exporter.app import build
 from makeweight_monitors.exporter.bearer import Bearer
+from makeweight_monitors.exporter.limits import Bounds
 from makeweight_monitors.exporter.running import Running
 from makeweight_monitors.exporter.settings import ModelSettings, understand
 

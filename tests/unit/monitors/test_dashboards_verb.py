@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,6 @@ import yaml
 
 import rules_project
 from makeweight_monitors.cli import main
-from rules_project import REPOSITORY
 
 WRITTEN = {
     "grafana/dashboards/fleet.json",
@@ -28,12 +25,7 @@ WRITTEN = {
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The reference project, measured."""
-    shutil.copy(REPOSITORY / "makeweight.yaml", tmp_path)
-    for variant in ("baseline", "int8"):
-        path = tmp_path / "reports" / variant / "reference.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(rules_project.content(variant)))
-    return tmp_path
+    return rules_project.measured(tmp_path, ships=None)
 
 
 def run(project: Path, *more: str) -> int:

@@ -16,8 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from makeweight_monitors import metrics
 from makeweight_monitors.errors import EnvironmentFailed, UsageError
-from makeweight_monitors.exporter.app import Bounds
-from makeweight_monitors.exporter.limits import Inflight, Rate
+from makeweight_monitors.exporter.limits import Bounds, Inflight, Rate
 from makeweight_monitors.exporter.server import Tls, is_loopback, listen
 
 LINES = {"content-type": "application/x-ndjson"}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,13 +50,7 @@ def test_the_command_starts_without_anything_heavy() -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The reference project, measured."""
-    shutil.copy(REPOSITORY / "makeweight.yaml", tmp_path)
-    for variant in ("baseline", "int8"):
-        path = tmp_path / "reports" / variant / "reference.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(rules_project.content(variant)))
-    (tmp_path / "reports" / "verdict.json").write_text(json.dumps({"ship": "int8"}))
-    return tmp_path
+    return rules_project.measured(tmp_path)
 
 
 def test_rules_are_written_for_what_ships(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The programs of the demo: each started on a free port of 127.0.0.1, waited for, and ended by its own pid."""
+"""A program that runs for the time of a block: started, waited for until it answers, ended by its own pid."""
 
 from __future__ import annotations
 
@@ -9,57 +9,46 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import requests
-
 from makeweight_monitors.errors import EnvironmentFailed
 
 _SECONDS = 60
 
 
 def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
 
 
-def run(name: str, command: Sequence[str]) -> None:
-    """A program that ends by itself.
-
-    Raises:
-        EnvironmentFailed: it ended badly; what it said is part of the error.
-    """
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise EnvironmentFailed(f"{name} failed: {(done.stderr or done.stdout).strip()}", where=" ".join(command))
-
-
 @contextlib.contextmanager
 def running(
-    name: str, command: Sequence[str], ready: str, folder: Path, at: Path | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A program, from when `ready` is answered with 200 to the end of the block. What it says is in `folder`.
+    name: str, command: Sequence[str], ready: str, log: Path, *, at: Path | None = None, apart: bool = False
+) -> Iterator[None]:
+    """A program, from when the address `ready` answers with 200 to the end of the block.
 
     Args:
+        name: how errors call it.
+        log: where what it says is written.
         at: its working folder; None: this one.
+        apart: whether Ctrl-C is only for whoever started it, who then ends it.
 
     Raises:
         EnvironmentFailed: it ended at once, or does not get ready; what it said is part of the error.
     """
-    log = folder / f"{name}.log"
     with log.open("wb") as written:
-        # of a session of its own: Ctrl-C is for whoever started it, and that ends it
         process = subprocess.Popen(
             command,
             cwd=at,
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            start_new_session=apart,
         )
     try:
         _wait(name, process, ready, log)
-        yield process
+        yield
     finally:
         process.terminate()
         try:
@@ -70,16 +59,18 @@ def running(
 
 
 def _wait(name: str, process: subprocess.Popen[bytes], ready: str, log: Path) -> None:
+    import requests
+
     end = time.monotonic() + _SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise EnvironmentFailed(f"the {name} ended at once: {_tail(log)}", where=str(log))
+            raise EnvironmentFailed(f"{name} ended at once: {_tail(log)}", where=str(log))
         with contextlib.suppress(requests.RequestException):
             if requests.get(ready, timeout=1).status_code == 200:
                 return
-        time.sleep(0.1)
-    raise EnvironmentFailed(f"the {name} was not ready after {_SECONDS} s: {_tail(log)}", where=str(log))
+        time.sleep(0.05)
+    raise EnvironmentFailed(f"{name} was not ready after {_SECONDS} s: {_tail(log)}", where=str(log))
 
 
 def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-1500:].strip()
+    return log.read_text(errors="replace")[-2000:].strip()
