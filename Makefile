@@ -47,6 +47,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tests/collected_twice.py
 
 benchmarks: $(VENV)/.dev
 	@PATH="$(BIN):$$PATH" bash benchmarks/all.sh

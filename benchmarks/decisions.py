@@ -13,14 +13,15 @@ from pathlib import Path
 
 from aa_compare import conv_net
 
-from makeweight import progress, registry
+from makeweight import registry
 from makeweight.devices import benchmark
 from makeweight.devices.benchmark import Aim, Pair
 from makeweight.devices.device import DeviceOptions
 from makeweight.measure import samples
 from makeweight.measure.latency import median_ratio
-from makeweight.measure.probe.job import Model
 from makeweight.verbs.compare import decide
+from makeweight_base import progress
+from makeweight_probe.job import Model
 
 LIMIT = 1.05
 

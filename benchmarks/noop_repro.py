@@ -15,8 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from makeweight import dvcfiles, project
 from makeweight.layout import Layout
+from makeweight.pipeline import dvcfiles
+from makeweight.project import project
 
 RUNS = 7
 CONFIG = """\

@@ -19,11 +19,11 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from makeweight.compress.quantize import BATCH, Quantize
 from makeweight.compress.technique import Context
-from makeweight.dataset import Dataset
-from makeweight.progress import Silent
-from makeweight.quiet import quiet
+from makeweight.config.settings import TaskSettings
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
-from makeweight.settings import TaskSettings
+from makeweight.user.dataset import Dataset
+from makeweight_base.progress import Silent
+from makeweight_base.quiet import quiet
 
 REPEATS = 9
 EXAMPLES = 256

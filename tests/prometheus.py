@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import pytest
 
-from makeweight_monitors.errors import EnvironmentFailed
+from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.prometheus import package
 from makeweight_monitors.prometheus.throwaway import Programs
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from makeweight import project
+from makeweight.project import project
 from makeweight_monitors import reference
 from makeweight_monitors.reference import Reference
 from makeweight_monitors.rules import declared

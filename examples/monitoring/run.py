@@ -22,9 +22,9 @@ from pathlib import Path
 from examples.digits import data
 from examples.monitoring.story import say, watched
 from examples.monitoring.traffic import Traffic
+from makeweight_base.errors import EnvironmentFailed, Exit, MakeweightError, UsageError
 from makeweight_monitors import program
 from makeweight_monitors import reference as references
-from makeweight_monitors.errors import EnvironmentFailed, Exit, MonitorError, UsageError
 from makeweight_monitors.metrics import PREDICTIONS
 from makeweight_monitors.prometheus import package, throwaway
 from makeweight_monitors.prometheus.queries import Client
@@ -39,7 +39,7 @@ def main() -> int:
         signal.signal(asked, _interrupted)
     try:
         return _demo(options)
-    except MonitorError as error:
+    except MakeweightError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from makeweight_monitors.errors import EnvironmentFailed
+from makeweight_base.errors import EnvironmentFailed
 
 _SECONDS = 60
 

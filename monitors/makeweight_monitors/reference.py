@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from makeweight_monitors.errors import UsageError, reason
+from makeweight_base.errors import UsageError, reason
 
 FORMAT = 1
 ScoreKind = Literal["softmax", "probability", "sigmoid"]

@@ -5,19 +5,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import makeweight
-from makeweight.errors import Exit, MakeweightError, UsageError
+from makeweight_base import commandline
+from makeweight_base.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from makeweight.progress import Progress
-    from makeweight.project import Project
-
-Verb = Callable[[argparse.Namespace], Exit]
+    from makeweight.project.project import Project
+    from makeweight_base.progress import Progress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,61 +24,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # beside any other load makes training many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     options = _parser().parse_args(arguments)
-    verb: Verb = options.verb
-    try:
-        code = int(verb(options))
-        with contextlib.suppress(BrokenPipeError):
-            sys.stdout.flush()
-            return code
-        return _leave_quietly(code)
-    except MakeweightError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted: nothing half-done was kept; run the same command again to go on", file=sys.stderr)
-        return int(Exit.INTERRUPTED)
-    except BrokenPipeError:  # before the verb had its answer: that must not read as a pass
-        return _leave_quietly(int(Exit.ENVIRONMENT))
-    except MemoryError:
-        print("error: this machine is out of memory; close something, or use a smaller model", file=sys.stderr)
-        return int(Exit.ENVIRONMENT)
-    except Exception as error:
-        if os.environ.get("MAKEWEIGHT_TRACEBACK"):
-            raise
-        if isinstance(error, OSError) and error.strerror is not None:  # the machine failed, not makeweight
-            print(f"error: {error.filename or 'this machine'}: {error.strerror}", file=sys.stderr)
-            return int(Exit.ENVIRONMENT)
-        print(
-            f"error: makeweight itself failed: {type(error).__name__}: {error}\n"
-            "  Run again with MAKEWEIGHT_TRACEBACK=1 and report what it prints.",
-            file=sys.stderr,
-        )
-        return int(Exit.ENVIRONMENT)
-
-
-def _leave_quietly(code: int) -> int:
-    """The reader (`head`, `less`) has gone; Python would complain when it flushes the rest at its own end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
+    return commandline.run("makeweight", options.verb, options)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="makeweight",
-        description="Compress a model, measure it on the device, and hold it against a budget.",
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=16),
+    parser = commandline.parser(
+        "makeweight", "Compress a model, measure it on the device, and hold it against a budget."
     )
     parser.add_argument("--version", action="version", version=f"makeweight {makeweight.__version__}")
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-
-    def add(name: str, verb: Verb, summary: str, *, project: bool = True) -> argparse.ArgumentParser:
-        own = verbs.add_parser(name, help=summary, description=summary)
-        own.set_defaults(verb=verb)
-        if project:
-            own.add_argument(
-                "--project", type=Path, default=Path(), metavar="DIR", help="the folder of makeweight.yaml (default: .)"
-            )
-        return own
+    add = commandline.adder(parser)
 
     from makeweight.verbs.init import add_arguments
 
@@ -167,14 +119,15 @@ def _count(text: str) -> int:
 
 
 def _loaded(options: argparse.Namespace) -> tuple[Project, Progress]:
-    from makeweight import progress, project
+    from makeweight.project import project
+    from makeweight_base import progress
 
     return project.load(options.project), progress.on()
 
 
 def _init(options: argparse.Namespace) -> Exit:
-    from makeweight import progress
     from makeweight.verbs import init
+    from makeweight_base import progress
 
     return init.run(options.project, init.given(options), progress.on(), force=options.force, github=options.github)
 
@@ -238,8 +191,8 @@ def _verify(options: argparse.Namespace) -> Exit:
 
 
 def _compare(options: argparse.Namespace) -> Exit:
-    from makeweight import progress
     from makeweight.verbs import compare
+    from makeweight_base import progress
 
     if options.project is not None and options.device is None:
         raise UsageError("`--project` says whose device is meant, and no `--device` is named")

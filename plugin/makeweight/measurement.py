@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from makeweight.errors import UsageError
 from makeweight.layout import BASELINE
+from makeweight_base.errors import UsageError
 
 Status = Literal["measured", "estimated", "unavailable"]
 

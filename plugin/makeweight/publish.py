@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from makeweight import atomic, verdict
 from makeweight.budget.rule import Rule
-from makeweight.decide import Terms, Waiver, quality_metric
-from makeweight.errors import UsageError
-from makeweight.evidence import Evidence
+from makeweight.decide import Terms, Waiver, quality_metric, verdict
+from makeweight.decide.verdict import Verdict
+from makeweight.evidence.evidence import Evidence
 from makeweight.layout import BASELINE, Layout
 from makeweight.measure import flips
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.quality import class_name
-from makeweight.project import Project
+from makeweight.project.project import Project
 from makeweight.report import card, dvcplots, html, markdown
 from makeweight.report.content import ClassAccuracy, Content, Flip, Flips, Machine, Timing
-from makeweight.verdict import Verdict
+from makeweight_base import atomic
+from makeweight_base.errors import UsageError
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -12,7 +12,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from makeweight.errors import MissingExtra, UsageError
+from makeweight_base.errors import MissingExtra, UsageError
 
 Kind = Literal["technique", "runtime", "device"]
 

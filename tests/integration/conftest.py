@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from makeweight.project import Project, understand
+from makeweight.project.project import Project, understand
 
 # Modules stay imported for the whole test run, so each project's code gets a name of its own.
 _NUMBERS = itertools.count()

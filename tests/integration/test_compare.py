@@ -11,9 +11,9 @@ import tiny_models
 from makeweight.cli import main
 from makeweight.devices import benchmark
 from makeweight.devices.local import Local
-from makeweight.errors import DeviceFailed
-from makeweight.measure.probe.job import Result
 from makeweight.measure.timings import Timings
+from makeweight_base.errors import DeviceFailed
+from makeweight_probe.job import Result
 
 
 @pytest.fixture(scope="module")

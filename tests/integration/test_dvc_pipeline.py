@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from makeweight import dvcfiles
-from makeweight.project import understand
+from makeweight.pipeline import dvcfiles
+from makeweight.project.project import understand
 
 # Reads what the real verb reads and writes what it writes, in milliseconds; appends its arguments to ran.txt.
 STAND_IN = """#!{python}

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from makeweight.decide.verdict import VariantVerdict, Verdict
 from makeweight.measurement import Measurement
 from makeweight.report import dvcplots
 from makeweight.report.content import ClassAccuracy, Content
-from makeweight.verdict import VariantVerdict, Verdict
 
 
 def _content(quality: str, classes: tuple[ClassAccuracy, ...]) -> Content:

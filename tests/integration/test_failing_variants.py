@@ -10,7 +10,7 @@ import pytest
 import tiny_models
 from onnx import numpy_helper
 
-from makeweight import artifact
+from makeweight.artifact import artifact
 from makeweight.cli import main
 
 CONFIG = """\

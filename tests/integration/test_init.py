@@ -15,11 +15,11 @@ import pytest
 import yaml
 from onnx import TensorProto, helper
 
-from makeweight import project
-from makeweight.errors import ConfigError, Exit, MissingExtra, UsageError
+from makeweight.project import project
 from makeweight.starter import repository, signature
 from makeweight.starter.gather import Given
 from makeweight.verbs import init
+from makeweight_base.errors import ConfigError, Exit, MissingExtra, UsageError
 
 PIPELINE = ["baseline", "compress", "evaluate", "device", "benchmark", "report", "gate"]
 

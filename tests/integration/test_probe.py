@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tiny_models
 
-from makeweight.measure.probe.job import (
+from makeweight.measure.samples import store
+from makeweight_probe.job import (
     MemoryJob,
     Model,
     PairsJob,
@@ -16,23 +17,10 @@ from makeweight.measure.probe.job import (
     dump_job,
     load_result,
 )
-from makeweight.measure.probe.pairs import ARMS, MIN_ROUNDS
-from makeweight.measure.samples import store
+from makeweight_probe.pairs import ARMS, MIN_ROUNDS
 
 # What of makeweight travels to a device.
-SHIPPED = (
-    "makeweight",
-    "makeweight.measure",
-    "makeweight.measure.probe",
-    "makeweight.measure.probe.__main__",
-    "makeweight.measure.probe.job",
-    "makeweight.measure.probe.memory",
-    "makeweight.measure.probe.pairs",
-    "makeweight.measure.probe.sequential",
-    "makeweight.runtimes",
-    "makeweight.runtimes.onnxruntime",
-    "makeweight.runtimes.onnxruntime.session",
-)
+SHIPPED = "makeweight_probe"
 # Refuses to import anything else, as if it were not installed.
 BARE_MACHINE = f"""
 import runpy, sys
@@ -40,13 +28,13 @@ import runpy, sys
 class Bare:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        if name in {SHIPPED!r} or top in ("numpy", "onnxruntime") or top in sys.stdlib_module_names:
+        if top in ({SHIPPED!r}, "numpy", "onnxruntime") or top in sys.stdlib_module_names:
             return None
         raise ModuleNotFoundError(f"a bare machine has no {{name}}", name=name)
 
 sys.meta_path.insert(0, Bare())
 sys.path = [entry for entry in sys.path if entry]
-runpy.run_module("makeweight.measure.probe", run_name="__main__", alter_sys=True)
+runpy.run_module("makeweight_probe", run_name="__main__", alter_sys=True)
 """
 
 
@@ -137,7 +125,7 @@ def test_a_job_of_another_protocol_ends_with_its_reason(folder: Path) -> None:
     text = dump_job(pairs(folder, "small", "small")).replace('"protocol": 1', '"protocol": 99')
     (folder / "job.json").write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "makeweight.measure.probe", str(folder / "job.json"), str(folder / "result.npz")],
+        [sys.executable, "-m", "makeweight_probe", str(folder / "job.json"), str(folder / "result.npz")],
         capture_output=True,
         text=True,
         check=False,

@@ -10,9 +10,9 @@ import pytest
 import makeweight
 from makeweight import cli
 from makeweight.cli import main
-from makeweight.errors import DeviceFailed, EnvironmentFailed, Exit, MissingExtra, UsageError
+from makeweight.decide.verdict import RuleVerdict, VariantVerdict, Verdict, dumps
 from makeweight.verbs import doctor
-from makeweight.verdict import RuleVerdict, VariantVerdict, Verdict, dumps
+from makeweight_base.errors import DeviceFailed, EnvironmentFailed, Exit, MissingExtra, UsageError
 
 VERBS = (
     "init",

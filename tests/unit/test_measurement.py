@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeweight.errors import UsageError
 from makeweight.measurement import Measurement, dumps, key_of, keyed, loads, unavailable
+from makeweight_base.errors import UsageError
 
 real = st.floats(-1e12, 1e12)
 names = st.sampled_from(["size", "accuracy", "accuracy[dim light]", "latency_p50_ratio", "µ"])

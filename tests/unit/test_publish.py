@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight import atomic, publish, verdict
+from makeweight import publish
 from makeweight.budget.rule import Budget, rules_of
-from makeweight.decide import Waiver, decide
-from makeweight.errors import UsageError
-from makeweight.evidence import Evidence
+from makeweight.decide import Waiver, decide, verdict
+from makeweight.decide.verdict import Verdict
+from makeweight.evidence.evidence import Evidence
 from makeweight.layout import BASELINE, Layout
 from makeweight.measure.flips import INDEX
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measurement import Measurement
-from makeweight.project import Project, understand
-from makeweight.verdict import Verdict
+from makeweight.project.project import Project, understand
+from makeweight_base import atomic
+from makeweight_base.errors import UsageError
 
 CONFIG = """\
 name: digits

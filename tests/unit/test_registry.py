@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from makeweight import registry
-from makeweight.errors import MissingExtra, UsageError
 from makeweight.registry import BUILT_IN
+from makeweight_base.errors import MissingExtra, UsageError
 
 
 @pytest.mark.parametrize(

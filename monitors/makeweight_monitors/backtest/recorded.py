@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from makeweight_monitors.errors import UsageError, reason
+from makeweight_base.errors import UsageError, reason
 from makeweight_monitors.prometheus.queries import Client, Series
 
 

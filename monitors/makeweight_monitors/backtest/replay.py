@@ -13,10 +13,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors.backtest.firing import Episode, episodes
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.rulefile import Loaded, layers
-from makeweight_monitors.errors import EnvironmentFailed, UsageError
 from makeweight_monitors.prometheus import throwaway
 from makeweight_monitors.prometheus.queries import Client, Series
 from makeweight_monitors.prometheus.throwaway import Programs

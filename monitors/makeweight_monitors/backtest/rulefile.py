@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from makeweight_base.errors import UsageError, reason
 from makeweight_monitors import durations
-from makeweight_monitors.errors import UsageError, reason
 from makeweight_monitors.rules.dependencies import chooses_by_pattern, words
 
 

@@ -9,11 +9,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from makeweight_base.errors import Exit, UsageError, reason
 from makeweight_monitors.backtest import recorded as records
 from makeweight_monitors.backtest import rulefile, told
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import replay
-from makeweight_monitors.errors import Exit, UsageError, reason
 from makeweight_monitors.prometheus import throwaway
 from makeweight_monitors.prometheus.queries import Client
 
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> Exit:
         print(json.dumps(told.data(outcomes, recorded), ensure_ascii=False))
     else:
         print(told.table(outcomes, recorded))
-    return Exit.FOUND if told.fired(outcomes, "rollback") else Exit.PASS
+    return Exit.FAIL if told.fired(outcomes, "rollback") else Exit.PASS
 
 
 def _recorded(options: argparse.Namespace, rules: list[rulefile.Loaded]) -> Recorded:

@@ -7,9 +7,9 @@ import importlib.util
 import sys
 from urllib.parse import urlsplit
 
-from makeweight_monitors import whole
+from makeweight_base import atomic
+from makeweight_base.errors import Exit, MissingExtra, UsageError
 from makeweight_monitors.dashboards.arguments import PROMETHEUS
-from makeweight_monitors.errors import Exit, UsageError, lacking
 from makeweight_monitors.rules import verb as rules
 
 
@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> Exit:
         EnvironmentFailed: the folder cannot be written to.
     """
     if importlib.util.find_spec("grafana_foundation_sdk") is None:
-        raise lacking("dashboards need", "grafana-foundation-sdk", "dashboards")
+        raise MissingExtra("the verb `dashboards`", "dashboards")
     if urlsplit(options.prometheus).scheme not in ("http", "https"):
         raise UsageError(
             f"`{options.prometheus}` is no address of a Prometheus",
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> Exit:
         place=options.place,
     )
     for path, text in found.items():
-        whole.write(options.out / path, text)
+        atomic.write_text(options.out / path, text)
     if not board.published(terms.runbooks):
         notes.append("no link leads to the runbooks: name the page that Grafana's users can open with `--runbooks URL`")
     for note in notes:

@@ -6,7 +6,7 @@ import hmac
 import logging
 from pathlib import Path
 
-from makeweight_monitors.errors import UsageError, reason
+from makeweight_base.errors import UsageError, reason
 
 _log = logging.getLogger("makeweight_monitors")
 _Stamp = tuple[int, int, int]

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from makeweight_monitors.errors import UsageError, reason
+from makeweight_base.errors import UsageError, reason
 from makeweight_monitors.exporter.settings import KEYS, ModelSettings, understand, unknown_key
 
 _FLAGS = {"features": "feature"}

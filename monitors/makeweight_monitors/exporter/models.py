@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
-from makeweight_monitors.errors import UsageError
+from makeweight_base.errors import UsageError
 from makeweight_monitors.exporter.limits import MOST_REVISIONS
 from makeweight_monitors.exporter.settings import ModelSettings
 from makeweight_monitors.metrics import VARIANTS

@@ -18,7 +18,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from makeweight_monitors.errors import EnvironmentFailed, UsageError, reason
+from makeweight_base.errors import EnvironmentFailed, UsageError, reason
 
 PATIENCE = 10.0
 """Seconds within which the head of a request has to come."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+from makeweight_base.errors import UsageError
 from makeweight_monitors import build, durations
 from makeweight_monitors import reference as references
 from makeweight_monitors.build import Build
-from makeweight_monitors.errors import UsageError
 from makeweight_monitors.metrics import VARIANTS
 from makeweight_monitors.observe.observer import Variant
 from makeweight_monitors.observe.pending import DAY, MOST

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from makeweight_base.errors import EnvironmentFailed, UsageError, reason
 from makeweight_monitors.complaints import Complaints
-from makeweight_monitors.errors import EnvironmentFailed, UsageError, reason
 from makeweight_monitors.exporter.events import LONGEST_LINE
 
 EVERY = 0.25

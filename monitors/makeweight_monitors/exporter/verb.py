@@ -6,7 +6,7 @@ import argparse
 import logging
 import sys
 
-from makeweight_monitors.errors import Exit, UsageError, lacking
+from makeweight_base.errors import Exit, MissingExtra, UsageError
 from makeweight_monitors.exporter.described import described
 from makeweight_monitors.exporter.limits import Bounds
 
@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> Exit:
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
-        raise lacking("the exporter needs", str(error.name), "exporter") from error
+        raise MissingExtra("the exporter", "exporter") from error
     from makeweight_monitors.exporter import server
     from makeweight_monitors.exporter.app import build
     from makeweight_monitors.exporter.bearer import Bearer

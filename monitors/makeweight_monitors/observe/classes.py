@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_monitors.errors import UsageError
+from makeweight_base.errors import UsageError
 from makeweight_monitors.metrics import MOST_CLASSES
 from makeweight_monitors.observe.counters import Block, Counters, cut
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_monitors.errors import UsageError
+from makeweight_base.errors import UsageError
 from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE, LATENCY_BUCKETS, Metric
 
 if TYPE_CHECKING:

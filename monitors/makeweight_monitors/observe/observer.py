@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 
+from makeweight_base.errors import UsageError
 from makeweight_monitors import build
 from makeweight_monitors import reference as references
 from makeweight_monitors.build import Build
 from makeweight_monitors.complaints import Complaints
-from makeweight_monitors.errors import UsageError
 from makeweight_monitors.metrics import LATENCY_BUCKETS, VARIANTS
 from makeweight_monitors.observe import counters as counting
 from makeweight_monitors.observe import prefork, quick, standing

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
-from makeweight_monitors.errors import UsageError
+from makeweight_base.errors import UsageError
 
 LabelResult = Literal["matched", "unknown", "duplicate", "late", "rejected"]
 

@@ -27,7 +27,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from makeweight_monitors.errors import EnvironmentFailed, reason
+from makeweight_base.errors import EnvironmentFailed, reason
 from makeweight_monitors.observe.counters import SIZE, Arena
 
 _log = logging.getLogger("makeweight_monitors")

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from makeweight_monitors.errors import EnvironmentFailed
+from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.prometheus.throwaway import Programs, find
 
 _SECONDS = 300

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from makeweight_monitors.errors import EnvironmentFailed, UsageError
+from makeweight_base.errors import EnvironmentFailed, UsageError
 
 _SECONDS = 60
 MOST_POINTS = 11_000

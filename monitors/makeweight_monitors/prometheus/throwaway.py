@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors import program
-from makeweight_monitors.errors import EnvironmentFailed, UsageError
 from makeweight_monitors.prometheus.queries import Client
 
 _TRIES = 3

@@ -12,7 +12,7 @@ from makeweight_monitors.rules.terms import QUANTILES, LatencyLimit, Terms
 
 if TYPE_CHECKING:
     from makeweight.budget.rule import Rule
-    from makeweight.project import Project
+    from makeweight.project.project import Project
 
 ALPHA = 0.001
 TRAFFIC = 0.05

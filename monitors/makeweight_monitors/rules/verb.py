@@ -7,15 +7,15 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from makeweight_base import atomic
+from makeweight_base.errors import Exit, UsageError, reason
 from makeweight_monitors import reference as references
-from makeweight_monitors import whole
-from makeweight_monitors.errors import Exit, UsageError, reason
 from makeweight_monitors.rules import declared, generate, text, unit_tests
 from makeweight_monitors.rules.cases import cases
 from makeweight_monitors.rules.terms import Terms
 
 if TYPE_CHECKING:
-    from makeweight.project import Project
+    from makeweight.project.project import Project
 
 RULES = "makeweight.rules.yaml"
 TESTS = "makeweight.tests.yaml"
@@ -33,10 +33,10 @@ def run(options: argparse.Namespace) -> Exit:
     terms, notes = read(options)
     found = generate.groups(terms)
     heading = generate.heading(terms, makeweight.__version__)
-    whole.write(options.out / RULES, text.render(found, heading, terms.runbooks))
+    atomic.write_text(options.out / RULES, text.render(found, heading, terms.runbooks))
     tried = cases(terms)
     about = [f"What {RULES} does on made-up fleets: promtool test rules {TESTS}"]
-    whole.write(options.out / TESTS, unit_tests.render(tried, RULES, about))
+    atomic.write_text(options.out / TESTS, unit_tests.render(tried, RULES, about))
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     alerts = generate.alerts(found)
@@ -48,8 +48,8 @@ def run(options: argparse.Namespace) -> Exit:
 
 def read(options: argparse.Namespace) -> tuple[Terms, list[str]]:
     """The terms that the arguments stand for, and notes about them; dashboards begin with the same."""
-    from makeweight import project as projects
-    from makeweight.errors import MakeweightError
+    from makeweight.project import project as projects
+    from makeweight_base.errors import MakeweightError
 
     try:
         project = projects.load(options.project)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from makeweight import measurement, verdict
+from makeweight import measurement
 from makeweight.ci.git import Git
-from makeweight.errors import EnvironmentFailed, UsageError
+from makeweight.decide import verdict
 from makeweight.github.event import Event
 from makeweight.layout import CONFIG, Layout
 from makeweight.measurement import Measurement
-from makeweight.project import Project, understand
+from makeweight.project.project import Project, understand
+from makeweight_base.errors import EnvironmentFailed, UsageError
 
 LOCK = "dvc.lock"
 

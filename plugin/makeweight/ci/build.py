@@ -9,17 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from makeweight import artifact, dvcfiles
+from makeweight.artifact import artifact
 from makeweight.ci import lock, regression, stages
 from makeweight.ci.base import LOCK, Base
 from makeweight.ci.git import Git
 from makeweight.ci.ground import FOLDER, Ground, lay
 from makeweight.ci.pipeline import Failed, Pipeline, gist
-from makeweight.errors import EnvironmentFailed, UsageError
 from makeweight.layout import BASELINE, CONFIG
-from makeweight.progress import Progress
-from makeweight.project import Project
+from makeweight.pipeline import dvcfiles
+from makeweight.project.project import Project
 from makeweight.starter import repository
+from makeweight_base.errors import EnvironmentFailed, UsageError
+from makeweight_base.progress import Progress
 
 
 def run(

@@ -9,9 +9,9 @@ from pathlib import Path
 from makeweight import measurement
 from makeweight.ci.ground import FOLDER, remove
 from makeweight.ci.measure import regression_samples, regressions_file
-from makeweight.errors import UsageError
 from makeweight.layout import BASELINE, Layout
-from makeweight.project import Project
+from makeweight.project.project import Project
+from makeweight_base.errors import UsageError
 
 COMPRESSED = "compressed"
 """The folder of the job that made the artifacts; every other holds what a device's job measured."""

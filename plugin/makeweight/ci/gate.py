@@ -16,12 +16,12 @@ from makeweight.ci.measure import was_there
 from makeweight.ci.waivers import BUDGET, without_effect
 from makeweight.decide import decide
 from makeweight.decide.terms import Terms
+from makeweight.decide.verdict import Verdict
 from makeweight.decide.waivers import Waiver, in_force, unmatched
-from makeweight.evidence import Evidence
+from makeweight.evidence.evidence import Evidence
 from makeweight.measurement import Measurement, unavailable
-from makeweight.project import Project
+from makeweight.project.project import Project
 from makeweight.report.standing import HEADLINES
-from makeweight.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from makeweight.errors import EnvironmentFailed, UsageError
+from makeweight_base.errors import EnvironmentFailed, UsageError
 
 # A shallow clone is deepened step by step until the histories meet; a long-lived branch rarely needs more than one.
 _DEEPEN_BY = (100, 1000)

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from makeweight import atomic
 from makeweight.ci import lock
 from makeweight.ci.base import LOCK, Base
 from makeweight.ci.git import Git
-from makeweight.errors import Exit, MakeweightError, UsageError
 from makeweight.layout import Layout
+from makeweight_base import atomic
+from makeweight_base.errors import Exit, MakeweightError, UsageError
 
 FOLDER = ".makeweight"
 """Where continuous integration keeps what is its own; git is told to ignore it."""

@@ -10,7 +10,7 @@ from makeweight.ci.git import Git
 from makeweight.ci.ground import Ground
 from makeweight.ci.pipeline import Pipeline
 from makeweight.layout import Layout
-from makeweight.project import Project
+from makeweight.project.project import Project
 
 BOT = {"NAME": "makeweight[bot]", "EMAIL": "makeweight[bot]@users.noreply.github.com"}
 _SKIP = "[skip ci]"

@@ -6,7 +6,7 @@ from typing import Any
 
 from makeweight.budget.operator import OPERATORS
 from makeweight.layout import CONFIG
-from makeweight.yamlfile import parse
+from makeweight_base.yamlfile import parse
 
 
 def of_rules(text: str) -> dict[str, int]:

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from makeweight.errors import ConfigError, UsageError
-from makeweight.yamlfile import parse
+from makeweight_base.errors import ConfigError, UsageError
+from makeweight_base.yamlfile import parse
 
 SCHEMA = "2.0"
 MAKING = ("baseline", "compress", "evaluate")

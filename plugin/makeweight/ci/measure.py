@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from makeweight import artifact, atomic, evidence, measurement, registry
-from makeweight.artifact import Manifest
+from makeweight import measurement, registry
+from makeweight.artifact import artifact
+from makeweight.artifact.artifact import Manifest
 from makeweight.budget.rule import Rule
 from makeweight.ci import regression
 from makeweight.ci.base import Base
@@ -16,12 +17,14 @@ from makeweight.ci.ground import FOLDER, Ground
 from makeweight.devices import record
 from makeweight.devices.benchmark import Pair
 from makeweight.devices.record import Record
-from makeweight.errors import DeviceFailed
+from makeweight.evidence import evidence
 from makeweight.measure import timings
-from makeweight.measure.probe.job import Model
 from makeweight.measurement import Measurement
-from makeweight.progress import Progress
-from makeweight.project import Project
+from makeweight.project.project import Project
+from makeweight_base import atomic
+from makeweight_base.errors import DeviceFailed
+from makeweight_base.progress import Progress
+from makeweight_probe.job import Model
 
 Ask = Callable[[Project, str, Progress], object]
 """`makeweight device`: write down which device this is."""

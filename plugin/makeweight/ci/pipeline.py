@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from makeweight.errors import EnvironmentFailed
 from makeweight.github.commands import inert
-from makeweight.progress import Progress
+from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.progress import Progress
 
 # The user's code runs below DVC: what opens doors at GitHub or signs evidence stays outside.
 _KEPT_OUT = re.compile(

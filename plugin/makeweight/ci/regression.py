@@ -13,7 +13,7 @@ from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import latency, memory
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, unavailable
-from makeweight.progress import Progress
+from makeweight_base.progress import Progress
 
 AGAINST = "merge base"
 _RATIO, _REGRESSION = "_ratio", "_regression"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from makeweight.github.event import Event
 from makeweight.github.labels import DEVICES, Label, approves_devices
-from makeweight.project import Project
+from makeweight.project.project import Project
 
 DEFAULT = "ubuntu-latest"
 # GitHub's own machines are thrown away after each job. Whatever else a label names (`ubuntu-lab`) may be somebody's.

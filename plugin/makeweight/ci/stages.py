@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from makeweight import dvcfiles
-from makeweight.errors import ConfigError
-from makeweight.project import Project
-from makeweight.yamlfile import Document, parse
+from makeweight.pipeline import dvcfiles
+from makeweight.project.project import Project
+from makeweight_base.errors import ConfigError
+from makeweight_base.yamlfile import Document, parse
 
 # Words about a stage, without effect on what it does.
 _WORDS = frozenset({"desc", "meta"})

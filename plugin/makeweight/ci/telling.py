@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from makeweight.decide.verdict import RECIPE, Outcome, RuleVerdict, Verdict
 from makeweight.github.annotation import Annotation, Level
 from makeweight.github.check import Conclusion
 from makeweight.layout import BASELINE, CONFIG
 from makeweight.report.content import Content
 from makeweight.report.standing import HEADLINES, leading, offences, told
-from makeweight.verdict import RECIPE, Outcome, RuleVerdict, Verdict
 
 CONCLUSIONS: Mapping[Outcome, Conclusion] = {
     "pass": "success",

@@ -8,7 +8,7 @@ from datetime import date
 
 from makeweight.decide.waivers import Waiver
 from makeweight.github.labels import Label
-from makeweight.project import Project
+from makeweight.project.project import Project
 
 PREFIX = "waive:"
 BUDGET = "budget"

@@ -15,9 +15,9 @@ from pydantic import Field
 
 from makeweight.compress.technique import Accepts, Context
 from makeweight.compress.training import TrainingOptions, as_targets, loss_function, reading, tensors, train
-from makeweight.errors import MakeweightError, RecipeFailed
-from makeweight.outputs import judged, named
-from makeweight.quiet import quiet
+from makeweight.runtimes.outputs import judged, named
+from makeweight_base.errors import MakeweightError, RecipeFailed
+from makeweight_base.quiet import quiet
 
 # Examples whose gradients decide what matters, for the importances that ask for gradients.
 _GRADIENT_EXAMPLES = 512

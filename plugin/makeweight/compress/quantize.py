@@ -10,9 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from makeweight.compress import technique
 from makeweight.compress.technique import Accepts, Context
-from makeweight.errors import UsageError
 from makeweight.measure.inference import batch_size, fit
 from makeweight.runtimes.runtime import Feeds, Quantization, Session
+from makeweight_base.errors import UsageError
 
 # Examples that a calibration run takes at once, where the model lets it choose.
 BATCH = 32

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from makeweight.dataset import Dataset
-    from makeweight.progress import Progress
+    from makeweight.config.settings import TaskSettings
     from makeweight.runtimes.runtime import Runtime
-    from makeweight.settings import TaskSettings
+    from makeweight.user.dataset import Dataset
+    from makeweight_base.progress import Progress
 
 Accepts = Literal["module", "graph"]
 

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from makeweight import usercode
 from makeweight.compress import technique
 from makeweight.compress.technique import Context
-from makeweight.dataset import Dataset, Feeds
-from makeweight.errors import RecipeFailed, UsageError
+from makeweight.config.settings import CallablePath
 from makeweight.measure.outcomes import classify
-from makeweight.outputs import judged
-from makeweight.settings import CallablePath
+from makeweight.runtimes.outputs import judged
+from makeweight.user import callables
+from makeweight.user.dataset import Dataset, Feeds
+from makeweight_base.errors import RecipeFailed, UsageError
 
 # Examples at once where nothing is learnt, so that the number is of no consequence.
 _LARGE = 256
@@ -165,10 +165,10 @@ def loss_function(declared: str | None, read: Reading, context: Context) -> Loss
     from torch.nn import functional
 
     if declared is not None:
-        own = usercode.find(declared, context.root, where="makeweight.yaml: finetune.loss")
+        own = callables.find(declared, context.root, where="makeweight.yaml: finetune.loss")
 
         def called(outputs: Any, targets: Any) -> Any:
-            value = usercode.call(own, outputs, targets, name=declared, root=context.root)
+            value = callables.call(own, outputs, targets, name=declared, root=context.root)
             if getattr(value, "ndim", None) != 0 or (torch.is_grad_enabled() and not value.requires_grad):
                 raise UsageError(
                     "a loss is one number as a torch.Tensor that depends on the outputs",

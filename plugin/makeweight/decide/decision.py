@@ -9,9 +9,9 @@ from makeweight.budget.rule import Rule
 from makeweight.decide.judge import judge, not_made, soundness
 from makeweight.decide.ship import outcome, shipped, summary, variant_sentence, whole
 from makeweight.decide.terms import Terms
+from makeweight.decide.verdict import RuleVerdict, VariantVerdict, Verdict
 from makeweight.decide.waivers import applied
 from makeweight.measurement import Measurement
-from makeweight.verdict import RuleVerdict, VariantVerdict, Verdict
 
 
 def decide(terms: Terms, measurements: Iterable[Measurement], failed: Mapping[str, str]) -> Verdict:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from makeweight.budget.rule import Rule
 from makeweight.decide.settle import again, longer, needed, time_factor
 from makeweight.decide.terms import Found, Terms
+from makeweight.decide.verdict import RECIPE, Outcome, RuleVerdict
 from makeweight.decide.words import amount, demand, limit_alone, subject
 from makeweight.measure.statistics import SAMPLES_NEEDED, at_confidence, examples_needed, wilson
 from makeweight.measurement import Measurement
-from makeweight.verdict import RECIPE, Outcome, RuleVerdict
 
 _MOST_EXAMPLES = 10**9
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 
 from makeweight.decide.terms import BEST, Found, Terms
-from makeweight.verdict import Outcome, RuleVerdict, distance
+from makeweight.decide.verdict import Outcome, RuleVerdict, distance
 
 
 def outcome(rules: Iterable[RuleVerdict]) -> Outcome:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from makeweight.budget.rule import Rule
-from makeweight.verdict import RuleVerdict
+from makeweight.decide.verdict import RuleVerdict
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import energy, latency, memory
 from makeweight.measure.latency import median_ratio, noise_floor
-from makeweight.measure.probe.job import MemoryJob, Model, PairsJob, Result
 from makeweight.measure.statistics import SAMPLES_NEEDED
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
-from makeweight.progress import Progress
+from makeweight_base.progress import Progress
+from makeweight_probe.job import MemoryJob, Model, PairsJob, Result
 
 MOST_PROCESSES = 12
 THROUGHPUT_BATCH = 32

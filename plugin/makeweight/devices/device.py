@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from makeweight.measure.probe.job import Job, Result
+from makeweight_probe.job import Job, Result
 
 
 class DeviceOptions(BaseModel):

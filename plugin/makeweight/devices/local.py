@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from makeweight.devices.device import DeviceOptions, Facts
-from makeweight.errors import DeviceFailed
-from makeweight.measure.probe.job import Job, Result, dump_job, load_result
-from makeweight.versions import installed
+from makeweight_base.errors import DeviceFailed
+from makeweight_base.installed import installed
+from makeweight_probe.job import Job, Result, dump_job, load_result
 
 _RUNTIMES = ("onnxruntime",)
 # The instruction sets that decide how fast a compressed model can be; the kernel's names for them.
@@ -66,7 +66,7 @@ class Local:
             # The size of the environment moves the stack, and with it the speed of everything: draw it anew.
             environment["MAKEWEIGHT_OFFSET"] = "x" * (int.from_bytes(os.urandom(2)) % 4096)
             # -P: a file of the user's named like one of Python's own (queue.py) must not take its place
-            command = [sys.executable, "-P", "-m", "makeweight.measure.probe", str(asked), str(answered)]
+            command = [sys.executable, "-P", "-m", "makeweight_probe", str(asked), str(answered)]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             if done.returncode != 0 or not answered.exists():
                 raise DeviceFailed(

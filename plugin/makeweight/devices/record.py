@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from makeweight.atomic import write_json
-from makeweight.errors import UsageError
+from makeweight_base.atomic import write_json
+from makeweight_base.errors import UsageError
 
 
 class Record(BaseModel):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from makeweight import __version__
-from makeweight.errors import EnvironmentFailed
+from makeweight_base.errors import EnvironmentFailed
 
 if TYPE_CHECKING:
     import requests

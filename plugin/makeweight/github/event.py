@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from makeweight.errors import UsageError
+from makeweight_base.errors import UsageError
 
 LOCAL = "local"
 API = "https://api.github.com"

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from makeweight import atomic
-from makeweight.errors import UsageError
 from makeweight.github import comment
 from makeweight.github.client import Client
 from makeweight.github.event import Event
 from makeweight.github.excerpt import cut
 from makeweight.github.marker import marker
+from makeweight_base import atomic
+from makeweight_base.errors import UsageError
 
 FILE = "comment.json"
 LIMIT = 512 * 1024

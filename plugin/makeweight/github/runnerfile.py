@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from makeweight.errors import EnvironmentFailed
+from makeweight_base.errors import EnvironmentFailed
 
 
 def path(environ: Mapping[str, str], variable: str) -> Path | None:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight import usercode
-from makeweight.dataset import Dataset
-from makeweight.errors import UsageError
 from makeweight.measure import inference
 from makeweight.measure.outcomes import Outcomes, ScoreKind, classify
+from makeweight.user import callables
+from makeweight.user.dataset import Dataset
+from makeweight_base.errors import UsageError
 
 if TYPE_CHECKING:
-    from makeweight.progress import Progress
-    from makeweight.project import Project
+    from makeweight.project.project import Project
     from makeweight.runtimes.runtime import Runtime
+    from makeweight_base.progress import Progress
 
 
 def answer(
@@ -107,8 +107,8 @@ def check_classes(project: Project, outcomes: Outcomes) -> None:
 def _scores(project: Project, outputs: NDArray[Any], dataset: Dataset) -> NDArray[np.float64]:
     """The custom metric's figures: [examples], or [1] for one number over all."""
     dotted = project.task.metric or ""
-    function = usercode.find(dotted, project.root, where="makeweight.yaml: task.metric")
-    given = usercode.call(function, outputs, dataset.targets, name=dotted, root=project.root)
+    function = callables.find(dotted, project.root, where="makeweight.yaml: task.metric")
+    given = callables.call(function, outputs, dataset.targets, name=dotted, root=project.root)
     try:
         if given is None:  # a forgotten `return`, which numpy would take for NaN
             raise TypeError

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.atomic import replacing
-from makeweight.errors import UsageError
+from makeweight_base.atomic import replacing
+from makeweight_base.errors import UsageError
 
 _ABOUT = "about"
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.dataset import Dataset
-from makeweight.errors import UsageError
+from makeweight.config.settings import TaskSettings
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.quality import class_name
-from makeweight.settings import TaskSettings
+from makeweight.user.dataset import Dataset
+from makeweight_base.errors import UsageError
 
 KEPT = 64
 INDEX = "flips.json"

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.dataset import Dataset, Feeds
-from makeweight.errors import UsageError
-from makeweight.progress import Progress
 from makeweight.runtimes.runtime import Session
+from makeweight.user.dataset import Dataset, Feeds
+from makeweight_base.errors import UsageError
+from makeweight_base.progress import Progress
 
 BATCH = 64
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from makeweight.layout import BASELINE
-from makeweight.measure.probe.sequential import confidence_sequence
 from makeweight.measure.statistics import SAMPLES_NEEDED, quantile_interval
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, unavailable
+from makeweight_probe.sequential import confidence_sequence
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 _CLOCKS = {"latency": "wall", "cpu_time": "cpu"}

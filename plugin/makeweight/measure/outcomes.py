@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.errors import UsageError
 from makeweight.measure import archive
+from makeweight_base.errors import UsageError
 
 ScoreKind = Literal["softmax", "probability", "sigmoid", "none"]
 WRONG = -1

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.budget.metric import METRICS, TaskKind
+from makeweight.config.settings import TaskSettings
 from makeweight.layout import BASELINE
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.statistics import mcnemar, mean_difference, paired_difference, wilson
 from makeweight.measurement import Measurement, unavailable
-from makeweight.settings import TaskSettings
 
 CONFIDENCE = 0.95
 _PAIRED = "paired on the test split, 95 % interval (Bonett-Price)"

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight.config.settings import TaskSettings
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.quality import class_name
-from makeweight.settings import TaskSettings
 
 BINS = 20
 FORMAT = 1

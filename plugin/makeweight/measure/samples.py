@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.atomic import replacing
-from makeweight.dataset import Dataset, Feeds
 from makeweight.measure.inference import batch_size, fit
 from makeweight.runtimes.runtime import Session
+from makeweight.user.dataset import Dataset, Feeds
+from makeweight_base.atomic import replacing
 
 COUNT = 64
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from makeweight.artifact import Manifest
+from makeweight.artifact.artifact import Manifest
 from makeweight.budget.metric import METRICS
 from makeweight.layout import BASELINE
 from makeweight.measurement import Measurement, unavailable

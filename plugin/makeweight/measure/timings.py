@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.measure import archive
-from makeweight.measure.probe.job import Result
+from makeweight_probe.job import Result
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import BYTES, FRACTION, show
-from makeweight.errors import UsageError
 from makeweight.layout import BASELINE
 from makeweight.report import prose
 from makeweight.report.comparison import Cell, cell, heading, machine_line, protocol_line
@@ -16,6 +15,7 @@ from makeweight.report.facts import inputs, step_words
 from makeweight.report.figures import Figures, title
 from makeweight.report.standing import WORDS, named, warnings
 from makeweight.report.text import markdown, markdown_code, markdown_prose
+from makeweight_base.errors import UsageError
 
 _EVALUATION = tuple(metric.name for metric in METRICS.values() if metric.origin == "evaluate")
 _COMPRESSION = tuple(metric.name for metric in METRICS.values() if metric.origin == "compress")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
 from makeweight.report.content import Content, Machine
 from makeweight.report.figures import Change, Figures, title, written, written_interval
 from makeweight.report.pareto import front
 from makeweight.report.standing import WORDS, blocking, named, waived
-from makeweight.verdict import Outcome, Verdict
 
 LATENCY = "latency_p50"
 # What decides how fast integers are, the best first; the kernel's names.

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from makeweight.artifact import Manifest
-from makeweight.verdict import Verdict
+from makeweight.artifact.artifact import Manifest
+from makeweight.decide.verdict import Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,10 +20,10 @@ from makeweight.budget.quantity import (
     Dimension,
     show,
 )
-from makeweight.errors import UsageError
 from makeweight.layout import BASELINE
 from makeweight.measurement import Measurement
 from makeweight.report.content import Content, Machine
+from makeweight_base.errors import UsageError
 
 QUALITY = ("accuracy", "metric", "rmse", "mae", "r2")
 """What a model is for, in the order in which one is chosen to stand for quality."""

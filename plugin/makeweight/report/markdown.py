@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from makeweight.budget.quantity import FRACTION, show
+from makeweight.decide.verdict import Outcome, RuleVerdict
 from makeweight.layout import BASELINE
 from makeweight.report import prose
 from makeweight.report.comparison import (
@@ -33,7 +34,6 @@ from makeweight.report.standing import (
     warnings,
 )
 from makeweight.report.text import elided, markdown, markdown_code, markdown_link, markdown_prose
-from makeweight.verdict import Outcome, RuleVerdict
 
 __all__ = ["CHECK", "COMMENT", "SUMMARY", "render"]
 

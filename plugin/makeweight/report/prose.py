@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from makeweight.decide.verdict import RuleVerdict
 from makeweight.report.comparison import LATENCY, heading
 from makeweight.report.content import Content, Flips
 from makeweight.report.figures import Change, Figures
 from makeweight.report.standing import HEADLINES, blocking, leading, passing, subject, waived
 from makeweight.report.text import elided, plain
-from makeweight.verdict import RuleVerdict
 
 _NAME = 80
 _SENTENCE = 600

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from makeweight.decide.verdict import Outcome, RuleVerdict, Verdict, distance
 from makeweight.layout import BASELINE
 from makeweight.report.figures import title
-from makeweight.verdict import Outcome, RuleVerdict, Verdict, distance
 
 WORDS: dict[Outcome, str] = {
     "pass": "pass",

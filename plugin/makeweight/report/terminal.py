@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
+from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
 from makeweight.report import prose
 from makeweight.report.comparison import LATENCY, Cell, Row, heading, machine_line, protocol_line, rows
@@ -14,7 +15,6 @@ from makeweight.report.content import Content
 from makeweight.report.figures import Figures, title
 from makeweight.report.standing import offences, told
 from makeweight.report.text import plain
-from makeweight.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from makeweight import dvcfiles
-from makeweight.errors import UsageError
-from makeweight.progress import Progress
+from makeweight.pipeline import dvcfiles
 from makeweight.starter import signature, survey
 from makeweight.starter.draft import Draft, Shape
+from makeweight_base.errors import UsageError
+from makeweight_base.progress import Progress
 
 _WHERE = "makeweight init"
 _MODULE_CALL = (

@@ -12,8 +12,8 @@ from pathlib import Path
 import yaml
 
 import makeweight
-from makeweight.errors import UsageError
-from makeweight.project import Project
+from makeweight.project.project import Project
+from makeweight_base.errors import UsageError
 
 FOLDER = Path(".github", "workflows")
 _ACTION = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(@(?P<ref>[\w./-]+))?")

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from makeweight import atomic
-from makeweight.errors import EnvironmentFailed, MissingExtra
+from makeweight_base import atomic
+from makeweight_base.errors import EnvironmentFailed, MissingExtra
 
 # What the pipeline writes into DVC's cache. Ignored as whole folders: DVC would put a .gitignore into each of them, so
 # that in a fresh clone they exist half empty and look changed.

@@ -6,8 +6,8 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from makeweight.errors import MissingExtra, UsageError
 from makeweight.starter.draft import Shape
+from makeweight_base.errors import MissingExtra, UsageError
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _by_onnx(path: Path) -> Signature:
 
 
 def _by_onnxruntime(path: Path) -> Signature:
-    from makeweight.runtimes.onnxruntime.session import open_session
+    from makeweight_probe.sessions.onnxruntime import open_session
 
     try:
         session = open_session(str(path), 1)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from makeweight.errors import UsageError
+from makeweight_base.errors import UsageError
 
 # What pins the toolchain, best first.
 _LOCKS = (

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from makeweight import artifact, atomic, data, dvcfiles, keys, measurement, model, registry
-from makeweight.errors import ConfigError, Exit, UsageError
+from makeweight import measurement, registry
+from makeweight.artifact import artifact
+from makeweight.evidence import keys
 from makeweight.layout import BASELINE, Layout
 from makeweight.measure import outcomes, quality, reference, samples, storage
 from makeweight.measure.answers import answer, check_classes
-from makeweight.progress import Progress
-from makeweight.project import Project
+from makeweight.pipeline import dvcfiles
+from makeweight.project.project import Project
+from makeweight.user import data, model
+from makeweight_base import atomic
+from makeweight_base.errors import ConfigError, Exit, UsageError
+from makeweight_base.progress import Progress
 
 
 def run(project: Project, progress: Progress) -> Exit:

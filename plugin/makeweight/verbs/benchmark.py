@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from makeweight import artifact, atomic, keys, measurement, registry
+from makeweight import measurement, registry
+from makeweight.artifact import artifact
 from makeweight.budget.metric import METRICS
 from makeweight.devices import benchmark, record
 from makeweight.devices.benchmark import Aim, Pair
-from makeweight.errors import Exit
+from makeweight.evidence import keys
 from makeweight.layout import BASELINE
 from makeweight.measure import timings
 from makeweight.measure.inference import batch_size
-from makeweight.measure.probe.job import Model
 from makeweight.measurement import Measurement, unavailable
-from makeweight.progress import Progress
-from makeweight.project import Project
+from makeweight.project.project import Project
 from makeweight.verbs.device import connect
+from makeweight_base import atomic
+from makeweight_base.errors import Exit
+from makeweight_base.progress import Progress
+from makeweight_probe.job import Model
 
 # Without a rule on a tail, so long is spent in each process on reaching it anyway, for the picture.
 TAIL_SECONDS = 1.0

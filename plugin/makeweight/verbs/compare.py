@@ -11,24 +11,26 @@ from typing import Any, Literal
 
 import numpy as np
 
-from makeweight import artifact, project, registry
+from makeweight import registry
+from makeweight.artifact import artifact
 from makeweight.devices import benchmark
 from makeweight.devices.benchmark import Aim, Pair
 from makeweight.devices.device import Device, DeviceOptions
-from makeweight.errors import Exit, UsageError
 from makeweight.measure import samples
 from makeweight.measure.inference import batch_size, fit
 from makeweight.measure.latency import median_ratio, noise_floor
-from makeweight.measure.probe.job import Model
 from makeweight.measure.timings import Timings
-from makeweight.progress import Progress
+from makeweight.project import project
 from makeweight.runtimes.runtime import Feeds, Session
 from makeweight.verbs.device import connect
+from makeweight_base.errors import Exit, UsageError
+from makeweight_base.progress import Progress
+from makeweight_probe.job import Model
 
 Answer = Literal["over", "within", "inconclusive"]
 _EXITS: dict[Answer, Exit] = {
     "within": Exit.PASS,
-    "over": Exit.BUDGET_BROKEN,
+    "over": Exit.FAIL,
     "inconclusive": Exit.INCONCLUSIVE,
 }
 

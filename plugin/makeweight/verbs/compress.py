@@ -7,20 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from makeweight import artifact, atomic, data, model, registry
-from makeweight.artifact import Manifest
+from makeweight import registry
+from makeweight.artifact import artifact
+from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.versions import versions
+from makeweight.artifact.weigh import weigh
 from makeweight.compress import recipe
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.technique import Context
 from makeweight.compress.training import train
-from makeweight.dataset import Dataset
-from makeweight.errors import Exit, RecipeFailed, UsageError
 from makeweight.layout import BASELINE
-from makeweight.progress import Progress
-from makeweight.project import Project, Variant
+from makeweight.project.project import Project, Variant
 from makeweight.runtimes.runtime import Runtime
-from makeweight.versions import versions
-from makeweight.weigh import weigh
+from makeweight.user import data, model
+from makeweight.user.dataset import Dataset
+from makeweight_base import atomic
+from makeweight_base.errors import Exit, RecipeFailed, UsageError
+from makeweight_base.progress import Progress
 
 _PRUNING = ("torch-pruning",)
 

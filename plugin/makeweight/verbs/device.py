@@ -5,9 +5,9 @@ from __future__ import annotations
 from makeweight import registry
 from makeweight.devices.device import Device
 from makeweight.devices.record import Record, write
-from makeweight.errors import DeviceFailed, Exit
-from makeweight.progress import Progress
-from makeweight.project import Project
+from makeweight.project.project import Project
+from makeweight_base.errors import DeviceFailed, Exit
+from makeweight_base.progress import Progress
 
 
 def run(project: Project, name: str, progress: Progress) -> Exit:

@@ -10,10 +10,10 @@ from typing import Any
 import makeweight
 from makeweight.devices.device import DeviceOptions, Facts
 from makeweight.devices.local import Local
-from makeweight.errors import Exit
 from makeweight.measure import energy
-from makeweight.measure.probe import memory
-from makeweight.versions import installed
+from makeweight_base.errors import Exit
+from makeweight_base.installed import installed
+from makeweight_probe import memory
 
 # What each extra brings, by the name of its distribution.
 EXTRAS = {

@@ -6,16 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from makeweight import artifact, atomic, data, keys, measurement, registry
-from makeweight.artifact import Manifest
-from makeweight.errors import Exit, UsageError
+from makeweight import measurement, registry
+from makeweight.artifact import artifact
+from makeweight.artifact.artifact import Manifest
+from makeweight.evidence import keys
 from makeweight.layout import BASELINE
 from makeweight.measure import flips, outcomes, quality, reference, storage
 from makeweight.measure.answers import answer
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measurement import Measurement
-from makeweight.progress import Progress
-from makeweight.project import Project
+from makeweight.project.project import Project
+from makeweight.user import data
+from makeweight_base import atomic
+from makeweight_base.errors import Exit, UsageError
+from makeweight_base.progress import Progress
 
 
 def run(project: Project, name: str, progress: Progress) -> Exit:

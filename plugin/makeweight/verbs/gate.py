@@ -9,13 +9,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import makeweight
-from makeweight import artifact, collection, project, verdict
-from makeweight.decide import decide
-from makeweight.errors import Exit, UsageError
+from makeweight.artifact import artifact
+from makeweight.decide import decide, verdict
+from makeweight.decide.verdict import Verdict
+from makeweight.evidence import collection
 from makeweight.layout import Layout
+from makeweight.project import project
 from makeweight.report import terminal
 from makeweight.report.content import Content
-from makeweight.verdict import Verdict
+from makeweight_base.errors import Exit, UsageError
 
 
 def run(root: Path, files: Sequence[Path] = (), *, as_json: bool) -> Exit:

@@ -6,16 +6,16 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from makeweight.errors import ConfigError, Exit, UsageError
 from makeweight.layout import CONFIG, Layout
+from makeweight_base.errors import ConfigError, Exit, UsageError
 
 if TYPE_CHECKING:
     import argparse
 
-    from makeweight.progress import Progress
-    from makeweight.project import Project
+    from makeweight.project.project import Project
     from makeweight.starter.gather import Given
     from makeweight.starter.github import Workflows
+    from makeweight_base.progress import Progress
 
 # The command line is built for every verb, so the rest is imported when this one is called.
 
@@ -61,9 +61,10 @@ def run(root: Path, given: Given, progress: Progress, *, force: bool = False, gi
         UsageError: what is given does not suffice or contradicts itself; nothing has been written then.
         EnvironmentFailed: DVC or the disk refuses.
     """
-    from makeweight import atomic, dvcfiles
-    from makeweight.project import understand
+    from makeweight.pipeline import dvcfiles
+    from makeweight.project.project import understand
     from makeweight.starter import draft, gather, repository
+    from makeweight_base import atomic
 
     repository.require_dvc()
     if not root.is_dir():
@@ -123,7 +124,7 @@ def _text(path: Path) -> str | None:
 
 def _assumed(root: Path) -> dict[str, Any]:
     """What holds where makeweight.yaml is silent, for the keys that DVC has to find in it."""
-    from makeweight.settings import Settings
+    from makeweight.config.settings import Settings
 
     fields = Settings.model_fields
     return {
@@ -145,8 +146,8 @@ def _kept_aside(path: Path) -> str:
 
 def _write_pipeline(path: Path, old: str | None, new: str) -> None:
     """Write dvc.yaml and have DVC itself read it; what it objects to is undone."""
-    from makeweight import atomic
     from makeweight.starter import repository
+    from makeweight_base import atomic
 
     atomic.write_text(path, new)
     objection = repository.objection(path.parent)
@@ -179,7 +180,7 @@ def _workflows(root: Path, project: Project, where: str) -> tuple[Path, Workflow
 
 def _write_workflows(top: Path, wanted: Workflows) -> list[str]:
     """Write those that are missing. One that is there is the user's, and stays."""
-    from makeweight import atomic
+    from makeweight_base import atomic
 
     said = []
     for path, text in wanted.files.items():

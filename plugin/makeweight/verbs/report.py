@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from makeweight import evidence, publish
+from makeweight import publish
 from makeweight.decide import decide
-from makeweight.errors import Exit
-from makeweight.progress import Progress
-from makeweight.project import Project
+from makeweight.evidence import evidence
+from makeweight.project.project import Project
+from makeweight_base.errors import Exit
+from makeweight_base.progress import Progress
 
 
 def run(project: Project, progress: Progress) -> Exit:

@@ -6,12 +6,12 @@ import json
 import sys
 from typing import TextIO
 
-from makeweight.errors import Exit
+from makeweight_base.errors import Exit
 
 
 def run(stream: TextIO | None = None) -> Exit:
     """Print the schema (default: on standard output)."""
-    from makeweight import schema
+    from makeweight.config import schema
 
     json.dump(schema.of_config(), stream or sys.stdout, indent=2, ensure_ascii=False)
     (stream or sys.stdout).write("\n")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from makeweight import atomic, signing
-from makeweight.errors import Exit
+from makeweight.proof import signing
 from makeweight.verbs.verify import content
+from makeweight_base import atomic
+from makeweight_base.errors import Exit
 
 
 def run(path: Path, key: str) -> Exit:

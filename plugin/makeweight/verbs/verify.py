@@ -10,21 +10,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from makeweight import project, signing, verdict
-from makeweight.audit import Finding, Status, audit
-from makeweight.errors import Exit, UsageError
+from makeweight.decide import verdict
+from makeweight.decide.verdict import Verdict
 from makeweight.layout import CONFIG, Layout
+from makeweight.project import project
+from makeweight.proof import signing
+from makeweight.proof.audit import Finding, Status, audit
+from makeweight.proof.replay import Replay, replay
+from makeweight.proof.signing import NotGenuine
 from makeweight.publish import terms
-from makeweight.replay import Replay, replay
 from makeweight.report.text import plain
-from makeweight.signing import NotGenuine
-from makeweight.verdict import Verdict
+from makeweight_base.errors import Exit, UsageError
 
 Result = Literal["genuine", "forged", "differs", "unsigned", "nothing checked"]
 _EXITS: dict[Result, Exit] = {
     "genuine": Exit.PASS,
-    "forged": Exit.BUDGET_BROKEN,
-    "differs": Exit.BUDGET_BROKEN,
+    "forged": Exit.FAIL,
+    "differs": Exit.FAIL,
     "unsigned": Exit.PASS,
     "nothing checked": Exit.INCONCLUSIVE,
 }

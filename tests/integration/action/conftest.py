@@ -12,7 +12,7 @@ import pytest
 
 from integration.action.machine import Machine
 from integration.action.runner import REPOSITORY
-from makeweight import atomic
+from makeweight_base import atomic
 from node import install
 
 PACKAGES = {

@@ -13,11 +13,11 @@ import yaml
 
 from integration.action.references import of_workflow
 from integration.action.runner import REPOSITORY
-from makeweight.errors import UsageError
-from makeweight.project import Project, understand
+from makeweight.project.project import Project, understand
 from makeweight.starter import github
 from makeweight.starter.gather import Given
 from makeweight.verbs import init
+from makeweight_base.errors import UsageError
 
 PAGE = REPOSITORY / "docs" / "github-action.md"
 CONFIG = """

@@ -17,8 +17,8 @@ import yaml
 from integration.action.machine import Machine
 from integration.action.references import VERBS, of_action, of_workflow
 from integration.action.runner import REPOSITORY
-from makeweight import project
 from makeweight.ci import stages
+from makeweight.project import project
 
 PINS = {
     "actions/checkout": "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",

@@ -13,8 +13,8 @@ import pytest
 
 from makeweight.ci import base as bases
 from makeweight.ci.git import Git, authenticated
-from makeweight.errors import EnvironmentFailed, UsageError
 from makeweight.github.event import Event
+from makeweight_base.errors import EnvironmentFailed, UsageError
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},

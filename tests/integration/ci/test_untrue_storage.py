@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
-from makeweight import dvcfiles
 from makeweight.ci import build, lock
 from makeweight.ci.git import Git
 from makeweight.ci.ground import Ground
 from makeweight.ci.pipeline import Pipeline
-from makeweight.errors import EnvironmentFailed, UsageError
-from makeweight.progress import Silent
-from makeweight.project import understand
+from makeweight.pipeline import dvcfiles
+from makeweight.project.project import understand
+from makeweight_base.errors import EnvironmentFailed, UsageError
+from makeweight_base.progress import Silent
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))},

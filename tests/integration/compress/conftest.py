@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from makeweight import data, model
 from makeweight.compress.technique import Context
-from makeweight.dataset import Dataset
-from makeweight.project import Project
+from makeweight.project.project import Project
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+from makeweight.user import data, model
+from makeweight.user.dataset import Dataset
 
 
 class Told:

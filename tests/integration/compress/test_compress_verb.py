@@ -14,15 +14,17 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from makeweight import artifact, atomic, registry
+from makeweight import registry
+from makeweight.artifact import artifact
 from makeweight.compress.float16 import Float16
 from makeweight.compress.quantize import Quantize
-from makeweight.errors import EnvironmentFailed, Exit, MissingExtra, RecipeFailed, UsageError
-from makeweight.model import write_baseline
-from makeweight.progress import Silent
-from makeweight.project import Project, understand
+from makeweight.project.project import Project, understand
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+from makeweight.user.model import write_baseline
 from makeweight.verbs import compress
+from makeweight_base import atomic
+from makeweight_base.errors import EnvironmentFailed, Exit, MissingExtra, RecipeFailed, UsageError
+from makeweight_base.progress import Silent
 
 VARIANTS = """
 seed: 3
@@ -121,8 +123,8 @@ def test_pruning_without_training_has_no_control(project: Project) -> None:
 AGAIN = """
 import sys
 from pathlib import Path
-from makeweight.progress import Silent
-from makeweight.project import understand
+from makeweight_base.progress import Silent
+from makeweight.project.project import understand
 from makeweight.verbs import compress
 root = Path(sys.argv[1])
 project = understand((root / "makeweight.yaml").read_text(), "makeweight.yaml", root)

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from makeweight import data, project
+from makeweight.project import project
+from makeweight.user import data
 
 ROOT = Path(__file__).parents[3]
 

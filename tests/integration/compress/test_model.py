@@ -12,10 +12,10 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from makeweight.errors import UsageError
-from makeweight.model import load_module, write_baseline
-from makeweight.progress import Silent
-from makeweight.project import Project, understand
+from makeweight.project.project import Project, understand
+from makeweight.user.model import load_module, write_baseline
+from makeweight_base.errors import UsageError
+from makeweight_base.progress import Silent
 
 
 def _state(project: Project) -> dict[str, Any]:

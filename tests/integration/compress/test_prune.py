@@ -12,8 +12,8 @@ from torch import nn
 
 from makeweight.compress.prune import Prune, PruneOptions
 from makeweight.compress.reproducible import reproducible
-from makeweight.dataset import Dataset
-from makeweight.errors import RecipeFailed
+from makeweight.user.dataset import Dataset
+from makeweight_base.errors import RecipeFailed
 
 
 def _convolutions(module: Any) -> list[int]:

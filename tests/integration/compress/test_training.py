@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch import nn
 
-from makeweight import model
 from makeweight.compress import training
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.reproducible import THREADS, reproducible
 from makeweight.compress.training import TrainingOptions, train
-from makeweight.dataset import Dataset
-from makeweight.errors import RecipeFailed, UsageError
-from makeweight.settings import TaskSettings
+from makeweight.config.settings import TaskSettings
+from makeweight.user import model
+from makeweight.user.dataset import Dataset
+from makeweight_base.errors import RecipeFailed, UsageError
 
 
 def _weights(module: Any) -> dict[str, Any]:

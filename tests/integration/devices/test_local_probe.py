@@ -7,8 +7,8 @@ import pytest
 
 from makeweight.devices.device import DeviceOptions
 from makeweight.devices.local import Local
-from makeweight.errors import DeviceFailed, Exit
-from makeweight.measure.probe.job import MemoryJob, Model
+from makeweight_base.errors import DeviceFailed, Exit
+from makeweight_probe.job import MemoryJob, Model
 
 DEVICE = Local("here", DeviceOptions())
 JOB = MemoryJob(Model("onnxruntime", "no-such-model.onnx"), "no-such-inputs.npz", 1)

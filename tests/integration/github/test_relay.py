@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from integration.github.server import Server
-from makeweight.errors import UsageError
 from makeweight.github import comment, relay
 from makeweight.github.client import Client, Refused
 from makeweight.github.event import Event
 from makeweight.github.marker import marker
+from makeweight_base.errors import UsageError
 
 HEAD = "a" * 40
 FORK = "stranger/model"
@@ -205,7 +205,9 @@ def test_half_a_character_does_not_stop_it(github: Server, client: Client, tmp_p
     assert posted(github).endswith("\n\n x")
 
 
-@pytest.mark.parametrize("line", ["x" * 90, "@" * 90, "\N{GRINNING FACE}" * 45, "&lt;" * 20])
+@pytest.mark.parametrize(
+    "line", ["x" * 90, "@" * 90, "\N{GRINNING FACE}" * 45, "&lt;" * 20], ids=["letters", "names", "emoji", "entities"]
+)
 def test_what_is_too_long_is_cut(github: Server, client: Client, tmp_path: Path, line: str) -> None:
     relay.post(client, FOLLOWS, forge(tmp_path, body=f"{MARK}\n" + f"{line}\n" * 800))
     assert posted(github).endswith("*More than a comment holds: the rest is in the report of the run.*")

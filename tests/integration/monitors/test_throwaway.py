@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import prometheus
-from makeweight_monitors.errors import EnvironmentFailed, UsageError
+from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors.prometheus import throwaway
 
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from makeweight.errors import UsageError
 from makeweight.runtimes.onnxruntime import export
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Feeds
+from makeweight_base.errors import UsageError
 
 IMAGE: dict[str, tuple[int | str, ...]] = {"image": ("N", 1, 8, 8)}
 

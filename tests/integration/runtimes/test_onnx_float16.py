@@ -10,9 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from makeweight.errors import RecipeFailed
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Feeds
+from makeweight_base.errors import RecipeFailed
 
 
 def test_weights_are_halved_and_answers_stay(

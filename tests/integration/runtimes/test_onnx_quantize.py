@@ -13,10 +13,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from makeweight.errors import RecipeFailed
 from makeweight.runtimes.onnxruntime import quantize
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Feeds, Quantization
+from makeweight_base.errors import RecipeFailed
 
 METHODS = ("minmax", "entropy", "percentile")
 

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from makeweight.errors import UsageError
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+from makeweight_base.errors import UsageError
 
 
 def _model(operator: str, *, domain: str = "", opset: int = 18, ir: int = 9, kind: int = TensorProto.FLOAT) -> bytes:
@@ -36,6 +36,17 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
         (_model("Relu", opset=99), "the file is newer than this ONNX Runtime"),
         (_model("Relu", ir=99), "the file is newer than this ONNX Runtime: Unsupported model IR version: 99"),
         (_model("Neg", kind=TensorProto.BFLOAT16), "no CPU implementation of the operator `Neg` for the types"),
+    ],
+    ids=[
+        "empty",
+        "Git LFS",
+        "HTML",
+        "cut short",
+        "unknown operator",
+        "operator of another domain",
+        "opset of the future",
+        "format of the future",
+        "types without a kernel",
     ],
 )
 @pytest.mark.parametrize("verb", ["open", "inspect"])

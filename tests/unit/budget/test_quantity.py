@@ -61,7 +61,7 @@ def values(dimension: Dimension) -> st.SearchStrategy[float]:
         ("-.5", NUMBER, -0.5),
         ("  7.  ", NUMBER, 7.0),
         ("1e-3", NUMBER, 0.001),
-        (10**300, NUMBER, 1e300),
+        pytest.param(10**300, NUMBER, 1e300, id="a large integer"),
     ],
 )
 def test_reads_to_the_last_bit(text: object, dimension: Dimension, value: float) -> None:

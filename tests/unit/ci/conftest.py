@@ -10,7 +10,7 @@ import pytest
 
 from makeweight.ci.base import Base
 from makeweight.measurement import Measurement
-from makeweight.project import Project, understand
+from makeweight.project.project import Project, understand
 
 CONFIG = """\
 name: tiny

@@ -2,14 +2,15 @@
 
 import pytest
 
-from makeweight import evidence, publish
-from makeweight.artifact import Manifest
+from makeweight import publish
+from makeweight.artifact.artifact import Manifest
 from makeweight.budget.rule import Rule
 from makeweight.ci import gate, regression
 from makeweight.decide import decide
-from makeweight.evidence import Evidence
+from makeweight.decide.verdict import RuleVerdict
+from makeweight.evidence import evidence
+from makeweight.evidence.evidence import Evidence
 from makeweight.measurement import Measurement, unavailable
-from makeweight.verdict import RuleVerdict
 from unit.ci.conftest import Made, base_of, figure
 
 ZERO = ("size: {max_ratio: 0.5}", "size: {max_regression: 0 %}")

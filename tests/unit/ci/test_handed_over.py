@@ -11,7 +11,7 @@ from makeweight import measurement
 from makeweight.ci import collected
 from makeweight.ci.ground import FOLDER
 from makeweight.measurement import Measurement
-from makeweight.project import Project
+from makeweight.project.project import Project
 from unit.ci.conftest import Made, figure
 
 GROWN, TIMED = f"{FOLDER}/regressions/local.json", "reports/int8/local.json"

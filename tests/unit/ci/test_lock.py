@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from makeweight.ci import lock
-from makeweight.errors import UsageError
+from makeweight_base.errors import UsageError
 
 
 def entry(out: str = "aaa", dep: str = "ddd", **more: object) -> dict[str, object]:

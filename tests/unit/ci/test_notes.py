@@ -9,7 +9,7 @@ import pytest
 
 from makeweight.ci import ground
 from makeweight.ci.ground import FOLDER, Ground
-from makeweight.errors import EnvironmentFailed, Exit, UsageError
+from makeweight_base.errors import EnvironmentFailed, Exit, UsageError
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_notes_of_another_shape_are_damaged(root: Path, notes: str) -> None:
         ground.noted(root)
 
 
-@pytest.mark.parametrize("code", [Exit.PASS, Exit.BUDGET_BROKEN, Exit.INCONCLUSIVE, 7, -1, 256])
+@pytest.mark.parametrize("code", [Exit.PASS, Exit.FAIL, Exit.INCONCLUSIVE, 7, -1, 256])
 def test_a_phase_that_failed_never_opens_the_gate(root: Path, code: int) -> None:
     """An exit code of 0 would be taken for a verdict that passes."""
     (root / FOLDER / "failure.json").write_text(json.dumps({"said": "all is well", "code": int(code)}))

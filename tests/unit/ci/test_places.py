@@ -10,10 +10,10 @@ from makeweight import measurement
 from makeweight.ci import collected, ground, lines, runners, telling
 from makeweight.ci.git import Git
 from makeweight.ci.ground import Ground
-from makeweight.errors import UsageError
+from makeweight.decide.verdict import RuleVerdict, VariantVerdict, Verdict
 from makeweight.github.event import Event
 from makeweight.github.labels import Label
-from makeweight.verdict import RuleVerdict, VariantVerdict, Verdict
+from makeweight_base.errors import UsageError
 from unit.ci.conftest import CONFIG, Made, figure
 
 RICH = (

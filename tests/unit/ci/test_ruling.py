@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import date
 
-from makeweight import evidence, publish
+from makeweight import publish
 from makeweight.ci import gate, regression, waivers
 from makeweight.ci.build import changed
 from makeweight.ci.ground import Ground
 from makeweight.ci.pipeline import gist
 from makeweight.decide import Waiver
+from makeweight.evidence import evidence
 from makeweight.github.labels import Label
 from unit.ci.conftest import Made, base_of, figure
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
-from makeweight import dvcfiles
 from makeweight.ci import stages
-from makeweight.errors import ConfigError
+from makeweight.pipeline import dvcfiles
+from makeweight_base.errors import ConfigError
 from unit.ci.conftest import Made
 
 

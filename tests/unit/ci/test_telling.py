@@ -8,9 +8,9 @@ import pytest
 from makeweight import publish
 from makeweight.ci import gate, lines, telling
 from makeweight.decide import Waiver
+from makeweight.decide.verdict import Verdict
 from makeweight.measurement import Measurement
 from makeweight.report.content import Content
-from makeweight.verdict import Verdict
 from unit.ci.conftest import CONFIG, Made, base_of, figure
 
 TODAY = date(2026, 6, 1)

@@ -12,8 +12,8 @@ from makeweight.compress.finetune import Finetune
 from makeweight.compress.float16 import Float16
 from makeweight.compress.prune import Prune
 from makeweight.compress.quantize import Quantize
-from makeweight.errors import ConfigError
-from makeweight.project import understand
+from makeweight.project.project import understand
+from makeweight_base.errors import ConfigError
 
 
 @pytest.mark.parametrize("bits", [4, 16, "8", 0, None, 8.5])

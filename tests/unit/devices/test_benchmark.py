@@ -9,9 +9,9 @@ import pytest
 from makeweight.devices.benchmark import MOST_PROCESSES, THROUGHPUT_BATCH, Aim, Pair, carry_out
 from makeweight.devices.device import DeviceOptions, Facts
 from makeweight.measure import memory
-from makeweight.measure.probe.job import Job, MemoryJob, Model, PairsJob, Result
 from makeweight.measure.statistics import SAMPLES_NEEDED
-from makeweight.progress import Silent
+from makeweight_base.progress import Silent
+from makeweight_probe.job import Job, MemoryJob, Model, PairsJob, Result
 
 A, B = Model("onnxruntime", "a.onnx"), Model("onnxruntime", "b.onnx")
 AROUND = np.exp(np.linspace(-0.01, 0.01, 201))

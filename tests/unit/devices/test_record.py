@@ -6,7 +6,7 @@ import pytest
 
 from makeweight.devices import record
 from makeweight.devices.record import Record
-from makeweight.errors import UsageError
+from makeweight_base.errors import UsageError
 
 OK = Record(status="ok", identity={"cpu": "µ-core", "isa": ["avx2"], "cores": 2, "runtimes": {"onnxruntime": "1.32.0"}})
 GONE = Record(status="unreachable", reason="no route to host")

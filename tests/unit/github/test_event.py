@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from makeweight.errors import UsageError
 from makeweight.github.event import Event, load, read
+from makeweight_base.errors import UsageError
 
 HEAD, BASE, MERGE = "a" * 40, "b" * 40, "c" * 40
 ZEROS = "0" * 40

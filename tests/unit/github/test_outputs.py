@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from makeweight.errors import EnvironmentFailed
 from makeweight.github import outputs
+from makeweight_base.errors import EnvironmentFailed
 
 
 def runner(text: str) -> dict[str, str]:

@@ -18,7 +18,9 @@ def test_it_is_added_to_what_the_step_wrote(tmp_path: Path) -> None:
     assert file.read_text() == "### one\n### two\n"
 
 
-@pytest.mark.parametrize("line", ["x" * 99, "ü" * 45, "\N{GRINNING FACE}" * 20])
+@pytest.mark.parametrize(
+    "line", ["x" * 99, "ü" * 45, "\N{GRINNING FACE}" * 20], ids=["ascii", "two bytes", "four bytes"]
+)
 def test_what_is_too_long_is_cut_at_a_line(tmp_path: Path, line: str) -> None:
     file = tmp_path / "summary"
     file.write_text("before\n")

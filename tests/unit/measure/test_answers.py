@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight.dataset import Dataset
-from makeweight.errors import UsageError
 from makeweight.measure.answers import answer, check_classes
 from makeweight.measure.outcomes import WRONG, Outcomes
-from makeweight.progress import Silent
-from makeweight.project import Project, understand
+from makeweight.project.project import Project, understand
+from makeweight.user.dataset import Dataset
+from makeweight_base.errors import UsageError
+from makeweight_base.progress import Silent
 
 CONFIG = """\
 model: {{onnx: model.onnx}}

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from makeweight.dataset import Dataset
-from makeweight.errors import UsageError
+from makeweight.config.settings import TaskSettings
 from makeweight.measure import flips
 from makeweight.measure.flips import INDEX, KEPT
 from makeweight.measure.outcomes import WRONG, Outcomes
-from makeweight.settings import TaskSettings
+from makeweight.user.dataset import Dataset
+from makeweight_base.errors import UsageError
 
 
 def answered(prediction: list[int], confidence: list[float], target: list[int]) -> Outcomes:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight.dataset import Dataset
-from makeweight.errors import UsageError
 from makeweight.measure.inference import BATCH, batch_size, fit, outputs
-from makeweight.progress import Silent
+from makeweight.user.dataset import Dataset
+from makeweight_base.errors import UsageError
+from makeweight_base.progress import Silent
 
 
 @dataclass(frozen=True)

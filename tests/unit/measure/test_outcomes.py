@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from makeweight.errors import UsageError
 from makeweight.measure import outcomes
 from makeweight.measure.outcomes import WRONG, Outcomes, classify
+from makeweight_base.errors import UsageError
 
 
 def test_logits_become_probabilities_by_softmax() -> None:

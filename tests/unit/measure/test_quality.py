@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from makeweight.budget.metric import METRICS
+from makeweight.config.settings import TaskSettings
 from makeweight.measure import outcomes, quality
 from makeweight.measure.outcomes import WRONG, Outcomes
 from makeweight.measure.statistics import mean_difference, paired_difference, wilson
 from makeweight.measurement import Measurement
-from makeweight.settings import TaskSettings
 
 CLASSIFICATION = TaskSettings()
 REGRESSION = TaskSettings(kind="regression")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from makeweight.config.settings import TaskSettings
 from makeweight.measure.outcomes import WRONG, Outcomes
 from makeweight.measure.reference import BINS, describe, edges_of
-from makeweight.settings import TaskSettings
 
 
 def answered(confidence: list[float], right: list[bool] | None = None) -> Outcomes:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight.dataset import Dataset
 from makeweight.measure import samples
-from makeweight.measure.probe.__main__ import _samples as read
 from makeweight.measure.samples import COUNT
+from makeweight.user.dataset import Dataset
+from makeweight_probe.__main__ import _samples as read
 
 
 class Port:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from makeweight.artifact import Manifest
+from makeweight.artifact.artifact import Manifest
 from makeweight.budget.metric import METRICS
 from makeweight.measure import storage
 

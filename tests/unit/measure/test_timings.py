@@ -11,13 +11,13 @@ import pytest
 
 from makeweight.devices import benchmark
 from makeweight.devices.benchmark import settled
-from makeweight.errors import UsageError
 from makeweight.measure import latency, memory, timings
 from makeweight.measure.latency import median_ratio, noise_floor
-from makeweight.measure.probe.job import Result
 from makeweight.measure.statistics import SAMPLES_NEEDED
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
+from makeweight_base.errors import UsageError
+from makeweight_probe.job import Result
 
 US = 1000.0
 

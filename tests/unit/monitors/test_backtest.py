@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from makeweight_base.errors import UsageError
 from makeweight_monitors.backtest import recorded, replay, rulefile, told
 from makeweight_monitors.backtest.arguments import moment
 from makeweight_monitors.backtest.firing import Episode, episodes
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import Outcome
 from makeweight_monitors.backtest.rulefile import Loaded
-from makeweight_monitors.errors import UsageError
 from makeweight_monitors.prometheus.queries import Series
 from makeweight_monitors.rules import generate, text
 from rules_project import digits

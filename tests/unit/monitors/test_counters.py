@@ -12,8 +12,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from makeweight_base.errors import UsageError
 from makeweight_monitors import metrics
-from makeweight_monitors.errors import UsageError
 from makeweight_monitors.observe import counters
 from makeweight_monitors.observe.counters import CELLS, Arena, Counters
 

@@ -14,12 +14,14 @@ from exporter_app import Exporting, prediction, settings
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors import metrics
-from makeweight_monitors.errors import EnvironmentFailed, UsageError
 from makeweight_monitors.exporter.limits import Bounds, Inflight, Rate
 from makeweight_monitors.exporter.server import Tls, is_loopback, listen
 
 LINES = {"content-type": "application/x-ndjson"}
+PACKED = gzip.compress(b"{}", mtime=0)
+LARGE = gzip.compress(b" " * 20_000, mtime=0)
 
 
 @pytest.fixture
@@ -60,21 +62,21 @@ def test_all_series_of_a_declared_revision_are_there_from_the_start() -> None:
 @pytest.mark.parametrize(
     ("headers", "body", "status"),
     [
-        ({"content-type": "application/json"}, b"{", 400),
-        ({"content-type": "application/json"}, b"", 400),
-        ({"content-type": "text/plain"}, b"{}", 415),
-        ({}, b"{}", 415),
-        ({"content-type": "application/json; charset=utf-8"}, b"[]", 200),
-        (LINES, b"", 200),
-        (LINES, b"\n\n", 200),
-        ({**LINES, "content-encoding": "br"}, b"{}", 415),
-        ({**LINES, "content-encoding": "gzip"}, b"{}", 400),
-        ({**LINES, "content-encoding": "gzip"}, gzip.compress(b"{}")[:-4], 400),
-        ({**LINES, "content-encoding": "gzip"}, gzip.compress(b"{}") + b"more", 400),
-        ({**LINES, "content-encoding": "gzip"}, gzip.compress(b" " * 20_000), 413),
-        (LINES, b" " * 20_000, 413),
-        ({**LINES, "content-length": "20000"}, b" " * 20_000, 413),
-        ({**LINES, "content-length": "9" * 30}, b" " * 20_000, 413),
+        pytest.param({"content-type": "application/json"}, b"{", 400, id="cut short"),
+        pytest.param({"content-type": "application/json"}, b"", 400, id="empty JSON"),
+        pytest.param({"content-type": "text/plain"}, b"{}", 415, id="plain text"),
+        pytest.param({}, b"{}", 415, id="no content type"),
+        pytest.param({"content-type": "application/json; charset=utf-8"}, b"[]", 200, id="an empty list"),
+        pytest.param(LINES, b"", 200, id="no line"),
+        pytest.param(LINES, b"\n\n", 200, id="empty lines"),
+        pytest.param({**LINES, "content-encoding": "br"}, b"{}", 415, id="brotli"),
+        pytest.param({**LINES, "content-encoding": "gzip"}, b"{}", 400, id="gzip that is none"),
+        pytest.param({**LINES, "content-encoding": "gzip"}, PACKED[:-4], 400, id="gzip cut short"),
+        pytest.param({**LINES, "content-encoding": "gzip"}, PACKED + b"more", 400, id="more after gzip"),
+        pytest.param({**LINES, "content-encoding": "gzip"}, LARGE, 413, id="too large unpacked"),
+        pytest.param(LINES, b" " * 20_000, 413, id="too large"),
+        pytest.param({**LINES, "content-length": "20000"}, b" " * 20_000, 413, id="said to be too large"),
+        pytest.param({**LINES, "content-length": "9" * 30}, b" " * 20_000, 413, id="said to be endless"),
     ],
 )
 def test_bodies_that_are_taken_and_that_are_not(headers: dict[str, str], body: bytes, status: int) -> None:
@@ -90,7 +92,7 @@ def test_bodies_that_are_taken_and_that_are_not(headers: dict[str, str], body: b
 
 def test_gzip_is_understood() -> None:
     with Exporting() as exporting:
-        answer = exporting.post(gzip.compress(json.dumps([prediction()]).encode()), content_encoding="gzip")
+        answer = exporting.post(gzip.compress(json.dumps([prediction()]).encode(), mtime=0), content_encoding="gzip")
         assert answer.json()["accepted"] == 1
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import rules_project
-from makeweight_monitors.errors import UsageError
+from makeweight_base.errors import UsageError
 from makeweight_monitors.exporter.arguments import add_arguments, size
 from makeweight_monitors.exporter.described import described
 from makeweight_monitors.exporter.models import Model

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from makeweight_monitors.errors import EnvironmentFailed, UsageError
+from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors.exporter import tail
 from makeweight_monitors.exporter.events import LONGEST_LINE
 from makeweight_monitors.exporter.tail import Tail

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import rules_project
+from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.cli import main
-from makeweight_monitors.errors import EnvironmentFailed
 from makeweight_monitors.prometheus import throwaway
 from rules_project import REPOSITORY
 

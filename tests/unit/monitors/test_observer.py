@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from observing import CLASSES, Watched, reference
 from prometheus_client import CollectorRegistry
 
+from makeweight_base.errors import UsageError
 from makeweight_monitors.build import Build
-from makeweight_monitors.errors import UsageError
 from makeweight_monitors.metrics import CATALOGUE, LABEL_RESULTS, MOST_CLASSES, REJECTIONS
 from makeweight_monitors.observe.pending import Pending
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observing import Clock
 
-from makeweight_monitors.errors import UsageError
+from makeweight_base.errors import UsageError
 from makeweight_monitors.observe.pending import Owner, Pending, Taken
 
 CANARY = Owner("r1", "canary", "0.05")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors import metrics
-from makeweight_monitors.errors import EnvironmentFailed
 from makeweight_monitors.observe import prefork
 from makeweight_monitors.observe.counters import SIZE, Counters
 from makeweight_monitors.observe.observer import Observer

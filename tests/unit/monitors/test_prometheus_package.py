@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from makeweight_monitors.errors import EnvironmentFailed
+from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.prometheus import package
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from makeweight.config.settings import TaskSettings
 from makeweight.measure import reference as written
 from makeweight.measure.outcomes import Outcomes
-from makeweight.settings import TaskSettings
+from makeweight_base.errors import UsageError
 from makeweight_monitors import build, reference
-from makeweight_monitors.errors import UsageError
 
 
 def outcomes(kind: str = "classification") -> Outcomes:

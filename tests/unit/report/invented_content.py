@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from makeweight.artifact import Manifest
+from makeweight.artifact.artifact import Manifest
+from makeweight.decide.verdict import Outcome, RuleVerdict, VariantVerdict, Verdict
 from makeweight.measurement import Measurement, unavailable
 from makeweight.report.content import ClassAccuracy, Content, Flip, Flips, Machine, Timing
-from makeweight.verdict import Outcome, RuleVerdict, VariantVerdict, Verdict
 
 CLASSES = tuple(str(digit) for digit in range(10))
 EXAMPLES = 597

@@ -6,9 +6,9 @@ import invented_content as invented
 import pytest
 from markdown_it import MarkdownIt
 
-from makeweight.errors import UsageError
 from makeweight.measurement import Measurement
 from makeweight.report import card
+from makeweight_base.errors import UsageError
 
 SECTIONS = [
     "Model details",

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeweight.errors import UsageError
 from makeweight.measurement import Measurement, unavailable
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures, title, written, written_interval
+from makeweight_base.errors import UsageError
 
 
 def figures(*measurements: Measurement, **changes: object) -> Figures:

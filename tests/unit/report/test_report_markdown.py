@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from makeweight.decide.verdict import RuleVerdict
 from makeweight.report import markdown
 from makeweight.report.content import Content, Flip, Flips
 from makeweight.report.limit import Limit
-from makeweight.verdict import RuleVerdict
 
 GITHUB = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 ALL = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from makeweight.errors import UsageError
 from makeweight.starter import survey
+from makeweight_base.errors import UsageError
 
 MODEL = "raise RuntimeError('imported')\n\ndef build():\n    pass\n\nclass Loader:\n    def load(self): pass\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from makeweight.artifact import Manifest
+from makeweight.artifact.artifact import Manifest
 from makeweight.budget.quantity import BYTES, show
 from makeweight.report.comparison import cell, heading
 from makeweight.report.content import Content

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from makeweight.decide.verdict import RuleVerdict
 from makeweight.layout import BASELINE
 from makeweight.report import prose
 from makeweight.report.comparison import LATENCY, cell
 from makeweight.report.figures import Figures, title
 from makeweight.report.standing import SIGNS, WORDS, side
-from makeweight.verdict import RuleVerdict
 
 
 @dataclass(frozen=True)

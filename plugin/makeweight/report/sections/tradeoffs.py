@@ -7,6 +7,7 @@ from typing import Any
 
 from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import BYTES, FRACTION, SECONDS
+from makeweight.decide.verdict import RuleVerdict
 from makeweight.layout import BASELINE
 from makeweight.report import prose
 from makeweight.report.comparison import cell, costs, heading
@@ -14,7 +15,6 @@ from makeweight.report.content import Content
 from makeweight.report.figures import Figures, dimension, title
 from makeweight.report.plots import tradeoff
 from makeweight.report.sections.wording import kind, tick, unit_for, with_interval
-from makeweight.verdict import RuleVerdict
 
 
 def tradeoffs(content: Content, figures: Figures) -> list[dict[str, Any]]:

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight import outputs
-from makeweight.errors import UsageError
-from makeweight.quiet import quiet
+from makeweight.runtimes import outputs
 from makeweight.runtimes.onnxruntime import refusal
-from makeweight.runtimes.onnxruntime.session import open_session
 from makeweight.runtimes.runtime import Feeds
+from makeweight_base.errors import UsageError
+from makeweight_base.quiet import quiet
+from makeweight_probe.sessions.onnxruntime import open_session
 
 # One protobuf message, hence one ONNX file, holds at most this much.
 LARGEST = 2**31 - 1

@@ -7,9 +7,9 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from makeweight.errors import RecipeFailed
-from makeweight.quiet import quiet
 from makeweight.runtimes.onnxruntime import refusal
+from makeweight_base.errors import RecipeFailed
+from makeweight_base.quiet import quiet
 
 
 def to_float16(source: Path, target: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.runtimes.onnxruntime import macs, operators
-from makeweight.runtimes.onnxruntime.session import runtime_module
 from makeweight.runtimes.runtime import GraphFacts
+from makeweight_probe.sessions.onnxruntime import runtime_module
 
 # By operator, which inputs are not weights: scales and zero points.
 _SCALES = {

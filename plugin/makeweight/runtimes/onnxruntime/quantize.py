@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from makeweight.errors import RecipeFailed
-from makeweight.quiet import quiet
 from makeweight.runtimes.onnxruntime import operators, refusal
-from makeweight.runtimes.onnxruntime.session import runtime_module
 from makeweight.runtimes.runtime import Feeds, Quantization
+from makeweight_base.errors import RecipeFailed
+from makeweight_base.quiet import quiet
+from makeweight_probe.sessions.onnxruntime import runtime_module
 
 # The first opset whose QuantizeLinear knows scales by channel.
 _PER_CHANNEL_SINCE = 13

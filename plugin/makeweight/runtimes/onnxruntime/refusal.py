@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from makeweight.errors import UsageError
+from makeweight_base.errors import UsageError
 
 _NO_OPERATOR = (
     re.compile(r"No Op registered for (?P<op>\S+)"),

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from makeweight.runtimes.onnxruntime import export, float16, inspect, quantize, refusal, session
+from makeweight.runtimes.onnxruntime import export, float16, inspect, quantize, refusal
 from makeweight.runtimes.runtime import Feeds, GraphFacts, Quantization, Session
-from makeweight.versions import installed
+from makeweight_base.installed import installed
+from makeweight_probe.sessions.onnxruntime import open_session
 
 
 class OnnxRuntime:
@@ -24,7 +25,7 @@ class OnnxRuntime:
 
     def open(self, path: Path, threads: int = 1) -> Session:
         with refusal.told(path):
-            return session.open_session(str(path), threads)
+            return open_session(str(path), threads)
 
     def export(self, module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Feeds, path: Path) -> None:
         export.export(module, inputs, example, path)

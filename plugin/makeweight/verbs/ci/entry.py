@@ -7,14 +7,14 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from makeweight import progress
 from makeweight.ci import ground, workspace
-from makeweight.errors import Exit, MakeweightError, UsageError
 from makeweight.github import event as events
 from makeweight.github import relay
 from makeweight.github.client import Client
 from makeweight.verbs.ci import judging, phases
 from makeweight.verbs.ci.run import Run, Settings
+from makeweight_base import progress
+from makeweight_base.errors import Exit, MakeweightError, UsageError
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit:

@@ -7,21 +7,25 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from makeweight import __version__, artifact, atomic, evidence, measurement, project, publish
-from makeweight import verdict as verdicts
+from makeweight import __version__, measurement, publish
+from makeweight.artifact import artifact
 from makeweight.ci import base as bases
 from makeweight.ci import collected, ground, landed, measure, waivers
 from makeweight.ci import gate as gates
 from makeweight.ci.base import Base
 from makeweight.ci.ground import Ground
-from makeweight.errors import Exit, MakeweightError, UsageError
+from makeweight.decide import verdict as verdicts
+from makeweight.decide.verdict import Verdict
+from makeweight.evidence import evidence
 from makeweight.github.event import Event
-from makeweight.project import Project
+from makeweight.project import project
+from makeweight.project.project import Project
 from makeweight.report.content import Content
 from makeweight.verbs import report
 from makeweight.verbs.ci import telling
 from makeweight.verbs.ci.run import Run
-from makeweight.verdict import Verdict
+from makeweight_base import atomic
+from makeweight_base.errors import Exit, MakeweightError, UsageError
 
 
 def gate(run: Run) -> Exit:
@@ -142,7 +146,7 @@ def _sign(run: Run) -> None:
     key = run.environment.get("MAKEWEIGHT_SIGNING_KEY")
     if not key:
         return
-    from makeweight import signing
+    from makeweight.proof import signing
 
     path = run.reports.verdict
     signature = signing.sign(path.read_bytes(), key.encode(), where="MAKEWEIGHT_SIGNING_KEY")

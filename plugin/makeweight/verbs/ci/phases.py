@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from makeweight import project
 from makeweight.ci import base as bases
 from makeweight.ci import build, ground, landed, runners
 from makeweight.ci import measure as measuring
 from makeweight.ci.ground import Ground
-from makeweight.errors import EnvironmentFailed, Exit, UsageError
 from makeweight.github import check, labels, outputs
-from makeweight.progress import Progress
-from makeweight.project import Project
+from makeweight.project import project
+from makeweight.project.project import Project
 from makeweight.verbs import benchmark, device
 from makeweight.verbs.ci.judging import has_landed
 from makeweight.verbs.ci.run import Run
+from makeweight_base.errors import EnvironmentFailed, Exit, UsageError
+from makeweight_base.progress import Progress
 
 
 def begin(run: Run) -> Exit:

@@ -18,8 +18,8 @@ from makeweight.github.client import Client, GitHubFailed
 from makeweight.github.event import Event
 from makeweight.github.labels import Label
 from makeweight.layout import Layout
-from makeweight.progress import Progress
 from makeweight.verbs.ci.arguments import CHECK_NAME
+from makeweight_base.progress import Progress
 
 
 @dataclass(frozen=True)

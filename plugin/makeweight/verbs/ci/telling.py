@@ -7,10 +7,8 @@ import re
 import sys
 from collections.abc import Sequence
 
-from makeweight import project
 from makeweight.ci import ground, lines
 from makeweight.ci import telling as texts
-from makeweight.errors import MakeweightError
 from makeweight.github import check as checks
 from makeweight.github import commands, outputs, relay, summary
 from makeweight.github import comment as comments
@@ -19,10 +17,12 @@ from makeweight.github.annotation import Annotation
 from makeweight.github.check import Conclusion
 from makeweight.github.marker import marker
 from makeweight.layout import CONFIG
+from makeweight.project import project
 from makeweight.report import markdown, terminal
 from makeweight.report.content import Content
 from makeweight.report.text import markdown_link
 from makeweight.verbs.ci.run import Run
+from makeweight_base.errors import MakeweightError
 
 _LONGEST = 20_000
 """Characters of an error that are told."""

@@ -1,0 +1,15 @@
+"""The versions that an artifact is made with."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+
+from makeweight import __version__
+from makeweight_base.installed import installed
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Python, makeweight, and those of the packages that are installed."""
+    found = {"python": platform.python_version(), "makeweight": __version__}
+    return found | {package: own for package in packages if (own := installed(package)) is not None}

@@ -1,0 +1,1 @@
+"""makeweight.yaml: its shape, what is wrong with one, and its JSON Schema."""

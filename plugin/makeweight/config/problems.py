@@ -1,0 +1,120 @@
+"""What a validator found wrong, as sentences that name file and line and say what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Sequence
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from makeweight_base.yamlfile import Document, Path
+
+
+def problems(
+    error: ValidationError,
+    model: type[BaseModel],
+    document: Document,
+    prefix: Path = (),
+    beside: tuple[str, ...] = (),
+) -> list[tuple[int, str]]:
+    """Each error of a validation, with the line it is on, as `(line, file:line: where: message)`.
+
+    `prefix` is where in the document the validated part stands, `beside` the keys that stand there and are not the
+    model's.
+    """
+    found = []
+    for entry in error.errors(include_url=False):
+        if entry["type"] in ("invalid_key", "string_type") and _names_a_key(entry):
+            continue  # the file itself tells: see Document.unquoted
+        path = _visible((*prefix, *(part for part in entry["loc"] if part != "[key]")), document)
+        message = _sentence(entry, model, tuple(entry["loc"]), beside)
+        where = dotted(path)
+        found.append((document.line(path), document.problem(path, f"{where}: {message}" if where else message)))
+    return found
+
+
+def _names_a_key(entry: Any) -> bool:
+    return bool(entry["type"] == "invalid_key" or entry["loc"][-1:] == ("[key]",))
+
+
+def _visible(path: Path, document: Document) -> Path:
+    """`path` without the indices that a validator added: one rule may stand without a list around it."""
+    found: Path = ()
+    for part in path:
+        if isinstance(part, str) or (*found, part) in document.lines:
+            found = (*found, part)
+    return found
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """`variants.int8.steps[0].quantize`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def near(word: str, known: Sequence[str]) -> str:
+    """`did you mean …?` when something is near, else what there is."""
+    close = difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"known here: {', '.join(known)}" if known else "nothing can be set here"
+
+
+def _sentence(entry: Any, model: type[BaseModel], location: Path, beside: tuple[str, ...]) -> str:
+    kind, context = entry["type"], entry.get("ctx", {})
+    given = entry.get("input")
+    if kind == "extra_forbidden":
+        known = [*_keys_at(model, location[:-1]), *(beside if len(location) == 1 else ())]
+        return f"unknown key; {near(str(location[-1]), known)}"
+    if kind == "missing":
+        return "missing, and required"
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return f"a mapping (`key: value`) is wanted here, not {_shown(given)}"
+    if kind == "list_type":
+        return f"a list is wanted here, not {_shown(given)}"
+    if kind == "literal_error":
+        return f"{_shown(given)} is none of {context['expected']}"
+    if kind == "too_short":
+        return "at least one entry is wanted here"
+    if kind in ("int_type", "int_parsing", "int_from_float"):
+        return f"a whole number is wanted here, not {_shown(given)}"
+    if kind in ("float_type", "float_parsing"):
+        return f"a number is wanted here, not {_shown(given)}"
+    if kind.startswith("date_"):
+        return f"a date is wanted here, such as 2030-12-31, not {_shown(given)}"
+    if kind == "string_type":
+        return f"a text is wanted here, not {_shown(given)}; quote it if it is meant as one"
+    message = str(entry["msg"])
+    return message.removeprefix("Value error, ").removeprefix("Input should be ").replace("Input should", "it should")
+
+
+def _shown(given: object) -> str:
+    if given is None:
+        return "nothing"
+    text = repr(given) if isinstance(given, str) else str(given)
+    return f"`{text if len(text) <= 40 else text[:37] + '...'}`"
+
+
+def _keys_at(annotation: Any, location: Path) -> list[str]:
+    """The keys that the model at `location` below `annotation` knows; empty when it is no model."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _keys_at(get_args(annotation)[0], location)
+    if origin in (Union, types.UnionType):
+        found = (_keys_at(option, location) for option in get_args(annotation))
+        return next((keys for keys in found if keys), [])
+    if origin is list:
+        return _keys_at(get_args(annotation)[0], location[1:])
+    if origin is dict:
+        return _keys_at(get_args(annotation)[1], location[1:])
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields
+        if not location:
+            return list(fields)
+        field = fields.get(str(location[0]))
+        return _keys_at(field.annotation, location[1:]) if field else []
+    return []

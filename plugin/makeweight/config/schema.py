@@ -1,0 +1,124 @@
+"""The JSON Schema of makeweight.yaml, so that editors complete it and scripts can check it.
+
+pydantic describes the sections; what the sections leave open (techniques, devices, runtimes, shorthands) is filled in
+from what can be plugged in here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from makeweight import registry
+from makeweight.config.settings import NAME, RESERVED_DEVICES, RESERVED_VARIANTS, Settings
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_CALLABLE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
+
+Schema = dict[str, Any]
+
+
+def of_config() -> Schema:
+    """The schema, self-contained: every reference lies in its own `$defs`."""
+    schema = Settings.model_json_schema()
+    definitions: Schema = schema["$defs"]
+    sections = schema["properties"]
+
+    definitions["Technique"] = _techniques(definitions)
+    definitions["VariantSettings"]["properties"]["steps"]["items"] = {"$ref": "#/$defs/Technique"}
+    definitions["VariantSettings"]["properties"]["steps"]["minItems"] = 1
+    definitions["Device"] = _devices(definitions)
+    sections["devices"]["additionalProperties"] = {"$ref": "#/$defs/Device"}
+    for section, reserved in (("variants", RESERVED_VARIANTS), ("devices", RESERVED_DEVICES)):
+        sections[section]["propertyNames"] = {
+            "pattern": f"^{NAME.pattern}$",
+            "not": {"enum": sorted(reserved)},
+        }
+
+    for owner in ("ModelSettings", "VariantSettings"):
+        definitions[owner]["properties"]["runtime"].pop("anyOf", None)
+        definitions[owner]["properties"]["runtime"] |= {"type": "string", "enum": registry.names("runtime")}
+    definitions["ModelSettings"]["oneOf"] = [
+        {"required": ["build", "weights", "inputs"]},
+        *({"required": [file]} for file in ("onnx", "tflite", "pte")),
+    ]
+    definitions["DataSettings"]["oneOf"] = [{"required": ["load"]}, {"required": ["npz"]}]
+    definitions["DataSettings"]["properties"]["npz"]["anyOf"][0]["required"] = ["test"]
+    definitions["TaskSettings"]["if"] = {"properties": {"kind": {"const": "custom"}}, "required": ["kind"]}
+    definitions["TaskSettings"] |= {
+        "then": {"required": ["metric"]},
+        "else": {"properties": {"metric": False}},
+    }
+    kinds = [kind for kind in definitions["TaskSettings"]["properties"]["kind"]["enum"] if kind != "custom"]
+    sections["task"] = {
+        "anyOf": [
+            {"enum": kinds},
+            {"type": "string", "pattern": _CALLABLE},
+            {"$ref": "#/$defs/TaskSettings"},
+        ],
+        "default": kinds[0],
+        "description": definitions["TaskSettings"].pop("description"),
+    }
+    for owner, names in (
+        ("ModelSettings", ("build",)),
+        ("DataSettings", ("load", "slices")),
+        ("TaskSettings", ("metric",)),
+    ):
+        for name in names:
+            definitions[owner]["properties"][name]["anyOf"][0]["pattern"] = _CALLABLE
+    # a metric with one rule is written without the list
+    for rules in definitions["Budget"]["properties"].values():
+        item = rules.pop("items")
+        rules.pop("type")
+        rules["anyOf"] = [item, {"type": "array", "items": item}]
+    definitions["Budget"]["minProperties"] = 1
+    return {"$schema": DIALECT, **schema}
+
+
+def _techniques(definitions: Schema) -> Schema:
+    """A step: a technique's name, or the name with its options."""
+    options, needless = {}, []
+    for name in registry.names("technique"):
+        described = _options(registry.load("technique", name)().Options, name, definitions)
+        options[name] = {"anyOf": [described, {"type": "null"}]}
+        if not described.get("required"):
+            needless.append(name)
+    return {
+        "description": "One technique: its name, or `name: {options}`.",
+        "anyOf": [
+            {"enum": needless},
+            {
+                "type": "object",
+                "properties": options,
+                "additionalProperties": False,
+                "minProperties": 1,
+                "maxProperties": 1,
+            },
+        ],
+    }
+
+
+def _devices(definitions: Schema) -> Schema:
+    """A device: what can be set depends on its kind, which is `local` when it is not said."""
+    kinds = registry.names("device")
+    branches = []
+    for kind in kinds:
+        described = _options(registry.load("device", kind).Options, kind, definitions)
+        described["properties"] = {"kind": {"const": kind}, **described.get("properties", {})}
+        is_kind: Schema = {"properties": {"kind": {"const": kind}}}
+        if kind != "local":
+            is_kind["required"] = ["kind"]
+        branches.append({"if": is_kind, "then": described})
+    return {
+        "type": "object",
+        "properties": {"kind": {"enum": kinds, "default": "local", "description": "How the device is reached."}},
+        "allOf": branches,
+    }
+
+
+def _options(model: Any, name: str, definitions: Schema) -> Schema:
+    """The schema of a plugged-in part's options; what it refers to moves into `definitions` under the part's name."""
+    described: Schema = model.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+    for own, definition in described.pop("$defs", {}).items():
+        definitions[f"{name}.{own}"] = definition
+    described.pop("title", None)
+    return described

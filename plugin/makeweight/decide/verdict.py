@@ -1,0 +1,127 @@
+"""The verdict: what was decided, on each rule, on each variant and on the whole, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from makeweight_base.errors import Exit, UsageError
+
+Outcome = Literal["pass", "fail", "inconclusive", "not_applicable"]
+
+EXIT_CODES: dict[Outcome, Exit] = {
+    "pass": Exit.PASS,
+    "fail": Exit.FAIL,
+    "inconclusive": Exit.INCONCLUSIVE,
+    "not_applicable": Exit.PASS,
+}
+
+
+@dataclass(frozen=True)
+class RuleVerdict:
+    """One rule held against one variant (on one device, where devices matter)."""
+
+    rule: str
+    """The rule's id, such as `latency_p50.max_ratio`."""
+    metric: str
+    operator: str
+    variant: str
+    device: str | None
+    slice: str | None
+    limit: float | None
+    """In the base unit of what is compared; None for what holds without being declared."""
+    limit_text: str
+    value: float | None
+    interval: tuple[float, float] | None
+    verdict: Outcome
+    level: Literal["error", "warn"]
+    sentence: str
+    settle: str | None = None
+    """The command that would settle an inconclusive rule."""
+    waiver: str | None = None
+    """Why it does not block although it is broken or open: until when, by whom, for what reason."""
+
+    @property
+    def blocks(self) -> bool:
+        return self.level == "error" and self.verdict in ("fail", "inconclusive") and self.waiver is None
+
+
+RECIPE = "recipe"
+"""The rule, never declared, that there is a model at all."""
+
+
+def distance(rules: Iterable[RuleVerdict]) -> tuple[bool, bool, int, int]:
+    """How far a variant is from passing, the nearest first: by its rules.
+
+    A variant that never came to be breaks a single rule, and is yet the farthest away. What is waived holds nothing
+    up, but of two variants that are equally near the one that needs fewer waivers is nearer.
+    """
+    own = list(rules)
+    blocking = [rule for rule in own if rule.blocks]
+    broken = any(rule.verdict == "fail" for rule in blocking)
+    waived = sum(rule.waiver is not None for rule in own)
+    return broken, any(rule.rule == RECIPE for rule in blocking), len(blocking), waived
+
+
+@dataclass(frozen=True)
+class VariantVerdict:
+    """One variant: passes when no rule of level `error` is broken or open without a waiver."""
+
+    variant: str
+    verdict: Outcome
+    ships: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The whole, as verdict.json holds it."""
+
+    verdict: Outcome
+    sentence: str
+    ship: str | None
+    """The variant that ships; None when none may."""
+    policy: str
+    """What was asked for: a variant's name, or `best`."""
+    prefer: str
+    project: str
+    variants: list[VariantVerdict]
+    rules: list[RuleVerdict]
+    measurements: list[dict[str, Any]]
+    """Every measurement that was looked at, as plain data (see `measurement.py`)."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    """What a reader must know before the rest, as sentences with names in backticks: a loosened budget, a fork."""
+
+    def of(self, variant: str) -> list[RuleVerdict]:
+        return [rule for rule in self.rules if rule.variant == variant]
+
+
+def dumps(verdict: Verdict) -> str:
+    """The text of verdict.json."""
+    return json.dumps(asdict(verdict), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def loads(text: str, source: str) -> Verdict:
+    """What `dumps` wrote; `source` is named in errors.
+
+    Raises:
+        UsageError: it is no verdict.
+    """
+    from pydantic import TypeAdapter, ValidationError  # heavy, and only who reads a verdict needs it
+
+    try:
+        data = json.loads(text, parse_constant=_no_number)
+        return TypeAdapter(Verdict).validate_python(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        reason = f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
+    except (ValueError, RecursionError) as error:
+        reason = str(error)
+    raise UsageError(f"this is no verdict ({reason})", where=source, do="Run `makeweight report` again.")
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")

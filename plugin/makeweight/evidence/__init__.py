@@ -1,0 +1,1 @@
+"""All that was measured, and whether it belongs to what is at hand."""

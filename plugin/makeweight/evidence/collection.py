@@ -1,0 +1,164 @@
+"""Files of measurements brought together from elsewhere, as far as it shows that they belong together.
+
+A key is a hash, so it cannot be told from a file alone which artifacts were measured. What shows is contradiction: two
+files about one thing that differ, or that imply different baselines. It is refused by the names of both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from makeweight import measurement
+from makeweight.layout import BASELINE, Layout
+from makeweight.measurement import Measurement
+from makeweight.project.project import Project
+from makeweight_base.errors import UsageError
+
+Files = Sequence[tuple[str, Sequence[Measurement]]]
+_Subject = tuple[str, str | None]
+# Figures that the same models and examples give on every machine, so that each file tells what its baseline had.
+_RATIOS = ("size", "size_compressed", "parameters", "macs")
+_DROPS = ("accuracy", "r2")
+_ONE_RUN = "Collect the files of one run, or measure again."
+_WANTED = "Name files as `evaluate` and `benchmark` write them: reports/<variant>/evaluate.json and <device>.json."
+
+
+def read(paths: Iterable[Path]) -> Files:
+    """The files of measurements, by name. What lies beside them in `reports/` is passed over, as `*/*.json` names it.
+
+    Raises:
+        UsageError: one cannot be read, or is none.
+    """
+    return [(str(path), _figures(path)) for path in paths if not _beside(path)]
+
+
+def _beside(path: Path) -> bool:
+    """A device's identity, rows of a plot, or the monitors' reference; no variant can have such a name."""
+    at = Layout(Path())
+    folders = (at.device("any").parent.name, at.plot("any").parent.name)
+    return path.name == at.reference(BASELINE).name or path.absolute().parent.name in folders
+
+
+def _figures(path: Path) -> list[Measurement]:
+    try:
+        return measurement.loads(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot be read: {reason}", where=str(path), do=_WANTED) from error
+    except UsageError as error:
+        raise UsageError(error.what, where=error.where, do=_WANTED) from error
+
+
+def join(project: Project, files: Files) -> list[Measurement]:
+    """All measurements of the files, in the order in which the project declares what they are of.
+
+    A figure that bears no key was not written by makeweight, and comes back as stale.
+
+    Raises:
+        UsageError: a file is of another project, or two contradict each other.
+    """
+    _refuse_strangers(project, files)
+    _refuse_other_keys(files)
+    _refuse_other_baselines(files)
+    variants, devices = [BASELINE, *project.variants], [None, *project.devices]
+    taken: dict[tuple[_Subject, str, str], tuple[str, Measurement]] = {}
+    for name, figures in files:
+        for figure in figures:
+            place = (_subject(figure, figures), figure.variant, figure.metric)
+            before, known = taken.setdefault(place, (name, figure))
+            if known != figure:
+                raise UsageError(
+                    f"{_called(figure)} is {_told(figure)}, and in {before} it is {_told(known)}",
+                    where=name,
+                    do=_ONE_RUN,
+                )
+
+    def rank(place: tuple[_Subject, str, str]) -> tuple[bool, int, int]:
+        variant, device = place[0]
+        return device is not None, variants.index(variant), devices.index(device)
+
+    # evaluations, then benchmarks, as they are when they are read where they were made
+    ordered = [taken[place] for place in sorted(taken, key=rank)]
+    return [_keyed(figure) for _, figure in ordered]
+
+
+def _subject(figure: Measurement, beside: Sequence[Measurement]) -> _Subject:
+    """Which variant's measuring on which device it belongs to: a baseline's figure goes with that of its file."""
+    if figure.variant != BASELINE:
+        return figure.variant, figure.device
+    return next((each.variant for each in beside if each.variant != BASELINE), BASELINE), figure.device
+
+
+def _refuse_strangers(project: Project, files: Files) -> None:
+    for name, figures in files:
+        for figure in figures:
+            try:
+                if figure.variant != BASELINE:
+                    project.variant(figure.variant)
+                if figure.device is not None:
+                    project.device(figure.device)
+            except UsageError as error:
+                raise UsageError(error.what, where=name, do="Name files of this project.") from error
+
+
+def _refuse_other_keys(files: Files) -> None:
+    """One measuring gives one key; two were of other artifacts, inputs or machines."""
+    known: dict[_Subject, tuple[str, str]] = {}
+    for name, figures in files:
+        for figure in figures:
+            if figure.key is None:
+                continue
+            subject = _subject(figure, figures)
+            before, key = known.setdefault(subject, (name, figure.key))
+            if key != figure.key:
+                variant, device = subject
+                where = f" on {device}" if device is not None else ""
+                raise UsageError(
+                    f"`{variant}`{where} was measured on another model, machine or examples than in {before}",
+                    where=name,
+                    do=_ONE_RUN,
+                )
+
+
+def _refuse_other_baselines(files: Files) -> None:
+    known: dict[str, tuple[str, float]] = {}
+    for name, figures in files:
+        for metric, value in _baselines(figures):
+            before, first = known.setdefault(metric, (name, value))
+            if not math.isclose(first, value, rel_tol=1e-9, abs_tol=1e-9):
+                raise UsageError(
+                    f"its baseline has {metric} {value:.6g}, and that of {before} has {first:.6g}",
+                    where=name,
+                    do=_ONE_RUN,
+                )
+
+
+def _baselines(figures: Sequence[Measurement]) -> Iterator[tuple[str, float]]:
+    """What the baseline must have had for these figures, by metric."""
+    values = {(m.variant, m.metric): m.value for m in figures if m.device is None and m.value is not None}
+    for (variant, metric), value in values.items():
+        if metric not in (*_RATIOS, *_DROPS):
+            continue
+        if variant == BASELINE:
+            yield metric, value
+        elif metric in _RATIOS and (ratio := values.get((variant, f"{metric}_ratio"))):
+            yield metric, value / ratio
+        elif metric in _DROPS and (drop := values.get((variant, f"{metric}_drop"))) is not None:
+            yield metric, value + drop
+
+
+def _keyed(figure: Measurement) -> Measurement:
+    if figure.key is not None or figure.status == "unavailable":
+        return figure
+    return figure.stale("it bears no key, so nothing shows what was measured")
+
+
+def _called(figure: Measurement) -> str:
+    where = f" on {figure.device}" if figure.device is not None else ""
+    return f"{figure.metric} of `{figure.variant}`{where}"
+
+
+def _told(figure: Measurement) -> str:
+    return f"not measured ({figure.reason})" if figure.value is None else f"{figure.value:.6g} {figure.unit}"

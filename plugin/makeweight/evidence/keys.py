@@ -1,0 +1,56 @@
+"""The keys of what is measured: one place says what a figure depends on, for those who measure and those who check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from makeweight.config.settings import TaskSettings
+from makeweight.measurement import key_of
+from makeweight_probe.job import PROTOCOL
+
+EVALUATION = 1
+"""Raise it when evaluations would no longer be comparable."""
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """One hash for a device's whole identity: two machines with the same one are the same to every benchmark."""
+    return key_of(kind="device", identity=dict(identity))
+
+
+def evaluation(
+    *, baseline: str, variant: str, runtime: str, version: str, task: TaskSettings, output: str | None, inputs: str
+) -> str:
+    """Key of a quality figure.
+
+    Args:
+        baseline, variant: sha256 of the model files.
+        output: which of the model's outputs was judged.
+        inputs: digest of the examples.
+    """
+    return key_of(
+        kind="evaluation",
+        protocol=EVALUATION,
+        artifacts={"baseline": baseline, "variant": variant},
+        runtime={"name": runtime, "version": version},
+        task=task.model_dump(mode="json"),
+        output=output,
+        inputs=inputs,
+    )
+
+
+def benchmark(*, baseline: str, variant: str, identity: Mapping[str, Any], threads: int, inputs: str) -> str:
+    """Key of a device's figure.
+
+    Args:
+        baseline, variant: sha256 of the model files.
+        identity: the device's, with the versions of its runtimes.
+        inputs: sha256 of the file of samples.
+    """
+    return key_of(
+        kind="benchmark",
+        protocol={"version": PROTOCOL, "threads": threads},
+        artifacts={"baseline": baseline, "variant": variant},
+        device=dict(identity),
+        inputs=inputs,
+    )

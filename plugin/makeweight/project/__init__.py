@@ -1,0 +1,1 @@
+"""makeweight.yaml made sense of: the typed Project that all else reads."""

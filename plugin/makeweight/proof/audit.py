@@ -1,0 +1,116 @@
+"""Audit: every hash that a verdict stands on, held against what lies in the project's folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from makeweight.artifact import artifact
+from makeweight.evidence import keys
+from makeweight.layout import CONFIG, Layout
+from makeweight_base.errors import UsageError
+
+Status = Literal["matches", "differs", "not here", "outside"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One hash of a verdict's provenance, and what was found of it."""
+
+    what: str
+    """A path from the project's folder, or a device."""
+    recorded: str
+    found: str | None
+    """None where there is nothing to compare with."""
+    status: Status
+    """`outside`: the path leads out of the project's folder, and is not followed."""
+
+
+def audit(provenance: Mapping[str, Any], root: Path) -> list[Finding]:
+    """Compute again every hash that can be.
+
+    Args:
+        provenance: as `evidence` makes it. It may come from anybody: nothing outside `root` is read on its word.
+
+    Raises:
+        UsageError: it is no provenance.
+    """
+    found = [_compared(path, recorded, root) for path, recorded in _files(provenance)]
+    for name, recorded in _hashes(provenance, "artifacts"):
+        found += _model(name, recorded, root)
+    return [*found, *_devices(provenance)]
+
+
+def _files(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Path and recorded hash of every file whose place is known."""
+    at = Layout(Path())
+    for key, place in (("config", CONFIG), ("benchmark_inputs", at.inputs.as_posix())):
+        if provenance.get(key) is not None:
+            yield place, _text(provenance[key], key)
+    for key in ("model", "data"):
+        yield from _hashes(provenance, key)
+    for name, recorded in _hashes(provenance, "manifests"):
+        yield (at.artifact(name) / artifact.MANIFEST).as_posix(), recorded
+    for key in ("controls", "raw_samples"):
+        yield from _hashes(provenance, key)
+
+
+def _model(name: str, recorded: str, root: Path) -> Iterator[Finding]:
+    """The model file of a variant: its suffix is the runtime's, and a second one beside it has no business there."""
+    folder = Layout(Path()).artifact(name).as_posix()
+    path = _within(folder, root)
+    beside = sorted(each.name for each in path.glob("model.*")) if path is not None else []
+    for file in beside:
+        yield _compared(f"{folder}/{file}", recorded, root)
+    if not beside:
+        yield Finding(f"{folder}/model", recorded, None, "outside" if path is None else "not here")
+
+
+def _devices(provenance: Mapping[str, Any]) -> Iterator[Finding]:
+    """A device's fingerprint is that of the identity beside it."""
+    for name, told in _mapping(provenance, "devices").items():
+        if isinstance(told, Mapping) and told.get("fingerprint") is not None:
+            recorded = _text(told["fingerprint"], "devices")
+            identity = told.get("identity")
+            found = keys.fingerprint(identity) if isinstance(identity, Mapping) else None
+            yield Finding(f"device `{name}`", recorded, found, "matches" if found == recorded else "differs")
+
+
+def _compared(what: str, recorded: str, root: Path) -> Finding:
+    path = _within(what, root)
+    if path is None:
+        return Finding(what, recorded, None, "outside")
+    if not path.is_file():
+        return Finding(what, recorded, None, "not here")
+    found = artifact.sha256_of(path)
+    return Finding(what, recorded, found, "matches" if found == recorded else "differs")
+
+
+def _within(path: str, root: Path) -> Path | None:
+    """The place that a path leads to; None outside `root`. Links are followed: DVC may link to its cache anywhere."""
+    top = Path(os.path.normpath(root.absolute()))
+    place = Path(os.path.normpath(top / path))
+    return place if "\0" not in path and place.is_relative_to(top) else None
+
+
+def _hashes(provenance: Mapping[str, Any], key: str) -> Iterator[tuple[str, str]]:
+    """What is None was not at hand when it was decided, so there is nothing to compare."""
+    for name, recorded in _mapping(provenance, key).items():
+        if recorded is not None:
+            yield str(name), _text(recorded, key)
+
+
+def _mapping(provenance: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = provenance.get(key)
+    if value is not None and not isinstance(value, Mapping):
+        raise UsageError(f"provenance.{key} is {type(value).__name__}, and names with their hashes are wanted")
+    return value or {}
+
+
+def _text(value: object, key: str) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"provenance.{key} holds {type(value).__name__}, and a hash is wanted")
+    return value

@@ -1,0 +1,1 @@
+"""What the user gives: callables, examples, a module; found, loaded, checked, failures told with their line."""

@@ -1,0 +1,87 @@
+"""The user's own callables: found by `module:callable`, called, and their failures told with file and line."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from makeweight_base.errors import UsageError
+
+
+def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
+    """The callable behind `module:callable`, imported with the project's folder first on the path.
+
+    Args:
+        where: what named it, such as `makeweight.yaml: data.load`; errors begin with it.
+
+    Raises:
+        UsageError: no such module or name, it is not callable, or importing it fails.
+    """
+    module_name, _, attribute = dotted.partition(":")
+    folder = str(root.resolve())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or module_name
+        if module_name == missing or module_name.startswith(missing + "."):
+            raise UsageError(
+                f"there is no module `{missing}` (looked in {folder} and the installed packages)",
+                where=where,
+                do=f"Mend `{dotted}`, or run from the folder that holds `{missing.split('.')[0]}`.",
+            ) from error
+        raise UsageError(
+            f"`{module_name}` needs the package `{missing}`, which is not installed",
+            where=place(error, root) or where,
+            do=f"Install `{missing}` in this environment.",
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise _told(f"importing `{module_name}`", error, root, where) from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"`{module_name}` has no `{attribute}`", where=where)
+        found = getattr(found, part)
+    if not callable(found):
+        raise UsageError(f"`{dotted}` is not callable, but of type {type(found).__name__}", where=where)
+    called: Callable[..., Any] = found
+    return called
+
+
+def call(function: Callable[..., Any], *arguments: Any, name: str, root: Path) -> Any:
+    """Call the user's function.
+
+    Raises:
+        UsageError: whatever it raised, with the line of the user's code it came from.
+    """
+    try:
+        return function(*arguments)
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:  # a script's sys.exit(0) must not read as our success
+        raise _told(f"`{name}`", error, root, None) from error
+
+
+def _told(doing: str, error: BaseException, root: Path, where: str | None) -> UsageError:
+    return UsageError(
+        f"{doing} raised {type(error).__name__}: {error}",
+        where=place(error, root) or where,
+        do="This is your own code; mend it there and run again.",
+    )
+
+
+def place(error: BaseException, root: Path) -> str | None:
+    """`file:line` of the innermost frame within the project's folder, or None."""
+    folder = root.resolve()
+    if isinstance(error, SyntaxError) and error.filename:
+        written = Path(error.filename)
+        return f"{written.relative_to(folder) if written.is_relative_to(folder) else written}:{error.lineno}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_relative_to(folder) and "site-packages" not in path.parts:
+            return f"{path.relative_to(folder)}:{frame.lineno}"
+    return None

@@ -1,0 +1,256 @@
+"""The user's examples: loaded from a callable or .npz files, checked, and kept as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight import registry
+from makeweight.user import callables
+from makeweight.user.dataset import Dataset
+from makeweight_base.errors import UsageError
+
+if TYPE_CHECKING:
+    from makeweight.project.project import Project
+
+_MOST_CLASSES = 2**31
+
+
+def load(project: Project, split: str) -> Dataset:
+    """One split of the project's examples, checked.
+
+    Raises:
+        UsageError: the loader fails, or yields nothing, NaN, arrays of different lengths, or targets that do not
+            fit the task; or there is no such split.
+    """
+    inputs, targets = _from_callable(project, split) if project.data.load else _from_npz(project, split)
+    where = _origin(project, split)
+    dataset = Dataset(split, inputs, _targets(targets, project, where))
+    _check(dataset, where)
+    return replace(dataset, slices=_slices(project, split, len(dataset)))
+
+
+def calibration(project: Project) -> Dataset:
+    """The declared calibration examples: a file of their own, or a sample of a split, drawn with the seed."""
+    if project.data.npz is not None and "calibration" in project.data.npz:
+        inputs, _ = _from_npz(project, "calibration")
+        first = next(iter(inputs.values()))
+        # what is not measured on needs no targets
+        dataset = Dataset("calibration", inputs, np.zeros(len(first) if first.ndim else 0))
+        _check(dataset, _origin(project, "calibration"))
+    else:
+        dataset = load(project, project.data.calibration.split)
+    wanted = project.data.calibration.samples
+    if len(dataset) <= wanted:
+        return dataset
+    drawn = np.random.default_rng(project.seed).choice(len(dataset), wanted, replace=False)
+    return dataset.take(np.sort(drawn))
+
+
+def input_names(project: Project) -> tuple[str, ...]:
+    """The model's inputs in order: as declared, else as its file has them."""
+    if project.model.inputs or project.model.onnx is None:
+        return tuple(project.model.inputs)
+    runtime = registry.ready("runtime", project.model.runtime)()
+    names = tuple(port.name for port in runtime.open(project.root / project.model.onnx).inputs)
+    if not names:
+        raise UsageError("the model has no input, so there is nothing to feed it with", where=project.model.onnx)
+    return names
+
+
+def _origin(project: Project, split: str) -> str:
+    return f"data.load({split!r})" if project.data.load else str((project.data.npz or {}).get(split))  # type: ignore[call-overload]
+
+
+def _from_callable(project: Project, split: str) -> tuple[dict[str, NDArray[Any]], Any]:
+    dotted = project.data.load or ""
+    loader = callables.find(dotted, project.root, where="makeweight.yaml: data.load")
+    given = callables.call(loader, split, name=f"{dotted}({split!r})", root=project.root)
+    names = input_names(project)
+    where = _origin(project, split)
+    if (
+        isinstance(given, tuple)
+        and len(given) == 2
+        and not isinstance(given[1], tuple)
+        and hasattr(given[1], "__len__")
+    ):
+        return _named(given[0], names, where), given[1]
+    if isinstance(given, Mapping) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
+        raise UsageError(
+            f"gave {type(given).__name__}, not examples",
+            where=where,
+            do="Return (inputs, targets) arrays, or an iterable of (input, target) pairs.",
+        )
+    pairs = callables.call(lambda: list(_pairs(given, where)), name=f"{dotted}({split!r})", root=project.root)
+    if not pairs:
+        raise UsageError("gave no examples", where=where, do="Check the loader; every split needs at least one.")
+    singles = [_one(entry, names, where) for entry, _ in pairs]
+    return {name: _stack([single[name] for single in singles], name, where) for name in names}, [t for _, t in pairs]
+
+
+def _pairs(given: Any, where: str) -> Iterator[tuple[Any, Any]]:
+    # A torch-style dataset has __getitem__ and __len__, and iterating it by the old protocol may never end.
+    entries = (
+        (given[i] for i in range(len(given))) if hasattr(given, "__getitem__") and hasattr(given, "__len__") else given
+    )
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, tuple | list) or len(entry) != 2:
+            raise UsageError(
+                f"example {index} is no (input, target) pair but {type(entry).__name__}",
+                where=where,
+                do="Return (inputs, targets) arrays, or an iterable of (input, target) pairs.",
+            )
+        yield entry[0], entry[1]
+
+
+def _named(inputs: Any, names: tuple[str, ...], where: str) -> dict[str, NDArray[Any]]:
+    """Whole arrays by input name."""
+    if isinstance(inputs, Mapping):
+        return {name: _array(values, name, where) for name, values in _fitting(inputs, names, where).items()}
+    if len(names) > 1:
+        count = len(inputs) if isinstance(inputs, tuple | list) else 1
+        if count != len(names):
+            raise UsageError(f"gave {count} inputs, and the model has {len(names)}: {', '.join(names)}", where=where)
+        return {name: _array(values, name, where) for name, values in zip(names, inputs, strict=True)}
+    return {names[0]: _array(inputs, names[0], where)}
+
+
+def _one(entry: Any, names: tuple[str, ...], where: str) -> dict[str, Any]:
+    """One example's inputs by name."""
+    if isinstance(entry, Mapping):
+        return dict(_fitting(entry, names, where))
+    if len(names) > 1:
+        if not isinstance(entry, tuple | list) or len(entry) != len(names):
+            raise UsageError(
+                f"the model has {len(names)} inputs ({', '.join(names)}); each example's input is a mapping or a "
+                f"tuple of as many arrays, not {type(entry).__name__}",
+                where=where,
+            )
+        return dict(zip(names, entry, strict=True))
+    return {names[0]: entry}
+
+
+def _fitting(given: Mapping[str, Any], names: tuple[str, ...], where: str) -> Mapping[str, Any]:
+    if set(given) != set(names):
+        raise UsageError(
+            f"gave the inputs {', '.join(map(str, given)) or 'none'}, and the model's are {', '.join(names)}",
+            where=where,
+            do="Name the arrays as the model names its inputs.",
+        )
+    return given
+
+
+def _stack(values: list[Any], name: str, where: str) -> NDArray[Any]:
+    arrays = [_array(value, name, where) for value in values]
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        first, second = sorted(shapes, key=str)[:2]
+        raise UsageError(f"examples of input `{name}` have different shapes, such as {first} and {second}", where=where)
+    return _array(np.stack(arrays), name, where)
+
+
+def _array(values: Any, name: str, where: str) -> NDArray[Any]:
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UsageError(f"input `{name}` cannot be made an array: {error}", where=where) from error
+    if array.dtype == object or array.dtype.kind not in "fiub":
+        raise UsageError(f"input `{name}` holds {array.dtype}, not numbers", where=where)
+    with np.errstate(over="ignore"):  # what becomes infinite is told by the check of all examples
+        return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+def _from_npz(project: Project, split: str) -> tuple[dict[str, NDArray[Any]], Any]:
+    files: Mapping[str, str] = dict(project.data.npz or {})  # type: ignore[arg-type]
+    if split not in files:
+        raise UsageError(
+            f"there is no `{split}` split: data.npz has {', '.join(files)}", where="makeweight.yaml: data.npz"
+        )
+    path = project.root / files[split]
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+    except FileNotFoundError as error:
+        raise UsageError("no such file", where=files[split], do="Mend data.npz in makeweight.yaml.") from error
+    except Exception as error:
+        raise UsageError(
+            "cannot be read as .npz: it is none, damaged, or holds Python objects",
+            where=files[split],
+            do="Write plain arrays with numpy.savez.",
+        ) from error
+    target = arrays.pop("target", None)
+    if target is None and split != "calibration":
+        raise UsageError(f"has no array `target`; it has {', '.join(arrays) or 'none'}", where=files[split])
+    names = input_names(project)
+    if len(names) == 1 and len(arrays) == 1:
+        arrays = {names[0]: next(iter(arrays.values()))}
+    return _named(arrays, names, files[split]), target
+
+
+def _targets(targets: Any, project: Project, where: str) -> NDArray[Any]:
+    try:
+        array = np.asarray(targets)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UsageError(f"targets cannot be made an array: {error}", where=where) from error
+    if array.dtype.kind not in "fiub":
+        raise UsageError(f"targets hold {array.dtype}, not numbers", where=where)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise UsageError(f"the target of example {_first_bad(array)} is not finite", where=where)
+    if array.ndim == 0:
+        raise UsageError("gave one target for all examples; each needs its own", where=where)
+    if project.task.kind != "classification":
+        return array
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise UsageError(
+            f"targets of a classification are one class index an example, not of shape {array.shape[1:]}",
+            where=where,
+        )
+    if array.dtype.kind == "f" and not (array == np.round(array)).all():
+        raise UsageError("targets of a classification are class indices, and these are not whole", where=where)
+    odd = np.nonzero((array < 0) | (array > _MOST_CLASSES))[0]
+    if len(odd):
+        raise UsageError(
+            f"the target of example {int(odd[0])} is {array[odd[0]]:g}, and class indices begin at 0", where=where
+        )
+    return array.astype(np.int64)
+
+
+def _check(dataset: Dataset, where: str) -> None:
+    if len(dataset) == 0:
+        raise UsageError("gave no examples", where=where, do="Check the loader; every split needs at least one.")
+    for name, values in dataset.inputs.items():
+        if values.ndim == 0 or len(values) != len(dataset):
+            count = 0 if values.ndim == 0 else len(values)
+            raise UsageError(f"has {count} examples of `{name}` and {len(dataset)} targets", where=where)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise UsageError(
+                f"example {_first_bad(values)} of `{name}` holds NaN, infinity or a number beyond {values.dtype}",
+                where=where,
+                do="Mend the loader: a model cannot be judged on such examples.",
+            )
+
+
+def _first_bad(array: NDArray[Any]) -> int:
+    return int(np.argwhere(~np.isfinite(array))[0][0])
+
+
+def _slices(project: Project, split: str, count: int) -> NDArray[np.str_] | None:
+    if project.data.slices is None:
+        return None
+    dotted = project.data.slices
+    function = callables.find(dotted, project.root, where="makeweight.yaml: data.slices")
+    where = f"{dotted}({split!r})"
+    given = callables.call(function, split, name=where, root=project.root)
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        raise UsageError(f"gave {type(given).__name__}, not a name for each example", where=where)
+    names = callables.call(lambda: list(given), name=where, root=project.root)
+    listed = ["" if name is None else str(name) for name in names]
+    if len(listed) != count:
+        raise UsageError(f"named {len(listed)} examples, and the split has {count}", where=where)
+    return np.array(listed, dtype=np.str_)

@@ -1,0 +1,84 @@
+"""What every command line does alike: a verb is run, and whatever goes wrong becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from makeweight_base.errors import Exit, MakeweightError
+
+Verb = Callable[[argparse.Namespace], Exit]
+
+
+class Adder(Protocol):
+    """Adds one verb to a parser."""
+
+    def __call__(self, name: str, verb: Verb, summary: str, *, project: bool = True) -> argparse.ArgumentParser: ...
+
+
+def parser(program: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=16),
+    )
+
+
+def adder(of: argparse.ArgumentParser) -> Adder:
+    """What adds verbs to a parser; those of a project are told its folder by `--project`."""
+    verbs = of.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def add(name: str, verb: Verb, summary: str, *, project: bool = True) -> argparse.ArgumentParser:
+        own = verbs.add_parser(name, help=summary, description=summary)
+        own.set_defaults(verb=verb)
+        if project:
+            own.add_argument(
+                "--project", type=Path, default=Path(), metavar="DIR", help="the folder of makeweight.yaml (default: .)"
+            )
+        return own
+
+    return add
+
+
+def run(program: str, verb: Verb, options: argparse.Namespace) -> int:
+    """Run one verb; every failure becomes a sentence on standard error and an exit code."""
+    try:
+        code = int(verb(options))
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.flush()
+            return code
+        return _leave_quietly(code)
+    except MakeweightError as error:
+        return _failed(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted: nothing half-done was kept; run the same command again to go on", file=sys.stderr)
+        return int(Exit.INTERRUPTED)
+    except BrokenPipeError:  # before the verb had its answer: that must not read as a pass
+        return _leave_quietly(int(Exit.ENVIRONMENT))
+    except MemoryError:
+        return _failed("this machine is out of memory; close something, or use a smaller model")
+    except Exception as error:
+        if os.environ.get("MAKEWEIGHT_TRACEBACK"):
+            raise
+        if isinstance(error, OSError) and error.strerror is not None:  # the machine failed, not makeweight
+            return _failed(f"{error.filename or 'this machine'}: {error.strerror}")
+        return _failed(
+            f"{program} itself failed: {type(error).__name__}: {error}\n"
+            "  Run again with MAKEWEIGHT_TRACEBACK=1 and report what it prints."
+        )
+
+
+def _failed(sentence: str, code: Exit = Exit.ENVIRONMENT) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return int(code)
+
+
+def _leave_quietly(code: int) -> int:
+    """The reader (`head`, `less`) has gone; Python would complain when it flushes the rest at its own end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

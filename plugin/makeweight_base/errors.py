@@ -1,0 +1,76 @@
+"""What can go wrong, as types: each carries what happened, where, and what to do, and its exit code."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """The exit codes that scripts rely on. DVC hides them: what ran through DVC is read from verdict.json."""
+
+    PASS = 0
+    FAIL = 1
+    """What was asked about does not hold: a broken budget, a forged verdict, a past in which a rollback fires."""
+    USAGE = 2
+    INCONCLUSIVE = 3
+    ENVIRONMENT = 4
+    INTERRUPTED = 130
+
+
+class MakeweightError(Exception):
+    """An error told to the user in full: `where: what`, then what to do about it."""
+
+    exit_code = Exit.USAGE
+
+    def __init__(self, what: str, *, where: str | None = None, do: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.do = do
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{head}\n  {self.do}" if self.do else head
+
+
+class UsageError(MakeweightError):
+    """The call, the configuration, the model or the data cannot be used as they are."""
+
+
+class ConfigError(UsageError):
+    """One or several problems of a configuration file, reported together."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class MissingExtra(UsageError):
+    """A part is known, but what it stands on is not installed."""
+
+    def __init__(self, part: str, extra: str, *, where: str | None = None) -> None:
+        super().__init__(
+            f"{part} needs `pip install 'makeweight[{extra}]'`", where=where, do="Install it and run again."
+        )
+
+
+class EnvironmentFailed(MakeweightError):
+    """The machine failed, not the model: disk full, a device that does not answer, a killed process."""
+
+    exit_code = Exit.ENVIRONMENT
+
+
+class DeviceFailed(EnvironmentFailed):
+    """A device could not be reached, or was lost while it measured."""
+
+
+class RecipeFailed(Exception):
+    """A recipe cannot be carried out on this model, now or at the next try.
+
+    It becomes data (a manifest whose status is `failed`), so that the other variants go on.
+    """
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says; of the system's own no number and no path, which the message names by itself."""
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,116 @@
+"""YAML with line numbers: one load gives the data and, for every path in it, the line it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from makeweight_base.errors import ConfigError
+
+Path = tuple[str | int, ...]
+
+
+# A text, and `<<`, which merges another mapping into this one.
+_KEYS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"})
+
+_MOST_ENTRIES = 100_000
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which forgets to say where when a value cannot be what it looks like."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError) as error:
+            said = f"`{node.value}` cannot be read ({error}); quote it if it is meant as text"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from error
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed file: plain data, its text's lines, and where each key and item begins (1-based)."""
+
+    source: str
+    data: Any
+    text: list[str]
+    lines: dict[Path, int]
+    unquoted: tuple[Path, ...] = ()
+    """Keys that YAML reads as something other than text: numbers, `on`, `no`, dates."""
+
+    def line(self, path: Sequence[str | int]) -> int:
+        """The line of the deepest part of `path` that the file holds.
+
+        Components that are not in the file (the index that a validator adds, a key that is missing) are
+        passed over, so an error always points at the nearest thing that the reader can see.
+        """
+        found: Path = ()
+        for part in path:
+            if (*found, part) in self.lines:
+                found = (*found, part)
+        return self.lines.get(found, 1)
+
+    def problem(self, path: Sequence[str | int], message: str) -> str:
+        """`message` with its place in front and the offending line quoted below."""
+        number = self.line(path)
+        quoted = self.text[number - 1].rstrip() if number <= len(self.text) else ""
+        return f"{self.source}:{number}: {message}" + (f"\n    {number} | {quoted}" if quoted else "")
+
+
+def parse(text: str, source: str) -> Document:
+    """Parse one YAML document of plain data.
+
+    Raises:
+        ConfigError: not YAML, more than one document, a value that is not what it looks like (the 31st of June), or
+            a key given twice.
+    """
+    lines: dict[Path, int] = {}
+    unquoted: list[Path] = []
+    problems: list[str] = []
+    rows = text.splitlines()
+
+    def quote(number: int, message: str) -> str:
+        return Document(source, None, rows, {(): number}).problem((), message)
+
+    def walk(node: yaml.Node, path: Path) -> None:
+        lines.setdefault(path, node.start_mark.line + 1)
+        if len(lines) > _MOST_ENTRIES:  # a few anchors that name each other unfold without end
+            raise ConfigError([quote(node.start_mark.line + 1, f"the file unfolds to over {_MOST_ENTRIES:,} entries")])
+        if isinstance(node, yaml.MappingNode):
+            seen: dict[str, int] = {}
+            for key_node, value_node in node.value:
+                key, number = str(key_node.value), key_node.start_mark.line + 1
+                if key in seen:
+                    problems.append(quote(number, f"`{key}` is given twice; the first is on line {seen[key]}"))
+                seen[key] = number
+                lines[(*path, key)] = number
+                if key_node.tag not in _KEYS:
+                    unquoted.append((*path, key))
+                walk(value_node, (*path, key))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                walk(item, (*path, index))
+
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        if root is not None:
+            walk(root, ())
+        data = None if root is None else loader.construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        marks = [mark for mark in (error.problem_mark, error.context_mark) if mark is not None]
+        # what is never closed is found at the end of the file, and begins where there is something to see
+        mark = next((mark for mark in marks if mark.line < len(rows)), None)
+        number = mark.line + 1 if mark else max(1, len(rows))
+        said = " ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigError([quote(number, f"this is not YAML: {said}")]) from error
+    except yaml.YAMLError as error:
+        raise ConfigError([f"{source}:1: this is not YAML: {error}"]) from error
+    except RecursionError as error:
+        raise ConfigError([f"{source}:1: nested too deeply, or an anchor that holds itself"]) from error
+    if problems:
+        raise ConfigError(problems)
+    return Document(source, data, rows, lines, tuple(unquoted))

@@ -1,0 +1,85 @@
+"""Keys: every ingredient counts, and nothing else does."""
+
+from typing import Any
+
+import pytest
+
+from makeweight.config.settings import TaskSettings
+from makeweight.evidence import keys
+from makeweight_probe import job
+
+EVALUATION: dict[str, Any] = {
+    "baseline": "b",
+    "variant": "v",
+    "runtime": "onnxruntime",
+    "version": "1.0",
+    "task": TaskSettings(),
+    "output": None,
+    "inputs": "i",
+}
+BENCHMARK: dict[str, Any] = {
+    "baseline": "b",
+    "variant": "v",
+    "identity": {"cpu": "A76", "isa": ["asimddp"], "runtimes": {"onnxruntime": "1.0"}},
+    "threads": 1,
+    "inputs": "i",
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"baseline": "x"},
+        {"variant": "x"},
+        {"baseline": "v", "variant": "b"},
+        {"runtime": "litert"},
+        {"version": "1.1"},
+        {"task": TaskSettings(classes=["a", "b"])},
+        {"task": TaskSettings(kind="custom", metric="a:b")},
+        {"output": "logits"},
+        {"inputs": "x"},
+    ],
+)
+def test_every_ingredient_of_an_evaluation_counts(change: dict[str, Any]) -> None:
+    assert keys.evaluation(**{**EVALUATION, **change}) != keys.evaluation(**EVALUATION)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"baseline": "x"},
+        {"variant": "x"},
+        {"identity": {**BENCHMARK["identity"], "cpu": "A53"}},
+        {"identity": {**BENCHMARK["identity"], "runtimes": {"onnxruntime": "1.1"}}},
+        {"identity": {}},
+        {"threads": 2},
+        {"inputs": "x"},
+    ],
+)
+def test_every_ingredient_of_a_benchmark_counts(change: dict[str, Any]) -> None:
+    assert keys.benchmark(**{**BENCHMARK, **change}) != keys.benchmark(**BENCHMARK)
+
+
+def test_so_does_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = keys.benchmark(**BENCHMARK), keys.evaluation(**EVALUATION)
+    monkeypatch.setattr(keys, "PROTOCOL", job.PROTOCOL + 1)
+    monkeypatch.setattr(keys, "EVALUATION", keys.EVALUATION + 1)
+    after = keys.benchmark(**BENCHMARK), keys.evaluation(**EVALUATION)
+    assert not set(before) & set(after)
+
+
+def test_an_evaluation_and_a_benchmark_never_share_a_key() -> None:
+    assert keys.evaluation(**EVALUATION) != keys.benchmark(**BENCHMARK)
+
+
+def test_a_key_is_the_same_in_every_process_and_order() -> None:
+    turned = {**BENCHMARK, "identity": dict(reversed(BENCHMARK["identity"].items()))}
+    assert keys.benchmark(**turned) == keys.benchmark(**BENCHMARK)
+    assert len(keys.benchmark(**BENCHMARK)) == 64
+
+
+def test_a_fingerprint_is_that_of_the_whole_identity() -> None:
+    identity = BENCHMARK["identity"]
+    assert keys.fingerprint(identity) == keys.fingerprint(dict(reversed(identity.items())))
+    assert keys.fingerprint(identity) != keys.fingerprint({**identity, "cpu": "A53"})
+    assert keys.fingerprint(identity) != keys.fingerprint({**identity, "runtimes": {"onnxruntime": "1.1"}})

@@ -1,0 +1,69 @@
+"""What travels to a device and back: nothing is lost, and a probe of another protocol is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from makeweight_probe.job import (
+    PROTOCOL,
+    MemoryJob,
+    Model,
+    PairsJob,
+    Result,
+    dump_job,
+    dump_result,
+    load_job,
+    load_result,
+)
+
+models = st.builds(Model, st.sampled_from(["onnxruntime", "litert"]), st.text())
+seconds = st.floats(0, 3600)
+jobs = st.one_of(
+    st.builds(
+        PairsJob,
+        a=models,
+        b=models,
+        inputs=st.text(),
+        threads=st.integers(1, 64),
+        seconds=seconds,
+        limits=st.lists(seconds, max_size=3).map(tuple),
+        target_rounds=st.integers(0, 10**6),
+        target_seconds=seconds | st.just(float("inf")),
+        batch=st.none() | st.integers(1, 64),
+        seed=st.integers(0, 2**63),
+    ),
+    st.builds(MemoryJob, models, st.text(), st.integers(1, 64), st.integers(1, 20)),
+)
+
+
+@given(jobs)
+def test_a_job_survives_the_journey(job: PairsJob | MemoryJob) -> None:
+    assert load_job(dump_job(job)) == job
+
+
+def test_a_job_of_another_protocol_is_refused() -> None:
+    data = json.loads(dump_job(MemoryJob(Model("onnxruntime", "m"), "i", 1)))
+    data["protocol"] = PROTOCOL + 1
+    with pytest.raises(ValueError, match=f"speaks protocol {PROTOCOL}, the job {PROTOCOL + 1}; push the probe again"):
+        load_job(json.dumps(data))
+
+
+def test_an_unknown_job_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown job Dance"):
+        load_job(json.dumps({"protocol": PROTOCOL, "kind": "Dance"}))
+
+
+def test_a_result_survives_the_journey(tmp_path: Path) -> None:
+    samples = {"wall_a": np.array([1.5, 2.5]), "batch_a": np.array([3, 4]), "wall_b": np.zeros(0)}
+    facts = {"rounds": 2, "seconds": 0.1, "batch": None, "unavailable": "no µ here"}
+    dump_result(Result(samples, facts), tmp_path / "result.npz")
+    back = load_result(tmp_path / "result.npz")
+    assert back.facts == facts
+    assert back.samples.keys() == samples.keys()
+    for name, values in samples.items():
+        np.testing.assert_array_equal(back.samples[name], values)
+        assert back.samples[name].dtype == values.dtype
