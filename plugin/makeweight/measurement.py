@@ -6,9 +6,10 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, get_args
 
+from makeweight.budget.measurand import Comparison, Measurand
 from makeweight.layout import BASELINE
 from makeweight_base.errors import UsageError
 
@@ -19,11 +20,17 @@ Status = Literal["measured", "estimated", "unavailable"]
 class Measurement:
     """One figure with what it is worth.
 
-    `value` and `interval` are in the metric's base unit (bytes, seconds, fractions, joules) or, for names that
-    end in `_ratio`, `_drop`, a ratio or a difference against `against`. A drop is positive when the variant is worse.
+    `value` and `interval` are in the metric's base unit (bytes, seconds, fractions, joules) or, of a comparison, a
+    ratio, a difference or a relative growth against `against`.
     """
 
     metric: str
+    comparison: Comparison | None = field(default=None, kw_only=True)
+    """How `value` compares two models; None: it is the metric's own figure of one."""
+    slice: str | None = field(default=None, kw_only=True)
+    """The group of test examples that it is of; None: all of them."""
+    control: bool = field(default=False, kw_only=True)
+    """See `Measurand.control`."""
     variant: str
     unit: str
     value: float | None = None
@@ -43,6 +50,8 @@ class Measurement:
     """Hash of all that the figure depends on; see `key_of`."""
 
     def __post_init__(self) -> None:
+        if self.comparison not in (None, *get_args(Comparison)):
+            raise ValueError(f"{self.metric}: there is no comparison {self.comparison}")
         if self.status == "unavailable":
             if self.value is not None or not self.reason:
                 raise ValueError(f"{self.metric}: an unavailable measurement has a reason and no value")
@@ -56,14 +65,40 @@ class Measurement:
         if not all(math.isfinite(end) for end in self.interval or ()):
             raise ValueError(f"{self.metric}: an interval has finite ends, not {self.interval}")
 
+    @property
+    def measurand(self) -> Measurand:
+        """What it is a figure of."""
+        return Measurand(self.metric, self.comparison, self.slice, self.control)
+
+    def absent(self, reason: str) -> Measurement:
+        """The same figure, which cannot be had (any more), and why."""
+        return unavailable(self.measurand, self.variant, self.unit, reason, device=self.device)
+
     def stale(self, reason: str) -> Measurement:
         """The same figure, no longer usable: its key does not match what is at hand."""
-        return unavailable(self.metric, self.variant, self.unit, f"stale: {reason}", device=self.device)
+        return self.absent(f"stale: {reason}")
 
 
-def unavailable(metric: str, variant: str, unit: str, reason: str, *, device: str | None = None) -> Measurement:
-    """A figure that could not be had, and why."""
-    return Measurement(metric, variant, unit, status="unavailable", reason=reason, device=device)
+def unavailable(
+    of: Measurand, variant: str, unit: str, reason: str, *, device: str | None = None, samples: int | None = None
+) -> Measurement:
+    """A figure that could not be had, and why.
+
+    Args:
+        samples: how many were taken, where more of them would help.
+    """
+    return Measurement(
+        of.metric,
+        variant,
+        unit,
+        comparison=of.comparison,
+        slice=of.slice,
+        control=of.control,
+        samples=samples,
+        device=device,
+        status="unavailable",
+        reason=reason,
+    )
 
 
 def key_of(**parts: Any) -> str:
@@ -86,7 +121,9 @@ _SHOWN_IN = {"s": ("_ms", 1e3), "B": ("_kb", 1e-3)}
 def dumps(measurements: Iterable[Measurement]) -> str:
     """The text of one file of measurements: the variant's figures by metric for DVC, and every measurement in full."""
     listed = list(measurements)
-    records = [{name: value for name, value in asdict(m).items() if value is not None} for m in listed]
+    records = [
+        {name: value for name, value in asdict(m).items() if value is not None and value is not False} for m in listed
+    ]
     return json.dumps({**_figures(listed), _RECORDS: records}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -115,7 +152,7 @@ def _figures(measurements: list[Measurement]) -> dict[str, float]:
     for m in measurements:
         if m.value is not None and (alone or m.variant != BASELINE):
             suffix, factor = _SHOWN_IN.get(m.unit, ("", 1))
-            shown[m.metric + suffix] = m.value * factor
+            shown[m.measurand.name + suffix] = m.value * factor
     return shown
 
 

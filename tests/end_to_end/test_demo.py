@@ -47,8 +47,8 @@ def test_it_ships_a_variant_and_says_which(demo: Path) -> None:
 def test_the_shipped_variant_is_smaller_and_faster(demo: Path) -> None:
     verdict = json.loads((demo / "reports/verdict.json").read_text())
     ship = verdict["ship"]
-    sizes = {m.metric: m for m in loads((demo / f"reports/{ship}/evaluate.json").read_text(), "evaluate.json")}
-    times = {m.metric: m for m in loads((demo / f"reports/{ship}/local.json").read_text(), "local.json")}
+    sizes = {m.measurand.name: m for m in loads((demo / f"reports/{ship}/evaluate.json").read_text(), "evaluate.json")}
+    times = {m.measurand.name: m for m in loads((demo / f"reports/{ship}/local.json").read_text(), "local.json")}
     assert sizes["size_ratio"].value < 0.5
     ratio = times["latency_p50_ratio"]
     assert ratio.interval is not None

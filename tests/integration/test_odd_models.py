@@ -56,7 +56,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
 def figures(root: Path, name: str = "small") -> dict[str, Measurement]:
     path = root / "reports" / name / "evaluate.json"
-    return {m.metric: m for m in loads(path.read_text(), str(path)) if m.variant == name}
+    return {m.measurand.name: m for m in loads(path.read_text(), str(path)) if m.variant == name}
 
 
 def run(*verbs: str) -> None:

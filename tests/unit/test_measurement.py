@@ -3,21 +3,23 @@
 import json
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from makeweight.budget.measurand import Comparison, Measurand
 from makeweight.measurement import Measurement, dumps, key_of, keyed, loads, unavailable
 from makeweight_base.errors import UsageError
 
 real = st.floats(-1e12, 1e12)
-names = st.sampled_from(["size", "accuracy", "accuracy[dim light]", "latency_p50_ratio", "µ"])
+metrics = st.sampled_from(["size", "accuracy", "latency_p50", "µ"])
+comparisons, slices = st.sampled_from([None, *get_args(Comparison)]), st.sampled_from([None, "dim light"])
 text = st.none() | st.text(max_size=8)
 measured = st.builds(
     Measurement,
-    names,
+    metrics,
     st.just("int8"),
     st.sampled_from(["B", "s", "fraction"]),
     real,
@@ -31,12 +33,16 @@ measured = st.builds(
     st.none() | st.floats(0, 10),
     text,
     text,
+    comparison=comparisons,
+    slice=slices,
+    control=st.booleans(),
 )
-absent = st.builds(unavailable, names, st.just("int8"), st.just("J"), st.text(min_size=1, max_size=8), device=text)
+measurands = st.builds(Measurand, metrics, comparisons, slices, st.booleans())
+absent = st.builds(unavailable, measurands, st.just("int8"), st.just("J"), st.text(min_size=1, max_size=8), device=text)
 SIZE = Measurement("size", "int8", "B", 5.0, (4.0, 6.0), 3, "counted", device="pi5", noise_floor=0.01, key="k")
 
 
-@given(st.lists(measured | absent, max_size=5, unique_by=lambda one: one.metric))
+@given(st.lists(measured | absent, max_size=5, unique_by=lambda one: one.measurand.name))
 def test_measurements_survive_their_file(listed: list[Measurement]) -> None:
     written = dumps(listed)
     assert loads(written, "evaluate.json") == listed
@@ -56,7 +62,7 @@ def test_dvc_sees_figures_that_survive_its_five_decimals() -> None:
         SIZE,
         replace(SIZE, metric="latency_p50", unit="s", value=0.000123, interval=None),
         replace(SIZE, metric="accuracy", unit="fraction", value=0.975, interval=None),
-        unavailable("energy", "int8", "J", "no meter"),
+        unavailable(Measurand("energy"), "int8", "J", "no meter"),
     ]
     data = json.loads(dumps(figures))
     assert len(data.pop("measurements")) == 4
@@ -77,6 +83,7 @@ def test_dvc_sees_figures_that_survive_its_five_decimals() -> None:
         {"status": "unavailable", "reason": "but it has a value"},
         {"status": "unavailable", "value": None},
         {"status": "guessed"},
+        {"comparison": "quotient"},
     ],
 )
 def test_what_is_no_measurement_cannot_be_made(changes: dict[str, Any]) -> None:
@@ -128,7 +135,9 @@ def test_other_json_is_refused(content: str) -> None:
 
 def test_a_stale_figure_keeps_its_place_and_loses_its_value() -> None:
     stale = SIZE.stale("the model changed")
-    assert (stale.metric, stale.variant, stale.device) == (SIZE.metric, SIZE.variant, SIZE.device)
+    drop = Measurement("accuracy", "int8", "fraction", 0.1, comparison="drop", slice="night").stale("the model changed")
+    assert (stale.measurand, stale.variant, stale.device) == (SIZE.measurand, SIZE.variant, SIZE.device)
+    assert drop.measurand == Measurand("accuracy", "drop", "night")
     assert (stale.status, stale.value, stale.interval, stale.key) == ("unavailable", None, None, None)
     assert stale.reason == "stale: the model changed"
 

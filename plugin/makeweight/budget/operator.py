@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from makeweight.budget.measurand import Comparison
 from makeweight.budget.metric import Metric
 from makeweight.budget.quantity import CHANGE, COUNT, FRACTION, NUMBER, POINTS, RATIO, Dimension
 
@@ -13,13 +14,11 @@ Relative = Literal["baseline", "merge base"]
 
 @dataclass(frozen=True)
 class Operator:
-    """How a limit reads: which measurement it is about, and which side of it is allowed.
-
-    `suffix` turns the metric's name into that of the measurement compared: `size` + `_ratio`.
-    """
+    """How a limit reads: which measurement it is about, and which side of it is allowed."""
 
     name: str
-    suffix: str
+    comparison: Comparison | None
+    """What is limited: a comparison, or (None) the metric's own figure."""
     upper: bool
     """True: the value may be at most the limit. False: at least."""
     against: Relative | None
@@ -57,11 +56,11 @@ class Operator:
 OPERATORS: dict[str, Operator] = {
     operator.name: operator
     for operator in (
-        Operator("max", "", True, None, "at most", "the variant's value may be at most this"),
-        Operator("min", "", False, None, "at least", "the variant's value must be at least this"),
+        Operator("max", None, True, None, "at most", "the variant's value may be at most this"),
+        Operator("min", None, False, None, "at least", "the variant's value must be at least this"),
         Operator(
             "max_ratio",
-            "_ratio",
+            "ratio",
             True,
             "baseline",
             "at most",
@@ -69,7 +68,7 @@ OPERATORS: dict[str, Operator] = {
         ),
         Operator(
             "max_drop",
-            "_drop",
+            "drop",
             True,
             "baseline",
             "drop at most",
@@ -77,7 +76,7 @@ OPERATORS: dict[str, Operator] = {
         ),
         Operator(
             "max_regression",
-            "_regression",
+            "regression",
             True,
             "merge base",
             "regression at most",

@@ -17,6 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS, Metric
 from makeweight.budget.operator import OPERATORS, Operator
 from makeweight.budget.quantity import FRACTION, Dimension, QuantityError, parse, show_limit
@@ -48,10 +49,9 @@ class Rule:
         return f"{self.metric.name}{f'[{where}]' if where else ''}.{self.operator.name}"
 
     @property
-    def measurement(self) -> str:
-        """The name of the measurement that this rule is held against."""
-        name = self.metric.name + self.operator.suffix
-        return f"{name}[{self.slice}]" if self.slice else name
+    def measurand(self) -> Measurand:
+        """What is measured that this rule is held against."""
+        return Measurand(self.metric.name, self.operator.comparison, self.slice)
 
     @property
     def dimension(self) -> Dimension:

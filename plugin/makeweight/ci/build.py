@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.artifact import artifact
+from makeweight.budget.measurand import Measurand
 from makeweight.ci import lock, regression, stages
 from makeweight.ci.base import LOCK, Base
 from makeweight.ci.git import Git
@@ -108,7 +109,11 @@ def changed(project: Project, base: Base | None, unchanged: Iterable[str]) -> st
         return ", ".join(others)
     if base.project is None or dict(base.project.devices) != dict(project.devices):
         return "the devices changed"
-    timed = {(m.variant, m.device) for m in base.measurements if m.status == "measured" and m.metric == "latency_p50"}
+    timed = {
+        (m.variant, m.device)
+        for m in base.measurements
+        if m.status == "measured" and m.measurand == Measurand("latency_p50")
+    }
     missing = [
         f"{name} on {device}"
         for name in names

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from makeweight.budget import change
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.rule import Rule
 from makeweight.ci import regression
 from makeweight.ci.base import Base
@@ -93,7 +94,7 @@ def of_base(project: Project, base: Base) -> tuple[list[Measurement], dict[str, 
         for m in base.measurements
         if (m.variant in project.variants or m.variant == "baseline")
         and (m.device is None or m.device in project.devices)
-        and not m.metric.endswith("_regression")
+        and m.comparison != "regression"
     ]
     failed = {name: reason for name, reason in base.failed.items() if name in project.variants}
     rules = (*project.rules, *(base.project.rules if base.project is not None else ()))
@@ -117,7 +118,7 @@ def of_evidence(
         absent: why a device did not measure, by device.
     """
     # the file of growth tells of nothing else: it must not speak over the evidence
-    only_grown = [figure for figure in grown if figure.metric.endswith("_regression") and figure.device is not None]
+    only_grown = [figure for figure in grown if figure.comparison == "regression" and figure.device is not None]
     found = [_explained(figure, absent) for figure in (*known.measurements, *only_grown)]
     found += _never_measured(project, known, absent)
     if base is None:
@@ -161,19 +162,19 @@ def _explained(figure: Measurement, absent: Mapping[str, str]) -> Measurement:
     reason = absent.get(figure.device or "")
     if reason is None or figure.status != "unavailable" or not (figure.reason or "").startswith("stale"):
         return figure
-    return unavailable(figure.metric, figure.variant, figure.unit, reason, device=figure.device)
+    return figure.absent(reason)
 
 
 def _never_measured(project: Project, known: Evidence, absent: Mapping[str, str]) -> list[Measurement]:
     """What a rule asks of a device that did not measure, where not even a stale figure is there."""
-    there = {(m.variant, m.device, m.metric) for m in known.measurements}
+    there = {(m.variant, m.device, m.measurand) for m in known.measurements}
     return [
-        unavailable(rule.measurement, variant, "", reason, device=device)
+        unavailable(rule.measurand, variant, "", reason, device=device)
         for device, reason in absent.items()
         for rule in project.rules
         if rule.metric.per_device and rule.device in (None, device) and rule.operator.against != regression.AGAINST
         for variant in project.variants
-        if variant not in known.failed and (variant, device, rule.measurement) not in there
+        if variant not in known.failed and (variant, device, rule.measurand) not in there
     ]
 
 
@@ -181,15 +182,14 @@ def of_nothing(project: Project, rules: Iterable[Rule], reason: str) -> list[Mea
     """Every figure that a rule asks for, absent for one reason."""
     listed = list(rules)
     absent = {
-        (rule.measurement, variant, device)
+        (rule.measurand, variant, device)
         for rule in listed
         for variant in project.variants
         for device in ((rule.device,) if rule.device else tuple(project.devices) if rule.metric.per_device else (None,))
     }
-    sound = {("nonfinite_outputs", variant, None) for variant in project.variants}
+    sound = {(Measurand("nonfinite_outputs"), variant, None) for variant in project.variants}
     return [
-        unavailable(metric, variant, "", reason, device=device)
-        for metric, variant, device in sorted(absent | sound, key=str)
+        unavailable(of, variant, "", reason, device=device) for of, variant, device in sorted(absent | sound, key=str)
     ]
 
 

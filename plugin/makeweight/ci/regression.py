@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.rule import Rule
 from makeweight.devices import benchmark
 from makeweight.devices.benchmark import Aim, Pair
@@ -16,7 +16,6 @@ from makeweight.measurement import Measurement, unavailable
 from makeweight_base.progress import Progress
 
 AGAINST = "merge base"
-_RATIO, _REGRESSION = "_ratio", "_regression"
 
 
 def wanted(rules: Iterable[Rule], device: str | None) -> list[Rule]:
@@ -48,22 +47,19 @@ def of_timings(timings: Timings, rules: list[Rule], variant: str, device: str, t
     figures = list(latency.measure(timings, variant, device, threads))
     if timings.memory["b"]:
         figures += memory.measure(timings, variant, device)
-    found = {figure.metric: figure for figure in figures if figure.variant == variant}
+    ratios = {figure.metric: figure for figure in figures if figure.comparison == "ratio"}
     for name in _metrics(rules):
-        ratio = found.get(name + _RATIO)
+        growth, ratio = Measurand(name, "regression"), ratios.get(name)
         if ratio is None:
-            yield unavailable(
-                name + _REGRESSION, variant, "ratio", f"{name} is not measured against the merge base", device=device
-            )
-        elif ratio.value is None or ratio.status == "unavailable":
+            reason = f"{name} is not measured against the merge base"
+            yield unavailable(growth, variant, "ratio", reason, device=device)
+        elif ratio.value is None:
             reason = ratio.reason or "it was not measured"
-            yield replace(
-                unavailable(name + _REGRESSION, variant, "ratio", reason, device=device), samples=ratio.samples
-            )
+            yield unavailable(growth, variant, "ratio", reason, device=device, samples=ratio.samples)
         else:
             low_high = None if ratio.interval is None else (ratio.interval[0] - 1, ratio.interval[1] - 1)
             yield replace(
-                ratio, metric=name + _REGRESSION, value=ratio.value - 1, interval=low_high, against=AGAINST, key=None
+                ratio, comparison="regression", value=ratio.value - 1, interval=low_high, against=AGAINST, key=None
             )
 
 
@@ -71,11 +67,12 @@ def same_artifact(rules: list[Rule], variant: str, device: str | None) -> list[M
     """The artifact is the merge base's, byte for byte: it has not grown."""
     return [
         Measurement(
-            name + _REGRESSION,
+            name,
             variant,
             "ratio",
             0.0,
             (0.0, 0.0),
+            comparison="regression",
             method="the artifact is the merge base's, byte for byte",
             against=AGAINST,
             device=device,
@@ -86,16 +83,17 @@ def same_artifact(rules: list[Rule], variant: str, device: str | None) -> list[M
 
 
 def not_possible(rules: list[Rule], variant: str, device: str | None, reason: str) -> list[Measurement]:
-    return [unavailable(name + _REGRESSION, variant, "ratio", reason, device=device) for name in _metrics(rules)]
+    growth = [Measurand(name, "regression") for name in _metrics(rules)]
+    return [unavailable(of, variant, "ratio", reason, device=device) for of in growth]
 
 
 def of_figures(
     rules: list[Rule], variant: str, now: Iterable[Measurement], before: Iterable[Measurement]
 ) -> Iterator[Measurement]:
     """Growth of what no device measures, from the figures of both commits."""
-    own, old = _by_metric(now, variant), _by_metric(before, variant)
+    own, old = _by_measurand(now, variant), _by_measurand(before, variant)
     for name in _metrics(rules):
-        new, was = own.get(name), old.get(name)
+        new, was = own.get(Measurand(name)), old.get(Measurand(name))
         if new is None or new.value is None:
             reason = (new.reason if new else None) or "it was not measured here"
         elif was is None or was.value is None:
@@ -110,12 +108,18 @@ def of_figures(
         else:
             yield replace(_growth(name, variant, new.value / was.value - 1), samples=new.samples)
             continue
-        yield unavailable(name + _REGRESSION, variant, "ratio", reason)
+        yield unavailable(Measurand(name, "regression"), variant, "ratio", reason)
 
 
 def _growth(name: str, variant: str, value: float) -> Measurement:
     return Measurement(
-        name + _REGRESSION, variant, "ratio", value, method="figure against the merge base's figure", against=AGAINST
+        name,
+        variant,
+        "ratio",
+        value,
+        comparison="regression",
+        method="figure against the merge base's figure",
+        against=AGAINST,
     )
 
 
@@ -123,5 +127,5 @@ def _metrics(rules: Iterable[Rule]) -> list[str]:
     return list(dict.fromkeys(rule.metric.name for rule in rules))
 
 
-def _by_metric(figures: Iterable[Measurement], variant: str) -> Mapping[str, Any]:
-    return {m.metric: m for m in figures if m.variant == variant and m.device is None}
+def _by_measurand(figures: Iterable[Measurement], variant: str) -> Mapping[Measurand, Measurement]:
+    return {m.measurand: m for m in figures if m.variant == variant and m.device is None}

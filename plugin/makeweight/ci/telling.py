@@ -95,8 +95,8 @@ def outputs(content: Content, report: str, verdict_json: str, comment: str) -> d
         "report-path": report,
         "verdict-json": verdict_json,
         "shipped-variant": verdict.ship or "",
-        "size-ratio": _ratio(verdict, variant, "size_ratio"),
-        "latency-ratio": _ratio(verdict, variant, "latency_p50_ratio"),
+        "size-ratio": _ratio(verdict, variant, "size"),
+        "latency-ratio": _ratio(verdict, variant, "latency_p50"),
         "comment-written": comment,
     }
 
@@ -106,7 +106,7 @@ def _ratio(verdict: Verdict, variant: str | None, metric: str) -> str:
     values = [
         record["value"]
         for record in verdict.measurements
-        if record["metric"] == metric
+        if (record["metric"], record.get("comparison")) == (metric, "ratio")
         and record["variant"] == variant != BASELINE
         and record.get("status") == "measured"
         and record.get("value") is not None

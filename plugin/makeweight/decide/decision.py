@@ -21,19 +21,19 @@ def decide(terms: Terms, measurements: Iterable[Measurement], failed: Mapping[st
         failed: why a variant's recipe could not be carried out, by variant.
     """
     listed = list(measurements)
-    found = {(m.variant, m.device, m.metric): m for m in listed}
+    measured = {(m.variant, m.device, m.measurand): m for m in listed}
     rules: list[RuleVerdict] = []
     for variant in terms.variants:
         if variant in failed:
             rules.append(not_made(variant, failed[variant]))
             continue
-        rules += soundness(variant, found)
+        rules += soundness(variant, measured)
         for rule in terms.rules:
             for device in _devices(rule, terms):
-                rules.append(applied(judge(rule, variant, device, found, terms), terms.waivers))
+                rules.append(applied(judge(rule, variant, device, measured, terms), terms.waivers))
     outcomes = {variant: outcome(rule for rule in rules if rule.variant == variant) for variant in terms.variants}
     waived = {rule.variant for rule in rules if rule.waiver is not None}
-    ship = shipped(terms, outcomes, found, waived)
+    ship = shipped(terms, outcomes, measured, waived)
     reached = whole(terms, outcomes)
     return Verdict(
         verdict=reached,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.rule import Rule
 from makeweight.decide.settle import again, longer, needed, time_factor
-from makeweight.decide.terms import Found, Terms
+from makeweight.decide.terms import Measured, Terms
 from makeweight.decide.verdict import RECIPE, Outcome, RuleVerdict
 from makeweight.decide.words import amount, demand, limit_alone, subject
 from makeweight.measure.statistics import SAMPLES_NEEDED, at_confidence, examples_needed, wilson
@@ -22,9 +23,9 @@ class _Finding:
     settle: str | None = None
 
 
-def judge(rule: Rule, variant: str, device: str | None, found: Found, terms: Terms) -> RuleVerdict:
-    measurement = found.get((variant, device, rule.measurement))
-    finding = _find(rule, variant, device, found, terms)
+def judge(rule: Rule, variant: str, device: str | None, measured: Measured, terms: Terms) -> RuleVerdict:
+    measurement = measured.get((variant, device, rule.measurand))
+    finding = _find(rule, variant, device, measured, terms)
     value = measurement.value if measurement else None
     return RuleVerdict(
         rule=rule.id,
@@ -53,13 +54,13 @@ def _is_measured(measurement: Measurement | None) -> bool:
     return measurement is not None and measurement.value is not None and measurement.status == "measured"
 
 
-def _find(rule: Rule, variant: str, device: str | None, found: Found, terms: Terms) -> _Finding:
+def _find(rule: Rule, variant: str, device: str | None, measured: Measured, terms: Terms) -> _Finding:
     named = subject(rule, device)
-    measurement = found.get((variant, device, rule.measurement))
+    measurement = measured.get((variant, device, rule.measurand))
     if rule.operator.against == "merge base" and measurement is None:
         return _Finding("not_applicable", f"{named} has no merge base to be compared with here: CI compares it.")
     if measurement is None or measurement.value is None or not _is_measured(measurement):
-        return _unmeasured(rule, variant, device, found, named, terms)
+        return _unmeasured(rule, variant, device, measured, named, terms)
     interval = _interval(rule, measurement)
     said = f"{named} {amount(rule, measurement, interval)}"
     if rule.metric.judged == "point" and rule.confidence is None:
@@ -92,7 +93,7 @@ def _by_interval(
     floor = 1 + (measurement.noise_floor or 0.0)
     limit = rule.limit
     # a growth of 5 % is a ratio of 1.05: the floor is a ratio too
-    near, base = (1 + value, 1 + limit) if rule.operator.suffix == "_regression" else (value, limit)
+    near, base = (1 + value, 1 + limit) if rule.operator.comparison == "regression" else (value, limit)
     if rule.operator.upper:
         good, bad = near * floor <= base, near > base * floor
         met, broken = good and high <= limit, bad and low > limit
@@ -151,10 +152,14 @@ def _short_of_examples(rule: Rule, measurement: Measurement, interval: tuple[flo
     )
 
 
-def _unmeasured(rule: Rule, variant: str, device: str | None, found: Found, named: str, terms: Terms) -> _Finding:
-    measurement = found.get((variant, device, rule.measurement))
+def _unmeasured(rule: Rule, variant: str, device: str | None, measured: Measured, named: str, terms: Terms) -> _Finding:
+    measurement = measured.get((variant, device, rule.measurand))
     reason = measurement.reason if measurement else "no measurement was found"
-    no_slice = measurement is None and rule.slice is not None and _is_measured(found.get((variant, None, "accuracy")))
+    no_slice = (
+        measurement is None
+        and rule.slice is not None
+        and _is_measured(measured.get((variant, None, Measurand("accuracy"))))
+    )
     if no_slice:
         reason = "no test example belongs to it"
     elif measurement is not None and measurement.status == "estimated":
@@ -182,7 +187,7 @@ def _interval(rule: Rule, measurement: Measurement) -> tuple[float, float] | Non
     interval = measurement.interval
     if interval is None or rule.confidence is None:
         return interval
-    if measurement.unit == "fraction" and not rule.operator.suffix and measurement.samples:
+    if measurement.unit == "fraction" and rule.operator.comparison is None and measurement.samples:
         share = min(max(measurement.value or 0.0, 0.0), 1.0)
         return wilson(round(share * measurement.samples), measurement.samples, rule.confidence)
     return at_confidence(interval, rule.confidence)
@@ -197,9 +202,9 @@ def not_made(variant: str, reason: str) -> RuleVerdict:
     return _sound(variant, RECIPE, "fail", f"`{variant}` could not be made: {reason}")
 
 
-def soundness(variant: str, found: Found) -> list[RuleVerdict]:
+def soundness(variant: str, measured: Measured) -> list[RuleVerdict]:
     """A model whose answers are not numbers never ships, whatever the budget says. Silent when all is well."""
-    measurement = found.get((variant, None, "nonfinite_outputs"))
+    measurement = measured.get((variant, None, Measurand("nonfinite_outputs")))
     if measurement is None or measurement.value is None:
         reason = measurement.reason if measurement else "no measurement was found"
         said = f"whether `{variant}` answers in finite numbers is not known: {reason}."

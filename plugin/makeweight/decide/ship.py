@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 
-from makeweight.decide.terms import BEST, Found, Terms
+from makeweight.budget.measurand import Measurand
+from makeweight.decide.terms import BEST, Measured, Terms
 from makeweight.decide.verdict import Outcome, RuleVerdict, distance
 
 
@@ -21,7 +22,7 @@ def whole(terms: Terms, outcomes: Mapping[str, Outcome]) -> Outcome:
     return "pass" if "pass" in reached else "inconclusive" if "inconclusive" in reached else "fail"
 
 
-def shipped(terms: Terms, outcomes: Mapping[str, Outcome], found: Found, waived: Collection[str]) -> str | None:
+def shipped(terms: Terms, outcomes: Mapping[str, Outcome], measured: Measured, waived: Collection[str]) -> str | None:
     """The variant that ships; among several, one that needs a waiver (`waived`) only where all that pass do."""
     if terms.ship != BEST:
         return terms.ship if outcomes[terms.ship] == "pass" else None
@@ -30,34 +31,34 @@ def shipped(terms: Terms, outcomes: Mapping[str, Outcome], found: Found, waived:
 
     def rank(variant: str) -> tuple[float, ...]:
         by = {
-            "latency": _slowness(variant, terms, found),
-            "size": _size(variant, found),
-            "accuracy": _badness(variant, terms, found),
+            "latency": _slowness(variant, terms, measured),
+            "size": _size(variant, measured),
+            "accuracy": _badness(variant, terms, measured),
         }
         return (by.pop(terms.prefer), *by.values())  # what is preferred first; the others break ties
 
     return min(passing, key=rank, default=None)
 
 
-def _value(found: Found, variant: str, device: str | None, name: str) -> float:
-    measurement = found.get((variant, device, name))
+def _value(measured: Measured, variant: str, device: str | None, of: Measurand) -> float:
+    measurement = measured.get((variant, device, of))
     if measurement is None or measurement.value is None or measurement.status != "measured":
         return math.inf
     return measurement.value
 
 
-def _size(variant: str, found: Found) -> float:
-    return _value(found, variant, None, "size")
+def _size(variant: str, measured: Measured) -> float:
+    return _value(measured, variant, None, Measurand("size"))
 
 
-def _slowness(variant: str, terms: Terms, found: Found) -> float:
+def _slowness(variant: str, terms: Terms, measured: Measured) -> float:
     """The geometric mean, over the devices, of the latency ratio to the baseline."""
-    ratios = [_value(found, variant, device, "latency_p50_ratio") for device in terms.devices]
+    ratios = [_value(measured, variant, device, Measurand("latency_p50", "ratio")) for device in terms.devices]
     return sum(math.log(ratio) for ratio in ratios) if all(0 < ratio < math.inf for ratio in ratios) else math.inf
 
 
-def _badness(variant: str, terms: Terms, found: Found) -> float:
-    value = _value(found, variant, None, terms.quality)
+def _badness(variant: str, terms: Terms, measured: Measured) -> float:
+    value = _value(measured, variant, None, Measurand(terms.quality))
     return -value if terms.quality_better == "higher" and value != math.inf else value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.rule import Rule
 from makeweight.decide.waivers import Waiver
 from makeweight.measurement import Measurement
@@ -30,9 +31,9 @@ class Terms:
     """Those in force: whether one has lapsed depends on the day, and is settled before (`waivers.in_force`)."""
 
 
-Place = tuple[str, str | None, str]
-"""Variant, device (None where devices do not matter), measurement's name."""
-Found = Mapping[Place, Measurement]
+Place = tuple[str, str | None, Measurand]
+"""Variant, device (None where devices do not matter), and what was measured there."""
+Measured = Mapping[Place, Measurement]
 
 
 def quality_metric(task: str) -> str:

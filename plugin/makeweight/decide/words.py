@@ -51,7 +51,7 @@ def _bare(value: float, rule: Rule) -> str:
         return "0"
     return (
         show(value, rule.dimension)
-        if rule.operator.suffix == ""
+        if rule.operator.comparison is None
         else show(value, rule.dimension).split("x")[0].split(" ")[0]
     )
 

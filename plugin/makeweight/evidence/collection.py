@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from makeweight import measurement
+from makeweight.budget.measurand import Measurand
 from makeweight.layout import BASELINE, Layout
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
@@ -63,10 +64,10 @@ def join(project: Project, files: Files) -> list[Measurement]:
     _refuse_other_keys(files)
     _refuse_other_baselines(files)
     variants, devices = [BASELINE, *project.variants], [None, *project.devices]
-    taken: dict[tuple[_Subject, str, str], tuple[str, Measurement]] = {}
+    taken: dict[tuple[_Subject, str, Measurand], tuple[str, Measurement]] = {}
     for name, figures in files:
         for figure in figures:
-            place = (_subject(figure, figures), figure.variant, figure.metric)
+            place = (_subject(figure, figures), figure.variant, figure.measurand)
             before, known = taken.setdefault(place, (name, figure))
             if known != figure:
                 raise UsageError(
@@ -75,7 +76,7 @@ def join(project: Project, files: Files) -> list[Measurement]:
                     do=_ONE_RUN,
                 )
 
-    def rank(place: tuple[_Subject, str, str]) -> tuple[bool, int, int]:
+    def rank(place: tuple[_Subject, str, Measurand]) -> tuple[bool, int, int]:
         variant, device = place[0]
         return device is not None, variants.index(variant), devices.index(device)
 
@@ -137,15 +138,16 @@ def _refuse_other_baselines(files: Files) -> None:
 
 def _baselines(figures: Sequence[Measurement]) -> Iterator[tuple[str, float]]:
     """What the baseline must have had for these figures, by metric."""
-    values = {(m.variant, m.metric): m.value for m in figures if m.device is None and m.value is not None}
-    for (variant, metric), value in values.items():
-        if metric not in (*_RATIOS, *_DROPS):
+    values = {(m.variant, m.measurand): m.value for m in figures if m.device is None and m.value is not None}
+    for (variant, of), value in values.items():
+        metric = of.metric
+        if of != Measurand(metric) or metric not in (*_RATIOS, *_DROPS):
             continue
         if variant == BASELINE:
             yield metric, value
-        elif metric in _RATIOS and (ratio := values.get((variant, f"{metric}_ratio"))):
+        elif metric in _RATIOS and (ratio := values.get((variant, Measurand(metric, "ratio")))):
             yield metric, value / ratio
-        elif metric in _DROPS and (drop := values.get((variant, f"{metric}_drop"))) is not None:
+        elif metric in _DROPS and (drop := values.get((variant, Measurand(metric, "drop")))) is not None:
             yield metric, value + drop
 
 
@@ -157,7 +159,7 @@ def _keyed(figure: Measurement) -> Measurement:
 
 def _called(figure: Measurement) -> str:
     where = f" on {figure.device}" if figure.device is not None else ""
-    return f"{figure.metric} of `{figure.variant}`{where}"
+    return f"{figure.measurand.name} of `{figure.variant}`{where}"
 
 
 def _told(figure: Measurement) -> str:

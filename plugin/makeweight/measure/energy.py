@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from makeweight.budget.measurand import Measurand
 from makeweight.measurement import Measurement, unavailable
 
 NO_METER = "no energy meter can be read in this version of makeweight"
 
 
 def measure(variant: str, device: str) -> Iterator[Measurement]:
-    yield unavailable("energy", variant, "J", NO_METER, device=device)
-    yield unavailable("energy_ratio", variant, "ratio", NO_METER, device=device)
+    yield unavailable(Measurand("energy"), variant, "J", NO_METER, device=device)
+    yield unavailable(Measurand("energy", "ratio"), variant, "ratio", NO_METER, device=device)

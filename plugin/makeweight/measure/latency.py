@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from makeweight.budget.measurand import Measurand
 from makeweight.layout import BASELINE
 from makeweight.measure.statistics import SAMPLES_NEEDED, quantile_interval
 from makeweight.measure.timings import Timings
@@ -26,8 +27,8 @@ def measure(timings: Timings, variant: str, device: str, threads: int) -> Iterat
             name = f"{metric}_{quantile}"
             reason = _objection(timings, clock, quantile, threads)
             if reason is not None:
-                yield _unavailable(timings, name, clock, quantile, variant, device, reason)
-                yield _unavailable(timings, f"{name}_ratio", clock, quantile, variant, device, reason)
+                yield _unavailable(timings, Measurand(name), clock, quantile, variant, device, reason)
+                yield _unavailable(timings, Measurand(name, "ratio"), clock, quantile, variant, device, reason)
                 continue
             yield _absolute(timings, name, clock, quantile, variant, device, arm="b")
             yield replace(_absolute(timings, name, clock, quantile, BASELINE, device, arm="a"), against=variant)
@@ -81,13 +82,13 @@ def _count(timings: Timings, clock: str) -> int:
 
 
 def _unavailable(
-    timings: Timings, name: str, clock: str, quantile: str, variant: str, device: str, reason: str
+    timings: Timings, of: Measurand, clock: str, quantile: str, variant: str, device: str, reason: str
 ) -> Measurement:
     """With the number of samples where more of them would help."""
     n = _count(timings, clock)
-    unit = "ratio" if name.endswith("_ratio") else "s"
+    unit = "ratio" if of.comparison else "s"
     short = n if 0 < n < SAMPLES_NEEDED[quantile] else None
-    return replace(unavailable(name, variant, unit, reason, device=device), samples=short)
+    return unavailable(of, variant, unit, reason, device=device, samples=short)
 
 
 def _absolute(
@@ -129,15 +130,16 @@ def _ratio(timings: Timings, name: str, clock: str, quantile: str, variant: str,
         interval = (0.0, math.inf) if own is None or other is None else (own[0] / other[1], own[1] / other[0])
         method = f"interleaved, {processes} processes, ratio of quantiles (order statistics)"
     if not math.isfinite(interval[1]):
-        return unavailable(f"{name}_ratio", variant, "ratio", "too few pairs for an interval", device=device)
+        return unavailable(Measurand(name, "ratio"), variant, "ratio", "too few pairs for an interval", device=device)
     return Measurement(
-        f"{name}_ratio",
+        name,
         variant,
         "ratio",
         value,
         interval,
         timings.rounds,
         method,
+        comparison="ratio",
         against=BASELINE,
         device=device,
         noise_floor=noise_floor(timings, clock, quantile),
@@ -149,7 +151,7 @@ def _throughput(timings: Timings, variant: str, device: str) -> Iterator[Measure
     if not arms[variant]:
         told = [str(result.facts["no_batches"]) for result in timings.pairs if "no_batches" in result.facts]
         reason = told[0] if told else "the model takes one fixed batch, so there are no batches to fill"
-        yield unavailable("throughput", variant, "1/s", reason, device=device)
+        yield unavailable(Measurand("throughput"), variant, "1/s", reason, device=device)
         return
     batch = next(int(result.facts["batch"]) for result in timings.pairs if result.facts["batch"])
     for name, each in arms.items():

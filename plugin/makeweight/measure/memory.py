@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from makeweight.budget.measurand import Measurand
 from makeweight.layout import BASELINE
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, unavailable
@@ -18,8 +19,8 @@ def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement
     before, after = timings.memory["a"], timings.memory["b"]
     reason = next((facts["unavailable"] for facts in (*before, *after) if "unavailable" in facts), None)
     if reason is not None:
-        yield unavailable("peak_memory", variant, "B", reason, device=device)
-        yield unavailable("peak_memory_ratio", variant, "ratio", reason, device=device)
+        yield unavailable(Measurand("peak_memory"), variant, "B", reason, device=device)
+        yield unavailable(Measurand("peak_memory", "ratio"), variant, "ratio", reason, device=device)
         return
     own, base = _peaks(after), _peaks(before)
     for name, peaks in ((variant, own), (BASELINE, base)):
@@ -36,16 +37,17 @@ def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement
         )
     if base[0] <= 0:
         reason = "the baseline's peak is not above the import of the runtime, so there is no ratio to it"
-        yield unavailable("peak_memory_ratio", variant, "ratio", reason, device=device)
+        yield unavailable(Measurand("peak_memory", "ratio"), variant, "ratio", reason, device=device)
         return
     yield Measurement(
-        "peak_memory_ratio",
+        "peak_memory",
         variant,
         "ratio",
         own[len(own) // 2] / base[len(base) // 2],
         (own[0] / base[-1], own[-1] / base[0]),
         len(own),
         _METHOD.format(len(own)),
+        comparison="ratio",
         against=BASELINE,
         device=device,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS, TaskKind
 from makeweight.config.settings import TaskSettings
 from makeweight.layout import BASELINE
@@ -46,8 +47,9 @@ def measure(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes 
 
 def missing(task: TaskKind, variant: str, reason: str) -> list[Measurement]:
     """The quality figures of a model that could not be run."""
-    names = [m.name + s for m in METRICS.values() if m.origin == "evaluate" and task in m.tasks for s in ("", "_drop")]
-    return [unavailable(name, variant, "fraction", reason) for name in [*names, "nonfinite_outputs"]]
+    metrics = [m.name for m in METRICS.values() if m.origin == "evaluate" and task in m.tasks]
+    wanted = [*(Measurand(name, how) for name in metrics for how in (None, "drop")), Measurand("nonfinite_outputs")]
+    return [unavailable(of, variant, "fraction", reason) for of in wanted]
 
 
 def _classification(
@@ -80,13 +82,14 @@ def _classification(
     )
     for name, members in _groups(own):
         yield Measurement(
-            f"accuracy[{name}]",
+            "accuracy",
             variant,
             "fraction",
             int(right[members].sum()) / int(members.sum()),
             wilson(int(right[members].sum()), int(members.sum()), CONFIDENCE),
             int(members.sum()),
             "examples of the slice, 95 % interval (Wilson)",
+            slice=name,
         )
     if baseline is None:
         return
@@ -159,13 +162,15 @@ def _drop(
     harm, gain = _flips(before, after)
     n = len(before)
     return Measurement(
-        f"{metric}_drop" + (f"[{slice_}]" if slice_ else ""),
+        metric,
         variant,
         "fraction",
         (harm - gain) / n,  # from counts, so that 1 of 200 is 0.005 to the last bit
         paired_difference(harm, gain, n, CONFIDENCE),
         n,
         _PAIRED,
+        comparison="drop",
+        slice=slice_,
         against=BASELINE,
         detail=detail,
     )
@@ -205,7 +210,7 @@ def _regression_of(variant: str, own: Outcomes) -> Iterator[Measurement]:
         value = statistic(own.prediction, own.target)
         if not np.isfinite(value):
             reason = "answers hold NaN or infinity" if not own.finite.all() else "every target is the same"
-            yield unavailable(metric, variant, "number", reason)
+            yield unavailable(Measurand(metric), variant, "number", reason)
         else:
             spread = _bootstrap(own, lambda rows, s=statistic: s(own.prediction[rows], own.target[rows]))  # type: ignore[misc]
             yield Measurement(
@@ -214,12 +219,12 @@ def _regression_of(variant: str, own: Outcomes) -> Iterator[Measurement]:
 
 
 def _ratio(metric: str, variant: str, own: Outcomes, baseline: Outcomes, statistic: Statistic) -> Measurement:
-    name = f"{metric}_ratio"
+    of = Measurand(metric, "ratio")
     before, after = statistic(baseline.prediction, baseline.target), statistic(own.prediction, own.target)
     if not np.isfinite(after):
-        return unavailable(name, variant, "ratio", "answers hold NaN or infinity")
+        return unavailable(of, variant, "ratio", "answers hold NaN or infinity")
     if before == 0:
-        return unavailable(name, variant, "ratio", "the baseline's error is zero, so there is no ratio to it")
+        return unavailable(of, variant, "ratio", "the baseline's error is zero, so there is no ratio to it")
 
     def again(rows: NDArray[Any]) -> float:
         base = statistic(baseline.prediction[rows], baseline.target[rows])
@@ -227,16 +232,23 @@ def _ratio(metric: str, variant: str, own: Outcomes, baseline: Outcomes, statist
 
     spread = _bootstrap(own, again)
     return Measurement(
-        name, variant, "ratio", after / before, spread, len(own), "paired, 95 % interval (bootstrap)", BASELINE
+        metric,
+        variant,
+        "ratio",
+        after / before,
+        spread,
+        len(own),
+        "paired, 95 % interval (bootstrap)",
+        BASELINE,
+        comparison="ratio",
     )
 
 
 def _bootstrapped_drop(
     metric: str, variant: str, own: Outcomes, baseline: Outcomes, statistic: Statistic, drop: float
 ) -> Measurement:
-    name = f"{metric}_drop"
     if not np.isfinite(drop):
-        return unavailable(name, variant, "number", "one of the two has no such figure")
+        return unavailable(Measurand(metric, "drop"), variant, "number", "one of the two has no such figure")
 
     def again(rows: NDArray[Any]) -> float:
         return statistic(baseline.prediction[rows], own.target[rows]) - statistic(
@@ -244,7 +256,17 @@ def _bootstrapped_drop(
         )
 
     spread = _bootstrap(own, again)
-    return Measurement(name, variant, "number", drop, spread, len(own), "paired, 95 % interval (bootstrap)", BASELINE)
+    return Measurement(
+        metric,
+        variant,
+        "number",
+        drop,
+        spread,
+        len(own),
+        "paired, 95 % interval (bootstrap)",
+        BASELINE,
+        comparison="drop",
+    )
 
 
 def _bootstrap(own: Outcomes, statistic: Callable[[NDArray[Any]], float]) -> tuple[float, float] | None:
@@ -267,8 +289,8 @@ def _custom(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes 
     value = float(scores.mean())
     if not np.isfinite(value):
         reason = f"`{task.metric}` gave a figure that is not finite"
-        yield unavailable("metric", variant, "number", reason)
-        yield unavailable("metric_drop", variant, "number", reason)
+        yield unavailable(Measurand("metric"), variant, "number", reason)
+        yield unavailable(Measurand("metric", "drop"), variant, "number", reason)
         return
     per_example = len(scores) == len(own) and len(scores) > 1
     interval = mean_difference(scores, CONFIDENCE) if per_example else None
@@ -280,13 +302,14 @@ def _custom(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes 
     sign = 1.0 if task.better == "higher" else -1.0
     fall = sign * (before - scores)
     yield Measurement(
-        "metric_drop",
+        "metric",
         variant,
         "number",
         float(fall.mean()),
         mean_difference(fall, CONFIDENCE) if per_example else None,
         len(own),
         "paired on the test split" + (", 95 % interval (normal)" if per_example else ""),
+        comparison="drop",
         against=BASELINE,
     )
 

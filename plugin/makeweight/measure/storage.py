@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from makeweight.artifact.artifact import Manifest
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.layout import BASELINE
 from makeweight.measurement import Measurement, unavailable
@@ -18,16 +19,18 @@ def measure(own: Manifest, baseline: Manifest | None) -> Iterator[Measurement]:
         value = getattr(own, name)
         if own.status == "failed" or value is None:
             reason = own.reason or f"{METRICS[name].title} could not be counted: the graph's shapes are not all known"
-            yield unavailable(name, own.variant, unit, reason)
+            yield unavailable(Measurand(name), own.variant, unit, reason)
             if baseline is not None:
-                yield unavailable(f"{name}_ratio", own.variant, "ratio", reason)
+                yield unavailable(Measurand(name, "ratio"), own.variant, "ratio", reason)
             continue
         yield Measurement(name, own.variant, unit, value, method="counted in the file")
         if baseline is not None:
             before = getattr(baseline, name)
             if before:
                 yield Measurement(
-                    f"{name}_ratio", own.variant, "ratio", value / before, method="counted", against=BASELINE
+                    name, own.variant, "ratio", value / before, comparison="ratio", method="counted", against=BASELINE
                 )
             else:
-                yield unavailable(f"{name}_ratio", own.variant, "ratio", "the baseline has none to compare with")
+                yield unavailable(
+                    Measurand(name, "ratio"), own.variant, "ratio", "the baseline has none to compare with"
+                )

@@ -5,6 +5,9 @@ The sections are those of Mitchell et al., Model Cards for Model Reporting (FAT*
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import BYTES, FRACTION, show
 from makeweight.layout import BASELINE
@@ -17,9 +20,10 @@ from makeweight.report.standing import WORDS, named, warnings
 from makeweight.report.text import markdown, markdown_code, markdown_prose
 from makeweight_base.errors import UsageError
 
-_EVALUATION = tuple(metric.name for metric in METRICS.values() if metric.origin == "evaluate")
-_COMPRESSION = tuple(metric.name for metric in METRICS.values() if metric.origin == "compress")
-_BENCHMARK = tuple(metric.name for metric in METRICS.values() if metric.origin == "benchmark")
+_EVALUATION, _COMPRESSION, _BENCHMARK = (
+    tuple(Measurand(metric.name) for metric in METRICS.values() if metric.origin == origin)
+    for origin in ("evaluate", "compress", "benchmark")
+)
 
 
 def render(content: Content, variant: str) -> str:
@@ -111,21 +115,20 @@ def _factors(content: Content, figures: Figures, variant: str) -> str:
 
 
 def _slices(figures: Figures, variant: str) -> list[str]:
-    of = [each.metric for each in figures if each.variant == variant and each.metric.startswith("accuracy[")]
-    return sorted({metric.removeprefix("accuracy[").removesuffix("]") for metric in of})
+    return sorted({each.slice for each in figures if each.variant == variant and each.slice is not None})
 
 
 def _metrics(content: Content, figures: Figures, variant: str) -> str:
-    shown = [name for name in (*_EVALUATION, *_COMPRESSION, *_BENCHMARK) if _measured(figures, name, variant)]
-    lines = [f"- {markdown(title(name))}: {markdown(METRICS[name].meaning)}" for name in shown]
+    shown = [of for of in (*_EVALUATION, *_COMPRESSION, *_BENCHMARK) if _measured(figures, of, variant)]
+    lines = [f"- {markdown(title(of))}: {markdown(METRICS[of.metric].meaning)}" for of in shown]
     rules = list(dict.fromkeys(named(rule) for rule in content.verdict.of(variant) if rule.limit is not None))
     if rules:
         lines += ["", f"Limits that it is held to: {'; '.join(markdown(rule) for rule in rules)}."]
     return "\n".join(["## Metrics\n", *lines])
 
 
-def _measured(figures: Figures, metric: str, variant: str) -> bool:
-    return any(figures.value(metric, variant, device) is not None for device in (None, *figures.devices))
+def _measured(figures: Figures, of: Measurand, variant: str) -> bool:
+    return any(figures.value(of, variant, device) is not None for device in (None, *figures.devices))
 
 
 def _evaluation_data(content: Content, figures: Figures, variant: str) -> str:
@@ -154,14 +157,14 @@ def _training_data(content: Content, variant: str) -> str:
 
 def _analyses(content: Content, figures: Figures, variant: str) -> str:
     parts = ["## Quantitative analyses"]
-    parts.append(_table(figures, variant, [(name, None) for name in (*_EVALUATION, *_COMPRESSION)]))
-    held = cell(figures, f"{figures.quality}_control", variant)
+    parts.append(_table(figures, variant, [(of, None) for of in (*_EVALUATION, *_COMPRESSION)]))
+    held = cell(figures, replace(figures.quality, control=True), variant)
     if held.value:
         parts.append(
             f"The baseline, trained equally and not compressed, reaches {heading(figures)} {markdown(held.value)}."
         )
     for device in figures.devices:
-        lines = _table(figures, variant, [(name, device) for name in _BENCHMARK])
+        lines = _table(figures, variant, [(of, device) for of in _BENCHMARK])
         floor = figures.noise_floor(device)
         notes = [protocol_line(content, figures, device)]
         notes += [f"two copies of one model differed by {floor * 100:.1f} % (noise floor)"] if floor is not None else []
@@ -169,7 +172,10 @@ def _analyses(content: Content, figures: Figures, variant: str) -> str:
         parts += [f"### On {markdown(device)}", lines, *([f"{said[:1].upper()}{said[1:]}."] if said else [])]
     slices = _slices(figures, variant)
     if slices:
-        parts += ["### By group", _table(figures, variant, [(f"accuracy[{name}]", None) for name in slices])]
+        parts += [
+            "### By group",
+            _table(figures, variant, [(Measurand("accuracy", slice=name), None) for name in slices]),
+        ]
     classes = content.classes.get(variant, ())
     if classes:
         rows = [
@@ -182,17 +188,16 @@ def _analyses(content: Content, figures: Figures, variant: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _table(figures: Figures, variant: str, wanted: list[tuple[str, str | None]]) -> str:
+def _table(figures: Figures, variant: str, wanted: list[tuple[Measurand, str | None]]) -> str:
     rows = []
-    for metric, device in wanted:
-        bare, bracket, rest = metric.partition("[")
-        own = cell(figures, bare, variant, device, bracket + rest)
-        base = cell(figures, bare, BASELINE, device, bracket + rest, beside=variant)
-        if figures.get(metric, variant, device) is None:
+    for of, device in wanted:
+        own = cell(figures, of, variant, device)
+        base = cell(figures, of, BASELINE, device, beside=variant)
+        if figures.get(of, variant, device) is None:
             continue
         value = _with_interval(own) if own.value else f"not measured: {markdown(own.reason)}"
         change = markdown(own.change.words) if own.change is not None else "–"
-        rows.append(f"| {markdown(title(metric))} | {_with_interval(base) or '–'} | {value} | {change} |")
+        rows.append(f"| {markdown(title(of))} | {_with_interval(base) or '–'} | {value} | {change} |")
     if not rows:
         return "Nothing was measured."
     return "\n".join(["| metric | baseline | variant | change |", "|---|--:|--:|---|", *rows])
@@ -206,10 +211,13 @@ def _caveats(content: Content, figures: Figures, variant: str) -> str:
     lines = [f"- {markdown_prose(said)}" for said in prose.waivers(content, variant)]
     lines += [f"- {markdown_prose(rule.sentence)}" for rule in warnings(content.verdict, variant)]
     missing = [
-        f"- {markdown(title(each.metric))}{f' on {markdown(each.device)}' if each.device else ''} "
+        f"- {markdown(title(each.measurand))}{f' on {markdown(each.device)}' if each.device else ''} "
         f"was not measured: {markdown(each.reason or '')}"
         for each in figures
-        if each.variant == variant and each.status == "unavailable" and each.metric.split("[")[0] in METRICS
+        if each.variant == variant
+        and each.status == "unavailable"
+        and each.comparison is None
+        and each.metric in METRICS
     ]
     flips = content.flips.get(variant)
     if flips is not None and flips.total:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from makeweight.budget.measurand import Measurand
 from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
 from makeweight.report.content import Content, Machine
@@ -11,7 +12,7 @@ from makeweight.report.figures import Change, Figures, title, written, written_i
 from makeweight.report.pareto import front
 from makeweight.report.standing import WORDS, blocking, named, waived
 
-LATENCY = "latency_p50"
+SIZE, LATENCY = Measurand("size"), Measurand("latency_p50")
 # What decides how fast integers are, the best first; the kernel's names.
 _TELLING_ISA = ("amx_int8", "avx512_vnni", "avx_vnni", "i8mm", "asimddp", "avx512f", "avx2")
 
@@ -20,7 +21,7 @@ _TELLING_ISA = ("amx_int8", "avx512_vnni", "avx_vnni", "i8mm", "asimddp", "avx51
 class Cell:
     """One figure in its place: the figure, or why there is none."""
 
-    metric: str
+    of: Measurand
     device: str | None
     value: str
     """With its unit; empty when it was not measured."""
@@ -36,7 +37,7 @@ class Cell:
 
     @property
     def title(self) -> str:
-        return title(self.metric)
+        return title(self.of)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def rows(content: Content, figures: Figures) -> list[Row]:
                 ships=ships,
                 outcome=own.verdict if own else None,
                 verdict=_verdict(content.verdict, variant, own.verdict, ships) if own else "",
-                size=cell(figures, "size", variant),
+                size=cell(figures, SIZE, variant),
                 quality=cell(figures, figures.quality, variant),
                 latencies=tuple(cell(figures, LATENCY, variant, device) for device in figures.devices),
                 on_front=variant in fronts,
@@ -88,7 +89,7 @@ def rows(content: Content, figures: Figures) -> list[Row]:
     return found
 
 
-def costs(figures: Figures) -> list[tuple[str, str | None]]:
+def costs(figures: Figures) -> list[tuple[Measurand, str | None]]:
     """What quality is weighed against: size, and latency on every device where any was measured."""
     everyone = (BASELINE, *figures.variants)
     measured = [
@@ -96,10 +97,10 @@ def costs(figures: Figures) -> list[tuple[str, str | None]]:
         for device in figures.devices
         if any(figures.value(LATENCY, name, device) is not None for name in everyone)
     ]
-    return [("size", None), *((LATENCY, device) for device in measured)]
+    return [(SIZE, None), *((LATENCY, device) for device in measured)]
 
 
-def on_front(figures: Figures, cost: str, device: str | None) -> list[str]:
+def on_front(figures: Figures, cost: Measurand, device: str | None) -> list[str]:
     """The models that nothing else beats in both cost and quality."""
     points = []
     for name in (BASELINE, *figures.variants):
@@ -111,20 +112,19 @@ def on_front(figures: Figures, cost: str, device: str | None) -> list[str]:
 
 def cell(
     figures: Figures,
-    metric: str,
+    of: Measurand,
     variant: str,
     device: str | None = None,
-    where: str = "",
     beside: str | None = None,
 ) -> Cell:
-    """One figure with its change; `where` is the `[slice]` behind the metric's name, `beside` as for `Figures.get`."""
-    found = figures.get(metric + where, variant, device, beside)
-    drop = figures.get(f"{metric}_drop{where}", variant, device)
-    change = None if variant == BASELINE else figures.change(metric, variant, device, where)
+    """One figure with its change; `beside` as for `Figures.get`."""
+    found = figures.get(of, variant, device, beside)
+    drop = None if of.control else figures.get(of.compared("drop"), variant, device)
+    change = None if variant == BASELINE else figures.change(of, variant, device)
     if found is None or found.value is None:
-        return Cell(metric, device, "", "", change, figures.reason(metric + where, variant, device))
+        return Cell(of, device, "", "", change, figures.reason(of, variant, device))
     return Cell(
-        metric,
+        of,
         device,
         written(found),
         written_interval(found),
@@ -168,7 +168,7 @@ def protocol_line(content: Content, figures: Figures, device: str) -> str:
     """How many pairs were timed: `3 processes x 400 pairs`, or their range over the variants."""
     timings = [timing for timing in content.timings if timing.device == device]
     if not timings:
-        known = (figures.get(f"{LATENCY}_ratio", name, device) for name in figures.variants)
+        known = (figures.get(LATENCY.compared("ratio"), name, device) for name in figures.variants)
         counts = sorted(
             {each.samples for each in known if each is not None and each.value is not None and each.samples}
         )

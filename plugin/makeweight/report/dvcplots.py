@@ -7,8 +7,9 @@ import io
 import json
 from typing import Any
 
+from makeweight.budget.measurand import Measurand
 from makeweight.layout import BASELINE
-from makeweight.report.comparison import LATENCY
+from makeweight.report.comparison import LATENCY, SIZE
 from makeweight.report.content import Content
 from makeweight.report.figures import QUALITY, Figures
 from makeweight.report.text import plain
@@ -53,14 +54,14 @@ def _pareto(figures: Figures) -> list[dict[str, Any]]:
     found = []
     devices: list[str | None] = [*figures.devices] or [None]
     for name in (BASELINE, *figures.variants):
-        size = figures.value("size", name)
+        size = figures.value(SIZE, name)
         for device in devices:
             seconds = figures.value(LATENCY, name, device)
             row = {
                 "variant": plain(name),
                 "device": None if device is None else plain(device),
                 "size_kb": None if size is None else round(size / 1000, 3),
-                **{metric: figures.value(metric, name) for metric in QUALITY},
+                **{metric: figures.value(Measurand(metric), name) for metric in QUALITY},
                 "latency_ms": None if seconds is None else round(seconds * 1000, 6),
             }
             found.append({key: value for key, value in row.items() if value is not None})
@@ -72,7 +73,7 @@ def _latency(figures: Figures) -> list[tuple[Any, ...]]:
     for device in figures.devices:
         for name in (BASELINE, *figures.variants):
             for percentile in _PERCENTILES:
-                seconds = figures.value(f"latency_p{percentile}", name, device)
+                seconds = figures.value(Measurand(f"latency_p{percentile}"), name, device)
                 if seconds is not None:
                     series = f"{plain(name)} on {plain(device)}, p{percentile}"
                     found.append((series, plain(name), plain(device), percentile, f"{seconds * 1000:.6g}"))

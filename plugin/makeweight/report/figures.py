@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from makeweight.budget.measurand import Comparison, Measurand
 from makeweight.budget.metric import METRICS
+from makeweight.budget.operator import OPERATORS
 from makeweight.budget.quantity import (
     BYTES,
     FRACTION,
     JOULES,
     NUMBER,
     PER_SECOND,
-    POINTS,
     RATIO,
     SECONDS,
     Dimension,
@@ -32,8 +33,8 @@ _TITLES = {
     "mcnemar_p": "McNemar's p",
     "nonfinite_outputs": "answers that are not finite",
 }
-_COMPARED = ("_ratio", "_drop")
-_UNITS = {"B": BYTES, "s": SECONDS, "J": JOULES, "1/s": PER_SECOND, "ratio": RATIO}
+_COMPARED: tuple[Comparison, ...] = ("ratio", "drop")
+_UNITS = {"B": BYTES, "fraction": FRACTION, "s": SECONDS, "J": JOULES, "1/s": PER_SECOND, "ratio": RATIO}
 _FIELDS = {field.name for field in fields(Measurement)}
 _BETTER_WORDS = {
     "size": ("smaller", "larger"),
@@ -67,38 +68,37 @@ class Figures:
         self._content = content
         self.machines = {machine.name: machine for machine in content.machines or _recorded(content)}
         """The devices by name; for a verdict alone, what its provenance tells of them."""
-        self._found: dict[tuple[str, str, str | None], list[Measurement]] = {}
+        self._found: dict[tuple[Measurand, str, str | None], list[Measurement]] = {}
         for entry in content.verdict.measurements:
             each = _measurement(entry)
-            self._found.setdefault((each.metric, each.variant, each.device), []).append(each)
+            self._found.setdefault((each.measurand, each.variant, each.device), []).append(each)
 
     def __iter__(self) -> Iterator[Measurement]:
         return (each for found in self._found.values() for each in found)
 
     def get(
-        self, metric: str, variant: str, device: str | None = None, beside: str | None = None
+        self, of: Measurand, variant: str, device: str | None = None, beside: str | None = None
     ) -> Measurement | None:
         """The one figure of that name. The baseline is measured beside every variant: its median figure.
 
         Args:
             beside: take the baseline's figure that was measured together with this variant's, where there is one.
         """
-        found = self._found.get((metric, variant, device), [])
+        found = self._found.get((of, variant, device), [])
         found = [each for each in found if beside is not None and each.against == beside] or found
         measured = sorted((each for each in found if each.value is not None), key=lambda each: each.value or 0.0)
         if measured:
             return measured[(len(measured) - 1) // 2]
         return found[0] if found else None
 
-    def value(self, metric: str, variant: str, device: str | None = None) -> float | None:
-        found = self.get(metric, variant, device)
+    def value(self, of: Measurand, variant: str, device: str | None = None) -> float | None:
+        found = self.get(of, variant, device)
         return None if found is None else found.value
 
-    def reason(self, metric: str, variant: str, device: str | None = None) -> str:
+    def reason(self, of: Measurand, variant: str, device: str | None = None) -> str:
         """Why there is no such figure, or none of the comparisons that it goes into."""
-        bare, bracket, rest = metric.partition("[")
-        for name in (bare, *(f"{bare}{suffix}" for suffix in _COMPARED)):
-            found = self.get(name + bracket + rest, variant, device)
+        for wanted in (of, *(of.compared(how) for how in _COMPARED if of.comparison is None)):
+            found = self.get(wanted, variant, device)
             if found is not None and found.reason:
                 return found.reason
         manifest = self._content.manifests.get(variant)
@@ -108,18 +108,18 @@ class Figures:
         return machine.reason if machine is not None and machine.reason else NOT_RECORDED
 
     @property
-    def quality(self) -> str:
-        """The metric that stands for quality: one that the budget names, else the first that was measured."""
+    def quality(self) -> Measurand:
+        """What stands for quality: a metric that the budget names, else the first that was measured."""
         named = {rule.metric for rule in self._content.verdict.rules}
-        measured = {each.metric.split("[")[0].removesuffix("_drop").removesuffix("_ratio") for each in self}
+        measured = {each.metric for each in self}
         for among in (named & measured, measured, named):
             for metric in QUALITY:
                 if metric in among:
-                    return metric
-        return QUALITY[0]
+                    return Measurand(metric)
+        return Measurand(QUALITY[0])
 
-    def better(self, metric: str) -> Literal["higher", "lower"]:
-        if metric in METRICS and (declared := METRICS[metric].better) != "declared":
+    def better(self, of: Measurand) -> Literal["higher", "lower"]:
+        if of.metric in METRICS and (declared := METRICS[of.metric].better) != "declared":
             return declared
         return self._content.better or "higher"
 
@@ -133,27 +133,29 @@ class Figures:
         """The compressed variants, in the order of the verdict."""
         return [each.variant for each in self._content.verdict.variants if each.variant != BASELINE]
 
-    def change(self, metric: str, variant: str, device: str | None = None, where: str = "") -> Change | None:
-        """How a variant compares; `where` is the `[slice]` behind the metric's name. None: it cannot be told."""
-        drop = self.get(f"{metric}_drop{where}", variant, device)
+    def change(self, of: Measurand, variant: str, device: str | None = None) -> Change | None:
+        """How a variant's own figure compares with the baseline's. None: it cannot be told."""
+        if of.comparison or of.control:
+            return None
+        drop = self.get(of.compared("drop"), variant, device)
         if drop is not None and drop.value is not None:
-            return _difference(drop.value, drop.interval, dimension(metric), self.better(metric))
-        ratio = self.get(f"{metric}_ratio", variant, device)
+            return _difference(drop.value, drop.interval, dimension(of), self.better(of))
+        ratio = self.get(of.compared("ratio"), variant, device)
         if ratio is not None and ratio.value is not None and ratio.value > 0:
-            if metric in METRICS and METRICS[metric].origin == "evaluate":
-                return _growth(ratio.value, ratio.interval, self.better(metric))
-            return _factor(metric, ratio, self.better(metric))
+            if of.metric in METRICS and METRICS[of.metric].origin == "evaluate":
+                return _growth(ratio.value, ratio.interval, self.better(of))
+            return _factor(of.metric, ratio, self.better(of))
         return None
 
-    def growth(self, metric: str, variant: str, device: str | None = None) -> Change | None:
+    def growth(self, of: Measurand, variant: str, device: str | None = None) -> Change | None:
         """How a variant compares with itself at the merge base. None: it was not compared."""
-        found = self.get(f"{metric}_regression", variant, device)
+        found = self.get(of.compared("regression"), variant, device)
         if found is None or found.value is None:
             return None
         if found.value == 0 and found.interval in (None, (0.0, 0.0)):
             return Change("unchanged", words="unchanged")
         interval = found.interval and (1 + found.interval[0], 1 + found.interval[1])
-        return _growth(1 + found.value, interval, self.better(metric))
+        return _growth(1 + found.value, interval, self.better(of))
 
     def noise_floor(self, device: str) -> float | None:
         """The largest that any benchmark beside the baseline met on the device, for the median latency."""
@@ -162,25 +164,25 @@ class Figures:
             for each in self
             if each.device == device
             and each.noise_floor is not None
-            and each.metric.startswith("latency_p50")
-            and not each.metric.endswith("_regression")
+            and each.metric == "latency_p50"
+            and each.comparison != "regression"
         ]
         return max(floors, default=None)
 
     def unavailable(self) -> list[tuple[str, list[str]]]:
         """Every reason why something was not measured, with what it was: `energy on pi5`, `size of int8`."""
-        gathered: dict[str, dict[tuple[str, str | None], list[str]]] = {}
+        gathered: dict[str, dict[tuple[Measurand, str | None], list[str]]] = {}
         for each in self:
-            if each.status == "unavailable" and not each.metric.split("[")[0].endswith(_COMPARED):
+            if each.status == "unavailable" and (each.control or each.comparison not in _COMPARED):
                 what = gathered.setdefault(each.reason or NOT_RECORDED, {})
-                what.setdefault((each.metric, each.device), []).append(each.variant)
+                what.setdefault((each.measurand, each.device), []).append(each.variant)
         return [
-            (reason, [self._missing(metric, device, variants) for (metric, device), variants in what.items()])
+            (reason, [self._missing(of, device, variants) for (of, device), variants in what.items()])
             for reason, what in gathered.items()
         ]
 
-    def _missing(self, metric: str, device: str | None, variants: list[str]) -> str:
-        where = f"{title(metric)} on {device}" if device else title(metric)
+    def _missing(self, of: Measurand, device: str | None, variants: list[str]) -> str:
+        where = f"{title(of)} on {device}" if device else title(of)
         made = {
             name
             for name in self.variants
@@ -214,28 +216,24 @@ def _measurement(entry: Mapping[str, Any]) -> Measurement:
         ) from error
 
 
-def dimension(metric: str, unit: str = "") -> Dimension:
-    """Of the plain figure; what comes with `_ratio` or `_drop` is told by `Change`. `unit` is a measurement's own."""
-    bare = metric.split("[")[0].removesuffix("_control")
-    if bare in METRICS:
-        return METRICS[bare].dimension
-    if unit == "fraction":
-        return POINTS if bare.endswith("_drop") else FRACTION
-    return _UNITS.get(unit, NUMBER)
+def dimension(of: Measurand, unit: str = "") -> Dimension:
+    """Of a figure; `unit` is the measurement's own, for what no budget can limit."""
+    if of.metric not in METRICS:
+        return _UNITS.get(unit, NUMBER)
+    operator = next(each for each in OPERATORS.values() if each.comparison == of.comparison)
+    return operator.limit_dimension(METRICS[of.metric])
 
 
-def title(metric: str) -> str:
-    """`latency p50` for `latency_p50`, `accuracy of night` for `accuracy[night]`."""
-    bare, _, rest = metric.partition("[")
-    if rest:
-        return f"{title(bare)} of {rest.removesuffix(']')}"
-    if bare.endswith("_drop_control"):
-        return f"{title(bare.removesuffix('_drop_control'))} drop against the control"
-    if bare.endswith("_regression"):
-        return f"{title(bare.removesuffix('_regression'))} against the merge base"
-    if bare.endswith("_control"):
-        return f"{title(bare.removesuffix('_control'))} of the control"
-    return METRICS[bare].title if bare in METRICS else _TITLES.get(bare, bare.replace("_", " "))
+def title(of: Measurand) -> str:
+    """`latency p50`, `accuracy of night`, `accuracy drop against the control`."""
+    metric = METRICS[of.metric].title if of.metric in METRICS else _TITLES.get(of.metric, of.metric.replace("_", " "))
+    if of.comparison == "regression":
+        metric += " against the merge base"
+    elif of.comparison is not None:
+        metric += f" {of.comparison}{' against the control' if of.control else ''}"
+    elif of.control:
+        metric += " of the control"
+    return f"{metric} of {of.slice}" if of.slice else metric
 
 
 def written(measurement: Measurement) -> str:
@@ -243,14 +241,14 @@ def written(measurement: Measurement) -> str:
     if measurement.value is None:
         return "not measured"
     about = "about " if measurement.status == "estimated" else ""
-    return about + show(measurement.value, dimension(measurement.metric, measurement.unit))
+    return about + show(measurement.value, dimension(measurement.measurand, measurement.unit))
 
 
 def written_interval(measurement: Measurement) -> str:
     """`[98.1, 99.0]`: the unit is that of the figure; empty for what is exact."""
     if measurement.interval is None:
         return ""
-    of = dimension(measurement.metric, measurement.unit)
+    of = dimension(measurement.measurand, measurement.unit)
     shown = [show(bound, of) for bound in measurement.interval]
     units = {text.partition(" ")[2] for text in shown}
     return f"[{', '.join(text.partition(' ')[0] if len(units) == 1 else text for text in shown)}]"

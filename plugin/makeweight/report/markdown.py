@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.quantity import FRACTION, show
 from makeweight.decide.verdict import Outcome, RuleVerdict
 from makeweight.layout import BASELINE
@@ -161,9 +162,9 @@ def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: 
     name = markdown(subject(rule))
     if rule.limit is None:
         return [f"**{name}**" if broken else name, "", "", "", markdown(rule.limit_text), _mark(rule)]
-    where = f"[{rule.slice}]" if rule.slice else ""
-    base = cell(figures, rule.metric, BASELINE, rule.device, where, beside=rule.variant)
-    own = cell(figures, rule.metric, rule.variant, rule.device, where)
+    of = Measurand(rule.metric, slice=rule.slice)
+    base = cell(figures, of, BASELINE, rule.device, beside=rule.variant)
+    own = cell(figures, of, rule.variant, rule.device)
     before, after = base.value, own.value
     detail = own.change_detail if rule.operator == "max_drop" else own.detail
     of_class = next((each for each in content.classes.get(rule.variant, ()) if each.name == detail), None)
@@ -198,10 +199,10 @@ def _change(figures: Figures, rule: RuleVerdict, own: Cell) -> str:
     """Against what the rule compares with: the merge base where it limits growth, else the baseline."""
     if rule.operator != "max_regression":
         return "" if own.change is None else markdown(own.change.words)
-    grown = figures.growth(rule.metric, rule.variant, rule.device)
+    grown = figures.growth(own.of, rule.variant, rule.device)
     if grown is not None:
         return f"{markdown(grown.words)} since the merge base"
-    reason = figures.reason(f"{rule.metric}_regression", rule.variant, rule.device)
+    reason = figures.reason(own.of.compared("regression"), rule.variant, rule.device)
     return "" if reason in (NOT_RECORDED, own.reason) else f"not measured: {_reason(reason)}"
 
 

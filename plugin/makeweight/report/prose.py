@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from makeweight.decide.verdict import RuleVerdict
-from makeweight.report.comparison import LATENCY, heading
+from makeweight.report.comparison import LATENCY, SIZE, heading
 from makeweight.report.content import Content, Flips
 from makeweight.report.figures import Change, Figures
 from makeweight.report.standing import HEADLINES, blocking, leading, passing, subject, waived
@@ -55,7 +55,7 @@ def word(content: Content) -> str:
 def gains(figures: Figures, variant: str) -> list[str]:
     """What a variant brings: `10x smaller`, `4.7x faster on pi5`, `accuracy -0.3 pt`."""
     found = []
-    size = figures.change("size", variant)
+    size = figures.change(SIZE, variant)
     if size is not None:
         found.append("same size" if size.better is None else bare(size))
     for device in figures.devices:

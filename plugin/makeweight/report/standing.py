@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from makeweight.budget.measurand import Measurand
 from makeweight.decide.verdict import Outcome, RuleVerdict, Verdict, distance
 from makeweight.layout import BASELINE
 from makeweight.report.figures import title
@@ -99,7 +100,7 @@ def subject(rule: RuleVerdict) -> str:
     """What a rule is about: `latency p50 on pi5`, `accuracy of night`."""
     if rule.limit is None:
         return _UNDECLARED.get(rule.metric, rule.metric.replace("_", " "))
-    metric = title(f"{rule.metric}[{rule.slice}]" if rule.slice else rule.metric)
+    metric = title(Measurand(rule.metric, slice=rule.slice))
     return f"{metric} on {rule.device}" if rule.device else metric
 
 

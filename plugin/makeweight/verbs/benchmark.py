@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from makeweight import measurement, registry
 from makeweight.artifact import artifact
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.devices import benchmark, record
 from makeweight.devices.benchmark import Aim, Pair
@@ -54,7 +55,7 @@ def run(project: Project, name: str, device_name: str, seconds: float | None, pr
     figures = list(benchmark.measurements(taken, name, device_name, options.threads))
     timings.write(layout.timings(name, device_name), taken)
     atomic.write_text(layout.benchmark(name, device_name), measurement.dumps(measurement.keyed(figures, key)))
-    ratio = next(figure for figure in figures if figure.metric == "latency_p50_ratio")
+    ratio = next(figure for figure in figures if figure.measurand == Measurand("latency_p50", "ratio"))
     if ratio.value is not None and ratio.interval is not None:
         low, high = ratio.interval
         rounds = taken.rounds // len(taken.pairs)
@@ -82,8 +83,8 @@ def _write_absent(project: Project, name: str, device: str, reason: str, progres
     figures: list[Measurement] = []
     for metric in METRICS.values():
         if metric.per_device:
-            figures.append(unavailable(metric.name, name, "", reason, device=device))
-            figures.append(unavailable(f"{metric.name}_ratio", name, "ratio", reason, device=device))
+            figures.append(unavailable(Measurand(metric.name), name, "", reason, device=device))
+            figures.append(unavailable(Measurand(metric.name, "ratio"), name, "ratio", reason, device=device))
     layout = project.layout
     timings.write(layout.timings(name, device), timings.Timings((), {}))
     atomic.write_text(layout.benchmark(name, device), measurement.dumps(figures))

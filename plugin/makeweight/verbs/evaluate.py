@@ -71,17 +71,17 @@ def _against_control(project: Project, name: str, own: Outcomes, control: Outcom
     """The variant's quality against the baseline trained as long as it was: what compression alone cost."""
     paired = quality.measure(project.task, name, own, control)
     alone = quality.measure(project.task, name, control, None)
-    drops = ("accuracy_drop", "r2_drop", "metric_drop")
-    levels = ("accuracy", "mae", "rmse", "r2", "metric")
+    shown = ("accuracy", "mae", "rmse", "r2", "metric")
     return [
-        *(_of_control(f, f"{f.metric}_control") for f in paired if f.metric in drops and f.value is not None),
-        *(_of_control(f, f"{f.metric}_control") for f in alone if f.metric in levels and f.value is not None),
+        _of_control(figure)
+        for figure in (*(each for each in paired if each.comparison == "drop"), *alone)
+        if figure.metric in shown and figure.slice is None and figure.value is not None
     ]
 
 
-def _of_control(figure: Measurement, name: str) -> Measurement:
+def _of_control(figure: Measurement) -> Measurement:
     method = f"{figure.method}; the control is the baseline, trained equally and not compressed"
-    return replace(figure, metric=name, method=method, against="control")
+    return replace(figure, control=True, method=method, against="control")
 
 
 def _write_failed(project: Project, manifest: Manifest, base: Manifest, before: Outcomes) -> None:

@@ -39,8 +39,8 @@ def test_a_change_of_words_takes_the_measurements_of_the_base(hub: Hub) -> None:
     assert "passed" in comment["body"].splitlines()[1]
     assert "passed" in run.result.summary
     known, now = json.loads((hub.work / "reports/verdict.json").read_text()), run.verdict()
-    figures = {(m["variant"], m["metric"]): m.get("value") for m in known["measurements"]}
-    here = {(m["variant"], m["metric"]): m.get("value") for m in now["measurements"]}
+    figures = {(m["variant"], m["metric"], m["comparison"]): m.get("value") for m in known["measurements"]}
+    here = {(m["variant"], m["metric"], m["comparison"]): m.get("value") for m in now["measurements"]}
     assert figures.items() <= here.items()
     assert now["provenance"]["measured_at"] == hub.git("rev-parse", "main")
 

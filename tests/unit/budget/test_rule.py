@@ -24,12 +24,12 @@ def test_one_rule_for_each_operator_in_the_order_of_the_catalogue() -> None:
     found = rules(latency_p50={"max_ratio": 0.7}, size={"max_ratio": 0.35, "max": "400 kB"})
     assert [rule.id for rule in found] == ["size.max", "size.max_ratio", "latency_p50.max_ratio"]
     assert [rule.limit for rule in found] == [400_000, 0.35, 0.7]
-    assert [rule.measurement for rule in found] == ["size", "size_ratio", "latency_p50_ratio"]
+    assert [rule.measurand.name for rule in found] == ["size", "size_ratio", "latency_p50_ratio"]
 
 
 def test_a_list_gives_one_metric_several_rules() -> None:
     found = rules(accuracy=[{"min": "95 %"}, {"max_drop": "2 pt", "slice": "night", "level": "warn"}])
-    assert [(rule.id, rule.measurement, rule.level) for rule in found] == [
+    assert [(rule.id, rule.measurand.name, rule.level) for rule in found] == [
         ("accuracy.min", "accuracy", "error"),
         ("accuracy[slice=night].max_drop", "accuracy_drop[night]", "warn"),
     ]

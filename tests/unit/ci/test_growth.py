@@ -4,6 +4,7 @@ import pytest
 
 from makeweight import publish
 from makeweight.artifact.artifact import Manifest
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.rule import Rule
 from makeweight.ci import gate, regression
 from makeweight.decide import decide
@@ -64,9 +65,9 @@ def test_growth_from_nothing_to_nothing_is_none_and_to_something_has_no_percenta
     ("now", "before", "reason"),
     [
         ([], [size(1.0)], "not measured here"),
-        ([unavailable("size", "int8", "B", "the disk was lost")], [size(1.0)], "the disk was lost"),
+        ([unavailable(Measurand("size"), "int8", "B", "the disk was lost")], [size(1.0)], "the disk was lost"),
         ([size(1.0)], [], "the merge base has no figure of it"),
-        ([size(1.0)], [unavailable("size", "int8", "B", "no disk there")], "no disk there"),
+        ([size(1.0)], [unavailable(Measurand("size"), "int8", "B", "no disk there")], "no disk there"),
         ([size(1.0)], [figure("size", 1.0, variant="other")], "the merge base has no figure of it"),
         ([size(1.0)], [figure("size", 1.0, device="local")], "the merge base has no figure of it"),
     ],
@@ -96,15 +97,15 @@ def test_rules_go_where_they_are_measured(made: Made) -> None:
 def test_the_file_of_growth_does_not_speak_over_the_evidence(made: Made) -> None:
     """It comes from where the model's code runs; the last figure of a name is the one that counts."""
     project = made()
-    honest = figure("size_ratio", 0.9)
+    honest = figure("size", 0.9, comparison="ratio")
     known = Evidence((honest,), {}, {}, {}, {}, {}, {})
     forged = [
-        figure("size_ratio", 0.1),
-        figure("accuracy_drop", 0.0, unit="fraction"),
-        figure("latency_p50_ratio", 0.1, device="local", interval=(0.1, 0.1)),
-        figure("size_regression", 0.0),
+        figure("size", 0.1, comparison="ratio"),
+        figure("accuracy", 0.0, unit="fraction", comparison="drop"),
+        figure("latency_p50", 0.1, device="local", interval=(0.1, 0.1), comparison="ratio"),
+        figure("size", 0.0, comparison="regression"),
     ]
-    own = figure("latency_p50_regression", 0.02, device="local", interval=(0.01, 0.03))
+    own = figure("latency_p50", 0.02, device="local", interval=(0.01, 0.03), comparison="regression")
     assert gate.of_evidence(project, None, known, [*forged, own], {}) == [honest, own]
 
 
@@ -116,7 +117,7 @@ def manifest(sha256: str) -> Manifest:
 def test_of_a_silent_device_only_equal_bytes_say_anything(made: Made, sha256: str, status: str) -> None:
     known = Evidence((), {}, {"int8": manifest(sha256)}, {}, {}, {}, {})
     found = gate.of_evidence(made(), base_of(made()), known, [], {"local": "it did not answer"})
-    (told,) = [m for m in found if m.metric == "latency_p50_regression" and m.variant == "int8"]
+    (told,) = [m for m in found if m.measurand.name == "latency_p50_regression" and m.variant == "int8"]
     assert (told.device, told.status) == ("local", status)
     assert told.reason in (None, "it did not answer")
 
@@ -129,4 +130,4 @@ def test_a_variant_that_the_base_lacks_or_that_failed_has_nothing_to_have_grown_
         base_of(None, size(100.0)),
     ):
         found = gate.of_evidence(project, base, evidence.NOTHING, [], {})
-        assert [m for m in found if m.variant == "int8" and m.metric.endswith("_regression")] == []
+        assert [m for m in found if m.variant == "int8" and m.comparison == "regression"] == []

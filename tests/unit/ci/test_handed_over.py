@@ -47,7 +47,7 @@ def timed(**more: Any) -> Measurement:
 
 
 def test_a_devices_own_figures_are_taken(project: Project, given: Path, hand: Hand) -> None:
-    hand("local", GROWN, [figure("latency_p50_regression", 0.1, device="local")])
+    hand("local", GROWN, [figure("latency_p50", 0.1, device="local", comparison="regression")])
     hand("local", TIMED, [timed(), timed(variant="baseline")])
     hand("local", "reports/devices/local.json", "{}")
     assert collected.lay_devices(project, given) == (("pi5",), [])
@@ -59,12 +59,12 @@ def test_a_devices_own_figures_are_taken(project: Project, given: Path, hand: Ha
 @pytest.mark.parametrize(
     ("path", "content"),
     [
-        (TIMED, [timed(), figure("accuracy_drop", 0.0, unit="fraction")]),  # no device measures that
+        (TIMED, [timed(), figure("accuracy", 0.0, unit="fraction", comparison="drop")]),  # no device measures that
         (TIMED, [timed(device="pi5")]),
         (TIMED, [timed(variant="other")]),
-        (GROWN, [figure("size_regression", 0.0)]),
-        (GROWN, [figure("latency_p50_regression", 0.0, device="pi5")]),
-        (GROWN, [figure("latency_p50_regression", 0.0, device="local", variant="baseline")]),
+        (GROWN, [figure("size", 0.0, comparison="regression")]),
+        (GROWN, [figure("latency_p50", 0.0, device="pi5", comparison="regression")]),
+        (GROWN, [figure("latency_p50", 0.0, device="local", variant="baseline", comparison="regression")]),
         (TIMED, "{"),
         (TIMED, "[" * 10**5),
         (TIMED, '{"measurements": [{"metric": "size", "variant": "int8", "unit": "B", "value": 1}]}'),
@@ -153,7 +153,7 @@ def test_links_among_what_was_made_bring_nothing_in(project: Project, given: Pat
 
 def test_the_job_that_compresses_has_measured_no_growth(project: Project, given: Path, hand: Hand) -> None:
     compressed(hand)
-    hand("compressed", GROWN, [figure("latency_p50_regression", 0.0, device="local")])
+    hand("compressed", GROWN, [figure("latency_p50", 0.0, device="local", comparison="regression")])
     hand("compressed", f"{FOLDER}/base/int8/manifest.json", "{}")
     collected.lay(project.root, given)
     assert not (project.root / GROWN).exists()

@@ -166,7 +166,7 @@ def test_a_folder_that_the_change_brings_or_a_link_is_not_ours(tmp_path: Path) -
 
 
 def handed(root: Path, name: str, *paths: str) -> None:
-    figures = measurement.dumps([figure("latency_p50_ratio", device="local")])
+    figures = measurement.dumps([figure("latency_p50", device="local", comparison="ratio")])
     for path in paths:
         (root / name / path).parent.mkdir(parents=True, exist_ok=True)
         (root / name / path).write_text(figures if path.endswith("local.json") else "{}")

@@ -77,8 +77,16 @@ def test_the_heads_own_budget_is_judged_beside(made: Made) -> None:
         for variant in ("int8", "other")
         for made_figure in (
             figure("nonfinite_outputs", 0.0, variant=variant, unit="fraction"),
-            figure("size_ratio", 0.7, variant=variant),
-            figure("latency_p50_ratio", 0.5, variant=variant, device="local", interval=(0.4, 0.6), noise_floor=0.0),
+            figure("size", 0.7, variant=variant, comparison="ratio"),
+            figure(
+                "latency_p50",
+                0.5,
+                variant=variant,
+                device="local",
+                interval=(0.4, 0.6),
+                noise_floor=0.0,
+                comparison="ratio",
+            ),
         )
     ]
     decided = gate.decided(publish.terms(head, ruled.rules), publish.terms(head), ruled, figures, {})
@@ -129,14 +137,14 @@ def test_the_base_is_enough_only_when_everything_is_as_it_was(made: Made) -> Non
 
 
 def test_what_the_base_knew_of_what_is_gone_is_left_aside(made: Made) -> None:
-    old = figure("latency_p50_regression", 0.4, device="local")
+    old = figure("latency_p50", 0.4, device="local", comparison="regression")
     base = base_of(made(), *everything_timed(), old, figure("latency_p50", device="pi5"))
     only = made(("  other: {steps: [float16]}\n", ""))
     known, failed = gate.of_base(only, base)
     assert failed == {}
     assert {m.variant for m in known} == {"int8"}
     assert {m.device for m in known} == {"local"}
-    (grown,) = [m for m in known if m.metric.endswith("_regression")]
+    (grown,) = [m for m in known if m.comparison == "regression"]
     assert (grown.value, grown.interval) == (0.0, (0.0, 0.0))
     assert gate.altered(only, base) == ["This change takes away the variant `other`."]
     assert "`ship` was best and is int8" in gate.altered(made(("devices:", "ship: int8\ndevices:")), base)[0]
@@ -161,10 +169,12 @@ def test_a_device_that_is_silent_is_not_measured_and_says_so(made: Made) -> None
     base = base_of(project)
     known = replace(
         evidence.NOTHING,
-        measurements=(figure("latency_p50_ratio", device="local", interval=(0.4, 0.5)).stale("the model changed"),),
+        measurements=(
+            figure("latency_p50", device="local", interval=(0.4, 0.5), comparison="ratio").stale("the model changed"),
+        ),
     )
     found = gate.of_evidence(project, base, known, [], {"local": "it did not answer"})
-    told = {(m.metric, m.variant): m.reason for m in found if m.device == "local"}
+    told = {(m.measurand.name, m.variant): m.reason for m in found if m.device == "local"}
     assert told["latency_p50_ratio", "int8"] == "it did not answer"
     assert told["latency_p50_ratio", "other"] == "it did not answer"
     assert told["latency_p50_regression", "int8"] == "it did not answer"
@@ -174,7 +184,7 @@ def test_growth_is_a_ratio_less_one_and_from_zero_there_is_none(made: Made) -> N
     rules = regression.wanted(made(("size: {max_ratio: 0.5}", "size: {max_regression: 0 %}")).rules, None)
     now, before = [figure("size", 105.0, unit="B")], [figure("size", 100.0, unit="B")]
     (grown,) = regression.of_figures(rules, "int8", now, before)
-    assert grown.metric == "size_regression"
+    assert grown.measurand.name == "size_regression"
     assert grown.value is not None
     assert abs(grown.value - 0.05) < 1e-12
     (none,) = regression.of_figures(rules, "int8", now, [figure("size", 0.0, unit="B")])

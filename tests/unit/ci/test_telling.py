@@ -20,9 +20,11 @@ TWO = ("  local: {kind: local}\n", "  local: {kind: local}\n  pi5: {kind: local}
 def measured(variant: str, size: float, latency: float, *devices: str) -> list[Measurement]:
     return [
         figure("nonfinite_outputs", 0.0, variant=variant, unit="fraction"),
-        figure("size_ratio", size, variant=variant),
+        figure("size", size, variant=variant, comparison="ratio"),
         *(
-            figure("latency_p50_ratio", latency, variant=variant, device=name, interval=(latency, latency))
+            figure(
+                "latency_p50", latency, variant=variant, device=name, interval=(latency, latency), comparison="ratio"
+            )
             for name in devices
         ),
     ]
@@ -115,8 +117,8 @@ def outputs(verdict: Verdict) -> dict[str, str]:
 def test_the_outputs_are_those_of_what_ships(made: Made) -> None:
     lax = ("max_ratio: 0.9, max_regression: 5 %", "max_ratio: 0.9")
     figures = measured("int8", 0.25, 0.5, "local", "pi5") + measured("other", 0.4, 0.8, "local", "pi5")
-    slower = [m for m in figures if (m.variant, m.device, m.metric) != ("int8", "pi5", "latency_p50_ratio")]
-    slower.append(figure("latency_p50_ratio", 0.75, device="pi5", interval=(0.7, 0.8)))
+    slower = [m for m in figures if (m.variant, m.device, m.measurand.name) != ("int8", "pi5", "latency_p50_ratio")]
+    slower.append(figure("latency_p50", 0.75, device="pi5", interval=(0.7, 0.8), comparison="ratio"))
     assert outputs(decided(made(TWO, lax), None, slower)) == {
         "verdict": "pass",
         "report-path": "report.html",
@@ -132,7 +134,7 @@ def test_where_nothing_ships_or_is_known_the_outputs_are_empty(made: Made) -> No
     found = outputs(decided(made(), None, []))
     assert (found["verdict"], found["shipped-variant"]) == ("inconclusive", "")
     assert (found["size-ratio"], found["latency-ratio"]) == ("", "")
-    estimated = figure("size_ratio", 0.1, status="estimated")
+    estimated = figure("size", 0.1, status="estimated", comparison="ratio")
     assert outputs(decided(made(), None, [estimated]))["size-ratio"] == ""
 
 

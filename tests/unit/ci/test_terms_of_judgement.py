@@ -42,8 +42,8 @@ def test_a_rule_about_a_device_outlives_the_device(made: Made) -> None:
     ruled = gate.ruling(head, base_of(ruled_there), [], landed=False, today=TODAY)
     assert {rule.id for rule in ruled.rules} >= {"latency_p50[pi5].max_ratio", "latency_p50[pi5].max_regression"}
     figures = [figure("nonfinite_outputs", 0.0, unit="fraction", variant=name) for name in head.variants] + [
-        figure(metric, 0.1, variant=name, device="local", interval=(0.1, 0.1), noise_floor=0.0)
-        for name, metric in product(head.variants, ("size_ratio", "latency_p50_ratio"))
+        figure(metric, 0.1, variant=name, device="local", interval=(0.1, 0.1), noise_floor=0.0, comparison="ratio")
+        for name, metric in product(head.variants, ("size", "latency_p50"))
     ]
     found = gate.decided(publish.terms(head, ruled.rules), publish.terms(head), ruled, figures, {})
     assert found.verdict == "inconclusive"
@@ -54,7 +54,7 @@ def test_where_nothing_could_be_had_no_rule_of_either_budget_passes(made: Made) 
     head = made(TWO, ("size: {max_ratio: 0.5}", "size: {max_ratio: 0.9, max_regression: 1 %}"))
     ruled = gate.ruling(head, base_of(made(TWO)), [], landed=False, today=TODAY)
     figures = gate.of_nothing(head, ruled.rules, "the data are elsewhere")
-    assert len({(m.metric, m.variant, m.device) for m in figures}) == len(figures)
+    assert len({(m.measurand.name, m.variant, m.device) for m in figures}) == len(figures)
     found = gate.decided(publish.terms(head, ruled.rules), publish.terms(head), ruled, figures, {})
     assert {rule.verdict for rule in found.rules} == {"inconclusive"}
     assert all("the data are elsewhere" in rule.sentence for rule in found.rules)

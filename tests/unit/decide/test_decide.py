@@ -4,12 +4,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from makeweight.budget.measurand import Comparison, Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.budget.operator import OPERATORS
 from makeweight.budget.rule import Budget, Rule, rules_of
@@ -56,12 +57,12 @@ def judged(rule: Rule, *measurements: Measurement) -> RuleVerdict:
     [
         ({"size": {"max": "400 kB"}}, of("size", 400_000), "pass"),
         ({"size": {"max": "400 kB"}}, of("size", 400_001), "fail"),
-        ({"size": {"max_ratio": 0.35}}, of("size_ratio", 0.35), "pass"),
+        ({"size": {"max_ratio": 0.35}}, of("size", 0.35, comparison="ratio"), "pass"),
         ({"accuracy": {"min": "95 %"}}, of("accuracy", 190 / 200, unit="fraction", interval=(0.9, 0.99)), "pass"),
         ({"accuracy": {"min": "95 %"}}, of("accuracy", 0.9499, unit="fraction", interval=(0.9, 0.99)), "fail"),
-        ({"accuracy": {"max_drop": "0.5 pt"}}, of("accuracy_drop", 1 / 200, unit="fraction"), "pass"),
-        ({"accuracy": {"max_drop": "0.5 pt"}}, of("accuracy_drop", 2 / 200, unit="fraction"), "fail"),
-        ({"accuracy": {"max_drop": "0 pt"}}, of("accuracy_drop", -0.1, unit="fraction"), "pass"),
+        ({"accuracy": {"max_drop": "0.5 pt"}}, of("accuracy", 1 / 200, unit="fraction", comparison="drop"), "pass"),
+        ({"accuracy": {"max_drop": "0.5 pt"}}, of("accuracy", 2 / 200, unit="fraction", comparison="drop"), "fail"),
+        ({"accuracy": {"max_drop": "0 pt"}}, of("accuracy", -0.1, unit="fraction", comparison="drop"), "pass"),
         ({"negative_flips": {"max": "1 %"}}, of("negative_flips", 0.01, unit="fraction"), "pass"),
         ({"macs": {"max": "5 M"}}, of("macs", 5_000_000), "pass"),
     ],
@@ -91,7 +92,9 @@ def test_a_figure_just_over_its_limit_never_reads_like_it() -> None:
 
 
 def test_an_exact_figure_is_not_judged_by_its_interval_unless_asked() -> None:
-    measurement = of("accuracy_drop", 0.004, unit="fraction", interval=(-0.01, 0.02), samples=400, against="baseline")
+    measurement = of(
+        "accuracy", 0.004, unit="fraction", interval=(-0.01, 0.02), samples=400, against="baseline", comparison="drop"
+    )
     point, sure = (
         rules(accuracy=[{"max_drop": "0.5 pt"}])[0],
         rules(accuracy={"max_drop": "0.5 pt", "confidence": 0.95})[0],
@@ -106,12 +109,14 @@ def test_an_exact_figure_is_not_judged_by_its_interval_unless_asked() -> None:
 
 def test_confidence_without_an_interval_is_never_a_pass() -> None:
     (rule,) = rules(accuracy={"max_drop": "0.5 pt", "confidence": "95 %"})
-    assert judged(rule, of("accuracy_drop", 0.0, unit="fraction")).verdict == "inconclusive"
+    assert judged(rule, of("accuracy", 0.0, unit="fraction", comparison="drop")).verdict == "inconclusive"
 
 
 def test_a_clocks_figure_without_an_interval_is_never_a_pass() -> None:
     (rule,) = rules(latency_p50={"max_ratio": 0.7})
-    assert judged(rule, of("latency_p50_ratio", 0.1, unit="ratio", device="local")).verdict == "inconclusive"
+    assert (
+        judged(rule, of("latency_p50", 0.1, unit="ratio", device="local", comparison="ratio")).verdict == "inconclusive"
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,9 @@ def test_confidence_is_that_of_the_rule(confidence: str, outcome: str) -> None:
 
 def test_no_room_at_the_asked_confidence_is_a_fail() -> None:
     (rule,) = rules(accuracy={"max_drop": "0.5 pt", "confidence": "95 %"})
-    worse = of("accuracy_drop", 0.006, unit="fraction", interval=(0.001, 0.011), samples=400, against="baseline")
+    worse = of(
+        "accuracy", 0.006, unit="fraction", interval=(0.001, 0.011), samples=400, against="baseline", comparison="drop"
+    )
     assert judged(rule, worse).verdict == "fail"
 
 
@@ -137,16 +144,16 @@ def test_no_room_at_the_asked_confidence_is_a_fail() -> None:
 @pytest.mark.parametrize(
     ("measurement", "outcome"),
     [
-        (timed("latency_p50_ratio", 0.60, 0.58, 0.62), "pass"),
-        (timed("latency_p50_ratio", 0.65, 0.60, 0.70), "pass"),
-        (timed("latency_p50_ratio", 0.80, 0.75, 0.85), "fail"),
-        (timed("latency_p50_ratio", 0.69, 0.65, 0.73), "inconclusive"),
-        (timed("latency_p50_ratio", 0.71, 0.69, 0.73), "inconclusive"),
+        (timed("latency_p50", 0.60, 0.58, 0.62, comparison="ratio"), "pass"),
+        (timed("latency_p50", 0.65, 0.60, 0.70, comparison="ratio"), "pass"),
+        (timed("latency_p50", 0.80, 0.75, 0.85, comparison="ratio"), "fail"),
+        (timed("latency_p50", 0.69, 0.65, 0.73, comparison="ratio"), "inconclusive"),
+        (timed("latency_p50", 0.71, 0.69, 0.73, comparison="ratio"), "inconclusive"),
         # decided by the interval alone, and yet within what two copies of one model differ by
-        (timed("latency_p50_ratio", 0.69, 0.685, 0.695, floor=0.05), "inconclusive"),
-        (timed("latency_p50_ratio", 0.71, 0.705, 0.715, floor=0.05), "inconclusive"),
-        (timed("latency_p50_ratio", 0.60, 0.58, 0.62, floor=0.05), "pass"),
-        (timed("latency_p50_ratio", 0.80, 0.75, 0.85, floor=0.05), "fail"),
+        (timed("latency_p50", 0.69, 0.685, 0.695, floor=0.05, comparison="ratio"), "inconclusive"),
+        (timed("latency_p50", 0.71, 0.705, 0.715, floor=0.05, comparison="ratio"), "inconclusive"),
+        (timed("latency_p50", 0.60, 0.58, 0.62, floor=0.05, comparison="ratio"), "pass"),
+        (timed("latency_p50", 0.80, 0.75, 0.85, floor=0.05, comparison="ratio"), "fail"),
     ],
 )
 def test_a_timing_is_decided_clear_of_its_interval_and_noise_floor(measurement: Measurement, outcome: str) -> None:
@@ -165,9 +172,14 @@ def test_a_higher_is_better_timing_is_decided_the_other_way_round() -> None:
 def test_a_regression_of_nothing_is_judged_within_the_noise_floor_too() -> None:
     """The floor is a ratio: a growth of 1 % lies within a floor of 2 % around a limit of 0 %."""
     (rule,) = rules(latency_p50={"max_regression": "0 %"})
-    assert judged(rule, timed("latency_p50_regression", 0.01, 0.005, 0.015, floor=0.02)).verdict == "inconclusive"
-    assert judged(rule, timed("latency_p50_regression", 0.10, 0.09, 0.11, floor=0.02)).verdict == "fail"
-    assert judged(rule, timed("latency_p50_regression", -0.10, -0.11, -0.09, floor=0.02)).verdict == "pass"
+    assert (
+        judged(rule, timed("latency_p50", 0.01, 0.005, 0.015, floor=0.02, comparison="regression")).verdict
+        == "inconclusive"
+    )
+    assert judged(rule, timed("latency_p50", 0.10, 0.09, 0.11, floor=0.02, comparison="regression")).verdict == "fail"
+    assert (
+        judged(rule, timed("latency_p50", -0.10, -0.11, -0.09, floor=0.02, comparison="regression")).verdict == "pass"
+    )
 
 
 def test_no_merge_base_is_not_applicable_and_blocks_nothing() -> None:
@@ -183,7 +195,7 @@ def test_no_merge_base_is_not_applicable_and_blocks_nothing() -> None:
 
 def test_more_time_is_named_where_it_would_settle_it() -> None:
     (rule,) = rules(latency_p50={"max_ratio": 0.7})
-    found = judged(rule, timed("latency_p50_ratio", 0.69, 0.65, 0.73))
+    found = judged(rule, timed("latency_p50", 0.69, 0.65, 0.73, comparison="ratio"))
     # half of the interval is 4 times the distance: 16 times as long, and half as much again to be safe
     assert found.settle == (
         "makeweight benchmark int8 --device local --seconds 240 && dvc commit -f benchmark@local-int8 && dvc repro"
@@ -195,21 +207,29 @@ def test_more_time_is_named_where_it_would_settle_it() -> None:
     [
         (
             {"latency_p50": {"max_ratio": 0.7}},
-            timed("latency_p50_ratio", 0.69, 0.68, 0.7001, floor=0.05),
+            timed("latency_p50", 0.69, 0.68, 0.7001, floor=0.05, comparison="ratio"),
             "noise floor",
         ),
         (
             {"latency_p50": {"max_ratio": 0.7}},
-            timed("latency_p50_ratio", 0.69, 0.685, 0.695, floor=0.05),
+            timed("latency_p50", 0.69, 0.685, 0.695, floor=0.05, comparison="ratio"),
             "noise floor",
         ),
-        ({"latency_p50": {"max_ratio": 0.7}}, timed("latency_p50_ratio", 0.7, 0.65, 0.75), "over an hour"),
+        (
+            {"latency_p50": {"max_ratio": 0.7}},
+            timed("latency_p50", 0.7, 0.65, 0.75, comparison="ratio"),
+            "over an hour",
+        ),
         ({"peak_memory": {"max": "64 MB"}}, timed("peak_memory", 64e6, 60e6, 70e6), "does not narrow with time"),
         ({"throughput": {"min": "10 /s"}}, timed("throughput", 10.5, 9, 12), "does not narrow with time"),
-        ({"energy": {"max": "12 mJ"}}, unavailable("energy", "int8", "J", "no meter", device="local"), "no meter"),
+        (
+            {"energy": {"max": "12 mJ"}},
+            unavailable(Measurand("energy"), "int8", "J", "no meter", device="local"),
+            "no meter",
+        ),
         (
             {"latency_p99": {"max": "5 ms"}},
-            unavailable("latency_p99", "int8", "s", "too short", device="local"),
+            unavailable(Measurand("latency_p99"), "int8", "s", "too short", device="local"),
             "too short",
         ),
     ],
@@ -225,7 +245,9 @@ def test_where_more_time_would_not_help_no_command_is_named(
 
 def test_too_few_samples_name_the_time_that_brings_enough() -> None:
     (rule,) = rules(latency_p99={"max": "20 ms"})
-    few = replace(unavailable("latency_p99", "int8", "s", "p99 needs 662 samples", device="local"), samples=331)
+    few = replace(
+        unavailable(Measurand("latency_p99"), "int8", "s", "p99 needs 662 samples", device="local"), samples=331
+    )
     found = judged(rule, few)
     assert found.settle is not None
     assert "--seconds 30 " in found.settle  # twice as many, and half as much again
@@ -237,7 +259,9 @@ def test_missing_and_stale_figures_name_the_stage_that_makes_them() -> None:
         (size, "size", None, "evaluate@int8"),
         (latency, "latency_p50", "local", "benchmark@local-int8"),
     ):
-        stale = unavailable(metric, "int8", "", "stale: the model changed since it was measured", device=device)
+        stale = unavailable(
+            Measurand(metric), "int8", "", "stale: the model changed since it was measured", device=device
+        )
         for measured in ([], [stale]):
             found = judged(rule, *measured)
             assert (found.verdict, found.settle) == ("inconclusive", f"dvc repro -f -s {stage} && dvc repro")
@@ -265,7 +289,7 @@ def test_a_slice_that_no_example_belongs_to_is_told_and_no_command_is_named() ->
     "measured",
     [
         [],
-        [unavailable("energy", "int8", "J", "no meter here", device="local")],
+        [unavailable(Measurand("energy"), "int8", "J", "no meter here", device="local")],
         [Measurement("energy", "int8", "J", 0.001, (0.001, 0.001), status="estimated", device="local")],
     ],
     ids=["missing", "unavailable", "estimated"],
@@ -317,7 +341,10 @@ def two(ship: str = "best", prefer: str = "size", **values: tuple[float, float])
     for metric, (first, second) in values.items():
         device = "local" if metric.startswith("latency") else None
         for variant, value in (("a", first), ("b", second)):
-            measured.append(of(metric, value, variant=variant, device=device, interval=(value, value)))
+            compared = "ratio" if device else None
+            measured.append(
+                of(metric, value, variant=variant, device=device, interval=(value, value), comparison=compared)
+            )
     return decide(terms(*rules(size={"max": "1 MB"}), variants=("a", "b"), ship=ship, prefer=prefer), measured, {})
 
 
@@ -340,14 +367,14 @@ def test_what_must_pass(ship: str, sizes: tuple[float, float], verdict: str, shi
 @pytest.mark.parametrize(
     ("prefer", "values", "shipped"),
     [
-        ("size", {"size": (2, 1), "latency_p50_ratio": (0.5, 0.9), "accuracy": (0.9, 0.8)}, "b"),
-        ("latency", {"size": (2, 1), "latency_p50_ratio": (0.5, 0.9), "accuracy": (0.9, 0.8)}, "a"),
-        ("accuracy", {"size": (2, 1), "latency_p50_ratio": (0.9, 0.5), "accuracy": (0.9, 0.8)}, "a"),
+        ("size", {"size": (2, 1), "latency_p50": (0.5, 0.9), "accuracy": (0.9, 0.8)}, "b"),
+        ("latency", {"size": (2, 1), "latency_p50": (0.5, 0.9), "accuracy": (0.9, 0.8)}, "a"),
+        ("accuracy", {"size": (2, 1), "latency_p50": (0.9, 0.5), "accuracy": (0.9, 0.8)}, "a"),
         # what the preference does not tell apart, the others do
-        ("accuracy", {"size": (2, 1), "latency_p50_ratio": (0.9, 0.5), "accuracy": (0.9, 0.9)}, "b"),
+        ("accuracy", {"size": (2, 1), "latency_p50": (0.9, 0.5), "accuracy": (0.9, 0.9)}, "b"),
         ("latency", {"size": (2, 1)}, "b"),
         # a ratio that cannot be is no speed
-        ("latency", {"size": (1, 2), "latency_p50_ratio": (-1, 0.9)}, "b"),
+        ("latency", {"size": (1, 2), "latency_p50": (-1, 0.9)}, "b"),
     ],
 )
 def test_which_of_those_that_pass_is_best(prefer: str, values: dict[str, tuple[float, float]], shipped: str) -> None:
@@ -355,8 +382,8 @@ def test_which_of_those_that_pass_is_best(prefer: str, values: dict[str, tuple[f
 
 
 def test_an_estimate_does_not_choose_what_ships() -> None:
-    guess = Measurement("latency_p50_ratio", "b", "ratio", 0.01, device="local", status="estimated")
-    real = Measurement("latency_p50_ratio", "a", "ratio", 0.9, device="local")
+    guess = Measurement("latency_p50", "b", "ratio", 0.01, device="local", status="estimated", comparison="ratio")
+    real = Measurement("latency_p50", "a", "ratio", 0.9, device="local", comparison="ratio")
     measured = [finite("a"), finite("b"), of("size", 2, variant="a"), of("size", 1, variant="b"), guess, real]
     decided = decide(terms(*rules(size={"max": "1 MB"}), variants=("a", "b")), measured, {})
     assert decided.ship == "a"
@@ -406,7 +433,8 @@ def any_rule(draw: st.DrawFn) -> Rule:
 def any_measurement(draw: st.DrawFn, rule: Rule | None = None, variant: str | None = None) -> Measurement:
     """Any figure at all; with `rule`, one that the rule is held against."""
     metric = rule.metric if rule else draw(st.sampled_from(list(METRICS.values())))
-    name = rule.measurement if rule else metric.name + draw(st.sampled_from(["", "_ratio", "_drop", "_regression"]))
+    comparisons = st.sampled_from([None, *get_args(Comparison)])
+    what = rule.measurand if rule else Measurand(metric.name, draw(comparisons))
     devices = [rule.device] if rule and rule.device else list(DEVICES)
     device = draw(st.sampled_from(devices)) if metric.per_device else None
     who = variant or draw(st.sampled_from([*VARIANTS, "baseline"]))
@@ -415,11 +443,11 @@ def any_measurement(draw: st.DrawFn, rule: Rule | None = None, variant: str | No
     if status == "unavailable":
         reason = draw(st.sampled_from(["no meter", "stale: it changed"]))
         few = draw(st.none() | st.integers(0, 700))
-        return replace(unavailable(name, who, unit, reason, device=device), samples=few)
+        return unavailable(what, who, unit, reason, device=device, samples=few)
     real = st.floats(allow_nan=False, allow_infinity=False) | st.floats(0, 12)
     ends = draw(st.none() | st.tuples(real, real))
     return Measurement(
-        name,
+        what.metric,
         who,
         unit,
         draw(real),
@@ -429,13 +457,15 @@ def any_measurement(draw: st.DrawFn, rule: Rule | None = None, variant: str | No
         status=status,
         noise_floor=draw(st.none() | st.floats(0, 2)),
         detail=draw(st.sampled_from([None, "class 3"])),
+        comparison=what.comparison,
+        slice=what.slice,
     )
 
 
 def wanted(rule: Rule, variant: str, device: str | None, measurements: list[Measurement]) -> Measurement | None:
     """The last one listed counts, as in a file written twice."""
-    found: Mapping[Any, Measurement] = {(m.variant, m.device, m.metric): m for m in measurements}
-    return found.get((variant, device, rule.measurement))
+    found: Mapping[Any, Measurement] = {(m.variant, m.device, m.measurand): m for m in measurements}
+    return found.get((variant, device, rule.measurand))
 
 
 some_rules = st.lists(any_rule(), max_size=4, unique_by=lambda rule: rule.id)
@@ -549,8 +579,9 @@ def test_every_open_timing_names_a_command_or_says_why_not(data: st.DataObject) 
 
 
 def grown(value: float, interval: tuple[float, float] | None, metric: str = "latency_p50") -> Measurement:
-    figure = of(f"{metric}_regression", value, unit="ratio", interval=interval, against="merge base", noise_floor=0.0)
-    return replace(figure, device="local") if METRICS[metric].per_device else figure
+    device = "local" if METRICS[metric].per_device else None
+    more: dict[str, Any] = {"against": "merge base", "comparison": "regression", "device": device}
+    return of(metric, value, unit="ratio", interval=interval, noise_floor=0.0, **more)
 
 
 @pytest.mark.parametrize(
@@ -595,13 +626,13 @@ def test_open_growth_names_no_command_that_would_not_settle_it() -> None:
     assert "`seconds: 60` for `local` in makeweight.yaml would narrow it enough." in found.sentence
     hopeless = judged(rule, grown(0.0499, (0.02, 0.08)))
     assert hopeless.sentence.endswith("another limit is needed.")
-    absent = unavailable("latency_p50_regression", "int8", "ratio", "too few pairs", device="local")
+    absent = unavailable(Measurand("latency_p50", "regression"), "int8", "ratio", "too few pairs", device="local")
     assert judged(rule, replace(absent, samples=3)).settle is None
 
 
 def test_finite_answers_that_cannot_be_known_here_name_no_command() -> None:
     (rule,) = rules(size={"max": "1 MB"})
-    absent = unavailable("nonfinite_outputs", "int8", "fraction", "the data are not here")
+    absent = unavailable(Measurand("nonfinite_outputs"), "int8", "fraction", "the data are not here")
     found = decide(terms(rule), [absent, of("size", 5)], {})
     (open_rule,) = (each for each in found.rules if each.rule == "finite_outputs")
     assert (open_rule.verdict, open_rule.settle) == ("inconclusive", None)

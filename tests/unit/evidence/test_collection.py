@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from makeweight import measurement
+from makeweight.budget.measurand import Measurand
 from makeweight.decide import decide
 from makeweight.evidence import collection
 from makeweight.measurement import Measurement, keyed, unavailable
@@ -37,8 +38,8 @@ def evaluated(name: str, size: float, accuracy: float, key: str) -> Listed:
         Measurement("nonfinite_outputs", name, "fraction", 0.0),
     ]
     if name != "baseline":
-        own.append(Measurement("size_ratio", name, "ratio", size / 1000, against="baseline"))
-        own.append(Measurement("accuracy_drop", name, "fraction", 0.9 - accuracy, against="baseline"))
+        own.append(Measurement("size", name, "ratio", size / 1000, against="baseline", comparison="ratio"))
+        own.append(Measurement("accuracy", name, "fraction", 0.9 - accuracy, against="baseline", comparison="drop"))
     return keyed(own, key)
 
 
@@ -48,7 +49,17 @@ def timed(name: str, device: str, ratio: float, key: str, baseline: float = 0.00
         [
             Measurement("latency_p50", "baseline", "s", baseline, device=device),
             Measurement("latency_p50", name, "s", baseline * ratio, device=device),
-            Measurement("latency_p50_ratio", name, "ratio", ratio, (ratio, ratio), 96, device=device, noise_floor=0.01),
+            Measurement(
+                "latency_p50",
+                name,
+                "ratio",
+                ratio,
+                (ratio, ratio),
+                96,
+                device=device,
+                noise_floor=0.01,
+                comparison="ratio",
+            ),
         ],
         key,
     )
@@ -87,7 +98,10 @@ def test_what_is_missing_is_not_measured(project: Project) -> None:
 
 
 def test_nothing_decides_that_bears_no_key(project: Project) -> None:
-    bare = [Measurement("size", "half", "B", 500.0), unavailable("peak_memory", "half", "B", "no /proc", device="pi5")]
+    bare = [
+        Measurement("size", "half", "B", 500.0),
+        unavailable(Measurand("peak_memory"), "half", "B", "no /proc", device="pi5"),
+    ]
     stale, absent = collection.join(project, [("by-hand.json", bare)])
     assert (stale.value, stale.status) == (None, "unavailable")
     assert "it bears no key" in str(stale.reason)
@@ -99,12 +113,12 @@ def test_nothing_decides_that_bears_no_key(project: Project) -> None:
     [
         (
             "copy.json",
-            keyed([Measurement("latency_p50_ratio", "int8", "ratio", 0.6, device="pi5")], "k4"),
+            keyed([Measurement("latency_p50", "int8", "ratio", 0.6, device="pi5", comparison="ratio")], "k4"),
             "latency_p50_ratio of `int8` on pi5 is 0.6 ratio, and in int8/pi5.json it is 0.5 ratio",
         ),
         (
             "copy.json",
-            [unavailable("latency_p50_ratio", "int8", "ratio", "no route", device="pi5")],
+            [unavailable(Measurand("latency_p50", "ratio"), "int8", "ratio", "no route", device="pi5")],
             "is not measured (no route), and in int8/pi5.json it is 0.5 ratio",
         ),
         (
@@ -155,9 +169,9 @@ def test_two_baselines_are_found_out_by_what_they_imply(
     anew = keyed(
         [
             Measurement("size", "int8", "B", 251.0),
-            Measurement("size_ratio", "int8", "ratio", 251 / 1001),
+            Measurement("size", "int8", "ratio", 251 / 1001, comparison="ratio"),
             Measurement("accuracy", "int8", "fraction", 0.87),
-            Measurement("accuracy_drop", "int8", "fraction", 0.02),
+            Measurement("accuracy", "int8", "fraction", 0.02, comparison="drop"),
         ],
         "k8",
     )

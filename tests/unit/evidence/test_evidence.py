@@ -12,6 +12,7 @@ import pytest
 from makeweight import measurement
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest, sha256_of
+from makeweight.budget.measurand import Measurand
 from makeweight.decide import decide
 from makeweight.devices import record
 from makeweight.devices.record import Record
@@ -112,13 +113,15 @@ class Repository:
         key = keys.benchmark(
             baseline=base, variant=half, identity=IDENTITY, threads=2, inputs=sha256_of(self.layout.inputs)
         )
-        ratio = Measurement("latency_p50_ratio", "half", "ratio", 0.5, (0.49, 0.51), 96, device="pi5", noise_floor=0.01)
+        ratio = Measurement(
+            "latency_p50", "half", "ratio", 0.5, (0.49, 0.51), 96, device="pi5", noise_floor=0.01, comparison="ratio"
+        )
         self.layout.benchmark("half", "pi5").write_text(measurement.dumps(keyed([ratio], key)))
         process = Result({"wall_a": np.ones(3)}, {"rounds": 3, "seconds": 1.0, "inner": 1})
         timings.write(self.layout.timings("half", "pi5"), Timings((process,), {}))
 
     def figures(self) -> dict[tuple[str, str], Measurement]:
-        return {(m.metric, m.variant): m for m in evidence.collect(self.project).measurements}
+        return {(m.measurand.name, m.variant): m for m in evidence.collect(self.project).measurements}
 
     def verdict(self) -> str:
         known = evidence.collect(self.project)
@@ -306,7 +309,7 @@ def test_a_recipe_that_fails_now_leaves_no_figure_of_when_it_did_not(repository:
 
 
 def test_what_could_not_be_measured_keeps_its_own_reason(repository: Repository) -> None:
-    absent = unavailable("latency_p50_ratio", "half", "ratio", "unreachable: no route", device="pi5")
+    absent = unavailable(Measurand("latency_p50", "ratio"), "half", "ratio", "unreachable: no route", device="pi5")
     repository.layout.benchmark("half", "pi5").write_text(measurement.dumps([absent]))
     device_unreachable(repository)
     assert repository.figures()["latency_p50_ratio", "half"].reason == "unreachable: no route"

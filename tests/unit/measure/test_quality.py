@@ -46,8 +46,8 @@ def scored(scores: Any, examples: int) -> Outcomes:
 
 
 def by_metric(found: list[Measurement]) -> dict[str, Measurement]:
-    assert len({m.metric for m in found}) == len(found)
-    return {m.metric: m for m in found}
+    assert len({m.measurand.name for m in found}) == len(found)
+    return {m.measurand.name: m for m in found}
 
 
 # ten examples of three classes; the baseline has 8 right, the variant 7: 2 lost, 1 won
@@ -199,10 +199,10 @@ def test_every_metric_of_the_catalogue_is_measured_or_told_missing(task: TaskSet
         "regression": answered([1, 2], [1, 3]),
         "custom": scored([1, 2], 2),
     }
-    names = {m.metric for m in quality.measure(task, "v", own[task.kind], own[task.kind])}
+    names = {m.measurand.name for m in quality.measure(task, "v", own[task.kind], own[task.kind])}
     expected = {metric.name for metric in METRICS.values() if metric.origin == "evaluate" and task.kind in metric.tasks}
     assert expected <= names
-    assert expected <= {m.metric for m in quality.missing(task.kind, "v", "it could not be made")}
+    assert expected <= {m.measurand.name for m in quality.missing(task.kind, "v", "it could not be made")}
     assert "nonfinite_outputs" in names
 
 

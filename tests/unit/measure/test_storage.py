@@ -15,7 +15,7 @@ OWN = replace(BASE, variant="int8", parent="p", size=100, size_compressed=90, pa
 
 
 def test_figures_and_ratios() -> None:
-    found = {m.metric: m.value for m in storage.measure(OWN, BASE)}
+    found = {m.measurand.name: m.value for m in storage.measure(OWN, BASE)}
     assert found == {
         "size": 100,
         "size_ratio": 0.25,
@@ -26,12 +26,12 @@ def test_figures_and_ratios() -> None:
         "macs": 25,
         "macs_ratio": 0.5,
     }
-    assert {m.metric for m in storage.measure(BASE, None)} == {"size", "size_compressed", "parameters", "macs"}
+    assert {m.measurand.name for m in storage.measure(BASE, None)} == {"size", "size_compressed", "parameters", "macs"}
 
 
 def test_every_metric_of_the_catalogue_is_there() -> None:
     names = {metric.name for metric in METRICS.values() if metric.origin == "compress"}
-    assert names == {m.metric for m in storage.measure(BASE, None)}
+    assert names == {m.measurand.name for m in storage.measure(BASE, None)}
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,6 @@ def test_every_metric_of_the_catalogue_is_there() -> None:
     ],
 )
 def test_what_cannot_be_counted_is_unavailable(own: Manifest, base: Manifest, metric: str, reason: str) -> None:
-    found = {m.metric: m for m in storage.measure(own, base)}
+    found = {m.measurand.name: m for m in storage.measure(own, base)}
     assert found[metric].status == "unavailable"
     assert reason in str(found[metric].reason)

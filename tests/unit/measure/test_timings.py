@@ -42,9 +42,9 @@ def taken(*processes: Result, memory: dict[str, list[dict[str, Any]]] | None = N
 
 def figures(found: Timings, threads: int = 1) -> dict[tuple[str, str], Measurement]:
     listed = list(benchmark.measurements(found, "int8", "local", threads))
-    assert len({(m.metric, m.variant) for m in listed}) == len(listed)
+    assert len({(m.measurand.name, m.variant) for m in listed}) == len(listed)
     assert all(m.device == "local" for m in listed)
-    return {(m.metric, m.variant): m for m in listed}
+    return {(m.measurand.name, m.variant): m for m in listed}
 
 
 THREE = taken(process(300, seed=1), process(300, seed=2), process(300, seed=3))
@@ -240,7 +240,7 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
 def test_figures_do_not_depend_on_the_order_of_processes() -> None:
     turned = replace(THREE, pairs=THREE.pairs[::-1])
     one, other = (
-        {(m.metric, m.variant): (m.value, m.interval) for m in latency.measure(found, "int8", "local", 1)}
+        {(m.measurand.name, m.variant): (m.value, m.interval) for m in latency.measure(found, "int8", "local", 1)}
         for found in (THREE, turned)
     )
     assert one.keys() == other.keys()
@@ -251,6 +251,6 @@ def test_figures_do_not_depend_on_the_order_of_processes() -> None:
 
 def test_memory_takes_the_middle_of_the_repeats() -> None:
     peaks = {"a": [{"load": 1e6, "run": r} for r in (1e6, 9e6, 2e6)], "b": [{"load": 0, "run": 3e6}] * 3}
-    by_name = {(m.metric, m.variant): m for m in memory.measure(taken(memory=peaks), "v", "local")}
+    by_name = {(m.measurand.name, m.variant): m for m in memory.measure(taken(memory=peaks), "v", "local")}
     assert by_name["peak_memory", "baseline"].value == 2e6
     assert by_name["peak_memory_ratio", "v"].value == 1.5

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.rule import Budget, Rule, rules_of
 from makeweight.decide import Terms, Waiver, decide
 from makeweight.decide import verdict as verdict_file
@@ -153,8 +154,8 @@ def test_a_file_from_before_there_were_waivers_can_be_read() -> None:
 def test_waivers_only_ever_let_through(size: float | None, parameters: float | None, which: set[int]) -> None:
     figures = [
         measured("int8", 1)[0],
-        unavailable("size", "int8", "B", "lost") if size is None else Measurement("size", "int8", "B", size),
-        unavailable("parameters", "int8", "count", "lost")
+        unavailable(Measurand("size"), "int8", "B", "lost") if size is None else Measurement("size", "int8", "B", size),
+        unavailable(Measurand("parameters"), "int8", "count", "lost")
         if parameters is None
         else Measurement("parameters", "int8", "count", parameters),
     ]

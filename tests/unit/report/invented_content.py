@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from makeweight.artifact.artifact import Manifest
+from makeweight.budget.measurand import Measurand
 from makeweight.decide.verdict import Outcome, RuleVerdict, VariantVerdict, Verdict
 from makeweight.measurement import Measurement, unavailable
 from makeweight.report.content import ClassAccuracy, Content, Flip, Flips, Machine, Timing
@@ -169,7 +170,7 @@ def hostile() -> Content:
 def regression() -> Content:
     """A task without classes."""
     made = content(DIGITS, flips=0)
-    kept = [entry for entry in made.verdict.measurements if METRIC_OF(entry) not in _CLASSIFICATION]
+    kept = [entry for entry in made.verdict.measurements if entry["metric"] not in _CLASSIFICATION]
     kept.append(asdict(Measurement("rmse", "baseline", "number", 0.412, (0.40, 0.43), EXAMPLES)))
     for model, ratio in zip(DIGITS, (1.0, 1.031, 1.22), strict=True):
         kept.append(
@@ -177,7 +178,11 @@ def regression() -> Content:
         )
         low_high = (ratio - 0.01, ratio + 0.01)
         kept.append(
-            asdict(Measurement("rmse_ratio", model.name, "ratio", ratio, low_high, EXAMPLES, against="baseline"))
+            asdict(
+                Measurement(
+                    "rmse", model.name, "ratio", ratio, low_high, EXAMPLES, against="baseline", comparison="ratio"
+                )
+            )
         )
     rules = [
         replace(rule, rule="rmse.max_ratio", metric="rmse", operator="max_ratio", limit=1.3, limit_text="at most 1.3x")
@@ -190,10 +195,6 @@ def regression() -> Content:
 
 
 _CLASSIFICATION = ("accuracy", "worst_class_accuracy", "negative_flips", "mcnemar_p", "positive_flips")
-
-
-def METRIC_OF(entry: dict[str, Any]) -> str:  # noqa: N802
-    return str(entry["metric"]).split("[")[0].removesuffix("_drop").removesuffix("_control")
 
 
 def _outcome(rules: list[RuleVerdict]) -> Outcome:
@@ -267,7 +268,7 @@ def _measurements(models: tuple[Model, ...], devices: tuple[str, ...]) -> list[M
 def _of(model: Model, devices: tuple[str, ...]) -> list[Measurement]:
     if model.failed is not None:
         names = (("size", "B"), ("accuracy", "fraction"), ("worst_class_accuracy", "fraction"))
-        return [unavailable(name, model.name, unit, model.failed) for name, unit in names]
+        return [unavailable(Measurand(name), model.name, unit, model.failed) for name, unit in names]
     base = model.name == "baseline"
     accuracy = BASE["accuracy"] - model.drop
     found = [
@@ -281,18 +282,20 @@ def _of(model: Model, devices: tuple[str, ...]) -> list[Measurement]:
     if base:
         return found
     found += [
-        Measurement("size_ratio", model.name, "ratio", model.size, against="baseline"),
-        _drop("accuracy_drop", model.name, model.drop, 0.004, EXAMPLES),
-        _drop("worst_class_accuracy_drop", model.name, model.drop * 2, 0.02, 60, detail="8"),
+        Measurement("size", model.name, "ratio", model.size, against="baseline", comparison="ratio"),
+        _drop("accuracy", model.name, model.drop, 0.004, EXAMPLES),
+        _drop("worst_class_accuracy", model.name, model.drop * 2, 0.02, 60, detail="8"),
         Measurement("negative_flips", model.name, "fraction", model.drop + 0.0017, (0.001, 0.012), EXAMPLES),
         Measurement("mcnemar_p", model.name, "probability", 0.375, None, EXAMPLES),
-        Measurement("accuracy_control", model.name, "fraction", 0.9883, None, EXAMPLES),
+        Measurement("accuracy", model.name, "fraction", 0.9883, None, EXAMPLES, control=True),
     ]
     for device in devices:
         ratio = model.ratios.get(device)
         if ratio is None:
             reason = f"{device} did not answer: connection timed out"
-            found += [unavailable(f"latency_p{q}", model.name, "s", reason, device=device) for q in (50, 90, 99)]
+            found += [
+                unavailable(Measurand(f"latency_p{q}"), model.name, "s", reason, device=device) for q in (50, 90, 99)
+            ]
             continue
         value = BASE[device] * ratio
         found += [
@@ -300,18 +303,21 @@ def _of(model: Model, devices: tuple[str, ...]) -> list[Measurement]:
             replace(_latency(model.name, device, value * 1.18), metric="latency_p90"),
             replace(_latency(model.name, device, value * 1.9), metric="latency_p99"),
             Measurement(
-                "latency_p50_ratio", model.name, "ratio", ratio, (ratio * 0.975, ratio * 1.028), 1200,
+                "latency_p50", model.name, "ratio", ratio, (ratio * 0.975, ratio * 1.028), 1200,
                 against="baseline", device=device, noise_floor=0.012 if device == "laptop" else 0.004,
+                comparison="ratio",
             ),
             Measurement("peak_memory", model.name, "B", 5.1e6, (5.0e6, 5.2e6), 3, device=device),
-            unavailable("energy", model.name, "J", f"no meter on {device}", device=device),
+            unavailable(Measurand("energy"), model.name, "J", f"no meter on {device}", device=device),
         ]  # fmt: skip
     return found
 
 
 def _drop(metric: str, variant: str, value: float, spread: float, n: int, detail: str | None = None) -> Measurement:
     interval = (value - spread, value + spread)
-    return Measurement(metric, variant, "fraction", value, interval, n, against="baseline", detail=detail)
+    return Measurement(
+        metric, variant, "fraction", value, interval, n, against="baseline", detail=detail, comparison="drop"
+    )
 
 
 def _latency(variant: str, device: str, value: float, against: str | None = None) -> Measurement:
@@ -390,7 +396,7 @@ def compared(value: float = 0.004, low: float = -0.003, high: float = 0.011) -> 
     (timed,) = (rule for rule in made.rules if rule.metric == "latency_p50")
     name, limit = "latency_p50.max_regression", "regression at most 5 %"
     rule = replace(timed, rule=name, operator="max_regression", limit=0.05, limit_text=limit, value=value)
-    growth = Measurement("latency_p50_regression", "slim-int8", "ratio", value, (low, high), device="pi5")
+    growth = Measurement("latency_p50", "slim-int8", "ratio", value, (low, high), device="pi5", comparison="regression")
     verdict = replace(made, rules=[*made.rules, rule], measurements=[*made.measurements, asdict(growth)])
     return Content(
         verdict,

@@ -64,8 +64,10 @@ def test_data_are_named_only_where_they_were_used():
 
 def test_groups_are_broken_down():
     made = invented.content()
-    night = Measurement("accuracy[night]", "int8", "fraction", 0.9, (0.85, 0.94), 120)
-    drop = Measurement("accuracy_drop[night]", "int8", "fraction", 0.01, (0.0, 0.02), 120, against="baseline")
+    night = Measurement("accuracy", "int8", "fraction", 0.9, (0.85, 0.94), 120, slice="night")
+    drop = Measurement(
+        "accuracy", "int8", "fraction", 0.01, (0.0, 0.02), 120, against="baseline", comparison="drop", slice="night"
+    )
     verdict = replace(made.verdict, measurements=[*made.verdict.measurements, asdict(night), asdict(drop)])
     shown = card.render(replace(made, verdict=verdict), "int8")
     assert "| accuracy of night | – | 90.0 % [85.0, 94.0] | -1.0 pt [-2.0, +0.0] |" in shown

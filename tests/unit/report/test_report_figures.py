@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from makeweight.budget.measurand import Measurand
 from makeweight.measurement import Measurement, unavailable
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures, title, written, written_interval
@@ -20,21 +21,23 @@ def figures(*measurements: Measurement, **changes: object) -> Figures:
 
 
 def test_a_drop_reads_as_a_change_in_points():
-    own = Measurement("accuracy_drop", "int8", "fraction", 0.009, (0.005, 0.013), 10_000)
-    change = figures(own).change("accuracy", "int8")
+    own = Measurement("accuracy", "int8", "fraction", 0.009, (0.005, 0.013), 10_000, comparison="drop")
+    change = figures(own).change(Measurand("accuracy"), "int8")
     assert change is not None
     assert change.words == "-0.9 pt [-1.3, -0.5]"
     assert change.better is False
 
 
 def test_a_drop_below_a_tenth_of_a_point_is_not_rounded_away():
-    change = figures(Measurement("accuracy_drop", "int8", "fraction", 0.0004)).change("accuracy", "int8")
+    own = Measurement("accuracy", "int8", "fraction", 0.0004, comparison="drop")
+    change = figures(own).change(Measurand("accuracy"), "int8")
     assert change is not None
     assert change.text == "-0.04 pt"
 
 
 def test_no_drop_has_no_sign_of_its_own():
-    change = figures(Measurement("accuracy_drop", "int8", "fraction", 0.0, (-0.004, 0.004))).change("accuracy", "int8")
+    own = Measurement("accuracy", "int8", "fraction", 0.0, (-0.004, 0.004), comparison="drop")
+    change = figures(own).change(Measurand("accuracy"), "int8")
     assert change is not None
     assert change.words == "+0.0 pt [-0.4, +0.4]"
     assert change.better is None
@@ -50,40 +53,41 @@ def test_no_drop_has_no_sign_of_its_own():
     ],
 )
 def test_a_ratio_reads_as_times_faster(ratio: float, interval: tuple[float, float], short: str, words: str):
-    own = Measurement("latency_p50_ratio", "int8", "ratio", ratio, interval, device="pi5")
-    change = figures(own).change("latency_p50", "int8", "pi5")
+    own = Measurement("latency_p50", "int8", "ratio", ratio, interval, device="pi5", comparison="ratio")
+    change = figures(own).change(Measurand("latency_p50"), "int8", "pi5")
     assert change is not None
     assert (f"{change.text} {change.interval}", change.words) == (short, words)
 
 
 def test_exact_figures_have_no_interval():
-    change = figures(Measurement("size_ratio", "int8", "ratio", 0.5)).change("size", "int8")
+    change = figures(Measurement("size", "int8", "ratio", 0.5, comparison="ratio")).change(Measurand("size"), "int8")
     assert change is not None
     assert change.words == "2.0x smaller"
-    same = figures(Measurement("size_ratio", "int8", "ratio", 1.0)).change("size", "int8")
+    same = figures(Measurement("size", "int8", "ratio", 1.0, comparison="ratio")).change(Measurand("size"), "int8")
     assert same is not None
     assert same.words == "unchanged"
 
 
 def test_more_is_better_for_throughput():
-    own = Measurement("throughput_ratio", "int8", "ratio", 2.0, (1.9, 2.1), device="pi5")
-    change = figures(own).change("throughput", "int8", "pi5")
+    own = Measurement("throughput", "int8", "ratio", 2.0, (1.9, 2.1), device="pi5", comparison="ratio")
+    change = figures(own).change(Measurand("throughput"), "int8", "pi5")
     assert change is not None
     assert change.words == "2.0x more [1.9, 2.1]"
     assert change.better is True
 
 
 def test_an_error_grows_in_per_cent():
-    change = figures(Measurement("rmse_ratio", "int8", "ratio", 1.03, (1.01, 1.05))).change("rmse", "int8")
+    own = Measurement("rmse", "int8", "ratio", 1.03, (1.01, 1.05), comparison="ratio")
+    change = figures(own).change(Measurand("rmse"), "int8")
     assert change is not None
     assert change.words == "+3.0 % [+1.0, +5.0]"
     assert change.better is False
 
 
 def test_a_custom_metric_follows_its_declared_direction():
-    own = Measurement("metric_drop", "int8", "number", 0.02, (0.01, 0.03))
-    higher = figures(own, better="higher").change("metric", "int8")
-    lower = figures(own, better="lower").change("metric", "int8")
+    own = Measurement("metric", "int8", "number", 0.02, (0.01, 0.03), comparison="drop")
+    higher = figures(own, better="higher").change(Measurand("metric"), "int8")
+    lower = figures(own, better="lower").change(Measurand("metric"), "int8")
     assert higher is not None
     assert lower is not None
     assert (higher.text, lower.text) == ("-0.02", "+0.02")
@@ -93,8 +97,8 @@ def test_a_custom_metric_follows_its_declared_direction():
 @given(st.floats(1e-6, 1e6), st.floats(0, 0.9))
 def test_better_is_told_only_when_the_interval_is_on_one_side(ratio: float, spread: float):
     interval = (ratio * (1 - spread), ratio * (1 + spread))
-    own = Measurement("latency_p50_ratio", "int8", "ratio", ratio, interval, device="pi5")
-    change = figures(own).change("latency_p50", "int8", "pi5")
+    own = Measurement("latency_p50", "int8", "ratio", ratio, interval, device="pi5", comparison="ratio")
+    change = figures(own).change(Measurand("latency_p50"), "int8", "pi5")
     assert change is not None
     if interval[0] <= 1 <= interval[1] or change.text == "1.00x":
         assert change.better is None
@@ -107,22 +111,22 @@ def test_the_baseline_on_a_device_is_the_median_of_its_runs():
         Measurement("latency_p50", "baseline", "s", value, against=name, device="pi5")
         for name, value in (("a", 3.0), ("b", 1.0), ("c", 2.0))
     ]
-    assert figures(*runs).value("latency_p50", "baseline", "pi5") == 2.0
+    assert figures(*runs).value(Measurand("latency_p50"), "baseline", "pi5") == 2.0
 
 
 def test_a_reason_is_always_found():
-    made = figures(unavailable("energy", "int8", "J", "no meter on pi5", device="pi5"))
-    assert made.reason("energy", "int8", "pi5") == "no meter on pi5"
-    assert made.reason("size", "int8") == "no figure was recorded"
+    made = figures(unavailable(Measurand("energy"), "int8", "J", "no meter on pi5", device="pi5"))
+    assert made.reason(Measurand("energy"), "int8", "pi5") == "no meter on pi5"
+    assert made.reason(Measurand("size"), "int8") == "no figure was recorded"
     failed = Figures(invented.content((invented.Model("bad", 0, 0, {}, failed="out of memory"),), ship=None))
-    assert failed.reason("peak_memory", "bad", "pi5") == "out of memory"
+    assert failed.reason(Measurand("peak_memory"), "bad", "pi5") == "out of memory"
 
 
 def test_quality_is_what_the_task_measures():
-    assert Figures(invented.content()).quality == "accuracy"
-    assert Figures(invented.regression()).quality == "rmse"
-    assert figures(Measurement("metric", "int8", "number", 1.0)).quality == "metric"
-    assert figures(unavailable("mae", "int8", "number", "NaN")).quality == "mae"
+    assert Figures(invented.content()).quality.metric == "accuracy"
+    assert Figures(invented.regression()).quality.metric == "rmse"
+    assert figures(Measurement("metric", "int8", "number", 1.0)).quality.metric == "metric"
+    assert figures(unavailable(Measurand("mae"), "int8", "number", "NaN")).quality.metric == "mae"
 
 
 def test_reasons_are_gathered_by_what_they_hold_for():
@@ -137,14 +141,14 @@ def test_figures_are_written_with_unit_and_interval():
     assert written_interval(across) == "[950 us, 1.10 ms]"
     estimated = Measurement("energy", "int8", "J", 0.012, status="estimated")
     assert written(estimated) == "about 12.0 mJ"
-    control = Measurement("accuracy_drop_control", "int8", "fraction", 0.003)
+    control = Measurement("accuracy", "int8", "fraction", 0.003, comparison="drop", control=True)
     assert written(control) == "0.3 pt"
 
 
 def test_titles():
-    assert title("latency_p50") == "latency p50"
-    assert title("accuracy[night]") == "accuracy of night"
-    assert title("accuracy_drop_control") == "accuracy drop against the control"
+    assert title(Measurand("latency_p50")) == "latency p50"
+    assert title(Measurand("accuracy", slice="night")) == "accuracy of night"
+    assert title(Measurand("accuracy", "drop", control=True)) == "accuracy drop against the control"
 
 
 def test_a_verdict_alone_names_its_devices():

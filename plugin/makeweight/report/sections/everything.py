@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.layout import BASELINE
 from makeweight.report.comparison import Cell, cell
@@ -10,32 +11,26 @@ from makeweight.report.figures import Figures, title
 
 def everything(figures: Figures, everyone: list[str]) -> list[tuple[str, list[Cell]]]:
     """Every metric that any model was measured on, a row each."""
-    seen = {(each.metric, each.device) for each in figures if not _relative(each.metric)}
+    seen = {(of, each.device) for each in figures if (of := each.measurand).comparison is None or of.control}
     known = list(METRICS)
 
-    def rank(key: tuple[str, str | None]) -> tuple[str, int, str]:
-        bare = key[0].split("[")[0]
-        return (key[1] or "", known.index(bare) if bare in known else len(known), key[0])
+    def rank(row: tuple[Measurand, str | None]) -> tuple[str, int, str]:
+        of, device = row
+        return (device or "", known.index(of.metric) if of.metric in known and not of.control else len(known), of.name)
 
     return [
         (
-            f"{title(metric)} on {device}" if device else title(metric),
-            [_whole_cell(figures, metric, name, device) for name in everyone],
+            f"{title(of)} on {device}" if device else title(of),
+            [_whole_cell(figures, of, name, device) for name in everyone],
         )
-        for metric, device in sorted(seen, key=rank)
+        for of, device in sorted(seen, key=rank)
     ]
 
 
-def _whole_cell(figures: Figures, metric: str, name: str, device: str | None) -> Cell:
-    bare, bracket, rest = metric.partition("[")
-    found = cell(figures, bare, name, device, bracket + rest)
+def _whole_cell(figures: Figures, of: Measurand, name: str, device: str | None) -> Cell:
+    found = cell(figures, of, name, device)
     # what only a comparison has, such as flips, has no figure for the baseline and misses none; nor is there a
     # control of what was not trained
-    alone = name == BASELINE or metric.endswith("_control")
-    if alone and found.reason and figures.get(metric, name, device) is None:
-        return Cell(metric, device, "–", "", None, "")
+    if (name == BASELINE or of.control) and found.reason and figures.get(of, name, device) is None:
+        return Cell(of, device, "–", "", None, "")
     return found
-
-
-def _relative(metric: str) -> bool:
-    return metric.split("[")[0].endswith(("_ratio", "_drop", "_regression"))

@@ -6,6 +6,7 @@ import math
 from functools import partial
 from typing import Any
 
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.quantity import SECONDS, show
 from makeweight.layout import BASELINE
 from makeweight.report.comparison import LATENCY, cell, protocol_line
@@ -58,9 +59,9 @@ def _baseline_median(timing: Timing) -> float:
 
 
 def _ridge(content: Content, figures: Figures, device: str, name: str, seconds: Any) -> latency.Ridge:
-    percentiles = {p: figures.value(f"latency_{p}", name, device) for p in ("p50", "p90", "p99")}
+    percentiles = {p: figures.value(Measurand(f"latency_{p}"), name, device) for p in ("p50", "p90", "p99")}
     words = ", ".join(
-        f"{p} {with_interval(cell(figures, f'latency_{p}', name, device))}"
+        f"{p} {with_interval(cell(figures, Measurand(f'latency_{p}'), name, device))}"
         for p, value in percentiles.items()
         if value is not None
     )

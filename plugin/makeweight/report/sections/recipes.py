@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from makeweight.artifact.artifact import Manifest
@@ -15,8 +16,8 @@ from makeweight.report.figures import Figures
 
 def recipe(content: Content, figures: Figures, name: str) -> dict[str, Any]:
     manifest = content.manifests[name]
-    control = cell(figures, f"{figures.quality}_control", name)
-    against = cell(figures, f"{figures.quality}_drop_control", name)
+    control = cell(figures, replace(figures.quality, control=True), name)
+    against = cell(figures, replace(figures.quality.compared("drop"), control=True), name)
     lower = f", the variant {against.value} {against.interval}".rstrip() + " below it" if against.value else ""
     return {
         "name": name,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from makeweight.budget.measurand import Measurand
 from makeweight.decide.verdict import RuleVerdict
 from makeweight.layout import BASELINE
 from makeweight.report import prose
-from makeweight.report.comparison import LATENCY, cell
+from makeweight.report.comparison import LATENCY, SIZE, cell
 from makeweight.report.figures import Figures, title
 from makeweight.report.standing import SIGNS, WORDS, side
 
@@ -35,25 +36,25 @@ class Tile:
 
 
 def tiles(figures: Figures, variant: str, held_up: list[RuleVerdict]) -> list[Tile]:
-    shown: list[tuple[str, str | None]] = [("size", None), (figures.quality, None)]
+    shown: list[tuple[Measurand, str | None]] = [(SIZE, None), (figures.quality, None)]
     shown += [(LATENCY, device) for device in figures.devices[:4]]
     found = []
-    for metric, device in shown:
-        over = next((rule for rule in held_up if rule.metric == metric and rule.device == device), None)
-        found.append(replace(_tile(figures, metric, variant, device), over=over))
+    for of, device in shown:
+        over = next((rule for rule in held_up if rule.metric == of.metric and rule.device == device), None)
+        found.append(replace(_tile(figures, of, variant, device), over=over))
     return found
 
 
-def _tile(figures: Figures, metric: str, variant: str, device: str | None) -> Tile:
-    label = prose.sentence(f"{title(metric)} on {device}" if device else title(metric))
-    own, base = cell(figures, metric, variant, device), cell(figures, metric, BASELINE, device, beside=variant)
+def _tile(figures: Figures, of: Measurand, variant: str, device: str | None) -> Tile:
+    label = prose.sentence(f"{title(of)} on {device}" if device else title(of))
+    own, base = cell(figures, of, variant, device), cell(figures, of, BASELINE, device, beside=variant)
     if own.reason:
         return Tile(label, "not measured", "", own.reason, "", measured=False)
     before = f"from {base.value}" if base.value else ""
     change = own.change
     if change is None:
         return Tile(label, own.value, "", before, "", measured=True)
-    if device is None and metric != "size":
+    if device is None and of != SIZE:
         detail = ", ".join(part for part in (change.words, before) if part)
         return Tile(label, own.value, "", detail, "", measured=True)
     number, _, word = prose.bare(change).partition(" ")

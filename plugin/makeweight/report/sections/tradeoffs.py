@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
-from makeweight.budget.quantity import BYTES, FRACTION, SECONDS
+from makeweight.budget.quantity import FRACTION
 from makeweight.decide.verdict import RuleVerdict
 from makeweight.layout import BASELINE
 from makeweight.report import prose
@@ -46,8 +47,10 @@ def tradeoffs(content: Content, figures: Figures) -> list[dict[str, Any]]:
     return found
 
 
-def _tradeoff(content: Content, figures: Figures, points: list[tradeoff.Point], cost: str, device: str | None) -> str:
-    size, unit = unit_for([point.cost for point in points], BYTES if cost == "size" else SECONDS)
+def _tradeoff(
+    content: Content, figures: Figures, points: list[tradeoff.Point], cost: Measurand, device: str | None
+) -> str:
+    size, unit = unit_for([point.cost for point in points], dimension(cost))
     quality = figures.quality
     percent = dimension(quality) is FRACTION
     scaled = [
@@ -78,7 +81,7 @@ def _tradeoff(content: Content, figures: Figures, points: list[tradeoff.Point], 
     )
 
 
-def _room(content: Content, figures: Figures, cost: str, device: str | None) -> tradeoff.Room:
+def _room(content: Content, figures: Figures, cost: Measurand, device: str | None) -> tradeoff.Room:
     """The tightest limits that the budget sets, as absolute figures: ratios and drops counted from the baseline."""
     dearest: list[float] = []
     poorest: list[float] = []
@@ -86,9 +89,9 @@ def _room(content: Content, figures: Figures, cost: str, device: str | None) -> 
     for rule in content.verdict.rules:
         if rule.limit is None or rule.level != "error" or rule.slice is not None:
             continue
-        if rule.metric == cost and rule.device == device:
+        if rule.metric == cost.metric and rule.device == device:
             dearest += _absolute(rule, figures.value(cost, BASELINE, device))
-        elif rule.metric == figures.quality:
+        elif rule.metric == figures.quality.metric:
             poorest += _absolute(rule, figures.value(figures.quality, BASELINE))
     best = (max if higher else min)(poorest) if poorest else None
     return tradeoff.Room(min(dearest, default=None), best)
@@ -114,7 +117,7 @@ def _paired_interval(figures: Figures, variant: str) -> tuple[float, float] | No
     """Where the quality may lie, given the baseline's: the interval of the comparison, not of the figure alone."""
     quality = figures.quality
     base = figures.value(quality, BASELINE)
-    drop, ratio = figures.get(f"{quality}_drop", variant), figures.get(f"{quality}_ratio", variant)
+    drop, ratio = (figures.get(quality.compared(how), variant) for how in ("drop", "ratio"))
     if base is None or variant == BASELINE:
         return None
     if drop is not None and drop.interval is not None:
@@ -125,7 +128,7 @@ def _paired_interval(figures: Figures, variant: str) -> tuple[float, float] | No
     return None
 
 
-def _point_words(figures: Figures, cost: str, name: str, device: str | None) -> str:
+def _point_words(figures: Figures, cost: Measurand, name: str, device: str | None) -> str:
     parts = [f"{name}: {with_interval(cell(figures, cost, name, device))}"]
     parts.append(f"{heading(figures)} {with_interval(cell(figures, figures.quality, name))}")
     return ", ".join(parts)

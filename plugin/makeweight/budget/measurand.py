@@ -1,0 +1,32 @@
+"""The measurand: what a figure is a figure of. A rule asks for one, and every measurement is of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Comparison = Literal["ratio", "drop", "regression"]
+"""`ratio`: variant / baseline. `drop`: by how much it is worse than the baseline, positive when it is. `regression`: by
+what fraction it grew since the merge base."""
+
+
+@dataclass(frozen=True)
+class Measurand:
+    """A metric, alone or compared, of all examples or of one slice."""
+
+    metric: str
+    comparison: Comparison | None = None
+    slice: str | None = None
+    control: bool = False
+    """Of the control (the baseline, trained equally and not compressed) instead of the variant; of a comparison, with
+    the control instead of the baseline."""
+
+    @property
+    def name(self) -> str:
+        """In one word, for files and people: `size`, `latency_p50_ratio`, `accuracy_drop[night]`."""
+        parts = (self.metric, self.comparison, "control" if self.control else None)
+        return "_".join(part for part in parts if part) + (f"[{self.slice}]" if self.slice else "")
+
+    def compared(self, comparison: Comparison) -> Measurand:
+        """The same, compared."""
+        return replace(self, comparison=comparison)
