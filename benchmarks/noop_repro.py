@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 from makeweight.layout import Layout
-from makeweight.pipeline import dvcfiles
+from makeweight.pipeline import plots
+from makeweight.pipeline.merge import merge
 from makeweight.project import project
 
 RUNS = 7
@@ -87,7 +88,7 @@ def _make(folder: Path, tools: Path) -> None:
     for name in ("net.onnx", "code.py", "test.npz"):
         (folder / name).write_text(name)
     loaded = project.load(folder)
-    Layout(folder).pipeline.write_text(dvcfiles.merge(None, loaded, dvcfiles.plots(loaded))[0])
+    Layout(folder).pipeline.write_text(merge(None, loaded, plots.drawn(loaded))[0])
     (folder / ".gitignore").write_text("/artifacts/\n/samples/\n")
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=folder, check=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONFIG = "makeweight.yaml"
+PIPELINE = "dvc.yaml"
 BASELINE = "baseline"
 
 
@@ -21,7 +22,7 @@ class Layout:
 
     @property
     def pipeline(self) -> Path:
-        return self.root / "dvc.yaml"
+        return self.root / PIPELINE
 
     def artifact(self, variant: str) -> Path:
         """The folder of a model file and its manifest (a cached DVC output)."""

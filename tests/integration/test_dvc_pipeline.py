@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from makeweight.pipeline import dvcfiles
+from makeweight.pipeline.merge import merge
 from makeweight.project.project import understand
 
 # Reads what the real verb reads and writes what it writes, in milliseconds; appends its arguments to ran.txt.
@@ -157,7 +157,7 @@ class Repo:
     def merge(self) -> list[str]:
         pipeline = self.folder / "dvc.yaml"
         project = understand(self.read("makeweight.yaml"), "makeweight.yaml", self.folder)
-        text, changes = dvcfiles.merge(pipeline.read_text() if pipeline.exists() else None, project, PLOTS)
+        text, changes = merge(pipeline.read_text() if pipeline.exists() else None, project, PLOTS)
         pipeline.write_text(text)
         return changes
 
@@ -383,7 +383,7 @@ def test_dvc_reads_what_was_merged(repo: Repo, theirs: str) -> None:
         theirs = theirs.replace("base: &base {deps: [code]}", "vars:\n  - x: &base {deps: [code]}")
     (repo.folder / "dvc.yaml").write_bytes(theirs.encode())
     project = understand(CONFIG, "makeweight.yaml", repo.folder)
-    text, _ = dvcfiles.merge(theirs, project, PLOTS)
+    text, _ = merge(theirs, project, PLOTS)
     (repo.folder / "dvc.yaml").write_bytes(text.encode())
     listed = repo.dvc("stage", "list", "--name-only")
     assert listed.code == 0, listed.text

@@ -11,13 +11,13 @@ from typing import Any
 
 from makeweight.artifact import artifact
 from makeweight.budget.measurand import Measurand
-from makeweight.ci import lock, regression, stages
+from makeweight.ci import admission, lock, regression
 from makeweight.ci.base import LOCK, Base
+from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
 from makeweight.ci.ground import FOLDER, Ground, lay
-from makeweight.ci.pipeline import Failed, Pipeline, gist
 from makeweight.layout import BASELINE, CONFIG
-from makeweight.pipeline import dvcfiles
+from makeweight.pipeline import dvcyaml
 from makeweight.project.project import Project
 from makeweight.starter import repository
 from makeweight_base.errors import EnvironmentFailed, UsageError
@@ -29,7 +29,7 @@ def run(
     base: Base | None,
     ground: Ground,
     git: Git,
-    pipeline_in: Callable[[Path], Pipeline],
+    dvc_in: Callable[[Path], Dvc],
     progress: Progress,
 ) -> Ground:
     """Leave `artifacts/`, `samples/` and `reports/` as this commit makes them, or find that nothing needs to be made.
@@ -48,11 +48,11 @@ def run(
             do="Run `makeweight init`, and commit .dvc/config and .dvc/.gitignore with the rest.",
         )
     text = layout.pipeline.read_bytes().decode(errors="replace") if layout.pipeline.exists() else None
-    stages.check(text, base.pipeline if base else None, project)
-    pipeline = pipeline_in(project.root)
-    _refuse_lost(project, text or "", pipeline)
+    admission.check(text, base.pipeline if base else None, project)
+    dvc = dvc_in(project.root)
+    _refuse_lost(project, text or "", dvc)
     committed = lay(project.root, base, git)
-    why = "everything is measured anew" if ground.anew else changed(project, base, pipeline.unchanged(lock.MAKING))
+    why = "everything is measured anew" if ground.anew else changed(project, base, dvc.unchanged(lock.MAKING))
     if why is None:
         count = len(project.variants) * len(project.devices)
         progress.say("nothing that makes artifacts differs from the base: its measurements decide")
@@ -64,8 +64,8 @@ def run(
             )
         return replace(ground, unchanged=True, skipped=count, notices=[*ground.notices, *told])
     progress.say(f"to be made here: {why}")
-    stored = pipeline.has_remote()
-    objection = pipeline.pull(lock.MAKING) if stored else "no DVC remote is configured"
+    stored = dvc.has_remote()
+    objection = dvc.pull(lock.MAKING) if stored else "no DVC remote is configured"
     if objection is not None:
         lacking = f"not all came from the DVC remote ({objection})" if stored else objection
         progress.say(f"{lacking}: what is not here is made again")
@@ -75,7 +75,7 @@ def run(
     try:
         # With what is stored at hand, what has not changed need not be there; without it, all of it is made again.
         options = (["--pull"] if stored else []) + (["--allow-missing"] if objection is None else [])
-        pipeline.reproduce(lock.MAKING, *options)
+        dvc.reproduce(lock.MAKING, *options)
     except Failed as failure:
         if objection is None or not stored:
             raise EnvironmentFailed(
@@ -88,9 +88,9 @@ def run(
             lacking=f"the artifacts could neither be brought from the DVC remote ({objection}) nor be made here "
             f"({gist(failure.said)})",
         )
-    _refuse_untrue(project.root, text or "", pipeline, git)
+    _refuse_untrue(project.root, text or "", dvc, git)
     if base is not None and (absent := _grown_from_nothing(project, base, needed)):
-        _rebuild(project, base, absent, git, pipeline_in, progress)
+        _rebuild(project, base, absent, git, dvc_in, progress)
     made = lock.stages((project.root / LOCK).read_text(encoding="utf-8"), LOCK)
     before = lock.stages(base.lock, f"{LOCK} of the base") if base is not None else {}
     brought = {name: entry for name, entry in committed.items() if entry != before.get(name)}
@@ -138,14 +138,14 @@ def _needed_of_base(project: Project, base: Base | None) -> list[str]:
     return [name for name in project.variants if name in base.project.variants and name not in base.failed]
 
 
-def _refuse_lost(project: Project, pipeline_text: str, pipeline: Pipeline) -> None:
+def _refuse_lost(project: Project, pipeline_text: str, dvc: Dvc) -> None:
     """DVC, told to let pass what is not here, lets pass what is gone for good: a deleted model would be the base's."""
     model = project.model
     named = [*project.sources, model.weights, model.onnx, model.tflite, model.pte, *(project.data.npz or {}).values()]
     for path in named:
         if path is None or (project.root / path).exists() or Path(project.root, f"{path}.dvc").is_file():
             continue
-        if not dvcfiles.writes(pipeline_text, path) and not pipeline.knows(path):
+        if not dvcyaml.writes(pipeline_text, path) and not dvc.knows(path):
             raise UsageError(
                 f"`{path}` is neither in this commit nor among what DVC would make or bring",
                 where=CONFIG,
@@ -153,15 +153,15 @@ def _refuse_lost(project: Project, pipeline_text: str, pipeline: Pipeline) -> No
             )
 
 
-def _refuse_untrue(root: Path, pipeline_text: str, pipeline: Pipeline, git: Git) -> None:
+def _refuse_untrue(root: Path, pipeline_text: str, dvc: Dvc, git: Git) -> None:
     """What a change may alter (`.dvc/config`) says where DVC takes things from, and DVC looks at no content."""
 
     def is_of_git(path: str) -> bool:
         # It needs no trust, and code may have left its caches beside it. But a file that git was made to hold beside
         # what DVC brought vouches for nothing.
-        return git.tracked(path) and not Path(root, f"{path}.dvc").exists() and not dvcfiles.writes(pipeline_text, path)
+        return git.tracked(path) and not Path(root, f"{path}.dvc").exists() and not dvcyaml.writes(pipeline_text, path)
 
-    odd = [path for path in pipeline.untrue(lock.MAKING) if not is_of_git(path)]
+    odd = [path for path in dvc.untrue(lock.MAKING) if not is_of_git(path)]
     if odd:
         raise EnvironmentFailed(
             f"what DVC brought as {', '.join(f'`{path}`' for path in odd[:4])} is not what dvc.lock names",
@@ -197,7 +197,7 @@ def _rebuild(
     base: Base,
     variants: list[str],
     git: Git,
-    pipeline_in: Callable[[Path], Pipeline],
+    dvc_in: Callable[[Path], Dvc],
     progress: Progress,
 ) -> None:
     """Make the base's artifacts again in a work tree of its own. Where that fails, they are simply not there."""
@@ -207,7 +207,7 @@ def _rebuild(
         try:
             git.worktree(base.sha, tree)
             root = tree / git.prefix()
-            pipeline_in(root).reproduce([f"compress@{name}" for name in variants])
+            dvc_in(root).reproduce([f"compress@{name}" for name in variants])
             for name in variants:
                 shutil.copytree(replace(project, root=root).layout.artifact(name), base_artifact(project.root, name))
         except (Failed, EnvironmentFailed, OSError) as error:

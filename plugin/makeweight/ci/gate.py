@@ -14,7 +14,7 @@ from makeweight.ci import regression
 from makeweight.ci.base import Base
 from makeweight.ci.ground import Ground
 from makeweight.ci.measure import was_there
-from makeweight.ci.waivers import BUDGET, without_effect
+from makeweight.ci.waiver_sources import BUDGET, without_effect
 from makeweight.decide import decide
 from makeweight.decide.terms import Terms
 from makeweight.decide.verdict import Verdict

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from makeweight.ci import lock
 from makeweight.ci.base import LOCK
+from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
 from makeweight.ci.ground import Ground
-from makeweight.ci.pipeline import Pipeline
 from makeweight.layout import Layout
 from makeweight.project.project import Project
 
@@ -34,7 +34,7 @@ def differing(root: Path, ground: Ground, git: Git) -> dict[str, str]:
     return found
 
 
-def take_over(project: Project, passes: bool, pipeline: Pipeline) -> None:
+def take_over(project: Project, passes: bool, dvc: Dvc) -> None:
     """Have DVC take what was measured and reported here for its own.
 
     Raises:
@@ -48,17 +48,17 @@ def take_over(project: Project, passes: bool, pipeline: Pipeline) -> None:
         for variant in project.variants
         if layout.timings(variant, device).exists()
     ]
-    pipeline.commit([*asked, *timed, "report", *(["gate"] if passes else [])])
+    dvc.commit([*asked, *timed, "report", *(["gate"] if passes else [])])
 
 
-def store(pipeline: Pipeline) -> None:
+def store(dvc: Dvc) -> None:
     """Send what DVC has taken over to its remote, where there is one.
 
     Raises:
         EnvironmentFailed: the remote refuses.
     """
-    if pipeline.has_remote():
-        pipeline.push()
+    if dvc.has_remote():
+        dvc.push()
 
 
 def commit(git: Git, branch: str, head: str) -> str | None:

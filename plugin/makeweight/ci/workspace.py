@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
 from makeweight.ci.ground import FOLDER
-from makeweight.ci.pipeline import Pipeline
 
 
 @contextlib.contextmanager
-def apart(root: Path, git: Git, pipeline_in: Callable[[Path], Pipeline]) -> Iterator[Path]:
+def apart(root: Path, git: Git, dvc_in: Callable[[Path], Dvc]) -> Iterator[Path]:
     """The project's folder in a second work tree of HEAD, sharing DVC's cache; its reports are brought back."""
     head = git.resolve("HEAD") or "HEAD"
     with tempfile.TemporaryDirectory(prefix="makeweight-ci-") as folder:
@@ -22,7 +22,7 @@ def apart(root: Path, git: Git, pipeline_in: Callable[[Path], Pipeline]) -> Iter
         git.worktree(head, tree)
         try:
             there = tree / git.prefix()
-            pipeline_in(there).share(pipeline_in(root))
+            dvc_in(there).share(dvc_in(root))
             yield there
             shutil.rmtree(root / FOLDER, ignore_errors=True)
             if (there / FOLDER).is_dir():

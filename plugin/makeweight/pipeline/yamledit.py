@@ -15,8 +15,7 @@ from typing import Any
 import yaml
 
 from makeweight_base.errors import UsageError
-
-Path = tuple[str | int, ...]
+from makeweight_base.yamlfile import Path, parse
 
 _COMMENT = re.compile(r"( *)#.*(?:\n|$)")
 _NOTE = re.compile(r"[ \t]+#[^\r\n]*")
@@ -38,7 +37,7 @@ def put(text: str, path: Path, value: Any, *, source: str, above: Sequence[str] 
     except yaml.YAMLError:
         reached = False
     if not reached:
-        raise _refusal(source, _line_of(text, path), path)
+        raise _refusal(source, parse(text, source).line(path), path)
     return edited
 
 
@@ -207,23 +206,6 @@ def _after_line(text: str, at: int) -> int:
 
 def _newline(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
-
-
-def _line_of(text: str, path: Path) -> int:
-    """The line of the deepest part of `path` that the text holds (1-based)."""
-    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 1
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = next((entry for entry in node.value if entry[0].value == part), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
 
 
 def _refusal(source: str, line: int, path: Path) -> UsageError:

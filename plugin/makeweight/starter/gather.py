@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from makeweight.pipeline import dvcfiles
+from makeweight.pipeline import dvcyaml
 from makeweight.starter import signature, survey
 from makeweight.starter.draft import Draft, Shape
 from makeweight_base.errors import UsageError
@@ -59,7 +59,7 @@ def is_there(root: Path, path: str, pipeline: str | None) -> bool:
     return (
         (root / path).exists()
         or any((root / f"{place}.dvc").exists() for place in places)
-        or (pipeline is not None and any(dvcfiles.writes(pipeline, place) for place in places))
+        or (pipeline is not None and any(dvcyaml.writes(pipeline, place) for place in places))
     )
 
 

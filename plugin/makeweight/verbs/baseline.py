@@ -8,7 +8,7 @@ from makeweight.evidence import keys
 from makeweight.layout import BASELINE, Layout
 from makeweight.measure import outcomes, quality, reference, samples, storage
 from makeweight.measure.answers import answer, check_classes
-from makeweight.pipeline import dvcfiles
+from makeweight.pipeline.in_step import in_step
 from makeweight.project.project import Project
 from makeweight.user import data, model
 from makeweight_base import atomic
@@ -60,7 +60,7 @@ def _refuse_an_outdated_pipeline(project: Project) -> None:
     pipeline = Layout(project.root).pipeline
     if not pipeline.exists():
         return
-    outdated = dvcfiles.in_step(pipeline.read_text(encoding="utf-8"), project)
+    outdated = in_step(pipeline.read_text(encoding="utf-8"), project)
     if outdated:
         raise ConfigError(
             [f"dvc.yaml: {line}" for line in outdated] + ["  Run `makeweight init` to bring it up to date."]

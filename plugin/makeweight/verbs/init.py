@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from makeweight.layout import CONFIG, Layout
 from makeweight_base.errors import ConfigError, Exit, UsageError
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from makeweight.project.project import Project
     from makeweight.starter.gather import Given
-    from makeweight.starter.github import Workflows
+    from makeweight.starter.workflows import Workflows
     from makeweight_base.progress import Progress
 
 # The command line is built for every verb, so the rest is imported when this one is called.
@@ -61,7 +61,9 @@ def run(root: Path, given: Given, progress: Progress, *, force: bool = False, gi
         UsageError: what is given does not suffice or contradicts itself; nothing has been written then.
         EnvironmentFailed: DVC or the disk refuses.
     """
-    from makeweight.pipeline import dvcfiles
+    from makeweight.pipeline import dvcyaml, plots
+    from makeweight.pipeline.merge import merge
+    from makeweight.pipeline.parameters import add_missing
     from makeweight.project.project import understand
     from makeweight.starter import draft, gather, repository
     from makeweight_base import atomic
@@ -76,13 +78,12 @@ def run(root: Path, given: Given, progress: Progress, *, force: bool = False, gi
         config = old_config
     else:
         config = draft.write(gather.gather(root, given, old_pipeline, progress))
-    understand(config, CONFIG, root)
-    config, added = dvcfiles.add_missing(config, _assumed(root))
+    config, added = add_missing(config, understand(config, CONFIG, root).name)
     project = understand(config, CONFIG, root)
-    taken = dvcfiles.collisions(old_pipeline, lambda name: _text(root / name))
+    taken = dvcyaml.collisions(old_pipeline, lambda name: _text(root / name))
     if taken:
         raise ConfigError(taken)
-    pipeline, changes = dvcfiles.merge(old_pipeline, project, dvcfiles.plots(project))
+    pipeline, changes = merge(old_pipeline, project, plots.drawn(project))
     workflows = None if github is None else _workflows(root, project, github)
 
     # From here on things are written, what is most easily refused first.
@@ -122,18 +123,6 @@ def _text(path: Path) -> str | None:
         raise UsageError(f"cannot be read: {error}", where=str(path)) from error
 
 
-def _assumed(root: Path) -> dict[str, Any]:
-    """What holds where makeweight.yaml is silent, for the keys that DVC has to find in it."""
-    from makeweight.config.settings import Settings
-
-    fields = Settings.model_fields
-    return {
-        "name": root.resolve().name or "model",
-        "task": "classification",
-        **{key: fields[key].get_default(call_default_factory=True) for key in ("sources", "seed", "devices")},
-    }
-
-
 def _kept_aside(path: Path) -> str:
     """Copy what is about to be overwritten, and say so."""
     if not path.exists():
@@ -166,7 +155,7 @@ def _write_pipeline(path: Path, old: str | None, new: str) -> None:
 
 def _workflows(root: Path, project: Project, where: str) -> tuple[Path, Workflows]:
     """The top of the git repository, and what is to be written there."""
-    from makeweight.starter import github, repository, survey
+    from makeweight.starter import repository, survey, workflows
 
     top = repository.git_root(root)
     if top is None:
@@ -175,7 +164,7 @@ def _workflows(root: Path, project: Project, where: str) -> tuple[Path, Workflow
             where="--github",
             do="Run `git init`, then run this again.",
         )
-    return top, github.plan(top, root, project, where, survey.lock(root))
+    return top, workflows.plan(top, root, project, where, survey.lock(root))
 
 
 def _write_workflows(top: Path, wanted: Workflows) -> list[str]:

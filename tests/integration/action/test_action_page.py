@@ -14,7 +14,7 @@ import yaml
 from integration.action.references import of_workflow
 from integration.action.runner import REPOSITORY
 from makeweight.project.project import Project, understand
-from makeweight.starter import github
+from makeweight.starter import workflows
 from makeweight.starter.gather import Given
 from makeweight.verbs import init
 from makeweight_base.errors import UsageError
@@ -112,7 +112,7 @@ def written(tmp_path: Path):
         if not (tmp_path / ".git").exists():
             subprocess.run(["git", "init", "--quiet", "-b", branch], cwd=tmp_path, check=True)
         project: Project = understand(config, "makeweight.yaml", root)
-        return dict(github.plan(tmp_path, root, project, where, lock).files)
+        return dict(workflows.plan(tmp_path, root, project, where, lock).files)
 
     return write
 

@@ -17,7 +17,7 @@ import yaml
 from integration.action.machine import Machine
 from integration.action.references import VERBS, of_action, of_workflow
 from integration.action.runner import REPOSITORY
-from makeweight.ci import stages
+from makeweight.ci import admission
 from makeweight.project import project
 
 PINS = {
@@ -206,7 +206,7 @@ def test_the_action_can_be_used_on_this_repository(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     lint("dvc", "stage", "list", cwd=tmp_path)
     pipeline = (tmp_path / "dvc.yaml").read_text()
-    stages.check(pipeline, None, project.load(tmp_path))
+    admission.check(pipeline, None, project.load(tmp_path))
 
 
 # --- the jobs of the called workflow, as they run ---

@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from makeweight.ci import build, lock
+from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
 from makeweight.ci.ground import Ground
-from makeweight.ci.pipeline import Pipeline
-from makeweight.pipeline import dvcfiles
+from makeweight.pipeline.stages import stages
 from makeweight.project.project import understand
 from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_base.progress import Silent
@@ -76,8 +76,8 @@ class Repository:
         (self.root / "data/w").unlink(missing_ok=True)
         shutil.rmtree(self.state, ignore_errors=True)
 
-    def pipeline(self) -> Pipeline:
-        return Pipeline(self.root, {**ENVIRONMENT, "DVC_SITE_CACHE_DIR": str(self.state)}, Silent())
+    def pipeline(self) -> Dvc:
+        return Dvc(self.root, {**ENVIRONMENT, "DVC_SITE_CACHE_DIR": str(self.state)}, Silent())
 
     def stored(self, text: str) -> Path:
         """Where the remote keeps a content."""
@@ -191,7 +191,7 @@ def test_what_is_gone_for_good_is_not_taken_for_what_is_elsewhere(repository: Re
     """`--allow-missing` would have DVC say that nothing changed, and the base's figures would decide."""
     project = replace(understand(CONFIG, "makeweight.yaml", repository.root), root=repository.root)
     repository.write("makeweight.yaml", CONFIG)
-    repository.write("dvc.yaml", yaml.safe_dump({"vars": ["makeweight.yaml"], "stages": dvcfiles.stages(project)}))
+    repository.write("dvc.yaml", yaml.safe_dump({"vars": ["makeweight.yaml"], "stages": stages(project)}))
     repository.write("tiny.onnx", "model")
     repository.write("calibration.npz", "examples")
     text = (repository.root / "dvc.yaml").read_text()

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import date
 
 from makeweight import publish
-from makeweight.ci import gate, regression, waivers
+from makeweight.ci import gate, regression, waiver_sources
 from makeweight.ci.build import changed
+from makeweight.ci.dvc import gist
 from makeweight.ci.ground import Ground
-from makeweight.ci.pipeline import gist
 from makeweight.decide import Waiver
 from makeweight.evidence import evidence
 from makeweight.github.labels import Label
@@ -95,7 +95,7 @@ def test_the_heads_own_budget_is_judged_beside(made: Made) -> None:
 
 
 def test_labels_speak_by_their_description() -> None:
-    given, objections = waivers.of_labels(
+    given, objections = waiver_sources.of_labels(
         [
             Label("waive:size.max_ratio", "until 2026-12-31: the shelf is full", "boss", True),
             Label("waive:size.max@int8", "  until 2026-12-31 - because\nof two lines ", "boss", True),

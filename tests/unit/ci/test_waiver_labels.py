@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeweight.ci import gate, waivers
+from makeweight.ci import gate, waiver_sources
 from makeweight.decide.waivers import Waiver
 from makeweight.github.labels import Label
 from unit.ci.conftest import CONFIG, Made, base_of
@@ -17,7 +17,7 @@ LOOSE = ("max_ratio: 0.5", "max_ratio: 0.9")
 
 def read(name: str, description: str = "until 2026-12-31: why", *, trusted: bool = True) -> Waiver | str:
     """The waiver of one label, or why there is none."""
-    found, objections = waivers.of_labels([Label(name, description, "boss", trusted)])
+    found, objections = waiver_sources.of_labels([Label(name, description, "boss", trusted)])
     ((one,)) = [*found, *objections]
     return one
 
@@ -71,13 +71,13 @@ def test_a_description_has_a_day_and_a_reason_or_it_is_none(description: str, re
 
 @given(st.text(), st.text(), st.booleans())
 def test_no_label_brings_it_down_and_none_of_a_stranger_counts(name: str, description: str, trusted: bool) -> None:
-    found, objections = waivers.of_labels([Label(f"waive:{name}", description, None, trusted)])
+    found, objections = waiver_sources.of_labels([Label(f"waive:{name}", description, None, trusted)])
     assert len(found) + len(objections) == 1
     assert trusted or not found
 
 
 def test_who_set_a_label_need_not_be_known() -> None:
-    (told,) = waivers.of_labels([Label("waive:size.max", "until 2026-12-31: x", None, False)])[1]
+    (told,) = waiver_sources.of_labels([Label("waive:size.max", "until 2026-12-31: x", None, False)])[1]
     assert "whoever set it may not write" in told
 
 
@@ -102,7 +102,7 @@ def test_a_waiver_of_the_budget_for_one_variant_is_told_to_be_none(made: Made) -
 
 def test_a_waiver_of_the_file_counts_by_the_branch_that_it_stands_on(made: Made) -> None:
     entry = "waivers: [{rule: size.max_ratio, variant: int8, reason: a driver, until: 2026-12-31}]\n"
-    (found,) = waivers.of_file(made(config=CONFIG + entry), "main")
+    (found,) = waiver_sources.of_file(made(config=CONFIG + entry), "main")
     assert found == Waiver("size.max_ratio", "int8", "a driver", DAY, "makeweight.yaml on main")
     # the head's own waivers are nobody's word: `ruling` is told those that count, and asks the project for none
     loose = made(LOOSE, config=CONFIG + entry.replace("size.max_ratio, variant: int8", "budget"))

@@ -68,7 +68,7 @@ def test_the_budget_suits_the_task(task: str, metrics: list[str]) -> None:
 
 
 def test_every_key_that_dvc_needs_is_written_out() -> None:
-    from makeweight.pipeline.dvcfiles import REQUIRED_KEYS
+    from makeweight.pipeline.parameters import REQUIRED_KEYS
 
     for draft in (MODULE, FILE):
         assert set(REQUIRED_KEYS) <= set(yaml.safe_load(write(draft)))

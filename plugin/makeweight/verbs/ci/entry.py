@@ -55,7 +55,7 @@ def _everything(run: Run) -> Exit:
         return judging.gate(run)
     own = run.root
     git = run.git()
-    with workspace.apart(own, git, run.pipeline) as root:
+    with workspace.apart(own, git, run.dvc) as root:
         run.root = root
         run.progress.say("judging HEAD in a work tree of its own; what is not committed is no part of it")
         phases.begin(run)

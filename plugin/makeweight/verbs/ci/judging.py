@@ -10,7 +10,7 @@ from pathlib import Path
 from makeweight import __version__, measurement, publish
 from makeweight.artifact import artifact
 from makeweight.ci import base as bases
-from makeweight.ci import collected, ground, landed, measure, waivers
+from makeweight.ci import collected, ground, landed, measure, waiver_sources
 from makeweight.ci import gate as gates
 from makeweight.ci.base import Base
 from makeweight.ci.ground import Ground
@@ -115,12 +115,12 @@ class _EarlierFailure(MakeweightError):
 
 def _ruling(run: Run, said: Project, known: Base | None, noted: Ground) -> gates.Ruling:
     event = run.event
-    given, objections = waivers.of_labels(run.labels((waivers.PREFIX,)))
+    given, objections = waiver_sources.of_labels(run.labels((waiver_sources.PREFIX,)))
     branch = noted.branch or "the base"
     if event.on_default_branch:
-        given += waivers.of_file(said, branch)
+        given += waiver_sources.of_file(said, branch)
     elif known is not None and known.project is not None:
-        given += waivers.of_file(known.project, branch)
+        given += waiver_sources.of_file(known.project, branch)
     today = datetime.now(UTC).date()
     ruled = gates.ruling(said, known, given, landed=event.on_default_branch, today=today)
     return replace(ruled, notices=(*ruled.notices, *objections))
@@ -164,12 +164,12 @@ def _keep(run: Run, verdict: Verdict) -> None:
     if noted.lacking is not None:
         return
     differing = landed.differing(run.root, noted, git)
-    pipeline = run.pipeline(run.root)
+    dvc = run.dvc(run.root)
     if not noted.unchanged:
         report.run(said, run.progress)  # as the pipeline itself writes it, without this run's own circumstances
-        landed.take_over(said, verdict.verdict == "pass", pipeline)
+        landed.take_over(said, verdict.verdict == "pass", dvc)
         if run.settings.push:
-            landed.store(pipeline)
+            landed.store(dvc)
     branch = run.event.base_ref or run.event.default_branch or "main"
     tip = git.tip(branch)
     if tip is not None and tip != git.resolve("HEAD"):

@@ -52,10 +52,10 @@ def compress(run: Run) -> Exit:
     noted = ground.noted(run.root)
     said = project.load(run.root)
     known = run.base(noted)
-    noted = build.run(said, known, noted, run.git(), run.pipeline, run.progress)
+    noted = build.run(said, known, noted, run.git(), run.dvc, run.progress)
     ground.note(run.root, noted)
     if run.settings.push and has_landed(run.event) and not noted.unchanged and noted.lacking is None:
-        landed.store(run.pipeline(run.root))
+        landed.store(run.dvc(run.root))
     outputs.write(run.environment, {"changed": "false" if noted.unchanged else "true"})
     return Exit.PASS
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from makeweight.ci import base as bases
 from makeweight.ci import ground
 from makeweight.ci.base import Base
+from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git, authenticated
 from makeweight.ci.ground import Ground
-from makeweight.ci.pipeline import Pipeline
 from makeweight.github import labels
 from makeweight.github.client import Client, GitHubFailed
 from makeweight.github.event import Event
@@ -55,8 +55,8 @@ class Run:
         token = self.environment.get("MAKEWEIGHT_TOKEN")
         return Git(self.root, authenticated(self.environment, self.event.server, token))
 
-    def pipeline(self, root: Path) -> Pipeline:
-        return Pipeline(root, self.environment, self.progress)
+    def dvc(self, root: Path) -> Dvc:
+        return Dvc(root, self.environment, self.progress)
 
     def base(self, noted: Ground) -> Base | None:
         return None if noted.base is None else bases.read(noted.base, noted.branch, self.git(), self.root)

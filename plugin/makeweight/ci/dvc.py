@@ -46,7 +46,7 @@ class Failed(Exception):
     said: str
 
 
-class Pipeline:
+class Dvc:
     """The DVC project in a folder."""
 
     def __init__(self, root: Path, environment: Mapping[str, str], progress: Progress) -> None:
@@ -122,7 +122,7 @@ class Pipeline:
         """
         self._or_raise("push", "--run-cache", "--quiet")
 
-    def share(self, other: Pipeline) -> None:
+    def share(self, other: Dvc) -> None:
         """Use another work tree's cache and its local configuration (credentials, say).
 
         Raises:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from makeweight.pipeline import dvcfiles
+from makeweight.layout import PIPELINE
+from makeweight.pipeline.stages import stages
 from makeweight.project.project import Project
 from makeweight_base.errors import ConfigError
 from makeweight_base.yamlfile import Document, parse
@@ -28,9 +29,9 @@ def check(head: str | None, base: str | None, project: Project) -> None:
     odd = next((number for number, line in enumerate(head.split("\n"), 1) if _BREAKS & set(line)), None)
     if odd is not None:
         raise ConfigError([f"dvc.yaml:{odd}: a line break here is one to some readers only; write a plain one"])
-    document = parse(head, dvcfiles.PIPELINE)
+    document = parse(head, PIPELINE)
     there, before = _stages(document.data), _of_base(base)
-    wanted = dvcfiles.stages(project)
+    wanted = stages(project)
     found = [
         line
         for name, body in wanted.items()

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 import yaml
 
-from makeweight.ci import stages
-from makeweight.pipeline import dvcfiles
+from makeweight.ci import admission
+from makeweight.pipeline.stages import stages
 from makeweight_base.errors import ConfigError
 from unit.ci.conftest import Made
 
 
 def written(made: Made, *edits: tuple[str, str, Any]) -> str:
-    pipeline: dict[str, Any] = {"vars": ["makeweight.yaml:variants,devices"], "stages": dvcfiles.stages(made())}
+    pipeline: dict[str, Any] = {"vars": ["makeweight.yaml:variants,devices"], "stages": stages(made())}
     pipeline = yaml.safe_load(yaml.safe_dump(pipeline))
     for stage, key, value in edits:
         body = pipeline["stages"][stage]
@@ -21,8 +21,8 @@ def written(made: Made, *edits: tuple[str, str, Any]) -> str:
 
 
 def test_what_makeweight_writes_passes_with_words_of_the_users(made: Made) -> None:
-    stages.check(written(made), None, made())
-    stages.check(
+    admission.check(written(made), None, made())
+    admission.check(
         written(made, ("compress", "desc", "make it small"), ("report", "meta", {"owner": "me"})), None, made()
     )
 
@@ -41,7 +41,7 @@ def test_what_makeweight_writes_passes_with_words_of_the_users(made: Made) -> No
 def test_any_other_change_is_refused_on_its_line(made: Made, stage: str, key: str, value: Any) -> None:
     text = written(made, (stage, key, value))
     with pytest.raises(ConfigError) as told:
-        stages.check(text, None, made())
+        admission.check(text, None, made())
     (first, *_) = told.value.problems
     number = int(first.split(":")[1])
     assert f"stage `{stage}`: `{key}`" in first
@@ -50,17 +50,17 @@ def test_any_other_change_is_refused_on_its_line(made: Made, stage: str, key: st
 
 def test_what_the_base_has_already_was_agreed_to(made: Made) -> None:
     own = written(made, ("compress", "cmd", "poetry run makeweight compress ${key}"))
-    stages.check(own, own, made())
+    admission.check(own, own, made())
     with pytest.raises(ConfigError):
-        stages.check(own, written(made), made())
+        admission.check(own, written(made), made())
 
 
 def test_a_missing_stage_and_a_missing_pipeline_are_told(made: Made) -> None:
     pipeline = yaml.safe_load(written(made))
     del pipeline["stages"]["gate"]
     with pytest.raises(ConfigError, match="stage `gate` is missing"):
-        stages.check(yaml.safe_dump(pipeline), None, made())
+        admission.check(yaml.safe_dump(pipeline), None, made())
     with pytest.raises(ConfigError, match="makeweight init"):
-        stages.check(None, None, made())
+        admission.check(None, None, made())
     with pytest.raises(ConfigError):
-        stages.check("stages: [a]", None, made())
+        admission.check("stages: [a]", None, made())

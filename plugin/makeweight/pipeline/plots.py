@@ -1,0 +1,82 @@
+"""The plots of a project's pipeline, put among the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from makeweight.layout import PIPELINE, Layout
+from makeweight.pipeline import yamledit
+
+if TYPE_CHECKING:
+    from makeweight.budget.rule import Rule
+    from makeweight.config.settings import TaskSettings
+
+
+class Judged(Protocol):
+    """What the plots follow from."""
+
+    @property
+    def task(self) -> TaskSettings: ...
+    @property
+    def rules(self) -> tuple[Rule, ...]: ...
+
+
+def drawn(project: Judged) -> list[dict[str, Any]]:
+    """The top-level plots, drawn of the metric that the report takes for this project's quality."""
+    from makeweight.budget.metric import METRICS
+    from makeweight.report.dvcplots import definitions
+    from makeweight.report.figures import QUALITY
+
+    measured = [name for name in QUALITY if project.task.kind in METRICS[name].tasks]
+    limited = {rule.metric.name for rule in project.rules}
+    return definitions(next((name for name in measured if name in limited), measured[0]))
+
+
+def put(text: str, there: Any, wanted: Sequence[Any]) -> tuple[str, list[str]]:
+    """The text of dvc.yaml with the plots `wanted` in it, and what was done; `there` is what its `plots` holds."""
+    entries = list(there.items()) if isinstance(there, dict) else [_plot(item) for item in there or []]
+    names = [_plot(plot)[0] for plot in wanted]
+    # of a plot that is no longer drawn of our files (the quality metric changed) the place is used again
+    stale = (
+        []
+        if isinstance(there, dict)
+        else [i for i, (name, _) in enumerate(entries) if name not in names and _is_ours(entries[i])]
+    )
+    added, updated = [], []
+    for plot in wanted:
+        name, options = _plot(plot)
+        index = next((i for i, entry in enumerate(entries) if entry[0] == name), None)
+        if index is not None and entries[index][1] == options:
+            continue
+        if index is None and stale:
+            index = stale.pop(0)
+        if isinstance(there, dict):
+            text = yamledit.put(text, ("plots", name), options, source=PIPELINE)
+        else:
+            place, above = len(entries) if index is None else index, () if entries else ("",)
+            text = yamledit.put(text, ("plots", place), plot, source=PIPELINE, above=above)
+        if index is None:
+            entries.append((name, options))
+            added.append(name)
+        else:
+            entries[index] = (name, options)
+            updated.append(name)
+    changes = [f"added the plot{'s' * (len(added) > 1)} {', '.join(added)}"] if added else []
+    return text, changes + [f"brought plot {name} up to date" for name in updated]
+
+
+def _is_ours(plot: tuple[str, Any]) -> bool:
+    """Whether a plot draws a file that the report writes."""
+    name, options = plot
+    axes = [options.get(axis) for axis in ("x", "y")] if isinstance(options, dict) else []
+    paths = [name, *(path for axis in axes if isinstance(axis, dict) for path in axis)]
+    return any(str(path).startswith(f"{Layout(Path()).plot('x').parent.as_posix()}/") for path in paths)
+
+
+def _plot(item: Any) -> tuple[str, Any]:
+    if isinstance(item, dict):
+        ((name, options),) = item.items()
+        return str(name), options
+    return str(item), None

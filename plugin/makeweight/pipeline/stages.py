@@ -1,0 +1,141 @@
+"""The stages of a project's pipeline, as data.
+
+DVC itself reads variants and devices from makeweight.yaml (`vars`, `foreach`, `matrix`), so that adding one needs no
+edit of dvc.yaml. What it cannot template, the lists of dependencies, is written out.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from makeweight.layout import BASELINE, CONFIG, Layout
+from makeweight_base.errors import UsageError
+
+if TYPE_CHECKING:
+    from makeweight.config.settings import DataSettings, ModelSettings
+
+Stages = dict[str, dict[str, Any]]
+
+
+class Declared(Protocol):
+    """What the stages follow from: these parts of a Project."""
+
+    @property
+    def model(self) -> ModelSettings: ...
+    @property
+    def sources(self) -> tuple[str, ...]: ...
+    @property
+    def data(self) -> DataSettings: ...
+
+
+def stages(project: Declared) -> Stages:
+    """The stages by name, as dvc.yaml holds them.
+
+    Raises:
+        UsageError: a source lies where the pipeline writes, or the other way round.
+    """
+    at = Layout(Path())
+    sources = [_source(path) for path in project.sources]
+    weights = [_path(path) for path in (project.model.weights,) if path]
+    file = [_path(path) for path in (project.model.onnx, project.model.tflite, project.model.pte) if path]
+    npz = {split: _path(path) for split, path in (project.data.npz or {}).items()}
+    unseen = [path for split, path in npz.items() if split != "test"]
+    test = [path for split, path in npz.items() if split == "test"]
+    baseline, answers = _posix(at.artifact(BASELINE)), _posix(at.outcomes(BASELINE))
+    key, device, variant = "${key}", "${item.device}", "${item.variant}"
+    return {
+        "baseline": {
+            "cmd": "makeweight baseline",
+            "deps": _unique(weights, file, sources, npz.values()),
+            "params": _params("name", "model", "sources", "data", "task", "seed"),
+            "outs": [baseline, answers, _uncached(at.reference(BASELINE))],
+            "metrics": [_uncached(at.evaluation(BASELINE))],
+        },
+        "compress": {
+            "foreach": "${variants}",
+            "do": {
+                "cmd": f"makeweight compress {key}",
+                "deps": _unique([baseline], weights, sources, unseen),
+                "params": _params("model", "data", "task", "seed", f"variants.{key}"),
+                "outs": [_posix(at.artifact(key))],
+            },
+        },
+        "evaluate": {
+            "foreach": "${variants}",
+            "do": {
+                "cmd": f"makeweight evaluate {key}",
+                "deps": _unique([baseline, answers, _posix(at.artifact(key))], sources, test),
+                "params": _params("name", "model", "data", "task", "seed"),
+                "outs": [_posix(at.outcomes(key)), _posix(at.flips(key)), _uncached(at.reference(key))],
+                "metrics": [_uncached(at.evaluation(key))],
+            },
+        },
+        "device": {
+            "foreach": "${devices}",
+            "do": {
+                "cmd": f"makeweight device {key}",
+                "params": _params(f"devices.{key}"),
+                # Who measures is asked anew each time: DVC's run cache would hand out another machine's timings.
+                "always_changed": True,
+                "outs": [_uncached(at.device(key))],
+            },
+        },
+        "benchmark": {
+            "matrix": {"device": "${devices}", "variant": "${variants}"},
+            "cmd": f"makeweight benchmark {variant} --device {device}",
+            "deps": [baseline, _posix(at.artifact(variant)), _posix(at.device(device))],
+            "params": _params(f"devices.{device}"),
+            "outs": [_posix(at.timings(variant, device))],
+            "metrics": [_uncached(at.benchmark(variant, device))],
+        },
+        "report": {
+            "cmd": "makeweight report",
+            # Folders, not files: they hold what every stage above writes, however many variants there are. And the
+            # file, not params: budget, waivers and policy may be absent, and DVC cannot store the dates in them.
+            "deps": [
+                _posix(at.artifact("x").parent),
+                _posix(at.outcomes("x").parent.parent),
+                _posix(at.device("x").parent),
+                CONFIG,
+            ],
+            "outs": [_uncached(path) for path in (at.verdict, at.markdown, at.html, at.plot("x").parent)],
+        },
+        "gate": {"cmd": "makeweight gate", "deps": [_posix(at.verdict)]},
+    }
+
+
+def _source(path: str) -> str:
+    plain = _path(path)
+    contains = set(plain.split("/")) <= {".", ".."}
+    if contains or plain.split("/")[0] in ("artifacts", "samples", "reports"):
+        raise UsageError(
+            f"sources: `{path}` {'holds' if contains else 'is'} what the pipeline itself writes, so every run would "
+            "call for the next",
+            where=CONFIG,
+            do="Name the folders and files of your code, data and toolchain lock one by one.",
+        )
+    return plain
+
+
+def _path(path: str) -> str:
+    """As DVC compares them; `${` would read as a template."""
+    return posixpath.normpath(path).replace("${", "\\${")
+
+
+def _posix(path: Path) -> str:
+    return path.as_posix()
+
+
+def _uncached(path: Path) -> dict[str, Any]:
+    """In git, not in DVC's cache: readable in every checkout, with no remote."""
+    return {_posix(path): {"cache": False}}
+
+
+def _params(*keys: str) -> list[dict[str, list[str]]]:
+    return [{CONFIG: list(keys)}]
+
+
+def _unique(*groups: Any) -> list[str]:
+    return list(dict.fromkeys(path for group in groups for path in group))

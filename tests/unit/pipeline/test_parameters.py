@@ -1,0 +1,23 @@
+"""What DVC has to find in makeweight.yaml."""
+
+from __future__ import annotations
+
+import yaml
+
+from makeweight.pipeline.parameters import add_missing
+
+
+def test_missing_keys_are_added_with_what_was_assumed() -> None:
+    assumed = {
+        "name": "m",
+        "sources": [],
+        "task": "classification",
+        "seed": 0,
+        "devices": {"local": {"kind": "local"}},
+    }
+    text = "# mine\nmodel: {onnx: m.onnx}   # net\nseed: 3\ndata: {load: a:b}\nvariants: {a: {steps: [float16]}}\n"
+    new, added = add_missing(text, "m")
+    assert added == ["name", "sources", "task", "devices"]
+    assert new.startswith(text)
+    assert yaml.safe_load(new) == {**yaml.safe_load(text), **{key: assumed[key] for key in added}}
+    assert add_missing(new, "m") == (new, [])

@@ -1,0 +1,35 @@
+"""The plots follow what is judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from makeweight.pipeline import plots
+from makeweight.pipeline.merge import merge
+from makeweight.project.project import understand
+from unit.pipeline.conftest import PLOTS, THE_PIPELINE, module
+
+
+def test_the_plots_follow_the_metric_that_the_report_shows() -> None:
+    def drawn(task: str, budget: str) -> tuple[list[str], str]:
+        text = (
+            "model: {onnx: n.onnx}\ndata: {load: a:b}\nvariants: {v: {steps: [float16]}}\n"
+            f"task: {task}\nbudget: {{size: {{max: 1 kB}}, {budget}}}\n"
+        )
+        found = plots.drawn(understand(text, "makeweight.yaml", Path()))
+        return [name for plot in found for name in plot], str(found)
+
+    assert drawn("classification", "negative_flips: {max: 1 %}")[0][0] == "accuracy against size"
+    assert drawn("regression", "latency_p50: {max_ratio: 1}")[0][0] == "rmse against size"
+    assert drawn("regression", "r2: {max_drop: 0.1}")[0][0] == "r2 against size"
+    assert "'reports/plots/pareto.json': 'metric'" in drawn("'m:score'", "metric: {max_drop: 0.1}")[1]
+
+
+def test_a_plot_of_ours_by_another_name_is_replaced_in_place() -> None:
+    new = [{"r2": {"y": {"reports/plots/pareto.json": "r2"}}}, PLOTS[1]]
+    theirs = THE_PIPELINE + "  - theirs.csv: {x: step}\n"
+    text, changes = merge(theirs, module("digits", "requirements.lock"), new)
+    assert changes == ["brought plot r2 up to date"]
+    assert yaml.safe_load(text)["plots"] == [*new, {"theirs.csv": {"x": "step"}}]
