@@ -19,7 +19,7 @@ from makeweight_monitors.dashboards import (
     parts,
     provisioning,
 )
-from makeweight_monitors.rules import burn, generate, names
+from makeweight_monitors.rules import burn, generate, names, yamltext
 from makeweight_monitors.rules.terms import Terms
 
 DASHBOARDS = PurePosixPath("grafana/dashboards")
@@ -55,7 +55,7 @@ def files(terms: Terms, version: str, *, prometheus: str, datasource: str, place
         PROVISIONING / "alerting" / "makeweight.yaml": alerts,
     }
     found = {DASHBOARDS / name: board.text(one) for name, one in built.items()}
-    return found | {path: provisioning.text(content, heading) for path, content in given.items()}
+    return found | {path: yamltext.document(content, heading) for path, content in given.items()}
 
 
 def panels(terms: Terms, built: dict[str, Dashboard]) -> dict[str, managed.Panel]:

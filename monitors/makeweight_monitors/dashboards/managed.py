@@ -8,14 +8,13 @@ resources". In labels and titles Grafana puts variables of the environment in pl
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from makeweight_monitors import durations
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.promql import equals, selector
+from makeweight_monitors.rules.promql import equals, number, selector
 from makeweight_monitors.rules.rule import Alert, Group
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.text import labels_of, runbook
@@ -25,9 +24,6 @@ BASE_SECONDS = 10
 SECONDS = 60
 """Of a group that says nothing: as Prometheus is configured by default."""
 EXPRESSION = "__expr__"
-_COMPARISON = re.compile(r"(?P<value>.+) (?P<operator>>|<|==) (?P<line>[-+.0-9e]+)", re.DOTALL)
-_WORDS = re.compile(r"\b(?:and|or|unless)\b")
-_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
 
 
 @dataclass(frozen=True)
@@ -77,13 +73,14 @@ def asked(alert: Alert, model: str) -> Asked:
         # a heartbeat of the whole chain: it ends when Prometheus no longer evaluates the rules
         chosen = selector("ALERTS", equals("model", model), equals("alertname", alert.name))
         return Asked(chosen, "gt", 0)
-    found = _COMPARISON.fullmatch(alert.expression)
-    if found is None or _WORDS.search(_QUOTED.sub('""', found["value"])):
-        return Asked(alert.expression, "gt", 0)
-    if found["operator"] == "==":
-        return Asked(f"{found['value']} == bool {found['line']}", "gt", 0)
-    line = float(found["line"])
-    return Asked(found["value"], "gt" if found["operator"] == ">" else "lt", int(line) if line.is_integer() else line)
+    condition = alert.condition
+    if isinstance(condition, str):
+        return Asked(condition, "gt", 0)
+    line = float(number(condition.line))
+    if condition.operator == "==":
+        return Asked(f"{condition.value} == bool {number(line)}", "gt", 0)
+    evaluator = "gt" if condition.operator == ">" else "lt"
+    return Asked(condition.value, evaluator, int(line) if line.is_integer() else line)
 
 
 def _interval(group: Group) -> int:

@@ -1,11 +1,10 @@
-"""What tells Grafana, when it starts, which data source there is and where the dashboards lie. Plain data, and as YAML.
+"""What tells Grafana, when it starts, which data source there is and where the dashboards lie. Plain data.
 
 Format: grafana.com/docs, "Provision Grafana".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,22 +44,3 @@ def dashboards(model: str, place: Path) -> dict[str, Any]:
             }
         ],
     }
-
-
-def text(content: dict[str, Any], heading: Iterable[str]) -> str:
-    """As YAML, the same bytes for the same content; expressions of several lines as blocks."""
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, _: Any) -> bool:
-            return True
-
-    def block(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        style = "|" if "\n" in value else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-    Dumper.add_representer(str, block)
-    written: str = yaml.dump(
-        content, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
-    )
-    return "".join(f"# {line}".rstrip() + "\n" for line in heading) + written

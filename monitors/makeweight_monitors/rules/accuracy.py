@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from makeweight_monitors.metrics import LABELLED, LABELLED_CLASS, LABELLED_SLICE, SHADOW_PAIRS
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import beside, block, by_arm, equals, inner, number, selector, wilson
-from makeweight_monitors.rules.rule import Alert, Group, Recording, Rule
+from makeweight_monitors.rules.rule import Alert, Comparison, Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import BY_GROUP, COMPARE
 
@@ -57,7 +57,7 @@ def _intervals(terms: Terms) -> Iterator[Rule]:
     if terms.drop is not None:
         yield Alert(
             names.ACCURACY_BELOW_STABLE,
-            f"{selector(names.DROP_LOW, of)} > {number(terms.drop)}",
+            Comparison(selector(names.DROP_LOW, of), ">", terms.drop),
             "evidence",
             "ticket",
             hold="10m",
@@ -90,7 +90,7 @@ def _disagreement(terms: Terms) -> Iterator[Rule]:
     if limit is not None:
         yield Alert(
             names.DISAGREEMENT_HIGH_ALERT,
-            f"{selector(names.DISAGREEMENT_LOW, of)} > {number(limit)}",
+            Comparison(selector(names.DISAGREEMENT_LOW, of), ">", limit),
             "evidence",
             "ticket",
             hold="10m",

@@ -23,7 +23,7 @@ from makeweight_monitors.metrics import (
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import block, by_arm, equals, inner, selector
 from makeweight_monitors.rules.rollback import weights_pattern
-from makeweight_monitors.rules.rule import Alert, Group, Recording, Rule, literal
+from makeweight_monitors.rules.rule import Alert, Comparison, Group, Recording, Rule, literal
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import BY_GROUP, SPEED
 
@@ -112,7 +112,7 @@ def _sources(terms: Terms) -> Iterator[Alert]:
     )
     yield Alert(
         names.NO_TRAFFIC,
-        f"{selector(names.TRAFFIC, of)} == 0",
+        Comparison(selector(names.TRAFFIC, of), "==", 0),
         "evidence",
         "ticket",
         hold="15m",
@@ -158,7 +158,7 @@ def _evidence(terms: Terms) -> Iterator[Rule]:
         stranger = selector(SPLIT.series, of, f'weight!~"{weights_pattern(terms)}"')
         yield Alert(
             names.WEIGHT_UNKNOWN,
-            f"sum by (model, revision, weight) (increase({stranger}[1h])) > 0",
+            Comparison(f"sum by (model, revision, weight) (increase({stranger}[1h]))", ">", 0),
             "alarm",
             "ticket",
             summary="{{ $labels.model }} {{ $labels.revision }}: split traffic at a weight the rules do not know",
@@ -187,7 +187,7 @@ def _labels(terms: Terms) -> Iterator[Alert]:
     of = equals("model", terms.model)
     yield Alert(
         names.OBSERVATIONS_REJECTED,
-        f"{selector(names.REJECTED, of)} > {MOST_REJECTED}",
+        Comparison(selector(names.REJECTED, of), ">", MOST_REJECTED),
         "evidence",
         "ticket",
         hold="10m",
@@ -197,7 +197,7 @@ def _labels(terms: Terms) -> Iterator[Alert]:
     )
     yield Alert(
         names.LABEL_COVERAGE_LOW,
-        f"{selector(names.COVERAGE, of)} < {LEAST_COVERAGE}",
+        Comparison(selector(names.COVERAGE, of), "<", LEAST_COVERAGE),
         "evidence",
         "ticket",
         hold="30m",
@@ -207,7 +207,7 @@ def _labels(terms: Terms) -> Iterator[Alert]:
     )
     yield Alert(
         names.LABELS_UNMATCHED,
-        f"{selector(names.UNMATCHED, of)} > {MOST_UNMATCHED}",
+        Comparison(selector(names.UNMATCHED, of), ">", MOST_UNMATCHED),
         "evidence",
         "ticket",
         hold="30m",
@@ -218,7 +218,7 @@ def _labels(terms: Terms) -> Iterator[Alert]:
     failures = selector(LABEL_STORE_FAILURES.series, of)
     yield Alert(
         names.LABEL_STORE_FAILING,
-        f"sum by (model, revision, variant, boot) (increase({failures}[15m])) > 0",
+        Comparison(f"sum by (model, revision, variant, boot) (increase({failures}[15m]))", ">", 0),
         "evidence",
         "ticket",
         summary="{{ $labels.model }} ({{ $labels.variant }}): the store of pending labels cannot be written or read",
@@ -228,11 +228,15 @@ def _labels(terms: Terms) -> Iterator[Alert]:
     refusing = selector(EXPORTER_REQUESTS.series, 'outcome!="counted"')
     yield Alert(
         names.EXPORTER_REFUSING,
-        block(f"""
-            sum by (job, instance, outcome) (increase({refusing}[15m]))
-            * on (job, instance) group_left (model)
-            (max by (model, job, instance) ({selector(UP.series, of)}) ^ 0) > 0
-            """),
+        Comparison(
+            block(f"""
+                sum by (job, instance, outcome) (increase({refusing}[15m]))
+                * on (job, instance) group_left (model)
+                (max by (model, job, instance) ({selector(UP.series, of)}) ^ 0)
+                """),
+            ">",
+            0,
+        ),
         "evidence",
         "ticket",
         hold="20m",
@@ -245,7 +249,7 @@ def _labels(terms: Terms) -> Iterator[Alert]:
     others = selector(PREDICTED_CLASS.series, of, 'class="other"')
     yield Alert(
         names.CAP_REACHED,
-        f"sum by (model, revision, variant) (increase({others}[1h])) > 0",
+        Comparison(f"sum by (model, revision, variant) (increase({others}[1h]))", ">", 0),
         "evidence",
         "ticket",
         summary="{{ $labels.model }} ({{ $labels.variant }}) names more classes than are told apart",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from makeweight_monitors.metrics import LATENCY
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import beside, by_arm, equals, inner, number, selector
-from makeweight_monitors.rules.rule import Alert, Group, Recording, Rule
+from makeweight_monitors.rules.rule import Alert, Comparison, Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import SPEED
 
@@ -33,7 +33,7 @@ def _rules(terms: Terms) -> Iterator[Rule]:
             continue
         yield Alert(
             names.LATENCY_ABOVE_STABLE,
-            f"{selector(names.LATENCY_RATIO[limit.quantile], of)} > {number(limit.most_ratio)}",
+            Comparison(selector(names.LATENCY_RATIO[limit.quantile], of), ">", limit.most_ratio),
             "evidence",
             "ticket",
             hold="15m",

@@ -10,7 +10,7 @@ from makeweight_monitors import eprocess
 from makeweight_monitors.metrics import PAIRED, PAIRED_CLASS, PAIRED_SLICE, SPLIT, Metric
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import block, equals, evalue, exact, number, selector
-from makeweight_monitors.rules.rule import Alert, Group, Recording, Rule
+from makeweight_monitors.rules.rule import Alert, Comparison, Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms, Test
 from makeweight_monitors.rules.windows import PROMISE_DAYS, RECENT
 
@@ -92,17 +92,17 @@ def _lines(terms: Terms) -> Iterator[Recording]:
         yield Recording(names.TOLERATED_DROP, f"vector({number(terms.class_drop)})", labels | {"test": "class"})
 
 
-def _ask(name: str, test: Test, terms: Terms, expression: str, what: str, drops: str) -> Alert:
-    line = number(terms.line(test))
+def _ask(name: str, test: Test, terms: Terms, evalue_series: str, what: str, drops: str) -> Alert:
+    over = Comparison(evalue_series, ">", terms.line(test))
     return Alert(
         name,
-        f"{expression} > {line}",
+        over,
         "rollback",
         "page",
         summary=f"{what} is less accurate than stable: roll it back",
-        description=f"The e-value against a drop of at most {drops} is {{{{ $value | humanize }}}}, over {line}. A "
-        f"canary within all tolerated drops ever gets here with probability at most {terms.alpha:g}, however often "
-        "this is looked at.",
+        description=f"The e-value against a drop of at most {drops} is {{{{ $value | humanize }}}}, over "
+        f"{number(over.line)}. A canary within all tolerated drops ever gets here with probability at most "
+        f"{terms.alpha:g}, however often this is looked at.",
         labels={"test": test},
     )
 
@@ -143,16 +143,16 @@ def _recent(terms: Terms, drop: float) -> Iterator[Rule]:
     harm, help_, tie = (selector(name, of) for name in cells)
     yield Recording(names.EVALUE_1H, evalue(eprocess.paired(drop), harm, help_, tie))
     looks = PROMISE_DAYS * 86_400 / terms.interval
-    line = number(terms.models * eprocess.sliding_threshold(terms.alpha, looks))
-    yield Recording(names.SLIDING_LINE, f"vector({line})", {"model": terms.model})
+    line = terms.models * eprocess.sliding_threshold(terms.alpha, looks)
+    yield Recording(names.SLIDING_LINE, f"vector({number(line)})", {"model": terms.model})
     yield Alert(
         names.ACCURACY_DROP_RECENT,
-        f"{selector(names.EVALUE_1H, of)} > {line}",
+        Comparison(selector(names.EVALUE_1H, of), ">", line),
         "alarm",
         "page",
         summary="{{ $labels.model }} {{ $labels.revision }} became less accurate than stable within the hour",
         description=f"The last hour's e-value against a drop of at most {drop:.2%} is {{{{ $value | humanize }}}}, "
-        f"over {line}. By chance this comes in {PROMISE_DAYS} days with probability at most {terms.alpha:g}.",
+        f"over {number(line)}. By chance this comes in {PROMISE_DAYS} days with probability at most {terms.alpha:g}.",
     )
 
 

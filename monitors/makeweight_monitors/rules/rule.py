@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from makeweight_monitors.rules.promql import number
+
 Kind = Literal["rollback", "alarm", "evidence"]
 """`rollback`: its false alarms are bounded, so it may act alone. `alarm`: somebody has to look now. `evidence`:
 something to weigh, which chance or a harmless change can also bring about."""
@@ -20,9 +22,22 @@ class Recording:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """A value beside a line: Prometheus has both in one expression, a graph draws them, Grafana compares by itself."""
+
+    value: str
+    operator: Literal[">", "<", "=="]
+    line: float
+
+    def __str__(self) -> str:
+        return f"{self.value} {self.operator} {number(self.line)}"
+
+
+@dataclass(frozen=True)
 class Alert:
     name: str
-    expression: str
+    condition: Comparison | str
+    """The one comparison that it is, or an expression of several conditions, which has a value where all hold."""
     kind: Kind
     severity: Severity
     summary: str
@@ -31,6 +46,11 @@ class Alert:
     hold: str = "0s"
     """How long it has to be true before it fires."""
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def expression(self) -> str:
+        """As Prometheus reads it."""
+        return str(self.condition)
 
 
 def literal(text: str) -> str:

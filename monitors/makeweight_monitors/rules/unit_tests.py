@@ -5,30 +5,34 @@ What fires is read from `ALERTS`, so that a case says what fires and, in the sam
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from typing import Any
 
-from makeweight_monitors.rules.cases import Case
-from makeweight_monitors.rules.text import scalar
+from makeweight_monitors.rules import yamltext
+from makeweight_monitors.rules.cases import Case, Check
 
 
 def render(cases: Iterable[Case], rules: str, heading: Iterable[str]) -> str:
     """The text of a file of tests; `rules` is how the rules' file is found from it."""
-    lines = [f"# {line}".rstrip() for line in heading]
-    lines += ["rule_files:", f"  - {scalar(rules)}", "evaluation_interval: 4m", "tests:"]
-    for case in cases:
-        lines += [f"  - name: {scalar(case.name)}", "    interval: 1m", "    input_series:"]
-        for row in case.rows:
-            series, values = row.notation(case.minutes)
-            lines += [f"      - series: {scalar(series)}", f"        values: {scalar(values)}"]
-        lines.append("    promql_expr_test:")
-        for check in case.checks:
-            considered = "|".join(sorted(check.about))
-            lines.append("      - expr: |-")
-            lines.append("          group by (alertname) (")
-            lines.append(f'            ALERTS{{alertstate="firing", alertname=~"{considered}"}}')
-            lines.append("          )")
-            lines.append(f"        eval_time: {check.minute}m")
-            lines.append("        exp_samples:" if check.fires else "        exp_samples: []")
-            for name in sorted(check.fires):
-                lines += [f"          - labels: '{{alertname=\"{name}\"}}'", "            value: 1"]
-    return "\n".join(lines) + "\n"
+    content = {"rule_files": [rules], "evaluation_interval": "4m", "tests": [_test(case) for case in cases]}
+    return yamltext.document(content, heading, width=math.inf)
+
+
+def _test(case: Case) -> dict[str, Any]:
+    rows = (row.notation(case.minutes) for row in case.rows)
+    return {
+        "name": case.name,
+        "interval": "1m",
+        "input_series": [{"series": series, "values": values} for series, values in rows],
+        "promql_expr_test": [_check(check) for check in case.checks],
+    }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    about = "|".join(sorted(check.about))
+    return {
+        "expr": f'group by (alertname) (\n  ALERTS{{alertstate="firing", alertname=~"{about}"}}\n)',
+        "eval_time": f"{check.minute}m",
+        "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(check.fires)],
+    }

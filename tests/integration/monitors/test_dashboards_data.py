@@ -9,7 +9,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     for model, terms in TERMS.items():
         path = folder / f"{model}.yaml"
         # the rules as they are, but for how often they are evaluated
-        often = re.sub(r"(?m)^    interval: \w+$", "    interval: 1s", text.render(groups(model), [], terms.runbooks))
-        path.write_text(often)
+        often = [group if group.interval is None else replace(group, interval="1s") for group in groups(model)]
+        path.write_text(text.render(often, [], terms.runbooks))
         files.append(path)
     every = [rule for model in TERMS for group in groups(model) for rule in group.rules]
     recorded = {rule.record for rule in every if isinstance(rule, Recording)}

@@ -61,7 +61,7 @@ def test_rules_are_written_for_what_ships(project: Path, capsys: pytest.CaptureF
     assert re.search(r"makeweight\.rules\.yaml: \d+ recording rules, \d+ alerts for digits", said.out)
     assert said.err == ""
     rules = (out / "makeweight.rules.yaml").read_text()
-    assert "runbook_url: 'runbooks.md#makeweightwatchdog'" in rules
+    assert "runbook_url: runbooks.md#makeweightwatchdog" in rules
     assert (out / "makeweight.tests.yaml").read_text().count("- name: ") > 20
     assert {path.name for path in out.iterdir()} == {"makeweight.rules.yaml", "makeweight.tests.yaml"}
     assert ends(*arguments) == 0

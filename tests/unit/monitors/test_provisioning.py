@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import pytest
@@ -13,7 +14,7 @@ from dashboards_project import BUDGETS, files, loaded, panels
 from makeweight_monitors.dashboards import generate, managed
 from makeweight_monitors.rules import generate as rules
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.rule import Alert
+from makeweight_monitors.rules.rule import Alert, Comparison
 from makeweight_monitors.rules.terms import Terms
 
 # The format as grafana.com/docs has it ("Provision Grafana", "Use configuration files to provision alerting
@@ -151,11 +152,26 @@ def test_grafana_has_every_alert_that_prometheus_has(budget: str) -> None:
 
 
 def test_a_comparison_becomes_a_value_and_its_line() -> None:
-    def asked(expression: str) -> managed.Asked:
-        return managed.asked(Alert("X", expression, "evidence", "ticket", "", ""), "m")
+    def asked(condition: Comparison | str) -> managed.Asked:
+        return managed.asked(Alert("X", condition, "evidence", "ticket", "", ""), "m")
 
-    assert asked('a{b="c > 1 or d"} > 4000') == managed.Asked('a{b="c > 1 or d"}', "gt", 4000)
-    assert asked("a < 0.5") == managed.Asked("a", "lt", 0.5)
-    assert asked("a == 0") == managed.Asked("a == bool 0", "gt", 0)
-    for whole in ("a > 1\nand\nb > 1", "a > 1 unless b > 2", "absent(a)", "a - b\n> 0.1 + 3 * c", "a and on () b == 0"):
-        assert asked(whole) == managed.Asked(whole, "gt", 0)
+    assert asked(Comparison("a", ">", 4000.0)) == managed.Asked("a", "gt", 4000)
+    assert asked(Comparison("a", "<", 0.5)) == managed.Asked("a", "lt", 0.5)
+    assert asked(Comparison("a", "==", 0)) == managed.Asked("a == bool 0", "gt", 0)
+    assert asked("a > 1 unless b > 2") == managed.Asked("a > 1 unless b > 2", "gt", 0)
+
+
+def test_prometheus_and_grafana_compare_with_the_same_number() -> None:
+    """A line such as 0.1 + 0.2 is written with twelve figures, in both."""
+    compared = Comparison("a", ">", 0.1 + 0.2)
+    assert str(compared) == "a > 0.3"
+    assert managed.asked(Alert("X", compared, "evidence", "ticket", "", ""), "m").line == 0.3
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_what_is_asked_whole_is_no_comparison_with_a_number(budget: str) -> None:
+    """One that is written out as text would show nothing in Grafana while it does not fire."""
+    for alert in (one for group in rules.groups(BUDGETS[budget]) for one in group.rules if isinstance(one, Alert)):
+        if isinstance(alert.condition, str):
+            several = re.search(r"\b(and|or|unless)\b|^absent|^vector", alert.condition)
+            assert several or alert.name == names.CONFIDENCE_FELL, alert.condition

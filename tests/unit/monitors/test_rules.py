@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 import rules_project
 from makeweight_monitors import eprocess
 from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE
-from makeweight_monitors.rules import cases, generate, names, promql, text, unit_tests
+from makeweight_monitors.rules import cases, generate, names, promql, text, unit_tests, yamltext
 from makeweight_monitors.rules.dependencies import chooses_by_pattern, reached, words
 from makeweight_monitors.rules.rule import Alert, Recording
 from makeweight_monitors.rules.terms import LatencyLimit, Terms
@@ -209,20 +212,17 @@ def test_bets_stand_in_the_rule_to_twelve_figures() -> None:
         assert f"* {-bet.help:.12g} -" in rule["expr"]
 
 
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        ("plain words", "plain words"),
-        ("yes", "'yes'"),
-        ("a: b", "'a: b'"),
-        ("it's", "'it''s'"),
-        ("a\nb", '"a\\nb"'),
-        ("1", "'1'"),
-    ],
-)
-def test_yaml_scalars(value: str, written: str) -> None:
-    assert text.scalar(value) == written
-    assert yaml.safe_load(f"k: {written}") == {"k": value}
+@pytest.mark.parametrize("width", [yamltext.WIDTH, math.inf], ids=["folded", "endless"])
+@given(value=st.text() | st.sampled_from(["yes", "1", "a: b", "it's", "a\nb", "- a", "# a", "{{ $x }}", "0x1", "~"]))
+def test_any_text_comes_out_as_it_went_in(width: float, value: str) -> None:
+    content = {"as it is": value, "long": " ".join([value] * 40), value or "-": [{"in a list": value}]}
+    assert yaml.safe_load(yamltext.document(content, ["a heading", ""], width=width)) == content
+
+
+def test_a_long_text_is_folded_and_several_lines_are_a_block() -> None:
+    written = yamltext.document({"expr": "a\n+ b", "description": "word " * 30 + "end", "list": ["x"]}, ["made"])
+    folded = "  " + " ".join(["word"] * 22), "  " + " ".join(["word"] * 8) + " end"
+    assert written.splitlines() == ["# made", "expr: |-", "  a", "  + b", "description: >-", *folded, "list:", "- x"]
 
 
 def test_label_values_may_hold_anything() -> None:
