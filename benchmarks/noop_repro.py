@@ -18,7 +18,7 @@ from pathlib import Path
 from makeweight.layout import Layout
 from makeweight.pipeline import plots
 from makeweight.pipeline.merge import merge
-from makeweight.project import project
+from makeweight.project import reading
 
 RUNS = 7
 CONFIG = """\
@@ -87,7 +87,7 @@ def _make(folder: Path, tools: Path) -> None:
     (folder / "makeweight.yaml").write_text(CONFIG)
     for name in ("net.onnx", "code.py", "test.npz"):
         (folder / name).write_text(name)
-    loaded = project.load(folder)
+    loaded = reading.load(folder)
     Layout(folder).pipeline.write_text(merge(None, loaded, plots.drawn(loaded))[0])
     (folder / ".gitignore").write_text("/artifacts/\n/samples/\n")
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from makeweight.project import project
+from makeweight.project import reading
 from makeweight_monitors import reference
 from makeweight_monitors.reference import Reference
 from makeweight_monitors.rules import declared
@@ -50,7 +50,7 @@ def digits(more: str = CANARY, replaced: tuple[str, str] = ("", ""), **options: 
 
 
 def read(text: str, **options: Any) -> tuple[Terms, list[str]]:
-    declared_in = project.understand(text, "makeweight.yaml", REPOSITORY)
+    declared_in = reading.understand(text, "makeweight.yaml", REPOSITORY)
     return declared.terms(declared_in, known(), known("baseline", shift=5), **options)
 
 

@@ -119,10 +119,10 @@ def _count(text: str) -> int:
 
 
 def _loaded(options: argparse.Namespace) -> tuple[Project, Progress]:
-    from makeweight.project import project
+    from makeweight.project import reading
     from makeweight_base import progress
 
-    return project.load(options.project), progress.on()
+    return reading.load(options.project), progress.on()
 
 
 def _init(options: argparse.Namespace) -> Exit:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from makeweight.project.project import understand
+from makeweight.project.reading import understand
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

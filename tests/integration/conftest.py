@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from makeweight.project.project import Project, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
 
 # Modules stay imported for the whole test run, so each project's code gets a name of its own.
 _NUMBERS = itertools.count()

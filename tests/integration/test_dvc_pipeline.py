@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from makeweight.pipeline.merge import merge
-from makeweight.project.project import understand
+from makeweight.project.reading import understand
 
 # Reads what the real verb reads and writes what it writes, in milliseconds; appends its arguments to ran.txt.
 STAND_IN = """#!{python}

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from onnx import TensorProto, helper
 
-from makeweight.project import project
+from makeweight.project import reading
 from makeweight.starter import repository, signature
 from makeweight.starter.gather import Given
 from makeweight.verbs import init
@@ -102,7 +102,7 @@ def test_a_module_becomes_a_pipeline_that_dvc_reads(root: Path) -> None:
     save_package(root)
     (root / "requirements.txt").touch()
     said = run(root, **MODULE)
-    loaded = project.load(root)
+    loaded = reading.load(root)
     assert loaded.sources == ("digits/", "requirements.txt")
     assert loaded.name == "net"
     pipeline = yaml.safe_load((root / "dvc.yaml").read_text())
@@ -150,7 +150,7 @@ def test_edited_sources_reach_dvc_yaml(root: Path) -> None:
 def test_an_onnx_file_is_found_and_read(root: Path) -> None:
     save_net(root / "models" / "net.onnx", ["batch", 1, 8, 8])
     said = run(root)
-    loaded = project.load(root)
+    loaded = reading.load(root)
     assert (loaded.model.onnx, loaded.model.inputs) == ("models/net.onnx", {"x": ["N", 1, 8, 8]})
     assert list(loaded.variants) == ["fp16", "int8", "int8-dynamic"]
     assert "found models/net.onnx" in said
@@ -170,7 +170,7 @@ def test_an_onnx_file_with_its_examples_is_ready_to_run(root: Path) -> None:
         task="regression",
         name="R",
     )
-    loaded = project.load(root)
+    loaded = reading.load(root)
     assert (loaded.name, loaded.model.onnx, loaded.task.kind) == ("R", "net.onnx", "regression")
     assert loaded.model.inputs == {"x": [1, 1, 8, 8]}
     assert loaded.data.npz == {"test": "test.npz", "calibration": "cal.npz"}
@@ -228,7 +228,7 @@ def test_what_does_not_suffice_is_told_and_nothing_is_written(root: Path, given:
 def test_free_sizes_are_taken_from_the_call(root: Path) -> None:
     save_net(root / "net.onnx", ["N", 1, "h", "w"])
     run(root, inputs=("x=N,1,8,8",))
-    assert project.load(root).model.inputs == {"x": ["N", 1, 8, 8]}
+    assert reading.load(root).model.inputs == {"x": ["N", 1, 8, 8]}
 
 
 def test_several_models_ask_which(root: Path) -> None:
@@ -279,7 +279,7 @@ def test_keys_that_dvc_needs_are_added_to_a_file_written_by_hand(root: Path) -> 
     said = run(root)
     assert "makeweight.yaml: added name, sources, task, seed, devices" in said
     assert (root / "makeweight.yaml").read_text().startswith(mine)
-    assert project.load(root).devices["local"].kind == "local"
+    assert reading.load(root).devices["local"].kind == "local"
     listed = repository.dvc(root, "stage", "list", "--name-only")
     assert "benchmark@local-a" in listed.stdout, listed.stderr
 
@@ -376,4 +376,4 @@ def test_the_command_line_reaches_it(root: Path) -> None:
     save_net(root / "net.onnx", ["N", 1, "h", 8])
     done = call("--onnx", "net.onnx", "--inputs", "x=N,1,8,8", "--name", "mine")
     assert done.returncode == 0, done.stderr
-    assert project.load(root).name == "mine"
+    assert reading.load(root).name == "mine"

@@ -19,7 +19,8 @@ from makeweight.layout import BASELINE, Layout
 from makeweight.measure.flips import INDEX
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measurement import Measurement
-from makeweight.project.project import Project, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
 from makeweight_base import atomic
 from makeweight_base.errors import UsageError
 

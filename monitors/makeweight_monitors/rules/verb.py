@@ -48,11 +48,11 @@ def run(options: argparse.Namespace) -> Exit:
 
 def read(options: argparse.Namespace) -> tuple[Terms, list[str]]:
     """The terms that the arguments stand for, and notes about them; dashboards begin with the same."""
-    from makeweight.project import project as projects
+    from makeweight.project import reading
     from makeweight_base.errors import MakeweightError
 
     try:
-        project = projects.load(options.project)
+        project = reading.load(options.project)
         variant = _variant(project, options.variant)
         if options.device is not None:
             project.device(options.device)

@@ -13,7 +13,8 @@ from makeweight.decide import verdict
 from makeweight.github.event import Event
 from makeweight.layout import CONFIG, Layout
 from makeweight.measurement import Measurement
-from makeweight.project.project import Project, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
 from makeweight_base.errors import EnvironmentFailed, UsageError
 
 LOCK = "dvc.lock"

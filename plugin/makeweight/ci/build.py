@@ -140,10 +140,8 @@ def _needed_of_base(project: Project, base: Base | None) -> list[str]:
 
 def _refuse_lost(project: Project, pipeline_text: str, dvc: Dvc) -> None:
     """DVC, told to let pass what is not here, lets pass what is gone for good: a deleted model would be the base's."""
-    model = project.model
-    named = [*project.sources, model.weights, model.onnx, model.tflite, model.pte, *(project.data.npz or {}).values()]
-    for path in named:
-        if path is None or (project.root / path).exists() or Path(project.root, f"{path}.dvc").is_file():
+    for path in (*project.sources, *project.model.files, *(project.data.npz or {}).values()):
+        if (project.root / path).exists() or Path(project.root, f"{path}.dvc").is_file():
             continue
         if not dvcyaml.writes(pipeline_text, path) and not dvc.knows(path):
             raise UsageError(

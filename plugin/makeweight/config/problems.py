@@ -5,34 +5,51 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from makeweight_base.yamlfile import Document, Path
 
+_Model = TypeVar("_Model", bound=BaseModel)
 
-def problems(
-    error: ValidationError,
-    model: type[BaseModel],
-    document: Document,
-    prefix: Path = (),
-    beside: tuple[str, ...] = (),
-) -> list[tuple[int, str]]:
-    """Each error of a validation, with the line it is on, as `(line, file:line: where: message)`.
 
-    `prefix` is where in the document the validated part stands, `beside` the keys that stand there and are not the
-    model's.
-    """
-    found = []
-    for entry in error.errors(include_url=False):
-        if entry["type"] in ("invalid_key", "string_type") and _names_a_key(entry):
-            continue  # the file itself tells: see Document.unquoted
-        path = _visible((*prefix, *(part for part in entry["loc"] if part != "[key]")), document)
-        message = _sentence(entry, model, tuple(entry["loc"]), beside)
+@dataclass(frozen=True)
+class Problems:
+    """What is wrong with a document, collected so that it can be told at once."""
+
+    document: Document
+    _noted: list[tuple[int, str]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self._noted)
+
+    def told(self) -> list[str]:
+        """Each as `file:line: where: message`, from top to bottom."""
+        return [text for _, text in sorted(self._noted, key=lambda noted: noted[0])]
+
+    def note(self, path: Path, message: str) -> None:
         where = dotted(path)
-        found.append((document.line(path), document.problem(path, f"{where}: {message}" if where else message)))
-    return found
+        told = self.document.problem(path, f"{where}: {message}" if where else message)
+        self._noted.append((self.document.line(path), told))
+
+    def validated(
+        self, model: type[_Model], data: object, path: Path = (), beside: tuple[str, ...] = ()
+    ) -> _Model | None:
+        """The part of the document at `path` as a model of pydantic; None when it is none, which is noted.
+
+        `beside` are the keys that stand there and are not the model's.
+        """
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            for entry in error.errors(include_url=False):
+                if entry["type"] in ("invalid_key", "string_type") and _names_a_key(entry):
+                    continue  # the file itself tells: see Document.unquoted
+                place = _visible((*path, *(part for part in entry["loc"] if part != "[key]")), self.document)
+                self.note(place, _sentence(entry, model, tuple(entry["loc"]), beside))
+            return None
 
 
 def _names_a_key(entry: Any) -> bool:

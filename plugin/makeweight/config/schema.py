@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from makeweight import registry
-from makeweight.config.settings import NAME, RESERVED_DEVICES, RESERVED_VARIANTS, Settings
+from makeweight.config.settings import FILES, NAME, RESERVED_DEVICES, RESERVED_VARIANTS, Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _CALLABLE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
@@ -39,7 +39,7 @@ def of_config() -> Schema:
         definitions[owner]["properties"]["runtime"] |= {"type": "string", "enum": registry.names("runtime")}
     definitions["ModelSettings"]["oneOf"] = [
         {"required": ["build", "weights", "inputs"]},
-        *({"required": [file]} for file in ("onnx", "tflite", "pte")),
+        *({"required": [file]} for file in FILES),
     ]
     definitions["DataSettings"]["oneOf"] = [{"required": ["load"]}, {"required": ["npz"]}]
     definitions["DataSettings"]["properties"]["npz"]["anyOf"][0]["required"] = ["test"]

@@ -73,6 +73,10 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+FILES = ("onnx", "tflite", "pte")
+"""The keys of ModelSettings that name a model file, one for each format."""
+
+
 class ModelSettings(Section):
     """The reference model: a PyTorch module (`build` and `weights`), or one model file."""
 
@@ -92,7 +96,7 @@ class ModelSettings(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [name for name in ("onnx", "tflite", "pte") if getattr(self, name) is not None]
+        given = [name for name in FILES if getattr(self, name) is not None]
         if self.build or self.weights:
             given.append("build + weights")
         if len(given) != 1:
@@ -117,6 +121,16 @@ class ModelSettings(Section):
             if letters and (len(letters) > 1 or not isinstance(shape[0], str)):
                 raise PydanticCustomError("shape", f"inputs.{name}: only the first size, the batch, may be a letter")
         return self
+
+    @property
+    def file(self) -> str | None:
+        """The model file; None where a module is built."""
+        return next((path for name in FILES if (path := getattr(self, name)) is not None), None)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Whatever the model is read from: its weights, or its file."""
+        return tuple(path for path in (self.weights, self.file) if path is not None)
 
 
 class Calibration(Section):
@@ -200,7 +214,6 @@ class CanarySettings(Section):
     traffic: Share = 0.05
     false_rollback_rate: float = Field(0.001, gt=0, lt=1)
     max_accuracy_drop: Points | None = None
-    target: dict[str, Any] = Field(default_factory=dict)
 
 
 class Settings(Section):

@@ -206,14 +206,13 @@ def _provenance(
 
     A file is named by its path from the project's folder; None stands for one that was not at hand.
     """
-    layout, model = project.layout, project.model
+    layout = project.layout
     raw = [layout.outcomes(name) for name in answered] + [layout.timings(*place) for place in timed]
     controls = [layout.artifact(name) / m.control for name, m in manifests.items() if m.control is not None]
-    declared = [path for path in (model.weights, model.onnx, model.tflite, model.pte) if path is not None]
     return {
         "makeweight": makeweight.__version__,
         "config": _sha256(layout.config),
-        "model": {path: _sha256(project.root / path) for path in declared},
+        "model": {path: _sha256(project.root / path) for path in project.model.files},
         "data": {path: _sha256(project.root / path) for path in (project.data.npz or {}).values()},
         "artifacts": dict(hashes),
         "manifests": {name: _sha256(layout.artifact(name) / artifact.MANIFEST) for name in manifests},

@@ -39,7 +39,7 @@ def stages(project: Declared) -> Stages:
     at = Layout(Path())
     sources = [_source(path) for path in project.sources]
     weights = [_path(path) for path in (project.model.weights,) if path]
-    file = [_path(path) for path in (project.model.onnx, project.model.tflite, project.model.pte) if path]
+    files = [_path(path) for path in project.model.files]
     npz = {split: _path(path) for split, path in (project.data.npz or {}).items()}
     unseen = [path for split, path in npz.items() if split != "test"]
     test = [path for split, path in npz.items() if split == "test"]
@@ -48,7 +48,7 @@ def stages(project: Declared) -> Stages:
     return {
         "baseline": {
             "cmd": "makeweight baseline",
-            "deps": _unique(weights, file, sources, npz.values()),
+            "deps": _unique(files, sources, npz.values()),
             "params": _params("name", "model", "sources", "data", "task", "seed"),
             "outs": [baseline, answers, _uncached(at.reference(BASELINE))],
             "metrics": [_uncached(at.evaluation(BASELINE))],

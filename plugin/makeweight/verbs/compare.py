@@ -20,7 +20,7 @@ from makeweight.measure import samples
 from makeweight.measure.inference import batch_size, fit
 from makeweight.measure.latency import median_ratio, noise_floor
 from makeweight.measure.timings import Timings
-from makeweight.project import project
+from makeweight.project import reading
 from makeweight.runtimes.runtime import Feeds, Session
 from makeweight.verbs.device import connect
 from makeweight_base.errors import Exit, UsageError
@@ -91,7 +91,7 @@ def _device(name: str | None, root: Path, seconds: float | None, threads: int | 
     if name is None:
         options = DeviceOptions(**given)
         return registry.load("device", "local")("local", options), options
-    declared = project.load(root)
+    declared = reading.load(root)
     return connect(declared, name), declared.device(name).options.model_copy(update=given)
 
 

@@ -14,7 +14,7 @@ from makeweight.decide import decide, verdict
 from makeweight.decide.verdict import Verdict
 from makeweight.evidence import collection
 from makeweight.layout import Layout
-from makeweight.project import project
+from makeweight.project import reading
 from makeweight.report import terminal
 from makeweight.report.content import Content
 from makeweight_base.errors import Exit, UsageError
@@ -46,7 +46,7 @@ def _read(root: Path) -> Verdict:
 def _decided(root: Path, files: Sequence[Path]) -> Verdict:
     from makeweight.publish import terms
 
-    declared = project.load(root)
+    declared = reading.load(root)
     found = collection.join(declared, collection.read(files))
     provenance = {
         "makeweight": makeweight.__version__,

@@ -64,7 +64,7 @@ def run(root: Path, given: Given, progress: Progress, *, force: bool = False, gi
     from makeweight.pipeline import dvcyaml, plots
     from makeweight.pipeline.merge import merge
     from makeweight.pipeline.parameters import add_missing
-    from makeweight.project.project import understand
+    from makeweight.project.reading import understand
     from makeweight.starter import draft, gather, repository
     from makeweight_base import atomic
 

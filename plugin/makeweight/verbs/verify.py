@@ -13,7 +13,7 @@ from typing import Literal
 from makeweight.decide import verdict
 from makeweight.decide.verdict import Verdict
 from makeweight.layout import CONFIG, Layout
-from makeweight.project import project
+from makeweight.project import reading
 from makeweight.proof import signing
 from makeweight.proof.audit import Finding, Status, audit
 from makeweight.proof.replay import Replay, replay
@@ -144,7 +144,7 @@ def _again(decided: Verdict, home: Path) -> Replay:
     data = content(config)
     if hashlib.sha256(data).hexdigest() != decided.provenance.get("config"):
         return Replay("not replayed", (f"the {CONFIG} that is here is not the one it was decided by",))
-    return replay(decided, terms(project.understand(data.decode(errors="replace"), str(config), home)))
+    return replay(decided, terms(reading.understand(data.decode(errors="replace"), str(config), home)))
 
 
 def _on_disk(finding: Finding) -> bool:

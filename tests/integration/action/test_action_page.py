@@ -13,7 +13,8 @@ import yaml
 
 from integration.action.references import of_workflow
 from integration.action.runner import REPOSITORY
-from makeweight.project.project import Project, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
 from makeweight.starter import workflows
 from makeweight.starter.gather import Given
 from makeweight.verbs import init

@@ -18,7 +18,7 @@ from integration.action.machine import Machine
 from integration.action.references import VERBS, of_action, of_workflow
 from integration.action.runner import REPOSITORY
 from makeweight.ci import admission
-from makeweight.project import project
+from makeweight.project import reading
 
 PINS = {
     "actions/checkout": "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
@@ -206,7 +206,7 @@ def test_the_action_can_be_used_on_this_repository(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     lint("dvc", "stage", "list", cwd=tmp_path)
     pipeline = (tmp_path / "dvc.yaml").read_text()
-    admission.check(pipeline, None, project.load(tmp_path))
+    admission.check(pipeline, None, reading.load(tmp_path))
 
 
 # --- the jobs of the called workflow, as they run ---

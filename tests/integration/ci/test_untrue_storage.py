@@ -19,7 +19,7 @@ from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
 from makeweight.ci.ground import Ground
 from makeweight.pipeline.stages import stages
-from makeweight.project.project import understand
+from makeweight.project.reading import understand
 from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_base.progress import Silent
 

@@ -18,7 +18,8 @@ from makeweight import registry
 from makeweight.artifact import artifact
 from makeweight.compress.float16 import Float16
 from makeweight.compress.quantize import Quantize
-from makeweight.project.project import Project, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.user.model import write_baseline
 from makeweight.verbs import compress
@@ -124,7 +125,7 @@ AGAIN = """
 import sys
 from pathlib import Path
 from makeweight_base.progress import Silent
-from makeweight.project.project import understand
+from makeweight.project.reading import understand
 from makeweight.verbs import compress
 root = Path(sys.argv[1])
 project = understand((root / "makeweight.yaml").read_text(), "makeweight.yaml", root)

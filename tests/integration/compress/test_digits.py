@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from makeweight.project import project
+from makeweight.project import reading
 from makeweight.user import data
 
 ROOT = Path(__file__).parents[3]
@@ -60,7 +60,7 @@ def test_loading_needs_no_torch() -> None:
 
 
 def test_the_configuration_holds_together() -> None:
-    declared = project.load(ROOT)
+    declared = reading.load(ROOT)
     assert list(declared.variants) == ["fp16", "int8", "int8-dynamic", "slim", "slim-int8"]
     assert (declared.ship, declared.prefer) == ("best", "latency")
     dataset = data.load(declared, "test")

@@ -12,7 +12,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from makeweight.project.project import Project, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
 from makeweight.user.model import load_module, write_baseline
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Silent

@@ -10,7 +10,8 @@ import pytest
 
 from makeweight.ci.base import Base
 from makeweight.measurement import Measurement
-from makeweight.project.project import Project, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
 
 CONFIG = """\
 name: tiny

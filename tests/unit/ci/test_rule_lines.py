@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from makeweight.budget.metric import METRICS
 from makeweight.budget.operator import OPERATORS
 from makeweight.ci import lines
-from makeweight.project.project import understand
+from makeweight.project.reading import understand
 from makeweight_base.errors import ConfigError
 from unit.ci.conftest import CONFIG
 

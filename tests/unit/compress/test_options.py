@@ -12,7 +12,7 @@ from makeweight.compress.finetune import Finetune
 from makeweight.compress.float16 import Float16
 from makeweight.compress.prune import Prune
 from makeweight.compress.quantize import Quantize
-from makeweight.project.project import understand
+from makeweight.project.reading import understand
 from makeweight_base.errors import ConfigError
 
 

@@ -15,7 +15,7 @@ import yaml
 from makeweight.budget.metric import METRICS
 from makeweight.config import schema
 from makeweight.config.settings import Settings
-from makeweight.project.project import understand
+from makeweight.project.reading import understand
 from makeweight.starter.draft import Draft, write
 from makeweight_base.errors import ConfigError
 

@@ -11,7 +11,8 @@ from makeweight.budget.measurand import Measurand
 from makeweight.decide import decide
 from makeweight.evidence import collection
 from makeweight.measurement import Measurement, keyed, unavailable
-from makeweight.project.project import Project, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
 from makeweight.publish import terms
 from makeweight_base.errors import UsageError
 

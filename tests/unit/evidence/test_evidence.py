@@ -23,7 +23,8 @@ from makeweight.measure import outcomes, timings
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, keyed, unavailable
-from makeweight.project.project import Project, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
 from makeweight.proof.audit import audit
 from makeweight.publish import terms
 from makeweight_base.errors import UsageError

@@ -11,7 +11,8 @@ import pytest
 
 from makeweight.measure.answers import answer, check_classes
 from makeweight.measure.outcomes import WRONG, Outcomes
-from makeweight.project.project import Project, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
 from makeweight.user.dataset import Dataset
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Silent

@@ -13,7 +13,7 @@ from makeweight.pipeline import dvcyaml, plots
 from makeweight.pipeline.in_step import in_step
 from makeweight.pipeline.merge import merge
 from makeweight.pipeline.stages import stages
-from makeweight.project import project
+from makeweight.project import reading
 from makeweight_base.errors import ConfigError
 from unit.pipeline.conftest import PLOTS, THE_PIPELINE, THEIRS, merged, module
 
@@ -133,9 +133,9 @@ def test_a_stage_of_the_users_by_our_name_is_refused_with_its_line() -> None:
     "text", ["stages: [", "- a\n", "just text\n", "stages: [a]\n", "vars: x\n", "plots: 3\n", "a: 1\na: 2\n"]
 )
 def test_a_file_that_is_no_pipeline_is_refused_with_its_line(text: str) -> None:
-    for reading in (lambda: merged(text, module()), lambda: in_step(text, module())):
+    for read in (lambda: merged(text, module()), lambda: in_step(text, module())):
         with pytest.raises(ConfigError, match=r"^dvc.yaml:\d+: "):
-            reading()
+            read()
 
 
 @settings(max_examples=20, deadline=None)
@@ -149,7 +149,7 @@ def test_merge_brings_any_pipeline_in_step(sources: list[str]) -> None:
 
 def test_this_repositorys_own_pipeline_is_in_step() -> None:
     root = Path(__file__).parents[3]
-    own = project.load(root)
+    own = reading.load(root)
     text = (root / "dvc.yaml").read_text()
     assert in_step(text, own) == []
     assert merge(text, own, plots.drawn(own)) == (text, [])

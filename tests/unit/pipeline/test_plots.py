@@ -8,7 +8,7 @@ import yaml
 
 from makeweight.pipeline import plots
 from makeweight.pipeline.merge import merge
-from makeweight.project.project import understand
+from makeweight.project.reading import understand
 from unit.pipeline.conftest import PLOTS, THE_PIPELINE, module
 
 

@@ -12,7 +12,7 @@ import makeweight
 from makeweight.decide import Terms, decide, verdict
 from makeweight.decide.verdict import Verdict
 from makeweight.measurement import Measurement
-from makeweight.project.project import understand
+from makeweight.project.reading import understand
 from makeweight.proof.replay import Replay, replay
 from makeweight.publish import terms
 from makeweight_base.errors import UsageError

@@ -10,7 +10,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from makeweight.project.project import Project, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
 from makeweight.starter.draft import Draft, arrays, write
 
 MODULE = Draft(

@@ -9,7 +9,8 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from makeweight.project.project import Project, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
 from makeweight.user import data
 from makeweight.user.dataset import Dataset
 from makeweight_base.errors import UsageError

@@ -18,7 +18,7 @@ from makeweight.decide import verdict as verdicts
 from makeweight.decide.verdict import Verdict
 from makeweight.evidence import evidence
 from makeweight.github.event import Event
-from makeweight.project import project
+from makeweight.project import reading
 from makeweight.project.project import Project
 from makeweight.report.content import Content
 from makeweight.verbs import report
@@ -61,7 +61,7 @@ def _judged(run: Run) -> Content:
     if given is not None:  # what another job noted of the commits is not taken on trust
         head = event.head or git.resolve("HEAD") or noted.head
         noted = replace(noted, head=head, base=bases.find(event, git), branch=event.base_ref)
-    said = project.load(run.root)
+    said = reading.load(run.root)
     known = run.base(noted)
     silent: tuple[str, ...] = ()
     if given is not None:
@@ -160,7 +160,7 @@ def _keep(run: Run, verdict: Verdict) -> None:
         UsageError: it does not, and nobody asked for it to be brought up to date.
         EnvironmentFailed: DVC or its remote refuses.
     """
-    git, noted, said = run.git(), ground.noted(run.root), project.load(run.root)
+    git, noted, said = run.git(), ground.noted(run.root), reading.load(run.root)
     if noted.lacking is not None:
         return
     differing = landed.differing(run.root, noted, git)

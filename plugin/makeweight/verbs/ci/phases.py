@@ -7,7 +7,7 @@ from makeweight.ci import build, ground, landed, runners
 from makeweight.ci import measure as measuring
 from makeweight.ci.ground import Ground
 from makeweight.github import check, labels, outputs
-from makeweight.project import project
+from makeweight.project import reading
 from makeweight.project.project import Project
 from makeweight.verbs import benchmark, device
 from makeweight.verbs.ci.judging import has_landed
@@ -20,7 +20,7 @@ def begin(run: Run) -> Exit:
     """Find the base, say which devices may measure, and open the check."""
     git, event = run.git(), run.event
     ground.clear(run.root, git)
-    said = project.load(run.root)
+    said = reading.load(run.root)
     head = event.head or git.resolve("HEAD")
     if head is None:
         raise UsageError("there is no commit yet", where=str(run.root), do="Commit what is to be judged.")
@@ -50,7 +50,7 @@ def begin(run: Run) -> Exit:
 def compress(run: Run) -> Exit:
     """Make what differs from the base."""
     noted = ground.noted(run.root)
-    said = project.load(run.root)
+    said = reading.load(run.root)
     known = run.base(noted)
     noted = build.run(said, known, noted, run.git(), run.dvc, run.progress)
     ground.note(run.root, noted)
@@ -63,7 +63,7 @@ def compress(run: Run) -> Exit:
 def measure(run: Run) -> Exit:
     """Measure what changed on the devices that are named, or on those that can be reached from here."""
     noted = ground.noted(run.root)
-    said = project.load(run.root)
+    said = reading.load(run.root)
     names = list(run.settings.devices) or runners.reachable(said)
     for name in names:
         said.device(name)

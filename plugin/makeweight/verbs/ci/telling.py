@@ -17,7 +17,7 @@ from makeweight.github.annotation import Annotation
 from makeweight.github.check import Conclusion
 from makeweight.github.marker import marker
 from makeweight.layout import CONFIG
-from makeweight.project import project
+from makeweight.project import reading
 from makeweight.report import markdown, terminal
 from makeweight.report.content import Content
 from makeweight.report.text import markdown_link
@@ -83,7 +83,7 @@ def _annotate(run: Run, found: Sequence[Annotation], *, told: bool) -> None:
 def _name(run: Run) -> str:
     """The project's name, also where its makeweight.yaml cannot be used."""
     try:
-        return project.load(run.root).name
+        return reading.load(run.root).name
     except MakeweightError:
         text = (run.root / CONFIG).read_text(errors="replace") if (run.root / CONFIG).is_file() else ""
         found = re.search(r"^name:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(#.*)?$", text, re.MULTILINE)

@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from makeweight.project.project import Project, load, understand
+from makeweight.project.project import Project
+from makeweight.project.reading import load, understand
 from makeweight_base.errors import ConfigError, UsageError
 
 ROOT = Path("/no/such/folder/digits")
@@ -265,6 +266,7 @@ def test_unknown_names_suggest_the_near_one() -> None:
         (("until: 2030-01-31", "until: 2030-02-31"), 41, "`2030-02-31` cannot be read"),
         (("until: 2030-01-31", "until: 2030-01-31, til: 1"), 41, "waivers[0].til: unknown key; did you mean `until`?"),
         (("traffic: 5 %", "traffic: 50"), 42, "canary.traffic: `50` is more than 100 %"),
+        (("traffic: 5 %", "traffic: 5 %, target: {kind: pointer}"), 42, "canary.target: unknown key; "),
         (("max_accuracy_drop: 0.5 pt", "max_accuracy_drop: 0.5 %"), 42, "% is ambiguous for a drop"),
         (("  energy: {max: 12 mJ,", "  size: {max: 12 kB,"), 39, "`size` is given twice; the first is on line 30"),
         (

@@ -1,0 +1,74 @@
+"""What each section of makeweight.yaml allows and the whole does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from makeweight.budget.rule import Rule, rules_of
+from makeweight.config.problems import Problems, near
+from makeweight.config.settings import Settings
+from makeweight.project.project import Variant
+from makeweight_base.yamlfile import Path
+
+
+def note(settings: Settings, variants: Mapping[str, Variant], problems: Problems) -> None:
+    """Note each; `variants` are those whose steps hold together."""
+    if settings.ship != "best" and settings.ship not in settings.variants:
+        problems.note(("ship",), f"no variant `{settings.ship}`; {near(settings.ship, [*settings.variants, 'best'])}")
+    rules = rules_of(settings.budget)
+    if not rules:
+        problems.note(("budget",), "no rule is declared: nothing could ever fail; give at least one limit")
+    seen: set[str] = set()
+    for rule in rules:
+        if rule.id in seen:
+            problems.note(_place(rule), f"`{rule.id}` is limited twice")
+        seen.add(rule.id)
+        _of_rule(rule, settings, problems)
+    _of_names(settings, problems)
+    _of_calibration(settings, variants, problems)
+
+
+def _place(rule: Rule) -> Path:
+    return ("budget", rule.metric.name, rule.operator.name)
+
+
+def _of_rule(rule: Rule, settings: Settings, problems: Problems) -> None:
+    name, task = rule.metric.name, settings.task
+    if task.kind not in rule.metric.tasks:
+        problems.note(_place(rule), f"`{name}` goes with {', '.join(rule.metric.tasks)}, and the task is {task.kind}")
+    if rule.metric.better == "declared" and rule.operator.name in ("max", "min"):
+        fitting = "max" if task.better == "lower" else "min"
+        if rule.operator.name != fitting:
+            problems.note(_place(rule), f"`task.better` is {task.better}; use `{fitting}`")
+    if rule.device is not None and rule.device not in settings.devices:
+        problems.note(
+            ("budget", name, "device"), f"no device `{rule.device}`; {near(rule.device, list(settings.devices))}"
+        )
+    if rule.slice is not None and settings.data.slices is None:
+        problems.note(("budget", name, "slice"), "slices are named, but `data.slices` is not declared")
+
+
+def _of_names(settings: Settings, problems: Problems) -> None:
+    """DVC joins the names of a device and a variant to that of a stage."""
+    pairs: dict[str, tuple[str, str]] = {}
+    for device in settings.devices:
+        for variant in settings.variants:
+            joined = f"{device}-{variant}"
+            if joined in pairs:
+                problems.note(
+                    ("variants", variant),
+                    f"device `{device}` with variant `{variant}` and device `{pairs[joined][0]}` with variant "
+                    f"`{pairs[joined][1]}` would share the stage benchmark@{joined}; rename one",
+                )
+            pairs[joined] = (device, variant)
+
+
+def _of_calibration(settings: Settings, variants: Mapping[str, Variant], problems: Problems) -> None:
+    npz, split = settings.data.npz, settings.data.calibration.split
+    if npz is None or "calibration" in npz or split in npz:
+        return
+    steps = [step for variant in variants.values() for step in variant.plan.on_graph]
+    if any(step.name == "quantize" and getattr(step.options, "method", None) == "static" for step in steps):
+        problems.note(
+            ("data", "npz"), f"quantization calibrates on `{split}`, and no such file is given; add `calibration:`"
+        )

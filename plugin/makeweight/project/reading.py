@@ -1,0 +1,149 @@
+"""makeweight.yaml made sense of: one load gives a Project, or every problem of the file at once."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from makeweight import registry
+from makeweight.budget.rule import rules_of
+from makeweight.compress import recipe
+from makeweight.config.problems import Problems
+from makeweight.config.settings import Settings
+from makeweight.layout import CONFIG
+from makeweight.project import contradictions
+from makeweight.project.project import DeviceEntry, Project, Variant
+from makeweight_base.errors import ConfigError, UsageError
+from makeweight_base.yamlfile import Path, parse
+
+
+def load(root: pathlib.Path) -> Project:
+    """Read the makeweight.yaml of a project's folder.
+
+    Raises:
+        ConfigError: with every problem of the file, each with its line.
+        UsageError: there is no such file.
+    """
+    path = root / CONFIG
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"no {CONFIG} in {root.resolve()}",
+            do="Run `makeweight init` there, or name the folder with `--project`.",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot be read: {error}", where=str(path)) from error
+    return understand(text, CONFIG, root)
+
+
+def understand(text: str, source: str, root: pathlib.Path) -> Project:
+    """The Project that a text describes. Reads no file: `source` is only named in errors."""
+    document = parse(text, source)
+    if document.data is None:
+        raise ConfigError([f"{source}:1: the file is empty; `makeweight init` writes one to start from"])
+    if not isinstance(document.data, dict):
+        raise ConfigError([document.problem((), "a mapping (`model:`, `data:`, `variants:` and so on) is wanted here")])
+    problems = Problems(document)
+    for path in document.unquoted:
+        problems.note(path, f"a key is text, and YAML reads `{path[-1]}` as something else; quote it")
+    settings = problems.validated(Settings, document.data)
+    variants = dict(_variants(document.data, problems))
+    devices = dict(_devices(document.data if settings is None else {"devices": settings.devices}, problems))
+    if settings is not None:
+        contradictions.note(settings, variants, problems)
+    if problems or settings is None:
+        raise ConfigError(problems.told())
+    return Project(
+        name=settings.name or root.resolve().name or "model",
+        root=root,
+        model=settings.model,
+        sources=tuple(settings.sources),
+        data=settings.data,
+        task=settings.task,
+        seed=settings.seed,
+        variants=variants,
+        ship=settings.ship,
+        prefer=settings.prefer,
+        devices=devices,
+        rules=tuple(rules_of(settings.budget)),
+        waivers=tuple(settings.waivers),
+        canary=settings.canary,
+    )
+
+
+def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, Variant]]:
+    """Each variant whose steps hold together. Reads the raw file, so that its problems are told beside all others."""
+    model = data.get("model")
+    model = model if isinstance(model, dict) else {}
+    source: recipe.Source = "module" if model.get("build") else "graph"
+    default_runtime = model.get("runtime", "onnxruntime")
+    _runtime_exists(default_runtime, ("model", "runtime"), problems)
+    for extra, key in (("litert", "tflite"), ("executorch", "pte")):
+        if model.get(key):
+            problems.note(
+                ("model", key),
+                f"`{key}` models come with the extra makeweight[{extra}], which is not out yet; use `onnx` for now",
+            )
+    variants = data.get("variants")
+    for name, settings in variants.items() if isinstance(variants, dict) else ():
+        if not isinstance(settings, dict) or not isinstance(settings.get("steps"), list):
+            continue  # the schema has told
+        path: Path = ("variants", str(name))
+        runtime = settings.get("runtime") or default_runtime
+        if settings.get("runtime"):
+            _runtime_exists(runtime, (*path, "runtime"), problems)
+        before = len(problems)
+        steps = [_step(entry, (*path, "steps", index), problems) for index, entry in enumerate(settings["steps"])]
+        if len(problems) > before:
+            continue
+        ready = [step for step in steps if step is not None]
+        try:
+            ordered = recipe.plan(source, ready)
+        except recipe.Nonsense as error:
+            problems.note((*path, "steps") if error.step is None else (*path, "steps", error.step), str(error))
+            continue
+        plain = [{step.name: step.options.model_dump(mode="json")} for step in ready]
+        yield str(name), Variant(str(name), str(runtime), ordered, plain)
+
+
+def _runtime_exists(name: object, path: Path, problems: Problems) -> None:
+    try:
+        registry.load("runtime", str(name))
+    except UsageError as error:
+        problems.note(path, error.what)
+
+
+def _step(entry: object, path: Path, problems: Problems) -> recipe.Step | None:
+    if isinstance(entry, str):
+        entry = {entry: {}}
+    if not isinstance(entry, dict) or len(entry) != 1:
+        problems.note(path, "a step is one technique, `name` or `name: {options}`")
+        return None
+    ((name, options),) = entry.items()
+    try:
+        technique = registry.load("technique", str(name))()
+    except UsageError as error:
+        problems.note((*path, str(name)), error.what)
+        return None
+    checked = problems.validated(technique.Options, {} if options is None else options, (*path, str(name)))
+    return None if checked is None else recipe.Step(technique, checked)
+
+
+def _devices(data: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str, DeviceEntry]]:
+    declared = data.get("devices")
+    for name, entry in declared.items() if isinstance(declared, dict) else ():
+        if not isinstance(entry, dict):
+            continue  # the schema has told
+        path: Path = ("devices", str(name))
+        kind = str(entry.get("kind", "local"))
+        try:
+            device = registry.load("device", kind)
+        except UsageError as error:
+            problems.note((*path, "kind"), error.what)
+            continue
+        options = {key: value for key, value in entry.items() if key != "kind"}
+        checked = problems.validated(device.Options, options, path, beside=("kind",))
+        if checked is not None:
+            yield str(name), DeviceEntry(str(name), kind, checked)
