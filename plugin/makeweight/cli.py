@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"makeweight {makeweight.__version__}")
     add = commandline.adder(parser)
 
-    from makeweight.verbs.init import add_arguments
+    from makeweight.starter.arguments import add_arguments
 
     add_arguments(add("init", _init, "set makeweight up in a model repository"))
 
@@ -126,10 +126,11 @@ def _loaded(options: argparse.Namespace) -> tuple[Project, Progress]:
 
 
 def _init(options: argparse.Namespace) -> Exit:
+    from makeweight.starter.given import given
     from makeweight.verbs import init
     from makeweight_base import progress
 
-    return init.run(options.project, init.given(options), progress.on(), force=options.force, github=options.github)
+    return init.run(options.project, given(options), progress.on(), force=options.force, github=options.github)
 
 
 def _baseline(options: argparse.Namespace) -> Exit:

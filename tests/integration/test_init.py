@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 
 from makeweight.project import reading
 from makeweight.starter import repository, signature
-from makeweight.starter.gather import Given
+from makeweight.starter.given import Given
 from makeweight.verbs import init
 from makeweight_base.errors import ConfigError, Exit, MissingExtra, UsageError
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from makeweight.pipeline import dvcyaml
 from makeweight.starter import signature, survey
 from makeweight.starter.draft import Draft, Shape
+from makeweight.starter.given import Given
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
@@ -21,22 +21,6 @@ _MODULE_CALL = (
 _FILE_CALL = "makeweight init --onnx model.onnx --npz-test test.npz --npz-calibration calibration.npz"
 # Where .npz files are proposed to lie when none is given.
 _GUESS = {"test": "data/test.npz", "calibration": "data/calibration.npz"}
-
-
-@dataclass(frozen=True)
-class Given:
-    """What the call says of the model; everything else is looked for."""
-
-    build: str | None = None
-    weights: str | None = None
-    onnx: str | None = None
-    inputs: tuple[str, ...] = ()
-    """Each `NAME=N,1,8,8`."""
-    data: str | None = None
-    npz_test: str | None = None
-    npz_calibration: str | None = None
-    task: str | None = None
-    name: str | None = None
 
 
 def gather(root: Path, given: Given, pipeline: str | None, progress: Progress) -> Draft:

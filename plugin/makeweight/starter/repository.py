@@ -8,14 +8,15 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from makeweight.layout import PIPELINE
 from makeweight_base import atomic
-from makeweight_base.errors import EnvironmentFailed, MissingExtra
+from makeweight_base.errors import EnvironmentFailed, MissingExtra, UsageError
 
 # What the pipeline writes into DVC's cache. Ignored as whole folders: DVC would put a .gitignore into each of them, so
 # that in a fresh clone they exist half empty and look changed.
-CACHED = ("/artifacts/", "/samples/")
+_CACHED = ("/artifacts/", "/samples/")
 # What Python, notebooks and macOS leave in source folders; as part of a dependency it would change at every run.
-LITTER = ("__pycache__/", "*.py[co]", ".ipynb_checkpoints/", ".DS_Store")
+_LITTER = ("__pycache__/", "*.py[co]", ".ipynb_checkpoints/", ".DS_Store")
 
 
 def require_dvc() -> None:
@@ -24,6 +25,20 @@ def require_dvc() -> None:
     """
     if importlib.util.find_spec("dvc") is None:
         raise MissingExtra("the pipeline", "dvc")
+
+
+def text(path: Path) -> str | None:
+    """A file's text with its line endings as they are; None when there is none.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot be read: {error}", where=str(path)) from error
 
 
 def git_root(folder: Path) -> Path | None:
@@ -73,6 +88,27 @@ def objection(folder: Path) -> str | None:
     return None if done.returncode == 0 else _told(done)
 
 
+def write_pipeline(path: Path, old: str | None, new: str) -> None:
+    """Write dvc.yaml and have DVC itself read it; what it objects to is undone.
+
+    Raises:
+        UsageError: DVC refuses it.
+    """
+    atomic.write_text(path, new)
+    refused = objection(path.parent)
+    if refused is None:
+        return
+    if old is None:
+        path.unlink()
+    else:
+        atomic.write_text(path, old)
+    raise UsageError(
+        f"DVC refuses the pipeline: {refused}",
+        where=PIPELINE,
+        do="dvc.yaml is as it was before. Mend the part that is yours, then run `makeweight init` again.",
+    )
+
+
 def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run this environment's DVC in a folder."""
     command = [sys.executable, "-m", "dvc", *arguments]
@@ -93,7 +129,7 @@ def git_ignores(folder: Path, path: str) -> bool:
     return done.returncode == 0
 
 
-def ignore(path: Path, patterns: Iterable[str], why: str) -> list[str]:
+def _ignore(path: Path, patterns: Iterable[str], why: str) -> list[str]:
     """Add the patterns that an ignore file does not hold yet, below a comment; returns those added.
 
     Raises:
@@ -107,3 +143,15 @@ def ignore(path: Path, patterns: Iterable[str], why: str) -> list[str]:
         gap = "" if not old or old.endswith("\n") else newline
         atomic.write_text(path, old + gap + newline.join([f"# {why}", *new, ""]))
     return new
+
+
+def ignore_what_is_made(root: Path) -> list[str]:
+    """Have git ignore what DVC keeps, and DVC what tools leave behind; what was done, in words."""
+    said = []
+    if git_root(root) is not None:
+        wanted = [name for name in _CACHED if not git_ignores(root, f"{name.strip('/')}/x")]
+        if added := _ignore(root / ".gitignore", wanted, "made by the pipeline; DVC keeps them"):
+            said.append(f".gitignore: added {' '.join(added)}")
+    if added := _ignore(root / ".dvcignore", _LITTER, "no part of a source folder"):
+        said.append(f".dvcignore: added {' '.join(added)}")
+    return said

@@ -13,6 +13,8 @@ import yaml
 
 import makeweight
 from makeweight.project.project import Project
+from makeweight.starter import repository
+from makeweight_base import atomic
 from makeweight_base.errors import UsageError
 
 FOLDER = Path(".github", "workflows")
@@ -64,6 +66,20 @@ def plan(top: Path, root: Path, project: Project, where: str, lock: str | None) 
         f"to make it count: Settings, Rules, Rulesets, a ruleset for `{branch}` with `Require status checks to pass` "
         f"and `{name}` among them. A check that is not required blocks nothing.",
     )
+
+
+def write(top: Path, wanted: Workflows) -> list[str]:
+    """Write those that are missing. One that is there is the user's, and stays."""
+    said = []
+    for path, text in wanted.files.items():
+        old = repository.text(top / path)
+        if old is None:
+            (top / path).parent.mkdir(parents=True, exist_ok=True)
+            atomic.write_text(top / path, text)
+            said.append(f"{path.as_posix()}: written")
+        elif old.replace("\r\n", "\n") != text:
+            said.append(f"{path.as_posix()}: kept as it is; delete it to have it written anew")
+    return said
 
 
 def _place(text: str) -> tuple[str, str]:

@@ -1,0 +1,31 @@
+"""The arguments of `makeweight init`, apart from the verb because the command line is built for every call."""
+
+from __future__ import annotations
+
+import argparse
+
+from makeweight.layout import CONFIG
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_argument_group("a PyTorch model")
+    source.add_argument("--build", metavar="MODULE:CALLABLE", help="returns the torch.nn.Module")
+    source.add_argument("--weights", metavar="FILE", help="its state dict, as torch.save writes it")
+    file = parser.add_argument_group("or a model file")
+    file.add_argument("--onnx", metavar="FILE", help="an ONNX model; its inputs are read from it")
+    examples = parser.add_argument_group("its examples")
+    examples.add_argument("--data", metavar="MODULE:CALLABLE", help="called with a split, returns its examples")
+    examples.add_argument("--npz-test", metavar="FILE", help="arrays by input name, and `target`")
+    examples.add_argument("--npz-calibration", metavar="FILE", help="arrays by input name, for static quantization")
+    more = parser.add_argument_group("more")
+    more.add_argument("--inputs", metavar="NAME=N,1,8,8", nargs="+", default=[], help="shapes; N is a free batch")
+    more.add_argument("--task", help="classification (default), regression, or your own metric as module:callable")
+    more.add_argument("--name", help="the project's name in reports (default: its folder's)")
+    more.add_argument("--force", action="store_true", help=f"write {CONFIG} anew; the old one is kept beside it")
+    more.add_argument(
+        "--github",
+        nargs="?",
+        const="",  # asked for, with no place named: that is told in words
+        metavar="OWNER/REPO[@REF]",
+        help="write workflows that judge every pull request; where makeweight's Action is taken from",
+    )
