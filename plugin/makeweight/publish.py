@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from makeweight.budget.metric import of_role
 from makeweight.budget.rule import Rule
-from makeweight.decide import Terms, Waiver, quality_metric, verdict
+from makeweight.decide import Terms, Waiver, verdict
 from makeweight.decide.verdict import Verdict
 from makeweight.evidence.evidence import Evidence
 from makeweight.layout import BASELINE, Layout
@@ -33,8 +34,7 @@ def terms(project: Project, rules: Iterable[Rule] | None = None, waivers: Iterab
         rules: what to judge by instead of the project's own budget.
         waivers: those in force today.
     """
-    quality = quality_metric(project.task.kind)
-    lower = project.task.kind == "regression" or project.task.better == "lower"
+    quality = of_role("quality", project.task.kind)[0]
     return Terms(
         project=project.name,
         rules=project.rules if rules is None else tuple(rules),
@@ -42,8 +42,8 @@ def terms(project: Project, rules: Iterable[Rule] | None = None, waivers: Iterab
         devices={name: entry.options.seconds for name, entry in project.devices.items()},
         ship=project.ship,
         prefer=project.prefer,
-        quality=quality,
-        quality_better="lower" if lower else "higher",
+        quality=quality.name,
+        quality_better=project.task.better if quality.better == "declared" else quality.better,
         waivers=tuple(waivers),
     )
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from makeweight_monitors.reference import Confidence, Reference
+from makeweight_monitors.rules import names
 from makeweight_monitors.rules.burn import bucket
-from makeweight_monitors.rules.terms import QUANTILES, LatencyLimit, Terms
+from makeweight_monitors.rules.terms import LatencyLimit, Terms
 
 if TYPE_CHECKING:
     from makeweight.budget.rule import Rule
@@ -97,19 +98,25 @@ def _limit(project: Project, metric: str, operator: str) -> float | None:
 
 def _latency(project: Project, device: str | None, notes: list[str]) -> tuple[LatencyLimit, ...]:
     """For each percentile the limits for every device, else those for the one that is meant."""
+    from makeweight.budget.metric import times
+
     limits = []
-    for metric, quantile in QUANTILES.items():
+    for metric in times("wall"):
         named: dict[str, float | None] = {"max": None, "max_ratio": None}
         for rule in project.rules:
-            if rule.metric.name == metric and rule.operator.name in named:
-                if _meant(rule, device, project):
+            if rule.metric == metric and rule.operator.name in named:
+                if metric.quantile not in names.LATENCY:
+                    notes.append(f"`{rule.id}` is not watched: production has no {metric.percentile}")
+                elif _meant(rule, device, project):
                     most = named[rule.operator.name]
                     named[rule.operator.name] = rule.limit if most is None else min(most, rule.limit)
                 else:
                     notes.append(f"`{rule.id}` is not watched: it is for one device; name it with `--device`")
-        limit = LatencyLimit(quantile, named["max"], named["max_ratio"])
+        limit = LatencyLimit(metric.quantile or 0.0, named["max"], named["max_ratio"])
         if limit.most is not None and bucket(limit) is None:
-            notes.append(f"`{metric}.max` is not watched: {limit.most:g} s is beyond what latencies are counted up to")
+            notes.append(
+                f"`{metric.name}.max` is not watched: {limit.most:g} s is beyond what latencies are counted up to"
+            )
         if limit.most is not None or limit.most_ratio is not None:
             limits.append(limit)
     return tuple(limits)

@@ -9,7 +9,6 @@ from typing import Literal
 from makeweight_monitors.rules.arguments import RUNBOOKS
 
 Test = Literal["paired", "split", "slice", "class"]
-QUANTILES = {"latency_p50": 0.5, "latency_p90": 0.9, "latency_p99": 0.99}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from makeweight.budget.metric import Role, TaskKind, of_role
+
 Comparison = Literal["ratio", "drop", "regression"]
 """`ratio`: variant / baseline. `drop`: by how much it is worse than the baseline, positive when it is. `regression`: by
 what fraction it grew since the merge base."""
@@ -30,3 +32,8 @@ class Measurand:
     def compared(self, comparison: Comparison) -> Measurand:
         """The same, compared."""
         return replace(self, comparison=comparison)
+
+
+def headline(role: Role, task: TaskKind | None = None) -> Measurand:
+    """What stands for size, quality or latency where the budget names nothing else."""
+    return Measurand(of_role(role, task)[0].name)

@@ -26,31 +26,52 @@ class Operator:
     meaning: str
 
     def limit_dimension(self, metric: Metric) -> Dimension:
-        if self.name == "max_ratio":
-            return RATIO
-        if self.name == "max_regression":
-            return CHANGE
-        if self.name == "max_drop":
-            return POINTS if metric.dimension is FRACTION else NUMBER
-        return metric.dimension
+        return dimension(metric, self.comparison)
 
     def fits(self, metric: Metric) -> str | None:
         """Why this operator makes no sense on `metric`; None when it does."""
-        if self.name == "max_drop" and metric.dimension not in (FRACTION, NUMBER):
-            return "a drop is for quality; limit how it grows with `max_ratio`"
-        if self.name == "max_drop" and metric.better == "lower":
-            return "lower is better here, so it cannot drop too far; use `max` or `max_ratio`"
-        if self.name in ("max_ratio", "max_regression") and metric.better != "lower":
-            return "use `min` or `max_drop`" if metric.origin == "evaluate" else "higher is better here; use `min`"
-        if self.name == "max_ratio" and metric.name == "negative_flips":
-            return "the baseline has no flips against itself; use `max`"
-        if self.name == "max" and metric.better == "higher":
+        if self.comparison == "drop":
+            if metric.dimension not in (FRACTION, NUMBER):
+                return "a drop is for quality; limit how it grows with `max_ratio`"
+            if metric.better == "lower":
+                return "lower is better here, so it cannot drop too far; use `max` or `max_ratio`"
+        elif self.comparison is not None:
+            if metric.better != "lower":
+                return "use `min` or `max_drop`" if metric.origin == "evaluate" else "higher is better here; use `min`"
+            if self.comparison == "ratio" and metric.paired:
+                return f"the baseline has no {metric.title} against itself; use `max`"
+            if self.comparison == "regression" and metric.dimension == COUNT:
+                return "counts are exact; use `max` or `max_ratio`"
+        elif self.upper and metric.better == "higher":
             return "higher is better here; use `min`"
-        if self.name == "min" and metric.better == "lower":
+        elif not self.upper and metric.better == "lower":
             return "lower is better here; use `max`"
-        if self.name == "max_regression" and metric.dimension is COUNT:
-            return "counts are exact; use `max` or `max_ratio`"
         return None
+
+    def absolute(self, limit: float, baseline: float | None, better: str) -> float | None:
+        """A limit as the metric's own figure, counted from the baseline's; None where that cannot be told.
+
+        Args:
+            better: which way the metric is better, `higher` or `lower`.
+        """
+        if self.comparison is None:
+            return limit
+        if baseline is None or self.comparison == "regression":
+            return None
+        if self.comparison == "ratio":
+            return baseline * limit
+        return baseline - limit if better == "higher" else baseline + limit
+
+
+def dimension(metric: Metric, comparison: Comparison | None) -> Dimension:
+    """What a metric's own figure, or a comparison of it, is a quantity of."""
+    if comparison == "ratio":
+        return RATIO
+    if comparison == "regression":
+        return CHANGE
+    if comparison == "drop":
+        return POINTS if metric.dimension == FRACTION else NUMBER
+    return metric.dimension
 
 
 OPERATORS: dict[str, Operator] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -17,12 +17,15 @@ class QuantityError(ValueError):
     """A text that is no quantity of the wanted dimension; the message says what would be."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Dimension:
-    """A kind of quantity: the units it is written in, each with its size in base units."""
+    """A kind of quantity: the units it is written in, each with its size in base units.
+
+    Two are the same when they say the same, in whatever process they were made.
+    """
 
     name: str
-    units: dict[str, float]
+    units: Mapping[str, float] = field(hash=False)
     example: str
     bare: bool = False
     """Whether a number without a unit is allowed (in base units)."""
@@ -30,8 +33,10 @@ class Dimension:
     """What no quantity of this kind can exceed, in base units."""
     shown: tuple[str, ...] = ()
     """Units used to print, largest first."""
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Units that are a likely slip here, and what to write instead."""
+    symbol: str = "number"
+    """The base unit, as files of measurements name it."""
 
 
 BYTES = Dimension(
@@ -39,21 +44,30 @@ BYTES = Dimension(
     {"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
     "400 kB",
     shown=("GB", "MB", "kB", "B"),
+    symbol="B",
 )
 SECONDS = Dimension(
     "time",
     {"s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9},
     "20 ms",
     shown=("s", "ms", "us", "ns"),
+    symbol="s",
 )
 JOULES = Dimension(
     "energy",
     {"J": 1, "mJ": 1e-3, "uJ": 1e-6, "µJ": 1e-6, "μJ": 1e-6, "kJ": 1e3},
     "12 mJ",
     shown=("J", "mJ", "uJ"),
+    symbol="J",
 )
 FRACTION = Dimension(
-    "share", {"%": 0.01}, "95 %", bare=True, most=1, refused={"pt": "a share is written in %; pt is for a difference"}
+    "share",
+    {"%": 0.01},
+    "95 %",
+    bare=True,
+    most=1,
+    refused={"pt": "a share is written in %; pt is for a difference"},
+    symbol="fraction",
 )
 POINTS = Dimension(
     "difference in percentage points",
@@ -61,11 +75,12 @@ POINTS = Dimension(
     "0.5 pt",
     most=1,
     refused={"%": "% is ambiguous for a drop; write percentage points"},
+    symbol="fraction",
 )
-RATIO = Dimension("ratio", {"x": 1, "%": 0.01}, "0.7", bare=True)
-CHANGE = Dimension("relative change", {"%": 0.01}, "5 %")
-COUNT = Dimension("count", {"k": 1e3, "M": 1e6, "G": 1e9}, "500 k", bare=True, shown=("G", "M", "k"))
-PER_SECOND = Dimension("rate", {"/s": 1}, "1000 /s", bare=True)
+RATIO = Dimension("ratio", {"x": 1, "%": 0.01}, "0.7", bare=True, symbol="ratio")
+CHANGE = Dimension("relative change", {"%": 0.01}, "5 %", symbol="ratio")
+COUNT = Dimension("count", {"k": 1e3, "M": 1e6, "G": 1e9}, "500 k", bare=True, shown=("G", "M", "k"), symbol="count")
+PER_SECOND = Dimension("rate", {"/s": 1}, "1000 /s", bare=True, symbol="1/s")
 NUMBER = Dimension("number", {}, "0.25", bare=True)
 
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\s\d]*)\s*")
@@ -111,12 +126,21 @@ def parse(text: object, dimension: Dimension) -> float:
 
 def show(value: float, dimension: Dimension) -> str:
     """`value` (base units) as a person would write it, with its unit, to three significant figures."""
-    return _write(value, dimension, _significant)
+    return _joined(*parts(value, dimension))
 
 
 def show_limit(value: float, dimension: Dimension) -> str:
     """Like `show`, without the trailing zeros: `20 ms`, not `20.0 ms`, for what somebody declared."""
-    return _write(value, dimension, lambda number, _places: f"{number:.6g}")
+    return _joined(*_write(value, dimension, lambda number, _places: f"{number:.6g}"))
+
+
+def parts(value: float, dimension: Dimension) -> tuple[str, str]:
+    """The number and the unit that `show` joins; a unit may be empty."""
+    return _write(value, dimension, _significant)
+
+
+def _joined(number: str, unit: str) -> str:
+    return f"{number}{'' if unit in ('', 'x') else ' '}{unit}"
 
 
 def _significant(number: float, places: int | None) -> str:
@@ -127,25 +151,25 @@ def _significant(number: float, places: int | None) -> str:
     return f"{number:.{places}f}"
 
 
-def _write(value: float, dimension: Dimension, form: Callable[[float, int | None], str]) -> str:
+def _write(value: float, dimension: Dimension, form: Callable[[float, int | None], str]) -> tuple[str, str]:
     if not math.isfinite(value):
-        return "not a finite number"
+        return "not a finite number", ""
     if dimension in (FRACTION, CHANGE):
-        return f"{form(value * 100, 1 if abs(value) >= 0.001 or value == 0 else None)} %"
-    if dimension is POINTS:
-        return f"{form(value * 100, 1)} pt"
-    if dimension is RATIO:
-        return f"{form(value, 2 if value >= 0.1 else None)}x"
-    if dimension is PER_SECOND:
-        return f"{form(value, 0 if abs(value) >= 100 else None)} /s"
-    if dimension is NUMBER:
-        return f"{value:.4g}"
+        return form(value * 100, 1 if abs(value) >= 0.001 or value == 0 else None), "%"
+    if dimension == POINTS:
+        return form(value * 100, 1), "pt"
+    if dimension == RATIO:
+        return form(value, 2 if value >= 0.1 else None), "x"
+    if dimension == PER_SECOND:
+        return form(value, 0 if abs(value) >= 100 else None), "/s"
+    if dimension == NUMBER:
+        return f"{value:.4g}", ""
     for unit in dimension.shown:
         size = dimension.units[unit]
         # 999.6 kB reads better as 1.00 MB: the unit is chosen on what will be printed
         if abs(value) >= size * 0.9995:
-            return f"{form(value / size, 0 if size == 1 and dimension is BYTES else None)} {unit}"
-    if dimension is COUNT or value == 0:
-        return f"{value:g} {dimension.shown[-1]}" if dimension is not COUNT else f"{value:g}"
-    unit = dimension.shown[-1]
-    return f"{form(value / dimension.units[unit], None)} {unit}"
+            return form(value / size, 0 if size == 1 and dimension == BYTES else None), unit
+    unit = "" if dimension == COUNT else dimension.shown[-1]
+    if value == 0 or not unit:
+        return f"{value:g}", unit
+    return form(value / dimension.units[unit], None), unit

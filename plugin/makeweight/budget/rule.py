@@ -89,8 +89,9 @@ class RuleSpec(BaseModel):
             raise PydanticCustomError("no_limit", f"no limit is given; give one of {', '.join(usable)}")
         if self.device is not None and not self.metric.per_device:
             raise PydanticCustomError("no_device", f"{self.metric.name} is the same on every device; drop `device`")
-        if self.slice is not None and self.metric.name != "accuracy":
-            raise PydanticCustomError("no_slice", "`slice` goes with accuracy only")
+        if self.slice is not None and not self.metric.sliced:
+            fitting = " and ".join(name for name, metric in METRICS.items() if metric.sliced)
+            raise PydanticCustomError("no_slice", "`slice` goes with {fitting} only", {"fitting": fitting})
         if self.confidence is not None and self.metric.origin != "evaluate":
             raise PydanticCustomError(
                 "no_confidence",
@@ -131,7 +132,7 @@ def _limit_reader(metric: Metric, operator: Operator) -> Callable[[object], floa
             raise PydanticCustomError("operator", "{message}", {"message": f"{metric.name}: {objection}"})
         limit = _read(text, operator.limit_dimension(metric))
         # a regression of 0 % asks for "no slower than before", which is meaningful; below 0 none is
-        if limit < 0 or (limit == 0 and operator.name == "max_ratio"):
+        if limit < 0 or (limit == 0 and operator.comparison == "ratio"):
             raise PydanticCustomError(
                 "negative", "a limit must be above zero" if limit == 0 else "no limit is negative"
             )

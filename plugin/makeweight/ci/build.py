@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.artifact import artifact
-from makeweight.budget.measurand import Measurand
+from makeweight.budget.measurand import headline
 from makeweight.ci import admission, lock, regression
 from makeweight.ci.base import LOCK, Base
 from makeweight.ci.dvc import Dvc, Failed, gist
@@ -112,7 +112,7 @@ def changed(project: Project, base: Base | None, unchanged: Iterable[str]) -> st
     timed = {
         (m.variant, m.device)
         for m in base.measurements
-        if m.status == "measured" and m.measurand == Measurand("latency_p50")
+        if m.status == "measured" and m.measurand == headline("latency")
     }
     missing = [
         f"{name} on {device}"

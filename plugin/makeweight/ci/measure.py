@@ -9,7 +9,7 @@ from pathlib import Path
 from makeweight import measurement, registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
-from makeweight.budget.measurand import Measurand
+from makeweight.budget.measurand import headline
 from makeweight.budget.rule import Rule
 from makeweight.ci import regression
 from makeweight.ci.base import Base
@@ -78,7 +78,7 @@ def _due(project: Project, device: str) -> list[str]:
     timed = {
         m.variant
         for m in known.measurements
-        if m.device == device and m.measurand == Measurand("latency_p50") and m.status == "measured"
+        if m.device == device and m.measurand == headline("latency") and m.status == "measured"
     }
     return [name for name in project.variants if name not in timed and name not in known.failed]
 

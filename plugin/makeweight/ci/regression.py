@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from makeweight.budget.measurand import Measurand
+from makeweight.budget.measurand import Measurand, headline
 from makeweight.budget.rule import Rule
 from makeweight.devices import benchmark
 from makeweight.devices.benchmark import Aim, Pair
@@ -36,9 +36,9 @@ def measure(
     Raises:
         DeviceFailed: the device was lost.
     """
-    limits = tuple(sorted({1 + rule.limit for rule in rules if rule.metric.name == "latency_p50"}))
-    named = [rule.metric.name.rpartition("_")[2] for rule in rules if rule.metric.name.endswith(("_p90", "_p99"))]
-    aim = Aim(limits, max(named, default="p50"), memory=any(rule.metric.name == "peak_memory" for rule in rules))
+    limits = tuple(sorted({1 + rule.limit for rule in rules if rule.metric.name == headline("latency").metric}))
+    furthest = max((rule.metric.percentile for rule in rules), default="") or "p50"
+    aim = Aim(limits, furthest, memory=any(rule.metric.meter == "memory" for rule in rules))
     return benchmark.carry_out(device, options, replace(pair, free_batch=False), aim, seed, progress)
 
 

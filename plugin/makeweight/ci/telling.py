@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from makeweight.budget.measurand import Measurand, headline
 from makeweight.decide.verdict import RECIPE, Outcome, RuleVerdict, Verdict
 from makeweight.github.annotation import Annotation, Level
 from makeweight.github.check import Conclusion
@@ -95,18 +96,18 @@ def outputs(content: Content, report: str, verdict_json: str, comment: str) -> d
         "report-path": report,
         "verdict-json": verdict_json,
         "shipped-variant": verdict.ship or "",
-        "size-ratio": _ratio(verdict, variant, "size"),
-        "latency-ratio": _ratio(verdict, variant, "latency_p50"),
+        "size-ratio": _ratio(verdict, variant, headline("size")),
+        "latency-ratio": _ratio(verdict, variant, headline("latency")),
         "comment-written": comment,
     }
 
 
-def _ratio(verdict: Verdict, variant: str | None, metric: str) -> str:
+def _ratio(verdict: Verdict, variant: str | None, of: Measurand) -> str:
     """Of the variant that ships or is nearest to it, on the device where it gains least; empty when not known."""
     values = [
         record["value"]
         for record in verdict.measurements
-        if (record["metric"], record.get("comparison")) == (metric, "ratio")
+        if (record["metric"], record.get("comparison")) == (of.metric, "ratio")
         and record["variant"] == variant != BASELINE
         and record.get("status") == "measured"
         and record.get("value") is not None

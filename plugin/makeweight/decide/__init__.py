@@ -1,7 +1,7 @@
 """Decide: rules held against measurements. Pure functions; every outcome comes with the sentence that explains it."""
 
 from makeweight.decide.decision import decide
-from makeweight.decide.terms import Terms, quality_metric
+from makeweight.decide.terms import Terms
 from makeweight.decide.waivers import Waiver
 
-__all__ = ["Terms", "Waiver", "decide", "quality_metric"]
+__all__ = ["Terms", "Waiver", "decide"]

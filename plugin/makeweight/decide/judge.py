@@ -158,7 +158,7 @@ def _unmeasured(rule: Rule, variant: str, device: str | None, measured: Measured
     no_slice = (
         measurement is None
         and rule.slice is not None
-        and _is_measured(measured.get((variant, None, Measurand("accuracy"))))
+        and _is_measured(measured.get((variant, None, Measurand(rule.metric.name))))
     )
     if no_slice:
         reason = "no test example belongs to it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 
-from makeweight.budget.measurand import Measurand
+from makeweight.budget.measurand import Measurand, headline
 from makeweight.decide.terms import BEST, Measured, Terms
 from makeweight.decide.verdict import Outcome, RuleVerdict, distance
 
@@ -48,12 +48,13 @@ def _value(measured: Measured, variant: str, device: str | None, of: Measurand) 
 
 
 def _size(variant: str, measured: Measured) -> float:
-    return _value(measured, variant, None, Measurand("size"))
+    return _value(measured, variant, None, headline("size"))
 
 
 def _slowness(variant: str, terms: Terms, measured: Measured) -> float:
     """The geometric mean, over the devices, of the latency ratio to the baseline."""
-    ratios = [_value(measured, variant, device, Measurand("latency_p50", "ratio")) for device in terms.devices]
+    ratio = headline("latency").compared("ratio")
+    ratios = [_value(measured, variant, device, ratio) for device in terms.devices]
     return sum(math.log(ratio) for ratio in ratios) if all(0 < ratio < math.inf for ratio in ratios) else math.inf
 
 

@@ -34,8 +34,3 @@ class Terms:
 Place = tuple[str, str | None, Measurand]
 """Variant, device (None where devices do not matter), and what was measured there."""
 Measured = Mapping[Place, Measurement]
-
-
-def quality_metric(task: str) -> str:
-    """The metric by which variants of a task are ordered when accuracy is preferred."""
-    return {"classification": "accuracy", "regression": "rmse", "custom": "metric"}[task]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from makeweight.budget.operator import OPERATORS, Operator
 from makeweight_base.errors import Exit, UsageError
 
 Outcome = Literal["pass", "fail", "inconclusive", "not_applicable"]
@@ -42,6 +43,11 @@ class RuleVerdict:
     """The command that would settle an inconclusive rule."""
     waiver: str | None = None
     """Why it does not block although it is broken or open: until when, by whom, for what reason."""
+
+    @property
+    def limits(self) -> Operator | None:
+        """The operator by which it limits; None for what holds without being declared."""
+        return OPERATORS.get(self.operator)
 
     @property
     def blocks(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from makeweight.budget.quantity import show, show_limit
+from makeweight.budget.quantity import parts, show, show_limit
 from makeweight.budget.rule import Rule
 from makeweight.measurement import Measurement
 
@@ -17,12 +17,12 @@ def amount(rule: Rule, measurement: Measurement, interval: tuple[float, float] |
     spread = f" [{_bare(interval[0], rule)}, {_bare(interval[1], rule)}]" if interval is not None else ""
     verb = "are" if rule.metric.plural else "is"
     named = f" ({measurement.detail})" if measurement.detail else ""
-    if rule.operator.name == "max_ratio":
+    if rule.operator.comparison == "ratio":
         return f"{verb} {_figure(value, rule)}{spread} of the baseline's{named}"
-    if rule.operator.name == "max_drop":
+    if rule.operator.comparison == "drop":
         moved = "drops" if value >= 0 else "gains"
         return f"{moved} {_figure(abs(value), rule)}{_turned(value, interval, rule)}{named}"
-    if rule.operator.name == "max_regression":
+    if rule.operator.comparison == "regression":
         if value == 0 and interval in (None, (0, 0)):
             return f"{verb} what {'they were' if rule.metric.plural else 'it was'} at the merge base{named}"
         moved = "grew" if value >= 0 else "fell"
@@ -49,11 +49,7 @@ def _bare(value: float, rule: Rule) -> str:
     """A figure without its unit, for the ends of an interval."""
     if value == 0:
         return "0"
-    return (
-        show(value, rule.dimension)
-        if rule.operator.comparison is None
-        else show(value, rule.dimension).split("x")[0].split(" ")[0]
-    )
+    return show(value, rule.dimension) if rule.operator.comparison is None else parts(value, rule.dimension)[0]
 
 
 def demand(rule: Rule) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from makeweight import measurement
 from makeweight.budget.measurand import Measurand
+from makeweight.budget.metric import METRICS, of_role
 from makeweight.layout import BASELINE, Layout
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
@@ -19,9 +20,6 @@ from makeweight_base.errors import UsageError
 
 Files = Sequence[tuple[str, Sequence[Measurement]]]
 _Subject = tuple[str, str | None]
-# Figures that the same models and examples give on every machine, so that each file tells what its baseline had.
-_RATIOS = ("size", "size_compressed", "parameters", "macs")
-_DROPS = ("accuracy", "r2")
 _ONE_RUN = "Collect the files of one run, or measure again."
 _WANTED = "Name files as `evaluate` and `benchmark` write them: reports/<variant>/evaluate.json and <device>.json."
 
@@ -137,18 +135,20 @@ def _refuse_other_baselines(files: Files) -> None:
 
 
 def _baselines(figures: Sequence[Measurement]) -> Iterator[tuple[str, float]]:
-    """What the baseline must have had for these figures, by metric."""
+    """What the baseline must have had for these figures, by metric: the same models and examples give the same of them
+    on every machine."""
     values = {(m.variant, m.measurand): m.value for m in figures if m.device is None and m.value is not None}
+    counted = [Measurand(metric.name) for metric in METRICS.values() if metric.origin == "compress"]
+    scored = [Measurand(metric.name) for metric in of_role("quality") if metric.better == "higher"]
     for (variant, of), value in values.items():
-        metric = of.metric
-        if of != Measurand(metric) or metric not in (*_RATIOS, *_DROPS):
+        if of not in (*counted, *scored):
             continue
         if variant == BASELINE:
-            yield metric, value
-        elif metric in _RATIOS and (ratio := values.get((variant, Measurand(metric, "ratio")))):
-            yield metric, value / ratio
-        elif metric in _DROPS and (drop := values.get((variant, Measurand(metric, "drop")))) is not None:
-            yield metric, value + drop
+            yield of.metric, value
+        elif of in counted and (ratio := values.get((variant, of.compared("ratio")))):
+            yield of.metric, value / ratio
+        elif of in scored and (drop := values.get((variant, of.compared("drop")))) is not None:
+            yield of.metric, value + drop
 
 
 def _keyed(figure: Measurement) -> Measurement:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from makeweight.budget.measurand import Measurand
+from makeweight.budget.metric import times
 from makeweight.layout import BASELINE
 from makeweight.measure.statistics import SAMPLES_NEEDED, quantile_interval
 from makeweight.measure.timings import Timings
@@ -16,23 +17,21 @@ from makeweight.measurement import Measurement, unavailable
 from makeweight_probe.sequential import confidence_sequence
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-_CLOCKS = {"latency": "wall", "cpu_time": "cpu"}
 _NS = 1e9
 
 
 def measure(timings: Timings, variant: str, device: str, threads: int) -> Iterator[Measurement]:
     """Every latency figure of a variant on a device, and the baseline's beside it."""
-    for metric, clock in _CLOCKS.items():
-        for quantile in _QUANTILES:
-            name = f"{metric}_{quantile}"
-            reason = _objection(timings, clock, quantile, threads)
-            if reason is not None:
-                yield _unavailable(timings, Measurand(name), clock, quantile, variant, device, reason)
-                yield _unavailable(timings, Measurand(name, "ratio"), clock, quantile, variant, device, reason)
-                continue
-            yield _absolute(timings, name, clock, quantile, variant, device, arm="b")
-            yield replace(_absolute(timings, name, clock, quantile, BASELINE, device, arm="a"), against=variant)
-            yield _ratio(timings, name, clock, quantile, variant, device)
+    for metric in (*times("wall"), *times("cpu")):
+        name, clock, quantile = metric.name, str(metric.meter), metric.percentile
+        reason = _objection(timings, clock, quantile, threads)
+        if reason is not None:
+            yield _unavailable(timings, Measurand(name), clock, quantile, variant, device, reason)
+            yield _unavailable(timings, Measurand(name, "ratio"), clock, quantile, variant, device, reason)
+            continue
+        yield _absolute(timings, name, clock, quantile, variant, device, arm="b")
+        yield replace(_absolute(timings, name, clock, quantile, BASELINE, device, arm="a"), against=variant)
+        yield _ratio(timings, name, clock, quantile, variant, device)
     yield from _throughput(timings, variant, device)
 
 

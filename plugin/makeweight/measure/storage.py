@@ -10,15 +10,16 @@ from makeweight.budget.metric import METRICS
 from makeweight.layout import BASELINE
 from makeweight.measurement import Measurement, unavailable
 
-_UNITS = {"size": "B", "size_compressed": "B", "parameters": "count", "macs": "count"}
-
 
 def measure(own: Manifest, baseline: Manifest | None) -> Iterator[Measurement]:
     """Every figure of the catalogue that the file alone decides, from the manifests."""
-    for name, unit in _UNITS.items():
+    for metric in METRICS.values():
+        if metric.origin != "compress":
+            continue
+        name, unit = metric.name, metric.dimension.symbol
         value = getattr(own, name)
         if own.status == "failed" or value is None:
-            reason = own.reason or f"{METRICS[name].title} could not be counted: the graph's shapes are not all known"
+            reason = own.reason or f"{metric.title} could not be counted: the graph's shapes are not all known"
             yield unavailable(Measurand(name), own.variant, unit, reason)
             if baseline is not None:
                 yield unavailable(Measurand(name, "ratio"), own.variant, "ratio", reason)

@@ -25,11 +25,10 @@ class Judged(Protocol):
 
 def drawn(project: Judged) -> list[dict[str, Any]]:
     """The top-level plots, drawn of the metric that the report takes for this project's quality."""
-    from makeweight.budget.metric import METRICS
+    from makeweight.budget.metric import of_role
     from makeweight.report.dvcplots import definitions
-    from makeweight.report.figures import QUALITY
 
-    measured = [name for name in QUALITY if project.task.kind in METRICS[name].tasks]
+    measured = [metric.name for metric in of_role("quality", project.task.kind)]
     limited = {rule.metric.name for rule in project.rules}
     return definitions(next((name for name in measured if name in limited), measured[0]))
 

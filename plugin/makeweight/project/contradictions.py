@@ -36,7 +36,7 @@ def _of_rule(rule: Rule, settings: Settings, problems: Problems) -> None:
     name, task = rule.metric.name, settings.task
     if task.kind not in rule.metric.tasks:
         problems.note(_place(rule), f"`{name}` goes with {', '.join(rule.metric.tasks)}, and the task is {task.kind}")
-    if rule.metric.better == "declared" and rule.operator.name in ("max", "min"):
+    if rule.metric.better == "declared" and rule.operator.comparison is None:
         fitting = "max" if task.better == "lower" else "min"
         if rule.operator.name != fitting:
             problems.note(_place(rule), f"`task.better` is {task.better}; use `{fitting}`")

@@ -99,10 +99,10 @@ def _details(content: Content, variant: str) -> str:
 
 
 def _factors(content: Content, figures: Figures, variant: str) -> str:
-    slices = _slices(figures, variant)
+    slices = dict.fromkeys(str(of.slice) for of in _sliced(figures, variant))
     known = []
     if slices:
-        known.append(f"Groups that results are broken down by: {', '.join(markdown_code(name) for name in slices)}.")
+        known.append(f"Groups that results are broken down by: {', '.join(map(markdown_code, slices))}.")
     if content.classes.get(variant):
         known.append("Results are broken down by class below.")
     devices = [
@@ -114,8 +114,9 @@ def _factors(content: Content, figures: Figures, variant: str) -> str:
     return "\n\n".join(["## Factors", *known, ask])
 
 
-def _slices(figures: Figures, variant: str) -> list[str]:
-    return sorted({each.slice for each in figures if each.variant == variant and each.slice is not None})
+def _sliced(figures: Figures, variant: str) -> list[Measurand]:
+    found = {replace(each.measurand, comparison=None) for each in figures if each.variant == variant and each.slice}
+    return sorted(found, key=lambda of: of.name)
 
 
 def _metrics(content: Content, figures: Figures, variant: str) -> str:
@@ -170,12 +171,9 @@ def _analyses(content: Content, figures: Figures, variant: str) -> str:
         notes += [f"two copies of one model differed by {floor * 100:.1f} % (noise floor)"] if floor is not None else []
         said = "; ".join(note for note in notes if note)
         parts += [f"### On {markdown(device)}", lines, *([f"{said[:1].upper()}{said[1:]}."] if said else [])]
-    slices = _slices(figures, variant)
-    if slices:
-        parts += [
-            "### By group",
-            _table(figures, variant, [(Measurand("accuracy", slice=name), None) for name in slices]),
-        ]
+    sliced = _sliced(figures, variant)
+    if sliced:
+        parts += ["### By group", _table(figures, variant, [(of, None) for of in sliced])]
     classes = content.classes.get(variant, ())
     if classes:
         rows = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from makeweight.budget.measurand import Measurand
+from makeweight.budget.measurand import Measurand, headline
 from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
 from makeweight.report.content import Content, Machine
@@ -12,7 +12,7 @@ from makeweight.report.figures import Change, Figures, title, written, written_i
 from makeweight.report.pareto import front
 from makeweight.report.standing import WORDS, blocking, named, waived
 
-SIZE, LATENCY = Measurand("size"), Measurand("latency_p50")
+SIZE, LATENCY = headline("size"), headline("latency")
 # What decides how fast integers are, the best first; the kernel's names.
 _TELLING_ISA = ("amx_int8", "avx512_vnni", "avx_vnni", "i8mm", "asimddp", "avx512f", "avx2")
 

@@ -8,15 +8,15 @@ import json
 from typing import Any
 
 from makeweight.budget.measurand import Measurand
+from makeweight.budget.metric import of_role, times
 from makeweight.layout import BASELINE
 from makeweight.report.comparison import LATENCY, SIZE
 from makeweight.report.content import Content
-from makeweight.report.figures import QUALITY, Figures
+from makeweight.report.figures import Figures
 from makeweight.report.text import plain
 
 PARETO, LATENCIES, CLASSES = "pareto.json", "latency.csv", "classes.csv"
 _FOLDER = "reports/plots"
-_PERCENTILES = (50, 90, 99)
 
 
 def definitions(quality: str = "accuracy") -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def _pareto(figures: Figures) -> list[dict[str, Any]]:
                 "variant": plain(name),
                 "device": None if device is None else plain(device),
                 "size_kb": None if size is None else round(size / 1000, 3),
-                **{metric: figures.value(Measurand(metric), name) for metric in QUALITY},
+                **{metric.name: figures.value(Measurand(metric.name), name) for metric in of_role("quality")},
                 "latency_ms": None if seconds is None else round(seconds * 1000, 6),
             }
             found.append({key: value for key, value in row.items() if value is not None})
@@ -72,10 +72,11 @@ def _latency(figures: Figures) -> list[tuple[Any, ...]]:
     found = []
     for device in figures.devices:
         for name in (BASELINE, *figures.variants):
-            for percentile in _PERCENTILES:
-                seconds = figures.value(Measurand(f"latency_p{percentile}"), name, device)
+            for metric in times("wall"):
+                seconds = figures.value(Measurand(metric.name), name, device)
                 if seconds is not None:
-                    series = f"{plain(name)} on {plain(device)}, p{percentile}"
+                    series = f"{plain(name)} on {plain(device)}, {metric.percentile}"
+                    percentile = metric.percentile.removeprefix("p")
                     found.append((series, plain(name), plain(device), percentile, f"{seconds * 1000:.6g}"))
     return found
 

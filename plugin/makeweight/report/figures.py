@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from makeweight.budget.measurand import Comparison, Measurand
-from makeweight.budget.metric import METRICS
-from makeweight.budget.operator import OPERATORS
+from makeweight.budget import operator
+from makeweight.budget.measurand import Comparison, Measurand, headline
+from makeweight.budget.metric import METRICS, of_role
 from makeweight.budget.quantity import (
     BYTES,
     FRACTION,
@@ -19,6 +19,7 @@ from makeweight.budget.quantity import (
     RATIO,
     SECONDS,
     Dimension,
+    parts,
     show,
 )
 from makeweight.layout import BASELINE
@@ -26,22 +27,14 @@ from makeweight.measurement import Measurement
 from makeweight.report.content import Content, Machine
 from makeweight_base.errors import UsageError
 
-QUALITY = ("accuracy", "metric", "rmse", "mae", "r2")
-"""What a model is for, in the order in which one is chosen to stand for quality."""
 NOT_RECORDED = "no figure was recorded"
 _TITLES = {
     "mcnemar_p": "McNemar's p",
     "nonfinite_outputs": "answers that are not finite",
 }
 _COMPARED: tuple[Comparison, ...] = ("ratio", "drop")
-_UNITS = {"B": BYTES, "fraction": FRACTION, "s": SECONDS, "J": JOULES, "1/s": PER_SECOND, "ratio": RATIO}
+_UNITS = {of.symbol: of for of in (BYTES, FRACTION, SECONDS, JOULES, PER_SECOND, RATIO)}
 _FIELDS = {field.name for field in fields(Measurement)}
-_BETTER_WORDS = {
-    "size": ("smaller", "larger"),
-    "size_compressed": ("smaller", "larger"),
-    "latency": ("faster", "slower"),
-    "cpu_time": ("faster", "slower"),
-}
 
 
 @dataclass(frozen=True)
@@ -113,10 +106,10 @@ class Figures:
         named = {rule.metric for rule in self._content.verdict.rules}
         measured = {each.metric for each in self}
         for among in (named & measured, measured, named):
-            for metric in QUALITY:
-                if metric in among:
-                    return Measurand(metric)
-        return Measurand(QUALITY[0])
+            for metric in of_role("quality"):
+                if metric.name in among:
+                    return Measurand(metric.name)
+        return headline("quality")
 
     def better(self, of: Measurand) -> Literal["higher", "lower"]:
         if of.metric in METRICS and (declared := METRICS[of.metric].better) != "declared":
@@ -164,7 +157,7 @@ class Figures:
             for each in self
             if each.device == device
             and each.noise_floor is not None
-            and each.metric == "latency_p50"
+            and each.metric == headline("latency").metric
             and each.comparison != "regression"
         ]
         return max(floors, default=None)
@@ -220,8 +213,7 @@ def dimension(of: Measurand, unit: str = "") -> Dimension:
     """Of a figure; `unit` is the measurement's own, for what no budget can limit."""
     if of.metric not in METRICS:
         return _UNITS.get(unit, NUMBER)
-    operator = next(each for each in OPERATORS.values() if each.comparison == of.comparison)
-    return operator.limit_dimension(METRICS[of.metric])
+    return operator.dimension(METRICS[of.metric], of.comparison)
 
 
 def title(of: Measurand) -> str:
@@ -249,9 +241,9 @@ def written_interval(measurement: Measurement) -> str:
     if measurement.interval is None:
         return ""
     of = dimension(measurement.measurand, measurement.unit)
-    shown = [show(bound, of) for bound in measurement.interval]
-    units = {text.partition(" ")[2] for text in shown}
-    return f"[{', '.join(text.partition(' ')[0] if len(units) == 1 else text for text in shown)}]"
+    units = {parts(bound, of)[1] for bound in measurement.interval}
+    shown = [parts(bound, of)[0] if len(units) == 1 else show(bound, of) for bound in measurement.interval]
+    return f"[{', '.join(shown)}]"
 
 
 def _negated(interval: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -270,7 +262,7 @@ def _difference(drop: float, interval: tuple[float, float] | None, of: Dimension
     numbers = [drop, *(interval or ())]
     if better == "higher":
         numbers = [-drop, *(_negated(interval) or ())]
-    if of is FRACTION:
+    if of == FRACTION:
         points = [number * 100 for number in numbers]
         places = 2 if 0 < max(map(abs, points)) < 0.1 else 1
         shown, unit = [_signed(number, places) for number in points], " pt"
@@ -309,8 +301,8 @@ def _factor(metric: str, of: Measurement, better: str) -> Change:
     if certain is None:
         words = "unchanged" if gain == 1 and bounds is None else f"{text} {_bounds(gain, bounds)}".rstrip()
     else:
-        kind = next((name for name in _BETTER_WORDS if metric.startswith(name)), None)
-        pair = _BETTER_WORDS[kind] if kind else ("less", "more") if turned else ("more", "less")
+        moved = METRICS[metric].moved if metric in METRICS else None
+        pair = moved or (("less", "more") if turned else ("more", "less"))
         size, around = (gain, bounds) if gain >= 1 else (1 / gain, _inverted(bounds))
         words = f"{_times(size)}x {pair[0 if certain else 1]} {_bounds(size, around)}".rstrip()
     return Change(text, _bounds(gain, bounds), words, certain)

@@ -166,9 +166,10 @@ def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: 
     base = cell(figures, of, BASELINE, rule.device, beside=rule.variant)
     own = cell(figures, of, rule.variant, rule.device)
     before, after = base.value, own.value
-    detail = own.change_detail if rule.operator == "max_drop" else own.detail
+    dropped = rule.limits is not None and rule.limits.comparison == "drop"
+    detail = own.change_detail if dropped else own.detail
     of_class = next((each for each in content.classes.get(rule.variant, ()) if each.name == detail), None)
-    if of_class is not None and rule.operator == "max_drop":
+    if of_class is not None and dropped:
         # the class that dropped most, which need not be the least accurate one
         before, after = show(of_class.baseline, FRACTION), show(of_class.variant, FRACTION)
     name += f" ({markdown(elided(detail, _NAME))})" if detail else ""
@@ -197,7 +198,7 @@ def _mark(rule: RuleVerdict) -> str:
 
 def _change(figures: Figures, rule: RuleVerdict, own: Cell) -> str:
     """Against what the rule compares with: the merge base where it limits growth, else the baseline."""
-    if rule.operator != "max_regression":
+    if rule.limits is None or rule.limits.comparison != "regression":
         return "" if own.change is None else markdown(own.change.words)
     grown = figures.growth(own.of, rule.variant, rule.device)
     if grown is not None:

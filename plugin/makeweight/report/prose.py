@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from makeweight.budget.metric import METRICS
 from makeweight.decide.verdict import RuleVerdict
 from makeweight.report.comparison import LATENCY, SIZE, heading
 from makeweight.report.content import Content, Flips
@@ -80,9 +81,14 @@ def reasons(content: Content, variant: str) -> list[str]:
         return [sentence(content.verdict.sentence)]
     found = _gathered(held_up)
     flips = content.flips.get(variant)
-    if flips is not None and any(rule.device is None and rule.metric != "size" for rule in held_up):
+    if flips is not None and any(_of_answers(rule) for rule in held_up):
         found += [said for said in [confusion(flips)] if said]
     return found
+
+
+def _of_answers(rule: RuleVerdict) -> bool:
+    """Whether a rule is about what the model answers: of what is declared, what is evaluated."""
+    return rule.metric not in METRICS or METRICS[rule.metric].origin == "evaluate"
 
 
 def _gathered(held_up: list[RuleVerdict]) -> list[str]:

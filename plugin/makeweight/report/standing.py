@@ -93,7 +93,7 @@ def side(rule: RuleVerdict) -> str:
     """Where the figure of a broken rule lies: `over` its limit, or `under` it."""
     if rule.limit is None:
         return "broken"
-    return "under" if rule.operator.startswith("min") else "over"
+    return "under" if rule.limits is not None and not rule.limits.upper else "over"
 
 
 def subject(rule: RuleVerdict) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from makeweight import measurement, registry
 from makeweight.artifact import artifact
-from makeweight.budget.measurand import Measurand
+from makeweight.budget.measurand import Measurand, headline
 from makeweight.budget.metric import METRICS
 from makeweight.devices import benchmark, record
 from makeweight.devices.benchmark import Aim, Pair
@@ -55,7 +55,7 @@ def run(project: Project, name: str, device_name: str, seconds: float | None, pr
     figures = list(benchmark.measurements(taken, name, device_name, options.threads))
     timings.write(layout.timings(name, device_name), taken)
     atomic.write_text(layout.benchmark(name, device_name), measurement.dumps(measurement.keyed(figures, key)))
-    ratio = next(figure for figure in figures if figure.measurand == Measurand("latency_p50", "ratio"))
+    ratio = next(figure for figure in figures if figure.measurand == headline("latency").compared("ratio"))
     if ratio.value is not None and ratio.interval is not None:
         low, high = ratio.interval
         rounds = taken.rounds // len(taken.pairs)
@@ -69,11 +69,8 @@ def run(project: Project, name: str, device_name: str, seconds: float | None, pr
 def _aim(project: Project, device: str) -> Aim:
     """What the budget wants to know of this device."""
     rules = [rule for rule in project.rules if rule.device in (None, device)]
-    limits = sorted(
-        {rule.limit for rule in rules if rule.metric.name == "latency_p50" and rule.operator.name == "max_ratio"}
-    )
-    named = [rule.metric.name.rpartition("_")[2] for rule in rules if rule.metric.name.endswith(("_p90", "_p99"))]
-    wanted = max(named, default=None)
+    limits = sorted({rule.limit for rule in rules if rule.measurand == headline("latency").compared("ratio")})
+    wanted = max((rule.metric.percentile for rule in rules if rule.metric.quantile not in (None, 0.5)), default=None)
     return Aim(tuple(limits), wanted or "p99", TAIL_SECONDS if wanted is None else float("inf"))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from makeweight import measurement, registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
+from makeweight.budget.metric import of_role
 from makeweight.evidence import keys
 from makeweight.layout import BASELINE
 from makeweight.measure import flips, outcomes, quality, reference, storage
@@ -71,7 +72,7 @@ def _against_control(project: Project, name: str, own: Outcomes, control: Outcom
     """The variant's quality against the baseline trained as long as it was: what compression alone cost."""
     paired = quality.measure(project.task, name, own, control)
     alone = quality.measure(project.task, name, control, None)
-    shown = ("accuracy", "mae", "rmse", "r2", "metric")
+    shown = {metric.name for metric in of_role("quality")}
     return [
         _of_control(figure)
         for figure in (*(each for each in paired if each.comparison == "drop"), *alone)

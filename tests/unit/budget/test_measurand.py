@@ -2,7 +2,8 @@
 
 import pytest
 
-from makeweight.budget.measurand import Measurand
+from makeweight.budget.measurand import Measurand, headline
+from makeweight.budget.metric import METRICS, TaskKind
 
 
 @pytest.mark.parametrize(
@@ -20,3 +21,15 @@ from makeweight.budget.measurand import Measurand
 )
 def test_files_name_it_in_one_word(of: Measurand, name: str) -> None:
     assert of.name == name
+
+
+@pytest.mark.parametrize(
+    ("task", "metric"), [("classification", "accuracy"), ("regression", "rmse"), ("custom", "metric")]
+)
+def test_what_stands_for_quality_is_a_metric_of_the_task(task: TaskKind, metric: str) -> None:
+    assert headline("quality", task) == Measurand(metric)
+    assert task in METRICS[metric].tasks
+
+
+def test_what_a_model_is_told_in() -> None:
+    assert (headline("size"), headline("latency")) == (Measurand("size"), Measurand("latency_p50"))

@@ -1,6 +1,7 @@
 """Units: what is printed reads back as what was meant, and what cannot be read is refused in one way only."""
 
 import math
+import pickle
 
 import pytest
 from hypothesis import given
@@ -137,13 +138,23 @@ def test_what_is_shown_reads_back_within_rounding(data: st.DataObject, dimension
     value = data.draw(values(dimension))
     coarse = {FRACTION.name: 0.0005, CHANGE.name: 0.0005, POINTS.name: 0.0005, RATIO.name: 0.005, PER_SECOND.name: 0.5}
     back = parse(show(value, dimension), dimension)
-    assert back == pytest.approx(value, rel=0.005, abs=coarse.get(dimension.name, 0.5 if dimension is BYTES else 0.0))
+    assert back == pytest.approx(value, rel=0.005, abs=coarse.get(dimension.name, 0.5 if dimension == BYTES else 0.0))
+
+
+@given(st.data(), dimensions)
+def test_a_dimension_sent_to_another_process_is_the_same(data: st.DataObject, dimension: Dimension) -> None:
+    value = data.draw(values(dimension))
+    sent: Dimension = pickle.loads(pickle.dumps(dimension))  # noqa: S301 - our own bytes
+    assert sent is not dimension
+    assert (sent, hash(sent)) == (dimension, hash(dimension))
+    assert show(value, sent) == show(value, dimension)
+    assert show_limit(value, sent) == show_limit(value, dimension)
 
 
 @given(st.data(), dimensions)
 def test_a_limit_reads_back_to_six_figures(data: st.DataObject, dimension: Dimension) -> None:
     value = data.draw(values(dimension))
-    if dimension is NUMBER:
+    if dimension == NUMBER:
         assert parse(show_limit(value, dimension), dimension) == pytest.approx(value, rel=5e-4)
     else:
         assert parse(show_limit(value, dimension), dimension) == pytest.approx(value, rel=1e-5)

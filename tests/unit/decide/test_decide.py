@@ -2,19 +2,21 @@
 
 import json
 import math
+import pickle
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from makeweight import measurement
 from makeweight.budget.measurand import Comparison, Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.budget.operator import OPERATORS
 from makeweight.budget.rule import Budget, Rule, rules_of
-from makeweight.decide import Terms, decide, quality_metric
+from makeweight.decide import Terms, decide
 from makeweight.decide import verdict as verdict_file
 from makeweight.decide.verdict import EXIT_CODES, RuleVerdict, Verdict
 from makeweight.measurement import Measurement, unavailable
@@ -389,14 +391,6 @@ def test_an_estimate_does_not_choose_what_ships() -> None:
     assert decided.ship == "a"
 
 
-@pytest.mark.parametrize(
-    ("task", "metric"), [("classification", "accuracy"), ("regression", "rmse"), ("custom", "metric")]
-)
-def test_the_metric_that_orders_by_quality_is_one_of_the_task(task: str, metric: str) -> None:
-    assert quality_metric(task) == metric
-    assert task in METRICS[metric].tasks
-
-
 def test_exit_codes() -> None:
     assert EXIT_CODES == {
         "pass": Exit.PASS,
@@ -531,6 +525,15 @@ def test_any_verdict_survives_its_file(case: tuple[Terms, list[Measurement], dic
     assert verdict_file.dumps(again) == text
     assert again.rules == decided.rules
     assert again.verdict == json.loads(text)["verdict"] == decided.verdict
+
+
+@given(any_case())
+def test_what_was_pickled_or_filed_decides_the_same(case: tuple[Terms, list[Measurement], dict[str, str]]) -> None:
+    what, measured, failed = case
+    sent, received = pickle.loads(pickle.dumps((what, measured)))  # noqa: S301 - our own bytes
+    assert (sent, received) == (what, measured)
+    filed = [measurement.of(json.loads(json.dumps(asdict(each)))) for each in measured]
+    assert decide(what, filed, failed) == decide(sent, received, failed) == decide(what, measured, failed)
 
 
 @given(st.data())

@@ -207,7 +207,8 @@ def test_names_are_escaped_and_long_ones_shortened():
 
 def ridge(name: str, seconds: list[float] | np.ndarray, p99: float | None = None) -> latency.Ridge:
     values = np.asarray(seconds, dtype=float)
-    return latency.Ridge(name, values, float(np.median(values)) if len(values) else None, None, p99, "variant", name)
+    p50 = float(np.median(values)) if len(values) else None
+    return latency.Ridge(name, values, (("p50", p50), ("p90", None), ("p99", p99)), "variant", name)
 
 
 def draw_latency(*ridges: latency.Ridge) -> ET.Element:
@@ -252,7 +253,7 @@ def test_a_tail_of_hiccups_does_not_press_the_rest_together():
 
 @pytest.mark.parametrize("seconds", [[], [math.nan, -1.0, 0.0], [1e-4], [1e-4, 1e-4]])
 def test_odd_samples_are_drawn_or_left_out(seconds: list[float]):
-    own = latency.Ridge("odd", np.array(seconds), None, None, None, "baseline", "odd")
+    own = latency.Ridge("odd", np.array(seconds), (("p50", None),), "baseline", "odd")
     usable = any(math.isfinite(value) and value > 0 for value in seconds)
     shown = "".join(draw_latency(own).itertext())
     assert ("nothing was measured" in shown) is not usable

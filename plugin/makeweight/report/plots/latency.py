@@ -29,11 +29,14 @@ class Ridge:
 
     name: str
     seconds: NDArray[Any]
-    p50: float | None
-    p90: float | None
-    p99: float | None
+    percentiles: tuple[tuple[str, float | None], ...]
+    """By name (`p90`), the median first."""
     kind: Literal["baseline", "variant", "ships"]
     words: str
+
+    @property
+    def median(self) -> float | None:
+        return self.percentiles[0][1]
 
 
 def draw(
@@ -74,8 +77,8 @@ def _reach(ridge: Ridge, samples: NDArray[Any]) -> float:
     """How far to the right a model deserves to be drawn: a tail of rare hiccups must not press the rest together."""
     import numpy as np
 
-    middle = ridge.p50 if ridge.p50 is not None else float(np.median(samples))
-    marks = [p for p in (ridge.p90, ridge.p99) if p is not None and p <= _TAIL * middle]
+    middle = ridge.median if ridge.median is not None else float(np.median(samples))
+    marks = [p for _, p in ridge.percentiles[1:] if p is not None and p <= _TAIL * middle]
     return max([float(min(np.quantile(samples, 0.95), _TAIL * middle)), middle, *marks])
 
 
@@ -139,35 +142,35 @@ def _row(
         svg.element("path", d=svg.path([(across.start, base), (across.end, base)]), class_="axis"),
         svg.element("path", d=svg.path(shape, closed=True), class_=f"ridge {ridge.kind}"),
     ]
-    if ridge.p50 is not None:
-        x = across(ridge.p50 / unit)
+    if ridge.median is not None:
+        x = across(ridge.median / unit)
         parts.append(
             svg.element("path", d=svg.path([(x, base), (x, base - _RIDGE - 2)]), class_=f"median {ridge.kind}")
         )
-    beyond = [
-        f"{name} {show(p)}"
-        for name, p in (("p90", ridge.p90), ("p99", ridge.p99))
-        if p is not None and p / unit > across.high
-    ]
-    if ridge.p90 is not None and ridge.p90 / unit <= across.high:
-        x = across(ridge.p90 / unit)
-        parts.append(svg.element("path", d=svg.path([(x, base), (x, base - _RIDGE / 2)]), class_="tail"))
-    if ridge.p99 is not None and ridge.p99 / unit <= across.high:
-        x = across(ridge.p99 / unit)
-        tip = [(x - 4, base - 11), (x + 4, base - 11), (x, base - 2)]
-        parts.append(svg.element("path", d=svg.path(tip, closed=True), class_="extreme"))
+    beyond = []
+    for name, value in ridge.percentiles[1:]:
+        if value is None:
+            continue
+        x = across(value / unit)
+        if value / unit > across.high:
+            beyond.append(f"{name} {show(value)}")
+        elif name == ridge.percentiles[-1][0]:
+            tip = [(x - 4, base - 11), (x + 4, base - 11), (x, base - 2)]
+            parts.append(svg.element("path", d=svg.path(tip, closed=True), class_="extreme"))
+        else:
+            parts.append(svg.element("path", d=svg.path([(x, base), (x, base - _RIDGE / 2)]), class_="tail"))
     if beyond:
         said = f"{', '.join(beyond)} →"
         parts.append(svg.text(said, across.end, base - 5, text_anchor="end", class_="label beyond"))
     kind = "label ships" if ridge.kind == "ships" else "label"
     name = elided(ridge.name, _LONGEST_NAME)
     # the name stands on the side that the ridge leaves free
-    middle = across((ridge.p50 or float(samples.mean()) * unit) / unit)
+    middle = across((ridge.median or float(samples.mean()) * unit) / unit)
     if middle > svg.WIDTH / 2:
         anchor, x = "start", across.start
     else:
         anchor, x = "end", across.end
-    figure = "" if ridge.p50 is None else svg.element("tspan", html.escape(show(ridge.p50)), dx=7, class_="quiet")
+    figure = "" if ridge.median is None else svg.element("tspan", html.escape(show(ridge.median)), dx=7, class_="quiet")
     label = svg.element("tspan", html.escape(name), class_="name") + figure
     parts.append(svg.element("text", label, x=x, y=base - _RIDGE + 6, text_anchor=anchor, class_=kind))
     return svg.element("g", *parts)

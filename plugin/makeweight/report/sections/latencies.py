@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from makeweight.budget.measurand import Measurand
+from makeweight.budget.metric import times
 from makeweight.budget.quantity import SECONDS, show
 from makeweight.layout import BASELINE
 from makeweight.report.comparison import LATENCY, cell, protocol_line
@@ -29,7 +30,7 @@ def latencies(content: Content, figures: Figures) -> list[dict[str, Any]]:
         ridge = partial(_ridge, content, figures, device)
         ridges = [ridge(BASELINE, middle.baseline_seconds)]
         ridges += [ridge(timing.variant, timing.variant_seconds) for timing in timings]
-        medians = [value for each in ridges if (value := each.p50) is not None]
+        medians = [value for each in ridges if (value := each.median) is not None]
         size, unit = unit_for(medians, SECONDS)
         drawn = latency.draw(ridges, f"latency on {device}, {unit}", size, tick, lambda s: show(s, SECONDS))
         timed = {timing.variant for timing in timings}
@@ -59,12 +60,8 @@ def _baseline_median(timing: Timing) -> float:
 
 
 def _ridge(content: Content, figures: Figures, device: str, name: str, seconds: Any) -> latency.Ridge:
-    percentiles = {p: figures.value(Measurand(f"latency_{p}"), name, device) for p in ("p50", "p90", "p99")}
-    words = ", ".join(
-        f"{p} {with_interval(cell(figures, Measurand(f'latency_{p}'), name, device))}"
-        for p, value in percentiles.items()
-        if value is not None
-    )
-    return latency.Ridge(
-        name, seconds, **percentiles, kind=kind(content, name), words=f"{name}: {words or 'no percentile'}"
-    )
+    shown = [(metric.percentile, Measurand(metric.name)) for metric in times("wall")]
+    percentiles = tuple((p, figures.value(of, name, device)) for p, of in shown)
+    told = [(p, cell(figures, of, name, device)) for p, of in shown]
+    words = ", ".join(f"{p} {with_interval(each)}" for p, each in told if each.value) or "no percentile"
+    return latency.Ridge(name, seconds, percentiles, kind(content, name), f"{name}: {words}")

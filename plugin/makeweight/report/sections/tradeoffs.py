@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from makeweight.budget.measurand import Measurand
-from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import FRACTION
 from makeweight.decide.verdict import RuleVerdict
 from makeweight.layout import BASELINE
@@ -52,7 +51,7 @@ def _tradeoff(
 ) -> str:
     size, unit = unit_for([point.cost for point in points], dimension(cost))
     quality = figures.quality
-    percent = dimension(quality) is FRACTION
+    percent = dimension(quality) == FRACTION
     scaled = [
         tradeoff.Point(
             point.name,
@@ -87,26 +86,21 @@ def _room(content: Content, figures: Figures, cost: Measurand, device: str | Non
     poorest: list[float] = []
     higher = figures.better(figures.quality) == "higher"
     for rule in content.verdict.rules:
-        if rule.limit is None or rule.level != "error" or rule.slice is not None:
+        if rule.level != "error" or rule.slice is not None:
             continue
         if rule.metric == cost.metric and rule.device == device:
-            dearest += _absolute(rule, figures.value(cost, BASELINE, device))
+            dearest += _absolute(figures, rule, cost)
         elif rule.metric == figures.quality.metric:
-            poorest += _absolute(rule, figures.value(figures.quality, BASELINE))
+            poorest += _absolute(figures, rule, figures.quality)
     best = (max if higher else min)(poorest) if poorest else None
     return tradeoff.Room(min(dearest, default=None), best)
 
 
-def _absolute(rule: RuleVerdict, base: float | None) -> list[float]:
-    assert rule.limit is not None  # noqa: S101 - the caller passes over rules without a limit
-    if rule.operator in ("max", "min"):
-        return [rule.limit]
-    if base is None or rule.operator not in ("max_ratio", "max_drop"):
+def _absolute(figures: Figures, rule: RuleVerdict, of: Measurand) -> list[float]:
+    if rule.limits is None or rule.limit is None:
         return []
-    if rule.operator == "max_ratio":
-        return [base * rule.limit]
-    metric = METRICS.get(rule.metric)
-    return [base - rule.limit if metric is None or metric.better != "lower" else base + rule.limit]
+    found = rule.limits.absolute(rule.limit, figures.value(of, BASELINE, rule.device), figures.better(of))
+    return [] if found is None else [found]
 
 
 def _number(value: float | None) -> float:
