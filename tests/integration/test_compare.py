@@ -124,9 +124,9 @@ def test_samples_that_are_no_file_are_told(models: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ("renamed", "small.onnx takes x ['N', 8], and renamed.onnx takes image ['N', 8]"),
+        ("renamed", "small.onnx takes x [N, 8], and renamed.onnx takes image [N, 8]"),
         ("one", "and one.onnx takes x [1, 8]"),
-        ("words", "and words.onnx takes tokens ['N', 5]"),
+        ("words", "and words.onnx takes tokens [N, 5]"),
     ],
 )
 def test_models_with_different_inputs_are_not_compared(

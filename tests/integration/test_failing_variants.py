@@ -59,7 +59,7 @@ def _fail(root: Path, reason: str) -> None:
     """Leave what `compress` leaves of a recipe that cannot be carried out."""
     folder = root / "artifacts/bad"
     (folder / "model.onnx").unlink()
-    failed = replace(artifact.read(folder), status="failed", reason=reason, file=None, sha256=None)
+    failed = replace(artifact.read(folder), status="failed", reason=reason, model=None)
     artifact.write(folder, failed)
 
 
@@ -72,7 +72,7 @@ def test_a_variant_that_answers_nan_fails_though_no_rule_speaks_of_accuracy(repo
             weights.CopyFrom(numpy_helper.from_array(np.full_like(values, np.nan), weights.name))
     onnx.save(model, folder / "model.onnx")
     manifest = artifact.read(folder)
-    artifact.write(folder, replace(manifest, sha256=artifact.sha256_of(folder / "model.onnx")))
+    artifact.write(folder, replace(manifest, model=manifest.model and manifest.model.at_hand()))
 
     verdict = judged(repository)
 

@@ -1,15 +1,15 @@
-"""Artifact: a model file and its manifest, which says what it was made from and what it holds."""
+"""Artifact: a model and its manifest, which says what it was made from and what it holds."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from makeweight.artifact import model
+from makeweight.artifact.model import Model
 from makeweight_base.atomic import write_json
 from makeweight_base.errors import UsageError
 
@@ -18,7 +18,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known of a model file. A recipe that could not be carried out leaves one too, and no model file."""
+    """What is known of a model. A recipe that could not be carried out leaves one too, and no model."""
 
     variant: str
     status: Literal["ready", "failed"]
@@ -30,10 +30,7 @@ class Manifest:
     versions: Mapping[str, str]
     reason: str | None = None
     """Why the recipe failed."""
-    file: str | None = None
-    sha256: str | None = None
-    size: int | None = None
-    """Bytes."""
+    model: Model | None = None
     size_compressed: int | None = None
     """Bytes after zlib level 9."""
     parameters: int | None = None
@@ -42,23 +39,41 @@ class Manifest:
     """Nodes by type in the runtime's optimised graph."""
     quantized: int | None = None
     floating: int | None = None
-    control: str | None = None
-    """The file of the control: the baseline, trained as the variant was and not compressed."""
+    control: Model | None = None
+    """The control: the baseline, trained as the variant was and not compressed."""
     notes: Mapping[str, Any] = field(default_factory=dict)
 
-    def path(self, folder: Path) -> Path:
-        """The model file.
+    @property
+    def sha256(self) -> str | None:
+        return None if self.model is None else self.model.sha256
+
+    @property
+    def size(self) -> int | None:
+        """Bytes."""
+        return None if self.model is None else self.model.size
+
+    def made(self) -> Model:
+        """The model, to be put to work.
 
         Raises:
-            UsageError: the recipe failed, so there is none.
+            UsageError: the recipe failed, so there is none; or its files are not those that this tells of.
         """
-        if self.file is None:
-            raise UsageError(f"variant `{self.variant}` has no model file: {self.reason}", where=str(folder / MANIFEST))
-        return folder / self.file
+        if self.model is None:
+            raise UsageError(f"variant `{self.variant}` has no model file: {self.reason}")
+        if not self.model.is_whole():
+            raise UsageError(
+                f"the model of `{self.variant}` is missing, or not the one that its manifest tells of",
+                where=str(self.model.path),
+                do="Run `dvc repro`, which makes it again.",
+            )
+        return self.model
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    write_json(folder / MANIFEST, asdict(manifest))
+    """Write a manifest beside its model, with hash and size in front for whoever reads no more."""
+    held = {key: None if (of := getattr(manifest, key)) is None else model.plain(of) for key in ("model", "control")}
+    told = {"sha256": manifest.sha256, "size": manifest.size}
+    write_json(folder / MANIFEST, {**asdict(manifest), **held, **told})
 
 
 def read(folder: Path) -> Manifest:
@@ -69,28 +84,20 @@ def read(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        return Manifest(**json.loads(path.read_text()))
+        data = json.loads(path.read_text())
+        told = {key: data.pop(key) for key in ("sha256", "size")}
+        for key in ("model", "control"):
+            if data[key] is not None:
+                data[key] = model.of_plain(folder, data[key])
+        manifest = Manifest(**data)
+        if told != {"sha256": manifest.sha256, "size": manifest.size}:
+            raise ValueError("its halves disagree")
     except FileNotFoundError as error:
         raise UsageError("no such artifact yet", where=str(path), do="Run `dvc repro`, which makes it.") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(
             f"this is no manifest ({error})",
             where=str(path),
             do="Delete the folder and run `dvc repro` again.",
         ) from error
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def compressed_size(path: Path) -> int:
-    """Bytes of a file after zlib level 9: what it costs to store or send, and what sparsity and sharing can save."""
-    packer = zlib.compressobj(9)
-    total = 0
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            total += len(packer.compress(chunk))
-    return total + len(packer.flush())
+    return manifest

@@ -11,5 +11,9 @@ from makeweight_base.installed import installed
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Python, makeweight, and those of the packages that are installed."""
-    found = {"python": platform.python_version(), "makeweight": __version__}
-    return found | {package: own for package in packages if (own := installed(package)) is not None}
+    return {"python": platform.python_version(), "makeweight": __version__, **versions_of(packages)}
+
+
+def versions_of(packages: Iterable[str]) -> dict[str, str]:
+    """Of the packages that are installed."""
+    return {package: own for package in packages if (own := installed(package)) is not None}

@@ -174,7 +174,7 @@ def _keep(folder: Path, aside: Path, sha256: str | None) -> None:
     if not (folder / artifact.MANIFEST).exists():
         return
     told = artifact.read(folder)
-    if told.file is None or not (folder / told.file).is_file() or artifact.sha256_of(folder / told.file) != sha256:
+    if told.model is None or told.sha256 != sha256 or not told.model.is_whole():
         return
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(folder, aside)

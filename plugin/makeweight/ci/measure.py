@@ -105,7 +105,7 @@ def _regressions(
             found += regression.same_artifact(rules, variant, name)
             continue
         before = _manifest(base_artifact(project.root, variant))
-        if before is None or before.file is None:
+        if before is None or before.model is None:
             found += regression.not_possible(
                 rules, variant, name, f"the merge base's `{variant}` is neither stored nor could it be made again here"
             )
@@ -119,8 +119,8 @@ def _regressions(
             continue
         progress.say(f"{variant} beside the merge base's {variant} on {name}")
         pair = Pair(
-            Model(before.runtime, str(before.path(base_artifact(project.root, variant)))),
-            Model(own.runtime, str(own.path(project.layout.artifact(variant)))),
+            Model(before.runtime, str(before.made().path)),
+            Model(own.runtime, str(own.made().path)),
             str(project.layout.inputs),
             free_batch=False,
         )

@@ -8,10 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Feeds, fit
 from makeweight.compress import technique
 from makeweight.compress.technique import Accepts, Context
-from makeweight.measure.inference import batch_size, fit
-from makeweight.runtimes.runtime import Feeds, Quantization, Session
+from makeweight.runtimes.runtime import Quantization
 from makeweight_base.errors import UsageError
 
 # Examples that a calibration run takes at once, where the model lets it choose.
@@ -52,7 +53,7 @@ class Quantize:
     def apply(self, subject: Path, options: Options, context: Context) -> Path:
         how = Quantization(options.method, options.calibrate, options.per_channel)
         target = context.workdir / f"quantize{context.runtime.suffix}"
-        batches = _batches(context.runtime.open(subject), context) if options.method == "static" else []
+        batches = _batches(context.runtime.read(subject), context) if options.method == "static" else []
         context.runtime.quantize(subject, target, how, batches)
         return target
 
@@ -60,10 +61,10 @@ class Quantize:
         return None
 
 
-def _batches(session: Session, context: Context) -> list[Feeds]:
+def _batches(model: Model, context: Context) -> list[Feeds]:
     """Calibration examples in batches that the model takes; a last batch that a fixed size leaves over is dropped."""
     examples = context.calibration()
-    size = batch_size(session)
+    size = model.batch
     if size is not None and len(examples) < size:
         raise UsageError(
             f"the model takes batches of {size}, and there are only {len(examples)} calibration examples",
@@ -71,7 +72,7 @@ def _batches(session: Session, context: Context) -> list[Feeds]:
             do="Give more examples, or export the model with a free batch size.",
         )
     return [
-        fit(session, feeds)
+        fit(model.inputs, feeds)
         for feeds in examples.batches(size or BATCH)
         if size is None or len(next(iter(feeds.values()))) == size
     ]

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from makeweight.artifact.ports import Feeds
 from makeweight.compress import technique
 from makeweight.compress.technique import Context
 from makeweight.config.settings import CallablePath
 from makeweight.measure.outcomes import classify
 from makeweight.runtimes.outputs import judged
 from makeweight.user import callables
-from makeweight.user.dataset import Dataset, Feeds
+from makeweight.user.dataset import Dataset
 from makeweight_base.errors import RecipeFailed, UsageError
 
 # Examples at once where nothing is learnt, so that the number is of no consequence.

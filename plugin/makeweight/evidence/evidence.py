@@ -11,6 +11,7 @@ import makeweight
 from makeweight import measurement
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.files import sha256_of
 from makeweight.devices import record
 from makeweight.devices.record import Record
 from makeweight.evidence import keys
@@ -54,7 +55,7 @@ def collect(project: Project) -> Evidence:
     names = [BASELINE, *project.variants]
     folders = {name: layout.artifact(name) for name in names}
     manifests = {name: artifact.read(f) for name, f in folders.items() if (f / artifact.MANIFEST).exists()}
-    hashes = {name: _hash(m, folders[name]) for name, m in manifests.items()}
+    hashes = {name: _hash(m) for name, m in manifests.items()}
     answered = {name: o for name in names if (o := _if_there(outcomes.read, layout.outcomes(name))) is not None}
     devices = {name: d for name in project.devices if (d := _if_there(record.read, layout.device(name))) is not None}
     fed = _sha256(layout.inputs)
@@ -96,12 +97,9 @@ def _figures(path: Path) -> list[Measurement]:
     return measurement.loads(path.read_text(encoding="utf-8"), str(path))
 
 
-def _hash(manifest: Manifest, folder: Path) -> str | None:
-    """The sha256 of the model file at hand; None when there is none or it is not the one its manifest describes."""
-    if manifest.file is None or not (folder / manifest.file).exists():
-        return None
-    found = artifact.sha256_of(folder / manifest.file)
-    return found if found == manifest.sha256 else None
+def _hash(manifest: Manifest) -> str | None:
+    """The sha256 of the model at hand; None when there is none or it is not the one its manifest describes."""
+    return manifest.sha256 if manifest.model is not None and manifest.model.is_whole() else None
 
 
 def _marked(figures: list[Measurement], objection: str | None) -> list[Measurement]:
@@ -208,7 +206,7 @@ def _provenance(
     """
     layout = project.layout
     raw = [layout.outcomes(name) for name in answered] + [layout.timings(*place) for place in timed]
-    controls = [layout.artifact(name) / m.control for name, m in manifests.items() if m.control is not None]
+    controls = [m.control.folder / file.name for m in manifests.values() if m.control for file in m.control.files]
     return {
         "makeweight": makeweight.__version__,
         "config": _sha256(layout.config),
@@ -220,7 +218,7 @@ def _provenance(
         "failed": dict(failed),
         "test_examples": answered[BASELINE].digest if BASELINE in answered else None,
         "benchmark_inputs": fed,
-        "raw_samples": {path.relative_to(layout.root).as_posix(): artifact.sha256_of(path) for path in raw},
+        "raw_samples": {path.relative_to(layout.root).as_posix(): sha256_of(path) for path in raw},
         "devices": {name: _device(told) for name, told in devices.items()},
         "versions": {name: dict(m.versions) for name, m in manifests.items()},
         "seed": project.seed,
@@ -228,7 +226,7 @@ def _provenance(
 
 
 def _sha256(path: Path) -> str | None:
-    return artifact.sha256_of(path) if path.is_file() else None
+    return sha256_of(path) if path.is_file() else None
 
 
 def _device(told: Record) -> dict[str, Any]:

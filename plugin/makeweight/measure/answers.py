@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from makeweight.user.dataset import Dataset
 from makeweight_base.errors import UsageError
 
 if TYPE_CHECKING:
+    from makeweight.artifact.model import Model
     from makeweight.project.project import Project
     from makeweight.runtimes.runtime import Runtime
     from makeweight_base.progress import Progress
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 def answer(
     project: Project,
     runtime: Runtime,
-    model: Path,
-    sha256: str,
+    model: Model,
     dataset: Dataset,
     label: str,
     progress: Progress,
@@ -38,9 +37,7 @@ def answer(
     Raises:
         UsageError: the model does not open, the examples do not fit it, or its output does not fit the task.
     """
-    outputs = inference.outputs(
-        runtime.open(model), dataset, output=project.model.output, progress=progress, label=label
-    )
+    outputs = inference.outputs(runtime, model, dataset, output=project.model.output, progress=progress, label=label)
     flat = outputs.reshape(len(outputs), -1)
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(flat).all(axis=1))
     confidence, classes = np.full(len(outputs), np.nan), 0
@@ -69,7 +66,7 @@ def answer(
         classes=classes,
         scores=scores,
         digest=dataset.digest(),
-        facts={"sha256": sha256, "runtime": runtime.name, "version": runtime.version()},
+        facts={"sha256": model.sha256, "runtime": runtime.name, "version": runtime.version()},
     )
 
 

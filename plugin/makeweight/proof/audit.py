@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from makeweight.artifact import artifact
+from makeweight.artifact.files import sha256_of
+from makeweight.artifact.model import Model
 from makeweight.evidence import keys
 from makeweight.layout import CONFIG, Layout
 from makeweight_base.errors import UsageError
@@ -59,14 +61,33 @@ def _files(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _model(name: str, recorded: str, root: Path) -> Iterator[Finding]:
-    """The model file of a variant: its suffix is the runtime's, and a second one beside it has no business there."""
+    """The model of a variant: its suffix is the runtime's, and a second one beside it has no business there."""
     folder = Layout(Path()).artifact(name).as_posix()
     path = _within(folder, root)
-    beside = sorted(each.name for each in path.glob("model.*")) if path is not None else []
-    for file in beside:
+    if path is None:
+        yield Finding(f"{folder}/model", recorded, None, "outside")
+        return
+    beside = {each.name for each in path.glob("model.*")}
+    several = _of_several_files(path)
+    if several is not None:
+        there = several.at_hand()
+        found = None if there is None else there.sha256
+        status: Status = "not here" if found is None else "matches" if found == recorded else "differs"
+        yield Finding(f"{folder}/{several.path.name}", recorded, found, status)
+        beside -= {file.name for file in several.files}
+    for file in sorted(beside):
         yield _compared(f"{folder}/{file}", recorded, root)
-    if not beside:
-        yield Finding(f"{folder}/model", recorded, None, "outside" if path is None else "not here")
+    if several is None and not beside:
+        yield Finding(f"{folder}/model", recorded, None, "not here")
+
+
+def _of_several_files(folder: Path) -> Model | None:
+    """The model as its manifest tells of it, where it is several files; the manifest has a hash of its own."""
+    try:
+        told = artifact.read(folder).model
+    except UsageError:
+        return None
+    return told if told is not None and len(told.files) > 1 else None
 
 
 def _devices(provenance: Mapping[str, Any]) -> Iterator[Finding]:
@@ -85,7 +106,7 @@ def _compared(what: str, recorded: str, root: Path) -> Finding:
         return Finding(what, recorded, None, "outside")
     if not path.is_file():
         return Finding(what, recorded, None, "not here")
-    found = artifact.sha256_of(path)
+    found = sha256_of(path)
     return Finding(what, recorded, found, "matches" if found == recorded else "differs")
 
 

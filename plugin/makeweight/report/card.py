@@ -80,7 +80,7 @@ def _details(content: Content, variant: str) -> str:
     facts = [
         ("Recipe", "; then ".join(steps)),
         ("Runtime", manifest.runtime),
-        ("File", manifest.file or f"none: {manifest.reason}"),
+        ("File", ", ".join(f.name for f in manifest.model.files) if manifest.model else f"none: {manifest.reason}"),
         ("Size", show(manifest.size, BYTES) if manifest.size is not None else ""),
         ("sha256", manifest.sha256 or ""),
         ("Made from sha256", manifest.parent or ""),

@@ -7,32 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Feeds
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Feeds = dict[str, "NDArray[Any]"]
-
-
-class Port(Protocol):
-    """An input or output of a session: None in the shape where a size is free."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def shape(self) -> tuple[int | None, ...]: ...
-    @property
-    def dtype(self) -> Any: ...
 
 
 class Session(Protocol):
     """A loaded model."""
 
-    @property
-    def inputs(self) -> tuple[Port, ...]: ...
-    @property
-    def outputs(self) -> tuple[Port, ...]: ...
-
-    def run(self, feeds: Feeds) -> list[NDArray[Any]]: ...
+    def run(self, feeds: Feeds) -> list[NDArray[Any]]:
+        """One inference: arrays by input name, batch first; outputs in the model's order."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +56,14 @@ class Runtime(Protocol):
 
     def version(self) -> str: ...
 
-    def open(self, path: Path, threads: int = 1) -> Session:
+    def read(self, path: Path) -> Model:
+        """The model that begins with this file, with all that belongs to it.
+
+        Raises:
+            UsageError: the file is missing or damaged, or a part of it lies outside its folder.
+        """
+
+    def open(self, model: Model, threads: int = 1) -> Session:
         """Raises:
         UsageError: the file is damaged, or holds an operator the runtime does not know.
         """
@@ -96,5 +89,5 @@ class Runtime(Protocol):
             RecipeFailed: nothing in the graph can be converted.
         """
 
-    def inspect(self, path: Path) -> GraphFacts:
+    def inspect(self, model: Model) -> GraphFacts:
         """Count what is in a model file and in its optimised graph."""

@@ -56,7 +56,7 @@ def input_names(project: Project) -> tuple[str, ...]:
     if project.model.inputs or project.model.onnx is None:
         return tuple(project.model.inputs)
     runtime = registry.ready("runtime", project.model.runtime)()
-    names = tuple(port.name for port in runtime.open(project.root / project.model.onnx).inputs)
+    names = tuple(port.name for port in runtime.read(project.root / project.model.onnx).inputs)
     if not names:
         raise UsageError("the model has no input, so there is nothing to feed it with", where=project.model.onnx)
     return names

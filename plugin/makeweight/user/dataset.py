@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Feeds = dict[str, NDArray[Any]]
+from makeweight.artifact.ports import Feeds
 
 
 @dataclass(frozen=True)

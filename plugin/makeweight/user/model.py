@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pickle
-import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,12 @@ import numpy as np
 
 from makeweight import registry
 from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Feeds, shown
 from makeweight.artifact.versions import versions
-from makeweight.artifact.weigh import weigh
 from makeweight.layout import BASELINE, CONFIG
-from makeweight.runtimes.runtime import Runtime, Session
+from makeweight.runtimes.runtime import Runtime
 from makeweight.user import callables, data
-from makeweight.user.dataset import Feeds
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 from makeweight_base.quiet import quiet
@@ -77,14 +77,14 @@ def write_baseline(project: Project, folder: Path, progress: Progress) -> Manife
         module = load_module(project)
         progress.say("baseline: exporting the module")
         runtime.export(module, shapes(project), example(project), path)
+        made = runtime.read(path)
         packages: tuple[str, ...] = MODULE_PACKAGES
     else:
-        source = project.root / str(project.model.onnx)
-        runtime.open(source)
-        _self_contained(source)
-        shutil.copyfile(source, path)
+        given = runtime.read(project.root / str(project.model.onnx))
+        runtime.open(given)
+        made = given.copy(path)
         packages = GRAPH_PACKAGES
-    _as_declared(project, runtime.open(path))
+    _as_declared(project, made)
     return Manifest(
         variant=BASELINE,
         status="ready",
@@ -93,7 +93,9 @@ def write_baseline(project: Project, folder: Path, progress: Progress) -> Manife
         seed=project.seed,
         parent=None,
         versions=versions(packages),
-        **weigh(path, runtime),
+        model=made,
+        size_compressed=made.compressed_size(),
+        **asdict(runtime.inspect(made)),
     )
 
 
@@ -121,8 +123,8 @@ def example(project: Project) -> Feeds:
         values = chosen.inputs[name]
         if values.shape[1:] != shape[1:]:
             raise UsageError(
-                f"input `{name}` is declared as {_shown(shape)}, and one example of the data has shape "
-                f"{_shown(values.shape[1:])}",
+                f"input `{name}` is declared as {shown(shape)}, and one example of the data has shape "
+                f"{shown(values.shape[1:])}",
                 where=f"{CONFIG}: model.inputs",
                 do="Mend the declaration, or the loader; the first size is the batch.",
             )
@@ -191,7 +193,7 @@ def _mismatches(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> list[str
     if unexpected := [name for name in given if name not in wanted]:
         found.append(f"{len(unexpected)} unexpected ({_some(unexpected)})")
     shaped = [
-        f"{name} is {_shown(given[name].shape)} for {_shown(wanted[name].shape)}"
+        f"{name} is {shown(given[name].shape)} for {shown(wanted[name].shape)}"
         for name in wanted
         if name in given and given[name].shape != wanted[name].shape
     ]
@@ -200,27 +202,10 @@ def _mismatches(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> list[str
     return found
 
 
-def _self_contained(path: Path) -> None:
-    import onnx
-
-    outside = {
-        entry.value
-        for tensor in onnx.load(path, load_external_data=False).graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    if outside:
-        raise UsageError(
-            f"the weights lie outside the file, in {_some(sorted(outside))}",
-            where=str(path),
-            do="Save the model as one file: onnx.save(onnx.load(path), path).",
-        )
-
-
-def _as_declared(project: Project, session: Session) -> None:
+def _as_declared(project: Project, model: Model) -> None:
     """The declared inputs and output against those of the file."""
     where = str(project.model.onnx or CONFIG)
-    outputs = [port.name for port in session.outputs]
+    outputs = [port.name for port in model.outputs]
     if project.model.output is not None and project.model.output not in outputs:
         raise UsageError(
             f"the model has no output `{project.model.output}`; it has {', '.join(outputs)}",
@@ -229,7 +214,7 @@ def _as_declared(project: Project, session: Session) -> None:
     declared = shapes(project)
     if not declared:
         return
-    ports = {port.name: port.shape for port in session.inputs}
+    ports = {port.name: port.shape for port in model.inputs}
     if set(declared) != set(ports):
         raise UsageError(
             f"the model's inputs are {', '.join(ports)}, and {', '.join(declared)} are declared",
@@ -239,17 +224,13 @@ def _as_declared(project: Project, session: Session) -> None:
     for name, shape in declared.items():
         have = ports[name]
         if len(have) != len(shape) or any(
-            size is not None and size != want for size, want in zip(have, shape, strict=True)
+            isinstance(size, int) and size != want for size, want in zip(have, shape, strict=True)
         ):
             raise UsageError(
-                f"input `{name}` has shape {_shown(have)}, and is declared as {_shown(shape)}",
+                f"input `{name}` has shape {shown(have)}, and is declared as {shown(shape)}",
                 where=where,
                 do=f"Mend `model.inputs` in {CONFIG}.",
             )
-
-
-def _shown(shape: Any) -> str:
-    return f"[{', '.join('N' if size is None else str(size) for size in shape)}]"
 
 
 def _some(names: list[str]) -> str:

@@ -23,11 +23,11 @@ def run(project: Project, progress: Progress) -> Exit:
     with atomic.replacing_folder(layout.artifact(BASELINE)) as folder:
         manifest = model.write_baseline(project, folder, progress)
         artifact.write(folder, manifest)
-        path = manifest.path(folder)
+        made = manifest.made()
         progress.say(f"baseline: {manifest.size:,} bytes, {runtime.name} {runtime.version()}")
         dataset = data.load(project, "test")
-        samples.write(folder / layout.inputs.name, runtime.open(path), dataset, project.seed)
-        own = answer(project, runtime, path, str(manifest.sha256), dataset, "baseline on test", progress)
+        samples.write(folder / layout.inputs.name, made.inputs, dataset, project.seed)
+        own = answer(project, runtime, made, dataset, "baseline on test", progress)
     bad = int((~own.finite).sum())
     if bad:
         raise UsageError(

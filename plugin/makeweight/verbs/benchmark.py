@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from makeweight import measurement, registry
+from makeweight import measurement
 from makeweight.artifact import artifact
+from makeweight.artifact.files import sha256_of
 from makeweight.budget.measurand import Measurand, headline
 from makeweight.budget.metric import METRICS
 from makeweight.devices import benchmark, record
@@ -11,7 +12,6 @@ from makeweight.devices.benchmark import Aim, Pair
 from makeweight.evidence import keys
 from makeweight.layout import BASELINE
 from makeweight.measure import timings
-from makeweight.measure.inference import batch_size
 from makeweight.measurement import Measurement, unavailable
 from makeweight.project.project import Project
 from makeweight.verbs.device import connect
@@ -35,22 +35,21 @@ def run(project: Project, name: str, device_name: str, seconds: float | None, pr
         return _write_absent(project, name, device_name, f"unreachable: {told.reason}", progress)
     device = connect(project, device_name)
     options = entry.options if seconds is None else entry.options.model_copy(update={"seconds": seconds})
-    paths = {arm: m.path(layout.artifact(m.variant)) for arm, m in (("a", base), ("b", manifest))}
-    free = all(
-        batch_size(registry.ready("runtime", m.runtime)().open(paths[arm])) is None
-        for arm, m in (("a", base), ("b", manifest))
-    )
+    a, b = base.made(), manifest.made()
     pair = Pair(
-        Model(base.runtime, str(paths["a"])), Model(manifest.runtime, str(paths["b"])), str(layout.inputs), free
+        Model(a.runtime, str(a.path)),
+        Model(b.runtime, str(b.path)),
+        str(layout.inputs),
+        free_batch=a.batch is None and b.batch is None,
     )
     progress.say(f"{name} beside baseline on {device_name}: at most {options.seconds:g} s of measuring")
     taken = benchmark.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)
     key = keys.benchmark(
-        baseline=artifact.sha256_of(paths["a"]),
-        variant=artifact.sha256_of(paths["b"]),
+        baseline=a.sha256,
+        variant=b.sha256,
         identity=device.facts().identity,
         threads=options.threads,
-        inputs=artifact.sha256_of(layout.inputs),
+        inputs=sha256_of(layout.inputs),
     )
     figures = list(benchmark.measurements(taken, name, device_name, options.threads))
     timings.write(layout.timings(name, device_name), taken)

@@ -12,16 +12,16 @@ from typing import Any, Literal
 import numpy as np
 
 from makeweight import registry
-from makeweight.artifact import artifact
+from makeweight.artifact import model as artifact
+from makeweight.artifact.ports import Feeds, fit
 from makeweight.devices import benchmark
 from makeweight.devices.benchmark import Aim, Pair
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import samples
-from makeweight.measure.inference import batch_size, fit
 from makeweight.measure.latency import median_ratio, noise_floor
 from makeweight.measure.timings import Timings
 from makeweight.project import reading
-from makeweight.runtimes.runtime import Feeds, Session
+from makeweight.runtimes.runtime import Session
 from makeweight.verbs.device import connect
 from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Progress
@@ -59,12 +59,12 @@ def run(
     """
     device, options = _device(device_name, root, seconds, threads)
     runtime = registry.ready("runtime", "onnxruntime")()
-    sessions = [runtime.open(path, options.threads) for path in (a, b)]
-    _refuse_different_inputs(a, b, *sessions)
+    models = [runtime.read(path) for path in (a, b)]
+    sessions = [runtime.open(model, options.threads) for model in models]
+    _refuse_different_inputs(*models)
     with tempfile.TemporaryDirectory(prefix="makeweight-compare-") as folder:
         fed = Path(folder, "inputs.npz")
-        size = batch_size(sessions[0]) or 1
-        feeds = samples.made_up(sessions[0], seed=0) if inputs is None else _given(inputs, sessions[0], size)
+        feeds = samples.made_up(models[0].inputs, seed=0) if inputs is None else _given(inputs, models[0])
         for path, session in zip((a, b), sessions, strict=True):
             _try_out(path, session, feeds[0], made_up=inputs is None)
         samples.store(fed, feeds)
@@ -77,7 +77,7 @@ def run(
         taken = benchmark.carry_out(device, options, pair, aim, seed=0, progress=progress)
     answer = decide(taken, max_ratio)
     result = describe(taken, answer, max_ratio, options.seconds)
-    result |= {name: _file(path, taken, name) for name, path in (("a", a), ("b", b))}
+    result |= {arm: _described(model, taken, arm) for arm, model in zip("ab", models, strict=True)}
     result["device"] = device.facts().identity
     result["inputs"] = "made up" if inputs is None else str(inputs)
     print(json.dumps(result) if as_json else _told(result, a, b), file=sys.stdout)
@@ -156,29 +156,33 @@ def _told(result: dict[str, Any], a: Path, b: Path) -> str:
     return "\n".join(lines)
 
 
-def _file(path: Path, taken: Timings, arm: str) -> dict[str, Any]:
+def _described(model: artifact.Model, taken: Timings, arm: str) -> dict[str, Any]:
     return {
-        "path": str(path),
-        "sha256": artifact.sha256_of(path),
-        "size": path.stat().st_size,
+        "path": str(model.path),
+        "sha256": model.sha256,
+        "size": model.size,
         "latency_p50": float(np.median(np.concatenate(taken.each(f"wall_{arm}")))) / 1e9,
     }
 
 
-def _refuse_different_inputs(a: Path, b: Path, first: Session, second: Session) -> None:
-    for path, session in ((a, first), (b, second)):
-        if not session.inputs:
-            raise UsageError("the model has no input, so there is nothing to feed it with", where=str(path))
-    ports = [{(p.name, p.shape, str(p.dtype)) for p in session.inputs} for session in (first, second)]
-    if ports[0] != ports[1]:
+def _refuse_different_inputs(a: artifact.Model, b: artifact.Model) -> None:
+    for model in (a, b):
+        if not model.inputs:
+            raise UsageError("the model has no input, so there is nothing to feed it with", where=str(model.path))
+    if _fixed(a) != _fixed(b):
         raise UsageError(
-            f"{a.name} takes {_signature(first)}, and {b.name} takes {_signature(second)}",
+            f"{a.path.name} takes {_signature(a)}, and {b.path.name} takes {_signature(b)}",
             do="Only models with the same inputs can be compared.",
         )
 
 
-def _signature(session: Session) -> str:
-    return ", ".join(f"{p.name} {['N' if size is None else size for size in p.shape]}" for p in session.inputs)
+def _fixed(model: artifact.Model) -> set[object]:
+    """Its inputs as far as they are fixed: what a free size is called does not matter."""
+    return {(p.name, tuple(s if isinstance(s, int) else None for s in p.shape), p.dtype) for p in model.inputs}
+
+
+def _signature(model: artifact.Model) -> str:
+    return ", ".join(str(port) for port in model.inputs)
 
 
 def _try_out(path: Path, session: Session, feeds: Feeds, *, made_up: bool) -> None:
@@ -196,18 +200,19 @@ def _try_out(path: Path, session: Session, feeds: Feeds, *, made_up: bool) -> No
         ) from error
 
 
-def _given(path: Path, session: Session, size: int) -> list[Feeds]:
+def _given(path: Path, model: artifact.Model) -> list[Feeds]:
     """The user's samples: arrays by input name, batch first."""
     try:
         with np.load(path, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files if name != "target"}
     except Exception as error:  # a damaged or missing archive raises what zipfile, zlib or numpy please
         raise UsageError(f"cannot be read as .npz: {error}", where=str(path)) from error
+    size = model.batch or 1
     count = min((len(values) for values in arrays.values() if values.ndim), default=0) // size
     if count == 0:
         raise UsageError(f"holds no {'batch' if size > 1 else 'example'}", where=str(path))
     return [
         # what is no array of examples (a sampling rate) goes with each of them
-        fit(session, {name: v[i * size : (i + 1) * size] if v.ndim else v for name, v in arrays.items()})
+        fit(model.inputs, {name: v[i * size : (i + 1) * size] if v.ndim else v for name, v in arrays.items()})
         for i in range(min(count, samples.COUNT))
     ]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from makeweight import registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.model import Model
 from makeweight.artifact.versions import versions
-from makeweight.artifact.weigh import weigh
 from makeweight.compress import recipe
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.technique import Context
@@ -66,13 +67,8 @@ def run(project: Project, variant_name: str, progress: Progress) -> Exit:
 
 
 def _baseline(project: Project) -> Manifest:
-    folder = project.layout.artifact(BASELINE)
-    manifest = artifact.read(folder)
-    path = manifest.path(folder)
-    if not path.exists() or artifact.sha256_of(path) != manifest.sha256:
-        raise UsageError(
-            "the baseline's file is not the one its manifest tells of", where=str(path), do="Run `makeweight baseline`."
-        )
+    manifest = artifact.read(project.layout.artifact(BASELINE))
+    manifest.made()
     return manifest
 
 
@@ -88,7 +84,7 @@ def _carry_out(
     """Leave the model file (and a control) in `folder`; the facts about it."""
     plan = variant.plan
     target = folder / f"model{runtime.suffix}"
-    control: Path | None = None
+    control: Model | None = None
     with tempfile.TemporaryDirectory(prefix="makeweight-compress-") as scratch:
         context = Context(
             root=project.root,
@@ -114,21 +110,22 @@ def _carry_out(
             control = _control(project, plan, runtime, context, folder / f"control{runtime.suffix}")
         else:
             # without a step on the module, the export would only make the baseline's file again
-            graph = source.path(project.layout.artifact(BASELINE))
+            graph = source.made().path
         for step in plan.on_graph:
             progress.say(f"{variant.name}: {step.name}")
             graph = step.technique.apply(graph, step.options, context)
         target.write_bytes(graph.read_bytes())
     try:
-        facts = weigh(target, runtime)
+        made = runtime.read(target)
+        facts = asdict(runtime.inspect(made))
     except UsageError as error:
         raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
-    if facts["sha256"] == source.sha256:
+    if made.sha256 == source.sha256:
         raise RecipeFailed("the recipe changed nothing: the file is the baseline's, byte by byte")
-    return {**facts, "control": None if control is None else control.name}
+    return {"model": made, "size_compressed": made.compressed_size(), **facts, "control": control}
 
 
-def _control(project: Project, plan: recipe.Plan, runtime: Runtime, context: Context, path: Path) -> Path | None:
+def _control(project: Project, plan: recipe.Plan, runtime: Runtime, context: Context, path: Path) -> Model | None:
     """The baseline, trained as much as the recipe trains and not compressed: what more training alone brings."""
     asked = ((step.name, step.technique.training(step.options)) for step in plan.on_module if step.technique.trains)
     tunings = [(name, options) for name, options in asked if options is not None]
@@ -144,7 +141,7 @@ def _control(project: Project, plan: recipe.Plan, runtime: Runtime, context: Con
                 context.progress.say(f"no control: {failure}")
                 return None
     runtime.export(subject, model.shapes(project), model.example(project), path)
-    return path
+    return runtime.read(path)
 
 
 def _split(project: Project, split: str) -> Dataset:

@@ -40,14 +40,11 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
             where="data.load('test')",
             do="Make it give the same examples each time (fix its seed), then run `dvc repro` again.",
         )
-    path = manifest.path(layout.artifact(name))
-    own = answer(project, runtime, path, str(manifest.sha256), dataset, f"{name} on test", progress, before)
+    own = answer(project, runtime, manifest.made(), dataset, f"{name} on test", progress, before)
     figures = [*storage.measure(manifest, base), *quality.measure(project.task, name, own, before)]
     if manifest.control is not None:
-        control_path = layout.artifact(name) / manifest.control
-        sha = artifact.sha256_of(control_path)
         label = f"{name}'s control on test"
-        control = answer(project, runtime, control_path, sha, dataset, label, progress, before)
+        control = answer(project, runtime, manifest.control, dataset, label, progress, before)
         figures += _against_control(project, name, own, control)
     key = keys.evaluation(
         baseline=str(before.facts.get("sha256")),  # what was really paired with

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import makeweight
-from makeweight.artifact import artifact
+from makeweight.artifact.files import sha256_of
 from makeweight.decide import decide, verdict
 from makeweight.decide.verdict import Verdict
 from makeweight.evidence import collection
@@ -50,7 +50,7 @@ def _decided(root: Path, files: Sequence[Path]) -> Verdict:
     found = collection.join(declared, collection.read(files))
     provenance = {
         "makeweight": makeweight.__version__,
-        "config": artifact.sha256_of(declared.layout.config),
-        "measurements": {str(path): artifact.sha256_of(path) for path in files},
+        "config": sha256_of(declared.layout.config),
+        "measurements": {str(path): sha256_of(path) for path in files},
     }
     return replace(decide(terms(declared), found, {}), provenance=provenance)

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from makeweight import registry
 from makeweight.artifact import artifact
+from makeweight.artifact.ports import Port
 from makeweight.compress.float16 import Float16
 from makeweight.compress.quantize import Quantize
 from makeweight.project.project import Project
@@ -92,16 +93,17 @@ def test_a_recipe_that_trains_leaves_a_control(project: Project, capfd: pytest.C
     assert compress.run(project, "slim-int8", told) == Exit.PASS
     manifest, folder = _made(project, "slim-int8")
     assert sorted(path.name for path in folder.iterdir()) == ["control.onnx", "manifest.json", "model.onnx"]
-    assert manifest.control == "control.onnx"
+    assert manifest.control is not None
+    assert manifest.control.path == folder / "control.onnx"
     assert (manifest.quantized, manifest.floating) == (4, 0)
     assert {"torch", "torch-pruning", "onnxscript", "onnx", "onnxruntime"} < set(manifest.versions)
     assert manifest.notes["prune"]["channels"]["3"] == [48, 16]
     baseline, _ = _made(project, "baseline")
     assert baseline.parameters is not None
-    control = OnnxRuntime().inspect(folder / "control.onnx")
+    control = OnnxRuntime().inspect(manifest.control)
     # the untrained baseline's normalization folds into biases of zero, which are left out; the trained control has them
     assert (control.macs, control.parameters) == (baseline.macs, baseline.parameters + 32 + 48 + 32)
-    assert artifact.sha256_of(folder / "control.onnx") != baseline.sha256
+    assert manifest.control.sha256 != baseline.sha256
     # two rounds of one epoch, then one: the control trains as much
     assert [line.split(":")[0] for line in told.lines if "epoch" in line] == [
         "prune, round 1 of 2",
@@ -165,11 +167,11 @@ def test_a_recipe_that_cannot_be_carried_out_is_data(project: Project) -> None:
     assert compress.run(project, "impossible", told) == Exit.PASS
     manifest, folder = _made(project, "impossible")
     assert [path.name for path in folder.iterdir()] == ["manifest.json"]
-    assert (manifest.status, manifest.file, manifest.sha256) == ("failed", None, None)
+    assert (manifest.status, manifest.model, manifest.sha256) == ("failed", None, None)
     assert manifest.reason is not None
     assert told.lines[-1] == f"impossible: failed, {manifest.reason}"
     with pytest.raises(UsageError, match="variant `impossible` has no model file"):
-        manifest.path(folder)
+        manifest.made()
 
 
 def test_a_recipe_that_once_worked_and_now_fails_leaves_no_old_file(
@@ -265,7 +267,9 @@ def test_a_baseline_that_is_missing_or_was_changed(make_project: Any) -> None:
     _with_baseline(project)
     path = project.layout.artifact("baseline") / "model.onnx"
     path.write_bytes(path.read_bytes() + b"\x00")
-    with pytest.raises(UsageError, match="the baseline's file is not the one its manifest tells of"):
+    with pytest.raises(
+        UsageError, match="the model of `baseline` is missing, or not the one that its manifest tells of"
+    ):
         compress.run(project, "int8", Silent())
 
 
@@ -317,10 +321,9 @@ budget: {{size: {{max: 1 MB}}}}
     more = "variants: {all: {steps: [prune: {ratio: 0.5, importance: taylor}, quantize: {calibrate: percentile}]}}"
     project = _with_baseline(make_project(more, code=code, config=config))
     compress.run(project, "all", Silent())
-    manifest, folder = _made(project, "all")
+    manifest, _ = _made(project, "all")
     assert (manifest.status, manifest.quantized, manifest.floating) == ("ready", 3, 0)
-    session = OnnxRuntime().open(folder / "model.onnx")
-    assert [port.shape for port in session.inputs] == [(None, 4), (None, 6)]
+    assert [str(port) for port in manifest.made().inputs] == ["left [N, 4]", "right [N, 6]"]
 
 
 def test_a_model_file_with_a_fixed_batch(tmp_path: Path) -> None:
@@ -354,9 +357,8 @@ budget: {size: {max: 1 MB}}
     project = _with_baseline(understand(text, "makeweight.yaml", tmp_path))
     for variant in ("int8", "entropy", "fp16"):
         compress.run(project, variant, Silent())
-        manifest, folder = _made(project, variant)
-        assert manifest.status == "ready"
-        assert OnnxRuntime().open(folder / "model.onnx").inputs[0].shape == (4, 1, 6, 6)
+        manifest, _ = _made(project, variant)
+        assert manifest.made().inputs == (Port("image", (4, 1, 6, 6), "float32"),)
     assert _made(project, "int8")[0].quantized == 2
     np.savez(tmp_path / "cal.npz", image=images[:3])
     with pytest.raises(UsageError, match="the model takes batches of 4, and there are only 3 calibration examples"):

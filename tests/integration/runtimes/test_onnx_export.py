@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from makeweight.artifact.ports import Port
 from makeweight.runtimes.onnxruntime import export
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Feeds
@@ -29,9 +30,10 @@ def _example(shape: tuple[int, ...] = (2, 1, 8, 8)) -> Feeds:
 def test_any_batch_gives_what_the_module_gives(
     runtime: OnnxRuntime, exported: Path, images: Feeds, answers: Any, count: int
 ) -> None:
-    session = runtime.open(exported)
-    assert [(port.name, port.shape) for port in session.inputs] == [("image", (None, 1, 8, 8))]
-    assert [(port.name, port.shape) for port in session.outputs] == [("output", (None, 10))]
+    model = runtime.read(exported)
+    assert model.inputs == (Port("image", ("N", 1, 8, 8), "float32"),)
+    assert model.outputs == (Port("output", ("N", 10), "float32"),)
+    session = runtime.open(model)
     (given,) = session.run({"image": images["image"][:count]})
     np.testing.assert_allclose(given, answers[:count], rtol=1e-4, atol=1e-5)
 
@@ -81,7 +83,7 @@ def test_two_processes_write_the_same_bytes_and_say_nothing(tmp_path: Path) -> N
 def test_a_declared_batch_stays_fixed(runtime: OnnxRuntime, network: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     runtime.export(network, {"image": (3, 1, 8, 8)}, _example((3, 1, 8, 8)), path)
-    assert runtime.open(path).inputs[0].shape == (3, 1, 8, 8)
+    assert runtime.read(path).inputs[0].shape == (3, 1, 8, 8)
 
 
 class TwoInputs(nn.Module):
@@ -101,9 +103,10 @@ def test_several_inputs_and_named_outputs(runtime: OnnxRuntime, tmp_path: Path) 
     feeds = {"picture": rng.random((5, 4), dtype=np.float32), "ids": rng.integers(0, 20, (5, 6))}
     path = tmp_path / "model.onnx"
     runtime.export(module, {"picture": ("N", 4), "ids": ("N", 6)}, feeds, path)
-    session = runtime.open(path)
-    assert [port.name for port in session.inputs] == ["picture", "ids"]
-    assert [port.name for port in session.outputs] == ["scores", "first"]
+    model = runtime.read(path)
+    session = runtime.open(model)
+    assert [(port.name, port.dtype) for port in model.inputs] == [("picture", "float32"), ("ids", "int64")]
+    assert [port.name for port in model.outputs] == ["scores", "first"]
     scores, first = session.run(feeds)
     expected = module(torch.from_numpy(feeds["picture"]), torch.from_numpy(feeds["ids"]))["scores"]
     np.testing.assert_allclose(scores, expected.detach().numpy(), rtol=1e-5, atol=1e-6)

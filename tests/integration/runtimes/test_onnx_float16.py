@@ -27,8 +27,9 @@ def test_weights_are_halved_and_answers_stay(
     runtime.to_float16(exported, path)
     assert {t.data_type for t in onnx.load(path).graph.initializer} <= {TensorProto.FLOAT16, TensorProto.INT64}
     assert path.stat().st_size < 0.6 * exported.stat().st_size
-    session = runtime.open(path)
-    assert (session.inputs[0].dtype, session.outputs[0].dtype) == (np.float32, np.float32)
+    model = runtime.read(path)
+    session = runtime.open(model)
+    assert (model.inputs[0].dtype, model.outputs[0].dtype) == ("float32", "float32")
     (given,) = session.run(images)
     assert 0 < np.abs(given - answers).max() < 2**-9 * np.abs(answers).max()
     assert capfd.readouterr() == ("", "")
@@ -40,7 +41,7 @@ def test_the_file_is_valid_and_the_same_every_time(runtime: OnnxRuntime, exporte
     runtime.to_float16(exported, second)
     onnx.checker.check_model(first.read_bytes(), full_check=True)
     assert first.read_bytes() == second.read_bytes()
-    assert runtime.inspect(first).macs == runtime.inspect(exported).macs
+    assert runtime.inspect(runtime.read(first)).macs == runtime.inspect(runtime.read(exported)).macs
 
 
 def test_nothing_to_convert_is_a_reason(runtime: OnnxRuntime, exported: Path, tmp_path: Path) -> None:
@@ -75,5 +76,5 @@ def test_what_a_branch_takes_from_outside_stays_before_it(runtime: OnnxRuntime, 
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), source)
     runtime.to_float16(source, target)
     onnx.checker.check_model(target.read_bytes())
-    (given,) = runtime.open(target).run({"x": np.full((1, 4), 2, np.float32), "c": np.array(False)})
+    (given,) = runtime.open(runtime.read(target)).run({"x": np.full((1, 4), 2, np.float32), "c": np.array(False)})
     np.testing.assert_array_equal(given, [[-2, -4, -6, -8]])

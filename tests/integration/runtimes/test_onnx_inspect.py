@@ -13,7 +13,7 @@ from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 
 
 def test_parameters_and_macs_are_those_of_the_module(runtime: OnnxRuntime, network: Any, exported: Path) -> None:
-    facts = runtime.inspect(exported)
+    facts = runtime.inspect(runtime.read(exported))
     convolutions, head = 32 * 9 + 32 * 32 * 9, 32 * 10
     # a folded normalization leaves one bias for each channel
     assert facts.parameters == convolutions + head + 10 + 32 + 32
@@ -43,12 +43,12 @@ def test_shapes_and_indices_are_no_parameters(runtime: OnnxRuntime, tmp_path: Pa
     )
     path = tmp_path / "model.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
-    facts = runtime.inspect(path)
+    facts = runtime.inspect(runtime.read(path))
     assert facts.parameters == 10  # five in each branch
     assert facts.macs is None
 
 
 def test_inspecting_leaves_nothing_behind(runtime: OnnxRuntime, exported: Path) -> None:
     before = sorted(path.name for path in exported.parent.iterdir())
-    runtime.inspect(exported)
+    runtime.inspect(runtime.read(exported))
     assert sorted(path.name for path in exported.parent.iterdir()) == before

@@ -52,13 +52,13 @@ def test_activations_are_unsigned_and_weights_signed_by_channel(quantized: Path)
 
 
 def test_every_convolution_and_product_runs_on_integers(runtime: OnnxRuntime, quantized: Path, exported: Path) -> None:
-    facts = runtime.inspect(quantized)
+    facts = runtime.inspect(runtime.read(quantized))
     assert facts.operators["QLinearConv"] == 2
     assert facts.operators["QGemm"] == 1
     assert facts.operators["QLinearAdd"] == 1
     assert not {"Conv", "FusedConv", "Gemm", "Relu"} & set(facts.operators)
     assert (facts.quantized, facts.floating) == (3, 0)
-    before = runtime.inspect(exported)
+    before = runtime.inspect(runtime.read(exported))
     assert (before.quantized, before.floating) == (0, 3)
     assert (facts.parameters, facts.macs) == (before.parameters, before.macs)
 
@@ -70,7 +70,7 @@ def test_answers_stay_near_those_of_the_module(
     path = tmp_path / "model.onnx"
     # the last batch is smaller than the others
     runtime.quantize(exported, path, _static(calibrate), _batches(images, 40))
-    (given,) = runtime.open(path).run(images)
+    (given,) = runtime.open(runtime.read(path)).run(images)
     assert np.abs(given - answers).max() < 0.05 * np.abs(answers).max()
     assert not np.array_equal(given, answers)
 
@@ -113,11 +113,11 @@ def test_dynamic_reaches_products_only(
     types = Counter(node.op_type for node in onnx.load(path).graph.node)
     assert types["MatMulInteger"] == 1
     assert types["Conv"] == 2
-    (given,) = runtime.open(path).run(images)
+    (given,) = runtime.open(runtime.read(path)).run(images)
     assert 0 < np.abs(given - answers).max() < 0.05 * np.abs(answers).max()
-    facts = runtime.inspect(path)
+    facts = runtime.inspect(runtime.read(path))
     assert (facts.quantized, facts.floating) == (1, 2)
-    assert facts.parameters == runtime.inspect(exported).parameters
+    assert facts.parameters == runtime.inspect(runtime.read(exported)).parameters
 
 
 def _onnx_file(path: Path, nodes: list[Any], shape: list[Any], weights: dict[str, Any], opset: int = 18) -> Path:
@@ -159,9 +159,12 @@ def test_a_file_of_another_tool_with_a_fixed_batch_and_an_old_opset(
 ) -> None:
     path = tmp_path / "model.onnx"
     runtime.quantize(convolution, path, _static(), _batches(images, 8))
-    assert runtime.inspect(path).operators["QLinearConv"] == 1
+    assert runtime.inspect(runtime.read(path)).operators["QLinearConv"] == 1
     feeds = {"image": images["image"][:8]}
-    (given,), (wanted,) = runtime.open(path).run(feeds), runtime.open(convolution).run(feeds)
+    (given,), (wanted,) = (
+        runtime.open(runtime.read(path)).run(feeds),
+        runtime.open(runtime.read(convolution)).run(feeds),
+    )
     assert np.abs(given - wanted).max() < 0.05 * np.abs(wanted).max()
     assert capfd.readouterr() == ("", "")
 

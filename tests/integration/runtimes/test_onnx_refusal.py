@@ -56,7 +56,7 @@ def test_files_that_cannot_be_loaded(
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     with pytest.raises(UsageError) as caught:
-        getattr(runtime, verb)(path)
+        getattr(runtime, verb)(runtime.read(path))
     assert says in caught.value.what
     assert caught.value.where == str(path)
     assert caught.value.do
@@ -65,9 +65,9 @@ def test_files_that_cannot_be_loaded(
 
 def test_no_file_and_a_folder(runtime: OnnxRuntime, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
-        runtime.open(tmp_path / "missing.onnx")
+        runtime.open(runtime.read(tmp_path / "missing.onnx"))
     with pytest.raises(UsageError, match="this is a folder"):
-        runtime.open(tmp_path)
+        runtime.open(runtime.read(tmp_path))
 
 
 def test_a_file_cut_short_anywhere_is_refused(runtime: OnnxRuntime, exported: Path, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_file_cut_short_anywhere_is_refused(runtime: OnnxRuntime, exported: Pa
     for length in (10, len(content) // 3, len(content) - 1):
         path.write_bytes(content[:length])
         with pytest.raises(UsageError):
-            runtime.open(path)
+            runtime.open(runtime.read(path))
 
 
 def test_weights_in_another_file(runtime: OnnxRuntime, exported: Path, tmp_path: Path) -> None:
@@ -84,5 +84,5 @@ def test_weights_in_another_file(runtime: OnnxRuntime, exported: Path, tmp_path:
     model: Any = onnx.load(exported)
     onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=10)
     (tmp_path / "weights.bin").unlink()
-    with pytest.raises(UsageError, match="the weights lie in another file, which cannot be read"):
-        runtime.open(path)
+    with pytest.raises(UsageError, match=r"the weights lie in `weights\.bin`, which is missing"):
+        runtime.open(runtime.read(path))

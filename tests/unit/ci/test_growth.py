@@ -12,6 +12,7 @@ from makeweight.decide.verdict import RuleVerdict
 from makeweight.evidence import evidence
 from makeweight.evidence.evidence import Evidence
 from makeweight.measurement import Measurement, unavailable
+from model_values import invented_model
 from unit.ci.conftest import Made, base_of, figure
 
 ZERO = ("size: {max_ratio: 0.5}", "size: {max_regression: 0 %}")
@@ -110,7 +111,7 @@ def test_the_file_of_growth_does_not_speak_over_the_evidence(made: Made) -> None
 
 
 def manifest(sha256: str) -> Manifest:
-    return Manifest("int8", "ready", "onnxruntime", [], 0, None, {}, file="model.onnx", sha256=sha256)
+    return Manifest("int8", "ready", "onnxruntime", [], 0, None, {}, model=invented_model(sha256))
 
 
 @pytest.mark.parametrize(("sha256", "status"), [("i", "measured"), ("another", "unavailable")])

@@ -11,7 +11,8 @@ import pytest
 
 from makeweight import measurement
 from makeweight.artifact import artifact
-from makeweight.artifact.artifact import Manifest, sha256_of
+from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.files import sha256_of
 from makeweight.budget.measurand import Measurand
 from makeweight.decide import decide
 from makeweight.devices import record
@@ -29,6 +30,7 @@ from makeweight.proof.audit import audit
 from makeweight.publish import terms
 from makeweight_base.errors import UsageError
 from makeweight_probe.job import Result
+from model_values import model_in
 
 CONFIG = """\
 model: {onnx: model.onnx}
@@ -64,12 +66,8 @@ class Repository:
         folder = self.layout.artifact(name)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.onnx").write_bytes(content)
-        sha = sha256_of(folder / "model.onnx")
-        artifact.write(
-            folder,
-            Manifest(name, "ready", "onnxruntime", [], 0, parent, {}, file="model.onnx", sha256=sha, size=len(content)),
-        )
-        return sha
+        artifact.write(folder, Manifest(name, "ready", "onnxruntime", [], 0, parent, {}, model=model_in(folder)))
+        return sha256_of(folder / "model.onnx")
 
     def outcome(self, name: str, sha: str, digest: str = "examples") -> None:
         answers = np.array([0, 1, 1])
@@ -383,7 +381,7 @@ def test_provenance_says_what_was_not_at_hand(repository: Repository) -> None:
 def test_provenance_holds_why_a_variant_failed_and_the_control_of_one_that_was_trained(repository: Repository) -> None:
     folder = repository.layout.artifact("half")
     (folder / "control.onnx").write_bytes(b"trained as long")
-    artifact.write(folder, replace(artifact.read(folder), control="control.onnx"))
+    artifact.write(folder, replace(artifact.read(folder), control=model_in(folder, "control.onnx")))
     found = evidence.collect(repository.project).provenance
     assert found["controls"] == {"artifacts/half/control.onnx": sha256_of(folder / "control.onnx")}
     artifact.write(folder, replace(artifact.read(folder), status="failed", reason="nothing to convert", control=None))

@@ -3,12 +3,13 @@
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Port
 from makeweight.measure.answers import answer, check_classes
 from makeweight.measure.outcomes import WRONG, Outcomes
 from makeweight.project.project import Project
@@ -16,6 +17,7 @@ from makeweight.project.reading import understand
 from makeweight.user.dataset import Dataset
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Silent
+from model_values import invented_model
 
 CONFIG = """\
 model: {{onnx: model.onnx}}
@@ -24,6 +26,7 @@ task: {task}
 variants: {{half: {{steps: [float16]}}}}
 budget: {{size: {{max: 1 MB}}}}
 """
+MODEL = invented_model("sha", inputs=(Port("x", (None, 1), "float32"),), outputs=(Port("y", (None,), "float32"),))
 _numbers = itertools.count()
 
 
@@ -37,14 +40,12 @@ class Runtime:
     name = "onnxruntime"
 
     def __init__(self, output: np.ndarray) -> None:
-        self.inputs = (SimpleNamespace(name="x", shape=(None, 1), dtype=np.float32),)
-        self.outputs = (SimpleNamespace(name="y"),)
         self.output = output
 
     def version(self) -> str:
         return "1.0"
 
-    def open(self, path: Path, threads: int = 1) -> Any:
+    def open(self, model: Model, threads: int = 1) -> Any:
         return self
 
     def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -55,7 +56,7 @@ def answered(output: Any, targets: Any, task: str = "classification", **more: An
     found, wanted = np.array(output), np.array(targets)
     dataset = Dataset("test", {"x": np.zeros((len(wanted), 1), np.float32)}, wanted)
     made = more.pop("project", None) or project(task)
-    return answer(made, Runtime(found), Path("m"), "sha", dataset, "half on test", Silent(), **more)  # type: ignore[arg-type]
+    return answer(made, Runtime(found), MODEL, dataset, "half on test", Silent(), **more)  # type: ignore[arg-type]
 
 
 def test_a_classification_keeps_top_class_and_confidence() -> None:

@@ -1,28 +1,15 @@
 """What the probe is fed with: stored as the model takes it, drawn with the seed, made up where there is nothing."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from makeweight.artifact.ports import Port
 from makeweight.measure import samples
 from makeweight.measure.samples import COUNT
 from makeweight.user.dataset import Dataset
 from makeweight_probe.__main__ import _samples as read
-
-
-class Port:
-    def __init__(self, name: str, shape: tuple[int | None, ...], dtype: Any = np.float32) -> None:
-        self.name, self.shape, self.dtype = name, shape, dtype
-
-
-class Session:
-    def __init__(self, *inputs: Port) -> None:
-        self.inputs, self.outputs = inputs, ()
-
-    def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        raise NotImplementedError
 
 
 def dataset(count: int) -> Dataset:
@@ -37,8 +24,8 @@ def test_as_many_samples_as_fit_in_the_batches_that_the_model_takes(
     tmp_path: Path, size: int | None, examples: int, stored: int
 ) -> None:
     """Also from fewer examples than a batch needs: they are repeated."""
-    session = Session(Port("x", (size, 2)))
-    samples.write(tmp_path / "inputs.npz", session, dataset(examples), seed=3)
+    inputs = [Port("x", (size, 2), "float32")]
+    samples.write(tmp_path / "inputs.npz", inputs, dataset(examples), seed=3)
     found = read(str(tmp_path / "inputs.npz"))
     assert len(found) == stored
     assert {feeds["x"].shape for feeds in found} == {(size or 1, 2)}
@@ -48,7 +35,7 @@ def test_as_many_samples_as_fit_in_the_batches_that_the_model_takes(
 def test_the_same_seed_draws_the_same_samples(tmp_path: Path) -> None:
     files = []
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        samples.write(tmp_path / name, Session(Port("x", (None, 2))), dataset(1000), seed=seed)
+        samples.write(tmp_path / name, [Port("x", (None, 2), "float32")], dataset(1000), seed=seed)
         files.append((tmp_path / name).read_bytes())
     assert files[0] == files[1] != files[2], "byte for byte: the file's hash is part of the key"
 
@@ -63,15 +50,15 @@ def test_samples_survive_their_file_in_order(tmp_path: Path) -> None:
 
 
 def test_made_up_inputs_have_the_models_shapes_and_types() -> None:
-    session = Session(
-        Port("image", (None, 3, 8, 8)),
-        Port("half", (1, 4), np.float16),
-        Port("tokens", (None, None), np.int64),
-        Port("mask", (2, 3), np.bool_),
-        Port("rate", (), np.int64),
-    )
-    made = samples.made_up(session, seed=1)
-    again = samples.made_up(session, seed=1)
+    inputs = [
+        Port("image", (None, 3, 8, 8), "float32"),
+        Port("half", (1, 4), "float16"),
+        Port("tokens", ("N", "T"), "int64"),
+        Port("mask", (2, 3), "bool"),
+        Port("rate", (), "int64"),
+    ]
+    made = samples.made_up(inputs, seed=1)
+    again = samples.made_up(inputs, seed=1)
     for feeds, same in zip(made, again, strict=True):
         shapes = {name: (values.shape, values.dtype.name) for name, values in feeds.items()}
         assert shapes == {

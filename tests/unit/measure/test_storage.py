@@ -7,11 +7,22 @@ import pytest
 from makeweight.artifact.artifact import Manifest
 from makeweight.budget.metric import METRICS
 from makeweight.measure import storage
+from model_values import invented_model
 
 BASE = Manifest(
-    "baseline", "ready", "onnxruntime", [], 0, None, {}, size=400, size_compressed=300, parameters=100, macs=50
+    "baseline",
+    "ready",
+    "onnxruntime",
+    [],
+    0,
+    None,
+    {},
+    model=invented_model(size=400),
+    size_compressed=300,
+    parameters=100,
+    macs=50,
 )
-OWN = replace(BASE, variant="int8", parent="p", size=100, size_compressed=90, parameters=100, macs=25)
+OWN = replace(BASE, variant="int8", parent="p", model=invented_model(size=100), size_compressed=90, macs=25)
 
 
 def test_figures_and_ratios() -> None:

@@ -14,6 +14,7 @@ from makeweight.budget.measurand import Measurand
 from makeweight.decide.verdict import Outcome, RuleVerdict, VariantVerdict, Verdict
 from makeweight.measurement import Measurement, unavailable
 from makeweight.report.content import ClassAccuracy, Content, Flip, Flips, Machine, Timing
+from model_values import invented_model
 
 CLASSES = tuple(str(digit) for digit in range(10))
 EXAMPLES = 597
@@ -353,16 +354,14 @@ def _manifest(model: Model) -> Manifest:
         seed=7,
         parent=None if model.name == "baseline" else "ab" * 32,
         versions={"onnxruntime": "1.32.0", "torch": "2.13.0", "torch-pruning": "1.6.1"},
-        file=f"{model.name}.onnx",
-        sha256="cd" * 32,
-        size=int(BASE["size"] * model.size),
+        model=invented_model("cd" * 32, int(BASE["size"] * model.size), f"{model.name}.onnx"),
         size_compressed=int(BASE["size"] * model.size * 0.91),
         parameters=478_410,
         macs=11_200_000,
         operators={"QLinearConv": 6, "QGemm": 2, "MaxPool": 2},
         quantized=8,
         floating=0,
-        control="control.onnx" if any("finetune" in step for step in model.recipe) else None,
+        control=invented_model() if any("finetune" in step for step in model.recipe) else None,
     )
 
 

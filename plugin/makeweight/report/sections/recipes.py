@@ -38,7 +38,7 @@ def _manifest_facts(manifest: Manifest, control: str) -> list[tuple[str, str]]:
     if manifest.quantized is not None and manifest.floating is not None:
         computing = f"{manifest.quantized} on integers, {manifest.floating} on floating point"
     facts = [
-        ("file", manifest.file or ""),
+        ("file", ", ".join(file.name for file in manifest.model.files) if manifest.model else ""),
         ("size", ", ".join(part for part in sizes if part)),
         ("parameters", "" if manifest.parameters is None else f"{manifest.parameters:,}"),
         ("MACs", "" if manifest.macs is None else f"{manifest.macs:,} an example"),

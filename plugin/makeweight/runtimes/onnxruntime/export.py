@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight.artifact.ports import Feeds
 from makeweight.runtimes import outputs
 from makeweight.runtimes.onnxruntime import refusal
-from makeweight.runtimes.runtime import Feeds
 from makeweight_base.errors import UsageError
 from makeweight_base.quiet import quiet
 from makeweight_probe.sessions.onnxruntime import open_session

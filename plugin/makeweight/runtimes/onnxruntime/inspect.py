@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.runtimes.onnxruntime import macs, operators
+from makeweight.runtimes.onnxruntime.files import graphs
 from makeweight.runtimes.runtime import GraphFacts
 from makeweight_probe.sessions.onnxruntime import runtime_module
 
@@ -48,11 +49,13 @@ def _optimised(path: Path) -> Any:
         dumped = Path(folder, "optimised.onnx")
         options = onnxruntime.SessionOptions()
         options.optimized_model_filepath = str(dumped)
+        # else the dump would name files that weights of the original lie in, and look for them beside itself
+        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
         # 4 is fatal: it would warn that the dump fits this machine only, which is the point
         options.log_severity_level = 4
         options.intra_op_num_threads = 1
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        return onnx.load(dumped)
+        return onnx.load(dumped, load_external_data=False)
 
 
 def _parameters(model: Any) -> int:
@@ -69,7 +72,7 @@ def _parameters(model: Any) -> int:
     integers = (onnx.TensorProto.INT64, onnx.TensorProto.BOOL, onnx.TensorProto.STRING)
     return sum(
         math.prod(tensor.dims)
-        for graph in _graphs(model.graph)
+        for graph in graphs(model.graph)
         for tensor in (*graph.initializer, *_constants(graph))
         if tensor.data_type not in integers and tensor.name not in scales
     )
@@ -86,15 +89,6 @@ def _constants(graph: Any) -> Iterator[Any]:
                     yield tensor
 
 
-def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph and those within it, in the branches of If and the bodies of Loop and Scan."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                yield from _graphs(inner)
-
-
 def _nodes(graph: Any) -> Iterator[Any]:
-    for part in _graphs(graph):
+    for part in graphs(graph):
         yield from part.node

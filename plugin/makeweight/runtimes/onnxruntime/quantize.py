@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.onnxruntime import operators, refusal
-from makeweight.runtimes.runtime import Feeds, Quantization
+from makeweight.runtimes.runtime import Quantization
 from makeweight_base.errors import RecipeFailed
 from makeweight_base.quiet import quiet
 from makeweight_probe.sessions.onnxruntime import runtime_module

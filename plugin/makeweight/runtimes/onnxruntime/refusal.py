@@ -59,8 +59,6 @@ def reason(error: BaseException) -> str:
 def _usage_error(error: Exception, path: Path) -> UsageError:
     kind, text = type(error).__name__, str(error)
     where = str(path)
-    if kind == "NoSuchFile":
-        return UsageError("no such file", where=where)
     operators = (pattern.search(text) for pattern in _NO_OPERATOR)
     if found := next((match for match in operators if match), None):
         return UsageError(
@@ -93,9 +91,11 @@ def _usage_error(error: Exception, path: Path) -> UsageError:
     return UsageError(f"ONNX Runtime cannot load the model: {reason(error)}", where=where)
 
 
+def no_file(path: Path) -> UsageError:
+    return UsageError("this is a folder, not an ONNX file" if path.is_dir() else "no such file", where=str(path))
+
+
 def _not_onnx(path: Path) -> str:
-    if path.is_dir():
-        return "this is a folder, not an ONNX file"
     with path.open("rb") as file:
         head = file.read(40)
     if not head:

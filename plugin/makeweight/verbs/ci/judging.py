@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from makeweight import __version__, measurement, publish
-from makeweight.artifact import artifact
+from makeweight.artifact.files import sha256_of
 from makeweight.ci import base as bases
 from makeweight.ci import collected, ground, landed, measure, waiver_sources
 from makeweight.ci import gate as gates
@@ -137,7 +137,7 @@ def _grown(root: Path, name: str) -> list[measurement.Measurement]:
 
 def _raw_regressions(root: Path) -> dict[str, object]:
     folder = measure.regressions_file(root, "x").parent
-    found = {str(path.relative_to(root)): artifact.sha256_of(path) for path in sorted(folder.glob("*.npz"))}
+    found = {str(path.relative_to(root)): sha256_of(path) for path in sorted(folder.glob("*.npz"))}
     return {"raw_regressions": found} if found else {}
 
 

@@ -1,0 +1,89 @@
+"""What goes into a model and comes out of it: its ports, and arrays that fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight_base.errors import UsageError
+
+Feeds = dict[str, NDArray[Any]]
+"""Arrays by input name, batch first."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output. In its shape a size that is free is a name, or None where it has none."""
+
+    name: str
+    shape: tuple[int | str | None, ...]
+    dtype: str
+    """The element type as numpy names it (`float32`); "" for one that numpy has not."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {shown(self.shape)}"
+
+
+def shown(shape: Sequence[int | str | None]) -> str:
+    """A shape in words: [N, 3, 32, 32]."""
+    return f"[{', '.join('N' if size is None else str(size) for size in shape)}]"
+
+
+def batch_size(inputs: Sequence[Port]) -> int | None:
+    """The batch that a model insists on; None when it takes any."""
+    first = {port.shape[0] for port in inputs if port.shape}
+    fixed = {size for size in first if isinstance(size, int)}
+    return fixed.pop() if len(fixed) == 1 else None
+
+
+def fit(inputs: Sequence[Port], feeds: Feeds) -> Feeds:
+    """Feeds in the types that the model asks for.
+
+    Raises:
+        UsageError: an input is missing, has another rank or size, or would lose more than precision.
+    """
+    ports = {port.name: port for port in inputs}
+    if set(ports) != set(feeds):
+        raise UsageError(
+            f"the model's inputs are {', '.join(ports)}, and the data have {', '.join(feeds)}",
+            where="makeweight.yaml: model.inputs",
+            do="Name the inputs as the model does.",
+        )
+    fitted: Feeds = {}
+    for name, port in ports.items():
+        values = feeds[name]
+        if len(port.shape) != values.ndim or any(
+            isinstance(want, int) and want != have for want, have in zip(port.shape, values.shape, strict=True)
+        ):
+            raise UsageError(
+                f"input `{name}` wants shape {shown(port.shape)}, and the data have {list(values.shape)}",
+                where="makeweight.yaml: model.inputs",
+                do="Mend the loader's shape (one example has no batch dimension), or the model's inputs.",
+            )
+        if port.dtype and values.dtype != port.dtype:
+            if not np.can_cast(values.dtype, port.dtype, casting="same_kind"):
+                raise UsageError(
+                    f"input `{name}` wants {port.dtype}, and the data are {values.dtype.name}",
+                    where="the data loader",
+                    do="Convert in the loader; makeweight does not guess a scale.",
+                )
+            values = _cast(name, values, port.dtype)
+        fitted[name] = np.ascontiguousarray(values)
+    return fitted
+
+
+def _cast(name: str, values: NDArray[Any], dtype: str) -> NDArray[Any]:
+    with np.errstate(over="ignore"):
+        cast: NDArray[Any] = values.astype(dtype)
+    kept = np.isfinite(cast).all() if cast.dtype.kind == "f" else np.array_equal(cast, values)
+    if not kept:
+        raise UsageError(
+            f"input `{name}` wants {dtype}, and the data have numbers beyond it (up to {values.max():g})",
+            where="the data loader",
+            do="Convert in the loader; makeweight does not guess a scale.",
+        )
+    return cast

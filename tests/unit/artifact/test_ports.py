@@ -1,0 +1,88 @@
+"""Arrays that fit a model's inputs: shapes, batches, and types that lose no more than precision."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from makeweight.artifact.ports import Port, batch_size, fit, shown
+from makeweight_base.errors import UsageError
+
+
+def name_of(dtype: Any) -> str:
+    return "" if dtype is None else np.dtype(dtype).name
+
+
+def test_a_shape_in_words() -> None:
+    assert str(Port("image", ("N", 3, None, 8), "float32")) == "image [N, 3, N, 8]"
+    assert shown(()) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "size"),
+    [
+        ([(None, 2)], None),
+        ([("N", 2)], None),
+        ([(1, 2)], 1),
+        ([(8, 2), (8,)], 8),
+        ([(None, 2), (4, 2)], 4),
+        ([(1, 2), (2, 2)], None),
+        ([()], None),
+    ],
+)
+def test_the_batch_that_a_model_insists_on(shapes: list[tuple[int | str | None, ...]], size: int | None) -> None:
+    assert batch_size([Port(f"x{i}", shape, "float32") for i, shape in enumerate(shapes)]) == size
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "values"),
+    [
+        (np.float32, np.float32, [1.5]),
+        (np.float64, np.float32, [1.5]),
+        (np.float32, np.float64, [1.5]),
+        (np.float32, np.float16, [1.5]),
+        (np.int64, np.float32, [3]),
+        (np.uint8, np.float32, [255]),
+        (np.bool_, np.float32, [True]),
+        (np.int64, np.int32, [2**31 - 1]),
+        (np.uint8, np.int64, [255]),
+        (np.float32, None, [1.5]),
+    ],
+)
+def test_numbers_are_given_in_the_type_that_is_asked_for(have: Any, want: Any, values: list[Any]) -> None:
+    fitted = fit([Port("x", (None,), name_of(want))], {"x": np.array(values, have)})["x"]
+    assert fitted.dtype == (want or have)
+    assert fitted.tolist() == values
+    assert fitted.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "values", "said"),
+    [
+        (np.float32, np.int64, [1.5], "wants int64, and the data are float32"),
+        (np.float32, np.uint8, [0.5], "wants uint8, and the data are float32"),
+        (np.int64, np.int32, [2**31], "wants int32, and the data have numbers beyond it"),
+        (np.int64, np.int8, [300], "wants int8, and the data have numbers beyond it"),
+        (np.float32, np.float16, [1e6], "wants float16, and the data have numbers beyond it (up to 1e+06)"),
+        (np.float64, np.float32, [1e300], "wants float32, and the data have numbers beyond it"),
+    ],
+)
+def test_what_would_lose_more_than_precision_is_refused(have: Any, want: Any, values: list[Any], said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        fit([Port("x", (None,), name_of(want))], {"x": np.array(values, have)})
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("feeds", "said"),
+    [
+        ({"y": np.zeros((1, 2))}, "the model's inputs are x, and the data have y"),
+        ({}, "the model's inputs are x, and the data have"),
+        ({"x": np.zeros((1, 3), np.float32)}, "input `x` wants shape [N, 2], and the data have [1, 3]"),
+        ({"x": np.zeros((1, 2, 1), np.float32)}, "input `x` wants shape [N, 2], and the data have [1, 2, 1]"),
+    ],
+)
+def test_feeds_that_do_not_fit_are_told(feeds: dict[str, np.ndarray], said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        fit([Port("x", (None, 2), "float32")], feeds)
+    assert said in str(refused.value)
