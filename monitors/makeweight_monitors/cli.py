@@ -34,7 +34,13 @@ def _parser() -> argparse.ArgumentParser:
     from makeweight_monitors.backtest.arguments import add_arguments as add_backtest_arguments
 
     add_backtest_arguments(
-        add("backtest", _backtest, "replay recorded counters: when would each alert have fired?", project=False)
+        add(
+            "backtest",
+            _backtest,
+            "replay recorded counters: when would each alert have fired?",
+            project=False,
+            json=True,
+        )
     )
 
     from makeweight_monitors.exporter.arguments import add_arguments as add_exporter_arguments

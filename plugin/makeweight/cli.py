@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import makeweight
 from makeweight_base import commandline
+from makeweight_base.arguments import above_zero, whole
 from makeweight_base.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -52,11 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     own = add("benchmark", _benchmark, "measure one variant beside the baseline on a device (a stage of dvc.yaml)")
     own.add_argument("variant", help="a name under `variants:`")
     own.add_argument("--device", required=True, help="a name under `devices:`")
-    own.add_argument("--seconds", type=_positive, help="most time to spend on timing (default: the device's)")
+    own.add_argument("--seconds", type=above_zero, help="most time to spend on timing (default: the device's)")
 
     add("report", _report, "decide, and write the verdict and the reports (a stage of dvc.yaml)")
 
-    own = add("gate", _gate, "show the verdict; exit 0 pass, 1 budget broken, 3 inconclusive (a stage of dvc.yaml)")
+    summary = "show the verdict; exit 0 pass, 1 budget broken, 3 inconclusive (a stage of dvc.yaml)"
+    own = add("gate", _gate, summary, json=True)
     own.add_argument(
         "files",
         nargs="*",
@@ -64,58 +65,47 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="decide on these files of measurements, and nothing else (default: read the verdict)",
     )
-    own.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
     own = add("sign", _sign, "vouch for a file with an Ed25519 key; the signature lies beside it", project=False)
     own.add_argument("file", type=Path, metavar="FILE", help="such as reports/verdict.json")
     own.add_argument("--key", required=True, metavar="KEY", help="the private key's file; `-` reads standard input")
 
-    own = add("verify", _verify, "who wrote a verdict, what it was made from, and if it follows", project=False)
+    own = add(
+        "verify", _verify, "who wrote a verdict, what it was made from, and if it follows", project=False, json=True
+    )
     own.add_argument("file", type=Path, metavar="FILE", help="a verdict.json; its signature lies beside it")
     own.add_argument("--key", type=Path, metavar="PUB", help="the public key (default: compare hashes alone)")
     own.add_argument(
         "--project", type=Path, metavar="DIR", help="what to compare with (default: the verdict's project)"
     )
-    own.add_argument("--json", action="store_true", help="print one JSON object")
 
-    own = add("compare", _compare, "time two model files against each other; needs no project", project=False)
+    own = add(
+        "compare", _compare, "time two model files against each other; needs no project", project=False, json=True
+    )
     own.add_argument("a", type=Path, metavar="A", help="the model to compare with")
     own.add_argument("b", type=Path, metavar="B", help="the model to judge")
     own.add_argument("--device", metavar="D", help="where: a name under `devices:` (default: this machine)")
     own.add_argument(
         "--project", type=Path, metavar="DIR", help="the folder whose makeweight.yaml declares it (default: .)"
     )
-    own.add_argument("--seconds", type=_positive, help="most time to spend on timing (default: the device's, or 10)")
+    own.add_argument("--seconds", type=above_zero, help="most time to spend on timing (default: the device's, or 10)")
     own.add_argument(
-        "--max-ratio", type=_positive, default=1.05, help="the ratio time(B)/time(A) that is tolerated (default: 1.05)"
+        "--max-ratio", type=above_zero, default=1.05, help="the ratio time(B)/time(A) that is tolerated (default: 1.05)"
     )
-    own.add_argument("--threads", type=_count, help="threads within one inference (default: the device's, or 1)")
+    own.add_argument(
+        "--threads", type=whole(1, 1024), help="threads within one inference (default: the device's, or 1)"
+    )
     own.add_argument("--inputs", type=Path, metavar="FILE.npz", help="real samples (default: made-up numbers)")
-    own.add_argument("--json", action="store_true", help="print one JSON object")
 
     from makeweight.verbs.ci.arguments import add_arguments as add_ci_arguments
 
     add_ci_arguments(add("ci", _ci, "judge a change against its base: in continuous integration, or here as it would"))
 
-    own = add("doctor", _doctor, "what is installed, what this machine is, what cannot be measured here", project=False)
-    own.add_argument("--json", action="store_true", help="print one JSON object")
+    summary = "what is installed, what this machine is, what cannot be measured here"
+    add("doctor", _doctor, summary, project=False, json=True)
 
     add("schema", _schema, "print the JSON Schema of makeweight.yaml", project=False)
     return parser
-
-
-def _positive(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    raise argparse.ArgumentTypeError(f"`{text}` is no number above zero")
-
-
-def _count(text: str) -> int:
-    with contextlib.suppress(ValueError):
-        if 1 <= int(text) <= 1024:
-            return int(text)
-    raise argparse.ArgumentTypeError(f"`{text}` is no whole number from 1 to 1024")
 
 
 def _loaded(options: argparse.Namespace) -> tuple[Project, Progress]:

@@ -18,7 +18,9 @@ Verb = Callable[[argparse.Namespace], Exit]
 class Adder(Protocol):
     """Adds one verb to a parser."""
 
-    def __call__(self, name: str, verb: Verb, summary: str, *, project: bool = True) -> argparse.ArgumentParser: ...
+    def __call__(
+        self, name: str, verb: Verb, summary: str, *, project: bool = True, json: bool = False
+    ) -> argparse.ArgumentParser: ...
 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
@@ -30,16 +32,20 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
 
 
 def adder(of: argparse.ArgumentParser) -> Adder:
-    """What adds verbs to a parser; those of a project are told its folder by `--project`."""
+    """What adds verbs to a parser: one of a project is told its folder by `--project`; some speak `--json` too."""
     verbs = of.add_subparsers(title="verbs", metavar="VERB", required=True)
 
-    def add(name: str, verb: Verb, summary: str, *, project: bool = True) -> argparse.ArgumentParser:
+    def add(
+        name: str, verb: Verb, summary: str, *, project: bool = True, json: bool = False
+    ) -> argparse.ArgumentParser:
         own = verbs.add_parser(name, help=summary, description=summary)
         own.set_defaults(verb=verb)
         if project:
             own.add_argument(
                 "--project", type=Path, default=Path(), metavar="DIR", help="the folder of makeweight.yaml (default: .)"
             )
+        if json:
+            own.add_argument("--json", action="store_true", help="print one JSON object")
         return own
 
     return add

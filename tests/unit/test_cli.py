@@ -11,8 +11,7 @@ import makeweight
 from makeweight import cli
 from makeweight.cli import main
 from makeweight.decide.verdict import RuleVerdict, VariantVerdict, Verdict, dumps
-from makeweight.verbs import doctor
-from makeweight_base.errors import DeviceFailed, EnvironmentFailed, Exit, MissingExtra, UsageError
+from makeweight_base.errors import Exit
 
 VERBS = (
     "init",
@@ -43,8 +42,6 @@ PROJECT_VERBS = {
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MAKEWEIGHT_TRACEBACK", raising=False)
-    return
 
 
 def ends(*arguments: str) -> int:
@@ -170,52 +167,6 @@ def test_no_verdict_is_no_pass(capsys: pytest.CaptureFixture[str]) -> None:
         Path("reports/verdict.json").write_text(content)
         assert main(["gate"]) == Exit.USAGE
         assert "reports/verdict.json: this is no verdict" in capsys.readouterr().err
-
-
-# Whatever a verb runs into
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "said"),
-    [
-        (UsageError("it is wrong", where="here", do="Mend it."), 2, "error: here: it is wrong\n  Mend it.\n"),
-        (MissingExtra("the runtime `x`", "onnx"), 2, "pip install 'makeweight[onnx]'"),
-        (EnvironmentFailed("the disk is full"), 4, "error: the disk is full\n"),
-        (DeviceFailed("it is gone", where="device `pi5`"), 4, "error: device `pi5`: it is gone\n"),
-        (KeyboardInterrupt(), 130, "interrupted: "),
-        (MemoryError(), 4, "out of memory"),
-        (PermissionError(13, "Permission denied", "models/w.pt"), 4, "error: models/w.pt: Permission denied\n"),
-        (OSError(28, "No space left on device"), 4, "error: this machine: No space left on device\n"),
-        (RuntimeError("a slip of ours"), 4, "makeweight itself failed: RuntimeError: a slip of ours"),
-        (OSError("no name, no number"), 4, "makeweight itself failed: OSError"),
-    ],
-)
-def test_every_failure_is_a_sentence_and_a_code(
-    error: BaseException,
-    code: int,
-    said: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def fail(**_: object) -> Exit:
-        raise error
-
-    monkeypatch.setattr(doctor, "run", fail)
-    assert main(["doctor"]) == code
-    captured = capsys.readouterr()
-    assert said in captured.err
-    assert captured.out == ""
-    assert "Traceback" not in captured.err
-
-
-def test_the_traceback_is_there_for_those_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(**_: object) -> Exit:
-        raise RuntimeError("a slip of ours")
-
-    monkeypatch.setattr(doctor, "run", fail)
-    monkeypatch.setenv("MAKEWEIGHT_TRACEBACK", "1")
-    with pytest.raises(RuntimeError, match="a slip of ours"):
-        main(["doctor"])
 
 
 def test_doctor_tells_what_cannot_be_measured_here(capsys: pytest.CaptureFixture[str]) -> None:

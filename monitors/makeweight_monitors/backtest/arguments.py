@@ -32,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bearer-file", type=Path, metavar="FILE", help="a file with the token that --prometheus wants"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def moment(text: str) -> float:

@@ -6,6 +6,8 @@ import argparse
 import re
 from pathlib import Path
 
+from makeweight_base.arguments import whole
+
 RUNBOOKS = "docs/monitors/runbooks.md"
 """The page that alerts point at, unless an address is given: relative to the repository's root."""
 _DURATION = re.compile(r"[1-9][0-9]*[mhdw]")
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="D", help="whose limits on latency hold in production")
     parser.add_argument(
         "--interval",
-        type=_interval,
+        type=whole(1, 300, " of seconds"),
         default=15,
         metavar="S",
         help="seconds between looks at the e-values (default: 15)",
@@ -33,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--history", type=_duration, default="7d", metavar="T", help="at least as long as a canary lives (default: 7d)"
     )
     parser.add_argument(
-        "--models", type=_count, default=1, metavar="N", help="how many models share the rate of false rollbacks"
+        "--models",
+        type=whole(1, 100_000),
+        default=1,
+        metavar="N",
+        help="how many models share the rate of false rollbacks",
     )
     parser.add_argument(
         "--runbooks", default=RUNBOOKS, metavar="URL", help=f"the page alerts point at (default: {RUNBOOKS})"
@@ -48,18 +54,6 @@ def _weights(text: str) -> tuple[float, ...]:
     if not found or not all(0 < weight < 1 for weight in found) or len(set(found)) < len(found):
         raise argparse.ArgumentTypeError(f"`{text}` is no list of different shares between 0 and 1, such as 0.05,0.2")
     return found
-
-
-def _interval(text: str) -> int:
-    if text.isdecimal() and 1 <= int(text) <= 300:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"`{text}` is no whole number of seconds from 1 to 300")
-
-
-def _count(text: str) -> int:
-    if text.isdecimal() and 1 <= int(text) <= 100_000:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"`{text}` is no whole number from 1 to 100000")
 
 
 def _duration(text: str) -> str:

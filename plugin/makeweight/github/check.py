@@ -8,7 +8,7 @@ from typing import Any, Literal
 from makeweight.github.annotation import Annotation
 from makeweight.github.client import Client, GitHubFailed, Looks
 from makeweight.github.event import Event
-from makeweight.github.excerpt import cut, octets
+from makeweight.github.excerpt import cut, octets, short
 
 Conclusion = Literal["success", "failure", "action_required", "cancelled"]
 
@@ -78,7 +78,7 @@ def complete(
         check = begin(client, event, name)
     repository, _ = _commit(event)
     at = f"/repos/{repository}/check-runs/{check}"
-    output = {"title": _short(title, _TITLE), "summary": cut(summary, SUMMARY_LIMIT, _CUT) or _CUT}
+    output = {"title": short(title, _TITLE), "summary": cut(summary, SUMMARY_LIMIT, _CUT) or _CUT}
     *first, last = _batches(annotations)
     told = 0
     for batch in first:
@@ -135,7 +135,7 @@ def _annotation(annotation: Annotation) -> dict[str, Any]:
         "start_line": line,
         "end_line": line,
         "annotation_level": annotation.level,
-        "title": _short(annotation.title, _TITLE),
+        "title": short(annotation.title, _TITLE),
         "message": message,
     }
 
@@ -173,7 +173,3 @@ def _cancel_older(client: Client, event: Event, name: str, check: int) -> None:
 
 def _link(url: str | None) -> dict[str, str]:
     return {"details_url": url} if url else {}
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

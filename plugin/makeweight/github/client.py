@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from makeweight import __version__
+from makeweight.github.excerpt import short
 from makeweight_base.errors import EnvironmentFailed
 
 if TYPE_CHECKING:
@@ -244,8 +245,7 @@ class Client:
     def _plain(self, text: str) -> str:
         """One short line, without the token."""
         hidden = text.replace(self._token, "***") if self._token else text
-        line = " ".join("".join(c if c.isprintable() else " " for c in hidden).split())
-        return line if len(line) <= _MOST_SAID else line[: _MOST_SAID - 1] + "…"
+        return short(" ".join("".join(c if c.isprintable() else " " for c in hidden).split()), _MOST_SAID)
 
     def _url(self, path: str) -> str:
         return self.api + path if path.startswith("/") else path

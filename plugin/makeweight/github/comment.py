@@ -14,8 +14,6 @@ LIMIT = 65_536
 """Characters in a comment."""
 _NEEDS = "pull-requests: write"
 
-__all__ = ["LIMIT", "marker", "put"]
-
 
 def put(client: Client, event: Event, project_id: str, body: str) -> Literal["written", "unchanged"]:
     """Let `body` be what the project's comment on the pull request says.

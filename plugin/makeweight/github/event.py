@@ -47,7 +47,6 @@ class Event:
     """The pull request; in a merge group the one that its queue branch is named for."""
     fork: bool = False
     """Whether the commits come from another repository than theirs, or from one that is gone."""
-    actor: str | None = None
     api: str = API
     server: str = SERVER
     run: str | None = None
@@ -62,11 +61,6 @@ class Event:
         """Whether the run is of the default branch itself, and not of something that is to be merged into it."""
         merging = self.name in ("pull_request", "merge_group", "workflow_run")
         return not merging and self.base_ref is not None and self.base_ref == self.default_branch
-
-    @property
-    def from_outside(self) -> bool:
-        """Whether the code was written by somebody who need not have the right to write here."""
-        return self.fork
 
 
 def load(environ: Mapping[str, str]) -> Event:
@@ -114,7 +108,6 @@ def read(environ: Mapping[str, str], payload: Mapping[str, Any] | None) -> Event
     shared: dict[str, Any] = {
         "repository": repository,
         "default_branch": _text(known, "repository", "default_branch"),
-        "actor": environ.get("GITHUB_ACTOR") or _text(known, "sender", "login"),
         "api": (environ.get("GITHUB_API_URL") or API).rstrip("/"),
         "server": server,
         "run": f"{server}/{repository}/actions/runs/{run}" if run and repository else None,

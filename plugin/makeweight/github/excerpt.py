@@ -1,4 +1,4 @@
-"""Markdown cut to a length that GitHub takes: at the end of a line, and with nothing left open."""
+"""Text cut to a length that GitHub takes; Markdown at the end of a line, and with nothing left open."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def cut(text: str, most: int, note: str, size: Callable[[str], int] = units) -> 
         if used + size(closing) <= most:
             best = text[:length] + closing
     return best
+
+
+def short(text: str, most: int) -> str:
+    """One line of at most so many characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _fence(opened: str | None, line: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from makeweight.github.client import Client
 from makeweight.github.event import Event
-from makeweight.github.excerpt import units
+from makeweight.github.excerpt import short, units
 from makeweight.github.identity import login
 from makeweight.github.marker import marker, ours, same
 
@@ -29,7 +29,7 @@ def put(client: Client, event: Event, project_id: str, title: str, body: str) ->
     marked = body if body.startswith(mark) else f"{mark}\n{body}"
     if units(marked) > LIMIT:
         raise ValueError(f"the issue has {units(marked):,} characters; GitHub takes {LIMIT:,}")
-    title = title if len(title) <= _TITLE else title[: _TITLE - 1] + "…"
+    title = short(title, _TITLE)
     author = login(client)
     found = _find(client, event, mark, author)
     if found is None:

@@ -52,7 +52,6 @@ def test_a_pull_request() -> None:
         default_branch="main",
         number=7,
         fork=False,
-        actor="somebody",
         api="https://github.test/api/v3",
         server="https://github.test",
         run="https://github.test/acme/model/actions/runs/42",
@@ -64,7 +63,6 @@ def test_a_pull_request() -> None:
 def test_a_pull_request_from_a_fork_or_from_what_is_gone(origin: Any) -> None:
     event = read(environ("pull_request"), pull_request(origin))
     assert event.fork
-    assert event.from_outside
     assert not event.on_default_branch
     assert event.head_repository == (origin or {}).get("full_name")
 
@@ -143,7 +141,7 @@ def test_a_terminal(given: dict[str, str]) -> None:
     event = load({**given, "GITHUB_EVENT_PATH": "/nowhere"})
     assert event == Event("local")
     assert not event.on_default_branch
-    assert not event.from_outside
+    assert not event.fork
 
 
 def test_what_the_runner_does_not_say_is_that_of_github() -> None:
