@@ -29,6 +29,8 @@ class Finding:
     """None where there is nothing to compare with."""
     status: Status
     """`outside`: the path leads out of the project's folder, and is not followed."""
+    kind: Literal["file", "device"] = "file"
+    """A device's fingerprint is compared within the verdict, a file with what lies in the folder."""
 
 
 def audit(provenance: Mapping[str, Any], root: Path) -> list[Finding]:
@@ -97,7 +99,7 @@ def _devices(provenance: Mapping[str, Any]) -> Iterator[Finding]:
             recorded = _text(told["fingerprint"], "devices")
             identity = told.get("identity")
             found = keys.fingerprint(identity) if isinstance(identity, Mapping) else None
-            yield Finding(f"device `{name}`", recorded, found, "matches" if found == recorded else "differs")
+            yield Finding(f"device `{name}`", recorded, found, _status(found, recorded), "device")
 
 
 def _compared(what: str, recorded: str, root: Path) -> Finding:
@@ -107,7 +109,11 @@ def _compared(what: str, recorded: str, root: Path) -> Finding:
     if not path.is_file():
         return Finding(what, recorded, None, "not here")
     found = sha256_of(path)
-    return Finding(what, recorded, found, "matches" if found == recorded else "differs")
+    return Finding(what, recorded, found, _status(found, recorded))
+
+
+def _status(found: str | None, recorded: str) -> Status:
+    return "matches" if found == recorded else "differs"
 
 
 def _within(path: str, root: Path) -> Path | None:

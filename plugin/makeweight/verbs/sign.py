@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from makeweight.proof import signing
-from makeweight.verbs.verify import content
+from makeweight.proof.checking import content
 from makeweight_base import atomic
 from makeweight_base.errors import Exit
 

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
-from makeweight.decide import verdict
-from makeweight.decide.verdict import Verdict
-from makeweight.layout import CONFIG, Layout
-from makeweight.project import reading
-from makeweight.proof import signing
-from makeweight.proof.audit import Finding, Status, audit
-from makeweight.proof.replay import Replay, replay
-from makeweight.proof.signing import NotGenuine
-from makeweight.publish import terms
+from makeweight.proof.audit import Finding, Status
+from makeweight.proof.checking import Checked, Result, check
 from makeweight.report.text import plain
-from makeweight_base.errors import Exit, UsageError
+from makeweight_base.errors import Exit
 
-Result = Literal["genuine", "forged", "differs", "unsigned", "nothing checked"]
 _EXITS: dict[Result, Exit] = {
     "genuine": Exit.PASS,
     "forged": Exit.FAIL,
@@ -40,116 +30,18 @@ _LAST_LINES: dict[Result, str] = {
 _STYLES: dict[Result, str] = {"genuine": "bold green", "forged": "bold red", "differs": "bold red"}
 
 
-@dataclass(frozen=True)
-class Signed:
-    """What the signature says."""
-
-    status: Literal["good", "forged", "not checked"]
-    key: str | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Checked:
-    """All that was found out about a file."""
-
-    file: str
-    sha256: str
-    signature: Signed
-    verdict: Verdict | None
-    """None when a forged file is not even a verdict."""
-    findings: Sequence[Finding]
-    replay: Replay
-
-    @property
-    def result(self) -> Result:
-        if self.signature.status == "forged":
-            return "forged"
-        if self.replay.status == "differs" or any(finding.status == "differs" for finding in self.findings):
-            return "differs"
-        if self.signature.status == "good":
-            return "genuine"
-        seen = self.replay.status == "same" or any(_on_disk(f) and f.status == "matches" for f in self.findings)
-        return "unsigned" if seen else "nothing checked"
-
-
 def run(path: Path, *, key: Path | None, root: Path | None, as_json: bool) -> Exit:
     """Exit 0: nothing speaks against it; 1: forged, or something differs; 3: there was nothing to check it by.
 
     Raises:
-        UsageError: a file cannot be read, is no verdict, no signature or no key.
-        MissingExtra: a signature is to be checked, and `cryptography` is not installed.
+        UsageError, MissingExtra: see `check`.
     """
-    data = content(path)
-    signed = Signed("not checked") if key is None else _signed(path, data, key)
-    home = root if root is not None else _home(path)
-    decided, findings, again = None, list[Finding](), Replay("not replayed", ("the file is no verdict",))
-    try:
-        decided = verdict.loads(_text(data, path), str(path))
-        findings = audit(decided.provenance, home)
-        again = _again(decided, home)
-    except UsageError:
-        # that it cannot be read is no news of a file that somebody tampered with
-        if signed.status != "forged":
-            raise
-    found = Checked(str(path), hashlib.sha256(data).hexdigest(), signed, decided, findings, again)
+    found = check(path, key, root)
     if as_json:
         print(json.dumps(_plain(found), ensure_ascii=False))
     else:
-        _print(found, home)
+        _print(found)
     return _EXITS[found.result]
-
-
-def content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
-
-
-def _text(data: bytes, path: Path) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise UsageError("this is no verdict: it is not text", where=str(path)) from error
-
-
-def _signed(path: Path, data: bytes, key: Path) -> Signed:
-    beside = signing.beside(path)
-    if not beside.exists():
-        raise UsageError(
-            "there is no signature beside the file",
-            where=str(beside),
-            do="Fetch it, or leave out `--key` to compare hashes alone, which proves less.",
-        )
-    public, text = content(key), content(beside).decode(errors="replace")
-    try:
-        made = signing.check(data, text, public, where=str(key), source=str(beside))
-    except NotGenuine as forged:
-        return Signed("forged", reason=forged.what)
-    return Signed("good", made.key)
-
-
-def _home(path: Path) -> Path:
-    """The project's folder: where reports/verdict.json lies in it, or else the folder of the file itself."""
-    folder = path.absolute().parent
-    return folder.parent if folder.name == Layout(Path()).reports.name else folder
-
-
-def _again(decided: Verdict, home: Path) -> Replay:
-    """The decision, made by the very makeweight.yaml that was decided by."""
-    config = Layout(home).config
-    if not config.is_file():
-        return Replay("not replayed", (f"no {CONFIG} is here",))
-    data = content(config)
-    if hashlib.sha256(data).hexdigest() != decided.provenance.get("config"):
-        return Replay("not replayed", (f"the {CONFIG} that is here is not the one it was decided by",))
-    return replay(decided, terms(reading.understand(data.decode(errors="replace"), str(config), home)))
-
-
-def _on_disk(finding: Finding) -> bool:
-    """A device's fingerprint is compared within the file; all else with what lies in the folder."""
-    return not finding.what.startswith("device `")
 
 
 def _plain(found: Checked) -> dict[str, object]:
@@ -165,7 +57,7 @@ def _plain(found: Checked) -> dict[str, object]:
     }
 
 
-def _print(found: Checked, home: Path) -> None:
+def _print(found: Checked) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -178,7 +70,7 @@ def _print(found: Checked, home: Path) -> None:
         console.print(Text(plain(text).encode(encoding, "replace").decode(encoding), style=style))
 
     line(head, "bold")
-    for label, text, bad in _lines(found, home):
+    for label, text, bad in _lines(found):
         safe = plain(text).encode(encoding, "replace").decode(encoding)
         console.print(Text.assemble(("  ", ""), (f"{label:12}", "dim"), (safe, "red" if bad else "")))
     line(_last_line(found), _STYLES.get(found.result, "bold yellow"))
@@ -190,7 +82,7 @@ def _last_line(found: Checked) -> str:
     return _LAST_LINES[found.result]
 
 
-def _lines(found: Checked, home: Path) -> Iterator[tuple[str, str, bool]]:
+def _lines(found: Checked) -> Iterator[tuple[str, str, bool]]:
     """Label, text, and whether it speaks against the file."""
     signed = found.signature
     words = {"good": f"good, by {signed.key}", "forged": f"forged: {signed.reason}", "not checked": "not checked"}
@@ -201,7 +93,7 @@ def _lines(found: Checked, home: Path) -> Iterator[tuple[str, str, bool]]:
     for finding in found.findings:
         by_status.setdefault(finding.status, []).append(finding)
     counts = ", ".join(f"{len(those)} {_verb(status, len(those))}" for status, those in by_status.items())
-    yield "hashes", f"{counts or 'none recorded'} (in {home})", False
+    yield "hashes", f"{counts or 'none recorded'} (in {found.home})", False
     for finding in by_status.get("differs", []):
         here, judged = _short(finding.found), _short(finding.recorded)
         yield "  differs", f"{finding.what}: {here} is here, {judged} was judged", True
