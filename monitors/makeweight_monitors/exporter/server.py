@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import errno
 import ipaddress
+import math
 import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from makeweight_base.errors import EnvironmentFailed, UsageError, reason
+from makeweight_monitors.exporter import patience
 
-PATIENCE = 10.0
-"""Seconds within which the head of a request has to come."""
 CONNECTIONS = 1000
 KEPT = 65
 """Seconds for which a connection is kept between requests: longer than load balancers keep theirs."""
 GRACE = 30
 """Seconds for which requests that are being answered are waited for."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_TICK = 0.1
 
 
 @dataclass(frozen=True)
@@ -92,92 +94,59 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-class Patient(H11Protocol):
-    """Gives up on a client that lets the head of its request drip in: uvicorn itself waits for it without end."""
-
-    _waiting: Any = None
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._wait()
-
-    def data_received(self, data: bytes) -> None:
-        if self._waiting is None and (self.cycle is None or self.cycle.response_complete):
-            self._wait()
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._stop_waiting()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def on_response_complete(self) -> None:
-        self._stop_waiting()
-        super().on_response_complete()
-
-    def _wait(self) -> None:
-        self._waiting = self.loop.call_later(PATIENCE, self.transport.close)
-
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
-
-
-class Server(uvicorn.Server):
-    """Ends when asked by a signal, and then with success.
+def serve(
+    app: Any,
+    listening: socket.socket,
+    tls: ssl.SSLContext | None,
+    linger: float,
+    on_asked: Callable[[], None],
+    every_second: Callable[[], None],
+) -> None:
+    """Serve until a signal asks to end; returns once what was being answered is.
 
     Args:
         linger: seconds for which it goes on serving once it was asked; a second signal cuts them short.
         on_asked: called once, when it was asked.
         every_second: called every second.
     """
+    config = uvicorn.Config(
+        patience.watched(app),
+        http=patience.Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=KEPT,
+        timeout_graceful_shutdown=GRACE,
+        ssl_context_factory=None if tls is None else lambda _, __: tls,
+    )
+    server = uvicorn.Server(config)
+    asked, ticks = 0, 0
+    end = math.inf
 
-    def __init__(
-        self, app: Any, tls: Tls | None, linger: float, on_asked: Callable[[], None], every_second: Callable[[], None]
-    ) -> None:
-        config = uvicorn.Config(
-            app,
-            http=Patient,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=CONNECTIONS,
-            timeout_keep_alive=KEPT,
-            timeout_graceful_shutdown=GRACE,
-        )
-        config.load()
-        config.ssl = tls.context() if tls is not None else None  # read by us, for the sake of what it says of bad files
-        super().__init__(config)
-        self._linger = linger
-        self._on_asked = on_asked
-        self._every_second = every_second
-        self._asked = 0
-        self._end = 0.0
+    def ask(_: int, __: FrameType | None) -> None:
+        nonlocal asked
+        asked += 1
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """uvicorn's own raises the signal anew at the end, which is no exit with success."""
-        before = {number: signal.signal(number, self._ask) for number in _SIGNALS}
+    before = {number: signal.signal(number, ask) for number in _SIGNALS}
+    # in a thread of its own uvicorn leaves the signals to us: after its own handlers a process ends by the signal, and
+    # not with success
+    with ThreadPoolExecutor(1, thread_name_prefix="makeweight-serving") as threads:
+        serving = threads.submit(server.run, sockets=[listening])
         try:
-            yield
+            while not concurrent.futures.wait([serving], _TICK).done:
+                if asked and end == math.inf:
+                    end = time.monotonic() + linger
+                    on_asked()
+                server.should_exit = asked > 1 or time.monotonic() >= end
+                ticks += 1
+                if ticks % 10 == 0:
+                    every_second()
         finally:
+            server.should_exit = True
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    async def on_tick(self, counter: int) -> bool:
-        if self._asked and not self._end:
-            self._end = time.monotonic() + self._linger
-            self._on_asked()
-        if self._end and (self._asked > 1 or time.monotonic() >= self._end):
-            self.should_exit = True
-        if counter % 10 == 0:
-            self._every_second()
-        return await super().on_tick(counter)
-
-    def _ask(self, _: int, __: FrameType | None) -> None:
-        self._asked += 1
+    serving.result()

@@ -39,14 +39,15 @@ def run(options: argparse.Namespace) -> Exit:
         )
     if (options.tls_cert is None) != (options.tls_key is None) or (options.tls_client_ca and not options.tls_cert):
         raise UsageError("TLS needs both `--tls-cert` and `--tls-key`")
-    tls = None if options.tls_cert is None else server.Tls(options.tls_cert, options.tls_key, options.tls_client_ca)
+    tls = None
+    if options.tls_cert is not None:
+        tls = server.Tls(options.tls_cert, options.tls_key, options.tls_client_ca).context()
     bounds = Bounds(options.most_body, max(options.most_inflight, options.most_body), options.most_requests)
     metrics_bearer = None if options.metrics_bearer_file is None else Bearer(options.metrics_bearer_file)
     endpoints = dict(options.endpoint or ())
     running = Running(models, bounds, bearer, metrics_bearer, endpoints, options.most_revisions)
     if options.tail is not None:
         running.follow(options.tail, options.tail_offset)
-    serving = server.Server(build(running.exporter), tls, options.linger, running.not_ready, running.every_second)
     listening = server.listen(options.host, options.port)
     host, port = listening.getsockname()[:2]
     scheme = "http" if tls is None else "https"
@@ -54,7 +55,8 @@ def run(options: argparse.Namespace) -> Exit:
     print(f"counting for {names}; listening on {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
     running.start()
     try:
-        serving.run(sockets=[listening])
+        app = build(running.exporter)
+        server.serve(app, listening, tls, options.linger, running.not_ready, running.every_second)
     finally:
         running.close()
     print("everything that was taken is counted", flush=True)

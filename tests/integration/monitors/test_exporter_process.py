@@ -149,7 +149,7 @@ def test_a_body_of_more_than_ten_megabytes_is_refused_and_its_sender_sees_why(tm
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/ev", b"POST /v1/events HTTP/1.1\r\nHost: x\r\nX-Slow: "])
 def test_a_client_that_lets_its_request_drip_in_is_left(tmp_path: Path, sent: bytes) -> None:
-    script = "from makeweight_monitors.exporter import server; server.PATIENCE = 0.5"
+    script = "from makeweight_monitors.exporter import patience; patience.SECONDS = 0.5"
     with running(tmp_path, *MODEL, script=script) as exporter:
         port = int(exporter.address.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=30) as slow:
