@@ -15,7 +15,7 @@ help:
 	@echo "make monitor-demo  serve that model and its int8 canary, let the canary go wrong, watch Prometheus find out"
 	@echo "make test          lint, types, import contracts and every test"
 	@echo "make lint          lint, types and import contracts only"
-	@echo "make unit          the fast tests only"
+	@echo "make unit          tests of single parts only, in a minute or so"
 	@echo "make benchmarks    what we promise about speed, as ratios measured side by side"
 	@echo "make clean         remove the environment and everything built"
 
@@ -40,7 +40,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from canary_lives import first_crossings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeweight_monitors.eprocess import CEILING, evalue, first_crossings, paired, sliding_threshold, split, threshold
+from makeweight_monitors.eprocess import CEILING, evalue, paired, sliding_threshold, split, threshold
 
 ALPHA = 0.05
 RUNS = 2_000
