@@ -14,6 +14,8 @@ from makeweight.layout import BASELINE
 from makeweight_base.errors import UsageError
 
 Status = Literal["measured", "estimated", "unavailable"]
+Cause = Literal["stale", "unreachable", "too_few_samples"]
+"""Why a figure is unavailable, where something can be done about it: measure anew, reach the device, measure longer."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Measurement:
     device: str | None = None
     status: Status = "measured"
     reason: str | None = None
+    """Why it is unavailable, in words."""
+    cause: Cause | None = field(default=None, kw_only=True)
     noise_floor: float | None = None
     """How far two copies of one model differed in the same run, as a fraction (0.012 = 1.2 %)."""
     detail: str | None = None
@@ -52,6 +56,8 @@ class Measurement:
     def __post_init__(self) -> None:
         if self.comparison not in (None, *get_args(Comparison)):
             raise ValueError(f"{self.metric}: there is no comparison {self.comparison}")
+        if self.cause not in (None, *get_args(Cause)):
+            raise ValueError(f"{self.metric}: there is no cause {self.cause}")
         if self.status == "unavailable":
             if self.value is not None or not self.reason:
                 raise ValueError(f"{self.metric}: an unavailable measurement has a reason and no value")
@@ -70,22 +76,29 @@ class Measurement:
         """What it is a figure of."""
         return Measurand(self.metric, self.comparison, self.slice, self.control)
 
-    def absent(self, reason: str) -> Measurement:
+    def absent(self, reason: str, cause: Cause | None = None) -> Measurement:
         """The same figure, which cannot be had (any more), and why."""
-        return unavailable(self.measurand, self.variant, self.unit, reason, device=self.device)
+        return unavailable(self.measurand, self.variant, self.unit, reason, device=self.device, cause=cause)
 
     def stale(self, reason: str) -> Measurement:
         """The same figure, no longer usable: its key does not match what is at hand."""
-        return self.absent(f"stale: {reason}")
+        return self.absent(f"stale: {reason}", "stale")
 
 
 def unavailable(
-    of: Measurand, variant: str, unit: str, reason: str, *, device: str | None = None, samples: int | None = None
+    of: Measurand,
+    variant: str,
+    unit: str,
+    reason: str,
+    *,
+    device: str | None = None,
+    cause: Cause | None = None,
+    samples: int | None = None,
 ) -> Measurement:
     """A figure that could not be had, and why.
 
     Args:
-        samples: how many were taken, where more of them would help.
+        samples: how many were taken, where they are too few.
     """
     return Measurement(
         of.metric,
@@ -98,6 +111,7 @@ def unavailable(
         device=device,
         status="unavailable",
         reason=reason,
+        cause=cause,
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from makeweight.budget.measurand import Comparison, Measurand
-from makeweight.measurement import Measurement, dumps, key_of, keyed, loads, unavailable
+from makeweight.measurement import Cause, Measurement, dumps, key_of, keyed, loads, unavailable
 from makeweight_base.errors import UsageError
 
 real = st.floats(-1e12, 1e12)
@@ -37,8 +37,11 @@ measured = st.builds(
     slice=slices,
     control=st.booleans(),
 )
+causes = st.sampled_from([None, *get_args(Cause)])
 measurands = st.builds(Measurand, metrics, comparisons, slices, st.booleans())
-absent = st.builds(unavailable, measurands, st.just("int8"), st.just("J"), st.text(min_size=1, max_size=8), device=text)
+absent = st.builds(
+    unavailable, measurands, st.just("int8"), st.just("J"), st.text(min_size=1, max_size=8), device=text, cause=causes
+)
 SIZE = Measurement("size", "int8", "B", 5.0, (4.0, 6.0), 3, "counted", device="pi5", noise_floor=0.01, key="k")
 
 
@@ -84,6 +87,7 @@ def test_dvc_sees_figures_that_survive_its_five_decimals() -> None:
         {"status": "unavailable", "value": None},
         {"status": "guessed"},
         {"comparison": "quotient"},
+        {"cause": "bad luck"},
     ],
 )
 def test_what_is_no_measurement_cannot_be_made(changes: dict[str, Any]) -> None:
@@ -139,7 +143,7 @@ def test_a_stale_figure_keeps_its_place_and_loses_its_value() -> None:
     assert (stale.measurand, stale.variant, stale.device) == (SIZE.measurand, SIZE.variant, SIZE.device)
     assert drop.measurand == Measurand("accuracy", "drop", "night")
     assert (stale.status, stale.value, stale.interval, stale.key) == ("unavailable", None, None, None)
-    assert stale.reason == "stale: the model changed"
+    assert (stale.reason, stale.cause) == ("stale: the model changed", "stale")
 
 
 def test_keyed() -> None:

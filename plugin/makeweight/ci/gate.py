@@ -135,7 +135,7 @@ def of_evidence(
             if own is not None and own == base.artifacts.get(variant):
                 found += regression.same_artifact(asked, variant, device)
             else:
-                found += regression.not_possible(asked, variant, device, reason)
+                found += regression.not_possible(asked, variant, device, reason, "unreachable")
     return found
 
 
@@ -160,16 +160,14 @@ def altered(project: Project, base: Base | None) -> list[str]:
 def _explained(figure: Measurement, absent: Mapping[str, str]) -> Measurement:
     """A stale figure of a device that did not measure: why there is no fresh one."""
     reason = absent.get(figure.device or "")
-    if reason is None or figure.status != "unavailable" or not (figure.reason or "").startswith("stale"):
-        return figure
-    return figure.absent(reason)
+    return figure if reason is None or figure.cause != "stale" else figure.absent(reason, "unreachable")
 
 
 def _never_measured(project: Project, known: Evidence, absent: Mapping[str, str]) -> list[Measurement]:
     """What a rule asks of a device that did not measure, where not even a stale figure is there."""
     there = {(m.variant, m.device, m.measurand) for m in known.measurements}
     return [
-        unavailable(rule.measurand, variant, "", reason, device=device)
+        unavailable(rule.measurand, variant, "", reason, device=device, cause="unreachable")
         for device, reason in absent.items()
         for rule in project.rules
         if rule.metric.per_device and rule.device in (None, device) and rule.operator.against != regression.AGAINST

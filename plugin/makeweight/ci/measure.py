@@ -115,7 +115,7 @@ def _regressions(
             ask(project, name, progress)
             told = record.read(project.layout.device(name))
         if told.status != "ok":
-            found += regression.not_possible(rules, variant, name, f"unreachable: {told.reason}")
+            found += regression.not_possible(rules, variant, name, f"unreachable: {told.reason}", "unreachable")
             continue
         progress.say(f"{variant} beside the merge base's {variant} on {name}")
         pair = Pair(

@@ -12,7 +12,7 @@ from makeweight.devices.benchmark import Aim, Pair
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import latency, memory
 from makeweight.measure.timings import Timings
-from makeweight.measurement import Measurement, unavailable
+from makeweight.measurement import Cause, Measurement, unavailable
 from makeweight_base.progress import Progress
 
 AGAINST = "merge base"
@@ -55,7 +55,7 @@ def of_timings(timings: Timings, rules: list[Rule], variant: str, device: str, t
             yield unavailable(growth, variant, "ratio", reason, device=device)
         elif ratio.value is None:
             reason = ratio.reason or "it was not measured"
-            yield unavailable(growth, variant, "ratio", reason, device=device, samples=ratio.samples)
+            yield replace(ratio.absent(reason, ratio.cause), comparison="regression", samples=ratio.samples)
         else:
             low_high = None if ratio.interval is None else (ratio.interval[0] - 1, ratio.interval[1] - 1)
             yield replace(
@@ -82,9 +82,11 @@ def same_artifact(rules: list[Rule], variant: str, device: str | None) -> list[M
     ]
 
 
-def not_possible(rules: list[Rule], variant: str, device: str | None, reason: str) -> list[Measurement]:
+def not_possible(
+    rules: list[Rule], variant: str, device: str | None, reason: str, cause: Cause | None = None
+) -> list[Measurement]:
     growth = [Measurand(name, "regression") for name in _metrics(rules)]
-    return [unavailable(of, variant, "ratio", reason, device=device) for of in growth]
+    return [unavailable(of, variant, "ratio", reason, device=device, cause=cause) for of in growth]
 
 
 def of_figures(

@@ -11,7 +11,7 @@ from makeweight.decide.terms import Measured, Terms
 from makeweight.decide.verdict import RECIPE, Outcome, RuleVerdict
 from makeweight.decide.words import amount, demand, limit_alone, subject
 from makeweight.measure.statistics import SAMPLES_NEEDED, at_confidence, examples_needed, wilson
-from makeweight.measurement import Measurement
+from makeweight.measurement import Cause, Measurement
 
 _MOST_EXAMPLES = 10**9
 
@@ -21,6 +21,8 @@ class _Finding:
     outcome: Outcome
     sentence: str
     settle: str | None = None
+    reason: str | None = None
+    cause: Cause | None = None
 
 
 def judge(rule: Rule, variant: str, device: str | None, measured: Measured, terms: Terms) -> RuleVerdict:
@@ -42,6 +44,8 @@ def judge(rule: Rule, variant: str, device: str | None, measured: Measured, term
         level="warn" if finding.outcome == "inconclusive" and _only_warns(rule, measurement) else rule.level,
         sentence=finding.sentence,
         settle=finding.settle,
+        reason=finding.reason,
+        cause=finding.cause,
     )
 
 
@@ -154,7 +158,7 @@ def _short_of_examples(rule: Rule, measurement: Measurement, interval: tuple[flo
 
 def _unmeasured(rule: Rule, variant: str, device: str | None, measured: Measured, named: str, terms: Terms) -> _Finding:
     measurement = measured.get((variant, device, rule.measurand))
-    reason = measurement.reason if measurement else "no measurement was found"
+    reason, cause = _why(measurement)
     no_slice = (
         measurement is None
         and rule.slice is not None
@@ -170,16 +174,16 @@ def _unmeasured(rule: Rule, variant: str, device: str | None, measured: Measured
     settle = None
     if no_slice or rule.operator.against == "merge base":
         pass
-    elif measurement is None or _stale(measurement):
+    elif measurement is None or cause == "stale":
         settle = again(variant, device)
-    elif measurement.status == "unavailable" and measurement.samples:
+    elif cause == "too_few_samples" and measurement.samples:
         settle = longer(variant, device, max(SAMPLES_NEEDED.values()) / measurement.samples, terms)
-    return _Finding(outcome, said, settle if outcome == "inconclusive" else None)
+    return _Finding(outcome, said, settle if outcome == "inconclusive" else None, reason, cause)
 
 
-def _stale(measurement: Measurement) -> bool:
-    """Whether measuring anew is all it takes: something changed since."""
-    return (measurement.reason or "").startswith("stale")
+def _why(measurement: Measurement | None) -> tuple[str, Cause | None]:
+    """Why something was not measured, in words, and what could be done about it."""
+    return ("no measurement was found", None) if measurement is None else (str(measurement.reason), measurement.cause)
 
 
 def _interval(rule: Rule, measurement: Measurement) -> tuple[float, float] | None:
@@ -206,10 +210,11 @@ def soundness(variant: str, measured: Measured) -> list[RuleVerdict]:
     """A model whose answers are not numbers never ships, whatever the budget says. Silent when all is well."""
     measurement = measured.get((variant, None, Measurand("nonfinite_outputs")))
     if measurement is None or measurement.value is None:
-        reason = measurement.reason if measurement else "no measurement was found"
+        reason, cause = _why(measurement)
         said = f"whether `{variant}` answers in finite numbers is not known: {reason}."
-        settle = again(variant, None) if measurement is None or _stale(measurement) else None
-        return [replace(_sound(variant, "finite_outputs", "inconclusive", said), settle=settle)]
+        settle = again(variant, None) if measurement is None or cause == "stale" else None
+        held = _sound(variant, "finite_outputs", "inconclusive", said)
+        return [replace(held, settle=settle, reason=reason, cause=cause)]
     if measurement.value > 0:
         said = f"`{variant}` answers NaN or infinity for {measurement.detail}."
         return [_sound(variant, "finite_outputs", "fail", said)]

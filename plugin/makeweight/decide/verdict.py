@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from makeweight.budget.operator import OPERATORS, Operator
+from makeweight.measurement import Cause
 from makeweight_base.errors import Exit, UsageError
 
 Outcome = Literal["pass", "fail", "inconclusive", "not_applicable"]
@@ -41,6 +42,10 @@ class RuleVerdict:
     sentence: str
     settle: str | None = None
     """The command that would settle an inconclusive rule."""
+    reason: str | None = None
+    """Why what it is held against was not measured, as its sentence has it; None where it was."""
+    cause: Cause | None = None
+    """Of that, what could be done about it; see `Cause`."""
     waiver: str | None = None
     """Why it does not block although it is broken or open: until when, by whom, for what reason."""
 

@@ -13,7 +13,7 @@ from makeweight.budget.metric import times
 from makeweight.layout import BASELINE
 from makeweight.measure.statistics import SAMPLES_NEEDED, quantile_interval
 from makeweight.measure.timings import Timings
-from makeweight.measurement import Measurement, unavailable
+from makeweight.measurement import Cause, Measurement, unavailable
 from makeweight_probe.sequential import confidence_sequence
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -87,7 +87,8 @@ def _unavailable(
     n = _count(timings, clock)
     unit = "ratio" if of.comparison else "s"
     short = n if 0 < n < SAMPLES_NEEDED[quantile] else None
-    return unavailable(of, variant, unit, reason, device=device, samples=short)
+    cause: Cause | None = None if short is None else "too_few_samples"
+    return unavailable(of, variant, unit, reason, device=device, cause=cause, samples=short)
 
 
 def _absolute(

@@ -45,10 +45,32 @@ class Change:
     """`-0.3 pt`, `2.40x`: a factor above 1 is smaller, faster, less; below 1 the opposite."""
     interval: str = ""
     """`[2.31, 2.52]`, in the same orientation; empty for what is exact."""
-    words: str = ""
-    """The same in words, `1.22x slower [1.19, 1.25]`."""
     better: bool | None = None
     """None: neither, within what can be told."""
+    told: tuple[str, str, str] | None = None
+    """Figure, word and interval where a word tells the side: `1.22x`, `slower`, `[1.19, 1.25]`."""
+
+    @property
+    def figure(self) -> str:
+        return self.told[0] if self.told else self.text
+
+    @property
+    def word(self) -> str:
+        return self.told[1] if self.told else ""
+
+    @property
+    def bounds(self) -> str:
+        return self.told[2] if self.told else self.interval
+
+    @property
+    def bare(self) -> str:
+        """In words, without the interval: `1.22x slower`."""
+        return f"{self.figure} {self.word}".rstrip()
+
+    @property
+    def words(self) -> str:
+        """`1.22x slower [1.19, 1.25]`."""
+        return f"{self.bare} {self.bounds}".rstrip()
 
 
 class Figures:
@@ -146,7 +168,7 @@ class Figures:
         if found is None or found.value is None:
             return None
         if found.value == 0 and found.interval in (None, (0.0, 0.0)):
-            return Change("unchanged", words="unchanged")
+            return Change("unchanged")
         interval = found.interval and (1 + found.interval[0], 1 + found.interval[1])
         return _growth(1 + found.value, interval, self.better(of))
 
@@ -280,8 +302,7 @@ def _growth(ratio: float, interval: tuple[float, float] | None, better: str) -> 
 
 def _change(shown: list[str], unit: str, better: bool | None) -> Change:
     value, *bounds = shown
-    low_high = f"[{', '.join(bounds)}]" if bounds else ""
-    return Change(value + unit, low_high, f"{value}{unit} {low_high}".rstrip(), better)
+    return Change(value + unit, f"[{', '.join(bounds)}]" if bounds else "", better)
 
 
 def _signed(number: float, places: int) -> str:
@@ -293,19 +314,18 @@ def _factor(metric: str, of: Measurement, better: str) -> Change:
     ratio = of.value or 1.0
     turned = better == "lower"
     gain, bounds = (1 / ratio, _inverted(of.interval)) if turned else (ratio, of.interval)
-    text = f"{_times(gain)}x"
+    text, interval = f"{_times(gain)}x", _bounds(gain, bounds)
     certain = _certain(bounds, gain, 1.0)
     # what copies of one model differ by is no difference, nor is what does not show
     if max(gain, 1 / gain) <= 1 + (of.noise_floor or 0.0) or text == "1.00x":
-        certain = None
+        exact = gain == 1 and bounds is None
+        return Change(text, interval, told=("unchanged", "", "") if exact else None)
     if certain is None:
-        words = "unchanged" if gain == 1 and bounds is None else f"{text} {_bounds(gain, bounds)}".rstrip()
-    else:
-        moved = METRICS[metric].moved if metric in METRICS else None
-        pair = moved or (("less", "more") if turned else ("more", "less"))
-        size, around = (gain, bounds) if gain >= 1 else (1 / gain, _inverted(bounds))
-        words = f"{_times(size)}x {pair[0 if certain else 1]} {_bounds(size, around)}".rstrip()
-    return Change(text, _bounds(gain, bounds), words, certain)
+        return Change(text, interval)
+    moved = METRICS[metric].moved if metric in METRICS else None
+    pair = moved or (("less", "more") if turned else ("more", "less"))
+    size, around = (gain, bounds) if gain >= 1 else (1 / gain, _inverted(bounds))
+    return Change(text, interval, certain, (f"{_times(size)}x", pair[0 if certain else 1], _bounds(size, around)))
 
 
 def _inverted(interval: tuple[float, float] | None) -> tuple[float, float] | None:

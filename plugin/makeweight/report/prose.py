@@ -6,15 +6,13 @@ from makeweight.budget.metric import METRICS
 from makeweight.decide.verdict import RuleVerdict
 from makeweight.report.comparison import LATENCY, SIZE, heading
 from makeweight.report.content import Content, Flips
-from makeweight.report.figures import Change, Figures
+from makeweight.report.figures import Figures
 from makeweight.report.standing import HEADLINES, blocking, leading, passing, subject, waived
 from makeweight.report.text import elided, plain
 
 _NAME = 80
 _SENTENCE = 600
 _NOTICE = 2000
-_ABSENT = (" not measured: ", " in finite numbers is not known: ")
-_DEMAND = "; the rule requires it"
 
 
 def headline(content: Content, figures: Figures) -> str:
@@ -58,20 +56,15 @@ def gains(figures: Figures, variant: str) -> list[str]:
     found = []
     size = figures.change(SIZE, variant)
     if size is not None:
-        found.append("same size" if size.better is None else bare(size))
+        found.append("same size" if size.better is None else size.bare)
     for device in figures.devices:
         change = figures.change(LATENCY, variant, device)
         if change is not None:
-            found.append(f"{'no faster or slower' if change.better is None else bare(change)} on {device}")
+            found.append(f"{'no faster or slower' if change.better is None else change.bare} on {device}")
     quality = figures.change(figures.quality, variant)
     if quality is not None:
         found.append(f"{heading(figures)} {quality.text}")
     return found
-
-
-def bare(change: Change) -> str:
-    """A change without its interval: `3.5x faster`."""
-    return change.words.partition(" [")[0]
 
 
 def reasons(content: Content, variant: str) -> list[str]:
@@ -95,25 +88,16 @@ def _gathered(held_up: list[RuleVerdict]) -> list[str]:
     """The rules' sentences, each once; what is not measured for one reason is told in one."""
     alike: dict[str, list[RuleVerdict]] = {}
     for rule in held_up:
-        if reason := _lacking(rule):
-            alike.setdefault(reason, []).append(rule)
+        if rule.reason is not None:
+            alike.setdefault(rule.reason, []).append(rule)
     found = []
     for rule in held_up:
-        reason = _lacking(rule)
-        names = list(dict.fromkeys(subject(each) for each in alike.get(reason, ())))
+        names = list(dict.fromkeys(subject(each) for each in alike.get(rule.reason or "", ())))
         if len(names) > 1:
-            found.append(sentence(f"{_listed(names)} are not measured: {reason}."))
+            found.append(sentence(f"{_listed(names)} are not measured: {rule.reason}."))
         else:
             found.append(sentence(rule.sentence))
     return list(dict.fromkeys(found))
-
-
-def _lacking(rule: RuleVerdict) -> str:
-    """Why what a rule asks for was not measured; empty where it was."""
-    if rule.value is not None or rule.verdict != "inconclusive":
-        return ""
-    reasons = (rule.sentence.partition(absent)[2] for absent in _ABSENT)
-    return next((reason.removesuffix(".").removesuffix(_DEMAND) for reason in reasons if reason), "")
 
 
 def _listed(names: list[str]) -> str:
@@ -141,8 +125,9 @@ def remedy(content: Content, figures: Figures, variant: str) -> str:
         return f"{told} To ship it, name it under `ship:`." if content.verdict.policy == variant else told
     held_up = blocking(content.verdict, variant)
     if held_up and all(rule.verdict == "inconclusive" and rule.value is None and not rule.settle for rule in held_up):
-        away = list(dict.fromkeys(code(rule.device) for rule in held_up if rule.device is not None))
-        again = f" Run it again when {_listed(away)} can be reached." if all(rule.device for rule in held_up) else ""
+        away = list(dict.fromkeys(code(rule.device) for rule in held_up if rule.device and rule.cause == "unreachable"))
+        only_that = all(rule.cause == "unreachable" for rule in held_up)
+        again = f" Run it again when {_listed(away)} can be reached." if away and only_that else ""
         return f"That is not known: what is open could not be measured here.{again}"
     if any(rule.settle for rule in held_up):
         return "Nothing is known to yet: settle what is open first."

@@ -76,17 +76,21 @@ def offences(verdict: Verdict) -> list[RuleVerdict]:
 
 def told(rule: RuleVerdict) -> str:
     """One rule in one line: the outcome, about which variant, why, and what would settle it."""
-    word = "waived" if rule.waiver is not None else WORDS[rule.verdict] if rule.level == "error" else "warning"
-    line = f"{word}: {rule.variant}: {rule.sentence}"
+    line = f"{force(rule)}: {rule.variant}: {rule.sentence}"
     if rule.waiver is not None:
         return f"{line} {rule.waiver[:1].upper()}{rule.waiver[1:]}"
     return f"{line} To settle it: {rule.settle}" if rule.settle else line
 
 
+def force(rule: RuleVerdict) -> str:
+    """What a rule's outcome comes to, in a word: `fail`, `undecided`, `waived`, `warning`."""
+    return "waived" if rule.waiver is not None else WORDS[rule.verdict] if rule.level == "error" else "warning"
+
+
 def mark(rule: RuleVerdict) -> str:
     """The outcome as a word, with what takes its force: `fail (waived)`, `undecided (only warns)`."""
-    force = " (waived)" if rule.waiver is not None else " (only warns)" if rule.level == "warn" else ""
-    return WORDS[rule.verdict] + (force if rule.verdict != "pass" else "")
+    less = " (waived)" if rule.waiver is not None else " (only warns)" if rule.level == "warn" else ""
+    return WORDS[rule.verdict] + (less if rule.verdict != "pass" else "")
 
 
 def side(rule: RuleVerdict) -> str:

@@ -13,7 +13,7 @@ from makeweight.report import prose
 from makeweight.report.comparison import LATENCY, Cell, Row, heading, machine_line, protocol_line, rows
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures, title
-from makeweight.report.standing import offences, told
+from makeweight.report.standing import force, offences, told
 from makeweight.report.text import plain
 
 if TYPE_CHECKING:
@@ -58,13 +58,14 @@ def print_to(content: Content, stream: TextIO) -> None:
     stream.write(text.encode(encoding, "replace").decode(encoding))
 
 
-def last_lines(verdict: Verdict) -> list[str]:
-    """What is broken or open, each in one line, the most important last; the gate prints these."""
-    lines = list(dict.fromkeys(plain(told(rule)) for rule in offences(verdict)))
+def last_lines(verdict: Verdict) -> list[tuple[str, str]]:
+    """What is broken or open, each the word that its line begins with and the line, the most important last."""
+    lines = list(dict.fromkeys((force(rule), plain(told(rule))) for rule in offences(verdict)))
     left_out = len(lines) - _MOST_OFFENCES
     if left_out <= 0:
         return lines
-    return [f"({left_out} more broken or open rules of other variants are in the report)", *lines[left_out:]]
+    more = f"({left_out} more broken or open rules of other variants are in the report)"
+    return [(more, more), *lines[left_out:]]
 
 
 def _console(stream: TextIO, width: int | None, *, colours: bool) -> Console:
@@ -102,8 +103,7 @@ def _shown(console: Console, content: Content) -> str:
             console.print(_hanging(line, 2))
         console.print()
         console.print(_verdict_line(content.verdict))
-        for line in last_lines(content.verdict):
-            word = line.partition(":")[0]
+        for word, line in last_lines(content.verdict):
             text = Text(line, overflow="fold")
             text.stylize(_WORD_STYLES.get(word, "bold"), 0, len(word))
             console.print(text)

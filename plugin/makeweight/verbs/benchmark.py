@@ -12,7 +12,7 @@ from makeweight.devices.benchmark import Aim, Pair
 from makeweight.evidence import keys
 from makeweight.layout import BASELINE
 from makeweight.measure import timings
-from makeweight.measurement import Measurement, unavailable
+from makeweight.measurement import Cause, Measurement, unavailable
 from makeweight.project.project import Project
 from makeweight.verbs.device import connect
 from makeweight_base import atomic
@@ -32,7 +32,7 @@ def run(project: Project, name: str, device_name: str, seconds: float | None, pr
     if manifest.status == "failed":
         return _write_absent(project, name, device_name, str(manifest.reason), progress)
     if told.status != "ok":
-        return _write_absent(project, name, device_name, f"unreachable: {told.reason}", progress)
+        return _write_absent(project, name, device_name, f"unreachable: {told.reason}", progress, "unreachable")
     device = connect(project, device_name)
     options = entry.options if seconds is None else entry.options.model_copy(update={"seconds": seconds})
     a, b = base.made(), manifest.made()
@@ -73,14 +73,18 @@ def _aim(project: Project, device: str) -> Aim:
     return Aim(tuple(limits), wanted or "p99", TAIL_SECONDS if wanted is None else float("inf"))
 
 
-def _write_absent(project: Project, name: str, device: str, reason: str, progress: Progress) -> Exit:
+def _write_absent(
+    project: Project, name: str, device: str, reason: str, progress: Progress, cause: Cause | None = None
+) -> Exit:
     """What could not be measured is told as data, so that everything else goes on."""
     progress.say(f"{name} on {device}: not measured, {reason}")
     figures: list[Measurement] = []
     for metric in METRICS.values():
         if metric.per_device:
-            figures.append(unavailable(Measurand(metric.name), name, "", reason, device=device))
-            figures.append(unavailable(Measurand(metric.name, "ratio"), name, "ratio", reason, device=device))
+            figures.append(unavailable(Measurand(metric.name), name, "", reason, device=device, cause=cause))
+            figures.append(
+                unavailable(Measurand(metric.name, "ratio"), name, "ratio", reason, device=device, cause=cause)
+            )
     layout = project.layout
     timings.write(layout.timings(name, device), timings.Timings((), {}))
     atomic.write_text(layout.benchmark(name, device), measurement.dumps(figures))

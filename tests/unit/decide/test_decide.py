@@ -19,7 +19,7 @@ from makeweight.budget.rule import Budget, Rule, rules_of
 from makeweight.decide import Terms, decide
 from makeweight.decide import verdict as verdict_file
 from makeweight.decide.verdict import EXIT_CODES, RuleVerdict, Verdict
-from makeweight.measurement import Measurement, unavailable
+from makeweight.measurement import Cause, Measurement, unavailable
 from makeweight_base.errors import Exit
 
 
@@ -247,9 +247,8 @@ def test_where_more_time_would_not_help_no_command_is_named(
 
 def test_too_few_samples_name_the_time_that_brings_enough() -> None:
     (rule,) = rules(latency_p99={"max": "20 ms"})
-    few = replace(
-        unavailable(Measurand("latency_p99"), "int8", "s", "p99 needs 662 samples", device="local"), samples=331
-    )
+    too_few: dict[str, Any] = {"cause": "too_few_samples", "samples": 331, "device": "local"}
+    few = unavailable(Measurand("latency_p99"), "int8", "s", "p99 needs 662 samples", **too_few)
     found = judged(rule, few)
     assert found.settle is not None
     assert "--seconds 30 " in found.settle  # twice as many, and half as much again
@@ -261,12 +260,12 @@ def test_missing_and_stale_figures_name_the_stage_that_makes_them() -> None:
         (size, "size", None, "evaluate@int8"),
         (latency, "latency_p50", "local", "benchmark@local-int8"),
     ):
-        stale = unavailable(
-            Measurand(metric), "int8", "", "stale: the model changed since it was measured", device=device
-        )
+        stale = of(metric, 1.0, device=device).stale("the model changed since it was measured")
         for measured in ([], [stale]):
             found = judged(rule, *measured)
             assert (found.verdict, found.settle) == ("inconclusive", f"dvc repro -f -s {stage} && dvc repro")
+            assert found.cause == ("stale" if measured else None)
+            assert f"is not measured: {found.reason}; the rule requires it." in found.sentence
 
 
 def test_a_slice_that_no_example_belongs_to_is_told_and_no_command_is_named() -> None:
@@ -435,9 +434,9 @@ def any_measurement(draw: st.DrawFn, rule: Rule | None = None, variant: str | No
     unit = draw(st.sampled_from(["B", "s", "fraction", "ratio"]))
     status = draw(st.sampled_from(["measured", "measured", "measured", "estimated", "unavailable"]))
     if status == "unavailable":
-        reason = draw(st.sampled_from(["no meter", "stale: it changed"]))
-        few = draw(st.none() | st.integers(0, 700))
-        return unavailable(what, who, unit, reason, device=device, samples=few)
+        cause = draw(st.sampled_from([None, *get_args(Cause)]))
+        few = draw(st.integers(0, 700)) if cause == "too_few_samples" else None
+        return unavailable(what, who, unit, "no meter", device=device, cause=cause, samples=few)
     real = st.floats(allow_nan=False, allow_infinity=False) | st.floats(0, 12)
     ends = draw(st.none() | st.tuples(real, real))
     return Measurement(
@@ -629,8 +628,9 @@ def test_open_growth_names_no_command_that_would_not_settle_it() -> None:
     assert "`seconds: 60` for `local` in makeweight.yaml would narrow it enough." in found.sentence
     hopeless = judged(rule, grown(0.0499, (0.02, 0.08)))
     assert hopeless.sentence.endswith("another limit is needed.")
-    absent = unavailable(Measurand("latency_p50", "regression"), "int8", "ratio", "too few pairs", device="local")
-    assert judged(rule, replace(absent, samples=3)).settle is None
+    too_few: dict[str, Any] = {"cause": "too_few_samples", "samples": 3, "device": "local"}
+    absent = unavailable(rule.measurand, "int8", "ratio", "too few pairs", **too_few)
+    assert judged(rule, absent).settle is None
 
 
 def test_finite_answers_that_cannot_be_known_here_name_no_command() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from makeweight.decide.verdict import RuleVerdict
+from makeweight.measurement import Cause
 from makeweight.report import markdown
 from makeweight.report.content import Content, Flip, Flips
 from makeweight.report.limit import Limit
@@ -181,8 +182,7 @@ def test_what_is_absent_for_one_reason_is_told_once():
         "accuracy.max_drop": "accuracy is not measured: a fork has no data; the rule requires it.",
     }
     made = invented.content((invented.Model("int8", 1, 0, undecided=absent),), ship=None, devices=())
-    rules = [replace(rule, value=None, settle=None) if rule.settle else rule for rule in made.verdict.rules]
-    shown = markdown.render(replace(made, verdict=replace(made.verdict, rules=rules, verdict="inconclusive")))
+    shown = markdown.render(_lacking(made, "a fork has no data"))
     assert "**Why.** Size and accuracy are not measured: a fork has no data.\n" in shown
     assert "not measured: a fork has no data" not in shown.split("**Why.**")[0]
     assert "**What would pass.** That is not known: what is open could not be measured here." in shown
@@ -191,10 +191,19 @@ def test_what_is_absent_for_one_reason_is_told_once():
 def test_what_only_a_machine_that_is_away_would_tell_names_the_machine():
     said = {f"latency_p50.max_ratio@{name}": f"latency p50 on {name} is not measured: away." for name in ("pi5", "pi4")}
     made = invented.content((invented.Model("int8", 1, 0, undecided=said),), ship=None, devices=("pi5", "pi4"))
-    rules = [replace(rule, value=None, settle=None) if rule.settle else rule for rule in made.verdict.rules]
-    shown = markdown.render(replace(made, verdict=replace(made.verdict, rules=rules, verdict="inconclusive")))
+    shown = markdown.render(_lacking(made, "away", "unreachable"))
     assert "**Why.** Latency p50 on pi5 and latency p50 on pi4 are not measured: away.\n" in shown
     assert "could not be measured here. Run it again when `pi5` and `pi4` can be reached.\n" in shown
+    assert "could not be measured here.\n" in markdown.render(_lacking(made, "no meter"))
+
+
+def _lacking(made: Content, reason: str, cause: Cause | None = None) -> Content:
+    """The same verdict with what it leaves open not measured at all, for one reason."""
+    rules = [
+        replace(rule, value=None, settle=None, reason=reason, cause=cause) if rule.settle else rule
+        for rule in made.verdict.rules
+    ]
+    return replace(made, verdict=replace(made.verdict, rules=rules, verdict="inconclusive"))
 
 
 def test_what_holds_a_variant_up_stands_first():

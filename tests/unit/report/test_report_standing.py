@@ -69,4 +69,4 @@ def test_one_sentence_of_two_rules_is_told_once():
     made = invented.content((invented.Model("int8", 1, 0, undecided=both),), ship=None)
     assert reasons(made, "int8") == ["Size is not measured: stale."]
     settle = "To settle it: makeweight benchmark int8 --device None --seconds 30"
-    assert last_lines(made.verdict)[1:] == [f"undecided: int8: size is not measured: stale. {settle}"]
+    assert last_lines(made.verdict)[1:] == [("undecided", f"undecided: int8: size is not measured: stale. {settle}")]

@@ -70,7 +70,7 @@ def test_many_offences_are_counted_the_last_ones_shown():
         invented.Model(f"v{i}", 1, 0, broken={"size.max": "too large", "accuracy.max_drop": "too wrong"})
         for i in range(9)
     )
-    lines = terminal.last_lines(invented.content(models, ship=None).verdict)
+    lines = [line for _, line in terminal.last_lines(invented.content(models, ship=None).verdict)]
     assert lines[0] == "(7 more broken or open rules of other variants are in the report)"
     assert len(lines) == 13
     assert lines[-1].startswith("fail: v0: too large")

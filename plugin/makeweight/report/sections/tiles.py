@@ -57,7 +57,5 @@ def _tile(figures: Figures, of: Measurand, variant: str, device: str | None) -> 
     if device is None and of != SIZE:
         detail = ", ".join(part for part in (change.words, before) if part)
         return Tile(label, own.value, "", detail, "", measured=True)
-    number, _, word = prose.bare(change).partition(" ")
-    interval = change.words.partition(" [")[2]
     detail = ", ".join(part for part in (own.value, before) if part)
-    return Tile(label, number, word, detail, f"[{interval}" if interval else "", measured=True)
+    return Tile(label, change.figure, change.word, detail, change.bounds, measured=True)
