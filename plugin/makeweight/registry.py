@@ -27,6 +27,8 @@ class Part:
     dotted: str | None
     extra: str | None = None
     modules: tuple[str, ...] = ()
+    suffix: str | None = None
+    """Of a runtime: what its model files end in."""
 
 
 BUILT_IN: dict[Kind, dict[str, Part]] = {
@@ -37,9 +39,11 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
         "finetune": Part("makeweight.compress.finetune:Finetune", "torch", ("torch",)),
     },
     "runtime": {
-        "onnxruntime": Part("makeweight.runtimes.onnxruntime.runtime:OnnxRuntime", "onnx", ("onnx", "onnxruntime")),
-        "litert": Part(None, "litert"),
-        "executorch": Part(None, "executorch"),
+        "onnxruntime": Part(
+            "makeweight.runtimes.onnxruntime.runtime:OnnxRuntime", "onnx", ("onnx", "onnxruntime"), ".onnx"
+        ),
+        "litert": Part(None, "litert", suffix=".tflite"),
+        "executorch": Part(None, "executorch", suffix=".pte"),
     },
     "device": {
         "local": Part("makeweight.devices.local:Local"),
@@ -103,6 +107,18 @@ def ready(kind: Kind, name: str) -> Any:
     """
     require(kind, name)
     return load(kind, name)
+
+
+def awaited(suffix: str) -> str | None:
+    """The extra that is to bring a runtime for files that end so, and is not out yet; None for any other file."""
+    parts = BUILT_IN["runtime"].values()
+    return next((part.extra for part in parts if part.dotted is None and part.suffix == suffix), None)
+
+
+def extra_of(kind: Kind, name: str) -> str | None:
+    """The extra that brings a part; None for one that needs none, or is somebody else's."""
+    part = BUILT_IN[kind].get(name)
+    return None if part is None else part.extra
 
 
 def _entry_points(kind: Kind) -> dict[str, Any]:

@@ -73,6 +73,8 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+RUNTIME = "onnxruntime"
+"""What a model runs on where nothing is said."""
 FILES = ("onnx", "tflite", "pte")
 """The keys of ModelSettings that name a model file, one for each format."""
 
@@ -90,9 +92,7 @@ class ModelSettings(Section):
         description="Input names and shapes, the batch dimension as a letter: {image: [N, 1, 8, 8]}.",
     )
     output: str | None = Field(None, description="Which output holds the scores (default: the first).")
-    runtime: str = Field(
-        "onnxruntime", description="What the baseline runs on, and variants unless they say otherwise."
-    )
+    runtime: str = Field(RUNTIME, description="What the baseline runs on, and variants unless they say otherwise.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -10,7 +10,7 @@ from makeweight import registry
 from makeweight.budget.rule import rules_of
 from makeweight.compress import recipe
 from makeweight.config.problems import Problems
-from makeweight.config.settings import Settings
+from makeweight.config.settings import FILES, RUNTIME, Settings
 from makeweight.layout import CONFIG
 from makeweight.project import contradictions
 from makeweight.project.project import DeviceEntry, Project, Variant
@@ -78,10 +78,10 @@ def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, V
     model = data.get("model")
     model = model if isinstance(model, dict) else {}
     source: recipe.Source = "module" if model.get("build") else "graph"
-    default_runtime = model.get("runtime", "onnxruntime")
+    default_runtime = model.get("runtime", RUNTIME)
     _runtime_exists(default_runtime, ("model", "runtime"), problems)
-    for extra, key in (("litert", "tflite"), ("executorch", "pte")):
-        if model.get(key):
+    for key in FILES:
+        if model.get(key) and (extra := registry.awaited(f".{key}")) is not None:
             problems.note(
                 ("model", key),
                 f"`{key}` models come with the extra makeweight[{extra}], which is not out yet; use `onnx` for now",

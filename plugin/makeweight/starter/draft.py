@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from makeweight.config.settings import RUNTIME
+
 Shape = list[int | str]
 
 # What stands between a value and its comment until both are aligned. YAML escapes a tab within a value.
@@ -112,7 +114,7 @@ def write(draft: Draft) -> str:
     )
     environment.filters["scalar"] = environment.filters["flow"] = _flow
     template = (Path(__file__).parent / "makeweight.yaml.j2").read_text(encoding="utf-8")
-    return _aligned(environment.from_string(template).render(draft=draft, arrays=arrays, note=_NOTE))
+    return _aligned(environment.from_string(template).render(draft=draft, runtime=RUNTIME, arrays=arrays, note=_NOTE))
 
 
 def arrays(inputs: Mapping[str, Shape], split: str) -> str:

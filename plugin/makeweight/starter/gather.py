@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from makeweight import registry
+from makeweight.artifact.model import Model
+from makeweight.config.settings import FILES, RUNTIME
 from makeweight.pipeline import dvcyaml
-from makeweight.starter import signature, survey
-from makeweight.starter.draft import Draft, Shape
+from makeweight.starter import inputs, survey
+from makeweight.starter.draft import Draft
 from makeweight.starter.given import Given
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
@@ -83,7 +85,7 @@ def _from_module(root: Path, given: Given, pipeline: str | None) -> Draft:
     sources = [survey.source_of(root, given.build, "--build"), *_loaders(root, given), survey.lock(root)]
     return Draft(
         name=_name(root, given),
-        inputs=_inputs(given),
+        inputs=inputs.given(given.inputs),
         build=given.build,
         weights=weights,
         load=given.data,
@@ -94,25 +96,25 @@ def _from_module(root: Path, given: Given, pipeline: str | None) -> Draft:
 
 
 def _from_file(root: Path, given: Given, model: str, pipeline: str | None) -> Draft:
-    for suffix, extra in ((".tflite", "litert"), (".pte", "executorch")):
-        if model.endswith(suffix):
-            raise UsageError(
-                f"`{suffix}` models come with the extra makeweight[{extra}], which is not out yet",
-                where=model,
-                do="Give the ONNX file or the PyTorch module that it was made from.",
-            )
+    extra = registry.awaited(PurePosixPath(model).suffix)
+    if extra is not None:
+        raise UsageError(
+            f"`{PurePosixPath(model).suffix}` models come with the extra makeweight[{extra}], which is not out yet",
+            where=model,
+            do="Give the ONNX file or the PyTorch module that it was made from.",
+        )
     path = _relative(root, model)
-    found = signature.read(root / path)
-    inputs = _inputs(given)
-    if inputs:
-        _must_fit(inputs, found.inputs, path)
+    found: Model = registry.ready("runtime", RUNTIME)().read(root / path)
+    declared = inputs.given(given.inputs)
+    if declared:
+        inputs.must_fit(declared, found.inputs, path)
     else:
-        inputs = signature.declare(found, path)
+        declared = inputs.of_model(found.inputs, path)
     npz = _npz(root, given, pipeline)
-    beside = [(PurePosixPath(path).parent / name).as_posix() for name in found.external]
+    beside = [(PurePosixPath(path).parent / file.name).as_posix() for file in found.files[1:]]
     return Draft(
         name=_name(root, given),
-        inputs=inputs,
+        inputs=declared,
         onnx=path,
         load=given.data,
         npz=npz if npz or given.data else _GUESS,
@@ -140,7 +142,9 @@ def _found_model(root: Path, progress: Progress) -> str:
     Raises:
         UsageError: there is none, or several.
     """
-    models = survey.files(root, ".onnx") or survey.files(root, ".tflite", ".pte")
+    suffixes = [f".{key}" for key in FILES]
+    usable = [suffix for suffix in suffixes if registry.awaited(suffix) is None]
+    models = survey.files(root, *usable) or survey.files(root, *suffixes)
     if len(models) == 1:
         progress.say(f"found {models[0]}")
         return models[0]
@@ -159,41 +163,6 @@ def _found_model(root: Path, progress: Progress) -> str:
         where=str(root.resolve()),
         do=f"Give one, in either way:\n    {call}\n    {_FILE_CALL}",
     )
-
-
-def _inputs(given: Given) -> dict[str, Shape]:
-    found: dict[str, Shape] = {}
-    for text in given.inputs:
-        name, _, sizes = text.partition("=")
-        first, *others = (part.strip() for part in sizes.split(","))
-        fits = re.fullmatch(r"[1-9]\d*|[A-Za-z]\w*", first) and all(re.fullmatch(r"[1-9]\d*", part) for part in others)
-        if not name.strip() or not fits:
-            raise UsageError(
-                f"`{text}` is no input; write NAME=N,1,8,8 (N: the batch, whose size is free)",
-                where="--inputs",
-            )
-        if name.strip() in found:
-            raise UsageError(f"`{name.strip()}` is given twice", where="--inputs")
-        found[name.strip()] = [int(part) if part.isdigit() else part for part in (first, *others)]
-    return found
-
-
-def _must_fit(declared: dict[str, Shape], found: dict[str, list[int | None]], model: str) -> None:
-    if set(declared) != set(found):
-        raise UsageError(
-            f"the model's inputs are {', '.join(found) or 'none'}, and {', '.join(declared)} were given",
-            where=model,
-            do="Give each of its inputs by the name it has there.",
-        )
-    for name, shape in declared.items():
-        has = found[name]
-        if len(has) != len(shape) or any(size not in (None, own) for size, own in zip(has, shape, strict=True)):
-            shown = ",".join("?" if size is None else str(size) for size in has)
-            raise UsageError(
-                f"`{name}` is {shown} there, and {','.join(map(str, shape))} was given",
-                where=model,
-                do="Mend `--inputs`.",
-            )
 
 
 def _npz(root: Path, given: Given, pipeline: str | None) -> dict[str, str]:

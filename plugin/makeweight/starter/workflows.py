@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 import makeweight
+from makeweight import registry
 from makeweight.project.project import Project
 from makeweight.starter import repository
 from makeweight_base import atomic
@@ -47,6 +48,7 @@ def plan(top: Path, root: Path, project: Project, where: str, lock: str | None) 
     # projects of one repository must share neither the workflow's name nor that of the check that is required
     name = "makeweight" if folder == "." else f"makeweight ({folder})"
     branch, (repository, ref) = _default_branch(top), _place(where)
+    extra = "torch" if project.model.build else registry.extra_of("runtime", project.model.runtime)
     said = {
         "name": name,
         "title": f"{name} comment",
@@ -54,7 +56,7 @@ def plan(top: Path, root: Path, project: Project, where: str, lock: str | None) 
         "action": "@".join((repository, ref)),
         "setup": f"{repository}/setup@{ref}",
         "project": folder,
-        "extras": "dvc,torch" if project.model.build else "dvc,onnx",
+        "extras": ",".join(filter(None, ("dvc", extra))),
         "requirements": Path(folder, lock).as_posix() if lock and lock.startswith("requirements") else "",
     }
     stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
