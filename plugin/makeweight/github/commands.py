@@ -19,43 +19,14 @@ _APART = "\N{ZERO WIDTH SPACE}"
 
 def annotation(told: Annotation) -> str:
     """A remark on a line of a file. A runner shows at most ten of each level in a step, and fifty in a job."""
-    return _command(_LEVELS[told.level], told.message, file=told.path, line=str(max(1, told.line)), title=told.title)
-
-
-def error(message: str, *, title: str = "") -> str:
-    return _command("error", message, title=title)
-
-
-def warning(message: str, *, title: str = "") -> str:
-    return _command("warning", message, title=title)
-
-
-def notice(message: str, *, title: str = "") -> str:
-    return _command("notice", message, title=title)
-
-
-def group(title: str) -> str:
-    """Opens a fold of the log."""
-    return _command("group", title)
-
-
-def endgroup() -> str:
-    return _command("endgroup", "")
-
-
-def add_mask(secret: str) -> str:
-    """Lets the runner hide a secret wherever it is printed. To be printed before anything that might hold it."""
-    return _command("add-mask", secret)
+    place = {"file": told.path, "line": str(max(1, told.line)), "title": told.title}
+    given = ",".join(f"{key}={_escape(value, _PROPERTY)}" for key, value in place.items() if value)
+    return f"::{_LEVELS[told.level]} {given}::{_escape(told.message, _DATA)}"
 
 
 def inert(text: str) -> str:
     """`text`, of any number of lines, such that none of them is a command; it reads the same."""
     return _COMMAND.sub(lambda found: f"{found[0]}{_APART}", "\n".join(re.split(r"\r\n|\r|\n", text)))
-
-
-def _command(name: str, data: str, **properties: str) -> str:
-    given = ",".join(f"{key}={_escape(value, _PROPERTY)}" for key, value in properties.items() if value)
-    return f"::{name}{' ' + given if given else ''}::{_escape(data, _DATA)}"
 
 
 def _escape(text: str, escapes: dict[str, str]) -> str:

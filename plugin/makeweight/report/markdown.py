@@ -46,8 +46,6 @@ _MARKS: dict[Outcome, str] = {
     "not_applicable": "n/a",
 }
 _NAME = 80
-# Parts of the provenance that are told above in few words, or that only a machine compares; report.html has them.
-_ELSEWHERE = ("devices", "versions", "raw_samples")
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,6 @@ def test_what_the_runner_sees() -> None:
     told = Annotation("a,b/makeweight.yaml", 3, "failure", "size: over", "100 %\nover")
     line = commands.annotation(told)
     assert line == "::error file=a%2Cb/makeweight.yaml,line=3,title=size%3A over::100 %25%0Aover"
-    assert commands.error("x") == "::error::x"
-    assert commands.warning("x", title="y") == "::warning title=y::x"
-    assert commands.notice("x") == "::notice::x"
-    assert commands.group("x") == "::group::x"
-    assert commands.endgroup() == "::endgroup::"
-    assert commands.add_mask("x\ny") == "::add-mask::x%0Ay"
 
 
 @pytest.mark.parametrize(("level", "name"), [("failure", "error"), ("warning", "warning"), ("notice", "notice")])
@@ -57,12 +51,6 @@ def test_whatever_is_told_stays_one_command_that_says_it(
     log = f"before\n{commands.annotation(Annotation(path, line, level, title, message))}\nafter"
     given = {"file": path, "line": str(max(1, line)), "title": title}
     assert runner(log) == [(name, {key: value for key, value in given.items() if value}, message)]
-
-
-@given(text=HOSTILE)
-def test_a_group_or_a_mask_of_anything_is_one_command(text: str) -> None:
-    assert runner(commands.group(text)) == [("group", {}, text)]
-    assert runner(commands.add_mask(text)) == [("add-mask", {}, text)]
 
 
 @given(text=HOSTILE)
