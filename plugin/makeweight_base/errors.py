@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 
@@ -17,10 +19,29 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a file."""
+
+    source: str
+    """The file, as the user would name it."""
+    line: int | None
+    """1-based; None: it is the whole file."""
+    what: str
+    quoted: str = ""
+    """The line itself."""
+
+    def __str__(self) -> str:
+        head = f"{self.source}:{self.line}" if self.line is not None else self.source
+        return f"{head}: {self.what}" + (f"\n    {self.line} | {self.quoted}" if self.quoted else "")
+
+
 class MakeweightError(Exception):
     """An error told to the user in full: `where: what`, then what to do about it."""
 
     exit_code = Exit.USAGE
+    problems: Sequence[Problem] = ()
+    """Where it stands in files, for whoever marks them there."""
 
     def __init__(self, what: str, *, where: str | None = None, do: str | None = None) -> None:
         super().__init__(what)
@@ -40,8 +61,8 @@ class UsageError(MakeweightError):
 class ConfigError(UsageError):
     """One or several problems of a configuration file, reported together."""
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
+    def __init__(self, problems: Sequence[Problem], *, do: str | None = None) -> None:
+        super().__init__("\n".join(map(str, problems)), do=do)
         self.problems = problems
 
 

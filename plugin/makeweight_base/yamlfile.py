@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from makeweight_base.errors import ConfigError
+from makeweight_base.errors import ConfigError, Problem
 
 Path = tuple[str | int, ...]
 
@@ -53,11 +53,11 @@ class Document:
                 found = (*found, part)
         return self.lines.get(found, 1)
 
-    def problem(self, path: Sequence[str | int], message: str) -> str:
-        """`message` with its place in front and the offending line quoted below."""
+    def problem(self, path: Sequence[str | int], message: str) -> Problem:
+        """`message` with its place and the offending line."""
         number = self.line(path)
         quoted = self.text[number - 1].rstrip() if number <= len(self.text) else ""
-        return f"{self.source}:{number}: {message}" + (f"\n    {number} | {quoted}" if quoted else "")
+        return Problem(self.source, number, message, quoted)
 
 
 def parse(text: str, source: str) -> Document:
@@ -69,10 +69,10 @@ def parse(text: str, source: str) -> Document:
     """
     lines: dict[Path, int] = {}
     unquoted: list[Path] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
     rows = text.splitlines()
 
-    def quote(number: int, message: str) -> str:
+    def quote(number: int, message: str) -> Problem:
         return Document(source, None, rows, {(): number}).problem((), message)
 
     def walk(node: yaml.Node, path: Path) -> None:
@@ -108,9 +108,9 @@ def parse(text: str, source: str) -> Document:
         said = " ".join(part for part in (error.context, error.problem) if part)
         raise ConfigError([quote(number, f"this is not YAML: {said}")]) from error
     except yaml.YAMLError as error:
-        raise ConfigError([f"{source}:1: this is not YAML: {error}"]) from error
+        raise ConfigError([Problem(source, 1, f"this is not YAML: {error}")]) from error
     except RecursionError as error:
-        raise ConfigError([f"{source}:1: nested too deeply, or an anchor that holds itself"]) from error
+        raise ConfigError([Problem(source, 1, "nested too deeply, or an anchor that holds itself")]) from error
     if problems:
         raise ConfigError(problems)
     return Document(source, data, rows, lines, tuple(unquoted))

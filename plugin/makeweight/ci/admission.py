@@ -11,7 +11,7 @@ from typing import Any
 from makeweight.layout import PIPELINE
 from makeweight.pipeline.stages import stages
 from makeweight.project.project import Project
-from makeweight_base.errors import ConfigError
+from makeweight_base.errors import ConfigError, Problem
 from makeweight_base.yamlfile import Document, parse
 
 # Words about a stage, without effect on what it does.
@@ -25,10 +25,10 @@ def check(head: str | None, base: str | None, project: Project) -> None:
     ConfigError: a stage is missing, out of step with makeweight.yaml, or changed in a way that only the base may.
     """
     if head is None:
-        raise ConfigError(["dvc.yaml: there is none; run `makeweight init` and commit what it writes"])
+        raise ConfigError([Problem(PIPELINE, None, "there is none; run `makeweight init` and commit what it writes")])
     odd = next((number for number, line in enumerate(head.split("\n"), 1) if _BREAKS & set(line)), None)
     if odd is not None:
-        raise ConfigError([f"dvc.yaml:{odd}: a line break here is one to some readers only; write a plain one"])
+        raise ConfigError([Problem(PIPELINE, odd, "a line break here is one to some readers only; write a plain one")])
     document = parse(head, PIPELINE)
     there, before = _stages(document.data), _of_base(base)
     wanted = stages(project)
@@ -40,7 +40,7 @@ def check(head: str | None, base: str | None, project: Project) -> None:
     ]
     if found:
         raise ConfigError(
-            [*found, "  Run `makeweight init`, which brings the stages up to date, and commit what it writes."]
+            found, do="Run `makeweight init`, which brings the stages up to date, and commit what it writes."
         )
 
 
@@ -63,7 +63,7 @@ def _plain(stage: Any) -> Any:
     return {key: _plain(value) if key == "do" else value for key, value in stage.items() if key not in _WORDS}
 
 
-def _objections(name: str, stage: Any, wanted: Mapping[str, Any], document: Document) -> list[str]:
+def _objections(name: str, stage: Any, wanted: Mapping[str, Any], document: Document) -> list[Problem]:
     if stage is None:
         return [document.problem(("stages",), f"stage `{name}` is missing")]
     if not isinstance(stage, dict):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from makeweight import measurement
-from makeweight.ci.ground import FOLDER, remove
 from makeweight.ci.measure import regression_samples, regressions_file
+from makeweight.ci.state import FILE, FOLDER, remove
 from makeweight.layout import BASELINE, Layout
 from makeweight.project.project import Project
 from makeweight_base.errors import UsageError
@@ -25,7 +25,7 @@ def lay(root: Path, given: Path) -> None:
         UsageError: nothing was handed over.
     """
     source = given / COMPRESSED
-    if not (source / FOLDER / "ground.json").exists():
+    if not (source / FOLDER / FILE).exists():
         raise UsageError(
             "the job that compresses handed nothing over",
             where=str(source),

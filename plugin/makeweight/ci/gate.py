@@ -12,8 +12,8 @@ from makeweight.budget.measurand import Measurand
 from makeweight.budget.rule import Rule
 from makeweight.ci import regression
 from makeweight.ci.base import Base
-from makeweight.ci.ground import Ground
 from makeweight.ci.measure import was_there
+from makeweight.ci.state import State
 from makeweight.ci.waiver_sources import BUDGET, without_effect
 from makeweight.decide import decide
 from makeweight.decide.terms import Terms
@@ -77,19 +77,19 @@ def decided(
     notices = list(ruled.notices)
     if ruled.loosened and terms.rules != own.rules:
         beside = decide(own, measurements, failed)
-        told = (
+        other = (
             "The base's budget decides. By the budget of this pull request it would be "
             f"{HEADLINES[beside.verdict]}: {beside.sentence}"
         )
         if beside.verdict != "fail":  # else the label would change nothing
-            told += f" A label `waive:{BUDGET}`, or one for the rule, accepts that budget."
-        notices.insert(1 if notices else 0, told)
+            other += f" A label `waive:{BUDGET}`, or one for the rule, accepts that budget."
+        notices.insert(1 if notices else 0, other)
     return replace(reached, notices=notices)
 
 
 def of_base(project: Project, base: Base) -> tuple[list[Measurement], dict[str, str]]:
     """What the base knows of a project whose artifacts are the base's: all its figures, and no growth."""
-    known = [
+    figures = [
         m
         for m in base.measurements
         if (m.variant in project.variants or m.variant == "baseline")
@@ -101,42 +101,42 @@ def of_base(project: Project, base: Base) -> tuple[list[Measurement], dict[str, 
     for variant in project.variants:
         if was_there(base, variant):
             for device in (None, *project.devices):
-                known += regression.same_artifact(regression.wanted(rules, device), variant, device)
-    return known, failed
+                figures += regression.same_artifact(regression.wanted(rules, device), variant, device)
+    return figures, failed
 
 
 def of_evidence(
     project: Project,
     base: Base | None,
-    known: Evidence,
+    gathered: Evidence,
     grown: Iterable[Measurement],
     absent: Mapping[str, str],
 ) -> list[Measurement]:
-    """What was found here, with growth against the base.
+    """What was measured here, with growth against the base.
 
     Args:
         absent: why a device did not measure, by device.
     """
     # the file of growth tells of nothing else: it must not speak over the evidence
     only_grown = [figure for figure in grown if figure.comparison == "regression" and figure.device is not None]
-    found = [_explained(figure, absent) for figure in (*known.measurements, *only_grown)]
-    found += _never_measured(project, known, absent)
+    figures = [_explained(figure, absent) for figure in (*gathered.measurements, *only_grown)]
+    figures += _never_measured(project, gathered, absent)
     if base is None:
-        return found
+        return figures
     rules = (*project.rules, *(base.project.rules if base.project is not None else ()))
     for variant in project.variants:
-        if not was_there(base, variant) or variant in known.failed:
+        if not was_there(base, variant) or variant in gathered.failed:
             continue
         exact = regression.wanted(rules, None)
-        found += regression.of_figures(exact, variant, known.measurements, base.measurements)
-        own = known.manifests[variant].sha256 if variant in known.manifests else None
+        figures += regression.of_figures(exact, variant, gathered.measurements, base.measurements)
+        own = gathered.manifests[variant].sha256 if variant in gathered.manifests else None
         for device, reason in absent.items():
             asked = regression.wanted(rules, device)
             if own is not None and own == base.artifacts.get(variant):
-                found += regression.same_artifact(asked, variant, device)
+                figures += regression.same_artifact(asked, variant, device)
             else:
-                found += regression.not_possible(asked, variant, device, reason, "unreachable")
-    return found
+                figures += regression.not_possible(asked, variant, device, reason, "unreachable")
+    return figures
 
 
 def altered(project: Project, base: Base | None) -> list[str]:
@@ -163,16 +163,16 @@ def _explained(figure: Measurement, absent: Mapping[str, str]) -> Measurement:
     return figure if reason is None or figure.cause != "stale" else figure.absent(reason, "unreachable")
 
 
-def _never_measured(project: Project, known: Evidence, absent: Mapping[str, str]) -> list[Measurement]:
+def _never_measured(project: Project, gathered: Evidence, absent: Mapping[str, str]) -> list[Measurement]:
     """What a rule asks of a device that did not measure, where not even a stale figure is there."""
-    there = {(m.variant, m.device, m.measurand) for m in known.measurements}
+    measured = {(m.variant, m.device, m.measurand) for m in gathered.measurements}
     return [
         unavailable(rule.measurand, variant, "", reason, device=device, cause="unreachable")
         for device, reason in absent.items()
         for rule in project.rules
         if rule.metric.per_device and rule.device in (None, device) and rule.operator.against != regression.AGAINST
         for variant in project.variants
-        if variant not in known.failed and (variant, device, rule.measurand) not in there
+        if variant not in gathered.failed and (variant, device, rule.measurand) not in measured
     ]
 
 
@@ -201,23 +201,23 @@ def plea(fork: bool) -> str:
     return "A maintainer can settle it: give this job read access to the DVC remote, then run it again."
 
 
-def remarks(ground: Ground, base: Base | None) -> list[str]:
+def remarks(state: State, base: Base | None) -> list[str]:
     """The small print: what was compared with what, and what that saved."""
-    found = [f"commit {ground.head[:7]}"]
+    lines = [f"commit {state.head[:7]}"]
     if base is not None:
-        found[0] += f" against {base.name} {base.sha[:7]}" if base.branch else f" against {base.sha[:7]}"
-    if ground.skipped:
-        found.append(
-            f"{ground.skipped} benchmark{'s' if ground.skipped != 1 else ''} skipped: the artifacts are the base's"
+        lines[0] += f" against {base.name} {base.sha[:7]}" if base.branch else f" against {base.sha[:7]}"
+    if state.skipped:
+        lines.append(
+            f"{state.skipped} benchmark{'s' if state.skipped != 1 else ''} skipped: the artifacts are the base's"
         )
-    return found
+    return lines
 
 
-def provenance(known: Mapping[str, Any], ground: Ground, base: Base | None) -> dict[str, Any]:
+def provenance(facts: Mapping[str, Any], state: State, base: Base | None) -> dict[str, Any]:
     """The hashes of all that went in, and which commits they belong to."""
-    found = {**known, "commit": ground.head}
+    whole = {**facts, "commit": state.head}
     if base is not None:
-        found["base"] = base.sha
-        if ground.unchanged:
-            found["measured_at"] = base.sha
-    return found
+        whole["base"] = base.sha
+        if state.unchanged:
+            whole["measured_at"] = base.sha
+    return whole

@@ -8,7 +8,7 @@ from makeweight.ci import lock
 from makeweight.ci.base import LOCK
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
-from makeweight.ci.ground import Ground
+from makeweight.ci.state import State
 from makeweight.layout import Layout
 from makeweight.project.project import Project
 
@@ -16,7 +16,7 @@ BOT = {"NAME": "makeweight[bot]", "EMAIL": "makeweight[bot]@users.noreply.github
 _SKIP = "[skip ci]"
 
 
-def differing(root: Path, ground: Ground, git: Git) -> dict[str, str]:
+def differing(root: Path, state: State, git: Git) -> dict[str, str]:
     """How the lock and the reports as they are committed differ from what was made here, by stage.
 
     Later changes start from both. Where nothing was made, nothing can have been measured either.
@@ -27,9 +27,9 @@ def differing(root: Path, ground: Ground, git: Git) -> dict[str, str]:
         lock.stages(None if committed is None else committed.decode(errors="replace"), f"{LOCK} at HEAD"),
         lock.stages(path.read_text(encoding="utf-8") if path.exists() else None, LOCK),
     )
-    if ground.unchanged and ground.base is not None and not git.same(ground.base, "HEAD", reports):
+    if state.unchanged and state.base is not None and not git.same(state.base, "HEAD", reports):
         found[f"{reports}/"] = (
-            f"tells of measurements that were not made here (`git checkout {ground.base[:12]} -- {reports}`)"
+            f"tells of measurements that were not made here (`git checkout {state.base[:12]} -- {reports}`)"
         )
     return found
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from makeweight_base.errors import ConfigError, UsageError
+from makeweight_base.errors import ConfigError, Problem, UsageError
 from makeweight_base.yamlfile import parse
 
 SCHEMA = "2.0"
@@ -38,9 +38,8 @@ def stages(text: str | None, source: str) -> Mapping[str, Any]:
         return {}
     marked = next((number for number, line in enumerate(text.splitlines(), 1) if line.startswith("<<<<<<< ")), None)
     if marked is not None:
-        raise UsageError(
-            "a merge conflict was left in it",
-            where=f"{source}:{marked}",
+        raise ConfigError(
+            [Problem(source, marked, "a merge conflict was left in it")],
             do="Take one side whole (`git checkout --ours dvc.lock`), then run `dvc repro`.",
         )
     try:

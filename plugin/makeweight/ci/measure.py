@@ -13,8 +13,8 @@ from makeweight.budget.measurand import headline
 from makeweight.budget.rule import Rule
 from makeweight.ci import regression
 from makeweight.ci.base import Base
-from makeweight.ci.build import base_artifact
-from makeweight.ci.ground import FOLDER, Ground
+from makeweight.ci.compress import base_artifact
+from makeweight.ci.state import FOLDER, State
 from makeweight.devices import record
 from makeweight.devices.benchmark import Pair
 from makeweight.devices.record import Record
@@ -36,16 +36,16 @@ Benchmark = Callable[[Project, str, str, Progress], object]
 def run(
     project: Project,
     base: Base | None,
-    ground: Ground,
+    state: State,
     device: str,
     ask: Ask,
     benchmark: Benchmark,
     progress: Progress,
-) -> Ground:
+) -> State:
     """Bring a device's figures up to date; those of the base that belong to what is at hand stay."""
     told_before = _record(project, device)
-    due = [*project.variants] if ground.anew else _due(project, device)
-    if due or ground.anew:
+    due = [*project.variants] if state.anew else _due(project, device)
+    if due or state.anew:
         ask(project, device, progress)
         if told_before is None or told_before.identity != record.read(project.layout.device(device)).identity:
             due = [*project.variants]  # figures of two machines are not put side by side
@@ -55,7 +55,7 @@ def run(
     grown = _regressions(project, base, device, regression.wanted(rules, device), ask, progress)
     path = regressions_file(project.root, device)
     atomic.write_text(path, measurement.dumps(grown))
-    return replace(ground, skipped=ground.skipped + len(project.variants) - len(due))
+    return replace(state, skipped=state.skipped + len(project.variants) - len(due))
 
 
 def regressions_file(root: Path, device: str) -> Path:

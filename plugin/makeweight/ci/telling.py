@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from makeweight.budget.measurand import Measurand, headline
+from makeweight.ci.base import LOCK
 from makeweight.decide.verdict import RECIPE, Outcome, RuleVerdict, Verdict
 from makeweight.github.annotation import Annotation, Level
 from makeweight.github.check import Conclusion
-from makeweight.layout import BASELINE, CONFIG
+from makeweight.layout import BASELINE, CONFIG, PIPELINE
 from makeweight.report.content import Content
 from makeweight.report.standing import HEADLINES, leading, offences, told
+from makeweight_base.errors import Problem
 
 CONCLUSIONS: Mapping[Outcome, Conclusion] = {
     "pass": "success",
@@ -24,7 +25,6 @@ CONCLUSIONS: Mapping[Outcome, Conclusion] = {
 _MOST = 50
 """Annotations that GitHub shows of one job."""
 _LONGEST = 4000
-_PLACE = re.compile(r"(?P<path>[\w./-]+\.(?:ya?ml|lock)):(?P<line>[0-9]{1,7}): (?P<what>.+)")
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,16 @@ def _headline(name: str, rules: list[RuleVerdict]) -> str:
     return f"{'the recipe' if name == RECIPE else name} {word}"
 
 
-def problems(said: str, prefix: str) -> list[Annotation]:
-    """Annotations of an error's own `file:line: message` lines."""
+def problems(found: Iterable[Problem], prefix: str) -> list[Annotation]:
+    """Annotations of an error's own places in the files of this commit, not in those of the base.
+
+    Args:
+        prefix: where the project lies in the repository.
+    """
     return [
-        Annotation(
-            prefix + found["path"], int(found["line"]), "failure", "makeweight could not judge this", found["what"]
-        )
-        for line in said.splitlines()
-        if (found := _PLACE.match(line)) is not None
+        Annotation(prefix + each.source, each.line, "failure", "makeweight could not judge this", each.what)
+        for each in found
+        if each.source in (CONFIG, PIPELINE, LOCK) and each.line is not None
     ][:_MOST]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
-from makeweight.ci.ground import FOLDER
+from makeweight.ci.state import FOLDER
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from makeweight_base.errors import Problem
 from makeweight_base.yamlfile import Document, Path
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -20,19 +21,18 @@ class Problems:
     """What is wrong with a document, collected so that it can be told at once."""
 
     document: Document
-    _noted: list[tuple[int, str]] = field(default_factory=list)
+    _noted: list[Problem] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self._noted)
 
-    def told(self) -> list[str]:
+    def told(self) -> list[Problem]:
         """Each as `file:line: where: message`, from top to bottom."""
-        return [text for _, text in sorted(self._noted, key=lambda noted: noted[0])]
+        return sorted(self._noted, key=lambda problem: problem.line or 0)
 
     def note(self, path: Path, message: str) -> None:
         where = dotted(path)
-        told = self.document.problem(path, f"{where}: {message}" if where else message)
-        self._noted.append((self.document.line(path), told))
+        self._noted.append(self.document.problem(path, f"{where}: {message}" if where else message))
 
     def validated(
         self, model: type[_Model], data: object, path: Path = (), beside: tuple[str, ...] = ()

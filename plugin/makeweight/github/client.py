@@ -304,12 +304,12 @@ def _json(response: requests.Response, where: str) -> Any:
 
 
 def _cause(error: BaseException) -> str:
-    """What lies at the ground of a chain of exceptions."""
+    """What began a chain of exceptions."""
     import requests
 
     if isinstance(error, requests.Timeout):
         return "no answer in time"
-    ground = error
-    while (under := ground.__cause__ or ground.__context__) is not None:
-        ground = under
-    return f"no connection ({getattr(ground, 'strerror', None) or ground})"
+    first = error
+    while (before := first.__cause__ or first.__context__) is not None:
+        first = before
+    return f"no connection ({getattr(first, 'strerror', None) or first})"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from makeweight.layout import CONFIG, PIPELINE
-from makeweight_base.errors import ConfigError
+from makeweight_base.errors import ConfigError, Problem
 from makeweight_base.yamlfile import Document, Path, parse
 
 _TEMPLATED = ("variants", "devices")
@@ -44,7 +44,7 @@ def untemplated(data: Mapping[str, Any]) -> list[str]:
     return [name for name in _TEMPLATED if name not in {key.strip() for key in loaded}]
 
 
-def collisions(existing: str | None, text_of: Callable[[str], str | None]) -> list[str]:
+def collisions(existing: str | None, text_of: Callable[[str], str | None]) -> list[Problem]:
     """What else fills the template names `variants` and `devices`: DVC would mix it into ours, or refuse.
 
     `text_of` gives the text of a file of the project, or None when there is none. DVC always loads params.yaml.

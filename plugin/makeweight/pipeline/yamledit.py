@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import ConfigError, Problem, UsageError
 from makeweight_base.yamlfile import Path, parse
 
 _COMMENT = re.compile(r"( *)#.*(?:\n|$)")
@@ -209,8 +209,7 @@ def _newline(text: str) -> str:
 
 
 def _refusal(source: str, line: int, path: Path) -> UsageError:
-    return UsageError(
-        f"`{'.'.join(map(str, path))}` cannot be put here without touching what is yours",
-        where=f"{source}:{line}",
+    return ConfigError(
+        [Problem(source, line, f"`{'.'.join(map(str, path))}` cannot be put here without touching what is yours")],
         do="Write the part around it in plain block style (no alias, no document markers), then run again.",
     )

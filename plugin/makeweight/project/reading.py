@@ -14,7 +14,7 @@ from makeweight.config.settings import FILES, RUNTIME, Settings
 from makeweight.layout import CONFIG
 from makeweight.project import contradictions
 from makeweight.project.project import DeviceEntry, Project, Variant
-from makeweight_base.errors import ConfigError, UsageError
+from makeweight_base.errors import ConfigError, Problem, UsageError
 from makeweight_base.yamlfile import Path, parse
 
 
@@ -42,7 +42,7 @@ def understand(text: str, source: str, root: pathlib.Path) -> Project:
     """The Project that a text describes. Reads no file: `source` is only named in errors."""
     document = parse(text, source)
     if document.data is None:
-        raise ConfigError([f"{source}:1: the file is empty; `makeweight init` writes one to start from"])
+        raise ConfigError([Problem(source, 1, "the file is empty; `makeweight init` writes one to start from")])
     if not isinstance(document.data, dict):
         raise ConfigError([document.problem((), "a mapping (`model:`, `data:`, `variants:` and so on) is wanted here")])
     problems = Problems(document)

@@ -12,7 +12,7 @@ from makeweight.pipeline.in_step import in_step
 from makeweight.project.project import Project
 from makeweight.user import data, model
 from makeweight_base import atomic
-from makeweight_base.errors import ConfigError, Exit, UsageError
+from makeweight_base.errors import ConfigError, Exit, Problem, UsageError
 from makeweight_base.progress import Progress
 
 
@@ -62,6 +62,5 @@ def _refuse_an_outdated_pipeline(project: Project) -> None:
         return
     outdated = in_step(pipeline.read_text(encoding="utf-8"), project)
     if outdated:
-        raise ConfigError(
-            [f"dvc.yaml: {line}" for line in outdated] + ["  Run `makeweight init` to bring it up to date."]
-        )
+        found = [Problem(pipeline.name, None, line) for line in outdated]
+        raise ConfigError(found, do="Run `makeweight init` to bring it up to date.")

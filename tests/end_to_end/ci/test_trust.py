@@ -196,8 +196,8 @@ def test_nothing_that_runs_the_models_code_holds_a_token_or_a_key(hub: Hub) -> N
 def test_a_folder_of_ours_in_the_change_is_refused(hub: Hub) -> None:
     def edit(root: Path) -> None:
         (root / ".makeweight").mkdir()
-        (root / ".makeweight/ground.json").write_text('{"head": "x", "base": null, "branch": null, "unchanged": true}')
-        hub.git("add", "-f", ".makeweight/ground.json")
+        (root / ".makeweight/state.json").write_text('{"head": "x", "base": null, "branch": null, "unchanged": true}')
+        hub.git("add", "-f", ".makeweight/state.json")
 
     hub.change("planted", edit)
     run = hub.pull_request("planted")

@@ -365,7 +365,7 @@ def unpacks(machine: Machine, *artifacts: str) -> None:
     def unpack(used: Any) -> None:
         for name in artifacts:
             folder = Path(used.given["path"], *([name] if len(artifacts) > 1 else []))
-            what = ".makeweight/ground.json" if name.endswith("compressed") else f"reports/int8/{name[-3:]}.json"
+            what = ".makeweight/state.json" if name.endswith("compressed") else f"reports/int8/{name[-3:]}.json"
             (folder / what).parent.mkdir(parents=True)
             (folder / what).write_text("{}")
 
@@ -378,7 +378,7 @@ def test_what_was_handed_over_is_sorted_by_device(called: Machine) -> None:
     assert gated(called).conclusion == "success"
     collected = called.runner.temp / "makeweight" / "collected"
     assert sorted(path.name for path in collected.iterdir()) == ["compressed", "pi5"]
-    assert (collected / "compressed" / ".makeweight" / "ground.json").exists()
+    assert (collected / "compressed" / ".makeweight" / "state.json").exists()
     assert (collected / "pi5" / "reports" / "int8" / "pi5.json").exists()
 
 
@@ -388,7 +388,7 @@ def test_what_was_handed_over_by_one_job_alone(called: Machine) -> None:
     assert gated(called).conclusion == "success"
     collected = called.runner.temp / "makeweight" / "collected"
     assert sorted(path.name for path in collected.iterdir()) == ["compressed"]
-    assert (collected / "compressed" / ".makeweight" / "ground.json").exists()
+    assert (collected / "compressed" / ".makeweight" / "state.json").exists()
 
 
 def test_the_relay_posts_each_comment(called: Machine) -> None:

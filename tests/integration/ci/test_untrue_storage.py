@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from makeweight.ci import build, lock
+from makeweight.ci import compress, lock
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
-from makeweight.ci.ground import Ground
+from makeweight.ci.state import State
 from makeweight.pipeline.stages import stages
 from makeweight.project.reading import understand
 from makeweight_base.errors import EnvironmentFailed, UsageError
@@ -155,15 +155,15 @@ def test_a_file_of_gits_beside_it_vouches_for_nothing(repository: Repository) ->
     repository.dvc("pull", "-q", "data/w.dvc")
     git = Git(repository.root, ENVIRONMENT)
     text = (repository.root / "dvc.yaml").read_text()
-    build._refuse_untrue(repository.root, text, repository.pipeline(), git)
+    compress._refuse_untrue(repository.root, text, repository.pipeline(), git)
     # what the code leaves beside itself is no forgery
     repository.write("code/__pycache__/m.pyc", "compiled")
     assert repository.pipeline().untrue(["baseline"]) == ["code"]
-    build._refuse_untrue(repository.root, text, repository.pipeline(), git)
+    compress._refuse_untrue(repository.root, text, repository.pipeline(), git)
     repository.write("artifacts/baseline/extra", "x")
     repository.run("git", "add", "-f", "artifacts/baseline/extra")
     with pytest.raises(EnvironmentFailed, match=r"`artifacts/baseline` is not what dvc\.lock names"):
-        build._refuse_untrue(repository.root, text, repository.pipeline(), git)
+        compress._refuse_untrue(repository.root, text, repository.pipeline(), git)
 
 
 def test_what_dvc_would_make_or_bring_is_known_without_being_here(repository: Repository) -> None:
@@ -195,7 +195,7 @@ def test_what_is_gone_for_good_is_not_taken_for_what_is_elsewhere(repository: Re
     repository.write("tiny.onnx", "model")
     repository.write("calibration.npz", "examples")
     text = (repository.root / "dvc.yaml").read_text()
-    build._refuse_lost(project, text, repository.pipeline())  # the data are DVC's to bring
+    compress._refuse_lost(project, text, repository.pipeline())  # the data are DVC's to bring
     place = repository.root / lost
     shutil.rmtree(place) if place.is_dir() else place.unlink()
     named = lost.removesuffix(".dvc")
@@ -206,5 +206,5 @@ def test_what_is_gone_for_good_is_not_taken_for_what_is_elsewhere(repository: Re
     git = Git(repository.root, ENVIRONMENT)
     git.files = never  # type: ignore[method-assign]
     with pytest.raises(UsageError, match=f"`{named}` is neither in this commit") as told:
-        build.run(project, None, Ground("a" * 40, None, None), git, lambda _: repository.pipeline(), Silent())
+        compress.run(project, None, State("a" * 40, None, None), git, lambda _: repository.pipeline(), Silent())
     assert told.value.where == "makeweight.yaml"

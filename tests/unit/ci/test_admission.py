@@ -43,9 +43,9 @@ def test_any_other_change_is_refused_on_its_line(made: Made, stage: str, key: st
     with pytest.raises(ConfigError) as told:
         admission.check(text, None, made())
     (first, *_) = told.value.problems
-    number = int(first.split(":")[1])
-    assert f"stage `{stage}`: `{key}`" in first
-    assert key in "\n".join(text.splitlines()[number - 1 : number + 1]) or key == "always_changed"
+    assert f"stage `{stage}`: `{key}`" in first.what
+    assert first.line is not None
+    assert key in "\n".join(text.splitlines()[first.line - 1 : first.line + 1]) or key == "always_changed"
 
 
 def test_what_the_base_has_already_was_agreed_to(made: Made) -> None:

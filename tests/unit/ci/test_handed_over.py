@@ -9,7 +9,7 @@ import pytest
 
 from makeweight import measurement
 from makeweight.ci import collected
-from makeweight.ci.ground import FOLDER
+from makeweight.ci.state import FOLDER
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
 from unit.ci.conftest import Made, figure
@@ -116,7 +116,7 @@ def test_a_link_in_place_of_a_whole_device_is_a_device_that_did_not_answer(
 
 
 def compressed(hand: Hand) -> None:
-    hand("compressed", f"{FOLDER}/ground.json", "{}")
+    hand("compressed", f"{FOLDER}/state.json", "{}")
 
 
 def test_what_the_change_itself_brings_is_gone_even_where_nothing_takes_its_place(

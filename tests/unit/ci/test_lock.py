@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from makeweight.ci import lock
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import ConfigError, UsageError
 
 
 def entry(out: str = "aaa", dep: str = "ddd", **more: object) -> dict[str, object]:
@@ -59,9 +59,10 @@ def test_what_is_written_can_be_read() -> None:
 
 
 def test_a_conflict_is_told_by_its_line() -> None:
-    with pytest.raises(UsageError, match="merge conflict") as told:
+    with pytest.raises(ConfigError, match="merge conflict") as told:
         lock.stages("schema: '2.0'\n<<<<<<< HEAD\nstages: {}\n", "dvc.lock")
-    assert told.value.where == "dvc.lock:2"
+    (problem,) = told.value.problems
+    assert (problem.source, problem.line) == ("dvc.lock", 2)
 
 
 @pytest.mark.parametrize("broken", ["stages: [", "stages: [a]", "- a", "just words"])

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from makeweight.ci import ground
-from makeweight.ci.ground import FOLDER, Ground
-from makeweight_base.errors import EnvironmentFailed, Exit, UsageError
+from makeweight.ci import checkout
+from makeweight.ci import state as states
+from makeweight.ci.state import FOLDER, State
+from makeweight_base.errors import ConfigError, EnvironmentFailed, Exit, Problem, UsageError
 
 
 @pytest.fixture
@@ -37,34 +38,61 @@ def root(tmp_path: Path) -> Path:
     ],
 )
 def test_notes_of_another_shape_are_damaged(root: Path, notes: str) -> None:
-    (root / FOLDER / "ground.json").write_text(notes, errors="surrogateescape")
+    (root / FOLDER / "state.json").write_text(notes, errors="surrogateescape")
     with pytest.raises(UsageError, match="damaged"):
-        ground.noted(root)
+        states.read(root)
+
+
+def told(root: Path) -> tuple[str, Exit]:
+    failure = states.read_failure(root)
+    assert failure is not None
+    return str(failure), failure.exit_code
 
 
 @pytest.mark.parametrize("code", [Exit.PASS, Exit.FAIL, Exit.INCONCLUSIVE, 7, -1, 256])
 def test_a_phase_that_failed_never_opens_the_gate(root: Path, code: int) -> None:
     """An exit code of 0 would be taken for a verdict that passes."""
-    (root / FOLDER / "failure.json").write_text(json.dumps({"said": "all is well", "code": int(code)}))
-    assert ground.noted_failure(root) == ("all is well", Exit.ENVIRONMENT)
+    (root / FOLDER / "failure.json").write_text(json.dumps({"what": "all is well", "code": int(code), "problems": []}))
+    assert told(root) == ("all is well", Exit.ENVIRONMENT)
+
+
+def test_a_failure_keeps_the_places_of_what_is_wrong(root: Path) -> None:
+    states.write_failure(root, ConfigError([Problem("dvc.yaml", 3, "odd", "x: y")], do="Mend it."))
+    failure = states.read_failure(root)
+    assert failure is not None
+    assert (str(failure), failure.exit_code) == ("dvc.yaml:3: odd\n    3 | x: y\n  Mend it.", Exit.USAGE)
+    assert failure.problems == (Problem("dvc.yaml", 3, "odd", "x: y"),)
 
 
 @pytest.mark.parametrize("error", [UsageError("it broke"), EnvironmentFailed("it broke")])
 def test_a_failure_keeps_its_own_exit_code(root: Path, error: UsageError | EnvironmentFailed) -> None:
-    ground.note_failure(root, error)
-    assert ground.noted_failure(root) == ("it broke", error.exit_code)
+    states.write_failure(root, error)
+    assert told(root) == ("it broke", error.exit_code)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"said": "x"}', '{"said": "x", "code": "y"}', "[" * 10**5])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"what": "x"}',
+        '{"what": "x", "code": "y", "problems": []}',
+        '{"what": "x", "code": 2, "problems": [1]}',
+        '{"what": "x", "code": 2, "problems": [{"source": "dvc.yaml", "line": "last", "what": "odd"}]}',
+        pytest.param("[" * 10**5, id="nested without end"),
+    ],
+)
 def test_a_damaged_failure_is_a_failure(root: Path, text: str) -> None:
     (root / FOLDER / "failure.json").write_text(text)
-    assert ground.noted_failure(root) == ("an earlier phase failed", Exit.ENVIRONMENT)
+    assert told(root) == ("an earlier phase failed", Exit.ENVIRONMENT)
 
 
 def test_no_failure_is_none_and_nothing_is_noted_where_no_run_was_begun(tmp_path: Path) -> None:
-    ground.note_failure(tmp_path, UsageError("before anything"))
+    states.write_failure(tmp_path, UsageError("before anything"))
     assert list(tmp_path.iterdir()) == []
-    assert ground.noted_failure(tmp_path) is None
+    assert states.read_failure(tmp_path) is None
 
 
 def git_of(files: dict[str, bytes], *tracked: str) -> Any:
@@ -91,7 +119,7 @@ def test_a_place_for_a_folder_is_cleared_whatever_stands_there(tmp_path: Path, k
     elif kind == "folder":
         (place / "deep").mkdir(parents=True)
         (place / "deep/link").symlink_to(elsewhere)
-    ground.remove(place)
+    states.remove(place)
     assert not place.exists()
     assert not place.is_symlink()
     assert (elsewhere / "kept").read_text() == "x"
@@ -99,7 +127,7 @@ def test_a_place_for_a_folder_is_cleared_whatever_stands_there(tmp_path: Path, k
 
 def test_a_run_begins_where_a_file_of_that_name_lies(tmp_path: Path) -> None:
     (tmp_path / FOLDER).write_text("in the way")
-    ground.clear(tmp_path, git_of({}))
+    states.clear(tmp_path, git_of({}))
     assert [entry.name for entry in (tmp_path / FOLDER).iterdir()] == [".gitignore"]
 
 
@@ -109,7 +137,7 @@ def test_nothing_that_the_change_says_of_figures_is_left(tmp_path: Path) -> None
         (tmp_path / path).write_text("forged")
     (tmp_path / "dvc.lock").write_text("stages: {train: {cmd: new}, compress@int8: {cmd: forged}}")
     base = based("stages: {train: {cmd: old}, compress@int8: {cmd: honest}}")
-    head = ground.lay(tmp_path, base, git_of({"reports/int8/evaluate.json": b"honest"}))
+    head = checkout.lay(tmp_path, base, git_of({"reports/int8/evaluate.json": b"honest"}))
     assert head == {"train": {"cmd": "new"}, "compress@int8": {"cmd": "forged"}}
     found = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     assert set(found) == {"dvc.lock", "reports/int8/evaluate.json"}
@@ -126,7 +154,7 @@ def test_folders_of_ours_that_are_links_lead_nowhere(tmp_path: Path) -> None:
     root.mkdir()
     (root / "reports").symlink_to(forged)
     (root / "samples").write_text("a file")
-    ground.lay(root, based(None), git_of({"reports/verdict.json": b"honest"}))
+    checkout.lay(root, based(None), git_of({"reports/verdict.json": b"honest"}))
     assert (forged / "verdict.json").read_text() == "kept"
     assert (root / "reports/verdict.json").read_text() == "honest"
     assert not (root / "samples").exists()
@@ -137,15 +165,15 @@ def test_a_lock_that_is_no_text_is_told_and_nothing_was_removed(tmp_path: Path, 
     (tmp_path / "dvc.lock").write_bytes(content)
     (tmp_path / "reports").mkdir()
     with pytest.raises(UsageError, match="no lock file"):
-        ground.lay(tmp_path, None, git_of({}))
+        checkout.lay(tmp_path, None, git_of({}))
     assert (tmp_path / "reports").exists()
     (tmp_path / "dvc.lock").write_text("stages: {}")
     with pytest.raises(UsageError, match="no lock file") as told:
-        ground.lay(tmp_path, based(content.decode(errors="replace")), git_of({}))
+        checkout.lay(tmp_path, based(content.decode(errors="replace")), git_of({}))
     assert told.value.where == "dvc.lock of the base"
 
 
 def test_notes_that_are_written_are_read(root: Path) -> None:
-    noted = Ground("a", None, None, lacking="the data are elsewhere", skipped=3, notices=["größer"], refused={"p": "q"})
-    ground.note(root, noted)
-    assert ground.noted(root) == noted
+    noted = State("a", None, None, lacking="the data are elsewhere", skipped=3, notices=["größer"], refused={"p": "q"})
+    states.write(root, noted)
+    assert states.read(root) == noted

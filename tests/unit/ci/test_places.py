@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from makeweight import measurement
-from makeweight.ci import collected, ground, lines, runners, telling
+from makeweight.ci import collected, lines, runners, telling
+from makeweight.ci import state as states
 from makeweight.ci.git import Git
-from makeweight.ci.ground import Ground
+from makeweight.ci.state import State
 from makeweight.decide.verdict import RuleVerdict, VariantVerdict, Verdict
 from makeweight.github.event import Event
 from makeweight.github.labels import Label
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import Problem, UsageError
 from unit.ci.conftest import CONFIG, Made, figure
 
 RICH = (
@@ -114,8 +115,8 @@ def test_annotations_stand_on_the_lines_of_their_rules_the_worst_first() -> None
 
 
 def test_problems_of_files_are_annotated_where_they_stand() -> None:
-    said = "makeweight.yaml:12: `sise` is no metric\n    12 |   sise:\ndvc.yaml:3: stage `x`: odd\nno place: nothing"
-    found = telling.problems(said, "models/")
+    wrong = Problem("makeweight.yaml", 12, "`sise` is no metric", "  sise:"), Problem("dvc.yaml", 3, "stage `x`: odd")
+    found = telling.problems(wrong, "models/")
     assert [(each.path, each.line) for each in found] == [("models/makeweight.yaml", 12), ("models/dvc.yaml", 3)]
 
 
@@ -135,19 +136,21 @@ def repository(folder: Path) -> Git:
 def test_the_notes_of_a_run_are_its_own(tmp_path: Path) -> None:
     git = repository(tmp_path)
     with pytest.raises(UsageError, match="nothing was compressed here yet"):
-        ground.noted(tmp_path)
+        states.read(tmp_path)
     (tmp_path / ".makeweight").mkdir()
     (tmp_path / ".makeweight/old.json").write_text("{}")
-    ground.clear(tmp_path, git)
+    states.clear(tmp_path, git)
     assert [entry.name for entry in (tmp_path / ".makeweight").iterdir()] == [".gitignore"]
-    noted = Ground("a", "b", "main", notices=["x"], refused={"pi5": "no"})
-    ground.note(tmp_path, noted)
-    assert ground.noted(tmp_path) == noted
-    (tmp_path / ".makeweight/ground.json").write_text('{"head": 1, "strange": 2}')
+    noted = State("a", "b", "main", notices=["x"], refused={"pi5": "no"})
+    states.write(tmp_path, noted)
+    assert states.read(tmp_path) == noted
+    (tmp_path / ".makeweight/state.json").write_text('{"head": 1, "strange": 2}')
     with pytest.raises(UsageError, match="damaged"):
-        ground.noted(tmp_path)
-    ground.note_failure(tmp_path, UsageError("it broke", where="here"))
-    assert ground.noted_failure(tmp_path) == ("here: it broke", 2)
+        states.read(tmp_path)
+    states.write_failure(tmp_path, UsageError("it broke", where="here"))
+    failure = states.read_failure(tmp_path)
+    assert failure is not None
+    assert (str(failure), failure.exit_code) == ("here: it broke", 2)
 
 
 def test_a_folder_that_the_change_brings_or_a_link_is_not_ours(tmp_path: Path) -> None:
@@ -156,13 +159,13 @@ def test_a_folder_that_the_change_brings_or_a_link_is_not_ours(tmp_path: Path) -
     elsewhere.mkdir()
     (elsewhere / "kept").write_text("x")
     (tmp_path / "one/.makeweight").symlink_to(elsewhere)
-    ground.clear(tmp_path / "one", git)
+    states.clear(tmp_path / "one", git)
     assert (elsewhere / "kept").exists()
     import subprocess
 
     subprocess.run(["git", "add", "-f", ".makeweight/.gitignore"], cwd=tmp_path / "one", check=True)
     with pytest.raises(UsageError, match="git tracks this folder"):
-        ground.clear(tmp_path / "one", git)
+        states.clear(tmp_path / "one", git)
 
 
 def handed(root: Path, name: str, *paths: str) -> None:
@@ -177,7 +180,7 @@ def test_only_what_a_devices_job_may_hand_over_is_taken(tmp_path: Path, made: Ma
         made(("  local: {kind: local}\n", "  local: {kind: local}\n  pi5: {kind: local}\n")), root=tmp_path / "checkout"
     )
     given = tmp_path / "given"
-    handed(given, "compressed", ".makeweight/ground.json", "reports/int8/evaluate.json", "artifacts/int8/model.onnx")
+    handed(given, "compressed", ".makeweight/state.json", "reports/int8/evaluate.json", "artifacts/int8/model.onnx")
     (given / "compressed/artifacts/int8/link").symlink_to("/etc/hostname")
     handed(
         given,

@@ -5,9 +5,9 @@ from datetime import date
 
 from makeweight import publish
 from makeweight.ci import gate, regression, waiver_sources
-from makeweight.ci.build import changed
+from makeweight.ci.compress import changed
 from makeweight.ci.dvc import gist
-from makeweight.ci.ground import Ground
+from makeweight.ci.state import State
 from makeweight.decide import Waiver
 from makeweight.evidence import evidence
 from makeweight.github.labels import Label
@@ -194,13 +194,13 @@ def test_growth_is_a_ratio_less_one_and_from_zero_there_is_none(made: Made) -> N
 
 
 def test_the_small_print_names_both_commits(made: Made) -> None:
-    ground = Ground("a" * 40, "b" * 40, "main", skipped=2)
-    assert gate.remarks(ground, base_of(made())) == [
+    state = State("a" * 40, "b" * 40, "main", skipped=2)
+    assert gate.remarks(state, base_of(made())) == [
         "commit aaaaaaa against main bbbbbbb",
         "2 benchmarks skipped: the artifacts are the base's",
     ]
-    assert gate.remarks(Ground("a" * 40, None, None), None) == ["commit aaaaaaa"]
-    facts = gate.provenance({"seed": 0}, replace(ground, unchanged=True), base_of(made()))
+    assert gate.remarks(State("a" * 40, None, None), None) == ["commit aaaaaaa"]
+    facts = gate.provenance({"seed": 0}, replace(state, unchanged=True), base_of(made()))
     assert facts == {"seed": 0, "commit": "a" * 40, "base": "b" * 40, "measured_at": "b" * 40}
 
 

@@ -4,7 +4,7 @@ from datetime import date
 from itertools import product
 
 from makeweight import publish
-from makeweight.ci import build, gate
+from makeweight.ci import compress, gate
 from unit.ci.conftest import Made, base_of, figure
 
 TODAY = date(2026, 6, 1)
@@ -75,10 +75,10 @@ def test_a_lock_that_is_altered_for_nothing_is_told() -> None:
         return {"cmd": "makeweight compress int8", "outs": [{"path": "artifacts/int8", "md5": out}]}
 
     base = {"compress@int8": entry("honest"), "benchmark@local-int8": entry("timed")}
-    assert build._about_an_idle_lock(base, base) == []
-    assert build._about_an_idle_lock({**base, "train": {}, "benchmark@local-int8": entry("again")}, base) == []
-    (told,) = build._about_an_idle_lock({**base, "compress@int8": entry("forged")}, base)
+    assert compress._about_an_idle_lock(base, base) == []
+    assert compress._about_an_idle_lock({**base, "train": {}, "benchmark@local-int8": entry("again")}, base) == []
+    (told,) = compress._about_an_idle_lock({**base, "compress@int8": entry("forged")}, base)
     assert "alters `compress@int8` in dvc.lock" in told
     many = {f"compress@v{number}": entry("honest") for number in range(9)}
-    (told,) = build._about_an_idle_lock({}, many)
+    (told,) = compress._about_an_idle_lock({}, many)
     assert "`compress@v3` and 5 more" in told

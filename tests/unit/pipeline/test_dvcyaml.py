@@ -15,7 +15,11 @@ def test_names_that_dvc_would_mix_are_refused_with_their_line() -> None:
     }
     existing = "vars:\n  - devices: {a: 1}\n  - conf/more.yaml:devices\n  - fine.json\n  - makeweight.yaml:seed\n"
     found = dvcyaml.collisions(existing, files.get)
-    assert [line.split(": ")[0] for line in found] == ["dvc.yaml:2", "params.yaml:2", "conf/more.yaml:1"]
+    assert [(problem.source, problem.line) for problem in found] == [
+        ("dvc.yaml", 2),
+        ("params.yaml", 2),
+        ("conf/more.yaml", 1),
+    ]
     assert dvcyaml.collisions(None, {}.get) == []
     assert dvcyaml.collisions(THEIRS, {"config.yaml": "lr: 1\n"}.get) == []
 

@@ -122,7 +122,7 @@ def test_a_stage_of_the_users_by_our_name_is_refused_with_its_line() -> None:
     theirs = "stages:\n  train:\n    cmd: x\n  evaluate:\n    cmd: python evaluate.py\n  report: {cmd: make report}\n"
     with pytest.raises(ConfigError) as caught:
         merged(theirs, module())
-    first, second = caught.value.problems
+    first, second = map(str, caught.value.problems)
     assert first.startswith("dvc.yaml:4: a stage of yours has the name `evaluate`")
     assert second.startswith("dvc.yaml:6: ")
     assert "rename it" in first

@@ -80,7 +80,7 @@ def read(text: str) -> Project:
 def problems(text: str) -> list[str]:
     with pytest.raises(ConfigError) as refused:
         read(text)
-    return refused.value.problems
+    return [str(problem) for problem in refused.value.problems]
 
 
 def changed(*edits: tuple[str, str], text: str = GOOD) -> str:
@@ -413,7 +413,7 @@ def check(text: str) -> None:
     try:
         read(text)
     except ConfigError as refused:
-        told = refused.problems
+        told = [str(problem) for problem in refused.problems]
     else:
         return
     at = lines_of(told)

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from makeweight.ci import ground, workspace
+from makeweight.ci import state, workspace
 from makeweight.github import event as events
 from makeweight.github import relay
 from makeweight.github.client import Client
@@ -21,19 +21,19 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit:
     """The phase that is asked for, or all of them; what one fails with is kept for the one that tells."""
     event = events.load(environment)
     token = environment.get("MAKEWEIGHT_TOKEN")
-    said = progress.on()
-    client = Client(event.api, token, tell=said.say) if token and event.repository else None
+    log = progress.on()
+    client = Client(event.api, token, tell=log.say) if token and event.repository else None
     fields = {each.name for each in dataclasses.fields(Settings)}
     settings = Settings(**{name: value for name, value in vars(options).items() if name in fields})
-    mine = Run(options.project, event, environment, settings, client, said)
+    this = Run(options.project, event, environment, settings, client, log)
     if options.phase == "relay":
-        return _relay(mine, options.folder)
-    chosen = {None: _everything, "open": phases.begin, "compress": phases.compress, "measure": phases.measure}
+        return _relay(this, options.folder)
+    chosen = {None: _everything, "open": phases.open_, "compress": phases.compress, "measure": phases.measure}
     try:
-        return chosen.get(options.phase, judging.gate)(mine)
+        return chosen.get(options.phase, judging.gate)(this)
     except MakeweightError as error:
         if options.phase in ("open", "compress", "measure"):
-            ground.note_failure(mine.root, error)
+            state.write_failure(this.root, error)
         raise
 
 
@@ -49,7 +49,7 @@ def _relay(run: Run, folder: Path | None) -> Exit:
 def _everything(run: Run) -> Exit:
     """All phases in a row; on a terminal in a work tree apart."""
     if run.event.name != "local":
-        phases.begin(run)
+        phases.open_(run)
         phases.compress(run)
         phases.measure(run)
         return judging.gate(run)
@@ -58,7 +58,7 @@ def _everything(run: Run) -> Exit:
     with workspace.apart(own, git, run.dvc) as root:
         run.root = root
         run.progress.say("judging HEAD in a work tree of its own; what is not committed is no part of it")
-        phases.begin(run)
+        phases.open_(run)
         phases.compress(run)
         phases.measure(run)
         code = judging.gate(run)

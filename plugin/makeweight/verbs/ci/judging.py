@@ -10,10 +10,11 @@ from pathlib import Path
 from makeweight import __version__, measurement, publish
 from makeweight.artifact.files import sha256_of
 from makeweight.ci import base as bases
-from makeweight.ci import collected, ground, landed, measure, waiver_sources
+from makeweight.ci import collected, landed, measure, waiver_sources
 from makeweight.ci import gate as gates
+from makeweight.ci import state as states
 from makeweight.ci.base import Base
-from makeweight.ci.ground import Ground
+from makeweight.ci.state import State
 from makeweight.decide import verdict as verdicts
 from makeweight.decide.verdict import Verdict
 from makeweight.evidence import evidence
@@ -54,49 +55,49 @@ def _judged(run: Run) -> Content:
     git, event, given = run.git(), run.event, run.settings.collected
     if given is not None:
         collected.lay(run.root, given)
-    failure = ground.noted_failure(run.root)
+    failure = states.read_failure(run.root)
     if failure is not None:
-        raise _EarlierFailure(*failure)
-    noted = ground.noted(run.root)
+        raise failure
+    state = states.read(run.root)
     if given is not None:  # what another job noted of the commits is not taken on trust
-        head = event.head or git.resolve("HEAD") or noted.head
-        noted = replace(noted, head=head, base=bases.find(event, git), branch=event.base_ref)
-    said = reading.load(run.root)
-    known = run.base(noted)
+        head = event.head or git.resolve("HEAD") or state.head
+        state = replace(state, head=head, base=bases.find(event, git), branch=event.base_ref)
+    project = reading.load(run.root)
+    base = run.base(state)
     silent: tuple[str, ...] = ()
     if given is not None:
-        silent, notices = collected.lay_devices(said, given)
-        noted = replace(noted, notices=[*noted.notices, *notices])
-    ruled = _ruling(run, said, known, noted)
-    found = evidence.NOTHING
-    if noted.unchanged and known is not None:
-        figures, failed = gates.of_base(said, known)
-        facts: Mapping[str, object] = known.provenance
-    elif noted.lacking is not None:
-        figures, failed = gates.of_nothing(said, ruled.rules, noted.lacking), {}
+        silent, notices = collected.lay_devices(project, given)
+        state = replace(state, notices=[*state.notices, *notices])
+    ruled = _ruling(run, project, base, state)
+    gathered = evidence.NOTHING
+    if state.unchanged and base is not None:
+        figures, failed = gates.of_base(project, base)
+        facts: Mapping[str, object] = base.provenance
+    elif state.lacking is not None:
+        figures, failed = gates.of_nothing(project, ruled.rules, state.lacking), {}
         facts = {"makeweight": __version__}
-        noted = replace(noted, notices=[*noted.notices, gates.plea(event.fork)])
+        state = replace(state, notices=[*state.notices, gates.plea(event.fork)])
     else:
-        found = evidence.collect(said)
-        grown = [figure for name in said.devices for figure in _grown(run.root, name)]
+        gathered = evidence.collect(project)
+        grown = [figure for name in project.devices for figure in _grown(run.root, name)]
         figures, failed = (
-            gates.of_evidence(said, known, found, grown, {**_silence(silent), **noted.refused}),
-            dict(found.failed),
+            gates.of_evidence(project, base, gathered, grown, {**_silence(silent), **state.refused}),
+            dict(gathered.failed),
         )
-        facts = {**found.provenance, **_raw_regressions(run.root)}
-    mine = publish.terms(said, ruled.rules, ruled.waivers)
-    decided = gates.decided(mine, publish.terms(said, said.rules, ruled.waivers), ruled, figures, failed)
-    about_the_base = known.notices if known is not None else ()
+        facts = {**gathered.provenance, **_raw_regressions(run.root)}
+    mine = publish.terms(project, ruled.rules, ruled.waivers)
+    decided = gates.decided(mine, publish.terms(project, project.rules, ruled.waivers), ruled, figures, failed)
+    about_the_base = base.notices if base is not None else ()
     decided = replace(
         decided,
-        notices=[*decided.notices, *gates.altered(said, known), *about_the_base, *noted.notices],
-        provenance=gates.provenance(facts, noted, known),
+        notices=[*decided.notices, *gates.altered(project, base), *about_the_base, *state.notices],
+        provenance=gates.provenance(facts, state, base),
     )
     content = publish.written(
-        said,
-        found,
+        project,
+        gathered,
         decided,
-        remarks=gates.remarks(noted, known),
+        remarks=gates.remarks(state, base),
         links={"run": event.run} if event.run else {},
         at=run.reports,
     )
@@ -105,24 +106,16 @@ def _judged(run: Run) -> Content:
     return content
 
 
-class _EarlierFailure(MakeweightError):
-    """A phase before this one failed; what it said is told again where it is read."""
-
-    def __init__(self, said: str, code: int) -> None:
-        super().__init__(said)
-        self.exit_code = Exit(code)
-
-
-def _ruling(run: Run, said: Project, known: Base | None, noted: Ground) -> gates.Ruling:
+def _ruling(run: Run, project: Project, base: Base | None, state: State) -> gates.Ruling:
     event = run.event
     given, objections = waiver_sources.of_labels(run.labels((waiver_sources.PREFIX,)))
-    branch = noted.branch or "the base"
+    branch = state.branch or "the base"
     if event.on_default_branch:
-        given += waiver_sources.of_file(said, branch)
-    elif known is not None and known.project is not None:
-        given += waiver_sources.of_file(known.project, branch)
+        given += waiver_sources.of_file(project, branch)
+    elif base is not None and base.project is not None:
+        given += waiver_sources.of_file(base.project, branch)
     today = datetime.now(UTC).date()
-    ruled = gates.ruling(said, known, given, landed=event.on_default_branch, today=today)
+    ruled = gates.ruling(project, base, given, landed=event.on_default_branch, today=today)
     return replace(ruled, notices=(*ruled.notices, *objections))
 
 
@@ -160,14 +153,14 @@ def _keep(run: Run, verdict: Verdict) -> None:
         UsageError: it does not, and nobody asked for it to be brought up to date.
         EnvironmentFailed: DVC or its remote refuses.
     """
-    git, noted, said = run.git(), ground.noted(run.root), reading.load(run.root)
-    if noted.lacking is not None:
+    git, state, project = run.git(), states.read(run.root), reading.load(run.root)
+    if state.lacking is not None:
         return
-    differing = landed.differing(run.root, noted, git)
+    differing = landed.differing(run.root, state, git)
     dvc = run.dvc(run.root)
-    if not noted.unchanged:
-        report.run(said, run.progress)  # as the pipeline itself writes it, without this run's own circumstances
-        landed.take_over(said, verdict.verdict == "pass", dvc)
+    if not state.unchanged:
+        report.run(project, run.progress)  # as the pipeline itself writes it, without this run's own circumstances
+        landed.take_over(project, verdict.verdict == "pass", dvc)
         if run.settings.push:
             landed.store(dvc)
     branch = run.event.base_ref or run.event.default_branch or "main"
@@ -176,7 +169,7 @@ def _keep(run: Run, verdict: Verdict) -> None:
         run.progress.say(f"{branch} has moved on to {tip[:7]}: the run of that commit looks after dvc.lock")
         return
     if run.settings.commit_lock:
-        refused = landed.commit(git, branch, noted.head)
+        refused = landed.commit(git, branch, state.head)
         if refused is not None:
             run.progress.say(f"the refreshed dvc.lock was not pushed to {branch}: {refused}")
             if differing:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from makeweight.ci import base as bases
-from makeweight.ci import build, ground, landed, runners
+from makeweight.ci import compress as compressing
+from makeweight.ci import landed, runners
 from makeweight.ci import measure as measuring
-from makeweight.ci.ground import Ground
+from makeweight.ci import state as states
+from makeweight.ci.state import State
 from makeweight.github import check, labels, outputs
 from makeweight.project import reading
 from makeweight.project.project import Project
@@ -16,20 +18,20 @@ from makeweight_base.errors import EnvironmentFailed, Exit, UsageError
 from makeweight_base.progress import Progress
 
 
-def begin(run: Run) -> Exit:
+def open_(run: Run) -> Exit:
     """Find the base, say which devices may measure, and open the check."""
     git, event = run.git(), run.event
-    ground.clear(run.root, git)
-    said = reading.load(run.root)
+    states.clear(run.root, git)
+    project = reading.load(run.root)
     head = event.head or git.resolve("HEAD")
     if head is None:
         raise UsageError("there is no commit yet", where=str(run.root), do="Commit what is to be judged.")
-    found = git.resolve(run.settings.base) if run.settings.base else bases.find(event, git)
-    if run.settings.base and found is None:
+    base = git.resolve(run.settings.base) if run.settings.base else bases.find(event, git)
+    if run.settings.base and base is None:
         raise UsageError(f"no revision `{run.settings.base}`", where="--base")
-    if run.settings.base and found is not None:
-        found = git.merge_base(git.resolve("HEAD") or head, found)
-    allowed, refused = runners.allowed(said, event, run.labels((labels.DEVICES,)))
+    if run.settings.base and base is not None:
+        base = git.merge_base(git.resolve("HEAD") or head, base)
+    allowed, refused = runners.allowed(project, event, run.labels((labels.DEVICES,)))
     here = run.environment.get("RUNNER_ENVIRONMENT") == "self-hosted"
     if event.fork and here and not runners.approved(event, run.labels((labels.DEVICES,))):
         raise EnvironmentFailed(
@@ -38,8 +40,8 @@ def begin(run: Run) -> Exit:
             do=f"Have a maintainer look at it and set the label `{labels.DEVICES}{event.head}`, then run again.",
         )
     anew = run.settings.anew or event.name == "schedule"
-    ground.note(run.root, Ground(head, found, event.base_ref, anew=anew, refused=refused))
-    run.progress.say(f"{event.name}: {head[:7]}" + (f" against {found[:7]}" if found else ", with nothing before it"))
+    states.write(run.root, State(head, base, event.base_ref, anew=anew, refused=refused))
+    run.progress.say(f"{event.name}: {head[:7]}" + (f" against {base[:7]}" if base else ", with nothing before it"))
     outputs.write(run.environment, {"devices": runners.matrix(allowed)})
     if run.settings.check and run.client is not None:
         with run.telling("the check was not opened"):
@@ -49,36 +51,36 @@ def begin(run: Run) -> Exit:
 
 def compress(run: Run) -> Exit:
     """Make what differs from the base."""
-    noted = ground.noted(run.root)
-    said = reading.load(run.root)
-    known = run.base(noted)
-    noted = build.run(said, known, noted, run.git(), run.dvc, run.progress)
-    ground.note(run.root, noted)
-    if run.settings.push and has_landed(run.event) and not noted.unchanged and noted.lacking is None:
+    state = states.read(run.root)
+    project = reading.load(run.root)
+    base = run.base(state)
+    state = compressing.run(project, base, state, run.git(), run.dvc, run.progress)
+    states.write(run.root, state)
+    if run.settings.push and has_landed(run.event) and not state.unchanged and state.lacking is None:
         landed.store(run.dvc(run.root))
-    outputs.write(run.environment, {"changed": "false" if noted.unchanged else "true"})
+    outputs.write(run.environment, {"changed": "false" if state.unchanged else "true"})
     return Exit.PASS
 
 
 def measure(run: Run) -> Exit:
     """Measure what changed on the devices that are named, or on those that can be reached from here."""
-    noted = ground.noted(run.root)
-    said = reading.load(run.root)
-    names = list(run.settings.devices) or runners.reachable(said)
+    state = states.read(run.root)
+    project = reading.load(run.root)
+    names = list(run.settings.devices) or runners.reachable(project)
     for name in names:
-        said.device(name)
-    if noted.unchanged or noted.lacking:
-        run.progress.say("nothing to be measured" + (f": {noted.lacking}" if noted.lacking else ""))
+        project.device(name)
+    if state.unchanged or state.lacking:
+        run.progress.say("nothing to be measured" + (f": {state.lacking}" if state.lacking else ""))
         return Exit.PASS
-    known = run.base(noted)
+    base = run.base(state)
     for name in names:
-        if name in noted.refused:
-            run.progress.say(f"{name}: not measured, {noted.refused[name]}")
+        if name in state.refused:
+            run.progress.say(f"{name}: not measured, {state.refused[name]}")
             continue
-        noted = measuring.run(said, known, noted, name, device.run, _benchmark, run.progress)
-    ground.note(run.root, noted)
+        state = measuring.run(project, base, state, name, device.run, _benchmark, run.progress)
+    states.write(run.root, state)
     return Exit.PASS
 
 
-def _benchmark(said: Project, variant: str, name: str, progress: Progress) -> None:
-    benchmark.run(said, variant, name, None, progress)
+def _benchmark(project: Project, variant: str, name: str, progress: Progress) -> None:
+    benchmark.run(project, variant, name, None, progress)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from makeweight.ci import base as bases
-from makeweight.ci import ground
+from makeweight.ci import state as states
 from makeweight.ci.base import Base
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git, authenticated
-from makeweight.ci.ground import Ground
+from makeweight.ci.state import State
 from makeweight.github import labels
 from makeweight.github.client import Client, GitHubFailed
 from makeweight.github.event import Event
@@ -48,7 +48,7 @@ class Run:
     settings: Settings
     client: Client | None
     progress: Progress
-    said: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
     """What could not be told to GitHub, for the log and the summary."""
 
     def git(self) -> Git:
@@ -58,8 +58,8 @@ class Run:
     def dvc(self, root: Path) -> Dvc:
         return Dvc(root, self.environment, self.progress)
 
-    def base(self, noted: Ground) -> Base | None:
-        return None if noted.base is None else bases.read(noted.base, noted.branch, self.git(), self.root)
+    def base(self, state: State) -> Base | None:
+        return None if state.base is None else bases.read(state.base, state.branch, self.git(), self.root)
 
     def labels(self, prefixes: Sequence[str]) -> list[Label]:
         """The labels of the pull request whose names begin so; none where they cannot be read."""
@@ -72,7 +72,7 @@ class Run:
     @property
     def reports(self) -> Layout:
         """Where the evidence of the run lies, apart from what the pipeline itself writes."""
-        return Layout(self.root / ground.FOLDER)
+        return Layout(self.root / states.FOLDER)
 
     @contextmanager
     def telling(self, what: str) -> Iterator[None]:
@@ -80,5 +80,5 @@ class Run:
         try:
             yield
         except GitHubFailed as error:
-            self.said.append(f"{what}: {error}")
+            self.untold.append(f"{what}: {error}")
             self.progress.say(f"{what}: {error}")

@@ -7,8 +7,9 @@ import re
 import sys
 from collections.abc import Sequence
 
-from makeweight.ci import ground, lines
+from makeweight.ci import lines
 from makeweight.ci import telling as texts
+from makeweight.ci.state import FOLDER
 from makeweight.github import check as checks
 from makeweight.github import commands, outputs, relay, summary
 from makeweight.github import comment as comments
@@ -39,26 +40,26 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
     conclusion, title, above = texts.CONCLUSIONS[verdict.verdict], texts.title(verdict), ""
     if trouble is not None:
         conclusion, title, above = "failure", _first_line(trouble), f"{_quoted(trouble)}\n"
-        found = [*texts.problems(str(trouble), run.git().prefix()), *found]
+        found = [*texts.problems(trouble.problems, run.git().prefix()), *found]
     written = _comment(run, content.verdict.project, markdown.render(content, markdown.COMMENT))
     told = _check(run, conclusion, title, above + markdown.render(content, markdown.CHECK), found)
     _annotate(run, found, told=told)
     text = above + markdown.render(content, markdown.SUMMARY)
-    summary.write(run.environment, text + "".join(f"\n> {line}\n" for line in run.said))
+    summary.write(run.environment, text + "".join(f"\n> {line}\n" for line in run.untold))
     own = run.reports
     outputs.write(run.environment, texts.outputs(content, str(own.html), str(own.verdict), written))
 
 
 def failure(run: Run, error: MakeweightError) -> None:
     """No verdict could be reached: say so where it would have stood, lest an older one be taken for it."""
-    found = texts.problems(str(error), run.git().prefix())
+    found = texts.problems(error.problems, run.git().prefix())
     text = f"### makeweight: not judged\n\n{_quoted(error)}"
     if run.event.run is not None:
         text += f"\n<sub>{markdown_link('run', run.event.run)}</sub>\n"
     written = _comment(run, _name(run), text)
     told = _check(run, "failure", f"not judged: {_first_line(error)}", text, found)
     _annotate(run, found, told=told)
-    summary.write(run.environment, text + "".join(f"\n> {line}\n" for line in run.said))
+    summary.write(run.environment, text + "".join(f"\n> {line}\n" for line in run.untold))
     outputs.write(run.environment, {"verdict": "error", "comment-written": written})
 
 
@@ -136,7 +137,7 @@ def _comment(run: Run, name: str, text: str) -> str:
             comments.put(run.client, run.event, project_id, body)
             return "true"
         return "false"
-    relay.write(run.root / ground.FOLDER / "comment", run.event, project_id, body)
+    relay.write(run.root / FOLDER / "comment", run.event, project_id, body)
     return "relayed"
 
 

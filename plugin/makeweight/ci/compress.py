@@ -13,9 +13,10 @@ from makeweight.artifact import artifact
 from makeweight.budget.measurand import headline
 from makeweight.ci import admission, lock, regression
 from makeweight.ci.base import LOCK, Base
+from makeweight.ci.checkout import lay
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
-from makeweight.ci.ground import FOLDER, Ground, lay
+from makeweight.ci.state import FOLDER, State
 from makeweight.layout import BASELINE, CONFIG
 from makeweight.pipeline import dvcyaml
 from makeweight.project.project import Project
@@ -27,11 +28,11 @@ from makeweight_base.progress import Progress
 def run(
     project: Project,
     base: Base | None,
-    ground: Ground,
+    state: State,
     git: Git,
     dvc_in: Callable[[Path], Dvc],
     progress: Progress,
-) -> Ground:
+) -> State:
     """Leave `artifacts/`, `samples/` and `reports/` as this commit makes them, or find that nothing needs to be made.
 
     Raises:
@@ -52,7 +53,7 @@ def run(
     dvc = dvc_in(project.root)
     _refuse_lost(project, text or "", dvc)
     committed = lay(project.root, base, git)
-    why = "everything is measured anew" if ground.anew else changed(project, base, dvc.unchanged(lock.MAKING))
+    why = "everything is measured anew" if state.anew else changed(project, base, dvc.unchanged(lock.MAKING))
     if why is None:
         count = len(project.variants) * len(project.devices)
         progress.say("nothing that makes artifacts differs from the base: its measurements decide")
@@ -62,7 +63,7 @@ def run(
                 "Nothing here makes other artifacts than the base, and yet this change alters what was measured, "
                 "under `reports/`. It does not count here, and is refused once merged. Take the base's reports."
             )
-        return replace(ground, unchanged=True, skipped=count, notices=[*ground.notices, *told])
+        return replace(state, unchanged=True, skipped=count, notices=[*state.notices, *told])
     progress.say(f"to be made here: {why}")
     stored = dvc.has_remote()
     objection = dvc.pull(lock.MAKING) if stored else "no DVC remote is configured"
@@ -84,7 +85,7 @@ def run(
                 do="Mend what it says; `dvc repro` does the same on your machine.",
             ) from failure
         return replace(
-            ground,
+            state,
             lacking=f"the artifacts could neither be brought from the DVC remote ({objection}) nor be made here "
             f"({gist(failure.said)})",
         )
@@ -94,7 +95,7 @@ def run(
     made = lock.stages((project.root / LOCK).read_text(encoding="utf-8"), LOCK)
     before = lock.stages(base.lock, f"{LOCK} of the base") if base is not None else {}
     brought = {name: entry for name, entry in committed.items() if entry != before.get(name)}
-    return replace(ground, notices=[*ground.notices, *_about_the_lock(brought, made)])
+    return replace(state, notices=[*state.notices, *_about_the_lock(brought, made)])
 
 
 def changed(project: Project, base: Base | None, unchanged: Iterable[str]) -> str | None:

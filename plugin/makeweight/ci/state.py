@@ -1,0 +1,122 @@
+"""What the phases of one run (`open`, `compress`, `measure`, `gate`) tell each other, in `.makeweight/`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from makeweight.ci.git import Git
+from makeweight_base import atomic
+from makeweight_base.errors import Exit, MakeweightError, Problem, UsageError
+
+FOLDER = ".makeweight"
+"""Where continuous integration keeps what is its own; git is told to ignore it."""
+FILE = "state.json"
+_FAILURE = "failure.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a run is: what is compared with what, and what the phases found."""
+
+    head: str
+    base: str | None
+    branch: str | None
+    """The branch that the change goes to."""
+    unchanged: bool = False
+    """Everything that makes artifacts is as it is at the base, so the base's measurements decide."""
+    anew: bool = False
+    """Everything is measured again, changed or not."""
+    lacking: str | None = None
+    """Why artifacts could not be made, where that is nobody's fault: no credentials, data that are not here."""
+    skipped: int = 0
+    """Benchmarks that did not have to be run."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why a device may not run this change's code."""
+    notices: list[str] = field(default_factory=list)
+
+
+def clear(root: Path, git: Git) -> Path:
+    """An empty folder for this run.
+
+    Raises:
+        UsageError: the change brings such a folder with it.
+    """
+    if git.tracked(FOLDER):
+        raise UsageError(
+            "git tracks this folder, where only this run may write", where=FOLDER, do=f"Run `git rm -r {FOLDER}`."
+        )
+    folder = root / FOLDER
+    remove(folder)
+    folder.mkdir(parents=True)
+    atomic.write_text(folder / ".gitignore", "*\n")
+    return folder
+
+
+def remove(path: Path) -> None:
+    """Clear a place for a folder, whatever stands there; where a link leads is left alone."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def write(root: Path, state: State) -> None:
+    atomic.write_json(root / FOLDER / FILE, asdict(state))
+
+
+def read(root: Path) -> State:
+    """Raises:
+    UsageError: no run was begun here, or what it noted is damaged.
+    """
+    from pydantic import TypeAdapter  # heavy, and only some phases read it
+
+    path = root / FOLDER / FILE
+    try:
+        return TypeAdapter(State).validate_json(path.read_bytes(), strict=True)
+    except FileNotFoundError as error:
+        raise UsageError(
+            "nothing was compressed here yet", where=str(path), do="Run `makeweight ci compress`."
+        ) from error
+    except ValueError as error:
+        raise UsageError(
+            f"these notes are damaged ({error})", where=str(path), do="Run `makeweight ci` again."
+        ) from error
+
+
+class EarlierFailure(MakeweightError):
+    """A phase before this one failed; what it said is told again where it is read."""
+
+    def __init__(self, what: str, code: Exit, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(what)
+        self.exit_code = code
+        self.problems = problems
+
+
+def write_failure(root: Path, error: MakeweightError) -> None:
+    """Keep what a phase failed with, for the phase that tells."""
+    if (root / FOLDER).is_dir():
+        found = {
+            "what": str(error),
+            "code": int(error.exit_code),
+            "problems": [asdict(each) for each in error.problems],
+        }
+        atomic.write_json(root / FOLDER / _FAILURE, found)
+
+
+def read_failure(root: Path) -> EarlierFailure | None:
+    """What an earlier phase failed with; its exit code is never one that scripts take for a verdict."""
+    from pydantic import TypeAdapter
+
+    try:
+        noted = json.loads((root / FOLDER / _FAILURE).read_text(encoding="utf-8"))
+        what, code = str(noted["what"]), int(noted["code"])
+        problems = TypeAdapter(tuple[Problem, ...]).validate_python(noted["problems"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return EarlierFailure("an earlier phase failed", Exit.ENVIRONMENT)
+    # the model's own code runs where these notes lie, and a 0 among them would open the gate
+    told = Exit(code) if code in (Exit.USAGE, Exit.INTERRUPTED) else Exit.ENVIRONMENT
+    return EarlierFailure(what, told, problems)
