@@ -44,12 +44,16 @@ def of_flags(options: argparse.Namespace) -> ModelSettings:
 
 def of_file(path: Path) -> list[ModelSettings]:
     """`models: {name: {key: value}}` of YAML; relative paths start from the file's folder."""
-    data, lines = _read(path)
+    from makeweight_base import yamlfile
+
+    try:
+        document = yamlfile.parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path)) from error
+    data = document.data
 
     def at(*keys: str) -> str:
-        """The line of the deepest of these keys that stands in the file."""
-        known = next((keys[:n] for n in range(len(keys), 0, -1) if keys[:n] in lines), ())
-        return f"{path}:{lines.get(known, 1)}"
+        return f"{path}:{document.line(keys)}"
 
     if not isinstance(data, dict):
         raise UsageError("`models:` is missing, with the models by name", where=at())
@@ -79,38 +83,3 @@ def of_file(path: Path) -> list[ModelSettings]:
                 do="Give each model a file of its own.",
             )
     return found
-
-
-def _read(path: Path) -> tuple[Any, dict[tuple[str, ...], int]]:
-    """The data, and the line of every key by its path."""
-    import yaml
-
-    lines: dict[tuple[str, ...], int] = {}
-
-    def walk(node: yaml.Node, at: tuple[str, ...]) -> None:
-        if not isinstance(node, yaml.MappingNode) or len(at) > 8:
-            return
-        for key, value in node.value:
-            here = (*at, str(key.value))
-            if here in lines:
-                raise UsageError(
-                    f"`{key.value}` is given twice; the first is on line {lines[here]}",
-                    where=f"{path}:{key.start_mark.line + 1}",
-                )
-            lines[here] = key.start_mark.line + 1
-            walk(value, here)
-
-    try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
-        root = loader.get_single_node()
-        if root is None:
-            return None, lines
-        walk(root, ())
-        return loader.construct_document(root), lines
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot be read: {reason(error)}", where=str(path)) from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UsageError(f"this is no YAML: {error.problem}", where=f"{path}:{line}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"this is no YAML: {error}", where=str(path)) from error

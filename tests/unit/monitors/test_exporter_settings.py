@@ -105,8 +105,8 @@ def test_paths_of_a_file_start_where_it_stands(reports: Path) -> None:
         ("models: []\n", 1, "models by name"),
         ("- a\n", 1, "`models:` is missing"),
         ("", 1, "`models:` is missing"),
-        ("models: {\n", 2, "this is no YAML"),
-        ("models: *nobody\n", 1, "this is no YAML"),
+        ("models: {\n", 1, "this is not YAML"),
+        ("models: *nobody\n", 1, "this is not YAML"),
     ],
 )
 def test_a_wrong_file_is_told_with_its_line(reports: Path, text: str, line: int, said: str) -> None:
