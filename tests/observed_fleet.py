@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 import rules_project
 from makeweight_monitors.build import Build
-from makeweight_monitors.observe.observer import Observer, Variant
+from makeweight_monitors.metrics import Variant
+from makeweight_monitors.observe.observer import Observer
 from makeweight_monitors.observe.pending import Pending
 from makeweight_monitors.rules.promql import equals
 

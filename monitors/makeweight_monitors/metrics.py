@@ -12,7 +12,8 @@ from typing import Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
 
-VARIANTS = ("stable", "canary")
+Variant = Literal["stable", "canary"]
+VARIANTS: tuple[Variant, Variant] = ("stable", "canary")
 RIGHT_OR_WRONG = ("right", "wrong")
 
 _MODEL = ("model", "revision")

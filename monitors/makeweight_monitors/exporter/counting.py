@@ -16,7 +16,8 @@ from makeweight_monitors.exporter.events import Event
 from makeweight_monitors.exporter.figures import Figures
 from makeweight_monitors.exporter.grouping import Batch, Grouped, Labels, group
 from makeweight_monitors.exporter.models import Model, Models
-from makeweight_monitors.observe.observer import Observer, Variant
+from makeweight_monitors.metrics import Variant
+from makeweight_monitors.observe.observer import Observer
 
 PART = 10_000
 """Events that are counted in one go: what answers put aside for labels fits into memory until it is written, and labels

@@ -20,10 +20,10 @@ from prometheus_client import CollectorRegistry
 from makeweight_base.errors import UsageError
 from makeweight_monitors.exporter.limits import MOST_REVISIONS
 from makeweight_monitors.exporter.settings import ModelSettings
-from makeweight_monitors.metrics import VARIANTS
+from makeweight_monitors.metrics import VARIANTS, Variant
 from makeweight_monitors.observe import counters as counting
 from makeweight_monitors.observe.counters import Counters
-from makeweight_monitors.observe.observer import Observer, Variant
+from makeweight_monitors.observe.observer import Observer
 from makeweight_monitors.observe.pending import EVERY, MOST_FRESH, Pending
 
 if TYPE_CHECKING:

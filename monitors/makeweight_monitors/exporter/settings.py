@@ -16,8 +16,7 @@ from makeweight_base.errors import UsageError
 from makeweight_monitors import build, durations
 from makeweight_monitors import reference as references
 from makeweight_monitors.build import Build
-from makeweight_monitors.metrics import VARIANTS
-from makeweight_monitors.observe.observer import Variant
+from makeweight_monitors.metrics import VARIANTS, Variant
 from makeweight_monitors.observe.pending import DAY, MOST
 from makeweight_monitors.reference import KINDS, Reference, ScoreKind
 

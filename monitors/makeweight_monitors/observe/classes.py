@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from makeweight_base.errors import UsageError
 from makeweight_monitors.metrics import MOST_CLASSES
-from makeweight_monitors.observe.counters import Block, Counters, cut
+from makeweight_monitors.observe.arena import Block
+from makeweight_monitors.observe.counters import Counters, cut
 
 OTHER = "other"
 UNKNOWN = -1

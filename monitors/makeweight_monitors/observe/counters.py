@@ -1,181 +1,32 @@
-"""Counters of one process: integers in one stretch of memory, each exact, added up by whoever collects.
+"""Counters of one process, each exact, added up by Prometheus; in one stretch of memory (`arena.py`).
 
-What is counted lies in *blocks*: the series of one metric that share all labels but one or two. Beside the integers the
-memory holds what each of them counts, so that another process can read it (`prefork.py`) without knowing the code that
-wrote it. Times are kept as whole nanoseconds: sums of them are exact too, in whatever order they are made.
+Times are kept as whole nanoseconds: sums of them are exact too, in whatever order they are made.
 """
 
 from __future__ import annotations
 
-import json
-import mmap
 import os
 import threading
 import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
-from math import prod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from makeweight_base.errors import UsageError
 from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE, LATENCY_BUCKETS, Metric
+from makeweight_monitors.observe.arena import Arena, Block, Labels, added_up
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric as Family
     from prometheus_client.registry import CollectorRegistry
 
-KEYS = 1 << 20
-"""Bytes for what the cells count."""
-CELLS = 1 << 17
-"""How many cells: enough for hundreds of models, and no memory before it is used."""
-SIZE = 64 + KEYS + 8 * CELLS
 LATENCY_ROWS = (*(str(bound) for bound in LATENCY_BUCKETS), "+Inf", "sum")
 """A histogram's cells: how many fell into each bucket alone, and the sum in nanoseconds."""
 LONGEST_LABEL = 128
-"""Characters; longer values are cut, lest a client fill the memory with one of them."""
-_MAGIC = int.from_bytes(b"makewgt1", "little")
+"""Characters; longer values are cut, so that no client fills the memory with one of them."""
 _EVERY = (*CATALOGUE, *EXPORTER_CATALOGUE)
-_METRICS = {metric.name: metric for metric in _EVERY}
-Labels = tuple[tuple[str, str], ...]
-_Key = tuple[str, Labels]
-_Found = dict[_Key, tuple[dict[str, str], int]]
-
-
-@dataclass
-class Block:
-    """Series of one metric, side by side."""
-
-    metric: Metric
-    labels: Mapping[str, str]
-    """What they share, `boot` apart."""
-    axes: dict[str, list[str]]
-    """The labels in which they differ, with the values of each; the first may get more."""
-    at: int
-    """Where its cells begin: row by row, the last axis fastest."""
-    room: int
-    """How many values the first axis may come to have."""
-    _series: list[tuple[_Key, dict[str, str]]] = field(default_factory=list, repr=False)
-
-    def series(self) -> list[tuple[_Key, dict[str, str]]]:
-        """For each cell that is in use, in order: what identifies its series, and the series' labels."""
-        count = prod(map(len, self.axes.values()))
-        if len(self._series) != count:
-            cells = (dict(zip(self.axes, values, strict=True)) for values in product(*self.axes.values()))
-            named = ({**self.labels, **own} for own in cells)
-            self._series = [((self.metric.name, tuple(sorted(labels.items()))), labels) for labels in named]
-        return self._series
-
-    @property
-    def width(self) -> int:
-        """Cells for one value of the first axis."""
-        return prod(len(values) for values in list(self.axes.values())[1:])
-
-
-class Arena:
-    """The memory itself: a header, what each cell counts (JSON, a line for each block), and the cells."""
-
-    def __init__(self, memory: mmap.mmap, *, blank: bool = False) -> None:
-        self._memory = memory
-        self._header = memoryview(memory)[:64].cast("Q")
-        if blank:
-            self._header[0] = _MAGIC
-        elif self._header[0] != _MAGIC:
-            raise ValueError("these are no counters of makeweight")
-        self.cells = memoryview(memory)[64 + KEYS : SIZE].cast("q")
-        self.array: NDArray[np.int64] = np.frombuffer(memory, np.int64, CELLS, 64 + KEYS)
-        self.blocks: list[Block] = []
-        self._by_start: dict[int, Block] = {}
-        self._parsed = 0
-
-    @classmethod
-    def private(cls) -> Arena:
-        return cls(mmap.mmap(-1, SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), blank=True)
-
-    def allot(self, metric: Metric, labels: Mapping[str, str], axes: dict[str, list[str]], room: int) -> Block | None:
-        """A new block, its cells at zero, right behind the one before; None where the memory is full."""
-        at = int(self._header[2])
-        cells = room * Block(metric, labels, axes, at, room).width
-        line = {"metric": metric.name, "labels": dict(labels), "axes": axes, "at": at, "room": room}
-        if at + cells > CELLS or not self._say(line):
-            return None
-        self._header[2] = at + cells
-        return self.blocks[-1]
-
-    def extend(self, blocks: Sequence[Block], value: str) -> bool:
-        """One more value of the first axis of all these blocks; False, for all, where there is no room for it."""
-        room = all(len(next(iter(block.axes.values()))) < block.room for block in blocks)
-        return room and self._say({"of": [block.at for block in blocks], "more": value})
-
-    def copy_keys(self, other: Arena) -> None:
-        """Count the same as another does, from zero."""
-        used = int(other._header[1])
-        self._memory[64 : 64 + used] = other._memory[64 : 64 + used]
-        self._header[2] = other._header[2]
-        self._header[1] = used
-        self.read()
-
-    def read(self) -> list[Block]:
-        """What the cells count, as of now."""
-        used = int(self._header[1])
-        for line in self._memory[64 + self._parsed : 64 + used].splitlines():
-            said = json.loads(line)
-            if "metric" in said:
-                block = Block(_METRICS[said["metric"]], said["labels"], said["axes"], said["at"], said["room"])
-                self.blocks.append(block)
-                self._by_start[block.at] = block
-            elif "of" in said:
-                for at in said["of"]:
-                    next(iter(self._by_start[at].axes.values())).append(said["more"])
-        self._parsed = used
-        return self.blocks
-
-    def add(self, other: Arena) -> bool:
-        """Add up what another counts; False, and half done, where it does not fit."""
-        mine = {(block.metric.name, tuple(sorted(block.labels.items()))): block for block in self.blocks}
-        for block in other.read():
-            own = mine.get((block.metric.name, tuple(sorted(block.labels.items()))))
-            if own is None:
-                own = self.allot(block.metric, block.labels, block.axes, block.room)
-            if own is None or own.axes.keys() != block.axes.keys():
-                return False
-            if block.axes:
-                first = next(iter(block.axes))
-                lacking = [value for value in block.axes[first] if value not in set(own.axes[first])]
-                if not all(self.extend([own], value) for value in lacking):
-                    return False
-            cells = {key: own.at + offset for offset, (key, _) in enumerate(own.series())}
-            series = block.series()
-            counts = other.array[block.at : block.at + len(series)].tolist()
-            if not all(key in cells for key, _ in series):
-                return False
-            for (key, _), count in zip(series, counts, strict=True):
-                self.cells[cells[key]] += count
-        return True
-
-    def remark(self, remark: Mapping[str, Any]) -> bool:
-        """Keep a line that is no block."""
-        return self._say(remark)
-
-    def remarks(self) -> list[dict[str, Any]]:
-        lines = self._memory[64 : 64 + int(self._header[1])].splitlines()
-        return [said for said in map(json.loads, lines) if "metric" not in said and "of" not in said]
-
-    def _say(self, said: Mapping[str, Any]) -> bool:
-        line = json.dumps(said, separators=(",", ":")).encode() + b"\n"
-        used = int(self._header[1])
-        if used + len(line) > KEYS:
-            return False
-        self._memory[64 + used : 64 + used + len(line)] = line
-        # only now is it there: a reader never sees half a line
-        self._header[1] = used + len(line)
-        self.read()
-        return True
 
 
 class Group(Protocol):
@@ -302,10 +153,10 @@ class Counters:
         """By metric, each series' labels (without `boot`) and count, over all processes of the group."""
         if self._group is None:
             with self.lock:
-                found = _read([self._arena])
+                found = added_up([self._arena])
         else:
             with self._group.reading() as arenas:
-                found = _read(arenas)
+                found = added_up(arenas)
         samples: dict[str, list[tuple[dict[str, str], int]]] = {}
         for (name, _), (labels, value) in found.items():
             samples.setdefault(name, []).append((labels, value))
@@ -354,18 +205,6 @@ def cut(value: str) -> str:
     """A label value that neither fills the memory nor spoils the page: one that is no UTF-8 would fail every scrape."""
     value = value if len(value) <= LONGEST_LABEL else f"{value[: LONGEST_LABEL - 1]}…"
     return value if value.isascii() else value.encode(errors="replace").decode()
-
-
-def _read(arenas: Iterable[Arena]) -> _Found:
-    found: _Found = {}
-    for arena in arenas:
-        for block in list(arena.read()):
-            series = block.series()
-            counts = arena.array[block.at : block.at + len(series)].tolist()
-            for (key, labels), count in zip(series, counts, strict=True):
-                before = found.get(key)
-                found[key] = (labels, count if before is None else before[1] + count)
-    return found
 
 
 def _add_gauges(family: Family, gauges: Iterable[Gauge], boot: str) -> None:

@@ -10,39 +10,30 @@ is wrong when the server starts (a file that is missing, series that contradict 
 from __future__ import annotations
 
 import uuid
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
-from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from makeweight_base.errors import UsageError
 from makeweight_monitors import build
-from makeweight_monitors import reference as references
 from makeweight_monitors.build import Build
 from makeweight_monitors.complaints import Complaints
-from makeweight_monitors.metrics import LATENCY_BUCKETS, VARIANTS
+from makeweight_monitors.metrics import VARIANTS, Variant
+from makeweight_monitors.observe import batch, given, prefork, quick, standing
 from makeweight_monitors.observe import counters as counting
-from makeweight_monitors.observe import prefork, quick, standing
 from makeweight_monitors.observe.arm import Arm, Arms, Shape
 from makeweight_monitors.observe.classes import Classes
 from makeweight_monitors.observe.counters import Counters
 from makeweight_monitors.observe.outcomes import BOTH, Outcomes
 from makeweight_monitors.observe.pending import LONGEST_ID, PAIR, LabelResult, Owner, Pending, identity
-from makeweight_monitors.observe.quick import NOT_COUNTED, SLOWEST
+from makeweight_monitors.observe.quick import NOT_COUNTED
 from makeweight_monitors.observe.reading import Answered, Reader
 from makeweight_monitors.reference import Reference, ScoreKind
 
 if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
-
-Variant = Literal["stable", "canary"]
-
-BINS = 20
-"""Of the confidence, where no reference says which."""
 
 
 class Observer:
@@ -106,17 +97,17 @@ class Observer:
         self.model, self.revision, self.variant = model, revision, variant
         self._complaints = Complaints(f"{model} {variant}")
         self._on_refusal = on_refusal
-        known = _references(reference, variant)
-        first = known.get(variant) or next(iter(known.values()), None)
+        by_arm = given.of_references(reference, variant)
+        first = by_arm.get(variant) or next(iter(by_arm.values()), None)
         self.task = task or (first.task if first else "classification")
         if self.task not in ("classification", "regression"):
             raise UsageError(f"a task of kind `{self.task}` has no answers that could be counted", where="task")
         errors = error_edges if error_edges is not None else (first.error_edges if first else None)
-        self._error_edges = _rising(errors or (), "error_edges")
-        self._features = {name: _rising(edges, f"features.{name}") for name, edges in (features or {}).items()}
+        self._error_edges = given.rising(errors or (), "error_edges")
+        self._features = {name: given.rising(edges, f"features.{name}") for name, edges in (features or {}).items()}
         self._counters = counters = _counters(registry, shared)
         declared = classes if classes is not None else (first.classes if first else None)
-        kind, edges = _confidence(known, scores)
+        kind, edges = given.confidence(by_arm, scores)
         by_class = _classes(counters, model, declared) if self.task == "classification" else None
         self._reader = Reader(by_class, kind, edges)
         self._shape = Shape(
@@ -144,8 +135,8 @@ class Observer:
         if self._labels is not None:
             self._labels.attach(model, self)
         arms = VARIANTS if shadow else (variant,)
-        builds = _by_variant(manifest, variant, build.read)
-        standing.tell(counters, model, revision, arms, known, builds, self._labels)
+        builds = given.by_variant(manifest, variant, build.read)
+        standing.tell(counters, model, revision, arms, by_arm, builds, self._labels)
 
     def record(
         self,
@@ -291,18 +282,13 @@ class Observer:
         for name, edges in self._features.items():
             if name not in features:
                 continue
-            at, given = self._own.features[name], features[name]
             try:
-                values = np.asarray(given, np.float64).reshape(-1)
+                bad = batch.count_feature(self._counters, self._own.features[name], edges, features[name])
             except (TypeError, ValueError):
                 self.refused(None, "bad_feature", 1, f"feature `{name}` holds no numbers")
                 continue
-            finite = values[np.isfinite(values)]
-            if len(finite) < len(values):
-                self.refused(None, "bad_feature", len(values) - len(finite), f"feature `{name}` is NaN or infinite")
-            by_bin = np.bincount(np.searchsorted(edges, finite, "right")) if len(finite) else np.zeros(0, np.intp)
-            with self._counters.lock:
-                self._counters.array[at : at + len(by_bin)] += by_bin
+            if bad:
+                self.refused(None, "bad_feature", bad, f"feature `{name}` is NaN or infinite")
 
     def label(self, id: Any, truth: Any, *, slice: str | None = None) -> LabelResult:
         """The truth about an earlier answer: a class (index or name), or for regression its numbers.
@@ -321,8 +307,8 @@ class Observer:
     ) -> list[LabelResult]:
         """Many labels at once, at a fraction of the cost; the results in their order."""
         try:
-            given: list[str | None] = list(slices) if slices else [None] * len(ids)
-            return self._outcomes.label_many(self._labels, list(ids), list(truths), given)
+            groups: list[str | None] = list(slices) if slices else [None] * len(ids)
+            return self._outcomes.label_many(self._labels, list(ids), list(truths), groups)
         except Exception as error:  # noqa: BLE001 - whatever it was given, the server goes on
             self.refused(None, "bad_shape", 1, f"labels that cannot be read: {error}")
             results: list[LabelResult] = ["rejected"] * len(ids)
@@ -370,34 +356,10 @@ class Observer:
     def _name(self, top: int) -> str:
         return (self._reader.classes.name(top) if self._reader.classes is not None else None) or ""
 
-    def _count(self, arm: Arm, found: Answered, latency: Any) -> None:
-        rows, bins, kept = found.rows, found.bins, found.kept
-        count = found.count
-        if kept is not None:
-            rows, bins = (None if one is None else one[kept] for one in (rows, bins))
-            count = int(np.count_nonzero(kept))
-        buckets, nanoseconds, bad = _latencies(latency, found) if latency is not None and count else (None, 0, 0)
-        counters = self._counters
-        with counters.lock:
-            array = counters.array
-            counters.cells[arm.predictions] += count
-            if count and rows is not None:
-                by_class = np.bincount(rows)
-                array[arm.classes : arm.classes + len(by_class)] += by_class
-            if count and bins is not None:
-                by_bin = np.bincount(bins)
-                array[arm.bins : arm.bins + len(by_bin)] += by_bin
-            if isinstance(buckets, int):
-                counters.cells[arm.latency + buckets] += count
-            elif buckets is not None:
-                by_bucket = np.bincount(buckets)
-                array[arm.latency : arm.latency + len(by_bucket)] += by_bucket
-            counters.cells[arm.latency_sum] += nanoseconds
-            for reason, refused in found.refused.items():
-                counters.cells[arm.rejected[reason]] += refused
-            counters.cells[arm.rejected["bad_latency"]] += bad
-        for reason, refused in found.refused.items():
-            self._tell(reason, refused, f"{refused} of {found.count} answers")
+    def _count(self, arm: Arm, answered: Answered, latency: Any) -> None:
+        bad = batch.count_answers(self._counters, arm, answered, latency)
+        for reason, refused in answered.refused.items():
+            self._tell(reason, refused, f"{refused} of {answered.count} answers")
         if bad:
             self._tell("bad_latency", bad, f"{bad} latencies that are negative, no number, or days")
 
@@ -432,25 +394,6 @@ class Observer:
                 self.refused(owner, reason, 1, "a prediction that cannot wait for its label")
 
 
-def _latencies(latency: Any, found: Answered) -> tuple[Any, int, int]:
-    """(bucket or buckets, sum in nanoseconds, how many are none) of the answers that are counted."""
-    if isinstance(latency, float | int) or np.ndim(latency) == 0:
-        seconds = float(latency)
-        count = found.count if found.kept is None else int(np.count_nonzero(found.kept))
-        if not 0.0 <= seconds <= SLOWEST:
-            return None, 0, count
-        return bisect_left(LATENCY_BUCKETS, seconds), int(seconds * 1e9 + 0.5) * count, 0
-    times = np.asarray(latency, np.float64).reshape(-1)
-    if len(times) != found.count:
-        raise ValueError(f"{len(times)} latencies for {found.count} answers")
-    times = times if found.kept is None else times[found.kept]
-    good = times[(times >= 0) & (times <= SLOWEST)]
-    if not len(good):
-        return None, 0, len(times)
-    buckets = np.searchsorted(LATENCY_BUCKETS, good, "left")
-    return buckets, int(np.rint(good * 1e9).astype(np.int64).sum()), len(times) - len(good)
-
-
 def _counters(registry: CollectorRegistry | None, shared: Path | str | None) -> Counters:
     if registry is None:
         from prometheus_client import REGISTRY
@@ -467,45 +410,3 @@ def _classes(counters: Counters, model: str, declared: Sequence[str] | None) -> 
     elif known.declared != (None if declared is None else tuple(declared)):
         raise UsageError(f"two observers of `{model}` in one process have different classes", where="classes")
     return cast(Classes, known)
-
-
-def _references(given: Any, variant: str) -> dict[str, Reference]:
-    known = _by_variant(given, variant, references.read)
-    if len({reference.task for reference in known.values()}) > 1:
-        raise UsageError("the references of stable and canary are of different tasks", where="reference")
-    return known
-
-
-def _confidence(known: Mapping[str, Reference], scores: ScoreKind | None) -> tuple[ScoreKind | None, tuple[float, ...]]:
-    """How scores are read, and the inner edges of the bins that both arms share."""
-    found = [reference.confidence for reference in known.values() if reference.confidence is not None]
-    if not found:
-        return scores, tuple(number / BINS for number in range(1, BINS))
-    if any(one.edges != found[0].edges for one in found):
-        raise UsageError(
-            "the references of stable and canary have different bins",
-            where="reference",
-            do="Take both from one run of `dvc repro`.",
-        )
-    return scores or found[0].scores, found[0].edges[1:-1]
-
-
-Read = TypeVar("Read")
-
-
-def _by_variant(given: Any, variant: str, read: Callable[[Path], Read]) -> dict[str, Read]:
-    """What was given for one arm or for both, read where it is a path."""
-    if given is None:
-        return {}
-    for_each = given if isinstance(given, Mapping) else {variant: given}
-    unknown = set(for_each) - set(VARIANTS)
-    if unknown:
-        raise UsageError(f"{sorted(unknown)} are neither `stable` nor `canary`", where="reference, manifest")
-    return {name: read(Path(one)) if isinstance(one, str | Path) else one for name, one in for_each.items()}
-
-
-def _rising(edges: Sequence[float], where: str) -> tuple[float, ...]:
-    numbers = tuple(float(edge) for edge in edges)
-    if not all(map(isfinite, numbers)) or any(a >= b for a, b in pairwise(numbers)):
-        raise UsageError(f"edges that do not rise: {list(edges)}", where=where)
-    return numbers

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from makeweight_base.errors import EnvironmentFailed, reason
-from makeweight_monitors.observe.counters import SIZE, Arena
+from makeweight_monitors.observe.arena import SIZE, Arena
 
 _log = logging.getLogger("makeweight_monitors")
 VARIABLE = "MAKEWEIGHT_SHARED"

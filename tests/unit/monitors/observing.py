@@ -6,7 +6,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from makeweight_monitors.observe.observer import Observer, Variant
+from makeweight_monitors.metrics import Variant
+from makeweight_monitors.observe.observer import Observer
 from makeweight_monitors.observe.pending import Pending
 from makeweight_monitors.reference import Confidence, Reference, ScoreKind
 

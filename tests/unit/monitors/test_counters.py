@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from makeweight_base.errors import UsageError
 from makeweight_monitors import metrics
 from makeweight_monitors.observe import counters
-from makeweight_monitors.observe.counters import CELLS, Arena, Counters
+from makeweight_monitors.observe.arena import CELLS, Arena
+from makeweight_monitors.observe.counters import Counters
 
 ARM = {"model": "digits", "revision": "r1", "variant": "canary"}
 

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors import metrics
 from makeweight_monitors.observe import prefork
-from makeweight_monitors.observe.counters import SIZE, Counters
+from makeweight_monitors.observe.arena import SIZE
+from makeweight_monitors.observe.counters import Counters
 from makeweight_monitors.observe.observer import Observer
 from makeweight_monitors.observe.prefork import Folder
 
