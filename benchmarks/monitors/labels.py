@@ -16,7 +16,8 @@ WAITING = 1_000_000
 TARGET = 300.0
 _STORE = """
 import sys, time
-from makeweight_monitors.observe.pending import Owner, Pending
+from makeweight_monitors.observe.labelfile import Owner
+from makeweight_monitors.observe.pending import Pending
 
 where, count = sys.argv[1], int(sys.argv[2])
 

@@ -10,7 +10,7 @@ from makeweight_monitors import metrics
 from makeweight_monitors.metrics import LABEL_RESULTS, REJECTIONS, RIGHT_OR_WRONG, VARIANTS, Metric
 from makeweight_monitors.observe.classes import Classes
 from makeweight_monitors.observe.counters import LATENCY_ROWS, Counters
-from makeweight_monitors.observe.pending import PAIR, Owner
+from makeweight_monitors.observe.labelfile import PAIR, Owner
 
 STRANGERS = 8
 """Other revisions whose labels still count."""

@@ -26,8 +26,9 @@ from makeweight_monitors.observe import counters as counting
 from makeweight_monitors.observe.arm import Arm, Arms, Shape
 from makeweight_monitors.observe.classes import Classes
 from makeweight_monitors.observe.counters import Counters
+from makeweight_monitors.observe.labelfile import PAIR, LabelResult, Owner
 from makeweight_monitors.observe.outcomes import BOTH, Outcomes
-from makeweight_monitors.observe.pending import LONGEST_ID, PAIR, LabelResult, Owner, Pending, identity
+from makeweight_monitors.observe.pending import LONGEST_ID, Pending, identity
 from makeweight_monitors.observe.quick import NOT_COUNTED
 from makeweight_monitors.observe.reading import Answered, Reader
 from makeweight_monitors.reference import Reference, ScoreKind

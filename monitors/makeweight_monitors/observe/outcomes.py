@@ -11,7 +11,8 @@ import numpy as np
 
 from makeweight_monitors.observe.arm import Arm, Arms, Shape
 from makeweight_monitors.observe.counters import Counters
-from makeweight_monitors.observe.pending import LONGEST_ID, PAIR, LabelResult, Owner, Pending, Taken, identity
+from makeweight_monitors.observe.labelfile import PAIR, LabelResult, Owner, Taken
+from makeweight_monitors.observe.pending import LONGEST_ID, Pending, identity
 
 BOTH = "\x1f"
 """Between the two answers of a pair, in the label store."""

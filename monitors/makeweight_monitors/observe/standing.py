@@ -10,7 +10,8 @@ from makeweight_monitors import metrics
 from makeweight_monitors.build import Build
 from makeweight_monitors.observe.arm import bin_names
 from makeweight_monitors.observe.counters import Counters
-from makeweight_monitors.observe.pending import PAIR, Pending
+from makeweight_monitors.observe.labelfile import PAIR
+from makeweight_monitors.observe.pending import Pending
 from makeweight_monitors.reference import Reference
 
 

@@ -93,7 +93,7 @@ def test_a_revision_alone_is_never_out_of_use(served: Served) -> None:
 
 def test_no_memory_for_more_series_is_a_revision_too_many(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     assert served.count("r0")
-    monkeypatch.setattr("makeweight_monitors.observe.counters.CELLS", 0)
+    monkeypatch.setattr("makeweight_monitors.observe.arena.CELLS", 0)
     assert not served.count("r1")
     assert served.count("r0")
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from observing import Clock
 
 from makeweight_base.errors import UsageError
-from makeweight_monitors.observe.pending import Owner, Pending, Taken
+from makeweight_monitors.observe.labelfile import Owner, Taken
+from makeweight_monitors.observe.pending import Pending
 
 CANARY = Owner("r1", "canary", "0.05")
 

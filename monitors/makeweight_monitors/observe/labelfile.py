@@ -1,0 +1,299 @@
+"""Predictions that wait for their label, in SQLite: each is matched once, or expires, and is remembered for a while.
+
+Every method raises sqlite3.Error where the file fails, and UsageError where it is no label store, or another model's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from makeweight_base.errors import UsageError
+
+LabelResult = Literal["matched", "unknown", "duplicate", "late", "rejected"]
+PAIR = "pair"
+_CHUNK = 5_000
+WAITING, MATCHED, _EXPIRED = 0, 1, 2
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS owner (
+  number INTEGER PRIMARY KEY, revision TEXT, variant TEXT, weight TEXT, waiting INTEGER DEFAULT 0,
+  UNIQUE (revision, variant, weight)
+);
+CREATE TABLE IF NOT EXISTS prediction (
+  id TEXT PRIMARY KEY, at INTEGER, state INTEGER, owner INTEGER, answer TEXT, slice TEXT
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_state ON prediction (state, at);
+INSERT OR IGNORE INTO about VALUES ('format', 1), ('settled', 0);
+"""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose prediction it is; kept with it, since a restart may change revision or weight."""
+
+    revision: str
+    variant: str
+    """`stable`, `canary`, or `PAIR` for both."""
+    weight: str = ""
+    """The canary's share of split traffic, where there is one."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a label."""
+
+    result: LabelResult
+    owner: Owner | None = None
+    answer: str = ""
+    slice: str = ""
+
+
+Row = tuple[int, int, Owner, str, str]
+"""at (milliseconds), state, owner, answer, slice"""
+
+
+class LabelFile:
+    """The predictions of one model; to be used by one thread at a time, and of one process.
+
+    Args:
+        path: None: in memory.
+        timeout: seconds that a prediction waits.
+        most: how many settled ones are remembered.
+    """
+
+    def __init__(self, path: Path | None, timeout: float, most: int) -> None:
+        self.path = path
+        self._timeout = timeout
+        self._most = most
+        self._model: str | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._numbers: dict[Owner, int] = {}
+        self._owners: dict[int, Owner] = {}
+
+    def claim(self, model: str) -> None:
+        """Say whose predictions these are."""
+        if self._model not in (None, model):
+            raise self._other(str(self._model), model)
+        self._model = model
+        if self._connection is not None:
+            self._check_model(self._connection)
+
+    def open(self) -> None:
+        """Make the file where there is none. What is not open is opened when it is needed."""
+        self._connected()
+
+    def write(self, batch: Mapping[str, Row]) -> Counter[Owner]:
+        """Put predictions aside; how many are refused because their id is known, by whose they are."""
+        refused: Counter[Owner] = Counter()
+        groups: dict[tuple[Owner, int], list[tuple[str, int, str, str]]] = {}
+        for id, (at, state, owner, answer, slice) in batch.items():
+            groups.setdefault((owner, state), []).append((id, at, answer, slice))
+        if not groups:
+            return refused
+        with self._transaction() as connection:
+            for (owner, state), rows in groups.items():
+                number = self._number(connection, owner)
+                done = connection.executemany(
+                    f"INSERT OR IGNORE INTO prediction VALUES (?, ?, {state}, {number}, ?, ?)",  # noqa: S608 - integers
+                    rows,
+                ).rowcount
+                if done < len(rows):
+                    refused[owner] += len(rows) - done
+                if state == WAITING:
+                    connection.execute("UPDATE owner SET waiting = waiting + ? WHERE number = ?", (done, number))
+                else:
+                    _settled(connection, done)
+        return refused
+
+    def take(self, ids: Sequence[str], now: int) -> list[Taken | None]:
+        """Match labels with their predictions; None for one that is not here."""
+        with self._transaction() as connection:
+            return [self._take(connection, id, now) for id in ids]
+
+    def _take(self, connection: sqlite3.Connection, id: str, now: int) -> Taken | None:
+        row = connection.execute(
+            "SELECT at, state, owner, answer, slice FROM prediction WHERE id = ?", (id,)
+        ).fetchone()
+        if row is None:
+            return None
+        at, state, number, answer, slice = row
+        owner = self._owner(connection, number)
+        if state == MATCHED:
+            return Taken("duplicate", owner)
+        if state == _EXPIRED or is_late(at, now, self._timeout):
+            return Taken("late", owner)  # if it still counts as waiting, it will expire
+        connection.execute("UPDATE prediction SET state = ? WHERE id = ?", (MATCHED, id))
+        connection.execute("UPDATE owner SET waiting = waiting - 1 WHERE number = ?", (number,))
+        _settled(connection, 1)
+        return Taken("matched", owner, answer, slice)
+
+    def waiting(self) -> Counter[Owner]:
+        """How many predictions wait, by whose they are; none while the file is not open."""
+        if self._connection is None:
+            return Counter()
+        rows = self._connection.execute("SELECT revision, variant, weight, waiting FROM owner")
+        return Counter({Owner(revision, variant, weight): count for revision, variant, weight, count in rows})
+
+    def held(self) -> int:
+        """How many wait in all."""
+        (waiting,) = self._connected().execute("SELECT total(waiting) FROM owner").fetchone()
+        return int(waiting)
+
+    def date_back(self, now: int) -> None:
+        """What was put aside in a time that is no more would wait too long."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE prediction SET at = ? WHERE at > ?", (now, now))
+
+    def expire(self, now: int) -> Iterator[tuple[Owner, int]]:
+        """Let those expire that have waited too long: how many, by whose they are."""
+        while True:
+            with self._transaction() as connection:
+                rows = connection.execute(
+                    "SELECT id, owner FROM prediction WHERE state = ? AND at < ? LIMIT ?",
+                    (WAITING, now - self._timeout * 1000, _CHUNK),
+                ).fetchall()
+                connection.executemany(
+                    f"UPDATE prediction SET state = {_EXPIRED} WHERE id = ?",  # noqa: S608 - an integer
+                    [(id,) for id, _ in rows],
+                )
+                gone = Counter(number for _, number in rows)
+                for number, count in gone.items():
+                    connection.execute("UPDATE owner SET waiting = waiting - ? WHERE number = ?", (count, number))
+                _settled(connection, len(rows))
+                owners = {number: self._owner(connection, number) for number in gone}
+            for number, count in gone.items():
+                yield owners[number], count
+            if len(rows) < _CHUNK:
+                return
+
+    def forget(self, now: int) -> None:
+        """Settled ones are kept for one more time-out, so that a late or a repeated label is told from an unknown one;
+        never more of them than may wait.
+        """
+        for state in (MATCHED, _EXPIRED):
+            self._delete(state, now - 2 * self._timeout * 1000)
+        connection = self._connected()
+        (settled,) = connection.execute("SELECT value FROM about WHERE key = 'settled'").fetchone()
+        for state in (_EXPIRED, MATCHED):
+            if settled > self._most:
+                settled -= self._delete(state, math.inf, settled - self._most)
+
+    def _delete(self, state: int, before: float, most: int | None = None) -> int:
+        total = 0
+        while most is None or total < most:
+            chunk = _CHUNK if most is None else min(_CHUNK, most - total)
+            with self._transaction() as connection:
+                done = connection.execute(
+                    "DELETE FROM prediction WHERE id IN (SELECT id FROM prediction "
+                    "WHERE state = ? AND at < ? ORDER BY at LIMIT ?)",
+                    (state, before, chunk),
+                ).rowcount
+                _settled(connection, -done)
+            total += done
+            if done < chunk:
+                break
+        return total
+
+    def close(self) -> None:
+        """Let go of the file; it is opened anew when it is needed: the disk, or the file, may be another by then."""
+        if self._connection is not None and self.path is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+            self._numbers.clear()
+            self._owners.clear()
+
+    def forsake(self) -> None:
+        """In a child process: SQLite forbids to use, and even to close, a connection that was opened before a fork."""
+        if self._connection is not None:
+            _forsaken.append(self._connection)
+            self._connection = None
+        self._numbers.clear()
+        self._owners.clear()
+
+    def _number(self, connection: sqlite3.Connection, owner: Owner) -> int:
+        if owner not in self._numbers:
+            key = (owner.revision, owner.variant, owner.weight)
+            connection.execute("INSERT OR IGNORE INTO owner (revision, variant, weight) VALUES (?, ?, ?)", key)
+            (number,) = connection.execute(
+                "SELECT number FROM owner WHERE revision = ? AND variant = ? AND weight = ?", key
+            ).fetchone()
+            self._numbers[owner] = number
+        return self._numbers[owner]
+
+    def _owner(self, connection: sqlite3.Connection, number: int) -> Owner:
+        if number not in self._owners:
+            row = connection.execute(
+                "SELECT revision, variant, weight FROM owner WHERE number = ?", (number,)
+            ).fetchone()
+            self._owners[number] = Owner(*row)
+        return self._owners[number]
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connected()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            # numbers that were given out in it may not be there any more
+            self._numbers.clear()
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+    def _connected(self) -> sqlite3.Connection:
+        return self._connection or self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        name = ":memory:" if self.path is None else os.fspath(self.path)
+        connection = sqlite3.connect(name, timeout=5, isolation_level=None, check_same_thread=False)
+        try:
+            if self.path is not None:
+                connection.execute("PRAGMA journal_mode = WAL")
+                # a crash of the machine may lose the last second, and never damages the file
+                connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+            self._check_model(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _check_model(self, connection: sqlite3.Connection) -> None:
+        if self._model is None:
+            return
+        connection.execute("INSERT OR IGNORE INTO about VALUES ('model', ?)", (self._model,))
+        (stored,) = connection.execute("SELECT value FROM about WHERE key = 'model'").fetchone()
+        if stored != self._model:
+            raise self._other(stored, self._model)
+
+    def _other(self, stored: str, wanted: str) -> UsageError:
+        return UsageError(
+            f"it holds the predictions of `{stored}`, not of `{wanted}`",
+            where=str(self.path or "the label store in memory"),
+            do="Give each model a store of its own.",
+        )
+
+
+def is_late(at: int, now: int, timeout: float) -> bool:
+    """Whether what was put aside at one time has waited for more than the time-out, in seconds, at another."""
+    return at < now - timeout * 1000
+
+
+def _settled(connection: sqlite3.Connection, more: int) -> None:
+    if more:
+        connection.execute("UPDATE about SET value = value + ? WHERE key = 'settled'", (more,))
+
+
+_forsaken: list[sqlite3.Connection] = []
