@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import makeweight
 from makeweight_base import commandline
-from makeweight_base.arguments import above_zero, whole
 from makeweight_base.errors import Exit, UsageError
+from makeweight_base.numbers import above_zero, whole
 
 if TYPE_CHECKING:
     from makeweight.project.project import Project

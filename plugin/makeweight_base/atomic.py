@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.errors import EnvironmentFailed, reason
 
 # What a block that writes may run into although it did nothing wrong; any other error of its keeps its own meaning.
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
@@ -113,7 +113,7 @@ def _telling(path: Path, numbers: frozenset[int] | None = None) -> Iterator[None
         if numbers is not None and error.errno not in numbers:
             raise
         raise EnvironmentFailed(
-            f"could not write: {error.strerror or error}",
+            f"could not write: {reason(error)}",
             where=str(path),
             do="Free some space or mend the permissions, then run again; nothing was overwritten.",
         ) from error

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from makeweight.artifact import artifact
 from makeweight.budget.measurand import headline
-from makeweight.ci import admission, lock, regression
+from makeweight.ci import admission, base_artifacts, lock
 from makeweight.ci.base import LOCK, Base
 from makeweight.ci.checkout import lay
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
-from makeweight.ci.state import FOLDER, State
+from makeweight.ci.state import State
 from makeweight.layout import BASELINE, CONFIG
 from makeweight.pipeline import dvcyaml
 from makeweight.project.project import Project
@@ -70,9 +67,9 @@ def run(
     if objection is not None:
         lacking = f"not all came from the DVC remote ({objection})" if stored else objection
         progress.say(f"{lacking}: what is not here is made again")
-    needed = _needed_of_base(project, base)
-    for name in needed:
-        _keep(layout.artifact(name), base_artifact(project.root, name), base.artifacts.get(name) if base else None)
+    needed = [] if base is None else base_artifacts.needed(project, base)
+    if base is not None:
+        base_artifacts.keep(project, base, needed)
     try:
         # With what is stored at hand, what has not changed need not be there; without it, all of it is made again.
         options = (["--pull"] if stored else []) + (["--allow-missing"] if objection is None else [])
@@ -90,8 +87,8 @@ def run(
             f"({gist(failure.said)})",
         )
     _refuse_untrue(project.root, text or "", dvc, git)
-    if base is not None and (absent := _grown_from_nothing(project, base, needed)):
-        _rebuild(project, base, absent, git, dvc_in, progress)
+    if base is not None and (absent := base_artifacts.lacking(project, base, needed)):
+        base_artifacts.make_again(project, base, absent, git, dvc_in, progress)
     made = lock.stages((project.root / LOCK).read_text(encoding="utf-8"), LOCK)
     before = lock.stages(base.lock, f"{LOCK} of the base") if base is not None else {}
     brought = {name: entry for name, entry in committed.items() if entry != before.get(name)}
@@ -124,21 +121,6 @@ def changed(project: Project, base: Base | None, unchanged: Iterable[str]) -> st
     return f"the base has no timings of {', '.join(missing)}" if missing else None
 
 
-def base_artifact(root: Path, variant: str) -> Path:
-    """The folder of the merge base's artifact, kept for `max_regression`."""
-    return root / FOLDER / "base" / variant
-
-
-def _needed_of_base(project: Project, base: Base | None) -> list[str]:
-    """The variants whose artifacts at the base a rule about growth on some device asks for."""
-    if base is None or base.project is None:
-        return []
-    rules = (*project.rules, *base.project.rules)
-    if not any(regression.wanted(rules, device) for device in project.devices):
-        return []
-    return [name for name in project.variants if name in base.project.variants and name not in base.failed]
-
-
 def _refuse_lost(project: Project, pipeline_text: str, dvc: Dvc) -> None:
     """DVC, told to let pass what is not here, lets pass what is gone for good: a deleted model would be the base's."""
     for path in (*project.sources, *project.model.files, *(project.data.npz or {}).values()):
@@ -168,52 +150,6 @@ def _refuse_untrue(root: Path, pipeline_text: str, dvc: Dvc, git: Git) -> None:
             do="The remote or the cache holds other content under that hash: look at .dvc/config, then push anew from "
             "where it is whole (`dvc push`).",
         )
-
-
-def _keep(folder: Path, aside: Path, sha256: str | None) -> None:
-    """Set an artifact of the base aside, before the stages overwrite it: only if it is the one that the base had."""
-    if not (folder / artifact.MANIFEST).exists():
-        return
-    told = artifact.read(folder)
-    if told.model is None or told.sha256 != sha256 or not told.model.is_whole():
-        return
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(folder, aside)
-
-
-def _grown_from_nothing(project: Project, base: Base, needed: list[str]) -> list[str]:
-    """Those that are not the base's any more, and whose base is not at hand."""
-    return [
-        name
-        for name in needed
-        if not base_artifact(project.root, name).exists()
-        and artifact.read(project.layout.artifact(name)).sha256 not in (None, base.artifacts.get(name))
-    ]
-
-
-def _rebuild(
-    project: Project,
-    base: Base,
-    variants: list[str],
-    git: Git,
-    dvc_in: Callable[[Path], Dvc],
-    progress: Progress,
-) -> None:
-    """Make the base's artifacts again in a work tree of its own. Where that fails, they are simply not there."""
-    progress.say(f"making {', '.join(variants)} of the base again: there is nothing stored of them")
-    with tempfile.TemporaryDirectory(prefix="makeweight-base-") as folder:
-        tree = Path(folder, "tree")
-        try:
-            git.worktree(base.sha, tree)
-            root = tree / git.prefix()
-            dvc_in(root).reproduce([f"compress@{name}" for name in variants])
-            for name in variants:
-                shutil.copytree(replace(project, root=root).layout.artifact(name), base_artifact(project.root, name))
-        except (Failed, EnvironmentFailed, OSError) as error:
-            said = gist(error.said) if isinstance(error, Failed) else str(error)
-            progress.say(f"the base's artifacts could not be made again: {said}")
-        finally:
-            git.drop_worktree(tree)
 
 
 def _about_the_lock(brought: Mapping[str, object], made: Mapping[str, object]) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from makeweight_base.errors import EnvironmentFailed, UsageError
@@ -116,13 +118,17 @@ class Git:
         done = self._done("push", "--quiet", "origin", f"HEAD:refs/heads/{branch}")
         return None if done.returncode == 0 else done.stderr.decode(errors="replace").strip()
 
-    def worktree(self, sha: str, folder: Path) -> None:
-        """A second work tree of a commit, detached; hooks aside."""
-        self._run(*_NO_HOOKS, "worktree", "add", "--quiet", "--detach", "--force", str(folder), sha)
-
-    def drop_worktree(self, folder: Path) -> None:
-        self._run("worktree", "remove", "--force", "--force", str(folder), check=False)
-        self._run("worktree", "prune", check=False)
+    @contextlib.contextmanager
+    def second(self, sha: str) -> Iterator[Path]:
+        """This folder in a second work tree of a commit, detached, hooks aside; it is gone afterwards."""
+        with tempfile.TemporaryDirectory(prefix="makeweight-ci-") as scratch:
+            tree = Path(scratch, "tree")
+            try:
+                self._run(*_NO_HOOKS, "worktree", "add", "--quiet", "--detach", "--force", str(tree), sha)
+                yield tree / self.prefix()
+            finally:
+                self._run("worktree", "remove", "--force", "--force", str(tree), check=False)
+                self._run("worktree", "prune", check=False)
 
     def _run(self, *arguments: str, check: bool = True, more: Mapping[str, str] | None = None) -> bytes:
         done = self._done(*arguments, more=more)

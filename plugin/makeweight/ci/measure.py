@@ -11,9 +11,8 @@ from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.budget.measurand import headline
 from makeweight.budget.rule import Rule
-from makeweight.ci import regression
+from makeweight.ci import base_artifacts, regression
 from makeweight.ci.base import Base
-from makeweight.ci.compress import base_artifact
 from makeweight.ci.state import FOLDER, State
 from makeweight.devices import record
 from makeweight.devices.benchmark import Pair
@@ -104,7 +103,7 @@ def _regressions(
         if own.sha256 == base.artifacts.get(variant):
             found += regression.same_artifact(rules, variant, name)
             continue
-        before = _manifest(base_artifact(project.root, variant))
+        before = _manifest(base_artifacts.place(project.root, variant))
         if before is None or before.model is None:
             found += regression.not_possible(
                 rules, variant, name, f"the merge base's `{variant}` is neither stored nor could it be made again here"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,16 +15,9 @@ from makeweight.ci.state import FOLDER
 @contextlib.contextmanager
 def apart(root: Path, git: Git, dvc_in: Callable[[Path], Dvc]) -> Iterator[Path]:
     """The project's folder in a second work tree of HEAD, sharing DVC's cache; its reports are brought back."""
-    head = git.resolve("HEAD") or "HEAD"
-    with tempfile.TemporaryDirectory(prefix="makeweight-ci-") as folder:
-        tree = Path(folder, "tree")
-        git.worktree(head, tree)
-        try:
-            there = tree / git.prefix()
-            dvc_in(there).share(dvc_in(root))
-            yield there
-            shutil.rmtree(root / FOLDER, ignore_errors=True)
-            if (there / FOLDER).is_dir():
-                shutil.copytree(there / FOLDER, root / FOLDER)
-        finally:
-            git.drop_worktree(tree)
+    with git.second(git.resolve("HEAD") or "HEAD") as there:
+        dvc_in(there).share(dvc_in(root))
+        yield there
+        shutil.rmtree(root / FOLDER, ignore_errors=True)
+        if (there / FOLDER).is_dir():
+            shutil.copytree(there / FOLDER, root / FOLDER)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from makeweight import __version__
 from makeweight.github.excerpt import short
-from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.errors import EnvironmentFailed, reason
 
 if TYPE_CHECKING:
     import requests
@@ -198,8 +198,8 @@ class Client:
                 "is not an address", where=self._url(path), do="Mend GITHUB_API_URL, such as https://api.github.com."
             ) from None
         except requests.RequestException as error:
-            reason = getattr(error.args[0], "reason", None) if error.args else None
-            never_sent = isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
+            cause = getattr(error.args[0], "reason", None) if error.args else None
+            never_sent = isinstance(error, requests.ConnectTimeout) or isinstance(cause, NewConnectionError)
             raise _Lost(self._plain(_cause(error)), maybe_carried_out=not never_sent) from error
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -312,4 +312,4 @@ def _cause(error: BaseException) -> str:
     first = error
     while (before := first.__cause__ or first.__context__) is not None:
         first = before
-    return f"no connection ({getattr(first, 'strerror', None) or first})"
+    return f"no connection ({reason(first)})"

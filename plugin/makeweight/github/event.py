@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import UsageError, reason
 
 LOCAL = "local"
 API = "https://api.github.com"
@@ -75,7 +75,7 @@ def load(environ: Mapping[str, str]) -> Event:
     try:
         payload = json.loads(Path(path).read_bytes())
     except OSError as error:
-        raise UsageError(f"the event cannot be read: {error.strerror or error}", where=path, do=_RUNNER) from error
+        raise UsageError(f"the event cannot be read: {reason(error)}", where=path, do=_RUNNER) from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the event is not JSON: {error}", where=path, do=_RUNNER) from error
     if not isinstance(payload, dict):

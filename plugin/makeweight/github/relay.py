@@ -17,7 +17,7 @@ from makeweight.github.excerpt import cut
 from makeweight.github.harmless import harmless
 from makeweight.github.marker import marker
 from makeweight_base import atomic
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import UsageError, reason
 
 FILE = "comment.json"
 LIMIT = 512 * 1024
@@ -105,7 +105,7 @@ def _content(file: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _distrust(file, f"it cannot be opened: {error.strerror}") from error
+        raise _distrust(file, f"it cannot be opened: {reason(error)}") from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise _distrust(file, "it is not a file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.errors import EnvironmentFailed, reason
 
 
 def path(environ: Mapping[str, str], variable: str) -> Path | None:
@@ -25,7 +25,7 @@ def append(file: Path, text: str) -> None:
             opened.write(text.encode("utf-8", "replace"))
     except OSError as error:
         raise EnvironmentFailed(
-            f"could not write: {error.strerror or error}",
+            f"could not write: {reason(error)}",
             where=str(file),
             do="The runner names this file; free some space on its disk, and run the job again.",
         ) from error

@@ -261,11 +261,9 @@ def test_nobodys_hooks_run_for_a_work_tree_or_a_commit_of_ours(origin: Origin) -
     for name in ("post-checkout", "post-commit", "pre-commit", "prepare-commit-msg", "commit-msg", "post-index-change"):
         (hooks / name).write_text(f"#!/bin/sh\ntouch '{origin.folder}/{name}-ran'\n")
         (hooks / name).chmod(0o755)
-    tree = origin.folder / "tree"
-    clone.worktree(origin.b, tree)
-    assert (tree / "b").exists()
-    assert not (tree / "c").exists()
-    clone.drop_worktree(tree)
+    with clone.second(origin.b) as tree:
+        assert (tree / "b").exists()
+        assert not (tree / "c").exists()
     assert not tree.exists()
     assert len(git(clone.folder, "worktree", "list").splitlines()) == 1
     (clone.folder / "a").write_text("fresh")

@@ -1,4 +1,4 @@
-"""Types of arguments: what a number on a command line may be, refused in words that say so."""
+"""Numbers on a command line, as types of arguments: what is none is refused in words that say so."""
 
 from __future__ import annotations
 
