@@ -50,7 +50,7 @@ def main() -> int:
 def _interrupted(*_: object) -> None:
     """Also where it was started in the background, with Ctrl-C ignored: every part is ended on the way out."""
     for asked in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(asked, signal.SIG_IGN)  # whoever presses twice is not to keep it from ending them
+        signal.signal(asked, signal.SIG_IGN)  # a second Ctrl-C is not to keep it from ending them
     raise KeyboardInterrupt
 
 

@@ -1,6 +1,6 @@
 """Requests with images of the test split, and the truth about each of them some seconds later.
 
-In production the truth comes hours later, from whoever looked at the page; here nobody has the time.
+In production the truth comes hours later, from those who looked at the page; here nobody has the time.
 """
 
 from __future__ import annotations

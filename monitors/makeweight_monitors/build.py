@@ -34,18 +34,18 @@ def read(path: Path) -> Build:
         UsageError: there is none, it is damaged, or its recipe failed, so that nothing can be served.
     """
     try:
-        found = json.loads(path.read_text())
-        if found["status"] != "ready":
-            raise UsageError(f"the recipe failed: {found['reason']}", where=str(path), do="Serve a variant that is.")
-        recipe: list[dict[str, Any]] = found["recipe"]
+        manifest = json.loads(path.read_text())
+        if manifest["status"] != "ready":
+            raise UsageError(f"the recipe failed: {manifest['reason']}", where=str(path), do="Serve a variant that is.")
+        recipe: list[dict[str, Any]] = manifest["recipe"]
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         return Build(
-            compressed=str(found["variant"]),
+            compressed=str(manifest["variant"]),
             bits=_bits(recipe),
-            runtime=str(found["runtime"]),
+            runtime=str(manifest["runtime"]),
             recipe=digest[:12],
-            sha256=str(found["sha256"]),
-            size=int(found["size"]),
+            sha256=str(manifest["sha256"]),
+            size=int(manifest["size"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""What a model server's log is told of bad data: once a minute for each reason, lest a flood of it fill the log."""
+"""What a model server's log is told of bad data: for each reason once a minute, so that it never fills the log."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The catalogue of metrics: what every counter is called, which labels it bears, what it counts.
 
-Whoever exports, whoever writes rules and whoever draws dashboards reads the names from here. Names follow the
+The exporter, the rules and the dashboards take the names from here. Names follow the
 conventions of Prometheus (prometheus.io/docs/practices/naming): base units, `_total` for counters. Each process has a
 `boot` of its own, so that a series never falls back to zero and sums over replicas and restarts are exact.
 """

@@ -32,7 +32,7 @@ def running(
         name: how errors call it.
         log: where what it says is written.
         at: its working folder; None: this one.
-        apart: whether Ctrl-C is only for whoever started it, who then ends it.
+        apart: whether Ctrl-C is only for the process that started it, which then ends it.
 
     Raises:
         EnvironmentFailed: it ended at once, or does not get ready; what it said is part of the error.

@@ -67,8 +67,8 @@ def read(path: Path) -> Reference:
     try:
         return understand(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        said = f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else str(error)
-        raise UsageError(f"this is no reference: {said}", where=str(path), do=_DO) from error
+        why = f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else str(error)
+        raise UsageError(f"this is no reference: {why}", where=str(path), do=_DO) from error
 
 
 def understand(content: Any) -> Reference:
@@ -88,19 +88,19 @@ def understand(content: Any) -> Reference:
     )
 
 
-def _confidence(found: dict[str, Any]) -> Confidence:
-    if found["scores"] not in KINDS:
-        raise ValueError(f"`confidence.scores` is {found['scores']!r}, not one of {', '.join(KINDS)}")
-    edges = _rising(found["edges"], "confidence.edges")
+def _confidence(entry: dict[str, Any]) -> Confidence:
+    if entry["scores"] not in KINDS:
+        raise ValueError(f"`confidence.scores` is {entry['scores']!r}, not one of {', '.join(KINDS)}")
+    edges = _rising(entry["edges"], "confidence.edges")
     if len(edges) < 2 or edges[0] != 0 or edges[-1] != 1:
         raise ValueError("`confidence.edges` do not go from 0 to 1")
-    count = tuple(int(number) for number in found["count"])
-    accuracy = tuple(None if number is None else float(number) for number in found["accuracy"])
+    count = tuple(int(number) for number in entry["count"])
+    accuracy = tuple(None if number is None else float(number) for number in entry["accuracy"])
     if not len(count) == len(accuracy) == len(edges) - 1:
         raise ValueError(f"`confidence` has {len(edges) - 1} bins, {len(count)} counts and {len(accuracy)} accuracies")
     if any(number is not None and not 0 <= number <= 1 for number in accuracy):
         raise ValueError("`confidence.accuracy` holds a number beyond 0..1")
-    return Confidence(found["scores"], edges, count, accuracy)
+    return Confidence(entry["scores"], edges, count, accuracy)
 
 
 def _rising(edges: list[Any], what: str) -> tuple[float, ...]:

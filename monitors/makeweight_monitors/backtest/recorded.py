@@ -38,12 +38,12 @@ def ask(client: Client, names: Iterable[str], start: float, end: float, step: fl
         UsageError: it has none of them.
         EnvironmentFailed: it cannot be asked.
     """
-    known = set(client.get("/api/v1/label/__name__/values", {}))
+    existing = set(client.get("/api/v1/label/__name__/values", {}))
     start = math.ceil(start / step) * step
     before = math.ceil(lead / step) * step
     series = [
         one
-        for name in sorted(set(names) & known)
+        for name in sorted(set(names) & existing)
         for one in client.query_range(f'{{__name__="{name}"}}', start - before, end, step)
     ]
     if not series:
@@ -101,5 +101,5 @@ def _series(entry: Mapping[str, Any]) -> Series:
 
 def _snapped(points: Iterable[tuple[float, float]], origin: float, step: float) -> tuple[tuple[float, float], ...]:
     """Each sample at the next time of the grid, the latest where several meet: as an evaluation would see it."""
-    found = {origin + math.ceil((time - origin) / step - 1e-9) * step: value for time, value in sorted(points)}
-    return tuple(found.items())
+    snapped = {origin + math.ceil((time - origin) / step - 1e-9) * step: value for time, value in sorted(points)}
+    return tuple(snapped.items())

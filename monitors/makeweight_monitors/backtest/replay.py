@@ -28,7 +28,7 @@ class Outcome:
     """One alert, and for each set of labels that it was true for, when."""
 
     rule: Loaded
-    found: tuple[tuple[Mapping[str, str], tuple[Episode, ...]], ...]
+    episodes: tuple[tuple[Mapping[str, str], tuple[Episode, ...]], ...]
 
 
 def replay(
@@ -80,18 +80,18 @@ def _named(client: Client, rule: Loaded, recorded: Recorded) -> list[Series]:
 def _outcome(client: Client, rule: Loaded, recorded: Recorded) -> Outcome:
     # what was pending already when the time in question begins has been so for as long as it has
     begin = max(recorded.first, recorded.start - math.ceil(rule.hold / recorded.step) * recorded.step)
-    found = []
+    by_labels = []
     for one in _ask(client, rule, recorded, begin):
         times = [time for time, _ in one.points]
-        told = tuple(
+        within = tuple(
             episode
             for episode in episodes(times, recorded.step, rule.hold, rule.keep)
             if episode.until >= recorded.start
         )
-        if told:
+        if within:
             labels = {key: value for key, value in one.labels.items() if key != "__name__"}
-            found.append(({**labels, **rule.labels}, told))
-    return Outcome(rule, tuple(found))
+            by_labels.append(({**labels, **rule.labels}, within))
+    return Outcome(rule, tuple(by_labels))
 
 
 def _keep(programs: Programs, folder: Path, series: Iterable[Series]) -> None:

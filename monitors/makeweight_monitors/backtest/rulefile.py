@@ -41,22 +41,22 @@ def read(path: Path) -> list[Loaded]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"cannot be read: {reason(error)}", where=str(path)) from error
     try:
-        found = [_rule(rule) for group in content["groups"] for rule in group["rules"]]
+        rules = [_rule(rule) for group in content["groups"] for rule in group["rules"]]
     except (KeyError, TypeError, ValueError, argparse.ArgumentTypeError) as error:
-        said = f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else str(error)
+        why = f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else str(error)
         raise UsageError(
-            f"this is no file of rules: {said}", where=str(path), do="`promtool check rules` says more."
+            f"this is no file of rules: {why}", where=str(path), do="`promtool check rules` says more."
         ) from error
-    if not any(rule.alert for rule in found):
+    if not any(rule.alert for rule in rules):
         raise UsageError("there is no alert in it, so nothing could fire", where=str(path))
-    for rule in found:
+    for rule in rules:
         if chooses_by_pattern(rule.expression):
             raise UsageError(
                 f"`{rule.name}` chooses series by a matcher on `__name__`: which it needs cannot be told",
                 where=str(path),
                 do="Write the names out.",
             )
-    return found
+    return rules
 
 
 def _rule(content: Any) -> Loaded:
@@ -83,16 +83,16 @@ def layers(rules: list[Loaded]) -> list[list[Loaded]]:
         UsageError: rules that depend on each other in a circle.
     """
     left = [rule for rule in rules if not rule.alert]
-    found = []
+    ordered = []
     while left:
         open_names = {rule.name for rule in left}
         ready = [rule for rule in left if not words(rule.expression) & open_names]
         if not ready:
             raise UsageError(f"rules depend on each other in a circle: {', '.join(sorted(open_names))}")
         # of rules that record the same name, none is read before all are recorded
-        found.append(ready)
+        ordered.append(ready)
         left = [rule for rule in left if rule not in ready]
-    return found
+    return ordered
 
 
 def raw(rules: list[Loaded]) -> set[str]:

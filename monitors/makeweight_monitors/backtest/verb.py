@@ -11,7 +11,7 @@ from pathlib import Path
 
 from makeweight_base.errors import Exit, UsageError, reason
 from makeweight_monitors.backtest import recorded as records
-from makeweight_monitors.backtest import rulefile, told
+from makeweight_monitors.backtest import rulefile, summary
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import replay
 from makeweight_monitors.prometheus import throwaway
@@ -33,15 +33,15 @@ def run(options: argparse.Namespace) -> Exit:
     with tempfile.TemporaryDirectory(prefix="makeweight-backtest-") as folder:
         outcomes = replay(rules, recorded, programs, Path(folder), lambda text: print(text, file=sys.stderr))
     if options.json:
-        print(json.dumps(told.data(outcomes, recorded), ensure_ascii=False))
+        print(json.dumps(summary.data(outcomes, recorded), ensure_ascii=False))
     else:
-        print(told.table(outcomes, recorded))
-    return Exit.FAIL if told.fired(outcomes, "rollback") else Exit.PASS
+        print(summary.table(outcomes, recorded))
+    return Exit.FAIL if summary.fired(outcomes, "rollback") else Exit.PASS
 
 
 def _recorded(options: argparse.Namespace, rules: list[rulefile.Loaded]) -> Recorded:
     if options.file is not None:
-        found = records.load(options.file, options.start, options.end, options.step)
+        recorded = records.load(options.file, options.start, options.end, options.step)
     else:
         if options.start is None:
             raise UsageError("`--prometheus` needs `--start`: from when on is the past to be replayed?")
@@ -49,10 +49,10 @@ def _recorded(options: argparse.Namespace, rules: list[rulefile.Loaded]) -> Reco
         if end <= options.start:
             raise UsageError("`--end` is not after `--start`")
         client = Client(options.prometheus, _token(options.bearer_file))
-        found = records.ask(client, rulefile.raw(rules), options.start, end, options.step or _STEP, options.lead)
-    if found.end <= found.start:
+        recorded = records.ask(client, rulefile.raw(rules), options.start, end, options.step or _STEP, options.lead)
+    if recorded.end <= recorded.start:
         raise UsageError("there is nothing between --start and --end")
-    return found
+    return recorded
 
 
 def _token(path: Path | None) -> str | None:

@@ -137,7 +137,7 @@ class _Annotation(AnnotationQuery):
 
 def _placed(sections: Sequence[Section]) -> list[Panel | RowPanel]:
     """All panels with their places; those of a collapsed row lie inside it, as Grafana wants them."""
-    found: list[Panel | RowPanel] = []
+    placed: list[Panel | RowPanel] = []
     top, number = 0, 1
     for section in sections:
         row: RowPanel | None = None
@@ -146,7 +146,7 @@ def _placed(sections: Sequence[Section]) -> list[Panel | RowPanel]:
                 title=section.title, collapsed=section.collapsed, id_val=number, grid_pos=GridPos(h=1, w=COLUMNS, y=top)
             )
             row.panels = []
-            found.append(row)
+            placed.append(row)
             top, number = top + 1, number + 1
         below = _flow(section.panels, top)
         top = top if section.collapsed else below  # what is closed takes no room
@@ -155,8 +155,8 @@ def _placed(sections: Sequence[Section]) -> list[Panel | RowPanel]:
             if row is not None and section.collapsed:
                 row.panels.append(panel)
             else:
-                found.append(panel)
-    return found
+                placed.append(panel)
+    return placed
 
 
 def _flow(panels: Sequence[Panel], top: int) -> int:

@@ -54,8 +54,8 @@ def files(terms: Terms, version: str, *, prometheus: str, datasource: str, place
         PROVISIONING / "datasources" / "makeweight.yaml": provisioning.datasources(datasource, prometheus),
         PROVISIONING / "alerting" / "makeweight.yaml": alerts,
     }
-    found = {DASHBOARDS / name: board.text(one) for name, one in built.items()}
-    return found | {path: yamltext.document(content, heading) for path, content in given.items()}
+    written = {DASHBOARDS / name: board.text(one) for name, one in built.items()}
+    return written | {path: yamltext.document(content, heading) for path, content in given.items()}
 
 
 def panels(terms: Terms, built: dict[str, Dashboard]) -> dict[str, managed.Panel]:
@@ -65,11 +65,11 @@ def panels(terms: Terms, built: dict[str, Dashboard]) -> dict[str, managed.Panel
         for name, one in built.items()
         for panel in every_panel(one)
     }
-    found = {}
+    by_alert = {}
     for alert, place in _places(terms):
         if place in numbers:
-            found[alert] = numbers[place]
-    return found
+            by_alert[alert] = numbers[place]
+    return by_alert
 
 
 def every_panel(one: Dashboard) -> Iterator[Panel]:

@@ -46,11 +46,11 @@ class Panel:
 
 def content(terms: Terms, groups: tuple[Group, ...], datasource: str, panels: Mapping[str, Panel]) -> dict[str, Any]:
     """The file as plain data; `panels`, by the name of the alert."""
-    found = []
+    provisioned = []
     for group in groups:
         alerts = [rule for rule in group.rules if isinstance(rule, Alert)]
         if alerts:
-            found.append(
+            provisioned.append(
                 {
                     "orgId": 1,
                     "name": group.name,
@@ -59,7 +59,7 @@ def content(terms: Terms, groups: tuple[Group, ...], datasource: str, panels: Ma
                     "rules": [_rule(terms, alert, datasource, panels.get(alert.name)) for alert in alerts],
                 }
             )
-    return {"apiVersion": 1, "groups": found}
+    return {"apiVersion": 1, "groups": provisioned}
 
 
 def asked(alert: Alert, model: str) -> Asked:
@@ -164,8 +164,8 @@ def _threshold(question: Asked) -> dict[str, Any]:
 
 def _uid(model: str, alert: Alert, own: Mapping[str, str]) -> str:
     """At most 40 characters, the same for as long as the alert is what it is called."""
-    said = "\0".join((model, alert.name, *(f"{key}={value}" for key, value in sorted(own.items()))))
-    return f"mw-{hashlib.sha256(said.encode()).hexdigest()[:24]}"
+    identity = "\0".join((model, alert.name, *(f"{key}={value}" for key, value in sorted(own.items()))))
+    return f"mw-{hashlib.sha256(identity.encode()).hexdigest()[:24]}"
 
 
 def _template(text: str) -> str:

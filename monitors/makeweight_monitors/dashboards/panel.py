@@ -275,20 +275,20 @@ def _arranged(queries: Sequence[Query], columns: Sequence[Column]) -> DataTransf
 
 
 def _cell(column: Column) -> list[DynamicConfigValue]:
-    found: list[DynamicConfigValue] = []
+    properties: list[DynamicConfigValue] = []
     if column.unit is not None:
-        found.append(DynamicConfigValue("unit", column.unit))
+        properties.append(DynamicConfigValue("unit", column.unit))
     if column.width is not None:
-        found.append(DynamicConfigValue("custom.width", column.width))
+        properties.append(DynamicConfigValue("custom.width", column.width))
     if column.words:
         mapped = [mapping.to_json() for mapping in _mappings(column.words)]
-        found.append(DynamicConfigValue("mappings", mapped))
+        properties.append(DynamicConfigValue("mappings", mapped))
     if column.steps is not None:
-        found.append(DynamicConfigValue("thresholds", _thresholds(column.steps).build().to_json()))
-        found.append(DynamicConfigValue("color", {"mode": "thresholds"}))
+        properties.append(DynamicConfigValue("thresholds", _thresholds(column.steps).build().to_json()))
+        properties.append(DynamicConfigValue("color", {"mode": "thresholds"}))
     if column.steps is not None or column.words:
-        found.append(DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
+        properties.append(DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
     if column.link is not None:
         title, address = column.link
-        found.append(DynamicConfigValue("links", [{"title": title, "url": address}]))
-    return found
+        properties.append(DynamicConfigValue("links", [{"title": title, "url": address}]))
+    return properties

@@ -32,19 +32,19 @@ def run(options: argparse.Namespace) -> Exit:
     from makeweight_monitors.dashboards import board, generate
 
     terms, notes = rules.read(options)
-    found = generate.files(
+    files = generate.files(
         terms,
         makeweight.__version__,
         prometheus=options.prometheus,
         datasource=options.datasource,
         place=options.place,
     )
-    for path, text in found.items():
+    for path, text in files.items():
         atomic.write_text(options.out / path, text)
     if not board.published(terms.runbooks):
         notes.append("no link leads to the runbooks: name the page that Grafana's users can open with `--runbooks URL`")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    for path in found:
+    for path in files:
         print(options.out / path)
     return Exit.PASS

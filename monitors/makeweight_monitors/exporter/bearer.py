@@ -42,8 +42,8 @@ class Bearer:
         return same and bool(self._token) and scheme.lower() == "bearer"
 
     def _read(self) -> None:
-        found = self.path.stat()
-        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+        status = self.path.stat()
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         if stamp == self._stamp:
             return
         self._token = self.path.read_text(encoding="utf-8").strip().encode()

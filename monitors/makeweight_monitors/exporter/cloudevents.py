@@ -96,8 +96,8 @@ class Payloads:
         Raises:
             ValueError: it is no CloudEvent.
         """
-        found = events.loads(body)
-        return self._count([_taken_apart(one) for one in (found if isinstance(found, list) else [found])], len(body))
+        parsed = events.loads(body)
+        return self._count([_taken_apart(one) for one in (parsed if isinstance(parsed, list) else [parsed])], len(body))
 
     def expire(self) -> None:
         """Count what has waited too long: a response without what the request would have told, a request not."""
@@ -123,10 +123,10 @@ class Payloads:
         else:
             ready += half.answers
 
-    def _count(self, found: list[tuple[Mapping[str, Any], Any]], size: int) -> Outcome:
+    def _count(self, received: list[tuple[Mapping[str, Any], Any]], size: int) -> Outcome:
         ready: list[Event] = []
         refused: Counter[str] = Counter()
-        for attributes, data in found:
+        for attributes, data in received:
             kind = attributes.get("type")
             if kind not in REQUESTS and kind not in RESPONSES:
                 refused["unknown_type"] += 1
@@ -135,7 +135,7 @@ class Payloads:
             if not identity:
                 raise ValueError("a CloudEvent without an id")
             key = (_text(attributes, "inferenceservicename"), _text(attributes, "endpoint"), identity)
-            half = Half(self._clock() + self._timeout, size // len(found), _moment(attributes.get("time")))
+            half = Half(self._clock() + self._timeout, size // len(received), _moment(attributes.get("time")))
             if kind in REQUESTS:
                 half.inputs = inputs(data)
             else:
@@ -171,14 +171,14 @@ class Payloads:
         del self._halves[key]
         self._size -= other.size
         request, response = (half, other) if half.answers is None else (other, half)
-        known = response.answers or []
+        predictions = response.answers or []
         seconds = None if request.at is None or response.at is None else response.at - request.at
-        for index, answer in enumerate(known):
+        for index, answer in enumerate(predictions):
             if seconds is not None and seconds >= 0:
                 answer["latency"] = seconds
             if index < len(request.inputs) and request.inputs[index]:
                 answer["features"] = request.inputs[index]
-        ready += known
+        ready += predictions
 
 
 def inputs(data: Any) -> list[dict[str, float]]:
@@ -191,16 +191,16 @@ def inputs(data: Any) -> list[dict[str, float]]:
     instances = data.get("instances")
     if isinstance(instances, list):
         return [_numbers(one) for one in instances]
-    found: list[dict[str, float]] = []
+    by_example: list[dict[str, float]] = []
     for tensor in _tensors(data.get("inputs")):
         name, rows = tensor.get("name"), _rows(tensor)
         for index, row in enumerate(rows if isinstance(name, str) else []):
             value = row[0] if isinstance(row, list) and len(row) == 1 else row
-            while index >= len(found):
-                found.append({})
+            while index >= len(by_example):
+                by_example.append({})
             if _is_number(value):
-                found[index][str(name)] = value
-    return found
+                by_example[index][str(name)] = value
+    return by_example
 
 
 def answers(data: Any) -> list[Event]:
@@ -232,8 +232,8 @@ def _answer(one: Any) -> Event:
     return {"prediction": one[0] if isinstance(one, list) and one else one}
 
 
-def _tensors(found: Any) -> list[dict[str, Any]]:
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+def _tensors(listed: Any) -> list[dict[str, Any]]:
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
 def _rows(tensor: dict[str, Any]) -> list[Any]:

@@ -38,10 +38,10 @@ class Outcome:
 
     def data(self) -> dict[str, Any]:
         """As it is answered."""
-        said: dict[str, Any] = {"accepted": self.accepted, "refused": self.refused, "reasons": dict(self.reasons)}
+        answer: dict[str, Any] = {"accepted": self.accepted, "refused": self.refused, "reasons": dict(self.reasons)}
         if self.labels:
-            said["labels"] = dict(self.labels)
-        return said
+            answer["labels"] = dict(self.labels)
+        return answer
 
 
 class Refusals:
@@ -82,10 +82,10 @@ class Counting:
         """
         return self._body(body, way, events.of_json)
 
-    def events(self, found: list[Event], way: str, size: int, refused: Counter[str] | None = None) -> Outcome:
+    def events(self, taken: list[Event], way: str, size: int, refused: Counter[str] | None = None) -> Outcome:
         """Count events; `refused` came with them and were none."""
         outcome = Outcome(reasons=self._refusals.begin())
-        grouped = group(found)
+        grouped = group(taken)
         grouped.refused.update(refused or {})
         for key, batch in grouped.predictions.items():
             self._predictions(grouped, outcome, batch, *key[:3])
@@ -95,7 +95,7 @@ class Counting:
             self._labels(grouped, outcome, name, labels)
         self._figures.refused(grouped.refused)
         outcome.reasons.update(grouped.refused)
-        outcome.refused = len(found) + sum((refused or {}).values()) - outcome.accepted
+        outcome.refused = len(taken) + sum((refused or {}).values()) - outcome.accepted
         self._figures.events(way, outcome.accepted, outcome.refused, size)
         return outcome
 

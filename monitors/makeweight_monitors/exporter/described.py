@@ -30,16 +30,16 @@ def described(options: argparse.Namespace) -> list[ModelSettings]:
 
 def of_flags(options: argparse.Namespace) -> ModelSettings:
     flags: dict[str, Any] = {key: getattr(options, _FLAGS.get(key, key)) for key in KEYS}
-    said = {key: value for key, value in flags.items() if value is not None}
-    for key in {"reference", "manifest", "features"} & said.keys():
-        if len(dict(said[key])) < len(said[key]):
+    given = {key: value for key, value in flags.items() if value is not None}
+    for key in {"reference", "manifest", "features"} & given.keys():
+        if len(dict(given[key])) < len(given[key]):
             raise UsageError("the same is given twice", where=f"--{_FLAGS.get(key, key)}")
-        said[key] = dict(said[key])
+        given[key] = dict(given[key])
 
     def where(key: str, *_: str) -> str:
         return f"--{_FLAGS.get(key, key)}".replace("_", "-")
 
-    return understand(options.model, said, where, Path())
+    return understand(options.model, given, where, Path())
 
 
 def of_file(path: Path) -> list[ModelSettings]:
@@ -63,23 +63,23 @@ def of_file(path: Path) -> list[ModelSettings]:
     models = data["models"]
     if not isinstance(models, dict) or not models:
         raise UsageError("`models:` should hold the models by name", where=at("models"))
-    found = []
-    for name, said in models.items():
+    settings = []
+    for name, given in models.items():
         if not isinstance(name, str):
             raise UsageError(f"the name {name!r} should be a text; quote it", where=at("models", str(name)))
-        if said is not None and not isinstance(said, dict):
+        if given is not None and not isinstance(given, dict):
             raise UsageError(f"`{name}` should hold `key: value`", where=at("models", name))
 
         def where(*keys: str, name: str = name) -> str:
             return at("models", name, *keys)
 
-        found.append(understand(name, said or {}, where, path.parent))
+        settings.append(understand(name, given or {}, where, path.parent))
     stores: dict[Path, str] = {}
-    for one in found:
+    for one in settings:
         if one.labels is not None and stores.setdefault(one.labels.resolve(), one.name) != one.name:
             raise UsageError(
                 f"`{one.name}` and `{stores[one.labels.resolve()]}` have the same file",
                 where=at("models", one.name, "labels"),
                 do="Give each model a file of its own.",
             )
-    return found
+    return settings

@@ -23,17 +23,17 @@ def of_json(body: bytes, refused: Counter[str]) -> list[Event]:
     Raises:
         ValueError: the body is no JSON.
     """
-    found = loads(body)
-    return _objects(found if isinstance(found, list) else [found], refused)
+    parsed = loads(body)
+    return _objects(parsed if isinstance(parsed, list) else [parsed], refused)
 
 
 def of_lines(body: bytes, refused: Counter[str]) -> list[Event]:
     """NDJSON: an event a line; empty lines count for nothing."""
-    found: list[Any] = []
+    parsed: list[Any] = []
     parse = orjson.loads
     for line in body.split(b"\n"):
         try:
-            found.append(parse(line))
+            parsed.append(parse(line))
         except ValueError:
             if not line.strip():
                 continue
@@ -41,16 +41,16 @@ def of_lines(body: bytes, refused: Counter[str]) -> list[Event]:
                 refused["too_long"] += 1
                 continue
             try:
-                found.append(loads(line))
+                parsed.append(loads(line))
             except ValueError:
                 refused["malformed"] += 1
-    return _objects(found, refused)
+    return _objects(parsed, refused)
 
 
-def _objects(found: list[Any], refused: Counter[str]) -> list[Event]:
-    events = [one for one in found if one.__class__ is dict]
-    if len(events) < len(found):
-        refused["not_an_event"] += len(found) - len(events)
+def _objects(parsed: list[Any], refused: Counter[str]) -> list[Event]:
+    events = [one for one in parsed if one.__class__ is dict]
+    if len(events) < len(parsed):
+        refused["not_an_event"] += len(parsed) - len(events)
     return events
 
 

@@ -110,8 +110,8 @@ class Model:
 
     def refuse(self, reason: str, count: int, what: str, revision: str | None, variant: Variant) -> None:
         """Count what no observer could be asked about; under `other`, where the revision is one too many."""
-        known = self._now.observers.get((revision or self.settings.revision or OTHER, variant))
-        (known or self._observe(OTHER, variant)).refused(None, reason, count, what)
+        observer = self._now.observers.get((revision or self.settings.revision or OTHER, variant))
+        (observer or self._observe(OTHER, variant)).refused(None, reason, count, what)
 
     def labelled(self) -> Observer:
         """Whom to give labels: any of them, for they share the store; the newest counts the unknown ones."""
@@ -119,12 +119,12 @@ class Model:
         newest = max(used, key=used.__getitem__) if used else self.settings.revision
         if newest is None:  # nothing came yet, and labels come for what was answered before a restart
             newest = max((owner.revision for owner in self.store.waiting()), default=OTHER)
-        known = [one for (revision, _), one in self._now.observers.items() if revision == newest]
-        return known[0] if known else self._observe(newest, self.settings.variants[0])
+        observers = [one for (revision, _), one in self._now.observers.items() if revision == newest]
+        return observers[0] if observers else self._observe(newest, self.settings.variants[0])
 
     def relieve(self) -> None:
-        """Write what waits for labels where it comes faster than the store's own thread writes it: whoever sends may
-        wait for that, other than a model."""
+        """Write what waits for labels where it comes faster than the store's own thread writes it: a sender may wait
+        for that, other than a model."""
         fresh = self.store.fresh
         if fresh > MOST_FRESH // 2 and self._clock() >= self._next_relief:
             self.store.tend()
@@ -178,20 +178,20 @@ class Model:
         return observer
 
     def _described(self, revision: str) -> dict[str, Any]:
-        said = self.settings
-        both = set(said.variants) == set(VARIANTS)
+        settings = self.settings
+        both = set(settings.variants) == set(VARIANTS)
         return {
-            "reference": said.references or None,
-            "manifest": said.manifests or None,
-            "task": said.task,
-            "classes": said.classes,
-            "scores": said.scores,
-            "tolerance": said.tolerance,
-            "error_edges": said.error_edges,
-            "features": said.features,
-            "slices": said.slices,
-            "weight": said.weight,
-            "shadow": both and revision == said.revision,
+            "reference": settings.references or None,
+            "manifest": settings.manifests or None,
+            "task": settings.task,
+            "classes": settings.classes,
+            "scores": settings.scores,
+            "tolerance": settings.tolerance,
+            "error_edges": settings.error_edges,
+            "features": settings.features,
+            "slices": settings.slices,
+            "weight": settings.weight,
+            "shadow": both and revision == settings.revision,
         }
 
 

@@ -57,7 +57,7 @@ KEYS = (
 )  # fmt: skip
 
 
-def understand(name: str | None, said: Mapping[str, Any], where: Where, folder: Path) -> ModelSettings:
+def understand(name: str | None, given: Mapping[str, Any], where: Where, folder: Path) -> ModelSettings:
     """One model from plain data.
 
     Args:
@@ -67,11 +67,11 @@ def understand(name: str | None, said: Mapping[str, Any], where: Where, folder: 
     Raises:
         UsageError: something of it cannot be.
     """
-    reader = _Reader(said, where, folder)
+    reader = _Reader(given, where, folder)
     reader.check_keys()
-    known = {variant: references.read(path) for variant, path in reader.by_variant("reference").items()}
+    reference_of = {variant: references.read(path) for variant, path in reader.by_variant("reference").items()}
     made = {variant: build.read(path) for variant, path in reader.by_variant("manifest").items()}
-    named = {reference.model for reference in known.values()}
+    named = {reference.model for reference in reference_of.values()}
     if name is None:
         if len(named) != 1:
             raise UsageError(
@@ -84,8 +84,8 @@ def understand(name: str | None, said: Mapping[str, Any], where: Where, folder: 
     return ModelSettings(
         name=name,
         revision=reader.text("revision"),
-        variants=cast(tuple[Variant, ...], tuple(one for one in VARIANTS if one in known) or VARIANTS),
-        references=known,
+        variants=tuple(one for one in VARIANTS if one in reference_of) or VARIANTS,
+        references=reference_of,
         manifests=made,
         task=reader.one_of("task", ("classification", "regression")),
         classes=reader.texts("classes"),
@@ -104,12 +104,12 @@ def understand(name: str | None, said: Mapping[str, Any], where: Where, folder: 
 
 @dataclass(frozen=True)
 class _Reader:
-    said: Mapping[str, Any]
+    given: Mapping[str, Any]
     where: Where
     folder: Path
 
     def check_keys(self) -> None:
-        for key in self.said:
+        for key in self.given:
             if key not in KEYS:
                 unknown_key(str(key), KEYS, self.where(key))
 
@@ -117,7 +117,7 @@ class _Reader:
         raise UsageError(what, where=self.where(*path))
 
     def text(self, key: str) -> str | None:
-        value = self.said.get(key)
+        value = self.given.get(key)
         if value is None:
             return None
         if not isinstance(value, str) or not value:
@@ -135,7 +135,7 @@ class _Reader:
         return text
 
     def texts(self, key: str) -> tuple[str, ...] | None:
-        value = self.said.get(key)
+        value = self.given.get(key)
         if value is None:
             return None
         if not isinstance(value, list) or not value or not all(isinstance(one, str) and one for one in value):
@@ -145,7 +145,7 @@ class _Reader:
         return tuple(value)
 
     def number(self, key: str) -> float | None:
-        value = self.said.get(key)
+        value = self.given.get(key)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -157,7 +157,7 @@ class _Reader:
         return float(value)
 
     def whole(self, key: str, default: int) -> int:
-        value = self.said.get(key, default)
+        value = self.given.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
             self.fail(f"`{key}` is {value!r}, and should be a whole number above 0", key)
         return value
@@ -165,7 +165,7 @@ class _Reader:
     def seconds(self, key: str, default: float) -> float:
         import argparse
 
-        value = self.said.get(key)
+        value = self.given.get(key)
         if value is None:
             return default
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 366 * DAY:
@@ -176,7 +176,7 @@ class _Reader:
             self.fail(f"`{key}`: {error}", key)
 
     def edges(self, *path: str) -> tuple[float, ...] | None:
-        value: Any = self.said
+        value: Any = self.given
         for key in path:
             value = value.get(key)
         if value is None:
@@ -188,7 +188,7 @@ class _Reader:
         return tuple(map(float, numbers))
 
     def features(self) -> dict[str, tuple[float, ...]]:
-        value = self.said.get("features")
+        value = self.given.get("features")
         if value is None:
             return {}
         if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
@@ -197,7 +197,7 @@ class _Reader:
 
     def by_variant(self, key: str) -> dict[Variant, Path]:
         """Files for stable and canary; one alone is the canary's."""
-        value = self.said.get(key)
+        value = self.given.get(key)
         if value is None:
             return {}
         given = {"canary": value} if isinstance(value, str) else value

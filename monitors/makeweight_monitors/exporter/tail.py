@@ -197,13 +197,13 @@ class Tail:
 
     def _find(self, place: Place) -> BinaryIO | None:
         """Among the files that are called like the log: that of the same inode if it is it, else the newest that is."""
-        found = []
+        candidates = []
         for one in self.path.parent.glob(f"{glob.escape(self.path.name)}*"):
             with contextlib.suppress(OSError):
-                known = one.stat()
+                status = one.stat()
                 if one != self._state and one.is_file():
-                    found.append((known.st_ino == place.inode, known.st_mtime, one))
-        for _, _, one in sorted(found, reverse=True):
+                    candidates.append((status.st_ino == place.inode, status.st_mtime, one))
+        for _, _, one in sorted(candidates, reverse=True):
             with contextlib.suppress(OSError):
                 file = one.open("rb")
                 if place.is_of(file):
@@ -226,15 +226,15 @@ class Tail:
 
     def _write(self) -> None:
         place = self._place
-        said = {} if place is None else {"inode": place.inode, "offset": place.offset, "head": place.head}
+        content = {} if place is None else {"inode": place.inode, "offset": place.offset, "head": place.head}
         made = self._state.with_name(self._state.name + ".part")
-        made.write_text(json.dumps(said))
+        made.write_text(json.dumps(content))
         made.replace(self._state)
 
     def _remembered(self) -> Place | None:
         try:
-            said = json.loads(self._state.read_text())
-            return Place(int(said["inode"]), int(said["offset"]), str(said["head"])) if said else None
+            content = json.loads(self._state.read_text())
+            return Place(int(content["inode"]), int(content["offset"]), str(content["head"])) if content else None
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> Exit:
     bearer = None if options.bearer_file is None else Bearer(options.bearer_file)
     if not server.is_loopback(options.host) and bearer is None and not options.insecure:
         raise UsageError(
-            "whoever reaches this address could send events, which decide on rollbacks",
+            "anybody who reaches this address could send events, which decide on rollbacks",
             where=f"--host {options.host}",
             do="Give a token with `--bearer-file FILE`; or `--insecure`, where the network lets in only your servers.",
         )

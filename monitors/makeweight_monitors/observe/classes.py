@@ -86,8 +86,8 @@ class Classes:
         if low >= 0 and high < len(self._by_index):
             return indices if self.straight else self._by_index[indices]
         rows = np.full(len(indices), UNKNOWN if self.declared is not None else self._other, np.intp)
-        known = (indices >= 0) & (indices < len(self._by_index))
-        rows[known] = self._by_index[indices[known]]
+        within = (indices >= 0) & (indices < len(self._by_index))
+        rows[within] = self._by_index[indices[within]]
         rows[indices < 0] = UNKNOWN
         return rows
 

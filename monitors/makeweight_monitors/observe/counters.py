@@ -104,15 +104,15 @@ class Counters:
         shared = {name: cut(value) for name, value in labels.items()}
         key = (metric.name, tuple(sorted(shared.items())))
         with self.lock:
-            known = self._blocks.get(key)
-            if known is not None:
-                if (room is None and known.axes != given) or known.axes.keys() != given.keys():
+            block = self._blocks.get(key)
+            if block is not None:
+                if (room is None and block.axes != given) or block.axes.keys() != given.keys():
                     raise UsageError(
                         f"{metric.series}{shared} is counted in this process already, with other values of "
                         f"{', '.join(given)}",
                         do="Describe a model once in a process, or give each observer a registry of its own.",
                     )
-                return known
+                return block
             first = len(next(iter(given.values()), [""]))
             block = self._arena.allot(metric, shared, given, room or first)
             if block is None:
@@ -153,12 +153,12 @@ class Counters:
         """By metric, each series' labels (without `boot`) and count, over all processes of the group."""
         if self._group is None:
             with self.lock:
-                found = added_up([self._arena])
+                total = added_up([self._arena])
         else:
             with self._group.reading() as arenas:
-                found = added_up(arenas)
+                total = added_up(arenas)
         samples: dict[str, list[tuple[dict[str, str], int]]] = {}
-        for (name, _), (labels, value) in found.items():
+        for (name, _), (labels, value) in total.items():
             samples.setdefault(name, []).append((labels, value))
         return samples
 
@@ -183,16 +183,16 @@ def of(registry: CollectorRegistry, group: Group | None = None) -> Counters:
         UsageError: it has counters of another group, or of none.
     """
     with _opening:
-        known = _behind.get(registry)
-        if known is None:
-            known = _behind[registry] = Counters(group)
-            registry.register(Collector(known))
-        elif known._group is not group:
+        counters = _behind.get(registry)
+        if counters is None:
+            counters = _behind[registry] = Counters(group)
+            registry.register(Collector(counters))
+        elif counters._group is not group:
             raise UsageError(
                 "the observers behind one registry count in different places",
                 do="Give all of them the same `shared`, or each a registry of its own.",
             )
-        return known
+        return counters
 
 
 def family_of(metric: Metric) -> Family:
@@ -221,13 +221,13 @@ def _add_histograms(family: Family, samples: Iterable[tuple[dict[str, str], int]
         shared = tuple((name, value) for name, value in labels.items() if name != "le")
         by_labels.setdefault(shared, {})[labels["le"]] = count
     for shared, counts in by_labels.items():
-        known = {**dict(shared), "boot": boot}
+        labels_of_all = {**dict(shared), "boot": boot}
         total = 0
         for bound in LATENCY_ROWS[:-1]:
             total += counts[bound]
-            family.add_sample(f"{family.name}_bucket", {**known, "le": bound}, total)
-        family.add_sample(f"{family.name}_count", known, total)
-        family.add_sample(f"{family.name}_sum", known, counts["sum"] / 1e9)
+            family.add_sample(f"{family.name}_bucket", {**labels_of_all, "le": bound}, total)
+        family.add_sample(f"{family.name}_count", labels_of_all, total)
+        family.add_sample(f"{family.name}_sum", labels_of_all, counts["sum"] / 1e9)
 
 
 _opening = threading.Lock()

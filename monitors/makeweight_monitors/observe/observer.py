@@ -194,21 +194,21 @@ class Observer:
         id: Any = None,
         slice: Any = None,
     ) -> int:
-        """`record` for whoever answers for what it hands over: how many answers are counted; the others are refused.
+        """`record` for callers that answer for what they hand over: how many are counted; the others are refused.
 
         Raises:
             ValueError, TypeError: it cannot be read, and nothing is counted.
         """
-        found = self._reader.read(scores, predictions, confidence)
+        answered = self._reader.read(scores, predictions, confidence)
         if not self._prepared and scores is not None:
             self._prepare()
-        self._count(self._own, found, latency)
+        self._count(self._own, answered, latency)
         if features is not None:
             self.count_features(features)
         if id is not None and self._labels is not None:
-            texts = [self._reader.text(found, index) for index in found.indices()]
-            self._put(found.count, found.indices(), texts, id, slice, self._owner)
-        return len(found.indices())
+            texts = [self._reader.text(answered, index) for index in answered.indices()]
+            self._put(answered.count, answered.indices(), texts, id, slice, self._owner)
+        return len(answered.indices())
 
     def record_pair(
         self,
@@ -244,22 +244,22 @@ class Observer:
         id: Any = None,
         slice: Any = None,
     ) -> int:
-        """`record_pair` for whoever answers for what it hands over: how many pairs are counted.
+        """`record_pair` for callers that answer for what they hand over: how many pairs are counted.
 
         Raises:
             ValueError, TypeError: it cannot be read, and nothing is counted.
         """
         pair, arms = self._arms.pair(self.revision), self._arms.both()
-        both = predictions or (None, None)
-        found = [self._reader.read(scores, answer, None) for scores, answer in zip((stable, canary), both, strict=True)]
-        if found[0].count != found[1].count:
-            raise ValueError(f"{found[0].count} answers of stable and {found[1].count} of canary")
-        for arm, answered, seconds in zip(arms, found, latency or (None, None), strict=True):
+        given = zip((stable, canary), predictions or (None, None), strict=True)
+        both = [self._reader.read(scores, answer, None) for scores, answer in given]
+        if both[0].count != both[1].count:
+            raise ValueError(f"{both[0].count} answers of stable and {both[1].count} of canary")
+        for arm, answered, seconds in zip(arms, both, latency or (None, None), strict=True):
             self._count(arm, answered, seconds)
         if features is not None:
             self.count_features(features)
-        kept = sorted(set(found[0].indices()) & set(found[1].indices()))
-        texts = [[self._reader.text(answered, index) for index in kept] for answered in found]
+        kept = sorted(set(both[0].indices()) & set(both[1].indices()))
+        texts = [[self._reader.text(answered, index) for index in kept] for answered in both]
         if self._shape.outcomes:
             agree = sum(map(self._outcomes.agree, *texts))
             with self._counters.lock:
@@ -268,7 +268,7 @@ class Observer:
         if id is not None and self._labels is not None:
             cleaned = [[name.replace(BOTH, " ") for name in arm] for arm in texts]
             joined = [BOTH.join(answer) for answer in zip(*cleaned, strict=True)]
-            self._put(found[0].count, kept, joined, id, slice, self._pair_owner)
+            self._put(both[0].count, kept, joined, id, slice, self._pair_owner)
         return len(kept)
 
     def count_features(self, features: Mapping[str, Any]) -> None:
@@ -405,9 +405,9 @@ def _counters(registry: CollectorRegistry | None, shared: Path | str | None) -> 
 
 def _classes(counters: Counters, model: str, declared: Sequence[str] | None) -> Classes:
     """The classes of a model, which all its observers in a process share."""
-    known = counters.shared.get(("classes", model))
-    if known is None:
-        known = counters.shared[("classes", model)] = Classes(counters, declared)
-    elif known.declared != (None if declared is None else tuple(declared)):
+    classes = counters.shared.get(("classes", model))
+    if classes is None:
+        classes = counters.shared[("classes", model)] = Classes(counters, declared)
+    elif classes.declared != (None if declared is None else tuple(declared)):
         raise UsageError(f"two observers of `{model}` in one process have different classes", where="classes")
-    return cast(Classes, known)
+    return cast(Classes, classes)

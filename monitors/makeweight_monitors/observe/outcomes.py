@@ -82,12 +82,12 @@ class Outcomes:
             self._refuse(None, "bad_id", 1, f"an id that is no text of 1 to {LONGEST_ID} characters")
             return None, None
         if self._shape.classes is not None:
-            known = self._shape.classes.name(truth)
-            if known is None:
+            class_name = self._shape.classes.name(truth)
+            if class_name is None:
                 reason = "not_finite" if isinstance(truth, float) and not isfinite(truth) else "unknown_class"
                 self._refuse(None, reason, 1, "a label that is no class of the model")
                 return None, None
-            return name, known
+            return name, class_name
         try:
             numbers = np.asarray(truth, np.float64).reshape(-1).tolist()
         except (TypeError, ValueError):

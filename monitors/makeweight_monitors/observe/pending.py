@@ -291,11 +291,11 @@ def _tend(store: weakref.ref[Pending], wake: threading.Event, every: float) -> N
     while True:
         wake.wait(every)
         wake.clear()
-        known = store()
-        if known is None or known._closed:
+        pending = store()
+        if pending is None or pending._closed:
             return
-        known.tend()
-        del known
+        pending.tend()
+        del pending
 
 
 def _each(action: Callable[[Pending], None], stores: Iterable[Pending]) -> None:

@@ -1,7 +1,7 @@
 """Servers of several processes, where one scrape reaches one of them: counters in files that each of them can add up.
 
-A folder holds a file for each process, which writes to it through memory; whoever is scraped adds them all up, under
-one `boot` for the whole group. A process that has ended leaves its file: its counts are taken over into
+A folder holds a file for each process, which writes to it through memory; the process that is scraped adds them up,
+under one `boot` for the whole group. A process that has ended leaves its file: its counts are taken over into
 `retired-N.cells` by the next one that is scraped, so that the sums stay exact and the folder small. Who lives is told
 by a lock that the kernel holds for each process and lets go when it ends, however it ends.
 
@@ -54,9 +54,9 @@ class Folder:
                     made = path / "boot.part"
                     made.write_text(json.dumps({"boot": uuid.uuid4().hex[:12], "began": time.time()}))
                     made.replace(birth)
-                said = json.loads(birth.read_text())
-            self.boot: str = said["boot"]
-            self.began: float = said["began"]
+                birth_record = json.loads(birth.read_text())
+            self.boot: str = birth_record["boot"]
+            self.began: float = birth_record["began"]
         except (OSError, ValueError, KeyError) as error:
             raise EnvironmentFailed(f"cannot be used: {reason(error)}", where=str(path), do=_DO) from error
 
@@ -141,11 +141,11 @@ class Folder:
 
 def folder(path: Path | str) -> Folder:
     """The group whose counters lie in a folder; in one process always the same."""
-    found = Path(path).absolute()
+    absolute = Path(path).absolute()
     with _opening:
-        if found not in _open_folders:
-            _open_folders[found] = Folder(found)
-        return _open_folders[found]
+        if absolute not in _open_folders:
+            _open_folders[absolute] = Folder(absolute)
+        return _open_folders[absolute]
 
 
 def fresh(variable: str = VARIABLE, parent: Path | None = None) -> Path:

@@ -95,12 +95,12 @@ def of_probabilities(counters: Counters, arm: Arm, reader: Reader, rows: Sequenc
 
 
 def of_class(counters: Counters, arm: Arm, rows: Sequence[int]) -> ClassAndBin:
-    """For a class by its index, and the bin of its confidence if that is known."""
+    """For a class by its index, and the bin of its confidence if that is many."""
     predictions, classes, bins, first, total_time = _cells(arm)
-    buckets, known = LATENCY_BUCKETS, len(rows)
+    buckets, many = LATENCY_BUCKETS, len(rows)
 
     def count(top: int, latency: float | None, bin: int | None = None) -> int:
-        if not 0 <= top < known:
+        if not 0 <= top < many:
             return NOT_COUNTED
         bucket = nanoseconds = 0
         if latency is not None:

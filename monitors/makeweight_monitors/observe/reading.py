@@ -113,11 +113,11 @@ class Reader:
         bins = self._edges.searchsorted(sure, "right")
         if kept is None and classes.straight:
             return Answered(len(array), tops, bins, tops=tops)
-        found = Answered(len(array), classes.rows_of(tops), bins, tops=tops)
-        found.kept = kept
+        answered = Answered(len(array), classes.rows_of(tops), bins, tops=tops)
+        answered.kept = kept
         if kept is not None:
-            found.refused["not_finite"] = len(array) - int(np.count_nonzero(kept))
-        return found
+            answered.refused["not_finite"] = len(array) - int(np.count_nonzero(kept))
+        return answered
 
     def _predictions(self, predictions: Any, confidence: Any, classes: Classes) -> Answered:
         array = np.asarray(predictions)
@@ -127,30 +127,30 @@ class Reader:
             raise ValueError(f"predictions of shape {list(array.shape)}; one class, or [n] of them, is expected")
         if not len(array):
             return Answered(0)
-        found = Answered(len(array))
+        answered = Answered(len(array))
         nothing = np.zeros(len(array), bool)
         if array.dtype.kind == "f":
             nothing = ~np.isfinite(array)
             whole = np.where(nothing, 0, array)
             array = np.where(nothing | (whole != np.rint(whole)) | (np.abs(whole) > 2**31), NOTHING, whole)
         if array.dtype.kind in "iubf":
-            found.tops = array.astype(np.intp)
-            found.rows = classes.rows_of(found.tops)
+            answered.tops = array.astype(np.intp)
+            answered.rows = classes.rows_of(answered.tops)
         else:
-            found.names = [classes.name(answer) for answer in array.tolist()]
-            rows = [UNKNOWN if name is None else classes.row(name) for name in found.names]
-            found.rows = np.array(rows, np.intp)
-        _refuse(found, "not_finite", nothing)
-        _refuse(found, "unknown_class", np.asarray(found.rows < 0))
+            answered.names = [classes.name(answer) for answer in array.tolist()]
+            rows = [UNKNOWN if name is None else classes.row(name) for name in answered.names]
+            answered.rows = np.array(rows, np.intp)
+        _refuse(answered, "not_finite", nothing)
+        _refuse(answered, "unknown_class", np.asarray(answered.rows < 0))
         if confidence is not None:
             sure = np.asarray(confidence, np.float64).reshape(-1)
             if len(sure) != len(array):
                 raise ValueError(f"{len(sure)} confidences for {len(array)} predictions")
-            _refuse(found, "not_finite", ~np.isfinite(sure))
+            _refuse(answered, "not_finite", ~np.isfinite(sure))
             sure = np.where(np.isfinite(sure), sure, 0)
-            _refuse(found, "bad_shape", (sure < -_ALMOST) | (sure > 1 + _ALMOST))
-            found.bins = self._edges.searchsorted(sure, "right")
-        return found
+            _refuse(answered, "bad_shape", (sure < -_ALMOST) | (sure > 1 + _ALMOST))
+            answered.bins = self._edges.searchsorted(sure, "right")
+        return answered
 
 
 def _numbers(predictions: Any) -> Answered:
@@ -159,17 +159,17 @@ def _numbers(predictions: Any) -> Answered:
         array = array.reshape(-1, 1)
     if array.ndim != 2:
         raise ValueError(f"predictions of shape {list(array.shape)}; a number, [n] or [n, outputs] is expected")
-    found = Answered(len(array), values=array)
-    _refuse(found, "not_finite", np.asarray(~np.isfinite(array).all(axis=1)))
-    return found
+    answered = Answered(len(array), values=array)
+    _refuse(answered, "not_finite", np.asarray(~np.isfinite(array).all(axis=1)))
+    return answered
 
 
-def _refuse(found: Answered, reason: str, which: NDArray[np.bool_]) -> None:
-    """Refuse those that nothing else was found wrong with."""
+def _refuse(answered: Answered, reason: str, which: NDArray[np.bool_]) -> None:
+    """Refuse those that nothing else was answered wrong with."""
     if not which.any():
         return
-    kept = np.ones(found.count, bool) if found.kept is None else found.kept
+    kept = np.ones(answered.count, bool) if answered.kept is None else answered.kept
     fresh = int(np.count_nonzero(kept & which))
     if fresh:
-        found.refused[reason] = found.refused.get(reason, 0) + fresh
-        found.kept = kept & ~which
+        answered.refused[reason] = answered.refused.get(reason, 0) + fresh
+        answered.kept = kept & ~which

@@ -20,7 +20,7 @@ def tell(
     model: str,
     revision: str,
     arms: Sequence[str],
-    known: Mapping[str, Reference],
+    references: Mapping[str, Reference],
     builds: Mapping[str, Build],
     store: Pending | None,
 ) -> None:
@@ -28,7 +28,7 @@ def tell(
 
     Args:
         arms: the variants that are counted here.
-        known, builds: of the variants for which there is one.
+        references, builds: of the variants for which there is one.
         store: of what waits for labels.
     """
 
@@ -39,10 +39,10 @@ def tell(
         counters.gauge(metrics.UP, labels(variant), lambda: counters.began)
         if store is not None:
             counters.gauge(metrics.LABELS_PENDING, labels(variant), _Waiting(store, revision, variant))
-    for variant, reference in known.items():
+    for variant, reference in references.items():
         _tell_reference(counters, labels(variant), reference)
-    for variant in sorted({*known, *builds}):
-        _tell_build(counters, labels(variant), builds.get(variant) or _build_of(known[variant]))
+    for variant in sorted({*references, *builds}):
+        _tell_build(counters, labels(variant), builds.get(variant) or _build_of(references[variant]))
 
 
 def _tell_reference(counters: Counters, labels: Mapping[str, str], reference: Reference) -> None:

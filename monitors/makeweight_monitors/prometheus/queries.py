@@ -49,11 +49,11 @@ class Client:
     def query(self, expression: str, at: float | None = None) -> list[Sample]:
         """The instant vector (or scalar, as one sample without labels) that an expression has at a time."""
         asked = {"query": expression} | ({} if at is None else {"time": str(at)})
-        found = self.get("/api/v1/query", asked)
-        if found["resultType"] == "scalar":
-            time, value = found["result"]
+        answer = self.get("/api/v1/query", asked)
+        if answer["resultType"] == "scalar":
+            time, value = answer["result"]
             return [Sample({}, float(value), time)]
-        return [Sample(row["metric"], float(row["value"][1]), row["value"][0]) for row in found["result"]]
+        return [Sample(row["metric"], float(row["value"][1]), row["value"][0]) for row in answer["result"]]
 
     def query_range(self, expression: str, start: float, end: float, step: float) -> list[Series]:
         """An expression at `start`, `start + step`, ... up to `end`; long spans are asked for in pieces."""
@@ -69,8 +69,8 @@ class Client:
 
     def alerts(self) -> list[dict[str, Any]]:
         """What is pending or firing now."""
-        found: list[dict[str, Any]] = self.get("/api/v1/alerts", {})["alerts"]
-        return found
+        alerts: list[dict[str, Any]] = self.get("/api/v1/alerts", {})["alerts"]
+        return alerts
 
     def rules(self) -> list[dict[str, Any]]:
         """Every rule that is loaded, with its health and its last error."""
@@ -78,8 +78,8 @@ class Client:
 
     def targets(self) -> list[dict[str, Any]]:
         """What is scraped, with its health and its last error."""
-        found: list[dict[str, Any]] = self.get("/api/v1/targets", {})["activeTargets"]
-        return found
+        targets: list[dict[str, Any]] = self.get("/api/v1/targets", {})["activeTargets"]
+        return targets
 
     def get(self, path: str, asked: Mapping[str, str]) -> Any:
         """The `data` of an answer."""
@@ -97,9 +97,9 @@ class Client:
         except requests.RequestException as error:
             raise EnvironmentFailed(f"no connection: {_ground(error)}", where=where, do=do) from error
         if not isinstance(body, dict) or body.get("status") != "success":
-            said = body.get("error", "an answer of another form") if isinstance(body, dict) else "no object"
+            why = body.get("error", "an answer of another form") if isinstance(body, dict) else "no object"
             kind = UsageError if answer.status_code in (400, 422) else EnvironmentFailed
-            raise kind(f"{said} (asked: {asked.get('query', '')[:300]})", where=where)
+            raise kind(f"{why} (asked: {asked.get('query', '')[:300]})", where=where)
         return body["data"]
 
 

@@ -42,7 +42,7 @@ def find(folder: Path | None = None) -> Programs:
     Raises:
         UsageError: one of them is not there.
     """
-    found = {}
+    programs = {}
     for name in ("prometheus", "promtool"):
         path = shutil.which(name, path=None if folder is None else str(folder))
         if path is None:
@@ -50,8 +50,8 @@ def find(folder: Path | None = None) -> Programs:
                 f"no `{name}` {'on the PATH' if folder is None else f'in {folder}'}",
                 do="Install Prometheus (Debian: apt install prometheus), or name its folder.",
             )
-        found[name] = Path(path)
-    return Programs(found["prometheus"], found["promtool"])
+        programs[name] = Path(path)
+    return Programs(programs["prometheus"], programs["promtool"])
 
 
 @contextlib.contextmanager

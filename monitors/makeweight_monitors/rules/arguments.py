@@ -48,12 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _weights(text: str) -> tuple[float, ...]:
     try:
-        found = tuple(float(part) for part in text.split(","))
+        weights = tuple(float(part) for part in text.split(","))
     except ValueError:
-        found = ()
-    if not found or not all(0 < weight < 1 for weight in found) or len(set(found)) < len(found):
+        weights = ()
+    if not weights or not all(0 < weight < 1 for weight in weights) or len(set(weights)) < len(weights):
         raise argparse.ArgumentTypeError(f"`{text}` is no list of different shares between 0 and 1, such as 0.05,0.2")
-    return found
+    return weights
 
 
 def _duration(text: str) -> str:

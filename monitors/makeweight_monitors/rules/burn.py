@@ -34,13 +34,13 @@ class Objective:
 
 
 def objectives(terms: Terms) -> list[Objective]:
-    found = []
+    declared = []
     if terms.accuracy is not None:
-        found.append(
+        declared.append(
             Objective("wrong", names.ACCURACY_BURN, 1 - terms.accuracy, "gives more wrong answers", "labelled answers")
         )
     if terms.flips is not None:
-        found.append(
+        declared.append(
             Objective(
                 "flips",
                 names.FLIPS_BURN,
@@ -52,7 +52,7 @@ def objectives(terms: Terms) -> list[Objective]:
     for limit in terms.latency:
         if bucket(limit) is not None:
             named = f"p{limit.quantile * 100:g}"
-            found.append(
+            declared.append(
                 Objective(
                     f"slow_{named}",
                     names.LATENCY_BURN,
@@ -62,7 +62,7 @@ def objectives(terms: Terms) -> list[Objective]:
                     limit.quantile,
                 )
             )
-    return [objective for objective in found if objective.windows()]
+    return [objective for objective in declared if objective.windows()]
 
 
 def bucket(limit: LatencyLimit) -> float | None:
@@ -73,15 +73,15 @@ def bucket(limit: LatencyLimit) -> float | None:
 
 
 def groups(terms: Terms) -> Iterator[Group]:
-    found = objectives(terms)
-    fast: list[Rule] = [*_recordings(terms, found, slow=False), *_alerts(terms, found)]
-    if found:
-        yield Group("makeweight-budget-slow", tuple(_recordings(terms, found, slow=True)), SLOW_INTERVAL)
+    declared = objectives(terms)
+    fast: list[Rule] = [*_recordings(terms, declared, slow=False), *_alerts(terms, declared)]
+    if declared:
+        yield Group("makeweight-budget-slow", tuple(_recordings(terms, declared, slow=True)), SLOW_INTERVAL)
         yield Group("makeweight-budget", tuple(fast))
 
 
-def _recordings(terms: Terms, found: list[Objective], *, slow: bool) -> Iterator[Recording]:
-    for objective in found:
+def _recordings(terms: Terms, declared: list[Objective], *, slow: bool) -> Iterator[Recording]:
+    for objective in declared:
         windows = objective.windows()
         long = {burn.long for burn in windows}
         for window in sorted(long | {burn.short for burn in windows}, key=durations.seconds):
@@ -119,9 +119,9 @@ def _le(bound: float) -> str:
     return f'le=~"{bound:g}|{bound:.1f}"' if bound == int(bound) else f'le="{bound!r}"'
 
 
-def _alerts(terms: Terms, found: list[Objective]) -> Iterator[Alert]:
+def _alerts(terms: Terms, declared: list[Objective]) -> Iterator[Alert]:
     of = equals("model", terms.model)
-    for objective in found:
+    for objective in declared:
         whose = "revision" if objective.what == "flips" else "variant"
         for burn in objective.windows():
             line = number(burn.factor * objective.allowed)

@@ -136,12 +136,12 @@ def _estimate(terms: Terms) -> Iterator[Rule]:
     estimate, error = selector(names.CBPE, of), selector(names.CBPE_ERROR, of)
 
     def weighed(factor: str) -> str:
-        """Sums over bins whose calibration is known, by arm; the calibration is each revision's own."""
+        """Sums over bins whose calibration is calibration, by arm; the calibration is each revision's own."""
         parts = []
         for variant, labels in (("canary", "model, revision, variant"), ("stable", "model, variant")):
             chosen = equals("variant", variant)
-            known = f"max by (model, revision, variant, bin) ({selector(CALIBRATION.series, of, chosen)})"
-            times = {"1": f"{known} ^ 0", "a": known, "a2": f"{known} ^ 2"}[factor]
+            calibration = f"max by (model, revision, variant, bin) ({selector(CALIBRATION.series, of, chosen)})"
+            times = {"1": f"{calibration} ^ 0", "a": calibration, "a2": f"{calibration} ^ 2"}[factor]
             counted = f"increase({selector(SCORE_BIN.series, of, chosen)}[{COMPARE}])"
             parts.append(f"sum by ({labels}) (\n  sum by (model, revision, variant, bin) ({counted})\n  * {times}\n)")
         return "\nor\n".join(parts)
@@ -151,14 +151,14 @@ def _estimate(terms: Terms) -> Iterator[Rule]:
     spread = f"clamp_min(\n  (\n{inner(weighed('a2'), 4)}\n  )\n  / {inner(every).strip()}\n  - {estimate} ^ 2,\n  0\n)"
     yield Recording(names.CBPE_ERROR, f"sqrt({spread} / {selector(names.SCORE_COUNT, of)})")
     by = "model, revision, variant, bin"
-    product = "max by ({by}) ({share}) * max by ({by}) ({known})"
+    product = "max by ({by}) ({share}) * max by ({by}) ({calibration})"
     parts = []
     for variant, labels in (("canary", "model, revision, variant"), ("stable", "model, variant")):
         chosen = equals("variant", variant)
         each = product.format(
             by=by,
             share=selector(REFERENCE_SHARE.series, of, chosen),
-            known=selector(CALIBRATION.series, of, chosen),
+            calibration=selector(CALIBRATION.series, of, chosen),
         )
         parts.append(f"max by ({labels}) (sum by (model, revision, variant) ({each}))")
     yield Recording(names.REFERENCE_ACCURACY, "\nor\n".join(parts))

@@ -26,11 +26,11 @@ def reached(starts: Iterable[str], recorded: Mapping[str, Iterable[str]]) -> set
     Args:
         recorded: by name of what is recorded, the expressions that do so.
     """
-    found: set[str] = set()
+    reached: set[str] = set()
     todo = [word for start in starts for word in words(start)]
     while todo:
         word = todo.pop()
-        if word not in found:
-            found.add(word)
+        if word not in reached:
+            reached.add(word)
             todo += [other for expression in recorded.get(word, ()) for other in words(expression)]
-    return found
+    return reached

@@ -89,8 +89,8 @@ def _rows(terms: Terms, minutes: int) -> Iterator[Row]:
         for name in BINS:
             yield _row(metrics.FEATURE_BIN, where, 60, feature="width", bin=name)
         for answer in metrics.EXPORTER_ANSWERS:
-            told = {"boot": where["boot"], **target}
-            yield _row(metrics.EXPORTER_REQUESTS, told, 60 * (answer == "counted"), endpoint="events", outcome=answer)
+            own = {"boot": where["boot"], **target}
+            yield _row(metrics.EXPORTER_REQUESTS, own, 60 * (answer == "counted"), endpoint="events", outcome=answer)
         yield from latency(where, fast_bucket(terms)[variant == "canary"])
         if variant == "canary":
             yield from pairs({key: value for key, value in where.items() if key != "variant"}, terms)
@@ -133,5 +133,5 @@ def _row(metric: Metric, where: Mapping[str, str], rate: float, **labels: str) -
 
 
 def _gauge(metric: Metric, where: Mapping[str, str], value: float, minutes: int, **labels: str) -> Row:
-    known = {key: value for key, value in where.items() if key in (*metric.labels, "job", "instance")}
-    return Row(metric.series, {**known, **labels}, values=f"{number(value)}x{minutes}")
+    labels_of_metric = {key: value for key, value in where.items() if key in (*metric.labels, "job", "instance")}
+    return Row(metric.series, {**labels_of_metric, **labels}, values=f"{number(value)}x{minutes}")

@@ -13,8 +13,8 @@ def groups(terms: Terms) -> tuple[Group, ...]:
     return tuple(group for watch in _WATCHES for group in watch.groups(terms))
 
 
-def alerts(found: tuple[Group, ...]) -> list[Alert]:
-    return [rule for group in found for rule in group.rules if isinstance(rule, Alert)]
+def alerts(groups: tuple[Group, ...]) -> list[Alert]:
+    return [rule for group in groups for rule in group.rules if isinstance(rule, Alert)]
 
 
 def heading(terms: Terms, version: str) -> list[str]:

@@ -59,14 +59,14 @@ class Terms:
 
     def families(self) -> tuple[Test, ...]:
         """Which tests may ask for a rollback; they share alpha equally, so that all together keep it."""
-        found: list[Test] = []
+        families: list[Test] = []
         if self.drop is not None:
-            found += ["paired", "split"]
+            families += ["paired", "split"]
         if self.slices:
-            found.append("slice")
+            families.append("slice")
         if self.class_drop is not None and self.classes:
-            found.append("class")
-        return tuple(found)
+            families.append("class")
+        return tuple(families)
 
     def line(self, test: Test) -> float:
         """The e-value at which one hypothesis of this test is rejected: its share of alpha, inverted."""

@@ -31,16 +31,16 @@ def run(options: argparse.Namespace) -> Exit:
     import makeweight
 
     terms, notes = read(options)
-    found = generate.groups(terms)
+    groups = generate.groups(terms)
     heading = generate.heading(terms, makeweight.__version__)
-    atomic.write_text(options.out / RULES, text.render(found, heading, terms.runbooks))
+    atomic.write_text(options.out / RULES, text.render(groups, heading, terms.runbooks))
     tried = cases(terms)
     about = [f"What {RULES} does on made-up fleets: promtool test rules {TESTS}"]
     atomic.write_text(options.out / TESTS, unit_tests.render(tried, RULES, about))
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    alerts = generate.alerts(found)
-    recordings = sum(len(group.rules) for group in found) - len(alerts)
+    alerts = generate.alerts(groups)
+    recordings = sum(len(group.rules) for group in groups) - len(alerts)
     print(f"{options.out / RULES}: {recordings} recording rules, {len(alerts)} alerts for {terms.model}")
     print(f"{options.out / TESTS}: {len(tried)} cases")
     return Exit.PASS

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from makeweight_base.errors import UsageError
-from makeweight_monitors.backtest import recorded, replay, rulefile, told
+from makeweight_monitors.backtest import recorded, replay, rulefile, summary
 from makeweight_monitors.backtest.arguments import moment
 from makeweight_monitors.backtest.firing import Episode, episodes
 from makeweight_monitors.backtest.recorded import Recorded
@@ -155,22 +155,22 @@ def test_the_table_tells_what_fired_first_and_what_never_did() -> None:
     )
     never = Outcome(rule("Never", "x", True), (({}, (Episode(0, None, 60),)),))
     past = Recorded((), 0, 7200, 60)
-    written = told.table([late, early, never], past)
+    written = summary.table([late, early, never], past)
     lines = written.splitlines()
     assert lines[0] == "1970-01-01 00:00:00Z to 1970-01-01 02:00:00Z, every 60 s, 0 recorded series"
     assert lines[3].split() == ["1970-01-01", "00:10:00Z", "rollback", "Early", "2", "3", "min", "revision=r"]
     assert lines[4].split() == ["1970-01-01", "01:01:00Z", "evidence", "Late", "1", "1", "h", "00", "min", "y=1"]
     assert lines[-1] == "never fired: Never"
-    assert told.fired([late, early], "rollback")
-    assert not told.fired([late, never], "rollback")
-    assert told.data([never], past)["alerts"] == [
+    assert summary.fired([late, early], "rollback")
+    assert not summary.fired([late, never], "rollback")
+    assert summary.data([never], past)["alerts"] == [
         {
             "alert": "Never",
             "kind": None,
             "episodes": [{"labels": {}, "pending": 0, "fired": None, "until": 60}],
         }
     ]
-    assert "nothing would have fired" in told.table([never], past)
+    assert "nothing would have fired" in summary.table([never], past)
 
 
 def test_times() -> None:

@@ -51,10 +51,10 @@ def json_fields(*, id_header: str | None = "x-request-id", **fields: str) -> Ext
 
     def extract(exchange: Exchange) -> Mapping[str, Any] | None:
         answer = json.loads(exchange.response)
-        found = {name: _at(answer, path) for name, path in fields.items()}
-        if id_header is not None and "id" not in found:
-            found["id"] = exchange.request_headers.get(id_header)
-        return found
+        arguments = {name: _at(answer, path) for name, path in fields.items()}
+        if id_header is not None and "id" not in arguments:
+            arguments["id"] = exchange.request_headers.get(id_header)
+        return arguments
 
     return extract
 
@@ -67,12 +67,12 @@ def tell(observer: Observer, extract: Extract, exchange: Exchange) -> None:
         observer.refused(None, "bad_shape", 1, f"a body of more than {MOST_BYTES} bytes at {exchange.path}")
         return
     try:
-        found = extract(exchange)
+        arguments = extract(exchange)
     except Exception as error:  # noqa: BLE001 - the hook is not ours
-        observer.refused(None, "bad_shape", 1, f"no prediction found in an answer of {exchange.path}: {error!r}")
+        observer.refused(None, "bad_shape", 1, f"no prediction arguments in an answer of {exchange.path}: {error!r}")
         return
-    if found is not None:
-        observer.record(**{"latency": exchange.seconds, **found})
+    if arguments is not None:
+        observer.record(**{"latency": exchange.seconds, **arguments})
 
 
 def _at(value: Any, path: str) -> Any:

@@ -18,7 +18,7 @@ def fired(outcomes: Sequence[Outcome], kind: str) -> bool:
         episode.fired is not None
         for outcome in outcomes
         if outcome.rule.labels.get("kind") == kind
-        for _, listed in outcome.found
+        for _, listed in outcome.episodes
         for episode in listed
     )
 
@@ -36,7 +36,7 @@ def data(outcomes: Sequence[Outcome], recorded: Recorded) -> dict[str, Any]:
                 "kind": outcome.rule.labels.get("kind"),
                 "episodes": [
                     {"labels": dict(labels), "pending": one.pending, "fired": one.fired, "until": one.until}
-                    for labels, listed in outcome.found
+                    for labels, listed in outcome.episodes
                     for one in listed
                 ],
             }
@@ -73,7 +73,7 @@ def table(outcomes: Sequence[Outcome], recorded: Recorded) -> str:
 
 def _rows(outcomes: Sequence[Outcome], recorded: Recorded) -> Iterator[tuple[float, str, str, int, float, str]]:
     for outcome in outcomes:
-        for labels, listed in outcome.found:
+        for labels, listed in outcome.episodes:
             loud = [(one.fired, one.until) for one in listed if one.fired is not None]
             if loud:
                 shown = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()) if key not in _OWN)
