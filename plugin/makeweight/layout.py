@@ -7,6 +7,7 @@ from pathlib import Path
 
 CONFIG = "makeweight.yaml"
 PIPELINE = "dvc.yaml"
+LOCK = "dvc.lock"
 BASELINE = "baseline"
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from makeweight.ci import lock
-from makeweight.ci.base import LOCK, Base
+from makeweight.ci.base import Base
 from makeweight.ci.git import Git
 from makeweight.ci.state import remove
-from makeweight.layout import Layout
+from makeweight.layout import LOCK, Layout
 from makeweight_base import atomic
 
 

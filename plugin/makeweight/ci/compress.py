@@ -9,12 +9,12 @@ from typing import Any
 
 from makeweight.budget.measurand import headline
 from makeweight.ci import admission, base_artifacts, lock
-from makeweight.ci.base import LOCK, Base
+from makeweight.ci.base import Base
 from makeweight.ci.checkout import lay
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
 from makeweight.ci.state import State
-from makeweight.layout import BASELINE, CONFIG
+from makeweight.layout import BASELINE, CONFIG, LOCK
 from makeweight.pipeline import dvcyaml
 from makeweight.project.project import Project
 from makeweight.starter import repository

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from makeweight.ci import lock
-from makeweight.ci.base import LOCK
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
 from makeweight.ci.state import State
-from makeweight.layout import Layout
+from makeweight.layout import LOCK, Layout
 from makeweight.project.project import Project
 
 BOT = {"NAME": "makeweight[bot]", "EMAIL": "makeweight[bot]@users.noreply.github.com"}

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from makeweight.budget.measurand import Measurand, headline
-from makeweight.ci.base import LOCK
 from makeweight.decide.verdict import RECIPE, Outcome, RuleVerdict, Verdict
 from makeweight.github.annotation import Annotation, Level
 from makeweight.github.check import Conclusion
-from makeweight.layout import BASELINE, CONFIG, PIPELINE
+from makeweight.layout import BASELINE, CONFIG, LOCK, PIPELINE
 from makeweight.report.content import Content
 from makeweight.report.standing import HEADLINES, leading, offences, told
 from makeweight_base.errors import Problem

@@ -12,6 +12,7 @@ from threading import Thread
 import pytest
 
 from makeweight.ci import base as bases
+from makeweight.ci import merge_base
 from makeweight.ci.git import Git, authenticated
 from makeweight.github.event import Event
 from makeweight_base.errors import EnvironmentFailed, UsageError
@@ -83,42 +84,46 @@ def test_a_pull_request_is_held_against_what_it_would_be_merged_into(origin: Ori
     clone = origin.clone("refs/pull/7/merge", "--depth=1")
     assert clone.resolve(origin.c) is None
     # not the base that the event names, which is older than the merge that is tried
-    assert bases.find(pull(origin), clone) == origin.c
+    assert merge_base.find(pull(origin), clone) == origin.c
     assert clone.read(origin.c, "c") == b"c"
 
 
 def test_a_checkout_of_the_head_alone_is_deepened_until_the_histories_meet(origin: Origin) -> None:
     clone = origin.clone("change", "--depth=1")
     event = Event("pull_request", head=origin.e, base=origin.c, base_ref="main", default_branch="main", number=7)
-    assert bases.find(event, clone) == origin.b
+    assert merge_base.find(event, clone) == origin.b
 
 
 def test_a_push_is_held_against_what_the_branch_was(origin: Origin) -> None:
     def pushed(base: str | None, branch: str = "main") -> Event:
         return Event("push", head=origin.c, base=base, base_ref=branch, default_branch="main")
 
-    assert bases.find(pushed(origin.a), origin.clone("main", "--depth=1")) == origin.a
-    assert bases.find(pushed(None), origin.clone("main", "--depth=1")) == origin.b  # the first push that is told of
-    assert bases.find(pushed("9" * 40), origin.clone("main", "--depth=2")) == origin.b  # rewritten: what was is gone
+    assert merge_base.find(pushed(origin.a), origin.clone("main", "--depth=1")) == origin.a
+    assert (
+        merge_base.find(pushed(None), origin.clone("main", "--depth=1")) == origin.b
+    )  # the first push that is told of
+    assert (
+        merge_base.find(pushed("9" * 40), origin.clone("main", "--depth=2")) == origin.b
+    )  # rewritten: what was is gone
     clone = origin.clone("change")
     git(clone.folder, "fetch", "-q", "origin", "main:refs/remotes/origin/main")
-    assert bases.find(pushed(origin.a, "change"), clone) == origin.b
+    assert merge_base.find(pushed(origin.a, "change"), clone) == origin.b
 
 
 def test_a_merge_group_a_schedule_and_a_terminal(origin: Origin) -> None:
     queue = Event("merge_group", head=origin.merge, base=origin.c, base_ref="main", default_branch="main")
-    assert bases.find(queue, origin.clone("refs/pull/7/merge", "--depth=1")) == origin.c
+    assert merge_base.find(queue, origin.clone("refs/pull/7/merge", "--depth=1")) == origin.c
     nightly = Event("schedule", head=origin.c, base_ref="main", default_branch="main")
-    assert bases.find(nightly, origin.clone("main", "--depth=1")) == origin.c
+    assert merge_base.find(nightly, origin.clone("main", "--depth=1")) == origin.c
     git(origin.work, "checkout", "-q", "change")
-    assert bases.find(Event("local"), Git(origin.work, ENVIRONMENT)) == origin.b
+    assert merge_base.find(Event("local"), Git(origin.work, ENVIRONMENT)) == origin.b
 
 
 def test_a_base_that_cannot_be_had_is_told(origin: Origin) -> None:
     clone = origin.clone("refs/pull/7/merge", "--depth=1")
     git(clone.folder, "remote", "set-url", "origin", "file:///nowhere")
     with pytest.raises(EnvironmentFailed, match="cannot be fetched") as told:
-        bases.find(pull(origin), clone)
+        merge_base.find(pull(origin), clone)
     assert "fetch-depth: 0" in str(told.value.do)
 
 
@@ -211,16 +216,16 @@ def test_a_tag_that_is_called_like_the_default_branch_is_not_it(origin: Origin) 
     for name in ("main", "origin/main"):
         git(clone.folder, "tag", name, origin.e)
     event = Event("workflow_dispatch", head=origin.e, base_ref="change", default_branch="main")
-    assert bases.find(event, clone) == origin.b
+    assert merge_base.find(event, clone) == origin.b
     git(origin.work, "tag", "main", origin.e)
     git(origin.work, "checkout", "-q", "change")
-    assert bases.find(Event("local"), Git(origin.work, ENVIRONMENT)) == origin.b
+    assert merge_base.find(Event("local"), Git(origin.work, ENVIRONMENT)) == origin.b
 
 
 def test_a_branch_is_held_against_a_default_branch_that_was_not_fetched(origin: Origin) -> None:
     clone = origin.clone("change", "--depth=1")
     event = Event("push", head=origin.e, base=origin.b, base_ref="change", default_branch="main")
-    assert bases.find(event, clone) == origin.b
+    assert merge_base.find(event, clone) == origin.b
 
 
 def test_a_history_of_its_own_does_not_get_rid_of_the_budget(origin: Origin) -> None:
@@ -230,7 +235,7 @@ def test_a_history_of_its_own_does_not_get_rid_of_the_budget(origin: Origin) -> 
     git(origin.work, "push", "-q", str(origin.bare), "alone")
     event = Event("pull_request", head=alone, base=origin.c, base_ref="main", default_branch="main", number=8)
     for depth in ((), ("--depth=1",)):
-        assert bases.find(event, origin.clone("alone", *depth)) == origin.c
+        assert merge_base.find(event, origin.clone("alone", *depth)) == origin.c
 
 
 def test_where_histories_met_and_it_cannot_be_told_the_branch_as_it_is_counts(origin: Origin) -> None:
@@ -238,7 +243,7 @@ def test_where_histories_met_and_it_cannot_be_told_the_branch_as_it_is_counts(or
     assert clone.obtain(origin.c)
     git(clone.folder, "remote", "set-url", "origin", "file:///nowhere")
     event = Event("pull_request", head=origin.e, base=origin.c, base_ref="main", default_branch="main", number=7)
-    assert bases.find(event, clone) == origin.c
+    assert merge_base.find(event, clone) == origin.c
 
 
 def test_a_branch_that_is_long_behind_is_deepened_step_by_step(origin: Origin) -> None:
@@ -252,7 +257,7 @@ def test_a_branch_that_is_long_behind_is_deepened_step_by_step(origin: Origin) -
     clone = origin.clone("long", "--depth=1")
     head = clone.resolve("HEAD")
     event = Event("pull_request", head=head, base=origin.c, base_ref="main", default_branch="main", number=9)
-    assert bases.find(event, clone) == origin.b
+    assert merge_base.find(event, clone) == origin.b
 
 
 def test_nobodys_hooks_run_for_a_work_tree_or_a_commit_of_ours(origin: Origin) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from makeweight import __version__, measurement, publish
 from makeweight.artifact.files import sha256_of
-from makeweight.ci import base as bases
-from makeweight.ci import collected, landed, measure, waiver_sources
+from makeweight.ci import collected, landed, measure, merge_base, waiver_sources
 from makeweight.ci import gate as gates
 from makeweight.ci import state as states
 from makeweight.ci.base import Base
@@ -19,6 +18,7 @@ from makeweight.decide import verdict as verdicts
 from makeweight.decide.verdict import Verdict
 from makeweight.evidence import evidence
 from makeweight.github.event import Event
+from makeweight.layout import LOCK
 from makeweight.project import reading
 from makeweight.project.project import Project
 from makeweight.report.content import Content
@@ -61,7 +61,7 @@ def _judged(run: Run) -> Content:
     state = states.read(run.root)
     if given is not None:  # what another job noted of the commits is not taken on trust
         head = event.head or git.resolve("HEAD") or state.head
-        state = replace(state, head=head, base=bases.find(event, git), branch=event.base_ref)
+        state = replace(state, head=head, base=merge_base.find(event, git), branch=event.base_ref)
     project = reading.load(run.root)
     base = run.base(state)
     silent: tuple[str, ...] = ()
@@ -190,6 +190,6 @@ def _stale(differing: Mapping[str, str], do: str) -> UsageError:
     told = "\n    ".join(f"`{stage}` {how}" for stage, how in differing.items())
     return UsageError(
         f"what this branch holds of the lock and the figures does not belong to this commit:\n    {told}",
-        where=bases.LOCK,
+        where=LOCK,
         do=do,
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from makeweight.ci import base as bases
 from makeweight.ci import compress as compressing
-from makeweight.ci import landed, runners
+from makeweight.ci import landed, merge_base, runners
 from makeweight.ci import measure as measuring
 from makeweight.ci import state as states
 from makeweight.ci.state import State
@@ -26,7 +25,7 @@ def open_(run: Run) -> Exit:
     head = event.head or git.resolve("HEAD")
     if head is None:
         raise UsageError("there is no commit yet", where=str(run.root), do="Commit what is to be judged.")
-    base = git.resolve(run.settings.base) if run.settings.base else bases.find(event, git)
+    base = git.resolve(run.settings.base) if run.settings.base else merge_base.find(event, git)
     if run.settings.base and base is None:
         raise UsageError(f"no revision `{run.settings.base}`", where="--base")
     if run.settings.base and base is not None:
