@@ -17,12 +17,10 @@ from aa_compare import conv_net
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from makeweight.compress.quantize import BATCH, Quantize
-from makeweight.compress.technique import Context
-from makeweight.config.settings import TaskSettings
+from makeweight.compress.quantize import Quantize
+from makeweight.runtimes.onnxruntime.quantize import BATCH
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.user.dataset import Dataset
-from makeweight_base.progress import Silent
 from makeweight_base.quiet import quiet
 
 REPEATS = 9
@@ -53,20 +51,14 @@ def main() -> None:
 
 
 def ours(source: Path, examples: Dataset, method: str) -> Callable[[], Path]:
-    context = Context(
-        root=source.parent,
-        runtime=OnnxRuntime(),
-        task=TaskSettings(),
-        seed=0,
-        split=lambda _: examples,
-        calibration=lambda: examples,
-        output=None,
-        baseline=lambda: None,
-        workdir=source.parent,
-        progress=Silent(),
-    )
-    options = Quantize.Options(calibrate=method)
-    return lambda: Quantize().apply(source, options, context)
+    runtime, target = OnnxRuntime(), source.with_name("ours.onnx")
+    format = Quantize().format(Quantize.Options(calibrate=method))
+
+    def run() -> Path:
+        runtime.lower(runtime.read(source), format, examples, target)
+        return target
+
+    return run
 
 
 def direct(source: Path, examples: Dataset, method: str) -> Callable[[], Path]:
@@ -92,7 +84,7 @@ def direct(source: Path, examples: Dataset, method: str) -> Callable[[], Path]:
 
 def compare(title: str, first: Callable[[], Path], second: Callable[[], Path]) -> None:
     runtime = OnnxRuntime()
-    facts = [runtime.inspect(run()) for run in (first, second)]  # warms both up, too
+    facts = [runtime.inspect(runtime.read(run())) for run in (first, second)]  # warms both up, too
     assert facts[0] == facts[1], f"{title}: the graphs differ"
     times: tuple[list[float], list[float]] = ([], [])
     for repeat in range(REPEATS):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from makeweight_base.errors import MissingExtra, UsageError
+from makeweight_base.installed import installed
 
 Kind = Literal["technique", "runtime", "device"]
 
@@ -21,7 +22,8 @@ Kind = Literal["technique", "runtime", "device"]
 class Part:
     """Where a built-in part lives, and what it stands on.
 
-    `dotted` is `module:name`, or None for a part that the format already knows and this version does not have.
+    `dotted` is `module:name`, or None for a part that the format already knows and this version does not have. `suffix`
+    is that of the files which a runtime opens.
     """
 
     dotted: str | None
@@ -30,6 +32,13 @@ class Part:
     suffix: str | None = None
     """Of a runtime: what its model files end in."""
 
+
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "dvc": ("dvc",),
+    "onnx": ("onnx", "onnxruntime", "pillow"),
+    "torch": ("torch", "onnxscript", "torch-pruning"),
+}
+"""What each extra brings, by the name of its distribution."""
 
 BUILT_IN: dict[Kind, dict[str, Part]] = {
     "technique": {
@@ -99,6 +108,16 @@ def require(kind: Kind, name: str) -> None:
         raise MissingExtra(f"the {kind} `{name}`", part.extra)
 
 
+def require_extra(what: str, extra: str) -> None:
+    """Refuse something that is no part, but stands on an extra.
+
+    Raises:
+        MissingExtra: naming the `pip install` that brings it.
+    """
+    if any(installed(package) is None for package in EXTRAS[extra]):
+        raise MissingExtra(what, extra)
+
+
 def ready(kind: Kind, name: str) -> Any:
     """The class behind a name, with its extra installed: what puts a part to work calls this.
 
@@ -109,10 +128,16 @@ def ready(kind: Kind, name: str) -> Any:
     return load(kind, name)
 
 
+def runtime_of(suffix: str) -> str | None:
+    """The name of the runtime that opens files that end so, such as `.onnx`; None where nobody offers one."""
+    return next((name for name in names("runtime") if load("runtime", name).suffix == suffix), None)
+
+
 def awaited(suffix: str) -> str | None:
     """The extra that is to bring a runtime for files that end so, and is not out yet; None for any other file."""
     parts = BUILT_IN["runtime"].values()
-    return next((part.extra for part in parts if part.dotted is None and part.suffix == suffix), None)
+    extra = next((part.extra for part in parts if part.dotted is None and part.suffix == suffix), None)
+    return None if extra is None or runtime_of(suffix) else extra
 
 
 def extra_of(kind: Kind, name: str) -> str | None:

@@ -18,10 +18,10 @@ def test_everything_built_in_is_there_under_its_name(kind: Any, name: str) -> No
     found = registry.load(kind, name)
     if kind == "technique":
         assert found.name == name
-        assert found.accepts in ("module", "graph")
+        assert hasattr(found(), "format" if found.sets_number_format else "apply")
         assert hasattr(found, "Options")
     elif kind == "runtime":
-        assert found.name == name
+        assert (found.name, found.suffix) == (name, BUILT_IN[kind][name].suffix)
     else:
         assert "seconds" in found.Options.model_fields
 
@@ -50,6 +50,25 @@ def test_a_part_whose_extra_is_missing_names_the_install(monkeypatch: pytest.Mon
             registry.require("technique", name)
     registry.require("device", "local")
     registry.require("technique", "somebody's own")
+
+
+def test_something_that_is_no_part_names_the_install_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.require_extra("a PyTorch module", "torch")
+    monkeypatch.setattr(registry, "installed", lambda _: None)
+    with pytest.raises(MissingExtra, match=r"a PyTorch module needs `pip install 'makeweight\[torch\]'`"):
+        registry.require_extra("a PyTorch module", "torch")
+
+
+def test_a_file_is_opened_by_the_runtime_of_its_suffix(monkeypatch: pytest.MonkeyPatch) -> None:
+    suffixes = (".onnx", ".tflite", ".pte", ".h5")
+    assert [registry.runtime_of(suffix) for suffix in suffixes] == ["onnxruntime", None, None, None]
+    assert [registry.awaited(suffix) for suffix in suffixes] == [None, "litert", "executorch", None]
+    theirs = SimpleNamespace(name="openvino", suffix=".pte")
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [entry("openvino", theirs)] if "runtimes" in group else []
+    )
+    assert [registry.runtime_of(suffix) for suffix in suffixes] == ["onnxruntime", None, "openvino", None]
+    assert [registry.awaited(suffix) for suffix in suffixes] == [None, "litert", None, None]
 
 
 class Theirs:

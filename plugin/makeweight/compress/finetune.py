@@ -1,26 +1,33 @@
-"""finetune: train the module further, to win back what pruning cost."""
+"""finetune: train the module further, to win back what compressing cost."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from makeweight.compress.technique import Accepts, Context
-from makeweight.compress.training import TrainingOptions, train
+from makeweight.compress.subject import Subject
+from makeweight.compress.technique import Given, Needs
+from makeweight.compress.training import TrainingOptions
+from makeweight.compress.tuning import NEEDS, tune
+from makeweight.runtimes.format import SourceKind
 
 
 class Finetune:
     """Training on the train split, alone or with the baseline as teacher; the best epoch on validation is kept."""
 
     name: ClassVar[str] = "finetune"
-    accepts: ClassVar[Accepts] = "module"
     sets_number_format: ClassVar[bool] = False
-    trains: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ()
+    accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
+    compresses: ClassVar[bool] = False
     Options = TrainingOptions
 
-    def apply(self, subject: Any, options: TrainingOptions, context: Context) -> Any:
-        trained = train(subject, options, context, self.name)
-        context.notes[self.name] = asdict(trained)
+    def needs(self, options: TrainingOptions) -> Needs:  # noqa: ARG002
+        return NEEDS
+
+    def apply(self, subject: Subject, options: TrainingOptions, given: Given) -> Subject:
+        trained = tune(subject.source, options, given, self.name, subject.left.values())
+        given.notes[self.name] = asdict(trained)
         return subject
 
     def training(self, options: TrainingOptions) -> TrainingOptions:

@@ -8,13 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from makeweight.compress.technique import Accepts, Context
-from makeweight.compress.training import TrainingOptions, as_targets, loss_function, reading, tensors, train
+from makeweight.compress.examples import examples, tensors
+from makeweight.compress.losses import loss_of
+from makeweight.compress.scores import reading
+from makeweight.compress.subject import Subject
+from makeweight.compress.technique import Given, Needs
+from makeweight.compress.training import TrainingOptions
+from makeweight.compress.tuning import NEEDS, tune
+from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.outputs import judged, named
 from makeweight_base.errors import MakeweightError, RecipeFailed
 from makeweight_base.quiet import quiet
@@ -52,46 +58,51 @@ class Prune:
     """Structured channel pruning in rounds. The layers that make the model's outputs are never pruned."""
 
     name: ClassVar[str] = "prune"
-    accepts: ClassVar[Accepts] = "module"
     sets_number_format: ClassVar[bool] = False
-    trains: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ("torch-pruning",)
+    accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
+    compresses: ClassVar[bool] = True
     Options = PruneOptions
 
-    def apply(self, subject: Any, options: PruneOptions, context: Context) -> Any:
+    def needs(self, options: PruneOptions) -> Needs:
+        learns = options.epochs or options.importance == "taylor"
+        return replace(NEEDS, splits=("calibration", *NEEDS.splits)) if learns else Needs(("calibration",))
+
+    def apply(self, subject: Subject, options: PruneOptions, given: Given) -> Subject:
         import torch
 
-        calibration = context.calibration()
-        example = tensors(calibration.take(slice(0, 2)).inputs)
+        module = subject.source
+        example = tensors(dict(given.splits["calibration"].take(slice(0, 2)).inputs))
         with torch.no_grad():
-            shape = judged(subject(*example), context.output).shape
-        before, parameters = _widths(subject), _parameters(subject)
+            shape = judged(module(*example), given.output).shape
+        before, parameters = _widths(module), _parameters(module)
         if not before:
             raise RecipeFailed("prune changed nothing: the module has no layer with channels")
         with _following("follow this model"):
-            pruner = _pruner(subject, example, options, context)
+            pruner = _pruner(module, example, options, given)
         rounds = []
         for number in range(1, options.rounds + 1):
             if options.importance == "taylor":
-                _gradients(subject, options, context)
+                _gradients(module, options, given)
             with _following("prune this model"):
                 pruner.step()
-            subject.zero_grad(set_to_none=True)
+            module.zero_grad(set_to_none=True)
             if number == 1:
-                _still_runs(subject, example, shape, context)
+                _still_runs(module, example, shape, given)
             if options.epochs:
                 label = f"prune, round {number} of {options.rounds}" if options.rounds > 1 else "prune"
-                rounds.append(asdict(train(subject, options, context, label)))
-        subject.eval()
-        after = _widths(subject)
+                rounds.append(asdict(tune(module, options, given, label, subject.left.values())))
+        module.eval()
+        after = _widths(module)
         changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
         if not changed:
-            raise RecipeFailed(_nothing(before, _multiple(options, context)))
-        _still_runs(subject, example, shape, context)
-        left = _parameters(subject)
-        context.progress.say(
+            raise RecipeFailed(_nothing(before, _multiple(options, given)))
+        _still_runs(module, example, shape, given)
+        left = _parameters(module)
+        given.progress.say(
             f"prune: {len(changed)} of {len(before)} layers narrower, {parameters:,} -> {left:,} parameters"
         )
-        context.notes[self.name] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
+        given.notes[self.name] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
         return subject
 
     def training(self, options: PruneOptions) -> TrainingOptions | None:
@@ -101,11 +112,11 @@ class Prune:
         return TrainingOptions(**{**shared, "epochs": options.epochs * options.rounds})
 
 
-def _multiple(options: PruneOptions, context: Context) -> int:
-    return options.round_to or context.runtime.channel_multiple
+def _multiple(options: PruneOptions, given: Given) -> int:
+    return options.round_to or given.channel_multiple
 
 
-def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, context: Context) -> Any:
+def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, given: Given) -> Any:
     import torch_pruning
 
     for parameter in module.parameters():
@@ -130,7 +141,7 @@ def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, contex
         pruning_ratio=options.ratio,
         iterative_steps=options.rounds,
         ignored_layers=_output_layers(module, example),
-        round_to=_multiple(options, context),
+        round_to=_multiple(options, given),
         output_transform=_differentiable,
         # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
         in_channel_groups={},
@@ -187,20 +198,22 @@ def _differentiable(outputs: Any) -> list[Any]:
     return [tensor for tensor in named(outputs).values() if tensor.is_floating_point()]
 
 
-def _gradients(module: Any, options: PruneOptions, context: Context) -> None:
+def _gradients(module: Any, options: PruneOptions, given: Given) -> None:
     """The gradient of the mean loss over examples of the train split, left in the parameters."""
     import torch
 
-    data = context.split("train")
-    generator = torch.Generator().manual_seed(context.seed)
+    data = given.splits["train"]
+    generator = torch.Generator().manual_seed(given.seed)
     chosen = data.take(torch.randperm(len(data), generator=generator)[:_GRADIENT_EXAMPLES].numpy())
-    inputs, targets = tensors(chosen.inputs), as_targets(chosen.targets, context)
-    loss_of = loss_function(options.loss, reading(context.baseline(), inputs, context), context)
+    split = examples(chosen, given.task)
+    loss = loss_of(
+        options.loss, reading(given.baseline, split.inputs, given.task, given.output), given.task, given.root
+    )
     module.zero_grad()
-    for indices in torch.arange(len(chosen)).split(64):
-        scores = judged(module(*(values[indices] for values in inputs)), context.output)
-        loss = loss_of(scores, targets[indices])
-        (loss * len(indices) / len(chosen)).backward()
+    for indices in torch.arange(len(split)).split(64):
+        batch = split.batch(indices)
+        scores = judged(module(*batch.inputs), given.output)
+        (loss(scores, batch) * len(indices) / len(split)).backward()
 
 
 @contextmanager
@@ -216,12 +229,12 @@ def _following(what: str) -> Iterator[None]:
         raise RecipeFailed(f"Torch-Pruning cannot {what}: {type(error).__name__}: {said}") from error
 
 
-def _still_runs(module: Any, example: tuple[Any, ...], shape: Any, context: Context) -> None:
+def _still_runs(module: Any, example: tuple[Any, ...], shape: Any, given: Given) -> None:
     import torch
 
     try:
         with torch.no_grad():
-            answer = judged(module(*example), context.output)
+            answer = judged(module(*example), given.output)
     except Exception as error:
         said = next(iter(str(error).splitlines()), "")
         raise RecipeFailed(

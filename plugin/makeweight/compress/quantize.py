@@ -1,22 +1,14 @@
-"""quantize: integers instead of floating point, after training. How stands here; the runtime does it."""
+"""quantize: integers instead of floating point, after training. What is wanted stands here; the runtime does it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Feeds, fit
 from makeweight.compress import technique
-from makeweight.compress.technique import Accepts, Context
-from makeweight.runtimes.runtime import Quantization
-from makeweight_base.errors import UsageError
-
-# Examples that a calibration run takes at once, where the model lets it choose.
-BATCH = 32
+from makeweight.runtimes.format import Format, Numbers, Observer
 
 
 def _eight(bits: object) -> object:
@@ -30,9 +22,8 @@ class Quantize:
     """8-bit weights and, for `static`, 8-bit activations whose ranges are taken from calibration examples."""
 
     name: ClassVar[str] = "quantize"
-    accepts: ClassVar[Accepts] = "graph"
     sets_number_format: ClassVar[bool] = True
-    trains: ClassVar[bool] = False
+    packages: ClassVar[tuple[str, ...]] = ()
 
     class Options(technique.Options):
         """How to quantize."""
@@ -43,36 +34,17 @@ class Quantize:
             "run time and reaches products only, no convolutions.",
         )
         bits: Annotated[Literal[8], BeforeValidator(_eight)] = Field(8, description="Bits of a weight.")
-        calibrate: Literal["minmax", "entropy", "percentile"] = Field(
+        calibrate: Observer = Field(
             "minmax",
             description="How `static` finds a range: all that was seen, the range that loses least information, or all "
             "but outliers.",
         )
         per_channel: bool = Field(True, description="A scale for each output channel instead of one for the tensor.")
 
-    def apply(self, subject: Path, options: Options, context: Context) -> Path:
-        how = Quantization(options.method, options.calibrate, options.per_channel)
-        target = context.workdir / f"quantize{context.runtime.suffix}"
-        batches = _batches(context.runtime.read(subject), context) if options.method == "static" else []
-        context.runtime.quantize(subject, target, how, batches)
-        return target
-
-    def training(self, options: Any) -> None:  # noqa: ARG002
-        return None
-
-
-def _batches(model: Model, context: Context) -> list[Feeds]:
-    """Calibration examples in batches that the model takes; a last batch that a fixed size leaves over is dropped."""
-    examples = context.calibration()
-    size = model.batch
-    if size is not None and len(examples) < size:
-        raise UsageError(
-            f"the model takes batches of {size}, and there are only {len(examples)} calibration examples",
-            where="makeweight.yaml: data.calibration",
-            do="Give more examples, or export the model with a free batch size.",
+    def format(self, options: Options) -> Format:
+        return Format(
+            weights=Numbers(f"int{options.bits}", "channel" if options.per_channel else "tensor"),
+            activations=Numbers("int8"),
+            ranges=options.method,
+            observer=options.calibrate if options.method == "static" else None,
         )
-    return [
-        fit(model.inputs, feeds)
-        for feeds in examples.batches(size or BATCH)
-        if size is None or len(next(iter(feeds.values()))) == size
-    ]

@@ -1,13 +1,16 @@
-"""A recipe: steps in order, checked when the configuration is read, long before anything is compressed."""
+"""A recipe: steps in order, then one lowering; checked when the configuration is read, long before it is made."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, cast
 
-from makeweight.compress.technique import Options, Technique
+from makeweight.compress.technique import NumberFormat, Options, Technique, Transformation
+from makeweight.runtimes.format import FLOAT32, Format, SourceKind
 
-Source = Literal["module", "graph"]
+Objection = Callable[[Format, SourceKind], str | None]
+"""Why a runtime does not offer a format, of a module or a file; None where it does."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,16 @@ class Step:
     def name(self) -> str:
         return self.technique.name
 
+    @property
+    def transformation(self) -> Transformation:
+        """Of a step that changes the model."""
+        return cast(Transformation, self.technique)
+
+    @property
+    def format(self) -> Format:
+        """Of a step that sets the number format."""
+        return cast(NumberFormat, self.technique).format(self.options)
+
 
 class Nonsense(ValueError):
     """A recipe that could never work; `step` is the index of the step to mend."""
@@ -32,39 +45,44 @@ class Nonsense(ValueError):
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe in the order in which it is carried out: on the module, then (after the export) on the graph."""
+    """A recipe as it is carried out: steps on the model, then one lowering in one number format."""
 
-    on_module: tuple[Step, ...]
-    on_graph: tuple[Step, ...]
+    steps: tuple[Step, ...]
+    lowering: Step | None
+    """The step that sets the number format; None: float32."""
+
+    @property
+    def format(self) -> Format:
+        return FLOAT32 if self.lowering is None else self.lowering.format
+
+    @property
+    def techniques(self) -> tuple[Technique, ...]:
+        steps = self.steps if self.lowering is None else (*self.steps, self.lowering)
+        return tuple(step.technique for step in steps)
 
 
-def plan(source: Source, steps: list[Step]) -> Plan:
+@dataclass(frozen=True)
+class Variant:
+    """A declared recipe, checked and ordered."""
+
+    name: str
+    runtime: str
+    plan: Plan
+    recipe: list[dict[str, Any]]
+    """The steps as plain data with every default filled in, for the manifest."""
+
+
+def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
     """Order a recipe.
 
     Raises:
         Nonsense: an empty recipe, a step that comes too late, one that the source cannot have, two number
-            formats, or training alone.
+            formats, one that the runtime does not offer, or training alone.
     """
     if not steps:
         raise Nonsense("a variant needs at least one step; the uncompressed model is already measured as `baseline`")
-    left_module_at: int | None = None
-    format_at: int | None = None
+    kind, left_module_at, format_at = source, None, None
     for index, step in enumerate(steps):
-        if step.technique.accepts == "module":
-            if source == "graph":
-                raise Nonsense(
-                    f"`{step.name}` works on a PyTorch module, and this model is a file without one; "
-                    "declare `model.build` and `model.weights`, or drop the step",
-                    index,
-                )
-            if left_module_at is not None:
-                raise Nonsense(
-                    f"`{step.name}` works on the PyTorch module, but `{steps[left_module_at].name}` before it works on "
-                    "the exported graph; put it first",
-                    index,
-                )
-        elif left_module_at is None:
-            left_module_at = index
         if step.technique.sets_number_format:
             if format_at is not None:
                 raise Nonsense(
@@ -72,9 +90,36 @@ def plan(source: Source, steps: list[Step]) -> Plan:
                     index,
                 )
             format_at = index
-    if all(step.name == "finetune" for step in steps):
+            left_module_at = index if left_module_at is None else left_module_at
+            continue
+        accepts = step.transformation.accepts
+        if source == "graph" and "graph" not in accepts:
+            raise Nonsense(
+                f"`{step.name}` works on a PyTorch module, and this model is a file without one; "
+                "declare `model.build` and `model.weights`, or drop the step",
+                index,
+            )
+        if left_module_at is not None and "graph" not in accepts:
+            raise Nonsense(
+                f"`{step.name}` works on the PyTorch module, but `{steps[left_module_at].name}` before it works on "
+                "the exported graph; put it first",
+                index,
+            )
+        if format_at is not None:
+            raise Nonsense(
+                f"`{step.name}` changes the model, and `{steps[format_at].name}` before it sets the numbers that it is "
+                "lowered in, which comes last; put it first",
+                index,
+            )
+        if kind == "module" and "module" not in accepts:
+            kind, left_module_at = "graph", index
+    if format_at is None and not any(step.transformation.compresses for step in steps):
         raise Nonsense("training alone compresses nothing; add a step that does, or drop the variant", 0)
-    return Plan(
-        tuple(step for step in steps if step.technique.accepts == "module"),
-        tuple(step for step in steps if step.technique.accepts == "graph"),
-    )
+    made = Plan(tuple(step for step in steps if not step.technique.sets_number_format), _at(steps, format_at))
+    if (reason := objection(made.format, kind)) is not None:
+        raise Nonsense(reason, format_at)
+    return made
+
+
+def _at(steps: list[Step], index: int | None) -> Step | None:
+    return None if index is None else steps[index]

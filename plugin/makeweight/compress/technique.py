@@ -1,21 +1,22 @@
-"""What a technique is: it says what it accepts, what can be set, and turns one subject into the next."""
+"""What a technique is: a step that changes a model, or one that says in which numbers it is lowered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from makeweight.runtimes.format import Format, SourceKind
+
 if TYPE_CHECKING:
+    from makeweight.compress.subject import Subject
+    from makeweight.compress.training import TrainingOptions
     from makeweight.config.settings import TaskSettings
-    from makeweight.runtimes.runtime import Runtime
     from makeweight.user.dataset import Dataset
     from makeweight_base.progress import Progress
-
-Accepts = Literal["module", "graph"]
 
 
 class Options(BaseModel):
@@ -25,52 +26,75 @@ class Options(BaseModel):
 
 
 @dataclass(frozen=True)
-class Context:
-    """What a technique may use besides its subject. Data are loaded when first asked for."""
+class Needs:
+    """What a step is to be handed; nothing else is loaded. The test split is the gate's alone and never handed."""
+
+    splits: tuple[str, ...] = ()
+    """Splits without which it cannot work: `train`, `calibration`."""
+    wishes: tuple[str, ...] = ()
+    """Splits that it does without, where the data have none: `validation`."""
+    baseline: bool = False
+    """The uncompressed module, as a teacher."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a step is handed besides its subject, as far as it needs it."""
 
     root: Path
     """The project's folder, where the user's own callables are found."""
-    runtime: Runtime
     task: TaskSettings
-    seed: int
-    split: Callable[[str], Dataset]
-    """A declared split: `train`, `validation`. The test split is the gate's alone and is refused here."""
-    calibration: Callable[[], Dataset]
-    """The declared calibration examples."""
     output: str | None
     """The name of the output that holds the scores; None: the first."""
-    baseline: Callable[[], Any]
-    """A fresh copy of the baseline as a PyTorch module, for a teacher; fails for a model without one."""
-    workdir: Path
+    seed: int
+    channel_multiple: int
+    """Channel counts that the variant's runtime is fast at are multiples of this."""
+    scratch: Path
     """For intermediate files; thrown away afterwards."""
     progress: Progress
+    splits: Mapping[str, Dataset] = field(default_factory=dict)
+    """Inputs in the order in which the module takes them."""
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Why a split that it wished for is not there."""
+    baseline: Any = None
+    """The uncompressed module in eval mode, for all steps the same: not to be changed."""
     notes: dict[str, Any] = field(default_factory=dict)
     """Facts worth keeping in the manifest, by technique."""
 
 
 class Technique(Protocol):
-    """One way to make a model smaller or faster.
-
-    `accepts` is what `apply` takes and gives back: a `torch.nn.Module` (`module`), or the path of a model file
-    of the variant's runtime (`graph`), which it must not change in place. A recipe goes from modules to graphs,
-    with the export between them.
-
-    `sets_number_format` marks techniques that fix what numbers the graph computes in; a recipe has at most one.
-    `trains` marks those that change weights by training, for which an equally trained control is made.
-    """
+    """What all techniques have. `sets_number_format` tells which of the two kinds it is."""
 
     name: ClassVar[str]
-    accepts: ClassVar[Accepts]
     sets_number_format: ClassVar[bool]
-    trains: ClassVar[bool]
+    packages: ClassVar[tuple[str, ...]]
+    """What it stands on besides PyTorch and the runtime: their versions go into the manifest."""
     Options: ClassVar[type[Options]]
 
-    def apply(self, subject: Any, options: Any, context: Context) -> Any:
-        """Carry out one step.
+
+class Transformation(Technique, Protocol):
+    """A technique that changes the model itself; `sets_number_format` is False."""
+
+    accepts: ClassVar[frozenset[SourceKind]]
+    """A recipe on a module stays there as long as its steps accept one; a step that accepts graphs alone makes it be
+    lowered before."""
+    compresses: ClassVar[bool]
+    """False for training alone, which makes nothing smaller."""
+
+    def needs(self, options: Any) -> Needs: ...
+
+    def apply(self, subject: Subject, options: Any, given: Given) -> Subject:
+        """Carry out one step. A module may be changed in place, a model file not.
 
         Raises:
             RecipeFailed: the step cannot be carried out on this model, or would change nothing.
         """
 
-    def training(self, options: Any) -> Any | None:
+    def training(self, options: Any) -> TrainingOptions | None:
         """The fine-tuning that this step contains (a `finetune` step's options), or None: the control repeats it."""
+
+
+class NumberFormat(Technique, Protocol):
+    """A technique that is the number format of the one lowering; `sets_number_format` is True."""
+
+    def format(self, options: Any) -> Format: ...

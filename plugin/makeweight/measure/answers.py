@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight.artifact.model import Model
+from makeweight.config.settings import TaskSettings
 from makeweight.measure import inference
 from makeweight.measure.outcomes import Outcomes, ScoreKind, classify
+from makeweight.runtimes.runtime import Runtime
 from makeweight.user import callables
 from makeweight.user.dataset import Dataset
+from makeweight.user.declared import Declared
 from makeweight_base.errors import UsageError
-
-if TYPE_CHECKING:
-    from makeweight.artifact.model import Model
-    from makeweight.project.project import Project
-    from makeweight.runtimes.runtime import Runtime
-    from makeweight_base.progress import Progress
+from makeweight_base.progress import Progress
 
 
 def answer(
-    project: Project,
+    declared: Declared,
     runtime: Runtime,
     model: Model,
     dataset: Dataset,
@@ -37,15 +36,15 @@ def answer(
     Raises:
         UsageError: the model does not open, the examples do not fit it, or its output does not fit the task.
     """
-    outputs = inference.outputs(runtime, model, dataset, output=project.model.output, progress=progress, label=label)
+    outputs = inference.outputs(runtime, model, dataset, output=declared.model.output, progress=progress, label=label)
     flat = outputs.reshape(len(outputs), -1)
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(flat).all(axis=1))
     confidence, classes = np.full(len(outputs), np.nan), 0
     scores: ScoreKind = "none"
     prediction: NDArray[Any]
-    if project.task.kind == "classification":
+    if declared.task.kind == "classification":
         prediction, confidence, classes, scores = classify(outputs, like.scores if like else None)
-    elif project.task.kind == "regression":
+    elif declared.task.kind == "regression":
         prediction = flat
         if flat.size != dataset.targets.size:
             raise UsageError(
@@ -55,13 +54,13 @@ def answer(
                 do="Name the output with `model.output`, or mend the targets.",
             )
     else:
-        prediction = _scores(project, outputs, dataset)
+        prediction = _scores(declared, outputs, dataset)
     target = dataset.targets
     return Outcomes(
         prediction=prediction,
         confidence=confidence,
         finite=finite,
-        target=target.reshape(len(target), -1).astype(np.float64) if project.task.kind == "regression" else target,
+        target=target.reshape(len(target), -1).astype(np.float64) if declared.task.kind == "regression" else target,
         slices=dataset.slices,
         classes=classes,
         scores=scores,
@@ -70,13 +69,13 @@ def answer(
     )
 
 
-def check_classes(project: Project, outcomes: Outcomes) -> None:
+def check_classes(task: TaskSettings, outcomes: Outcomes) -> None:
     """Refuse a test split that cannot judge every class.
 
     Raises:
         UsageError: a target beyond the model's classes, names that do not match them, or a class without an example.
     """
-    task, where = project.task, "the test split"
+    where = "the test split"
     if task.classes is not None and len(task.classes) != outcomes.classes:
         raise UsageError(
             f"{len(task.classes)} class names are declared, and the model tells {outcomes.classes} classes apart",
@@ -101,11 +100,11 @@ def check_classes(project: Project, outcomes: Outcomes) -> None:
         )
 
 
-def _scores(project: Project, outputs: NDArray[Any], dataset: Dataset) -> NDArray[np.float64]:
+def _scores(declared: Declared, outputs: NDArray[Any], dataset: Dataset) -> NDArray[np.float64]:
     """The custom metric's figures: [examples], or [1] for one number over all."""
-    dotted = project.task.metric or ""
-    function = callables.find(dotted, project.root, where="makeweight.yaml: task.metric")
-    given = callables.call(function, outputs, dataset.targets, name=dotted, root=project.root)
+    dotted = declared.task.metric or ""
+    function = callables.find(dotted, declared.root, where="makeweight.yaml: task.metric")
+    given = callables.call(function, outputs, dataset.targets, name=dotted, root=declared.root)
     try:
         if given is None:  # a forgotten `return`, which numpy would take for NaN
             raise TypeError

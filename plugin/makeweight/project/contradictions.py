@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from makeweight.budget.rule import Rule, rules_of
+from makeweight.compress.recipe import Variant
 from makeweight.config.problems import Problems, near
 from makeweight.config.settings import Settings
-from makeweight.project.project import Variant
 from makeweight_base.yamlfile import Path
 
 
@@ -67,8 +67,7 @@ def _of_calibration(settings: Settings, variants: Mapping[str, Variant], problem
     npz, split = settings.data.npz, settings.data.calibration.split
     if npz is None or "calibration" in npz or split in npz:
         return
-    steps = [step for variant in variants.values() for step in variant.plan.on_graph]
-    if any(step.name == "quantize" and getattr(step.options, "method", None) == "static" for step in steps):
+    if any(variant.plan.format.calibrates for variant in variants.values()):
         problems.note(
             ("data", "npz"), f"quantization calibrates on `{split}`, and no such file is given; add `calibration:`"
         )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from makeweight.budget.rule import Rule
-from makeweight.compress import recipe
+from makeweight.compress.recipe import Variant
 from makeweight.config.problems import near
 from makeweight.config.settings import (
     CanarySettings,
@@ -19,18 +18,8 @@ from makeweight.config.settings import (
 )
 from makeweight.devices.device import DeviceOptions
 from makeweight.layout import CONFIG, Layout
+from makeweight.user.declared import Declared
 from makeweight_base.errors import UsageError
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A declared recipe, checked and ordered."""
-
-    name: str
-    runtime: str
-    plan: recipe.Plan
-    recipe: list[dict[str, Any]]
-    """The steps as plain data with every default filled in, for the manifest."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +53,11 @@ class Project:
     @property
     def layout(self) -> Layout:
         return Layout(self.root)
+
+    @property
+    def declared(self) -> Declared:
+        """What it takes to load model and data."""
+        return Declared(self.root, self.model, self.data, self.task, self.seed)
 
     def variant(self, name: str) -> Variant:
         if name not in self.variants:

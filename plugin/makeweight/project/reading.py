@@ -9,11 +9,14 @@ from typing import Any
 from makeweight import registry
 from makeweight.budget.rule import rules_of
 from makeweight.compress import recipe
+from makeweight.compress.recipe import Variant
 from makeweight.config.problems import Problems
 from makeweight.config.settings import FILES, RUNTIME, Settings
 from makeweight.layout import CONFIG
 from makeweight.project import contradictions
-from makeweight.project.project import DeviceEntry, Project, Variant
+from makeweight.project.project import DeviceEntry, Project
+from makeweight.runtimes.format import SourceKind
+from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import ConfigError, Problem, UsageError
 from makeweight_base.yamlfile import Path, parse
 
@@ -77,9 +80,9 @@ def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, V
     """Each variant whose steps hold together. Reads the raw file, so that its problems are told beside all others."""
     model = data.get("model")
     model = model if isinstance(model, dict) else {}
-    source: recipe.Source = "module" if model.get("build") else "graph"
-    default_runtime = model.get("runtime", RUNTIME)
-    _runtime_exists(default_runtime, ("model", "runtime"), problems)
+    source: SourceKind = "module" if model.get("build") else "graph"
+    default_runtime = str(model.get("runtime", RUNTIME))
+    default = _runtime(default_runtime, ("model", "runtime"), problems)
     for key in FILES:
         if model.get(key) and (extra := registry.awaited(f".{key}")) is not None:
             problems.note(
@@ -91,28 +94,41 @@ def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, V
         if not isinstance(settings, dict) or not isinstance(settings.get("steps"), list):
             continue  # the schema has told
         path: Path = ("variants", str(name))
-        runtime = settings.get("runtime") or default_runtime
+        name_of_runtime, runtime = default_runtime, default
         if settings.get("runtime"):
-            _runtime_exists(runtime, (*path, "runtime"), problems)
+            name_of_runtime = str(settings["runtime"])
+            runtime = _runtime(name_of_runtime, (*path, "runtime"), problems)
         before = len(problems)
         steps = [_step(entry, (*path, "steps", index), problems) for index, entry in enumerate(settings["steps"])]
         if len(problems) > before:
             continue
+        if source == "graph" and name_of_runtime != default_runtime:
+            problems.note(
+                (*path, "runtime"),
+                f"the model is a file of {default_runtime}, and only a PyTorch module can be lowered to "
+                f"{name_of_runtime}; declare `model.build` and `model.weights`, or leave the runtime",
+            )
         ready = [step for step in steps if step is not None]
         try:
-            ordered = recipe.plan(source, ready)
+            ordered = recipe.plan(source, ready, _no_objection if runtime is None else runtime.objection)
         except recipe.Nonsense as error:
             problems.note((*path, "steps") if error.step is None else (*path, "steps", error.step), str(error))
             continue
         plain = [{step.name: step.options.model_dump(mode="json")} for step in ready]
-        yield str(name), Variant(str(name), str(runtime), ordered, plain)
+        yield str(name), Variant(str(name), name_of_runtime, ordered, plain)
 
 
-def _runtime_exists(name: object, path: Path, problems: Problems) -> None:
+def _runtime(name: str, path: Path, problems: Problems) -> Runtime | None:
     try:
-        registry.load("runtime", str(name))
+        runtime: Runtime = registry.load("runtime", name)()
     except UsageError as error:
         problems.note(path, error.what)
+        return None
+    return runtime
+
+
+def _no_objection(*_: object) -> None:
+    """That the runtime is not there is told already."""
 
 
 def _step(entry: object, path: Path, problems: Problems) -> recipe.Step | None:

@@ -1,14 +1,15 @@
-"""What a runtime offers at home: to export, to quantize, to look into its graphs, to run."""
+"""What a runtime offers at home: to lower a model into its files, to look into them, to run them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
+from makeweight.runtimes.format import Format, SourceKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,28 +22,41 @@ class Session(Protocol):
         """One inference: arrays by input name, batch first; outputs in the model's order."""
 
 
+class Examples(Protocol):
+    """Calibration examples: the runtime says in which batches it wants them."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, size: int) -> Iterator[Feeds]: ...
+
+
+@dataclass(frozen=True)
+class Program:
+    """A module as it is lowered."""
+
+    module: Any
+    """A torch.nn.Module in eval mode, called with its inputs in the order of `inputs`; or a torch.export program."""
+    inputs: Mapping[str, tuple[int | str, ...]]
+    """Declared shapes by input name; a letter in first place is a batch that stays free."""
+    example: Feeds
+    """Real arrays by input name, batch first."""
+    left: Mapping[str, Any] = field(default_factory=dict)
+    """What the recipe's steps left behind, by technique: masks, codebooks, learned ranges."""
+
+
 @dataclass(frozen=True)
 class GraphFacts:
-    """What a model file holds, and what the runtime makes of it."""
+    """What a model holds, and what the runtime makes of it; None where a delegate hides it."""
 
-    parameters: int
-    macs: int | None
-    """Multiply-accumulates for one example; None when shapes are not known well enough."""
-    operators: Mapping[str, int]
+    parameters: int | None = None
+    macs: int | None = None
+    """Multiply-accumulates for one example."""
+    operators: Mapping[str, int] = field(default_factory=dict)
     """Nodes by type in the graph as the runtime optimised it."""
-    quantized: int
+    quantized: int | None = None
     """Compute nodes (convolutions, products) that run on integers there."""
-    floating: int
+    floating: int | None = None
     """Compute nodes that still run on floating point there."""
-
-
-@dataclass(frozen=True)
-class Quantization:
-    """How a graph is to be quantized, in terms that every runtime can serve."""
-
-    method: Literal["static", "dynamic"]
-    calibrate: Literal["minmax", "entropy", "percentile"]
-    per_channel: bool
 
 
 class Runtime(Protocol):
@@ -50,11 +64,19 @@ class Runtime(Protocol):
 
     name: ClassVar[str]
     suffix: ClassVar[str]
-    """Of its model files."""
+    """Of the file that it opens."""
     channel_multiple: ClassVar[int]
     """Channel counts it is fast at are multiples of this: pruning rounds to it."""
+    packages: ClassVar[tuple[str, ...]]
+    """What opens and writes its files: their versions go into the manifest."""
+    exporters: ClassVar[tuple[str, ...]]
+    """What it takes besides to lower a module."""
 
     def version(self) -> str: ...
+
+    def objection(self, format: Format, source: SourceKind) -> str | None:
+        """Why it does not offer a number format, of a module or of a file of its own; None where it does. Pure: it is
+        asked when the configuration is read."""
 
     def read(self, path: Path) -> Model:
         """The model that begins with this file, with all that belongs to it.
@@ -68,26 +90,23 @@ class Runtime(Protocol):
         UsageError: the file is damaged, or holds an operator the runtime does not know.
         """
 
-    def export(self, module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Feeds, path: Path) -> None:
-        """Write a torch.nn.Module as a model file; the batch size stays free where `inputs` has a letter.
+    def lower(self, source: Program | Model, format: Format, calibration: Examples | None, target: Path) -> Model:
+        """Write `source` in `format` as a model whose first file is `target`. Two runs give the same bytes where the
+        engine allows it. The model of a program has its inputs' names, in their order.
+
+        Args:
+            source: a module, or a model of this runtime, which is left as it is.
+            calibration: where the format `calibrates`, examples in any float precision.
 
         Raises:
-            UsageError: the module cannot be exported; the message names the operator or the line.
-        """
-
-    def quantize(self, source: Path, target: Path, how: Quantization, calibration: Iterable[Feeds]) -> None:
-        """Write `source` with integer weights (and, for `static`, activations) to `target`.
-
-        Raises:
-            RecipeFailed: nothing in the graph can be quantized this way.
-        """
-
-    def to_float16(self, source: Path, target: Path) -> None:
-        """Write `source` with half-precision weights and arithmetic to `target`; inputs and outputs keep their type.
-
-        Raises:
-            RecipeFailed: nothing in the graph can be converted.
+            UsageError: the module cannot be lowered (the message names the operator or the line), or the examples do
+                not fit it.
+            RecipeFailed: the format changes nothing, or cannot be had of this model.
         """
 
     def inspect(self, model: Model) -> GraphFacts:
-        """Count what is in a model file and in its optimised graph."""
+        """Count what is in a model and in its optimised graph.
+
+        Raises:
+            UsageError: see `open`.
+        """

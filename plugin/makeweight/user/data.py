@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,66 +12,64 @@ from numpy.typing import NDArray
 from makeweight import registry
 from makeweight.user import callables
 from makeweight.user.dataset import Dataset
+from makeweight.user.declared import Declared
 from makeweight_base.errors import UsageError
-
-if TYPE_CHECKING:
-    from makeweight.project.project import Project
 
 _MOST_CLASSES = 2**31
 
 
-def load(project: Project, split: str) -> Dataset:
+def load(declared: Declared, split: str) -> Dataset:
     """One split of the project's examples, checked.
 
     Raises:
         UsageError: the loader fails, or yields nothing, NaN, arrays of different lengths, or targets that do not
             fit the task; or there is no such split.
     """
-    inputs, targets = _from_callable(project, split) if project.data.load else _from_npz(project, split)
-    where = _origin(project, split)
-    dataset = Dataset(split, inputs, _targets(targets, project, where))
+    inputs, targets = _from_callable(declared, split) if declared.data.load else _from_npz(declared, split)
+    where = _origin(declared, split)
+    dataset = Dataset(split, inputs, _targets(targets, declared, where))
     _check(dataset, where)
-    return replace(dataset, slices=_slices(project, split, len(dataset)))
+    return replace(dataset, slices=_slices(declared, split, len(dataset)))
 
 
-def calibration(project: Project) -> Dataset:
+def calibration(declared: Declared) -> Dataset:
     """The declared calibration examples: a file of their own, or a sample of a split, drawn with the seed."""
-    if project.data.npz is not None and "calibration" in project.data.npz:
-        inputs, _ = _from_npz(project, "calibration")
+    if declared.data.npz is not None and "calibration" in declared.data.npz:
+        inputs, _ = _from_npz(declared, "calibration")
         first = next(iter(inputs.values()))
         # what is not measured on needs no targets
         dataset = Dataset("calibration", inputs, np.zeros(len(first) if first.ndim else 0))
-        _check(dataset, _origin(project, "calibration"))
+        _check(dataset, _origin(declared, "calibration"))
     else:
-        dataset = load(project, project.data.calibration.split)
-    wanted = project.data.calibration.samples
+        dataset = load(declared, declared.data.calibration.split)
+    wanted = declared.data.calibration.samples
     if len(dataset) <= wanted:
         return dataset
-    drawn = np.random.default_rng(project.seed).choice(len(dataset), wanted, replace=False)
+    drawn = np.random.default_rng(declared.seed).choice(len(dataset), wanted, replace=False)
     return dataset.take(np.sort(drawn))
 
 
-def input_names(project: Project) -> tuple[str, ...]:
+def input_names(declared: Declared) -> tuple[str, ...]:
     """The model's inputs in order: as declared, else as its file has them."""
-    if project.model.inputs or project.model.onnx is None:
-        return tuple(project.model.inputs)
-    runtime = registry.ready("runtime", project.model.runtime)()
-    names = tuple(port.name for port in runtime.read(project.root / project.model.onnx).inputs)
+    if declared.model.inputs or declared.model.file is None:
+        return tuple(declared.model.inputs)
+    runtime = registry.ready("runtime", declared.model.runtime)()
+    names = tuple(port.name for port in runtime.read(declared.root / declared.model.file).inputs)
     if not names:
-        raise UsageError("the model has no input, so there is nothing to feed it with", where=project.model.onnx)
+        raise UsageError("the model has no input, so there is nothing to feed it with", where=declared.model.file)
     return names
 
 
-def _origin(project: Project, split: str) -> str:
-    return f"data.load({split!r})" if project.data.load else str((project.data.npz or {}).get(split))  # type: ignore[call-overload]
+def _origin(declared: Declared, split: str) -> str:
+    return f"data.load({split!r})" if declared.data.load else str((declared.data.npz or {}).get(split))  # type: ignore[call-overload]
 
 
-def _from_callable(project: Project, split: str) -> tuple[dict[str, NDArray[Any]], Any]:
-    dotted = project.data.load or ""
-    loader = callables.find(dotted, project.root, where="makeweight.yaml: data.load")
-    given = callables.call(loader, split, name=f"{dotted}({split!r})", root=project.root)
-    names = input_names(project)
-    where = _origin(project, split)
+def _from_callable(declared: Declared, split: str) -> tuple[dict[str, NDArray[Any]], Any]:
+    dotted = declared.data.load or ""
+    loader = callables.find(dotted, declared.root, where="makeweight.yaml: data.load")
+    given = callables.call(loader, split, name=f"{dotted}({split!r})", root=declared.root)
+    names = input_names(declared)
+    where = _origin(declared, split)
     if (
         isinstance(given, tuple)
         and len(given) == 2
@@ -85,7 +83,7 @@ def _from_callable(project: Project, split: str) -> tuple[dict[str, NDArray[Any]
             where=where,
             do="Return (inputs, targets) arrays, or an iterable of (input, target) pairs.",
         )
-    pairs = callables.call(lambda: list(_pairs(given, where)), name=f"{dotted}({split!r})", root=project.root)
+    pairs = callables.call(lambda: list(_pairs(given, where)), name=f"{dotted}({split!r})", root=declared.root)
     if not pairs:
         raise UsageError("gave no examples", where=where, do="Check the loader; every split needs at least one.")
     singles = [_one(entry, names, where) for entry, _ in pairs]
@@ -141,7 +139,7 @@ def _fitting(given: Mapping[str, Any], names: tuple[str, ...], where: str) -> Ma
             where=where,
             do="Name the arrays as the model names its inputs.",
         )
-    return given
+    return {name: given[name] for name in names}
 
 
 def _stack(values: list[Any], name: str, where: str) -> NDArray[Any]:
@@ -164,13 +162,13 @@ def _array(values: Any, name: str, where: str) -> NDArray[Any]:
         return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
-def _from_npz(project: Project, split: str) -> tuple[dict[str, NDArray[Any]], Any]:
-    files: Mapping[str, str] = dict(project.data.npz or {})  # type: ignore[arg-type]
+def _from_npz(declared: Declared, split: str) -> tuple[dict[str, NDArray[Any]], Any]:
+    files: Mapping[str, str] = dict(declared.data.npz or {})  # type: ignore[arg-type]
     if split not in files:
         raise UsageError(
             f"there is no `{split}` split: data.npz has {', '.join(files)}", where="makeweight.yaml: data.npz"
         )
-    path = project.root / files[split]
+    path = declared.root / files[split]
     try:
         with np.load(path, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files}
@@ -185,13 +183,13 @@ def _from_npz(project: Project, split: str) -> tuple[dict[str, NDArray[Any]], An
     target = arrays.pop("target", None)
     if target is None and split != "calibration":
         raise UsageError(f"has no array `target`; it has {', '.join(arrays) or 'none'}", where=files[split])
-    names = input_names(project)
+    names = input_names(declared)
     if len(names) == 1 and len(arrays) == 1:
         arrays = {names[0]: next(iter(arrays.values()))}
     return _named(arrays, names, files[split]), target
 
 
-def _targets(targets: Any, project: Project, where: str) -> NDArray[Any]:
+def _targets(targets: Any, declared: Declared, where: str) -> NDArray[Any]:
     try:
         array = np.asarray(targets)
     except (ValueError, TypeError, RuntimeError) as error:
@@ -202,7 +200,7 @@ def _targets(targets: Any, project: Project, where: str) -> NDArray[Any]:
         raise UsageError(f"the target of example {_first_bad(array)} is not finite", where=where)
     if array.ndim == 0:
         raise UsageError("gave one target for all examples; each needs its own", where=where)
-    if project.task.kind != "classification":
+    if declared.task.kind != "classification":
         return array
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -240,16 +238,16 @@ def _first_bad(array: NDArray[Any]) -> int:
     return int(np.argwhere(~np.isfinite(array))[0][0])
 
 
-def _slices(project: Project, split: str, count: int) -> NDArray[np.str_] | None:
-    if project.data.slices is None:
+def _slices(declared: Declared, split: str, count: int) -> NDArray[np.str_] | None:
+    if declared.data.slices is None:
         return None
-    dotted = project.data.slices
-    function = callables.find(dotted, project.root, where="makeweight.yaml: data.slices")
+    dotted = declared.data.slices
+    function = callables.find(dotted, declared.root, where="makeweight.yaml: data.slices")
     where = f"{dotted}({split!r})"
-    given = callables.call(function, split, name=where, root=project.root)
+    given = callables.call(function, split, name=where, root=declared.root)
     if isinstance(given, str) or not hasattr(given, "__iter__"):
         raise UsageError(f"gave {type(given).__name__}, not a name for each example", where=where)
-    names = callables.call(lambda: list(given), name=where, root=project.root)
+    names = callables.call(lambda: list(given), name=where, root=declared.root)
     listed = ["" if name is None else str(name) for name in names]
     if len(listed) != count:
         raise UsageError(f"named {len(listed)} examples, and the split has {count}", where=where)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from makeweight import measurement, registry
 from makeweight.artifact import artifact
+from makeweight.compress.baseline import write_baseline
 from makeweight.evidence import keys
 from makeweight.layout import BASELINE, Layout
 from makeweight.measure import outcomes, quality, reference, samples, storage
 from makeweight.measure.answers import answer, check_classes
 from makeweight.pipeline.in_step import in_step
 from makeweight.project.project import Project
-from makeweight.user import data, model
+from makeweight.user import data
 from makeweight_base import atomic
 from makeweight_base.errors import ConfigError, Exit, Problem, UsageError
 from makeweight_base.progress import Progress
@@ -21,22 +22,22 @@ def run(project: Project, progress: Progress) -> Exit:
     _refuse_an_outdated_pipeline(project)
     runtime = registry.ready("runtime", project.model.runtime)()
     with atomic.replacing_folder(layout.artifact(BASELINE)) as folder:
-        manifest = model.write_baseline(project, folder, progress)
+        manifest = write_baseline(project.declared, folder, progress)
         artifact.write(folder, manifest)
         made = manifest.made()
         progress.say(f"baseline: {manifest.size:,} bytes, {runtime.name} {runtime.version()}")
-        dataset = data.load(project, "test")
+        dataset = data.load(project.declared, "test")
         samples.write(folder / layout.inputs.name, made.inputs, dataset, project.seed)
-        own = answer(project, runtime, made, dataset, "baseline on test", progress)
+        own = answer(project.declared, runtime, made, dataset, "baseline on test", progress)
     bad = int((~own.finite).sum())
     if bad:
         raise UsageError(
             f"the baseline itself answers NaN or infinity for {bad} of {len(own)} test examples",
-            where=str(project.model.weights or project.model.onnx),
+            where=str(project.model.weights or project.model.file),
             do="Mend the model first: nothing can be compared with it.",
         )
     if project.task.kind == "classification":
-        check_classes(project, own)
+        check_classes(project.task, own)
     outcomes.write(layout.outcomes(BASELINE), own)
     figures = [*storage.measure(manifest, None), *quality.measure(project.task, BASELINE, own, None)]
     sha = str(manifest.sha256)

@@ -8,19 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import makeweight
+from makeweight import registry
 from makeweight.devices.device import DeviceOptions, Facts
 from makeweight.devices.local import Local
 from makeweight.measure import energy
 from makeweight_base.errors import Exit
 from makeweight_base.installed import installed
 from makeweight_probe import memory
-
-# What each extra brings, by the name of its distribution.
-EXTRAS = {
-    "dvc": ("dvc",),
-    "onnx": ("onnx", "onnxruntime", "pillow"),
-    "torch": ("torch", "onnxscript", "torch-pruning"),
-}
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,7 @@ class Ability:
 
 def run(*, as_json: bool) -> Exit:
     facts = Local("local", DeviceOptions()).facts()
-    extras = {extra: {name: installed(name) for name in packages} for extra, packages in EXTRAS.items()}
+    extras = {extra: {name: installed(name) for name in packages} for extra, packages in registry.EXTRAS.items()}
     abilities = _abilities()
     if as_json:
         print(json.dumps(_plain(facts, extras, abilities)))

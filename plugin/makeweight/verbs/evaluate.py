@@ -33,18 +33,18 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
         progress.say(f"{name}: not evaluated, {manifest.reason}")
         return Exit.PASS
     runtime = registry.ready("runtime", manifest.runtime)()
-    dataset = data.load(project, "test")
+    dataset = data.load(project.declared, "test")
     if dataset.digest() != before.digest:
         raise UsageError(
             "the loader gave other test examples than it gave the baseline",
             where="data.load('test')",
             do="Make it give the same examples each time (fix its seed), then run `dvc repro` again.",
         )
-    own = answer(project, runtime, manifest.made(), dataset, f"{name} on test", progress, before)
+    own = answer(project.declared, runtime, manifest.made(), dataset, f"{name} on test", progress, before)
     figures = [*storage.measure(manifest, base), *quality.measure(project.task, name, own, before)]
     if manifest.control is not None:
         label = f"{name}'s control on test"
-        control = answer(project, runtime, manifest.control, dataset, label, progress, before)
+        control = answer(project.declared, runtime, manifest.control, dataset, label, progress, before)
         figures += _against_control(project, name, own, control)
     key = keys.evaluation(
         baseline=str(before.facts.get("sha256")),  # what was really paired with

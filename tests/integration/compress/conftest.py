@@ -1,17 +1,17 @@
-"""A context for techniques, over the small project."""
+"""What a technique is handed, over the small project."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from makeweight.compress.technique import Context
+from makeweight.compress.technique import Given
 from makeweight.project.project import Project
-from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
-from makeweight.user import data, model
-from makeweight.user.dataset import Dataset
+from makeweight.user import data, module
 
 
 class Told:
@@ -27,23 +27,26 @@ class Told:
         yield from items
 
 
-@pytest.fixture
-def make_context(tmp_path: Path) -> Callable[..., Context]:
-    def make(project: Project, seed: int = 0) -> Context:
-        def split(name: str) -> Dataset:
-            return data.load(project, name)
+def fresh(given: Given) -> Any:
+    """A module to change: a copy of the baseline."""
+    return copy.deepcopy(given.baseline)
 
-        return Context(
+
+@pytest.fixture
+def make_given(tmp_path: Path) -> Callable[..., Given]:
+    def make(project: Project, seed: int = 0) -> Given:
+        declared = project.declared
+        splits = {name: data.load(declared, name) for name in ("train", "validation")}
+        return Given(
             root=project.root,
-            runtime=OnnxRuntime(),
             task=project.task,
-            seed=seed,
-            split=split,
-            calibration=lambda: data.calibration(project),
             output=project.model.output,
-            baseline=lambda: model.load_module(project),
-            workdir=tmp_path,
+            seed=seed,
+            channel_multiple=16,
+            scratch=tmp_path,
             progress=Told(),
+            splits={**splits, "calibration": data.calibration(declared)},
+            baseline=module.load_module(declared),
         )
 
     return make

@@ -17,12 +17,15 @@ from onnx import TensorProto, helper, numpy_helper
 from makeweight import registry
 from makeweight.artifact import artifact
 from makeweight.artifact.ports import Port
+from makeweight.compress.baseline import write_baseline
 from makeweight.compress.float16 import Float16
-from makeweight.compress.quantize import Quantize
+from makeweight.compress.prune import Prune
+from makeweight.compress.technique import Needs
 from makeweight.project.project import Project
 from makeweight.project.reading import understand
+from makeweight.runtimes.format import FLOAT32
+from makeweight.runtimes.onnxruntime import float16
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
-from makeweight.user.model import write_baseline
 from makeweight.verbs import compress
 from makeweight_base import atomic
 from makeweight_base.errors import EnvironmentFailed, Exit, MissingExtra, RecipeFailed, UsageError
@@ -54,7 +57,7 @@ class Told(Silent):
 
 def _with_baseline(project: Project) -> Project:
     with atomic.replacing_folder(project.layout.artifact("baseline")) as folder:
-        artifact.write(folder, write_baseline(project, folder, Silent()))
+        artifact.write(folder, write_baseline(project.declared, folder, Silent()))
     return project
 
 
@@ -182,7 +185,7 @@ def test_a_recipe_that_once_worked_and_now_fails_leaves_no_old_file(
     def fails(*_: Any) -> None:
         raise RecipeFailed("not any more")
 
-    monkeypatch.setattr(Quantize, "apply", fails)
+    monkeypatch.setattr(OnnxRuntime, "lower", fails)
     compress.run(project, "int8", Silent())
     manifest, folder = _made(project, "int8")
     assert (manifest.status, manifest.reason) == ("failed", "not any more")
@@ -190,22 +193,17 @@ def test_a_recipe_that_once_worked_and_now_fails_leaves_no_old_file(
 
 
 def test_a_recipe_that_changes_nothing_fails(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def idle(self: Any, subject: Path, options: Any, context: Any) -> Path:
-        return subject
-
-    monkeypatch.setattr(Float16, "apply", idle)
+    monkeypatch.setattr(Float16, "format", lambda *_: FLOAT32)
     compress.run(project, "fp16", Silent())
     manifest, _ = _made(project, "fp16")
     assert manifest.reason == "the recipe changed nothing: the file is the baseline's, byte by byte"
 
 
 def test_a_file_that_the_runtime_refuses_fails_the_recipe(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Any, subject: Path, options: Any, context: Any) -> Path:
-        path: Path = context.workdir / "broken.onnx"
-        path.write_bytes(subject.read_bytes()[:-50])
-        return path
+    def broken(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:-50])
 
-    monkeypatch.setattr(Float16, "apply", broken)
+    monkeypatch.setattr(float16, "to_float16", broken)
     compress.run(project, "fp16", Silent())
     manifest, _ = _made(project, "fp16")
     assert manifest.reason == "the runtime refuses what the recipe made: the ONNX file is cut short or damaged"
@@ -229,7 +227,7 @@ def test_a_machine_that_fails_loses_nothing_and_leaves_nothing(
     def breaks(*_: Any) -> None:
         raise raised
 
-    monkeypatch.setattr(Quantize, "apply", breaks)
+    monkeypatch.setattr(OnnxRuntime, "lower", breaks)
     with pytest.raises(expected):
         compress.run(project, "int8", Silent())
     assert _made(project, "int8")[0] == before
@@ -238,14 +236,19 @@ def test_a_machine_that_fails_loses_nothing_and_leaves_nothing(
 
 
 def test_techniques_do_not_get_the_test_split(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def peeks(self: Any, subject: Path, options: Any, context: Any) -> Path:
-        assert len(context.split("validation")) == 48
-        context.split("test")
-        return subject
+    handed: list[dict[str, int]] = []
 
-    monkeypatch.setattr(Float16, "apply", peeks)
-    compress.run(project, "fp16", Silent())
-    manifest, _ = _made(project, "fp16")
+    def looks(self: Any, subject: Any, options: Any, given: Any) -> Any:
+        handed.append({name: len(split) for name, split in given.splits.items()})
+        raise RecipeFailed("seen enough")
+
+    monkeypatch.setattr(Prune, "apply", looks)
+    compress.run(project, "slim-int8", Silent())
+    assert handed == [{"calibration": 64, "train": 96, "validation": 48}]
+    monkeypatch.setattr(Prune, "needs", lambda *_: Needs(splits=("test",)))
+    compress.run(project, "untrained", Silent())
+    assert len(handed) == 1
+    manifest, _ = _made(project, "untrained")
     assert manifest.reason == "a technique asked for the test split, which is the gate's alone"
 
 

@@ -60,15 +60,15 @@ def test_loading_needs_no_torch() -> None:
 
 
 def test_the_configuration_holds_together() -> None:
-    declared = reading.load(ROOT)
-    assert list(declared.variants) == ["fp16", "int8", "int8-dynamic", "slim", "slim-int8"]
-    assert (declared.ship, declared.prefer) == ("best", "latency")
-    dataset = data.load(declared, "test")
+    project = reading.load(ROOT)
+    assert list(project.variants) == ["fp16", "int8", "int8-dynamic", "slim", "slim-int8"]
+    assert (project.ship, project.prefer) == ("best", "latency")
+    dataset = data.load(project.declared, "test")
     assert len(dataset) == 500
     assert dataset.slices is not None
-    named = {rule.slice for rule in declared.rules if rule.slice}
+    named = {rule.slice for rule in project.rules if rule.slice}
     assert named == set(np.unique(dataset.slices))
-    assert len(data.calibration(declared)) == 256
+    assert len(data.calibration(project.declared)) == 256
 
 
 def test_the_network_is_as_its_description_says() -> None:

@@ -12,9 +12,10 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from makeweight.compress.baseline import write_baseline
 from makeweight.project.project import Project
 from makeweight.project.reading import understand
-from makeweight.user.model import load_module, write_baseline
+from makeweight.user.module import load_module
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Silent
 
@@ -26,7 +27,7 @@ def _state(project: Project) -> dict[str, Any]:
 
 def _refused(project: Project) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        load_module(project)
+        load_module(project.declared)
     return caught.value
 
 
@@ -34,10 +35,10 @@ def test_a_module_comes_in_eval_mode_with_its_weights(make_project: Any) -> None
     project = make_project()
     state = {name: value * 2 for name, value in _state(project).items()}
     torch.save(state, project.root / "weights.pt")
-    module = load_module(project)
+    module = load_module(project.declared)
     assert not module.training
     assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
-    assert load_module(project) is not module
+    assert load_module(project.declared) is not module
 
 
 def test_no_weights(make_project: Any) -> None:
@@ -92,7 +93,7 @@ def test_no_state_dict(make_project: Any, content: object, says: str) -> None:
 
 def test_a_whole_module_is_not_unpickled(make_project: Any) -> None:
     project = make_project()
-    torch.save(load_module(project), project.root / "weights.pt")
+    torch.save(load_module(project.declared), project.root / "weights.pt")
     assert "it could run any code" in _refused(project).what
 
 
@@ -125,7 +126,7 @@ def test_the_baseline_of_a_module(make_project: Any, tmp_path: Path, capfd: pyte
     manifests = []
     for folder in folders:
         folder.mkdir()
-        manifests.append(write_baseline(project, folder, Silent()))
+        manifests.append(write_baseline(project.declared, folder, Silent()))
     first, second = manifests
     assert first == second
     content = (folders[0] / "model.onnx").read_bytes()
@@ -144,7 +145,7 @@ data: {{load: "{module}:load"}}
 budget: {{size: {{max: 1 MB}}}}
 """
     with pytest.raises(UsageError) as caught:
-        write_baseline(make_project(config=config), tmp_path, Silent())
+        write_baseline(make_project(config=config).declared, tmp_path, Silent())
     assert caught.value.what == (
         "input `image` is declared as [N, 1, 28, 28], and one example of the data has shape [1, 6, 6]"
     )
@@ -182,7 +183,9 @@ def _from_file(path: Path, inputs: str = "") -> Project:
 def test_a_model_file_is_copied_byte_by_byte(given: Path, tmp_path: Path) -> None:
     folder = tmp_path / "baseline"
     folder.mkdir()
-    manifest = write_baseline(_from_file(given, ", inputs: {image: [4, 1, 6, 6]}, output: scores"), folder, Silent())
+    manifest = write_baseline(
+        _from_file(given, ", inputs: {image: [4, 1, 6, 6]}, output: scores").declared, folder, Silent()
+    )
     assert (folder / "model.onnx").read_bytes() == given.read_bytes()
     assert manifest.macs == 2 * 4 * 4 * 9
     assert manifest.parameters == 18
@@ -200,7 +203,7 @@ def test_a_model_file_is_copied_byte_by_byte(given: Path, tmp_path: Path) -> Non
 )
 def test_a_model_file_that_is_not_as_declared(given: Path, tmp_path: Path, inputs: str, says: str) -> None:
     with pytest.raises(UsageError) as caught:
-        write_baseline(_from_file(given, inputs), tmp_path, Silent())
+        write_baseline(_from_file(given, inputs).declared, tmp_path, Silent())
     assert caught.value.what == says
 
 
@@ -208,7 +211,7 @@ def test_a_model_file_that_cannot_be_used(given: Path, tmp_path: Path) -> None:
     whole = given.read_bytes()
     given.write_bytes(whole[:-20])
     with pytest.raises(UsageError, match="cut short or damaged"):
-        write_baseline(_from_file(given), tmp_path, Silent())
+        write_baseline(_from_file(given).declared, tmp_path, Silent())
     given.unlink()
     with pytest.raises(UsageError, match="no such file"):
-        write_baseline(_from_file(given), tmp_path, Silent())
+        write_baseline(_from_file(given).declared, tmp_path, Silent())

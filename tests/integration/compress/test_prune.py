@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from integration.compress.conftest import fresh
 from makeweight.compress.prune import Prune, PruneOptions
 from makeweight.compress.reproducible import reproducible
+from makeweight.compress.subject import Subject
 from makeweight.user.dataset import Dataset
 from makeweight_base.errors import RecipeFailed
 
@@ -20,71 +22,72 @@ def _convolutions(module: Any) -> list[int]:
     return [part.out_channels for part in module.modules() if isinstance(part, nn.Conv2d)]
 
 
-def _on_images(context: Any, channels: int = 3, size: int = 8, classes: int = 3) -> Any:
-    """The context, with noise for data."""
+def _on_images(given: Any, channels: int = 3, size: int = 8, classes: int = 3) -> Any:
+    """What is given, with noise for data."""
+    images = np.random.default_rng(0).random((24, channels, size, size), dtype=np.float32)
+    data = Dataset("noise", {"image": images}, np.arange(24) % classes)
+    return replace(given, splits=dict.fromkeys(("train", "validation", "calibration"), data))
 
-    def dataset(split: str) -> Dataset:
-        images = np.random.default_rng(0).random((24, channels, size, size), dtype=np.float32)
-        return Dataset(split, {"image": images}, np.arange(24) % classes)
 
-    return replace(context, split=dataset, calibration=lambda: dataset("train"))
+def _pruned(module: Any, options: PruneOptions, given: Any) -> None:
+    Prune().apply(Subject(module), options, given)
 
 
 @pytest.fixture
-def context(make_project: Any, make_context: Any) -> Any:
-    return make_context(make_project())
+def given(make_project: Any, make_given: Any) -> Any:
+    return make_given(make_project())
 
 
-def test_widths_become_multiples_of_what_the_runtime_likes(context: Any) -> None:
-    module = context.baseline()
+def test_widths_become_multiples_of_what_the_runtime_likes(given: Any) -> None:
+    module = fresh(given)
     assert _convolutions(module) == [32, 48, 32]
-    Prune().apply(module, PruneOptions(ratio=0.5, epochs=0), context)
+    _pruned(module, PruneOptions(ratio=0.5, epochs=0), given)
     # half of 48 is 24, which is rounded down to a multiple of 16
     assert _convolutions(module) == [16, 16, 16]
     assert module[-1].out_features == 3
-    note = context.notes["prune"]
+    note = given.notes["prune"]
     assert note["channels"] == {"0": [32, 16], "3": [48, 16], "6": [32, 16]}
     assert note["parameters"][1] < note["parameters"][0] / 2
     assert note["rounds"] == []
 
 
 @pytest.mark.parametrize(("round_to", "widths"), [(1, [24, 36, 24]), (8, [24, 32, 24])])
-def test_another_multiple(context: Any, round_to: int, widths: list[int]) -> None:
-    module = context.baseline()
-    Prune().apply(module, PruneOptions(ratio=0.25, round_to=round_to, epochs=0), context)
+def test_another_multiple(given: Any, round_to: int, widths: list[int]) -> None:
+    module = fresh(given)
+    _pruned(module, PruneOptions(ratio=0.25, round_to=round_to, epochs=0), given)
     assert _convolutions(module) == widths
 
 
 @pytest.mark.parametrize("importance", ["magnitude", "taylor", "lamp", "fpgm"])
 @pytest.mark.parametrize("scope", ["uniform", "global"])
-def test_every_importance_prunes(context: Any, importance: str, scope: str) -> None:
-    module = context.baseline()
+def test_every_importance_prunes(given: Any, importance: str, scope: str) -> None:
+    module = fresh(given)
     options = PruneOptions(ratio=0.4, round_to=4, importance=importance, scope=scope, epochs=0)
-    Prune().apply(module, options, context)
+    _pruned(module, options, given)
     widths = _convolutions(module)
     assert sum(widths) < 0.75 * (32 + 48 + 32)
     assert all(width % 4 == 0 and width > 0 for width in widths)
     assert all(parameter.grad is None for parameter in module.parameters())
 
 
-def test_the_least_important_channels_go(context: Any) -> None:
-    module = context.baseline()
+def test_the_least_important_channels_go(given: Any) -> None:
+    module = fresh(given)
     with torch.no_grad():
         module[0].weight[1::2] *= 1e-4
         kept = module[0].weight[0::2].clone()
         module[1].weight[1::2] *= 1e-4
         module[3].weight[:, 1::2] *= 1e-4
-    Prune().apply(module, PruneOptions(ratio=0.5, epochs=0), context)
+    _pruned(module, PruneOptions(ratio=0.5, epochs=0), given)
     assert torch.equal(module[0].weight, kept)
 
 
-def test_rounds_train_in_between_and_win_accuracy_back(context: Any) -> None:
+def test_rounds_train_in_between_and_win_accuracy_back(given: Any) -> None:
     with reproducible(0):
-        module = context.baseline()
-        Prune().apply(module, PruneOptions(ratio=0.5, rounds=2, epochs=4, lr=3e-3), context)
-    assert [trained["epochs"] for trained in context.notes["prune"]["rounds"]] == [4, 4]
-    assert context.notes["prune"]["rounds"][-1]["validation"] > 0.8
-    assert [line.split(":")[0] for line in context.progress.lines] == [
+        module = fresh(given)
+        _pruned(module, PruneOptions(ratio=0.5, rounds=2, epochs=4, lr=3e-3), given)
+    assert [trained["epochs"] for trained in given.notes["prune"]["rounds"]] == [4, 4]
+    assert given.notes["prune"]["rounds"][-1]["validation"] > 0.8
+    assert [line.split(":")[0] for line in given.progress.lines] == [
         "prune, round 1 of 2",
         "prune, round 2 of 2",
         "prune",
@@ -105,9 +108,9 @@ class Residual(nn.Module):
         return self.head(features.mean((2, 3)))
 
 
-def test_what_is_added_together_is_pruned_together(context: Any) -> None:
+def test_what_is_added_together_is_pruned_together(given: Any) -> None:
     module = Residual()
-    Prune().apply(module, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+    _pruned(module, PruneOptions(ratio=0.5, epochs=0), _on_images(given))
     assert (module.stem.out_channels, module.body[2].out_channels, module.depthwise.groups) == (16, 16, 16)
     assert (module.head.in_features, module.head.out_features) == (16, 3)
 
@@ -138,16 +141,16 @@ class Restores(nn.Module):
         return image + self.last(torch.relu(self.first(image)))
 
 
-def test_layers_that_make_outputs_keep_their_channels(context: Any) -> None:
+def test_layers_that_make_outputs_keep_their_channels(given: Any) -> None:
     heads = TwoHeads()
-    Prune().apply(heads, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+    _pruned(heads, PruneOptions(ratio=0.5, epochs=0), _on_images(given))
     assert (heads.first.out_channels, heads.features.out_channels, heads.head.out_features) == (16, 32, 3)
     restores = Restores()
-    Prune().apply(restores, PruneOptions(ratio=0.5, epochs=0), _on_images(context, channels=32))
+    _pruned(restores, PruneOptions(ratio=0.5, epochs=0), _on_images(given, channels=32))
     assert (restores.first.out_channels, restores.last.out_channels) == (32, 32)
 
 
-def test_attention_keeps_its_heads_equally_wide(context: Any) -> None:
+def test_attention_keeps_its_heads_equally_wide(given: Any) -> None:
     class Attends(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -161,12 +164,12 @@ def test_attention_keeps_its_heads_equally_wide(context: Any) -> None:
             return self.head(torch.relu(self.wide(tokens)).mean(1))
 
     module = Attends()
-    Prune().apply(module, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+    _pruned(module, PruneOptions(ratio=0.5, epochs=0), _on_images(given))
     assert module.wide.out_features == 64
     assert module.attention.embed_dim % module.attention.num_heads == 0
 
 
-def test_one_pruning_does_not_remember_another(context: Any) -> None:
+def test_one_pruning_does_not_remember_another(given: Any) -> None:
     """Torch-Pruning's defaults are dictionaries that it fills in place."""
     import inspect
 
@@ -174,24 +177,24 @@ def test_one_pruning_does_not_remember_another(context: Any) -> None:
 
     grouped = nn.Sequential(nn.Conv2d(3, 64, 3), nn.Conv2d(64, 64, 3, groups=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     grouped.append(nn.Linear(64, 3))
-    Prune().apply(grouped, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+    _pruned(grouped, PruneOptions(ratio=0.5, epochs=0), _on_images(given))
     assert (grouped[1].groups, grouped[1].out_channels) == (2, 32)
     defaults = inspect.signature(torch_pruning.pruner.BasePruner.__init__).parameters
     for name in ("in_channel_groups", "out_channel_groups", "num_heads", "channel_groups"):
         assert defaults[name].default == {}
 
 
-def test_nothing_pruned_is_a_reason(context: Any) -> None:
+def test_nothing_pruned_is_a_reason(given: Any) -> None:
     narrow = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 3))
     with pytest.raises(RecipeFailed) as caught:
-        Prune().apply(narrow, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+        _pruned(narrow, PruneOptions(ratio=0.5, epochs=0), _on_images(given))
     assert str(caught.value) == (
         "prune changed nothing: no layer could give up channels and keep a multiple of 16 (layers have 3 to 16, and "
         "output layers keep theirs); lower `round_to`, or raise `ratio`"
     )
     plain = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(RecipeFailed, match="the module has no layer with channels"):
-        Prune().apply(plain, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+        _pruned(plain, PruneOptions(ratio=0.5, epochs=0), _on_images(given))
 
 
 class CountsChannels(nn.Module):
@@ -223,23 +226,23 @@ class Untraceable(nn.Module):
     ],
 )
 def test_models_that_pruning_loses_track_of(
-    context: Any, capfd: pytest.CaptureFixture[str], module: Any, says: str
+    given: Any, capfd: pytest.CaptureFixture[str], module: Any, says: str
 ) -> None:
     with pytest.raises(RecipeFailed) as caught:
-        Prune().apply(module, PruneOptions(ratio=0.5, epochs=0), _on_images(context))
+        _pruned(module, PruneOptions(ratio=0.5, epochs=0), _on_images(given))
     assert str(caught.value).startswith(says)
     assert capfd.readouterr() == ("", "")
 
 
-def test_nan_answers_fail_the_recipe(context: Any) -> None:
-    module = context.baseline()
+def test_nan_answers_fail_the_recipe(given: Any) -> None:
+    module = fresh(given)
     with torch.no_grad():
         module[-1].bias.fill_(float("nan"))
     with pytest.raises(RecipeFailed, match="prune: the narrower network answers NaN or infinity"):
-        Prune().apply(module, PruneOptions(ratio=0.5, epochs=0), context)
+        _pruned(module, PruneOptions(ratio=0.5, epochs=0), given)
 
 
-def test_several_inputs(context: Any) -> None:
+def test_several_inputs(given: Any) -> None:
     class Two(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -248,12 +251,10 @@ def test_several_inputs(context: Any) -> None:
         def forward(self, left: Any, right: Any) -> Any:
             return self.head(torch.relu(self.left(left) + self.right(right)))
 
-    def dataset(split: str) -> Dataset:
-        rng = np.random.default_rng(0)
-        inputs = {"a": rng.random((24, 4), dtype=np.float32), "b": rng.random((24, 6))}
-        return Dataset(split, inputs, np.arange(24) % 3)
-
+    rng = np.random.default_rng(0)
+    inputs = {"a": rng.random((24, 4), dtype=np.float32), "b": rng.random((24, 6))}
+    data = Dataset("noise", inputs, np.arange(24) % 3)
     module = Two()
-    two = replace(context, split=dataset, calibration=lambda: dataset("train"), baseline=Two)
-    Prune().apply(module, PruneOptions(ratio=0.5, epochs=1, importance="taylor"), two)
+    two = replace(given, splits=dict.fromkeys(("train", "validation", "calibration"), data), baseline=Two())
+    _pruned(module, PruneOptions(ratio=0.5, epochs=1, importance="taylor"), two)
     assert (module.left.out_features, module.right.out_features, module.head.in_features) == (16, 16, 16)

@@ -12,12 +12,19 @@ import pytest
 import torch
 from torch import nn
 
-from makeweight.compress import training
+from integration.compress.conftest import fresh
+from makeweight.compress import training, tuning
+from makeweight.compress.distillation import Distillation
+from makeweight.compress.examples import Batch, examples
 from makeweight.compress.finetune import Finetune
+from makeweight.compress.losses import CrossEntropy, SquaredError
 from makeweight.compress.reproducible import THREADS, reproducible
-from makeweight.compress.training import TrainingOptions, train
+from makeweight.compress.scores import reading
+from makeweight.compress.subject import Subject
+from makeweight.compress.training import Quality, TrainingOptions
+from makeweight.compress.tuning import tune
 from makeweight.config.settings import TaskSettings
-from makeweight.user import model
+from makeweight.user import module as user_module
 from makeweight.user.dataset import Dataset
 from makeweight_base.errors import RecipeFailed, UsageError
 
@@ -36,53 +43,54 @@ def _accuracy(module: Any, data: Dataset) -> float:
     return float((answers == data.targets).mean())
 
 
-def test_training_learns_and_keeps_the_best_epoch_on_validation(make_project: Any, make_context: Any) -> None:
-    context = make_context(make_project())
+def test_training_learns_and_keeps_the_best_epoch_on_validation(make_project: Any, make_given: Any) -> None:
+    given = make_given(make_project())
     with reproducible(0):
-        module = context.baseline()
-        before = _accuracy(module, context.split("validation"))
-        trained = train(module, TrainingOptions(epochs=6, lr=3e-3), context, "finetune")
+        module = fresh(given)
+        before = _accuracy(module, given.splits["validation"])
+        trained = tune(module, TrainingOptions(epochs=6, lr=3e-3), given, "finetune")
     assert before < 0.5
-    assert _accuracy(module, context.split("validation")) == trained.validation > 0.8
+    assert _accuracy(module, given.splits["validation"]) == trained.validation > 0.8
     assert 1 <= trained.kept <= trained.epochs == 6
     assert not module.training
-    assert context.progress.lines[-1].startswith("finetune: 6 epochs, loss 0.")
+    assert given.progress.lines[-1].startswith("finetune: 6 epochs, loss 0.")
 
 
 def test_the_best_epoch_is_kept_even_if_later_ones_are_worse(
-    make_project: Any, make_context: Any, monkeypatch: pytest.MonkeyPatch
+    make_project: Any, make_given: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context = make_context(make_project())
+    given = make_given(make_project())
     states: list[dict[str, Any]] = []
     qualities = iter([(0.5, -1.0), (0.9, -0.3), (0.9, -0.2), (0.7, -0.1)])
 
-    def judged(module: Any, *_: Any) -> tuple[float, ...]:
+    def judged(module: Any) -> Quality:
         states.append(_weights(module))
-        return next(qualities)
+        order = next(qualities)
+        return Quality(order, order[0], "good")
 
-    monkeypatch.setattr(training, "_quality", judged)
-    module = context.baseline()
-    trained = train(module, TrainingOptions(epochs=4), context, "finetune")
+    monkeypatch.setattr(tuning, "by_accuracy", lambda *_: judged)
+    module = fresh(given)
+    trained = tune(module, TrainingOptions(epochs=4), given, "finetune")
     assert (trained.kept, trained.validation) == (3, 0.9)
     assert _equal(_weights(module), states[2])
     assert not _equal(_weights(module), states[3])
 
 
-def test_one_seed_gives_one_network_whatever_was_drawn_before(make_project: Any, make_context: Any) -> None:
-    context = make_context(make_project())
+def test_one_seed_gives_one_network_whatever_was_drawn_before(make_project: Any, make_given: Any) -> None:
+    given = make_given(make_project())
     options = TrainingOptions(epochs=2, teacher="baseline")
     results = []
     for drawn in range(2):
         torch.rand(drawn * 7)
         torch.set_num_threads(1 + drawn)
-        with reproducible(context.seed):
-            module = context.baseline()
-            train(module, options, context, "finetune")
+        with reproducible(given.seed):
+            module = fresh(given)
+            tune(module, options, given, "finetune")
         results.append(_weights(module))
     assert _equal(*results)
     with reproducible(5):
-        other = context.baseline()
-        train(other, options, replace(context, seed=5), "finetune")
+        other = fresh(given)
+        tune(other, options, replace(given, seed=5), "finetune")
     assert not _equal(results[0], _weights(other))
 
 
@@ -107,116 +115,98 @@ def test_reproducible_puts_everything_back() -> None:
     np.testing.assert_array_equal(np.random.get_state()[1], numpy)  # type: ignore[index]
 
 
-def test_selection_never_sees_the_test_split(make_project: Any, make_context: Any) -> None:
-    context = make_context(make_project())
-    asked: list[str] = []
-
-    def split(name: str) -> Dataset:
-        asked.append(name)
-        return context.split(name)
-
-    train(context.baseline(), TrainingOptions(epochs=1), replace(context, split=split), "finetune")
-    assert asked == ["train", "validation"]
-
-
-def test_without_a_validation_split_the_last_epoch_is_kept_and_that_is_said(
-    make_project: Any, make_context: Any
-) -> None:
-    context = make_context(make_project())
-
-    def split(name: str) -> Dataset:
-        if name == "validation":
-            raise UsageError("there is no `validation` split: data.npz has train, test")
-        return context.split(name)
-
-    trained = train(context.baseline(), TrainingOptions(epochs=2), replace(context, split=split), "finetune")
+def test_without_a_validation_split_the_last_epoch_is_kept_and_that_is_said(make_project: Any, make_given: Any) -> None:
+    given = make_given(make_project())
+    alone = replace(given, splits={"train": given.splits["train"]}, absent={"validation": "data.npz has train, test"})
+    trained = tune(fresh(given), TrainingOptions(epochs=2), alone, "finetune")
     assert (trained.kept, trained.validation) == (2, None)
-    assert context.progress.lines[0] == (
-        "no validation split, so the last epoch is kept (there is no `validation` split: data.npz has train, test)"
-    )
+    assert given.progress.lines[0] == ("no validation split, so the last epoch is kept (data.npz has train, test)")
 
 
 @pytest.mark.parametrize("bad", ["nan", "inf"])
-def test_a_diverging_loss_fails_the_recipe(make_project: Any, make_context: Any, bad: str) -> None:
+def test_a_diverging_loss_fails_the_recipe(make_project: Any, make_given: Any, bad: str) -> None:
     code = f"\n\ndef diverges(outputs, targets):\n    return outputs.sum() * float('{bad}')\n"
     project = make_project(code=code)
     name = str(project.model.build).split(":")[0]
-    context = make_context(project)
+    given = make_given(project)
     with pytest.raises(
         RecipeFailed, match=r"finetune: the loss became (nan|-?inf) in epoch 1; a smaller `lr` may help"
     ):
-        train(context.baseline(), TrainingOptions(loss=f"{name}:diverges"), context, "finetune")
+        tune(fresh(given), TrainingOptions(loss=f"{name}:diverges"), given, "finetune")
 
 
-def test_a_student_learns_what_its_teacher_says_even_if_the_labels_disagree(
-    make_project: Any, make_context: Any
-) -> None:
-    context = make_context(make_project())
+def test_a_student_learns_what_its_teacher_says_even_if_the_labels_disagree(make_project: Any, make_given: Any) -> None:
+    given = make_given(make_project())
     with reproducible(0):
-        teacher = context.baseline()
-        train(teacher, TrainingOptions(epochs=8, lr=3e-3), context, "teacher")
+        teacher = fresh(given)
+        tune(teacher, TrainingOptions(epochs=8, lr=3e-3), given, "teacher")
         with torch.no_grad():  # from now on it takes each class for the next
             for values in (teacher[-1].weight, teacher[-1].bias):
                 values.copy_(values.roll(1, 0))
 
-    def split(name: str) -> Dataset:
-        if name == "validation":  # which would keep the epoch that agrees with the labels most
-            raise UsageError("none")
-        return context.split(name)
-
-    data = context.split("train")
+    # the validation split would keep the epoch that agrees with the labels most
+    alone = replace(given, splits={"train": given.splits["train"]}, baseline=teacher)
+    data = given.splits["train"]
     says = replace(data, targets=(data.targets + 1) % 3)
     for weight, disagrees in ((1.0, True), (0.0, False)):
-        student_context = replace(context, baseline=lambda: copy.deepcopy(teacher), split=split)
         with reproducible(0):
-            student = context.baseline()
+            student = fresh(given)
             options = TrainingOptions(epochs=8, lr=3e-3, teacher="baseline", teacher_weight=weight)
-            train(student, options, student_context, "finetune")
+            tune(student, options, alone, "finetune")
         assert (_accuracy(student, says) > 0.8) == disagrees
         assert (_accuracy(student, data) > 0.8) != disagrees
 
 
-def test_distillation_is_hintons_loss(make_context: Any, make_project: Any) -> None:
-    context = make_context(make_project())
-    student, teacher, temperature = torch.randn(5, 4), torch.randn(5, 4), 3.0
-    soft = (teacher / temperature).softmax(1)
-    by_hand = (soft * (soft.log() - (student / temperature).log_softmax(1))).sum(1).mean() * temperature**2
-    given = training._distillation(student, teacher, temperature, context)
-    assert math.isclose(float(given), float(by_hand), rel_tol=1e-5)
-    assert float(training._distillation(teacher, teacher, temperature, context)) == pytest.approx(0, abs=1e-6)
+def test_distillation_is_hintons_loss() -> None:
+    student, teacher, temperature, weight = torch.randn(5, 4), torch.randn(9, 4), 3.0, 0.7
+    batch = Batch(torch.tensor([7, 0, 3, 2, 8]), (), torch.tensor([0, 1, 2, 3, 0]))
+    soft = (teacher[batch.indices] / temperature).softmax(1)
+    taught = (soft * (soft.log() - (student / temperature).log_softmax(1))).sum(1).mean() * temperature**2
+    labels = nn.functional.cross_entropy(student, batch.targets)
+    loss = Distillation(CrossEntropy(lambda scores: scores), teacher, lambda scores: scores, True, temperature, weight)
+    assert math.isclose(float(loss(student, batch)), 0.3 * float(labels) + 0.7 * float(taught), rel_tol=1e-5)
+    assert float(loss.distance(teacher, teacher)) == pytest.approx(0, abs=1e-6)
 
 
-def test_regression_does_not_broadcast(make_project: Any, make_context: Any) -> None:
-    context = replace(make_context(make_project()), task=TaskSettings(kind="regression"))
-    loss = training.loss_function(None, lambda scores: scores, context)
-    assert float(loss(torch.tensor([[1.0], [2.0]]), torch.tensor([1.0, 4.0]))) == 2.0
+def test_distillation_of_a_regression_is_the_distance_from_the_teachers_answers() -> None:
+    loss = Distillation(SquaredError(), torch.tensor([[5.0], [1.0]]), lambda scores: scores, False, 4.0, 0.5)
+    batch = Batch(torch.tensor([1]), (), torch.tensor([4.0]))
+    assert float(loss(torch.tensor([[2.0]]), batch)) == 0.5 * (2 - 4) ** 2 + 0.5 * (2 - 1) ** 2
+
+
+def test_regression_does_not_broadcast() -> None:
+    loss = SquaredError()
+    assert float(loss(torch.tensor([[1.0], [2.0]]), Batch(None, (), torch.tensor([1.0, 4.0])))) == 2.0
     with pytest.raises(UsageError, match=r"the model gives shape \[2, 3\] and the targets have \[2\]"):
-        loss(torch.zeros(2, 3), torch.zeros(2))
+        loss(torch.zeros(2, 3), Batch(None, (), torch.zeros(2)))
 
 
-def test_regression_learns(make_project: Any, make_context: Any) -> None:
-    context = make_context(make_project())
+def test_regression_learns(make_project: Any, make_given: Any) -> None:
+    given = make_given(make_project())
     rng = np.random.default_rng(0)
 
-    def split(name: str) -> Dataset:
-        values = rng.standard_normal((64, 3))
-        return Dataset(name, {"x": values}, values.sum(1))
-
+    values = rng.standard_normal((64, 3))
+    data = Dataset("line", {"x": values}, values.sum(1))
     line = nn.Sequential(nn.Linear(3, 1))
-    context = replace(context, task=TaskSettings(kind="regression"), split=split, baseline=lambda: copy.deepcopy(line))
-    trained = train(line, TrainingOptions(epochs=30, lr=0.1), context, "finetune")
+    given = replace(
+        given,
+        task=TaskSettings(kind="regression"),
+        splits={"train": data, "validation": data},
+        baseline=copy.deepcopy(line),
+    )
+    trained = tune(line, TrainingOptions(epochs=30, lr=0.1), given, "finetune")
     assert trained.validation is not None
     assert trained.validation < 0.1
     assert torch.allclose(line[0].weight, torch.ones(1, 3), atol=0.2)
 
 
-def test_a_custom_task_needs_a_loss(make_project: Any, make_context: Any) -> None:
-    context = replace(make_context(make_project()), task=TaskSettings(kind="custom", metric="m:f"))
+def test_a_custom_task_needs_a_loss(make_project: Any, make_given: Any) -> None:
+    given = replace(make_given(make_project()), task=TaskSettings(kind="custom", metric="m:f"))
     with pytest.raises(UsageError, match="a task of kind `custom` has no loss of its own to train with"):
-        train(context.baseline(), TrainingOptions(), context, "finetune")
+        tune(fresh(given), TrainingOptions(), given, "finetune")
 
 
-def test_a_loss_of_the_user_is_checked_and_its_errors_are_theirs(make_project: Any, make_context: Any) -> None:
+def test_a_loss_of_the_user_is_checked_and_its_errors_are_theirs(make_project: Any, make_given: Any) -> None:
     code = """
 
 def vector(outputs, targets):
@@ -228,23 +218,21 @@ def breaks(outputs, targets):
 """
     project = make_project(code=code)
     name = str(project.model.build).split(":")[0]
-    context = make_context(project)
+    given = make_given(project)
     with pytest.raises(UsageError, match=r"a loss is one number as a torch\.Tensor that depends on the outputs"):
-        train(context.baseline(), TrainingOptions(loss=f"{name}:vector"), context, "finetune")
+        tune(fresh(given), TrainingOptions(loss=f"{name}:vector"), given, "finetune")
     with pytest.raises(UsageError, match=r"raised KeyError: 'weights'") as caught:
-        train(context.baseline(), TrainingOptions(loss=f"{name}:breaks"), context, "finetune")
+        tune(fresh(given), TrainingOptions(loss=f"{name}:breaks"), given, "finetune")
     assert str(caught.value.where).startswith(f"{name}.py:")
 
 
-def test_a_class_that_the_model_does_not_have(make_project: Any, make_context: Any) -> None:
-    context = make_context(make_project())
+def test_a_class_that_the_model_does_not_have(make_project: Any, make_given: Any) -> None:
+    given = make_given(make_project())
 
-    def split(name: str) -> Dataset:
-        data = context.split(name)
-        return replace(data, targets=data.targets + 5)
-
+    data = given.splits["train"]
+    given = replace(given, splits={"train": replace(data, targets=data.targets + 5)})
     with pytest.raises(UsageError, match="the train split holds class 7, and the model has 3 classes"):
-        train(context.baseline(), TrainingOptions(), replace(context, split=split), "finetune")
+        tune(fresh(given), TrainingOptions(), given, "finetune")
 
 
 @pytest.mark.parametrize(
@@ -265,25 +253,25 @@ class OnlyEvaluates(nn.Module):
         return self.layer(image.flatten(1))
 
 
-def test_a_module_that_cannot_train_fails_the_recipe(make_project: Any, make_context: Any) -> None:
-    context = make_context(make_project())
+def test_a_module_that_cannot_train_fails_the_recipe(make_project: Any, make_given: Any) -> None:
+    given = make_given(make_project())
     with pytest.raises(RecipeFailed, match="the module fails in training: RuntimeError: this module is for inference"):
-        train(OnlyEvaluates().eval(), TrainingOptions(), context, "finetune")
+        tune(OnlyEvaluates().eval(), TrainingOptions(), given, "finetune")
 
 
-def test_memory_that_runs_out_is_the_machines_fault(make_project: Any, make_context: Any) -> None:
+def test_memory_that_runs_out_is_the_machines_fault() -> None:
     def forward(*_: Any) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: 9 bytes")
 
     with pytest.raises(MemoryError):
-        training._forward(forward, [], "finetune", make_context(make_project()))
+        training._forward(forward, (), None, "finetune")
 
 
-def test_finetune_notes_what_came_of_it(make_project: Any, make_context: Any) -> None:
-    context = make_context(make_project())
-    module = context.baseline()
-    assert Finetune().apply(module, TrainingOptions(epochs=1), context) is module
-    assert set(context.notes["finetune"]) == {"epochs", "kept", "loss", "validation"}
+def test_finetune_notes_what_came_of_it(make_project: Any, make_given: Any) -> None:
+    given = make_given(make_project())
+    module = fresh(given)
+    assert Finetune().apply(Subject(module), TrainingOptions(epochs=1), given).source is module
+    assert set(given.notes["finetune"]) == {"epochs", "kept", "loss", "validation"}
 
 
 class Heads(nn.Module):
@@ -297,64 +285,97 @@ class Heads(nn.Module):
         return {"other": self.other(image.flatten(1)), "real": self.real(image.flatten(1))}
 
 
-def test_the_declared_output_is_trained(make_project: Any, make_context: Any) -> None:
+def test_the_declared_output_is_trained(make_project: Any, make_given: Any) -> None:
     torch.manual_seed(0)
     module = Heads()
     before = _weights(module)
-    context = replace(make_context(make_project()), output="real", baseline=lambda: copy.deepcopy(module))
-    train(module, TrainingOptions(epochs=1, weight_decay=0, teacher="baseline"), context, "finetune")
+    given = replace(make_given(make_project()), output="real", baseline=copy.deepcopy(module))
+    tune(module, TrainingOptions(epochs=1, weight_decay=0, teacher="baseline"), given, "finetune")
     after = module.state_dict()
     assert torch.equal(after["other.weight"], before["other.weight"])
     assert not torch.equal(after["real.weight"], before["real.weight"])
     with pytest.raises(UsageError, match="the module has no output `third`; it has other, real"):
-        train(module, TrainingOptions(epochs=1), replace(context, output="third"), "finetune")
+        tune(module, TrainingOptions(epochs=1), replace(given, output="third"), "finetune")
 
 
 @pytest.mark.parametrize("last", [nn.Identity(), nn.Softmax(1), nn.Unflatten(1, (3, 1, 1))])
-def test_logits_probabilities_and_maps_of_one_pixel_train_alike(
-    make_project: Any, make_context: Any, last: Any
-) -> None:
-    def built() -> Any:
-        return context.baseline().append(last)
-
-    context = make_context(make_project())
+def test_logits_probabilities_and_maps_of_one_pixel_train_alike(make_project: Any, make_given: Any, last: Any) -> None:
+    given = make_given(make_project())
+    plain, module = fresh(given), fresh(given).append(last)
     with reproducible(0):
-        module = built()
-        given = replace(context, baseline=built)
-        trained = train(module, TrainingOptions(epochs=2, lr=3e-3, teacher="baseline"), given, "finetune")
-        plain = context.baseline()
+        other = replace(given, baseline=copy.deepcopy(module))
+        trained = tune(module, TrainingOptions(epochs=2, lr=3e-3, teacher="baseline"), other, "finetune")
     with reproducible(0):
-        expected = train(plain, TrainingOptions(epochs=2, lr=3e-3, teacher="baseline"), context, "finetune")
+        expected = tune(plain, TrainingOptions(epochs=2, lr=3e-3, teacher="baseline"), given, "finetune")
     assert trained.loss == pytest.approx(expected.loss, rel=1e-3)
 
 
 @pytest.mark.parametrize("last", [nn.Identity(), nn.Sigmoid()])
-def test_one_number_for_two_classes(make_project: Any, make_context: Any, last: Any) -> None:
-    context = make_context(make_project())
+def test_one_number_for_two_classes(make_project: Any, make_given: Any, last: Any) -> None:
+    given = make_given(make_project())
 
-    def split(name: str) -> Dataset:
-        data = context.split(name)
-        return replace(data, targets=(data.targets == 0).astype(np.int64))
-
+    splits = {
+        name: replace(split, targets=(split.targets == 0).astype(np.int64)) for name, split in given.splits.items()
+    }
     torch.manual_seed(2)
     built = nn.Sequential(nn.Flatten(), nn.Linear(36, 32), nn.ReLU(), nn.Linear(32, 1), last)
-    two = replace(context, split=split, baseline=lambda: copy.deepcopy(built))
+    two = replace(given, splits=splits, baseline=copy.deepcopy(built))
     module = copy.deepcopy(built)
-    trained = train(module, TrainingOptions(epochs=15, lr=3e-3), two, "finetune")
+    trained = tune(module, TrainingOptions(epochs=15, lr=3e-3), two, "finetune")
     assert trained.validation is not None
     assert trained.validation > 0.75
     by_hand = nn.functional.binary_cross_entropy_with_logits
-    data = split("train")
+    data = examples(splits["train"], two.task)
     with torch.no_grad():
-        raw = module[:4](torch.from_numpy(data.inputs["image"]))
-        inputs = (torch.from_numpy(data.inputs["image"]),)
-        loss = training.loss_function(None, training.reading(built, inputs, two), two)
-        targets = torch.from_numpy(data.targets)
-        assert float(loss(module(*inputs), targets)) == pytest.approx(
-            float(by_hand(raw[:, 0], targets.float())), rel=1e-3
+        raw = module[:4](*data.inputs)
+        loss = CrossEntropy(reading(built, data.inputs, two.task, None))
+        assert float(loss(module(*data.inputs), data.batch(slice(None)))) == pytest.approx(
+            float(by_hand(raw[:, 0], data.targets.float())), rel=1e-3
         )
 
 
 def test_the_modules_example_is_the_datas(make_project: Any) -> None:
     project = make_project()
-    assert model.example(project)["image"].shape == (2, 1, 6, 6)
+    assert user_module.example(project.declared)["image"].shape == (2, 1, 6, 6)
+
+
+class Mask:
+    """What an unstructured pruning leaves: half of a layer stays zero."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def after_step(self, module: Any) -> None:
+        self.steps += 1
+        with torch.no_grad():
+            module[0].weight[::2] = 0
+
+
+def test_what_a_step_left_behind_holds_through_a_later_training(make_project: Any, make_given: Any) -> None:
+    given, mask = make_given(make_project()), Mask()
+    subject = Subject(fresh(given)).leaving("mask", mask)
+    before = _weights(subject.source)
+    after = Finetune().apply(subject, TrainingOptions(epochs=2, batch=32, lr=3e-3), given)
+    assert after.left == {"mask": mask}
+    assert mask.steps == 2 * 96 / 32, "after every step of the optimizer"
+    weight = after.source[0].weight
+    assert not weight[::2].any(), "also in the epoch that was kept"
+    assert not torch.equal(weight[1::2], before["0.weight"][1::2])
+
+
+def test_any_loss_can_be_minimised(make_project: Any, make_given: Any) -> None:
+    """The loop knows nothing of labels: here a module learns to answer 3, whatever it sees."""
+    given = make_given(make_project())
+    data, module = examples(given.splits["train"], given.task), fresh(given)
+
+    def distance(scores: Any, batch: Batch) -> Any:
+        return ((scores - 3) ** 2).mean()
+
+    options = TrainingOptions(epochs=20, lr=1e-2)
+    with reproducible(0):
+        trained = training.train(
+            module, data, distance, None, options, output=None, seed=0, label="three", progress=given.progress
+        )
+    assert trained.kept == 20
+    with torch.no_grad():
+        assert float((module(*data.inputs) - 3).abs().mean()) < 0.5

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from makeweight.artifact.ports import Feeds
+from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
-from makeweight.runtimes.runtime import Feeds
+from makeweight.runtimes.runtime import Program
 
 INPUTS: dict[str, tuple[int | str, ...]] = {"image": ("N", 1, 8, 8)}
 
@@ -66,5 +68,5 @@ def answers(network: Any, images: Feeds) -> Any:
 @pytest.fixture(scope="session")
 def exported(network: Any, runtime: OnnxRuntime, images: Feeds, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "model.onnx"
-    runtime.export(network, INPUTS, {"image": images["image"][:2]}, path)
+    runtime.lower(Program(network, INPUTS, {"image": images["image"][:2]}), FLOAT32, None, path)
     return path

@@ -13,10 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from makeweight.artifact.ports import Port
+from makeweight.artifact.ports import Feeds, Port
 from makeweight.runtimes.onnxruntime import export
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
-from makeweight.runtimes.runtime import Feeds
 from makeweight_base.errors import UsageError
 
 IMAGE: dict[str, tuple[int | str, ...]] = {"image": ("N", 1, 8, 8)}
@@ -55,11 +54,11 @@ def test_the_file_is_valid_and_holds_nothing_of_this_machine(exported: Path) -> 
 EXPORT_TWICE = """
 import sys, hashlib, numpy as np, torch
 from pathlib import Path
-from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+from makeweight.runtimes.onnxruntime.export import export
 torch.manual_seed(0)
 net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 3)).eval()
 path = Path(sys.argv[1])
-OnnxRuntime().export(net, {"image": ("N", 1, 8, 8)}, {"image": np.ones((2, 1, 8, 8), np.float32)}, path)
+export(net, {"image": ("N", 1, 8, 8)}, {"image": np.ones((2, 1, 8, 8), np.float32)}, path)
 """
 
 
@@ -82,7 +81,7 @@ def test_two_processes_write_the_same_bytes_and_say_nothing(tmp_path: Path) -> N
 
 def test_a_declared_batch_stays_fixed(runtime: OnnxRuntime, network: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    runtime.export(network, {"image": (3, 1, 8, 8)}, _example((3, 1, 8, 8)), path)
+    export.export(network, {"image": (3, 1, 8, 8)}, _example((3, 1, 8, 8)), path)
     assert runtime.read(path).inputs[0].shape == (3, 1, 8, 8)
 
 
@@ -102,7 +101,7 @@ def test_several_inputs_and_named_outputs(runtime: OnnxRuntime, tmp_path: Path) 
     # the declared names need not be those of forward(): the order counts
     feeds = {"picture": rng.random((5, 4), dtype=np.float32), "ids": rng.integers(0, 20, (5, 6))}
     path = tmp_path / "model.onnx"
-    runtime.export(module, {"picture": ("N", 4), "ids": ("N", 6)}, feeds, path)
+    export.export(module, {"picture": ("N", 4), "ids": ("N", 6)}, feeds, path)
     model = runtime.read(path)
     session = runtime.open(model)
     assert [(port.name, port.dtype) for port in model.inputs] == [("picture", "float32"), ("ids", "int64")]
@@ -163,7 +162,7 @@ def test_what_cannot_be_exported_is_named(
     where: str | None,
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        runtime.export(module, IMAGE, _example(), tmp_path / "model.onnx")
+        export.export(module, IMAGE, _example(), tmp_path / "model.onnx")
     assert says in caught.value.what
     if where is not None:
         assert caught.value.where == f"{__file__}:{_line(where)}"
@@ -184,7 +183,7 @@ class Forgets(nn.Module):
 
 def test_a_file_that_computes_something_else_is_refused(runtime: OnnxRuntime, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not compute what the module does: output `output` is off by up to"):
-        runtime.export(Forgets(), IMAGE, _example(), tmp_path / "model.onnx")
+        export.export(Forgets(), IMAGE, _example(), tmp_path / "model.onnx")
 
 
 def test_more_than_one_file_can_hold_is_refused_before_it_is_tried(
@@ -192,7 +191,7 @@ def test_more_than_one_file_can_hold_is_refused_before_it_is_tried(
 ) -> None:
     monkeypatch.setattr(export, "LARGEST", 1000)
     with pytest.raises(UsageError, match=r"the weights take .* GB, and one ONNX file holds at most"):
-        runtime.export(network, IMAGE, _example(), tmp_path / "model.onnx")
+        export.export(network, IMAGE, _example(), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
 
@@ -201,4 +200,4 @@ def test_a_full_disk_is_not_the_modules_fault(runtime: OnnxRuntime, network: Any
     if not full.exists():
         pytest.skip("/dev/full, which stands for a full disk here, exists on Linux only")
     with pytest.raises(OSError, match="No space left on device"):
-        runtime.export(network, IMAGE, _example(), full)
+        export.export(network, IMAGE, _example(), full)

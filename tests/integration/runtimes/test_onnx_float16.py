@@ -10,8 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from makeweight.artifact.ports import Feeds
+from makeweight.runtimes.onnxruntime.float16 import to_float16
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
-from makeweight.runtimes.runtime import Feeds
 from makeweight_base.errors import RecipeFailed
 
 
@@ -24,7 +25,7 @@ def test_weights_are_halved_and_answers_stay(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     path = tmp_path / "half.onnx"
-    runtime.to_float16(exported, path)
+    to_float16(exported, path)
     assert {t.data_type for t in onnx.load(path).graph.initializer} <= {TensorProto.FLOAT16, TensorProto.INT64}
     assert path.stat().st_size < 0.6 * exported.stat().st_size
     model = runtime.read(path)
@@ -37,8 +38,8 @@ def test_weights_are_halved_and_answers_stay(
 
 def test_the_file_is_valid_and_the_same_every_time(runtime: OnnxRuntime, exported: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "1.onnx", tmp_path / "2.onnx"
-    runtime.to_float16(exported, first)
-    runtime.to_float16(exported, second)
+    to_float16(exported, first)
+    to_float16(exported, second)
     onnx.checker.check_model(first.read_bytes(), full_check=True)
     assert first.read_bytes() == second.read_bytes()
     assert runtime.inspect(runtime.read(first)).macs == runtime.inspect(runtime.read(exported)).macs
@@ -46,9 +47,9 @@ def test_the_file_is_valid_and_the_same_every_time(runtime: OnnxRuntime, exporte
 
 def test_nothing_to_convert_is_a_reason(runtime: OnnxRuntime, exported: Path, tmp_path: Path) -> None:
     once, twice = tmp_path / "once.onnx", tmp_path / "twice.onnx"
-    runtime.to_float16(exported, once)
+    to_float16(exported, once)
     with pytest.raises(RecipeFailed, match="float16 changed nothing: the graph holds no 32-bit"):
-        runtime.to_float16(once, twice)
+        to_float16(once, twice)
     assert not twice.exists()
 
 
@@ -74,7 +75,7 @@ def test_what_a_branch_takes_from_outside_stays_before_it(runtime: OnnxRuntime, 
     )
     source, target = tmp_path / "model.onnx", tmp_path / "half.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), source)
-    runtime.to_float16(source, target)
+    to_float16(source, target)
     onnx.checker.check_model(target.read_bytes())
     (given,) = runtime.open(runtime.read(target)).run({"x": np.full((1, 4), 2, np.float32), "c": np.array(False)})
     np.testing.assert_array_equal(given, [[-2, -4, -6, -8]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,41 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from makeweight.artifact.ports import Feeds
+from makeweight.runtimes.format import Format, Numbers
 from makeweight.runtimes.onnxruntime import quantize
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
-from makeweight.runtimes.runtime import Feeds, Quantization
 from makeweight_base.errors import RecipeFailed
 
 METHODS = ("minmax", "entropy", "percentile")
 
 
-def _batches(images: Feeds, size: int = 32) -> list[Feeds]:
-    values = images["image"]
-    return [{"image": values[start : start + size]} for start in range(0, len(values), size)]
+class Cut:
+    """Examples in batches of a size of their own, whatever is asked for."""
+
+    def __init__(self, feeds: Feeds, size: int = 32) -> None:
+        self._feeds, self._size = feeds, size
+
+    def __len__(self) -> int:
+        return len(self._feeds["image"])
+
+    def batches(self, size: int) -> Iterator[Feeds]:
+        for start in range(0, len(self), self._size):
+            yield {"image": self._feeds["image"][start : start + self._size]}
 
 
-def _static(calibrate: Any = "minmax", *, per_channel: bool = True) -> Quantization:
-    return Quantization("static", calibrate, per_channel)
+def _static(observer: Any = "minmax", *, per_channel: bool = True) -> Format:
+    scales: Any = "channel" if per_channel else "tensor"
+    return Format(Numbers("int8", scales), Numbers("int8"), "static", observer)
+
+
+DYNAMIC = Format(Numbers("int8", "channel"), Numbers("int8"), "dynamic")
 
 
 @pytest.fixture(scope="module")
 def quantized(runtime: OnnxRuntime, exported: Path, images: Feeds, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("quantized") / "model.onnx"
-    runtime.quantize(exported, path, _static(), _batches(images))
+    quantize.quantize(runtime.read(exported), path, _static(), Cut(images))
     return path
 
 
@@ -69,7 +84,7 @@ def test_answers_stay_near_those_of_the_module(
 ) -> None:
     path = tmp_path / "model.onnx"
     # the last batch is smaller than the others
-    runtime.quantize(exported, path, _static(calibrate), _batches(images, 40))
+    quantize.quantize(runtime.read(exported), path, _static(calibrate), Cut(images, 40))
     (given,) = runtime.open(runtime.read(path)).run(images)
     assert np.abs(given - answers).max() < 0.05 * np.abs(answers).max()
     assert not np.array_equal(given, answers)
@@ -79,10 +94,10 @@ def test_the_same_calibration_gives_the_same_bytes(
     runtime: OnnxRuntime, exported: Path, quantized: Path, images: Feeds, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.onnx"
-    runtime.quantize(exported, path, _static(), iter(_batches(images)))
+    quantize.quantize(runtime.read(exported), path, _static(), Cut(images))
     assert path.read_bytes() == quantized.read_bytes()
     source = hashlib.sha256(exported.read_bytes())
-    runtime.quantize(exported, path, _static(per_channel=False), _batches(images))
+    quantize.quantize(runtime.read(exported), path, _static(per_channel=False), Cut(images))
     assert path.read_bytes() != quantized.read_bytes()
     assert hashlib.sha256(exported.read_bytes()).digest() == source.digest()
 
@@ -101,7 +116,7 @@ def test_histograms_are_taken_a_batch_at_a_time(
         return collect(self, arrays)
 
     monkeypatch.setattr(HistogramCollector, "collect", spy)
-    runtime.quantize(exported, tmp_path / "model.onnx", _static("entropy"), _batches(images, 40))
+    quantize.quantize(runtime.read(exported), tmp_path / "model.onnx", _static("entropy"), Cut(images, 40))
     assert seen == [40, 40, 16]
 
 
@@ -109,7 +124,7 @@ def test_dynamic_reaches_products_only(
     runtime: OnnxRuntime, exported: Path, images: Feeds, answers: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.onnx"
-    runtime.quantize(exported, path, Quantization("dynamic", "minmax", True), [])
+    quantize.quantize(runtime.read(exported), path, DYNAMIC, None)
     types = Counter(node.op_type for node in onnx.load(path).graph.node)
     assert types["MatMulInteger"] == 1
     assert types["Conv"] == 2
@@ -145,7 +160,7 @@ def test_dynamic_on_convolutions_alone_says_why_it_did_nothing(
     runtime: OnnxRuntime, convolution: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(RecipeFailed) as caught:
-        runtime.quantize(convolution, tmp_path / "model.onnx", Quantization("dynamic", "minmax", True), [])
+        quantize.quantize(runtime.read(convolution), tmp_path / "model.onnx", DYNAMIC, None)
     assert str(caught.value) == (
         "dynamic quantization changed nothing: it reaches MatMul and Gemm with constant weights, and the graph has "
         "1 Conv; use `method: static`"
@@ -158,7 +173,7 @@ def test_a_file_of_another_tool_with_a_fixed_batch_and_an_old_opset(
     runtime: OnnxRuntime, convolution: Path, images: Feeds, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "model.onnx"
-    runtime.quantize(convolution, path, _static(), _batches(images, 8))
+    quantize.quantize(runtime.read(convolution), path, _static(), Cut(images, 8))
     assert runtime.inspect(runtime.read(path)).operators["QLinearConv"] == 1
     feeds = {"image": images["image"][:8]}
     (given,), (wanted,) = (
@@ -171,13 +186,13 @@ def test_a_file_of_another_tool_with_a_fixed_batch_and_an_old_opset(
 
 def test_twice_is_refused(runtime: OnnxRuntime, quantized: Path, images: Feeds, tmp_path: Path) -> None:
     with pytest.raises(RecipeFailed, match="the graph is quantized already"):
-        runtime.quantize(quantized, tmp_path / "model.onnx", _static(), _batches(images))
+        quantize.quantize(runtime.read(quantized), tmp_path / "model.onnx", _static(), Cut(images))
 
 
 def test_a_graph_without_products_gains_nothing(runtime: OnnxRuntime, images: Feeds, tmp_path: Path) -> None:
     source = _onnx_file(tmp_path / "relu.onnx", [helper.make_node("Relu", ["image"], ["y"])], ["N", 1, 8, 8], {})
     with pytest.raises(RecipeFailed, match="the graph has no convolution and no product"):
-        runtime.quantize(source, tmp_path / "model.onnx", _static(), _batches(images))
+        quantize.quantize(runtime.read(source), tmp_path / "model.onnx", _static(), Cut(images))
 
 
 def test_what_the_quantizer_raises_becomes_a_reason(
@@ -188,7 +203,7 @@ def test_what_the_quantizer_raises_becomes_a_reason(
 
     monkeypatch.setattr(quantize, "_static", broken)
     with pytest.raises(RecipeFailed, match=r"^ONNX Runtime's quantizer failed: a scale is missing and more$"):
-        runtime.quantize(exported, tmp_path / "model.onnx", _static(), _batches(images))
+        quantize.quantize(runtime.read(exported), tmp_path / "model.onnx", _static(), Cut(images))
 
 
 @pytest.mark.parametrize(
@@ -213,7 +228,7 @@ def test_a_machine_that_fails_is_not_told_as_a_recipe_that_does(
 
     monkeypatch.setattr(quantize, "_static", broken)
     with pytest.raises(expected):
-        runtime.quantize(exported, tmp_path / "model.onnx", _static(), _batches(images))
+        quantize.quantize(runtime.read(exported), tmp_path / "model.onnx", _static(), Cut(images))
 
 
 def test_signed_activations_are_never_let_through() -> None:

@@ -65,17 +65,11 @@ def test_the_control_trains_as_long_as_all_rounds_together(epochs: int, rounds: 
         assert Finetune().training(repeated) == repeated
 
 
-def test_what_does_not_train_asks_for_no_control() -> None:
-    assert Float16().training(Float16.Options()) is None
-    assert Quantize().training(Quantize.Options()) is None
-    assert not Float16.trains
-    assert not Quantize.trains
-
-
 def test_reading_a_recipe_imports_nothing_heavy() -> None:
     code = (
         "import sys, makeweight.compress.prune, makeweight.compress.finetune, makeweight.compress.quantize, "
-        "makeweight.compress.float16, makeweight.runtimes.onnxruntime.runtime, makeweight.verbs.compress\n"
+        "makeweight.compress.float16, makeweight.runtimes.onnxruntime.runtime, makeweight.compress.make, "
+        "makeweight.verbs.compress\n"
         "print([m for m in ('torch', 'torch_pruning', 'onnx', 'onnxruntime', 'rich', 'dvc') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,9 +12,9 @@ from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
 from makeweight.measure.answers import answer, check_classes
 from makeweight.measure.outcomes import WRONG, Outcomes
-from makeweight.project.project import Project
 from makeweight.project.reading import understand
 from makeweight.user.dataset import Dataset
+from makeweight.user.declared import Declared
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Silent
 from model_values import invented_model
@@ -30,8 +30,8 @@ MODEL = invented_model("sha", inputs=(Port("x", (None, 1), "float32"),), outputs
 _numbers = itertools.count()
 
 
-def project(task: str = "classification", root: Path = Path("/nowhere")) -> Project:
-    return understand(CONFIG.format(task=task), "makeweight.yaml", root)
+def project(task: str = "classification", root: Path = Path("/nowhere")) -> Declared:
+    return understand(CONFIG.format(task=task), "makeweight.yaml", root).declared
 
 
 class Runtime:
@@ -93,8 +93,8 @@ def test_a_regression_with_other_targets_is_told() -> None:
 
 
 @pytest.fixture
-def custom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Project]:
-    def make(code: str) -> Project:
+def custom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Declared]:
+    def make(code: str) -> Declared:
         name = f"metric_{next(_numbers)}"
         (tmp_path / f"{name}.py").write_text(f"import numpy as np\ndef score(outputs, targets):\n    {code}\n")
         monkeypatch.syspath_prepend(str(tmp_path))
@@ -114,7 +114,7 @@ def custom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], P
     ],
 )
 def test_a_custom_metric_gives_one_number_or_one_for_each_example(
-    custom: Callable[[str], Project], code: str, scores: list[float]
+    custom: Callable[[str], Declared], code: str, scores: list[float]
 ) -> None:
     found = answered([[1.0], [2.0], [3.0]], [1, 0, 3], project=custom(code))
     np.testing.assert_array_equal(found.prediction, scores)
@@ -132,7 +132,7 @@ def test_a_custom_metric_gives_one_number_or_one_for_each_example(
     ],
 )
 def test_a_custom_metric_that_gives_something_else_is_told(
-    custom: Callable[[str], Project], code: str, said: str
+    custom: Callable[[str], Declared], code: str, said: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
         answered([[1.0], [2.0], [3.0]], [1, 0, 3], project=custom(code))
@@ -142,8 +142,8 @@ def test_a_custom_metric_that_gives_something_else_is_told(
 
 def test_every_class_is_to_be_judged() -> None:
     three = answered([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 2.0]], [0, 1, 2])
-    check_classes(project(), three)
-    check_classes(project("{kind: classification, classes: [cat, dog, owl]}"), three)
+    check_classes(project().task, three)
+    check_classes(project("{kind: classification, classes: [cat, dog, owl]}").task, three)
 
 
 @pytest.mark.parametrize(
@@ -158,17 +158,17 @@ def test_every_class_is_to_be_judged() -> None:
 def test_a_test_split_that_cannot_judge_every_class_is_refused(task: str, targets: list[int], said: str) -> None:
     found = answered([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 2.0]], targets)
     with pytest.raises(UsageError) as refused:
-        check_classes(project(task), found)
+        check_classes(project(task).task, found)
     assert said in str(refused.value)
 
 
 def test_absent_classes_may_be_allowed_but_not_targets_beyond_the_model() -> None:
     allow = project("{kind: classification, absent_classes: allow}")
-    check_classes(allow, answered([[1.0, 0, 0]], [0]))
+    check_classes(allow.task, answered([[1.0, 0, 0]], [0]))
     with pytest.raises(UsageError, match="beyond the model's 3 classes"):
-        check_classes(allow, answered([[1.0, 0, 0]], [7]))
+        check_classes(allow.task, answered([[1.0, 0, 0]], [7]))
 
 
 def test_many_absent_classes_are_told_in_short() -> None:
     with pytest.raises(UsageError, match=r"class 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and others \(99 of 100"):
-        check_classes(project(), answered([list(range(100))], [0]))
+        check_classes(project().task, answered([list(range(100))], [0]))

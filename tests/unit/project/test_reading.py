@@ -104,8 +104,9 @@ def test_a_good_file_becomes_a_project() -> None:
     assert project.name == "digits"
     assert project.model.inputs == {"image": ["N", 1, 8, 8]}
     assert list(project.variants) == ["int8", "slim-int8"]
-    assert [step.name for step in project.variants["slim-int8"].plan.on_module] == ["prune", "finetune"]
-    assert [step.name for step in project.variants["slim-int8"].plan.on_graph] == ["quantize"]
+    plan = project.variants["slim-int8"].plan
+    assert [step.name for step in plan.steps] == ["prune", "finetune"]
+    assert str(plan.format) == "int8, static"
     assert project.devices["other"].options.threads == 2
     assert [rule.id for rule in project.rules][:3] == ["size.max", "size.max_ratio", "accuracy.min"]
     assert (project.seed, project.prefer, project.canary and project.canary.traffic) == (7, "size", 0.05)

@@ -9,10 +9,10 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from makeweight.project.project import Project
 from makeweight.project.reading import understand
 from makeweight.user import data
 from makeweight.user.dataset import Dataset
+from makeweight.user.declared import Declared
 from makeweight_base.errors import UsageError
 
 CONFIG = """\
@@ -25,7 +25,7 @@ budget: {{size: {{max: 1 MB}}}}
 """
 ONE, TWO = "{x: [N, 2]}", "{left: [N, 2], right: [N]}"
 
-Make = Callable[..., Project]
+Make = Callable[..., Declared]
 _numbers = itertools.count()
 
 
@@ -34,17 +34,17 @@ def project(tmp_path: Path) -> Iterator[Make]:
     """A project whose loader is the given code, in a module of a name of its own: Python keeps what it imported."""
     before = sys.path[:]
 
-    def make(code: str, *, inputs: str = ONE, task: str = "classification", more: str = "") -> Project:
+    def make(code: str, *, inputs: str = ONE, task: str = "classification", more: str = "") -> Declared:
         name = f"loader_{next(_numbers)}"
         (tmp_path / f"{name}.py").write_text("import numpy as np\n" + dedent(code))
         text = CONFIG.format(inputs=inputs, task=task, data=f"{{load: '{name}:load'{more.format(name=name)}}}")
-        return understand(text, "makeweight.yaml", tmp_path)
+        return understand(text, "makeweight.yaml", tmp_path).declared
 
     yield make
     sys.path[:] = before
 
 
-def refusal(project: Project, split: str = "test") -> str:
+def refusal(project: Declared, split: str = "test") -> str:
     with pytest.raises(UsageError) as refused:
         data.load(project, split)
     return str(refused.value)
@@ -286,8 +286,8 @@ def test_bad_slices_are_told(project: Make, slices: str, said: str) -> None:
 
 
 @pytest.fixture
-def npz(tmp_path: Path) -> Callable[..., Project]:
-    def make(*, inputs: str = ONE, task: str = "classification", **splits: dict[str, object]) -> Project:
+def npz(tmp_path: Path) -> Callable[..., Declared]:
+    def make(*, inputs: str = ONE, task: str = "classification", **splits: dict[str, object]) -> Declared:
         for split, arrays in splits.items():
             np.savez(tmp_path / f"{split}.npz", **arrays)  # type: ignore[arg-type]
         files = ", ".join(f"{split}: {split}.npz" for split in {"test": 0, "train": 0, **splits})

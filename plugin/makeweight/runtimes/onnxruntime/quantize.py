@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from makeweight.artifact.ports import Feeds
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Feeds, fit
+from makeweight.runtimes.format import Format, Observer
 from makeweight.runtimes.onnxruntime import operators, refusal
-from makeweight.runtimes.runtime import Quantization
-from makeweight_base.errors import RecipeFailed
+from makeweight.runtimes.runtime import Examples
+from makeweight_base.errors import RecipeFailed, UsageError
 from makeweight_base.quiet import quiet
 from makeweight_probe.sessions.onnxruntime import runtime_module
 
@@ -24,16 +25,27 @@ from makeweight_probe.sessions.onnxruntime import runtime_module
 _PER_CHANNEL_SINCE = 13
 # What dynamic quantization pays off for: products with constant weights. (ConvInteger is slower than Conv.)
 _DYNAMIC = ["MatMul", "Gemm"]
+# Examples that a calibration run takes at once, where the model lets it choose.
+BATCH = 32
 
 
-def quantize(source: Path, target: Path, how: Quantization, calibration: Iterable[Feeds]) -> None:
-    """Write `source` with integer weights to `target`; `calibration` is read for the static method only.
+def offers(how: Format) -> bool:
+    """Whether this is what is written here: 8-bit weights and activations, the ranges static or found at run time."""
+    eight = how.weights.type == how.activations.type == "int8" and how.weights.group is None
+    observed = how.observer is not None if how.ranges == "static" else how.ranges == "dynamic"
+    return eight and how.activations.scales == "tensor" and observed and not how.exceptions
+
+
+def quantize(model: Model, target: Path, how: Format, calibration: Examples | None) -> None:
+    """Write a model with integer weights to `target`; `calibration` is read for static ranges only.
 
     Raises:
-        RecipeFailed: the graph is quantized already, or holds nothing that this method reaches.
+        UsageError: the examples do not fit the model.
+        RecipeFailed: the graph is quantized already, or holds nothing that this format reaches.
     """
     import onnx
 
+    source, batches = model.path, _batches(model, calibration) if how.ranges == "static" and calibration else []
     before = onnx.load(source)
     if any(node.op_type in operators.QUANTIZING for node in before.graph.node):
         raise RecipeFailed("quantize: the graph is quantized already")
@@ -43,8 +55,8 @@ def quantize(source: Path, target: Path, how: Quantization, calibration: Iterabl
         prepared, made = Path(folder, "prepared.onnx"), Path(folder, "quantized.onnx")
         try:
             _prepare(_recent_enough(source, before, how, Path(folder, "recent.onnx")), prepared)
-            if how.method == "static":
-                _static(prepared, made, how, calibration)
+            if how.ranges == "static":
+                _static(prepared, made, how, batches)
             else:
                 _dynamic(prepared, made, how)
             after = onnx.load(made)
@@ -59,12 +71,28 @@ def quantize(source: Path, target: Path, how: Quantization, calibration: Iterabl
     target.write_bytes(after.SerializeToString(deterministic=True))
 
 
-def _recent_enough(source: Path, model: Any, how: Quantization, converted: Path) -> Path:
+def _batches(model: Model, examples: Examples) -> list[Feeds]:
+    """Calibration examples in batches that the model takes; a last batch that a fixed size leaves over is dropped."""
+    size = model.batch
+    if size is not None and len(examples) < size:
+        raise UsageError(
+            f"the model takes batches of {size}, and there are only {len(examples)} calibration examples",
+            where="makeweight.yaml: data.calibration",
+            do="Give more examples, or export the model with a free batch size.",
+        )
+    return [
+        fit(model.inputs, feeds)
+        for feeds in examples.batches(size or BATCH)
+        if size is None or len(next(iter(feeds.values()))) == size
+    ]
+
+
+def _recent_enough(source: Path, model: Any, how: Format, converted: Path) -> Path:
     """A file whose opset can say what is to be written: ONNX Runtime's quantizer does not look."""
     from onnx import version_converter
 
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
-    if how.method != "static" or not how.per_channel or opset >= _PER_CHANNEL_SINCE:
+    if how.ranges != "static" or how.weights.scales != "channel" or opset >= _PER_CHANNEL_SINCE:
         return source
     try:
         recent = version_converter.convert_version(model, _PER_CHANNEL_SINCE)
@@ -90,38 +118,37 @@ def _prepare(source: Path, target: Path) -> None:
     quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
 
 
-def _static(prepared: Path, made: Path, how: Quantization, calibration: Iterable[Feeds]) -> None:
+def _static(prepared: Path, made: Path, how: Format, batches: list[Feeds]) -> None:
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-    methods = {
+    methods: dict[Observer | None, Any] = {
         "minmax": CalibrationMethod.MinMax,
         "entropy": CalibrationMethod.Entropy,
         "percentile": CalibrationMethod.Percentile,
     }
-    reader = _Reader(calibration)
     # The histogram methods would keep every activation of every example; taken a batch at a time they keep one's.
-    options = {} if how.calibrate == "minmax" else {"CalibStridedMinMax": 1}
+    options = {} if how.observer == "minmax" else {"CalibStridedMinMax": 1}
     quantize_static(
         str(prepared),
         str(made),
-        reader,
+        _Reader(batches),
         quant_format=QuantFormat.QDQ,
-        per_channel=how.per_channel,
+        per_channel=how.weights.scales == "channel",
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        calibrate_method=methods[how.calibrate],
+        calibrate_method=methods[how.observer],
         extra_options=options,
     )
 
 
-def _dynamic(prepared: Path, made: Path, how: Quantization) -> None:
+def _dynamic(prepared: Path, made: Path, how: Format) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(
         str(prepared),
         str(made),
         op_types_to_quantize=list(_DYNAMIC),
-        per_channel=how.per_channel,
+        per_channel=how.weights.scales == "channel",
         weight_type=QuantType.QInt8,
     )
 
@@ -129,8 +156,8 @@ def _dynamic(prepared: Path, made: Path, how: Quantization) -> None:
 class _Reader:
     """Calibration batches as ONNX Runtime's calibrators ask for them."""
 
-    def __init__(self, batches: Iterable[Feeds]) -> None:
-        self._batches = list(batches)
+    def __init__(self, batches: list[Feeds]) -> None:
+        self._batches = batches
         self._next, self._end = 0, len(self._batches)
 
     def __len__(self) -> int:
@@ -146,10 +173,10 @@ class _Reader:
         return self._batches[self._next - 1]
 
 
-def _nothing(model: Any, how: Quantization) -> str:
+def _nothing(model: Any, how: Format) -> str:
     found = Counter(node.op_type for node in model.graph.node if node.op_type in operators.FLOATING)
     has = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
-    if how.method == "dynamic":
+    if how.ranges == "dynamic":
         return (
             "dynamic quantization changed nothing: it reaches MatMul and Gemm with constant weights, and the graph "
             f"has {has}; use `method: static`"

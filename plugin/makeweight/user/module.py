@@ -1,50 +1,39 @@
-"""The user's reference model: loaded as a PyTorch module, and written as the baseline's model file."""
+"""The user's reference model as a PyTorch module with its weights, and as the program that it is lowered as."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from makeweight import registry
-from makeweight.artifact.artifact import Manifest
-from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, shown
-from makeweight.artifact.versions import versions
-from makeweight.layout import BASELINE, CONFIG
-from makeweight.runtimes.runtime import Runtime
+from makeweight.layout import CONFIG
+from makeweight.runtimes.runtime import Program
 from makeweight.user import callables, data
+from makeweight.user.declared import Declared
 from makeweight_base.errors import UsageError
-from makeweight_base.progress import Progress
 from makeweight_base.quiet import quiet
-
-if TYPE_CHECKING:
-    from makeweight.project.project import Project
-
-# What a file made from a module, or from a file, depends on.
-MODULE_PACKAGES = ("torch", "onnxscript", "onnx", "onnxruntime", "numpy")
-GRAPH_PACKAGES = ("onnx", "onnxruntime", "numpy")
 
 # How many keys of a state dict an error names of each kind.
 _NAMED = 3
 
 
-def load_module(project: Project) -> Any:
+def load_module(declared: Declared) -> Any:
     """The reference model as a torch.nn.Module in eval mode, with its weights.
 
     Raises:
         UsageError: `build` fails or gives no module; the weights are missing, no state dict, or do not fit.
         MissingExtra: PyTorch is not installed.
     """
-    registry.require("technique", "finetune")
+    registry.require_extra("a PyTorch module", "torch")
     with quiet():
         import torch
 
-    build, weights = project.model.build, project.model.weights
+    build, weights = declared.model.build, declared.model.weights
     if build is None or weights is None:
         raise UsageError(
             "this model is a file without a PyTorch module",
@@ -52,7 +41,7 @@ def load_module(project: Project) -> Any:
             do="Declare `model.build` and `model.weights`.",
         )
     module = callables.call(
-        callables.find(build, project.root, where=f"{CONFIG}: model.build"), name=build, root=project.root
+        callables.find(build, declared.root, where=f"{CONFIG}: model.build"), name=build, root=declared.root
     )
     if not isinstance(module, torch.nn.Module):
         raise UsageError(
@@ -60,61 +49,35 @@ def load_module(project: Project) -> Any:
             where=f"{CONFIG}: model.build",
             do="Return the module itself; its weights are loaded from `model.weights`.",
         )
-    _load_weights(module, project.root / weights, weights)
+    _load_weights(module, declared.root / weights, weights)
     return module.eval()
 
 
-def write_baseline(project: Project, folder: Path, progress: Progress) -> Manifest:
-    """Put the reference model into `folder` as a model file of its runtime: exported, or copied byte by byte.
+def program(declared: Declared, module: Any, left: Mapping[str, Any] | None = None) -> Program:
+    """A module of the declared inputs, to be lowered.
 
     Raises:
-        UsageError: the module cannot be loaded or exported, or the file cannot be opened or is not as declared.
+        UsageError: see `example`.
     """
-    name = project.model.runtime
-    runtime: Runtime = registry.ready("runtime", name)()
-    path = folder / f"model{runtime.suffix}"
-    if project.model.build is not None:
-        module = load_module(project)
-        progress.say("baseline: exporting the module")
-        runtime.export(module, shapes(project), example(project), path)
-        made = runtime.read(path)
-        packages: tuple[str, ...] = MODULE_PACKAGES
-    else:
-        given = runtime.read(project.root / str(project.model.onnx))
-        runtime.open(given)
-        made = given.copy(path)
-        packages = GRAPH_PACKAGES
-    _as_declared(project, made)
-    return Manifest(
-        variant=BASELINE,
-        status="ready",
-        runtime=name,
-        recipe=[],
-        seed=project.seed,
-        parent=None,
-        versions=versions(packages),
-        model=made,
-        size_compressed=made.compressed_size(),
-        **asdict(runtime.inspect(made)),
-    )
+    return Program(module, shapes(declared), example(declared), left or {})
 
 
-def shapes(project: Project) -> dict[str, tuple[int | str, ...]]:
+def shapes(declared: Declared) -> dict[str, tuple[int | str, ...]]:
     """The declared inputs, in order."""
-    return {name: tuple(shape) for name, shape in project.model.inputs.items()}
+    return {name: tuple(shape) for name, shape in declared.model.inputs.items()}
 
 
-def example(project: Project) -> Feeds:
+def example(declared: Declared) -> Feeds:
     """Real examples to trace the module on: as many as its batch, two where that is free.
 
     Raises:
         UsageError: the data do not have the declared inputs or shapes, or too few examples.
     """
-    sizes = {shape[0] for shape in shapes(project).values() if shape and isinstance(shape[0], int)}
+    sizes = {shape[0] for shape in shapes(declared).values() if shape and isinstance(shape[0], int)}
     wanted = max((size for size in sizes if isinstance(size, int)), default=2)
-    chosen = data.calibration(project).take(slice(0, wanted))
+    chosen = data.calibration(declared).take(slice(0, wanted))
     feeds: Feeds = {}
-    for name, shape in shapes(project).items():
+    for name, shape in shapes(declared).items():
         if name not in chosen.inputs:
             raise UsageError(
                 f"the data have no input `{name}`; they have {', '.join(chosen.inputs)}",
@@ -200,37 +163,6 @@ def _mismatches(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> list[str
     if shaped:
         found.append(f"{len(shaped)} of another shape ({_some(shaped)})")
     return found
-
-
-def _as_declared(project: Project, model: Model) -> None:
-    """The declared inputs and output against those of the file."""
-    where = str(project.model.onnx or CONFIG)
-    outputs = [port.name for port in model.outputs]
-    if project.model.output is not None and project.model.output not in outputs:
-        raise UsageError(
-            f"the model has no output `{project.model.output}`; it has {', '.join(outputs)}",
-            where=f"{CONFIG}: model.output",
-        )
-    declared = shapes(project)
-    if not declared:
-        return
-    ports = {port.name: port.shape for port in model.inputs}
-    if set(declared) != set(ports):
-        raise UsageError(
-            f"the model's inputs are {', '.join(ports)}, and {', '.join(declared)} are declared",
-            where=where,
-            do=f"Mend `model.inputs` in {CONFIG}.",
-        )
-    for name, shape in declared.items():
-        have = ports[name]
-        if len(have) != len(shape) or any(
-            isinstance(size, int) and size != want for size, want in zip(have, shape, strict=True)
-        ):
-            raise UsageError(
-                f"input `{name}` has shape {shown(have)}, and is declared as {shown(shape)}",
-                where=where,
-                do=f"Mend `model.inputs` in {CONFIG}.",
-            )
 
 
 def _some(names: list[str]) -> str:

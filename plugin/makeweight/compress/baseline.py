@@ -1,0 +1,81 @@
+"""The reference model as an artifact: the module lowered, or the given file with all that belongs to it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from makeweight import registry
+from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import shown
+from makeweight.artifact.versions import versions
+from makeweight.layout import BASELINE, CONFIG
+from makeweight.runtimes.format import FLOAT32
+from makeweight.runtimes.runtime import Program, Runtime
+from makeweight.user.declared import Declared
+from makeweight.user.module import load_module, program, shapes
+from makeweight_base.errors import UsageError
+from makeweight_base.progress import Progress
+
+
+def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Manifest:
+    """Put the reference model into `folder` as a model of its runtime.
+
+    Raises:
+        UsageError: the module cannot be loaded or lowered, or the file cannot be opened or is not as declared.
+    """
+    runtime: Runtime = registry.ready("runtime", declared.model.runtime)()
+    source: Program | Model
+    if declared.model.file is None:
+        source = program(declared, load_module(declared))
+        progress.say("baseline: exporting the module")
+    else:
+        source = runtime.read(declared.root / declared.model.file)
+        runtime.open(source)
+    model = runtime.lower(source, FLOAT32, None, folder / f"model{runtime.suffix}")
+    _refuse_undeclared(declared, model)
+    exporters = runtime.exporters if isinstance(source, Program) else ()
+    return Manifest(
+        variant=BASELINE,
+        status="ready",
+        runtime=runtime.name,
+        recipe=[],
+        seed=declared.seed,
+        parent=None,
+        versions=versions((*exporters, *runtime.packages)),
+        model=model,
+        size_compressed=model.compressed_size(),
+        **asdict(runtime.inspect(model)),
+    )
+
+
+def _refuse_undeclared(declared: Declared, model: Model) -> None:
+    """The declared inputs and output against those of the file."""
+    where = str(declared.model.file or CONFIG)
+    outputs = [port.name for port in model.outputs]
+    if declared.model.output is not None and declared.model.output not in outputs:
+        raise UsageError(
+            f"the model has no output `{declared.model.output}`; it has {', '.join(outputs)}",
+            where=f"{CONFIG}: model.output",
+        )
+    wanted = shapes(declared)
+    if not wanted:
+        return
+    ports = {port.name: port.shape for port in model.inputs}
+    if set(wanted) != set(ports):
+        raise UsageError(
+            f"the model's inputs are {', '.join(ports)}, and {', '.join(wanted)} are declared",
+            where=where,
+            do=f"Mend `model.inputs` in {CONFIG}.",
+        )
+    for name, shape in wanted.items():
+        have = ports[name]
+        if len(have) != len(shape) or any(
+            isinstance(size, int) and size != want for size, want in zip(have, shape, strict=True)
+        ):
+            raise UsageError(
+                f"input `{name}` has shape {shown(have)}, and is declared as {shown(shape)}",
+                where=where,
+                do=f"Mend `model.inputs` in {CONFIG}.",
+            )

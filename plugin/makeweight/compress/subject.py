@@ -1,0 +1,33 @@
+"""What a recipe changes, and what its steps leave for those after them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from makeweight.artifact.model import Model
+from makeweight.runtimes.format import SourceKind
+
+
+class Left(Protocol):
+    """What a step left behind (masks, codebooks, learned ranges): true of the module, and to be kept true."""
+
+    def after_step(self, module: Any) -> None:
+        """Make it true again after a step of the optimizer."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A torch.nn.Module, or, where nobody has its source, a model file of the variant's runtime."""
+
+    source: Any
+    left: Mapping[str, Left] = field(default_factory=dict)
+    """By technique. It goes with the module into every later training, and into the lowering."""
+
+    @property
+    def kind(self) -> SourceKind:
+        return "graph" if isinstance(self.source, Model) else "module"
+
+    def leaving(self, technique: str, left: Left) -> Subject:
+        return replace(self, left={**self.left, technique: left})

@@ -1,0 +1,67 @@
+"""The numbers that a model stores and computes in, as data that every runtime reads alike.
+
+The terms are the field's: Nagel et al., "A White Paper on Neural Network Quantization", 2021,
+https://arxiv.org/abs/2106.08295
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SourceKind = Literal["module", "graph"]
+"""What a lowering begins with: a PyTorch module, or a model file."""
+Ranges = Literal["static", "dynamic", "learned"]
+"""Where the ranges of integer activations come from: from calibration examples, found anew at each inference, or
+learned in training, so that the module brings them."""
+Observer = Literal["minmax", "entropy", "percentile"]
+"""How a static range is chosen: all that was seen, what loses least information, or all but outliers."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """One kind of number. Of integers the width counts here; whether they have a sign and a zero point is the runtime's
+    choice."""
+
+    type: str
+    """`float32`, `float16`, `bfloat16`, `int8`, `int4`."""
+    scales: Literal["tensor", "channel", "group"] = "tensor"
+    """Of integers: what shares one scale."""
+    group: int | None = None
+    """Of scales by group: how many neighbouring weights make one."""
+
+    def __str__(self) -> str:
+        return f"{self.type} by group of {self.group}" if self.scales == "group" else self.type
+
+
+FLOATING = Numbers("float32")
+
+
+@dataclass(frozen=True)
+class Format:
+    """The number format of a lowering. Integer weights with activations in floating point are weight-only."""
+
+    weights: Numbers = FLOATING
+    activations: Numbers = FLOATING
+    ranges: Ranges | None = None
+    """None: activations are no integers."""
+    observer: Observer | None = None
+    """Of static ranges."""
+    exceptions: tuple[tuple[str, Format], ...] = ()
+    """By name or pattern, layers in another format; the first that fits counts."""
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether calibration examples are read."""
+        return self.ranges == "static" or any(other.calibrates for _, other in self.exceptions)
+
+    def __str__(self) -> str:
+        said = str(self.weights)
+        if self.ranges is not None:
+            said += f", {self.ranges}"
+        elif self.weights != self.activations:
+            said += " weights alone"
+        return f"{said}, with exceptions by layer" if self.exceptions else said
+
+
+FLOAT32 = Format()

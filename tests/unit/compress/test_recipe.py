@@ -1,0 +1,95 @@
+"""A recipe is put in order, or refused with the step to mend, before anything is compressed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from makeweight.compress.finetune import Finetune
+from makeweight.compress.float16 import Float16
+from makeweight.compress.prune import Prune
+from makeweight.compress.quantize import Quantize
+from makeweight.compress.recipe import Nonsense, Plan, Step, plan
+from makeweight.runtimes.format import FLOAT32, Format, Numbers, SourceKind
+
+OFFERED: list[tuple[Format, SourceKind]] = []
+
+
+def allows(format: Format, source: SourceKind) -> None:
+    OFFERED.append((format, source))
+
+
+def step(technique: Any, **options: Any) -> Step:
+    return Step(technique(), technique.Options(**options))
+
+
+def transformation(name: str, *accepts: SourceKind) -> Step:
+    technique = SimpleNamespace(
+        name=name, accepts=frozenset(accepts), sets_number_format=False, compresses=True, packages=()
+    )
+    return Step(technique, Quantize.Options())  # type: ignore[arg-type]
+
+
+PRUNE, TUNE, INT8, HALF = step(Prune, ratio=0.5), step(Finetune), step(Quantize), step(Float16)
+EITHER, GRAPH = transformation("sparsify", "module", "graph"), transformation("simplify", "graph")
+
+
+def test_steps_keep_their_order_and_the_number_format_is_the_lowerings() -> None:
+    OFFERED.clear()
+    made = plan("module", [PRUNE, TUNE, INT8], allows)
+    assert made == Plan((PRUNE, TUNE), INT8)
+    assert made.format == Format(Numbers("int8", "channel"), Numbers("int8"), "static", "minmax")
+    assert [technique.name for technique in made.techniques] == ["prune", "finetune", "quantize"]
+    assert plan("module", [PRUNE], allows).format == FLOAT32
+    assert [(made.format, "module"), (FLOAT32, "module")] == OFFERED
+
+
+@pytest.mark.parametrize(
+    ("source", "steps", "lowered_from"),
+    [
+        ("graph", [HALF], "graph"),
+        ("graph", [EITHER, HALF], "graph"),
+        ("module", [EITHER, HALF], "module"),
+        ("module", [PRUNE, GRAPH, EITHER, HALF], "graph"),
+    ],
+    ids=["a file", "a step on a file", "a step on the module", "a step that wants a file"],
+)
+def test_the_runtime_is_asked_for_the_format_of_what_will_be_lowered(
+    source: SourceKind, steps: list[Step], lowered_from: SourceKind
+) -> None:
+    OFFERED.clear()
+    plan(source, steps, allows)
+    assert [kind for _, kind in OFFERED] == [lowered_from]
+
+
+@pytest.mark.parametrize(
+    ("source", "steps", "at", "says"),
+    [
+        ("module", [], None, "a variant needs at least one step"),
+        ("graph", [PRUNE, INT8], 0, "`prune` works on a PyTorch module, and this model is a file without one"),
+        ("module", [INT8, HALF], 1, "`float16` after `quantize`: the number format is already set; keep one"),
+        (
+            "module",
+            [INT8, TUNE],
+            1,
+            "`finetune` works on the PyTorch module, but `quantize` before it works on the exported graph",
+        ),
+        ("module", [GRAPH, PRUNE], 1, "`prune` works on the PyTorch module, but `simplify` before it works on the"),
+        ("module", [INT8, EITHER], 1, "`sparsify` changes the model, and `quantize` before it sets the numbers"),
+        ("module", [TUNE, TUNE], 0, "training alone compresses nothing"),
+    ],
+    ids=["empty", "no module", "two formats", "too late", "left the module", "after the format", "training alone"],
+)
+def test_nonsense_names_the_step(source: SourceKind, steps: list[Step], at: int | None, says: str) -> None:
+    with pytest.raises(Nonsense) as caught:
+        plan(source, steps, allows)
+    assert str(caught.value).startswith(says)
+    assert caught.value.step == at
+
+
+def test_what_the_runtime_does_not_offer_is_refused_at_the_step_that_asks_for_it() -> None:
+    with pytest.raises(Nonsense, match="no integers here") as caught:
+        plan("module", [PRUNE, INT8], lambda format, _: "no integers here" if format.ranges else None)
+    assert caught.value.step == 1

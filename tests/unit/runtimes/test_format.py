@@ -1,0 +1,58 @@
+"""Number formats: what they say of themselves, and which of them ONNX Runtime offers."""
+
+from __future__ import annotations
+
+import pytest
+
+from makeweight.compress.float16 import Float16
+from makeweight.compress.quantize import Quantize
+from makeweight.runtimes.format import FLOAT32, Format, Numbers
+from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+
+INT8 = Numbers("int8", "channel")
+STATIC = Format(INT8, Numbers("int8"), "static", "entropy")
+# what later formats will say, in the same words
+WEIGHT_ONLY = Format(weights=Numbers("int4", "group", 32))
+LEARNED = Format(INT8, Numbers("int8"), "learned")
+MIXED = Format(INT8, Numbers("int8"), "dynamic", exceptions=(("head.*", FLOAT32),))
+CALIBRATED_BY_LAYER = Format(exceptions=(("body.*", STATIC),))
+
+
+@pytest.mark.parametrize(
+    ("format", "told", "calibrates"),
+    [
+        (FLOAT32, "float32", False),
+        (Float16().format(Float16.Options()), "float16", False),
+        (Quantize().format(Quantize.Options(calibrate="entropy")), "int8, static", True),
+        (Quantize().format(Quantize.Options(method="dynamic")), "int8, dynamic", False),
+        (WEIGHT_ONLY, "int4 by group of 32 weights alone", False),
+        (LEARNED, "int8, learned", False),
+        (MIXED, "int8, dynamic, with exceptions by layer", False),
+        (CALIBRATED_BY_LAYER, "float32, with exceptions by layer", True),
+    ],
+    ids=str,
+)
+def test_a_format_tells_what_it_is_and_whether_it_reads_examples(format: Format, told: str, calibrates: bool) -> None:
+    assert str(format) == told
+    assert format.calibrates == calibrates
+
+
+def test_the_options_of_quantize_are_a_format() -> None:
+    assert Quantize().format(Quantize.Options(calibrate="entropy")) == STATIC
+    tensor = Quantize().format(Quantize.Options(method="dynamic", per_channel=False))
+    assert tensor == Format(Numbers("int8"), Numbers("int8"), "dynamic")
+
+
+@pytest.mark.parametrize("source", ["module", "graph"])
+@pytest.mark.parametrize(
+    "format",
+    [FLOAT32, Float16().format(Float16.Options()), STATIC, Quantize().format(Quantize.Options(method="dynamic"))],
+    ids=str,
+)
+def test_onnx_runtime_offers_what_it_always_did(format: Format, source: object) -> None:
+    assert OnnxRuntime().objection(format, source) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("format", [WEIGHT_ONLY, LEARNED, MIXED, CALIBRATED_BY_LAYER], ids=str)
+def test_what_it_does_not_offer_is_refused_by_its_name(format: Format) -> None:
+    assert str(OnnxRuntime().objection(format, "module")).endswith(f"and not {format}")
