@@ -50,7 +50,7 @@ def terms(project: Project, rules: Iterable[Rule] | None = None, waivers: Iterab
 
 def written(
     project: Project,
-    known: Evidence,
+    evidence: Evidence,
     decided: Verdict,
     *,
     remarks: Iterable[str] = (),
@@ -71,7 +71,7 @@ def written(
     """
     layout = at or project.layout
     content = replace(
-        _content(project, known, decided),
+        _content(project, evidence, decided),
         html=str(layout.html.relative_to(project.root) if layout.html.is_relative_to(project.root) else layout.html),
         remarks=tuple(remarks),
         links=dict(links or {}),
@@ -87,12 +87,12 @@ def written(
     return content
 
 
-def _content(project: Project, known: Evidence, decided: Verdict) -> Content:
-    paired = _answered(project, known) if project.task.kind == "classification" else []
+def _content(project: Project, evidence: Evidence, decided: Verdict) -> Content:
+    paired = _answered(project, evidence) if project.task.kind == "classification" else []
     return Content(
         verdict=decided,
-        manifests=known.manifests,
-        machines=tuple(_machine(project, known, decided, name) for name in project.devices),
+        manifests=evidence.manifests,
+        machines=tuple(_machine(project, evidence, decided, name) for name in project.devices),
         timings=tuple(
             Timing(
                 device,
@@ -101,32 +101,32 @@ def _content(project: Project, known: Evidence, decided: Verdict) -> Content:
                 np.concatenate(taken.each("wall_b")) / 1e9,
                 len(taken.pairs),
             )
-            for (variant, device), taken in known.timings.items()
+            for (variant, device), taken in evidence.timings.items()
             if taken.pairs
         ),
-        flips={name: _flips(project.layout, name, known.outcomes) for name in paired},
-        classes={name: _classes(project, known.outcomes, name) for name in paired},
+        flips={name: _flips(project.layout, name, evidence.outcomes) for name in paired},
+        classes={name: _classes(project, evidence.outcomes, name) for name in paired},
         better=project.task.better if project.task.kind == "custom" else None,
     )
 
 
-def _answered(project: Project, known: Evidence) -> list[str]:
+def _answered(project: Project, evidence: Evidence) -> list[str]:
     """The variants with outcomes that can be paired with the baseline's."""
-    base = known.outcomes.get(BASELINE)
+    base = evidence.outcomes.get(BASELINE)
     return [
         name
         for name in project.variants
-        if base is not None and (own := known.outcomes.get(name)) is not None and len(own) == len(base) > 0
+        if base is not None and (own := evidence.outcomes.get(name)) is not None and len(own) == len(base) > 0
     ]
 
 
-def _machine(project: Project, known: Evidence, decided: Verdict, name: str) -> Machine:
-    told, entry = known.devices.get(name), project.devices[name]
-    taken = next((t.conditions for (_, device), t in known.timings.items() if device == name), {})
+def _machine(project: Project, evidence: Evidence, decided: Verdict, name: str) -> Machine:
+    record, entry = evidence.devices.get(name), project.devices[name]
+    taken = next((t.conditions for (_, device), t in evidence.timings.items() if device == name), {})
     identity: Mapping[str, Any] = {}
     reason: str | None = "it was never asked"
-    if told is not None:
-        identity, reason = told.identity, told.reason
+    if record is not None:
+        identity, reason = record.identity, record.reason
     elif isinstance(recorded := (decided.provenance.get("devices") or {}).get(name), Mapping):
         # figures that were taken over from another run come with what that run knew of its devices
         identity, reason = recorded.get("identity") or {}, recorded.get("reason")

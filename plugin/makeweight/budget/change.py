@@ -30,19 +30,19 @@ class Change:
 def changes(before: Iterable[Rule], after: Iterable[Rule]) -> list[Change]:
     """What became of each rule, in the order of `before`, then what is new. Equal rules are not listed."""
     old, new = _by_id(before), _by_id(after)
-    found = []
+    listed = []
     for name, rule in old.items():
         if name not in new:
-            found.append(Change(name, "removed", f"{_code(name)} ({rule.limit_text}) removed"))
+            listed.append(Change(name, "removed", f"{_code(name)} ({rule.limit_text}) removed"))
         elif moves := list(_moves(rule, new[name])):
             kind: Kind = "loosened" if any(looser for looser, _ in moves) else "tightened"
-            found.append(Change(name, kind, f"{_code(name)} {' and '.join(words for _, words in moves)}"))
-    found += [
+            listed.append(Change(name, kind, f"{_code(name)} {' and '.join(words for _, words in moves)}"))
+    listed += [
         Change(name, "added", f"{_code(name)} ({rule.limit_text}) added")
         for name, rule in new.items()
         if name not in old
     ]
-    return found
+    return listed
 
 
 def effective(before: Iterable[Rule], after: Iterable[Rule], accepted: Callable[[str], bool]) -> tuple[Rule, ...]:
@@ -65,9 +65,9 @@ def effective(before: Iterable[Rule], after: Iterable[Rule], accepted: Callable[
     return tuple(sorted(chosen.values(), key=lambda rule: order.index(rule.metric.name)))
 
 
-def sentence(found: Iterable[Change]) -> str | None:
+def sentence(changed: Iterable[Change]) -> str | None:
     """What is looser than it was, for the head of a report; None when nothing is."""
-    words = [change.words for change in found if change.kind in ("loosened", "removed")]
+    words = [change.words for change in changed if change.kind in ("loosened", "removed")]
     return f"this pull request loosens the budget: {'; '.join(words)}." if words else None
 
 

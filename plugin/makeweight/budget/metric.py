@@ -255,8 +255,8 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 
 def times(meter: Meter) -> list[Metric]:
     """The quantiles of single inferences' times by a clock, the lowest first."""
-    found = [metric for metric in METRICS.values() if metric.meter == meter and metric.quantile is not None]
-    return sorted(found, key=lambda metric: metric.quantile or 0.0)
+    timed = [metric for metric in METRICS.values() if metric.meter == meter and metric.quantile is not None]
+    return sorted(timed, key=lambda metric: metric.quantile or 0.0)
 
 
 def of_role(role: Role, task: TaskKind | None = None) -> list[Metric]:

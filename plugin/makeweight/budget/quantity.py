@@ -102,14 +102,14 @@ def parse(text: object, dimension: Dimension) -> float:
         raise QuantityError(f"{named} is no {dimension.name}; write it like `{dimension.example}`")
     number, unit = match[1], match[2]
     if not unit and not dimension.bare:
-        known = ", ".join(dimension.units)
-        raise QuantityError(f"`{text}` has no unit; write it like `{dimension.example}` (units: {known})")
+        units = ", ".join(dimension.units)
+        raise QuantityError(f"`{text}` has no unit; write it like `{dimension.example}` (units: {units})")
     if unit in dimension.refused:
         raise QuantityError(f"`{text}`: {dimension.refused[unit]}, such as `{dimension.example}`")
     if unit and unit not in dimension.units:
-        known = ", ".join(dimension.units) or "none"
+        units = ", ".join(dimension.units) or "none"
         raise QuantityError(
-            f"`{text}`: `{unit}` is no unit of {dimension.name}; write it like `{dimension.example}` (units: {known})"
+            f"`{text}`: `{unit}` is no unit of {dimension.name}; write it like `{dimension.example}` (units: {units})"
         )
     # decimal, so that 95 % is 0.95 to the last bit and a figure that just meets its limit meets it
     try:

@@ -32,15 +32,15 @@ def check(head: str | None, base: str | None, project: Project) -> None:
     document = parse(head, PIPELINE)
     there, before = _stages(document.data), _of_base(base)
     wanted = stages(project)
-    found = [
+    problems = [
         line
         for name, body in wanted.items()
         if name not in there or _plain(there[name]) not in (_plain(body), _plain(before.get(name)))
         for line in _objections(name, there.get(name), body, document)
     ]
-    if found:
+    if problems:
         raise ConfigError(
-            found, do="Run `makeweight init`, which brings the stages up to date, and commit what it writes."
+            problems, do="Run `makeweight init`, which brings the stages up to date, and commit what it writes."
         )
 
 
@@ -52,8 +52,8 @@ def _of_base(text: str | None) -> Mapping[str, Any]:
 
 
 def _stages(data: Any) -> Mapping[str, Any]:
-    found = data.get("stages") if isinstance(data, dict) else None
-    return found if isinstance(found, dict) else {}
+    stages_of = data.get("stages") if isinstance(data, dict) else None
+    return stages_of if isinstance(stages_of, dict) else {}
 
 
 def _plain(stage: Any) -> Any:
@@ -68,7 +68,7 @@ def _objections(name: str, stage: Any, wanted: Mapping[str, Any], document: Docu
         return [document.problem(("stages",), f"stage `{name}` is missing")]
     if not isinstance(stage, dict):
         return [document.problem(("stages", name), f"stage `{name}` is no mapping")]
-    found = []
+    problems = []
     for path, own, ours in (
         ((), stage, wanted),
         (("do",), stage.get("do") or {}, wanted.get("do") or {}),
@@ -79,9 +79,9 @@ def _objections(name: str, stage: Any, wanted: Mapping[str, Any], document: Docu
             if key in own and key in ours and own[key] == ours[key]:
                 continue
             what = "is not makeweight's to have here" if key not in ours else "is not what makeweight writes"
-            found.append(
+            problems.append(
                 document.problem(
                     ("stages", name, *path, key), f"stage `{name}`: `{key}` {what}, and not what the base has"
                 )
             )
-    return found
+    return problems

@@ -81,13 +81,13 @@ def read(sha: str, branch: str | None, git: Git, root: Path) -> Base:
     )
 
 
-def _mapping(found: Any) -> Mapping[str, Any]:
-    return found if isinstance(found, dict) else {}
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(git: Git, sha: str, path: str) -> str | None:
-    found = git.read(sha, path)
-    return None if found is None else found.decode(errors="replace")
+    content = git.read(sha, path)
+    return None if content is None else content.decode(errors="replace")
 
 
 def _verdict(git: Git, sha: str, path: str, notices: list[str]) -> verdict.Verdict | None:

@@ -68,8 +68,8 @@ def lay_devices(project: Project, given: Path) -> tuple[tuple[str, ...], list[st
         for path in paths:
             (project.root / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / path, project.root / path)
-    known = {*project.devices, COMPRESSED}
-    strangers = sorted(entry.name for entry in given.iterdir() if entry.is_dir() and entry.name not in known)
+    expected = {*project.devices, COMPRESSED}
+    strangers = sorted(entry.name for entry in given.iterdir() if entry.is_dir() and entry.name not in expected)
     if strangers:
         notices.append(f"Measurements of undeclared devices were left aside: {', '.join(strangers)}.")
     return tuple(silent), notices

@@ -54,13 +54,13 @@ def run(
     if why is None:
         count = len(project.variants) * len(project.devices)
         progress.say("nothing that makes artifacts differs from the base: its measurements decide")
-        told = _about_an_idle_lock(committed, lock.stages(base.lock if base is not None else None, LOCK))
+        notices = _about_an_idle_lock(committed, lock.stages(base.lock if base is not None else None, LOCK))
         if base is not None and not git.same(base.sha, "HEAD", layout.reports.relative_to(project.root).as_posix()):
-            told.append(
+            notices.append(
                 "Nothing here makes other artifacts than the base, and yet this change alters what was measured, "
                 "under `reports/`. It does not count here, and is refused once merged. Take the base's reports."
             )
-        return replace(state, unchanged=True, skipped=count, notices=[*state.notices, *told])
+        return replace(state, unchanged=True, skipped=count, notices=[*state.notices, *notices])
     progress.say(f"to be made here: {why}")
     stored = dvc.has_remote()
     objection = dvc.pull(lock.MAKING) if stored else "no DVC remote is configured"

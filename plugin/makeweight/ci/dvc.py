@@ -61,9 +61,9 @@ class Dvc:
             # A stage whose missing dependency would be made anew ends a dry run. What was said until then may be a
             # file's name with line breaks in it, and what would give that the lie was not said any more.
             return set()
-        said = [line.strip() for line in done.stdout.splitlines()]
-        skipped = {found["stage"] for line in said if (found := _UNCHANGED.fullmatch(line))}
-        return skipped - {found["stage"] for line in said if (found := _RUNNING.fullmatch(line))}
+        lines = [line.strip() for line in done.stdout.splitlines()]
+        skipped = {match["stage"] for line in lines if (match := _UNCHANGED.fullmatch(line))}
+        return skipped - {match["stage"] for line in lines if (match := _RUNNING.fullmatch(line))}
 
     def knows(self, path: str) -> bool:
         """Whether a path is there, or among what DVC would make or bring."""
@@ -79,9 +79,9 @@ class Dvc:
             EnvironmentFailed: DVC cannot tell.
         """
         with tempfile.TemporaryDirectory(prefix="makeweight-state-") as state:
-            said = self._or_raise("status", "--json", *stages, more={"DVC_SITE_CACHE_DIR": state})
+            status = self._or_raise("status", "--json", *stages, more={"DVC_SITE_CACHE_DIR": state})
         try:
-            changes = [change for found in json.loads(said).values() for change in found if isinstance(change, dict)]
+            changes = [change for each in json.loads(status).values() for change in each if isinstance(change, dict)]
             about = [change[part] for change in changes for part in ("changed outs", "changed deps") if part in change]
             return sorted({path for each in about for path, how in each.items() if how == "modified"})
         except (ValueError, AttributeError) as error:

@@ -60,8 +60,8 @@ def ruling(project: Project, base: Base | None, waivers: Sequence[Waiver], *, la
     loosened = [each.rule for each in changes if each.kind in ("loosened", "removed")]
     agreed = dict.fromkeys(accepted.get(rule) or accepted.get(BUDGET) for rule in loosened)
     notices += [f"The looser budget counts: `{each.rule}` is {each.sentence}" for each in agreed if each and not landed]
-    if (said := change.sentence(changes)) is not None and not landed:
-        notices.insert(0, said)
+    if (loosening := change.sentence(changes)) is not None and not landed:
+        notices.insert(0, loosening)
     return Ruling(rules, changes, tuple(active), tuple(notices))
 
 

@@ -41,8 +41,8 @@ class Git:
 
     def resolve(self, revision: str) -> str | None:
         """The full sha of a commit that is here; None when it is not."""
-        found = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False)
-        return found.decode().strip() or None
+        sha = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False)
+        return sha.decode().strip() or None
 
     def parents(self, sha: str) -> list[str]:
         """A commit's parents as its object names them, in a shallow clone too."""
@@ -86,9 +86,9 @@ class Git:
                     break
                 how = f"--deepen={depth}" if depth else "--unshallow"
                 self._run("fetch", "--quiet", "--no-tags", how, "--end-of-options", "origin", one, other, check=False)
-            found = self._run("merge-base", "--end-of-options", one, other, check=False).decode().strip()
-            if found:
-                return found
+            sha = self._run("merge-base", "--end-of-options", one, other, check=False).decode().strip()
+            if sha:
+                return sha
         return None
 
     def commit(self, paths: Sequence[str], message: str, author: Mapping[str, str]) -> str | None:

@@ -22,15 +22,15 @@ def differing(root: Path, state: State, git: Git) -> dict[str, str]:
     """
     committed = git.read("HEAD", LOCK)
     path, reports = root / LOCK, Layout(Path()).reports.as_posix()
-    found = lock.differing(
+    differences = lock.differing(
         lock.stages(None if committed is None else committed.decode(errors="replace"), f"{LOCK} at HEAD"),
         lock.stages(path.read_text(encoding="utf-8") if path.exists() else None, LOCK),
     )
     if state.unchanged and state.base is not None and not git.same(state.base, "HEAD", reports):
-        found[f"{reports}/"] = (
+        differences[f"{reports}/"] = (
             f"tells of measurements that were not made here (`git checkout {state.base[:12]} -- {reports}`)"
         )
-    return found
+    return differences
 
 
 def take_over(project: Project, passes: bool, dvc: Dvc) -> None:

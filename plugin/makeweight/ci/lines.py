@@ -13,7 +13,7 @@ def of_rules(text: str) -> dict[str, int]:
     """The line of each rule of a makeweight.yaml, by the rule's id (`latency_p50[pi5].max_ratio`)."""
     document = parse(text, CONFIG)
     budget = (document.data or {}).get("budget")
-    found: dict[str, int] = {}
+    lines: dict[str, int] = {}
     for metric, entry in budget.items() if isinstance(budget, dict) else ():
         several = isinstance(entry, list)
         for index, spec in enumerate(entry if several else [entry]):
@@ -21,8 +21,8 @@ def of_rules(text: str) -> dict[str, int]:
                 continue
             path = ("budget", metric, index) if several else ("budget", metric)
             for operator in (name for name in OPERATORS if spec.get(name) is not None):
-                found[f"{metric}{_where(spec)}.{operator}"] = document.line((*path, operator))
-    return found
+                lines[f"{metric}{_where(spec)}.{operator}"] = document.line((*path, operator))
+    return lines
 
 
 def of_budget(text: str) -> int:

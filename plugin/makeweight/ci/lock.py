@@ -97,20 +97,20 @@ def differing(committed: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str
 
     What a clock had part in (benchmarks, and the reports on them) differs each time and is not held against it.
     """
-    found = {}
+    differences = {}
     for name, entry in made.items():
         if name.partition("@")[0] not in MAKING:
             continue
         there = committed.get(name)
         if there is None:
-            found[name] = "is missing"
+            differences[name] = "is missing"
         elif any(there.get(part) != entry.get(part) for part in ("cmd", "params")) or _content(
             there, "deps", user_only=True
         ) != _content(entry, "deps", user_only=True):
-            found[name] = "was made from something else than this commit holds"
+            differences[name] = "was made from something else than this commit holds"
         elif _content(there, "outs") != _content(entry, "outs"):
-            found[name] = OTHER_OUTPUTS
-    return found
+            differences[name] = OTHER_OUTPUTS
+    return differences
 
 
 def _content(entry: Mapping[str, Any], part: str, *, user_only: bool = False) -> dict[str, str]:

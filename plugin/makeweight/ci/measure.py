@@ -73,13 +73,13 @@ def _record(project: Project, device: str) -> Record | None:
 
 def _due(project: Project, device: str) -> list[str]:
     """The variants without a median on this device that belongs to what is at hand."""
-    known = evidence.collect(project)
+    gathered = evidence.collect(project)
     timed = {
         m.variant
-        for m in known.measurements
+        for m in gathered.measurements
         if m.device == device and m.measurand == headline("latency") and m.status == "measured"
     }
-    return [name for name in project.variants if name not in timed and name not in known.failed]
+    return [name for name in project.variants if name not in timed and name not in gathered.failed]
 
 
 def _regressions(
@@ -92,7 +92,7 @@ def _regressions(
 ) -> list[Measurement]:
     if not rules or base is None:
         return []
-    found: list[Measurement] = []
+    grown: list[Measurement] = []
     entry = project.device(name)
     for variant in project.variants:
         if not was_there(base, variant):
@@ -101,20 +101,20 @@ def _regressions(
         if own is None or own.status == "failed":
             continue  # its own rule tells that
         if own.sha256 == base.artifacts.get(variant):
-            found += regression.same_artifact(rules, variant, name)
+            grown += regression.same_artifact(rules, variant, name)
             continue
         before = _manifest(base_artifacts.place(project.root, variant))
         if before is None or before.model is None:
-            found += regression.not_possible(
+            grown += regression.not_possible(
                 rules, variant, name, f"the merge base's `{variant}` is neither stored nor could it be made again here"
             )
             continue
-        told = _record(project, name)
-        if told is None:
+        machine = _record(project, name)
+        if machine is None:
             ask(project, name, progress)
-            told = record.read(project.layout.device(name))
-        if told.status != "ok":
-            found += regression.not_possible(rules, variant, name, f"unreachable: {told.reason}", "unreachable")
+            machine = record.read(project.layout.device(name))
+        if machine.status != "ok":
+            grown += regression.not_possible(rules, variant, name, f"unreachable: {machine.reason}", "unreachable")
             continue
         progress.say(f"{variant} beside the merge base's {variant} on {name}")
         pair = Pair(
@@ -128,11 +128,11 @@ def _regressions(
             taken = regression.measure(connected, entry.options, pair, rules, project.seed, progress)
         except DeviceFailed as error:
             # also where the merge base's model does not take the inputs of today's
-            found += regression.not_possible(rules, variant, name, error.what)
+            grown += regression.not_possible(rules, variant, name, error.what)
             continue
         timings.write(regression_samples(project.root, variant, name), taken)
-        found += regression.of_timings(taken, rules, variant, name, entry.options.threads)
-    return found
+        grown += regression.of_timings(taken, rules, variant, name, entry.options.threads)
+    return grown
 
 
 def was_there(base: Base, variant: str) -> bool:

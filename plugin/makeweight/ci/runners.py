@@ -19,7 +19,7 @@ Runner = str | list[str]
 
 def allowed(project: Project, event: Event, labels: Iterable[Label]) -> tuple[dict[str, Runner], dict[str, str]]:
     """The devices that may measure, with their runners; and why others may not."""
-    found: dict[str, Runner] = {}
+    runners: dict[str, Runner] = {}
     refused: dict[str, str] = {}
     trusted = not event.fork or approved(event, labels)
     for name, entry in project.devices.items():
@@ -30,8 +30,8 @@ def allowed(project: Project, event: Event, labels: Iterable[Label]) -> tuple[di
                 f"`{DEVICES}{event.head}`"
             )
         else:
-            found[name] = DEFAULT if runner is None else runner
-    return found, refused
+            runners[name] = DEFAULT if runner is None else runner
+    return runners, refused
 
 
 def approved(event: Event, labels: Iterable[Label]) -> bool:

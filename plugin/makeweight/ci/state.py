@@ -97,12 +97,12 @@ class EarlierFailure(MakeweightError):
 def write_failure(root: Path, error: MakeweightError) -> None:
     """Keep what a phase failed with, for the phase that tells."""
     if (root / FOLDER).is_dir():
-        found = {
+        failure = {
             "what": str(error),
             "code": int(error.exit_code),
             "problems": [asdict(each) for each in error.problems],
         }
-        atomic.write_json(root / FOLDER / _FAILURE, found)
+        atomic.write_json(root / FOLDER / _FAILURE, failure)
 
 
 def read_failure(root: Path) -> EarlierFailure | None:
@@ -118,5 +118,5 @@ def read_failure(root: Path) -> EarlierFailure | None:
     except (ValueError, TypeError, KeyError, RecursionError):
         return EarlierFailure("an earlier phase failed", Exit.ENVIRONMENT)
     # the model's own code runs where these notes lie, and a 0 among them would open the gate
-    told = Exit(code) if code in (Exit.USAGE, Exit.INTERRUPTED) else Exit.ENVIRONMENT
-    return EarlierFailure(what, told, problems)
+    exit_code = Exit(code) if code in (Exit.USAGE, Exit.INTERRUPTED) else Exit.ENVIRONMENT
+    return EarlierFailure(what, exit_code, problems)

@@ -11,7 +11,8 @@ from makeweight.github.annotation import Annotation, Level
 from makeweight.github.check import Conclusion
 from makeweight.layout import BASELINE, CONFIG, LOCK, PIPELINE
 from makeweight.report.content import Content
-from makeweight.report.standing import HEADLINES, leading, offences, told
+from makeweight.report.standing import HEADLINES, leading, offences
+from makeweight.report.standing import line as line_of
 from makeweight_base.errors import Problem
 
 CONCLUSIONS: Mapping[Outcome, Conclusion] = {
@@ -47,12 +48,12 @@ def marks(verdict: Verdict, lines: Lines) -> list[Annotation]:
     gathered: dict[tuple[int, str], list[RuleVerdict]] = {}
     for rule in reversed(offences(verdict)):
         gathered.setdefault((_line(rule, lines), rule.rule), []).append(rule)
-    found = []
+    annotations = []
     for (line, name), rules in gathered.items():
-        message = "\n".join(told(rule).replace("`", "") for rule in rules)
-        found.append(Annotation(lines.path, line, _level(rules), _headline(name, rules), message[:_LONGEST]))
+        message = "\n".join(line_of(rule).replace("`", "") for rule in rules)
+        annotations.append(Annotation(lines.path, line, _level(rules), _headline(name, rules), message[:_LONGEST]))
     order = ("failure", "warning", "notice")
-    return sorted(found, key=lambda each: order.index(each.level))[:_MOST]
+    return sorted(annotations, key=lambda each: order.index(each.level))[:_MOST]
 
 
 def _line(rule: RuleVerdict, lines: Lines) -> int:
@@ -75,7 +76,7 @@ def _headline(name: str, rules: list[RuleVerdict]) -> str:
     return f"{'the recipe' if name == RECIPE else name} {word}"
 
 
-def problems(found: Iterable[Problem], prefix: str) -> list[Annotation]:
+def problems(places: Iterable[Problem], prefix: str) -> list[Annotation]:
     """Annotations of an error's own places in the files of this commit, not in those of the base.
 
     Args:
@@ -83,7 +84,7 @@ def problems(found: Iterable[Problem], prefix: str) -> list[Annotation]:
     """
     return [
         Annotation(prefix + each.source, each.line, "failure", "makeweight could not judge this", each.what)
-        for each in found
+        for each in places
         if each.source in (CONFIG, PIPELINE, LOCK) and each.line is not None
     ][:_MOST]
 

@@ -66,19 +66,19 @@ def _find(rule: Rule, variant: str, device: str | None, measured: Measured, term
     if measurement is None or measurement.value is None or not _is_measured(measurement):
         return _unmeasured(rule, variant, device, measured, named, terms)
     interval = _interval(rule, measurement)
-    said = f"{named} {amount(rule, measurement, interval)}"
+    statement = f"{named} {amount(rule, measurement, interval)}"
     if rule.metric.judged == "point" and rule.confidence is None:
-        return _by_point(rule, measurement.value, said)
+        return _by_point(rule, measurement.value, statement)
     if interval is None:
-        return _Finding("inconclusive", f"{said}, and there is no interval to judge it by.")
-    return _by_interval(rule, variant, device, measurement, interval, said, terms)
+        return _Finding("inconclusive", f"{statement}, and there is no interval to judge it by.")
+    return _by_interval(rule, variant, device, measurement, interval, statement, terms)
 
 
-def _by_point(rule: Rule, value: float, said: str) -> _Finding:
+def _by_point(rule: Rule, value: float, statement: str) -> _Finding:
     met = value <= rule.limit if rule.operator.upper else value >= rule.limit
     if met:
-        return _Finding("pass", f"{said}; {demand(rule)}.")
-    return _Finding("fail", f"{said}, and {demand(rule)}.")
+        return _Finding("pass", f"{statement}; {demand(rule)}.")
+    return _Finding("fail", f"{statement}, and {demand(rule)}.")
 
 
 def _by_interval(
@@ -87,7 +87,7 @@ def _by_interval(
     device: str | None,
     measurement: Measurement,
     interval: tuple[float, float],
-    said: str,
+    statement: str,
     terms: Terms,
 ) -> _Finding:
     """Decided only when the limit lies outside the interval, and outside the noise floor around the value."""
@@ -105,30 +105,31 @@ def _by_interval(
         good, bad = near >= base * floor, near * floor < base
         met, broken = good and low >= limit, bad and high < limit
     if met:
-        return _Finding("pass", f"{said}; {demand(rule)}.")
+        return _Finding("pass", f"{statement}; {demand(rule)}.")
     if broken:
-        return _Finding("fail", f"{said}, and {demand(rule)}.")
+        return _Finding("fail", f"{statement}, and {demand(rule)}.")
     if rule.confidence is not None:
-        return _short_of_examples(rule, measurement, interval, said)
+        return _short_of_examples(rule, measurement, interval, statement)
     # the floor first: where both stand in the way, a narrower interval alone settles nothing
     if not good and not bad:
         return _Finding(
             "inconclusive",
-            f"{said}: the limit, {shown}, lies within the noise floor of {floor - 1:.1%} (what copies of one "
+            f"{statement}: the limit, {shown}, lies within the noise floor of {floor - 1:.1%} (what copies of one "
             "model differed by). More time will not settle it; a quieter device or another limit would.",
         )
-    said = f"{said}: the limit, {shown}, lies within that interval"
+    statement = f"{statement}: the limit, {shown}, lies within that interval"
     if not rule.metric.narrows:
         return _Finding(
             "inconclusive",
-            f"{said}, which is the range of the repeats and does not narrow with time; another limit would settle it.",
+            f"{statement}, which is the range of the repeats and does not narrow with time; another limit would "
+            "settle it.",
         )
     factor = time_factor(value, interval, limit)
     if rule.operator.against == "merge base":
-        return _Finding("inconclusive", f"{said}; {_more_seconds(device, factor, terms)}.")
+        return _Finding("inconclusive", f"{statement}; {_more_seconds(device, factor, terms)}.")
     settle = longer(variant, device, factor, terms)
     tail = "." if settle else "; to tell them apart would take over an hour of measuring, so another limit is needed."
-    return _Finding("inconclusive", said + tail, settle)
+    return _Finding("inconclusive", statement + tail, settle)
 
 
 def _more_seconds(device: str | None, factor: float, terms: Terms) -> str:
@@ -139,7 +140,7 @@ def _more_seconds(device: str | None, factor: float, terms: Terms) -> str:
     return f"`seconds: {seconds}` for `{device}` in makeweight.yaml would narrow it enough"
 
 
-def _short_of_examples(rule: Rule, measurement: Measurement, interval: tuple[float, float], said: str) -> _Finding:
+def _short_of_examples(rule: Rule, measurement: Measurement, interval: tuple[float, float], statement: str) -> _Finding:
     value, n = measurement.value or 0.0, measurement.samples or 0
     room = rule.limit - value if rule.operator.upper else value - rule.limit
     half = interval[1] - value if rule.operator.upper else value - interval[0]
@@ -147,11 +148,11 @@ def _short_of_examples(rule: Rule, measurement: Measurement, interval: tuple[flo
     asked = f"{rule.confidence:.0%} confidence is asked for"
     shown = limit_alone(rule)
     if needed is None:
-        return _Finding("fail", f"{said}, and {demand(rule)} ({asked}).")
+        return _Finding("fail", f"{statement}, and {demand(rule)} ({asked}).")
     about = f"About {needed:,}" if needed < _MOST_EXAMPLES else "Over a billion"
     return _Finding(
         "inconclusive",
-        f"{said}: the limit, {shown}, lies within that interval, and {asked}. {about} examples "
+        f"{statement}: the limit, {shown}, lies within that interval, and {asked}. {about} examples "
         f"would show it at this rate; there are {n:,}.",
     )
 
@@ -170,7 +171,7 @@ def _unmeasured(rule: Rule, variant: str, device: str | None, measured: Measured
         reason = "it is only estimated, and an estimate never decides"
     outcome: Outcome = "not_applicable" if rule.when_unmeasured == "ignore" else "inconclusive"
     tail = {"fail": "the rule requires it", "warn": "the rule only warns", "ignore": "the rule lets that go"}
-    said = f"{named} is not measured: {reason}; {tail[rule.when_unmeasured]}."
+    statement = f"{named} is not measured: {reason}; {tail[rule.when_unmeasured]}."
     settle = None
     if no_slice or rule.operator.against == "merge base":
         pass
@@ -178,7 +179,7 @@ def _unmeasured(rule: Rule, variant: str, device: str | None, measured: Measured
         settle = again(variant, device)
     elif cause == "too_few_samples" and measurement.samples:
         settle = longer(variant, device, max(SAMPLES_NEEDED.values()) / measurement.samples, terms)
-    return _Finding(outcome, said, settle if outcome == "inconclusive" else None, reason, cause)
+    return _Finding(outcome, statement, settle if outcome == "inconclusive" else None, reason, cause)
 
 
 def _why(measurement: Measurement | None) -> tuple[str, Cause | None]:
@@ -211,11 +212,11 @@ def soundness(variant: str, measured: Measured) -> list[RuleVerdict]:
     measurement = measured.get((variant, None, Measurand("nonfinite_outputs")))
     if measurement is None or measurement.value is None:
         reason, cause = _why(measurement)
-        said = f"whether `{variant}` answers in finite numbers is not known: {reason}."
+        statement = f"whether `{variant}` answers in finite numbers is not known: {reason}."
         settle = again(variant, None) if measurement is None or cause == "stale" else None
-        held = _sound(variant, "finite_outputs", "inconclusive", said)
+        held = _sound(variant, "finite_outputs", "inconclusive", statement)
         return [replace(held, settle=settle, reason=reason, cause=cause)]
     if measurement.value > 0:
-        said = f"`{variant}` answers NaN or infinity for {measurement.detail}."
-        return [_sound(variant, "finite_outputs", "fail", said)]
+        statement = f"`{variant}` answers NaN or infinity for {measurement.detail}."
+        return [_sound(variant, "finite_outputs", "fail", statement)]
     return []

@@ -55,8 +55,8 @@ def applied(judged: RuleVerdict, waivers: Sequence[Waiver]) -> RuleVerdict:
     """
     if not judged.blocks or judged.limit is None:
         return judged
-    found = next(
+    fitting = next(
         (waiver for waiver in waivers if waiver.rule == judged.rule and waiver.variant in (None, judged.variant)),
         None,
     )
-    return judged if found is None else replace(judged, waiver=found.sentence)
+    return judged if fitting is None else replace(judged, waiver=fitting.sentence)

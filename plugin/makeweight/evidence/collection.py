@@ -66,10 +66,10 @@ def join(project: Project, files: Files) -> list[Measurement]:
     for name, figures in files:
         for figure in figures:
             place = (_subject(figure, figures), figure.variant, figure.measurand)
-            before, known = taken.setdefault(place, (name, figure))
-            if known != figure:
+            before, earlier = taken.setdefault(place, (name, figure))
+            if earlier != figure:
                 raise UsageError(
-                    f"{_called(figure)} is {_told(figure)}, and in {before} it is {_told(known)}",
+                    f"{_called(figure)} is {_amount(figure)}, and in {before} it is {_amount(earlier)}",
                     where=name,
                     do=_ONE_RUN,
                 )
@@ -104,13 +104,13 @@ def _refuse_strangers(project: Project, files: Files) -> None:
 
 def _refuse_other_keys(files: Files) -> None:
     """One measuring gives one key; two were of other artifacts, inputs or machines."""
-    known: dict[_Subject, tuple[str, str]] = {}
+    keys: dict[_Subject, tuple[str, str]] = {}
     for name, figures in files:
         for figure in figures:
             if figure.key is None:
                 continue
             subject = _subject(figure, figures)
-            before, key = known.setdefault(subject, (name, figure.key))
+            before, key = keys.setdefault(subject, (name, figure.key))
             if key != figure.key:
                 variant, device = subject
                 where = f" on {device}" if device is not None else ""
@@ -122,10 +122,10 @@ def _refuse_other_keys(files: Files) -> None:
 
 
 def _refuse_other_baselines(files: Files) -> None:
-    known: dict[str, tuple[str, float]] = {}
+    baselines: dict[str, tuple[str, float]] = {}
     for name, figures in files:
         for metric, value in _baselines(figures):
-            before, first = known.setdefault(metric, (name, value))
+            before, first = baselines.setdefault(metric, (name, value))
             if not math.isclose(first, value, rel_tol=1e-9, abs_tol=1e-9):
                 raise UsageError(
                     f"its baseline has {metric} {value:.6g}, and that of {before} has {first:.6g}",
@@ -162,5 +162,5 @@ def _called(figure: Measurement) -> str:
     return f"{figure.measurand.name} of `{figure.variant}`{where}"
 
 
-def _told(figure: Measurement) -> str:
+def _amount(figure: Measurement) -> str:
     return f"not measured ({figure.reason})" if figure.value is None else f"{figure.value:.6g} {figure.unit}"

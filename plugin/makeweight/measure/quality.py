@@ -29,9 +29,9 @@ def measure(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes 
     """
     if baseline is not None and baseline.digest != own.digest:
         raise ValueError("the baseline and the variant answered different examples")
-    found = list(_MEASURES[task.kind](task, variant, own, baseline))
+    figures = list(_MEASURES[task.kind](task, variant, own, baseline))
     bad = int(np.count_nonzero(~own.finite))
-    found.append(
+    figures.append(
         Measurement(
             "nonfinite_outputs",
             variant,
@@ -42,7 +42,7 @@ def measure(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes 
             detail=f"{bad} of {len(own)} examples" if bad else None,
         )
     )
-    return found
+    return figures
 
 
 def missing(task: TaskKind, variant: str, reason: str) -> list[Measurement]:

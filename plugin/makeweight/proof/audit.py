@@ -42,10 +42,10 @@ def audit(provenance: Mapping[str, Any], root: Path) -> list[Finding]:
     Raises:
         UsageError: it is no provenance.
     """
-    found = [_compared(path, recorded, root) for path, recorded in _files(provenance)]
+    findings = [_compared(path, recorded, root) for path, recorded in _files(provenance)]
     for name, recorded in _hashes(provenance, "artifacts"):
-        found += _model(name, recorded, root)
-    return [*found, *_devices(provenance)]
+        findings += _model(name, recorded, root)
+    return [*findings, *_devices(provenance)]
 
 
 def _files(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -94,10 +94,10 @@ def _of_several_files(folder: Path) -> Model | None:
 
 def _devices(provenance: Mapping[str, Any]) -> Iterator[Finding]:
     """A device's fingerprint is that of the identity beside it."""
-    for name, told in _mapping(provenance, "devices").items():
-        if isinstance(told, Mapping) and told.get("fingerprint") is not None:
-            recorded = _text(told["fingerprint"], "devices")
-            identity = told.get("identity")
+    for name, record in _mapping(provenance, "devices").items():
+        if isinstance(record, Mapping) and record.get("fingerprint") is not None:
+            recorded = _text(record["fingerprint"], "devices")
+            identity = record.get("identity")
             found = keys.fingerprint(identity) if isinstance(identity, Mapping) else None
             yield Finding(f"device `{name}`", recorded, found, _status(found, recorded), "device")
 

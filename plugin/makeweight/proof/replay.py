@@ -42,14 +42,14 @@ def replay(decided: Verdict, terms: Terms) -> Replay:
     reasons = {str(name): str(reason) for name, reason in failed.items()} if isinstance(failed, dict) else {}
     # a project without a name of its own is called after its folder, and that may be another one here
     made = decide(replace(terms, project=decided.project), measured, reasons)
-    found = list(_differences(decided, made, _OUTCOMES))
-    if not found:
+    differences = list(_differences(decided, made, _OUTCOMES))
+    if not differences:
         # versions differ in their words; whoever wrote others by hand changed no outcome, and is still told
         return Replay("same", _summed_up(list(_differences(decided, made, _WORDS))))
     excuse = _excuse(decided)
     if excuse is not None:
         return Replay("not replayed", (excuse,))
-    return Replay("differs", _summed_up(found))
+    return Replay("differs", _summed_up(differences))
 
 
 def _summed_up(reasons: list[str]) -> tuple[str, ...]:
@@ -116,9 +116,9 @@ def _pair(what: str, recorded: Any, made: Any, fields: tuple[str, ...]) -> Itera
     for name in fields:
         old, new = getattr(recorded, name), getattr(made, name)
         if old != new:
-            yield f"{what}: {name.replace('_', ' ')} is {_told(old)} in the file, and {_told(new)} when decided again"
+            yield f"{what}: {name.replace('_', ' ')} is {_shown(old)} in the file, and {_shown(new)} when decided again"
             return
 
 
-def _told(value: object) -> str:
+def _shown(value: object) -> str:
     return "none" if value is None else f'"{value}"' if isinstance(value, str) and " " in value else str(value)

@@ -76,11 +76,11 @@ def check(
     from cryptography.exceptions import InvalidSignature
 
     claimed, raw = _read(signature, source)
-    fingerprint, found = _fingerprint(from_key), hashlib.sha256(data).hexdigest()
+    fingerprint, digest = _fingerprint(from_key), hashlib.sha256(data).hexdigest()
     if claimed.key != fingerprint:
         raise NotGenuine(f"it was signed with another key: {claimed.key}, and the key given is {fingerprint}")
-    if claimed.sha256 != found:
-        raise NotGenuine(f"it is not the file that was signed: sha256 {found}, and {claimed.sha256} was signed")
+    if claimed.sha256 != digest:
+        raise NotGenuine(f"it is not the file that was signed: sha256 {digest}, and {claimed.sha256} was signed")
     try:
         from_key.verify(raw, data)
     except InvalidSignature as error:

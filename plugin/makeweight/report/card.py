@@ -100,23 +100,23 @@ def _details(content: Content, variant: str) -> str:
 
 def _factors(content: Content, figures: Figures, variant: str) -> str:
     slices = dict.fromkeys(str(of.slice) for of in _sliced(figures, variant))
-    known = []
+    facts = []
     if slices:
-        known.append(f"Groups that results are broken down by: {', '.join(map(markdown_code, slices))}.")
+        facts.append(f"Groups that results are broken down by: {', '.join(map(markdown_code, slices))}.")
     if content.classes.get(variant):
-        known.append("Results are broken down by class below.")
+        facts.append("Results are broken down by class below.")
     devices = [
         f"{markdown_code(machine.name)} ({markdown(machine_line(machine))})" for machine in figures.machines.values()
     ]
     if devices:
-        known.append(f"Devices that it was measured on: {', '.join(devices)}.")
+        facts.append(f"Devices that it was measured on: {', '.join(devices)}.")
     ask = _ask("groups, instruments and environments that the model's quality may depend on.")
-    return "\n\n".join(["## Factors", *known, ask])
+    return "\n\n".join(["## Factors", *facts, ask])
 
 
 def _sliced(figures: Figures, variant: str) -> list[Measurand]:
-    found = {replace(each.measurand, comparison=None) for each in figures if each.variant == variant and each.slice}
-    return sorted(found, key=lambda of: of.name)
+    groups = {replace(each.measurand, comparison=None) for each in figures if each.variant == variant and each.slice}
+    return sorted(groups, key=lambda of: of.name)
 
 
 def _metrics(content: Content, figures: Figures, variant: str) -> str:
@@ -133,27 +133,27 @@ def _measured(figures: Figures, of: Measurand, variant: str) -> bool:
 
 
 def _evaluation_data(content: Content, figures: Figures, variant: str) -> str:
-    found = figures.get(figures.quality, variant)
-    known = []
-    if found is not None and found.samples:
-        known.append(f"The declared test split: {found.samples:,} examples, the same for baseline and variant.")
+    figure = figures.get(figures.quality, variant)
+    facts = []
+    if figure is not None and figure.samples:
+        facts.append(f"The declared test split: {figure.samples:,} examples, the same for baseline and variant.")
     counts = [f"{markdown(each.name)} {each.examples:,}" for each in content.classes.get(variant, ())]
     if counts:
-        known.append(f"Examples by class: {', '.join(counts)}.")
+        facts.append(f"Examples by class: {', '.join(counts)}.")
     ask = _ask("where the test data come from, why they were chosen, and how they were prepared.")
-    return "\n\n".join(["## Evaluation data", *known, ask])
+    return "\n\n".join(["## Evaluation data", *facts, ask])
 
 
 def _training_data(content: Content, variant: str) -> str:
     """What compressing used; what the baseline was trained on only its owner knows."""
     manifest = content.manifests[variant]
     steps = [step for step in manifest.recipe if isinstance(step, dict)]
-    known = []
+    facts = []
     if manifest.control is not None or any("finetune" in step for step in steps):
-        known.append("Compressing trained on the project's declared `train` split.")
+        facts.append("Compressing trained on the project's declared `train` split.")
     if any(isinstance(of := step.get("quantize"), dict) and of.get("method") == "static" for step in steps):
-        known.append("Quantizing took its ranges from the project's declared calibration examples.")
-    return "\n\n".join(["## Training data", *known, _ask("what the baseline was trained on, and how it was chosen.")])
+        facts.append("Quantizing took its ranges from the project's declared calibration examples.")
+    return "\n\n".join(["## Training data", *facts, _ask("what the baseline was trained on, and how it was chosen.")])
 
 
 def _analyses(content: Content, figures: Figures, variant: str) -> str:
@@ -169,8 +169,8 @@ def _analyses(content: Content, figures: Figures, variant: str) -> str:
         floor = figures.noise_floor(device)
         notes = [protocol_line(content, figures, device)]
         notes += [f"two copies of one model differed by {floor * 100:.1f} % (noise floor)"] if floor is not None else []
-        said = "; ".join(note for note in notes if note)
-        parts += [f"### On {markdown(device)}", lines, *([f"{said[:1].upper()}{said[1:]}."] if said else [])]
+        line = "; ".join(note for note in notes if note)
+        parts += [f"### On {markdown(device)}", lines, *([f"{line[:1].upper()}{line[1:]}."] if line else [])]
     sliced = _sliced(figures, variant)
     if sliced:
         parts += ["### By group", _table(figures, variant, [(of, None) for of in sliced])]
@@ -206,7 +206,7 @@ def _with_interval(shown: Cell) -> str:
 
 
 def _caveats(content: Content, figures: Figures, variant: str) -> str:
-    lines = [f"- {markdown_prose(said)}" for said in prose.waivers(content, variant)]
+    lines = [f"- {markdown_prose(waiver)}" for waiver in prose.waivers(content, variant)]
     lines += [f"- {markdown_prose(rule.sentence)}" for rule in warnings(content.verdict, variant)]
     missing = [
         f"- {markdown(title(each.measurand))}{f' on {markdown(each.device)}' if each.device else ''} "

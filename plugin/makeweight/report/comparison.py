@@ -69,21 +69,21 @@ class Row:
     @property
     def cells(self) -> list[tuple[Cell, str]]:
         """Its figures, each with the reason to be told why there is none: the same reason is told once a row."""
-        found: list[tuple[Cell, str]] = []
+        listed: list[tuple[Cell, str]] = []
         for each in (self.size, self.quality, *self.latencies):
-            known = any(each.reason == reason for _, reason in found)
-            found.append((each, "" if known else each.reason))
-        return found
+            repeated = any(each.reason == reason for _, reason in listed)
+            listed.append((each, "" if repeated else each.reason))
+        return listed
 
 
 def rows(content: Content, figures: Figures) -> list[Row]:
     """The baseline, then every variant in the order of the verdict."""
     fronts = {name for cost, device in costs(figures) for name in on_front(figures, cost, device)}
     outcomes = {each.variant: each for each in content.verdict.variants}
-    found = []
+    listed = []
     for variant in (BASELINE, *figures.variants):
         own = outcomes.get(variant) if variant != BASELINE else None
-        found.append(
+        listed.append(
             Row(
                 variant=variant,
                 ships=variant == content.verdict.ship,
@@ -96,7 +96,7 @@ def rows(content: Content, figures: Figures) -> list[Row]:
                 on_front=variant in fronts,
             )
         )
-    return found
+    return listed
 
 
 def costs(figures: Figures) -> list[tuple[Measurand, str | None]]:
@@ -128,19 +128,19 @@ def cell(
     beside: str | None = None,
 ) -> Cell:
     """One figure with its change; `beside` as for `Figures.get`."""
-    found = figures.get(of, variant, device, beside)
+    figure = figures.get(of, variant, device, beside)
     drop = None if of.control else figures.get(of.compared("drop"), variant, device)
     change = None if variant == BASELINE else figures.change(of, variant, device)
-    if found is None or found.value is None:
+    if figure is None or figure.value is None:
         return Cell(of, device, "", "", change, figures.reason(of, variant, device))
     return Cell(
         of,
         device,
-        written(found),
-        written_interval(found),
+        written(figure),
+        written_interval(figure),
         change,
         "",
-        found.detail or "",
+        figure.detail or "",
         (drop.detail or "") if drop is not None else "",
     )
 
@@ -177,9 +177,9 @@ def protocol_line(content: Content, figures: Figures, device: str) -> str:
     """How many pairs were timed: `3 processes x 400 pairs`, or their range over the variants."""
     timings = [timing for timing in content.timings if timing.device == device]
     if not timings:
-        known = (figures.get(LATENCY.compared("ratio"), name, device) for name in figures.variants)
+        ratios = (figures.get(LATENCY.compared("ratio"), name, device) for name in figures.variants)
         counts = sorted(
-            {each.samples for each in known if each is not None and each.value is not None and each.samples}
+            {each.samples for each in ratios if each is not None and each.value is not None and each.samples}
         )
         return f"{_range(counts)} pairs a variant" if counts else ""
     processes = sorted({timing.processes for timing in timings})

@@ -51,7 +51,7 @@ def files(content: Content) -> dict[str, str]:
 
 def _pareto(figures: Figures) -> list[dict[str, Any]]:
     """One row a model and device; what was not measured is not in its row."""
-    found = []
+    rows = []
     devices: list[str | None] = [*figures.devices] or [None]
     for name in (BASELINE, *figures.variants):
         size = figures.value(SIZE, name)
@@ -64,12 +64,12 @@ def _pareto(figures: Figures) -> list[dict[str, Any]]:
                 **{metric.name: figures.value(Measurand(metric.name), name) for metric in of_role("quality")},
                 "latency_ms": None if seconds is None else round(seconds * 1000, 6),
             }
-            found.append({key: value for key, value in row.items() if value is not None})
-    return found
+            rows.append({key: value for key, value in row.items() if value is not None})
+    return rows
 
 
 def _latency(figures: Figures) -> list[tuple[Any, ...]]:
-    found = []
+    rows = []
     for device in figures.devices:
         for name in (BASELINE, *figures.variants):
             for metric in times("wall"):
@@ -77,8 +77,8 @@ def _latency(figures: Figures) -> list[tuple[Any, ...]]:
                 if seconds is not None:
                     series = f"{plain(name)} on {plain(device)}, {metric.percentile}"
                     percentile = metric.percentile.removeprefix("p")
-                    found.append((series, plain(name), plain(device), percentile, f"{seconds * 1000:.6g}"))
-    return found
+                    rows.append((series, plain(name), plain(device), percentile, f"{seconds * 1000:.6g}"))
+    return rows
 
 
 def _classes(content: Content) -> list[tuple[Any, ...]]:

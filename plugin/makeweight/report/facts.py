@@ -9,14 +9,14 @@ from typing import Any
 
 def flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Nested facts as pairs of name and text, in their order. What is None is left out."""
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     for key, value in facts.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            found += flat(value, f"{name} ")
+            pairs += flat(value, f"{name} ")
         elif value is not None and value != []:
-            found.append((name, worded(value)))
-    return found
+            pairs.append((name, worded(value)))
+    return pairs
 
 
 # What a reader may want to hold against their own copy; all the other hashes are in verdict.json.

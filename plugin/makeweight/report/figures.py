@@ -47,20 +47,20 @@ class Change:
     """`[2.31, 2.52]`, in the same orientation; empty for what is exact."""
     better: bool | None = None
     """None: neither, within what can be told."""
-    told: tuple[str, str, str] | None = None
+    turned: tuple[str, str, str] | None = None
     """Figure, word and interval where a word tells the side: `1.22x`, `slower`, `[1.19, 1.25]`."""
 
     @property
     def figure(self) -> str:
-        return self.told[0] if self.told else self.text
+        return self.turned[0] if self.turned else self.text
 
     @property
     def word(self) -> str:
-        return self.told[1] if self.told else ""
+        return self.turned[1] if self.turned else ""
 
     @property
     def bounds(self) -> str:
-        return self.told[2] if self.told else self.interval
+        return self.turned[2] if self.turned else self.interval
 
     @property
     def bare(self) -> str:
@@ -83,13 +83,13 @@ class Figures:
         self._content = content
         self.machines = {machine.name: machine for machine in content.machines or _recorded(content)}
         """The devices by name; for a verdict alone, what its provenance tells of them."""
-        self._found: dict[tuple[Measurand, str, str | None], list[Measurement]] = {}
+        self._listed: dict[tuple[Measurand, str, str | None], list[Measurement]] = {}
         for entry in content.verdict.measurements:
             each = _measurement(entry)
-            self._found.setdefault((each.measurand, each.variant, each.device), []).append(each)
+            self._listed.setdefault((each.measurand, each.variant, each.device), []).append(each)
 
     def __iter__(self) -> Iterator[Measurement]:
-        return (each for found in self._found.values() for each in found)
+        return (each for alike in self._listed.values() for each in alike)
 
     def get(
         self, of: Measurand, variant: str, device: str | None = None, beside: str | None = None
@@ -99,23 +99,23 @@ class Figures:
         Args:
             beside: take the baseline's figure that was measured together with this variant's, where there is one.
         """
-        found = self._found.get((of, variant, device), [])
-        found = [each for each in found if beside is not None and each.against == beside] or found
-        measured = sorted((each for each in found if each.value is not None), key=lambda each: each.value or 0.0)
+        alike = self._listed.get((of, variant, device), [])
+        alike = [each for each in alike if beside is not None and each.against == beside] or alike
+        measured = sorted((each for each in alike if each.value is not None), key=lambda each: each.value or 0.0)
         if measured:
             return measured[(len(measured) - 1) // 2]
-        return found[0] if found else None
+        return alike[0] if alike else None
 
     def value(self, of: Measurand, variant: str, device: str | None = None) -> float | None:
-        found = self.get(of, variant, device)
-        return None if found is None else found.value
+        figure = self.get(of, variant, device)
+        return None if figure is None else figure.value
 
     def reason(self, of: Measurand, variant: str, device: str | None = None) -> str:
         """Why there is no such figure, or none of the comparisons that it goes into."""
         for wanted in (of, *(of.compared(how) for how in _COMPARED if of.comparison is None)):
-            found = self.get(wanted, variant, device)
-            if found is not None and found.reason:
-                return found.reason
+            figure = self.get(wanted, variant, device)
+            if figure is not None and figure.reason:
+                return figure.reason
         manifest = self._content.manifests.get(variant)
         if manifest is not None and manifest.status == "failed":
             return manifest.reason or "the recipe failed"
@@ -164,13 +164,13 @@ class Figures:
 
     def growth(self, of: Measurand, variant: str, device: str | None = None) -> Change | None:
         """How a variant compares with itself at the merge base. None: it was not compared."""
-        found = self.get(of.compared("regression"), variant, device)
-        if found is None or found.value is None:
+        figure = self.get(of.compared("regression"), variant, device)
+        if figure is None or figure.value is None:
             return None
-        if found.value == 0 and found.interval in (None, (0.0, 0.0)):
+        if figure.value == 0 and figure.interval in (None, (0.0, 0.0)):
             return Change("unchanged")
-        interval = found.interval and (1 + found.interval[0], 1 + found.interval[1])
-        return _growth(1 + found.value, interval, self.better(of))
+        interval = figure.interval and (1 + figure.interval[0], 1 + figure.interval[1])
+        return _growth(1 + figure.value, interval, self.better(of))
 
     def noise_floor(self, device: str) -> float | None:
         """The largest that any benchmark beside the baseline met on the device, for the median latency."""
@@ -319,7 +319,7 @@ def _factor(metric: str, of: Measurement, better: str) -> Change:
     # what copies of one model differ by is no difference, nor is what does not show
     if max(gain, 1 / gain) <= 1 + (of.noise_floor or 0.0) or text == "1.00x":
         exact = gain == 1 and bounds is None
-        return Change(text, interval, told=("unchanged", "", "") if exact else None)
+        return Change(text, interval, turned=("unchanged", "", "") if exact else None)
     if certain is None:
         return Change(text, interval)
     moved = METRICS[metric].moved if metric in METRICS else None

@@ -66,7 +66,7 @@ class _Block:
 def render(content: Content, limit: Limit = COMMENT) -> str:
     """report.md: never longer than GitHub takes; what does not fit is dropped from the bottom, and named."""
     figures = Figures(content)
-    found: list[str] = []
+    shown: list[str] = []
     left_out: list[str] = []
     room = limit.size - _RESERVE
     for block in _blocks(content, figures):
@@ -77,16 +77,16 @@ def render(content: Content, limit: Limit = COMMENT) -> str:
             left_out.append(block.name)
             continue
         room -= limit.measure(block.text(count)) + 2
-        found.append(block.text(count))
+        shown.append(block.text(count))
     if left_out:
-        found.append(f"<sub>Left out for length, and in report.html: {', '.join(left_out)}.</sub>")
-    return "\n\n".join(found) + "\n"
+        shown.append(f"<sub>Left out for length, and in report.html: {', '.join(left_out)}.</sub>")
+    return "\n\n".join(shown) + "\n"
 
 
 def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
     variant = leading(content.verdict)
-    said = markdown_prose(prose.headline(content, figures))
-    yield _Block("the verdict", f"### makeweight: {prose.word(content)}. {said}")
+    headline = markdown_prose(prose.headline(content, figures))
+    yield _Block("the verdict", f"### makeweight: {prose.word(content)}. {headline}")
     noted = prose.notices(content)
     if noted:
         yield _Block("the notes", "", ["\n>\n".join(f"> **Note.** {markdown_prose(each)}" for each in noted)])
@@ -115,8 +115,8 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
 
 def _taken_over(content: Content, variant: str, table: _Block, commit: str) -> Iterator[_Block]:
     """Nothing changed and all is well: whoever waits for this wants no more than that."""
-    said = f"Nothing that makes a model changed: all figures are those of {markdown_code(commit[:7])}."
-    yield _Block("the reason", said)
+    reason = f"Nothing that makes a model changed: all figures are those of {markdown_code(commit[:7])}."
+    yield _Block("the reason", reason)
     yield from _warnings(content, variant)
     opening = f"<details><summary>The budget ({len(table.lines)})</summary>\n\n{table.opening}"
     yield _Block(table.name, opening, table.lines, "\n</details>")
@@ -129,11 +129,11 @@ def _warnings(content: Content, variant: str) -> Iterator[_Block]:
         yield _Block("the warnings", "**Warnings.**", [f"- {_sentence(rule)}" for rule in warned])
 
 
-def _listed(name: str, head: str, said: list[str]) -> _Block:
+def _listed(name: str, head: str, sentences: list[str]) -> _Block:
     """A paragraph of one sentence, or a list of several."""
-    if len(said) == 1:
-        return _Block(name, f"**{head}.** {said[0]}")
-    return _Block(name, f"**{head}.**", [f"- {each}" for each in said])
+    if len(sentences) == 1:
+        return _Block(name, f"**{head}.** {sentences[0]}")
+    return _Block(name, f"**{head}.**", [f"- {each}" for each in sentences])
 
 
 def _rules_table(content: Content, figures: Figures, variant: str) -> _Block:
@@ -290,7 +290,7 @@ def _method(content: Content, figures: Figures) -> _Block:
 
 def _every_rule(content: Content) -> _Block:
     order: dict[Outcome, int] = {"fail": 0, "inconclusive": 1, "pass": 2, "not_applicable": 3}
-    told = sorted(content.verdict.rules, key=lambda rule: order[rule.verdict])
+    rules = sorted(content.verdict.rules, key=lambda rule: order[rule.verdict])
     lines = [
         _row(
             [
@@ -302,10 +302,10 @@ def _every_rule(content: Content) -> _Block:
                 + (f" To settle it: {markdown_code(rule.settle)}" if rule.settle else ""),
             ]
         )
-        for rule in told
+        for rule in rules
     ]
     head = f"{_row(['variant', 'rule', '', 'why'])}\n|---|---|---|---|"
-    summary = f"<details><summary>Every rule on every variant ({len(told)})</summary>"
+    summary = f"<details><summary>Every rule on every variant ({len(rules)})</summary>"
     return _Block("every rule", f"{summary}\n\n{head}", lines, "\n</details>")
 
 

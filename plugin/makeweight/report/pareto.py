@@ -14,9 +14,9 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
     """
     usable = [i for i, (cost, quality) in enumerate(points) if not (math.isnan(cost) or math.isnan(quality))]
     best = -math.inf
-    found: list[int] = []
+    unbeaten: list[int] = []
     for i in sorted(usable, key=lambda i: (points[i][0], -points[i][1])):
-        if points[i][1] > best or (found and points[found[-1]] == points[i]):
-            found.append(i)
+        if points[i][1] > best or (unbeaten and points[unbeaten[-1]] == points[i]):
+            unbeaten.append(i)
             best = points[i][1]
-    return found
+    return unbeaten

@@ -37,9 +37,9 @@ def headline(content: Content, figures: Figures) -> str:
     does += f"; {let_through} more {'is' if let_through == 1 else 'are'} waived" if let_through and parts else ""
     if verdict.policy == variant:
         return f"{code(variant)} {does}".rstrip()
-    known = "" if verdict.verdict == "fail" else "known to "
-    passes = "pass" if known else "passes"
-    return f"No variant {'is ' if known else ''}{known}{passes} every rule; the nearest, {code(variant)}, {does}"
+    unsure = "" if verdict.verdict == "fail" else "known to "
+    passes = "pass" if unsure else "passes"
+    return f"No variant {'is ' if unsure else ''}{unsure}{passes} every rule; the nearest, {code(variant)}, {does}"
 
 
 def _rules(count: int) -> str:
@@ -53,18 +53,18 @@ def word(content: Content) -> str:
 
 def gains(figures: Figures, variant: str) -> list[str]:
     """What a variant brings: `10x smaller`, `4.7x faster on pi5`, `accuracy -0.3 pt`."""
-    found = []
+    changes = []
     size = figures.change(SIZE, variant)
     if size is not None:
-        found.append("same size" if size.better is None else size.bare)
+        changes.append("same size" if size.better is None else size.bare)
     for device in figures.devices:
         change = figures.change(LATENCY, variant, device)
         if change is not None:
-            found.append(f"{'no faster or slower' if change.better is None else change.bare} on {device}")
+            changes.append(f"{'no faster or slower' if change.better is None else change.bare} on {device}")
     quality = figures.change(figures.quality, variant)
     if quality is not None:
-        found.append(f"{heading(figures)} {quality.text}")
-    return found
+        changes.append(f"{heading(figures)} {quality.text}")
+    return changes
 
 
 def reasons(content: Content, variant: str) -> list[str]:
@@ -72,11 +72,11 @@ def reasons(content: Content, variant: str) -> list[str]:
     held_up = blocking(content.verdict, variant)
     if not held_up:
         return [sentence(content.verdict.sentence)]
-    found = _gathered(held_up)
+    sentences = _gathered(held_up)
     flips = content.flips.get(variant)
     if flips is not None and any(_of_answers(rule) for rule in held_up):
-        found += [said for said in [confusion(flips)] if said]
-    return found
+        sentences += [each for each in [confusion(flips)] if each]
+    return sentences
 
 
 def _of_answers(rule: RuleVerdict) -> bool:
@@ -90,14 +90,14 @@ def _gathered(held_up: list[RuleVerdict]) -> list[str]:
     for rule in held_up:
         if rule.reason is not None:
             alike.setdefault(rule.reason, []).append(rule)
-    found = []
+    sentences = []
     for rule in held_up:
         names = list(dict.fromkeys(subject(each) for each in alike.get(rule.reason or "", ())))
         if len(names) > 1:
-            found.append(sentence(f"{_listed(names)} are not measured: {rule.reason}."))
+            sentences.append(sentence(f"{_listed(names)} are not measured: {rule.reason}."))
         else:
-            found.append(sentence(rule.sentence))
-    return list(dict.fromkeys(found))
+            sentences.append(sentence(rule.sentence))
+    return list(dict.fromkeys(sentences))
 
 
 def _listed(names: list[str]) -> str:
@@ -121,8 +121,8 @@ def remedy(content: Content, figures: Figures, variant: str) -> str:
     """What would pass, when the verdict does not."""
     able = [name for name in passing(content.verdict) if name != variant]
     if able:
-        told = f"{'; '.join(_able(content, figures, name) for name in able)}."
-        return f"{told} To ship it, name it under `ship:`." if content.verdict.policy == variant else told
+        others = f"{'; '.join(_able(content, figures, name) for name in able)}."
+        return f"{others} To ship it, name it under `ship:`." if content.verdict.policy == variant else others
     held_up = blocking(content.verdict, variant)
     if held_up and all(rule.verdict == "inconclusive" and rule.value is None and not rule.settle for rule in held_up):
         away = list(dict.fromkeys(code(rule.device) for rule in held_up if rule.device and rule.cause == "unreachable"))

@@ -64,22 +64,22 @@ def offences(verdict: Verdict) -> list[RuleVerdict]:
     subject = leading(verdict)
     if subject is None:
         return []
-    told = warnings(verdict, subject) + waived(verdict, subject)
+    milder = warnings(verdict, subject) + waived(verdict, subject)
     if verdict.verdict == "pass":
-        return told
+        return milder
     others = [each.variant for each in verdict.variants if each.variant not in (subject, BASELINE)]
     if verdict.policy == subject:
         others = []
     farthest_first = sorted(others, key=lambda name: distance(verdict.of(name)), reverse=True)
-    return told + [rule for name in (*farthest_first, subject) for rule in reversed(blocking(verdict, name))]
+    return milder + [rule for name in (*farthest_first, subject) for rule in reversed(blocking(verdict, name))]
 
 
-def told(rule: RuleVerdict) -> str:
+def line(rule: RuleVerdict) -> str:
     """One rule in one line: the outcome, about which variant, why, and what would settle it."""
-    line = f"{force(rule)}: {rule.variant}: {rule.sentence}"
+    words = f"{force(rule)}: {rule.variant}: {rule.sentence}"
     if rule.waiver is not None:
-        return f"{line} {rule.waiver[:1].upper()}{rule.waiver[1:]}"
-    return f"{line} To settle it: {rule.settle}" if rule.settle else line
+        return f"{words} {rule.waiver[:1].upper()}{rule.waiver[1:]}"
+    return f"{words} To settle it: {rule.settle}" if rule.settle else words
 
 
 def force(rule: RuleVerdict) -> str:

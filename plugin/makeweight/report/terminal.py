@@ -13,7 +13,7 @@ from makeweight.report import prose
 from makeweight.report.comparison import LATENCY, Cell, Row, heading, machine_line, protocol_line, rows
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures, title
-from makeweight.report.standing import force, offences, told
+from makeweight.report.standing import force, line, offences
 from makeweight.report.text import plain
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def print_to(content: Content, stream: TextIO) -> None:
 
 def last_lines(verdict: Verdict) -> list[tuple[str, str]]:
     """What is broken or open, each the word that its line begins with and the line, the most important last."""
-    lines = list(dict.fromkeys((force(rule), plain(told(rule))) for rule in offences(verdict)))
+    lines = list(dict.fromkeys((force(rule), plain(line(rule))) for rule in offences(verdict)))
     left_out = len(lines) - _MOST_OFFENCES
     if left_out <= 0:
         return lines
@@ -103,8 +103,8 @@ def _shown(console: Console, content: Content) -> str:
             console.print(_hanging(line, 2))
         console.print()
         console.print(_verdict_line(content.verdict))
-        for word, line in last_lines(content.verdict):
-            text = Text(line, overflow="fold")
+        for word, said in last_lines(content.verdict):
+            text = Text(said, overflow="fold")
             text.stylize(_WORD_STYLES.get(word, "bold"), 0, len(word))
             console.print(text)
     return "\n".join(line.rstrip() for line in capture.get().split("\n"))
@@ -150,17 +150,17 @@ def _tables(table: list[Row], figures: Figures, notes: list[str], width: int) ->
     if sum(column.width + 2 for column in (size, quality, *latencies)) <= room:
         return [_table(table, [size, quality, *latencies], width, verdict=True)]
     beside = width - 2 - names - 2 - size.width - 2 - quality.width - 2 >= min(verdicts, _LEAST_VERDICT)
-    found = [_table(table, [size, quality], width, verdict=beside)]
+    tables = [_table(table, [size, quality], width, verdict=beside)]
     if not beside:
         verdict = _Column("verdict", tuple(plain(row.verdict) for row in table))
-        found.append(_table(table, [verdict], width, verdict=False))
+        tables.append(_table(table, [verdict], width, verdict=False))
     batch: list[_Column] = []
     for column in latencies:
         if batch and 2 + names + 2 + sum(each.width + 2 for each in (*batch, column)) > width:
-            found.append(_table(table, batch, width, verdict=False))
+            tables.append(_table(table, batch, width, verdict=False))
             batch = []
         batch.append(column)
-    return [*found, _table(table, batch, width, verdict=False)] if batch else found
+    return [*tables, _table(table, batch, width, verdict=False)] if batch else tables
 
 
 def _column(head: str, cells: Sequence[Cell], notes: list[str]) -> _Column:

@@ -47,10 +47,10 @@ def _decided(root: Path, files: Sequence[Path]) -> Verdict:
     from makeweight.publish import terms
 
     declared = reading.load(root)
-    found = collection.join(declared, collection.read(files))
+    figures = collection.join(declared, collection.read(files))
     provenance = {
         "makeweight": makeweight.__version__,
         "config": sha256_of(declared.layout.config),
         "measurements": {str(path): sha256_of(path) for path in files},
     }
-    return replace(decide(terms(declared), found, {}), provenance=provenance)
+    return replace(decide(terms(declared), figures, {}), provenance=provenance)

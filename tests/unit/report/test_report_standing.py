@@ -5,7 +5,7 @@ from dataclasses import replace
 import invented_content as invented
 
 from makeweight.report.prose import reasons
-from makeweight.report.standing import blocking, leading, named, offences, passing, told
+from makeweight.report.standing import blocking, leading, line, named, offences, passing
 from makeweight.report.terminal import last_lines
 
 
@@ -55,8 +55,8 @@ def test_a_variant_that_fails_and_does_not_ship_is_no_offence():
 
 def test_a_line_says_outcome_variant_reason_and_remedy():
     opened = next(r for r in offences(invented.undecided().verdict) if r.level == "error" and r.settle)
-    assert told(opened).startswith("undecided: slim-int8: latency p50 on laptop is 0.69x")
-    assert told(opened).endswith("To settle it: makeweight benchmark slim-int8 --device laptop --seconds 30")
+    assert line(opened).startswith("undecided: slim-int8: latency p50 on laptop is 0.69x")
+    assert line(opened).endswith("To settle it: makeweight benchmark slim-int8 --device laptop --seconds 30")
 
 
 def test_rules_have_short_names():

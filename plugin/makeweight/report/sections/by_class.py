@@ -12,7 +12,7 @@ _MOST_CLASSES = 24
 
 
 def by_class(content: Content, order: list[str]) -> list[dict[str, Any]]:
-    found = []
+    charts = []
     for variant in order:
         listed = content.classes.get(variant, ())
         if not listed:
@@ -23,7 +23,7 @@ def by_class(content: Content, order: list[str]) -> list[dict[str, Any]]:
         else:
             kept = by_drop
         bars = [classes.Bar(each.name, -each.drop, _class_words(each)) for each in kept]
-        found.append(
+        charts.append(
             {
                 "variant": variant,
                 "svg": classes.draw(bars, f"Accuracy of {variant} by class, against the baseline"),
@@ -33,7 +33,7 @@ def by_class(content: Content, order: list[str]) -> list[dict[str, Any]]:
                 "unchanged": all(each.drop == 0 for each in listed),
             }
         )
-    return found
+    return charts
 
 
 def _most_lost(each: ClassAccuracy) -> str:

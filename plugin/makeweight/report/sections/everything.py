@@ -12,11 +12,15 @@ from makeweight.report.figures import Figures, title
 def everything(figures: Figures, everyone: list[str]) -> list[tuple[str, list[Cell]]]:
     """Every metric that any model was measured on, a row each."""
     seen = {(of, each.device) for each in figures if (of := each.measurand).comparison is None or of.control}
-    known = list(METRICS)
+    catalogue = list(METRICS)
 
     def rank(row: tuple[Measurand, str | None]) -> tuple[str, int, str]:
         of, device = row
-        return (device or "", known.index(of.metric) if of.metric in known and not of.control else len(known), of.name)
+        return (
+            device or "",
+            catalogue.index(of.metric) if of.metric in catalogue and not of.control else len(catalogue),
+            of.name,
+        )
 
     return [
         (
@@ -28,9 +32,9 @@ def everything(figures: Figures, everyone: list[str]) -> list[tuple[str, list[Ce
 
 
 def _whole_cell(figures: Figures, of: Measurand, name: str, device: str | None) -> Cell:
-    found = cell(figures, of, name, device)
+    whole = cell(figures, of, name, device)
     # what only a comparison has, such as flips, has no figure for the baseline and misses none; nor is there a
     # control of what was not trained
-    if (name == BASELINE or of.control) and found.reason and figures.get(of, name, device) is None:
+    if (name == BASELINE or of.control) and whole.reason and figures.get(of, name, device) is None:
         return Cell(of, device, "–", "", None, "")
-    return found
+    return whole

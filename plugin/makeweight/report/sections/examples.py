@@ -17,7 +17,7 @@ _TINY = 64
 
 
 def flipped(content: Content, order: list[str]) -> list[dict[str, Any]]:
-    found = []
+    shown = []
     left = _PICTURE_BYTES
     for variant in order:
         flips = content.flips.get(variant)
@@ -28,7 +28,7 @@ def flipped(content: Content, order: list[str]) -> list[dict[str, Any]]:
             fits = flip.png is not None and len(flip.png) <= left
             left -= len(flip.png) if flip.png is not None and fits else 0
             examples.append(_example(flip, fits=fits))
-        found.append(
+        shown.append(
             {
                 "variant": variant,
                 "total": flips.total,
@@ -37,7 +37,7 @@ def flipped(content: Content, order: list[str]) -> list[dict[str, Any]]:
                 "pictures": any(flip.png is not None for flip in flips.examples),
             }
         )
-    return found
+    return shown
 
 
 def _example(flip: Flip, *, fits: bool) -> dict[str, Any]:

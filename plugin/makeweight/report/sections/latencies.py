@@ -18,7 +18,7 @@ from makeweight.report.sections.wording import kind, percent, tick, unit_for, wi
 
 
 def latencies(content: Content, figures: Figures) -> list[dict[str, Any]]:
-    found = []
+    charts = []
     for device in figures.devices:
         timings = [timing for timing in content.timings if timing.device == device]
         if not timings:
@@ -35,7 +35,7 @@ def latencies(content: Content, figures: Figures) -> list[dict[str, Any]]:
         drawn = latency.draw(ridges, f"latency on {device}, {unit}", size, tick, lambda s: show(s, SECONDS))
         timed = {timing.variant for timing in timings}
         missing = [name for name in figures.variants if name not in timed]
-        found.append(
+        charts.append(
             {
                 "device": device,
                 "svg": drawn,
@@ -44,7 +44,7 @@ def latencies(content: Content, figures: Figures) -> list[dict[str, Any]]:
                 "floor": percent(figures.noise_floor(device)),
             }
         )
-    return found
+    return charts
 
 
 def _reason(figures: Figures, name: str, device: str) -> str:
@@ -62,6 +62,6 @@ def _baseline_median(timing: Timing) -> float:
 def _ridge(content: Content, figures: Figures, device: str, name: str, seconds: Any) -> latency.Ridge:
     shown = [(metric.percentile, Measurand(metric.name)) for metric in times("wall")]
     percentiles = tuple((p, figures.value(of, name, device)) for p, of in shown)
-    told = [(p, cell(figures, of, name, device)) for p, of in shown]
-    words = ", ".join(f"{p} {with_interval(each)}" for p, each in told if each.value) or "no percentile"
+    cells = [(p, cell(figures, of, name, device)) for p, of in shown]
+    words = ", ".join(f"{p} {with_interval(each)}" for p, each in cells if each.value) or "no percentile"
     return latency.Ridge(name, seconds, percentiles, kind(content, name), f"{name}: {words}")

@@ -57,10 +57,10 @@ def _manifest_facts(manifest: Manifest, control: str) -> list[tuple[str, str]]:
 
 def _notes(manifest: Manifest) -> list[tuple[str, str]]:
     """What each technique noted, a row a fact."""
-    found = []
+    rows = []
     for technique, noted in manifest.notes.items():
         if isinstance(noted, Mapping):
-            found += [(f"{technique}: {name}", worded(value)) for name, value in noted.items() if value is not None]
+            rows += [(f"{technique}: {name}", worded(value)) for name, value in noted.items() if value is not None]
         else:
-            found.append((technique, worded(noted)))
-    return found
+            rows.append((technique, worded(noted)))
+    return rows

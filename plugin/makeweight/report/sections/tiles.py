@@ -38,11 +38,11 @@ class Tile:
 def tiles(figures: Figures, variant: str, held_up: list[RuleVerdict]) -> list[Tile]:
     shown: list[tuple[Measurand, str | None]] = [(SIZE, None), (figures.quality, None)]
     shown += [(LATENCY, device) for device in figures.devices[:4]]
-    found = []
+    made = []
     for of, device in shown:
         over = next((rule for rule in held_up if rule.metric == of.metric and rule.device == device), None)
-        found.append(replace(_tile(figures, of, variant, device), over=over))
-    return found
+        made.append(replace(_tile(figures, of, variant, device), over=over))
+    return made
 
 
 def _tile(figures: Figures, of: Measurand, variant: str, device: str | None) -> Tile:

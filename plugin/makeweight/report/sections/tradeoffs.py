@@ -18,7 +18,7 @@ from makeweight.report.sections.wording import kind, tick, unit_for, with_interv
 
 
 def tradeoffs(content: Content, figures: Figures) -> list[dict[str, Any]]:
-    found = []
+    charts = []
     for cost, device in costs(figures):
         points = [
             tradeoff.Point(
@@ -36,14 +36,14 @@ def tradeoffs(content: Content, figures: Figures) -> list[dict[str, Any]]:
             continue
         where = f" on {device}" if device else ""
         missing = [point.name for point in points if point not in shown]
-        found.append(
+        charts.append(
             {
                 "title": prose.sentence(f"{heading(figures)} against {title(cost)}{where}"),
                 "svg": _tradeoff(content, figures, shown, cost, device),
                 "missing": missing,
             }
         )
-    return found
+    return charts
 
 
 def _tradeoff(
@@ -99,8 +99,8 @@ def _room(content: Content, figures: Figures, cost: Measurand, device: str | Non
 def _absolute(figures: Figures, rule: RuleVerdict, of: Measurand) -> list[float]:
     if rule.limits is None or rule.limit is None:
         return []
-    found = rule.limits.absolute(rule.limit, figures.value(of, BASELINE, rule.device), figures.better(of))
-    return [] if found is None else [found]
+    figure = rule.limits.absolute(rule.limit, figures.value(of, BASELINE, rule.device), figures.better(of))
+    return [] if figure is None else [figure]
 
 
 def _number(value: float | None) -> float:

@@ -24,15 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--anew", action="store_true", help="measure everything again, changed or not")
     parser.add_argument("--collected", type=Path, metavar="DIR", help="decide on what other jobs handed over")
-    told = parser.add_argument_group("on GitHub")
+    on_github = parser.add_argument_group("on GitHub")
     yes_or_no = argparse.BooleanOptionalAction
-    told.add_argument("--check", action=yes_or_no, default=True, help="keep a check run")
-    told.add_argument("--check-name", default=CHECK_NAME, metavar="NAME", help=f"its name (default: {CHECK_NAME})")
-    told.add_argument("--comment", action=yes_or_no, default=True, help="keep a comment on the pull request")
-    told.add_argument(
+    on_github.add_argument("--check", action=yes_or_no, default=True, help="keep a check run")
+    on_github.add_argument("--check-name", default=CHECK_NAME, metavar="NAME", help=f"its name (default: {CHECK_NAME})")
+    on_github.add_argument("--comment", action=yes_or_no, default=True, help="keep a comment on the pull request")
+    on_github.add_argument(
         "--push", action=yes_or_no, default=False, help="on the default branch, send what was made to the DVC remote"
     )
-    told.add_argument(
+    on_github.add_argument(
         "--commit-lock",
         action=yes_or_no,
         default=False,

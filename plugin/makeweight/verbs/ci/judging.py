@@ -130,8 +130,8 @@ def _grown(root: Path, name: str) -> list[measurement.Measurement]:
 
 def _raw_regressions(root: Path) -> dict[str, object]:
     folder = measure.regressions_file(root, "x").parent
-    found = {str(path.relative_to(root)): sha256_of(path) for path in sorted(folder.glob("*.npz"))}
-    return {"raw_regressions": found} if found else {}
+    samples = {str(path.relative_to(root)): sha256_of(path) for path in sorted(folder.glob("*.npz"))}
+    return {"raw_regressions": samples} if samples else {}
 
 
 def _sign(run: Run) -> None:
@@ -187,9 +187,9 @@ def has_landed(event: Event) -> bool:
 
 
 def _stale(differing: Mapping[str, str], do: str) -> UsageError:
-    told = "\n    ".join(f"`{stage}` {how}" for stage, how in differing.items())
+    listed = "\n    ".join(f"`{stage}` {how}" for stage, how in differing.items())
     return UsageError(
-        f"what this branch holds of the lock and the figures does not belong to this commit:\n    {told}",
+        f"what this branch holds of the lock and the figures does not belong to this commit:\n    {listed}",
         where=LOCK,
         do=do,
     )

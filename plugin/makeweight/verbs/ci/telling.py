@@ -36,14 +36,14 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
         trouble: what went wrong after it was reached; the check fails for that, whatever the verdict.
     """
     verdict = content.verdict
-    found = texts.marks(verdict, _lines(run))
+    marks = texts.marks(verdict, _lines(run))
     conclusion, title, above = texts.CONCLUSIONS[verdict.verdict], texts.title(verdict), ""
     if trouble is not None:
         conclusion, title, above = "failure", _first_line(trouble), f"{_quoted(trouble)}\n"
-        found = [*texts.problems(trouble.problems, run.git().prefix()), *found]
+        marks = [*texts.problems(trouble.problems, run.git().prefix()), *marks]
     written = _comment(run, content.verdict.project, markdown.render(content, markdown.COMMENT))
-    told = _check(run, conclusion, title, above + markdown.render(content, markdown.CHECK), found)
-    _annotate(run, found, told=told)
+    completed = _check(run, conclusion, title, above + markdown.render(content, markdown.CHECK), marks)
+    _annotate(run, marks, completed=completed)
     text = above + markdown.render(content, markdown.SUMMARY)
     summary.write(run.environment, text + "".join(f"\n> {line}\n" for line in run.untold))
     own = run.reports
@@ -52,13 +52,13 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
 
 def failure(run: Run, error: MakeweightError) -> None:
     """No verdict could be reached: say so where it would have stood, lest an older one be taken for it."""
-    found = texts.problems(error.problems, run.git().prefix())
+    marks = texts.problems(error.problems, run.git().prefix())
     text = f"### makeweight: not judged\n\n{_quoted(error)}"
     if run.event.run is not None:
         text += f"\n<sub>{markdown_link('run', run.event.run)}</sub>\n"
     written = _comment(run, _name(run), text)
-    told = _check(run, "failure", f"not judged: {_first_line(error)}", text, found)
-    _annotate(run, found, told=told)
+    completed = _check(run, "failure", f"not judged: {_first_line(error)}", text, marks)
+    _annotate(run, marks, completed=completed)
     summary.write(run.environment, text + "".join(f"\n> {line}\n" for line in run.untold))
     outputs.write(run.environment, {"verdict": "error", "comment-written": written})
 
@@ -69,15 +69,15 @@ def _first_line(error: MakeweightError) -> str:
 
 def _quoted(error: MakeweightError) -> str:
     """An error's own words, which may hold anything, as they are."""
-    said = str(error)[:_LONGEST]
-    fence = "`" * (3 + max(map(len, re.findall("`+", said)), default=0))
-    return f"{fence}text\n{said}\n{fence}\n"
+    words = str(error)[:_LONGEST]
+    fence = "`" * (3 + max(map(len, re.findall("`+", words)), default=0))
+    return f"{fence}text\n{words}\n{fence}\n"
 
 
-def _annotate(run: Run, found: Sequence[Annotation], *, told: bool) -> None:
+def _annotate(run: Run, marks: Sequence[Annotation], *, completed: bool) -> None:
     """In the log what the check could not carry; in both, a reader would see it twice."""
-    if not told and run.environment.get("GITHUB_ACTIONS"):
-        for each in found:
+    if not completed and run.environment.get("GITHUB_ACTIONS"):
+        for each in marks:
             print(commands.annotation(each))
 
 
@@ -87,8 +87,8 @@ def _name(run: Run) -> str:
         return reading.load(run.root).name
     except MakeweightError:
         text = (run.root / CONFIG).read_text(errors="replace") if (run.root / CONFIG).is_file() else ""
-        found = re.search(r"^name:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(#.*)?$", text, re.MULTILINE)
-        return found[1] if found else run.root.resolve().name
+        line = re.search(r"^name:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(#.*)?$", text, re.MULTILINE)
+        return line[1] if line else run.root.resolve().name
 
 
 def issue(run: Run, content: Content) -> None:
@@ -110,18 +110,18 @@ def in_the_log(content: Content) -> None:
     if sys.stdout.isatty():
         terminal.print_to(content, sys.stdout)
         return
-    told = io.StringIO()
-    terminal.print_to(content, told)
-    print(commands.inert(told.getvalue()), end="")
+    report = io.StringIO()
+    terminal.print_to(content, report)
+    print(commands.inert(report.getvalue()), end="")
 
 
-def _check(run: Run, conclusion: Conclusion, title: str, text: str, found: Sequence[Annotation]) -> bool:
+def _check(run: Run, conclusion: Conclusion, title: str, text: str, marks: Sequence[Annotation]) -> bool:
     if not run.settings.check or run.client is None:
         return False
     with run.telling("the check was not completed"):
         name = run.settings.check_name
         number = checks.find(run.client, run.event, name)
-        checks.complete(run.client, run.event, name, number, conclusion, title, text, found, run.event.run)
+        checks.complete(run.client, run.event, name, number, conclusion, title, text, marks, run.event.run)
         return True
     return False
 
