@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,41 +57,14 @@ def _classification(
     task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None
 ) -> Iterator[Measurement]:
     right, n = own.right, len(own)
-    hits = int(right.sum())
-    yield Measurement(
-        "accuracy",
-        variant,
-        "fraction",
-        hits / n,
-        wilson(hits, n, CONFIDENCE),
-        n,
-        "test split, 95 % interval (Wilson)",
-    )
+    yield _share("accuracy", variant, int(right.sum()), n, "test split,")
     present = [c for c in range(own.classes) if (own.target == c).any()]
     by_class = {c: own.target == c for c in present}
     worst = min(present, key=lambda c: float(right[by_class[c]].mean()))
-    count = int(by_class[worst].sum())
-    yield Measurement(
-        "worst_class_accuracy",
-        variant,
-        "fraction",
-        int(right[by_class[worst]].sum()) / count,
-        wilson(int(right[by_class[worst]].sum()), count, CONFIDENCE),
-        count,
-        "lowest of the classes, 95 % interval (Wilson)",
-        detail=class_name(task, worst),
-    )
+    lowest = _share("worst_class_accuracy", variant, *_counted(right, by_class[worst]), "lowest of the classes,")
+    yield replace(lowest, detail=class_name(task, worst))
     for name, members in _groups(own):
-        yield Measurement(
-            "accuracy",
-            variant,
-            "fraction",
-            int(right[members].sum()) / int(members.sum()),
-            wilson(int(right[members].sum()), int(members.sum()), CONFIDENCE),
-            int(members.sum()),
-            "examples of the slice, 95 % interval (Wilson)",
-            slice=name,
-        )
+        yield replace(_share("accuracy", variant, *_counted(right, members), "examples of the slice,"), slice=name)
     if baseline is None:
         return
     before = baseline.right
@@ -106,29 +80,21 @@ def _classification(
     for name, members in _groups(own):
         yield _drop("accuracy", variant, before[members], right[members], slice_=name)
     harm, gain = _flips(before, right)
-    yield Measurement(
-        "negative_flips",
-        variant,
-        "fraction",
-        harm / n,
-        wilson(harm, n, CONFIDENCE),
-        n,
-        "baseline right, variant wrong; 95 % interval (Wilson)",
-        against=BASELINE,
-    )
-    yield Measurement(
-        "positive_flips",
-        variant,
-        "fraction",
-        gain / n,
-        wilson(gain, n, CONFIDENCE),
-        n,
-        "baseline wrong, variant right; 95 % interval (Wilson)",
-        against=BASELINE,
-    )
+    yield replace(_share("negative_flips", variant, harm, n, "baseline right, variant wrong;"), against=BASELINE)
+    yield replace(_share("positive_flips", variant, gain, n, "baseline wrong, variant right;"), against=BASELINE)
     yield Measurement(
         "mcnemar_p", variant, "probability", mcnemar(harm, gain), None, n, "exact McNemar test", against=BASELINE
     )
+
+
+def _share(metric: str, variant: str, count: int, n: int, of: str) -> Measurement:
+    method = f"{of} 95 % interval (Wilson)"
+    return Measurement(metric, variant, "fraction", count / n, wilson(count, n, CONFIDENCE), n, method)
+
+
+def _counted(right: NDArray[np.bool_], members: NDArray[np.bool_]) -> tuple[int, int]:
+    """How many of the members are right, and how many there are."""
+    return int(right[members].sum()), int(members.sum())
 
 
 def class_name(task: TaskSettings, index: int) -> str:

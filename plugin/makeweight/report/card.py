@@ -12,12 +12,14 @@ from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import BYTES, FRACTION, show
 from makeweight.layout import BASELINE
 from makeweight.report import prose
-from makeweight.report.comparison import Cell, cell, heading, machine_line, protocol_line
+from makeweight.report.comparison import Cell, cell, heading
 from makeweight.report.content import Content
 from makeweight.report.facts import inputs, step_words
-from makeweight.report.figures import Figures, title
+from makeweight.report.figures import Figures
+from makeweight.report.measuring import floor, machine_line, protocol_line
 from makeweight.report.standing import WORDS, named, warnings
 from makeweight.report.text import markdown, markdown_code, markdown_prose
+from makeweight.report.written import title
 from makeweight_base.errors import UsageError
 
 _EVALUATION, _COMPRESSION, _BENCHMARK = (
@@ -166,9 +168,7 @@ def _analyses(content: Content, figures: Figures, variant: str) -> str:
         )
     for device in figures.devices:
         lines = _table(figures, variant, [(of, device) for of in _BENCHMARK])
-        floor = figures.noise_floor(device)
-        notes = [protocol_line(content, figures, device)]
-        notes += [f"two copies of one model differed by {floor * 100:.1f} % (noise floor)"] if floor is not None else []
+        notes = (protocol_line(content, figures, device), floor(figures, device))
         line = "; ".join(note for note in notes if note)
         parts += [f"### On {markdown(device)}", lines, *([f"{line[:1].upper()}{line[1:]}."] if line else [])]
     sliced = _sliced(figures, variant)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from makeweight.budget.measurand import Measurand, headline
 from makeweight.decide.verdict import Outcome, VariantVerdict, Verdict
 from makeweight.layout import BASELINE
-from makeweight.report.content import Content, Machine
-from makeweight.report.figures import Change, Figures, title, written, written_interval
+from makeweight.report.change import Change
+from makeweight.report.content import Content
+from makeweight.report.figures import Figures
 from makeweight.report.pareto import front
 from makeweight.report.standing import WORDS, blocking, named, waived
+from makeweight.report.written import title, written, written_interval
 
 SIZE, LATENCY = headline("size"), headline("latency")
-# What decides how fast integers are, the best first; the kernel's names.
-_TELLING_ISA = ("amx_int8", "avx512_vnni", "avx_vnni", "i8mm", "asimddp", "avx512f", "avx2")
 
 
 @dataclass(frozen=True)
@@ -154,50 +154,6 @@ def _held_up_by(verdict: Verdict, variant: str) -> str:
     held_up = blocking(verdict, variant)
     more = f" (+{len(held_up) - 1} more)" if len(held_up) > 1 else ""
     return f"{named(held_up[0])}{more}" if held_up else ""
-
-
-def machine_line(machine: Machine) -> str:
-    """A device in one line: what about it decides how fast it is."""
-    if machine.reason is not None:
-        return f"not reached: {machine.reason}"
-    identity = machine.identity
-    isa = next((name for name in _TELLING_ISA if name in (identity.get("isa") or ())), None)
-    runtimes = identity.get("runtimes") or {}
-    parts = [
-        str(identity.get("cpu") or identity.get("model") or identity.get("machine") or machine.kind),
-        isa,
-        *(f"{name} {version}" for name, version in runtimes.items()),
-        "emulated" if identity.get("emulated") else None,
-        _count(machine.threads, "thread"),
-    ]
-    return " · ".join(part for part in parts if part)
-
-
-def protocol_line(content: Content, figures: Figures, device: str) -> str:
-    """How many pairs were timed: `3 processes x 400 pairs`, or their range over the variants."""
-    timings = [timing for timing in content.timings if timing.device == device]
-    if not timings:
-        ratios = (figures.get(LATENCY.compared("ratio"), name, device) for name in figures.variants)
-        counts = sorted(
-            {each.samples for each in ratios if each is not None and each.value is not None and each.samples}
-        )
-        return f"{_range(counts)} pairs a variant" if counts else ""
-    processes = sorted({timing.processes for timing in timings})
-    pairs = sorted({len(timing.variant_seconds) for timing in timings})
-    if len(processes) == len(pairs) == 1 and processes[0] and pairs[0] % processes[0] == 0:
-        return f"{_count(processes[0], 'process')} x {pairs[0] // processes[0]:,} pairs"
-    return f"{_range(processes)} processes, {_range(pairs)} pairs a variant"
-
-
-def _range(values: list[int]) -> str:
-    return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"
-
-
-def _count(number: int | None, thing: str) -> str | None:
-    if number is None:
-        return None
-    plural = "" if number == 1 else "es" if thing.endswith("s") else "s"
-    return f"{number} {thing}{plural}"
 
 
 def heading(figures: Figures) -> str:

@@ -9,20 +9,11 @@ from makeweight.budget.measurand import Measurand
 from makeweight.budget.quantity import FRACTION, show
 from makeweight.decide.verdict import Outcome, RuleVerdict
 from makeweight.layout import BASELINE
-from makeweight.report import prose
-from makeweight.report.comparison import (
-    LATENCY,
-    Cell,
-    cell,
-    costs,
-    heading,
-    machine_line,
-    protocol_line,
-    rows,
-)
+from makeweight.report import measuring, prose
+from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat, inputs
-from makeweight.report.figures import NOT_RECORDED, Figures, title
+from makeweight.report.figures import NOT_RECORDED, Figures
 from makeweight.report.limit import CHECK, COMMENT, SUMMARY, Limit
 from makeweight.report.mermaid import quadrant
 from makeweight.report.standing import (
@@ -35,6 +26,7 @@ from makeweight.report.standing import (
     warnings,
 )
 from makeweight.report.text import elided, markdown, markdown_code, markdown_link, markdown_prose
+from makeweight.report.written import title
 
 __all__ = ["CHECK", "COMMENT", "SUMMARY", "render"]
 
@@ -269,14 +261,9 @@ def _chart(figures: Figures) -> str:
 def _method(content: Content, figures: Figures) -> _Block:
     lines = []
     for device in figures.devices:
-        floor = figures.noise_floor(device)
-        parts = [
-            machine_line(figures.machines[device]) if device in figures.machines else "",
-            f"two copies of one model differed by {floor * 100:.1f} % (noise floor)" if floor is not None else "",
-            protocol_line(content, figures, device),
-        ]
-        if any(parts):
-            lines.append(f"- {markdown_code(device)}: {markdown(' · '.join(part for part in parts if part))}")
+        known = measuring.line(content, figures, device, measuring.floor(figures, device))
+        if known:
+            lines.append(f"- {markdown_code(device)}: {markdown(known)}")
     lines += [
         f"- not measured: {markdown(elided(', '.join(what), 200))}: {markdown(elided(reason, 300))}"
         for reason, what in figures.unavailable()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from makeweight.budget.measurand import Measurand
 from makeweight.decide.verdict import Outcome, RuleVerdict, Verdict, distance
 from makeweight.layout import BASELINE
-from makeweight.report.figures import title
+from makeweight.report.written import title
 
 WORDS: dict[Outcome, str] = {
     "pass": "pass",

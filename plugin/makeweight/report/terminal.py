@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, TextIO
 
 from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
-from makeweight.report import prose
-from makeweight.report.comparison import LATENCY, Cell, Row, heading, machine_line, protocol_line, rows
+from makeweight.report import measuring, prose
+from makeweight.report.comparison import LATENCY, Cell, Row, heading, rows
 from makeweight.report.content import Content
-from makeweight.report.figures import Figures, title
+from makeweight.report.figures import Figures
 from makeweight.report.standing import force, line, offences
 from makeweight.report.text import plain
+from makeweight.report.written import title
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -217,13 +218,10 @@ def _footer(content: Content, figures: Figures, table: list[Row]) -> list[str]:
     lines = []
     for device in figures.devices:
         floor = figures.noise_floor(device)
-        parts = [
-            machine_line(figures.machines[device]) if device in figures.machines else "",
-            f"noise floor {floor:.1%}".replace("%", " %") if floor is not None else "",
-            protocol_line(content, figures, device),
-        ]
-        if any(parts):
-            lines.append(plain(f"{device}: {' · '.join(part for part in parts if part)}"))
+        noise = f"noise floor {floor * 100:.1f} %" if floor is not None else ""
+        known = measuring.line(content, figures, device, noise)
+        if known:
+            lines.append(plain(f"{device}: {known}"))
     if any(row.size.change for row in table):
         lines.append("2.0x: half the size, half the time; [low, high]: interval; * ships")
     lines += [plain(remark) for remark in content.remarks]

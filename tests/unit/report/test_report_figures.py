@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from makeweight.budget.measurand import Measurand
 from makeweight.measurement import Measurement, unavailable
 from makeweight.report.content import Content
-from makeweight.report.figures import Figures, title, written, written_interval
+from makeweight.report.figures import Figures
+from makeweight.report.written import title, written, written_interval
 from makeweight_base.errors import UsageError
 
 

@@ -43,9 +43,7 @@ def amounts(values: Sequence[float], start: float, end: float, *, pad: float = 0
     Raises:
         ValueError: nothing finite to show.
     """
-    usable = [value for value in values if math.isfinite(value)]
-    if not usable:
-        raise ValueError("no value to make an axis of")
+    usable = _usable(values)
     low, high = min(usable), max(usable)
     if low > 0 and high / low >= LOGARITHMIC_FROM:
         stretch = (high / low) ** pad
@@ -59,9 +57,7 @@ def around(values: Sequence[float], start: float, end: float, *, least: float, p
     Raises:
         ValueError: nothing finite to show.
     """
-    usable = [value for value in values if math.isfinite(value)]
-    if not usable:
-        raise ValueError("no value to make an axis of")
+    usable = _usable(values)
     low, high = min(usable), max(usable)
     missing = max(0.0, least - (high - low)) / 2
     low, high = low - missing, high + missing
@@ -89,3 +85,10 @@ def _logarithmic(low: float, high: float) -> list[list[float]]:
     ]
     sparse = [[10.0**e for e in exponents if e % step == 0] for step in (1, 2, 3, 5, 10)]
     return dense + sparse
+
+
+def _usable(values: Sequence[float]) -> list[float]:
+    usable = [value for value in values if math.isfinite(value)]
+    if not usable:
+        raise ValueError("no value to make an axis of")
+    return usable

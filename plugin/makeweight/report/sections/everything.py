@@ -6,7 +6,8 @@ from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.layout import BASELINE
 from makeweight.report.comparison import Cell, cell
-from makeweight.report.figures import Figures, title
+from makeweight.report.figures import Figures
+from makeweight.report.written import title
 
 
 def everything(figures: Figures, everyone: list[str]) -> list[tuple[str, list[Cell]]]:

@@ -10,9 +10,10 @@ from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import times
 from makeweight.budget.quantity import SECONDS, show
 from makeweight.layout import BASELINE
-from makeweight.report.comparison import LATENCY, cell, protocol_line
+from makeweight.report.comparison import LATENCY, cell
 from makeweight.report.content import Content, Timing
 from makeweight.report.figures import Figures
+from makeweight.report.measuring import protocol_line
 from makeweight.report.plots import latency
 from makeweight.report.sections.wording import kind, percent, tick, unit_for, with_interval
 

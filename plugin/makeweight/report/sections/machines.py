@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from makeweight.report.comparison import machine_line, protocol_line
 from makeweight.report.content import Content
 from makeweight.report.facts import flat
 from makeweight.report.figures import Figures
+from makeweight.report.measuring import machine_line, protocol_line
 from makeweight.report.sections.wording import percent
 
 

@@ -9,8 +9,9 @@ from makeweight.decide.verdict import RuleVerdict
 from makeweight.layout import BASELINE
 from makeweight.report import prose
 from makeweight.report.comparison import LATENCY, SIZE, cell
-from makeweight.report.figures import Figures, title
+from makeweight.report.figures import Figures
 from makeweight.report.standing import SIGNS, WORDS, side
+from makeweight.report.written import title
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from makeweight.layout import BASELINE
 from makeweight.report import prose
 from makeweight.report.comparison import cell, costs, heading
 from makeweight.report.content import Content
-from makeweight.report.figures import Figures, dimension, title
+from makeweight.report.figures import Figures
 from makeweight.report.plots import tradeoff
 from makeweight.report.sections.wording import kind, tick, unit_for, with_interval
+from makeweight.report.written import dimension, title
 
 
 def tradeoffs(content: Content, figures: Figures) -> list[dict[str, Any]]:

@@ -1,0 +1,66 @@
+"""How it was measured: each device, its noise floor and the protocol, in few words."""
+
+from __future__ import annotations
+
+from makeweight.report.comparison import LATENCY
+from makeweight.report.content import Content, Machine
+from makeweight.report.figures import Figures
+
+# What decides how fast integers are, the best first; the kernel's names.
+_TELLING_ISA = ("amx_int8", "avx512_vnni", "avx_vnni", "i8mm", "asimddp", "avx512f", "avx2")
+
+
+def machine_line(machine: Machine) -> str:
+    """A device in one line: what about it decides how fast it is."""
+    if machine.reason is not None:
+        return f"not reached: {machine.reason}"
+    identity = machine.identity
+    isa = next((name for name in _TELLING_ISA if name in (identity.get("isa") or ())), None)
+    runtimes = identity.get("runtimes") or {}
+    parts = [
+        str(identity.get("cpu") or identity.get("model") or identity.get("machine") or machine.kind),
+        isa,
+        *(f"{name} {version}" for name, version in runtimes.items()),
+        "emulated" if identity.get("emulated") else None,
+        _count(machine.threads, "thread"),
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def protocol_line(content: Content, figures: Figures, device: str) -> str:
+    """How many pairs were timed: `3 processes x 400 pairs`, or their range over the variants."""
+    timings = [timing for timing in content.timings if timing.device == device]
+    if not timings:
+        ratios = (figures.get(LATENCY.compared("ratio"), name, device) for name in figures.variants)
+        counts = sorted(
+            {each.samples for each in ratios if each is not None and each.value is not None and each.samples}
+        )
+        return f"{_range(counts)} pairs a variant" if counts else ""
+    processes = sorted({timing.processes for timing in timings})
+    pairs = sorted({len(timing.variant_seconds) for timing in timings})
+    if len(processes) == len(pairs) == 1 and processes[0] and pairs[0] % processes[0] == 0:
+        return f"{_count(processes[0], 'process')} x {pairs[0] // processes[0]:,} pairs"
+    return f"{_range(processes)} processes, {_range(pairs)} pairs a variant"
+
+
+def _range(values: list[int]) -> str:
+    return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"
+
+
+def _count(number: int | None, thing: str) -> str | None:
+    if number is None:
+        return None
+    plural = "" if number == 1 else "es" if thing.endswith("s") else "s"
+    return f"{number} {thing}{plural}"
+
+
+def floor(figures: Figures, device: str) -> str:
+    """What copies of one model differed by there."""
+    share = figures.noise_floor(device)
+    return f"two copies of one model differed by {share * 100:.1f} % (noise floor)" if share is not None else ""
+
+
+def line(content: Content, figures: Figures, device: str, floor_words: str) -> str:
+    """All that is known of a device; empty where nothing is."""
+    machine = machine_line(figures.machines[device]) if device in figures.machines else ""
+    return " · ".join(part for part in (machine, floor_words, protocol_line(content, figures, device)) if part)

@@ -1,0 +1,63 @@
+"""How a figure is written: its title, its value with the unit, its interval."""
+
+from __future__ import annotations
+
+from makeweight.budget import operator
+from makeweight.budget.measurand import Measurand
+from makeweight.budget.metric import METRICS
+from makeweight.budget.quantity import (
+    BYTES,
+    FRACTION,
+    JOULES,
+    NUMBER,
+    PER_SECOND,
+    RATIO,
+    SECONDS,
+    Dimension,
+    parts,
+    show,
+)
+from makeweight.measurement import Measurement
+
+_TITLES = {
+    "mcnemar_p": "McNemar's p",
+    "nonfinite_outputs": "answers that are not finite",
+}
+_UNITS = {of.symbol: of for of in (BYTES, FRACTION, SECONDS, JOULES, PER_SECOND, RATIO)}
+
+
+def dimension(of: Measurand, unit: str = "") -> Dimension:
+    """Of a figure; `unit` is the measurement's own, for what no budget can limit."""
+    if of.metric not in METRICS:
+        return _UNITS.get(unit, NUMBER)
+    return operator.dimension(METRICS[of.metric], of.comparison)
+
+
+def title(of: Measurand) -> str:
+    """`latency p50`, `accuracy of night`, `accuracy drop against the control`."""
+    metric = METRICS[of.metric].title if of.metric in METRICS else _TITLES.get(of.metric, of.metric.replace("_", " "))
+    if of.comparison == "regression":
+        metric += " against the merge base"
+    elif of.comparison is not None:
+        metric += f" {of.comparison}{' against the control' if of.control else ''}"
+    elif of.control:
+        metric += " of the control"
+    return f"{metric} of {of.slice}" if of.slice else metric
+
+
+def written(measurement: Measurement) -> str:
+    """A plain figure with its unit."""
+    if measurement.value is None:
+        return "not measured"
+    about = "about " if measurement.status == "estimated" else ""
+    return about + show(measurement.value, dimension(measurement.measurand, measurement.unit))
+
+
+def written_interval(measurement: Measurement) -> str:
+    """`[98.1, 99.0]`: the unit is that of the figure; empty for what is exact."""
+    if measurement.interval is None:
+        return ""
+    of = dimension(measurement.measurand, measurement.unit)
+    units = {parts(bound, of)[1] for bound in measurement.interval}
+    shown = [parts(bound, of)[0] if len(units) == 1 else show(bound, of) for bound in measurement.interval]
+    return f"[{', '.join(shown)}]"
