@@ -17,7 +17,7 @@ from makeweight.ci.state import FOLDER, State
 from makeweight.devices import record
 from makeweight.devices.benchmark import Pair
 from makeweight.devices.record import Record
-from makeweight.evidence import evidence
+from makeweight.evidence import disk
 from makeweight.measure import timings
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
@@ -73,7 +73,7 @@ def _record(project: Project, device: str) -> Record | None:
 
 def _due(project: Project, device: str) -> list[str]:
     """The variants without a median on this device that belongs to what is at hand."""
-    gathered = evidence.collect(project)
+    gathered = disk.collect(project)
     timed = {
         m.variant
         for m in gathered.measurements

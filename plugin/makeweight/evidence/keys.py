@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from makeweight.config.settings import TaskSettings
@@ -19,12 +19,19 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
 
 
 def evaluation(
-    *, baseline: str, variant: str, runtime: str, version: str, task: TaskSettings, output: str | None, inputs: str
+    *,
+    baseline: str,
+    variant: str,
+    runtimes: Mapping[str, str],
+    task: TaskSettings,
+    output: str | None,
+    inputs: str,
 ) -> str:
     """Key of a quality figure.
 
     Args:
-        baseline, variant: sha256 of the model files.
+        baseline, variant: sha256 of the models.
+        runtimes: versions of those that answered for the two.
         output: which of the model's outputs was judged.
         inputs: digest of the examples.
     """
@@ -32,25 +39,30 @@ def evaluation(
         kind="evaluation",
         protocol=EVALUATION,
         artifacts={"baseline": baseline, "variant": variant},
-        runtime={"name": runtime, "version": version},
+        runtimes=dict(runtimes),
         task=task.model_dump(mode="json"),
         output=output,
         inputs=inputs,
     )
 
 
-def benchmark(*, baseline: str, variant: str, identity: Mapping[str, Any], threads: int, inputs: str) -> str:
+def benchmark(
+    *, baseline: str, variant: str, runtimes: Iterable[str], identity: Mapping[str, Any], threads: int, inputs: str
+) -> str:
     """Key of a device's figure.
 
     Args:
-        baseline, variant: sha256 of the model files.
+        baseline, variant: sha256 of the models.
+        runtimes: what the two run on; versions of others on the device are left out of the key.
         identity: the device's, with the versions of its runtimes.
         inputs: sha256 of the file of samples.
     """
+    used = set(runtimes)
+    versions = {name: version for name, version in identity.get("runtimes", {}).items() if name in used}
     return key_of(
         kind="benchmark",
         protocol={"version": PROTOCOL, "threads": threads},
         artifacts={"baseline": baseline, "variant": variant},
-        device=dict(identity),
+        device={**identity, "runtimes": versions},
         inputs=inputs,
     )

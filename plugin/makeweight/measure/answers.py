@@ -65,7 +65,7 @@ def answer(
         classes=classes,
         scores=scores,
         digest=dataset.digest(),
-        facts={"sha256": model.sha256, "runtime": runtime.name, "version": runtime.version()},
+        facts={"sha256": model.sha256, "runtime": runtime.name, "version": str(runtime.version())},
     )
 
 

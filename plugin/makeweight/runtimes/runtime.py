@@ -72,7 +72,8 @@ class Runtime(Protocol):
     exporters: ClassVar[tuple[str, ...]]
     """What it takes besides to lower a module."""
 
-    def version(self) -> str: ...
+    def version(self) -> str | None:
+        """None where it is not installed."""
 
     def objection(self, format: Format, source: SourceKind) -> str | None:
         """Why it does not offer a number format, of a module or of a file of its own; None where it does. Pure: it is

@@ -44,8 +44,7 @@ def run(project: Project, progress: Progress) -> Exit:
     key = keys.evaluation(
         baseline=sha,
         variant=sha,
-        runtime=runtime.name,
-        version=runtime.version(),
+        runtimes={runtime.name: str(runtime.version())},
         task=project.task,
         output=project.model.output,
         inputs=own.digest,

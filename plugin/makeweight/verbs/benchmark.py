@@ -47,6 +47,7 @@ def run(project: Project, name: str, device_name: str, seconds: float | None, pr
     key = keys.benchmark(
         baseline=a.sha256,
         variant=b.sha256,
+        runtimes=[a.runtime, b.runtime],
         identity=device.facts().identity,
         threads=options.threads,
         inputs=sha256_of(layout.inputs),

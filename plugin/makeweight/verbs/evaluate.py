@@ -47,10 +47,13 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
         control = answer(project.declared, runtime, manifest.control, dataset, label, progress, before)
         figures += _against_control(project, name, own, control)
     key = keys.evaluation(
-        baseline=str(before.facts.get("sha256")),  # what was really paired with
+        # of the baseline, what was really paired with
+        baseline=str(before.facts.get("sha256")),
         variant=str(manifest.sha256),
-        runtime=runtime.name,
-        version=runtime.version(),
+        runtimes={
+            str(before.facts.get("runtime")): str(before.facts.get("version")),
+            runtime.name: str(runtime.version()),
+        },
         task=project.task,
         output=project.model.output,
         inputs=own.digest,

@@ -9,8 +9,7 @@ from makeweight.budget.rule import Rule
 from makeweight.ci import gate, regression
 from makeweight.decide import decide
 from makeweight.decide.verdict import RuleVerdict
-from makeweight.evidence import evidence
-from makeweight.evidence.evidence import Evidence
+from makeweight.evidence.evidence import NOTHING, Evidence
 from makeweight.measurement import Measurement, unavailable
 from model_values import invented_model
 from unit.ci.conftest import Made, base_of, figure
@@ -130,5 +129,5 @@ def test_a_variant_that_the_base_lacks_or_that_failed_has_nothing_to_have_grown_
         base_of(made(), size(100.0), provenance={"failed": {"int8": "no memory"}}),
         base_of(None, size(100.0)),
     ):
-        found = gate.of_evidence(project, base, evidence.NOTHING, [], {})
+        found = gate.of_evidence(project, base, NOTHING, [], {})
         assert [m for m in found if m.variant == "int8" and m.comparison == "regression"] == []

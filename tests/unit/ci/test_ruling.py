@@ -9,7 +9,7 @@ from makeweight.ci.compress import changed
 from makeweight.ci.dvc import gist
 from makeweight.ci.state import State
 from makeweight.decide import Waiver
-from makeweight.evidence import evidence
+from makeweight.evidence.evidence import NOTHING
 from makeweight.github.labels import Label
 from unit.ci.conftest import Made, base_of, figure
 
@@ -168,7 +168,7 @@ def test_a_device_that_is_silent_is_not_measured_and_says_so(made: Made) -> None
     project = made()
     base = base_of(project)
     known = replace(
-        evidence.NOTHING,
+        NOTHING,
         measurements=(
             figure("latency_p50", device="local", interval=(0.4, 0.5), comparison="ratio").stale("the model changed"),
         ),

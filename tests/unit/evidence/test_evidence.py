@@ -17,8 +17,7 @@ from makeweight.budget.measurand import Measurand
 from makeweight.decide import decide
 from makeweight.devices import record
 from makeweight.devices.record import Record
-from makeweight.evidence import evidence
-from makeweight.evidence.evidence import keys
+from makeweight.evidence import disk, keys
 from makeweight.layout import Layout
 from makeweight.measure import outcomes, timings
 from makeweight.measure.outcomes import Outcomes
@@ -28,6 +27,7 @@ from makeweight.project.project import Project
 from makeweight.project.reading import understand
 from makeweight.proof.audit import audit
 from makeweight.publish import terms
+from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight_base.errors import UsageError
 from makeweight_probe.job import Result
 from model_values import model_in
@@ -96,8 +96,7 @@ class Repository:
             key = keys.evaluation(
                 baseline=base,
                 variant=sha,
-                runtime="onnxruntime",
-                version=VERSION,
+                runtimes={"onnxruntime": VERSION},
                 task=task,
                 output=None,
                 inputs="examples",
@@ -110,7 +109,12 @@ class Repository:
             self.layout.evaluation(name).parent.mkdir(parents=True, exist_ok=True)
             self.layout.evaluation(name).write_text(measurement.dumps(keyed(figures, key)))
         key = keys.benchmark(
-            baseline=base, variant=half, identity=IDENTITY, threads=2, inputs=sha256_of(self.layout.inputs)
+            baseline=base,
+            variant=half,
+            runtimes=["onnxruntime"],
+            identity=IDENTITY,
+            threads=2,
+            inputs=sha256_of(self.layout.inputs),
         )
         ratio = Measurement(
             "latency_p50", "half", "ratio", 0.5, (0.49, 0.51), 96, device="pi5", noise_floor=0.01, comparison="ratio"
@@ -120,24 +124,24 @@ class Repository:
         timings.write(self.layout.timings("half", "pi5"), Timings((process,), {}))
 
     def figures(self) -> dict[tuple[str, str], Measurement]:
-        return {(m.measurand.name, m.variant): m for m in evidence.collect(self.project).measurements}
+        return {(m.measurand.name, m.variant): m for m in disk.collect(self.project).measurements}
 
     def verdict(self) -> str:
-        known = evidence.collect(self.project)
+        known = disk.collect(self.project)
         return decide(terms(self.project), known.measurements, known.failed).verdict
 
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     # as where only reports are made: the version that counts is the recorded one
-    monkeypatch.setattr(evidence, "installed", lambda _: None)
+    monkeypatch.setattr(OnnxRuntime, "version", lambda _: None)
     made = Repository(tmp_path)
     made.write()
     return made
 
 
 def test_what_belongs_together_counts(repository: Repository) -> None:
-    known = evidence.collect(repository.project)
+    known = disk.collect(repository.project)
     assert {m.status for m in known.measurements} == {"measured"}
     assert set(known.outcomes) == {"baseline", "half"}
     assert set(known.timings) == {("half", "pi5")}
@@ -282,7 +286,7 @@ def test_no_figure_outlives_what_it_depends_on(
     for metric, m in found.items():
         assert (m.value is None) == (metric in stale)
     assert repository.verdict() == "inconclusive"
-    known = evidence.collect(repository.project)
+    known = disk.collect(repository.project)
     assert ("half" in known.outcomes) == ("accuracy" not in stale), "nor is it shown"
     assert (("half", "pi5") in known.timings) == ("latency_p50_ratio" not in stale)
 
@@ -290,10 +294,27 @@ def test_no_figure_outlives_what_it_depends_on(
 def test_another_version_of_the_runtime_here_makes_the_evaluation_stale(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evidence, "installed", lambda _: "2.0")
+    monkeypatch.setattr(OnnxRuntime, "version", lambda _: "2.0")
     assert str(repository.figures()["accuracy", "half"].reason).startswith("stale: ")
-    monkeypatch.setattr(evidence, "installed", lambda _: VERSION)
+    monkeypatch.setattr(OnnxRuntime, "version", lambda _: VERSION)
     assert repository.figures()["accuracy", "half"].status == "measured"
+
+
+def test_what_was_not_used_may_be_upgraded(repository: Repository) -> None:
+    versions = {**IDENTITY["runtimes"], "litert": "2.0"}  # type: ignore[dict-item]
+    record.write(repository.layout.device("pi5"), Record(status="ok", identity={**IDENTITY, "runtimes": versions}))
+    assert {m.status for m in repository.figures().values()} == {"measured"}
+
+
+def test_the_baselines_runtime_counts_for_what_was_paired_with_it(repository: Repository) -> None:
+    own = outcomes.read(repository.layout.outcomes("baseline"))
+    manifest = artifact.read(repository.layout.artifact("baseline"))
+    assert manifest.model is not None
+    # from now on the baseline is a model of another runtime, which answered in another version
+    other = replace(manifest, runtime="theirs", model=replace(manifest.model, runtime="theirs"))
+    artifact.write(repository.layout.artifact("baseline"), other)
+    outcomes.write(repository.layout.outcomes("baseline"), replace(own, facts={**own.facts, "version": "7.1"}))
+    assert str(repository.figures()["accuracy", "half"].reason).startswith("stale: ")
 
 
 def test_a_recipe_that_fails_now_leaves_no_figure_of_when_it_did_not(repository: Repository) -> None:
@@ -303,7 +324,7 @@ def test_a_recipe_that_fails_now_leaves_no_figure_of_when_it_did_not(repository:
     failed = Manifest("half", "failed", "onnxruntime", [], 0, base, {}, reason="nothing to convert")
     artifact.write(repository.layout.artifact("half"), failed)
     assert {m.value for (_, variant), m in repository.figures().items() if variant == "half"} == {None}
-    assert evidence.collect(repository.project).failed == {"half": "nothing to convert"}
+    assert disk.collect(repository.project).failed == {"half": "nothing to convert"}
     assert repository.verdict() == "fail"
 
 
@@ -315,7 +336,7 @@ def test_what_could_not_be_measured_keeps_its_own_reason(repository: Repository)
 
 
 def test_nothing_measured_yet(tmp_path: Path) -> None:
-    known = evidence.collect(Repository(tmp_path).project)
+    known = disk.collect(Repository(tmp_path).project)
     assert (known.measurements, known.failed, dict(known.manifests), dict(known.timings)) == ((), {}, {}, {})
     decided = decide(terms(Repository(tmp_path).project), known.measurements, known.failed)
     assert decided.verdict == "inconclusive"
@@ -338,14 +359,14 @@ def test_a_damaged_file_is_told_by_its_name(repository: Repository, path: Callab
     damaged = path(repository.layout)
     damaged.write_bytes(damaged.read_bytes()[:40])
     with pytest.raises(UsageError) as told:
-        evidence.collect(repository.project)
+        disk.collect(repository.project)
     assert str(told.value).startswith(str(damaged))
 
 
 def test_provenance_names_the_hash_of_all_that_went_in(repository: Repository) -> None:
     (repository.root / "model.onnx").write_bytes(b"the original")
     (repository.root / "test.npz").write_bytes(b"examples")
-    known = evidence.collect(repository.project)
+    known = disk.collect(repository.project)
     found = known.provenance
     layout = repository.layout
     assert found["config"] == sha256_of(layout.config)
@@ -366,14 +387,14 @@ def test_provenance_names_the_hash_of_all_that_went_in(repository: Repository) -
         "fingerprint": keys.fingerprint(IDENTITY),
     }
     assert found["failed"] == {}
-    again = evidence.collect(repository.project).provenance
+    again = disk.collect(repository.project).provenance
     assert json.dumps(again, sort_keys=True) == json.dumps(found, sort_keys=True)
     assert {finding.status for finding in audit(found, repository.root)} == {"matches"}
 
 
 def test_provenance_says_what_was_not_at_hand(repository: Repository) -> None:
     device_unreachable(repository)
-    found = evidence.collect(repository.project).provenance
+    found = disk.collect(repository.project).provenance
     assert (found["model"], found["data"]) == ({"model.onnx": None}, {"test.npz": None})
     assert found["devices"] == {"pi5": {"status": "unreachable", "identity": {}, "reason": "no route"}}
 
@@ -382,8 +403,8 @@ def test_provenance_holds_why_a_variant_failed_and_the_control_of_one_that_was_t
     folder = repository.layout.artifact("half")
     (folder / "control.onnx").write_bytes(b"trained as long")
     artifact.write(folder, replace(artifact.read(folder), control=model_in(folder, "control.onnx")))
-    found = evidence.collect(repository.project).provenance
+    found = disk.collect(repository.project).provenance
     assert found["controls"] == {"artifacts/half/control.onnx": sha256_of(folder / "control.onnx")}
     artifact.write(folder, replace(artifact.read(folder), status="failed", reason="nothing to convert", control=None))
-    found = evidence.collect(repository.project).provenance
+    found = disk.collect(repository.project).provenance
     assert (found["failed"], found["controls"]) == ({"half": "nothing to convert"}, {})

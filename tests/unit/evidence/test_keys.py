@@ -11,8 +11,7 @@ from makeweight_probe import job
 EVALUATION: dict[str, Any] = {
     "baseline": "b",
     "variant": "v",
-    "runtime": "onnxruntime",
-    "version": "1.0",
+    "runtimes": {"onnxruntime": "1.0"},
     "task": TaskSettings(),
     "output": None,
     "inputs": "i",
@@ -20,7 +19,8 @@ EVALUATION: dict[str, Any] = {
 BENCHMARK: dict[str, Any] = {
     "baseline": "b",
     "variant": "v",
-    "identity": {"cpu": "A76", "isa": ["asimddp"], "runtimes": {"onnxruntime": "1.0"}},
+    "runtimes": ["onnxruntime"],
+    "identity": {"cpu": "A76", "isa": ["asimddp"], "runtimes": {"onnxruntime": "1.0", "litert": "2.0"}},
     "threads": 1,
     "inputs": "i",
 }
@@ -32,8 +32,9 @@ BENCHMARK: dict[str, Any] = {
         {"baseline": "x"},
         {"variant": "x"},
         {"baseline": "v", "variant": "b"},
-        {"runtime": "litert"},
-        {"version": "1.1"},
+        {"runtimes": {"litert": "1.0"}},
+        {"runtimes": {"onnxruntime": "1.1"}},
+        {"runtimes": {"onnxruntime": "1.0", "litert": "2.0"}},
         {"task": TaskSettings(classes=["a", "b"])},
         {"task": TaskSettings(kind="custom", metric="a:b")},
         {"output": "logits"},
@@ -58,6 +59,16 @@ def test_every_ingredient_of_an_evaluation_counts(change: dict[str, Any]) -> Non
 )
 def test_every_ingredient_of_a_benchmark_counts(change: dict[str, Any]) -> None:
     assert keys.benchmark(**{**BENCHMARK, **change}) != keys.benchmark(**BENCHMARK)
+
+
+def test_a_benchmark_on_another_runtime_is_another() -> None:
+    assert keys.benchmark(**{**BENCHMARK, "runtimes": ["onnxruntime", "litert"]}) != keys.benchmark(**BENCHMARK)
+
+
+def test_a_runtime_that_a_benchmark_does_not_use_may_be_upgraded_or_go() -> None:
+    for others in ({}, {"litert": "2.1"}, {"executorch": "1.5"}):
+        identity = {**BENCHMARK["identity"], "runtimes": {"onnxruntime": "1.0", **others}}
+        assert keys.benchmark(**{**BENCHMARK, "identity": identity}) == keys.benchmark(**BENCHMARK)
 
 
 def test_so_does_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,8 +27,8 @@ class OnnxRuntime:
     packages: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "numpy")
     exporters: ClassVar[tuple[str, ...]] = ("torch", "onnxscript")
 
-    def version(self) -> str:
-        return installed("onnxruntime") or "unknown"
+    def version(self) -> str | None:
+        return installed("onnxruntime")
 
     def objection(self, format: Format, source: SourceKind) -> str | None:  # noqa: ARG002 - file to file, so alike for both
         if format in (FLOAT32, _FLOAT16) or quantize.offers(format):

@@ -16,7 +16,8 @@ from makeweight.ci.base import Base
 from makeweight.ci.state import State
 from makeweight.decide import verdict as verdicts
 from makeweight.decide.verdict import Verdict
-from makeweight.evidence import evidence
+from makeweight.evidence import disk
+from makeweight.evidence.evidence import NOTHING
 from makeweight.github.event import Event
 from makeweight.layout import LOCK
 from makeweight.project import reading
@@ -69,7 +70,7 @@ def _judged(run: Run) -> Content:
         silent, notices = collected.lay_devices(project, given)
         state = replace(state, notices=[*state.notices, *notices])
     ruled = _ruling(run, project, base, state)
-    gathered = evidence.NOTHING
+    gathered = NOTHING
     if state.unchanged and base is not None:
         figures, failed = gates.of_base(project, base)
         facts: Mapping[str, object] = base.provenance
@@ -78,7 +79,7 @@ def _judged(run: Run) -> Content:
         facts = {"makeweight": __version__}
         state = replace(state, notices=[*state.notices, gates.plea(event.fork)])
     else:
-        gathered = evidence.collect(project)
+        gathered = disk.collect(project)
         grown = [figure for name in project.devices for figure in _grown(run.root, name)]
         figures, failed = (
             gates.of_evidence(project, base, gathered, grown, {**_silence(silent), **state.refused}),
