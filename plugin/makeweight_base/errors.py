@@ -85,13 +85,6 @@ class DeviceFailed(EnvironmentFailed):
     """A device could not be reached, or was lost while it measured."""
 
 
-class RecipeFailed(Exception):
-    """A recipe cannot be carried out on this model, now or at the next try.
-
-    It becomes data (a manifest whose status is `failed`), so that the other variants go on.
-    """
-
-
 def reason(error: BaseException) -> str:
     """What an exception says; of the system's own no number and no path, which the message names by itself."""
     return getattr(error, "strerror", None) or str(error)

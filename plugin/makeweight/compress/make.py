@@ -20,10 +20,10 @@ from makeweight.compress.subject import Subject
 from makeweight.compress.supply import Supply
 from makeweight.compress.tuning import NEEDS, tune
 from makeweight.runtimes.format import FLOAT32, Format
-from makeweight.runtimes.runtime import Runtime
+from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module, program
-from makeweight_base.errors import RecipeFailed, UsageError
+from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
 

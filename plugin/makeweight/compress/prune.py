@@ -22,7 +22,8 @@ from makeweight.compress.training import TrainingOptions
 from makeweight.compress.tuning import NEEDS, tune
 from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.outputs import judged, named
-from makeweight_base.errors import MakeweightError, RecipeFailed
+from makeweight.runtimes.runtime import RecipeFailed
+from makeweight_base.errors import MakeweightError
 from makeweight_base.quiet import quiet
 
 # Examples whose gradients decide what matters, for the importances that ask for gradients.

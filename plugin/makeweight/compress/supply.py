@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.compress.technique import Given, Needs
+from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user import data
 from makeweight.user.dataset import Dataset
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module
-from makeweight_base.errors import RecipeFailed, UsageError
+from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
 

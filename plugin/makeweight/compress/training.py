@@ -16,7 +16,8 @@ from makeweight.compress.losses import Loss
 from makeweight.compress.scores import Reading, answers
 from makeweight.config.settings import CallablePath
 from makeweight.runtimes.outputs import judged
-from makeweight_base.errors import RecipeFailed, UsageError
+from makeweight.runtimes.runtime import RecipeFailed
+from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
 

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class RecipeFailed(Exception):
+    """A recipe cannot be carried out on this model, now or at the next try.
+
+    It becomes data (a manifest whose status is `failed`), so that the other variants go on.
+    """
+
+
 class Session(Protocol):
     """A loaded model."""
 

@@ -26,9 +26,10 @@ from makeweight.project.reading import understand
 from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.onnxruntime import float16
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.verbs import compress
 from makeweight_base import atomic
-from makeweight_base.errors import EnvironmentFailed, Exit, MissingExtra, RecipeFailed, UsageError
+from makeweight_base.errors import EnvironmentFailed, Exit, MissingExtra, UsageError
 from makeweight_base.progress import Silent
 
 VARIANTS = """

@@ -14,8 +14,8 @@ from integration.compress.conftest import fresh
 from makeweight.compress.prune import Prune, PruneOptions
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.subject import Subject
+from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.dataset import Dataset
-from makeweight_base.errors import RecipeFailed
 
 
 def _convolutions(module: Any) -> list[int]:

@@ -24,9 +24,10 @@ from makeweight.compress.subject import Subject
 from makeweight.compress.training import Quality, TrainingOptions
 from makeweight.compress.tuning import tune
 from makeweight.config.settings import TaskSettings
+from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user import module as user_module
 from makeweight.user.dataset import Dataset
-from makeweight_base.errors import RecipeFailed, UsageError
+from makeweight_base.errors import UsageError
 
 
 def _weights(module: Any) -> dict[str, Any]:

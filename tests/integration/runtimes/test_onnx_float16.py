@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.onnxruntime.float16 import to_float16
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
-from makeweight_base.errors import RecipeFailed
+from makeweight.runtimes.runtime import RecipeFailed
 
 
 def test_weights_are_halved_and_answers_stay(

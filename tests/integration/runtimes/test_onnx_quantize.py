@@ -18,7 +18,7 @@ from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Format, Numbers
 from makeweight.runtimes.onnxruntime import quantize
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
-from makeweight_base.errors import RecipeFailed
+from makeweight.runtimes.runtime import RecipeFailed
 
 METHODS = ("minmax", "entropy", "percentile")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.runtimes.onnxruntime import refusal
-from makeweight_base.errors import RecipeFailed
+from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.quiet import quiet
 
 

@@ -16,8 +16,8 @@ from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, fit
 from makeweight.runtimes.format import Format, Observer
 from makeweight.runtimes.onnxruntime import operators, refusal
-from makeweight.runtimes.runtime import Examples
-from makeweight_base.errors import RecipeFailed, UsageError
+from makeweight.runtimes.runtime import Examples, RecipeFailed
+from makeweight_base.errors import UsageError
 from makeweight_base.quiet import quiet
 from makeweight_probe.sessions.onnxruntime import runtime_module
 

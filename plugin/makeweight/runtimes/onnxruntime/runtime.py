@@ -9,8 +9,8 @@ from typing import ClassVar
 from makeweight.artifact.model import Model
 from makeweight.runtimes.format import FLOAT32, Format, Numbers, SourceKind
 from makeweight.runtimes.onnxruntime import export, files, float16, inspect, quantize, refusal
-from makeweight.runtimes.runtime import Examples, GraphFacts, Program, Session
-from makeweight_base.errors import RecipeFailed, UsageError
+from makeweight.runtimes.runtime import Examples, GraphFacts, Program, RecipeFailed, Session
+from makeweight_base.errors import UsageError
 from makeweight_base.installed import installed
 from makeweight_probe.sessions.onnxruntime import open_session
 
