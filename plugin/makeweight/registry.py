@@ -89,9 +89,9 @@ def load(kind: Kind, name: str) -> Any:
             ) from error
     if part is not None:
         raise UsageError(f"the {kind} `{name}` comes with the extra makeweight[{part.extra}], which is not out yet")
-    known = names(kind)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"there is {', '.join(known)}"
+    available = names(kind)
+    near = difflib.get_close_matches(name, available, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"there is {', '.join(available)}"
     raise UsageError(f"unknown {kind} `{name}`; {hint}")
 
 

@@ -70,10 +70,10 @@ class Manifest:
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Write a manifest beside its model, with hash and size in front for whoever reads no more."""
+    """Write a manifest beside its model, with hash and size in front for those who read no more."""
     held = {key: None if (of := getattr(manifest, key)) is None else model.plain(of) for key in ("model", "control")}
-    told = {"sha256": manifest.sha256, "size": manifest.size}
-    write_json(folder / MANIFEST, {**asdict(manifest), **held, **told})
+    front = {"sha256": manifest.sha256, "size": manifest.size}
+    write_json(folder / MANIFEST, {**asdict(manifest), **held, **front})
 
 
 def read(folder: Path) -> Manifest:
@@ -85,12 +85,12 @@ def read(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         data = json.loads(path.read_text())
-        told = {key: data.pop(key) for key in ("sha256", "size")}
+        front = {key: data.pop(key) for key in ("sha256", "size")}
         for key in ("model", "control"):
             if data[key] is not None:
                 data[key] = model.of_plain(folder, data[key])
         manifest = Manifest(**data)
-        if told != {"sha256": manifest.sha256, "size": manifest.size}:
+        if front != {"sha256": manifest.sha256, "size": manifest.size}:
             raise ValueError("its halves disagree")
     except FileNotFoundError as error:
         raise UsageError("no such artifact yet", where=str(path), do="Run `dvc repro`, which makes it.") from error

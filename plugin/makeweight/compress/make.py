@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ def _carried_out(
                 progress.say(f"{variant.name}: {step.name}")
                 if subject.kind not in step.transformation.accepts:
                     exported = Path(scratch, f"exported{runtime.suffix}")
-                    subject = Subject(_lowered(subject, FLOAT32, declared, runtime, supply, exported))
+                    subject = replace(subject, source=_lowered(subject, FLOAT32, declared, runtime, supply, exported))
                 needed = supply.given(step.transformation.needs(step.options))
                 subject = step.transformation.apply(subject, step.options, needed)
         if plan.lowering is not None:

@@ -185,13 +185,13 @@ def _output_layers(module: Any, example: tuple[Any, ...]) -> list[Any]:
         return leaves
 
     graph = torch_pruning.DependencyGraph().build_dependency(module, example_inputs=example, output_transform=note)
-    found = []
+    layers = []
     for group in graph.get_all_groups():
         root = group[0].dep.target.module
         passing = (item.dep.target for item in group.items if graph.is_out_channel_pruning_fn(item.dep.handler))
         if any(node.grad_fn in ends for node in passing):
-            found.append(root)
-    return found
+            layers.append(root)
+    return layers
 
 
 def _differentiable(outputs: Any) -> list[Any]:
@@ -226,8 +226,8 @@ def _following(what: str) -> Iterator[None]:
     except (MakeweightError, RecipeFailed, OSError, MemoryError):
         raise
     except Exception as error:
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "it said nothing")
-        raise RecipeFailed(f"Torch-Pruning cannot {what}: {type(error).__name__}: {said}") from error
+        message = next((line.strip() for line in str(error).splitlines() if line.strip()), "it said nothing")
+        raise RecipeFailed(f"Torch-Pruning cannot {what}: {type(error).__name__}: {message}") from error
 
 
 def _still_runs(module: Any, example: tuple[Any, ...], shape: Any, given: Given) -> None:
@@ -237,9 +237,9 @@ def _still_runs(module: Any, example: tuple[Any, ...], shape: Any, given: Given)
         with torch.no_grad():
             answer = judged(module(*example), given.output)
     except Exception as error:
-        said = next(iter(str(error).splitlines()), "")
+        message = next(iter(str(error).splitlines()), "")
         raise RecipeFailed(
-            f"prune: the narrower network no longer runs ({type(error).__name__}: {said}); forward() probably holds "
+            f"prune: the narrower network no longer runs ({type(error).__name__}: {message}); forward() probably holds "
             "channel counts as numbers"
         ) from error
     if answer.shape != shape:

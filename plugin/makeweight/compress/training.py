@@ -54,7 +54,7 @@ class Quality:
     order: tuple[float, ...]
     """The larger the better."""
     figure: float
-    told: str
+    words: str
     """The figure in words."""
 
 
@@ -113,14 +113,14 @@ def train(
         total = seen = 0.0
         for indices in _batches(torch.randperm(len(data), generator=order), options.batch):
             batch = data.batch(indices)
-            found = loss(_forward(module, batch.inputs, output, label), batch)
+            value = loss(_forward(module, batch.inputs, output, label), batch)
             optimizer.zero_grad()
-            found.backward()
+            value.backward()
             optimizer.step()
             schedule.step()
             for hook in kept_true:
                 hook.after_step(module)
-            total += float(found.detach()) * len(indices)
+            total += float(value.detach()) * len(indices)
             seen += len(indices)
         mean = total / seen
         if not math.isfinite(mean):
@@ -137,7 +137,7 @@ def train(
         return Trained(options.epochs, options.epochs, mean, None)
     quality, kept, state = best
     module.load_state_dict(state)
-    progress.say(f"{ran}; kept epoch {kept}, validation {quality.told}")
+    progress.say(f"{ran}; kept epoch {kept}, validation {quality.words}")
     return Trained(options.epochs, kept, mean, quality.figure)
 
 
@@ -183,5 +183,5 @@ def _forward(module: Any, inputs: tuple[Any, ...], output: str | None, label: st
     except Exception as error:
         if "allocate memory" in str(error):
             raise MemoryError(str(error)) from error
-        said = next(iter(str(error).splitlines()), "")
-        raise RecipeFailed(f"{label}: the module fails in training: {type(error).__name__}: {said}") from error
+        message = next(iter(str(error).splitlines()), "")
+        raise RecipeFailed(f"{label}: the module fails in training: {type(error).__name__}: {message}") from error

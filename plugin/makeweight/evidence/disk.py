@@ -83,7 +83,7 @@ def _hash(manifest: Manifest) -> str | None:
 
 
 def _version(runtime: str) -> str | None:
-    """None where only reports are made: the runtime need not be installed there, nor whoever's part it is."""
+    """None where only reports are made: neither the runtime nor its part need be installed there."""
     try:
         version: str | None = registry.load("runtime", runtime)().version()
     except UsageError:

@@ -10,6 +10,9 @@ from makeweight.budget.metric import METRICS
 from makeweight.layout import BASELINE
 from makeweight.measurement import Measurement, unavailable
 
+# Why a graph does not tell a figure; where a delegate holds the graph, it hides the rest too.
+_UNKNOWN = {"macs": "the graph's shapes are not all known"}
+
 
 def measure(own: Manifest, baseline: Manifest | None) -> Iterator[Measurement]:
     """Every figure of the catalogue that the file alone decides, from the manifests."""
@@ -19,7 +22,7 @@ def measure(own: Manifest, baseline: Manifest | None) -> Iterator[Measurement]:
         name, unit = metric.name, metric.dimension.symbol
         value = getattr(own, name)
         if own.status == "failed" or value is None:
-            reason = own.reason or f"{metric.title} could not be counted: the graph's shapes are not all known"
+            reason = own.reason or f"{metric.title} could not be counted: {_UNKNOWN.get(name, 'the file hides it')}"
             yield unavailable(Measurand(name), own.variant, unit, reason)
             if baseline is not None:
                 yield unavailable(Measurand(name, "ratio"), own.variant, "ratio", reason)

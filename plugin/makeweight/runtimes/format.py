@@ -56,12 +56,12 @@ class Format:
         return self.ranges == "static" or any(other.calibrates for _, other in self.exceptions)
 
     def __str__(self) -> str:
-        said = str(self.weights)
+        text = str(self.weights)
         if self.ranges is not None:
-            said += f", {self.ranges}"
+            text += f", {self.ranges}"
         elif self.weights != self.activations:
-            said += " weights alone"
-        return f"{said}, with exceptions by layer" if self.exceptions else said
+            text += " weights alone"
+        return f"{text}, with exceptions by layer" if self.exceptions else text
 
 
 FLOAT32 = Format()

@@ -33,11 +33,11 @@ def judged(answer: Any, output: str | None) -> Any:
     Raises:
         UsageError: there is no such output.
     """
-    found = named(answer)
+    outputs = named(answer)
     if output is None:
-        return next(iter(found.values()))
-    if output not in found:
+        return next(iter(outputs.values()))
+    if output not in outputs:
         raise UsageError(
-            f"the module has no output `{output}`; it has {', '.join(found)}", where="makeweight.yaml: model.output"
+            f"the module has no output `{output}`; it has {', '.join(outputs)}", where="makeweight.yaml: model.output"
         )
-    return found[output]
+    return outputs[output]

@@ -26,7 +26,7 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        found: Any = importlib.import_module(module_name)
+        target: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or module_name
         if module_name == missing or module_name.startswith(missing + "."):
@@ -43,12 +43,12 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
     except (Exception, SystemExit) as error:
         raise _told(f"importing `{module_name}`", error, root, where) from error
     for part in attribute.split("."):
-        if not hasattr(found, part):
+        if not hasattr(target, part):
             raise UsageError(f"`{module_name}` has no `{attribute}`", where=where)
-        found = getattr(found, part)
-    if not callable(found):
-        raise UsageError(f"`{dotted}` is not callable, but of type {type(found).__name__}", where=where)
-    called: Callable[..., Any] = found
+        target = getattr(target, part)
+    if not callable(target):
+        raise UsageError(f"`{dotted}` is not callable, but of type {type(target).__name__}", where=where)
+    called: Callable[..., Any] = target
     return called
 
 

@@ -150,19 +150,19 @@ def _load_weights(module: Any, path: Path, declared: str) -> None:
 
 
 def _mismatches(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    found = []
+    differences = []
     if missing := [name for name in wanted if name not in given]:
-        found.append(f"{len(missing)} missing ({_some(missing)})")
+        differences.append(f"{len(missing)} missing ({_some(missing)})")
     if unexpected := [name for name in given if name not in wanted]:
-        found.append(f"{len(unexpected)} unexpected ({_some(unexpected)})")
+        differences.append(f"{len(unexpected)} unexpected ({_some(unexpected)})")
     shaped = [
         f"{name} is {shown(given[name].shape)} for {shown(wanted[name].shape)}"
         for name in wanted
         if name in given and given[name].shape != wanted[name].shape
     ]
     if shaped:
-        found.append(f"{len(shaped)} of another shape ({_some(shaped)})")
-    return found
+        differences.append(f"{len(shaped)} of another shape ({_some(shaped)})")
+    return differences
 
 
 def _some(names: list[str]) -> str:

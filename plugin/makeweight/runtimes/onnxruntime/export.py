@@ -110,7 +110,7 @@ def _outputs(module: Any, tensors: tuple[Any, ...]) -> dict[str, NDArray[Any]]:
 
 def _check(path: Path, names: list[str], arrays: list[NDArray[Any]], expected: Mapping[str, NDArray[Any]]) -> None:
     """Tracing records what happens to tensors; what a module does besides (numpy, `.item()`) is frozen, silently."""
-    with refusal.told(path):
+    with refusal.translated(path):
         session = open_session(str(path), 1)
     try:
         answers = session.run(dict(zip(names, arrays, strict=True)))
@@ -151,9 +151,9 @@ def _cannot(error: Exception) -> UsageError:
     texts = [str(link) for link in chain]
     where = next((line for link in chain if (line := _users_line(link))), None)
     for text in texts:
-        if found := re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", text):
+        if match := re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", text):
             return UsageError(
-                f"ONNX has no counterpart of the operator `{found[1]}`",
+                f"ONNX has no counterpart of the operator `{match[1]}`",
                 where=where,
                 do="Write it in forward() with operators that ONNX has, or leave it out of the module.",
             )

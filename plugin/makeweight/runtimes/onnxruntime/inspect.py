@@ -31,13 +31,13 @@ def inspect(path: Path) -> GraphFacts:
     import onnx
 
     model = onnx.load(path)
-    found = Counter(node.op_type for node in _nodes(_optimised(path).graph))
+    counts = Counter(node.op_type for node in _nodes(_optimised(path).graph))
     return GraphFacts(
         parameters=_parameters(model),
         macs=macs.count(model),
-        operators=dict(sorted(found.items())),
-        quantized=sum(found[name] for name in operators.INTEGER),
-        floating=sum(found[name] for name in operators.FLOATING),
+        operators=dict(sorted(counts.items())),
+        quantized=sum(counts[name] for name in operators.INTEGER),
+        floating=sum(counts[name] for name in operators.FLOATING),
     )
 
 

@@ -63,19 +63,19 @@ def _set_batch(model: Any) -> int:
 
 
 def _shapes(model: Any) -> dict[str, Shape | None]:
-    found: dict[str, Shape | None] = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    shapes: dict[str, Shape | None] = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
         if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
             continue
         dims = value.type.tensor_type.shape.dim
-        known = all(dim.HasField("dim_value") for dim in dims)
-        found[value.name] = tuple(dim.dim_value for dim in dims) if known else None
+        fixed = all(dim.HasField("dim_value") for dim in dims)
+        shapes[value.name] = tuple(dim.dim_value for dim in dims) if fixed else None
     for node in model.graph.node:
         if node.op_type == "Constant":
             for attribute in node.attribute:
                 if attribute.HasField("t"):
-                    found[node.output[0]] = tuple(attribute.t.dims)
-    return found
+                    shapes[node.output[0]] = tuple(attribute.t.dims)
+    return shapes
 
 
 def _node(node: Any, shapes: Mapping[str, Shape | None]) -> int:
@@ -84,10 +84,10 @@ def _node(node: Any, shapes: Mapping[str, Shape | None]) -> int:
     if node.op_type in _COST:
 
         def shape(name: str) -> Shape:
-            known = shapes.get(name)
-            if known is None:
+            found = shapes.get(name)
+            if found is None:
                 raise _Unknown
-            return known
+            return found
 
         return _COST[node.op_type](node, shape)
     if node.op_type in operators.FLOATING | operators.INTEGER:

@@ -174,8 +174,8 @@ class _Reader:
 
 
 def _nothing(model: Any, how: Format) -> str:
-    found = Counter(node.op_type for node in model.graph.node if node.op_type in operators.FLOATING)
-    has = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
+    counts = Counter(node.op_type for node in model.graph.node if node.op_type in operators.FLOATING)
+    has = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
     if how.ranges == "dynamic":
         return (
             "dynamic quantization changed nothing: it reaches MatMul and Gemm with constant weights, and the graph "

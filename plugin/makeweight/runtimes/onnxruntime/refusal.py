@@ -21,7 +21,7 @@ _BOILERPLATE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from
 
 
 @contextlib.contextmanager
-def told(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
     """Turn what ONNX Runtime raises about a model file into a UsageError that names the file.
 
     Raises:
@@ -60,15 +60,15 @@ def _usage_error(error: Exception, path: Path) -> UsageError:
     kind, text = type(error).__name__, str(error)
     where = str(path)
     operators = (pattern.search(text) for pattern in _NO_OPERATOR)
-    if found := next((match for match in operators if match), None):
+    if match := next((match for match in operators if match), None):
         return UsageError(
-            f"ONNX Runtime does not know the operator `{found['op']}` that the model uses",
+            f"ONNX Runtime does not know the operator `{match['op']}` that the model uses",
             where=where,
             do="Export the model without it, or with an opset that this version of ONNX Runtime supports.",
         )
-    if found := _NO_KERNEL.search(text):
+    if match := _NO_KERNEL.search(text):
         return UsageError(
-            f"ONNX Runtime has no CPU implementation of the operator `{found['op']}` for the types that the model uses",
+            f"ONNX Runtime has no CPU implementation of the operator `{match['op']}` for the types that the model uses",
             where=where,
             do="Export the model in float32, or without the operator.",
         )

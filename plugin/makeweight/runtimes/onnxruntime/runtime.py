@@ -36,13 +36,13 @@ class OnnxRuntime:
         return f"ONNX Runtime is offered float32, float16, and int8 (static or dynamic) of all layers, and not {format}"
 
     def read(self, path: Path) -> Model:
-        with refusal.told(path):
+        with refusal.translated(path):
             if not path.is_file():
                 raise refusal.no_file(path)
             return files.read(path, self.name, self.packages)
 
     def open(self, model: Model, threads: int = 1) -> Session:
-        with refusal.told(model.path):
+        with refusal.translated(model.path):
             return open_session(str(model.path), threads)
 
     def lower(self, source: Program | Model, format: Format, calibration: Examples | None, target: Path) -> Model:
@@ -63,7 +63,7 @@ class OnnxRuntime:
             raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
 
     def inspect(self, model: Model) -> GraphFacts:
-        with refusal.told(model.path):
+        with refusal.translated(model.path):
             return inspect.inspect(model.path)
 
     def _copied(self, source: Model, target: Path) -> Model:

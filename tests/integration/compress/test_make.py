@@ -1,0 +1,149 @@
+"""Recipes that no built-in technique or runtime makes today, carried out as those to come will be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import onnx
+import pytest
+import torch
+
+from makeweight.artifact import artifact
+from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.model import Model
+from makeweight.compress import technique
+from makeweight.compress.baseline import write_baseline
+from makeweight.compress.make import make
+from makeweight.compress.quantize import Quantize
+from makeweight.compress.recipe import Plan, Step, Variant
+from makeweight.compress.subject import Subject
+from makeweight.compress.technique import Given, Needs
+from makeweight.project.project import Project
+from makeweight.runtimes.format import Format, SourceKind
+from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+from makeweight.runtimes.runtime import Program
+from makeweight_base.progress import Silent
+
+INT8 = Step(Quantize(), Quantize.Options())
+
+
+class Transformation:
+    """What the two below have in common."""
+
+    sets_number_format: ClassVar[bool] = False
+    packages: ClassVar[tuple[str, ...]] = ("pip",)
+    compresses: ClassVar[bool] = True
+    Options = technique.Options
+
+    def needs(self, options: Any) -> Needs:
+        return Needs()
+
+    def training(self, options: Any) -> None:
+        return None
+
+
+class Rename(Transformation):
+    """Works on files alone: the model gets another producer."""
+
+    name: ClassVar[str] = "rename"
+    accepts: ClassVar[frozenset[SourceKind]] = frozenset({"graph"})
+
+    def apply(self, subject: Subject, options: Any, given: Given) -> Subject:
+        assert isinstance(subject.source, Model)
+        proto = onnx.load(subject.source.path)
+        proto.producer_name = "renamed"
+        path = given.scratch / "renamed.onnx"
+        onnx.save(proto, path)
+        return Subject(OnnxRuntime().read(path))
+
+
+class Mask:
+    def after_step(self, module: Any) -> None:
+        """Nothing trains here."""
+
+
+class Sparsify(Transformation):
+    """Works on modules, and leaves its mask behind."""
+
+    name: ClassVar[str] = "sparsify"
+    accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module", "graph"})
+
+    def apply(self, subject: Subject, options: Any, given: Given) -> Subject:
+        with torch.no_grad():
+            subject.source[0].weight[::2] = 0
+        return subject.leaving(self.name, Mask())
+
+
+def step(made: Any) -> Step:
+    return Step(made, made.Options())
+
+
+Make = Callable[..., Manifest]
+
+
+@pytest.fixture
+def carry_out(make_project: Any, tmp_path: Path) -> Make:
+    """Carry a plan out on the small project."""
+    project: Project = make_project()
+    folder = project.layout.artifact("baseline")
+    folder.mkdir(parents=True)
+    baseline = write_baseline(project.declared, folder, Silent())
+    artifact.write(folder, baseline)
+
+    def carry_out(*steps: Step, lowering: Step | None = None) -> Manifest:
+        target = tmp_path / "made"
+        target.mkdir()
+        variant = Variant("v", "onnxruntime", Plan(steps, lowering), [])
+        return make(variant, project.declared, baseline, target, Silent())
+
+    return carry_out
+
+
+def test_a_step_that_wants_a_file_gets_one_and_the_number_format_comes_after_it(carry_out: Make) -> None:
+    manifest = carry_out(step(Rename()), lowering=INT8)
+    assert (manifest.status, manifest.quantized, manifest.floating) == ("ready", 4, 0)
+    assert {"torch", "onnxscript", "pip"} <= set(manifest.versions)
+
+
+def test_without_a_number_format_the_file_is_what_the_step_left(carry_out: Make) -> None:
+    manifest = carry_out(step(Rename()))
+    assert onnx.load(manifest.made().path).producer_name == "renamed"
+    assert manifest.made().path.name == "model.onnx"
+
+
+def test_what_a_step_leaves_behind_goes_into_the_lowering(carry_out: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    lower, lowered = OnnxRuntime.lower, []
+
+    def watched(self: Any, source: Any, *rest: Any) -> Model:
+        lowered.append(source)
+        return lower(self, source, *rest)
+
+    monkeypatch.setattr(OnnxRuntime, "lower", watched)
+    manifest = carry_out(step(Sparsify()), lowering=INT8)
+    assert manifest.status == "ready"
+    (program,) = lowered
+    assert isinstance(program, Program)
+    assert set(program.left) == {"sparsify"}
+    assert {name: value.shape for name, value in program.example.items()} == {"image": (2, 1, 6, 6)}
+
+
+def test_a_runtime_that_cannot_quantize_its_own_files_is_given_the_module(
+    carry_out: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ExecuTorch, which quantizes the captured program before it is lowered."""
+    lower, kinds = OnnxRuntime.lower, []
+
+    def objection(self: Any, format: Format, source: SourceKind) -> str | None:
+        return "its files cannot be quantized again" if format.ranges and source == "graph" else None
+
+    def watched(self: Any, source: Any, *rest: Any) -> Model:
+        kinds.append(type(source))
+        return lower(self, source, *rest)
+
+    monkeypatch.setattr(OnnxRuntime, "objection", objection)
+    monkeypatch.setattr(OnnxRuntime, "lower", watched)
+    manifest = carry_out(lowering=INT8)
+    assert (manifest.status, kinds) == ("ready", [Program])
+    assert "torch" in manifest.versions
