@@ -195,7 +195,7 @@ def _compare(options: argparse.Namespace) -> Exit:
         seconds=options.seconds,
         threads=options.threads,
         max_ratio=options.max_ratio,
-        inputs=options.inputs,
+        given=options.inputs,
         as_json=options.json,
         progress=progress.Silent() if options.json else progress.on(),
     )

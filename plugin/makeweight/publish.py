@@ -97,12 +97,13 @@ def _content(project: Project, evidence: Evidence, decided: Verdict) -> Content:
             Timing(
                 device,
                 variant,
-                np.concatenate(taken.each("wall_a")) / 1e9,
-                np.concatenate(taken.each("wall_b")) / 1e9,
-                len(taken.pairs),
+                np.concatenate(taken.runs("wall_a")) / 1e9,
+                np.concatenate(taken.runs("wall_b")) / 1e9,
+                len(taken.processes),
+                taken.rounds,
             )
             for (variant, device), taken in evidence.timings.items()
-            if taken.pairs
+            if taken.processes
         ),
         flips={name: _flips(project.layout, name, evidence.outcomes) for name in paired},
         classes={name: _classes(project, evidence.outcomes, name) for name in paired},

@@ -2,83 +2,67 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
-import importlib
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from makeweight_probe import memory
-from makeweight_probe.job import Job, MemoryJob, Model, PairsJob, Result, dump_result, load_job
-from makeweight_probe.pairs import ARMS, Sample, measure
+from makeweight_probe import ProbeFailed, blocks, facts, inputs, memory, sessions
+from makeweight_probe.arm import Arm, Here
+from makeweight_probe.job import BlocksJob, FactsJob, Job, Model, Result, dump_result, load_job
+from makeweight_probe.session import Session
+from makeweight_probe.worker import Worker
+
+REFUSED = 3
+"""The exit code when the job cannot be carried out here; the reason is the last line of the standard error."""
 
 
 def main(arguments: list[str]) -> int:
     job_path, result_path = arguments
-    dump_result(run(load_job(Path(job_path).read_text())), Path(result_path))
+    try:
+        result = run(load_job(Path(job_path).read_text()))
+    except ProbeFailed as error:
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
+    dump_result(result, Path(result_path))
     return 0
 
 
 def run(job: Job) -> Result:
-    return _memory(job) if isinstance(job, MemoryJob) else _pairs(job)
+    """Raises:
+    ProbeFailed: it cannot be carried out here.
+    """
+    if isinstance(job, FactsJob):
+        return Result({}, {"identity": facts.identity(), "conditions": facts.conditions()})
+    return _blocks(job) if isinstance(job, BlocksJob) else memory.measure(job)
 
 
-def _open(model: Model, threads: int) -> Any:
-    session = importlib.import_module(f"makeweight_probe.sessions.{model.runtime}")
-    return session.open_session(model.path, threads)
-
-
-def _pairs(job: PairsJob) -> Result:
+def _blocks(job: BlocksJob) -> Result:
     models = {"a": job.a, "b": job.b, "control": job.a}
+    before = facts.conditions()
+    samples = inputs.read(job.inputs)
     # Where a model lands in memory sways its speed: the order of loading is drawn anew in every process.
-    order = np.random.default_rng(job.seed + 1).permutation(len(ARMS))
-    sessions = {ARMS[index]: _open(models[ARMS[index]], job.threads) for index in order}
-    samples = _samples(job.inputs)
-    batch = None
-    if job.batch is not None:
-        batch = {
-            name: np.concatenate([samples[i % len(samples)][name] for i in range(job.batch)]) for name in samples[0]
-        }
-    gc.disable()  # a collection in the middle of a timed call would be charged to that arm
-    return measure(job, {arm: session.run for arm, session in sessions.items()}, samples, batch)
+    order = [blocks.ARMS[index] for index in np.random.default_rng(job.seed + 1).permutation(len(blocks.ARMS))]
+    cache = facts.last_level_cache()
+    with contextlib.ExitStack() as stack:
+        arms: dict[str, Arm] = {}
+        for name in order:
+            if job.apart:
+                worker = stack.enter_context(Worker(name, models[name], job.inputs, job.batch))
+                worker.wait()
+                arms[name] = worker
+            else:
+                arms[name] = Here(_open(models[name]).run, samples, job.batch)
+        gc.disable()  # a collection in the middle of a timed call would be charged to that arm
+        result = blocks.measure(job, arms, len(samples), None if cache is None else cache * 5 // 4)
+    result.facts.update(apart=job.apart, before=before, after=facts.conditions())
+    return result
 
 
-def _memory(job: MemoryJob) -> Result:
-    importlib.import_module(f"makeweight_probe.sessions.{job.model.runtime}").warm_import()
-    samples = _samples(job.inputs)
-    try:
-        imported = memory.peak_bytes()
-        memory.reset_peak()
-        before = memory.peak_bytes()
-        session = _open(job.model, job.threads)
-        load_peak = memory.peak_bytes()
-        memory.reset_peak()
-        for index in range(job.runs):
-            session.run(samples[index % len(samples)])
-        run_peak = memory.peak_bytes()
-    except memory.NoHighWaterMark as error:
-        return Result({}, {"unavailable": str(error)})
-    return Result(
-        {},
-        {
-            "import_peak": imported,
-            "baseline": before,
-            "load": load_peak - before,
-            "run": run_peak - before,
-        },
-    )
-
-
-def _samples(path: str) -> list[Sample]:
-    """What each inference is fed with: arrays named `index:input`, in the shape that the model takes."""
-    samples: dict[int, Sample] = {}
-    with np.load(path, allow_pickle=False) as data:
-        for key in data.files:
-            index, _, name = key.partition(":")
-            samples.setdefault(int(index), {})[name] = data[key]
-    return [samples[index] for index in sorted(samples)]
+def _open(model: Model) -> Session:
+    return sessions.find(model.runtime).open_session(model.path, model.threads)
 
 
 if __name__ == "__main__":

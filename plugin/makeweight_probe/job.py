@@ -3,46 +3,97 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-PROTOCOL = 1
+from makeweight_probe import ProbeFailed
+
+PROTOCOL = 2
 """Part of every benchmark's key: raise it when figures would no longer be comparable."""
+
+Files = tuple[str, ...]
+"""Files that lie side by side; the first stands for them all."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model file and the runtime that opens it."""
+    """A model on disk, the runtime that opens it, and the threads that one inference may use."""
 
     runtime: str
     path: str
+    threads: int
+    beside: Files = ()
+    """Files that it reads by itself, from the same folder: external weights."""
+
+    @property
+    def files(self) -> Files:
+        return (self.path, *self.beside)
+
+    def moved(self, places: Mapping[str, str]) -> Self:
+        return replace(self, path=places[self.path], beside=tuple(places[path] for path in self.beside))
+
+    def shares_a_process_with(self, other: Model) -> bool:
+        """Two runtimes in one process, or thread pools of two sizes, would disturb each other."""
+        return (self.runtime, self.threads) == (other.runtime, other.threads)
 
 
 @dataclass(frozen=True)
-class PairsJob:
-    """Time two models in pairs, in one process, with a third arm that is the first model once more (the control).
+class FactsJob:
+    """Ask a machine what it is: answers `identity` and `conditions`, see `facts.py`."""
 
-    A round runs every arm once, in random order, on the same real sample. Rounds go on until each of `limits`
-    (ratios time(b)/time(a)) is decided, and `target_rounds` are done or `target_seconds` have passed; at the latest
-    when `seconds` have passed.
+    def files(self) -> tuple[Files, ...]:
+        return ()
+
+    def moved(self, places: Mapping[str, str]) -> FactsJob:  # noqa: ARG002
+        return self
+
+
+@dataclass(frozen=True)
+class Cold:
+    """Time single runs with the caches flushed before each: at most `rounds` of every arm, for at most `seconds`."""
+
+    limits: tuple[float, ...]
+    """Ratios time(b)/time(a)."""
+    rounds: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class BlocksJob:
+    """Time two models in turns of short blocks, with a third arm that is the first model once more (the control).
+
+    A round runs one block of every arm, in random order, on the same real sample. Rounds go on until each of `limits`
+    (ratios time(b)/time(a)) is decided, and `target_runs` of each arm count or `target_seconds` have passed; at the
+    latest when `seconds` have passed.
     """
 
     a: Model
     b: Model
     inputs: str
     """An .npz of real samples: arrays named `index:input`, as the model takes them."""
-    threads: int
+    apart: bool
+    """Whether each arm gets a process of its own."""
+    warming: tuple[int, int] | None
+    """How many runs to drop at the beginning of a block of `a` (and the control) and of `b`; None: measure it."""
     seconds: float
     limits: tuple[float, ...]
-    target_rounds: int
+    target_runs: int
     target_seconds: float
     batch: int | None
     """Batch size for throughput; None: the model's batch is fixed, so it is not measured."""
+    cold: Cold | None
     seed: int
+
+    def files(self) -> tuple[Files, ...]:
+        return self.a.files, self.b.files, (self.inputs,)
+
+    def moved(self, places: Mapping[str, str]) -> BlocksJob:
+        return replace(self, a=self.a.moved(places), b=self.b.moved(places), inputs=places[self.inputs])
 
 
 @dataclass(frozen=True)
@@ -51,11 +102,16 @@ class MemoryJob:
 
     model: Model
     inputs: str
-    threads: int
     runs: int = 10
 
+    def files(self) -> tuple[Files, ...]:
+        return self.model.files, (self.inputs,)
 
-Job = PairsJob | MemoryJob
+    def moved(self, places: Mapping[str, str]) -> MemoryJob:
+        return replace(self, model=self.model.moved(places), inputs=places[self.inputs])
+
+
+Job = FactsJob | BlocksJob | MemoryJob
 
 
 @dataclass(frozen=True)
@@ -63,8 +119,8 @@ class Result:
     """What a probe answers: arrays of raw samples, and facts about the run."""
 
     samples: dict[str, NDArray[Any]]
-    """Pairs: `wall_a`, `wall_b`, `wall_control`, `cpu_…` (ns per inference, shape [rounds]), `batch_a`, `batch_b`
-    (ns per batch). Memory: none."""
+    """Blocks: `wall_a`, `wall_b`, `wall_control`, `cpu_…` (ns per inference, shape [rounds, runs that count]),
+    `cold_…` (ns, shape [runs]), `batch_a`, `batch_b` (ns per batch). Other jobs: none."""
     facts: dict[str, Any]
 
 
@@ -73,16 +129,27 @@ def dump_job(job: Job) -> str:
 
 
 def load_job(text: str) -> Job:
+    """Raises:
+    ProbeFailed: it is of another protocol, or a kind that this probe does not know.
+    """
     data = json.loads(text)
-    spoken = data.pop("protocol")
+    spoken, kind = data.pop("protocol"), data.pop("kind")
     if spoken != PROTOCOL:
-        raise ValueError(f"this probe speaks protocol {PROTOCOL}, the job {spoken}; push the probe again")
-    kind = data.pop("kind")
-    if kind == "PairsJob":
-        return PairsJob(**{**data, "a": Model(**data["a"]), "b": Model(**data["b"]), "limits": tuple(data["limits"])})
-    if kind == "MemoryJob":
-        return MemoryJob(**{**data, "model": Model(**data["model"])})
-    raise ValueError(f"unknown job {kind}")
+        raise ProbeFailed(f"this probe speaks protocol {PROTOCOL}, the job {spoken}; push the probe again")
+    if kind == FactsJob.__name__:
+        return FactsJob()
+    if kind == BlocksJob.__name__:
+        cold = data["cold"] and Cold(**{**data["cold"], "limits": tuple(data["cold"]["limits"])})
+        arms = {arm: load_model(data[arm]) for arm in ("a", "b")}
+        warming = data["warming"] and tuple(data["warming"])
+        return BlocksJob(**{**data, **arms, "limits": tuple(data["limits"]), "cold": cold, "warming": warming})
+    if kind == MemoryJob.__name__:
+        return MemoryJob(**{**data, "model": load_model(data["model"])})
+    raise ProbeFailed(f"unknown job {kind}")
+
+
+def load_model(data: Mapping[str, Any]) -> Model:
+    return Model(**{**data, "beside": tuple(data["beside"])})
 
 
 def dump_result(result: Result, path: Path) -> None:

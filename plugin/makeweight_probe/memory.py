@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from makeweight_probe import inputs, sessions
+from makeweight_probe.job import MemoryJob, Result
+
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 
@@ -32,3 +35,30 @@ def reset_peak() -> None:
         _CLEAR.write_text("5")
     except OSError as error:
         raise NoHighWaterMark(f"{_CLEAR} cannot be written: {error.strerror}") from error
+
+
+def measure(job: MemoryJob) -> Result:
+    """Load a model and run it: the peak of each phase over what was resident before, in bytes.
+
+    Where the system does not tell it, the one fact is `unavailable`, with the reason.
+
+    Raises:
+        NoSession: nobody here opens the model.
+    """
+    opener = sessions.find(job.model.runtime)
+    opener.warm_import()
+    samples = inputs.read(job.inputs)
+    try:
+        imported = peak_bytes()
+        reset_peak()
+        before = peak_bytes()
+        session = opener.open_session(job.model.path, job.model.threads)
+        load_peak = peak_bytes()
+        reset_peak()
+        for index in range(job.runs):
+            session.run(samples[index % len(samples)])
+        run_peak = peak_bytes()
+    except NoHighWaterMark as error:
+        return Result({}, {"unavailable": str(error)})
+    phases = {"import_peak": imported, "baseline": before, "load": load_peak - before, "run": run_peak - before}
+    return Result({}, phases)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tiny_models
 
+from makeweight.bench import sitting
 from makeweight.cli import main
-from makeweight.devices import benchmark
 from makeweight.devices.local import Local
 from makeweight.measure.timings import Timings
 from makeweight_base.errors import DeviceFailed
@@ -57,7 +57,9 @@ def test_the_same_model_is_within_as_json(models: Path, capsys: pytest.CaptureFi
     low, high = found["interval"]
     assert low <= found["ratio"] <= high < 3
     assert found["noise_floor"] >= 0
-    assert found["pairs"] >= 96
+    assert found["pairs"] > 0
+    assert found["arms"] == "in one process"
+    assert found["b"]["latency_p50"] / found["a"]["latency_p50"] == pytest.approx(found["ratio"])
     assert found["processes"] >= 3
     assert found["a"]["size"] == (models / "large.onnx").stat().st_size
     assert len(found["a"]["sha256"]) == 64
@@ -119,6 +121,13 @@ def test_samples_that_do_not_fit_are_told(
 def test_samples_that_are_no_file_are_told(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = compare(capsys, models / "small.onnx", models / "small.onnx", "--inputs", models / "no.npz")
     assert (code, "no.npz: cannot be read as .npz" in err) == (2, True)
+
+
+def test_a_file_of_no_runtime_is_told(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "model.bin"
+    other.write_bytes(b"?")
+    code, _, err = compare(capsys, models / "small.onnx", other)
+    assert (code, f"{other}: no runtime here has files that end so; there is .onnx (onnxruntime)" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -198,16 +207,16 @@ def undecided(monkeypatch: pytest.MonkeyPatch, *, ratio: float, control: float, 
     """Measured already, in place of running the probe: three processes with exactly these medians, evenly spread."""
 
     def carry_out(*_: object, **__: object) -> Timings:
-        around = np.exp(np.linspace(-spread, spread, 201))
+        around = np.exp(np.linspace(-spread, spread, 201))[:, None]
         samples = {
-            "wall_a": np.full(201, 1e5),
+            "wall_a": np.full((201, 1), 1e5),
             "wall_b": 1e5 * ratio * around,
-            "wall_control": np.full(201, 1e5 * control),
+            "wall_control": np.full((201, 1), 1e5 * control),
         }
-        process = Result(samples, {"rounds": 201, "seconds": 0.1, "inner": 1})
+        process = Result(samples, {"rounds": 201, "seconds": 0.1, "inner": 1, "apart": False})
         return Timings((process,) * 3, {})
 
-    monkeypatch.setattr(benchmark, "carry_out", carry_out)
+    monkeypatch.setattr(sitting, "carry_out", carry_out)
 
 
 @pytest.mark.parametrize(
@@ -287,13 +296,13 @@ def test_how_it_measures_is_the_devices_unless_it_is_said(
 ) -> None:
     used: list[Any] = []
     undecided(monkeypatch, ratio=0.5, control=1.0, spread=0.001)
-    measured = benchmark.carry_out
+    measured = sitting.carry_out
 
     def watched(device: Any, options: Any, *rest: Any, **more: Any) -> Timings:
         used.append((device.name, options))
         return measured(device, options, *rest, **more)
 
-    monkeypatch.setattr(benchmark, "carry_out", watched)
+    monkeypatch.setattr(sitting, "carry_out", watched)
     model = models / "small.onnx"
     code, _, err = compare(capsys, model, model, "--device", "bench", "--project", declared, *asked)
     assert code == 0
@@ -327,10 +336,10 @@ def test_a_device_that_is_not_declared_is_told(
 def test_a_device_that_does_not_answer_is_no_verdict(
     models: Path, declared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreachable(self: Local) -> None:
+    def unreachable(self: Local, *_: object) -> None:
         raise DeviceFailed("no route to host", where=f"device `{self.name}`")
 
-    monkeypatch.setattr(Local, "facts", unreachable)
+    monkeypatch.setattr(Local, "run", unreachable)
     model = models / "small.onnx"
     code, out, err = compare(capsys, model, model, "--device", "bench", "--project", declared)
     assert (code, out) == (4, "")

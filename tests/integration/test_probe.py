@@ -9,15 +9,20 @@ import pytest
 import tiny_models
 
 from makeweight.measure.samples import store
+from makeweight_probe.__main__ import REFUSED
+from makeweight_probe.blocks import ARMS
 from makeweight_probe.job import (
+    PROTOCOL,
+    BlocksJob,
+    Cold,
+    FactsJob,
+    Job,
     MemoryJob,
     Model,
-    PairsJob,
     Result,
     dump_job,
     load_result,
 )
-from makeweight_probe.pairs import ARMS, MIN_ROUNDS
 
 # What of makeweight travels to a device.
 SHIPPED = "makeweight_probe"
@@ -50,25 +55,28 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def model(folder: Path, name: str) -> Model:
-    return Model("onnxruntime", str(folder / f"{name}.onnx"))
+def model(folder: Path, name: str, threads: int = 1) -> Model:
+    return Model("onnxruntime", str(folder / f"{name}.onnx"), threads)
 
 
-def pairs(folder: Path, a: str, b: str, **changes: object) -> PairsJob:
+def blocks(folder: Path, a: str, b: str, threads: int = 1, **changes: object) -> BlocksJob:
     given: dict[str, object] = {
         "seconds": 2.0,
         "limits": (1.5,),
-        "target_rounds": 50,
+        "target_runs": 250,
         "target_seconds": 1.0,
         "batch": 4,
-        "threads": 1,
+        "apart": False,
+        "warming": None,
+        "cold": None,
         "seed": 1,
         **changes,
     }
-    return PairsJob(model(folder, a), model(folder, b), str(folder / "inputs.npz"), **given)  # type: ignore[arg-type]
+    first, second = model(folder, a, threads), model(folder, b, threads)
+    return BlocksJob(first, second, str(folder / "inputs.npz"), **given)  # type: ignore[arg-type]
 
 
-def run(folder: Path, job: PairsJob | MemoryJob) -> Result:
+def run(folder: Path, job: Job) -> Result:
     (folder / "job.json").write_text(dump_job(job))
     done = subprocess.run(
         [sys.executable, "-c", BARE_MACHINE, str(folder / "job.json"), str(folder / "result.npz")],
@@ -80,29 +88,58 @@ def run(folder: Path, job: PairsJob | MemoryJob) -> Result:
     return load_result(folder / "result.npz")
 
 
-def test_pairs_on_a_bare_machine(folder: Path) -> None:
-    result = run(folder, pairs(folder, "small", "large"))
+@pytest.mark.parametrize("apart", [False, True], ids=["in one process", "a process an arm"])
+def test_blocks_on_a_bare_machine(folder: Path, apart: bool) -> None:
+    """Both ways give the same answers."""
+    result = run(folder, blocks(folder, "small", "large", apart=apart))
     rounds = result.facts["rounds"]
-    assert rounds >= MIN_ROUNDS
+    assert rounds > 0
     for clock in ("wall", "cpu"):
         for arm in ARMS:
             values = result.samples[f"{clock}_{arm}"]
-            assert values.shape == (rounds,)
+            assert values.shape == (rounds, result.facts["kept"])
             assert (values >= 0).all()
     ratio = np.median(result.samples["wall_b"] / result.samples["wall_a"])
     assert ratio > 2, "a net with a hundred times the weights is slower"
     assert len(result.samples["batch_a"]) == len(result.samples["batch_b"]) > 0
     assert result.facts["batch"] == 4
+    assert result.facts["apart"] is apart
+    assert result.facts["before"].keys() == result.facts["after"].keys() >= {"load", "governor"}
+
+
+def test_identical_models_are_told_alike_in_both_ways(folder: Path) -> None:
+    """The medians of the control and of the variant are the same model's; only what a block costs differs."""
+    for apart in (False, True):
+        result = run(folder, blocks(folder, "large", "large", apart=apart, batch=None, limits=()))
+        usual = {arm: np.median(result.samples[f"wall_{arm}"]) for arm in ARMS}
+        assert usual["b"] / usual["a"] == pytest.approx(1, rel=0.5), (apart, usual)
+        assert usual["control"] / usual["a"] == pytest.approx(1, rel=0.5), (apart, usual)
+
+
+def test_empty_caches_on_a_bare_machine(folder: Path) -> None:
+    result = run(folder, blocks(folder, "small", "large", batch=None, cold=Cold((), 3, 30.0)))
+    if "no_cold" in result.facts:
+        assert "caches" in result.facts["no_cold"]
+        return
+    assert len({len(result.samples[f"cold_{arm}"]) for arm in ARMS}) == 1
+    warm = np.median(result.samples["wall_a"])
+    assert np.median(result.samples["cold_a"]) > warm, "it finds nothing in the caches"
+
+
+def test_facts_on_a_bare_machine(folder: Path) -> None:
+    told = run(folder, FactsJob()).facts
+    assert set(told) == {"identity", "conditions"}
+    assert set(told["identity"]["runtimes"]) == {"onnxruntime"}
 
 
 def test_without_batches_and_with_threads(folder: Path) -> None:
-    result = run(folder, pairs(folder, "small", "small", batch=None, threads=2, limits=()))
+    result = run(folder, blocks(folder, "small", "small", batch=None, threads=2, limits=()))
     assert set(result.samples) == {"wall_a", "wall_b", "wall_control"}
 
 
 def test_memory_by_phase_on_a_bare_machine(folder: Path) -> None:
     small, large = (
-        run(folder, MemoryJob(model(folder, name), str(folder / "inputs.npz"), 1)).facts for name in ("small", "large")
+        run(folder, MemoryJob(model(folder, name), str(folder / "inputs.npz"))).facts for name in ("small", "large")
     )
     if "unavailable" in small:
         assert sys.platform != "linux", small
@@ -118,11 +155,11 @@ def test_inputs_that_are_no_batches(tmp_path: Path) -> None:
     tiny_models.speech(tmp_path / "speech.onnx")
     fed = {"sound": np.ones((1, 16), np.float32), "state": np.ones((2, 1, 4), np.float32), "rate": np.array(16000)}
     store(tmp_path / "inputs.npz", [fed] * 3)
-    assert run(tmp_path, pairs(tmp_path, "speech", "speech", batch=None)).facts["rounds"] >= MIN_ROUNDS
+    assert run(tmp_path, blocks(tmp_path, "speech", "speech", batch=None)).facts["rounds"] > 0
 
 
 def test_a_job_of_another_protocol_ends_with_its_reason(folder: Path) -> None:
-    text = dump_job(pairs(folder, "small", "small")).replace('"protocol": 1', '"protocol": 99')
+    text = dump_job(blocks(folder, "small", "small")).replace(f'"protocol": {PROTOCOL}', '"protocol": 99')
     (folder / "job.json").write_text(text)
     done = subprocess.run(
         [sys.executable, "-m", "makeweight_probe", str(folder / "job.json"), str(folder / "result.npz")],
@@ -130,6 +167,23 @@ def test_a_job_of_another_protocol_ends_with_its_reason(folder: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode != 0
-    assert "the job 99; push the probe again" in done.stderr
+    assert done.returncode == REFUSED
+    assert done.stderr.endswith("the job 99; push the probe again\n")
+    assert "Traceback" not in done.stderr
     assert not (folder / "result.npz").exists()
+
+
+def test_a_runtime_that_is_not_there_is_named(folder: Path) -> None:
+    """By the arm's own process as by the job's."""
+    for apart in (False, True):
+        job = blocks(folder, "small", "small", apart=apart)
+        (folder / "job.json").write_text(dump_job(job).replace('"runtime": "onnxruntime"', '"runtime": "onyx"'))
+        done = subprocess.run(
+            [sys.executable, "-m", "makeweight_probe", str(folder / "job.json"), str(folder / "result.npz")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == REFUSED
+        assert "the probe knows no runtime `onyx` here" in done.stderr
+        assert "Traceback" not in done.stderr

@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight_base.errors import UsageError
-
-Feeds = dict[str, NDArray[Any]]
-"""Arrays by input name, batch first."""
+from makeweight_probe.session import Feeds as Feeds
 
 
 @dataclass(frozen=True)

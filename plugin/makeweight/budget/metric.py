@@ -24,7 +24,7 @@ Better = Literal["lower", "higher", "declared"]
 Origin = Literal["compress", "evaluate", "benchmark"]
 Judged = Literal["point", "interval"]
 TaskKind = Literal["classification", "regression", "custom"]
-Meter = Literal["wall", "cpu", "memory", "energy"]
+Meter = Literal["wall", "cold", "cpu", "memory", "energy"]
 Role = Literal["size", "quality", "latency"]
 
 
@@ -197,6 +197,13 @@ _ALL = (
     _time("latency_p50", "latency p50", "wall", 0.5, "median wall time of one inference", headline=True),
     _time("latency_p90", "latency p90", "wall", 0.9, "90th percentile of the wall time of one inference"),
     _time("latency_p99", "latency p99", "wall", 0.99, "99th percentile of the wall time of one inference"),
+    _time(
+        "latency_cold_p50",
+        "cold latency p50",
+        "cold",
+        0.5,
+        "median wall time of one inference with empty caches, as of a model that is called now and then",
+    ),
     _time(
         "cpu_time_p50",
         "CPU time p50",

@@ -9,13 +9,13 @@ from pathlib import Path
 from makeweight import measurement, registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
+from makeweight.bench.sitting import Pair, model_of
 from makeweight.budget.measurand import headline
 from makeweight.budget.rule import Rule
 from makeweight.ci import base_artifacts, regression
 from makeweight.ci.base import Base
 from makeweight.ci.state import FOLDER, State
 from makeweight.devices import record
-from makeweight.devices.benchmark import Pair
 from makeweight.devices.record import Record
 from makeweight.evidence import disk
 from makeweight.measure import timings
@@ -24,7 +24,6 @@ from makeweight.project.project import Project
 from makeweight_base import atomic
 from makeweight_base.errors import DeviceFailed
 from makeweight_base.progress import Progress
-from makeweight_probe.job import Model
 
 Ask = Callable[[Project, str, Progress], object]
 """`makeweight device`: write down which device this is."""
@@ -42,12 +41,11 @@ def run(
     progress: Progress,
 ) -> State:
     """Bring a device's figures up to date; those of the base that belong to what is at hand stay."""
-    told_before = _record(project, device)
     due = [*project.variants] if state.anew else _due(project, device)
     if due or state.anew:
         ask(project, device, progress)
-        if told_before is None or told_before.identity != record.read(project.layout.device(device)).identity:
-            due = [*project.variants]  # figures of two machines are not put side by side
+        if not state.anew:
+            due = _due(project, device)  # on another machine than the base's, or with another runtime, there are more
         for name in due:
             benchmark(project, name, device, progress)
     rules = (*project.rules, *(base.project.rules if base is not None and base.project is not None else ()))
@@ -118,8 +116,8 @@ def _regressions(
             continue
         progress.say(f"{variant} beside the merge base's {variant} on {name}")
         pair = Pair(
-            Model(before.runtime, str(before.made().path)),
-            Model(own.runtime, str(own.made().path)),
+            model_of(before.made(), entry.options.threads),
+            model_of(own.made(), entry.options.threads),
             str(project.layout.inputs),
             free_batch=False,
         )

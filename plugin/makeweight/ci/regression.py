@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from makeweight.budget.measurand import Measurand, headline
+from makeweight.bench import sitting
+from makeweight.bench.aim import from_rules
+from makeweight.bench.sitting import Pair
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.rule import Rule
-from makeweight.devices import benchmark
-from makeweight.devices.benchmark import Aim, Pair
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import latency, memory
 from makeweight.measure.timings import Timings
@@ -36,10 +37,9 @@ def measure(
     Raises:
         DeviceFailed: the device was lost.
     """
-    limits = tuple(sorted({1 + rule.limit for rule in rules if rule.metric.name == headline("latency").metric}))
-    furthest = max((rule.metric.percentile for rule in rules), default="") or "p50"
-    aim = Aim(limits, furthest, memory=any(rule.metric.meter == "memory" for rule in rules))
-    return benchmark.carry_out(device, options, replace(pair, free_batch=False), aim, seed, progress)
+    wants_memory = any(rule.metric.meter == "memory" for rule in rules)
+    aim = from_rules(rules, lambda rule: 1 + rule.limit, memory=wants_memory)
+    return sitting.carry_out(device, options, replace(pair, free_batch=False), aim, seed, progress)
 
 
 def of_timings(timings: Timings, rules: list[Rule], variant: str, device: str, threads: int) -> Iterator[Measurement]:

@@ -1,14 +1,13 @@
-"""What a device is: it tells its facts and runs a probe's job on itself."""
+"""What a device is: a way to reach a machine. Files go there and come back, and programs run there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from makeweight_probe.job import Job, Result
 
 
 class DeviceOptions(BaseModel):
@@ -27,32 +26,38 @@ class DeviceOptions(BaseModel):
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a device says of itself.
+class Ended:
+    """How a program on the device ended."""
 
-    `identity` (model, CPU, ISA, runtime versions, emulated or not) is part of every key; `conditions` (load,
-    governor, temperature) are recorded and never part of one.
-    """
-
-    identity: dict[str, Any]
-    conditions: dict[str, Any]
+    code: int
+    """Its exit code; negative: the signal that ended it."""
+    said: str
+    """What it wrote to its standard error."""
 
 
 class Device(Protocol):
-    """One way to reach a machine that measures."""
+    """One way to reach a machine that measures. Each method raises `DeviceFailed` when it cannot be reached.
+
+    What runs there is the probe; `makeweight.bench.probe` brings it there and asks it.
+    """
 
     Options: ClassVar[type[DeviceOptions]]
+    name: str
+    python: Sequence[str]
+    """The words that start Python there."""
+    carries_probe: bool
+    """Whether that Python has the probe already; if not, it is sent there."""
 
     def __init__(self, name: str, options: Any) -> None: ...
 
-    def facts(self) -> Facts:
-        """Raises:
-        DeviceFailed: the device cannot be reached.
+    def put(self, *files: Path) -> str:
+        """Bring files there, side by side in one folder and by their names; where the first of them lies then.
+
+        What is there already, by the hash of its content, need not be sent again.
         """
 
-    def run(self, job: Job, tell: Callable[[str], None]) -> Result:
-        """Run one job of the probe in a fresh process on the device.
+    def run(self, command: Sequence[str]) -> Ended:
+        """Run a program there to its end."""
 
-        Raises:
-            DeviceFailed: the device was lost, or the process died.
-        """
+    def get(self, there: str, here: Path) -> None:
+        """Bring a file back."""

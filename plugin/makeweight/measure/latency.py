@@ -1,10 +1,13 @@
-"""Latency from raw paired samples: quantiles, paired ratios, and how far identical models differ (the noise floor)."""
+"""Latency from raw times of blocks: times, ratios, and how far identical models differ (the noise floor).
+
+A median and its ratio come from the same blocks, and a tail and its ratio from the same runs, so that the one is the
+quotient of the others.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -22,16 +25,15 @@ _NS = 1e9
 
 def measure(timings: Timings, variant: str, device: str, threads: int) -> Iterator[Measurement]:
     """Every latency figure of a variant on a device, and the baseline's beside it."""
-    for metric in (*times("wall"), *times("cpu")):
+    asked_for_cold = bool(timings.runs("cold_b")) or _no_cold(timings) is not None
+    for metric in (*times("wall"), *times("cpu"), *(times("cold") if asked_for_cold else ())):
         name, clock, quantile = metric.name, str(metric.meter), metric.percentile
         reason = _objection(timings, clock, quantile, threads)
         if reason is not None:
             yield _unavailable(timings, Measurand(name), clock, quantile, variant, device, reason)
             yield _unavailable(timings, Measurand(name, "ratio"), clock, quantile, variant, device, reason)
             continue
-        yield _absolute(timings, name, clock, quantile, variant, device, arm="b")
-        yield replace(_absolute(timings, name, clock, quantile, BASELINE, device, arm="a"), against=variant)
-        yield _ratio(timings, name, clock, quantile, variant, device)
+        yield from _figures(timings, name, clock, quantile, variant, device)
     yield from _throughput(timings, variant, device)
 
 
@@ -43,13 +45,13 @@ def noise_floor(timings: Timings, clock: str = "wall", quantile: str = "p50") ->
     worst = max((abs(float(np.median(ratios))) for ratios in timings.log_ratios(clock, "control")), default=math.inf)
     if quantile != "p50" and worst < math.inf:
         q = _QUANTILES[quantile]
-        control, own = (np.quantile(np.concatenate(timings.each(f"{clock}_{arm}")), q) for arm in ("control", "a"))
+        control, own = (np.quantile(np.concatenate(timings.runs(f"{clock}_{arm}")), q) for arm in ("control", "a"))
         worst = max(worst, abs(math.log(float(control) / float(own))))
     return math.expm1(worst)
 
 
 def median_ratio(timings: Timings, clock: str = "wall") -> tuple[float, tuple[float, float]]:
-    """The median of time(b)/time(a) over all pairs, and its interval.
+    """The median of time(b)/time(a) over all pairs of turns, and its interval.
 
     The interval is the confidence sequence of the pooled pairs, stretched to hold every process's own median: how a
     process was laid out in memory sways all of its pairs alike, and pooling them must not hide that.
@@ -64,20 +66,27 @@ def median_ratio(timings: Timings, clock: str = "wall") -> tuple[float, tuple[fl
 def _objection(timings: Timings, clock: str, quantile: str, threads: int) -> str | None:
     if clock == "cpu" and threads != 1:
         return f"a thread's CPU clock misses the other {threads - 1} threads of the runtime; it needs threads: 1"
+    if clock == "cold" and (reason := _no_cold(timings)) is not None:
+        return reason
     n, needed = _count(timings, clock), SAMPLES_NEEDED[quantile]
     if n < needed:
         return f"{quantile} needs {needed} samples, and there was time for {n}"
-    inner = max(int(result.facts["inner"]) for result in timings.pairs)
+    inner = max(int(result.facts["inner"]) for result in timings.processes)
     if quantile != "p50" and inner > 1:
         return f"one inference is too short for the clock, so {inner} were timed together, which hides the tail"
     arms = ("a", "b", "control")
-    if any(float(np.min(values)) <= 0 for arm in arms for values in timings.each(f"{clock}_{arm}")):
+    if any(float(np.min(values)) <= 0 for arm in arms for values in timings.runs(f"{clock}_{arm}")):
         return "the clock is too coarse: some inferences took no measurable time"
     return None
 
 
+def _no_cold(timings: Timings) -> str | None:
+    """Why runs with empty caches could not be timed."""
+    return next((str(result.facts["no_cold"]) for result in timings.processes if "no_cold" in result.facts), None)
+
+
 def _count(timings: Timings, clock: str) -> int:
-    return sum(len(values) for values in timings.each(f"{clock}_b"))
+    return sum(len(values) for values in timings.runs(f"{clock}_b"))
 
 
 def _unavailable(
@@ -91,69 +100,97 @@ def _unavailable(
     return unavailable(of, variant, unit, reason, device=device, cause=cause, samples=short)
 
 
-def _absolute(
-    timings: Timings, name: str, clock: str, quantile: str, variant: str, device: str, arm: str
-) -> Measurement:
-    q = _QUANTILES[quantile]
-    each = [values / _NS for values in timings.each(f"{clock}_{arm}")]
-    pooled = np.concatenate(each)
-    interval = quantile_interval(pooled, q)
-    if interval is None:
-        interval = float(pooled.min()), float(pooled.max())
-    if quantile == "p50":
-        medians = [float(np.median(values)) for values in each]
-        interval = min(interval[0], *medians), max(interval[1], *medians)
-    return Measurement(
-        name,
-        variant,
-        "s",
-        float(np.quantile(pooled, q)),
-        interval,
-        len(pooled),
-        f"{len(each)} processes, order statistics",
-        device=device,
-        noise_floor=noise_floor(timings, clock, quantile),
-    )
-
-
-def _ratio(timings: Timings, name: str, clock: str, quantile: str, variant: str, device: str) -> Measurement:
-    processes = len(timings.pairs)
-    if quantile == "p50":
-        value, interval = median_ratio(timings, clock)
-        method = f"paired in random order, {processes} processes, anytime-valid sign test"
+def _figures(
+    timings: Timings, name: str, clock: str, quantile: str, variant: str, device: str
+) -> Iterator[Measurement]:
+    """The variant's time, the baseline's beside it, and their ratio."""
+    median = quantile == "p50"
+    values = medians(timings, clock) if median else tails(timings, clock, quantile)
+    count, where = len(timings.processes), timings.where
+    floor = noise_floor(timings, clock, quantile)
+    told = f"{count} processes, {where}, "
+    for arm, model in (("b", variant), ("a", BASELINE)):
+        yield Measurement(
+            name,
+            model,
+            "s",
+            values[arm],
+            _interval(timings, clock, arm, quantile, values[arm]),
+            _count(timings, clock),
+            told + "order statistics",
+            against=variant if model == BASELINE else None,
+            device=device,
+            noise_floor=floor,
+        )
+    if median:
+        ratio, interval = median_ratio(timings, clock)
+        method = "in turns of blocks" if clock != "cold" else "in turns of single runs with empty caches"
+        method = f"{told}{method} in random order, anytime-valid sign test"
     else:
-        q = _QUANTILES[quantile]
-        before, after = (np.concatenate(timings.each(f"{clock}_{arm}")) for arm in ("a", "b"))
-        value = float(np.quantile(after, q) / np.quantile(before, q))
-        # each end at 97.5 %, so that both hold together at 95 % (Bonferroni)
-        own, other = quantile_interval(after, q, 0.975), quantile_interval(before, q, 0.975)
-        interval = (0.0, math.inf) if own is None or other is None else (own[0] / other[1], own[1] / other[0])
-        method = f"interleaved, {processes} processes, ratio of quantiles (order statistics)"
+        ratio, interval = values["b"] / values["a"], _tail_interval(timings, clock, quantile)
+        method = f"{told}in turns of blocks, ratio of quantiles (order statistics)"
     if not math.isfinite(interval[1]):
-        return unavailable(Measurand(name, "ratio"), variant, "ratio", "too few pairs for an interval", device=device)
-    return Measurement(
+        yield unavailable(Measurand(name, "ratio"), variant, "ratio", "too few pairs for an interval", device=device)
+        return
+    yield Measurement(
         name,
         variant,
         "ratio",
-        value,
+        ratio,
         interval,
-        timings.rounds,
+        sum(map(len, timings.turns(f"{clock}_b"))),
         method,
         comparison="ratio",
         against=BASELINE,
         device=device,
-        noise_floor=noise_floor(timings, clock, quantile),
+        noise_floor=floor,
     )
 
 
+def medians(timings: Timings, clock: str = "wall") -> dict[str, float]:
+    """The usual time of `a` and `b` in seconds, whose quotient is `median_ratio`.
+
+    The median over all pairs of turns of both times' geometric mean, parted by the ratio: where the machine's speed
+    changes between turns, the quotient of two plain medians would be another one.
+    """
+    pooled = {arm: np.log(np.concatenate(timings.turns(f"{clock}_{arm}")) / _NS) for arm in ("a", "b")}
+    middle = float(np.median((pooled["a"] + pooled["b"]) / 2))
+    half = float(np.median(pooled["b"] - pooled["a"])) / 2
+    return {"a": math.exp(middle - half), "b": math.exp(middle + half)}
+
+
+def tails(timings: Timings, clock: str, quantile: str) -> dict[str, float]:
+    """A percentile of all runs of `a` and `b`, in seconds."""
+    q = _QUANTILES[quantile]
+    return {arm: float(np.quantile(np.concatenate(timings.runs(f"{clock}_{arm}")), q)) / _NS for arm in ("a", "b")}
+
+
+def _interval(timings: Timings, clock: str, arm: str, quantile: str, value: float) -> tuple[float, float]:
+    """Of a time in seconds: by order statistics, and for the median stretched to hold every process's own."""
+    name = f"{clock}_{arm}"
+    each = [values / _NS for values in (timings.turns(name) if quantile == "p50" else timings.runs(name))]
+    pooled = np.concatenate(each)
+    low, high = quantile_interval(pooled, _QUANTILES[quantile]) or (float(pooled.min()), float(pooled.max()))
+    own = [float(np.median(values)) for values in each] if quantile == "p50" else []
+    return min(low, value, *own), max(high, value, *own)
+
+
+def _tail_interval(timings: Timings, clock: str, quantile: str) -> tuple[float, float]:
+    # each end at 97.5 %, so that both hold together at 95 % (Bonferroni)
+    own, other = (
+        quantile_interval(np.concatenate(timings.runs(f"{clock}_{arm}")), _QUANTILES[quantile], 0.975) for arm in "ba"
+    )
+    return (0.0, math.inf) if own is None or other is None else (own[0] / other[1], own[1] / other[0])
+
+
 def _throughput(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
-    arms = {BASELINE: timings.each("batch_a"), variant: timings.each("batch_b")}
+    arms = {BASELINE: timings.runs("batch_a"), variant: timings.runs("batch_b")}
     if not arms[variant]:
-        told = [str(result.facts["no_batches"]) for result in timings.pairs if "no_batches" in result.facts]
+        told = [str(result.facts["no_batches"]) for result in timings.processes if "no_batches" in result.facts]
         reason = told[0] if told else "the model takes one fixed batch, so there are no batches to fill"
         yield unavailable(Measurand("throughput"), variant, "1/s", reason, device=device)
         return
-    batch = next(int(result.facts["batch"]) for result in timings.pairs if result.facts["batch"])
+    batch = next(int(result.facts["batch"]) for result in timings.processes if result.facts["batch"])
     for name, each in arms.items():
         rates = batch * _NS / np.concatenate(each)
         medians = [float(np.median(batch * _NS / values)) for values in each]

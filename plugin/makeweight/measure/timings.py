@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.measure import archive
+from makeweight_probe.blocks import medians
 from makeweight_probe.job import Result
 
 
@@ -18,43 +19,55 @@ from makeweight_probe.job import Result
 class Timings:
     """One pair of models on one device: what each process of the probe answered.
 
-    `pairs`: see `Result.samples`; ns. `memory`: facts of the memory jobs, by arm (`a` the baseline, `b` the variant).
+    `processes`: see `Result.samples`; ns. `memory`: facts of the memory jobs, by arm (`a` the baseline, `b` the
+    variant).
     """
 
-    pairs: tuple[Result, ...]
+    processes: tuple[Result, ...]
     memory: dict[str, list[dict[str, Any]]]
-    conditions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The device's load, governor, temperature: `before` and `after`. Recorded, never part of a key."""
 
     @property
     def seconds(self) -> float:
         """Time spent in timed rounds."""
-        return sum(float(result.facts["seconds"]) for result in self.pairs)
+        return sum(float(result.facts["seconds"]) for result in self.processes)
 
     @property
     def rounds(self) -> int:
-        return sum(int(result.facts["rounds"]) for result in self.pairs)
+        return sum(int(result.facts["rounds"]) for result in self.processes)
 
-    def each(self, name: str) -> list[NDArray[Any]]:
-        """One array per process; empty when that was not measured."""
-        return [result.samples[name] for result in self.pairs if name in result.samples]
+    @property
+    def conditions(self) -> dict[str, dict[str, Any]]:
+        """The device's load, governor, temperature: `before` and `after`. Never part of a key."""
+        if not self.processes:
+            return {}
+        return {"before": self.processes[0].facts["before"], "after": self.processes[-1].facts["after"]}
+
+    @property
+    def where(self) -> str:
+        """How the arms lived."""
+        return "a process an arm" if any(result.facts["apart"] for result in self.processes) else "in one process"
+
+    def runs(self, name: str) -> list[NDArray[Any]]:
+        """Every run that counts, one array per process: `wall_b`, `cpu_a`. Empty when it was not measured."""
+        return [result.samples[name].ravel() for result in self.processes if name in result.samples]
+
+    def turns(self, name: str) -> list[NDArray[Any]]:
+        """The value of each turn: of a block its median, of a single run itself. One array per process."""
+        taken = [result.samples[name] for result in self.processes if name in result.samples]
+        return [values if values.ndim == 1 else medians(values) for values in taken]
 
     def log_ratios(self, clock: str, arm: str = "b") -> list[NDArray[Any]]:
-        """log(time(arm) / time(a)) of every round, one array per process. `clock` is `wall` or `cpu`."""
-        return [np.log(b / a) for a, b in zip(self.each(f"{clock}_a"), self.each(f"{clock}_{arm}"), strict=True)]
+        """log(time(arm) / time(a)) of every round, one array per process. `clock` is `wall`, `cpu` or `cold`."""
+        return [np.log(b / a) for a, b in zip(self.turns(f"{clock}_a"), self.turns(f"{clock}_{arm}"), strict=True)]
 
 
 def write(path: Path, timings: Timings) -> None:
     arrays: dict[str, Any] = {
         f"{index}:{name}": values
-        for index, result in enumerate(timings.pairs)
+        for index, result in enumerate(timings.processes)
         for name, values in result.samples.items()
     }
-    about = {
-        "processes": [result.facts for result in timings.pairs],
-        "memory": timings.memory,
-        "conditions": timings.conditions,
-    }
+    about = {"processes": [result.facts for result in timings.processes], "memory": timings.memory}
     archive.write(path, about, arrays)
 
 
@@ -66,8 +79,8 @@ def read(path: Path) -> Timings:
     """
     about, arrays = archive.read(path, "timings")
     try:
-        pairs = tuple(Result(_of(index, arrays), facts) for index, facts in enumerate(about["processes"]))
-        return Timings(pairs, about["memory"], about["conditions"])
+        processes = tuple(Result(_of(index, arrays), facts) for index, facts in enumerate(about["processes"]))
+        return Timings(processes, about["memory"])
     except (KeyError, TypeError) as error:
         raise archive.damaged(path, error) from error
 

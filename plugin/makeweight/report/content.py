@@ -53,14 +53,16 @@ class ClassAccuracy:
 
 @dataclass(frozen=True)
 class Timing:
-    """One benchmark: wall seconds of single inferences, baseline and variant beside each other, shape [pairs]."""
+    """One benchmark: wall seconds of the inferences of its blocks, shape [runs]."""
 
     device: str
     variant: str
     baseline_seconds: NDArray[Any]
     variant_seconds: NDArray[Any]
     processes: int
-    """Fresh processes that the pairs come from."""
+    """Fresh processes that the blocks come from."""
+    rounds: int
+    """Blocks of each model."""
 
 
 @dataclass(frozen=True)

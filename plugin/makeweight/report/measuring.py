@@ -37,7 +37,7 @@ def protocol_line(content: Content, figures: Figures, device: str) -> str:
         )
         return f"{_range(counts)} pairs a variant" if counts else ""
     processes = sorted({timing.processes for timing in timings})
-    pairs = sorted({len(timing.variant_seconds) for timing in timings})
+    pairs = sorted({timing.rounds for timing in timings})
     if len(processes) == len(pairs) == 1 and processes[0] and pairs[0] % processes[0] == 0:
         return f"{_count(processes[0], 'process')} x {pairs[0] // processes[0]:,} pairs"
     return f"{_range(processes)} processes, {_range(pairs)} pairs a variant"

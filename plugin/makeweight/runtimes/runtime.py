@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Format, SourceKind
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from makeweight_probe.session import Session as Session
 
 
 class RecipeFailed(Exception):
@@ -20,13 +18,6 @@ class RecipeFailed(Exception):
 
     It becomes data (a manifest whose status is `failed`), so that the other variants go on.
     """
-
-
-class Session(Protocol):
-    """A loaded model."""
-
-    def run(self, feeds: Feeds) -> list[NDArray[Any]]:
-        """One inference: arrays by input name, batch first; outputs in the model's order."""
 
 
 class Examples(Protocol):

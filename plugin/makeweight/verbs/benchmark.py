@@ -5,10 +5,12 @@ from __future__ import annotations
 from makeweight import measurement
 from makeweight.artifact import artifact
 from makeweight.artifact.files import sha256_of
+from makeweight.bench import probe, sitting
+from makeweight.bench.aim import Aim, from_rules
+from makeweight.bench.sitting import Pair, model_of
 from makeweight.budget.measurand import Measurand, headline
 from makeweight.budget.metric import METRICS
-from makeweight.devices import benchmark, record
-from makeweight.devices.benchmark import Aim, Pair
+from makeweight.devices import record
 from makeweight.evidence import keys
 from makeweight.layout import BASELINE
 from makeweight.measure import timings
@@ -18,7 +20,6 @@ from makeweight.verbs.device import connect
 from makeweight_base import atomic
 from makeweight_base.errors import Exit
 from makeweight_base.progress import Progress
-from makeweight_probe.job import Model
 
 # Without a rule on a tail, so long is spent in each process on reaching it anyway, for the picture.
 TAIL_SECONDS = 1.0
@@ -37,31 +38,32 @@ def run(project: Project, name: str, device_name: str, seconds: float | None, pr
     options = entry.options if seconds is None else entry.options.model_copy(update={"seconds": seconds})
     a, b = base.made(), manifest.made()
     pair = Pair(
-        Model(a.runtime, str(a.path)),
-        Model(b.runtime, str(b.path)),
+        model_of(a, options.threads),
+        model_of(b, options.threads),
         str(layout.inputs),
         free_batch=a.batch is None and b.batch is None,
     )
     progress.say(f"{name} beside baseline on {device_name}: at most {options.seconds:g} s of measuring")
-    taken = benchmark.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)
+    taken = sitting.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)
     key = keys.benchmark(
         baseline=a.sha256,
         variant=b.sha256,
         runtimes=[a.runtime, b.runtime],
-        identity=device.facts().identity,
+        identity=probe.facts(device, progress.say).identity,
         threads=options.threads,
         inputs=sha256_of(layout.inputs),
     )
-    figures = list(benchmark.measurements(taken, name, device_name, options.threads))
+    figures = list(sitting.measurements(taken, name, device_name, options.threads))
     timings.write(layout.timings(name, device_name), taken)
     atomic.write_text(layout.benchmark(name, device_name), measurement.dumps(measurement.keyed(figures, key)))
     ratio = next(figure for figure in figures if figure.measurand == headline("latency").compared("ratio"))
     if ratio.value is not None and ratio.interval is not None:
         low, high = ratio.interval
-        rounds = taken.rounds // len(taken.pairs)
+        rounds = taken.rounds // len(taken.processes)
         progress.say(
             f"  {ratio.value:.2f}x the baseline's time [{low:.2f}, {high:.2f}], "
-            f"noise floor {ratio.noise_floor or 0:.1%}, {len(taken.pairs)} processes x {rounds} pairs"
+            f"noise floor {ratio.noise_floor or 0:.1%}, {len(taken.processes)} processes x {rounds} rounds of blocks, "
+            f"{taken.where}"
         )
     return Exit.PASS
 
@@ -69,9 +71,12 @@ def run(project: Project, name: str, device_name: str, seconds: float | None, pr
 def _aim(project: Project, device: str) -> Aim:
     """What the budget wants to know of this device."""
     rules = [rule for rule in project.rules if rule.device in (None, device)]
-    limits = sorted({rule.limit for rule in rules if rule.measurand == headline("latency").compared("ratio")})
-    wanted = max((rule.metric.percentile for rule in rules if rule.metric.quantile not in (None, 0.5)), default=None)
-    return Aim(tuple(limits), wanted or "p99", TAIL_SECONDS if wanted is None else float("inf"))
+    return from_rules(
+        rules,
+        lambda rule: rule.limit if rule.operator.comparison == "ratio" else None,
+        otherwise=("p99", TAIL_SECONDS),
+        memory=True,
+    )
 
 
 def _write_absent(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from makeweight import registry
+from makeweight.bench import probe
 from makeweight.devices.device import Device
 from makeweight.devices.record import Record, write
 from makeweight.project.project import Project
@@ -13,7 +14,7 @@ from makeweight_base.progress import Progress
 def run(project: Project, name: str, progress: Progress) -> Exit:
     device = connect(project, name)
     try:
-        facts = device.facts()
+        facts = probe.facts(device, progress.say)
         record = Record(status="ok", identity=facts.identity)
         progress.say(f"{name}: {facts.identity['cpu']}, {facts.identity['cores']} cores")
     except DeviceFailed as error:

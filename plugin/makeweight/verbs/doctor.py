@@ -9,11 +9,11 @@ from typing import Any
 
 import makeweight
 from makeweight import registry
-from makeweight.devices.device import DeviceOptions, Facts
-from makeweight.devices.local import Local
+from makeweight.bench.probe import Facts
 from makeweight.measure import energy
 from makeweight_base.errors import Exit
 from makeweight_base.installed import installed
+from makeweight_probe import facts as machine
 from makeweight_probe import memory
 
 
@@ -26,7 +26,7 @@ class Ability:
 
 
 def run(*, as_json: bool) -> Exit:
-    facts = Local("local", DeviceOptions()).facts()
+    facts = Facts(machine.identity(), machine.conditions())
     extras = {extra: {name: installed(name) for name in packages} for extra, packages in registry.EXTRAS.items()}
     abilities = _abilities()
     if as_json:

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib.metadata
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-# The element types of tensors that a model may ask for, as ONNX Runtime spells them.
-_TYPES = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(int16)": np.int16,
-    "tensor(int8)": np.int8,
-    "tensor(uint8)": np.uint8,
-    "tensor(bool)": np.bool_,
-}
-
-
-@dataclass(frozen=True)
-class Port:
-    """One input or output: its shape has None where a size is free."""
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: Any
+from makeweight_probe.session import Feeds
 
 
 class OnnxSession:
-    """A loaded model.
+    """A loaded model; `outputs` are the names of what it answers.
 
-    Raises (on opening): whatever ONNX Runtime raises; callers at home translate it, see `runtime.py`.
+    Raises (on opening): whatever ONNX Runtime raises; callers at home translate it, see `refusal.py`.
     """
 
     def __init__(self, path: str, threads: int) -> None:
@@ -44,11 +23,9 @@ class OnnxSession:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self.inputs = tuple(_port(value) for value in self._session.get_inputs())
-        self.outputs = tuple(_port(value) for value in self._session.get_outputs())
+        self.outputs: tuple[str, ...] = tuple(value.name for value in self._session.get_outputs())
 
-    def run(self, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """One inference: arrays by input name, batch first; outputs in the model's order."""
+    def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         outputs: list[NDArray[Any]] = self._session.run(None, feeds)
         return outputs
 
@@ -71,6 +48,10 @@ def warm_import() -> None:
     runtime_module().SessionOptions()
 
 
-def _port(value: Any) -> Port:
-    shape = tuple(size if isinstance(size, int) else None for size in value.shape)
-    return Port(value.name, shape, _TYPES.get(value.type))
+def version() -> str:
+    """Of the installed onnxruntime.
+
+    Raises:
+        ImportError: there is none.
+    """
+    return importlib.metadata.version("onnxruntime")

@@ -1,36 +1,24 @@
-"""This machine as a device: facts that can be part of a key."""
+"""This machine as a device: files stay where they are, programs run beside us."""
 
-import json
+import sys
+from pathlib import Path
 
-import pytest
-
-from makeweight.devices import local
 from makeweight.devices.device import DeviceOptions
 from makeweight.devices.local import Local
 
 DEVICE = Local("here", DeviceOptions())
 
 
-def test_the_identity_is_the_same_each_time_and_survives_json() -> None:
-    """Else no key would ever match: it is compared with what a file holds."""
-    identity = DEVICE.facts().identity
-    assert identity == DEVICE.facts().identity
-    assert json.loads(json.dumps(identity)) == identity
-    assert identity["cores"] >= 1
-    assert identity["emulated"] is False
+def test_a_file_is_there_already(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(b"m")
+    assert DEVICE.put(file, tmp_path / "weights.bin") == str(file)
+    DEVICE.get(str(file), file)
+    DEVICE.get(str(file), tmp_path / "copy.onnx")
+    assert (tmp_path / "copy.onnx").read_bytes() == file.read_bytes() == b"m"
 
 
-def test_conditions_are_no_part_of_the_identity() -> None:
-    facts = DEVICE.facts()
-    assert not facts.identity.keys() & facts.conditions.keys()
-    assert set(facts.conditions) == {"load", "governor", "frequency_khz", "temperature_millicelsius"}
-
-
-def test_without_proc_the_facts_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on macOS."""
-    monkeypatch.setattr(local, "_cpuinfo", dict)
-    monkeypatch.setattr(local, "_first_line", lambda _: None)
-    facts = DEVICE.facts()
-    assert facts.identity["isa"] == []
-    assert facts.identity["cpu"]
-    assert facts.conditions["governor"] is None
+def test_how_a_program_ended_is_told() -> None:
+    ended = DEVICE.run([sys.executable, "-c", "import sys; sys.exit('out of breath')"])
+    assert (ended.code, ended.said) == (1, "out of breath\n")
+    assert DEVICE.run([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]).code == -9

@@ -120,7 +120,7 @@ class Repository:
             "latency_p50", "half", "ratio", 0.5, (0.49, 0.51), 96, device="pi5", noise_floor=0.01, comparison="ratio"
         )
         self.layout.benchmark("half", "pi5").write_text(measurement.dumps(keyed([ratio], key)))
-        process = Result({"wall_a": np.ones(3)}, {"rounds": 3, "seconds": 1.0, "inner": 1})
+        process = Result({"wall_a": np.ones((3, 5))}, {"rounds": 3, "seconds": 1.0, "inner": 1})
         timings.write(self.layout.timings("half", "pi5"), Timings((process,), {}))
 
     def figures(self) -> dict[tuple[str, str], Measurement]:

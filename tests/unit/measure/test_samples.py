@@ -9,7 +9,7 @@ from makeweight.artifact.ports import Port
 from makeweight.measure import samples
 from makeweight.measure.samples import COUNT
 from makeweight.user.dataset import Dataset
-from makeweight_probe.__main__ import _samples as read
+from makeweight_probe.inputs import read
 
 
 def dataset(count: int) -> Dataset:

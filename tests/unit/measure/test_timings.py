@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight.devices import benchmark
-from makeweight.devices.benchmark import settled
+from makeweight.bench import sitting
+from makeweight.bench.sitting import settled
 from makeweight.measure import latency, memory, timings
 from makeweight.measure.latency import median_ratio, noise_floor
 from makeweight.measure.statistics import SAMPLES_NEEDED
@@ -23,25 +23,35 @@ US = 1000.0
 
 
 def process(
-    rounds: int, *, a: float = 100 * US, b: float = 50 * US, control: float = 100 * US, seed: int = 0, **facts: Any
+    rounds: int,
+    *,
+    kept: int = 3,
+    a: float = 100 * US,
+    b: float = 50 * US,
+    control: float = 100 * US,
+    seed: int = 0,
+    **facts: Any,
 ) -> Result:
-    """One process whose arms take these times, each spread by 1 % (in ns)."""
+    """One process whose arms take these times, each run spread by 1 % (in ns)."""
     rng = np.random.default_rng(seed)
     arms = {"a": a, "b": b, "control": control}
     samples = {
-        f"{clock}_{arm}": ns * rng.lognormal(0, 0.01, rounds) for clock in ("wall", "cpu") for arm, ns in arms.items()
+        f"{clock}_{arm}": ns * rng.lognormal(0, 0.01, (rounds, kept))
+        for clock in ("wall", "cpu")
+        for arm, ns in arms.items()
     }
     samples |= {"batch_a": np.full(5, 3.2e6), "batch_b": np.full(5, 1.6e6)}
-    return Result(samples, {"rounds": rounds, "inner": 1, "seconds": rounds * 3e-4, "batch": 32, **facts})
+    state = {"before": {"load": 0.5}, "after": {"load": 0.6}, "apart": False}
+    return Result(samples, {"rounds": rounds, "inner": 1, "seconds": rounds * 3e-4, "batch": 32, **state, **facts})
 
 
 def taken(*processes: Result, memory: dict[str, list[dict[str, Any]]] | None = None) -> Timings:
     peaks = {"a": [{"load": 5e6, "run": 9e6}] * 3, "b": [{"load": 4e6, "run": r} for r in (3e6, 5e6, 4.5e6)]}
-    return Timings(processes, peaks if memory is None else memory, {"before": {"load": 0.5}})
+    return Timings(processes, peaks if memory is None else memory)
 
 
 def figures(found: Timings, threads: int = 1) -> dict[tuple[str, str], Measurement]:
-    listed = list(benchmark.measurements(found, "int8", "local", threads))
+    listed = list(sitting.measurements(found, "int8", "local", threads))
     assert len({(m.measurand.name, m.variant) for m in listed}) == len(listed)
     assert all(m.device == "local" for m in listed)
     return {(m.measurand.name, m.variant): m for m in listed}
@@ -64,7 +74,7 @@ def test_figures_of_known_samples() -> None:
             assert m.noise_floor == pytest.approx(noise_floor(THREE, "wall" if "latency" in metric else "cpu"))
     p99 = found["latency_p99", "int8"]
     assert p99.value == pytest.approx(50e-6 * math.exp(2.326 * 0.01), rel=0.005)
-    assert (p99.samples, found["latency_p99_ratio", "int8"].samples) == (900, 900)
+    assert (p99.samples, found["latency_p99_ratio", "int8"].samples) == (2700, 900), "runs, and pairs of blocks"
 
 
 def test_throughput_and_memory() -> None:
@@ -113,7 +123,7 @@ def test_a_tails_noise_floor_is_at_least_its_own() -> None:
     ],
 )
 def test_a_percentile_needs_its_samples(rounds: int, there: set[str]) -> None:
-    found = figures(taken(process(rounds)))
+    found = figures(taken(process(rounds, kept=1)))
     for percentile, needed in SAMPLES_NEEDED.items():
         for name in (f"latency_{percentile}", f"latency_{percentile}_ratio"):
             m = found[name, "int8"]
@@ -173,6 +183,68 @@ def test_memory_that_cannot_be_had_is_told(facts: dict[str, Any], metric: str, r
     assert reason in str(found[metric, "int8"].reason)
 
 
+def test_times_and_their_ratio_are_one_truth() -> None:
+    """The machine is three times as fast in the second process, which has other shares of both models' good blocks."""
+    fast, slow = process(40, a=100 * US, b=70 * US, seed=1), process(60, a=300 * US, b=270 * US, seed=2)
+    found = figures(taken(slow, fast))
+    for clock in ("latency", "cpu_time"):
+        for percentile in ("p50", "p90"):
+            own, base, ratio = (
+                found[f"{clock}_{percentile}{tail}", of].value
+                for tail, of in (("", "int8"), ("", "baseline"), ("_ratio", "int8"))
+            )
+            assert own / base == pytest.approx(ratio), (clock, percentile)
+
+
+def test_the_value_of_a_block_is_the_median_of_its_runs() -> None:
+    """Two of its five runs were disturbed: they belong to the tail, and not to the median."""
+    steady = process(200, kept=5)
+    for arm, ns in (("a", 100 * US), ("b", 50 * US), ("control", 100 * US)):
+        steady.samples[f"wall_{arm}"] = np.tile([ns, ns, 3 * ns, ns, 4 * ns], (200, 1))
+    found = figures(taken(steady))
+    assert found["latency_p50", "int8"].value == pytest.approx(50e-6)
+    assert found["latency_p90", "int8"].value == pytest.approx(200e-6)
+    assert found["latency_p50", "int8"].samples == 1000
+
+
+def test_how_the_arms_lived_is_told() -> None:
+    methods = {m.method for m in figures(THREE).values() if m.metric == "latency_p50"}
+    assert all("3 processes, in one process" in method for method in methods)
+    apart = figures(taken(process(300), process(300, apart=True)))["latency_p50_ratio", "int8"]
+    assert "2 processes, a process an arm, in turns of blocks" in apart.method
+
+
+# Empty caches
+
+
+def test_latency_with_empty_caches_is_a_figure_where_it_was_asked_for() -> None:
+    assert not any(metric.startswith("latency_cold") for metric, _ in figures(THREE))
+    cold = process(300)
+    rng = np.random.default_rng(5)
+    cold.samples.update({f"cold_{arm}": ns * US * rng.lognormal(0, 0.01, 40) for arm, ns in COLD.items()})
+    found = figures(taken(cold))
+    assert found["latency_cold_p50", "int8"].value == pytest.approx(200e-6, rel=0.01)
+    ratio = found["latency_cold_p50_ratio", "int8"]
+    assert ratio.value == pytest.approx(0.8, rel=0.01)
+    assert ratio.samples == 40
+    assert "single runs with empty caches" in ratio.method
+    assert found["latency_p50_ratio", "int8"].value == pytest.approx(0.5, rel=0.01)
+
+
+COLD = {"a": 250, "b": 200, "control": 250}
+
+
+def test_empty_caches_that_could_not_be_had_are_told() -> None:
+    unknown = figures(taken(process(300, no_cold="the caches' size is not told")))
+    assert unknown["latency_cold_p50", "int8"].reason == "the caches' size is not told"
+    short = process(300)
+    short.samples.update({f"cold_{arm}": np.full(31, ns * US) for arm, ns in COLD.items()})
+    assert (
+        figures(taken(short))["latency_cold_p50_ratio", "int8"].reason
+        == "p50 needs 32 samples, and there was time for 31"
+    )
+
+
 # When it is decided
 
 
@@ -200,8 +272,8 @@ def test_settled_means_clear_of_interval_and_noise_floor(b: float, control: floa
 def test_every_figure_replays_from_the_file(tmp_path: Path) -> None:
     timings.write(tmp_path / "local.npz", THREE)
     again = timings.read(tmp_path / "local.npz")
-    assert list(benchmark.measurements(again, "int8", "local", 1)) == list(
-        benchmark.measurements(THREE, "int8", "local", 1)
+    assert list(sitting.measurements(again, "int8", "local", 1)) == list(
+        sitting.measurements(THREE, "int8", "local", 1)
     )
     assert again.conditions == THREE.conditions
     assert (again.rounds, again.seconds) == (900, pytest.approx(0.27))
@@ -211,15 +283,15 @@ def test_more_than_ten_processes_keep_their_samples_apart(tmp_path: Path) -> Non
     many = taken(*(process(40 + seed, seed=seed) for seed in range(12)))
     timings.write(tmp_path / "local.npz", many)
     again = timings.read(tmp_path / "local.npz")
-    assert [len(values) for values in again.each("wall_a")] == list(range(40, 52))
-    for one, other in zip(many.pairs, again.pairs, strict=True):
+    assert [len(values) for values in again.turns("wall_a")] == list(range(40, 52))
+    for one, other in zip(many.processes, again.processes, strict=True):
         np.testing.assert_array_equal(one.samples["cpu_b"], other.samples["cpu_b"])
 
 
 def test_what_was_never_run_has_a_file_too(tmp_path: Path) -> None:
     timings.write(tmp_path / "local.npz", Timings((), {}))
     again = timings.read(tmp_path / "local.npz")
-    assert (again.pairs, again.rounds, again.seconds, again.each("wall_a")) == ((), 0, 0, [])
+    assert (again.processes, again.rounds, again.seconds, again.runs("wall_a")) == ((), 0, 0, [])
 
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
@@ -238,7 +310,7 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
 
 
 def test_figures_do_not_depend_on_the_order_of_processes() -> None:
-    turned = replace(THREE, pairs=THREE.pairs[::-1])
+    turned = replace(THREE, processes=THREE.processes[::-1])
     one, other = (
         {(m.measurand.name, m.variant): (m.value, m.interval) for m in latency.measure(found, "int8", "local", 1)}
         for found in (THREE, turned)

@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from makeweight_probe import ProbeFailed
 from makeweight_probe.job import (
     PROTOCOL,
+    BlocksJob,
+    Cold,
+    FactsJob,
+    Job,
     MemoryJob,
     Model,
-    PairsJob,
     Result,
     dump_job,
     dump_result,
@@ -20,41 +24,61 @@ from makeweight_probe.job import (
     load_result,
 )
 
-models = st.builds(Model, st.sampled_from(["onnxruntime", "litert"]), st.text())
+models = st.builds(
+    Model,
+    st.sampled_from(["onnxruntime", "litert"]),
+    st.text(),
+    st.integers(1, 64),
+    st.lists(st.text(), max_size=2).map(tuple),
+)
 seconds = st.floats(0, 3600)
+limits = st.lists(seconds, max_size=3).map(tuple)
 jobs = st.one_of(
     st.builds(
-        PairsJob,
+        BlocksJob,
         a=models,
         b=models,
         inputs=st.text(),
-        threads=st.integers(1, 64),
+        apart=st.booleans(),
+        warming=st.none() | st.tuples(st.integers(1, 99), st.integers(1, 99)),
         seconds=seconds,
-        limits=st.lists(seconds, max_size=3).map(tuple),
-        target_rounds=st.integers(0, 10**6),
+        limits=limits,
+        target_runs=st.integers(0, 10**6),
         target_seconds=seconds | st.just(float("inf")),
         batch=st.none() | st.integers(1, 64),
+        cold=st.none() | st.builds(Cold, limits, st.integers(1, 99), seconds),
         seed=st.integers(0, 2**63),
     ),
-    st.builds(MemoryJob, models, st.text(), st.integers(1, 64), st.integers(1, 20)),
+    st.builds(MemoryJob, models, st.text(), st.integers(1, 20)),
+    st.just(FactsJob()),
 )
 
 
 @given(jobs)
-def test_a_job_survives_the_journey(job: PairsJob | MemoryJob) -> None:
+def test_a_job_survives_the_journey(job: Job) -> None:
     assert load_job(dump_job(job)) == job
 
 
 def test_a_job_of_another_protocol_is_refused() -> None:
-    data = json.loads(dump_job(MemoryJob(Model("onnxruntime", "m"), "i", 1)))
+    data = json.loads(dump_job(MemoryJob(Model("onnxruntime", "m", 1), "i")))
     data["protocol"] = PROTOCOL + 1
-    with pytest.raises(ValueError, match=f"speaks protocol {PROTOCOL}, the job {PROTOCOL + 1}; push the probe again"):
+    with pytest.raises(ProbeFailed, match=f"speaks protocol {PROTOCOL}, the job {PROTOCOL + 1}; push the probe again"):
         load_job(json.dumps(data))
 
 
 def test_an_unknown_job_is_refused() -> None:
-    with pytest.raises(ValueError, match="unknown job Dance"):
+    with pytest.raises(ProbeFailed, match="unknown job Dance"):
         load_job(json.dumps({"protocol": PROTOCOL, "kind": "Dance"}))
+
+
+def test_a_job_names_its_files_and_can_be_moved_with_them() -> None:
+    """External weights lie beside their model, wherever it goes."""
+    large = Model("onnxruntime", "/home/large.onnx", 1, ("/home/large.bin",))
+    job = MemoryJob(large, "/home/inputs.npz")
+    assert job.files() == (("/home/large.onnx", "/home/large.bin"), ("/home/inputs.npz",))
+    moved = job.moved({name: f"/there{name.removeprefix('/home')}" for files in job.files() for name in files})
+    assert moved.files() == (("/there/large.onnx", "/there/large.bin"), ("/there/inputs.npz",))
+    assert moved.model.threads == 1
 
 
 def test_a_result_survives_the_journey(tmp_path: Path) -> None:

@@ -123,7 +123,12 @@ def content(
         machines=tuple(_machine(name) for name in devices),
         timings=tuple(
             Timing(
-                device, model.name, _seconds(rng, BASE[device]), _seconds(rng, BASE[device] * model.ratios[device]), 3
+                device,
+                model.name,
+                _seconds(rng, BASE[device]),
+                _seconds(rng, BASE[device] * model.ratios[device]),
+                processes=3,
+                rounds=1200,
             )
             for model in usable
             for device in devices

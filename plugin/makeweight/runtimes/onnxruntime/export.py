@@ -120,12 +120,12 @@ def _check(path: Path, names: list[str], arrays: list[NDArray[Any]], expected: M
             f"the exported graph fails for a batch of {_batch(arrays)}: {refusal.reason(error)}",
             do="forward() probably holds a constant batch size, such as view(2, -1); take it from x.shape[0].",
         ) from error
-    for port, answer in zip(session.outputs, answers, strict=True):
-        wanted = expected[port.name]
+    for name, answer in zip(session.outputs, answers, strict=True):
+        wanted = expected[name]
         if answer.shape != wanted.shape:
             raise UsageError(
                 f"the exported graph answers shape {list(answer.shape)} for a batch of {_batch(arrays)}, and the "
-                f"module {list(wanted.shape)} (output `{port.name}`)",
+                f"module {list(wanted.shape)} (output `{name}`)",
                 do="forward() probably holds a constant batch size, such as view(2, -1); take it from x.shape[0].",
             )
         if wanted.dtype.kind != "f" or not wanted.size:
@@ -134,7 +134,7 @@ def _check(path: Path, names: list[str], arrays: list[NDArray[Any]], expected: M
         if not np.allclose(answer, wanted, rtol=0, atol=TOLERANCE * scale, equal_nan=True):
             off = float(np.nanmax(np.abs(answer - wanted)))
             raise UsageError(
-                f"the exported graph does not compute what the module does: output `{port.name}` is off by up to "
+                f"the exported graph does not compute what the module does: output `{name}` is off by up to "
                 f"{off:.2g}, of at most {scale:.2g}",
                 do="Something in forward() happens outside tensors (numpy, .item(), float(), random numbers); "
                 "write it with torch operations.",

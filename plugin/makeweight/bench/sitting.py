@@ -1,11 +1,13 @@
-"""Carry out one benchmark on a device: processes of pairs until it is decided, then peak memory."""
+"""One benchmark on a device: processes of blocks until it is decided, then peak memory."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from makeweight.artifact import model as artifact
+from makeweight.bench import probe
+from makeweight.bench.aim import Aim
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import energy, latency, memory
 from makeweight.measure.latency import median_ratio, noise_floor
@@ -13,7 +15,7 @@ from makeweight.measure.statistics import SAMPLES_NEEDED
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight_base.progress import Progress
-from makeweight_probe.job import MemoryJob, Model, PairsJob, Result
+from makeweight_probe.job import BlocksJob, Cold, MemoryJob, Model, Result
 
 MOST_PROCESSES = 12
 THROUGHPUT_BATCH = 32
@@ -28,19 +30,14 @@ class Pair:
     inputs: str
     free_batch: bool
     """Whether both take batches of any size."""
+    apart: bool = False
+    """Give each arm a process of its own, also where they could share one."""
 
 
-@dataclass(frozen=True)
-class Aim:
-    """What a benchmark is to find out: it stops early once each limit is decided."""
-
-    limits: tuple[float, ...]
-    """Ratios time(b)/time(a)."""
-    percentile: str = "p50"
-    """The furthest percentile wanted (of SAMPLES_NEEDED)."""
-    percentile_seconds: float = math.inf
-    """Most time per process to spend on reaching it, when all else is decided."""
-    memory: bool = True
+def model_of(made: artifact.Model, threads: int) -> Model:
+    """A model on disk as the probe is told of it."""
+    path, *beside = (str(made.folder / file.name) for file in made.files)
+    return Model(made.runtime, path, threads, tuple(beside))
 
 
 def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed: int, progress: Progress) -> Timings:
@@ -50,25 +47,29 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
         DeviceFailed: the device was lost. Nothing measured so far is kept: half a benchmark is none.
     """
     results: list[Result] = []
-    before = device.facts().conditions
-    target = -(-SAMPLES_NEEDED[aim.percentile] // options.processes)
+    runs = -(-SAMPLES_NEEDED[aim.percentile] // options.processes)
+    cold_rounds = -(-SAMPLES_NEEDED["p50"] // options.processes)
     spent = 0.0
     while True:
         index = len(results)
         share = (options.seconds - spent) / max(1, options.processes - index)
-        job = PairsJob(
+        if aim.cold_limits is not None:
+            share /= 2  # the other half is for runs with empty caches
+        job = BlocksJob(
             pair.a,
             pair.b,
             pair.inputs,
-            options.threads,
+            pair.apart or not pair.a.shares_a_process_with(pair.b),
+            tuple(results[0].facts["warming"]) if results else None,
             share,
             aim.limits,
-            target,
+            runs,
             min(aim.percentile_seconds, share),
             THROUGHPUT_BATCH if pair.free_batch else None,
+            None if aim.cold_limits is None else Cold(aim.cold_limits, cold_rounds, share),
             seed=seed * 1000 + index,
         )
-        result = device.run(job, progress.say)
+        result = probe.run(device, job, progress.say)
         results.append(result)
         spent += float(result.facts["seconds"])
         timings = Timings(tuple(results), {})
@@ -76,20 +77,23 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
             continue
         # a process with hardly any time would say little, and the noise floor would suffer from it
         time_is_up = options.seconds - spent < options.seconds / MOST_PROCESSES
-        if settled(timings, aim.limits) or time_is_up or len(results) >= MOST_PROCESSES:
+        decided = settled(timings, aim.limits) and settled(timings, aim.cold_limits or (), "cold")
+        if decided or time_is_up or len(results) >= MOST_PROCESSES:
             break
     peaks: dict[str, list[dict[str, object]]] = {"a": [], "b": []}
     if aim.memory:
         for _ in range(memory.REPEATS):
             for arm, model in (("a", pair.a), ("b", pair.b)):
-                peaks[arm].append(device.run(MemoryJob(model, pair.inputs, options.threads), progress.say).facts)
-    return Timings(tuple(results), peaks, {"before": before, "after": device.facts().conditions})
+                peaks[arm].append(probe.run(device, MemoryJob(model, pair.inputs), progress.say).facts)
+    return Timings(tuple(results), peaks)
 
 
-def settled(timings: Timings, limits: tuple[float, ...]) -> bool:
+def settled(timings: Timings, limits: tuple[float, ...], clock: str = "wall") -> bool:
     """Whether every limit lies clear of the interval, and of the noise floor around the ratio."""
-    ratio, (low, high) = median_ratio(timings)
-    floor = 1 + noise_floor(timings)
+    if not limits or not timings.turns(f"{clock}_b"):
+        return True  # nothing to tell, or nothing to tell it by
+    ratio, (low, high) = median_ratio(timings, clock)
+    floor = 1 + noise_floor(timings, clock)
     return all((low > limit and ratio > limit * floor) or (high < limit and ratio * floor < limit) for limit in limits)
 
 

@@ -1,0 +1,102 @@
+"""One job of the probe on any device: its files go there, it runs in a fresh process, its result comes back."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import makeweight_probe
+from makeweight.devices.device import Device, Ended
+from makeweight_base.errors import DeviceFailed
+from makeweight_probe.__main__ import REFUSED
+from makeweight_probe.job import FactsJob, Job, Result, dump_job, load_result
+
+# The oldest time that a zip can bear: the same package always gives the same bytes, and so is sent once.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a device says of itself.
+
+    `identity` (model, CPU, ISA, runtime versions, emulated or not) is part of every key; `conditions` (load,
+    governor, temperature) are recorded and never part of one.
+    """
+
+    identity: dict[str, Any]
+    conditions: dict[str, Any]
+
+
+def facts(device: Device, tell: Callable[[str], None]) -> Facts:
+    """Raises:
+    DeviceFailed: the device cannot be reached.
+    """
+    return Facts(**run(device, FactsJob(), tell).facts)
+
+
+def run(device: Device, job: Job, tell: Callable[[str], None]) -> Result:
+    """Run one job in a fresh process on the device.
+
+    Args:
+        tell: hears what the process had to say beside its result.
+
+    Raises:
+        DeviceFailed: the device was lost, the process died, or the job cannot be carried out there.
+    """
+    with tempfile.TemporaryDirectory(prefix="makeweight-probe-") as folder:
+        places: dict[str, str] = {}
+        for files in job.files():
+            first = device.put(*map(Path, files))
+            # they lie side by side there
+            places |= {file: _beside(first, Path(file).name) for file in files}
+        asked, answered = Path(folder, "job.json"), Path(folder, "result.npz")
+        asked.write_text(dump_job(job.moved(places)))
+        # The size of the environment moves the stack, and with it the speed of everything: draw it anew.
+        environment = [f"MAKEWEIGHT_OFFSET={'x' * (int.from_bytes(os.urandom(2)) % 4096)}"]
+        if not device.carries_probe:
+            environment.append(f"PYTHONPATH={device.put(_packed(Path(folder)))}")
+        job_there = device.put(asked)
+        result_there = _beside(job_there, answered.name)
+        command = ["env", *environment, *device.python, "-m", makeweight_probe.__name__, job_there, result_there]
+        ended = device.run(command)
+        if ended.code != 0:
+            raise _failed(device, ended)
+        if ended.said.strip():
+            tell(ended.said.strip())
+        device.get(result_there, answered)
+        return load_result(answered)
+
+
+def _beside(there: str, name: str) -> str:
+    """The path of another file in the same folder on the device."""
+    return posixpath.join(posixpath.dirname(there), name)
+
+
+def _packed(folder: Path) -> Path:
+    """The probe as one file that Python imports from."""
+    package = Path(makeweight_probe.__file__).parent
+    target = folder / "probe.zip"
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in sorted(package.rglob("*.py")):
+            entry = zipfile.ZipInfo(file.relative_to(package.parent).as_posix(), _NO_TIME)
+            archive.writestr(entry, file.read_bytes())
+    return target
+
+
+def _failed(device: Device, ended: Ended) -> DeviceFailed:
+    lines = [line for line in ended.said.splitlines() if line.strip()]
+    last = lines[-1] if lines else "it said nothing"
+    if ended.code == REFUSED:
+        return DeviceFailed(last, where=f"device `{device.name}`")
+    how = f"signal {-ended.code}" if ended.code < 0 else f"exit code {ended.code}"
+    return DeviceFailed(
+        f"the measuring process ended with {how}: {last}",
+        where=f"device `{device.name}`",
+        do="Run again; if it was killed, the machine may be short of memory.",
+    )

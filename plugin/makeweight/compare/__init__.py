@@ -1,0 +1,1 @@
+"""Two model files beside each other: what they are fed with, what the times say, and how it is told."""

@@ -1,0 +1,58 @@
+"""What two files are fed with where no project says it: the user's samples, or made-up ones; tried out here first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Feeds, fit
+from makeweight.measure import samples
+from makeweight.runtimes.onnxruntime import refusal
+from makeweight.runtimes.runtime import Session
+from makeweight_base.errors import UsageError
+
+
+def of(given: Path | None, model: Model) -> list[Feeds]:
+    """One value a run, in the batches that the model takes.
+
+    Args:
+        given: the user's samples, arrays by input name, batch first; None: made up.
+
+    Raises:
+        UsageError: they cannot be read, or do not fit the model.
+    """
+    if given is None:
+        return samples.made_up(model.inputs, seed=0)
+    size = model.batch or 1
+    try:
+        with np.load(given, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files if name != "target"}
+    except Exception as error:  # a damaged or missing archive raises what zipfile, zlib or numpy please
+        raise UsageError(f"cannot be read as .npz: {error}", where=str(given)) from error
+    count = min((len(values) for values in arrays.values() if values.ndim), default=0) // size
+    if count == 0:
+        raise UsageError(f"holds no {'batch' if size > 1 else 'example'}", where=str(given))
+    return [
+        # what is no array of examples (a sampling rate) goes with each of them
+        fit(model.inputs, {name: v[i * size : (i + 1) * size] if v.ndim else v for name, v in arrays.items()})
+        for i in range(min(count, samples.COUNT))
+    ]
+
+
+def try_out(path: Path, session: Session, feeds: Feeds, *, made_up: bool) -> None:
+    """One run here at home, where what the model objects to can be told.
+
+    Raises:
+        UsageError: it does not run on them.
+    """
+    try:
+        session.run(feeds)
+    except Exception as error:
+        refusal.reraise_environment(error)
+        raise UsageError(
+            f"the model does not run on {'made-up' if made_up else 'the given'} inputs: {refusal.reason(error)}",
+            where=str(path),
+            do="Give real samples with `--inputs FILE.npz`." if made_up else "Mend the samples, or the model.",
+        ) from error

@@ -1,0 +1,63 @@
+"""The answer, for people and as plain data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from makeweight.artifact.model import Model
+from makeweight.compare.answer import Answer
+
+
+def plain(answer: Answer, models: Mapping[str, Model], inputs: str, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """One JSON object.
+
+    Args:
+        models: `a` and `b`.
+        identity: of the device.
+    """
+    low, high = answer.interval
+    return {
+        "verdict": answer.verdict,
+        "max_ratio": answer.max_ratio,
+        "ratio": answer.ratio,
+        "interval": [low, high if math.isfinite(high) else None],
+        "noise_floor": answer.noise_floor,
+        "pairs": answer.rounds,
+        "processes": answer.processes,
+        "arms": answer.where,
+        "seconds": round(answer.seconds, 3),
+        "seconds_needed": answer.seconds_needed,
+        **{arm: _described(model, answer.seconds_of[arm]) for arm, model in models.items()},
+        "device": dict(identity),
+        "inputs": inputs,
+    }
+
+
+def text(answer: Answer, models: Mapping[str, Model], inputs: str) -> str:
+    low, high = answer.interval
+    times = " against ".join(f"{answer.seconds_of[name] * 1e6:.0f} us" for name in "ba")
+    lines = [
+        f"{answer.verdict}: {models['b'].path.name} takes {answer.ratio:.3f}x the time of {models['a'].path.name} "
+        f"[{low:.3f}, {'?' if math.isinf(high) else format(high, '.3f')}]; "
+        f"at most {answer.max_ratio:g}x was asked for",
+        f"  {times} (median), {answer.rounds} rounds of blocks in {answer.seconds:.1f} s, "
+        f"{answer.processes} times afresh, {answer.where}, "
+        f"identical models differed by {answer.noise_floor:.1%}, inputs {inputs}",
+    ]
+    if answer.verdict == "inconclusive":
+        lines.append("  " + _settle(answer))
+    return "\n".join(lines)
+
+
+def _settle(answer: Answer) -> str:
+    if answer.seconds_needed is not None:
+        return f"`--seconds {answer.seconds_needed:g}` would likely settle it."
+    if answer.within_the_floor:
+        return "More time will not settle it: the limit lies within what identical models differ by here."
+    return "It would take over an hour to settle it; ask for another `--max-ratio`."
+
+
+def _described(model: Model, seconds: float) -> dict[str, Any]:
+    return {"path": str(model.path), "sha256": model.sha256, "size": model.size, "latency_p50": seconds}

@@ -1,0 +1,77 @@
+"""One arm of a comparison: a loaded model that runs when it is told to, and times itself."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight_probe.session import Feeds
+
+Times = tuple[list[float], list[float]]
+"""Wall time and thread CPU time of each run, in ns per inference."""
+
+
+class Arm(Protocol):
+    """Where it runs is its own business: in this process, in another, later in a program of the runtime's own."""
+
+    def block(self, sample: int, runs: int, inner: int) -> Times:
+        """Run a sample `runs` times over; each time `inner` inferences are timed together."""
+
+    def cold(self, sample: int, flush: int) -> float:
+        """One run, in ns of wall time, after streaming through `flush` bytes so that no cache holds the model."""
+
+    def batch(self) -> float:
+        """One batch, in ns of wall time."""
+
+
+class Here:
+    """An arm in this process."""
+
+    def __init__(self, run: Callable[[Feeds], object], samples: Sequence[Feeds], batch: int | None = None) -> None:
+        self._run = run
+        self._samples = samples
+        self._batch = None if batch is None else _of(samples, batch)
+
+    def block(self, sample: int, runs: int, inner: int) -> Times:
+        run, feeds = self._run, self._samples[sample]
+        wall: list[float] = []
+        cpu: list[float] = []
+        for _ in range(runs):
+            cpu_start, wall_start = time.thread_time_ns(), time.perf_counter_ns()
+            for _ in range(inner):
+                run(feeds)
+            wall_end, cpu_end = time.perf_counter_ns(), time.thread_time_ns()
+            wall.append((wall_end - wall_start) / inner)
+            cpu.append((cpu_end - cpu_start) / inner)
+        return wall, cpu
+
+    def cold(self, sample: int, flush: int) -> float:
+        rubbish = _rubbish(flush)
+        np.add(rubbish, 1, out=rubbish)
+        return self._once(self._samples[sample])
+
+    def batch(self) -> float:
+        if self._batch is None:
+            raise ValueError("no batch was asked for")
+        return self._once(self._batch)
+
+    def _once(self, feeds: Feeds) -> float:
+        start = time.perf_counter_ns()
+        self._run(feeds)
+        return float(time.perf_counter_ns() - start)
+
+
+@functools.lru_cache(maxsize=1)
+def _rubbish(size: int) -> NDArray[Any]:
+    """What fills the caches instead; the arms of one process share it."""
+    return np.ones(size, np.uint8)
+
+
+def _of(samples: Sequence[Feeds], size: int) -> Feeds:
+    """One batch of so many samples, the first ones over again where there are too few."""
+    return {name: np.concatenate([samples[i % len(samples)][name] for i in range(size)]) for name in samples[0]}

@@ -1,0 +1,212 @@
+"""Timing in turns of short blocks: every arm once a round, in random order, on the same real sample.
+
+Turns of a single inference would measure models that throw each other out of the caches. The first runs of a block,
+which find them filled by another arm, are dropped; how many those are is measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight_probe.arm import Arm, Times
+from makeweight_probe.job import BlocksJob, Cold, Result
+from makeweight_probe.sequential import decide
+
+ARMS = ("a", "b", "control")
+WARM_UP_SECONDS = 0.05
+MIN_ROUNDS = 24
+LOOK_EVERY = 4
+# Below this a single call is timed with the clock's own error; several calls are timed together instead.
+SHORTEST_TIMED_NS = 10_000
+KEPT = 5
+# A block need not be longer for the sake of its median: a model that takes so long varies less by itself.
+LONGEST_KEPT_NS = 20e6
+# How far into a block its runs are looked at for whether they still get faster: not only caches have to warm, but on
+# some processors the clock rate, too, after another arm that uses its vector units more.
+TRIAL_NS = 10e6
+TRIALS = 5
+# A run so near to those at the end of a trial is a warm one.
+WARM_WITHIN = 0.02
+BATCH_ROUNDS = 10
+
+Arms = Mapping[str, Arm]
+Runs = list[list[float]]
+"""One list a block."""
+
+
+def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Result:
+    """Time the arms against each other.
+
+    Args:
+        arms: each of `ARMS`.
+        samples: how many real inputs there are.
+        flush: how many bytes to stream through to empty the caches; None: not known here.
+
+    Returns:
+        ns per inference by arm and clock (shape [rounds, runs that count]), and what else was asked for.
+    """
+    rng = np.random.default_rng(job.seed)
+    shortest = {arm: _warm_up(arms[arm], samples) for arm in ARMS}
+    # where the clock shows nothing at all, more of nothing would not help; whoever reads the times says so
+    inner = max(1, int(np.ceil(SHORTEST_TIMED_NS / (min(shortest.values()) or SHORTEST_TIMED_NS))))
+    slowest = max(shortest.values()) * inner
+    # an odd number, so that the median is one of them
+    kept = next((number for number in range(KEPT, 1, -2) if number * slowest <= LONGEST_KEPT_NS), 1)
+    began = time.perf_counter()
+
+    def turn(warming: Mapping[str, int]) -> dict[str, Times]:
+        sample = int(rng.integers(samples))
+        order = [ARMS[index] for index in rng.permutation(len(ARMS))]
+        return {arm: arms[arm].block(sample, warming[arm] + kept, inner) for arm in order}
+
+    curves: dict[str, dict[int, float]] = {}
+    trials: list[dict[str, Times]] = []
+    if job.warming is None:
+        # where there is little time, all trials together take a quarter of it
+        longest = min(TRIAL_NS, job.seconds * 1e9 / (4 * TRIALS * len(ARMS)))
+        at_most = {arm: int(max(longest // max(shortest[arm] * inner, SHORTEST_TIMED_NS), 1)) for arm in ARMS}
+        at_most["control"] = at_most["a"]
+        while not trials or (len(trials) < TRIALS and time.perf_counter() - began < job.seconds / 4):
+            trials.append(turn(at_most))
+        for model, of in (("a", ("a", "control")), ("b", ("b",))):
+            curves[model] = curve(np.array([trial[arm][0] for trial in trials for arm in of]), kept)
+    a, b = job.warming or (warm_after(curves["a"]), warm_after(curves["b"]))
+    warming = {"a": a, "b": b, "control": a}
+    taken = _Taken(warming, kept)
+    for trial in trials:  # they are rounds like the others: what a block of the right length would not have run is cut
+        taken.add(trial)
+    look = MIN_ROUNDS
+    while (spent := time.perf_counter() - began) < job.seconds:
+        reached = taken.rounds * kept >= job.target_runs or spent >= job.target_seconds
+        if reached and taken.rounds >= look:
+            if _decided(medians(np.array(taken.wall["a"])), medians(np.array(taken.wall["b"])), job.limits):
+                break
+            # a look costs time in proportion to the rounds: ever rarer, they stay a small share of it
+            look = taken.rounds + max(LOOK_EVERY, taken.rounds // 20)
+        taken.add(turn(warming))
+    result = {f"wall_{arm}": np.array(values) for arm, values in taken.wall.items()}
+    if job.a.threads == job.b.threads == 1:  # with more, a thread's clock misses what the others do
+        result |= {f"cpu_{arm}": np.array(values) for arm, values in taken.cpu.items()}
+    facts: dict[str, Any] = {
+        "rounds": taken.rounds,
+        "seconds": spent,
+        "inner": inner,
+        "kept": kept,
+        "warming": [a, b],
+        "curves": {model: list(times.items()) for model, times in curves.items()},
+        "batch": None,
+    }
+    if job.cold is not None:
+        if flush is None:
+            facts["no_cold"] = "this system does not tell how large its caches are, so they cannot be emptied for sure"
+        else:
+            result |= _cold(job.cold, arms, samples, flush, rng)
+            facts |= {"flush": flush, "seconds": time.perf_counter() - began}
+    if job.batch is not None:
+        expected = job.batch * min(shortest.values()) / 1e9
+        # each arm once to warm up and once to be timed: what would take longer than all the blocks is not begun
+        if 4 * expected > job.seconds:
+            facts["no_batches"] = f"a batch of {job.batch} takes about {expected:.2g} s, too long for the time given"
+        else:
+            result |= _throughput(arms, rng, allowance=job.seconds / 2)
+            facts["batch"] = job.batch
+    return Result(result, facts)
+
+
+def medians(runs: NDArray[Any]) -> NDArray[Any]:
+    """The value of each block: shape [rounds] from [rounds, runs that count]."""
+    values: NDArray[Any] = np.median(runs, axis=1)
+    return values
+
+
+def curve(trials: NDArray[Any], kept: int) -> dict[int, float]:
+    """How long the runs of a block take from its first, second, third, fourth, eighth, … on to the next of these.
+
+    Args:
+        trials: ns, shape [blocks, runs]; the last `kept` runs are never split.
+
+    Returns:
+        The usual time in ns by the number of runs before.
+    """
+    runs = trials.shape[1]
+    starts = [start for start in (0, 1, 2, 3, *(4 << i for i in range(30))) if start <= runs - kept]
+    ends = [*starts[1:], runs]
+    return {
+        start: float(np.median(np.median(trials[:, start:end], axis=1)))
+        for start, end in zip(starts, ends, strict=True)
+    }
+
+
+def warm_after(times: Mapping[int, float]) -> int:
+    """How many runs to drop at a block's beginning, at least one: until they are as fast as at the end of its curve."""
+    settled = times[max(times)]
+    return min(start for start, time in times.items() if start >= 1 and time <= settled * (1 + WARM_WITHIN))
+
+
+class _Taken:
+    """The runs that count, by arm and clock: a list for each block."""
+
+    def __init__(self, warming: Mapping[str, int], kept: int) -> None:
+        self._slices = {arm: slice(warming[arm], warming[arm] + kept) for arm in ARMS}
+        self.wall: dict[str, Runs] = {arm: [] for arm in ARMS}
+        self.cpu: dict[str, Runs] = {arm: [] for arm in ARMS}
+
+    @property
+    def rounds(self) -> int:
+        return len(self.wall["a"])
+
+    def add(self, turn: Mapping[str, Times]) -> None:
+        for arm, (wall, cpu) in turn.items():
+            self.wall[arm].append(wall[self._slices[arm]])
+            self.cpu[arm].append(cpu[self._slices[arm]])
+
+
+def _decided(a: NDArray[Any], b: NDArray[Any], limits: tuple[float, ...]) -> bool:
+    return all(decide(np.log(b / a), limit) != "undecided" for limit in limits)
+
+
+def _warm_up(arm: Arm, samples: int) -> float:
+    """Run until lazily made state is there and the clock is up to speed; the shortest time of one call, in ns."""
+    shortest = np.inf
+    until = time.perf_counter() + WARM_UP_SECONDS
+    count = 0
+    while count < 5 or time.perf_counter() < until:
+        (took,), _ = arm.block(count % samples, 1, 1)
+        shortest = min(shortest, took)
+        count += 1
+        if count >= 2 and took > 1e9:  # a second each: warm enough
+            break
+    return float(shortest)
+
+
+def _cold(asked: Cold, arms: Arms, samples: int, flush: int, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+    times: dict[str, list[float]] = {arm: [] for arm in ARMS}
+    for arm in ARMS:
+        arms[arm].cold(0, flush)  # so much memory takes its time to be had
+    until = time.perf_counter() + asked.seconds
+    while True:
+        sample = int(rng.integers(samples))
+        for index in rng.permutation(len(ARMS)):
+            times[ARMS[index]].append(arms[ARMS[index]].cold(sample, flush))
+        a, b = np.array(times["a"]), np.array(times["b"])
+        if time.perf_counter() > until or (len(a) >= asked.rounds and _decided(a, b, asked.limits)):
+            return {f"cold_{arm}": np.array(values) for arm, values in times.items()}
+
+
+def _throughput(arms: Arms, rng: np.random.Generator, allowance: float) -> dict[str, NDArray[Any]]:
+    names = ("a", "b")
+    times: dict[str, list[float]] = {arm: [] for arm in names}
+    for arm in names:
+        arms[arm].batch()
+    until = time.perf_counter() + allowance
+    for _ in range(BATCH_ROUNDS):
+        for index in rng.permutation(len(names)):
+            times[names[index]].append(arms[names[index]].batch())
+        if time.perf_counter() > until:
+            break
+    return {f"batch_{arm}": np.array(values) for arm, values in times.items()}

@@ -1,0 +1,69 @@
+"""What a machine says of itself: what it is, and the state it is in."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from makeweight_probe import sessions
+
+# The instruction sets that decide how fast a compressed model can be; the kernel's names for them.
+_TELLING_FLAGS = (
+    "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16",
+    "asimddp", "i8mm", "fphp", "asimdhp", "sve", "sve2", "bf16",
+)  # fmt: skip
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def identity() -> dict[str, Any]:
+    """What decides how fast it is, as long as nobody changes the machine. Plain data, the same at every call."""
+    cpu = _cpuinfo()
+    return {
+        "cpu": cpu.get("model name") or platform.processor() or "unknown",
+        "machine": platform.machine(),
+        "isa": sorted(set(_TELLING_FLAGS) & set((cpu.get("flags") or cpu.get("Features") or "").split())),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "runtimes": sessions.versions(),
+        "emulated": False,
+    }
+
+
+def conditions() -> dict[str, Any]:
+    """What may be another at the next call: load, governor, frequency, temperature. None: not told by this system."""
+    return {
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "governor": _first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "frequency_khz": _first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"),
+        "temperature_millicelsius": _first_line("/sys/class/thermal/thermal_zone0/temp"),
+    }
+
+
+def last_level_cache() -> int | None:
+    """Bytes of the largest cache; None where the system does not tell (https://www.kernel.org/doc, sysfs `cache`)."""
+    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    sizes = []
+    for place in sorted(_CACHES.glob("index*/size")):
+        text = _first_line(str(place)) or ""
+        if text[:-1].isdigit() and text[-1] in units:
+            sizes.append(int(text[:-1]) * units[text[-1]])
+    return max(sizes, default=None)
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor of /proc/cpuinfo; empty where there is none."""
+    try:
+        block = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0]
+    except OSError:
+        return {}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
+
+
+def _first_line(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None

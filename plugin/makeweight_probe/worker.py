@@ -1,0 +1,161 @@
+"""An arm in a process of its own: the process that keeps it, and this side, which tells it when to run.
+
+One JSON a line, both ways, over its standard input and output. It times itself, so the pipe costs no accuracy. When
+this side ends, however it ends, its input ends and so does it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import IO, Any, TextIO, cast
+
+from makeweight_probe import ProbeFailed, inputs, sessions
+from makeweight_probe.arm import Here, Times
+from makeweight_probe.job import Model, load_model
+
+_PATIENCE = 5.0
+"""Seconds that a process gets to end by itself."""
+
+
+class ArmLost(ProbeFailed):
+    """The process of an arm ended before its time."""
+
+
+class Worker:
+    """An arm in another process. Ends it when it is left as a context."""
+
+    def __init__(
+        self, name: str, model: Model, samples: str, batch: int | None, command: Sequence[str] | None = None
+    ) -> None:
+        """Start it; `wait` returns when it is ready.
+
+        Args:
+            command: what to run instead of the probe's own process.
+        """
+        self._name = name
+        # a pipe that nobody reads would fill up and stop it
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed when the context is left)
+        self._process = subprocess.Popen(
+            command or [sys.executable, *(["-P"] if sys.flags.safe_path else []), "-m", "makeweight_probe.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self._commands, self._answers = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
+        self._say({"model": asdict(model), "inputs": samples, "batch": batch})
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._ended()
+        for pipe in (self._commands, self._answers, self._errors):
+            _close(pipe)
+
+    def wait(self) -> None:
+        """Until the model is loaded.
+
+        Raises:
+            ArmLost: it could not be; the message has the last words of its process.
+        """
+        self._heard()
+
+    def block(self, sample: int, runs: int, inner: int) -> Times:
+        answer = self._ask(do="block", sample=sample, runs=runs, inner=inner)
+        return answer["wall"], answer["cpu"]
+
+    def cold(self, sample: int, flush: int) -> float:
+        return float(self._ask(do="cold", sample=sample, flush=flush)["wall"])
+
+    def batch(self) -> float:
+        return float(self._ask(do="batch")["wall"])
+
+    def _ask(self, **command: object) -> dict[str, Any]:
+        self._say(command)
+        return self._heard()
+
+    def _say(self, message: dict[str, object]) -> None:
+        try:
+            self._commands.write(json.dumps(message) + "\n")
+            self._commands.flush()
+        except OSError as error:
+            raise self._lost() from error
+
+    def _heard(self) -> dict[str, Any]:
+        line = self._answers.readline()
+        if not line.endswith("\n"):
+            raise self._lost()
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _lost(self) -> ArmLost:
+        code = self._ended()
+        self._errors.seek(0)
+        said = [line for line in self._errors.read().splitlines() if line.strip()]
+        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return ArmLost(f"the process of arm {self._name} ended with {ended}: {said[-1] if said else 'it said nothing'}")
+
+    def _ended(self) -> int:
+        try:
+            return self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+def _close(pipe: IO[str]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # what was still to be said has no listener any more
+        pipe.close()
+
+
+def serve(heard: TextIO, answers: TextIO) -> None:
+    """Keep one arm: answer every command until there are no more."""
+
+    def say(message: dict[str, object]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    first = json.loads(heard.readline() or "null")
+    if first is None:
+        return
+    model = load_model(first["model"])
+    session = sessions.find(model.runtime).open_session(model.path, model.threads)
+    arm = Here(session.run, inputs.read(first["inputs"]), first["batch"])
+    gc.disable()
+    say({"ready": True})
+    for line in heard:
+        command = json.loads(line)
+        kind = command.pop("do")
+        if kind == "block":
+            wall, cpu = arm.block(**command)
+            say({"wall": wall, "cpu": cpu})
+        else:
+            say({"wall": arm.cold(**command) if kind == "cold" else arm.batch()})
+
+
+def main() -> None:
+    # what a runtime prints must not get between the answers
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)
+        try:
+            serve(sys.stdin, answers)
+        except ProbeFailed as error:
+            sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

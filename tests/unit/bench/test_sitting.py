@@ -1,0 +1,169 @@
+"""A benchmark as a whole: how many processes, how much time each, and when it is enough."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from makeweight.bench import probe
+from makeweight.bench.aim import Aim
+from makeweight.bench.sitting import MOST_PROCESSES, THROUGHPUT_BATCH, Pair, carry_out
+from makeweight.devices.device import DeviceOptions
+from makeweight.measure import memory
+from makeweight.measure.statistics import SAMPLES_NEEDED
+from makeweight_base.progress import Silent
+from makeweight_probe.job import BlocksJob, Cold, Job, MemoryJob, Model, Result
+
+A, B = Model("onnxruntime", "a.onnx", 1), Model("onnxruntime", "b.onnx", 1)
+AROUND = np.exp(np.linspace(-0.01, 0.01, 201))[:, None]
+
+
+class Bench:
+    """In place of a device, what runs the jobs on it. `ratio` is what each process finds; `share` how much of its time
+    it takes."""
+
+    def __init__(self, ratio: float | Callable[[int], float] = 0.5, share: float = 1.0) -> None:
+        self.jobs: list[Job] = []
+        self._ratio = ratio if callable(ratio) else lambda _: ratio
+        self._share = share
+
+    def run(self, device: object, job: Job, tell: Callable[[str], None]) -> Result:
+        self.jobs.append(job)
+        if isinstance(job, MemoryJob):
+            return Result({}, {"load": 1.0, "run": 2.0, "path": job.model.path})
+        assert isinstance(job, BlocksJob)
+        same = np.full((201, 5), 1e5)
+        other = same * self._ratio(len(self.blocks) - 1) * AROUND
+        samples = {"wall_a": same, "wall_b": other, "wall_control": same}
+        if job.cold is not None:
+            samples |= {"cold_a": same[:, 0], "cold_b": other[:, 0], "cold_control": same[:, 0]}
+        count = len(self.blocks)
+        state = {"before": {"load": float(2 * count - 1)}, "after": {"load": float(2 * count)}, "apart": job.apart}
+        warming = [3, 10 + count] if job.warming is None else list(job.warming)
+        facts = {"rounds": 201, "inner": 1, "seconds": job.seconds * self._share, "warming": warming, **state}
+        return Result(samples, facts)
+
+    @property
+    def blocks(self) -> list[BlocksJob]:
+        return [job for job in self.jobs if isinstance(job, BlocksJob)]
+
+
+@pytest.fixture(autouse=True)
+def bench_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "run", lambda device, job, tell: device.run(device, job, tell))
+
+
+def measure(bench: Bench, *, free: bool = True, aim: Aim | None = None, **options: Any) -> Any:
+    given = DeviceOptions(**{"seconds": 12.0, "processes": 3, **options})
+    threads = given.threads
+    pair = Pair(replace(A, threads=threads), replace(B, threads=threads), "inputs.npz", free)
+    return carry_out(bench, given, pair, aim or Aim((0.7,), memory=False), seed=7, progress=Silent())  # type: ignore[arg-type]
+
+
+def test_processes_share_the_time_evenly() -> None:
+    bench = Bench()
+    taken = measure(bench, threads=2)
+    assert [job.seconds for job in bench.blocks] == [4.0, 4.0, 4.0]
+    assert {(job.a, job.b, job.inputs, job.limits) for job in bench.blocks} == {
+        (replace(A, threads=2), replace(B, threads=2), "inputs.npz", (0.7,))
+    }
+    assert len({job.seed for job in bench.blocks}) == 3, "each draws its own order"
+    assert taken.conditions == {"before": {"load": 1.0}, "after": {"load": 6.0}}
+
+
+def test_what_one_process_leaves_the_others_may_use() -> None:
+    bench = Bench(share=0.5)
+    measure(bench)
+    assert [job.seconds for job in bench.blocks] == [4.0, 5.0, 7.5]
+
+
+def test_it_is_enough_when_all_processes_agree() -> None:
+    bench = Bench(ratio=0.5, share=0.01)
+    measure(bench)
+    assert len(bench.blocks) == 3
+
+
+def test_an_open_question_gets_more_processes_while_there_is_time() -> None:
+    bench = Bench(ratio=0.7, share=0.1)
+    measure(bench)
+    assert len(bench.blocks) == MOST_PROCESSES
+    assert sum(job.seconds * 0.1 for job in bench.blocks) < 12.0
+
+
+def test_no_process_is_started_for_the_last_moments() -> None:
+    """One with hardly a pair would say little, and widen the interval and the noise floor of all others."""
+    bench = Bench(ratio=0.7, share=0.99)
+    measure(bench)
+    assert len(bench.blocks) == 3
+    assert min(job.seconds for job in bench.blocks) > 12.0 / MOST_PROCESSES
+
+
+def test_processes_that_disagree_leave_it_open() -> None:
+    bench = Bench(ratio=lambda index: 0.9 if index == 1 else 0.5, share=0.1)
+    measure(bench)
+    assert len(bench.blocks) == MOST_PROCESSES
+
+
+def test_time_is_never_spent_twice() -> None:
+    bench = Bench(ratio=0.7, share=0.4)
+    measure(bench)
+    assert sum(job.seconds * 0.4 for job in bench.blocks) <= 12.0
+
+
+@pytest.mark.parametrize(("percentile", "processes"), [("p50", 3), ("p90", 3), ("p99", 3), ("p99", 5)])
+def test_the_samples_of_a_tail_are_shared_among_the_processes(percentile: str, processes: int) -> None:
+    bench = Bench()
+    measure(bench, aim=Aim((), percentile, 1.5, memory=False), processes=processes)
+    assert {job.target_runs for job in bench.blocks} == {-(-SAMPLES_NEEDED[percentile] // processes)}
+    assert {job.target_seconds for job in bench.blocks} == {1.5}
+    assert sum(job.target_runs for job in bench.blocks) >= SAMPLES_NEEDED[percentile]
+
+
+@pytest.mark.parametrize(("free", "batch"), [(True, THROUGHPUT_BATCH), (False, None)])
+def test_batches_only_where_the_models_take_any(free: bool, batch: int | None) -> None:
+    bench = Bench()
+    measure(bench, free=free)
+    assert {job.batch for job in bench.blocks} == {batch}
+
+
+def test_memory_is_measured_last_in_processes_of_its_own() -> None:
+    bench = Bench()
+    taken = measure(bench, aim=Aim((0.7,)))
+    kinds = [type(job) for job in bench.jobs]
+    assert kinds == [BlocksJob] * 3 + [MemoryJob] * 2 * memory.REPEATS
+    assert {facts["path"] for facts in taken.memory["a"]} == {"a.onnx"}
+    assert {facts["path"] for facts in taken.memory["b"]} == {"b.onnx"}
+    assert len(taken.memory["a"]) == len(taken.memory["b"]) == memory.REPEATS
+
+
+def test_how_many_runs_warm_a_block_is_measured_once() -> None:
+    bench = Bench()
+    measure(bench)
+    assert [job.warming for job in bench.blocks] == [None, (3, 11), (3, 11)]
+
+
+def test_arms_share_a_process_where_they_can() -> None:
+    for other, apart in ((B, False), (replace(B, runtime="litert"), True), (replace(B, threads=4), True)):
+        bench = Bench()
+        taken = carry_out(
+            bench,  # type: ignore[arg-type]
+            DeviceOptions(seconds=12.0),
+            Pair(A, other, "inputs.npz", False),
+            Aim((0.7,), memory=False),
+            seed=7,
+            progress=Silent(),
+        )
+        assert {job.apart for job in bench.blocks} == {apart}
+        assert taken.where == ("a process an arm" if apart else "in one process")
+
+
+def test_empty_caches_are_asked_for_where_a_rule_does_and_take_half_the_time() -> None:
+    bench = Bench()
+    measure(bench, aim=Aim((0.7,), memory=False, cold_limits=(0.9,)))
+    assert [job.cold for job in bench.blocks] == [Cold((0.9,), 11, job.seconds) for job in bench.blocks]
+    assert bench.blocks[0].seconds == 2.0
+    open_there = Bench(share=0.01)
+    measure(open_there, aim=Aim((0.7,), memory=False, cold_limits=(0.5,)))
+    assert len(open_there.blocks) == MOST_PROCESSES

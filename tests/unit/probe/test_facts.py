@@ -1,0 +1,42 @@
+"""What a machine says of itself: facts that can be part of a key."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from makeweight_probe import facts
+
+
+def test_the_identity_is_the_same_each_time_and_survives_json() -> None:
+    """Else no key would ever match: it is compared with what a file holds."""
+    identity = facts.identity()
+    assert identity == facts.identity()
+    assert json.loads(json.dumps(identity)) == identity
+    assert identity["cores"] >= 1
+    assert identity["emulated"] is False
+    assert set(identity["runtimes"]) >= {"onnxruntime"}
+
+
+def test_conditions_are_no_part_of_the_identity() -> None:
+    conditions = facts.conditions()
+    assert not facts.identity().keys() & conditions.keys()
+    assert set(conditions) == {"load", "governor", "frequency_khz", "temperature_millicelsius"}
+
+
+def test_without_proc_the_facts_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS."""
+    monkeypatch.setattr(facts, "_cpuinfo", dict)
+    monkeypatch.setattr(facts, "_first_line", lambda _: None)
+    assert facts.identity()["isa"] == []
+    assert facts.identity()["cpu"]
+    assert facts.conditions()["governor"] is None
+    assert facts.last_level_cache() is None
+
+
+def test_the_last_level_cache_is_the_largest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index, size in enumerate(("48K", "64K", "2048K", "32M", "?")):
+        (tmp_path / f"index{index}").mkdir()
+        (tmp_path / f"index{index}" / "size").write_text(size + "\n")
+    monkeypatch.setattr(facts, "_CACHES", tmp_path)
+    assert facts.last_level_cache() == 32 * 1024 * 1024
