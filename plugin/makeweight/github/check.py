@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from makeweight.github.annotation import Annotation
@@ -93,7 +93,7 @@ def complete(
             **_link(details_url or event.run),
         },
         needs=_NEEDS,
-        done=_is_completed(client, at),
+        done=_where(client, at, lambda check: check["status"] == "completed"),
     )
     _cancel_older(client, event, name, check)
     return check
@@ -142,18 +142,15 @@ def _annotation(annotation: Annotation) -> dict[str, Any]:
 
 def _holds(client: Client, at: str, count: int) -> Looks:
     """Annotations are added at every request: whether those of a lost one arrived is seen by their number."""
+    return _where(client, at, lambda check: check["output"]["annotations_count"] >= count)
+
+
+def _where(client: Client, at: str, holds: Callable[[dict[str, Any]], bool]) -> Looks:
+    """Whether a request whose answer was lost was carried out is seen by the check itself."""
 
     def look() -> dict[str, Any] | None:
         answer: dict[str, Any] = client.get(at, needs="checks: read")
-        return answer if answer["output"]["annotations_count"] >= count else None
-
-    return look
-
-
-def _is_completed(client: Client, at: str) -> Looks:
-    def look() -> dict[str, Any] | None:
-        answer: dict[str, Any] = client.get(at, needs="checks: read")
-        return answer if answer["status"] == "completed" else None
+        return answer if holds(answer) else None
 
     return look
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from makeweight.layout import CONFIG
 from makeweight.pipeline import dvcyaml
 from makeweight.pipeline.dvcyaml import leaves
-from makeweight.pipeline.stages import Declared, stages
+from makeweight.pipeline.stages import stages
 from makeweight.pipeline.updates import is_ours, updates
 
+if TYPE_CHECKING:
+    from makeweight.project.project import Project
 
-def in_step(existing: str, project: Declared) -> list[str]:
+
+def in_step(existing: str, project: Project) -> list[str]:
     """How dvc.yaml falls short of what makeweight.yaml says now, a sentence each; empty when they agree.
 
     A pipeline without any of these stages is somebody's own and is left alone.

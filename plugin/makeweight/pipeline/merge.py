@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from makeweight.layout import CONFIG, PIPELINE
 from makeweight.pipeline import dvcyaml, plots, yamledit
-from makeweight.pipeline.stages import Declared, Stages, stages
+from makeweight.pipeline.stages import Stages, stages
 from makeweight.pipeline.updates import is_ours, updates
 from makeweight_base.errors import ConfigError
 from makeweight_base.yamlfile import Document, Path
+
+if TYPE_CHECKING:
+    from makeweight.project.project import Project
 
 _HEADER = (
     "The stages of makeweight, written by `makeweight init` from makeweight.yaml: what they depend on is set there",
@@ -18,7 +21,7 @@ _HEADER = (
 )
 
 
-def merge(existing: str | None, project: Declared, drawn: Sequence[Any]) -> tuple[str, list[str]]:
+def merge(existing: str | None, project: Project, drawn: Sequence[Any]) -> tuple[str, list[str]]:
     """The text of dvc.yaml with the stages and the plots `drawn` in it, and what was done, in words.
 
     With nothing to do the text comes back as it was. Everything of the user's own is kept to the byte.

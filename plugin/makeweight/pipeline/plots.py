@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from makeweight.layout import PIPELINE, Layout
 from makeweight.pipeline import yamledit
 
 if TYPE_CHECKING:
-    from makeweight.budget.rule import Rule
-    from makeweight.config.settings import TaskSettings
+    from makeweight.project.project import Project
 
 
-class Judged(Protocol):
-    """What the plots follow from."""
-
-    @property
-    def task(self) -> TaskSettings: ...
-    @property
-    def rules(self) -> tuple[Rule, ...]: ...
-
-
-def drawn(project: Judged) -> list[dict[str, Any]]:
+def drawn(project: Project) -> list[dict[str, Any]]:
     """The top-level plots, drawn of the metric that the report takes for this project's quality."""
     from makeweight.budget.metric import of_role
     from makeweight.report.dvcplots import definitions

@@ -8,29 +8,18 @@ from __future__ import annotations
 
 import posixpath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from makeweight.layout import BASELINE, CONFIG, Layout
 from makeweight_base.errors import UsageError
 
 if TYPE_CHECKING:
-    from makeweight.config.settings import DataSettings, ModelSettings
+    from makeweight.project.project import Project
 
 Stages = dict[str, dict[str, Any]]
 
 
-class Declared(Protocol):
-    """What the stages follow from: these parts of a Project."""
-
-    @property
-    def model(self) -> ModelSettings: ...
-    @property
-    def sources(self) -> tuple[str, ...]: ...
-    @property
-    def data(self) -> DataSettings: ...
-
-
-def stages(project: Declared) -> Stages:
+def stages(project: Project) -> Stages:
     """The stages by name, as dvc.yaml holds them.
 
     Raises:
