@@ -6,6 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
+from makeweight_base.numbers import whole
 from makeweight_monitors import durations
 from makeweight_monitors.exporter.limits import MOST_REVISIONS, Bounds
 
@@ -62,7 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     server = parser.add_argument_group("server")
     server.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
-    server.add_argument("--port", type=_port, default=PORT, metavar="N", help=f"default: {PORT}; 0: any that is free")
+    server.add_argument(
+        "--port", type=whole(0, 65535), default=PORT, metavar="N", help=f"default: {PORT}; 0: any that is free"
+    )
     server.add_argument("--bearer-file", type=Path, metavar="FILE", help="the token that events need")
     server.add_argument("--metrics-bearer-file", type=Path, metavar="FILE", help="the token that /metrics needs")
     server.add_argument("--tls-cert", type=Path, metavar="PEM", help="serve by TLS with this certificate chain")
@@ -101,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     server.add_argument(
         "--most-revisions",
-        type=_count,
+        type=whole(1, 1_000_000),
         default=MOST_REVISIONS,
         metavar="N",
         help=f"of a model that are told apart (default: {MOST_REVISIONS})",
@@ -144,12 +147,6 @@ def _feature(text: str) -> tuple[str, list[float]]:
     return name, _numbers(edges)
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"`{text}` is no port")
-    return int(text)
-
-
 def _linger(text: str) -> float:
     return 0.0 if text in ("0", "0s") else durations.seconds(text)
 
@@ -162,9 +159,3 @@ def _rate(text: str) -> float:
     if not 1 <= rate < 1e9:
         raise argparse.ArgumentTypeError(f"`{text}` is no number of requests of at least 1")
     return rate
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"`{text}` is no whole number above 0")
-    return int(text)

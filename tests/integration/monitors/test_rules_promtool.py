@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import dashboards_project
 import prometheus
 from makeweight_monitors.rules import cases, generate, text, unit_tests
-from makeweight_monitors.rules.terms import LatencyLimit, Terms
-from rules_project import digits
+from makeweight_monitors.rules.terms import Terms
 
-BUDGETS = {
-    "digits": digits()[0],
-    "all that there is": Terms(
-        'a "model" {{ here',
-        alpha=0.01,
-        drop=0.0,
-        slices={'a "quoted" \\ one {{': 0.3},
-        class_drop=0.4,
-        classes=3,
-        accuracy=0.7,
-        flips=0.2,
-        latency=(LatencyLimit(0.5, 0.002, 0.9), LatencyLimit(0.9, 2.5, None), LatencyLimit(0.99, 1.0, 1.5)),
-        weights=(0.05, 0.5),
-        examples=40,
-        models=3,
-    ),
-    "regression": Terms("prices", latency=(LatencyLimit(0.99, 10.0, None),), classification=False),
-}
+BUDGETS = {name: dashboards_project.BUDGETS[name] for name in ("digits", "all that there is", "regression")}
+BUDGETS["all that there is"] = replace(BUDGETS["all that there is"], alpha=0.01, models=3)
 
 
 def written(terms: Terms, folder: Path) -> tuple[Path, Path]:
