@@ -81,10 +81,6 @@ class EnvironmentFailed(MakeweightError):
     exit_code = Exit.ENVIRONMENT
 
 
-class DeviceFailed(EnvironmentFailed):
-    """A device could not be reached, or was lost while it measured."""
-
-
 def reason(error: BaseException) -> str:
     """What an exception says; of the system's own no number and no path, which the message names by itself."""
     return getattr(error, "strerror", None) or str(error)

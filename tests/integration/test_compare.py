@@ -10,9 +10,9 @@ import tiny_models
 
 from makeweight.bench import sitting
 from makeweight.cli import main
+from makeweight.devices.device import DeviceFailed
 from makeweight.devices.local import Local
 from makeweight.measure.timings import Timings
-from makeweight_base.errors import DeviceFailed
 from makeweight_probe.job import Result
 
 

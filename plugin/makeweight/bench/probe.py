@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import makeweight_probe
-from makeweight.devices.device import Device, Ended
-from makeweight_base.errors import DeviceFailed
+from makeweight.devices.device import Device, DeviceFailed, Ended
 from makeweight_probe.__main__ import REFUSED
 from makeweight_probe.job import FactsJob, Job, Result, dump_job, load_result
 

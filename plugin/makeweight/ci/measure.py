@@ -16,13 +16,13 @@ from makeweight.ci import base_artifacts, regression
 from makeweight.ci.base import Base
 from makeweight.ci.state import FOLDER, State
 from makeweight.devices import record
+from makeweight.devices.device import DeviceFailed
 from makeweight.devices.record import Record
 from makeweight.evidence import disk
 from makeweight.measure import timings
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
 from makeweight_base import atomic
-from makeweight_base.errors import DeviceFailed
 from makeweight_base.progress import Progress
 
 Ask = Callable[[Project, str, Progress], object]

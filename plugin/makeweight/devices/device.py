@@ -9,6 +9,12 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from makeweight_base.errors import EnvironmentFailed
+
+
+class DeviceFailed(EnvironmentFailed):
+    """A device could not be reached, or was lost while it measured."""
+
 
 class DeviceOptions(BaseModel):
     """What can be set on every device. These make up the protocol: how a benchmark on it is carried out."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
-from makeweight.config.settings import RUNTIME
+from makeweight.config.settings import FILES, RUNTIME
 
 Shape = list[int | str]
 
@@ -40,7 +40,7 @@ class Limit:
 class Draft:
     """What is known of a model before its makeweight.yaml is written.
 
-    Either `build` and `weights`, or `onnx`; either `load`, or `npz` by split. `npz_is_guessed` says that the
+    Either `build` and `weights`, or `file`; either `load`, or `npz` by split. `npz_is_guessed` says that the
     files are only a proposal.
     """
 
@@ -48,12 +48,19 @@ class Draft:
     inputs: Mapping[str, Shape]
     build: str | None = None
     weights: str | None = None
-    onnx: str | None = None
+    file: str | None = None
+    runtime: str = RUNTIME
     load: str | None = None
     npz: Mapping[str, str] = field(default_factory=dict)
     npz_is_guessed: bool = False
     task: str = "classification"
     sources: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Under which of the model's keys the file stands."""
+        suffix = PurePosixPath(self.file or "").suffix.removeprefix(".")
+        return suffix if suffix in FILES else FILES[0]
 
     @property
     def calibrates(self) -> bool:
@@ -114,7 +121,7 @@ def write(draft: Draft) -> str:
     )
     environment.filters["scalar"] = environment.filters["flow"] = _flow
     template = (Path(__file__).parent / "makeweight.yaml.j2").read_text(encoding="utf-8")
-    return _aligned(environment.from_string(template).render(draft=draft, runtime=RUNTIME, arrays=arrays, note=_NOTE))
+    return _aligned(environment.from_string(template).render(draft=draft, arrays=arrays, note=_NOTE))
 
 
 def arrays(inputs: Mapping[str, Shape], split: str) -> str:

@@ -96,15 +96,17 @@ def _from_module(root: Path, given: Given, pipeline: str | None) -> Draft:
 
 
 def _from_file(root: Path, given: Given, model: str, pipeline: str | None) -> Draft:
-    extra = registry.awaited(PurePosixPath(model).suffix)
+    suffix = PurePosixPath(model).suffix
+    extra = registry.awaited(suffix)
     if extra is not None:
         raise UsageError(
-            f"`{PurePosixPath(model).suffix}` models come with the extra makeweight[{extra}], which is not out yet",
+            f"`{suffix}` models come with the extra makeweight[{extra}], which is not out yet",
             where=model,
             do="Give the ONNX file or the PyTorch module that it was made from.",
         )
     path = _relative(root, model)
-    found: Model = registry.ready("runtime", RUNTIME)().read(root / path)
+    runtime = registry.runtime_of(suffix) or RUNTIME
+    found: Model = registry.ready("runtime", runtime)().read(root / path)
     declared = inputs.given(given.inputs)
     if declared:
         inputs.must_fit(declared, found.inputs, path)
@@ -115,7 +117,8 @@ def _from_file(root: Path, given: Given, model: str, pipeline: str | None) -> Dr
     return Draft(
         name=_name(root, given),
         inputs=declared,
-        onnx=path,
+        file=path,
+        runtime=runtime,
         load=given.data,
         npz=npz if npz or given.data else _GUESS,
         npz_is_guessed=not npz and not given.data,

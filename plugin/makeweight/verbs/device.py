@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from makeweight import registry
 from makeweight.bench import probe
-from makeweight.devices.device import Device
+from makeweight.devices.device import Device, DeviceFailed
 from makeweight.devices.record import Record, write
 from makeweight.project.project import Project
-from makeweight_base.errors import DeviceFailed, Exit
+from makeweight_base.errors import Exit
 from makeweight_base.progress import Progress
 
 

@@ -13,10 +13,10 @@ import tiny_models
 from makeweight.bench import probe, sitting
 from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import Pair
-from makeweight.devices.device import Device, DeviceOptions, Ended
+from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended
 from makeweight.devices.local import Local
 from makeweight.measure.samples import store
-from makeweight_base.errors import DeviceFailed, Exit
+from makeweight_base.errors import Exit
 from makeweight_base.progress import Silent
 from makeweight_probe.blocks import ARMS
 from makeweight_probe.job import BlocksJob, MemoryJob, Model

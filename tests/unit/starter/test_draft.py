@@ -22,7 +22,7 @@ MODULE = Draft(
     load="digits.data:load",
     sources=("digits/", "requirements.lock"),
 )
-FILE = Draft(name="net", inputs={"x": [1, 4]}, onnx="net.onnx", npz={"test": "t.npz", "calibration": "c.npz"})
+FILE = Draft(name="net", inputs={"x": [1, 4]}, file="net.onnx", npz={"test": "t.npz", "calibration": "c.npz"})
 
 
 def loaded(draft: Draft) -> Project:
@@ -42,6 +42,12 @@ def test_a_module_gets_every_technique() -> None:
 def test_a_file_gets_what_needs_no_module() -> None:
     assert list(loaded(FILE).variants) == ["fp16", "int8", "int8-dynamic"]
     assert list(loaded(replace(FILE, npz={}, load="a:b")).variants) == ["fp16", "int8", "int8-dynamic"]
+
+
+@pytest.mark.parametrize(("file", "key"), [("net.onnx", "onnx"), ("a/net.pte", "pte"), ("net.bin", "onnx")])
+def test_a_file_stands_under_the_key_of_its_format(file: str, key: str) -> None:
+    model = yaml.safe_load(write(replace(FILE, file=file, runtime="theirs")))["model"]
+    assert (model[key], model["runtime"]) == (file, "theirs")
 
 
 def test_without_calibration_nothing_is_calibrated() -> None:
