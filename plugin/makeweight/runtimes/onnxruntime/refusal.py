@@ -60,7 +60,7 @@ def _usage_error(error: Exception, path: Path) -> UsageError:
     kind, text = type(error).__name__, str(error)
     where = str(path)
     operators = (pattern.search(text) for pattern in _NO_OPERATOR)
-    if match := next((match for match in operators if match), None):
+    if match := next((each for each in operators if each), None):
         return UsageError(
             f"ONNX Runtime does not know the operator `{match['op']}` that the model uses",
             where=where,
