@@ -38,22 +38,27 @@ def make(variant: Variant, declared: Declared, baseline: Manifest, folder: Path,
     for technique in variant.plan.techniques:
         registry.require("technique", technique.name)
     runtime: Runtime = registry.ready("runtime", variant.runtime)()
-    source = _from_file(variant.plan, runtime, declared, baseline)
-    exporters = () if source is not None else runtime.exporters
+    whole = baseline.made()
+    source = whole if _begins_with_the_file(variant.plan, runtime, declared, whole) else None
+    exporters = runtime.exporters if source is None else ()
     others = [package for technique in variant.plan.techniques for package in technique.packages]
     about: dict[str, Any] = {
         "variant": variant.name,
         "runtime": variant.runtime,
         "recipe": variant.recipe,
         "seed": declared.seed,
-        "parent": baseline.made().sha256,
+        "parent": whole.sha256,
         "versions": versions((*exporters, *runtime.packages, *others)),
     }
     notes: dict[str, Any] = {}
     try:
-        facts = _carried_out(variant, declared, runtime, source, baseline, folder, notes, progress)
+        with tempfile.TemporaryDirectory(prefix="makeweight-compress-") as scratch:
+            supply = Supply(declared, runtime, Path(scratch), notes, progress)
+            facts = _carried_out(variant, source, supply, folder)
+        if facts["model"].sha256 == whole.sha256:
+            raise RecipeFailed("the recipe changed nothing: the file is the baseline's, byte by byte")
         manifest = Manifest(**about, **facts, status="ready", notes=notes)
-        progress.say(f"{variant.name}: {manifest.size:,} bytes, the baseline has {baseline.size:,}")
+        progress.say(f"{variant.name}: {manifest.size:,} bytes, the baseline has {whole.size:,}")
     except RecipeFailed as failure:
         _empty(folder)
         manifest = Manifest(**about, status="failed", reason=str(failure), notes=notes)
@@ -62,84 +67,63 @@ def make(variant: Variant, declared: Declared, baseline: Manifest, folder: Path,
     return manifest
 
 
-def _from_file(plan: Plan, runtime: Runtime, declared: Declared, baseline: Manifest) -> Model | None:
-    """The baseline's own file, where the recipe begins with it; None where it begins with the module."""
+def _begins_with_the_file(plan: Plan, runtime: Runtime, declared: Declared, baseline: Model) -> bool:
+    """Whether the recipe begins with the baseline's own file, and not with the module."""
     if baseline.runtime != runtime.name:
-        return None
-    if declared.model.build is None:
-        return baseline.made()
+        return False
     # without a step, lowering the module in float32 would only make the baseline's file again
-    return None if plan.steps or runtime.objection(plan.format, "graph") else baseline.made()
+    return declared.model.build is None or not (plan.steps or runtime.objection(plan.format, "graph"))
 
 
-def _carried_out(
-    variant: Variant,
-    declared: Declared,
-    runtime: Runtime,
-    source: Model | None,
-    baseline: Manifest,
-    folder: Path,
-    notes: dict[str, Any],
-    progress: Progress,
-) -> dict[str, Any]:
-    """What the manifest says of the model, which is left in `folder` beside its control."""
-    plan = variant.plan
-    with tempfile.TemporaryDirectory(prefix="makeweight-compress-") as scratch:
-        supply = Supply(declared, runtime.channel_multiple, Path(scratch), notes, progress)
-        with reproducible(declared.seed) if source is None else contextlib.nullcontext():
-            subject = Subject(load_module(declared) if source is None else source)
-            for step in plan.steps:
-                progress.say(f"{variant.name}: {step.name}")
-                if subject.kind not in step.transformation.accepts:
-                    exported = Path(scratch, f"exported{runtime.suffix}")
-                    subject = replace(subject, source=_lowered(subject, FLOAT32, declared, runtime, supply, exported))
-                needed = supply.given(step.transformation.needs(step.options))
-                subject = step.transformation.apply(subject, step.options, needed)
-        if plan.lowering is not None:
-            progress.say(f"{variant.name}: {plan.lowering.name}")
-        made = _lowered(subject, plan.format, declared, runtime, supply, folder / f"model{runtime.suffix}")
-        control = _control(plan, declared, runtime, supply, folder / f"control{runtime.suffix}", notes, progress)
+def _carried_out(variant: Variant, source: Model | None, supply: Supply, folder: Path) -> dict[str, Any]:
+    """What the manifest says of the model, which is left in `folder` beside its control.
+
+    Args:
+        source: the file to begin with; None: the module.
+    """
+    plan, runtime, seed = variant.plan, supply.runtime, supply.declared.seed
+    with reproducible(seed) if source is None else contextlib.nullcontext():
+        subject = Subject(load_module(supply.declared) if source is None else source)
+        for step in plan.steps:
+            supply.progress.say(f"{variant.name}: {step.name}")
+            if subject.kind not in step.transformation.accepts:
+                exported = _lowered(subject, FLOAT32, supply, supply.scratch / f"exported{runtime.suffix}")
+                subject = replace(subject, source=exported)
+            needed = supply.given(step.transformation.needs(step.options))
+            subject = step.transformation.apply(subject, step.options, needed)
+    if plan.lowering is not None:
+        supply.progress.say(f"{variant.name}: {plan.lowering.name}")
+    made = _lowered(subject, plan.format, supply, folder / f"model{runtime.suffix}")
+    control = _control(plan, supply, folder / f"control{runtime.suffix}")
     try:
         facts = asdict(runtime.inspect(made))
     except UsageError as error:
         raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
-    if made.sha256 == baseline.sha256:
-        raise RecipeFailed("the recipe changed nothing: the file is the baseline's, byte by byte")
     return {"model": made, "size_compressed": made.compressed_size(), **facts, "control": control}
 
 
-def _lowered(
-    subject: Subject, format: Format, declared: Declared, runtime: Runtime, supply: Supply, target: Path
-) -> Model:
-    source = subject.source if subject.kind == "graph" else program(declared, subject.source, subject.left)
+def _lowered(subject: Subject, format: Format, supply: Supply, target: Path) -> Model:
+    source = subject.source if subject.kind == "graph" else program(supply.declared, subject.source, subject.left)
     calibration = supply.split("calibration") if format.calibrates else None
-    return runtime.lower(source, format, calibration, target)
+    return supply.runtime.lower(source, format, calibration, target)
 
 
-def _control(
-    plan: Plan,
-    declared: Declared,
-    runtime: Runtime,
-    supply: Supply,
-    target: Path,
-    notes: dict[str, Any],
-    progress: Progress,
-) -> Model | None:
+def _control(plan: Plan, supply: Supply, target: Path) -> Model | None:
     """The baseline, trained as much as the recipe trains and not compressed: what more training alone brings."""
     asked = ((step.name, step.transformation.training(step.options)) for step in plan.steps)
     tunings = [(name, options) for name, options in asked if options is not None]
     if not tunings:
         return None
-    with reproducible(declared.seed):
-        module = load_module(declared)
+    with reproducible(supply.declared.seed):
+        module = load_module(supply.declared)
         for name, options in tunings:
             try:
                 tune(module, options, supply.given(NEEDS), f"control for {name}")
             except RecipeFailed as failure:
-                notes["control"] = str(failure)
-                progress.say(f"no control: {failure}")
+                supply.notes["control"] = str(failure)
+                supply.progress.say(f"no control: {failure}")
                 return None
-    return runtime.lower(program(declared, module), FLOAT32, None, target)
+    return _lowered(Subject(module), FLOAT32, supply, target)
 
 
 def _empty(folder: Path) -> None:

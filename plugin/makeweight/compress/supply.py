@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.compress.technique import Given, Needs
-from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user import data
 from makeweight.user.dataset import Dataset
 from makeweight.user.declared import Declared
@@ -19,10 +19,10 @@ class Supply:
     """What the steps of one recipe are handed."""
 
     def __init__(
-        self, declared: Declared, channel_multiple: int, scratch: Path, notes: dict[str, Any], progress: Progress
+        self, declared: Declared, runtime: Runtime, scratch: Path, notes: dict[str, Any], progress: Progress
     ) -> None:
-        self._declared, self._channel_multiple, self._scratch = declared, channel_multiple, scratch
-        self._notes, self._progress = notes, progress
+        self.declared, self.runtime, self.scratch = declared, runtime, scratch
+        self.notes, self.progress = notes, progress
         self._splits: dict[str, Dataset] = {}
         self._absent: dict[str, str] = {}
         self._baseline: Any = None
@@ -40,20 +40,20 @@ class Supply:
             except UsageError as error:
                 self._absent[split] = error.what
         if needs.baseline and self._baseline is None:
-            self._baseline = load_module(self._declared)
+            self._baseline = load_module(self.declared)
         named = (*needs.splits, *needs.wishes)
         return Given(
-            root=self._declared.root,
-            task=self._declared.task,
-            output=self._declared.model.output,
-            seed=self._declared.seed,
-            channel_multiple=self._channel_multiple,
-            scratch=self._scratch,
-            progress=self._progress,
+            root=self.declared.root,
+            task=self.declared.task,
+            output=self.declared.model.output,
+            seed=self.declared.seed,
+            channel_multiple=self.runtime.channel_multiple,
+            scratch=self.scratch,
+            progress=self.progress,
             splits={name: self._splits[name] for name in named if name in self._splits},
             absent={name: self._absent[name] for name in needs.wishes if name in self._absent},
             baseline=self._baseline if needs.baseline else None,
-            notes=self._notes,
+            notes=self.notes,
         )
 
     def split(self, name: str) -> Dataset:
@@ -61,6 +61,6 @@ class Supply:
         if name == "test":
             raise RecipeFailed("a technique asked for the test split, which is the gate's alone")
         if name not in self._splits:
-            load = data.calibration(self._declared) if name == "calibration" else data.load(self._declared, name)
+            load = data.calibration(self.declared) if name == "calibration" else data.load(self.declared, name)
             self._splits[name] = load
         return self._splits[name]
