@@ -16,16 +16,15 @@ def runtime_of(path: Path) -> Runtime:
     Raises:
         UsageError: no runtime has such files.
     """
-    every: list[type[Runtime]] = [registry.load("runtime", name) for name in registry.names("runtime")]
-    known = {runtime.suffix: runtime for runtime in every}
-    if path.suffix in known:
-        runtime: type[Runtime] = registry.ready("runtime", known[path.suffix].name)
-        return runtime()
+    name = registry.runtime_of(path.suffix)
+    if name is not None:
+        runtime: Runtime = registry.ready("runtime", name)()
+        return runtime
     if path.is_dir():
         raise UsageError("this is a folder, not a model file", where=str(path))
     if not path.exists():
         raise UsageError("no such file", where=str(path))
-    there = ", ".join(f"{suffix} ({runtime.name})" for suffix, runtime in known.items())
+    there = ", ".join(f"{registry.load('runtime', name).suffix} ({name})" for name in registry.names("runtime"))
     raise UsageError(f"no runtime here has files that end so; there is {there}", where=str(path))
 
 

@@ -61,7 +61,7 @@ class Declared:
 
     def __init__(self, dotted: str, root: Path) -> None:
         self._dotted, self._root = dotted, root
-        self._own = callables.find(dotted, root, where="makeweight.yaml: finetune.loss")
+        self._own = callables.find(dotted, root, where="makeweight.yaml: loss")
 
     def __call__(self, scores: Any, batch: Batch) -> Any:
         import torch

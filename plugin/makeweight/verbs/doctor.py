@@ -38,10 +38,15 @@ def run(*, as_json: bool) -> Exit:
 
 def _abilities() -> list[Ability]:
     return [
-        Ability("latency", None if installed("onnxruntime") else "needs `pip install 'makeweight[onnx]'`"),
+        Ability("latency", None if _runs() else "needs `pip install 'makeweight[onnx]'`"),
         Ability("peak memory", _memory_objection()),
         Ability("energy", energy.NO_METER),
     ]
+
+
+def _runs() -> bool:
+    """Whether any runtime is installed."""
+    return any(registry.load("runtime", name)().version() for name in registry.names("runtime"))
 
 
 def _memory_objection() -> str | None:
