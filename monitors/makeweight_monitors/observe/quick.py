@@ -95,7 +95,7 @@ def of_probabilities(counters: Counters, arm: Arm, reader: Reader, rows: Sequenc
 
 
 def of_class(counters: Counters, arm: Arm, rows: Sequence[int]) -> ClassAndBin:
-    """For a class by its index, and the bin of its confidence if that is many."""
+    """For a class by its index, and the bin of its confidence if that is known."""
     predictions, classes, bins, first, total_time = _cells(arm)
     buckets, many = LATENCY_BUCKETS, len(rows)
 

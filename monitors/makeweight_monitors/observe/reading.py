@@ -165,7 +165,7 @@ def _numbers(predictions: Any) -> Answered:
 
 
 def _refuse(answered: Answered, reason: str, which: NDArray[np.bool_]) -> None:
-    """Refuse those that nothing else was answered wrong with."""
+    """Refuse those that nothing else was found wrong with."""
     if not which.any():
         return
     kept = np.ones(answered.count, bool) if answered.kept is None else answered.kept

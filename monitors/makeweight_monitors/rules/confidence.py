@@ -36,32 +36,33 @@ def groups(terms: Terms) -> Iterator[Group]:
     yield Group("makeweight-inputs", tuple(_inputs(terms)))
 
 
-def _beyond(psi: str, floor: str, limit: float, of: str) -> str:
-    return f"{selector(psi, of)} > {number(limit)}\nand\n{selector(psi, of)} > {selector(floor, of)}"
-
-
-def _predictions(terms: Terms) -> Iterator[Rule]:
-    of = equals("model", terms.model)
-    yield Recording(names.PREDICTED, by_arm(PREDICTED_CLASS.series, terms.model, COMPARE, ("class",)))
-    yield from two_arms(
-        terms,
-        "class",
-        names.PREDICTED,
-        names.PREDICTED_COUNT,
-        names.PREDICTED_SHARE,
-        names.PREDICTED_DEGREES,
-        names.PREDICTED_PSI,
-        names.PREDICTED_PSI_FLOOR,
-    )
-    yield Alert(
-        names.PREDICTIONS_DIFFER,
-        _beyond(names.PREDICTED_PSI, names.PREDICTED_PSI_FLOOR, MARKED, of),
+def _shifted(
+    terms: Terms, name: str, series: tuple[str, str], summary: str, what: str, limit: float = MARKED, why: str = "",
+    more: str = "",
+) -> Alert:  # fmt: skip
+    """`series`: a population stability index, `what`, and its floor; `why`: what makes the limit another than usual."""
+    psi, floor = (selector(one, equals("model", terms.model)) for one in series)
+    return Alert(
+        name,
+        f"{psi} > {number(limit)}\nand\n{psi} > {floor}",
         "evidence",
         "ticket",
         hold="15m",
-        summary="{{ $labels.model }} {{ $labels.revision }} predicts other classes than stable",
-        description="The population stability index of the predicted classes, canary against stable, is "
-        f"{{{{ $value | humanize }}}}, over {MARKED} and over what chance alone reaches once in a thousand.",
+        summary=summary,
+        description=f"{what} is {{{{ $value | humanize }}}}, over {number(limit)}{why} and over what chance alone "
+        f"reaches once in a thousand.{more}",
+    )
+
+
+def _predictions(terms: Terms) -> Iterator[Rule]:
+    yield Recording(names.PREDICTED, by_arm(PREDICTED_CLASS.series, terms.model, COMPARE, ("class",)))
+    yield from two_arms(terms, "class", *names.PREDICTED_APART)
+    yield _shifted(
+        terms,
+        names.PREDICTIONS_DIFFER,
+        (names.PREDICTED_PSI, names.PREDICTED_PSI_FLOOR),
+        "{{ $labels.model }} {{ $labels.revision }} predicts other classes than stable",
+        "The population stability index of the predicted classes, canary against stable,",
     )
 
 
@@ -70,27 +71,15 @@ def _shifts(terms: Terms, examples: int) -> Iterator[Rule]:
     canary, stable = 'variant="canary"', 'variant="stable"'
     count, share = selector(names.SCORE_COUNT, of), selector(names.SCORE_SHARE, of)
     yield Recording(names.SCORE_BIN, by_arm(SCORE_BIN.series, terms.model, COMPARE, ("bin",)))
-    yield from two_arms(
+    yield from two_arms(terms, "bin", *names.SCORES_APART)
+    yield _shifted(
         terms,
-        "bin",
-        names.SCORE_BIN,
-        names.SCORE_COUNT,
-        names.SCORE_SHARE,
-        names.SCORE_DEGREES,
-        names.SCORE_PSI,
-        names.SCORE_PSI_FLOOR,
-    )
-    limit = MARKED + terms.reference_psi
-    yield Alert(
         names.SCORES_DIFFER,
-        _beyond(names.SCORE_PSI, names.SCORE_PSI_FLOOR, limit, of),
-        "evidence",
-        "ticket",
-        hold="15m",
-        summary="{{ $labels.model }} {{ $labels.revision }} is not as confident as stable",
-        description="The population stability index of the confidence, canary against stable, is "
-        f"{{{{ $value | humanize }}}}, over {number(limit)} ({number(terms.reference_psi)} was measured on the test "
-        "split: compression alone changes confidence) and over what chance alone reaches once in a thousand.",
+        (names.SCORE_PSI, names.SCORE_PSI_FLOOR),
+        "{{ $labels.model }} {{ $labels.revision }} is not as confident as stable",
+        "The population stability index of the confidence, canary against stable,",
+        MARKED + terms.reference_psi,
+        f" ({number(terms.reference_psi)} was measured on the test split: compression alone changes confidence)",
     )
     reference = REFERENCE_SHARE.series
     yield Recording(
@@ -117,16 +106,13 @@ def _shifts(terms: Terms, examples: int) -> Iterator[Rule]:
         names.REFERENCE_PSI_FLOOR,
         f"{chi_squared(selector(names.SCORE_DEGREES, of))}\n* (1 / {count} + 1 / {examples})",
     )
-    yield Alert(
+    yield _shifted(
+        terms,
         names.SCORES_SHIFTED,
-        _beyond(names.REFERENCE_PSI, names.REFERENCE_PSI_FLOOR, MARKED, of),
-        "evidence",
-        "ticket",
-        hold="15m",
-        summary="{{ $labels.model }} ({{ $labels.variant }}): production is not what the test split was",
-        description="The population stability index of the confidence against the test split's is "
-        f"{{{{ $value | humanize }}}}, over {MARKED} and over what chance alone reaches once in a thousand. Figures "
-        "that were measured on the test split may not hold for these inputs.",
+        (names.REFERENCE_PSI, names.REFERENCE_PSI_FLOOR),
+        "{{ $labels.model }} ({{ $labels.variant }}): production is not what the test split was",
+        "The population stability index of the confidence against the test split's",
+        more=" Figures that were measured on the test split may not hold for these inputs.",
     )
 
 
@@ -136,7 +122,7 @@ def _estimate(terms: Terms) -> Iterator[Rule]:
     estimate, error = selector(names.CBPE, of), selector(names.CBPE_ERROR, of)
 
     def weighed(factor: str) -> str:
-        """Sums over bins whose calibration is calibration, by arm; the calibration is each revision's own."""
+        """Sums over bins whose calibration is known, by arm; the calibration is each revision's own."""
         parts = []
         for variant, labels in (("canary", "model, revision, variant"), ("stable", "model, variant")):
             chosen = equals("variant", variant)
@@ -194,13 +180,10 @@ def _inputs(terms: Terms) -> Iterator[Rule]:
         names.FEATURE_PSI_FLOOR,
         f"{chi_squared(degrees)}\n* (1 / sum without (bin) ({now}) + 1 / sum without (bin) ({before}))",
     )
-    yield Alert(
+    yield _shifted(
+        terms,
         names.INPUTS_SHIFTED,
-        _beyond(names.FEATURE_PSI, names.FEATURE_PSI_FLOOR, MARKED, of),
-        "evidence",
-        "ticket",
-        hold="15m",
-        summary="{{ $labels.model }}: the input `{{ $labels.feature }}` is not what it was the day before",
-        description="Its population stability index, the last hour against the day before it, is "
-        f"{{{{ $value | humanize }}}}, over {MARKED} and over what chance alone reaches once in a thousand.",
+        (names.FEATURE_PSI, names.FEATURE_PSI_FLOOR),
+        "{{ $labels.model }}: the input `{{ $labels.feature }}` is not what it was the day before",
+        "Its population stability index, the last hour against the day before it,",
     )

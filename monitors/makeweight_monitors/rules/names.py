@@ -82,6 +82,8 @@ SCORE_REFERENCE = "makeweight:score_bin:reference_share"
 SCORE_PSI = "makeweight:score:psi30m"
 """Canary against stable. Its floor is what chance alone exceeds once in a thousand."""
 SCORE_PSI_FLOOR = "makeweight:score:psi_floor30m"
+SCORES_APART = (SCORE_BIN, SCORE_COUNT, SCORE_SHARE, SCORE_DEGREES, SCORE_PSI, SCORE_PSI_FLOOR)
+"""As `distances.two_arms` takes them."""
 REFERENCE_PSI = "makeweight:score:reference_psi30m"
 """Each arm against its own answers on the test split."""
 REFERENCE_PSI_FLOOR = "makeweight:score:reference_psi_floor30m"
@@ -96,10 +98,12 @@ REFERENCE_ACCURACY = "makeweight:accuracy:reference"
 PREDICTED = "makeweight:predicted_class:increase30m"
 PREDICTED_PSI = "makeweight:predicted_class:psi30m"
 PREDICTED_PSI_FLOOR = "makeweight:predicted_class:psi_floor30m"
-
 PREDICTED_COUNT = "makeweight:predictions:increase30m"
 PREDICTED_SHARE = "makeweight:predicted_class:share30m"
 PREDICTED_DEGREES = "makeweight:predicted_class:degrees_of_freedom30m"
+PREDICTED_APART = (
+    PREDICTED, PREDICTED_COUNT, PREDICTED_SHARE, PREDICTED_DEGREES, PREDICTED_PSI, PREDICTED_PSI_FLOOR
+)  # fmt: skip
 
 # Regression: the absolute error of labelled predictions. By arm; `_BIN` and `_SHARE` also by bin; index: the canary's.
 ERROR_BIN = "makeweight:error_bin:increase6h"
@@ -109,6 +113,7 @@ ERROR_DEGREES = "makeweight:error:degrees_of_freedom6h"
 ERROR_PSI = "makeweight:error:psi6h"
 """Canary against stable, with what chance alone exceeds once in a thousand."""
 ERROR_PSI_FLOOR = "makeweight:error:psi_floor6h"
+ERRORS_APART = (ERROR_BIN, ERROR_COUNT, ERROR_SHARE, ERROR_DEGREES, ERROR_PSI, ERROR_PSI_FLOOR)
 
 # Inputs: the last hour against the day before it. Labels: model, feature.
 FEATURE_BIN_1H = "makeweight:feature_bin:increase1h"

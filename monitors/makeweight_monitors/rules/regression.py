@@ -20,13 +20,4 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 def _errors(terms: Terms) -> Iterator[Rule]:
     yield Recording(names.ERROR_BIN, by_arm(ERROR_BIN.series, terms.model, BY_GROUP, ("bin",)))
-    yield from two_arms(
-        terms,
-        "bin",
-        names.ERROR_BIN,
-        names.ERROR_COUNT,
-        names.ERROR_SHARE,
-        names.ERROR_DEGREES,
-        names.ERROR_PSI,
-        names.ERROR_PSI_FLOOR,
-    )
+    yield from two_arms(terms, "bin", *names.ERRORS_APART)

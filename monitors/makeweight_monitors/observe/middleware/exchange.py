@@ -69,7 +69,7 @@ def tell(observer: Observer, extract: Extract, exchange: Exchange) -> None:
     try:
         arguments = extract(exchange)
     except Exception as error:  # noqa: BLE001 - the hook is not ours
-        observer.refused(None, "bad_shape", 1, f"no prediction arguments in an answer of {exchange.path}: {error!r}")
+        observer.refused(None, "bad_shape", 1, f"no prediction found in an answer of {exchange.path}: {error!r}")
         return
     if arguments is not None:
         observer.record(**{"latency": exchange.seconds, **arguments})
