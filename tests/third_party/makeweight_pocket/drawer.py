@@ -12,8 +12,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from makeweight.devices.device import DeviceOptions, Ended
-from makeweight_base.errors import DeviceFailed
+from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
 
 
 class DrawerOptions(DeviceOptions):

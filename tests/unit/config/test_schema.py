@@ -128,11 +128,11 @@ def test_what_the_loader_refuses_the_schema_refuses(
         Draft(
             "b",
             {"x": [1, 4]},
-            onnx="n.onnx",
+            file="n.onnx",
             npz={"test": "t.npz", "calibration": "c.npz"},
             task="regression",
         ),
-        Draft("c", {"x": ["N", 4]}, onnx="n.onnx", npz={"test": "t.npz"}, task="a.b:score"),
+        Draft("c", {"x": ["N", 4]}, file="n.onnx", npz={"test": "t.npz"}, task="a.b:score"),
     ],
 )
 def test_what_init_writes_is_valid(validator: jsonschema.Draft202012Validator, draft: Draft) -> None:
