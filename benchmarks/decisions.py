@@ -65,7 +65,7 @@ def main(trials: int, ways: list[str], neighbours: list[str]) -> None:
         models = {layers: Path(folder, f"{layers}.onnx") for layers in (20, 21, 22, 24)}
         for layers, path in models.items():
             conv_net(path, layers, width=16)
-        samples.store(fed, samples.made_up(runtime.open(models[20]), seed=0))
+        samples.store(fed, samples.made_up(runtime.read(models[20]).inputs, seed=0))
         for way in ways:
             for beside in neighbours:
                 for layers, limit, least, most in QUESTIONS:

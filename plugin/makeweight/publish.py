@@ -101,6 +101,7 @@ def _content(project: Project, evidence: Evidence, decided: Verdict) -> Content:
                 np.concatenate(taken.runs("wall_b")) / 1e9,
                 len(taken.processes),
                 taken.rounds,
+                taken.where,
             )
             for (variant, device), taken in evidence.timings.items()
             if taken.processes

@@ -114,7 +114,7 @@ def on_front(figures: Figures, cost: Measurand, device: str | None) -> list[str]
     """The models that nothing else beats in both cost and quality."""
     points = []
     for name in (BASELINE, *figures.variants):
-        x, y = figures.value(cost, name, device), figures.value(figures.quality, name)
+        x, y = figures.place(cost, name, device), figures.value(figures.quality, name)
         if x is not None and y is not None:
             points.append((name, x, y if figures.better(figures.quality) == "higher" else -y))
     return [points[i][0] for i in front([(x, y) for _, x, y in points])]

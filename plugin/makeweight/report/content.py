@@ -63,6 +63,8 @@ class Timing:
     """Fresh processes that the blocks come from."""
     rounds: int
     """Blocks of each model."""
+    where: str
+    """How the models lived: `in one process`, or each in its own."""
 
 
 @dataclass(frozen=True)

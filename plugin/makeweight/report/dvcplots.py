@@ -56,7 +56,7 @@ def _pareto(figures: Figures) -> list[dict[str, Any]]:
     for name in (BASELINE, *figures.variants):
         size = figures.value(SIZE, name)
         for device in devices:
-            seconds = figures.value(LATENCY, name, device)
+            seconds = figures.place(LATENCY, name, device)
             row = {
                 "variant": plain(name),
                 "device": None if device is None else plain(device),
@@ -73,7 +73,7 @@ def _latency(figures: Figures) -> list[tuple[Any, ...]]:
     for device in figures.devices:
         for name in (BASELINE, *figures.variants):
             for metric in times("wall"):
-                seconds = figures.value(Measurand(metric.name), name, device)
+                seconds = figures.place(Measurand(metric.name), name, device)
                 if seconds is not None:
                     series = f"{plain(name)} on {plain(device)}, {metric.percentile}"
                     percentile = metric.percentile.removeprefix("p")

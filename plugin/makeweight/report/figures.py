@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 from makeweight.budget.measurand import Comparison, Measurand, headline
@@ -41,7 +41,9 @@ class Figures:
     def get(
         self, of: Measurand, variant: str, device: str | None = None, beside: str | None = None
     ) -> Measurement | None:
-        """The one figure of that name. The baseline is measured beside every variant: its median figure.
+        """The one figure of that name.
+
+        The baseline is measured beside every variant on a device: its median figure, with an interval that holds all.
 
         Args:
             beside: take the baseline's figure that was measured together with this variant's, where there is one.
@@ -49,13 +51,28 @@ class Figures:
         alike = self._listed.get((of, variant, device), [])
         alike = [each for each in alike if beside is not None and each.against == beside] or alike
         measured = sorted((each for each in alike if each.value is not None), key=lambda each: each.value or 0.0)
-        if measured:
-            return measured[(len(measured) - 1) // 2]
-        return alike[0] if alike else None
+        if not measured:
+            return alike[0] if alike else None
+        middle = measured[(len(measured) - 1) // 2]
+        ends = [end for each in measured if each.interval is not None for end in each.interval]
+        return replace(middle, interval=(min(ends), max(ends))) if len(measured) > 1 and ends else middle
 
     def value(self, of: Measurand, variant: str, device: str | None = None) -> float | None:
         figure = self.get(of, variant, device)
         return None if figure is None else figure.value
+
+    def place(self, of: Measurand, variant: str, device: str | None = None) -> float | None:
+        """Where a model stands beside the one baseline that is shown.
+
+        On a device that is its ratio to the baseline measured together with it, times the baseline's figure: a machine
+        is not as fast in every run, and figures of two runs, put on one scale as they are, could stand the wrong way
+        round.
+        """
+        figure = self.value(of, variant, device)
+        if device is None or variant == BASELINE:
+            return figure
+        ratio, base = self.value(of.compared("ratio"), variant, device), self.value(of, BASELINE, device)
+        return figure if figure is None or ratio is None or base is None else ratio * base
 
     def reason(self, of: Measurand, variant: str, device: str | None = None) -> str:
         """Why there is no such figure, or none of the comparisons that it goes into."""

@@ -28,19 +28,20 @@ def machine_line(machine: Machine) -> str:
 
 
 def protocol_line(content: Content, figures: Figures, device: str) -> str:
-    """How many pairs were timed: `3 processes x 400 pairs`, or their range over the variants."""
+    """How many pairs of blocks were timed, and how: `3 processes x 40 pairs of blocks, in one process`."""
     timings = [timing for timing in content.timings if timing.device == device]
     if not timings:
         ratios = (figures.get(LATENCY.compared("ratio"), name, device) for name in figures.variants)
         counts = sorted(
             {each.samples for each in ratios if each is not None and each.value is not None and each.samples}
         )
-        return f"{_range(counts)} pairs a variant" if counts else ""
+        return f"{_range(counts)} pairs of blocks a variant" if counts else ""
     processes = sorted({timing.processes for timing in timings})
     pairs = sorted({timing.rounds for timing in timings})
+    where = " or ".join(dict.fromkeys(timing.where for timing in timings))
     if len(processes) == len(pairs) == 1 and processes[0] and pairs[0] % processes[0] == 0:
-        return f"{_count(processes[0], 'process')} x {pairs[0] // processes[0]:,} pairs"
-    return f"{_range(processes)} processes, {_range(pairs)} pairs a variant"
+        return f"{_count(processes[0], 'process')} x {pairs[0] // processes[0]:,} pairs of blocks, {where}"
+    return f"{_range(processes)} processes, {_range(pairs)} pairs of blocks a variant, {where}"
 
 
 def _range(values: list[int]) -> str:

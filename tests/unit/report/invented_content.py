@@ -129,6 +129,7 @@ def content(
                 _seconds(rng, BASE[device] * model.ratios[device]),
                 processes=3,
                 rounds=1200,
+                where="in one process",
             )
             for model in usable
             for device in devices

@@ -115,6 +115,32 @@ def test_the_baseline_on_a_device_is_the_median_of_its_runs():
     assert figures(*runs).value(Measurand("latency_p50"), "baseline", "pi5") == 2.0
 
 
+def test_the_baselines_interval_on_a_device_holds_all_its_runs():
+    runs = [
+        Measurement("latency_p50", "baseline", "s", value, (value - 0.1, value + 0.2), against=name, device="pi5")
+        for name, value in (("a", 3.0), ("b", 1.0), ("c", 2.0))
+    ]
+    assert figures(*runs).get(Measurand("latency_p50"), "baseline", "pi5").interval == (0.9, 3.2)
+    assert figures(*runs).get(Measurand("latency_p50"), "baseline", "pi5", beside="c").interval == (1.9, 2.2)
+
+
+def test_a_model_stands_beside_the_one_baseline_by_its_ratio():
+    """The machine was twice as slow when `fast` was measured, which by its own figure would be slower than the rest."""
+    of = Measurand("latency_p50")
+    runs = []
+    for name, base, own in (("even", 1.0, 1.0), ("slow", 1.0, 1.5), ("fast", 2.0, 1.6)):
+        runs += [
+            Measurement("latency_p50", "baseline", "s", base, against=name, device="pi5"),
+            Measurement("latency_p50", name, "s", own, device="pi5"),
+            Measurement("latency_p50", name, "ratio", own / base, comparison="ratio", against="baseline", device="pi5"),
+        ]
+    made = figures(*runs)
+    places = {name: made.place(of, name, "pi5") for name in ("baseline", "even", "slow", "fast")}
+    assert places == {"baseline": 1.0, "even": 1.0, "slow": 1.5, "fast": 0.8}
+    assert made.value(of, "fast", "pi5") == 1.6, "what was measured stays what was measured"
+    assert figures(runs[1]).place(of, "even", "pi5") == 1.0, "with nothing to compare it with, it stands for itself"
+
+
 def test_a_reason_is_always_found():
     made = figures(unavailable(Measurand("energy"), "int8", "J", "no meter on pi5", device="pi5"))
     assert made.reason(Measurand("energy"), "int8", "pi5") == "no meter on pi5"

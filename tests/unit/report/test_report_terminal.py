@@ -95,13 +95,14 @@ def test_a_device_that_was_not_reached_says_why():
 
 def test_the_footer_says_how_it_was_measured():
     shown = terminal.render(invented.content(), 200)
-    said = "AMD EPYC 7B13 · avx512_vnni · onnxruntime 1.32.0 · 1 thread · noise floor 1.2 % · 3 processes x 400 pairs"
+    machine = "AMD EPYC 7B13 · avx512_vnni · onnxruntime 1.32.0 · 1 thread"
+    said = f"{machine} · noise floor 1.2 % · 3 processes x 400 pairs of blocks, in one process"
     assert f"laptop: {said}\n" in shown
     assert "report: reports/report.html" in shown
 
 
 def test_a_verdict_alone_still_says_how_many_pairs():
-    assert "1,200 pairs a variant" in terminal.render(Content(invented.content().verdict), 120)
+    assert "1,200 pairs of blocks a variant" in terminal.render(Content(invented.content().verdict), 120)
 
 
 def test_colours_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch):

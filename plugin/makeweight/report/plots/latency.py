@@ -33,6 +33,8 @@ class Ridge:
     """By name (`p90`), the median first."""
     kind: Literal["baseline", "variant", "ships"]
     words: str
+    scale: float = 1.0
+    """What its times are multiplied by to stand beside those of the others: the machine was not as fast in each run."""
 
     @property
     def median(self) -> float | None:
@@ -51,7 +53,7 @@ def draw(
     """
     import numpy as np
 
-    clean = [(ridge, _usable(ridge.seconds)) for ridge in ridges]
+    clean = [(ridge, _usable(ridge.seconds) * ridge.scale) for ridge in ridges]
     rows = [(ridge, samples) for ridge, samples in clean if len(samples)]
     if not rows:
         empty = svg.text("nothing was measured", svg.WIDTH / 2, 40.0, text_anchor="middle", class_="quiet")
@@ -77,8 +79,9 @@ def _reach(ridge: Ridge, samples: NDArray[Any]) -> float:
     """How far to the right a model deserves to be drawn: a tail of rare hiccups must not press the rest together."""
     import numpy as np
 
-    middle = ridge.median if ridge.median is not None else float(np.median(samples))
-    marks = [p for _, p in ridge.percentiles[1:] if p is not None and p <= _TAIL * middle]
+    middle = ridge.median * ridge.scale if ridge.median is not None else float(np.median(samples))
+    tails = [p * ridge.scale for _, p in ridge.percentiles[1:] if p is not None]
+    marks = [p for p in tails if p <= _TAIL * middle]
     return max([float(min(np.quantile(samples, 0.95), _TAIL * middle)), middle, *marks])
 
 
@@ -143,7 +146,7 @@ def _row(
         svg.element("path", d=svg.path(shape, closed=True), class_=f"ridge {ridge.kind}"),
     ]
     if ridge.median is not None:
-        x = across(ridge.median / unit)
+        x = across(ridge.median * ridge.scale / unit)
         parts.append(
             svg.element("path", d=svg.path([(x, base), (x, base - _RIDGE - 2)]), class_=f"median {ridge.kind}")
         )
@@ -151,8 +154,8 @@ def _row(
     for name, value in ridge.percentiles[1:]:
         if value is None:
             continue
-        x = across(value / unit)
-        if value / unit > across.high:
+        x = across(value * ridge.scale / unit)
+        if value * ridge.scale / unit > across.high:
             beyond.append(f"{name} {show(value)}")
         elif name == ridge.percentiles[-1][0]:
             tip = [(x - 4, base - 11), (x + 4, base - 11), (x, base - 2)]
@@ -165,7 +168,7 @@ def _row(
     kind = "label ships" if ridge.kind == "ships" else "label"
     name = elided(ridge.name, _LONGEST_NAME)
     # the name stands on the side that the ridge leaves free
-    middle = across((ridge.median or float(samples.mean()) * unit) / unit)
+    middle = across(ridge.median * ridge.scale / unit if ridge.median else float(samples.mean()))
     if middle > svg.WIDTH / 2:
         anchor, x = "start", across.start
     else:

@@ -31,7 +31,7 @@ def latencies(content: Content, figures: Figures) -> list[dict[str, Any]]:
         ridge = partial(_ridge, content, figures, device)
         ridges = [ridge(BASELINE, middle.baseline_seconds)]
         ridges += [ridge(timing.variant, timing.variant_seconds) for timing in timings]
-        medians = [value for each in ridges if (value := each.median) is not None]
+        medians = [value * each.scale for each in ridges if (value := each.median) is not None]
         size, unit = unit_for(medians, SECONDS)
         drawn = latency.draw(ridges, f"latency on {device}, {unit}", size, tick, lambda s: show(s, SECONDS))
         timed = {timing.variant for timing in timings}
@@ -65,4 +65,6 @@ def _ridge(content: Content, figures: Figures, device: str, name: str, seconds: 
     percentiles = tuple((p, figures.value(of, name, device)) for p, of in shown)
     cells = [(p, cell(figures, of, name, device)) for p, of in shown]
     words = ", ".join(f"{p} {with_interval(each)}" for p, each in cells if each.value) or "no percentile"
-    return latency.Ridge(name, seconds, percentiles, kind(content, name), f"{name}: {words}")
+    place, median = figures.place(LATENCY, name, device), figures.value(LATENCY, name, device)
+    scale = place / median if place and median else 1.0
+    return latency.Ridge(name, seconds, percentiles, kind(content, name), f"{name}: {words}", scale)

@@ -24,7 +24,7 @@ def tradeoffs(content: Content, figures: Figures) -> list[dict[str, Any]]:
         points = [
             tradeoff.Point(
                 name,
-                _number(figures.value(cost, name, device)),
+                _number(figures.place(cost, name, device)),
                 _number(figures.value(figures.quality, name)),
                 _paired_interval(figures, name),
                 kind(content, name),
