@@ -31,7 +31,7 @@ LONGEST_KEPT_NS = 20e6
 TRIAL_NS = 10e6
 TRIALS = 5
 # A run so near to those at the end of a trial is a warm one.
-WARM_WITHIN = 0.02
+WARM_WITHIN = 0.025
 BATCH_ROUNDS = 10
 
 Arms = Mapping[str, Arm]
@@ -145,7 +145,9 @@ def curve(trials: NDArray[Any], kept: int) -> dict[int, float]:
 def warm_after(times: Mapping[int, float]) -> int:
     """How many runs to drop at a block's beginning, at least one: until they are as fast as at the end of its curve."""
     settled = times[max(times)]
-    return min(start for start, time in times.items() if start >= 1 and time <= settled * (1 + WARM_WITHIN))
+    colder = [start for start, time in times.items() if time > settled * (1 + WARM_WITHIN)]
+    # from the first step of the curve after which none is slower
+    return min(start for start in times if start >= 1 and start > max(colder, default=0))
 
 
 class _Taken:

@@ -188,10 +188,11 @@ def test_one_run_is_dropped_at_least(clock: Clock) -> None:
         ({0: 9.0, 1: 1.0}, 1),
         ({0: 1.0, 1: 1.0, 2: 1.0}, 1),
         ({0: 9.0, 1: 1.5, 2: 1.03, 3: 1.01, 4: 1.0, 8: 1.0}, 3),
+        ({0: 9.0, 1: 1.2, 2: 1.01, 3: 1.1, 4: 1.1, 8: 1.05, 16: 1.0, 32: 1.0}, 16),
         ({0: 9.0, 1: 1.2, 2: 1.1, 3: 1.1, 4: 1.1, 8: 1.05, 16: 1.05, 32: 1.0}, 32),
         ({0: 9.0, 1: 1.2, 2: 0.9, 3: 1.0, 4: 1.0}, 2),
     ],
-    ids=["a long model", "always warm", "three", "slowly", "noise below"],
+    ids=["a long model", "always warm", "three", "a lucky run", "slowly", "noise below"],
 )
 def test_warm_is_as_fast_as_at_the_end(times: dict[int, float], dropped: int) -> None:
     assert blocks.warm_after(times) == dropped

@@ -1,0 +1,76 @@
+"""The ratio of blocks beside each model's own time when it runs alone in long blocks, as in a server under load.
+
+On the digits models of `make demo`, whose folder is given (default: build/demo). Target: within 3 %, for the int8 and
+the pruned model, in one process and with a process an arm. Alone: a fresh process a model, the middle of the medians
+of several launches that take turns.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from makeweight import registry
+from makeweight.bench import sitting
+from makeweight.bench.aim import Aim
+from makeweight.bench.sitting import Pair
+from makeweight.devices.device import DeviceOptions
+from makeweight.measure.latency import median_ratio, noise_floor
+from makeweight_base.progress import Silent
+from makeweight_probe.job import Model
+
+LAUNCHES = 15
+VARIANTS = ("int8", "slim")
+ALONE = """
+import sys, time
+import numpy as np
+from makeweight_probe import inputs, sessions
+from makeweight_probe.arm import Here
+path, fed = sys.argv[1:]
+samples = inputs.read(fed)
+arm = Here(sessions.find("onnxruntime").open_session(path, 1).run, samples)
+medians = []
+for number in range(30):
+    wall, _ = arm.block(number % len(samples), 300, 1)
+    medians.append(np.median(wall[150:]))
+print(np.median(medians))
+"""
+
+
+def alone(model: Path, fed: Path) -> float:
+    command = [sys.executable, "-c", ALONE, str(model), str(fed)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def main(demo: Path) -> None:
+    artifacts = demo / "artifacts"
+    fed = artifacts / "baseline" / "inputs.npz"
+    models = {name: artifacts / name / "model.onnx" for name in ("baseline", *VARIANTS)}
+    times: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(LAUNCHES):
+        for name, path in models.items():
+            times[name].append(alone(path, fed))
+    device = registry.load("device", "local")("local", DeviceOptions())
+    for name in VARIANTS:
+        own = float(np.median(np.array(times[name]) / np.array(times["baseline"])))
+        for apart in (False, True):
+            base, variant = (Model("onnxruntime", str(models[each]), 1) for each in ("baseline", name))
+            pair = Pair(base, variant, str(fed), free_batch=False, apart=apart)
+            options = DeviceOptions(processes=9, seconds=18)
+            taken = sitting.carry_out(device, options, pair, Aim((), "p99", memory=False), 0, Silent())
+            ratio, (low, high) = median_ratio(taken)
+            off = ratio / own - 1
+            print(
+                f"{'kept  ' if abs(off) <= 0.03 else 'BROKEN'} {name}, {taken.where}: {ratio:.4f} "
+                f"[{low:.4f}, {high:.4f}] in blocks, {own:.4f} alone ({off:+.1%}); alone it takes "
+                f"{np.median(times[name]) / 1e3:.1f} us, noise floor {noise_floor(taken):.1%}, runs dropped "
+                f"{taken.processes[0].facts['warming']}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "build/demo"))
