@@ -4,6 +4,7 @@ import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from makeweight.project.project import Project
 from makeweight.project.reading import load, understand
+from makeweight.runtimes.format import Format, SourceKind
+from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight_base.errors import ConfigError, UsageError
 
 ROOT = Path("/no/such/folder/digits")
@@ -301,6 +304,40 @@ def test_a_mistake_is_told_with_its_line_and_the_way_out(edit: tuple[str, str], 
 )
 def test_a_repository_with_a_model_file_alone(edit: tuple[str, str], said: str) -> None:
     assert any(said in problem for problem in problems(changed(edit, text=ONNX))), problems(changed(edit, text=ONNX))
+
+
+class Frozen(OnnxRuntime):
+    """A runtime whose files cannot be quantized again, as ExecuTorch's."""
+
+    name = "frozen"
+    suffix = ".ice"
+
+    def objection(self, format: Format, source: SourceKind) -> str | None:
+        return f"{format} is not to be had of a file" if format.ranges and source == "graph" else None
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = SimpleNamespace(name="frozen", load=lambda: Frozen)
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [offered] if group == "makeweight.runtimes" else []
+    )
+
+
+@pytest.mark.usefixtures("frozen")
+def test_a_format_that_the_runtime_does_not_offer_is_told_at_its_step() -> None:
+    frozen_file = ("model: {onnx: model.onnx}", "model: {onnx: model.onnx, runtime: frozen}")
+    (told,) = problems(changed(frozen_file, ("steps: [float16]", "steps: [{quantize: {method: dynamic}}]"), text=ONNX))
+    assert "variants.half.steps[0]: int8, dynamic is not to be had of a file" in told
+    read(changed(frozen_file, text=ONNX))
+    module = changed(("      - quantize: {method: static, bits: 8}", "      - quantize: {}\n    runtime: frozen"))
+    assert read(module).variants["int8"].runtime == "frozen", "of a module it is to be had"
+
+
+@pytest.mark.usefixtures("frozen")
+def test_a_file_is_not_lowered_to_another_runtime() -> None:
+    (told,) = problems(changed(("steps: [float16]", "runtime: frozen, steps: [float16]"), text=ONNX))
+    assert "the model is a file of onnxruntime, and only a PyTorch module can be lowered to frozen" in told
 
 
 def test_quantization_without_calibration_needs_no_calibration_file() -> None:
