@@ -95,8 +95,9 @@ def read(folder: Path) -> Manifest:
     except FileNotFoundError as error:
         raise UsageError("no such artifact yet", where=str(path), do="Run `dvc repro`, which makes it.") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
+        lacking = f"it has no {error}" if isinstance(error, KeyError) else error
         raise UsageError(
-            f"this is no manifest ({error})",
+            f"this is no manifest ({lacking})",
             where=str(path),
             do="Delete the folder and run `dvc repro` again.",
         ) from error
