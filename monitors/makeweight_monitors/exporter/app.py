@@ -6,8 +6,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -17,15 +15,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from makeweight_monitors import metrics
 from makeweight_monitors.exporter import openapi
-from makeweight_monitors.exporter.bearer import Bearer
 from makeweight_monitors.exporter.bodies import Refusal, received, unpacked
-from makeweight_monitors.exporter.cloudevents import BATCH, STRUCTURED, Payloads
-from makeweight_monitors.exporter.counting import Counting, Outcome
-from makeweight_monitors.exporter.figures import Figures
-from makeweight_monitors.exporter.limits import Bounds, Inflight, Rate
-from makeweight_monitors.exporter.models import Models
+from makeweight_monitors.exporter.cloudevents import BATCH, STRUCTURED
+from makeweight_monitors.exporter.counting import Outcome
+from makeweight_monitors.exporter.running import Running
 
 _log = logging.getLogger("makeweight_monitors")
 JSON = "application/json"
@@ -33,35 +27,7 @@ LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 Job = Callable[[bytes], Outcome]
 
 
-@dataclass
-class Exporter:
-    """All that the interface speaks to."""
-
-    models: Models
-    counting: Counting
-    payloads: Payloads
-    figures: Figures
-    bounds: Bounds = field(default_factory=Bounds)
-    bearer: Bearer | None = None
-    """For those who send events."""
-    metrics_bearer: Bearer | None = None
-    """For those who read metrics."""
-    worker: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="makeweight-counting")
-    )
-    """The one thread that counts."""
-    ready: bool = True
-
-    def __post_init__(self) -> None:
-        self.inflight = Inflight(self.bounds.inflight)
-        self.rate = Rate(self.bounds.requests)
-        # apart from the counting, so that a scrape is answered while a body is counted
-        self.reader = ThreadPoolExecutor(1, thread_name_prefix="makeweight-metrics")
-        self.figures.gauge(metrics.EXPORTER_INFLIGHT, lambda: self.inflight.held)
-        self.figures.gauge(metrics.EXPORTER_HELD, lambda: len(self.payloads))
-
-
-def build(exporter: Exporter) -> Starlette:
+def build(exporter: Running) -> Starlette:
     """The application."""
 
     async def events(request: Request) -> Response:
@@ -103,7 +69,7 @@ def build(exporter: Exporter) -> Starlette:
     )
 
 
-async def _taken(exporter: Exporter, request: Request, endpoint: str, job: Callable[[], Job]) -> Response:
+async def _taken(exporter: Running, request: Request, endpoint: str, job: Callable[[], Job]) -> Response:
     """Take a body in and count it; whatever becomes of it is counted as well."""
     try:
         outcome = await _counted(exporter, request, job)
@@ -121,7 +87,7 @@ async def _taken(exporter: Exporter, request: Request, endpoint: str, job: Calla
     return Response(orjson.dumps(outcome.data()), media_type=JSON)
 
 
-async def _counted(exporter: Exporter, request: Request, job: Callable[[], Job]) -> Outcome:
+async def _counted(exporter: Running, request: Request, job: Callable[[], Job]) -> Outcome:
     if exporter.bearer is not None and not exporter.bearer.admits(_authorization(request)):
         raise Refusal(401, "unauthorized", "a bearer token is needed to send events")
     wait = exporter.rate.take()
@@ -136,7 +102,7 @@ async def _counted(exporter: Exporter, request: Request, job: Callable[[], Job])
         return await loop.run_in_executor(exporter.worker, lambda: count(unpacked(body, encoding, most)))
 
 
-def _of_events(exporter: Exporter, request: Request) -> Job:
+def _of_events(exporter: Running, request: Request) -> Job:
     kind = _content_type(request)
     if kind in LINES:
         return lambda body: exporter.counting.lines(body, "http")
@@ -145,7 +111,7 @@ def _of_events(exporter: Exporter, request: Request) -> Job:
     raise Refusal(415, "malformed", f"content-type `{kind[:80]}`; {JSON} or {LINES[0]} is understood")
 
 
-def _of_cloudevents(exporter: Exporter, request: Request) -> Job:
+def _of_cloudevents(exporter: Running, request: Request) -> Job:
     kind = _content_type(request)
     if kind in (STRUCTURED, BATCH):
         return lambda body: _whole(lambda: exporter.payloads.structured(body))

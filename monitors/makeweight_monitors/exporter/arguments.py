@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from makeweight_base.numbers import whole
 from makeweight_monitors import durations
@@ -15,100 +18,68 @@ _SIZES = {"": 1, "k": 1000, "m": 1_000_000, "g": 1_000_000_000}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    model = parser.add_argument_group("which model (one by flags, several by a file)")
-    model.add_argument("--models", type=Path, metavar="FILE", help="YAML: the same keys by model, under `models:`")
-    model.add_argument("--model", metavar="NAME", help="its name (default: as its reference says)")
-    model.add_argument("--revision", metavar="R", help="of events that name none; its series are there from the start")
-    model.add_argument(
-        "--reference",
-        type=_of_variant,
-        action="append",
-        metavar="VARIANT=FILE",
-        help="reports/<variant>/reference.json",
-    )
-    model.add_argument(
-        "--manifest",
-        type=_of_variant,
-        action="append",
-        metavar="VARIANT=FILE",
-        help="artifacts/<variant>/manifest.json",
-    )
-    model.add_argument("--task", metavar="KIND", help="classification or regression, where no reference says it")
-    model.add_argument("--classes", type=_names, metavar="A,B", help="in the order of the scores; unsaid, learnt")
-    model.add_argument("--scores", metavar="KIND", help="softmax, probability or sigmoid; unsaid, found out")
-    model.add_argument("--tolerance", type=float, metavar="X", help="regression: how far off is still right")
-    model.add_argument(
-        "--error-edges", type=_numbers, metavar="X,Y", help="regression: inner edges of the error's bins"
-    )
-    model.add_argument(
-        "--feature",
-        type=_feature,
-        action="append",
-        metavar="NAME=X,Y",
-        help="an input to watch, by inner edges of bins",
-    )
-    model.add_argument("--slices", type=_names, metavar="A,B", help="groups whose accuracy is counted apart")
-    model.add_argument("--weight", type=float, metavar="SHARE", help="the canary's, where traffic is split at random")
-    model.add_argument("--labels", metavar="FILE", help="where predictions wait for labels (default: in memory)")
-    model.add_argument("--label-timeout", type=durations.seconds, metavar="T", help="how long they wait (default: 1d)")
-    model.add_argument("--most-waiting", type=int, metavar="N", help="how many may wait (default: 1,000,000)")
-    model.add_argument("--service", metavar="NAME", help="what payload logging calls the model (default: its name)")
+    model = partial(_add, parser.add_argument_group("which model (one by flags, several by a file)"))
+    model("--models", "FILE", "YAML: the same keys by model, under `models:`", Path)
+    model("--model", "NAME", "its name (default: as its reference says)")
+    model("--revision", "R", "of events that name none; its series are there from the start")
+    model("--reference", "VARIANT=FILE", "reports/<variant>/reference.json", _of_variant, action="append")
+    model("--manifest", "VARIANT=FILE", "artifacts/<variant>/manifest.json", _of_variant, action="append")
+    model("--task", "KIND", "classification or regression, where no reference says it")
+    model("--classes", "A,B", "in the order of the scores; unsaid, learnt", _names)
+    model("--scores", "KIND", "softmax, probability or sigmoid; unsaid, found out")
+    model("--tolerance", "X", "regression: how far off is still right", float)
+    model("--error-edges", "X,Y", "regression: inner edges of the error's bins", _numbers)
+    watched = "an input to watch, by inner edges of bins"
+    model("--feature", "NAME=X,Y", watched, _feature, action="append", dest="features")
+    model("--slices", "A,B", "groups whose accuracy is counted apart", _names)
+    model("--weight", "SHARE", "the canary's, where traffic is split at random", float)
+    model("--labels", "FILE", "where predictions wait for labels (default: in memory)")
+    model("--label-timeout", "T", "how long they wait (default: 1d)", durations.seconds)
+    model("--most-waiting", "N", "how many may wait (default: 1,000,000)", int)
+    model("--service", "NAME", "what payload logging calls the model (default: its name)")
 
-    inputs = parser.add_argument_group("further inputs, beside POST /v1/events and /v1/cloudevents")
-    inputs.add_argument("--tail", type=Path, metavar="FILE", help="follow a log of events, one JSON object a line")
-    inputs.add_argument("--tail-offset", type=Path, metavar="FILE", help="how far it was read (default: beside it)")
-    inputs.add_argument(
-        "--endpoint", type=_pair, action="append", metavar="NAME=VARIANT", help="payload logging: a predictor's name"
-    )
+    inputs = partial(_add, parser.add_argument_group("further inputs, beside POST /v1/events and /v1/cloudevents"))
+    inputs("--tail", "FILE", "follow a log of events, one JSON object a line", Path)
+    inputs("--tail-offset", "FILE", "how far it was read (default: beside it)", Path)
+    inputs("--endpoint", "NAME=VARIANT", "payload logging: a predictor's name", _pair, action="append")
 
-    server = parser.add_argument_group("server")
-    server.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
-    server.add_argument(
-        "--port", type=whole(0, 65535), default=PORT, metavar="N", help=f"default: {PORT}; 0: any that is free"
+    group = parser.add_argument_group("server")
+    server = partial(_add, group)
+    server("--host", "ADDRESS", "where to listen (default: 127.0.0.1)", default="127.0.0.1")
+    server("--port", "N", f"default: {PORT}; 0: any that is free", whole(0, 65535), PORT)
+    server("--bearer-file", "FILE", "the token that events need", Path)
+    server("--metrics-bearer-file", "FILE", "the token that /metrics needs", Path)
+    server("--tls-cert", "PEM", "serve by TLS with this certificate chain", Path)
+    server("--tls-key", "PEM", "its private key", Path)
+    server("--tls-client-ca", "PEM", "let in only clients that this CA signed", Path)
+    alone = "listen beyond this machine though nobody needs a token to send events"
+    group.add_argument("--insecure", action="store_true", help=alone)
+    last = "go on serving so long after SIGTERM, not ready any more, for a last scrape (default: 1s)"
+    server("--linger", "T", last, _linger, 1.0)
+    server("--most-body", "SIZE", f"of a body (default: {_megabytes(Bounds.body)})", size, Bounds.body)
+    at_once = f"of all bodies at once (default: {_megabytes(Bounds.inflight)})"
+    server("--most-inflight", "SIZE", at_once, size, Bounds.inflight)
+    server(
+        "--most-requests", "N", f"that bring events, a second (default: {Bounds.requests:g})", _rate, Bounds.requests
     )
-    server.add_argument("--bearer-file", type=Path, metavar="FILE", help="the token that events need")
-    server.add_argument("--metrics-bearer-file", type=Path, metavar="FILE", help="the token that /metrics needs")
-    server.add_argument("--tls-cert", type=Path, metavar="PEM", help="serve by TLS with this certificate chain")
-    server.add_argument("--tls-key", type=Path, metavar="PEM", help="its private key")
-    server.add_argument("--tls-client-ca", type=Path, metavar="PEM", help="let in only clients that this CA signed")
-    server.add_argument(
-        "--insecure", action="store_true", help="listen beyond this machine though nobody needs a token to send events"
-    )
-    server.add_argument(
-        "--linger",
-        type=_linger,
-        default=1.0,
-        metavar="T",
-        help="go on serving so long after SIGTERM, not ready any more, for a last scrape (default: 1s)",
-    )
-    server.add_argument(
-        "--most-body",
-        type=size,
-        default=Bounds.body,
-        metavar="SIZE",
-        help=f"of a body (default: {Bounds.body // 1_000_000}MB)",
-    )
-    server.add_argument(
-        "--most-inflight",
-        type=size,
-        default=Bounds.inflight,
-        metavar="SIZE",
-        help=f"of all bodies at once (default: {Bounds.inflight // 1_000_000}MB)",
-    )
-    server.add_argument(
-        "--most-requests",
-        type=_rate,
-        default=Bounds.requests,
-        metavar="N",
-        help=f"that bring events, a second (default: {Bounds.requests:g})",
-    )
-    server.add_argument(
-        "--most-revisions",
-        type=whole(1, 1_000_000),
-        default=MOST_REVISIONS,
-        metavar="N",
-        help=f"of a model that are told apart (default: {MOST_REVISIONS})",
-    )
+    told_apart = f"of a model that are told apart (default: {MOST_REVISIONS})"
+    server("--most-revisions", "N", told_apart, whole(1, 1_000_000), MOST_REVISIONS)
+
+
+def _add(
+    group: argparse._ArgumentGroup,
+    flag: str,
+    metavar: str,
+    help: str,
+    read: Callable[[str], Any] = str,
+    default: Any = None,
+    **more: Any,
+) -> None:
+    group.add_argument(flag, metavar=metavar, help=help, type=read, default=default, **more)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count // 1_000_000}MB"
 
 
 def size(text: str) -> int:

@@ -9,9 +9,6 @@ from typing import Any
 from makeweight_base.errors import UsageError, reason
 from makeweight_monitors.exporter.settings import KEYS, ModelSettings, understand, unknown_key
 
-_FLAGS = {"features": "feature"}
-"""Keys whose flag is called otherwise."""
-
 
 def described(options: argparse.Namespace) -> list[ModelSettings]:
     """The models of `--models`, or the one of the flags.
@@ -19,27 +16,25 @@ def described(options: argparse.Namespace) -> list[ModelSettings]:
     Raises:
         UsageError: it cannot be read, or both were given.
     """
-    given = [key for key in ("model", *KEYS) if getattr(options, _FLAGS.get(key, key)) is not None]
     if options.models is None:
         return [of_flags(options)]
-    if given:
-        flag = f"--{_FLAGS.get(given[0], given[0])}".replace("_", "-")
-        raise UsageError(f"`--models` describes all models, and `{flag}` one", do="Put it into the file.")
+    for key in ("model", *KEYS):
+        if getattr(options, key) is not None:
+            raise UsageError(f"`--models` describes all models, and `{_flag(key)}` one", do="Put it into the file.")
     return of_file(options.models)
 
 
 def of_flags(options: argparse.Namespace) -> ModelSettings:
-    flags: dict[str, Any] = {key: getattr(options, _FLAGS.get(key, key)) for key in KEYS}
-    given = {key: value for key, value in flags.items() if value is not None}
+    given: dict[str, Any] = {key: getattr(options, key) for key in KEYS if getattr(options, key) is not None}
     for key in {"reference", "manifest", "features"} & given.keys():
         if len(dict(given[key])) < len(given[key]):
-            raise UsageError("the same is given twice", where=f"--{_FLAGS.get(key, key)}")
+            raise UsageError("the same is given twice", where=_flag(key))
         given[key] = dict(given[key])
+    return understand(options.model, given, _flag, Path())
 
-    def where(key: str, *_: str) -> str:
-        return f"--{_FLAGS.get(key, key)}".replace("_", "-")
 
-    return understand(options.model, given, where, Path())
+def _flag(key: str, *_: str) -> str:
+    return "--feature" if key == "features" else f"--{key}".replace("_", "-")
 
 
 def of_file(path: Path) -> list[ModelSettings]:

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from makeweight_base.errors import UsageError
 from makeweight_monitors.exporter.limits import MOST_REVISIONS
-from makeweight_monitors.exporter.settings import ModelSettings
+from makeweight_monitors.exporter.settings import OBSERVED, ModelSettings
 from makeweight_monitors.metrics import VARIANTS, Variant
 from makeweight_monitors.observe import counters as counting
 from makeweight_monitors.observe.counters import Counters
@@ -178,20 +178,10 @@ class Model:
         return observer
 
     def _described(self, revision: str) -> dict[str, Any]:
-        settings = self.settings
-        both = set(settings.variants) == set(VARIANTS)
+        both = set(self.settings.variants) == set(VARIANTS)
         return {
-            "reference": settings.references or None,
-            "manifest": settings.manifests or None,
-            "task": settings.task,
-            "classes": settings.classes,
-            "scores": settings.scores,
-            "tolerance": settings.tolerance,
-            "error_edges": settings.error_edges,
-            "features": settings.features,
-            "slices": settings.slices,
-            "weight": settings.weight,
-            "shadow": both and revision == settings.revision,
+            **{key: getattr(self.settings, key) for key in OBSERVED},
+            "shadow": both and revision == self.settings.revision,
         }
 
 

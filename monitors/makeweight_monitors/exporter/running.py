@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from makeweight_monitors import metrics
-from makeweight_monitors.exporter.app import Exporter
 from makeweight_monitors.exporter.bearer import Bearer
 from makeweight_monitors.exporter.cloudevents import Payloads
 from makeweight_monitors.exporter.counting import Counting, Refusals
 from makeweight_monitors.exporter.figures import Figures
-from makeweight_monitors.exporter.limits import MOST_REVISIONS, Bounds
+from makeweight_monitors.exporter.limits import MOST_REVISIONS, Bounds, Inflight, Rate
 from makeweight_monitors.exporter.models import Model, Models
 from makeweight_monitors.exporter.settings import ModelSettings
 from makeweight_monitors.exporter.tail import Tail
 
 
 class Running:
-    """An exporter.
+    """An exporter: all that its interface speaks to.
+
+    Args:
+        bearer: for those who send events; metrics_bearer: for those who read metrics.
 
     Raises:
         UsageError: what is said of a model contradicts itself.
@@ -33,15 +36,22 @@ class Running:
         endpoints: Mapping[str, str] | None = None,
         most_revisions: int = MOST_REVISIONS,
     ) -> None:
-        refusals, self._figures = Refusals(), Figures()
+        refusals, self.figures = Refusals(), Figures()
         models = [Model(one, refusals, most_revisions=most_revisions) for one in settings]
-        self.models = Models(models, self._figures.counters)
-        self._counting = Counting(self.models, refusals, self._figures)
-        self.payloads = Payloads(self._counting, self.models, endpoints)
-        self.exporter = Exporter(
-            self.models, self._counting, self.payloads, self._figures, bounds or Bounds(), bearer, metrics_bearer
-        )
+        self.models = Models(models, self.figures.counters)
+        self.counting = Counting(self.models, refusals, self.figures)
+        self.payloads = Payloads(self.counting, self.models, endpoints)
+        self.bounds = bounds or Bounds()
+        self.bearer, self.metrics_bearer = bearer, metrics_bearer
+        self.inflight, self.rate = Inflight(self.bounds.inflight), Rate(self.bounds.requests)
+        self.worker = ThreadPoolExecutor(1, thread_name_prefix="makeweight-counting")
+        """The one thread that counts."""
+        # apart from the counting, so that a scrape is answered while a body is counted
+        self.reader = ThreadPoolExecutor(1, thread_name_prefix="makeweight-metrics")
+        self.ready = True
         self._tail: Tail | None = None
+        self.figures.gauge(metrics.EXPORTER_INFLIGHT, lambda: self.inflight.held)
+        self.figures.gauge(metrics.EXPORTER_HELD, lambda: len(self.payloads))
 
     def follow(self, log: Path, offset: Path | None = None) -> None:
         """Count what a log says as well.
@@ -49,9 +59,8 @@ class Running:
         Raises:
             UsageError, EnvironmentFailed: it cannot be followed.
         """
-        worker = self.exporter.worker
-        tail = Tail(log, lambda lines: worker.submit(self._counting.lines, lines, "tail").result(), offset)
-        self._figures.gauge(metrics.EXPORTER_TAIL_LAG, tail.lag)
+        tail = Tail(log, lambda lines: self.worker.submit(self.counting.lines, lines, "tail").result(), offset)
+        self.figures.gauge(metrics.EXPORTER_TAIL_LAG, tail.lag)
         self._tail = tail
 
     def start(self) -> None:
@@ -59,18 +68,18 @@ class Running:
             self._tail.start()
 
     def not_ready(self) -> None:
-        self.exporter.ready = False
+        self.ready = False
 
     def every_second(self) -> None:
         if len(self.payloads):
-            self.exporter.worker.submit(self.payloads.expire)
+            self.worker.submit(self.payloads.expire)
 
     def close(self) -> None:
         """Count what was taken, and write what waits for labels."""
         if self._tail is not None:
             self._tail.close()
-        self.exporter.worker.submit(self.payloads.close)
-        self.exporter.worker.shutdown(wait=True)
+        self.worker.submit(self.payloads.close)
+        self.worker.shutdown(wait=True)
         for model in self.models:
             model.close()
-        self.exporter.reader.shutdown(wait=True)
+        self.reader.shutdown(wait=True)

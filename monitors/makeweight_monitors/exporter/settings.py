@@ -4,13 +4,14 @@ wrong. The keys of the file and the flags are the same.
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from makeweight_base.errors import UsageError
 from makeweight_monitors import build, durations
@@ -21,40 +22,52 @@ from makeweight_monitors.observe.pending import DAY, MOST
 from makeweight_monitors.reference import KINDS, Reference, ScoreKind
 
 Where = Callable[..., str]
-"""From the path of a key, such as `("labels", "timeout")`, to how its place is told."""
+"""From the path of a key, such as `("features", "light")`, to how its place is told."""
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """One model."""
+    """One model; below its name and variants, the keys by which it is described."""
 
     name: str
-    revision: str | None
-    """Of events that name none."""
     variants: tuple[Variant, ...]
-    references: Mapping[Variant, Reference]
-    manifests: Mapping[Variant, Build]
-    task: str | None
-    classes: tuple[str, ...] | None
-    scores: ScoreKind | None
-    tolerance: float | None
-    error_edges: tuple[float, ...] | None
-    features: Mapping[str, tuple[float, ...]]
-    slices: tuple[str, ...]
-    weight: float | None
-    labels: Path | None
+    revision: str | None = None
+    """Of events that name none."""
+    reference: Mapping[Variant, Reference] = field(default_factory=dict)
+    manifest: Mapping[Variant, Build] = field(default_factory=dict)
+    task: str | None = None
+    classes: tuple[str, ...] | None = None
+    scores: ScoreKind | None = None
+    tolerance: float | None = None
+    error_edges: tuple[float, ...] | None = None
+    features: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    slices: tuple[str, ...] = ()
+    weight: float | None = None
+    labels: Path | None = None
     """The file of the predictions that wait; None: they wait in memory."""
-    label_timeout: float
+    label_timeout: float = DAY
     """Seconds."""
-    most_waiting: int
-    service: str | None
+    most_waiting: int = MOST
+    service: str | None = None
     """What payload logging calls the model; None: its name."""
 
 
-KEYS = (
-    "revision", "reference", "manifest", "task", "classes", "scores", "tolerance", "error_edges", "features", "slices",
-    "weight", "labels", "label_timeout", "most_waiting", "service",
-)  # fmt: skip
+@dataclass(frozen=True)
+class _Place:
+    """Of a value; as text, the path of its key."""
+
+    where: Where
+    folder: Path
+    path: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ".".join(self.path)
+
+    def under(self, key: str) -> _Place:
+        return _Place(self.where, self.folder, (*self.path, key))
+
+    def fail(self, what: str) -> NoReturn:
+        raise UsageError(what, where=self.where(*self.path))
 
 
 def understand(name: str | None, given: Mapping[str, Any], where: Where, folder: Path) -> ModelSettings:
@@ -67,11 +80,12 @@ def understand(name: str | None, given: Mapping[str, Any], where: Where, folder:
     Raises:
         UsageError: something of it cannot be.
     """
-    reader = _Reader(given, where, folder)
-    reader.check_keys()
-    reference_of = {variant: references.read(path) for variant, path in reader.by_variant("reference").items()}
-    made = {variant: build.read(path) for variant, path in reader.by_variant("manifest").items()}
-    named = {reference.model for reference in reference_of.values()}
+    for key in given:
+        if key not in KEYS:
+            unknown_key(str(key), KEYS, where(key))
+    said = {key: _CHECKS[key](one, _Place(where, folder, (key,))) for key, one in given.items() if one is not None}
+    reference = said.get("reference", {})
+    named = {one.model for one in reference.values()}
     if name is None:
         if len(named) != 1:
             raise UsageError(
@@ -80,135 +94,122 @@ def understand(name: str | None, given: Mapping[str, Any], where: Where, folder:
                 do="Name it with `--model NAME`, or give the references of one: `--reference canary=FILE`.",
             )
         (name,) = named
-    kind = reader.one_of("scores", KINDS)
-    return ModelSettings(
-        name=name,
-        revision=reader.text("revision"),
-        variants=tuple(one for one in VARIANTS if one in reference_of) or VARIANTS,
-        references=reference_of,
-        manifests=made,
-        task=reader.one_of("task", ("classification", "regression")),
-        classes=reader.texts("classes"),
-        scores=cast(ScoreKind | None, kind),
-        tolerance=reader.number("tolerance"),
-        error_edges=reader.edges("error_edges"),
-        features=reader.features(),
-        slices=reader.texts("slices") or (),
-        weight=reader.number("weight"),
-        labels=reader.path("labels"),
-        label_timeout=reader.seconds("label_timeout", DAY),
-        most_waiting=reader.whole("most_waiting", MOST),
-        service=reader.text("service"),
-    )
+    return ModelSettings(name, tuple(one for one in VARIANTS if one in reference) or VARIANTS, **said)
 
 
-@dataclass(frozen=True)
-class _Reader:
-    given: Mapping[str, Any]
-    where: Where
-    folder: Path
+def _text(value: Any, at: _Place) -> str:
+    if not isinstance(value, str) or not value:
+        at.fail(f"`{at}` is {value!r}, and should be a text; quote it if it is meant as one")
+    return value
 
-    def check_keys(self) -> None:
-        for key in self.given:
-            if key not in KEYS:
-                unknown_key(str(key), KEYS, self.where(key))
 
-    def fail(self, what: str, *path: str) -> NoReturn:
-        raise UsageError(what, where=self.where(*path))
+def _path(value: Any, at: _Place) -> Path:
+    return at.folder / _text(value, at)
 
-    def text(self, key: str) -> str | None:
-        value = self.given.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, str) or not value:
-            self.fail(f"`{key}` is {value!r}, and should be a text; quote it if it is meant as one", key)
-        return value
 
-    def path(self, key: str) -> Path | None:
-        text = self.text(key)
-        return None if text is None else self.folder / text
-
-    def one_of(self, key: str, known: tuple[str, ...]) -> str | None:
-        text = self.text(key)
-        if text is not None and text not in known:
-            self.fail(f"`{key}` is `{text}`, and should be one of {', '.join(known)}", key)
+def _one_of(*known: str) -> Callable[[Any, _Place], str]:
+    def check(value: Any, at: _Place) -> str:
+        text = _text(value, at)
+        if text not in known:
+            at.fail(f"`{at}` is `{text}`, and should be one of {', '.join(known)}")
         return text
 
-    def texts(self, key: str) -> tuple[str, ...] | None:
-        value = self.given.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, list) or not value or not all(isinstance(one, str) and one for one in value):
-            self.fail(f"`{key}` should be a list of texts, such as [day, night]; quote what looks like a number", key)
-        if len(set(value)) < len(value):
-            self.fail(f"`{key}` names something twice", key)
-        return tuple(value)
+    return check
 
-    def number(self, key: str) -> float | None:
-        value = self.given.get(key)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            self.fail(f"`{key}` is {value!r}, and should be a number", key)
-        if key == "weight" and not 0 < value < 1:
-            self.fail(f"`weight` is {value}: the canary's share of the traffic lies between 0 and 1", key)
-        if value < 0:
-            self.fail(f"`{key}` is {value}, and should not be negative", key)
+
+def _texts(value: Any, at: _Place) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) and one for one in value):
+        at.fail(f"`{at}` should be a list of texts, such as [day, night]; quote what looks like a number")
+    if len(set(value)) < len(value):
+        at.fail(f"`{at}` names something twice")
+    return tuple(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _number(value: Any, at: _Place) -> float:
+    if not _is_number(value):
+        at.fail(f"`{at}` is {value!r}, and should be a number")
+    if value < 0:
+        at.fail(f"`{at}` is {value}, and should not be negative")
+    return float(value)
+
+
+def _share(value: Any, at: _Place) -> float:
+    if _is_number(value) and not 0 < value < 1:
+        at.fail(f"`{at}` is {value}: the canary's share of the traffic lies between 0 and 1")
+    return _number(value, at)
+
+
+def _whole(value: Any, at: _Place) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        at.fail(f"`{at}` is {value!r}, and should be a whole number above 0")
+    return value
+
+
+def _seconds(value: Any, at: _Place) -> float:
+    if _is_number(value) and 0 < value <= 366 * DAY:
         return float(value)
+    try:
+        return durations.seconds(str(value))
+    except argparse.ArgumentTypeError as error:
+        at.fail(f"`{at}`: {error}")
 
-    def whole(self, key: str, default: int) -> int:
-        value = self.given.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-            self.fail(f"`{key}` is {value!r}, and should be a whole number above 0", key)
-        return value
 
-    def seconds(self, key: str, default: float) -> float:
-        import argparse
+def _edges(value: Any, at: _Place) -> tuple[float, ...]:
+    numbers = value if isinstance(value, list) else [value]
+    if not numbers or not all(map(_is_number, numbers)) or any(a >= b for a, b in itertools.pairwise(numbers)):
+        at.fail(f"`{at}` should be numbers that rise, such as [0.2, 0.4]")
+    return tuple(map(float, numbers))
 
-        value = self.given.get(key)
-        if value is None:
-            return default
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 366 * DAY:
-            return float(value)
-        try:
-            return durations.seconds(str(value))
-        except argparse.ArgumentTypeError as error:
-            self.fail(f"`{key}`: {error}", key)
 
-    def edges(self, *path: str) -> tuple[float, ...] | None:
-        value: Any = self.given
-        for key in path:
-            value = value.get(key)
-        if value is None:
-            return None
-        numbers = value if isinstance(value, list) else [value]
-        good = all(isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) for one in numbers)
-        if not good or not numbers or any(a >= b for a, b in itertools.pairwise(numbers)):
-            self.fail(f"`{'.'.join(path)}` should be numbers that rise, such as [0.2, 0.4]", *path)
-        return tuple(map(float, numbers))
+def _features(value: Any, at: _Place) -> dict[str, tuple[float, ...]]:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        at.fail(f"`{at}` should be `name: [edges of the bins]`")
+    return {name: () if edges is None else _edges(edges, at.under(name)) for name, edges in value.items()}
 
-    def features(self) -> dict[str, tuple[float, ...]]:
-        value = self.given.get("features")
-        if value is None:
-            return {}
-        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-            self.fail("`features` should be `name: [edges of the bins]`", "features")
-        return {name: self.edges("features", name) or () for name in value}
 
-    def by_variant(self, key: str) -> dict[Variant, Path]:
-        """Files for stable and canary; one alone is the canary's."""
-        value = self.given.get(key)
-        if value is None:
-            return {}
+def _by_variant(read: Callable[[Path], Any]) -> Callable[[Any, _Place], dict[str, Any]]:
+    """Files for stable and canary, read; one alone is the canary's."""
+
+    def check(value: Any, at: _Place) -> dict[str, Any]:
         given = {"canary": value} if isinstance(value, str) else value
         if not isinstance(given, Mapping) or not given:
-            self.fail(f"`{key}` should be `canary: FILE`, and `stable: FILE` beside it", key)
+            at.fail(f"`{at}` should be `canary: FILE`, and `stable: FILE` beside it")
         for variant, path in given.items():
             if variant not in VARIANTS:
-                unknown_key(str(variant), VARIANTS, self.where(key, variant))
+                unknown_key(str(variant), VARIANTS, at.where(*at.path, variant))
             if not isinstance(path, str) or not path:
-                self.fail(f"`{key}.{variant}` should name a file", key, variant)
-        return {cast(Variant, variant): self.folder / path for variant, path in given.items()}
+                at.under(variant).fail(f"`{at}.{variant}` should name a file")
+        return {variant: read(at.folder / path) for variant, path in given.items()}
+
+    return check
+
+
+_OBSERVED: Mapping[str, Callable[[Any, _Place], Any]] = {
+    "reference": _by_variant(references.read),
+    "manifest": _by_variant(build.read),
+    "task": _one_of("classification", "regression"),
+    "classes": _texts,
+    "scores": _one_of(*KINDS),
+    "tolerance": _number,
+    "error_edges": _edges,
+    "features": _features,
+    "slices": _texts,
+    "weight": _share,
+}
+_CHECKS: Mapping[str, Callable[[Any, _Place], Any]] = {
+    "revision": _text,
+    **_OBSERVED,
+    "labels": _path,
+    "label_timeout": _seconds,
+    "most_waiting": _whole,
+    "service": _text,
+}
+OBSERVED, KEYS = tuple(_OBSERVED), tuple(_CHECKS)
+"""The keys that an `Observer` is told as they are, and all keys."""
 
 
 def unknown_key(key: str, known: tuple[str, ...], where: str) -> NoReturn:

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> Exit:
     print(f"counting for {names}; listening on {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
     running.start()
     try:
-        app = build(running.exporter)
+        app = build(running)
         server.serve(app, listening, tls, options.linger, running.not_ready, running.every_second)
     finally:
         running.close()

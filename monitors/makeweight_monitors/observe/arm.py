@@ -44,44 +44,39 @@ class Arm:
     ) -> None:
         labels = {"model": model, "revision": revision, "variant": variant}
 
-        def at(metric: Metric, axes: Mapping[str, Sequence[str]] | None = None, room: int | None = None) -> int:
-            return counters.block(metric, labels, axes, room).at
+        def at(metric: Metric, axes: Mapping[str, Sequence[str]] | None = None, **more: str) -> int:
+            return counters.block(metric, {**labels, **more}, axes).at
+
+        def by_value(metric: Metric, label: str, values: Sequence[str]) -> dict[str, int]:
+            first = at(metric, {label: values})
+            return {value: first + offset for offset, value in enumerate(values)}
 
         self.predictions = at(metrics.PREDICTIONS)
         self.latency = at(metrics.LATENCY, {"le": LATENCY_ROWS})
         self.latency_sum = self.latency + len(LATENCY_ROWS) - 1
-        self.rejected = dict(zip(REJECTIONS, _from(at(metrics.REJECTED, {"reason": REJECTIONS})), strict=False))
-        self.events = dict(zip(LABEL_RESULTS, _from(at(metrics.LABEL_EVENTS, {"result": LABEL_RESULTS})), strict=False))
+        self.rejected = by_value(metrics.REJECTED, "reason", REJECTIONS)
+        self.events = by_value(metrics.LABEL_EVENTS, "result", LABEL_RESULTS)
         self.expired = at(metrics.LABELS_EXPIRED)
         self.store_failures = at(metrics.LABEL_STORE_FAILURES)
         # the bins and, right behind them, the classes: a batch counts both in one go
         self.bins = at(metrics.SCORE_BIN, {"bin": bin_names(shape.bins)}) if shape.bins else 0
+        outcome = {"outcome": RIGHT_OR_WRONG}
         self.classes = self.labelled_class = 0
         if shape.classes is not None:
-            by_class = counters.block(
-                metrics.PREDICTED_CLASS, labels, {"class": shape.classes.rows}, shape.classes.room
-            )
-            labelled = counters.block(
-                metrics.LABELLED_CLASS,
-                labels,
-                {"class": shape.classes.rows, "outcome": RIGHT_OR_WRONG},
-                shape.classes.room,
-            )
-            shape.classes.follow(by_class, labelled)
-            self.classes, self.labelled_class = by_class.at, labelled.at
+            self.classes = shape.classes.at(metrics.PREDICTED_CLASS, labels, {})
+            self.labelled_class = shape.classes.at(metrics.LABELLED_CLASS, labels, outcome)
         self.errors = at(metrics.ERROR_BIN, {"bin": bin_names(shape.error_bins)}) if shape.error_bins else 0
         self.features = {
-            name: counters.block(metrics.FEATURE_BIN, {**labels, "feature": name}, {"bin": bin_names(bins)}).at
+            name: at(metrics.FEATURE_BIN, {"bin": bin_names(bins)}, feature=name)
             for name, bins in shape.features.items()
         }
         self.labelled = self.slices = self.split = 0
         if shape.outcomes:
-            outcome = {"outcome": RIGHT_OR_WRONG}
             self.labelled = at(metrics.LABELLED, outcome)
             if shape.slices:
                 self.slices = at(metrics.LABELLED_SLICE, {"slice": shape.slices, **outcome})
             if weight is not None:
-                self.split = counters.block(metrics.SPLIT, {**labels, "weight": weight}, outcome).at
+                self.split = at(metrics.SPLIT, outcome, weight=weight)
 
 
 class Pair:
@@ -96,11 +91,7 @@ class Pair:
         self.agree = counters.block(metrics.SHADOW_PAIRS, labels, {"agree": ("yes", "no")}).at
         self.paired = counters.block(metrics.PAIRED, labels, both).at
         if shape.classes is not None:
-            block = counters.block(
-                metrics.PAIRED_CLASS, labels, {"class": shape.classes.rows, **both}, shape.classes.room
-            )
-            shape.classes.follow(block)
-            self.classes = block.at
+            self.classes = shape.classes.at(metrics.PAIRED_CLASS, labels, both)
         if shape.slices:
             self.slices = counters.block(metrics.PAIRED_SLICE, labels, {"slice": shape.slices, **both}).at
 
@@ -153,7 +144,3 @@ class Arms:
                     self.arm(Owner(revision, variant, weight))
                 pair = self._pairs[revision] = Pair(self._counters, self._model, revision, self._shape)
         return pair
-
-
-def _from(at: int) -> range:
-    return range(at, at + max(len(REJECTIONS), len(LABEL_RESULTS)))

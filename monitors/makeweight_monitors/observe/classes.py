@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makeweight_base.errors import UsageError
-from makeweight_monitors.metrics import MOST_CLASSES
+from makeweight_monitors.metrics import MOST_CLASSES, Metric
 from makeweight_monitors.observe.arena import Block
 from makeweight_monitors.observe.counters import Counters, cut
 
@@ -42,19 +42,16 @@ class Classes:
         """Whether the row of every class is its index."""
         self._set_indices([self._row[name] for name in declared or ()])
 
-    @property
-    def room(self) -> int | None:
-        """How many rows a block by class is to have room for; None: no more than there are."""
-        return None if self.declared is not None else MOST_CLASSES + 1
-
-    def follow(self, *blocks: Block) -> None:
-        """Keep the rows of these blocks, whose first axis is the class, in step with what is learnt."""
+    def at(self, metric: Metric, labels: Mapping[str, str], axes: Mapping[str, Sequence[str]]) -> int:
+        """Where the cells of a metric by class begin; their rows are kept in step with what is learnt."""
+        room = None if self.declared is not None else MOST_CLASSES + 1
+        block = self._counters.block(metric, labels, {"class": self.rows, **axes}, room)
         with self._counters.lock:
-            for block in blocks:
-                if block not in self._blocks:
-                    for name in self.rows[len(next(iter(block.axes.values()))) :]:
-                        self._counters.extend([block], name)
-                    self._blocks.append(block)
+            if block not in self._blocks:
+                for name in self.rows[len(block.axes["class"]) :]:
+                    self._counters.extend([block], name)
+                self._blocks.append(block)
+        return block.at
 
     def name(self, answer: object) -> str | None:
         """What a class is called, given its index or its name; None where it is unknown."""

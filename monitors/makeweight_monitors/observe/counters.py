@@ -12,7 +12,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from makeweight_base.errors import UsageError
 from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE, LATENCY_BUCKETS, Metric
@@ -22,23 +22,13 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric as Family
     from prometheus_client.registry import CollectorRegistry
 
+    from makeweight_monitors.observe.prefork import Folder
+
 LATENCY_ROWS = (*(str(bound) for bound in LATENCY_BUCKETS), "+Inf", "sum")
 """A histogram's cells: how many fell into each bucket alone, and the sum in nanoseconds."""
 LONGEST_LABEL = 128
 """Characters; longer values are cut, so that no client fills the memory with one of them."""
 _EVERY = (*CATALOGUE, *EXPORTER_CATALOGUE)
-
-
-class Group(Protocol):
-    """The counters of several processes behind one collector (prefork.py)."""
-
-    boot: str
-    began: float
-
-    def arena(self) -> Arena: ...
-
-    def reading(self) -> Any:
-        """A context in which the list of all processes' arenas holds still."""
 
 
 @dataclass
@@ -51,13 +41,13 @@ class Gauge:
 
 
 class Counters:
-    """All that one process counts.
+    """All that one process counts, and what a registry of prometheus_client asks for it.
 
     `cells`, `array` (the same memory, for numpy) and `lock` are for those who count: take the lock, add, let go. They
     are other objects after a fork, so they are to be asked for each time.
     """
 
-    def __init__(self, group: Group | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, group: Folder | None = None, clock: Callable[[], float] = time.time) -> None:
         self._group = group
         self._clock = clock
         self._blocks: dict[tuple[str, Labels], Block] = {}
@@ -149,6 +139,9 @@ class Counters:
             if family.samples:
                 yield family
 
+    def describe(self) -> Iterator[Family]:
+        return map(family_of, _EVERY)
+
     def _samples(self) -> dict[str, list[tuple[dict[str, str], int]]]:
         """By metric, each series' labels (without `boot`) and count, over all processes of the group."""
         if self._group is None:
@@ -163,20 +156,7 @@ class Counters:
         return samples
 
 
-class Collector:
-    """What a registry of prometheus_client asks."""
-
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
-
-    def collect(self) -> Iterator[Family]:
-        return self._counters.collect()
-
-    def describe(self) -> Iterator[Family]:
-        return map(family_of, _EVERY)
-
-
-def of(registry: CollectorRegistry, group: Group | None = None) -> Counters:
+def of(registry: CollectorRegistry, group: Folder | None = None) -> Counters:
     """The counters behind a registry; made, and registered, when first asked for.
 
     Raises:
@@ -186,7 +166,7 @@ def of(registry: CollectorRegistry, group: Group | None = None) -> Counters:
         counters = _behind.get(registry)
         if counters is None:
             counters = _behind[registry] = Counters(group)
-            registry.register(Collector(counters))
+            registry.register(counters)
         elif counters._group is not group:
             raise UsageError(
                 "the observers behind one registry count in different places",

@@ -5,6 +5,8 @@ how it answered the test split.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 
 from makeweight_monitors import metrics
 from makeweight_monitors.build import Build
@@ -38,7 +40,7 @@ def tell(
     for variant in arms:
         counters.gauge(metrics.UP, labels(variant), lambda: counters.began)
         if store is not None:
-            counters.gauge(metrics.LABELS_PENDING, labels(variant), _Waiting(store, revision, variant))
+            counters.gauge(metrics.LABELS_PENDING, labels(variant), partial(_waiting, store, revision, variant))
     for variant, reference in references.items():
         _tell_reference(counters, labels(variant), reference)
     for variant in sorted({*references, *builds}):
@@ -51,42 +53,24 @@ def _tell_reference(counters: Counters, labels: Mapping[str, str], reference: Re
         return
     bins = bin_names(len(confidence.count))
     for bin, accuracy, share in zip(bins, confidence.accuracy, confidence.share(), strict=True):
-        counters.gauge(metrics.REFERENCE_SHARE, {**labels, "bin": bin}, _Constant(share))
+        counters.gauge(metrics.REFERENCE_SHARE, {**labels, "bin": bin}, partial(float, share))
         if accuracy is not None:
-            counters.gauge(metrics.CALIBRATION, {**labels, "bin": bin}, _Constant(accuracy))
+            counters.gauge(metrics.CALIBRATION, {**labels, "bin": bin}, partial(float, accuracy))
 
 
 def _tell_build(counters: Counters, labels: Mapping[str, str], made: Build) -> None:
-    facts = {
-        "compressed": made.compressed,
-        "bits": made.bits,
-        "runtime": made.runtime,
-        "recipe": made.recipe,
-        "sha256": made.sha256,
-    }
-    counters.gauge(metrics.BUILD_INFO, {**labels, **facts}, _Constant(1))
-    if made.size is not None:
-        counters.gauge(metrics.MODEL_BYTES, labels, _Constant(made.size))
+    facts = asdict(made)
+    size = facts.pop("size")
+    counters.gauge(metrics.BUILD_INFO, {**labels, **facts}, partial(float, 1))
+    if size is not None:
+        counters.gauge(metrics.MODEL_BYTES, labels, partial(float, size))
 
 
 def _build_of(reference: Reference) -> Build:
     return Build(compressed=reference.variant, runtime=reference.runtime, sha256=reference.sha256)
 
 
-class _Constant:
-    def __init__(self, value: float) -> None:
-        self._value = value
-
-    def __call__(self) -> float:
-        return self._value
-
-
-class _Waiting:
+def _waiting(store: Pending, revision: str, variant: str) -> float:
     """How many predictions of one arm wait; those of pairs wait for both."""
-
-    def __init__(self, store: Pending, revision: str, variant: str) -> None:
-        self._store, self._revision, self._variants = store, revision, (variant, PAIR)
-
-    def __call__(self) -> float:
-        waiting = self._store.waiting().items()
-        return sum(n for owner, n in waiting if owner.revision == self._revision and owner.variant in self._variants)
+    waiting = store.waiting().items()
+    return sum(n for owner, n in waiting if owner.revision == revision and owner.variant in (variant, PAIR))

@@ -55,7 +55,7 @@ class Exporting:
     ) -> None:
         tokens = [None if path is None else Bearer(path) for path in (bearer, metrics_bearer)]
         self.running = Running(models or (settings(),), bounds, *tokens, **given)
-        self.app = build(self.running.exporter)
+        self.app = build(self.running)
 
     def __enter__(self) -> Exporting:
         return self

@@ -124,7 +124,7 @@ def test_a_body_that_does_not_come_whole_is_given_up(leaves: bool, status: int) 
                  "headers": headers, "http_version": "1.1"}  # fmt: skip
         asyncio.run(exporting.app(scope, receive, send))
         assert sent[0]["status"] == status
-        assert exporting.running.exporter.inflight.held == 0
+        assert exporting.running.inflight.held == 0
         assert exporting["predictions_total"] == {}
 
 

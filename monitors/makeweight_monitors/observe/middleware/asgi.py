@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from makeweight_monitors.observe.middleware.exchange import Exchange, Extract, tell
-from makeweight_monitors.observe.observer import Observer
+from makeweight_monitors.observe.middleware.exchange import Exchange, Middleware
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -15,22 +14,9 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
-class ObserverMiddleware:
-    """Times each request and records the predictions that a hook finds in its answer.
-
-    Args:
-        extract: the hook, such as `exchange.json_fields(scores="scores")`.
-        paths: those that predict; None: all.
-    """
-
-    def __init__(self, app: App, observer: Observer, extract: Extract, paths: Collection[str] | None = None) -> None:
-        self._app = app
-        self._observer = observer
-        self._extract = extract
-        self._paths = None if paths is None else frozenset(paths)
-
+class ObserverMiddleware(Middleware[App]):
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (self._paths is not None and scope["path"] not in self._paths):
+        if scope["type"] != "http" or not self.watches(scope["path"]):
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -57,4 +43,4 @@ class ObserverMiddleware:
 
         await self._app(scope, received, sent)
         if ended:
-            tell(self._observer, self._extract, exchange)
+            self.done(exchange)

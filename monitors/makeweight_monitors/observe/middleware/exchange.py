@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from makeweight_monitors.observe.observer import Observer
 
+App = TypeVar("App")
 MOST_BYTES = 1 << 20
 """Of a body that is kept for the hook; predictions in longer ones are refused and counted."""
 
@@ -59,20 +60,40 @@ def json_fields(*, id_header: str | None = "x-request-id", **fields: str) -> Ext
     return extract
 
 
-def tell(observer: Observer, extract: Extract, exchange: Exchange) -> None:
-    """Record what a hook finds in an answer that went well; a hook that fails is counted, and the server goes on."""
-    if not 200 <= exchange.status < 300:
-        return
-    if exchange.too_long:
-        observer.refused(None, "bad_shape", 1, f"a body of more than {MOST_BYTES} bytes at {exchange.path}")
-        return
-    try:
-        arguments = extract(exchange)
-    except Exception as error:  # noqa: BLE001 - the hook is not ours
-        observer.refused(None, "bad_shape", 1, f"no prediction found in an answer of {exchange.path}: {error!r}")
-        return
-    if arguments is not None:
-        observer.record(**{"latency": exchange.seconds, **arguments})
+class Middleware(Generic[App]):
+    """Times each request to an application and records the predictions that a hook finds in its answer.
+
+    Args:
+        extract: the hook, such as `json_fields(scores="scores")`.
+        paths: those that predict; None: all.
+    """
+
+    def __init__(self, app: App, observer: Observer, extract: Extract, paths: Collection[str] | None = None) -> None:
+        self._app = app
+        self._observer = observer
+        self._extract = extract
+        self._paths = None if paths is None else frozenset(paths)
+
+    def watches(self, path: str) -> bool:
+        return self._paths is None or path in self._paths
+
+    def done(self, exchange: Exchange) -> None:
+        """Record an answer that went well; a hook that fails is counted, and the server goes on."""
+        if not 200 <= exchange.status < 300:
+            return
+        if exchange.too_long:
+            self._refused(f"a body of more than {MOST_BYTES} bytes at {exchange.path}")
+            return
+        try:
+            arguments = self._extract(exchange)
+        except Exception as error:  # noqa: BLE001 - the hook is not ours
+            self._refused(f"no prediction found in an answer of {exchange.path}: {error!r}")
+            return
+        if arguments is not None:
+            self._observer.record(**{"latency": exchange.seconds, **arguments})
+
+    def _refused(self, what: str) -> None:
+        self._observer.refused(None, "bad_shape", 1, what)
 
 
 def _at(value: Any, path: str) -> Any:

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from makeweight_monitors.observe.middleware.exchange import Exchange, Extract, tell
-from makeweight_monitors.observe.observer import Observer
+from makeweight_monitors.observe.middleware.exchange import Exchange, Middleware
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Any], Iterable[bytes]]
 
 
-class ObserverMiddleware:
-    """Times each request and records the predictions that a hook finds in its answer.
-
-    Args:
-        extract: the hook, such as `exchange.json_fields(scores="scores")`.
-        paths: those that predict; None: all.
-    """
-
-    def __init__(self, app: App, observer: Observer, extract: Extract, paths: Collection[str] | None = None) -> None:
-        self._app = app
-        self._observer = observer
-        self._extract = extract
-        self._paths = None if paths is None else frozenset(paths)
-
+class ObserverMiddleware(Middleware[App]):
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if self._paths is not None and path not in self._paths:
+        if not self.watches(path):
             return self._app(environ, start_response)
         exchange = Exchange(path, _headers(environ))
         began = time.perf_counter()
@@ -46,22 +32,19 @@ class ObserverMiddleware:
 
         if "wsgi.input" in environ:
             environ = {**environ, "wsgi.input": _Kept(environ["wsgi.input"], exchange)}
-        return _Answer(self._app(environ, started), exchange, began, self)
-
-    def done(self, exchange: Exchange) -> None:
-        tell(self._observer, self._extract, exchange)
+        return _Answer(self._app(environ, started), exchange, began, self.done)
 
 
 class _Answer:
     """The application's answer as it goes by; told once all of it has been sent."""
 
     def __init__(
-        self, parts: Iterable[bytes], exchange: Exchange, began: float, middleware: ObserverMiddleware
+        self, parts: Iterable[bytes], exchange: Exchange, began: float, done: Callable[[Exchange], None]
     ) -> None:
         self._parts = parts
         self._exchange = exchange
         self._began = began
-        self._middleware = middleware
+        self._done = done
         self._whole = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -78,7 +61,7 @@ class _Answer:
         # an answer that a client did not wait for has no latency
         if self._whole:
             self._whole = False
-            self._middleware.done(self._exchange)
+            self._done(self._exchange)
 
 
 class _Kept:
