@@ -59,9 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     server("--most-body", "SIZE", f"of a body (default: {_megabytes(Bounds.body)})", size, Bounds.body)
     at_once = f"of all bodies at once (default: {_megabytes(Bounds.inflight)})"
     server("--most-inflight", "SIZE", at_once, size, Bounds.inflight)
-    server(
-        "--most-requests", "N", f"that bring events, a second (default: {Bounds.requests:g})", _rate, Bounds.requests
-    )
+    a_second = f"that bring events, a second (default: {Bounds.requests:g})"
+    server("--most-requests", "N", a_second, _rate, Bounds.requests)
     told_apart = f"of a model that are told apart (default: {MOST_REVISIONS})"
     server("--most-revisions", "N", told_apart, whole(1, 1_000_000), MOST_REVISIONS)
 

@@ -178,11 +178,10 @@ class Model:
         return observer
 
     def _described(self, revision: str) -> dict[str, Any]:
-        both = set(self.settings.variants) == set(VARIANTS)
-        return {
-            **{key: getattr(self.settings, key) for key in OBSERVED},
-            "shadow": both and revision == self.settings.revision,
-        }
+        settings = self.settings
+        both = set(settings.variants) == set(VARIANTS)
+        told = {key: getattr(settings, key) for key in OBSERVED}
+        return {**told, "shadow": both and revision == settings.revision}
 
 
 class Models:

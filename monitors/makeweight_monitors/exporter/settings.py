@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import itertools
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from makeweight_monitors.metrics import VARIANTS, Variant
 from makeweight_monitors.observe.pending import DAY, MOST
 from makeweight_monitors.reference import KINDS, Reference, ScoreKind
 
+_LARGEST = sys.float_info.max
 Where = Callable[..., str]
 """From the path of a key, such as `("features", "light")`, to how its place is told."""
 
@@ -126,7 +127,7 @@ def _texts(value: Any, at: _Place) -> tuple[str, ...]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _number(value: Any, at: _Place) -> float:
