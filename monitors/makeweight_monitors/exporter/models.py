@@ -180,8 +180,8 @@ class Model:
     def _described(self, revision: str) -> dict[str, Any]:
         settings = self.settings
         both = set(settings.variants) == set(VARIANTS)
-        told = {key: getattr(settings, key) for key in OBSERVED}
-        return {**told, "shadow": both and revision == settings.revision}
+        observed = {key: getattr(settings, key) for key in OBSERVED}
+        return {**observed, "shadow": both and revision == settings.revision}
 
 
 class Models:

@@ -84,8 +84,8 @@ def understand(name: str | None, given: Mapping[str, Any], where: Where, folder:
     for key in given:
         if key not in KEYS:
             unknown_key(str(key), KEYS, where(key))
-    said = {key: _CHECKS[key](one, _Place(where, folder, (key,))) for key, one in given.items() if one is not None}
-    reference = said.get("reference", {})
+    checked = {key: _CHECKS[key](one, _Place(where, folder, (key,))) for key, one in given.items() if one is not None}
+    reference = checked.get("reference", {})
     named = {one.model for one in reference.values()}
     if name is None:
         if len(named) != 1:
@@ -95,7 +95,7 @@ def understand(name: str | None, given: Mapping[str, Any], where: Where, folder:
                 do="Name it with `--model NAME`, or give the references of one: `--reference canary=FILE`.",
             )
         (name,) = named
-    return ModelSettings(name, tuple(one for one in VARIANTS if one in reference) or VARIANTS, **said)
+    return ModelSettings(name, tuple(one for one in VARIANTS if one in reference) or VARIANTS, **checked)
 
 
 def _text(value: Any, at: _Place) -> str:
