@@ -30,13 +30,15 @@ LONGEST_KEPT_NS = 20e6
 # some processors the clock rate, too, after another arm that uses its vector units more.
 TRIAL_NS = 10e6
 TRIALS = 5
-# A run so near to those at the end of a trial is a warm one.
-WARM_WITHIN = 0.025
+# A run is a cold one if in so many of the trials it takes longer than those that follow, by more than that.
+MOST_TRIALS, WARM_WITHIN = 0.75, 0.025
 BATCH_ROUNDS = 10
 
 Arms = Mapping[str, Arm]
 Runs = list[list[float]]
 """One list a block."""
+Turn = Mapping[str, Times]
+"""What every arm took for its block."""
 
 
 def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Result:
@@ -54,30 +56,22 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
     shortest = {arm: _warm_up(arms[arm], samples) for arm in ARMS}
     # where the clock shows nothing at all, more of nothing would not help; whoever reads the times says so
     inner = max(1, int(np.ceil(SHORTEST_TIMED_NS / (min(shortest.values()) or SHORTEST_TIMED_NS))))
-    slowest = max(shortest.values()) * inner
+    run = {arm: max(shortest[arm] * inner, SHORTEST_TIMED_NS) for arm in ARMS}
     # an odd number, so that the median is one of them
-    kept = next((number for number in range(KEPT, 1, -2) if number * slowest <= LONGEST_KEPT_NS), 1)
+    kept = next((number for number in range(KEPT, 1, -2) if number * max(run.values()) <= LONGEST_KEPT_NS), 1)
+    turns = _Turns(arms, samples, inner, kept, rng)
     began = time.perf_counter()
-
-    def turn(warming: Mapping[str, int]) -> dict[str, Times]:
-        sample = int(rng.integers(samples))
-        order = [ARMS[index] for index in rng.permutation(len(ARMS))]
-        return {arm: arms[arm].block(sample, warming[arm] + kept, inner) for arm in order}
-
-    curves: dict[str, dict[int, float]] = {}
-    trials: list[dict[str, Times]] = []
     if job.warming is None:
-        # where there is little time, all trials together take a quarter of it
-        longest = min(TRIAL_NS, job.seconds * 1e9 / (4 * TRIALS * len(ARMS)))
-        at_most = {arm: int(max(longest // max(shortest[arm] * inner, SHORTEST_TIMED_NS), 1)) for arm in ARMS}
-        at_most["control"] = at_most["a"]
-        while not trials or (len(trials) < TRIALS and time.perf_counter() - began < job.seconds / 4):
-            trials.append(turn(at_most))
-        for model, of in (("a", ("a", "control")), ("b", ("b",))):
-            curves[model] = curve(np.array([trial[arm][0] for trial in trials for arm in of]), kept)
-    a, b = job.warming or (warm_after(curves["a"]), warm_after(curves["b"]))
-    warming = {"a": a, "b": b, "control": a}
-    taken = _Taken(warming, kept)
+        trials = _trials(turns, run, job.seconds)
+        trials_of = {
+            "a": _runs(trials, "a", "control"),
+            "b": _runs(trials, "b"),
+        }  # the control is the baseline once more
+        curves = {model: curve(runs, kept) for model, runs in trials_of.items()}
+        a, b = (warm_after(runs, kept) for runs in trials_of.values())
+    else:
+        trials, curves, (a, b) = [], {}, job.warming
+    taken = _Taken({"a": a, "b": b, "control": a}, kept)
     for trial in trials:  # they are rounds like the others: what a block of the right length would not have run is cut
         taken.add(trial)
     look = MIN_ROUNDS
@@ -88,7 +82,7 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
                 break
             # a look costs time in proportion to the rounds: ever rarer, they stay a small share of it
             look = taken.rounds + max(LOOK_EVERY, taken.rounds // 20)
-        taken.add(turn(warming))
+        taken.add(turns.take(taken.warming))
     result = {f"wall_{arm}": np.array(values) for arm, values in taken.wall.items()}
     if job.a.threads == job.b.threads == 1:  # with more, a thread's clock misses what the others do
         result |= {f"cpu_{arm}": np.array(values) for arm, values in taken.cpu.items()}
@@ -101,12 +95,11 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
         "curves": {model: list(times.items()) for model, times in curves.items()},
         "batch": None,
     }
-    if job.cold is not None:
-        if flush is None:
-            facts["no_cold"] = "this system does not tell how large its caches are, so they cannot be emptied for sure"
-        else:
-            result |= _cold(job.cold, arms, samples, flush, rng)
-            facts |= {"flush": flush, "seconds": time.perf_counter() - began}
+    if job.cold is not None and flush is None:
+        facts["no_cold"] = "this system does not tell how large its caches are, so they cannot be emptied for sure"
+    elif job.cold is not None and flush is not None:
+        result |= _cold(job.cold, arms, samples, flush, rng)
+        facts |= {"flush": flush, "seconds": time.perf_counter() - began}
     if job.batch is not None:
         expected = job.batch * min(shortest.values()) / 1e9
         # each arm once to warm up and once to be timed: what would take longer than all the blocks is not begun
@@ -125,7 +118,7 @@ def medians(runs: NDArray[Any]) -> NDArray[Any]:
 
 
 def curve(trials: NDArray[Any], kept: int) -> dict[int, float]:
-    """How long the runs of a block take from its first, second, third, fourth, eighth, … on to the next of these.
+    """How long the runs of a block take from its first, second, third, fourth, fifth, ninth, … on to the next of these.
 
     Args:
         trials: ns, shape [blocks, runs]; the last `kept` runs are never split.
@@ -133,28 +126,52 @@ def curve(trials: NDArray[Any], kept: int) -> dict[int, float]:
     Returns:
         The usual time in ns by the number of runs before.
     """
-    runs = trials.shape[1]
-    starts = [start for start in (0, 1, 2, 3, *(4 << i for i in range(30))) if start <= runs - kept]
-    ends = [*starts[1:], runs]
     return {
-        start: float(np.median(np.median(trials[:, start:end], axis=1)))
-        for start, end in zip(starts, ends, strict=True)
+        start: float(np.median(np.median(trials[:, start:end], axis=1))) for start, end in _steps(trials.shape[1], kept)
     }
 
 
-def warm_after(times: Mapping[int, float]) -> int:
-    """How many runs to drop at a block's beginning, at least one: until they are as fast as at the end of its curve."""
-    settled = times[max(times)]
-    colder = [start for start, time in times.items() if time > settled * (1 + WARM_WITHIN)]
-    # from the first step of the curve after which none is slower
-    return min(start for start in times if start >= 1 and start > max(colder, default=0))
+def warm_after(trials: NDArray[Any], kept: int) -> int:
+    """How many runs to drop at a block's beginning, at least one: up to the last step of its curve that is a cold one.
+
+    In most of the trials it takes longer than what follows in the same trial, by more than what is let pass.
+    """
+    cold = [0]
+    for start, end in _steps(trials.shape[1], kept)[:-1]:
+        step, rest = np.median(trials[:, start:end], axis=1), np.median(trials[:, end:], axis=1)
+        if np.mean(step > rest * (1 + WARM_WITHIN)) >= MOST_TRIALS:
+            cold.append(end)
+    return max(1, *cold)
+
+
+def _steps(runs: int, kept: int) -> list[tuple[int, int]]:
+    """Where the steps of a block's curve begin and end: each but the first few as long as all before it."""
+    starts = [start for start in (0, 1, 2, 3, *(4 << i for i in range(30))) if start <= runs - kept]
+    return list(zip(starts, [*starts[1:], runs], strict=True))
+
+
+class _Turns:
+    """One block of every arm, in random order, on the same sample."""
+
+    def __init__(self, arms: Arms, samples: int, inner: int, kept: int, rng: np.random.Generator) -> None:
+        self._arms = arms
+        self._samples = samples
+        self._inner = inner
+        self._kept = kept
+        self._rng = rng
+
+    def take(self, warming: Mapping[str, int]) -> Turn:
+        sample = int(self._rng.integers(self._samples))
+        order = [ARMS[index] for index in self._rng.permutation(len(ARMS))]
+        return {arm: self._arms[arm].block(sample, warming[arm] + self._kept, self._inner) for arm in order}
 
 
 class _Taken:
     """The runs that count, by arm and clock: a list for each block."""
 
     def __init__(self, warming: Mapping[str, int], kept: int) -> None:
-        self._slices = {arm: slice(warming[arm], warming[arm] + kept) for arm in ARMS}
+        self.warming = warming
+        self._kept = kept
         self.wall: dict[str, Runs] = {arm: [] for arm in ARMS}
         self.cpu: dict[str, Runs] = {arm: [] for arm in ARMS}
 
@@ -162,10 +179,30 @@ class _Taken:
     def rounds(self) -> int:
         return len(self.wall["a"])
 
-    def add(self, turn: Mapping[str, Times]) -> None:
+    def add(self, turn: Turn) -> None:
         for arm, (wall, cpu) in turn.items():
-            self.wall[arm].append(wall[self._slices[arm]])
-            self.cpu[arm].append(cpu[self._slices[arm]])
+            counting = slice(self.warming[arm], self.warming[arm] + self._kept)
+            self.wall[arm].append(wall[counting])
+            self.cpu[arm].append(cpu[counting])
+
+
+def _trials(turns: _Turns, run: Mapping[str, float], seconds: float) -> list[Turn]:
+    """Turns of blocks long enough to see when they are warm; one at least, and no more than a quarter of the time.
+
+    Args:
+        run: how long one takes, in ns by arm.
+    """
+    began = time.perf_counter()
+    longest = min(TRIAL_NS, seconds * 1e9 / (4 * TRIALS * len(ARMS)))
+    at_most = {arm: int(max(longest // run[arm], 1)) for arm in ARMS} | {"control": int(max(longest // run["a"], 1))}
+    trials = [turns.take(at_most)]
+    while len(trials) < TRIALS and time.perf_counter() - began < seconds / 4:
+        trials.append(turns.take(at_most))
+    return trials
+
+
+def _runs(trials: list[Turn], *arms: str) -> NDArray[Any]:
+    return np.array([trial[arm][0] for trial in trials for arm in arms])
 
 
 def _decided(a: NDArray[Any], b: NDArray[Any], limits: tuple[float, ...]) -> bool:

@@ -182,20 +182,25 @@ def test_one_run_is_dropped_at_least(clock: Clock) -> None:
     assert Bench(clock, a=MS, b=MS).measure(JOB).facts["warming"] == [1, 1]
 
 
+def trial(*begin: float, then: float = 1.0, runs: int = 64) -> list[float]:
+    return [*begin, *[then] * (runs - len(begin))]
+
+
 @pytest.mark.parametrize(
-    ("times", "dropped"),
+    ("trials", "dropped"),
     [
-        ({0: 9.0, 1: 1.0}, 1),
-        ({0: 1.0, 1: 1.0, 2: 1.0}, 1),
-        ({0: 9.0, 1: 1.5, 2: 1.03, 3: 1.01, 4: 1.0, 8: 1.0}, 3),
-        ({0: 9.0, 1: 1.2, 2: 1.01, 3: 1.1, 4: 1.1, 8: 1.05, 16: 1.0, 32: 1.0}, 16),
-        ({0: 9.0, 1: 1.2, 2: 1.1, 3: 1.1, 4: 1.1, 8: 1.05, 16: 1.05, 32: 1.0}, 32),
-        ({0: 9.0, 1: 1.2, 2: 0.9, 3: 1.0, 4: 1.0}, 2),
+        ([[9.0, 1.0]], 1),
+        ([trial()] * 5, 1),
+        ([trial(9, 1.5, 1.1, 1.02)] * 5, 3),
+        ([trial(9, 1.2, *[1.1] * 6, *[1.05] * 24)] * 5, 32),
+        ([trial(9, 1.2, 1.2)] * 4 + [trial(9, 0.9, 0.9)], 3),
+        ([trial(9)] * 3 + [trial(9, *[1.3] * 15)] * 2, 1),
+        ([trial(9, then=ns) for ns in (1.0, 1.4, 2.0, 3.0, 1.1)], 1),
     ],
-    ids=["a long model", "always warm", "three", "a lucky run", "slowly", "noise below"],
+    ids=["a long model", "always warm", "three", "slowly", "one is lucky", "two are disturbed", "another clock rate"],
 )
-def test_warm_is_as_fast_as_at_the_end(times: dict[int, float], dropped: int) -> None:
-    assert blocks.warm_after(times) == dropped
+def test_warm_is_as_fast_as_what_follows(trials: list[list[float]], dropped: int) -> None:
+    assert blocks.warm_after(np.array(trials), 1) == dropped
 
 
 def test_the_curve_takes_the_usual_trial() -> None:
