@@ -163,7 +163,7 @@ def _standing(phase: Phase) -> str:
         return "no labelled pair yet"
     return (
         f"{pairs.count:,} labelled pairs, right: stable {_percent(pairs.stable())}, canary {_percent(pairs.canary())}; "
-        f"e-value {_evalue(seen.value(names.EVALUE))} of {_evalue(seen.value(names.ROLLBACK_LINE, 'paired'))}"
+        f"e-value {_evalue(seen.value(names.PAIRS.evalue))} of {_evalue(seen.value(names.ROLLBACK_LINE, 'paired'))}"
     )
 
 
@@ -172,7 +172,7 @@ def _table(phases: list[Phase]) -> None:
     say(f"  {'':14} {'pairs':>7} {'stable right':>13} {'canary right':>13} {'e-value':>9} {'line':>7}  fired")
     for phase in phases:
         pairs, seen = phase.pairs, phase.last
-        value, line = seen.value(names.EVALUE), seen.value(names.ROLLBACK_LINE, "paired")
+        value, line = seen.value(names.PAIRS.evalue), seen.value(names.ROLLBACK_LINE, "paired")
         say(
             f"  {phase.name:14} {pairs.count:7,} {_percent(pairs.stable()):>13} {_percent(pairs.canary()):>13} "
             f"{_evalue(value):>9} {_evalue(line):>7}  {', '.join(sorted(phase.alerts)) or 'nothing'}"

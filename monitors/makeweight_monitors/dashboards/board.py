@@ -24,6 +24,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
+from makeweight_monitors.dashboards.marks import Mark, marks
 from makeweight_monitors.dashboards.panel import COLUMNS
 from makeweight_monitors.dashboards.query import source
 
@@ -40,17 +41,6 @@ class Section:
     title: str
     panels: tuple[Panel, ...]
     collapsed: bool = False
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A question whose answers are marked on every graph."""
-
-    name: str
-    expression: str
-    title: str
-    text: str
-    color: str
 
 
 def uid(kind: str, model: str) -> str:
@@ -70,7 +60,6 @@ def assembled(
     description: str,
     sections: Sequence[Section],
     variables: Sequence[dashboard.QueryVariable],
-    marks: Sequence[Mark],
     *,
     runbooks: str,
     span: str,
@@ -90,7 +79,7 @@ def assembled(
     built.panels = _placed(sections)
     for each in built.templating.list_val or ():
         each.auto = each.auto_count = each.auto_min = None  # of variables of intervals only
-    built.annotations.list_val = [_Annotation(mark) for mark in marks]
+    built.annotations.list_val = [_Annotation(mark) for mark in marks()]
     return built
 
 

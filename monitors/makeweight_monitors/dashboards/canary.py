@@ -8,71 +8,58 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from makeweight_monitors import durations
 from makeweight_monitors.dashboards import firing, gain
-from makeweight_monitors.dashboards.board import Section, assembled, uid
+from makeweight_monitors.dashboards.board import Section
 from makeweight_monitors.dashboards.look import CANARY, FLOOR, GOOD, LIMIT, STABLE, WARN, Look
-from makeweight_monitors.dashboards.marks import marks
-from makeweight_monitors.dashboards.panel import HALF, Size, Steps, abreast, lines, states, value
+from makeweight_monitors.dashboards.panel import Steps, abreast, lines, states, value
+from makeweight_monitors.dashboards.project import of_project
 from makeweight_monitors.dashboards.query import Query, both, of_canary, of_model, of_revision, of_stable
-from makeweight_monitors.dashboards.rollback import CERTIFIED, LEAST_DRAWN, WAY, line, way_to_rollback
-from makeweight_monitors.dashboards.variables import of_project
+from makeweight_monitors.dashboards.rollback import CERTIFIED, LEAST_DRAWN, line, worst
 from makeweight_monitors.metrics import MODEL_BYTES
 from makeweight_monitors.rules import burn, names
 from makeweight_monitors.rules.limits import limits
 from makeweight_monitors.rules.rollback import weight_label
 from makeweight_monitors.rules.terms import Terms
 
-KIND = "canary"
 EVALUES = "E-values"
 DROP = "Drop in accuracy"
-ACCURACY = "Accuracy"
 DISAGREEMENT = "Disagreement"
-BUDGETS = "Budget: "
 PAIRS_SEEN = "What the pairs say"
 SPLIT = "Labelled requests of split traffic"
 
 
 def build(terms: Terms) -> Dashboard:
-    sections = [Section("", (*abreast(_state(terms)), firing.alerts(terms.runbooks, Size(24, 6))))]
-    sections.append(Section("Is it worse? By labels", tuple(_labels(terms))))
-    sections.append(Section("Does it answer otherwise? Without labels", tuple(_without_labels(terms))))
-    sections.append(Section("Is it faster and smaller?", tuple(gain.panels(terms))))
+    sections = [
+        Section("", (*abreast(_state(terms)), firing.alerts(terms.runbooks))),
+        Section("Is it worse? By labels", tuple(_labels(terms))),
+        Section("Does it answer otherwise? Without labels", tuple(_without_labels(terms))),
+        Section("Is it faster and smaller?", tuple(gain.panels(terms))),
+    ]
     budgets = tuple(_budgets(terms))
     if budgets:
         sections.append(Section("Budgets that burn", budgets, collapsed=True))
     if terms.drop is not None:
         sections.append(Section("Split traffic, by the canary's share", tuple(_split(terms)), collapsed=True))
-    return assembled(
-        uid(KIND, terms.model),
-        f"Makeweight: {terms.model}, canary against stable",
-        f"Is the compressed canary of {terms.model} worse than the model it is to replace, and what does it gain?",
-        sections,
-        of_project(terms),
-        marks(),
-        runbooks=terms.runbooks,
-        span="6h",
-    )
+    what = f"Is the compressed canary of {terms.model} worse than the model it is to replace, and what does it gain?"
+    return of_project(terms, "canary", "canary against stable", what, sections, span="6h")
 
 
 def _state(terms: Terms) -> Iterator[Panel]:
     yield firing.state()
     if terms.drop is not None:
-        yield value(
+        yield worst(
             "Way to rollback",
             "How much of the evidence that a rollback takes the labelled pairs give, by logarithms: at 100 % a "
             "rollback is asked for.",
-            "percentunit",
-            Query(f"max({way_to_rollback(of_revision(names.EVALUE), line('paired'))})"),
-            steps=WAY,
-            nothing="no labelled pair yet",
-            decimals=0,
+            names.PAIRS.evalue,
+            "paired",
         )
         yield value(
             "Drop so far",
             "(harm - help) / pairs since the canary began: how much accuracy it costs by the labelled pairs. "
             f"{terms.drop:.2%} is tolerated.",
             "percentunit",
-            Query(f"max({of_revision(names.PAIRED_DROP)})"),
-            steps=Steps(GOOD, ((terms.drop, WARN),)) if terms.drop > 0 else Steps(GOOD, ((1e-9, WARN),)),
+            f"max({of_revision(names.PAIRED_DROP)})",
+            steps=Steps(GOOD, ((terms.drop if terms.drop > 0 else 1e-9, WARN),)),
             nothing="no labelled pair yet",
             decimals=2,
         )
@@ -82,7 +69,7 @@ def _state(terms: Terms) -> Iterator[Panel]:
             "`safe`: stable and the canary differ on so few requests that no drop beyond the tolerated one fits in. "
             "That it is not shown says nothing against the canary.",
             "none",
-            Query(f"min({of_revision(names.CERTIFIED)})"),
+            f"min({of_revision(names.CERTIFIED)})",
             words=CERTIFIED,
             nothing="no pair yet",
         )
@@ -91,7 +78,7 @@ def _state(terms: Terms) -> Iterator[Panel]:
             "Disagreement",
             "Share of shadowed requests that the two answered differently, over half an hour.",
             "percentunit",
-            Query(f"max({of_revision(names.DISAGREEMENT)})"),
+            f"max({of_revision(names.DISAGREEMENT)})",
             nothing="no pair yet",
             decimals=2,
         )
@@ -101,27 +88,21 @@ def _state(terms: Terms) -> Iterator[Panel]:
         "Canary / stable, as the server saw it; below 100 % the canary is faster."
         + (f" The budget allows {ratio:.0%}." if ratio is not None else ""),
         "percentunit",
-        Query(f"max({of_revision(names.LATENCY_RATIO[0.5])})"),
-        steps=Steps(GOOD, ((ratio, WARN),)) if ratio is not None else Steps(GOOD, ((1.0, WARN),)),
+        f"max({of_revision(names.LATENCY_RATIO[0.5])})",
+        steps=Steps(GOOD, ((1.0 if ratio is None else ratio, WARN),)),
         decimals=0,
     )
     yield value(
         "Model file",
         "The canary's model file as a share of stable's.",
         "percentunit",
-        Query(
-            f"max({of_canary(MODEL_BYTES.series)})\n/\nmax({of_stable(MODEL_BYTES.series)})",
-        ),
+        f"max({of_canary(MODEL_BYTES.series)})\n/\nmax({of_stable(MODEL_BYTES.series)})",
         steps=Steps(GOOD, ((1.0, WARN),)),
         decimals=0,
     )
     if terms.drop is None:
-        yield value(
-            "Requests to the canary",
-            "Predictions of the canary, over five minutes.",
-            "reqps",
-            Query(f"sum({of_canary(names.TRAFFIC)})"),
-        )
+        requests = f"sum({of_canary(names.TRAFFIC)})"
+        yield value("Requests to the canary", "Predictions of the canary, over five minutes.", "reqps", requests)
 
 
 def _band(low: str, high: str, arm: str, look: Look) -> list[Query]:
@@ -138,23 +119,21 @@ def _labels(terms: Terms) -> Iterator[Panel]:
             "How much less accurate than stable: over half an hour with its 99 % interval (Newcombe), and by labelled "
             "pairs since the canary began. An interval that is looked at all day errs often; the e-value does not.",
             "percentunit",
-            [
-                *_band(of_revision(names.DROP_LOW), of_revision(names.DROP_HIGH), "half an hour", CANARY),
-                Query(of_revision(names.DROP), "half an hour {{revision}}", CANARY),
-                Query(of_revision(names.PAIRED_DROP), "by pairs, so far {{revision}}", Look("purple")),
-                Query(of_model(names.TOLERATED_DROP, 'test="paired"'), "tolerated", LIMIT),
-            ],
+            *_band(of_revision(names.DROP_LOW), of_revision(names.DROP_HIGH), "half an hour", CANARY),
+            Query(of_revision(names.DROP), "half an hour {{revision}}", CANARY),
+            Query(of_revision(names.PAIRED_DROP), "by pairs, so far {{revision}}", Look("purple")),
+            Query(of_model(names.TOLERATED_DROP, 'test="paired"'), "tolerated", LIMIT),
+            least=None,
         )
     within = "" if terms.classification else " An answer is right within the tolerance that its server was told."
     yield lines(
-        ACCURACY,
+        "Accuracy",
         f"Of labelled answers over half an hour, with 99 % intervals (Wilson).{within}",
         "percentunit",
-        [
-            *_band(of_stable(names.ACCURACY_LOW), of_stable(names.ACCURACY_HIGH), "stable", STABLE),
-            *_band(of_canary(names.ACCURACY_LOW), of_canary(names.ACCURACY_HIGH), "canary", CANARY),
-            *both(names.ACCURACY),
-        ],
+        *_band(of_stable(names.ACCURACY_LOW), of_stable(names.ACCURACY_HIGH), "stable", STABLE),
+        *_band(of_canary(names.ACCURACY_LOW), of_canary(names.ACCURACY_HIGH), "canary", CANARY),
+        *both(names.ACCURACY),
+        least=None,
     )
     if terms.drop is not None:
         yield lines(
@@ -162,11 +141,9 @@ def _labels(terms: Terms) -> Iterator[Panel]:
             "Labelled requests that both answered, since the canary began. Harm: stable right, canary wrong; help: the "
             "other way round. On all others they tie, and a tie speaks for the canary.",
             "short",
-            [
-                Query(of_revision(names.PAIRS_HARM), "harm {{revision}}", Look("red")),
-                Query(of_revision(names.PAIRS_HELP), "help {{revision}}", Look("green")),
-                Query(of_revision(names.PAIRS), "pairs {{revision}}", FLOOR),
-            ],
+            Query(of_revision(names.PAIRS.harm), "harm {{revision}}", Look("red")),
+            Query(of_revision(names.PAIRS.help), "help {{revision}}", Look("green")),
+            Query(of_revision(names.PAIRS.count), "pairs {{revision}}", FLOOR),
             axis="counts",
         )
 
@@ -181,13 +158,11 @@ def _evalues() -> Panel:
         f"below 1 it speaks for the canary (at most {LEAST_DRAWN} is drawn as such). The last hour's forgets, sees a "
         "late change sooner, and has a line of its own.",
         "short",
-        [
-            Query(drawn(names.EVALUE), "pairs {{revision}}", CANARY),
-            Query(drawn(names.EVALUE_1H), "pairs, last hour {{revision}}", CANARY.dotted()),
-            Query(drawn(names.SPLIT_EVALUE), "split traffic {{revision}}", Look("purple")),
-            Query(f"max({line('paired')})", "roll back", LIMIT),
-            Query(f"max({of_model(names.SLIDING_LINE)})", "alarm, last hour", LIMIT.dotted()),
-        ],
+        Query(drawn(names.PAIRS.evalue), "pairs {{revision}}", CANARY),
+        Query(drawn(names.RECENT_PAIRS.evalue), "pairs, last hour {{revision}}", CANARY.dotted()),
+        Query(drawn(names.SPLIT_EVALUE), "split traffic {{revision}}", Look("purple")),
+        Query(f"max({line('paired')})", "roll back", LIMIT),
+        Query(f"max({of_model(names.SLIDING_LINE)})", "alarm, last hour", LIMIT.dotted()),
         axis="log",
     )
 
@@ -213,7 +188,7 @@ def _without_labels(terms: Terms) -> Iterator[Panel]:
         text = (
             "Share of shadowed requests whose two answers lie further apart than the tolerance, with its 99 % interval."
         )
-    yield lines(DISAGREEMENT, text, "percentunit", queries, least=0)
+    yield lines(DISAGREEMENT, text, "percentunit", *queries)
     if terms.drop is not None and terms.classification:
         yield states(
             "Safe without labels",
@@ -226,8 +201,7 @@ def _without_labels(terms: Terms) -> Iterator[Panel]:
             "Pairs in half an hour",
             "Shadowed requests that both answered: how many the disagreement is a share of.",
             "short",
-            [Query(of_revision(names.DISAGREEMENT_PAIRS), "pairs {{revision}}", CANARY)],
-            least=0,
+            Query(of_revision(names.DISAGREEMENT_PAIRS), "pairs {{revision}}", CANARY),
         )
 
 
@@ -250,15 +224,13 @@ def _budgets(terms: Terms) -> Iterator[Panel]:
             f"Share of {objective.of} that are bad, over windows of rising length, and the share that the budget "
             "allows. Alerts need a long window and a short one to be over a multiple of it.",
             "percentunit",
-            queries,
-            HALF,
-            least=0,
+            *queries,
         )
 
 
 def budget_title(objective: burn.Objective) -> str:
     percentile = "" if objective.quantile is None else f"slower than p{objective.quantile * 100:g} may be"
-    return BUDGETS + {"wrong": "wrong answers", "flips": "answers that turned wrong"}.get(objective.what, percentile)
+    return "Budget: " + {"wrong": "wrong answers", "flips": "answers that turned wrong"}.get(objective.what, percentile)
 
 
 def _split(terms: Terms) -> Iterator[Panel]:
@@ -269,22 +241,16 @@ def _split(terms: Terms) -> Iterator[Panel]:
         f"The rules know the shares {weights}; their e-values are multiplied. Requests at any other share are not "
         "counted, and an alert says so.",
         "short",
-        [
-            Query(
-                f"clamp_min({of_revision(names.SPLIT_EVALUE_AT_WEIGHT)}, {LEAST_DRAWN})", "at {{weight}} {{revision}}"
-            ),
-            Query(f"max({line('split')})", "roll back", LIMIT),
-        ],
+        Query(f"clamp_min({of_revision(names.SPLIT_EVALUE_AT_WEIGHT)}, {LEAST_DRAWN})", "at {{weight}} {{revision}}"),
+        Query(f"max({line('split')})", "roll back", LIMIT),
         axis="log",
     )
     yield lines(
         SPLIT,
         "Since the canary began.",
         "short",
-        [
-            Query(of_revision(names.SPLIT_CANARY_WRONG), "canary wrong, at {{weight}}", CANARY),
-            Query(of_revision(names.SPLIT_STABLE_WRONG), "stable wrong, at {{weight}}", STABLE),
-            Query(of_revision(names.SPLIT_LABELLED), "all, at {{weight}}", FLOOR),
-        ],
+        Query(of_revision(names.SPLIT_CANARY_WRONG), "canary wrong, at {{weight}}", CANARY),
+        Query(of_revision(names.SPLIT_STABLE_WRONG), "stable wrong, at {{weight}}", STABLE),
+        Query(of_revision(names.SPLIT_LABELLED), "all, at {{weight}}", FLOOR),
         axis="counts",
     )

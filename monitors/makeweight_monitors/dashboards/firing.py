@@ -6,8 +6,8 @@ from grafana_foundation_sdk.models.dashboard import Panel
 
 from makeweight_monitors.dashboards.board import published
 from makeweight_monitors.dashboards.look import BAD, GOOD, QUIET, WARN
-from makeweight_monitors.dashboards.panel import STAT, Column, Size, Steps, rows, value
-from makeweight_monitors.dashboards.query import Query, of_model
+from makeweight_monitors.dashboards.panel import NONE_IS_GOOD, Column, Size, Steps, rows, value
+from makeweight_monitors.dashboards.query import of_model
 from makeweight_monitors.rules.names import WATCHDOG
 from makeweight_monitors.rules.promql import equals
 
@@ -18,7 +18,7 @@ _STATES = {0: ("nothing fires", GOOD), 1: ("evidence", WARN), 2: ("alarm", BAD),
 _KINDS = {"rollback": 3, "alarm": 2, "evidence": 1}
 
 
-def state(size: Size = STAT) -> Panel:
+def state() -> Panel:
     """The worst kind of alert that fires; 0 only while the watchdog tells that rules are evaluated."""
     alive = of_model("ALERTS", _FIRING, f'alertname="{WATCHDOG}"')
     return value(
@@ -26,8 +26,7 @@ def state(size: Size = STAT) -> Panel:
         "The most urgent kind of alert that fires. `evidence` is to be weighed, `alarm` calls somebody, `roll back` "
         "may act alone. Where it says that rules are not evaluated, nothing is known: look at Prometheus first.",
         "none",
-        Query("max(\n  " + "\n  or\n  ".join([*_by_kind(), f"0 * {alive}"]) + "\n)"),
-        size,
+        "max(\n  " + "\n  or\n  ".join([*_by_kind(), f"0 * {alive}"]) + "\n)",
         words=_STATES,
         nothing="rules are not evaluated",
         steps=Steps(QUIET, ((0, GOOD), (1, WARN), (2, BAD))),
@@ -35,46 +34,36 @@ def state(size: Size = STAT) -> Panel:
     )
 
 
-def counted(kind: str, title: str, description: str, size: Size, steps: Steps) -> Panel:
+def counted(kind: str, title: str, description: str) -> Panel:
     found = of_model("ALERTS", _FIRING, _MEANT, equals("kind", kind))
-    return value(title, description, "short", Query(f"count({found}) or vector(0)"), size, steps=steps)
+    return value(title, description, "short", f"count({found}) or vector(0)", steps=NONE_IS_GOOD)
 
 
-def alerts(runbooks: str, size: Size) -> Panel:
+def alerts(runbooks: str) -> Panel:
     by = "alertname, model, variant, revision, slice, class, feature, quantile, window, instance"
+    ranked = "\n    or\n    ".join(_by_kind())
+    urgencies = {number: (kind, _STATES[number][1]) for kind, number in _KINDS.items()}
     link = ("What it means and what to do", runbooks) if published(runbooks) else None
     return rows(
         "Firing alerts",
         "Everything that fires in Prometheus, the most urgent first. An alert that is of no arm is of the comparison, "
         f"or of the model. What each means and what to do: {runbooks}, under its name.",
-        [Query(f"sort_desc(\n  max by ({by}) (\n    {_ranked()}\n  )\n)")],
-        [
-            Column(
-                "Value",
-                "urgency",
-                words={number: (kind, _STATES[number][1]) for kind, number in _KINDS.items()},
-                width=90,
-            ),
-            Column("alertname", "alert", link=link, width=250),
-            Column("model", "model"),
-            Column("revision", "revision"),
-            Column("variant", "variant", width=80),
-            Column("slice", "slice"),
-            Column("class", "class", width=70),
-            Column("feature", "feature"),
-            Column("quantile", "quantile", width=80),
-            Column("window", "window", width=75),
-            Column("instance", "instance"),
-        ],
-        size,
+        Column("urgency", f"sort_desc(\n  max by ({by}) (\n    {ranked}\n  )\n)", words=urgencies, width=90),
+        Column("alert", label="alertname", link=link, width=250),
+        Column("model"),
+        Column("revision"),
+        Column("variant", width=80),
+        Column("slice"),
+        Column("class", width=70),
+        Column("feature"),
+        Column("quantile", width=80),
+        Column("window", width=75),
+        Column("instance"),
+        size=Size(24, 6),
         nothing="nothing fires",
     )
 
 
-def _ranked() -> str:
-    """Each alert with the number of its kind."""
-    return "\n    or\n    ".join(_by_kind())
-
-
 def _by_kind() -> list[str]:
+    """Each alert with the number of its kind."""
     return [f"{n} * {of_model('ALERTS', _FIRING, _MEANT, equals('kind', kind))}" for kind, n in _KINDS.items()]

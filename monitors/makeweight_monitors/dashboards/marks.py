@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from makeweight_monitors.dashboards.board import Mark
+from dataclasses import dataclass
+
 from makeweight_monitors.dashboards.look import BAD
 from makeweight_monitors.dashboards.query import of_model
 from makeweight_monitors.metrics import BUILD_INFO, PREDICTIONS
 
 _AGO = "5m"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A question whose answers are marked on every graph."""
+
+    name: str
+    expression: str
+    title: str
+    text: str
+    color: str
 
 
 def marks() -> list[Mark]:

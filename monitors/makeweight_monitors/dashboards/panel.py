@@ -61,16 +61,20 @@ NONE_IS_GOOD = Steps(GOOD, ((1, BAD),))
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: a label of the series, or the value of a query (`Value #A`)."""
+    """One column of a table: a label of the series, or the value of an expression."""
 
-    name: str
     title: str
+    expression: str = ""
     unit: str | None = None
     steps: Steps | None = None
     words: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     link: tuple[str, str] | None = None
     """Title and address."""
     width: int | None = None
+    label: str = ""
+    """Where it is not called as the column is."""
+    ref: str = ""
+    """The letter of its question, where it is not the next one."""
 
 
 def abreast(panels: Iterable[Panel]) -> tuple[Panel, ...]:
@@ -86,15 +90,14 @@ def lines(
     title: str,
     description: str,
     unit: str,
-    queries: Sequence[Query],
+    *queries: Query,
     size: Size = HALF,
-    *,
     axis: Axis = "linear",
-    least: float | None = None,
+    least: float | None = 0,
     most: float | None = None,
     stacked: bool = False,
 ) -> Panel:
-    """Values over time."""
+    """Values over time; a `linear` axis reaches at least from `least` to `most`."""
     made = timeseries.Panel().title(title).description(description).unit(unit).datasource(source())
     made = made.span(size.width).height(size.height)
     made = made.draw_style(shapes.GraphDrawStyle.BARS if stacked else shapes.GraphDrawStyle.LINE)
@@ -106,13 +109,12 @@ def lines(
         scale = common.ScaleDistributionConfig().log(10)
         scale = scale.type(shapes.ScaleDistribution.LOG if axis == "log" else shapes.ScaleDistribution.SYMLOG)
         made = made.scale_distribution(scale if axis == "log" else scale.linear_threshold(1))
-    made = made if least is None else made.axis_soft_min(least)
+    elif least is not None:
+        made = made.axis_soft_min(least)
     made = made if most is None else made.axis_soft_max(most)
-    legend = common.VizLegendOptions().show_legend(True).placement(shapes.LegendPlacement.BOTTOM)
-    made = made.legend(legend.display_mode(shapes.LegendDisplayMode.LIST))
-    made = made.tooltip(
-        common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI).sort(shapes.SortOrder.DESCENDING)
-    )
+    made = made.legend(_legend())
+    shown = common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI).sort(shapes.SortOrder.DESCENDING)
+    made = made.tooltip(shown)
     for index, query in enumerate(queries):
         made = made.with_target(over_time(query, letter(index)))
         properties = _drawn(query.look)
@@ -125,8 +127,7 @@ def value(
     title: str,
     description: str,
     unit: str,
-    query: Query,
-    size: Size = STAT,
+    expression: str,
     *,
     steps: Steps = PLAIN_STEPS,
     words: Mapping[int, tuple[str, str]] | None = None,
@@ -136,11 +137,11 @@ def value(
 ) -> Panel:
     """One number as it is now, or the word that it stands for; `filled`: its colour is the background's."""
     made = stat.Panel().title(title).description(description).unit(unit).datasource(source())
-    made = made.span(size.width).height(size.height).with_target(now(query, "A")).no_value(nothing)
+    made = made.span(STAT.width).height(STAT.height).with_target(now(Query(expression), "A")).no_value(nothing)
     made = made.thresholds(_thresholds(steps)).color_scheme(_by_threshold()).mappings(_mappings(words or {}))
     made = made.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
     made = made.graph_mode(shapes.BigValueGraphMode.NONE).orientation(shapes.VizOrientation.AUTO)
-    made = made.text_mode(shapes.BigValueTextMode.VALUE_AND_NAME if query.legend else shapes.BigValueTextMode.VALUE)
+    made = made.text_mode(shapes.BigValueTextMode.VALUE)
     made = made.color_mode(shapes.BigValueColorMode.BACKGROUND_SOLID if filled else shapes.BigValueColorMode.VALUE)
     return (made if decimals is None else made.decimals(decimals)).build()
 
@@ -148,26 +149,24 @@ def value(
 def rows(
     title: str,
     description: str,
-    queries: Sequence[Query],
-    columns: Sequence[Column],
+    *columns: Column,
     size: Size,
-    *,
-    unit: str = "none",
     nothing: str = NOTHING,
     most_first: str | None = None,
 ) -> Panel:
-    """Series as they are now, a row each; several queries are joined by the labels that they share.
+    """Series as they are now, a row each; several questions are joined by the labels that they share.
 
     `most_first`: the title of the column by which rows are sorted, from the highest value.
     """
-    made = table.Panel().title(title).description(description).unit(unit).datasource(source()).no_value(nothing)
+    made = table.Panel().title(title).description(description).unit("none").datasource(source()).no_value(nothing)
     made = made.span(size.width).height(size.height).show_header(True).cell_height(shapes.TableCellHeight.SM)
     if most_first is not None:
         made = made.sort_by([common.TableSortByFieldState().display_name(most_first).desc(True)])
-    for index, query in enumerate(queries):
-        made = made.with_target(now(query, letter(index), table=True))
+    asked = _lettered(columns)
+    for ref, column in sorted(asked.items()):
+        made = made.with_target(now(Query(column.expression), ref, table=True))
     made = made.with_transformation(DataTransformerConfig(id_val="merge", options={}))
-    made = made.with_transformation(_arranged(queries, columns))
+    made = made.with_transformation(_arranged(columns))
     for column in columns:
         properties = _cell(column)
         if properties:
@@ -178,41 +177,35 @@ def rows(
     return built
 
 
-def bars(
-    title: str, description: str, unit: str, label: str, queries: Sequence[Query], size: Size = HALF, along: str = ""
-) -> Panel:
-    """A distribution as it is now: a group of bars for each value of the label, which is called `along`."""
-    made = barchart.Panel().title(title).description(description).unit(unit).datasource(source())
-    made = made.span(size.width).height(size.height).x_field(along or label).orientation(shapes.VizOrientation.VERTICAL)
+def bars(title: str, description: str, label: str, *queries: Query) -> Panel:
+    """Shares as they are now: a group of bars for each value of the label."""
+    made = barchart.Panel().title(title).description(description).unit("percentunit").datasource(source())
+    made = made.span(HALF.width).height(HALF.height).x_field(label).orientation(shapes.VizOrientation.VERTICAL)
     made = made.show_value(shapes.VisibilityMode.NEVER).group_width(0.8).bar_width(0.9).fill_opacity(80)
-    made = made.stacking(shapes.StackingMode.NONE).x_tick_label_spacing(40)
-    legend = common.VizLegendOptions().show_legend(True).placement(shapes.LegendPlacement.BOTTOM)
-    made = made.legend(legend.display_mode(shapes.LegendDisplayMode.LIST))
+    made = made.stacking(shapes.StackingMode.NONE).x_tick_label_spacing(40).legend(_legend())
     made = made.tooltip(common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.MULTI))
-    columns = [Column(label, along or label)]
     for index, query in enumerate(queries):
         made = made.with_target(now(query, letter(index), table=True))
-        columns.append(Column(_value_of(queries, index), query.legend))
         made = made.override_by_name(query.legend, _drawn(query.look))
-    made = made.with_transformation(DataTransformerConfig(id_val="merge", options={}))
-    made = made.with_transformation(_arranged(queries, columns))
-    made = made.with_transformation(
-        DataTransformerConfig(id_val="sortBy", options={"sort": [{"field": along or label}]})
-    )
+    columns = [Column(label), *(Column(query.legend, query.expression) for query in queries)]
+    sort = DataTransformerConfig(id_val="sortBy", options={"sort": [{"field": label}]})
+    for transformation in (DataTransformerConfig(id_val="merge", options={}), _arranged(columns), sort):
+        made = made.with_transformation(transformation)
     return made.build()
 
 
-def states(
-    title: str, description: str, query: Query, words: Mapping[int, tuple[str, str]], size: Size = HALF
-) -> Panel:
+def states(title: str, description: str, query: Query, words: Mapping[int, tuple[str, str]]) -> Panel:
     """Which of a few states held when."""
     made = statetimeline.Panel().title(title).description(description).unit("none").datasource(source())
-    made = made.span(size.width).height(size.height).with_target(over_time(query, "A")).mappings(_mappings(words))
+    made = made.span(HALF.width).height(HALF.height).with_target(over_time(query, "A")).mappings(_mappings(words))
     made = made.show_value(shapes.VisibilityMode.AUTO).row_height(0.8).merge_values(True).fill_opacity(80)
-    legend = common.VizLegendOptions().show_legend(True).placement(shapes.LegendPlacement.BOTTOM)
-    made = made.legend(legend.display_mode(shapes.LegendDisplayMode.LIST))
-    made = made.tooltip(common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.SINGLE))
+    made = made.legend(_legend()).tooltip(common.VizTooltipOptions().mode(shapes.TooltipDisplayMode.SINGLE))
     return made.thresholds(_thresholds(Steps(QUIET))).color_scheme(_by_threshold()).build()
+
+
+def _legend() -> common.VizLegendOptions:
+    below = common.VizLegendOptions().show_legend(True).placement(shapes.LegendPlacement.BOTTOM)
+    return below.display_mode(shapes.LegendDisplayMode.LIST)
 
 
 def _drawn(look: Look) -> list[DynamicConfigValue]:
@@ -254,22 +247,24 @@ def _mappings(words: Mapping[int, tuple[str, str]]) -> list[ValueMapping]:
     ]
 
 
-def _value_of(queries: Sequence[Query], index: int) -> str:
-    """What Grafana calls the column of a query's values."""
-    return "Value" if len(queries) == 1 else f"Value #{letter(index)}"
+def _lettered(columns: Sequence[Column]) -> dict[str, Column]:
+    """What is asked, by the letters of the questions."""
+    asked = [column for column in columns if column.expression]
+    return {column.ref or letter(index): column for index, column in enumerate(asked)}
 
 
-def _arranged(queries: Sequence[Query], columns: Sequence[Column]) -> DataTransformerConfig:
-    """Columns in their order and under their titles; the time and values that are not named are left out."""
-    named = {column.name for column in columns}
-    values = {_value_of(queries, index) for index in range(len(queries))}
-    hidden = {"Time", "__name__", *(values - named)}
+def _arranged(columns: Sequence[Column]) -> DataTransformerConfig:
+    """Columns in their order and under their titles, and no time."""
+    asked = _lettered(columns)
+    # what Grafana calls the column of a question's values
+    values = {column.title: f"Value #{ref}" if len(asked) > 1 else "Value" for ref, column in asked.items()}
+    named = {values.get(column.title) or column.label or column.title: column.title for column in columns}
     return DataTransformerConfig(
         id_val="organize",
         options={
-            "excludeByName": dict.fromkeys(sorted(hidden), True),
-            "indexByName": {column.name: index for index, column in enumerate(columns)},
-            "renameByName": {column.name: column.title for column in columns if column.name != column.title},
+            "excludeByName": {"Time": True, "__name__": True},
+            "indexByName": {name: index for index, name in enumerate(named)},
+            "renameByName": {name: title for name, title in named.items() if name != title},
         },
     )
 

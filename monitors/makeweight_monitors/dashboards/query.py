@@ -9,12 +9,14 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from makeweight_monitors.dashboards.look import CANARY, PLAIN, STABLE, Look
+from makeweight_monitors.rules.promql import CANARY as CANARY_ARM
+from makeweight_monitors.rules.promql import STABLE as STABLE_ARM
 from makeweight_monitors.rules.promql import selector
 
+RATE = "$__rate_interval"
 SOURCE = "${datasource}"
 MODEL = 'model=~"$model"'
 REVISION = 'revision=~"$revision"'
-_CANARY, _STABLE = 'variant="canary"', 'variant="stable"'
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,6 @@ class Query:
     expression: str
     legend: str = ""
     look: Look = PLAIN
-    unit: str | None = None
-    """Of a column of a table, where it is not the panel's."""
 
 
 def source() -> DataSourceRef:
@@ -41,12 +41,12 @@ def of_revision(series: str, *matchers: str) -> str:
 
 
 def of_canary(series: str, *matchers: str) -> str:
-    return selector(series, MODEL, REVISION, _CANARY, *matchers)
+    return selector(series, MODEL, REVISION, CANARY_ARM, *matchers)
 
 
 def of_stable(series: str, *matchers: str) -> str:
     """The stable model's, which is pooled over its revisions where it is a recorded series."""
-    return selector(series, MODEL, _STABLE, *matchers)
+    return selector(series, MODEL, STABLE_ARM, *matchers)
 
 
 def both(series: str, more: str = "", stable: Look = STABLE, canary: Look = CANARY) -> list[Query]:
@@ -54,6 +54,15 @@ def both(series: str, more: str = "", stable: Look = STABLE, canary: Look = CANA
     return [
         Query(of_stable(series), f"stable{more}", stable),
         Query(of_canary(series), f"canary {{{{revision}}}}{more}", canary),
+    ]
+
+
+def now_of_both(series: str, label: str) -> list[Query]:
+    """Both arms of a recorded series, by a label and over all revisions."""
+    around = f"max by ({label}) ({{}})"
+    return [
+        Query(around.format(of_stable(series)), "stable", STABLE),
+        Query(around.format(of_canary(series)), "canary", CANARY),
     ]
 
 

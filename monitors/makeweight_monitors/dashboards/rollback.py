@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from grafana_foundation_sdk.models.dashboard import Panel
+
 from makeweight_monitors.dashboards.look import BAD, GOOD, QUIET, WARN
-from makeweight_monitors.dashboards.panel import Steps
-from makeweight_monitors.dashboards.query import of_model
+from makeweight_monitors.dashboards.panel import Steps, value
+from makeweight_monitors.dashboards.query import of_model, of_revision
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import equals
 
@@ -17,6 +19,12 @@ LEAST_DRAWN = "0.001"
 def line(test: str) -> str:
     """The e-value at which a test asks for a rollback."""
     return of_model(names.ROLLBACK_LINE, equals("test", test))
+
+
+def worst(title: str, description: str, evalue: str, test: str) -> Panel:
+    """The way to rollback of the canary that is nearest to it."""
+    way = f"max({way_to_rollback(of_revision(evalue), line(test))})"
+    return value(title, description, "percentunit", way, steps=WAY, nothing="no labelled pair yet", decimals=0)
 
 
 def way_to_rollback(evalue: str, line: str) -> str:

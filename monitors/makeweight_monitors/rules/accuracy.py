@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from makeweight_monitors.metrics import LABELLED, LABELLED_CLASS, LABELLED_SLICE, SHADOW_PAIRS
+from makeweight_monitors.metrics import ERROR_BIN, LABELLED, LABELLED_CLASS, LABELLED_SLICE, SHADOW_PAIRS, Metric
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.promql import beside, block, by_arm, equals, inner, number, selector, wilson
-from makeweight_monitors.rules.rule import Alert, Comparison, Group, Recording, Rule
+from makeweight_monitors.rules.distances import two_arms
+from makeweight_monitors.rules.promql import CANARY, STABLE, beside, block, inner, number, ratio, wilson
+from makeweight_monitors.rules.rule import EVIDENCE, Alert, Comparison, Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import BY_GROUP, COMPARE
 
@@ -18,27 +19,19 @@ def groups(terms: Terms) -> Iterator[Group]:
     """In regression an answer is right within the tolerance of its observer; without one there is nothing to record."""
     yield Group("makeweight-accuracy", (*_intervals(terms), *_by_group(terms)))
     yield Group("makeweight-disagreement", tuple(_disagreement(terms)))
-
-
-def _share(terms: Terms, metric: str, window: str, by: tuple[str, ...] = ()) -> str:
-    right = by_arm(metric, terms.model, window, by, _RIGHT)
-    every = by_arm(metric, terms.model, window, by)
-    return f"(\n{inner(right)}\n) / ((\n{inner(every)}\n) > 0)"
+    if not terms.classification:
+        yield Group("makeweight-errors", tuple(two_arms(terms, ERROR_BIN, BY_GROUP, "bin", names.ERRORS)))
 
 
 def _intervals(terms: Terms) -> Iterator[Rule]:
-    of = equals("model", terms.model)
-    canary, stable = 'variant="canary"', 'variant="stable"'
-    share, count = selector(names.ACCURACY, of), selector(names.LABELLED, of)
-    yield Recording(names.LABELLED, by_arm(LABELLED.series, terms.model, COMPARE))
-    yield Recording(
-        names.ACCURACY, f"(\n{inner(by_arm(LABELLED.series, terms.model, COMPARE, (), _RIGHT))}\n) / ({count} > 0)"
-    )
+    share, count, drop = (terms.of(name) for name in (names.ACCURACY, names.LABELLED, names.DROP))
+    canary, stable = terms.of(names.ACCURACY, CANARY), terms.of(names.ACCURACY, STABLE)
+    right = terms.by_arm(LABELLED.series, COMPARE, _RIGHT)
+    yield Recording(names.LABELLED, terms.by_arm(LABELLED.series, COMPARE))
+    yield Recording(names.ACCURACY, f"(\n{inner(right)}\n) / ({count} > 0)")
     yield Recording(names.ACCURACY_LOW, wilson(share, count, "-"))
     yield Recording(names.ACCURACY_HIGH, wilson(share, count, "+"))
-    yield Recording(
-        names.DROP, f"-{beside(selector(names.ACCURACY, of, canary), '-', selector(names.ACCURACY, of, stable))}"
-    )
+    yield Recording(names.DROP, f"-{beside(canary, '-', stable)}")
     for name, operator, mine, theirs in (
         (names.DROP_LOW, "-", names.ACCURACY_HIGH, names.ACCURACY_LOW),
         (names.DROP_HIGH, "+", names.ACCURACY_LOW, names.ACCURACY_HIGH),
@@ -47,19 +40,18 @@ def _intervals(terms: Terms) -> Iterator[Rule]:
         yield Recording(
             name,
             block(f"""
-                {selector(names.DROP, of)} {operator} sqrt(
-                  (sum by (model, revision) ({selector(mine, of, canary)} - {selector(names.ACCURACY, of, canary)})) ^ 2
+                {drop} {operator} sqrt(
+                  (sum by (model, revision) ({terms.of(mine, CANARY)} - {canary})) ^ 2
                   + on (model) group_left ()
-                  (sum by (model) ({selector(names.ACCURACY, of, stable)} - {selector(theirs, of, stable)})) ^ 2
+                  (sum by (model) ({stable} - {terms.of(theirs, STABLE)})) ^ 2
                 )
                 """),
         )
     if terms.drop is not None:
         yield Alert(
             names.ACCURACY_BELOW_STABLE,
-            Comparison(selector(names.DROP_LOW, of), ">", terms.drop),
-            "evidence",
-            "ticket",
+            Comparison(terms.of(names.DROP_LOW), ">", terms.drop),
+            EVIDENCE,
             hold="10m",
             summary="{{ $labels.model }} {{ $labels.revision }}: labels of the last half hour speak against the canary",
             description="Accuracy is lower than stable's by at least {{ $value | humanizePercentage }} (99 % "
@@ -69,30 +61,31 @@ def _intervals(terms: Terms) -> Iterator[Rule]:
 
 
 def _by_group(terms: Terms) -> Iterator[Rule]:
+    def share(name: str, metric: Metric, label: str) -> Recording:
+        right, every = (terms.by_arm(metric.series, BY_GROUP, *of, by=(label,)) for of in ((_RIGHT,), ()))
+        return Recording(name, ratio(right, every))
+
     if terms.slices:
-        yield Recording(names.SLICE_ACCURACY, _share(terms, LABELLED_SLICE.series, BY_GROUP, ("slice",)))
+        yield share(names.SLICE_ACCURACY, LABELLED_SLICE, "slice")
     if terms.classification:
-        yield Recording(names.CLASS_ACCURACY, _share(terms, LABELLED_CLASS.series, BY_GROUP, ("class",)))
+        yield share(names.CLASS_ACCURACY, LABELLED_CLASS, "class")
 
 
 def _disagreement(terms: Terms) -> Iterator[Rule]:
-    of = equals("model", terms.model)
-    metric = SHADOW_PAIRS.series
-    share, count = selector(names.DISAGREEMENT, of), selector(names.DISAGREEMENT_PAIRS, of)
-    yield Recording(names.DISAGREEMENT_PAIRS, f"sum by (model, revision) (increase({selector(metric, of)}[{COMPARE}]))")
-    apart = selector(metric, of, 'agree="no"')
+    share, count = terms.of(names.DISAGREEMENT), terms.of(names.DISAGREEMENT_PAIRS)
+    every, apart = terms.of(SHADOW_PAIRS.series), terms.of(SHADOW_PAIRS.series, 'agree="no"')
+    yield Recording(names.DISAGREEMENT_PAIRS, f"sum by (model, revision) (increase({every}[{COMPARE}]))")
     yield Recording(names.DISAGREEMENT, f"sum by (model, revision) (increase({apart}[{COMPARE}])) / ({count} > 0)")
     yield Recording(names.DISAGREEMENT_LOW, wilson(share, count, "-"))
     yield Recording(names.DISAGREEMENT_HIGH, wilson(share, count, "+"))
     if terms.drop is not None and terms.classification:
-        yield Recording(names.CERTIFIED, f"{selector(names.DISAGREEMENT_HIGH, of)} <= bool {number(terms.drop)}")
+        yield Recording(names.CERTIFIED, f"{terms.of(names.DISAGREEMENT_HIGH)} <= bool {number(terms.drop)}")
     limit = most_disagreement(terms)
     if limit is not None:
         yield Alert(
             names.DISAGREEMENT_HIGH_ALERT,
-            Comparison(selector(names.DISAGREEMENT_LOW, of), ">", limit),
-            "evidence",
-            "ticket",
+            Comparison(terms.of(names.DISAGREEMENT_LOW), ">", limit),
+            EVIDENCE,
             hold="10m",
             summary="{{ $labels.model }} {{ $labels.revision }} answers otherwise than stable unusually often",
             description=f"At least {{{{ $value | humanizePercentage }}}} of the shadowed requests (99 % interval), and "

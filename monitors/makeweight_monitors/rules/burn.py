@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from makeweight_monitors import durations
 from makeweight_monitors.metrics import LABELLED, LATENCY, LATENCY_BUCKETS, PAIRED
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.promql import by_arm, equals, inner, number, selector, wilson
+from makeweight_monitors.rules.promql import HARM, inner, number, wilson
 from makeweight_monitors.rules.rule import Alert, Group, Recording, Rule
 from makeweight_monitors.rules.terms import LatencyLimit, Terms
 from makeweight_monitors.rules.windows import BURNS, SLOW, SLOW_INTERVAL, Burn
@@ -36,32 +36,16 @@ class Objective:
 def objectives(terms: Terms) -> list[Objective]:
     declared = []
     if terms.accuracy is not None:
-        declared.append(
-            Objective("wrong", names.ACCURACY_BURN, 1 - terms.accuracy, "gives more wrong answers", "labelled answers")
-        )
+        what = "gives more wrong answers"
+        declared.append(Objective("wrong", names.ACCURACY_BURN, 1 - terms.accuracy, what, "labelled answers"))
     if terms.flips is not None:
-        declared.append(
-            Objective(
-                "flips",
-                names.FLIPS_BURN,
-                terms.flips,
-                "is wrong where stable is right more often",
-                "labelled pairs",
-            )
-        )
+        what = "is wrong where stable is right more often"
+        declared.append(Objective("flips", names.FLIPS_BURN, terms.flips, what, "labelled pairs"))
     for limit in terms.latency:
-        if bucket(limit) is not None:
-            named = f"p{limit.quantile * 100:g}"
-            declared.append(
-                Objective(
-                    f"slow_{named}",
-                    names.LATENCY_BURN,
-                    1 - limit.quantile,
-                    f"answers later than {bucket(limit):g} s more often",
-                    "answers",
-                    limit.quantile,
-                )
-            )
+        if (bound := bucket(limit)) is not None:
+            what, named = f"answers later than {bound:g} s more often", f"slow_p{limit.quantile * 100:g}"
+            slow = Objective(named, names.LATENCY_BURN, 1 - limit.quantile, what, "answers", limit.quantile)
+            declared.append(slow)
     return [objective for objective in declared if objective.windows()]
 
 
@@ -74,8 +58,8 @@ def bucket(limit: LatencyLimit) -> float | None:
 
 def groups(terms: Terms) -> Iterator[Group]:
     declared = objectives(terms)
-    fast: list[Rule] = [*_recordings(terms, declared, slow=False), *_alerts(terms, declared)]
     if declared:
+        fast: list[Rule] = [*_recordings(terms, declared, slow=False), *_alerts(terms, declared)]
         yield Group("makeweight-budget-slow", tuple(_recordings(terms, declared, slow=True)), SLOW_INTERVAL)
         yield Group("makeweight-budget", tuple(fast))
 
@@ -91,7 +75,7 @@ def _recordings(terms: Terms, declared: list[Objective], *, slow: bool) -> Itera
             if window in long:
                 counted = names.burn_count(objective.what, window)
                 yield Recording(counted, every)
-                every = selector(counted, equals("model", terms.model))
+                every = terms.of(counted)
             else:
                 every = f"(\n{inner(every)}\n)"
             yield Recording(names.burn_ratio(objective.what, window), f"(\n{inner(bad)}\n) / ({every} > 0)")
@@ -99,18 +83,16 @@ def _recordings(terms: Terms, declared: list[Objective], *, slow: bool) -> Itera
 
 def _events(terms: Terms, objective: Objective, window: str) -> tuple[str, str]:
     """Bad events and all of them, over a window."""
-    of = equals("model", terms.model)
     if objective.what == "wrong":
-        bad = by_arm(LABELLED.series, terms.model, window, (), 'outcome="wrong"')
-        return bad, by_arm(LABELLED.series, terms.model, window)
+        return terms.by_arm(LABELLED.series, window, 'outcome="wrong"'), terms.by_arm(LABELLED.series, window)
     if objective.what == "flips":
-        harm = selector(PAIRED.series, of, 'stable="right"', 'canary="wrong"')
-        every = f"sum by (model, revision) (increase({selector(PAIRED.series, of)}[{window}]))"
-        return f"sum by (model, revision) (increase({harm}[{window}]))", every
+        harm, every = terms.of(PAIRED.series, *HARM), terms.of(PAIRED.series)
+        pooled = "sum by (model, revision) (increase({}[{}]))"
+        return pooled.format(harm, window), pooled.format(every, window)
     limit = next(limit for limit in terms.latency if limit.quantile == objective.quantile and bucket(limit))
     bound = bucket(limit) or 0.0
-    every = by_arm(f"{LATENCY.series}_count", terms.model, window)
-    in_time = by_arm(f"{LATENCY.series}_bucket", terms.model, window, (), _le(bound))
+    every = terms.by_arm(f"{LATENCY.series}_count", window)
+    in_time = terms.by_arm(f"{LATENCY.series}_bucket", window, _le(bound))
     return f"(\n{inner(every)}\n) - (\n{inner(in_time)}\n)", every
 
 
@@ -120,14 +102,13 @@ def _le(bound: float) -> str:
 
 
 def _alerts(terms: Terms, declared: list[Objective]) -> Iterator[Alert]:
-    of = equals("model", terms.model)
     for objective in declared:
         whose = "revision" if objective.what == "flips" else "variant"
         for burn in objective.windows():
             line = number(burn.factor * objective.allowed)
-            share = selector(names.burn_ratio(objective.what, burn.long), of)
-            count = selector(names.burn_count(objective.what, burn.long), of)
-            short = selector(names.burn_ratio(objective.what, burn.short), of)
+            share = terms.of(names.burn_ratio(objective.what, burn.long))
+            count = terms.of(names.burn_count(objective.what, burn.long))
+            short = terms.of(names.burn_ratio(objective.what, burn.short))
             # the lower end of the interval: two bad events of three are no burning budget
             expression = f"{wilson(share, count, '-')} > {line}\nand\n{short} > {line}"
             labels = {"window": burn.long}
@@ -136,10 +117,9 @@ def _alerts(terms: Terms, declared: list[Objective]) -> Iterator[Alert]:
             yield Alert(
                 objective.alert,
                 expression,
-                burn.kind,
-                burn.severity,
+                burn.level,
                 labels=labels,
-                hold="2m" if burn.severity == "page" else "15m",
+                hold="2m" if burn.level.severity == "page" else "15m",
                 summary=f"{{{{ $labels.model }}}} {{{{ $labels.{whose} }}}} {objective.title} than its budget allows",
                 description=f"Over {burn.long} at least {{{{ $value | humanizePercentage }}}} of {objective.of} were "
                 f"such (99 % interval); {objective.allowed:.2%} are allowed; this is over {burn.factor:g} times that.",

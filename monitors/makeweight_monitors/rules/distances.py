@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from makeweight_monitors.rules.promql import beside, block, chi_squared, equals, selector, share_of
+from makeweight_monitors.metrics import Metric
+from makeweight_monitors.rules.names import Distribution
+from makeweight_monitors.rules.promql import CANARY, STABLE, beside, block, chi_squared, share_of
 from makeweight_monitors.rules.rule import Recording, Rule
 from makeweight_monitors.rules.terms import Terms
 
 
-def two_arms(
-    terms: Terms, label: str, bins: str, count: str, share: str, degrees: str, psi: str, floor: str
-) -> Iterator[Rule]:
-    """Canary against stable over bins that are recorded already."""
-    of = equals("model", terms.model)
-    canary, stable = 'variant="canary"', 'variant="stable"'
-    yield Recording(count, f"sum without ({label}) ({selector(bins, of)})")
-    yield Recording(share, share_of(selector(bins, of), selector(count, of), label))
-    yield Recording(degrees, f"count without ({label}) ({selector(bins, of)}) - 1")
-    mine, theirs = selector(share, of, canary), selector(share, of, stable)
+def two_arms(terms: Terms, metric: Metric, window: str, label: str, to: Distribution) -> Iterator[Rule]:
+    """A metric by `label` over a window, canary against stable."""
+    bins, count = terms.of(to.bins), terms.of(to.count)
+    yield Recording(to.bins, terms.by_arm(metric.series, window, by=(label,)))
+    yield Recording(to.count, f"sum without ({label}) ({bins})")
+    yield Recording(to.share, share_of(bins, count, label))
+    yield Recording(to.degrees, f"count without ({label}) ({bins}) - 1")
+    mine, theirs = terms.of(to.share, CANARY), terms.of(to.share, STABLE)
     yield Recording(
-        psi,
+        to.psi,
         block(f"""
             sum by (model, revision) (
               {beside(mine, "-", theirs, (label,))}
@@ -30,12 +30,12 @@ def two_arms(
     )
     # PSI / (1/n + 1/m) is chi-squared where nothing differs: below this it is chance
     yield Recording(
-        floor,
+        to.floor,
         block(f"""
-            sum by (model, revision) ({chi_squared(selector(degrees, of, canary))})
+            sum by (model, revision) ({chi_squared(terms.of(to.degrees, CANARY))})
             * (
-              sum by (model, revision) (1 / {selector(count, of, canary)})
-              + on (model) group_left () sum by (model) (1 / {selector(count, of, stable)})
+              sum by (model, revision) (1 / {terms.of(to.count, CANARY)})
+              + on (model) group_left () sum by (model) (1 / {terms.of(to.count, STABLE)})
             )
             """),
     )

@@ -21,9 +21,9 @@ from makeweight_monitors.metrics import (
     Metric,
 )
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.promql import block, by_arm, equals, inner, selector
+from makeweight_monitors.rules.promql import CANARY, STABLE, block, equals, inner, ratio, selector
 from makeweight_monitors.rules.rollback import weights_pattern
-from makeweight_monitors.rules.rule import Alert, Comparison, Group, Recording, Rule, literal
+from makeweight_monitors.rules.rule import ALARM, EVIDENCE, Alert, Comparison, Group, Level, Recording, Rule, literal
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import BY_GROUP, SPEED
 
@@ -37,25 +37,22 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 
 def _recordings(terms: Terms) -> Iterator[Recording]:
-    model = terms.model
-    answered = by_arm(PREDICTIONS.series, model, SPEED)
-    refused = by_arm(REJECTED.series, model, SPEED)
-    matched = by_arm(LABEL_EVENTS.series, model, BY_GROUP, (), 'result="matched"')
-    strangers = by_arm(LABEL_EVENTS.series, model, BY_GROUP, (), 'result=~"unknown|late"')
-    came = by_arm(LABEL_EVENTS.series, model, BY_GROUP)
-    expired = by_arm(LABELS_EXPIRED.series, model, BY_GROUP)
-    yield Recording(names.TRAFFIC, by_arm(PREDICTIONS.series, model, SPEED, function="rate"))
+    answered, refused = (terms.by_arm(metric.series, SPEED) for metric in (PREDICTIONS, REJECTED))
+    came, expired = (terms.by_arm(metric.series, BY_GROUP) for metric in (LABEL_EVENTS, LABELS_EXPIRED))
+    matched = terms.by_arm(LABEL_EVENTS.series, BY_GROUP, 'result="matched"')
+    strangers = terms.by_arm(LABEL_EVENTS.series, BY_GROUP, 'result=~"unknown|late"')
+    yield Recording(names.TRAFFIC, terms.by_arm(PREDICTIONS.series, SPEED, function="rate"))
     yield Recording(
         names.REPLICAS,
         block(f"""
-            count by (model, revision, variant) ({selector(UP.series, equals("model", model), 'variant="canary"')})
+            count by (model, revision, variant) ({terms.of(UP.series, CANARY)})
             or
-            count by (model, variant) ({selector(UP.series, equals("model", model), 'variant="stable"')})
+            count by (model, variant) ({terms.of(UP.series, STABLE)})
             """),
     )
     yield Recording(names.REJECTED, _part(refused, answered))
     yield Recording(names.COVERAGE, _part(matched, expired))
-    yield Recording(names.UNMATCHED, f"(\n{inner(strangers)}\n) / ((\n{inner(came)}\n) > 0)")
+    yield Recording(names.UNMATCHED, ratio(strangers, came))
 
 
 def _part(some: str, rest: str) -> str:
@@ -65,21 +62,18 @@ def _part(some: str, rest: str) -> str:
 
 def _sources(terms: Terms) -> Iterator[Alert]:
     """Whether figures come at all, and can be counted with."""
-    of = equals("model", terms.model)
     yield Alert(
         names.WATCHDOG,
         "vector(1)",
-        "evidence",
-        "none",
+        Level("evidence", "none"),
         labels={"model": literal(terms.model)},
         summary=f"The rules of {literal(terms.model)} are being evaluated",
         description="Always firing. Send it to whatever notices when it stops: from then on nothing here is watched.",
     )
     yield Alert(
         names.NOTHING_OBSERVED,
-        f"absent({selector(PREDICTIONS.series, of)})",
-        "alarm",
-        "page",
+        f"absent({terms.of(PREDICTIONS.series)})",
+        ALARM,
         hold="5m",
         summary="No process counts predictions of {{ $labels.model }}",
         description="There is no series to judge by, so no rule about this model can fire. Nothing is known.",
@@ -87,12 +81,11 @@ def _sources(terms: Terms) -> Iterator[Alert]:
     yield Alert(
         names.REPLICA_DOWN,
         block(f"""
-            max by (model, revision, variant, job, instance) (last_over_time({selector(UP.series, of)}[1d]))
+            max by (model, revision, variant, job, instance) (last_over_time({terms.of(UP.series)}[1d]))
             and on (job, instance)
             up == 0
             """),
-        "alarm",
-        "page",
+        ALARM,
         hold="2m",
         summary="{{ $labels.instance }} of {{ $labels.model }} ({{ $labels.variant }}) can no longer be scraped",
         description="What it counted up to its last scrape still counts; what it does now is not seen.",
@@ -102,19 +95,17 @@ def _sources(terms: Terms) -> Iterator[Alert]:
         "\nor\n".join(
             f'label_replace(count by (model) ({one} != {one}), "metric", "{metric}", "", "")'
             for metric in _counters()
-            for one in [selector(metric, of)]
+            for one in [terms.of(metric)]
         ),
-        "alarm",
-        "page",
+        ALARM,
         summary="A counter of {{ $labels.model }} is no number any more",
         description="{{ $value }} series of {{ $labels.metric }} are NaN. A comparison with NaN is never true: every "
         "rule that sums over them is silent until the process is replaced.",
     )
     yield Alert(
         names.NO_TRAFFIC,
-        Comparison(selector(names.TRAFFIC, of), "==", 0),
-        "evidence",
-        "ticket",
+        Comparison(terms.of(names.TRAFFIC), "==", 0),
+        EVIDENCE,
         hold="15m",
         summary="{{ $labels.model }} ({{ $labels.variant }}) is up and answers nothing",
         description="No prediction in the last five minutes. Nothing is learnt about it, for good or ill.",
@@ -130,37 +121,33 @@ def _counters() -> Iterator[str]:
 
 
 def _seen(metric: Metric, terms: Terms, *matchers: str) -> str:
-    chosen = selector(metric.series, equals("model", terms.model), *matchers)
-    return f"sum by (model, revision) (increase({chosen}[{BY_GROUP}])) > 0"
+    return f"sum by (model, revision) (increase({terms.of(metric.series, *matchers)}[{BY_GROUP}])) > 0"
 
 
 def _evidence(terms: Terms) -> Iterator[Rule]:
     """Whether a canary that serves can be judged."""
-    of = equals("model", terms.model)
     if terms.drop is not None:
         yield Alert(
             names.CANARY_UNWATCHED,
             block(f"""
-                {selector(names.TRAFFIC, of, 'variant="canary"')} > 0
+                {terms.of(names.TRAFFIC, CANARY)} > 0
                 unless on (model, revision) (
                   {_seen(PAIRED, terms)}
                   or
-                  {_seen(SPLIT, terms, 'variant="canary"')}
+                  {_seen(SPLIT, terms, CANARY)}
                 )
                 """),
-            "alarm",
-            "page",
+            ALARM,
             hold="1h",
             summary="{{ $labels.model }} {{ $labels.revision }} serves, and nothing tells whether it is right",
             description=f"No labelled pair and no labelled request of split traffic in {BY_GROUP}: the tests that may "
             "roll it back have nothing to go by. That is no sign of health.",
         )
-        stranger = selector(SPLIT.series, of, f'weight!~"{weights_pattern(terms)}"')
+        stranger = terms.of(SPLIT.series, f'weight!~"{weights_pattern(terms)}"')
         yield Alert(
             names.WEIGHT_UNKNOWN,
             Comparison(f"sum by (model, revision, weight) (increase({stranger}[1h]))", ">", 0),
-            "alarm",
-            "ticket",
+            Level("alarm", "ticket"),
             summary="{{ $labels.model }} {{ $labels.revision }}: split traffic at a weight the rules do not know",
             description="Labelled requests come with weight {{ $labels.weight }}, which no test was made for: they are "
             "not counted. Generate the rules with this weight.",
@@ -173,8 +160,7 @@ def _evidence(terms: Terms) -> Iterator[Rule]:
                 unless on (model, revision)
                 {_seen(PAIRED_SLICE, terms, equals("slice", name))}
                 """),
-            "evidence",
-            "ticket",
+            EVIDENCE,
             hold="1h",
             labels={"slice": literal(name)},
             # by name: `$labels` are those of the series, without what the alert adds
@@ -184,12 +170,10 @@ def _evidence(terms: Terms) -> Iterator[Rule]:
 
 
 def _labels(terms: Terms) -> Iterator[Alert]:
-    of = equals("model", terms.model)
     yield Alert(
         names.OBSERVATIONS_REJECTED,
-        Comparison(selector(names.REJECTED, of), ">", MOST_REJECTED),
-        "evidence",
-        "ticket",
+        Comparison(terms.of(names.REJECTED), ">", MOST_REJECTED),
+        EVIDENCE,
         hold="10m",
         summary="{{ $labels.model }} ({{ $labels.variant }}): observations are refused",
         description="{{ $value | humanizePercentage }} of them in five minutes, such as scores that are no numbers; "
@@ -197,9 +181,8 @@ def _labels(terms: Terms) -> Iterator[Alert]:
     )
     yield Alert(
         names.LABEL_COVERAGE_LOW,
-        Comparison(selector(names.COVERAGE, of), "<", LEAST_COVERAGE),
-        "evidence",
-        "ticket",
+        Comparison(terms.of(names.COVERAGE), "<", LEAST_COVERAGE),
+        EVIDENCE,
         hold="30m",
         summary="{{ $labels.model }} ({{ $labels.variant }}): most predictions never get their label",
         description="{{ $value | humanizePercentage }} of those that waited got it in time. Where labels come for some "
@@ -207,20 +190,18 @@ def _labels(terms: Terms) -> Iterator[Alert]:
     )
     yield Alert(
         names.LABELS_UNMATCHED,
-        Comparison(selector(names.UNMATCHED, of), ">", MOST_UNMATCHED),
-        "evidence",
-        "ticket",
+        Comparison(terms.of(names.UNMATCHED), ">", MOST_UNMATCHED),
+        EVIDENCE,
         hold="30m",
         summary="{{ $labels.model }} ({{ $labels.variant }}): labels come for predictions nobody knows",
         description="{{ $value | humanizePercentage }} of the labels name an id that was never recorded or was given "
         "up. Ids may differ between the server and the source of labels, or labels may come too late.",
     )
-    failures = selector(LABEL_STORE_FAILURES.series, of)
+    failures = terms.of(LABEL_STORE_FAILURES.series)
     yield Alert(
         names.LABEL_STORE_FAILING,
         Comparison(f"sum by (model, revision, variant, boot) (increase({failures}[15m]))", ">", 0),
-        "evidence",
-        "ticket",
+        EVIDENCE,
         summary="{{ $labels.model }} ({{ $labels.variant }}): the store of pending labels cannot be written or read",
         description="Predictions that wait for their label are kept in memory while they fit; beyond that, or at a "
         "restart, they are lost, and with them the labels that come for them.",
@@ -232,13 +213,12 @@ def _labels(terms: Terms) -> Iterator[Alert]:
             block(f"""
                 sum by (job, instance, outcome) (increase({refusing}[15m]))
                 * on (job, instance) group_left (model)
-                (max by (model, job, instance) ({selector(UP.series, of)}) ^ 0)
+                (max by (model, job, instance) ({terms.of(UP.series)}) ^ 0)
                 """),
             ">",
             0,
         ),
-        "evidence",
-        "ticket",
+        EVIDENCE,
         hold="20m",
         summary="{{ $labels.instance }}, an exporter of {{ $labels.model }}, keeps refusing whole requests",
         description="{{ $value | humanize }} requests in fifteen minutes were {{ $labels.outcome }}, and none of the "
@@ -246,12 +226,11 @@ def _labels(terms: Terms) -> Iterator[Alert]:
     )
     if not terms.classification:
         return
-    others = selector(PREDICTED_CLASS.series, of, 'class="other"')
+    others = terms.of(PREDICTED_CLASS.series, 'class="other"')
     yield Alert(
         names.CAP_REACHED,
         Comparison(f"sum by (model, revision, variant) (increase({others}[1h]))", ">", 0),
-        "evidence",
-        "ticket",
+        EVIDENCE,
         summary="{{ $labels.model }} ({{ $labels.variant }}) names more classes than are told apart",
         description=f"Beyond {MOST_CLASSES} class names all others count as one. Are ids or free text given as class?",
     )

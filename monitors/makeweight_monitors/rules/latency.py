@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from makeweight_monitors.metrics import LATENCY
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.promql import beside, by_arm, equals, inner, number, selector
-from makeweight_monitors.rules.rule import Alert, Comparison, Group, Recording, Rule
+from makeweight_monitors.rules.promql import CANARY, STABLE, beside, inner, number, ratio
+from makeweight_monitors.rules.rule import EVIDENCE, Alert, Comparison, Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import SPEED
 
@@ -17,25 +17,21 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 
 def _rules(terms: Terms) -> Iterator[Rule]:
-    of = equals("model", terms.model)
-    canary, stable = 'variant="canary"', 'variant="stable"'
-    buckets = by_arm(f"{LATENCY.series}_bucket", terms.model, SPEED, ("le",), function="rate")
+    buckets = terms.by_arm(f"{LATENCY.series}_bucket", SPEED, by=("le",), function="rate")
     for quantile, name in names.LATENCY.items():
         yield Recording(name, f"histogram_quantile(\n  {quantile},\n{inner(buckets)}\n)")
-    total = by_arm(f"{LATENCY.series}_sum", terms.model, SPEED, function="rate")
-    count = by_arm(f"{LATENCY.series}_count", terms.model, SPEED, function="rate")
-    yield Recording(names.LATENCY_MEAN, f"(\n{inner(total)}\n) / ((\n{inner(count)}\n) > 0)")
+    total, count = (terms.by_arm(f"{LATENCY.series}_{of}", SPEED, function="rate") for of in ("sum", "count"))
+    yield Recording(names.LATENCY_MEAN, ratio(total, count))
     compared = [(names.LATENCY[q], name) for q, name in names.LATENCY_RATIO.items()]
-    for name, ratio in (*compared, (names.LATENCY_MEAN, names.LATENCY_MEAN_RATIO)):
-        yield Recording(ratio, beside(selector(name, of, canary), "/", selector(name, of, stable)))
+    for name, against in (*compared, (names.LATENCY_MEAN, names.LATENCY_MEAN_RATIO)):
+        yield Recording(against, beside(terms.of(name, CANARY), "/", terms.of(name, STABLE)))
     for limit in terms.latency:
         if limit.most_ratio is None:
             continue
         yield Alert(
             names.LATENCY_ABOVE_STABLE,
-            Comparison(selector(names.LATENCY_RATIO[limit.quantile], of), ">", limit.most_ratio),
-            "evidence",
-            "ticket",
+            Comparison(terms.of(names.LATENCY_RATIO[limit.quantile]), ">", limit.most_ratio),
+            EVIDENCE,
             hold="15m",
             labels={"quantile": number(limit.quantile)},
             summary="{{ $labels.model }} {{ $labels.revision }} is not as fast beside stable as its budget asks",

@@ -7,6 +7,49 @@ and no revision. A comparison of the two (a drop, a ratio, an e-value) is of the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Labelled requests that both answered, and the e-value that they make."""
+
+    count: str
+    harm: str
+    help: str
+    tie: str
+    evalue: str
+    """At most 1e12: beyond, a graph has nothing to show."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """By arm; `bins` and `share` also by bin. Of the canary: how far it is from stable's."""
+
+    bins: str
+    count: str
+    share: str
+    degrees: str
+    psi: str
+    """Canary against stable."""
+    floor: str
+    """What chance alone exceeds once in a thousand."""
+
+
+def _pairs(part: str = "", window: str = "") -> Pairs:
+    count, harm, help_, tie = (f"makeweight:{part}pairs:{of}{window}" for of in ("count", "harm", "help", "tie"))
+    return Pairs(count, harm, help_, tie, f"makeweight:{part}accuracy_drop:evalue{window}")
+
+
+def _distribution(bins: str, whole: str, events: str, window: str) -> Distribution:
+    return Distribution(
+        f"makeweight:{bins}:increase{window}",
+        f"makeweight:{events}:increase{window}",
+        f"makeweight:{bins}:share{window}",
+        *(f"makeweight:{whole}:{of}{window}" for of in ("degrees_of_freedom", "psi", "psi_floor")),
+    )
+
+
 # What the tests compare with, written down so that a graph can draw it. Labels: model.
 ROLLBACK_LINE = "makeweight:rollback:threshold"
 """By `test` (paired, split, slice, class): the e-value at which a rollback is asked for."""
@@ -18,30 +61,14 @@ LIMIT = "makeweight:budget:limit"
 answers (`disagreement`), `latency_p99` in seconds, `latency_ratio_p99` as canary / stable."""
 
 # Pairs of a shadowed canary, since it began. Labels: model, revision.
-PAIRS = "makeweight:pairs:count"
-PAIRS_HARM = "makeweight:pairs:harm"
-PAIRS_HELP = "makeweight:pairs:help"
-PAIRS_TIE = "makeweight:pairs:tie"
-PAIRS_HARM_1H = "makeweight:pairs:harm1h"
-PAIRS_HELP_1H = "makeweight:pairs:help1h"
-PAIRS_TIE_1H = "makeweight:pairs:tie1h"
-EVALUE = "makeweight:accuracy_drop:evalue"
-"""At most 1e12: beyond, a graph has nothing to show."""
-EVALUE_1H = "makeweight:accuracy_drop:evalue1h"
+PAIRS = _pairs()
+RECENT_PAIRS = _pairs(window="1h")
+"""Of the last hour; no count."""
 PAIRED_DROP = "makeweight:accuracy_drop:paired"
 """(harm - help) / pairs, since the canary began: the point estimate."""
 
 # The same by slice (label `slice`) and by true class (label `class`).
-SLICE_PAIRS = "makeweight:slice_pairs:count"
-SLICE_PAIRS_HARM = "makeweight:slice_pairs:harm"
-SLICE_PAIRS_HELP = "makeweight:slice_pairs:help"
-SLICE_PAIRS_TIE = "makeweight:slice_pairs:tie"
-SLICE_EVALUE = "makeweight:slice_accuracy_drop:evalue"
-CLASS_PAIRS = "makeweight:class_pairs:count"
-CLASS_PAIRS_HARM = "makeweight:class_pairs:harm"
-CLASS_PAIRS_HELP = "makeweight:class_pairs:help"
-CLASS_PAIRS_TIE = "makeweight:class_pairs:tie"
-CLASS_EVALUE = "makeweight:class_accuracy_drop:evalue"
+BY_PART = {"slice": _pairs("slice_"), "class": _pairs("class_")}
 
 # Split traffic, since the canary began. Labels: model, revision; all but the last also weight.
 SPLIT_LABELLED = "makeweight:split:count"
@@ -72,18 +99,10 @@ DISAGREEMENT_HIGH = "makeweight:disagreement:wilson_high30m"
 CERTIFIED = "makeweight:accuracy_drop:certified30m"
 """1 where even the upper bound of the disagreement is within the tolerated drop, else 0."""
 
-# The confidence in the answers. By arm; `_BIN` and `_SHARE` also by bin.
-SCORE_BIN = "makeweight:score_bin:increase30m"
-SCORE_COUNT = "makeweight:score:increase30m"
-SCORE_SHARE = "makeweight:score_bin:share30m"
-SCORE_DEGREES = "makeweight:score:degrees_of_freedom30m"
+# The confidence in the answers.
+SCORES = _distribution("score_bin", "score", "score", "30m")
 SCORE_REFERENCE = "makeweight:score_bin:reference_share"
 """The shares on the test split."""
-SCORE_PSI = "makeweight:score:psi30m"
-"""Canary against stable. Its floor is what chance alone exceeds once in a thousand."""
-SCORE_PSI_FLOOR = "makeweight:score:psi_floor30m"
-SCORES_APART = (SCORE_BIN, SCORE_COUNT, SCORE_SHARE, SCORE_DEGREES, SCORE_PSI, SCORE_PSI_FLOOR)
-"""As `distances.two_arms` takes them."""
 REFERENCE_PSI = "makeweight:score:reference_psi30m"
 """Each arm against its own answers on the test split."""
 REFERENCE_PSI_FLOOR = "makeweight:score:reference_psi_floor30m"
@@ -94,26 +113,10 @@ CBPE_ERROR = "makeweight:accuracy:cbpe_error30m"
 REFERENCE_ACCURACY = "makeweight:accuracy:reference"
 """Accuracy on the test split. By arm."""
 
-# Which classes are predicted. By arm and class; the index: the canary's.
-PREDICTED = "makeweight:predicted_class:increase30m"
-PREDICTED_PSI = "makeweight:predicted_class:psi30m"
-PREDICTED_PSI_FLOOR = "makeweight:predicted_class:psi_floor30m"
-PREDICTED_COUNT = "makeweight:predictions:increase30m"
-PREDICTED_SHARE = "makeweight:predicted_class:share30m"
-PREDICTED_DEGREES = "makeweight:predicted_class:degrees_of_freedom30m"
-PREDICTED_APART = (
-    PREDICTED, PREDICTED_COUNT, PREDICTED_SHARE, PREDICTED_DEGREES, PREDICTED_PSI, PREDICTED_PSI_FLOOR
-)  # fmt: skip
-
-# Regression: the absolute error of labelled predictions. By arm; `_BIN` and `_SHARE` also by bin; index: the canary's.
-ERROR_BIN = "makeweight:error_bin:increase6h"
-ERROR_COUNT = "makeweight:error:increase6h"
-ERROR_SHARE = "makeweight:error_bin:share6h"
-ERROR_DEGREES = "makeweight:error:degrees_of_freedom6h"
-ERROR_PSI = "makeweight:error:psi6h"
-"""Canary against stable, with what chance alone exceeds once in a thousand."""
-ERROR_PSI_FLOOR = "makeweight:error:psi_floor6h"
-ERRORS_APART = (ERROR_BIN, ERROR_COUNT, ERROR_SHARE, ERROR_DEGREES, ERROR_PSI, ERROR_PSI_FLOOR)
+# Which classes are predicted; the bins are classes.
+PREDICTED = _distribution("predicted_class", "predicted_class", "predictions", "30m")
+# Regression: the absolute error of labelled predictions.
+ERRORS = _distribution("error_bin", "error", "error", "6h")
 
 # Inputs: the last hour against the day before it. Labels: model, feature.
 FEATURE_BIN_1H = "makeweight:feature_bin:increase1h"

@@ -16,6 +16,9 @@ Z = 2.576
 """The normal quantile of a two-sided 99 % interval."""
 Z_RARE = 3.0902
 """What a normal deviate exceeds once in a thousand."""
+CANARY, STABLE = 'variant="canary"', 'variant="stable"'
+HARM = ('stable="right"', 'canary="wrong"')
+HELP = ('stable="wrong"', 'canary="right"')
 
 
 def selector(name: str, *matchers: str) -> str:
@@ -54,25 +57,15 @@ def exact(metric: Metric, model: str, history: str, by: Iterable[str], *matchers
     return f"sum by ({labels}) (\n  max by ({apart}) (\n    last_over_time({chosen}[{history}])\n  )\n)"
 
 
-def by_arm(
-    metric: str, model: str, window: str, by: Iterable[str] = (), *matchers: str, function: str = "increase"
-) -> str:
-    """A counter over a window: the canary's by revision, the stable model's pooled."""
-    more = "".join(f", {label}" for label in by)
-    of = equals("model", model)
-    canary = selector(metric, of, 'variant="canary"', *matchers)
-    stable = selector(metric, of, 'variant="stable"', *matchers)
-    return block(f"""
-        sum by (model, revision, variant{more}) ({function}({canary}[{window}]))
-        or
-        sum by (model, variant{more}) ({function}({stable}[{window}]))
-        """)
-
-
 def beside(canary: str, operator: str, stable: str, by: Iterable[str] = ()) -> str:
     """canary OPERATOR stable, two series by arm; the result bears `model, revision` and what else is in `by`."""
     on = ", ".join(("model", *by))
     return f"sum by ({', '.join(('model', 'revision', *by))}) ({canary} {operator} on ({on}) group_left () {stable})"
+
+
+def ratio(part: str, whole: str) -> str:
+    """part / whole, where there is a whole."""
+    return f"(\n{inner(part)}\n) / ((\n{inner(whole)}\n) > 0)"
 
 
 def wilson(share: str, count: str, side: str) -> str:
@@ -97,15 +90,12 @@ def share_of(bins: str, count: str, label: str) -> str:
 
 def evalue(bets: Iterable[Bet], harm: str, help: str, tie: str) -> str:
     """The mean capital of the bets, as `eprocess.evalue` has it."""
-    listed = list(bets)
-    terms = [
-        f"exp({harm} * {number(bet.harm)} - {help} * {number(-bet.help)} - {tie} * {number(-bet.tie)})"
-        if bet.tie
-        else f"exp({harm} * {number(bet.harm)} - {help} * {number(-bet.help)})"
-        for bet in listed
-    ]
-    joined = "\n  + ".join(terms)
-    return f"clamp_max(\n  (\n    {joined.replace(chr(10), chr(10) + '  ')}\n  ) / {len(listed)},\n  {CEILING:g}\n)"
+    terms = []
+    for bet in bets:
+        tied = f" - {tie} * {number(-bet.tie)}" if bet.tie else ""
+        terms.append(f"exp({harm} * {number(bet.harm)} - {help} * {number(-bet.help)}{tied})")
+    joined = "\n    + ".join(terms)
+    return f"clamp_max(\n  (\n    {joined}\n  ) / {len(terms)},\n  {CEILING:g}\n)"
 
 
 def chi_squared(degrees: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from makeweight_monitors import eprocess
 from makeweight_monitors.metrics import PAIRED, PAIRED_CLASS, PAIRED_SLICE, SPLIT, Metric
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.promql import block, equals, evalue, exact, number, selector
-from makeweight_monitors.rules.rule import Alert, Comparison, Group, Recording, Rule
+from makeweight_monitors.rules.names import Pairs
+from makeweight_monitors.rules.promql import CANARY, HARM, HELP, STABLE, equals, evalue, exact, number
+from makeweight_monitors.rules.rule import ALARM, ROLLBACK, Alert, Comparison, Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms, Test
 from makeweight_monitors.rules.windows import PROMISE_DAYS, RECENT
 
@@ -18,28 +19,6 @@ SERIES_A_LOOK = 20
 """Slices and classes that may be read each minute."""
 _LONGEST = 240
 """Below the five minutes after which Prometheus holds a recorded value for gone."""
-_HARM = ('stable="right"', 'canary="wrong"')
-_HELP = ('stable="wrong"', 'canary="right"')
-
-
-_APART = {
-    "slice": (
-        names.SLICE_PAIRS,
-        names.SLICE_PAIRS_HARM,
-        names.SLICE_PAIRS_HELP,
-        names.SLICE_PAIRS_TIE,
-        names.SLICE_EVALUE,
-        names.ACCURACY_DROP_SLICE,
-    ),
-    "class": (
-        names.CLASS_PAIRS,
-        names.CLASS_PAIRS_HARM,
-        names.CLASS_PAIRS_HELP,
-        names.CLASS_PAIRS_TIE,
-        names.CLASS_EVALUE,
-        names.ACCURACY_DROP_CLASS,
-    ),
-}
 
 
 def groups(terms: Terms) -> Iterator[Group]:
@@ -50,12 +29,13 @@ def groups(terms: Terms) -> Iterator[Group]:
         yield Group("makeweight-rollback", tuple(whole), f"{terms.interval}s")
     parts: list[Rule] = []
     for name, drop in terms.slices.items():
-        parts += _apart(terms, "slice", PAIRED_SLICE, drop, name)
+        parts += _apart(terms, "slice", PAIRED_SLICE, drop, {"slice": name})
     if terms.slices:
-        parts.append(_apart_alert(terms, "slice", ", ".join(f"{drop:.2%}" for drop in terms.slices.values())))
+        drops = ", ".join(f"{drop:.2%}" for drop in terms.slices.values())
+        parts.append(_apart_alert(terms, names.ACCURACY_DROP_SLICE, "slice", drops))
     if terms.class_drop is not None and terms.classes:
-        parts += _apart(terms, "class", PAIRED_CLASS, terms.class_drop, None)
-        parts.append(_apart_alert(terms, "class", f"{terms.class_drop:.2%}"))
+        parts += _apart(terms, "class", PAIRED_CLASS, terms.class_drop, {})
+        parts.append(_apart_alert(terms, names.ACCURACY_DROP_CLASS, "class", f"{terms.class_drop:.2%}"))
     if parts:
         yield Group("makeweight-rollback-parts", tuple(parts), f"{_parts_interval(terms)}s")
 
@@ -92,14 +72,13 @@ def _lines(terms: Terms) -> Iterator[Recording]:
         yield Recording(names.TOLERATED_DROP, f"vector({number(terms.class_drop)})", labels | {"test": "class"})
 
 
-def _ask(name: str, test: Test, terms: Terms, evalue_series: str, what: str, drops: str) -> Alert:
-    over = Comparison(evalue_series, ">", terms.line(test))
+def _ask(terms: Terms, name: str, test: Test, series: str, drops: str, where: str = "") -> Alert:
+    over = Comparison(terms.of(series), ">", terms.line(test))
     return Alert(
         name,
         over,
-        "rollback",
-        "page",
-        summary=f"{what} is less accurate than stable: roll it back",
+        ROLLBACK,
+        summary=f"{{{{ $labels.model }}}} {{{{ $labels.revision }}}}{where} is less accurate than stable: roll it back",
         description=f"The e-value against a drop of at most {drops} is {{{{ $value | humanize }}}}, over "
         f"{number(over.line)}. A canary within all tolerated drops ever gets here with probability at most "
         f"{terms.alpha:g}, however often this is looked at.",
@@ -107,106 +86,80 @@ def _ask(name: str, test: Test, terms: Terms, evalue_series: str, what: str, dro
     )
 
 
+def _counted(
+    terms: Terms, pairs: Pairs, metric: Metric, labels: Mapping[str, str], by: Iterable[str]
+) -> Iterator[Rule]:
+    """Pairs by what they say: of one slice where `labels` name it, since rules of one name must differ in these."""
+    narrowed = tuple(equals(*label) for label in labels.items())
+    for name, matchers in ((pairs.count, ()), (pairs.harm, HARM), (pairs.help, HELP)):
+        yield Recording(name, exact(metric, terms.model, terms.history, by, *narrowed, *matchers), labels)
+    count, harm, help_ = (terms.of(name, *narrowed) for name in (pairs.count, pairs.harm, pairs.help))
+    yield Recording(pairs.tie, f"{count} - {harm} - {help_}", labels)
+
+
+def _evalue(terms: Terms, pairs: Pairs, drop: float, labels: Mapping[str, str]) -> Recording:
+    narrowed = [equals(*label) for label in labels.items()]
+    harm, help_, tie = (terms.of(name, *narrowed) for name in (pairs.harm, pairs.help, pairs.tie))
+    return Recording(pairs.evalue, evalue(eprocess.paired(drop), harm, help_, tie), labels)
+
+
 def _paired(terms: Terms, drop: float) -> Iterator[Rule]:
-    of = equals("model", terms.model)
-    cells = (names.PAIRS_HARM, names.PAIRS_HELP, names.PAIRS_TIE)
-    harm, help_, tie = (selector(name, of) for name in cells)
-    count = selector(names.PAIRS, of)
-    yield Recording(names.PAIRS, exact(PAIRED, terms.model, terms.history, ()))
-    yield Recording(names.PAIRS_HARM, exact(PAIRED, terms.model, terms.history, (), *_HARM))
-    yield Recording(names.PAIRS_HELP, exact(PAIRED, terms.model, terms.history, (), *_HELP))
-    yield Recording(names.PAIRS_TIE, f"{count} - {harm} - {help_}")
+    pairs = names.PAIRS
+    count, harm, help_ = (terms.of(name) for name in (pairs.count, pairs.harm, pairs.help))
+    yield from _counted(terms, pairs, PAIRED, {}, ())
     yield Recording(names.PAIRED_DROP, f"({harm} - {help_}) / ({count} > 0)")
-    yield Recording(names.EVALUE, evalue(eprocess.paired(drop), harm, help_, tie))
-    yield _ask(
-        names.ACCURACY_DROP_PAIRED,
-        "paired",
-        terms,
-        selector(names.EVALUE, of),
-        "{{ $labels.model }} {{ $labels.revision }}",
-        f"{drop:.2%}",
-    )
+    yield _evalue(terms, pairs, drop, {})
+    yield _ask(terms, names.ACCURACY_DROP_PAIRED, "paired", pairs.evalue, f"{drop:.2%}")
 
 
 def _recent(terms: Terms, drop: float) -> Iterator[Rule]:
     """The same test on the last hour alone. It starts anew at every look, so it promises a rate and not a lifetime."""
-    of = equals("model", terms.model)
-    for name, recent in (
-        (names.PAIRS_HARM, names.PAIRS_HARM_1H),
-        (names.PAIRS_HELP, names.PAIRS_HELP_1H),
-        (names.PAIRS_TIE, names.PAIRS_TIE_1H),
-    ):
-        now = selector(name, of)
+    pairs, recent = names.PAIRS, names.RECENT_PAIRS
+    for whole, last in ((pairs.harm, recent.harm), (pairs.help, recent.help), (pairs.tie, recent.tie)):
+        now = terms.of(whole)
         # never below zero: a process that ended longer ago than `history` takes its counts with it
-        yield Recording(recent, f"clamp_min(\n  {now}\n  - ({now} offset {RECENT} or {now} * 0),\n  0\n)")
-    cells = (names.PAIRS_HARM_1H, names.PAIRS_HELP_1H, names.PAIRS_TIE_1H)
-    harm, help_, tie = (selector(name, of) for name in cells)
-    yield Recording(names.EVALUE_1H, evalue(eprocess.paired(drop), harm, help_, tie))
+        yield Recording(last, f"clamp_min(\n  {now}\n  - ({now} offset {RECENT} or {now} * 0),\n  0\n)")
+    yield _evalue(terms, recent, drop, {})
     looks = PROMISE_DAYS * 86_400 / terms.interval
     line = terms.models * eprocess.sliding_threshold(terms.alpha, looks)
     yield Recording(names.SLIDING_LINE, f"vector({number(line)})", {"model": terms.model})
     yield Alert(
         names.ACCURACY_DROP_RECENT,
-        Comparison(selector(names.EVALUE_1H, of), ">", line),
-        "alarm",
-        "page",
+        Comparison(terms.of(recent.evalue), ">", line),
+        ALARM,
         summary="{{ $labels.model }} {{ $labels.revision }} became less accurate than stable within the hour",
         description=f"The last hour's e-value against a drop of at most {drop:.2%} is {{{{ $value | humanize }}}}, "
         f"over {number(line)}. By chance this comes in {PROMISE_DAYS} days with probability at most {terms.alpha:g}.",
     )
 
 
-def _apart(terms: Terms, test: Test, metric: Metric, drop: float, only: str | None) -> Iterator[Rule]:
+def _apart(terms: Terms, test: Test, metric: Metric, drop: float, labels: Mapping[str, str]) -> Iterator[Rule]:
     """The paired test for one slice, or for every class."""
-    count_name, harm_name, help_name, tie_name, evalue_name, _ = _APART[test]
-    # rules of one name must differ in what they record
-    labels: dict[str, str] = {} if only is None else {test: only}
-    narrowed = tuple(equals(*label) for label in labels.items())
-    chosen = (equals("model", terms.model), *narrowed)
-    cells = (count_name, harm_name, help_name, tie_name)
-    count, harm, help_, tie = (selector(name, *chosen) for name in cells)
-    for name, matchers in ((count_name, ()), (harm_name, _HARM), (help_name, _HELP)):
-        yield Recording(name, exact(metric, terms.model, terms.history, (test,), *narrowed, *matchers), labels)
-    yield Recording(tie_name, f"{count} - {harm} - {help_}", labels)
-    yield Recording(evalue_name, evalue(eprocess.paired(drop), harm, help_, tie), labels)
+    yield from _counted(terms, names.BY_PART[test], metric, labels, (test,))
+    yield _evalue(terms, names.BY_PART[test], drop, labels)
 
 
-def _apart_alert(terms: Terms, test: Test, drops: str) -> Alert:
-    *_, evalue_name, alert = _APART[test]
-    what = f"{{{{ $labels.model }}}} {{{{ $labels.revision }}}} on the {test} `{{{{ $labels.{test} }}}}`"
-    return _ask(alert, test, terms, selector(evalue_name, equals("model", terms.model)), what, drops)
+def _apart_alert(terms: Terms, name: str, test: Test, drops: str) -> Alert:
+    return _ask(terms, name, test, names.BY_PART[test].evalue, drops, f" on the {test} `{{{{ $labels.{test} }}}}`")
 
 
 def _split(terms: Terms, drop: float) -> Iterator[Rule]:
     """Labelled requests under random split. Here `revision` names the release on trial, on both sides."""
-    of = equals("model", terms.model)
     wrong = 'outcome="wrong"'
     for name, matchers in (
         (names.SPLIT_LABELLED, ()),
-        (names.SPLIT_CANARY_WRONG, ('variant="canary"', wrong)),
-        (names.SPLIT_STABLE_WRONG, ('variant="stable"', wrong)),
+        (names.SPLIT_CANARY_WRONG, (CANARY, wrong)),
+        (names.SPLIT_STABLE_WRONG, (STABLE, wrong)),
     ):
         yield Recording(name, exact(SPLIT, terms.model, terms.history, ("weight",), *matchers))
-    right, worse, better = (
-        selector(name, of) for name in (names.SPLIT_RIGHT, names.SPLIT_CANARY_WRONG, names.SPLIT_STABLE_WRONG)
-    )
-    yield Recording(names.SPLIT_RIGHT, f"{selector(names.SPLIT_LABELLED, of)} - {worse} - {better}")
+    cells = (names.SPLIT_CANARY_WRONG, names.SPLIT_STABLE_WRONG, names.SPLIT_RIGHT)
+    worse, better, _ = (terms.of(name) for name in cells)
+    yield Recording(names.SPLIT_RIGHT, f"{terms.of(names.SPLIT_LABELLED)} - {worse} - {better}")
     for weight in terms.weights:
         at = {"weight": weight_label(weight)}
-        cells = (names.SPLIT_CANARY_WRONG, names.SPLIT_STABLE_WRONG, names.SPLIT_RIGHT)
-        worse, better, right = (selector(name, of, equals("weight", at["weight"])) for name in cells)
+        worse, better, right = (terms.of(name, equals("weight", at["weight"])) for name in cells)
         yield Recording(names.SPLIT_EVALUE_AT_WEIGHT, evalue(eprocess.split(drop, weight), worse, better, right), at)
     # the product: what was seen at one weight and what was seen at another are different requests
-    each = selector(names.SPLIT_EVALUE_AT_WEIGHT, of)
-    yield Recording(
-        names.SPLIT_EVALUE,
-        block(f"clamp_max(exp(sum by (model, revision) (ln({each}))), {eprocess.CEILING:g})"),
-    )
-    yield _ask(
-        names.ACCURACY_DROP_SPLIT,
-        "split",
-        terms,
-        selector(names.SPLIT_EVALUE, of),
-        "{{ $labels.model }} {{ $labels.revision }} (split traffic)",
-        f"{drop:.2%}",
-    )
+    product = f"exp(sum by (model, revision) (ln({terms.of(names.SPLIT_EVALUE_AT_WEIGHT)})))"
+    yield Recording(names.SPLIT_EVALUE, f"clamp_max({product}, {eprocess.CEILING:g})")
+    yield _ask(terms, names.ACCURACY_DROP_SPLIT, "split", names.SPLIT_EVALUE, f"{drop:.2%}", " (split traffic)")

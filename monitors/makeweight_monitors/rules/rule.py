@@ -11,7 +11,15 @@ from makeweight_monitors.rules.promql import number
 Kind = Literal["rollback", "alarm", "evidence"]
 """`rollback`: its false alarms are bounded, so it may act alone. `alarm`: somebody has to look now. `evidence`:
 something to weigh, which chance or a harmless change can also bring about."""
-Severity = Literal["page", "ticket", "none"]
+
+
+@dataclass(frozen=True)
+class Level:
+    kind: Kind
+    severity: Literal["page", "ticket", "none"]
+
+
+ROLLBACK, ALARM, EVIDENCE = Level("rollback", "page"), Level("alarm", "page"), Level("evidence", "ticket")
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,7 @@ class Alert:
     name: str
     condition: Comparison | str
     """The one comparison that it is, or an expression of several conditions, which has a value where all hold."""
-    kind: Kind
-    severity: Severity
+    level: Level
     summary: str
     description: str
     """Both may hold Prometheus's templates."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from makeweight_monitors.rules.arguments import RUNBOOKS
+from makeweight_monitors.rules.promql import CANARY, STABLE, equals, selector
 
 Test = Literal["paired", "split", "slice", "class"]
 
@@ -56,6 +57,18 @@ class Terms:
     """How many models share alpha."""
     runbooks: str = RUNBOOKS
     """The page that alerts point at."""
+
+    def of(self, series: str, *matchers: str) -> str:
+        """A selector of the model's own."""
+        return selector(series, equals("model", self.model), *matchers)
+
+    def by_arm(
+        self, series: str, window: str, *matchers: str, by: Iterable[str] = (), function: str = "increase"
+    ) -> str:
+        """A counter over a window: the canary's by revision, the stable model's pooled."""
+        labels = ", ".join(("variant", *by))
+        canary, stable = (f"{function}({self.of(series, arm, *matchers)}[{window}])" for arm in (CANARY, STABLE))
+        return f"sum by (model, revision, {labels}) ({canary})\nor\nsum by (model, {labels}) ({stable})"
 
     def families(self) -> tuple[Test, ...]:
         """Which tests may ask for a rollback; they share alpha equally, so that all together keep it."""

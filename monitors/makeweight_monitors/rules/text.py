@@ -22,7 +22,7 @@ def runbook(runbooks: str, alert: str) -> str:
 
 def labels_of(alert: Alert) -> dict[str, str]:
     """What an alert bears besides the labels of its series."""
-    return {"severity": alert.severity, "kind": alert.kind, **alert.labels}
+    return {"severity": alert.level.severity, "kind": alert.level.kind, **alert.labels}
 
 
 def _group(group: Group, runbooks: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from makeweight_monitors.rules.rule import Kind, Severity
+from makeweight_monitors.rules.rule import ALARM, EVIDENCE, Level
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,14 @@ class Burn:
     """Times the budget's share of bad events."""
     long: str
     short: str
-    kind: Kind
-    severity: Severity
+    level: Level
 
 
 BURNS = (
-    Burn(14.4, "1h", "5m", "alarm", "page"),
-    Burn(6, "6h", "30m", "alarm", "page"),
-    Burn(3, "1d", "2h", "evidence", "ticket"),
-    Burn(1, "3d", "6h", "evidence", "ticket"),
+    Burn(14.4, "1h", "5m", ALARM),
+    Burn(6, "6h", "30m", ALARM),
+    Burn(3, "1d", "2h", EVIDENCE),
+    Burn(1, "3d", "6h", EVIDENCE),
 )
 SLOW = ("6h", "1d", "3d")
 """Windows too long to be worth reading again at every evaluation."""

@@ -113,15 +113,15 @@ def value(answers: Client):
 def test_the_e_value_is_that_of_exact_counts(value) -> None:
     steps = 20 + (STEPS - 21)
     harm, help_, tie = 3 * steps, steps, 42 * steps
-    assert value(names.PAIRS_HARM) == harm
-    assert value(names.PAIRS_HELP) == help_
-    assert value(names.PAIRS_TIE) == tie
+    assert value(names.PAIRS.harm) == harm
+    assert value(names.PAIRS.help) == help_
+    assert value(names.PAIRS.tie) == tie
     assert value(names.PAIRED_DROP) == pytest.approx(2 / 46)
     expected = eprocess.evalue(eprocess.paired(0.01), harm, help_, tie)
     assert expected > 1
-    assert value(names.EVALUE, revision=R) == pytest.approx(expected, rel=1e-6)
+    assert value(names.PAIRS.evalue, revision=R) == pytest.approx(expected, rel=1e-6)
     # nothing is an hour old yet: the window that moves on holds all of it
-    assert value(names.EVALUE_1H, revision=R) == pytest.approx(expected, rel=1e-6)
+    assert value(names.RECENT_PAIRS.evalue, revision=R) == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_e_value_of_split_traffic_is_the_product_over_its_shares(value) -> None:
@@ -137,10 +137,10 @@ def test_the_e_value_of_split_traffic_is_the_product_over_its_shares(value) -> N
 @pytest.mark.parametrize(
     ("kind", "name", "drop", "evalue"),
     [
-        ("slice", "heavy ink", 0.02, names.SLICE_EVALUE),
-        ("slice", "light ink", 0.02, names.SLICE_EVALUE),
-        ("class", "0", 0.05, names.CLASS_EVALUE),
-        ("class", "7", 0.05, names.CLASS_EVALUE),
+        ("slice", "heavy ink", 0.02, names.BY_PART["slice"].evalue),
+        ("slice", "light ink", 0.02, names.BY_PART["slice"].evalue),
+        ("class", "0", 0.05, names.BY_PART["class"].evalue),
+        ("class", "7", 0.05, names.BY_PART["class"].evalue),
     ],
 )
 def test_the_e_values_of_slices_and_classes(value, kind: str, name: str, drop: float, evalue: str) -> None:
@@ -194,12 +194,12 @@ def psi(one: list[float], other: list[float]) -> float:
 def test_stability_indices_and_their_floors(value) -> None:
     canary, stable = ([rate * WINDOW for rate in SCORES[variant]] for variant in ("canary", "stable"))
     reference = [share * 500 for share in REFERENCE]
-    assert value(names.SCORE_PSI, revision=R) == pytest.approx(psi(canary, stable))
+    assert value(names.SCORES.psi, revision=R) == pytest.approx(psi(canary, stable))
     assert value(names.REFERENCE_PSI, variant="canary") == pytest.approx(psi(canary, reference))
     assert value(names.REFERENCE_PSI, variant="stable") == pytest.approx(psi(stable, reference))
     # chi-squared, 3 degrees of freedom, 0.999 (tables); the rule's approximation is 2 % above it, the careful side
     quantile = 16.266
-    assert value(names.SCORE_PSI_FLOOR) == pytest.approx(quantile * (1 / sum(canary) + 1 / sum(stable)), rel=0.02)
+    assert value(names.SCORES.floor) == pytest.approx(quantile * (1 / sum(canary) + 1 / sum(stable)), rel=0.02)
     assert value(names.REFERENCE_PSI_FLOOR, variant="canary") == pytest.approx(
         quantile * (1 / sum(canary) + 1 / 500), rel=0.02
     )
@@ -237,10 +237,10 @@ def test_errors_of_a_regression(value) -> None:
     for variant in ("stable", "canary"):
         shares = [(n + 0.5) / (sum(seen[variant]) + 1.5) for n in seen[variant]]
         for index, share in enumerate(shares):
-            found = value(names.ERROR_SHARE, model="prices", variant=variant, bin=f"{index:02}")
+            found = value(names.ERRORS.share, model="prices", variant=variant, bin=f"{index:02}")
             assert found == pytest.approx(share, rel=1e-3)
         assert value(names.ACCURACY, model="prices", variant=variant) == pytest.approx(RIGHT[variant] / 100)
-    assert value(names.ERROR_PSI, model="prices") == pytest.approx(psi(seen["canary"], seen["stable"]), rel=1e-3)
+    assert value(names.ERRORS.psi, model="prices") == pytest.approx(psi(seen["canary"], seen["stable"]), rel=1e-3)
     quantile = 13.816  # chi-squared, 2 degrees of freedom, 0.999 (tables)
     floor = quantile * (1 / sum(seen["canary"]) + 1 / sum(seen["stable"]))
-    assert value(names.ERROR_PSI_FLOOR, model="prices") == pytest.approx(floor, rel=0.05)
+    assert value(names.ERRORS.floor, model="prices") == pytest.approx(floor, rel=0.05)

@@ -14,7 +14,7 @@ from dashboards_project import BUDGETS, files, loaded, panels
 from makeweight_monitors.dashboards import generate, managed
 from makeweight_monitors.rules import generate as rules
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.rule import Alert, Comparison
+from makeweight_monitors.rules.rule import EVIDENCE, Alert, Comparison
 from makeweight_monitors.rules.terms import Terms
 
 # The format as grafana.com/docs has it ("Provision Grafana", "Use configuration files to provision alerting
@@ -145,7 +145,7 @@ def test_grafana_has_every_alert_that_prometheus_has(budget: str) -> None:
     assert [rule["title"].split(" ")[0] for rule in ours] == [alert.name for alert in theirs]
     for rule, alert in zip(ours, theirs, strict=True):
         assert rule["for"] == alert.hold
-        assert rule["labels"]["kind"] == alert.kind
+        assert rule["labels"]["kind"] == alert.level.kind
         assert rule["annotations"]["summary"] == alert.summary
     unseen = {rule["title"] for rule in ours if "panelId" not in rule}
     assert unseen == {names.WATCHDOG, names.COUNTER_POISONED}
@@ -153,7 +153,7 @@ def test_grafana_has_every_alert_that_prometheus_has(budget: str) -> None:
 
 def test_a_comparison_becomes_a_value_and_its_line() -> None:
     def asked(condition: Comparison | str) -> managed.Asked:
-        return managed.asked(Alert("X", condition, "evidence", "ticket", "", ""), "m")
+        return managed.asked(Alert("X", condition, EVIDENCE, "", ""), "m")
 
     assert asked(Comparison("a", ">", 4000.0)) == managed.Asked("a", "gt", 4000)
     assert asked(Comparison("a", "<", 0.5)) == managed.Asked("a", "lt", 0.5)
@@ -165,7 +165,7 @@ def test_prometheus_and_grafana_compare_with_the_same_number() -> None:
     """A line such as 0.1 + 0.2 is written with twelve figures, in both."""
     compared = Comparison("a", ">", 0.1 + 0.2)
     assert str(compared) == "a > 0.3"
-    assert managed.asked(Alert("X", compared, "evidence", "ticket", "", ""), "m").line == 0.3
+    assert managed.asked(Alert("X", compared, EVIDENCE, "", ""), "m").line == 0.3
 
 
 @pytest.mark.parametrize("budget", BUDGETS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def test_every_alert_says_what_it_is_and_where_to_read_on(alert: Alert) -> None:
     assert text.runbook("docs/monitors/runbooks.md", alert.name).endswith(f"#{alert.name.lower()}")
     assert len(alert.summary) > 20
     assert len(alert.description) > 40
-    assert alert.kind != "rollback" or alert.severity == "page"
+    assert alert.level.kind != "rollback" or alert.level.severity == "page"
 
 
 def test_no_sentence_of_an_alert_asks_the_series_for_a_label_that_the_alert_adds() -> None:
@@ -142,6 +143,9 @@ def test_rules_read_nothing_that_nobody_exports() -> None:
 def test_every_recorded_name_is_in_the_list() -> None:
     listed = {value for value in vars(names).values() if isinstance(value, str)}
     listed |= {*names.LATENCY.values(), *names.LATENCY_RATIO.values()}
+    families = [names.PAIRS, names.RECENT_PAIRS, *names.BY_PART.values()]
+    listed |= {name for family in families for name in astuple(family)}
+    listed |= {name for family in (names.SCORES, names.PREDICTED, names.ERRORS) for name in astuple(family)}
     for rule in loaded(FULL):
         name = rule.get("record") or rule["alert"]
         burning = re.fullmatch(r"makeweight:(wrong|flips|slow_p\d+):(ratio|count)\d+[mhd]", name)
@@ -206,7 +210,7 @@ def test_a_limit_beyond_the_histogram_is_told() -> None:
 
 
 def test_bets_stand_in_the_rule_to_twelve_figures() -> None:
-    (rule,) = (rule for rule in loaded(FULL) if rule.get("record") == names.EVALUE)
+    (rule,) = (rule for rule in loaded(FULL) if rule.get("record") == names.PAIRS.evalue)
     for bet in eprocess.paired(0.01):
         assert f"* {bet.harm:.12g} -" in rule["expr"]
         assert f"* {-bet.help:.12g} -" in rule["expr"]

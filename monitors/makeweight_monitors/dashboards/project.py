@@ -1,12 +1,14 @@
-"""The variables of a project's own dashboards: its model, and which canary."""
+"""A project's own dashboards: about its model, and the canary that is chosen."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from grafana_foundation_sdk.builders.dashboard import QueryVariable
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from makeweight_monitors.dashboards.board import chosen
+from makeweight_monitors.dashboards.board import Section, assembled, chosen, uid
 from makeweight_monitors.dashboards.query import MODEL
 from makeweight_monitors.metrics import PREDICTIONS
 from makeweight_monitors.rules.promql import equals, selector
@@ -15,7 +17,16 @@ from makeweight_monitors.rules.terms import Terms
 _PLAIN = re.compile(r"[A-Za-z0-9_. -]+")
 
 
-def of_project(terms: Terms) -> list[QueryVariable]:
+def of_project(
+    terms: Terms, kind: str, title: str, question: str, sections: Sequence[Section], *, span: str, revision: bool = True
+) -> Dashboard:
+    """`revision`: whether one canary of several can be chosen."""
+    variables = _variables(terms) if revision else _variables(terms)[:1]
+    title = f"Makeweight: {terms.model}, {title}"
+    return assembled(uid(kind, terms.model), title, question, sections, variables, runbooks=terms.runbooks, span=span)
+
+
+def _variables(terms: Terms) -> list[QueryVariable]:
     counted = selector(PREDICTIONS.series, equals("model", terms.model))
     canaries = selector(PREDICTIONS.series, MODEL, 'variant="canary"')
     return [
