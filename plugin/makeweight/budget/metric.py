@@ -5,19 +5,11 @@ It is the only place that knows one metric from another: what a part of the hous
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from makeweight.budget.quantity import (
-    BYTES,
-    COUNT,
-    FRACTION,
-    JOULES,
-    NUMBER,
-    PER_SECOND,
-    SECONDS,
-    Dimension,
-)
+from makeweight.budget.quantity import BYTES, COUNT, FRACTION, JOULES, NUMBER, PER_SECOND, SECONDS, Dimension
 
 Better = Literal["lower", "higher", "declared"]
 """`declared`: the project says so, in `task.better`."""
@@ -30,11 +22,7 @@ Role = Literal["size", "quality", "latency"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One thing that a budget can limit.
-
-    `judged` says what a limit is held against: the point estimate (exact figures, and accuracy on the
-    declared test split), or the interval and the noise floor (whatever a clock or a meter reads).
-    """
+    """One thing that a budget can limit."""
 
     name: str
     title: str
@@ -42,9 +30,6 @@ class Metric:
     better: Better
     origin: Origin
     meaning: str
-    judged: Judged = "point"
-    narrows: bool = False
-    """Whether measuring for longer narrows its interval; the range of a few repeats stays what it is."""
     tasks: tuple[TaskKind, ...] = ("classification", "regression", "custom")
     plural: bool = False
     """Whether the title is one: sentences about it say `are`."""
@@ -68,193 +53,128 @@ class Metric:
         return self.origin == "benchmark"
 
     @property
+    def judged(self) -> Judged:
+        """What a limit is held against: the point estimate (exact figures, and accuracy on the declared test split),
+        or the interval and the noise floor (whatever a clock or a meter reads).
+        """
+        return "interval" if self.per_device else "point"
+
+    @property
+    def narrows(self) -> bool:
+        """Whether measuring for longer narrows its interval; the range of a few repeats stays what it is."""
+        return self.quantile is not None
+
+    @property
     def percentile(self) -> str:
         """`p50`; empty where it is none."""
         return "" if self.quantile is None else f"p{self.quantile * 100:g}"
 
 
-_CLASSIFICATION: tuple[TaskKind, ...] = ("classification",)
-_REGRESSION: tuple[TaskKind, ...] = ("regression",)
-_SMALLER, _FASTER = ("smaller", "larger"), ("faster", "slower")
+def _of_the_file(name: str, title: str, dimension: Dimension, meaning: str, **more: Any) -> Metric:
+    return Metric(name, title, dimension, "lower", "compress", meaning, **more)
 
 
-def _time(name: str, title: str, meter: Meter, quantile: float, meaning: str, *, headline: bool = False) -> Metric:
-    """A quantile of single inferences' times by one clock."""
-    return Metric(
-        name,
-        title,
-        SECONDS,
-        "lower",
-        "benchmark",
-        meaning,
-        judged="interval",
-        narrows=True,
-        meter=meter,
-        quantile=quantile,
-        role="latency" if headline else None,
-        headline=headline,
-        moved=_FASTER,
-    )
+def _of_classes(name: str, title: str, better: Better, meaning: str, **more: Any) -> Metric:
+    """A share of the test examples."""
+    return Metric(name, title, FRACTION, better, "evaluate", meaning, ("classification",), **more)
 
 
+def _of_numbers(name: str, title: str, better: Better, task: TaskKind, meaning: str, *, headline: bool) -> Metric:
+    """What can stand for the quality of a task whose answers are numbers."""
+    return Metric(name, title, NUMBER, better, "evaluate", meaning, (task,), role="quality", headline=headline)
+
+
+def _times(name: str, title: str, meter: Meter, of: str, quantiles: Mapping[float, str]) -> list[Metric]:
+    """Quantiles of single inferences' times by one clock, each with how its meaning calls it."""
+    listed = []
+    for quantile, called in quantiles.items():
+        stands = meter == "wall" and quantile == 0.5
+        listed.append(
+            Metric(
+                f"{name}_p{quantile * 100:g}",
+                f"{title} p{quantile * 100:g}",
+                SECONDS,
+                "lower",
+                "benchmark",
+                f"{called} {of}",
+                meter=meter,
+                quantile=quantile,
+                role="latency" if stands else None,
+                headline=stands,
+                moved=("faster", "slower"),
+            )
+        )
+    return listed
+
+
+def _metered(name: str, dimension: Dimension, better: Better, meter: Meter, meaning: str) -> Metric:
+    return Metric(name, name.replace("_", " "), dimension, better, "benchmark", meaning, meter=meter)
+
+
+_SMALLER = ("smaller", "larger")
+_TAILS = {0.9: "90th percentile of the", 0.99: "99th percentile of the"}
+_COLD = "wall time of one inference with empty caches, as of a model that is called now and then"
+_CPU = "thread CPU time of one inference (single-threaded runs only)"
 _ALL = (
-    Metric(
-        "size",
-        "size",
-        BYTES,
-        "lower",
-        "compress",
-        "bytes of the model file",
-        role="size",
-        headline=True,
-        moved=_SMALLER,
+    _of_the_file("size", "size", BYTES, "bytes of the model file", role="size", headline=True, moved=_SMALLER),
+    _of_the_file(
+        "size_compressed", "size, compressed", BYTES, "bytes of the model file after zlib level 9", moved=_SMALLER
     ),
-    Metric(
-        "size_compressed",
-        "size, compressed",
-        BYTES,
-        "lower",
-        "compress",
-        "bytes of the model file after zlib level 9",
-        moved=_SMALLER,
-    ),
-    Metric("parameters", "parameters", COUNT, "lower", "compress", "weights stored in the graph", plural=True),
-    Metric("macs", "MACs", COUNT, "lower", "compress", "multiply-accumulates for one example", plural=True),
-    Metric(
+    _of_the_file("parameters", "parameters", COUNT, "weights stored in the graph", plural=True),
+    _of_the_file("macs", "MACs", COUNT, "multiply-accumulates for one example", plural=True),
+    _of_classes(
         "accuracy",
         "accuracy",
-        FRACTION,
         "higher",
-        "evaluate",
         "share of test examples whose top class is right",
-        tasks=_CLASSIFICATION,
         role="quality",
         headline=True,
         sliced=True,
     ),
-    Metric(
+    _of_classes(
         "worst_class_accuracy",
         "worst class",
-        FRACTION,
         "higher",
-        "evaluate",
         "accuracy of the least accurate class; its drop is the largest drop of any class",
-        tasks=_CLASSIFICATION,
     ),
-    Metric(
+    _of_classes(
         "negative_flips",
         "negative flips",
-        FRACTION,
         "lower",
-        "evaluate",
         "share of test examples that the baseline has right and the variant wrong",
-        tasks=_CLASSIFICATION,
         plural=True,
         paired=True,
     ),
-    Metric(
-        "mae",
-        "mean absolute error",
-        NUMBER,
-        "lower",
-        "evaluate",
-        "mean of |output - target|",
-        tasks=_REGRESSION,
-        role="quality",
-    ),
-    Metric(
+    _of_numbers("mae", "mean absolute error", "lower", "regression", "mean of |output - target|", headline=False),
+    _of_numbers(
         "rmse",
         "root mean square error",
-        NUMBER,
         "lower",
-        "evaluate",
+        "regression",
         "square root of the mean of (output - target)^2",
-        tasks=_REGRESSION,
-        role="quality",
         headline=True,
     ),
-    Metric(
+    _of_numbers(
         "r2",
         "R squared",
-        NUMBER,
         "higher",
-        "evaluate",
+        "regression",
         "1 - residual sum of squares / total sum of squares",
-        tasks=_REGRESSION,
-        role="quality",
+        headline=False,
     ),
-    Metric(
-        "metric",
-        "metric",
-        NUMBER,
-        "declared",
-        "evaluate",
-        "what `task.metric` computes",
-        tasks=("custom",),
-        role="quality",
-        headline=True,
-    ),
-    _time("latency_p50", "latency p50", "wall", 0.5, "median wall time of one inference", headline=True),
-    _time("latency_p90", "latency p90", "wall", 0.9, "90th percentile of the wall time of one inference"),
-    _time("latency_p99", "latency p99", "wall", 0.99, "99th percentile of the wall time of one inference"),
-    _time(
-        "latency_cold_p50",
-        "cold latency p50",
-        "cold",
-        0.5,
-        "median wall time of one inference with empty caches, as of a model that is called now and then",
-    ),
-    _time(
-        "cpu_time_p50",
-        "CPU time p50",
-        "cpu",
-        0.5,
-        "median thread CPU time of one inference (single-threaded runs only)",
-    ),
-    _time(
-        "cpu_time_p90",
-        "CPU time p90",
-        "cpu",
-        0.9,
-        "90th percentile of the thread CPU time of one inference (single-threaded runs only)",
-    ),
-    _time(
-        "cpu_time_p99",
-        "CPU time p99",
-        "cpu",
-        0.99,
-        "99th percentile of the thread CPU time of one inference (single-threaded runs only)",
-    ),
-    Metric(
-        "throughput",
-        "throughput",
-        PER_SECOND,
-        "higher",
-        "benchmark",
-        "examples per second in batches",
-        judged="interval",
-        meter="wall",
-    ),
-    Metric(
+    _of_numbers("metric", "metric", "declared", "custom", "what `task.metric` computes", headline=True),
+    *_times("latency", "latency", "wall", "wall time of one inference", {0.5: "median", **_TAILS}),
+    *_times("latency_cold", "cold latency", "cold", _COLD, {0.5: "median"}),
+    *_times("cpu_time", "CPU time", "cpu", _CPU, {0.5: "median", **_TAILS}),
+    _metered("throughput", PER_SECOND, "higher", "wall", "examples per second in batches"),
+    _metered(
         "peak_memory",
-        "peak memory",
         BYTES,
         "lower",
-        "benchmark",
+        "memory",
         "peak resident memory of loading and running, over the runtime's import, in a fresh process",
-        judged="interval",
-        meter="memory",
     ),
-    Metric(
-        "energy",
-        "energy",
-        JOULES,
-        "lower",
-        "benchmark",
-        "energy of one inference",
-        judged="interval",
-        meter="energy",
-    ),
+    _metered("energy", JOULES, "lower", "energy", "energy of one inference"),
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

@@ -80,12 +80,7 @@ OPERATORS: dict[str, Operator] = {
         Operator("max", None, True, None, "at most", "the variant's value may be at most this"),
         Operator("min", None, False, None, "at least", "the variant's value must be at least this"),
         Operator(
-            "max_ratio",
-            "ratio",
-            True,
-            "baseline",
-            "at most",
-            "variant / baseline of the same commit, at most this",
+            "max_ratio", "ratio", True, "baseline", "at most", "variant / baseline of the same commit, at most this"
         ),
         Operator(
             "max_drop",

@@ -29,6 +29,7 @@ def judge(rule: Rule, variant: str, device: str | None, measured: Measured, term
     measurement = measured.get((variant, device, rule.measurand))
     finding = _find(rule, variant, device, measured, terms)
     value = measurement.value if measurement else None
+    only_warns = finding.outcome == "inconclusive" and not _is_measured(measurement) and rule.when_unmeasured == "warn"
     return RuleVerdict(
         rule=rule.id,
         metric=rule.metric.name,
@@ -41,16 +42,12 @@ def judge(rule: Rule, variant: str, device: str | None, measured: Measured, term
         value=value,
         interval=_interval(rule, measurement) if measurement and value is not None else None,
         verdict=finding.outcome,
-        level="warn" if finding.outcome == "inconclusive" and _only_warns(rule, measurement) else rule.level,
+        level="warn" if only_warns else rule.level,
         sentence=finding.sentence,
         settle=finding.settle,
         reason=finding.reason,
         cause=finding.cause,
     )
-
-
-def _only_warns(rule: Rule, measurement: Measurement | None) -> bool:
-    return not _is_measured(measurement) and rule.when_unmeasured == "warn"
 
 
 def _is_measured(measurement: Measurement | None) -> bool:
@@ -68,17 +65,15 @@ def _find(rule: Rule, variant: str, device: str | None, measured: Measured, term
     interval = _interval(rule, measurement)
     statement = f"{named} {amount(rule, measurement, interval)}"
     if rule.metric.judged == "point" and rule.confidence is None:
-        return _by_point(rule, measurement.value, statement)
+        value = measurement.value
+        return _settled(rule, statement, met=value <= rule.limit if rule.operator.upper else value >= rule.limit)
     if interval is None:
         return _Finding("inconclusive", f"{statement}, and there is no interval to judge it by.")
     return _by_interval(rule, variant, device, measurement, interval, statement, terms)
 
 
-def _by_point(rule: Rule, value: float, statement: str) -> _Finding:
-    met = value <= rule.limit if rule.operator.upper else value >= rule.limit
-    if met:
-        return _Finding("pass", f"{statement}; {demand(rule)}.")
-    return _Finding("fail", f"{statement}, and {demand(rule)}.")
+def _settled(rule: Rule, statement: str, *, met: bool) -> _Finding:
+    return _Finding("pass" if met else "fail", f"{statement}{';' if met else ', and'} {demand(rule)}.")
 
 
 def _by_interval(
@@ -104,10 +99,8 @@ def _by_interval(
     else:
         good, bad = near >= base * floor, near * floor < base
         met, broken = good and low >= limit, bad and high < limit
-    if met:
-        return _Finding("pass", f"{statement}; {demand(rule)}.")
-    if broken:
-        return _Finding("fail", f"{statement}, and {demand(rule)}.")
+    if met or broken:
+        return _settled(rule, statement, met=met)
     if rule.confidence is not None:
         return _short_of_examples(rule, measurement, interval, statement)
     # the floor first: where both stand in the way, a narrower interval alone settles nothing

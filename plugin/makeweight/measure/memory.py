@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from makeweight.budget.measurand import Measurand
@@ -17,40 +18,26 @@ _METHOD = "VmHWM of load and run over the runtime's import, fresh processes, ran
 def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
     """Peak memory of a variant and of the baseline, and their ratio, in bytes."""
     before, after = timings.memory["a"], timings.memory["b"]
+    ratio = Measurand("peak_memory", "ratio")
     reason = next((facts["unavailable"] for facts in (*before, *after) if "unavailable" in facts), None)
     if reason is not None:
         yield unavailable(Measurand("peak_memory"), variant, "B", reason, device=device)
-        yield unavailable(Measurand("peak_memory", "ratio"), variant, "ratio", reason, device=device)
+        yield unavailable(ratio, variant, "ratio", reason, device=device)
         return
     own, base = _peaks(after), _peaks(before)
-    for name, peaks in ((variant, own), (BASELINE, base)):
-        yield Measurement(
-            "peak_memory",
-            name,
-            "B",
-            peaks[len(peaks) // 2],
-            (peaks[0], peaks[-1]),
-            len(peaks),
-            _METHOD.format(len(peaks)),
-            against=variant if name == BASELINE else None,
-            device=device,
-        )
+
+    def figure(unit: str, name: str, value: float, interval: tuple[float, float], against: str | None) -> Measurement:
+        told = len(own), _METHOD.format(len(own)), against, device
+        return Measurement("peak_memory", name, unit, value, interval, *told)
+
+    yield figure("B", variant, own[len(own) // 2], (own[0], own[-1]), None)
+    yield figure("B", BASELINE, base[len(base) // 2], (base[0], base[-1]), variant)
     if base[0] <= 0:
         reason = "the baseline's peak is not above the import of the runtime, so there is no ratio to it"
-        yield unavailable(Measurand("peak_memory", "ratio"), variant, "ratio", reason, device=device)
+        yield unavailable(ratio, variant, "ratio", reason, device=device)
         return
-    yield Measurement(
-        "peak_memory",
-        variant,
-        "ratio",
-        own[len(own) // 2] / base[len(base) // 2],
-        (own[0] / base[-1], own[-1] / base[0]),
-        len(own),
-        _METHOD.format(len(own)),
-        comparison="ratio",
-        against=BASELINE,
-        device=device,
-    )
+    value, interval = own[len(own) // 2] / base[len(base) // 2], (own[0] / base[-1], own[-1] / base[0])
+    yield replace(figure("ratio", variant, value, interval, BASELINE), comparison="ratio")
 
 
 def _peaks(facts: list[dict[str, Any]]) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from makeweight.measurement import Measurement, unavailable
 CONFIDENCE = 0.95
 _PAIRED = "paired on the test split, 95 % interval (Bonett-Price)"
 _BOOTSTRAPS = 1000
+_Figures = Iterator[Measurement]
 
 
 def measure(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> list[Measurement]:
@@ -30,20 +31,11 @@ def measure(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes 
     """
     if baseline is not None and baseline.digest != own.digest:
         raise ValueError("the baseline and the variant answered different examples")
-    figures = list(_MEASURES[task.kind](task, variant, own, baseline))
+    figures = _MEASURES[task.kind](task, variant, own, baseline)
     bad = int(np.count_nonzero(~own.finite))
-    figures.append(
-        Measurement(
-            "nonfinite_outputs",
-            variant,
-            "fraction",
-            bad / max(len(own), 1),
-            samples=len(own),
-            method="answers that hold NaN or infinity",
-            detail=f"{bad} of {len(own)} examples" if bad else None,
-        )
-    )
-    return figures
+    share = Measurement("nonfinite_outputs", variant, "fraction", bad / max(len(own), 1), samples=len(own))
+    detail = f"{bad} of {len(own)} examples" if bad else None
+    return [*figures, replace(share, method="answers that hold NaN or infinity", detail=detail)]
 
 
 def missing(task: TaskKind, variant: str, reason: str) -> list[Measurement]:
@@ -53,14 +45,11 @@ def missing(task: TaskKind, variant: str, reason: str) -> list[Measurement]:
     return [unavailable(of, variant, "fraction", reason) for of in wanted]
 
 
-def _classification(
-    task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None
-) -> Iterator[Measurement]:
+def _classification(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> _Figures:
     right, n = own.right, len(own)
     yield _share("accuracy", variant, int(right.sum()), n, "test split,")
-    present = [c for c in range(own.classes) if (own.target == c).any()]
-    by_class = {c: own.target == c for c in present}
-    worst = min(present, key=lambda c: float(right[by_class[c]].mean()))
+    by_class = {c: own.target == c for c in range(own.classes) if (own.target == c).any()}
+    worst = min(by_class, key=lambda c: float(right[by_class[c]].mean()))
     lowest = _share("worst_class_accuracy", variant, *_counted(right, by_class[worst]), "lowest of the classes,")
     yield replace(lowest, detail=class_name(task, worst))
     for name, members in _groups(own):
@@ -69,22 +58,16 @@ def _classification(
         return
     before = baseline.right
     yield _drop("accuracy", variant, before, right)
-    deepest = max(present, key=lambda c: _fall(before[by_class[c]], right[by_class[c]]))
-    yield _drop(
-        "worst_class_accuracy",
-        variant,
-        before[by_class[deepest]],
-        right[by_class[deepest]],
-        detail=class_name(task, deepest),
-    )
+    drops = {c: _drop("worst_class_accuracy", variant, before[of], right[of]) for c, of in by_class.items()}
+    deepest = max(drops, key=lambda c: drops[c].value or 0.0)
+    yield replace(drops[deepest], detail=class_name(task, deepest))
     for name, members in _groups(own):
-        yield _drop("accuracy", variant, before[members], right[members], slice_=name)
+        yield replace(_drop("accuracy", variant, before[members], right[members]), slice=name)
     harm, gain = _flips(before, right)
     yield replace(_share("negative_flips", variant, harm, n, "baseline right, variant wrong;"), against=BASELINE)
     yield replace(_share("positive_flips", variant, gain, n, "baseline wrong, variant right;"), against=BASELINE)
-    yield Measurement(
-        "mcnemar_p", variant, "probability", mcnemar(harm, gain), None, n, "exact McNemar test", against=BASELINE
-    )
+    p = mcnemar(harm, gain)
+    yield Measurement("mcnemar_p", variant, "probability", p, None, n, "exact McNemar test", against=BASELINE)
 
 
 def _share(metric: str, variant: str, count: int, n: int, of: str) -> Measurement:
@@ -111,45 +94,11 @@ def _flips(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> tuple[int, in
     return int(np.count_nonzero(before & ~after)), int(np.count_nonzero(~before & after))
 
 
-def _fall(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:
-    harm, gain = _flips(before, after)
-    return (harm - gain) / len(before)
-
-
-def _drop(
-    metric: str,
-    variant: str,
-    before: NDArray[np.bool_],
-    after: NDArray[np.bool_],
-    *,
-    slice_: str | None = None,
-    detail: str | None = None,
-) -> Measurement:
-    harm, gain = _flips(before, after)
-    n = len(before)
-    return Measurement(
-        metric,
-        variant,
-        "fraction",
-        (harm - gain) / n,  # from counts, so that 1 of 200 is 0.005 to the last bit
-        paired_difference(harm, gain, n, CONFIDENCE),
-        n,
-        _PAIRED,
-        comparison="drop",
-        slice=slice_,
-        against=BASELINE,
-        detail=detail,
-    )
-
-
-def _regression(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Iterator[Measurement]:
-    del task
-    yield from _regression_of(variant, own)
-    if baseline is not None:
-        for metric, statistic in (("mae", _mae), ("rmse", _rmse)):
-            yield _ratio(metric, variant, own, baseline, statistic)
-        a, b = _r2(baseline.prediction, baseline.target), _r2(own.prediction, own.target)
-        yield _bootstrapped_drop("r2", variant, own, baseline, _r2, a - b)
+def _drop(metric: str, variant: str, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Measurement:
+    (harm, gain), n = _flips(before, after), len(before)
+    fall = (harm - gain) / n  # from counts, so that 1 of 200 is 0.005 to the last bit
+    spread = paired_difference(harm, gain, n, CONFIDENCE)
+    return Measurement(metric, variant, "fraction", fall, spread, n, _PAIRED, BASELINE, comparison="drop")
 
 
 Statistic = Callable[[NDArray[Any], NDArray[Any]], float]
@@ -170,8 +119,9 @@ def _r2(output: NDArray[Any], target: NDArray[Any]) -> float:
     return 1 - float(np.square(output - target).sum()) / total
 
 
-def _regression_of(variant: str, own: Outcomes) -> Iterator[Measurement]:
-    n = len(own)
+def _regression(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> _Figures:
+    del task
+    n, method = len(own), "test split, 95 % interval (percentile bootstrap)"
     for metric, statistic in (("mae", _mae), ("rmse", _rmse), ("r2", _r2)):
         value = statistic(own.prediction, own.target)
         if not np.isfinite(value):
@@ -179,60 +129,32 @@ def _regression_of(variant: str, own: Outcomes) -> Iterator[Measurement]:
             yield unavailable(Measurand(metric), variant, "number", reason)
         else:
             spread = _bootstrap(own, lambda rows, s=statistic: s(own.prediction[rows], own.target[rows]))  # type: ignore[misc]
-            yield Measurement(
-                metric, variant, "number", value, spread, n, "test split, 95 % interval (percentile bootstrap)"
-            )
+            yield Measurement(metric, variant, "number", value, spread, n, method)
+    if baseline is not None:
+        yield _compared(Measurand("mae", "ratio"), variant, own, baseline, _mae)
+        yield _compared(Measurand("rmse", "ratio"), variant, own, baseline, _rmse)
+        yield _compared(Measurand("r2", "drop"), variant, own, baseline, _r2)
 
 
-def _ratio(metric: str, variant: str, own: Outcomes, baseline: Outcomes, statistic: Statistic) -> Measurement:
-    of = Measurand(metric, "ratio")
-    before, after = statistic(baseline.prediction, baseline.target), statistic(own.prediction, own.target)
-    if not np.isfinite(after):
-        return unavailable(of, variant, "ratio", "answers hold NaN or infinity")
-    if before == 0:
-        return unavailable(of, variant, "ratio", "the baseline's error is zero, so there is no ratio to it")
+def _compared(of: Measurand, variant: str, own: Outcomes, baseline: Outcomes, statistic: Statistic) -> Measurement:
+    """A statistic's ratio to the baseline's, or how far it fell."""
 
-    def again(rows: NDArray[Any]) -> float:
-        base = statistic(baseline.prediction[rows], baseline.target[rows])
-        return statistic(own.prediction[rows], own.target[rows]) / base if base > 0 else float("inf")
+    def compare(rows: NDArray[Any]) -> float:
+        before, after = (statistic(each.prediction[rows], each.target[rows]) for each in (baseline, own))
+        if of.comparison == "drop":
+            return before - after
+        return after / before if before > 0 else float("inf")
 
-    spread = _bootstrap(own, again)
-    return Measurement(
-        metric,
-        variant,
-        "ratio",
-        after / before,
-        spread,
-        len(own),
-        "paired, 95 % interval (bootstrap)",
-        BASELINE,
-        comparison="ratio",
-    )
-
-
-def _bootstrapped_drop(
-    metric: str, variant: str, own: Outcomes, baseline: Outcomes, statistic: Statistic, drop: float
-) -> Measurement:
-    if not np.isfinite(drop):
-        return unavailable(Measurand(metric, "drop"), variant, "number", "one of the two has no such figure")
-
-    def again(rows: NDArray[Any]) -> float:
-        return statistic(baseline.prediction[rows], own.target[rows]) - statistic(
-            own.prediction[rows], own.target[rows]
-        )
-
-    spread = _bootstrap(own, again)
-    return Measurement(
-        metric,
-        variant,
-        "number",
-        drop,
-        spread,
-        len(own),
-        "paired, 95 % interval (bootstrap)",
-        BASELINE,
-        comparison="drop",
-    )
+    value, unit = compare(np.arange(len(own))), "number" if of.comparison == "drop" else "ratio"
+    if not np.isfinite(value):
+        reason = "the baseline's error is zero, so there is no ratio to it"
+        if of.comparison == "drop":
+            reason = "one of the two has no such figure"
+        elif not np.isfinite(statistic(own.prediction, own.target)):
+            reason = "answers hold NaN or infinity"
+        return unavailable(of, variant, unit, reason)
+    told = len(own), "paired, 95 % interval (bootstrap)", BASELINE
+    return Measurement(of.metric, variant, unit, value, _bootstrap(own, compare), *told, comparison=of.comparison)
 
 
 def _bootstrap(own: Outcomes, statistic: Callable[[NDArray[Any]], float]) -> tuple[float, float] | None:
@@ -250,7 +172,7 @@ def _bootstrap(own: Outcomes, statistic: Callable[[NDArray[Any]], float]) -> tup
     return float(low), float(high)
 
 
-def _custom(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Iterator[Measurement]:
+def _custom(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> _Figures:
     scores = own.prediction.astype(np.float64)
     value = float(scores.mean())
     if not np.isfinite(value):
@@ -260,28 +182,19 @@ def _custom(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes 
         return
     per_example = len(scores) == len(own) and len(scores) > 1
     interval = mean_difference(scores, CONFIDENCE) if per_example else None
-    method = f"`{task.metric}` on the test split" + (", 95 % interval (normal)" if per_example else "")
-    yield Measurement("metric", variant, "number", value, interval, len(own), method)
+    told = ", 95 % interval (normal)" if per_example else ""
+    yield Measurement(
+        "metric", variant, "number", value, interval, len(own), f"`{task.metric}` on the test split{told}"
+    )
     if baseline is None:
         return
     before = baseline.prediction.astype(np.float64)
     sign = 1.0 if task.better == "higher" else -1.0
     fall = sign * (before - scores)
-    yield Measurement(
-        "metric",
-        variant,
-        "number",
-        float(fall.mean()),
-        mean_difference(fall, CONFIDENCE) if per_example else None,
-        len(own),
-        "paired on the test split" + (", 95 % interval (normal)" if per_example else ""),
-        comparison="drop",
-        against=BASELINE,
-    )
+    value, interval = float(fall.mean()), mean_difference(fall, CONFIDENCE) if per_example else None
+    method = "paired on the test split" + told
+    yield Measurement("metric", variant, "number", value, interval, len(own), method, BASELINE, comparison="drop")
 
 
-_MEASURES: dict[TaskKind, Callable[[TaskSettings, str, Outcomes, Outcomes | None], Iterator[Measurement]]] = {
-    "classification": _classification,
-    "regression": _regression,
-    "custom": _custom,
-}
+_MEASURES: Mapping[TaskKind, Callable[[TaskSettings, str, Outcomes, Outcomes | None], _Figures]]
+_MEASURES = {"classification": _classification, "regression": _regression, "custom": _custom}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from makeweight.artifact.artifact import Manifest
 from makeweight.budget.measurand import Measurand
@@ -31,10 +32,8 @@ def measure(own: Manifest, baseline: Manifest | None) -> Iterator[Measurement]:
         if baseline is not None:
             before = getattr(baseline, name)
             if before:
-                yield Measurement(
-                    name, own.variant, "ratio", value / before, comparison="ratio", method="counted", against=BASELINE
-                )
+                ratio = Measurement(name, own.variant, "ratio", value / before, method="counted", against=BASELINE)
+                yield replace(ratio, comparison="ratio")
             else:
-                yield unavailable(
-                    Measurand(name, "ratio"), own.variant, "ratio", "the baseline has none to compare with"
-                )
+                reason = "the baseline has none to compare with"
+                yield unavailable(Measurand(name, "ratio"), own.variant, "ratio", reason)

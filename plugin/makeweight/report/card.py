@@ -40,7 +40,7 @@ def render(content: Content, variant: str) -> str:
     sections = [
         _head(content, variant),
         _details(content, variant),
-        _owner(
+        _section(
             "Intended use", "the primary uses and users that this model is meant for, and uses that are out of scope."
         ),
         _factors(content, figures, variant),
@@ -48,7 +48,7 @@ def render(content: Content, variant: str) -> str:
         _evaluation_data(content, figures, variant),
         _training_data(content, variant),
         _analyses(content, figures, variant),
-        _owner(
+        _section(
             "Ethical considerations",
             "sensitive data, risks and harms that were considered, and what was done about them.",
         ),
@@ -57,12 +57,9 @@ def render(content: Content, variant: str) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _ask(what: str) -> str:
-    return f"> **To be filled in by the owner:** {what}"
-
-
-def _owner(section: str, what: str) -> str:
-    return f"## {section}\n\n{_ask(what)}"
+def _section(name: str, owner_adds: str, *facts: str) -> str:
+    """What is known, a paragraph each, and what the owner has yet to say."""
+    return "\n\n".join([f"## {name}", *facts, f"> **To be filled in by the owner:** {owner_adds}"])
 
 
 def _head(content: Content, variant: str) -> str:
@@ -90,14 +87,9 @@ def _details(content: Content, variant: str) -> str:
         ("Made with", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
         *((name[0].upper() + name[1:], value) for name, value in inputs(content.verdict.provenance)),
     ]
-    return "\n".join(
-        [
-            "## Model details\n",
-            *(f"- {markdown(name)}: {markdown(value)}" for name, value in facts if value),
-            "",
-            _ask("who made the model and is responsible for it, its architecture, licence, citation and contact."),
-        ]
-    )
+    asked = "who made the model and is responsible for it, its architecture, licence, citation and contact."
+    known = "\n".join(f"- {markdown(name)}: {markdown(value)}" for name, value in facts if value)
+    return _section("Model details", asked, known)
 
 
 def _factors(content: Content, figures: Figures, variant: str) -> str:
@@ -107,13 +99,10 @@ def _factors(content: Content, figures: Figures, variant: str) -> str:
         facts.append(f"Groups that results are broken down by: {', '.join(map(markdown_code, slices))}.")
     if content.classes.get(variant):
         facts.append("Results are broken down by class below.")
-    devices = [
-        f"{markdown_code(machine.name)} ({markdown(machine_line(machine))})" for machine in figures.machines.values()
-    ]
+    devices = [f"{markdown_code(each.name)} ({markdown(machine_line(each))})" for each in figures.machines.values()]
     if devices:
         facts.append(f"Devices that it was measured on: {', '.join(devices)}.")
-    ask = _ask("groups, instruments and environments that the model's quality may depend on.")
-    return "\n\n".join(["## Factors", *facts, ask])
+    return _section("Factors", "groups, instruments and environments that the model's quality may depend on.", *facts)
 
 
 def _sliced(figures: Figures, variant: str) -> list[Measurand]:
@@ -142,8 +131,8 @@ def _evaluation_data(content: Content, figures: Figures, variant: str) -> str:
     counts = [f"{markdown(each.name)} {each.examples:,}" for each in content.classes.get(variant, ())]
     if counts:
         facts.append(f"Examples by class: {', '.join(counts)}.")
-    ask = _ask("where the test data come from, why they were chosen, and how they were prepared.")
-    return "\n\n".join(["## Evaluation data", *facts, ask])
+    asked = "where the test data come from, why they were chosen, and how they were prepared."
+    return _section("Evaluation data", asked, *facts)
 
 
 def _training_data(content: Content, variant: str) -> str:
@@ -155,17 +144,15 @@ def _training_data(content: Content, variant: str) -> str:
         facts.append("Compressing trained on the project's declared `train` split.")
     if any(isinstance(of := step.get("quantize"), dict) and of.get("method") == "static" for step in steps):
         facts.append("Quantizing took its ranges from the project's declared calibration examples.")
-    return "\n\n".join(["## Training data", *facts, _ask("what the baseline was trained on, and how it was chosen.")])
+    return _section("Training data", "what the baseline was trained on, and how it was chosen.", *facts)
 
 
 def _analyses(content: Content, figures: Figures, variant: str) -> str:
-    parts = ["## Quantitative analyses"]
-    parts.append(_table(figures, variant, [(of, None) for of in (*_EVALUATION, *_COMPRESSION)]))
+    parts = ["## Quantitative analyses", _table(figures, variant, [(of, None) for of in (*_EVALUATION, *_COMPRESSION)])]
     held = cell(figures, replace(figures.quality, control=True), variant)
     if held.value:
-        parts.append(
-            f"The baseline, trained equally and not compressed, reaches {heading(figures)} {markdown(held.value)}."
-        )
+        reached = f"{heading(figures)} {markdown(held.value)}"
+        parts.append(f"The baseline, trained equally and not compressed, reaches {reached}.")
     for device in figures.devices:
         lines = _table(figures, variant, [(of, device) for of in _BENCHMARK])
         notes = (protocol_line(content, figures, device), floor(figures, device))
@@ -176,13 +163,11 @@ def _analyses(content: Content, figures: Figures, variant: str) -> str:
         parts += ["### By group", _table(figures, variant, [(of, None) for of in sliced])]
     classes = content.classes.get(variant, ())
     if classes:
-        rows = [
-            f"| {markdown(each.name)} | {each.examples:,} "
-            f"| {show(each.baseline, FRACTION)} | {show(each.variant, FRACTION)} |"
-            for each in classes
-        ]
-        head = "| class | examples | baseline | variant |\n|---|--:|--:|--:|"
-        parts += ["### By class", "\n".join([head, *rows])]
+        rows = ["| class | examples | baseline | variant |", "|---|--:|--:|--:|"]
+        for each in classes:
+            before, after = show(each.baseline, FRACTION), show(each.variant, FRACTION)
+            rows.append(f"| {markdown(each.name)} | {each.examples:,} | {before} | {after} |")
+        parts += ["### By class", "\n".join(rows)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -206,8 +191,8 @@ def _with_interval(shown: Cell) -> str:
 
 
 def _caveats(content: Content, figures: Figures, variant: str) -> str:
-    lines = [f"- {markdown_prose(waiver)}" for waiver in prose.waivers(content, variant)]
-    lines += [f"- {markdown_prose(rule.sentence)}" for rule in warnings(content.verdict, variant)]
+    said = [*prose.waivers(content, variant), *(rule.sentence for rule in warnings(content.verdict, variant))]
+    lines = [f"- {markdown_prose(each)}" for each in said]
     missing = [
         f"- {markdown(title(each.measurand))}{f' on {markdown(each.device)}' if each.device else ''} "
         f"was not measured: {markdown(each.reason or '')}"
@@ -219,10 +204,10 @@ def _caveats(content: Content, figures: Figures, variant: str) -> str:
     ]
     flips = content.flips.get(variant)
     if flips is not None and flips.total:
+        examples, are = ("example", "is") if flips.total == 1 else ("examples", "are")
         lines.append(
-            f"- {flips.total:,} test example{'' if flips.total == 1 else 's'} that the baseline has right "
-            f"{'is' if flips.total == 1 else 'are'} wrong here; report.html shows them."
+            f"- {flips.total:,} test {examples} that the baseline has right {are} wrong here; report.html shows them."
         )
     lines += missing
-    ask = _ask("what else a user should know before relying on this model.")
-    return "\n".join(["## Caveats and recommendations\n", *lines, *([""] if lines else []), ask])
+    known = ["\n".join(lines)] if lines else []
+    return _section("Caveats and recommendations", "what else a user should know before relying on this model.", *known)

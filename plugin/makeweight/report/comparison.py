@@ -101,13 +101,11 @@ def rows(content: Content, figures: Figures) -> list[Row]:
 
 def costs(figures: Figures) -> list[tuple[Measurand, str | None]]:
     """What quality is weighed against: size, and latency on every device where any was measured."""
-    everyone = (BASELINE, *figures.variants)
-    measured = [
-        device
-        for device in figures.devices
-        if any(figures.value(LATENCY, name, device) is not None for name in everyone)
-    ]
-    return [(SIZE, None), *((LATENCY, device) for device in measured)]
+
+    def timed(device: str) -> bool:
+        return any(figures.value(LATENCY, name, device) is not None for name in (BASELINE, *figures.variants))
+
+    return [(SIZE, None), *((LATENCY, device) for device in figures.devices if timed(device))]
 
 
 def on_front(figures: Figures, cost: Measurand, device: str | None) -> list[str]:
@@ -120,29 +118,15 @@ def on_front(figures: Figures, cost: Measurand, device: str | None) -> list[str]
     return [points[i][0] for i in front([(x, y) for _, x, y in points])]
 
 
-def cell(
-    figures: Figures,
-    of: Measurand,
-    variant: str,
-    device: str | None = None,
-    beside: str | None = None,
-) -> Cell:
+def cell(figures: Figures, of: Measurand, variant: str, device: str | None = None, beside: str | None = None) -> Cell:
     """One figure with its change; `beside` as for `Figures.get`."""
     figure = figures.get(of, variant, device, beside)
     drop = None if of.control else figures.get(of.compared("drop"), variant, device)
     change = None if variant == BASELINE else figures.change(of, variant, device)
     if figure is None or figure.value is None:
         return Cell(of, device, "", "", change, figures.reason(of, variant, device))
-    return Cell(
-        of,
-        device,
-        written(figure),
-        written_interval(figure),
-        change,
-        "",
-        figure.detail or "",
-        (drop.detail or "") if drop is not None else "",
-    )
+    details = [each.detail or "" if each is not None else "" for each in (figure, drop)]
+    return Cell(of, device, written(figure), written_interval(figure), change, "", *details)
 
 
 def _word(verdict: Verdict, own: VariantVerdict) -> str:

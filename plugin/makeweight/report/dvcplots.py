@@ -82,17 +82,12 @@ def _latency(figures: Figures) -> list[tuple[Any, ...]]:
 
 
 def _classes(content: Content) -> list[tuple[Any, ...]]:
-    return [
-        (
-            f"{plain(variant)}, {plain(each.name)}",
-            plain(variant),
-            plain(each.name),
-            f"{each.variant:.6g}",
-            f"{each.drop * 100:.6g}",
-        )
-        for variant, listed in content.classes.items()
-        for each in listed
-    ]
+    rows = []
+    for variant, listed in content.classes.items():
+        for each in listed:
+            names = (f"{plain(variant)}, {plain(each.name)}", plain(variant), plain(each.name))
+            rows.append((*names, f"{each.variant:.6g}", f"{each.drop * 100:.6g}"))
+    return rows
 
 
 def _json(rows: list[dict[str, Any]]) -> str:

@@ -12,12 +12,9 @@ from makeweight.report.content import Content
 from makeweight.report.facts import flat
 from makeweight.report.figures import NOT_RECORDED, Figures
 from makeweight.report.sections.by_class import by_class
-from makeweight.report.sections.everything import everything
 from makeweight.report.sections.examples import flipped
-from makeweight.report.sections.judgements import judgement
 from makeweight.report.sections.latencies import latencies
-from makeweight.report.sections.machines import machines
-from makeweight.report.sections.recipes import recipe
+from makeweight.report.sections.tables import everything, judgement, machines, recipe
 from makeweight.report.sections.tiles import tiles
 from makeweight.report.sections.tradeoffs import tradeoffs
 from makeweight.report.standing import SIGNS, blocking, leading, waived, warnings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from makeweight.budget.measurand import Measurand
@@ -14,30 +14,31 @@ from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading, ro
 from makeweight.report.content import Content
 from makeweight.report.facts import flat, inputs
 from makeweight.report.figures import NOT_RECORDED, Figures
-from makeweight.report.limit import CHECK, COMMENT, SUMMARY, Limit
 from makeweight.report.mermaid import quadrant
-from makeweight.report.standing import (
-    WORDS,
-    blocking,
-    leading,
-    mark,
-    side,
-    subject,
-    warnings,
-)
+from makeweight.report.standing import WORDS, blocking, leading, mark, side, subject, warnings
 from makeweight.report.text import elided, markdown, markdown_code, markdown_link, markdown_prose
 from makeweight.report.written import title
 
-__all__ = ["CHECK", "COMMENT", "SUMMARY", "render"]
-
 # For the line that names what is left out, and for what a caller puts beside the text to find it again.
 _RESERVE = 1000
-_MARKS: dict[Outcome, str] = {
-    "pass": "ok",
-    "inconclusive": "**undecided**",
-    "not_applicable": "n/a",
-}
+_MARKS: dict[Outcome, str] = {"pass": "ok", "inconclusive": "**undecided**", "not_applicable": "n/a"}
 _NAME = 80
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How long a text may be where it is to be shown, and how its length is counted there."""
+
+    size: int
+    measure: Callable[[str], int]
+
+
+COMMENT = Limit(65_536, lambda text: len(text.encode("utf-16-le")) // 2)
+"""A comment on GitHub, which counts characters as UTF-16 does."""
+CHECK = Limit(65_535, lambda text: len(text.encode()))
+"""The summary of a check run: GitHub says characters, and counts bytes of UTF-8."""
+SUMMARY = Limit(2**20, CHECK.measure)
+"""The job summary of one step: bytes of UTF-8 (docs.github.com, Workflow commands, Step isolation and limits)."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,8 @@ def _listed(name: str, head: str, sentences: list[str]) -> _Block:
 
 
 def _rules_table(content: Content, figures: Figures, variant: str) -> _Block:
-    role = (
-        "ships" if content.verdict.ship == variant else "must ship" if content.verdict.policy == variant else "nearest"
-    )
+    ship, policy = content.verdict.ship, content.verdict.policy
+    role = "ships" if ship == variant else "must ship" if policy == variant else "nearest"
     head = _row(["", BASELINE, f"**{markdown(elided(variant, _NAME))}** ({role})", "change", "budget", ""])
     reasons: set[str] = set()
     worst_first = sorted(content.verdict.of(variant), key=_rank)
@@ -220,8 +220,7 @@ def _all_variants(content: Content, figures: Figures) -> _Block:
     chart = _chart(figures)
     legend = f"★ ships · ◆ on the Pareto front: nothing beats it in {heading(figures)} and in size or latency at once"
     closing = "\n".join(["", legend, *([chart] if chart else []), "", "</details>"])
-    count = len(table) - 1
-    summary = f"<details><summary>All variants ({count})</summary>"
+    summary = f"<details><summary>All variants ({len(table) - 1})</summary>"
     return _Block("all variants", f"{summary}\n\n{opening}", lines, closing)
 
 

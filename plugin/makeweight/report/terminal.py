@@ -81,11 +81,11 @@ def _console(stream: TextIO, width: int | None, *, colours: bool) -> Console:
         emoji=False,
         markup=False,
         legacy_windows=False,
-        soft_wrap=False,
     )
 
 
 def _shown(console: Console, content: Content) -> str:
+    from rich.padding import Padding
     from rich.text import Text
 
     figures = Figures(content)
@@ -101,7 +101,7 @@ def _shown(console: Console, content: Content) -> str:
             console.print(part)
             console.print()
         for line in [*(f"({i}) {note}" for i, note in enumerate(notes, 1)), *_footer(content, figures, table)]:
-            console.print(_hanging(line, 2))
+            console.print(Padding(Text(line, style="dim", overflow="fold"), (0, 0, 0, 2)))
         console.print()
         console.print(_verdict_line(content.verdict))
         for word, said in last_lines(content.verdict):
@@ -109,14 +109,6 @@ def _shown(console: Console, content: Content) -> str:
             text.stylize(_WORD_STYLES.get(word, "bold"), 0, len(word))
             console.print(text)
     return "\n".join(line.rstrip() for line in capture.get().split("\n"))
-
-
-def _hanging(line: str, indent: int) -> Table:
-    """A paragraph whose every line is indented."""
-    from rich.padding import Padding
-    from rich.text import Text
-
-    return Padding(Text(line, style="dim", overflow="fold"), (0, 0, 0, indent))  # type: ignore[return-value]
 
 
 def _headline(content: Content, figures: Figures) -> str:
@@ -174,9 +166,7 @@ def _column(head: str, cells: Sequence[Cell], notes: list[str]) -> _Column:
             continue
         value, change, interval = part
         lines.append(f"{value:>{widths[0]}}  {change:>{widths[1]}} {interval:<{widths[2]}}".rstrip())
-    return _Column(
-        plain(head) if "\n" not in head else "\n".join(plain(line) for line in head.split("\n")), tuple(lines)
-    )
+    return _Column("\n".join(plain(line) for line in head.split("\n")), tuple(lines))
 
 
 def _parts(cell: Cell, notes: list[str]) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ print(json.dumps({{
     [
         ({"quantile": 0.75}, "dust on pi5 is 0.40x [0.39, 0.41] of the baseline's"),
         ({"quantile": None, "meter": None, "moved": ["cleaner", "dirtier"]}, "dust on pi5 is 0.40x"),
-        ({"origin": "compress", "judged": "point", "quantile": None, "meter": None}, "dust is 0.40x"),
+        ({"origin": "compress", "quantile": None, "meter": None}, "dust is 0.40x"),
     ],
     ids=["another percentile", "something else on a device", "something in the file"],
 )

@@ -30,8 +30,7 @@ def draw(bars: Sequence[Bar], title: str) -> str:
     """The chart as SVG, one row a class in the given order. Classes without a finite figure are left out."""
     usable = [bar for bar in bars if math.isfinite(bar.change)]
     if not usable:
-        empty = svg.text("no class was measured", svg.WIDTH / 2, 40.0, text_anchor="middle", class_="quiet")
-        return svg.chart(80, title, "No class was measured.", empty)
+        return svg.empty(80, title, "no class was measured")
     names = [elided(bar.name, _LONGEST_NAME) for bar in usable]
     left = max(svg.text_width(name, _FONT) for name in names) + 10
     most_lost, most_won = (max(0.0, *(sign * bar.change for bar in usable), 0.0) for sign in (-1, 1))
@@ -42,11 +41,11 @@ def draw(bars: Sequence[Bar], title: str) -> str:
     across = scale.Scale(low, high, left + (_FIGURE if most_lost else 8), svg.WIDTH - (_FIGURE if most_won else 8))
     height = _TOP + _ROW * len(usable) + _BOTTOM
     zero, floor = across(0.0), height - _BOTTOM
-    parts = []
-    for place, (bar, name) in enumerate(zip(usable, names, strict=True)):
-        middle = _TOP + _ROW * (place + 0.5)
-        parts.append(_row(bar, name, left, middle, across))
-    parts.append(svg.element("path", d=svg.path([(zero, _TOP), (zero, floor + 4)]), class_="zero"))
+    parts = [
+        _row(bar, name, left, _TOP + _ROW * (place + 0.5), across)
+        for place, (bar, name) in enumerate(zip(usable, names, strict=True))
+    ]
+    parts.append(svg.line("zero", [(zero, _TOP), (zero, floor + 4)]))
     parts.append(
         svg.text("no change", min(max(zero, 30.0), svg.WIDTH - 30), floor + 16, text_anchor="middle", class_="tick")
     )

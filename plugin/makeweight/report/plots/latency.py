@@ -56,8 +56,7 @@ def draw(
     clean = [(ridge, _usable(ridge.seconds) * ridge.scale) for ridge in ridges]
     rows = [(ridge, samples) for ridge, samples in clean if len(samples)]
     if not rows:
-        empty = svg.text("nothing was measured", svg.WIDTH / 2, 40.0, text_anchor="middle", class_="quiet")
-        return svg.chart(80, title, "Nothing was measured.", empty)
+        return svg.empty(80, title, "nothing was measured")
     low = min(float(np.quantile(samples, 0.002)) for _, samples in rows)
     high = max(_reach(ridge, samples) for ridge, samples in rows)
     across = scale.amounts([min(low, high) / unit, high / unit], _LEFT, svg.WIDTH - _RIGHT, pad=0.03)
@@ -119,7 +118,7 @@ def _axis(across: scale.Scale, title: str, tick: Callable[[float], str], height:
         if left - half < reached:
             continue
         reached = left + half + 8
-        parts.append(svg.element("path", d=svg.path([(x, _TOP), (x, floor + 4)]), class_="grid"))
+        parts.append(svg.line("grid", [(x, _TOP), (x, floor + 4)]))
         parts.append(svg.text(label, left, floor + 17, text_anchor="middle", class_="tick"))
     steps = ", logarithmic" if across.logarithmic else ""
     parts.append(svg.text(f"← {title}{steps}", svg.WIDTH - _RIGHT, height - 5, text_anchor="end", class_="title"))
@@ -142,14 +141,12 @@ def _row(
     shape = [(outline[first][0], base), *outline[first : last + 1], (outline[last][0], base)]
     parts = [
         svg.tooltip(ridge.words),
-        svg.element("path", d=svg.path([(across.start, base), (across.end, base)]), class_="axis"),
-        svg.element("path", d=svg.path(shape, closed=True), class_=f"ridge {ridge.kind}"),
+        svg.line("axis", [(across.start, base), (across.end, base)]),
+        svg.line(f"ridge {ridge.kind}", shape, closed=True),
     ]
     if ridge.median is not None:
         x = across(ridge.median * ridge.scale / unit)
-        parts.append(
-            svg.element("path", d=svg.path([(x, base), (x, base - _RIDGE - 2)]), class_=f"median {ridge.kind}")
-        )
+        parts.append(svg.line(f"median {ridge.kind}", [(x, base), (x, base - _RIDGE - 2)]))
     beyond = []
     for name, value in ridge.percentiles[1:]:
         if value is None:
@@ -159,9 +156,9 @@ def _row(
             beyond.append(f"{name} {show(value)}")
         elif name == ridge.percentiles[-1][0]:
             tip = [(x - 4, base - 11), (x + 4, base - 11), (x, base - 2)]
-            parts.append(svg.element("path", d=svg.path(tip, closed=True), class_="extreme"))
+            parts.append(svg.line("extreme", tip, closed=True))
         else:
-            parts.append(svg.element("path", d=svg.path([(x, base), (x, base - _RIDGE / 2)]), class_="tail"))
+            parts.append(svg.line("tail", [(x, base), (x, base - _RIDGE / 2)]))
     if beyond:
         said = f"{', '.join(beyond)} →"
         parts.append(svg.text(said, across.end, base - 5, text_anchor="end", class_="label beyond"))

@@ -39,6 +39,11 @@ def path(points: Iterable[tuple[float, float]], *, closed: bool = False) -> str:
     return f"M{drawn}{'Z' if closed else ''}" if drawn else ""
 
 
+def line(kind: str, points: Iterable[tuple[float, float]], *, closed: bool = False) -> str:
+    """A path through points, styled as its class says."""
+    return element("path", d=path(points, closed=closed), class_=kind)
+
+
 def chart(height: float, name: str, description: str, *children: str) -> str:
     """The whole picture, `WIDTH` wide, which fills the space that it is given."""
     return element(
@@ -50,6 +55,12 @@ def chart(height: float, name: str, description: str, *children: str) -> str:
         role="img",
         aria_label=plain(f"{name}. {description}"),
     )
+
+
+def empty(height: float, name: str, said: str) -> str:
+    """A chart of nothing, which says so."""
+    shown = text(said, WIDTH / 2, height / 2, text_anchor="middle", class_="quiet")
+    return chart(height, name, f"{said.capitalize()}.", shown)
 
 
 def number(value: float) -> str:

@@ -63,13 +63,11 @@ def draw(
     usable = [point for point in points if math.isfinite(point.cost) and math.isfinite(point.quality)]
     name = f"{quality.title} against {cost.title}"
     if not usable:
-        empty = svg.text("nothing was measured", svg.WIDTH / 2, HEIGHT / 2, text_anchor="middle", class_="quiet")
-        return svg.chart(HEIGHT, name, "Nothing was measured.", empty)
+        return svg.empty(HEIGHT, name, "nothing was measured")
     across = scale.amounts([point.cost for point in usable], _AREA.left, _AREA.right)
     bounds = [bound for point in usable for bound in (point.quality, *(point.low_high or ()))]
     up = scale.around(bounds, _AREA.bottom, _AREA.top, least=least_span, pad=0.06)
-    signed = [(point.cost, point.quality if better == "higher" else -point.quality) for point in usable]
-    on_front = front(signed)
+    on_front = front([(point.cost, point.quality if better == "higher" else -point.quality) for point in usable])
     places = [(across(point.cost), up(point.quality)) for point in usable]
     whiskers = _whiskers(usable, places, on_front, up)
     corners = [places[i] for i in on_front]
@@ -81,13 +79,11 @@ def draw(
         "; ".join(described) + ".",
         _room(room, across, up, better),
         _axes(across, up, cost, quality, better),
-        _front(corners),
-        *(_whisker(*ends) for ends in whiskers),
+        svg.line("front", _steps(corners)) if len(corners) > 1 else "",
+        *(svg.line("whisker", [(x, low), (x, high)]) for x, low, high in whiskers),
         *_labels([usable[i] for i in order], [places[i] for i in order], _lines(corners, whiskers)),
-        *(
-            _mark(usable[i], places[i], described[i], front=i in on_front)
-            for i in reversed(order)  # what matters most lies on top
-        ),
+        # what matters most lies on top
+        *(_mark(usable[i], places[i], described[i], front=i in on_front) for i in reversed(order)),
     )
 
 
@@ -106,10 +102,10 @@ def _room(room: Room, across: scale.Scale, up: scale.Scale, better: str) -> str:
         tinted = {"x": _AREA.left, "y": top, "width": right - _AREA.left, "height": bottom - top}
         parts.append(svg.element("rect", svg.tooltip("within the budget"), class_="room", **tinted))
     if room.cost is not None and across.low < room.cost < across.high:
-        parts.append(svg.element("path", d=svg.path([(right, _AREA.top), (right, _AREA.bottom)]), class_="limit"))
+        parts.append(svg.line("limit", [(right, _AREA.top), (right, _AREA.bottom)]))
     if room.quality is not None and up.low < room.quality < up.high:
         y = up(room.quality)
-        parts.append(svg.element("path", d=svg.path([(_AREA.left, y), (_AREA.right, y)]), class_="limit"))
+        parts.append(svg.line("limit", [(_AREA.left, y), (_AREA.right, y)]))
     return "".join(parts)
 
 
@@ -117,7 +113,7 @@ def _axes(across: scale.Scale, up: scale.Scale, cost: Axis, quality: Axis, bette
     parts = []
     for tick in up.ticks(6):
         y = up(tick)
-        parts.append(svg.element("path", d=svg.path([(_AREA.left, y), (_AREA.right, y)]), class_="grid"))
+        parts.append(svg.line("grid", [(_AREA.left, y), (_AREA.right, y)]))
         parts.append(svg.text(quality.tick(tick), _AREA.left - 8, y + 4, text_anchor="end", class_="tick"))
     reached = -math.inf
     for tick in across.ticks(7):
@@ -126,19 +122,14 @@ def _axes(across: scale.Scale, up: scale.Scale, cost: Axis, quality: Axis, bette
         if x - half < reached or x + half > svg.WIDTH:
             continue  # ticks of a logarithmic axis may crowd
         reached = x + half + 8
-        parts.append(svg.element("path", d=svg.path([(x, _AREA.bottom), (x, _AREA.bottom + 4)]), class_="axis"))
+        parts.append(svg.line("axis", [(x, _AREA.bottom), (x, _AREA.bottom + 4)]))
         parts.append(svg.text(label, x, _AREA.bottom + 17, text_anchor="middle", class_="tick"))
-    base = [(_AREA.left, _AREA.bottom), (_AREA.right, _AREA.bottom)]
-    parts.append(svg.element("path", d=svg.path(base), class_="axis"))
+    parts.append(svg.line("axis", [(_AREA.left, _AREA.bottom), (_AREA.right, _AREA.bottom)]))
     arrow = "↑" if better == "higher" else "↓"
     parts.append(svg.text(f"{arrow} {quality.title}", 0.0, 14.0, class_="title"))
     steps = ", logarithmic" if across.logarithmic else ""
     parts.append(svg.text(f"← {cost.title}{steps}", _AREA.right, HEIGHT - 6, text_anchor="end", class_="title"))
     return "".join(parts)
-
-
-def _front(corners: Sequence[tuple[float, float]]) -> str:
-    return svg.element("path", d=svg.path(_steps(corners)), class_="front") if len(corners) > 1 else ""
 
 
 def _steps(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -170,17 +161,13 @@ def _whiskers(
     return found
 
 
-def _whisker(x: float, low: float, high: float) -> str:
-    return svg.element("path", d=svg.path([(x, low), (x, high)]), class_="whisker")
-
-
 def _mark(point: Point, at: tuple[float, float], words: str, *, front: bool) -> str:
     x, y = at
     kind = f"mark {point.kind} {'on' if front else 'off'}"
     if point.kind == "baseline":
         shape = svg.element("rect", x=x - 5, y=y - 5, width=10, height=10, class_=kind)
     elif point.kind == "ships":
-        shape = svg.element("path", d=svg.path(_star(x, y, 9.5), closed=True), class_=kind)
+        shape = svg.line(kind, _star(x, y, 9.5), closed=True)
     else:
         shape = svg.element("circle", cx=x, cy=y, r=5, class_=kind)
     # an unseen disc around the mark makes it easier to rest the pointer on
@@ -188,12 +175,8 @@ def _mark(point: Point, at: tuple[float, float], words: str, *, front: bool) -> 
 
 
 def _star(x: float, y: float, radius: float) -> list[tuple[float, float]]:
-    found = []
-    for corner in range(10):
-        reach = radius if corner % 2 == 0 else radius * 0.45
-        angle = math.pi * corner / 5 - math.pi / 2
-        found.append((x + reach * math.cos(angle), y + reach * math.sin(angle)))
-    return found
+    corners = [(math.pi * corner / 5 - math.pi / 2, radius * (1, 0.45)[corner % 2]) for corner in range(10)]
+    return [(x + reach * math.cos(angle), y + reach * math.sin(angle)) for angle, reach in corners]
 
 
 def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]], lines: Sequence[Box]) -> list[str]:
@@ -205,7 +188,7 @@ def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]], line
     for point, name, at, box in zip(points, names, places, boxes, strict=True):
         near = min(max(at[0], box.left), box.right), min(max(at[1], box.top), box.bottom)
         if math.dist(near, at) > 16:
-            found.append(svg.element("path", d=svg.path([at, near]), class_="leader"))
+            found.append(svg.line("leader", [at, near]))
         kind = "label ships" if point.kind == "ships" else "label"
         # the text keeps to the side of its point: its true width depends on the reader's typeface
         x, anchor = (box.left + box.right) / 2, "middle"

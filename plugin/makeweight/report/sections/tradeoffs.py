@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from typing import Any
 
 from makeweight.budget.measurand import Measurand
@@ -21,29 +21,20 @@ from makeweight.report.written import dimension, title
 def tradeoffs(content: Content, figures: Figures) -> list[dict[str, Any]]:
     charts = []
     for cost, device in costs(figures):
-        points = [
-            tradeoff.Point(
-                name,
-                _number(figures.place(cost, name, device)),
-                _number(figures.value(figures.quality, name)),
-                _paired_interval(figures, name),
-                kind(content, name),
-                _point_words(figures, cost, name, device),
-            )
-            for name in (BASELINE, *figures.variants)
-        ]
-        shown = [point for point in points if not math.isnan(point.cost) and not math.isnan(point.quality)]
-        if not shown:
+        points, missing = [], []
+        for name in (BASELINE, *figures.variants):
+            x, y = figures.place(cost, name, device), figures.value(figures.quality, name)
+            if x is None or y is None:
+                missing.append(name)
+                continue
+            words = _point_words(figures, cost, name, device)
+            points.append(tradeoff.Point(name, x, y, _paired_interval(figures, name), kind(content, name), words))
+        if not points:
             continue
         where = f" on {device}" if device else ""
-        missing = [point.name for point in points if point not in shown]
-        charts.append(
-            {
-                "title": prose.sentence(f"{heading(figures)} against {title(cost)}{where}"),
-                "svg": _tradeoff(content, figures, shown, cost, device),
-                "missing": missing,
-            }
-        )
+        shown = prose.sentence(f"{heading(figures)} against {title(cost)}{where}")
+        drawn = _tradeoff(content, figures, points, cost, device)
+        charts.append({"title": shown, "svg": drawn, "missing": missing})
     return charts
 
 
@@ -53,22 +44,18 @@ def _tradeoff(
     size, unit = unit_for([point.cost for point in points], dimension(cost))
     quality = figures.quality
     percent = dimension(quality) == FRACTION
+    factor = 100 if percent else 1
     scaled = [
-        tradeoff.Point(
-            point.name,
-            point.cost / size,
-            point.quality * (100 if percent else 1),
-            None if point.low_high is None else tuple(bound * (100 if percent else 1) for bound in point.low_high),  # type: ignore[arg-type]
-            point.kind,
-            point.words,
+        replace(
+            point,
+            cost=point.cost / size,
+            quality=point.quality * factor,
+            low_high=point.low_high and (point.low_high[0] * factor, point.low_high[1] * factor),
         )
         for point in points
     ]
-    limits = _room(content, figures, cost, device)
-    room = tradeoff.Room(
-        None if limits.cost is None else limits.cost / size,
-        None if limits.quality is None else limits.quality * (100 if percent else 1),
-    )
+    dearest, poorest = _room(content, figures, cost, device)
+    room = tradeoff.Room(dearest and dearest / size, poorest and poorest * factor)
     where = f" on {device}" if device else ""
     spread = max((abs(point.quality) for point in scaled), default=1.0)
     return tradeoff.draw(
@@ -81,8 +68,8 @@ def _tradeoff(
     )
 
 
-def _room(content: Content, figures: Figures, cost: Measurand, device: str | None) -> tradeoff.Room:
-    """The tightest limits that the budget sets, as absolute figures: ratios and drops counted from the baseline."""
+def _room(content: Content, figures: Figures, cost: Measurand, device: str | None) -> tuple[float | None, float | None]:
+    """The tightest limits of cost and quality, as absolute figures: ratios and drops counted from the baseline."""
     dearest: list[float] = []
     poorest: list[float] = []
     higher = figures.better(figures.quality) == "higher"
@@ -94,7 +81,7 @@ def _room(content: Content, figures: Figures, cost: Measurand, device: str | Non
         elif rule.metric == figures.quality.metric:
             poorest += _absolute(figures, rule, figures.quality)
     best = (max if higher else min)(poorest) if poorest else None
-    return tradeoff.Room(min(dearest, default=None), best)
+    return min(dearest, default=None), best
 
 
 def _absolute(figures: Figures, rule: RuleVerdict, of: Measurand) -> list[float]:
@@ -102,10 +89,6 @@ def _absolute(figures: Figures, rule: RuleVerdict, of: Measurand) -> list[float]
         return []
     figure = rule.limits.absolute(rule.limit, figures.value(of, BASELINE, rule.device), figures.better(of))
     return [] if figure is None else [figure]
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _paired_interval(figures: Figures, variant: str) -> tuple[float, float] | None:
@@ -124,6 +107,5 @@ def _paired_interval(figures: Figures, variant: str) -> tuple[float, float] | No
 
 
 def _point_words(figures: Figures, cost: Measurand, name: str, device: str | None) -> str:
-    parts = [f"{name}: {with_interval(cell(figures, cost, name, device))}"]
-    parts.append(f"{heading(figures)} {with_interval(cell(figures, figures.quality, name))}")
-    return ", ".join(parts)
+    own, held = cell(figures, cost, name, device), cell(figures, figures.quality, name)
+    return f"{name}: {with_interval(own)}, {heading(figures)} {with_interval(held)}"
