@@ -154,7 +154,7 @@ def _benchmark(options: argparse.Namespace) -> Exit:
     from makeweight.verbs import benchmark
 
     project, progress = _loaded(options)
-    return benchmark.run(project, options.variant, options.device, options.seconds, progress)
+    return benchmark.run(project, options.variant, options.device, progress, options.seconds)
 
 
 def _report(options: argparse.Namespace) -> Exit:

@@ -69,10 +69,7 @@ def _objections(name: str, stage: Any, wanted: Mapping[str, Any], document: Docu
     if not isinstance(stage, dict):
         return [document.problem(("stages", name), f"stage `{name}` is no mapping")]
     problems = []
-    for path, own, ours in (
-        ((), stage, wanted),
-        (("do",), stage.get("do") or {}, wanted.get("do") or {}),
-    ):
+    for path, own, ours in (((), stage, wanted), (("do",), stage.get("do") or {}, wanted.get("do") or {})):
         own = own if isinstance(own, dict) else {}
         told_below = {"do"} if not path and "do" in ours else set()
         for key in sorted({*own, *ours} - _WORDS - told_below, key=str):

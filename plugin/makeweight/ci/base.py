@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight import measurement
+from makeweight.budget.rule import Rule
 from makeweight.ci.git import Git
 from makeweight.decide import verdict
 from makeweight.layout import CONFIG, LOCK, PIPELINE, Layout
@@ -36,6 +37,14 @@ class Base:
     """What of it could not be read."""
 
     @property
+    def rules(self) -> tuple[Rule, ...]:
+        return () if self.project is None else self.project.rules
+
+    def had(self, variant: str) -> bool:
+        """Whether there was such an artifact at all: what is new has nothing to have grown from."""
+        return self.project is not None and variant in self.project.variants and variant not in self.failed
+
+    @property
     def failed(self) -> Mapping[str, str]:
         """Why a recipe could not be carried out there, by variant."""
         return _mapping(self.provenance.get("failed"))
@@ -53,7 +62,6 @@ class Base:
 
 def read(sha: str, branch: str | None, git: Git, root: Path) -> Base:
     """What is known at the base commit."""
-    at = Layout(Path())
     notices: list[str] = []
     config, pipeline, lock = (_text(git, sha, name) for name in (CONFIG, PIPELINE, LOCK))
     project = None
@@ -63,22 +71,16 @@ def read(sha: str, branch: str | None, git: Git, root: Path) -> Base:
         except UsageError as error:
             first = str(error).splitlines()[0]
             notices.append(f"The base's {CONFIG} cannot be used, so this pull request is judged by its own: {first}")
-    decided = _verdict(git, sha, at.verdict.as_posix(), notices)
-    figures: list[Measurement] = []
+    path = Layout(Path()).verdict.as_posix()
+    figures: tuple[Measurement, ...] = ()
     facts: Mapping[str, Any] = {}
-    if decided is not None:
-        figures = [measurement.of(record) for record in decided.measurements]
-        facts = decided.provenance
-    return Base(
-        sha,
-        branch,
-        project,
-        lock,
-        pipeline,
-        tuple(figures),
-        facts,
-        tuple(notices),
-    )
+    if (text := _text(git, sha, path)) is not None:
+        try:
+            decided = verdict.loads(text, f"{path} at {sha[:7]}")
+            figures, facts = tuple(map(measurement.of, decided.measurements)), decided.provenance
+        except UsageError as error:
+            notices.append(f"The base's measurements cannot be read and are not used: {error.what}.")
+    return Base(sha, branch, project, lock, pipeline, figures, facts, tuple(notices))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -88,14 +90,3 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _text(git: Git, sha: str, path: str) -> str | None:
     content = git.read(sha, path)
     return None if content is None else content.decode(errors="replace")
-
-
-def _verdict(git: Git, sha: str, path: str, notices: list[str]) -> verdict.Verdict | None:
-    text = _text(git, sha, path)
-    if text is None:
-        return None
-    try:
-        return verdict.loads(text, f"{path} at {sha[:7]}")
-    except UsageError as error:
-        notices.append(f"The base's measurements cannot be read and are not used: {error.what}.")
-        return None

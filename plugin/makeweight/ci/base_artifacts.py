@@ -25,12 +25,9 @@ def place(root: Path, variant: str) -> Path:
 
 def needed(project: Project, base: Base) -> list[str]:
     """The variants whose artifacts at the base a rule about growth on some device asks for."""
-    if base.project is None:
-        return []
-    rules = (*project.rules, *base.project.rules)
-    if not any(regression.wanted(rules, device) for device in project.devices):
-        return []
-    return [name for name in project.variants if name in base.project.variants and name not in base.failed]
+    rules = (*project.rules, *base.rules)
+    asked = any(regression.wanted(rules, device) for device in project.devices)
+    return [name for name in project.variants if asked and base.had(name)]
 
 
 def keep(project: Project, base: Base, variants: Iterable[str]) -> None:

@@ -23,12 +23,7 @@ from makeweight_base.progress import Progress
 
 
 def run(
-    project: Project,
-    base: Base | None,
-    state: State,
-    git: Git,
-    dvc_in: Callable[[Path], Dvc],
-    progress: Progress,
+    project: Project, base: Base | None, state: State, git: Git, dvc_in: Callable[[Path], Dvc], progress: Progress
 ) -> State:
     """Leave `artifacts/`, `samples/` and `reports/` as this commit makes them, or find that nothing needs to be made.
 
@@ -99,11 +94,9 @@ def changed(project: Project, base: Base | None, unchanged: Iterable[str]) -> st
     """Why the base's measurements are not enough; None when they are. A pure function."""
     if base is None or not base.measurements:
         return "the base has no measurements"
-    names = [*project.variants]
+    names, same = [*project.variants], set(unchanged)
     expected = [BASELINE, *(f"{stage}@{name}" for stage in ("compress", "evaluate") for name in names)]
-    same = set(unchanged)
-    others = [stage for stage in expected if stage not in same]
-    if others:
+    if others := [stage for stage in expected if stage not in same]:
         return ", ".join(others)
     if base.project is None or dict(base.project.devices) != dict(project.devices):
         return "the devices changed"
@@ -152,28 +145,26 @@ def _refuse_untrue(root: Path, pipeline_text: str, dvc: Dvc, git: Git) -> None:
         )
 
 
-def _about_the_lock(brought: Mapping[str, object], made: Mapping[str, object]) -> list[str]:
+def _about_the_lock(brought: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
     """What to say of artifacts that the change brings with it and that are not those made here."""
     others = [
         name for name, how in lock.differing(brought, made).items() if name in brought and how == lock.OTHER_OUTPUTS
     ]
-    if not others:
-        return []
-    return [
+    said = (
         f"The dvc.lock of this change names other outputs of {_few(others)} than are made here. "
         "What was made and measured here is what is judged."
-    ]
+    )
+    return [said] if others else []
 
 
 def _about_an_idle_lock(committed: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
     """What to say where nothing makes other artifacts than the base, and the lock is another all the same."""
     others = [*lock.differing(committed, base)]
-    if not others:
-        return []
-    return [
+    said = (
         f"Nothing here makes other artifacts than the base, and yet this change alters {_few(others)} in dvc.lock. "
         "It does not count here; once merged, later changes would start from it. Take the base's dvc.lock and reports."
-    ]
+    )
+    return [said] if others else []
 
 
 def _few(names: list[str]) -> str:

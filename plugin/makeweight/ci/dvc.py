@@ -115,12 +115,13 @@ class Dvc:
         self._or_raise("commit", "--force", "--quiet", *stages)
 
     def push(self) -> None:
-        """Send outputs and the run cache to the remote.
+        """Send outputs and the run cache to the remote, where there is one.
 
         Raises:
             EnvironmentFailed: the remote refuses.
         """
-        self._or_raise("push", "--run-cache", "--quiet")
+        if self.has_remote():
+            self._or_raise("push", "--run-cache", "--quiet")
 
     def share(self, other: Dvc) -> None:
         """Use another work tree's cache and its local configuration (credentials, say).

@@ -12,7 +12,6 @@ from makeweight.budget.measurand import Measurand
 from makeweight.budget.rule import Rule
 from makeweight.ci import regression
 from makeweight.ci.base import Base
-from makeweight.ci.measure import was_there
 from makeweight.ci.state import State
 from makeweight.ci.waiver_sources import BUDGET, without_effect
 from makeweight.decide import decide
@@ -46,7 +45,7 @@ def ruling(project: Project, base: Base | None, waivers: Sequence[Waiver], *, la
         landed: the change is on its branch already, so that its own budget is the branch's.
     """
     active, lapsed = in_force(waivers, today)
-    before = base.project.rules if base is not None and base.project is not None else None
+    before = base.rules if base is not None and base.project is not None else None
     changes = () if before is None else tuple(change.changes(before, project.rules))
     # a waiver for one variant lets that variant through; it is no word about the rule itself
     accepted = {each.rule: each for each in active if each.variant is None}
@@ -97,20 +96,16 @@ def of_base(project: Project, base: Base) -> tuple[list[Measurement], dict[str, 
         and m.comparison != "regression"
     ]
     failed = {name: reason for name, reason in base.failed.items() if name in project.variants}
-    rules = (*project.rules, *(base.project.rules if base.project is not None else ()))
+    rules = (*project.rules, *base.rules)
     for variant in project.variants:
-        if was_there(base, variant):
+        if base.had(variant):
             for device in (None, *project.devices):
                 figures += regression.same_artifact(regression.wanted(rules, device), variant, device)
     return figures, failed
 
 
 def of_evidence(
-    project: Project,
-    base: Base | None,
-    gathered: Evidence,
-    grown: Iterable[Measurement],
-    absent: Mapping[str, str],
+    project: Project, base: Base | None, gathered: Evidence, grown: Iterable[Measurement], absent: Mapping[str, str]
 ) -> list[Measurement]:
     """What was measured here, with growth against the base.
 
@@ -123,9 +118,9 @@ def of_evidence(
     figures += _never_measured(project, gathered, absent)
     if base is None:
         return figures
-    rules = (*project.rules, *(base.project.rules if base.project is not None else ()))
+    rules = (*project.rules, *base.rules)
     for variant in project.variants:
-        if not was_there(base, variant) or variant in gathered.failed:
+        if not base.had(variant) or variant in gathered.failed:
             continue
         exact = regression.wanted(rules, None)
         figures += regression.of_figures(exact, variant, gathered.measurements, base.measurements)

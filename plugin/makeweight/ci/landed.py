@@ -50,16 +50,6 @@ def take_over(project: Project, passes: bool, dvc: Dvc) -> None:
     dvc.commit([*asked, *timed, "report", *(["gate"] if passes else [])])
 
 
-def store(dvc: Dvc) -> None:
-    """Send what DVC has taken over to its remote, where there is one.
-
-    Raises:
-        EnvironmentFailed: the remote refuses.
-    """
-    if dvc.has_remote():
-        dvc.push()
-
-
 def commit(git: Git, branch: str, head: str) -> str | None:
     """Commit the lock and the figures and push them; None when there was nothing to commit, or it went well.
 

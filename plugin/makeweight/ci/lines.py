@@ -1,17 +1,38 @@
-"""The lines of makeweight.yaml that rules stand on."""
+"""Where in makeweight.yaml things stand, for annotations."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from makeweight.budget.operator import OPERATORS
 from makeweight.layout import CONFIG
-from makeweight_base.yamlfile import parse
+from makeweight_base.yamlfile import Document, parse
 
 
-def of_rules(text: str) -> dict[str, int]:
-    """The line of each rule of a makeweight.yaml, by the rule's id (`latency_p50[pi5].max_ratio`)."""
+@dataclass(frozen=True)
+class Lines:
+    """Lines of a makeweight.yaml, from 1."""
+
+    rules: Mapping[str, int]
+    """By the rule's id (`latency_p50[pi5].max_ratio`)."""
+    variants: Mapping[str, int]
+    budget: int = 1
+    """Where it begins."""
+    path: str = CONFIG
+    """Relative to the repository."""
+
+
+def of(text: str, path: str = CONFIG) -> Lines:
+    """The lines of a makeweight.yaml, which lies at `path`."""
     document = parse(text, CONFIG)
+    variants = (document.data or {}).get("variants") or ()
+    by_name = {str(name): document.line(("variants", str(name))) for name in variants}
+    return Lines(_of_rules(document), by_name, document.line(("budget",)), path)
+
+
+def _of_rules(document: Document) -> dict[str, int]:
     budget = (document.data or {}).get("budget")
     lines: dict[str, int] = {}
     for metric, entry in budget.items() if isinstance(budget, dict) else ():
@@ -23,18 +44,6 @@ def of_rules(text: str) -> dict[str, int]:
             for operator in (name for name in OPERATORS if spec.get(name) is not None):
                 lines[f"{metric}{_where(spec)}.{operator}"] = document.line((*path, operator))
     return lines
-
-
-def of_budget(text: str) -> int:
-    """The line where the budget begins."""
-    return parse(text, CONFIG).line(("budget",))
-
-
-def of_variants(text: str) -> dict[str, int]:
-    """The line of each variant."""
-    document = parse(text, CONFIG)
-    variants = (document.data or {}).get("variants")
-    return {str(name): document.line(("variants", str(name))) for name in variants or ()}
 
 
 def _where(spec: dict[str, Any]) -> str:

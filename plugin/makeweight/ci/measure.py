@@ -11,13 +11,11 @@ from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.bench.sitting import Pair, model_of
 from makeweight.budget.measurand import headline
-from makeweight.budget.rule import Rule
 from makeweight.ci import base_artifacts, regression
 from makeweight.ci.base import Base
 from makeweight.ci.state import FOLDER, State
 from makeweight.devices import record
 from makeweight.devices.device import DeviceFailed
-from makeweight.devices.record import Record
 from makeweight.evidence import disk
 from makeweight.measure import timings
 from makeweight.measurement import Measurement
@@ -32,13 +30,7 @@ Benchmark = Callable[[Project, str, str, Progress], object]
 
 
 def run(
-    project: Project,
-    base: Base | None,
-    state: State,
-    device: str,
-    ask: Ask,
-    benchmark: Benchmark,
-    progress: Progress,
+    project: Project, base: Base | None, state: State, device: str, ask: Ask, benchmark: Benchmark, progress: Progress
 ) -> State:
     """Bring a device's figures up to date; those of the base that belong to what is at hand stay."""
     due = [*project.variants] if state.anew else _due(project, device)
@@ -48,10 +40,8 @@ def run(
             due = _due(project, device)  # on another machine than the base's, or with another runtime, there are more
         for name in due:
             benchmark(project, name, device, progress)
-    rules = (*project.rules, *(base.project.rules if base is not None and base.project is not None else ()))
-    grown = _regressions(project, base, device, regression.wanted(rules, device), ask, progress)
-    path = regressions_file(project.root, device)
-    atomic.write_text(path, measurement.dumps(grown))
+    grown = [] if base is None else _regressions(project, base, device, ask, progress)
+    atomic.write_text(regressions_file(project.root, device), measurement.dumps(grown))
     return replace(state, skipped=state.skipped + len(project.variants) - len(due))
 
 
@@ -62,11 +52,6 @@ def regressions_file(root: Path, device: str) -> Path:
 def regression_samples(root: Path, variant: str, device: str) -> Path:
     """The raw samples of a comparison with the merge base."""
     return root / FOLDER / "regressions" / f"{device}-{variant}.npz"
-
-
-def _record(project: Project, device: str) -> Record | None:
-    path = project.layout.device(device)
-    return record.read(path) if path.exists() else None
 
 
 def _due(project: Project, device: str) -> list[str]:
@@ -80,21 +65,13 @@ def _due(project: Project, device: str) -> list[str]:
     return [name for name in project.variants if name not in timed and name not in gathered.failed]
 
 
-def _regressions(
-    project: Project,
-    base: Base | None,
-    name: str,
-    rules: list[Rule],
-    ask: Ask,
-    progress: Progress,
-) -> list[Measurement]:
-    if not rules or base is None:
-        return []
+def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Progress) -> list[Measurement]:
+    rules = regression.wanted((*project.rules, *base.rules), name)
     grown: list[Measurement] = []
-    entry = project.device(name)
-    for variant in project.variants:
-        if not was_there(base, variant):
-            continue  # nothing to have grown from
+    entry, place = project.device(name), project.layout.device(name)
+    for variant in project.variants if rules else ():
+        if not base.had(variant):
+            continue
         own = _manifest(project.layout.artifact(variant))
         if own is None or own.status == "failed":
             continue  # its own rule tells that
@@ -107,10 +84,9 @@ def _regressions(
                 rules, variant, name, f"the merge base's `{variant}` is neither stored nor could it be made again here"
             )
             continue
-        machine = _record(project, name)
-        if machine is None:
+        if not place.exists():
             ask(project, name, progress)
-            machine = record.read(project.layout.device(name))
+        machine = record.read(place)
         if machine.status != "ok":
             grown += regression.not_possible(rules, variant, name, f"unreachable: {machine.reason}", "unreachable")
             continue
@@ -131,11 +107,6 @@ def _regressions(
         timings.write(regression_samples(project.root, variant, name), taken)
         grown += regression.of_timings(taken, rules, variant, name, entry.options.threads)
     return grown
-
-
-def was_there(base: Base, variant: str) -> bool:
-    """Whether the base had this variant at all: what is new has nothing to have grown from."""
-    return base.project is not None and variant in base.project.variants and variant not in base.failed
 
 
 def _manifest(folder: Path) -> Manifest | None:

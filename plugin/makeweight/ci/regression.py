@@ -57,29 +57,16 @@ def of_timings(timings: Timings, rules: list[Rule], variant: str, device: str, t
             reason = ratio.reason or "it was not measured"
             yield replace(ratio.absent(reason, ratio.cause), comparison="regression", samples=ratio.samples)
         else:
-            low_high = None if ratio.interval is None else (ratio.interval[0] - 1, ratio.interval[1] - 1)
-            yield replace(
-                ratio, comparison="regression", value=ratio.value - 1, interval=low_high, against=AGAINST, key=None
-            )
+            interval = None if ratio.interval is None else (ratio.interval[0] - 1, ratio.interval[1] - 1)
+            value = ratio.value - 1
+            yield replace(ratio, comparison="regression", value=value, interval=interval, against=AGAINST, key=None)
 
 
 def same_artifact(rules: list[Rule], variant: str, device: str | None) -> list[Measurement]:
     """The artifact is the merge base's, byte for byte: it has not grown."""
-    return [
-        Measurement(
-            name,
-            variant,
-            "ratio",
-            0.0,
-            (0.0, 0.0),
-            comparison="regression",
-            method="the artifact is the merge base's, byte for byte",
-            against=AGAINST,
-            device=device,
-            noise_floor=0.0,
-        )
-        for name in _metrics(rules)
-    ]
+    method = "the artifact is the merge base's, byte for byte"
+    same = [_growth(name, variant, 0.0, method) for name in _metrics(rules)]
+    return [replace(each, interval=(0.0, 0.0), device=device, noise_floor=0.0) for each in same]
 
 
 def not_possible(
@@ -99,30 +86,19 @@ def of_figures(
         if new is None or new.value is None:
             reason = (new.reason if new else None) or "it was not measured here"
         elif was is None or was.value is None:
-            reason = (
-                f"the merge base has no figure of it: {(was.reason if was else None) or 'it was not measured there'}"
-            )
-        elif was.value == 0:
-            if new.value == 0:
-                yield replace(_growth(name, variant, 0.0), samples=new.samples)
-                continue
+            there = (was.reason if was else None) or "it was not measured there"
+            reason = f"the merge base has no figure of it: {there}"
+        elif was.value == 0 != new.value:
             reason = "it was 0 at the merge base, and growth from 0 has no percentage; limit it with `max`"
         else:
-            yield replace(_growth(name, variant, new.value / was.value - 1), samples=new.samples)
+            growth = new.value / was.value - 1 if was.value else 0.0
+            yield replace(_growth(name, variant, growth, "figure against the merge base's figure"), samples=new.samples)
             continue
         yield unavailable(Measurand(name, "regression"), variant, "ratio", reason)
 
 
-def _growth(name: str, variant: str, value: float) -> Measurement:
-    return Measurement(
-        name,
-        variant,
-        "ratio",
-        value,
-        comparison="regression",
-        method="figure against the merge base's figure",
-        against=AGAINST,
-    )
+def _growth(name: str, variant: str, value: float, method: str) -> Measurement:
+    return Measurement(name, variant, "ratio", value, comparison="regression", method=method, against=AGAINST)
 
 
 def _metrics(rules: Iterable[Rule]) -> list[str]:

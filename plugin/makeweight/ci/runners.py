@@ -35,7 +35,7 @@ def allowed(project: Project, event: Event, labels: Iterable[Label]) -> tuple[di
 
 
 def approved(event: Event, labels: Iterable[Label]) -> bool:
-    return event.head is not None and approves_devices(list(labels), event.head)
+    return event.head is not None and approves_devices(labels, event.head)
 
 
 def is_own(runner: Runner | None) -> bool:

@@ -88,11 +88,6 @@ def read(root: Path) -> State:
 class EarlierFailure(MakeweightError):
     """A phase before this one failed; what it said is told again where it is read."""
 
-    def __init__(self, what: str, code: Exit, problems: tuple[Problem, ...] = ()) -> None:
-        super().__init__(what)
-        self.exit_code = code
-        self.problems = problems
-
 
 def write_failure(root: Path, error: MakeweightError) -> None:
     """Keep what a phase failed with, for the phase that tells."""
@@ -116,7 +111,9 @@ def read_failure(root: Path) -> EarlierFailure | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, RecursionError):
-        return EarlierFailure("an earlier phase failed", Exit.ENVIRONMENT)
+        what, code, problems = "an earlier phase failed", Exit.ENVIRONMENT, ()
+    failure = EarlierFailure(what)
+    failure.problems = problems
     # the model's own code runs where these notes lie, and a 0 among them would open the gate
-    exit_code = Exit(code) if code in (Exit.USAGE, Exit.INTERRUPTED) else Exit.ENVIRONMENT
-    return EarlierFailure(what, exit_code, problems)
+    failure.exit_code = Exit(code) if code in (Exit.USAGE, Exit.INTERRUPTED) else Exit.ENVIRONMENT
+    return failure

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from makeweight.budget.measurand import Measurand, headline
+from makeweight.ci.lines import Lines
 from makeweight.decide.verdict import RECIPE, Outcome, RuleVerdict, Verdict
-from makeweight.github.annotation import Annotation, Level
 from makeweight.github.check import Conclusion
+from makeweight.github.commands import Annotation, Level
 from makeweight.layout import BASELINE, CONFIG, LOCK, PIPELINE
 from makeweight.report.content import Content
 from makeweight.report.standing import HEADLINES, leading, offences
@@ -25,17 +25,6 @@ CONCLUSIONS: Mapping[Outcome, Conclusion] = {
 _MOST = 50
 """Annotations that GitHub shows of one job."""
 _LONGEST = 4000
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Where in makeweight.yaml things stand."""
-
-    rules: Mapping[str, int]
-    variants: Mapping[str, int]
-    budget: int = 1
-    path: str = CONFIG
-    """Relative to the repository."""
 
 
 def title(verdict: Verdict) -> str:

@@ -45,15 +45,11 @@ class Problems:
             return model.model_validate(data)
         except ValidationError as error:
             for entry in error.errors(include_url=False):
-                if entry["type"] in ("invalid_key", "string_type") and _names_a_key(entry):
+                if entry["type"] == "invalid_key" or (entry["type"], entry["loc"][-1:]) == ("string_type", ("[key]",)):
                     continue  # the file itself tells: see Document.unquoted
                 place = _visible((*path, *(part for part in entry["loc"] if part != "[key]")), self.document)
                 self.note(place, _sentence(entry, model, tuple(entry["loc"]), beside))
             return None
-
-
-def _names_a_key(entry: Any) -> bool:
-    return bool(entry["type"] == "invalid_key" or entry["loc"][-1:] == ("[key]",))
 
 
 def _visible(path: Path, document: Document) -> Path:
@@ -81,30 +77,32 @@ def near(word: str, known: Sequence[str]) -> str:
     return f"known here: {', '.join(known)}" if known else "nothing can be set here"
 
 
+# What is wanted, by the kinds of pydantic's errors that say no more than that it is something else.
+_WANTED = {
+    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), "a mapping (`key: value`) is wanted here"),
+    "list_type": "a list is wanted here",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number is wanted here"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number is wanted here"),
+}
+
+
 def _sentence(entry: Any, model: type[BaseModel], location: Path, beside: tuple[str, ...]) -> str:
-    kind, context = entry["type"], entry.get("ctx", {})
-    given = entry.get("input")
+    kind, given = entry["type"], _shown(entry.get("input"))
+    if kind in _WANTED:
+        return f"{_WANTED[kind]}, not {given}"
+    if kind.startswith("date_"):
+        return f"a date is wanted here, such as 2030-12-31, not {given}"
+    if kind == "string_type":
+        return f"a text is wanted here, not {given}; quote it if it is meant as one"
     if kind == "extra_forbidden":
         known = [*_keys_at(model, location[:-1]), *(beside if len(location) == 1 else ())]
         return f"unknown key; {near(str(location[-1]), known)}"
     if kind == "missing":
         return "missing, and required"
-    if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return f"a mapping (`key: value`) is wanted here, not {_shown(given)}"
-    if kind == "list_type":
-        return f"a list is wanted here, not {_shown(given)}"
     if kind == "literal_error":
-        return f"{_shown(given)} is none of {context['expected']}"
+        return f"{given} is none of {entry['ctx']['expected']}"
     if kind == "too_short":
         return "at least one entry is wanted here"
-    if kind in ("int_type", "int_parsing", "int_from_float"):
-        return f"a whole number is wanted here, not {_shown(given)}"
-    if kind in ("float_type", "float_parsing"):
-        return f"a number is wanted here, not {_shown(given)}"
-    if kind.startswith("date_"):
-        return f"a date is wanted here, such as 2030-12-31, not {_shown(given)}"
-    if kind == "string_type":
-        return f"a text is wanted here, not {_shown(given)}; quote it if it is meant as one"
     message = str(entry["msg"])
     return message.removeprefix("Value error, ").removeprefix("Input should be ").replace("Input should", "it should")
 
@@ -124,10 +122,8 @@ def _keys_at(annotation: Any, location: Path) -> list[str]:
     if origin in (Union, types.UnionType):
         found = (_keys_at(option, location) for option in get_args(annotation))
         return next((keys for keys in found if keys), [])
-    if origin is list:
-        return _keys_at(get_args(annotation)[0], location[1:])
-    if origin is dict:
-        return _keys_at(get_args(annotation)[1], location[1:])
+    if origin in (list, dict):
+        return _keys_at(get_args(annotation)[-1], location[1:])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         fields = annotation.model_fields
         if not location:

@@ -29,10 +29,7 @@ def of_config() -> Schema:
     definitions["Device"] = _devices(definitions)
     sections["devices"]["additionalProperties"] = {"$ref": "#/$defs/Device"}
     for section, reserved in (("variants", RESERVED_VARIANTS), ("devices", RESERVED_DEVICES)):
-        sections[section]["propertyNames"] = {
-            "pattern": f"^{NAME.pattern}$",
-            "not": {"enum": sorted(reserved)},
-        }
+        sections[section]["propertyNames"] = {"pattern": f"^{NAME.pattern}$", "not": {"enum": sorted(reserved)}}
 
     for owner in ("ModelSettings", "VariantSettings"):
         definitions[owner]["properties"]["runtime"].pop("anyOf", None)
@@ -44,17 +41,10 @@ def of_config() -> Schema:
     definitions["DataSettings"]["oneOf"] = [{"required": ["load"]}, {"required": ["npz"]}]
     definitions["DataSettings"]["properties"]["npz"]["anyOf"][0]["required"] = ["test"]
     definitions["TaskSettings"]["if"] = {"properties": {"kind": {"const": "custom"}}, "required": ["kind"]}
-    definitions["TaskSettings"] |= {
-        "then": {"required": ["metric"]},
-        "else": {"properties": {"metric": False}},
-    }
+    definitions["TaskSettings"] |= {"then": {"required": ["metric"]}, "else": {"properties": {"metric": False}}}
     kinds = [kind for kind in definitions["TaskSettings"]["properties"]["kind"]["enum"] if kind != "custom"]
     sections["task"] = {
-        "anyOf": [
-            {"enum": kinds},
-            {"type": "string", "pattern": _CALLABLE},
-            {"$ref": "#/$defs/TaskSettings"},
-        ],
+        "anyOf": [{"enum": kinds}, {"type": "string", "pattern": _CALLABLE}, {"$ref": "#/$defs/TaskSettings"}],
         "default": kinds[0],
         "description": definitions["TaskSettings"].pop("description"),
     }

@@ -6,19 +6,10 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from makeweight.budget.metric import TaskKind
-from makeweight.budget.quantity import FRACTION, POINTS, Dimension, QuantityError, parse
+from makeweight.budget.quantity import FRACTION, POINTS, Dimension, parse
 from makeweight.budget.rule import Budget
 
 # Names become DVC stage names, folders and parts of metric paths, so no dot, slash, space or `@`.
@@ -31,13 +22,9 @@ RESERVED_DEVICES = frozenset({"evaluate", "reference", "flips", "compressed"})
 def _name(reserved: frozenset[str]) -> AfterValidator:
     def check(text: str) -> str:
         if not NAME.fullmatch(text):
-            raise PydanticCustomError(
-                "name", "`{text}` is no usable name: letters, digits, `-` and `_`, at most 63", {"text": text}
-            )
+            raise ValueError(f"`{text}` is no usable name: letters, digits, `-` and `_`, at most 63")
         if text in reserved:
-            raise PydanticCustomError(
-                "name", "`{text}` is a name that makeweight uses itself; choose another", {"text": text}
-            )
+            raise ValueError(f"`{text}` is a name that makeweight uses itself; choose another")
         return text
 
     return AfterValidator(check)
@@ -46,20 +33,12 @@ def _name(reserved: frozenset[str]) -> AfterValidator:
 def _callable_path(text: str) -> str:
     module, colon, attribute = text.partition(":")
     if not (colon and all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))):
-        raise PydanticCustomError(
-            "callable", "`{text}` is no `module:callable`, such as `digits.data:load`", {"text": text}
-        )
+        raise ValueError(f"`{text}` is no `module:callable`, such as `digits.data:load`")
     return text
 
 
 def _quantity(dimension: Dimension) -> BeforeValidator:
-    def read(text: object) -> float:
-        try:
-            return parse(text, dimension)
-        except QuantityError as error:
-            raise PydanticCustomError("quantity", "{message}", {"message": str(error)}) from error
-
-    return BeforeValidator(read)
+    return BeforeValidator(lambda text: parse(text, dimension))
 
 
 CallablePath = Annotated[str, AfterValidator(_callable_path)]
@@ -101,25 +80,22 @@ class ModelSettings(Section):
             given.append("build + weights")
         if len(given) != 1:
             says = f"it has {' and '.join(given)}" if given else "it has none"
-            raise PydanticCustomError(
-                "source", f"a model has exactly one source, `build` + `weights` or `onnx`; {says}"
-            )
+            raise ValueError(f"a model has exactly one source, `build` + `weights` or `onnx`; {says}")
         if bool(self.build) != bool(self.weights):
             missing = "weights" if self.build else "build"
-            raise PydanticCustomError("source", f"`build` and `weights` go together; `{missing}` is missing")
+            raise ValueError(f"`build` and `weights` go together; `{missing}` is missing")
         if self.build and not self.inputs:
-            raise PydanticCustomError(
-                "inputs",
-                "a PyTorch module needs `inputs` to be exported, such as `inputs: {image: [N, 3, 32, 32]}`",
+            raise ValueError(
+                "a PyTorch module needs `inputs` to be exported, such as `inputs: {image: [N, 3, 32, 32]}`"
             )
         for name, shape in self.inputs.items():
             letters = [size for size in shape if isinstance(size, str)]
             if not shape:
-                raise PydanticCustomError("shape", f"inputs.{name}: a shape begins with the batch, such as `[N, 8]`")
+                raise ValueError(f"inputs.{name}: a shape begins with the batch, such as `[N, 8]`")
             if any(isinstance(size, int) and size < 1 for size in shape):
-                raise PydanticCustomError("shape", f"inputs.{name}: every size is at least 1")
+                raise ValueError(f"inputs.{name}: every size is at least 1")
             if letters and (len(letters) > 1 or not isinstance(shape[0], str)):
-                raise PydanticCustomError("shape", f"inputs.{name}: only the first size, the batch, may be a letter")
+                raise ValueError(f"inputs.{name}: only the first size, the batch, may be a letter")
         return self
 
     @property
@@ -159,9 +135,9 @@ class DataSettings(Section):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.load is None) == (self.npz is None):
-            raise PydanticCustomError("data", "data come from `load` or from `npz`: give one of the two")
+            raise ValueError("data come from `load` or from `npz`: give one of the two")
         if self.npz is not None and "test" not in self.npz:
-            raise PydanticCustomError("data", "`npz` needs a `test` file: it is what accuracy is measured on")
+            raise ValueError("`npz` needs a `test` file: it is what accuracy is measured on")
         return self
 
 
@@ -182,7 +158,7 @@ class TaskSettings(Section):
     @model_validator(mode="after")
     def _metric_is_custom(self) -> Self:
         if (self.kind == "custom") != (self.metric is not None):
-            raise PydanticCustomError("task", "`metric` and `kind: custom` go together")
+            raise ValueError("`metric` and `kind: custom` go together")
         return self
 
 
@@ -224,8 +200,7 @@ class Settings(Section):
     name: str | None = Field(None, description="The project's name in reports (default: its folder's).")
     model: ModelSettings
     sources: list[str] = Field(
-        default_factory=list,
-        description="Your code, data and toolchain lock: a change re-runs what depends on it.",
+        default_factory=list, description="Your code, data and toolchain lock: a change re-runs what depends on it."
     )
     data: DataSettings
     task: Annotated[TaskSettings, BeforeValidator(_task_shorthand)] = Field(default_factory=TaskSettings)

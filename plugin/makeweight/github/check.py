@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from makeweight.github.annotation import Annotation
 from makeweight.github.client import Client, GitHubFailed, Looks
+from makeweight.github.commands import Annotation
 from makeweight.github.event import Event
 from makeweight.github.excerpt import cut, octets, short
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -74,18 +75,14 @@ class Client:
         token: str | None,
         session: requests.Session | None = None,
         sleep: Callable[[float], None] = time.sleep,
-        tell: Callable[[str], None] | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.api = api.rstrip("/")
-        self._tell = tell
+        self.tell = tell
         self._token = (token or "").strip()
         self._session = session
         self._sleep = sleep
         self._attempts = _ATTEMPTS
-
-    def tell(self, said: str) -> None:
-        if self._tell is not None:
-            self._tell(said)
 
     def __repr__(self) -> str:
         return f"Client({self.api!r})"
@@ -254,11 +251,10 @@ class Client:
         return f"{method} {self._url(path)}"
 
 
+@dataclass(frozen=True)
 class _Lost(Exception):
-    def __init__(self, said: str, *, maybe_carried_out: bool) -> None:
-        super().__init__(said)
-        self.said = said
-        self.maybe_carried_out = maybe_carried_out
+    said: str
+    maybe_carried_out: bool
 
 
 def _limited(response: requests.Response) -> float | None:

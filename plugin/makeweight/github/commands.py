@@ -6,8 +6,10 @@ Source: docs.github.com, "Workflow commands for GitHub Actions"; the escapes are
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import Literal
 
-from makeweight.github.annotation import Annotation, Level
+Level = Literal["failure", "warning", "notice"]
 
 _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
@@ -17,8 +19,22 @@ _COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\[)", re.MULTILINE)
 _APART = "\N{ZERO WIDTH SPACE}"
 
 
+@dataclass(frozen=True)
+class Annotation:
+    """A remark on one line of a file."""
+
+    path: str
+    """Relative to the root of the repository, with forward slashes."""
+    line: int
+    """From 1."""
+    level: Level
+    title: str
+    message: str
+    """Plain text; GitHub shows no Markdown here."""
+
+
 def annotation(told: Annotation) -> str:
-    """A remark on a line of a file. A runner shows at most ten of each level in a step, and fifty in a job."""
+    """An annotation as a command. A runner shows at most ten of each level in a step, and fifty in a job."""
     place = {"file": told.path, "line": str(max(1, told.line)), "title": told.title}
     given = ",".join(f"{key}={_escape(value, _PROPERTY)}" for key, value in place.items() if value)
     return f"::{_LEVELS[told.level]} {given}::{_escape(told.message, _DATA)}"

@@ -7,8 +7,7 @@ from typing import Any, Literal
 from makeweight.github.client import Client
 from makeweight.github.event import Event
 from makeweight.github.excerpt import units
-from makeweight.github.identity import login
-from makeweight.github.marker import marker, ours, same
+from makeweight.github.marker import login, marker, ours, same
 
 LIMIT = 65_536
 """Characters in a comment."""

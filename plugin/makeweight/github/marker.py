@@ -1,4 +1,4 @@
-"""The hidden mark by which what we wrote is found again, one for each project of a repository."""
+"""How what we wrote is found again: by its author, and by a hidden mark, one for each project of a repository."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from makeweight.github.client import Client, GitHubFailed, Refused
+
+ACTIONS = "github-actions[bot]"
 _LONGEST = 200
 
 
@@ -17,6 +20,23 @@ def marker(project_id: str) -> str:
     if len(name) > _LONGEST:
         name = "sha256:" + hashlib.sha256(name.encode()).hexdigest()
     return f"<!-- makeweight:{name} -->"
+
+
+def login(client: Client) -> str:
+    """The login of the token's owner, under which what we write appears.
+
+    `GET /user` knows a person's. An installation's token (a workflow's own, or an app's) is refused there, but GraphQL
+    tells whose it is, with the `[bot]` that the REST API shows too. Where that fails, it is taken for a workflow's own.
+    """
+    try:
+        answer = client.get("/user")
+    except Refused:
+        try:
+            answer = (client.graphql("query { viewer { login } }") or {}).get("viewer")
+        except GitHubFailed:
+            answer = None
+    found = answer.get("login") if isinstance(answer, dict) else None
+    return found if isinstance(found, str) and found else ACTIONS
 
 
 def ours(item: Mapping[str, Any], mark: str, author: str) -> bool:

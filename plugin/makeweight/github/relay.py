@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
 import stat
+import string
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +17,6 @@ from makeweight.github import comment
 from makeweight.github.client import Client
 from makeweight.github.event import Event
 from makeweight.github.excerpt import cut
-from makeweight.github.harmless import harmless
 from makeweight.github.marker import marker
 from makeweight_base import atomic
 from makeweight_base.errors import UsageError, reason
@@ -28,6 +30,13 @@ _LONGEST_ID = 1000
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _LARGEST = 2**53
 _CUT = "*More than a comment holds: the rest is in the report of the run.*"
+_REFERENCE = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE)
+# What would notify somebody, or leave a trace in another thread: @name, #12, GH-12, and a thread's address.
+_REACHES_OUT = re.compile(
+    r"@|&#35;|(?<!&)#(?=\d)|\bGH-(?=\d)|/(?=(?:issues|pulls?|discussions|commits?)/)", re.IGNORECASE
+)
+_IMAGE = re.compile(r"!(?=\[)|<(?=\s*(?:img|picture|source|video|audio|svg)\b)", re.IGNORECASE)
+_APART = "\N{ZERO WIDTH SPACE}"
 
 
 @dataclass(frozen=True)
@@ -141,12 +150,37 @@ def _parse(content: bytes, file: Path) -> _Left:
 def _body(left: _Left, origin: str) -> str:
     """What the file says, below a line of ours that tells whose word it is."""
     mark = marker(left.project)
-    said = harmless(left.body.removeprefix(mark).lstrip("\n"))
+    said = _harmless(left.body.removeprefix(mark).lstrip("\n"))
     opening = (
         f"{mark}\n<sub>Reported by a run of the code of the fork <code>{origin}</code> at {left.head[:12]}, "
         "which could have written anything here: the check of that run is what counts.</sub>\n\n"
     )
     return opening + cut(said, comment.LIMIT - len(opening), _CUT)
+
+
+def _harmless(text: str) -> str:
+    """Markdown of a stranger's made to show what it says, notify nobody and load nothing."""
+    spelt = _REFERENCE.sub(_spelt, text.replace("\r\n", "\n"))
+    shown = "".join(c if c in "\n\t" or _shows(c) else " " for c in spelt)
+    apart = _REACHES_OUT.sub(lambda found: f"{found[0]}{_APART}", shown)
+    return _IMAGE.sub(lambda found: f"{found[0]}{_APART}", apart)
+
+
+def _spelt(reference: re.Match[str]) -> str:
+    """A character reference in one form if it hides a mark of Markdown's, else what it stands for.
+
+    GitHub looks for names and numbers after the references are gone, so that none may be hidden in them.
+    """
+    stands_for = html.unescape(reference[0])
+    hides = stands_for in string.punctuation and len(stands_for) == 1 and stands_for != "@"
+    return f"&#{ord(stands_for)};" if hides else stands_for
+
+
+def _shows(character: str) -> bool:
+    """Not a control character, half of a character, or a mark that turns the writing direction round."""
+    return unicodedata.category(character) not in ("Cc", "Cs") and unicodedata.bidirectional(character) not in (
+        "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI",
+    )  # fmt: skip
 
 
 def _distrust(file: Path, why: str) -> UsageError:

@@ -118,12 +118,7 @@ def _is_empty(node: yaml.Node) -> bool:
 
 
 def _grown(
-    text: str,
-    node: yaml.Node,
-    new: dict[str, Any] | list[Any],
-    in_flow: bool,
-    above: Sequence[str],
-    whole: bool,
+    text: str, node: yaml.Node, new: dict[str, Any] | list[Any], in_flow: bool, above: Sequence[str], whole: bool
 ) -> str:
     """The text with one more entry at the end of a collection (`whole`: of the file)."""
     if in_flow:

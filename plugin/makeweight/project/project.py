@@ -9,13 +9,7 @@ from pathlib import Path
 from makeweight.budget.rule import Rule
 from makeweight.compress.recipe import Variant
 from makeweight.config.problems import near
-from makeweight.config.settings import (
-    CanarySettings,
-    DataSettings,
-    ModelSettings,
-    TaskSettings,
-    WaiverSettings,
-)
+from makeweight.config.settings import CanarySettings, DataSettings, ModelSettings, TaskSettings, WaiverSettings
 from makeweight.devices.device import DeviceOptions
 from makeweight.layout import CONFIG, Layout
 from makeweight.user.declared import Declared

@@ -33,8 +33,7 @@ def load(root: pathlib.Path) -> Project:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise UsageError(
-            f"no {CONFIG} in {root.resolve()}",
-            do="Run `makeweight init` there, or name the folder with `--project`.",
+            f"no {CONFIG} in {root.resolve()}", do="Run `makeweight init` there, or name the folder with `--project`."
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot be read: {error}", where=str(path)) from error

@@ -79,9 +79,7 @@ class _Fields:
 
 
 _OUTCOMES = _Fields(
-    ("verdict", "ship", "policy", "prefer"),
-    ("verdict", "ships"),
-    ("verdict", "limit", "value", "interval", "level"),
+    ("verdict", "ship", "policy", "prefer"), ("verdict", "ships"), ("verdict", "limit", "value", "interval", "level")
 )
 _WORDS = _Fields(("sentence",), ("sentence",), ("sentence", "limit_text", "settle"))
 

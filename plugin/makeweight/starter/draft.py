@@ -93,11 +93,7 @@ class Draft:
             "classification": [
                 Limit("accuracy", {"max_drop": "1 pt"}, "against the baseline, on the same test examples"),
                 Limit("worst_class_accuracy", {"max_drop": "5 pt"}, "the class that loses most"),
-                Limit(
-                    "negative_flips",
-                    {"max": "2 %"},
-                    "examples that the baseline has right and the variant wrong",
-                ),
+                Limit("negative_flips", {"max": "2 %"}, "examples that the baseline has right and the variant wrong"),
             ],
             "regression": [
                 Limit("rmse", {"max_ratio": 1.05}, "root mean square error, over the baseline's"),

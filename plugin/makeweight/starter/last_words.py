@@ -25,8 +25,5 @@ def last_words(root: Path, project: Project, pipeline: str | None) -> list[str]:
     shapes = {path: f" ({arrays(project.model.inputs, split)})" for path, split in npz.items()}
     said += [f"not there yet: {path}{shapes.get(path, '')}" for path in absent]
     if absent:
-        return [
-            *said,
-            f"next: put {'it' if len(absent) == 1 else 'them'} there, or mend {CONFIG}; then: dvc repro",
-        ]
+        return [*said, f"next: put {'it' if len(absent) == 1 else 'them'} there, or mend {CONFIG}; then: dvc repro"]
     return [*said, "next: dvc repro"]

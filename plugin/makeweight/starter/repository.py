@@ -64,10 +64,7 @@ def start_dvc(folder: Path) -> str:
     """
     top = git_root(folder)
     if top is None:
-        options, said = (
-            ["--no-scm"],
-            "dvc init --no-scm: there is no git repository here, so nothing is versioned",
-        )
+        options, said = (["--no-scm"], "dvc init --no-scm: there is no git repository here, so nothing is versioned")
     elif top != folder.resolve():
         options, said = ["--subdir"], f"dvc init --subdir: this folder lies in the git repository {top}"
     else:

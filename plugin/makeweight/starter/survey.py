@@ -105,8 +105,7 @@ def _check_name(file: Path, name: str, root: Path, option: str) -> None:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError) as error:
         raise UsageError(
-            f"cannot be read: {error}",
-            where=f"{file.relative_to(root)}:{getattr(error, 'lineno', None) or 1}",
+            f"cannot be read: {error}", where=f"{file.relative_to(root)}:{getattr(error, 'lineno', None) or 1}"
         ) from error
     defined: set[str] = set()
     for statement in ast.walk(tree):
@@ -120,6 +119,5 @@ def _check_name(file: Path, name: str, root: Path, option: str) -> None:
         return
     close = difflib.get_close_matches(name, sorted(defined), n=1)
     raise UsageError(
-        f"{file.relative_to(root)} has no `{name}`" + (f"; did you mean `{close[0]}`?" if close else ""),
-        where=option,
+        f"{file.relative_to(root)} has no `{name}`" + (f"; did you mean `{close[0]}`?" if close else ""), where=option
     )

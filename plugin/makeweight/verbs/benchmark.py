@@ -25,7 +25,7 @@ from makeweight_base.progress import Progress
 TAIL_SECONDS = 1.0
 
 
-def run(project: Project, name: str, device_name: str, seconds: float | None, progress: Progress) -> Exit:
+def run(project: Project, name: str, device_name: str, progress: Progress, seconds: float | None = None) -> Exit:
     project.variant(name)
     layout, entry = project.layout, project.device(device_name)
     manifest, base = artifact.read(layout.artifact(name)), artifact.read(layout.artifact(BASELINE))

@@ -20,11 +20,7 @@ from makeweight.verbs.device import connect
 from makeweight_base.errors import Exit
 from makeweight_base.progress import Progress
 
-_EXITS: dict[Verdict, Exit] = {
-    "within": Exit.PASS,
-    "over": Exit.FAIL,
-    "inconclusive": Exit.INCONCLUSIVE,
-}
+_EXITS: dict[Verdict, Exit] = {"within": Exit.PASS, "over": Exit.FAIL, "inconclusive": Exit.INCONCLUSIVE}
 
 
 def run(

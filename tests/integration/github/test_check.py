@@ -6,8 +6,8 @@ import pytest
 
 from integration.github.server import DROP, Server
 from makeweight.github import check
-from makeweight.github.annotation import Annotation
 from makeweight.github.client import Client, Refused
+from makeweight.github.commands import Annotation
 from makeweight.github.event import Event
 
 HEAD = "a" * 40

@@ -17,8 +17,8 @@ import node
 from integration.github import openapi, prism
 from integration.github.server import _ROUTES, Server
 from makeweight.github import check, comment, issue, labels, relay
-from makeweight.github.annotation import Annotation
 from makeweight.github.client import Client
+from makeweight.github.commands import Annotation
 from makeweight.github.event import Event
 from makeweight.github.marker import marker
 from makeweight_base.errors import UsageError

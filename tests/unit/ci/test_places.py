@@ -34,12 +34,12 @@ SLICED = ("npz: {test: test.npz, calibration: calibration.npz}", "load: code:loa
 
 def test_every_rule_has_its_line(made: Made) -> None:
     text = RICH.replace(*SLICED)
-    found = lines.of_rules(text)
+    found = lines.of(text).rules
     assert found.keys() == {rule.id for rule in made(config=text).rules}
     listed = text.splitlines()
     for rule in made(config=text).rules:
         assert rule.operator.name in listed[found[rule.id] - 1]
-    assert lines.of_variants(text) == {
+    assert lines.of(text).variants == {
         "int8": listed.index("  int8: {steps: [{quantize: {method: dynamic}}]}") + 1,
         "other": 9,
     }
@@ -96,7 +96,7 @@ def rule(name: str, outcome: str, level: str = "error", limit: float | None = 0.
 
 
 def test_annotations_stand_on_the_lines_of_their_rules_the_worst_first() -> None:
-    at = telling.Lines({"size.max_ratio": 13, "latency_p50.max_ratio": 14}, {"int8": 8}, 12, "models/makeweight.yaml")
+    at = lines.Lines({"size.max_ratio": 13, "latency_p50.max_ratio": 14}, {"int8": 8}, 12, "models/makeweight.yaml")
     found = telling.marks(
         verdict(
             rule("accuracy.max_drop", "inconclusive", "warn"),

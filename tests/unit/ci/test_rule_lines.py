@@ -55,17 +55,17 @@ def test_the_lines_are_those_of_the_rules_and_of_no_others(tmp_path_factory: Any
         rules = understand(text, "makeweight.yaml", tmp_path_factory.getbasetemp()).rules
     except ConfigError as error:
         raise AssertionError(f"{error}\n{text}") from error
-    found = lines.of_rules(text)
+    found = lines.of(text).rules
     assert set(found) == {rule.id for rule in rules}
     rows = text.splitlines()
     for rule in rules:
         assert rule.operator.name in rows[found[rule.id] - 1]
-    assert rows[lines.of_budget(text) - 1].startswith("budget:")
+    assert rows[lines.of(text).budget - 1].startswith("budget:")
 
 
 def test_rules_that_come_by_an_anchor_have_the_line_of_what_can_be_seen() -> None:
     text = HEAD + "budget:\n  size: &strict {max_ratio: 0.5}\n  macs:\n    <<: *strict\n"
-    found = lines.of_rules(text)
+    found = lines.of(text).rules
     rows = text.splitlines()
     assert found["size.max_ratio"] == rows.index("  size: &strict {max_ratio: 0.5}") + 1
     assert found["macs.max_ratio"] in (rows.index("  macs:") + 1, rows.index("    <<: *strict") + 1)
@@ -73,4 +73,4 @@ def test_rules_that_come_by_an_anchor_have_the_line_of_what_can_be_seen() -> Non
 
 def test_a_budget_of_another_shape_has_no_lines() -> None:
     for odd in ("budget: 3\n", "budget: [size]\n", "budget:\n", "budget: {size: 400 kB, macs: [1, {max: 5 M}]}\n", ""):
-        assert set(lines.of_rules(HEAD + odd)) <= {"macs.max"}
+        assert set(lines.of(HEAD + odd).rules) <= {"macs.max"}

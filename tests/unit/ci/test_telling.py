@@ -37,8 +37,8 @@ def decided(head: Any, base: Any, figures: list[Measurement], *waivers: Waiver, 
     return gate.decided(mine, publish.terms(head), ruled, figures, failed or {})
 
 
-def lines_of(text: str) -> telling.Lines:
-    return telling.Lines(lines.of_rules(text), lines.of_variants(text), lines.of_budget(text), "m/makeweight.yaml")
+def lines_of(text: str) -> lines.Lines:
+    return lines.of(text, "m/makeweight.yaml")
 
 
 def row(text: str, start: str) -> int:

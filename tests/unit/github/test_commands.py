@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from makeweight.github import commands
-from makeweight.github.annotation import Annotation, Level
+from makeweight.github.commands import Annotation, Level
 
 HOSTILE = st.text(st.sampled_from("::%,=\r\n#[] ;abcadd-mask0A25\u2028\x85\x0b")) | st.text()
 Command = tuple[str, dict[str, str], str]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from makeweight.github import summary
+from makeweight.github import step
 
 NOTE = "*More than a summary holds: the rest is in the report of the run.*"
 
@@ -14,7 +14,7 @@ NOTE = "*More than a summary holds: the rest is in the report of the run.*"
 def test_it_is_added_to_what_the_step_wrote(tmp_path: Path) -> None:
     file = tmp_path / "summary"
     for text in ("### one", "### two\n\n"):
-        assert summary.write({"GITHUB_STEP_SUMMARY": str(file)}, text)
+        assert step.write_summary({"GITHUB_STEP_SUMMARY": str(file)}, text)
     assert file.read_text() == "### one\n### two\n"
 
 
@@ -24,8 +24,8 @@ def test_it_is_added_to_what_the_step_wrote(tmp_path: Path) -> None:
 def test_what_is_too_long_is_cut_at_a_line(tmp_path: Path, line: str) -> None:
     file = tmp_path / "summary"
     file.write_text("before\n")
-    summary.write({"GITHUB_STEP_SUMMARY": str(file)}, f"{line}\n" * 30_000)
-    assert summary.LIMIT - 300 < file.stat().st_size <= summary.LIMIT
+    step.write_summary({"GITHUB_STEP_SUMMARY": str(file)}, f"{line}\n" * 30_000)
+    assert step.SUMMARY_LIMIT - 300 < file.stat().st_size <= step.SUMMARY_LIMIT
     first, *lines, empty, note = file.read_text().split("\n")
     assert (first, empty, note) == ("before", "", NOTE)
     assert set(lines) == {line}
@@ -33,11 +33,11 @@ def test_what_is_too_long_is_cut_at_a_line(tmp_path: Path, line: str) -> None:
 
 def test_a_summary_that_just_fits_is_whole(tmp_path: Path) -> None:
     file = tmp_path / "summary"
-    summary.write({"GITHUB_STEP_SUMMARY": str(file)}, "x" * (summary.LIMIT - 1))
-    assert file.stat().st_size == summary.LIMIT
-    summary.write({"GITHUB_STEP_SUMMARY": str(file)}, "y")
-    assert file.stat().st_size == summary.LIMIT
+    step.write_summary({"GITHUB_STEP_SUMMARY": str(file)}, "x" * (step.SUMMARY_LIMIT - 1))
+    assert file.stat().st_size == step.SUMMARY_LIMIT
+    step.write_summary({"GITHUB_STEP_SUMMARY": str(file)}, "y")
+    assert file.stat().st_size == step.SUMMARY_LIMIT
 
 
 def test_without_a_runner_nothing_is_written() -> None:
-    assert not summary.write({}, "### over")
+    assert not step.write_summary({}, "### over")

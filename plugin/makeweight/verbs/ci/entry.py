@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from makeweight.ci import state, workspace
+from makeweight.ci import state
 from makeweight.github import event as events
 from makeweight.github import relay
 from makeweight.github.client import Client
@@ -47,21 +49,26 @@ def _relay(run: Run, folder: Path | None) -> Exit:
 
 
 def _everything(run: Run) -> Exit:
-    """All phases in a row; on a terminal in a work tree apart."""
-    if run.event.name != "local":
-        phases.open_(run)
-        phases.compress(run)
-        phases.measure(run)
-        return judging.gate(run)
-    own = run.root
-    git = run.git()
-    with workspace.apart(own, git, run.dvc) as root:
-        run.root = root
-        run.progress.say("judging HEAD in a work tree of its own; what is not committed is no part of it")
-        phases.open_(run)
-        phases.compress(run)
-        phases.measure(run)
+    """All phases in a row; on a terminal in a work tree apart, so that nothing of the user's own is touched."""
+    with _apart(run) if run.event.name == "local" else contextlib.nullcontext():
+        for phase in (phases.open_, phases.compress, phases.measure):
+            phase(run)
         code = judging.gate(run)
-    run.root = own
-    run.progress.say(f"report: {run.reports.html}")
+    if run.event.name == "local":
+        run.progress.say(f"report: {run.reports.html}")
     return code
+
+
+@contextlib.contextmanager
+def _apart(run: Run) -> Iterator[None]:
+    """The run in a second work tree of HEAD, sharing DVC's cache; its reports are brought back."""
+    own, git = run.root, run.git()
+    with git.second(git.resolve("HEAD") or "HEAD") as run.root:
+        run.dvc(run.root).share(run.dvc(own))
+        run.progress.say("judging HEAD in a work tree of its own; what is not committed is no part of it")
+        yield
+        made, kept = run.root / state.FOLDER, own / state.FOLDER
+        shutil.rmtree(kept, ignore_errors=True)
+        if made.is_dir():
+            shutil.copytree(made, kept)
+    run.root = own

@@ -163,7 +163,7 @@ def _keep(run: Run, verdict: Verdict) -> None:
         report.run(project, run.progress)  # as the pipeline itself writes it, without this run's own circumstances
         landed.take_over(project, verdict.verdict == "pass", dvc)
         if run.settings.push:
-            landed.store(dvc)
+            dvc.push()
     branch = run.event.base_ref or run.event.default_branch or "main"
     tip = git.tip(branch)
     if tip is not None and tip != git.resolve("HEAD"):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from makeweight.ci import compress as compressing
-from makeweight.ci import landed, merge_base, runners
 from makeweight.ci import measure as measuring
+from makeweight.ci import merge_base, runners
 from makeweight.ci import state as states
 from makeweight.ci.state import State
-from makeweight.github import check, labels, outputs
+from makeweight.github import check, labels, step
 from makeweight.project import reading
-from makeweight.project.project import Project
 from makeweight.verbs import benchmark, device
 from makeweight.verbs.ci.judging import has_landed
 from makeweight.verbs.ci.run import Run
 from makeweight_base.errors import EnvironmentFailed, Exit, UsageError
-from makeweight_base.progress import Progress
 
 
 def open_(run: Run) -> Exit:
@@ -41,7 +39,7 @@ def open_(run: Run) -> Exit:
     anew = run.settings.anew or event.name == "schedule"
     states.write(run.root, State(head, base, event.base_ref, anew=anew, refused=refused))
     run.progress.say(f"{event.name}: {head[:7]}" + (f" against {base[:7]}" if base else ", with nothing before it"))
-    outputs.write(run.environment, {"devices": runners.matrix(allowed)})
+    step.write_outputs(run.environment, {"devices": runners.matrix(allowed)})
     if run.settings.check and run.client is not None:
         with run.telling("the check was not opened"):
             check.begin(run.client, event, run.settings.check_name)
@@ -56,8 +54,8 @@ def compress(run: Run) -> Exit:
     state = compressing.run(project, base, state, run.git(), run.dvc, run.progress)
     states.write(run.root, state)
     if run.settings.push and has_landed(run.event) and not state.unchanged and state.lacking is None:
-        landed.store(run.dvc(run.root))
-    outputs.write(run.environment, {"changed": "false" if state.unchanged else "true"})
+        run.dvc(run.root).push()
+    step.write_outputs(run.environment, {"changed": "false" if state.unchanged else "true"})
     return Exit.PASS
 
 
@@ -76,10 +74,6 @@ def measure(run: Run) -> Exit:
         if name in state.refused:
             run.progress.say(f"{name}: not measured, {state.refused[name]}")
             continue
-        state = measuring.run(project, base, state, name, device.run, _benchmark, run.progress)
+        state = measuring.run(project, base, state, name, device.run, benchmark.run, run.progress)
     states.write(run.root, state)
     return Exit.PASS
-
-
-def _benchmark(project: Project, variant: str, name: str, progress: Progress) -> None:
-    benchmark.run(project, variant, name, None, progress)

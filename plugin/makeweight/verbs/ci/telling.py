@@ -11,11 +11,11 @@ from makeweight.ci import lines
 from makeweight.ci import telling as texts
 from makeweight.ci.state import FOLDER
 from makeweight.github import check as checks
-from makeweight.github import commands, outputs, relay, summary
+from makeweight.github import commands, relay, step
 from makeweight.github import comment as comments
 from makeweight.github import issue as issues
-from makeweight.github.annotation import Annotation
 from makeweight.github.check import Conclusion
+from makeweight.github.commands import Annotation
 from makeweight.github.marker import marker
 from makeweight.layout import CONFIG
 from makeweight.project import reading
@@ -36,7 +36,8 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
         trouble: what went wrong after it was reached; the check fails for that, whatever the verdict.
     """
     verdict = content.verdict
-    marks = texts.marks(verdict, _lines(run))
+    config = (run.root / CONFIG).read_text(encoding="utf-8")
+    marks = texts.marks(verdict, lines.of(config, run.git().prefix() + CONFIG))
     conclusion, title, above = texts.CONCLUSIONS[verdict.verdict], texts.title(verdict), ""
     if trouble is not None:
         conclusion, title, above = "failure", _first_line(trouble), f"{_quoted(trouble)}\n"
@@ -45,9 +46,9 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
     completed = _check(run, conclusion, title, above + markdown.render(content, markdown.CHECK), marks)
     _annotate(run, marks, completed=completed)
     text = above + markdown.render(content, markdown.SUMMARY)
-    summary.write(run.environment, text + "".join(f"\n> {line}\n" for line in run.untold))
+    step.write_summary(run.environment, text + "".join(f"\n> {line}\n" for line in run.untold))
     own = run.reports
-    outputs.write(run.environment, texts.outputs(content, str(own.html), str(own.verdict), written))
+    step.write_outputs(run.environment, texts.outputs(content, str(own.html), str(own.verdict), written))
 
 
 def failure(run: Run, error: MakeweightError) -> None:
@@ -59,8 +60,8 @@ def failure(run: Run, error: MakeweightError) -> None:
     written = _comment(run, _name(run), text)
     completed = _check(run, "failure", f"not judged: {_first_line(error)}", text, marks)
     _annotate(run, marks, completed=completed)
-    summary.write(run.environment, text + "".join(f"\n> {line}\n" for line in run.untold))
-    outputs.write(run.environment, {"verdict": "error", "comment-written": written})
+    step.write_summary(run.environment, text + "".join(f"\n> {line}\n" for line in run.untold))
+    step.write_outputs(run.environment, {"verdict": "error", "comment-written": written})
 
 
 def _first_line(error: MakeweightError) -> str:
@@ -139,13 +140,6 @@ def _comment(run: Run, name: str, text: str) -> str:
         return "false"
     relay.write(run.root / FOLDER / "comment", run.event, project_id, body)
     return "relayed"
-
-
-def _lines(run: Run) -> texts.Lines:
-    text = (run.root / CONFIG).read_text(encoding="utf-8")
-    return texts.Lines(
-        lines.of_rules(text), lines.of_variants(text), lines.of_budget(text), run.git().prefix() + CONFIG
-    )
 
 
 def _project_id(run: Run, name: str) -> str:
