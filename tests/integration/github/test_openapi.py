@@ -161,7 +161,7 @@ def test_what_github_answers_is_what_we_read(instead: str, watching: prism.Watch
     at = f"/repos/acme/model/check-runs/{opened}"
     assert check._holds(client, at, 1)() is not None
     assert check._holds(client, at, 10**6)() is None
-    assert check._is_completed(client, at)() is not None
+    assert check._where(client, at, lambda opened: opened["status"] == "completed")() is not None
     assert check.complete(client, EVENT, "mighty_readme", opened, "failure", "over", "over", REMARKS) == opened
 
     assert comment.put(client, EVENT, "digits", f"{marker('digits')}\nover") == "written"
