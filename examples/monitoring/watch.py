@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from itertools import product
+from operator import sub
 
-from makeweight_monitors.metrics import PAIRED
+from makeweight_monitors.metrics import PAIRED, RIGHT_OR_WRONG
 from makeweight_monitors.prometheus.queries import Client
 from makeweight_monitors.rules import names
 
@@ -37,9 +39,7 @@ class Pairs:
         return (self.both + self.help) / self.count if self.count else float("nan")
 
     def since(self, before: Pairs) -> Pairs:
-        return Pairs(
-            self.both - before.both, self.harm - before.harm, self.help - before.help, self.neither - before.neither
-        )
+        return Pairs(*map(sub, astuple(self), astuple(before)))
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,7 @@ def look(client: Client, model: str) -> Look:
         (sample.labels["stable"], sample.labels["canary"]): int(sample.value)
         for sample in client.query(f'sum by (stable, canary) ({PAIRED.series}{{model="{model}"}})')
     }
-    pairs = Pairs(
-        counted.get(("right", "right"), 0),
-        counted.get(("right", "wrong"), 0),
-        counted.get(("wrong", "right"), 0),
-        counted.get(("wrong", "wrong"), 0),
-    )
+    pairs = Pairs(*(counted.get(answers, 0) for answers in product(RIGHT_OR_WRONG, repeat=2)))
     chosen = "|".join(_RECORDED)
     recorded = {
         (sample.labels["__name__"], sample.labels.get("variant") or sample.labels.get("test") or ""): sample.value

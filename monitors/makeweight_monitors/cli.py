@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
 
 from makeweight_base import commandline
 from makeweight_base.errors import Exit
+from makeweight_monitors.backtest.arguments import add_arguments as add_backtest
+from makeweight_monitors.dashboards.arguments import add_arguments as add_dashboards
+from makeweight_monitors.exporter.arguments import add_arguments as add_exporter
+from makeweight_monitors.rules.arguments import add_arguments as add_rules
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,56 +26,16 @@ def _parser() -> argparse.ArgumentParser:
         "makeweight-monitors", "Watch a compressed model in production: what is counted, when it alerts, what is shown."
     )
     add = commandline.adder(parser)
-
-    from makeweight_monitors.rules.arguments import add_arguments as add_rules_arguments
-
-    add_rules_arguments(add("rules", _rules, "write Prometheus rules from the budget, and their tests"))
-
-    from makeweight_monitors.dashboards.arguments import add_arguments as add_dashboards_arguments
-
-    add_dashboards_arguments(
-        add("dashboards", _dashboards, "write Grafana dashboards and provisioning from the budget")
-    )
-
-    from makeweight_monitors.backtest.arguments import add_arguments as add_backtest_arguments
-
-    add_backtest_arguments(
-        add(
-            "backtest",
-            _backtest,
-            "replay recorded counters: when would each alert have fired?",
-            project=False,
-            json=True,
-        )
-    )
-
-    from makeweight_monitors.exporter.arguments import add_arguments as add_exporter_arguments
-
-    add_exporter_arguments(
-        add("exporter", _exporter, "count for any server: prediction events in, /metrics out", project=False)
-    )
+    add_rules(add("rules", partial(_run, "rules"), "write Prometheus rules from the budget, and their tests"))
+    summary = "write Grafana dashboards and provisioning from the budget"
+    add_dashboards(add("dashboards", partial(_run, "dashboards"), summary))
+    summary = "replay recorded counters: when would each alert have fired?"
+    add_backtest(add("backtest", partial(_run, "backtest"), summary, project=False, json=True))
+    summary = "count for any server: prediction events in, /metrics out"
+    add_exporter(add("exporter", partial(_run, "exporter"), summary, project=False))
     return parser
 
 
-def _rules(options: argparse.Namespace) -> Exit:
-    from makeweight_monitors.rules.verb import run
-
-    return run(options)
-
-
-def _dashboards(options: argparse.Namespace) -> Exit:
-    from makeweight_monitors.dashboards.verb import run
-
-    return run(options)
-
-
-def _backtest(options: argparse.Namespace) -> Exit:
-    from makeweight_monitors.backtest.verb import run
-
-    return run(options)
-
-
-def _exporter(options: argparse.Namespace) -> Exit:
-    from makeweight_monitors.exporter.verb import run
-
-    return run(options)
+def _run(room: str, options: argparse.Namespace) -> Exit:
+    code: Exit = import_module(f"makeweight_monitors.{room}.verb").run(options)
+    return code

@@ -68,12 +68,7 @@ def _bets(drop: float, *, worse: float, better: float, scale: float) -> tuple[Be
     most = SIDE / (drop - better)
     stakes = sorted({min(bet * scale, most) for bet in BETS})
     return tuple(
-        Bet(
-            stake,
-            math.log1p(stake * (worse - drop)),
-            math.log1p(stake * (better - drop)),
-            math.log1p(-stake * drop),
-        )
+        Bet(stake, math.log1p(stake * (worse - drop)), math.log1p(stake * (better - drop)), math.log1p(-stake * drop))
         for stake in stakes
     )
 

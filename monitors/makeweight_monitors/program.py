@@ -39,12 +39,7 @@ def running(
     """
     with log.open("wb") as written:
         process = subprocess.Popen(
-            command,
-            cwd=at,
-            stdin=subprocess.DEVNULL,
-            stdout=written,
-            stderr=subprocess.STDOUT,
-            start_new_session=apart,
+            command, cwd=at, stdin=subprocess.DEVNULL, stdout=written, stderr=subprocess.STDOUT, start_new_session=apart
         )
     try:
         _wait(name, process, ready, log)

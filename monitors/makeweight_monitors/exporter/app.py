@@ -65,7 +65,7 @@ def build(exporter: Running) -> Starlette:
             Route("/-/healthy", healthy, methods=["GET"]),
             Route("/-/ready", ready, methods=["GET"]),
             Route("/openapi.json", described, methods=["GET"]),
-        ],
+        ]
     )
 
 

@@ -16,7 +16,6 @@ from makeweight_monitors.exporter.events import Event
 from makeweight_monitors.exporter.figures import Figures
 from makeweight_monitors.exporter.grouping import Batch, Grouped, Labels, group
 from makeweight_monitors.exporter.models import Model, Models
-from makeweight_monitors.metrics import Variant
 from makeweight_monitors.observe.observer import Observer
 
 PART = 10_000
@@ -87,10 +86,15 @@ class Counting:
         outcome = Outcome(reasons=self._refusals.begin())
         grouped = group(taken)
         grouped.refused.update(refused or {})
-        for key, batch in grouped.predictions.items():
-            self._predictions(grouped, outcome, batch, *key[:3])
-        for key, batch in grouped.pairs.items():
-            self._pairs(grouped, outcome, batch, *key[:2])
+        for (name, revision, variant, *_), batch in grouped.predictions.items():
+            arm = self._arm(grouped, name, revision, variant, len(batch))
+            if arm is not None:
+                self._batch(outcome, *arm, batch)
+        for (name, revision, *_), batch in grouped.pairs.items():
+            arm = self._arm(grouped, name, revision, "stable", len(batch))
+            if arm is not None:
+                arm[0].observer(revision, "canary")  # both have answered, and both are up
+                self._batch(outcome, *arm, batch)
         for name, labels in grouped.labels.items():
             self._labels(grouped, outcome, name, labels)
         self._figures.refused(grouped.refused)
@@ -103,40 +107,36 @@ class Counting:
         refused: Counter[str] = Counter()
         return self.events(read(body, refused), way, len(body), refused)
 
-    def _predictions(
-        self, grouped: Grouped, outcome: Outcome, batch: Batch, name: str | None, revision: str | None, variant: Any
-    ) -> None:
+    def _arm(
+        self, grouped: Grouped, name: str | None, revision: str | None, variant: Any, count: int
+    ) -> tuple[Model, Observer] | None:
+        """Who counts so many events of what they name; None where they are refused."""
         model = self._models.find(name)
         if model is None:
-            grouped.refused["unknown_model"] += len(batch)
-            return
+            grouped.refused["unknown_model"] += count
+            return None
         if variant is None:
             if len(model.settings.variants) > 1:
-                grouped.refused["unknown_variant"] += len(batch)
-                return
+                grouped.refused["unknown_variant"] += count
+                return None
             (variant,) = model.settings.variants
-        observer = self._observer(grouped, model, revision, variant, len(batch))
-        if observer is not None:
-            self._batch(outcome, model, observer, observer.take, batch)
+        try:
+            observer = model.observer(revision, variant)
+        except LookupError:
+            grouped.refused["unknown_revision"] += count
+            return None
+        if observer is None:
+            what = f"{count} events of the revision `{str(revision)[:80]}`, which is one too many"
+            model.refuse("too_many_revisions", count, what, revision, variant)
+            return None
+        return model, observer
 
-    def _pairs(self, grouped: Grouped, outcome: Outcome, batch: Batch, name: str | None, revision: str | None) -> None:
-        model = self._models.find(name)
-        if model is None:
-            grouped.refused["unknown_model"] += len(batch)
-            return
-        observer = self._observer(grouped, model, revision, "stable", len(batch))
-        if observer is not None:
-            model.observer(revision, "canary")  # both have answered, and both are up
-            self._batch(outcome, model, observer, observer.take_pair, batch)
-
-    def _batch(
-        self, outcome: Outcome, model: Model, observer: Observer, take: Callable[..., int], batch: Batch
-    ) -> None:
+    def _batch(self, outcome: Outcome, model: Model, observer: Observer, batch: Batch) -> None:
         if batch.features:
             observer.count_features(batch.features)
         if len(batch) > PART:
             for part in batch.parts(PART):
-                self._batch(outcome, model, observer, take, part)
+                self._batch(outcome, model, observer, part)
             return
         if batch.kind == "name" and observer.task == "regression":
             observer.refused(None, "bad_shape", len(batch), "the name of a class, from a model for regression")
@@ -144,12 +144,13 @@ class Counting:
         arguments = batch.arguments()
         if arguments is None and len(batch) > 1:
             for one in batch.parts(1):
-                self._batch(outcome, model, observer, take, one)
+                self._batch(outcome, model, observer, one)
             return
         if arguments is None:
             observer.refused(None, "bad_shape", 1, "an answer that holds no numbers")
             return
         try:
+            take = observer.take_pair if batch.canary else observer.take
             outcome.accepted += take(**arguments)
             model.relieve()
         except (ValueError, TypeError) as error:
@@ -166,16 +167,3 @@ class Counting:
             results = observer.label_many(labels.ids[part], labels.truths[part], labels.slices[part])
             outcome.labels.update(results)
             outcome.accepted += len(results) - results.count("rejected")
-
-    def _observer(
-        self, grouped: Grouped, model: Model, revision: str | None, variant: Variant, count: int
-    ) -> Observer | None:
-        try:
-            observer = model.observer(revision, variant)
-        except LookupError:
-            grouped.refused["unknown_revision"] += count
-            return None
-        if observer is None:
-            what = f"{count} events of the revision `{str(revision)[:80]}`, which is one too many"
-            model.refuse("too_many_revisions", count, what, revision, variant)
-        return observer

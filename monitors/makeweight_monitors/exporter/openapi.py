@@ -2,107 +2,125 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from makeweight_monitors.exporter.cloudevents import BATCH, RESPONSES, STRUCTURED
 from makeweight_monitors.metrics import EXPORTER_REFUSALS, LABEL_RESULTS, REJECTIONS, VARIANTS
 
+Schema = dict[str, Any]
+_JSON = "application/json"
+_SECURITY: list[Schema] = [{}, {"bearer": []}]
+
+
+def _object(properties: Schema, required: Sequence[str] = (), description: str = "") -> Schema:
+    about = {"description": description, "required": list(required)}
+    return {"type": "object", **{key: value for key, value in about.items() if value}, "properties": properties}
+
+
+def _counts(names: Sequence[str], description: str) -> Schema:
+    values = {"type": "integer", "minimum": 1}
+    return {
+        "type": "object", "additionalProperties": values, "propertyNames": {"enum": list(names)},
+        "description": description,
+    }  # fmt: skip
+
+
+_TEXT = {"type": "string"}
+_COUNT = {"type": "integer", "minimum": 0}
 _SCORES = {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 1, "description": "One for each class."}
 _PREDICTION = {
     "description": "In place of scores: a class by index or name, a number, or numbers.",
-    "oneOf": [{"type": "string"}, {"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1}],
+    "oneOf": [_TEXT, {"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1}],
 }
 _LATENCY = {"type": "number", "minimum": 0, "maximum": 86400, "description": "Seconds from request to answer."}
-_MODEL = {"type": "string", "description": "May be left out where one model is served."}
-_REVISION = {"type": "string", "description": "May be left out where the exporter was told one."}
-_VARIANT = {"enum": list(VARIANTS), "description": "May be left out where only one has a reference."}
-_ID = {"type": ["string", "integer"], "description": "By which a label may come, 1 to 200 characters."}
-_SLICE = {"type": "string", "description": "The declared group that the example belongs to."}
+_REVISION = {**_TEXT, "description": "May be left out where the exporter was told one."}
 _FEATURES = {
-    "type": "object",
-    "additionalProperties": {"type": "number"},
-    "description": "Values of watched features.",
+    "type": "object", "additionalProperties": {"type": "number"}, "description": "Values of watched features.",
+}  # fmt: skip
+_ARMS: Schema = dict.fromkeys(
+    ("stable", "canary"), _object({"scores": _SCORES, "prediction": _PREDICTION, "latency": _LATENCY})
+)
+_REST = {
+    "model": {**_TEXT, "description": "May be left out where one model is served."},
+    "id": {"type": ["string", "integer"], "description": "By which a label may come, 1 to 200 characters."},
+    "slice": {**_TEXT, "description": "The declared group that the example belongs to."},
 }
-_ARM = {"type": "object", "properties": {"scores": _SCORES, "prediction": _PREDICTION, "latency": _LATENCY}}
-_COUNTS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
-_REST = {"model": _MODEL, "id": _ID, "slice": _SLICE}
+_PROPERTIES = {
+    "type": {"const": "prediction", "default": "prediction"},
+    **_REST,
+    "revision": _REVISION,
+    "variant": {"enum": list(VARIANTS), "description": "May be left out where only one has a reference."},
+    "scores": _SCORES,
+    "prediction": _PREDICTION,
+    "confidence": {"type": "number", "minimum": 0, "maximum": 1, "description": "Of the top class."},
+    "latency": _LATENCY,
+    "features": _FEATURES,
+}
+_REASONS = "Why events, or parts of them (a slice, a feature, a latency, an id), were refused."
 
-SCHEMAS: dict[str, Any] = {
-    "Prediction": {
-        "type": "object",
-        "description": "One answer of one variant: `scores`, or `prediction` and perhaps `confidence`.",
-        "properties": {
-            "type": {"const": "prediction", "default": "prediction"},
-            **_REST,
-            "revision": _REVISION,
-            "variant": _VARIANT,
-            "scores": _SCORES,
-            "prediction": _PREDICTION,
-            "confidence": {"type": "number", "minimum": 0, "maximum": 1, "description": "Of the top class."},
-            "latency": _LATENCY,
-            "features": _FEATURES,
-        },
-    },
-    "Pair": {
-        "type": "object",
-        "description": "A request that both variants answered: stable's answer went out, canary's did not.",
-        "required": ["type", "stable", "canary"],
-        "properties": {
-            "type": {"const": "pair"},
-            **_REST,
-            "revision": _REVISION,
-            "stable": _ARM,
-            "canary": _ARM,
-            "features": _FEATURES,
-        },
-    },
-    "Label": {
-        "type": "object",
-        "description": "The truth about an earlier prediction or pair.",
-        "required": ["type", "id", "truth"],
-        "properties": {"type": {"const": "label"}, **_REST, "truth": _PREDICTION},
-    },
+SCHEMAS: Schema = {
+    "Prediction": _object(
+        _PROPERTIES, description="One answer of one variant: `scores`, or `prediction` and perhaps `confidence`."
+    ),
+    "Pair": _object(
+        {"type": {"const": "pair"}, **_REST, "revision": _REVISION, **_ARMS, "features": _FEATURES},
+        ["type", *VARIANTS],
+        "A request that both variants answered: stable's answer went out, canary's did not.",
+    ),
+    "Label": _object(
+        {"type": {"const": "label"}, **_REST, "truth": _PREDICTION},
+        ["type", "id", "truth"],
+        "The truth about an earlier prediction or pair.",
+    ),
     "Event": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Prediction", "Pair", "Label")]},
-    "Outcome": {
-        "type": "object",
-        "required": ["accepted", "refused", "reasons"],
-        "properties": {
-            "accepted": {"type": "integer", "minimum": 0, "description": "Events that are counted."},
-            "refused": {"type": "integer", "minimum": 0},
-            "reasons": {
-                **_COUNTS,
-                "propertyNames": {"enum": sorted({*REJECTIONS, *EXPORTER_REFUSALS})},
-                "description": "Why events, or parts of them (a slice, a feature, a latency, an id), were refused.",
-            },
-            "labels": {
-                **_COUNTS,
-                "propertyNames": {"enum": list(LABEL_RESULTS)},
-                "description": "What became of them.",
-            },
+    "Outcome": _object(
+        {
+            "accepted": {**_COUNT, "description": "Events that are counted."},
+            "refused": _COUNT,
+            "reasons": _counts(sorted({*REJECTIONS, *EXPORTER_REFUSALS}), _REASONS),
+            "labels": _counts(LABEL_RESULTS, "What became of them."),
         },
-    },
-    "CloudEvent": {
-        "type": "object",
-        "required": ["specversion", "type", "source", "id"],
-        "properties": {
-            "specversion": {"type": "string"},
-            "type": {"type": "string", "examples": ["org.kubeflow.serving.inference.response"]},
-            "source": {"type": "string"},
-            "id": {"type": "string", "minLength": 1},
-            "time": {"type": "string", "format": "date-time"},
-            "inferenceservicename": {"type": "string"},
-            "endpoint": {"type": "string", "examples": ["default", "canary"]},
-            "requestid": {"type": "string"},
+        ["accepted", "refused", "reasons"],
+    ),
+    "CloudEvent": _object(
+        {
+            "specversion": _TEXT,
+            "type": {**_TEXT, "examples": [RESPONSES[0]]},
+            "source": _TEXT,
+            "id": {**_TEXT, "minLength": 1},
+            "time": {**_TEXT, "format": "date-time"},
+            "inferenceservicename": _TEXT,
+            "endpoint": {**_TEXT, "examples": ["default", "canary"]},
+            "requestid": _TEXT,
             "data": {"type": "object"},
         },
-    },
-    "Error": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
+        ["specversion", "type", "source", "id"],
+    ),
+    "Error": {"type": "object", "required": ["error"], "properties": {"error": _TEXT}},
+}
+_REFUSED = {
+    "400": "The body as a whole cannot be read.",
+    "401": "A bearer token is needed.",
+    "408": "The body did not come in time.",
+    "413": "More than {most:,} bytes.",
+    "415": "A content type or encoding that is not understood.",
+    "429": "Too many requests; try again after `Retry-After` seconds.",
+    "500": "The exporter itself failed.",
+    "503": "Too much is being counted already; nothing of it was taken.",
 }
 
 
-def description(most: int) -> dict[str, Any]:
+def description(most: int) -> Schema:
     """The document; `most` is how many bytes a body may have."""
-    events = {"$ref": "#/components/schemas/Event"}
+    event, cloudevent, outcome = (
+        {"$ref": f"#/components/schemas/{name}"} for name in ("Event", "CloudEvent", "Outcome")
+    )
+    counted = {"200": _answer("What became of the events.", {_JSON: outcome})}
+    counted |= {status: _error(status, what.format(most=most)) for status, what in _REFUSED.items()}
+    lines = {**_TEXT, "description": "An event (JSON) a line."}
+    page = {"text/plain": _TEXT, "application/openmetrics-text": _TEXT}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -112,73 +130,33 @@ def description(most: int) -> dict[str, Any]:
             "refused alone: the answer, with status 200, says how many and why.",
         },
         "paths": {
-            "/v1/events": {
-                "post": {
-                    "operationId": "sendEvents",
-                    "summary": "Count prediction events",
-                    "description": "Of one body, predictions are counted before labels. A gzip body is understood.",
-                    "security": [{}, {"bearer": []}],
-                    "requestBody": {
-                        "required": True,
-                        "content": {
-                            "application/json": {"schema": {"oneOf": [events, {"type": "array", "items": events}]}},
-                            "application/x-ndjson": {
-                                "schema": {"type": "string", "description": "An event (JSON) a line."}
-                            },
-                        },
-                    },
-                    "responses": _responses(most),
-                }
-            },
-            "/v1/cloudevents": {
-                "post": {
-                    "operationId": "sendCloudEvents",
-                    "summary": "Count what KServe or Seldon Core log of requests and responses",
-                    "description": "In structured or batched mode as described here; in binary mode the attributes are "
-                    "headers `ce-...`, and the body is the payload itself.",
-                    "security": [{}, {"bearer": []}],
-                    "requestBody": {
-                        "required": True,
-                        "content": {
-                            "application/cloudevents+json": {"schema": {"$ref": "#/components/schemas/CloudEvent"}},
-                            "application/cloudevents-batch+json": {
-                                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/CloudEvent"}}
-                            },
-                        },
-                    },
-                    "responses": _responses(most),
-                }
-            },
-            "/metrics": {
-                "get": {
-                    "operationId": "readMetrics",
-                    "summary": "All counters, for Prometheus",
-                    "security": [{}, {"bearer": []}],
-                    "responses": {
-                        "200": {
-                            "description": "As text, or as OpenMetrics where `Accept` asks for it.",
-                            "content": {
-                                "text/plain": {"schema": {"type": "string"}},
-                                "application/openmetrics-text": {"schema": {"type": "string"}},
-                            },
-                        },
-                        "401": _error("A bearer token is needed."),
-                    },
-                }
-            },
-            "/-/healthy": {"get": _probe("isHealthy", "Whether the process runs", {"200": "It does."})},
-            "/-/ready": {
-                "get": _probe("isReady", "Whether to send events here", {"200": "Send them.", "503": "It is ending."})
-            },
-            "/openapi.json": {
-                "get": {
-                    "operationId": "describe",
-                    "summary": "This document",
-                    "responses": {
-                        "200": {"description": "It.", "content": {"application/json": {"schema": {"type": "object"}}}}
-                    },
-                }
-            },
+            "/v1/events": _post(
+                "sendEvents",
+                "Count prediction events",
+                "Of one body, predictions are counted before labels. A gzip body is understood.",
+                {_JSON: {"oneOf": [event, {"type": "array", "items": event}]}, "application/x-ndjson": lines},
+                counted,
+            ),
+            "/v1/cloudevents": _post(
+                "sendCloudEvents",
+                "Count what KServe or Seldon Core log of requests and responses",
+                "In structured or batched mode as described here; in binary mode the attributes are headers `ce-...`, "
+                "and the body is the payload itself.",
+                {STRUCTURED: cloudevent, BATCH: {"type": "array", "items": cloudevent}},
+                counted,
+            ),
+            "/metrics": _get(
+                "readMetrics",
+                "All counters, for Prometheus",
+                {
+                    "200": _answer("As text, or as OpenMetrics where `Accept` asks for it.", page),
+                    "401": _error("401", _REFUSED["401"]),
+                },
+                security=_SECURITY,
+            ),
+            "/-/healthy": _probe("isHealthy", "Whether the process runs", {"200": "It does."}),
+            "/-/ready": _probe("isReady", "Whether to send events here", {"200": "Send them.", "503": "It is ending."}),
+            "/openapi.json": _get("describe", "This document", {"200": _answer("It.", {_JSON: {"type": "object"}})}),
         },
         "components": {
             "schemas": SCHEMAS,
@@ -193,38 +171,32 @@ def description(most: int) -> dict[str, Any]:
     }
 
 
-def _responses(most: int) -> dict[str, Any]:
-    outcome = {"application/json": {"schema": {"$ref": "#/components/schemas/Outcome"}}}
-    return {
-        "200": {"description": "What became of the events.", "content": outcome},
-        "400": _error("The body as a whole cannot be read."),
-        "401": _error("A bearer token is needed."),
-        "408": _error("The body did not come in time."),
-        "413": _error(f"More than {most:,} bytes."),
-        "415": _error("A content type or encoding that is not understood."),
-        "429": _error("Too many requests; try again after `Retry-After` seconds.", retry=True),
-        "500": _error("The exporter itself failed."),
-        "503": _error("Too much is being counted already; nothing of it was taken.", retry=True),
-    }
+def _get(operation: str, summary: str, responses: Schema, **more: Any) -> Schema:
+    return {"get": {"operationId": operation, "summary": summary, **more, "responses": responses}}
 
 
-def _error(what: str, *, retry: bool = False) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "description": what,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-    }
-    if retry:
-        said["headers"] = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}}
-    return said
+def _probe(operation: str, summary: str, answers: Mapping[str, str]) -> Schema:
+    return _get(operation, summary, {status: _answer(what, {"text/plain": _TEXT}) for status, what in answers.items()})
 
 
-def _probe(operation: str, summary: str, answers: dict[str, str]) -> dict[str, Any]:
-    text = {"text/plain": {"schema": {"type": "string"}}}
-    return {
-        "operationId": operation,
-        "summary": summary,
-        "responses": {status: {"description": said, "content": text} for status, said in answers.items()},
-    }
+def _post(operation: str, summary: str, description: str, bodies: Schema, responses: Schema) -> Schema:
+    body = {"required": True, "content": _content(bodies)}
+    more = {"description": description, "security": _SECURITY, "requestBody": body}
+    return {"post": {"operationId": operation, "summary": summary, **more, "responses": responses}}
+
+
+def _content(schemas: Schema) -> Schema:
+    return {kind: {"schema": schema} for kind, schema in schemas.items()}
+
+
+def _answer(description: str, schemas: Schema) -> Schema:
+    return {"description": description, "content": _content(schemas)}
+
+
+def _error(status: str, description: str) -> Schema:
+    retry = {"headers": {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}}}
+    answer = _answer(description, {_JSON: {"$ref": "#/components/schemas/Error"}})
+    return {**answer, **retry} if status in ("429", "503") else answer
 
 
 def _version() -> str:

@@ -13,7 +13,6 @@ import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -32,30 +31,21 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _TICK = 0.1
 
 
-@dataclass(frozen=True)
-class Tls:
-    """Files of PEM."""
-
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """Raises UsageError where they do not serve."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+def tls(certificate: Path, key: Path, client_ca: Path | None = None) -> ssl.SSLContext:
+    """From files of PEM; UsageError where they do not serve."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"no certificate with its key: {reason(error)}", where=f"{certificate}, {key}") from error
+    if client_ca is not None:
         try:
-            context.load_cert_chain(self.certificate, self.key)
+            context.load_verify_locations(client_ca)
         except (OSError, ssl.SSLError) as error:
-            both = f"{self.certificate}, {self.key}"
-            raise UsageError(f"no certificate with its key: {reason(error)}", where=both) from error
-        if self.client_ca is not None:
-            try:
-                context.load_verify_locations(self.client_ca)
-            except (OSError, ssl.SSLError) as error:
-                raise UsageError(f"no certificate of a CA: {reason(error)}", where=str(self.client_ca)) from error
-            context.verify_mode = ssl.CERT_REQUIRED
-        return context
+            raise UsageError(f"no certificate of a CA: {reason(error)}", where=str(client_ca)) from error
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 def is_loopback(host: str) -> bool:
@@ -97,7 +87,7 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(
     app: Any,
     listening: socket.socket,
-    tls: ssl.SSLContext | None,
+    context: ssl.SSLContext | None,
     linger: float,
     on_asked: Callable[[], None],
     every_second: Callable[[], None],
@@ -105,6 +95,7 @@ def serve(
     """Serve until a signal asks to end; returns once what was being answered is.
 
     Args:
+        context: of TLS; None: without.
         linger: seconds for which it goes on serving once it was asked; a second signal cuts them short.
         on_asked: called once, when it was asked.
         every_second: called every second.
@@ -121,7 +112,7 @@ def serve(
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=KEPT,
         timeout_graceful_shutdown=GRACE,
-        ssl_context_factory=None if tls is None else lambda _, __: tls,
+        ssl_context_factory=None if context is None else lambda _, __: context,
     )
     server = uvicorn.Server(config)
     asked, ticks = 0, 0

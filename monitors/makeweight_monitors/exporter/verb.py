@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> Exit:
         raise UsageError("TLS needs both `--tls-cert` and `--tls-key`")
     tls = None
     if options.tls_cert is not None:
-        tls = server.Tls(options.tls_cert, options.tls_key, options.tls_client_ca).context()
+        tls = server.tls(options.tls_cert, options.tls_key, options.tls_client_ca)
     bounds = Bounds(options.most_body, max(options.most_inflight, options.most_body), options.most_requests)
     metrics_bearer = None if options.metrics_bearer_file is None else Bearer(options.metrics_bearer_file)
     endpoints = dict(options.endpoint or ())

@@ -86,10 +86,6 @@ class LabelFile:
         if self._connection is not None:
             self._check_model(self._connection)
 
-    def open(self) -> None:
-        """Make the file where there is none. What is not open is opened when it is needed."""
-        self._connected()
-
     def write(self, batch: Mapping[str, Row]) -> Counter[Owner]:
         """Put predictions aside; how many are refused because their id is known, by whose they are."""
         refused: Counter[Owner] = Counter()

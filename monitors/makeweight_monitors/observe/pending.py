@@ -101,7 +101,6 @@ class Pending:
         self._thread: threading.Thread | None = None
         self._closed = False
         try:
-            self._file.open()
             self._held = self._file.held()
         except sqlite3.OperationalError:
             pass  # told by the first `tend`, when there is somebody to tell

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors import metrics
 from makeweight_monitors.exporter.limits import Bounds, Inflight, Rate
-from makeweight_monitors.exporter.server import Tls, is_loopback, listen
+from makeweight_monitors.exporter.server import is_loopback, listen, tls
 
 LINES = {"content-type": "application/x-ndjson"}
 PACKED = gzip.compress(b"{}", mtime=0)
@@ -278,7 +278,7 @@ def test_files_that_are_no_certificates(tmp_path: Path) -> None:
     (tmp_path / "cert").write_text("no certificate")
     for one in (tmp_path / "cert", tmp_path / "missing"):
         with pytest.raises(UsageError, match=str(one)):
-            Tls(one, one).context()
+            tls(one, one)
 
 
 def test_scores_and_events_of_several_models_stay_apart() -> None:
