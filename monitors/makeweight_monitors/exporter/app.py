@@ -19,6 +19,7 @@ from makeweight_monitors.exporter import openapi
 from makeweight_monitors.exporter.bodies import Refusal, received, unpacked
 from makeweight_monitors.exporter.cloudevents import BATCH, STRUCTURED
 from makeweight_monitors.exporter.counting import Outcome
+from makeweight_monitors.exporter.events import of_json, of_lines
 from makeweight_monitors.exporter.running import Running
 
 _log = logging.getLogger("makeweight_monitors")
@@ -105,9 +106,9 @@ async def _counted(exporter: Running, request: Request, job: Callable[[], Job]) 
 def _of_events(exporter: Running, request: Request) -> Job:
     kind = _content_type(request)
     if kind in LINES:
-        return lambda body: exporter.counting.lines(body, "http")
+        return lambda body: exporter.counting.body(body, "http", of_lines)
     if kind == JSON:
-        return lambda body: _whole(lambda: exporter.counting.json(body, "http"))
+        return lambda body: _whole(lambda: exporter.counting.body(body, "http", of_json))
     raise Refusal(415, "malformed", f"content-type `{kind[:80]}`; {JSON} or {LINES[0]} is understood")
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from makeweight_monitors.exporter import events
 from makeweight_monitors.exporter.events import Event
 from makeweight_monitors.exporter.figures import Figures
 from makeweight_monitors.exporter.grouping import Batch, Grouped, Labels, group
@@ -69,17 +68,10 @@ class Counting:
         self._refusals = refusals
         self._figures = figures
 
-    def lines(self, body: bytes, way: str) -> Outcome:
-        """Count NDJSON."""
-        return self._body(body, way, events.of_lines)
-
-    def json(self, body: bytes, way: str) -> Outcome:
-        """Count one event of JSON, or an array of them.
-
-        Raises:
-            ValueError: it is no JSON.
-        """
-        return self._body(body, way, events.of_json)
+    def body(self, body: bytes, way: str, read: Callable[[bytes, Counter[str]], list[Event]]) -> Outcome:
+        """Count what one of events.of_lines and events.of_json reads of a body, and raise what it raises."""
+        refused: Counter[str] = Counter()
+        return self.events(read(body, refused), way, len(body), refused)
 
     def events(self, taken: list[Event], way: str, size: int, refused: Counter[str] | None = None) -> Outcome:
         """Count events; `refused` came with them and were none."""
@@ -102,10 +94,6 @@ class Counting:
         outcome.refused = len(taken) + sum((refused or {}).values()) - outcome.accepted
         self._figures.events(way, outcome.accepted, outcome.refused, size)
         return outcome
-
-    def _body(self, body: bytes, way: str, read: Callable[[bytes, Counter[str]], list[Event]]) -> Outcome:
-        refused: Counter[str] = Counter()
-        return self.events(read(body, refused), way, len(body), refused)
 
     def _arm(
         self, grouped: Grouped, name: str | None, revision: str | None, variant: Any, count: int

@@ -19,6 +19,8 @@ from makeweight_monitors.metrics import VARIANTS
 
 Kind = Literal["scores", "name", "index", "values"]
 _NUMBERS = (float, int)
+_LISTS = ("answers", "canary", "latency", "canary_latency", "confidence", "ids", "slices")
+"""Of a batch, in the order of its attributes."""
 
 
 @dataclass(slots=True)
@@ -63,17 +65,7 @@ class Batch:
     def parts(self, size: int) -> Iterator[Batch]:
         """Batches of at most so many answers, without the features."""
         for start in range(0, len(self), size):
-            one = slice(start, start + size)
-            yield Batch(
-                self.kind,
-                self.answers[one],
-                self.canary[one],
-                self.latency[one],
-                self.canary_latency[one],
-                self.confidence[one],
-                self.ids[one],
-                self.slices[one],
-            )
+            yield Batch(self.kind, *(getattr(self, name)[start : start + size] for name in _LISTS))
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from makeweight_monitors import metrics
 from makeweight_monitors.exporter.bearer import Bearer
 from makeweight_monitors.exporter.cloudevents import Payloads
 from makeweight_monitors.exporter.counting import Counting, Refusals
+from makeweight_monitors.exporter.events import of_lines
 from makeweight_monitors.exporter.figures import Figures
 from makeweight_monitors.exporter.limits import MOST_REVISIONS, Bounds, Inflight, Rate
 from makeweight_monitors.exporter.models import Model, Models
@@ -59,7 +60,8 @@ class Running:
         Raises:
             UsageError, EnvironmentFailed: it cannot be followed.
         """
-        tail = Tail(log, lambda lines: self.worker.submit(self.counting.lines, lines, "tail").result(), offset)
+        count = self.counting.body
+        tail = Tail(log, lambda lines: self.worker.submit(count, lines, "tail", of_lines).result(), offset)
         self.figures.gauge(metrics.EXPORTER_TAIL_LAG, tail.lag)
         self._tail = tail
 

@@ -121,15 +121,12 @@ class LabelFile:
         if row is None:
             return None
         at, state, number, answer, slice = row
-        owner = self._owner(connection, number)
-        if state == MATCHED:
-            return Taken("duplicate", owner)
-        if state == _EXPIRED or is_late(at, now, self._timeout):
-            return Taken("late", owner)  # if it still counts as waiting, it will expire
-        connection.execute("UPDATE prediction SET state = ? WHERE id = ?", (MATCHED, id))
-        connection.execute("UPDATE owner SET waiting = waiting - 1 WHERE number = ?", (number,))
-        _settled(connection, 1)
-        return Taken("matched", owner, answer, slice)
+        result = result_of(at, state, now, self._timeout)  # one that is late and still counts as waiting will expire
+        if result == "matched":
+            connection.execute("UPDATE prediction SET state = ? WHERE id = ?", (MATCHED, id))
+            connection.execute("UPDATE owner SET waiting = waiting - 1 WHERE number = ?", (number,))
+            _settled(connection, 1)
+        return Taken(result, self._owner(connection, number), answer, slice)
 
     def waiting(self) -> Counter[Owner]:
         """How many predictions wait, by whose they are; none while the file is not open."""
@@ -203,15 +200,16 @@ class LabelFile:
         if self._connection is not None and self.path is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
-            self._connection = None
-            self._numbers.clear()
-            self._owners.clear()
+            self._let_go()
 
     def forsake(self) -> None:
         """In a child process: SQLite forbids to use, and even to close, a connection that was opened before a fork."""
         if self._connection is not None:
             _forsaken.append(self._connection)
-            self._connection = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._connection = None
         self._numbers.clear()
         self._owners.clear()
 
@@ -282,9 +280,11 @@ class LabelFile:
         )
 
 
-def is_late(at: int, now: int, timeout: float) -> bool:
-    """Whether what was put aside at one time has waited for more than the time-out, in seconds, at another."""
-    return at < now - timeout * 1000
+def result_of(at: int, state: int, now: int, timeout: float) -> LabelResult:
+    """What a label is to a prediction that was put aside at `at`; times in milliseconds, the time-out in seconds."""
+    if state == MATCHED:
+        return "duplicate"
+    return "late" if state == _EXPIRED or at < now - timeout * 1000 else "matched"
 
 
 def _settled(connection: sqlite3.Connection, more: int) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from makeweight_base.errors import UsageError
-from makeweight_monitors.observe.labelfile import MATCHED, WAITING, LabelFile, Owner, Row, Taken, is_late
+from makeweight_monitors.observe.labelfile import MATCHED, WAITING, LabelFile, Owner, Row, Taken, result_of
 
 DAY = 86_400.0
 MOST = 1_000_000
@@ -240,12 +240,10 @@ class Pending:
             if row is None:
                 return None
             at, state, owner, answer, slice = row
-            if state == MATCHED:
-                return Taken("duplicate", owner)
-            if is_late(at, now, self.timeout):
-                return Taken("late", owner)
-            self._fresh[id] = (at, MATCHED, owner, answer, slice)
-            return Taken("matched", owner, answer, slice)
+            result = result_of(at, state, now, self.timeout)
+            if result == "matched":
+                self._fresh[id] = (at, MATCHED, owner, answer, slice)
+            return Taken(result, owner, answer, slice)
 
     def _failed(self, error: Exception) -> None:
         self._file.close()
