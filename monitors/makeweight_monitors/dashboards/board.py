@@ -11,18 +11,7 @@ from urllib.parse import urlsplit
 
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.dashboard import (
-    AnnotationQuery,
-    Dashboard,
-    DashboardCursorSync,
-    DashboardLinkType,
-    GridPos,
-    Panel,
-    RowPanel,
-    VariableOption,
-    VariableRefresh,
-    VariableSort,
-)
+from grafana_foundation_sdk.models import dashboard as models
 
 from makeweight_monitors.dashboards.marks import Mark, marks
 from makeweight_monitors.dashboards.panel import COLUMNS
@@ -39,7 +28,7 @@ class Section:
     """Panels under a heading; without one they stand at the very top."""
 
     title: str
-    panels: tuple[Panel, ...]
+    panels: tuple[models.Panel, ...]
     collapsed: bool = False
 
 
@@ -49,7 +38,7 @@ def uid(kind: str, model: str) -> str:
     return f"mw-{kind}-{own}"
 
 
-def text(made: Dashboard) -> str:
+def text(made: models.Dashboard) -> str:
     """As JSON, the same bytes for the same dashboard."""
     return json.dumps(made, cls=JSONEncoder, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
 
@@ -63,16 +52,18 @@ def assembled(
     *,
     runbooks: str,
     span: str,
-) -> Dashboard:
+) -> models.Dashboard:
     """The dashboard; `span` is how far back it looks at first, such as `6h`."""
     made = dashboard.Dashboard(title).uid(own_uid).description(description).tags([TAG]).editable()
-    made = made.time(f"now-{span}", "now").refresh("30s").timezone("browser").tooltip(DashboardCursorSync.CROSSHAIR)
-    others = dashboard.DashboardLink("makeweight").type(DashboardLinkType.DASHBOARDS).tags([TAG])
+    made = made.time(f"now-{span}", "now").refresh("30s").timezone("browser")
+    made = made.tooltip(models.DashboardCursorSync.CROSSHAIR)
+    others = dashboard.DashboardLink("makeweight").type(models.DashboardLinkType.DASHBOARDS).tags([TAG])
     made = made.link(others.as_dropdown(True).keep_time(True).include_vars(False).icon("external link"))
     if published(runbooks):
-        page = dashboard.DashboardLink("Runbooks").type(DashboardLinkType.LINK).url(runbooks).icon("doc")
+        page = dashboard.DashboardLink("Runbooks").type(models.DashboardLinkType.LINK).url(runbooks).icon("doc")
         made = made.link(page.target_blank(True).tooltip("What each alert means and what to do"))
-    made = made.with_variable(_datasource())
+    known = dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    made = made.with_variable(known.description("The Prometheus that has the rules."))
     for variable in variables:
         made = made.with_variable(variable)
     built = made.build()
@@ -93,21 +84,16 @@ def chosen(
 ) -> dashboard.QueryVariable:
     """A variable whose values Prometheus is asked for; without a `current` one, all are chosen."""
     made = dashboard.QueryVariable(name).label(label).description(description).datasource(source())
-    made = made.query({"query": question, "refId": f"variable-{name}"}).sort(VariableSort.ALPHABETICAL_ASC)
-    made = made.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+    made = made.query({"query": question, "refId": f"variable-{name}"}).sort(models.VariableSort.ALPHABETICAL_ASC)
+    made = made.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
     if current is not None:
         given = [current] if several else current
-        return made.current(VariableOption(True, given, given)).include_all(False).multi(several)
+        return made.current(models.VariableOption(True, given, given)).include_all(False).multi(several)
     made = made.include_all(True).all_value(".*").multi(several)
-    return made.current(VariableOption(True, "All", "$__all"))
+    return made.current(models.VariableOption(True, "All", "$__all"))
 
 
-def _datasource() -> dashboard.DatasourceVariable:
-    made = dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
-    return made.description("The Prometheus that has the rules.")
-
-
-class _Annotation(AnnotationQuery):
+class _Annotation(models.AnnotationQuery):
     """An annotation of Prometheus: how its title and text are made is known to the data source, not to the schema."""
 
     def __init__(self, mark: Mark) -> None:
@@ -115,25 +101,20 @@ class _Annotation(AnnotationQuery):
         self._mark = mark
 
     def to_json(self) -> dict[str, object]:
-        asked = {
-            "expr": self._mark.expression,
-            "refId": "Anno",
-            "interval": _STEP,
-        }
+        asked = {"expr": self._mark.expression, "refId": "Anno", "interval": _STEP}
         own = {"titleFormat": self._mark.title, "textFormat": self._mark.text, "step": _STEP, "target": asked}
         return super().to_json() | own
 
 
-def _placed(sections: Sequence[Section]) -> list[Panel | RowPanel]:
+def _placed(sections: Sequence[Section]) -> list[models.Panel | models.RowPanel]:
     """All panels with their places; those of a collapsed row lie inside it, as Grafana wants them."""
-    placed: list[Panel | RowPanel] = []
+    placed: list[models.Panel | models.RowPanel] = []
     top, number = 0, 1
     for section in sections:
-        row: RowPanel | None = None
+        row: models.RowPanel | None = None
         if section.title:
-            row = RowPanel(
-                title=section.title, collapsed=section.collapsed, id_val=number, grid_pos=GridPos(h=1, w=COLUMNS, y=top)
-            )
+            place = models.GridPos(h=1, w=COLUMNS, y=top)
+            row = models.RowPanel(title=section.title, collapsed=section.collapsed, id_val=number, grid_pos=place)
             row.panels = []
             placed.append(row)
             top, number = top + 1, number + 1
@@ -148,7 +129,7 @@ def _placed(sections: Sequence[Section]) -> list[Panel | RowPanel]:
     return placed
 
 
-def _flow(panels: Sequence[Panel], top: int) -> int:
+def _flow(panels: Sequence[models.Panel], top: int) -> int:
     """Put panels side by side while they fit; the first free line below them."""
     left, height = 0, 0
     for panel in panels:

@@ -24,6 +24,40 @@ from makeweight_monitors.rules.terms import Terms
 
 DASHBOARDS = PurePosixPath("grafana/dashboards")
 PROVISIONING = PurePosixPath("grafana/provisioning")
+_SHOWN = {
+    "canary.json": {
+        names.ACCURACY_DROP_PAIRED: canary.EVALUES,
+        names.ACCURACY_DROP_SPLIT: canary.EVALUES,
+        names.ACCURACY_DROP_RECENT: canary.EVALUES,
+        names.ACCURACY_BELOW_STABLE: canary.DROP,
+        names.DISAGREEMENT_HIGH_ALERT: canary.DISAGREEMENT,
+        names.LATENCY_ABOVE_STABLE: gain.RATIO,
+        names.NO_TRAFFIC: gain.TRAFFIC,
+        names.CANARY_UNWATCHED: canary.PAIRS_SEEN,
+        names.WEIGHT_UNKNOWN: canary.SPLIT,
+    },
+    "drift.json": {
+        names.ACCURACY_DROP_SLICE: parts.BY_SLICE,
+        names.ACCURACY_DROP_CLASS: parts.BY_CLASS,
+        names.SCORES_DIFFER: drift.CONFIDENCE,
+        names.SCORES_SHIFTED: drift.TEST_SPLIT,
+        names.CONFIDENCE_FELL: drift.ESTIMATE,
+        names.PREDICTIONS_DIFFER: drift.PREDICTED,
+        names.INPUTS_SHIFTED: drift.INPUTS,
+        names.SLICE_UNWATCHED: parts.SLICE_PAIRS,
+    },
+    "health.json": {
+        names.NOTHING_OBSERVED: health.REPLICAS,
+        names.REPLICA_DOWN: health.REPLICAS,
+        names.OBSERVATIONS_REJECTED: health.REFUSED,
+        names.LABEL_COVERAGE_LOW: health.COVERAGE,
+        names.LABELS_UNMATCHED: health.STRANGERS,
+        names.LABEL_STORE_FAILING: health.STORE,
+        names.CAP_REACHED: health.CAPS,
+        names.EXPORTER_REFUSING: exporters.ANSWERS,
+    },
+}
+"""The panel that shows what an alert is about, by dashboard; budgets have panels of their own."""
 
 
 def dashboards(terms: Terms) -> dict[str, Dashboard]:
@@ -65,11 +99,9 @@ def panels(terms: Terms, built: dict[str, Dashboard]) -> dict[str, managed.Panel
         for name, one in built.items()
         for panel in every_panel(one)
     }
-    by_alert = {}
-    for alert, place in _places(terms):
-        if place in numbers:
-            by_alert[alert] = numbers[place]
-    return by_alert
+    budgets = {objective.alert: canary.budget_title(objective) for objective in burn.objectives(terms)}
+    places = [(name, *place) for name, shown in (*_SHOWN.items(), ("canary.json", budgets)) for place in shown.items()]
+    return {alert: numbers[name, title] for name, alert, title in places if (name, title) in numbers}
 
 
 def every_panel(one: Dashboard) -> Iterator[Panel]:
@@ -79,33 +111,3 @@ def every_panel(one: Dashboard) -> Iterator[Panel]:
             yield from panel.panels
         else:
             yield panel
-
-
-def _places(terms: Terms) -> Iterator[tuple[str, tuple[str, str]]]:
-    yield names.ACCURACY_DROP_PAIRED, ("canary.json", canary.EVALUES)
-    yield names.ACCURACY_DROP_SPLIT, ("canary.json", canary.EVALUES)
-    yield names.ACCURACY_DROP_RECENT, ("canary.json", canary.EVALUES)
-    yield names.ACCURACY_BELOW_STABLE, ("canary.json", canary.DROP)
-    yield names.DISAGREEMENT_HIGH_ALERT, ("canary.json", canary.DISAGREEMENT)
-    yield names.LATENCY_ABOVE_STABLE, ("canary.json", gain.RATIO)
-    for objective in burn.objectives(terms):
-        yield objective.alert, ("canary.json", canary.budget_title(objective))
-    yield names.ACCURACY_DROP_SLICE, ("drift.json", parts.BY_SLICE)
-    yield names.ACCURACY_DROP_CLASS, ("drift.json", parts.BY_CLASS)
-    yield names.SCORES_DIFFER, ("drift.json", drift.CONFIDENCE)
-    yield names.SCORES_SHIFTED, ("drift.json", drift.TEST_SPLIT)
-    yield names.CONFIDENCE_FELL, ("drift.json", drift.ESTIMATE)
-    yield names.PREDICTIONS_DIFFER, ("drift.json", drift.PREDICTED)
-    yield names.INPUTS_SHIFTED, ("drift.json", drift.INPUTS)
-    yield names.NOTHING_OBSERVED, ("health.json", health.REPLICAS)
-    yield names.REPLICA_DOWN, ("health.json", health.REPLICAS)
-    yield names.NO_TRAFFIC, ("canary.json", gain.TRAFFIC)
-    yield names.CANARY_UNWATCHED, ("canary.json", canary.PAIRS_SEEN)
-    yield names.WEIGHT_UNKNOWN, ("canary.json", canary.SPLIT)
-    yield names.SLICE_UNWATCHED, ("drift.json", parts.SLICE_PAIRS)
-    yield names.OBSERVATIONS_REJECTED, ("health.json", health.REFUSED)
-    yield names.LABEL_COVERAGE_LOW, ("health.json", health.COVERAGE)
-    yield names.LABELS_UNMATCHED, ("health.json", health.STRANGERS)
-    yield names.LABEL_STORE_FAILING, ("health.json", health.STORE)
-    yield names.CAP_REACHED, ("health.json", health.CAPS)
-    yield names.EXPORTER_REFUSING, ("health.json", exporters.ANSWERS)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
+from makeweight_monitors import metrics
 from makeweight_monitors.dashboards import exporters, firing
 from makeweight_monitors.dashboards.board import Section
 from makeweight_monitors.dashboards.look import BAD, CANARY, GOOD, LIMIT, STABLE, WARN, Look
@@ -22,18 +23,6 @@ from makeweight_monitors.dashboards.panel import (
 )
 from makeweight_monitors.dashboards.project import of_project
 from makeweight_monitors.dashboards.query import RATE, Query, of_model
-from makeweight_monitors.metrics import (
-    LABEL_EVENTS,
-    LABEL_STORE_FAILURES,
-    LABELS_EXPIRED,
-    LABELS_PENDING,
-    MOST_CLASSES,
-    PREDICTED_CLASS,
-    PREDICTIONS,
-    REJECTED,
-    UP,
-    Metric,
-)
 from makeweight_monitors.rules import names, promql
 from makeweight_monitors.rules.health import LEAST_COVERAGE, MOST_REJECTED, MOST_UNMATCHED
 from makeweight_monitors.rules.terms import Terms
@@ -61,34 +50,31 @@ def build(terms: Terms) -> Dashboard:
     return of_project(terms, "health", "observers", question, sections, span="6h", revision=False)
 
 
+def _arms(series: str, around: str = "{}", boot: str = "", revision: str = "") -> list[Query]:
+    """Both arms, put in the place of `{}`; this dashboard has no choice of a revision."""
+    return [
+        Query(around.format(of_model(series, promql.STABLE)), f"stable{boot}", STABLE),
+        Query(around.format(of_model(series, promql.CANARY)), f"canary{boot}{revision}", CANARY),
+    ]
+
+
 def _recorded(series: str) -> list[Query]:
-    """Both arms of a recorded series; this dashboard has no choice of a revision."""
-    return [
-        Query(of_model(series, promql.STABLE), "stable", STABLE),
-        Query(of_model(series, promql.CANARY), "canary {{revision}}", CANARY),
-    ]
+    return _arms(series, revision=" {{revision}}")
 
 
-def _arms(metric: Metric, around: str, more: str = "") -> list[Query]:
-    """Both arms of a metric, put in the place of `{}`."""
-    return [
-        Query(around.format(of_model(metric.series, promql.STABLE)), f"stable{more}", STABLE),
-        Query(around.format(of_model(metric.series, promql.CANARY)), f"canary{more}", CANARY),
-    ]
-
-
-def _rates(metric: Metric, label: str) -> Query:
+def _rates(metric: metrics.Metric, label: str) -> Query:
     return Query(f"sum by ({label}) (rate({of_model(metric.series)}[{RATE}]))", f"{{{{{label}}}}}")
+
+
+def _of_scrapes(series: str) -> Query:
+    own = of_model(metrics.UP.series)
+    return Query(f"max by (job, instance) (\n  {series} and on (job, instance) {own}\n)", "{{instance}}")
 
 
 def _state() -> Iterator[Panel]:
     yield firing.state()
-    yield value(
-        "Processes",
-        "Processes that are being scraped, of both arms.",
-        "short",
-        f"count(count by (boot) ({of_model(UP.series)}))",
-    )
+    scraped = f"count(count by (boot) ({of_model(metrics.UP.series)}))"
+    yield value("Processes", "Processes that are being scraped, of both arms.", "short", scraped)
     yield value(
         "Refused",
         "Share of the observations of five minutes that were refused, of the worse arm.",
@@ -107,46 +93,24 @@ def _state() -> Iterator[Panel]:
         decimals=0,
         nothing="no label yet",
     )
-    yield value(
-        "Waiting for a label",
-        "Predictions in the stores of all processes.",
-        "short",
-        f"sum({of_model(LABELS_PENDING.series)})",
-        nothing="no label store",
-    )
-    yield value(
-        "Failures of the store",
-        "Times in the last hour that a label store could not be written or read.",
-        "short",
-        f"sum(increase({of_model(LABEL_STORE_FAILURES.series)}[1h]))",
-        steps=NONE_IS_GOOD,
-        decimals=0,
-    )
+    stored, pending = "Predictions in the stores of all processes.", f"sum({of_model(metrics.LABELS_PENDING.series)})"
+    yield value("Waiting for a label", stored, "short", pending, nothing="no label store")
+    what = "Times in the last hour that a label store could not be written or read."
+    failures = f"sum(increase({of_model(metrics.LABEL_STORE_FAILURES.series)}[1h]))"
+    yield value("Failures of the store", what, "short", failures, steps=NONE_IS_GOOD, decimals=0)
 
 
 def _processes() -> Iterator[Panel]:
-    own = of_model(UP.series)
-    yield lines(
-        REPLICAS,
-        "Processes that are being scraped, by arm. One that cannot be scraped falls out, and what it does is not seen.",
-        "short",
-        *_recorded(names.REPLICAS),
-        size=THIRD,
+    own = of_model(metrics.UP.series)
+    what = (
+        "Processes that are being scraped, by arm. One that cannot be scraped falls out, and what it does is not seen."
     )
-    yield lines(
-        "Requests by process",
-        "Predictions of each process. One that stands apart gets other requests, or does otherwise.",
-        "reqps",
-        *_arms(PREDICTIONS, f"sum by (boot) (rate({{}}[{RATE}]))", " {{boot}}"),
-        size=THIRD,
-    )
-    yield lines(
-        "Time of a scrape",
-        "How long Prometheus takes to fetch the counters of each process.",
-        "s",
-        Query(f"max by (job, instance) (\n  scrape_duration_seconds and on (job, instance) {own}\n)", "{{instance}}"),
-        size=THIRD,
-    )
+    yield lines(REPLICAS, what, "short", *_recorded(names.REPLICAS), size=THIRD)
+    what = "Predictions of each process. One that stands apart gets other requests, or does otherwise."
+    arms = _arms(metrics.PREDICTIONS.series, f"sum by (boot) (rate({{}}[{RATE}]))", " {{boot}}")
+    yield lines("Requests by process", what, "reqps", *arms, size=THIRD)
+    what = "How long Prometheus takes to fetch the counters of each process."
+    yield lines("Time of a scrape", what, "s", _of_scrapes("scrape_duration_seconds"), size=THIRD)
     by, known = "max by (job, instance, variant, revision, boot)", f"last_over_time({own}[1h])"
     here = f"{by} ({known} ^ 0 * on (job, instance) group_left ()"
     yield rows(
@@ -173,7 +137,7 @@ def _refused() -> Iterator[Panel]:
         Query(f"vector({MOST_REJECTED})", "alert", LIMIT),
     )
     what = "What each reason means: docs/monitors/observing.md."
-    yield lines("Refused by reason", what, "cps", _rates(REJECTED, "reason"), stacked=True)
+    yield lines("Refused by reason", what, "cps", _rates(metrics.REJECTED, "reason"), stacked=True)
 
 
 def _labels() -> Iterator[Panel]:
@@ -192,7 +156,7 @@ def _labels() -> Iterator[Panel]:
         "matched: it counts; unknown: no such id here; duplicate: it had its label; late: after the time-out; "
         "rejected: it cannot be read.",
         "cps",
-        _rates(LABEL_EVENTS, "result"),
+        _rates(metrics.LABEL_EVENTS, "result"),
         size=THIRD,
         stacked=True,
     )
@@ -205,34 +169,28 @@ def _labels() -> Iterator[Panel]:
         size=THIRD,
     )
     waiting = "Predictions that wait. A line that only rises is of labels that do not come."
-    yield lines("Waiting for their label", waiting, "short", *_arms(LABELS_PENDING, "sum({})"))
-    expired = _arms(LABELS_EXPIRED, f"sum(rate({{}}[{RATE}]))")
+    yield lines("Waiting for their label", waiting, "short", *_arms(metrics.LABELS_PENDING.series, "sum({})"))
+    expired = _arms(metrics.LABELS_EXPIRED.series, f"sum(rate({{}}[{RATE}]))")
     yield lines("Given up waiting", "Predictions whose label did not come in time.", "cps", *expired)
 
 
 def _caps(terms: Terms) -> Iterator[Panel]:
-    yield lines(
-        STORE,
-        "Times that a label store could not be written or read, by process; what waits stays in memory while it fits.",
-        "cps",
-        _rates(LABEL_STORE_FAILURES, "boot"),
+    what = (
+        "Times that a label store could not be written or read, by process; what waits stays in memory while it fits."
     )
+    yield lines(STORE, what, "cps", _rates(metrics.LABEL_STORE_FAILURES, "boot"))
     if terms.classification:
-        every = of_model(PREDICTED_CLASS.series)
-        others = of_model(PREDICTED_CLASS.series, 'class="other"')
+        every = of_model(metrics.PREDICTED_CLASS.series)
+        others = of_model(metrics.PREDICTED_CLASS.series, 'class="other"')
         # classes that were declared leave no room for others: then none are counted
         counted = f"sum(rate({others}[{RATE}])) or count({every}) * 0"
         yield lines(
             CAPS,
-            f"Beyond {MOST_CLASSES} names of classes all others count as `other`: ids or free text given as class?",
+            f"Beyond {metrics.MOST_CLASSES} names of classes all others count as `other`: "
+            "ids or free text given as class?",
             "short",
             Query(f"count(count by (class) ({every}))", "names of classes", Look("purple")),
             Query(counted, "predictions of `other` a second", Look(BAD)),
         )
-    scraped = f"scrape_samples_scraped and on (job, instance) {of_model(UP.series)}"
-    yield lines(
-        "Series by process",
-        "How many series each scrape brings; Prometheus drops a scrape whole that is over its `sample_limit`.",
-        "short",
-        Query(f"max by (job, instance) (\n  {scraped}\n)", "{{instance}}"),
-    )
+    what = "How many series each scrape brings; Prometheus drops a scrape whole that is over its `sample_limit`."
+    yield lines("Series by process", what, "short", _of_scrapes("scrape_samples_scraped"))

@@ -8,17 +8,7 @@ from typing import Literal
 
 from grafana_foundation_sdk.builders import barchart, common, dashboard, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.models import common as shapes
-from grafana_foundation_sdk.models.dashboard import (
-    DataTransformerConfig,
-    DynamicConfigValue,
-    FieldColorModeId,
-    Panel,
-    Threshold,
-    ThresholdsMode,
-    ValueMap,
-    ValueMapping,
-    ValueMappingResult,
-)
+from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.table import Options as TableOptions
 
 from makeweight_monitors.dashboards.look import BAD, GOOD, QUIET, Look
@@ -55,7 +45,7 @@ class Steps:
     then: tuple[tuple[float, str], ...] = ()
 
 
-PLAIN_STEPS = Steps("text")
+_MERGED = models.DataTransformerConfig(id_val="merge", options={})
 NONE_IS_GOOD = Steps(GOOD, ((1, BAD),))
 
 
@@ -77,7 +67,7 @@ class Column:
     """The letter of its question, where it is not the next one."""
 
 
-def abreast(panels: Iterable[Panel]) -> tuple[Panel, ...]:
+def abreast(panels: Iterable[models.Panel]) -> tuple[models.Panel, ...]:
     """Panels as wide as they have to be to fill one row together."""
     found = tuple(panels)
     for index, panel in enumerate(found):
@@ -96,7 +86,7 @@ def lines(
     least: float | None = 0,
     most: float | None = None,
     stacked: bool = False,
-) -> Panel:
+) -> models.Panel:
     """Values over time; a `linear` axis reaches at least from `least` to `most`."""
     made = timeseries.Panel().title(title).description(description).unit(unit).datasource(source())
     made = made.span(size.width).height(size.height)
@@ -117,8 +107,7 @@ def lines(
     made = made.tooltip(shown)
     for index, query in enumerate(queries):
         made = made.with_target(over_time(query, letter(index)))
-        properties = _drawn(query.look)
-        if properties:
+        if properties := _drawn(query.look):
             made = made.override_by_query(letter(index), properties)
     return made.build()
 
@@ -129,12 +118,12 @@ def value(
     unit: str,
     expression: str,
     *,
-    steps: Steps = PLAIN_STEPS,
+    steps: Steps = Steps("text"),
     words: Mapping[int, tuple[str, str]] | None = None,
     nothing: str = NOTHING,
     decimals: int | None = None,
     filled: bool = False,
-) -> Panel:
+) -> models.Panel:
     """One number as it is now, or the word that it stands for; `filled`: its colour is the background's."""
     made = stat.Panel().title(title).description(description).unit(unit).datasource(source())
     made = made.span(STAT.width).height(STAT.height).with_target(now(Query(expression), "A")).no_value(nothing)
@@ -153,7 +142,7 @@ def rows(
     size: Size,
     nothing: str = NOTHING,
     most_first: str | None = None,
-) -> Panel:
+) -> models.Panel:
     """Series as they are now, a row each; several questions are joined by the labels that they share.
 
     `most_first`: the title of the column by which rows are sorted, from the highest value.
@@ -165,11 +154,9 @@ def rows(
     asked = _lettered(columns)
     for ref, column in sorted(asked.items()):
         made = made.with_target(now(Query(column.expression), ref, table=True))
-    made = made.with_transformation(DataTransformerConfig(id_val="merge", options={}))
-    made = made.with_transformation(_arranged(columns))
+    made = made.with_transformation(_MERGED).with_transformation(_arranged(columns))
     for column in columns:
-        properties = _cell(column)
-        if properties:
+        if properties := _cell(column):
             made = made.override_by_name(column.title, properties)
     built = made.build()
     if isinstance(built.options, TableOptions):
@@ -177,7 +164,7 @@ def rows(
     return built
 
 
-def bars(title: str, description: str, label: str, *queries: Query) -> Panel:
+def bars(title: str, description: str, label: str, *queries: Query) -> models.Panel:
     """Shares as they are now: a group of bars for each value of the label."""
     made = barchart.Panel().title(title).description(description).unit("percentunit").datasource(source())
     made = made.span(HALF.width).height(HALF.height).x_field(label).orientation(shapes.VizOrientation.VERTICAL)
@@ -188,13 +175,12 @@ def bars(title: str, description: str, label: str, *queries: Query) -> Panel:
         made = made.with_target(now(query, letter(index), table=True))
         made = made.override_by_name(query.legend, _drawn(query.look))
     columns = [Column(label), *(Column(query.legend, query.expression) for query in queries)]
-    sort = DataTransformerConfig(id_val="sortBy", options={"sort": [{"field": label}]})
-    for transformation in (DataTransformerConfig(id_val="merge", options={}), _arranged(columns), sort):
-        made = made.with_transformation(transformation)
-    return made.build()
+    sort = models.DataTransformerConfig(id_val="sortBy", options={"sort": [{"field": label}]})
+    made = made.with_transformation(_MERGED).with_transformation(_arranged(columns))
+    return made.with_transformation(sort).build()
 
 
-def states(title: str, description: str, query: Query, words: Mapping[int, tuple[str, str]]) -> Panel:
+def states(title: str, description: str, query: Query, words: Mapping[int, tuple[str, str]]) -> models.Panel:
     """Which of a few states held when."""
     made = statetimeline.Panel().title(title).description(description).unit("none").datasource(source())
     made = made.span(HALF.width).height(HALF.height).with_target(over_time(query, "A")).mappings(_mappings(words))
@@ -208,43 +194,38 @@ def _legend() -> common.VizLegendOptions:
     return below.display_mode(shapes.LegendDisplayMode.LIST)
 
 
-def _drawn(look: Look) -> list[DynamicConfigValue]:
-    found: list[DynamicConfigValue] = []
+def _drawn(look: Look) -> list[models.DynamicConfigValue]:
+    found: list[models.DynamicConfigValue] = []
     if look.color is not None:
-        found.append(DynamicConfigValue("color", {"mode": "fixed", "fixedColor": look.color}))
+        found.append(models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": look.color}))
     if look.dash:
-        found.append(DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": list(look.dash)}))
+        found.append(models.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": list(look.dash)}))
     if look.width != 2:
-        found.append(DynamicConfigValue("custom.lineWidth", look.width))
+        found.append(models.DynamicConfigValue("custom.lineWidth", look.width))
     if look.band_down_to is not None:
-        found.append(DynamicConfigValue("custom.fillBelowTo", look.band_down_to))
-        found.append(DynamicConfigValue("custom.fillOpacity", 18))
+        found.append(models.DynamicConfigValue("custom.fillBelowTo", look.band_down_to))
+        found.append(models.DynamicConfigValue("custom.fillOpacity", 18))
     if look.bare:
-        found.append(DynamicConfigValue("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False}))
+        found.append(models.DynamicConfigValue("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False}))
     return found
 
 
 def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
-    listed = [Threshold(value=None, color=steps.first), *(Threshold(value=at, color=c) for at, c in steps.then)]
-    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(listed)
+    listed = [models.Threshold(value=at, color=color) for at, color in ((None, steps.first), *steps.then)]
+    return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(listed)
 
 
 def _by_threshold() -> dashboard.FieldColor:
-    return dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS)
+    return dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS)
 
 
-def _mappings(words: Mapping[int, tuple[str, str]]) -> list[ValueMapping]:
+def _mappings(words: Mapping[int, tuple[str, str]]) -> list[models.ValueMapping]:
     """Words for numbers: (text, colour) by value."""
-    if not words:
-        return []
-    return [
-        ValueMap(
-            options={
-                str(number): ValueMappingResult(text=text, color=color, index=index)
-                for index, (number, (text, color)) in enumerate(sorted(words.items()))
-            }
-        )
-    ]
+    results = {
+        str(number): models.ValueMappingResult(text=text, color=color, index=index)
+        for index, (number, (text, color)) in enumerate(sorted(words.items()))
+    }
+    return [models.ValueMap(options=results)] if results else []
 
 
 def _lettered(columns: Sequence[Column]) -> dict[str, Column]:
@@ -253,13 +234,13 @@ def _lettered(columns: Sequence[Column]) -> dict[str, Column]:
     return {column.ref or letter(index): column for index, column in enumerate(asked)}
 
 
-def _arranged(columns: Sequence[Column]) -> DataTransformerConfig:
+def _arranged(columns: Sequence[Column]) -> models.DataTransformerConfig:
     """Columns in their order and under their titles, and no time."""
     asked = _lettered(columns)
     # what Grafana calls the column of a question's values
     values = {column.title: f"Value #{ref}" if len(asked) > 1 else "Value" for ref, column in asked.items()}
     named = {values.get(column.title) or column.label or column.title: column.title for column in columns}
-    return DataTransformerConfig(
+    return models.DataTransformerConfig(
         id_val="organize",
         options={
             "excludeByName": {"Time": True, "__name__": True},
@@ -269,21 +250,21 @@ def _arranged(columns: Sequence[Column]) -> DataTransformerConfig:
     )
 
 
-def _cell(column: Column) -> list[DynamicConfigValue]:
-    properties: list[DynamicConfigValue] = []
+def _cell(column: Column) -> list[models.DynamicConfigValue]:
+    properties: list[models.DynamicConfigValue] = []
     if column.unit is not None:
-        properties.append(DynamicConfigValue("unit", column.unit))
+        properties.append(models.DynamicConfigValue("unit", column.unit))
     if column.width is not None:
-        properties.append(DynamicConfigValue("custom.width", column.width))
+        properties.append(models.DynamicConfigValue("custom.width", column.width))
     if column.words:
         mapped = [mapping.to_json() for mapping in _mappings(column.words)]
-        properties.append(DynamicConfigValue("mappings", mapped))
+        properties.append(models.DynamicConfigValue("mappings", mapped))
     if column.steps is not None:
-        properties.append(DynamicConfigValue("thresholds", _thresholds(column.steps).build().to_json()))
-        properties.append(DynamicConfigValue("color", {"mode": "thresholds"}))
+        properties.append(models.DynamicConfigValue("thresholds", _thresholds(column.steps).build().to_json()))
+        properties.append(models.DynamicConfigValue("color", {"mode": "thresholds"}))
     if column.steps is not None or column.words:
-        properties.append(DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
+        properties.append(models.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
     if column.link is not None:
         title, address = column.link
-        properties.append(DynamicConfigValue("links", [{"title": title, "url": address}]))
+        properties.append(models.DynamicConfigValue("links", [{"title": title, "url": address}]))
     return properties

@@ -37,8 +37,8 @@ class Row:
         text = self.values if self.values is not None else f"0+{number(self.rate)}x{minutes}"
         return selector(self.name, *(equals(*label) for label in labels)), text
 
-    def fits(self, name: str | None, where: Mapping[str, str]) -> bool:
-        return name in (None, self.name) and all(self.labels.get(key) == value for key, value in where.items())
+    def fits(self, metric: Metric, where: Mapping[str, str]) -> bool:
+        return self.name == metric.series and all(self.labels.get(key) == value for key, value in where.items())
 
 
 def healthy(terms: Terms, minutes: int) -> list[Row]:
@@ -46,10 +46,9 @@ def healthy(terms: Terms, minutes: int) -> list[Row]:
     return list(_rows(terms, minutes))
 
 
-def spoiled(rows: Iterable[Row], name: str | None, rate: float | None = None, /, **where: str) -> list[Row]:
-    """The same, but for the rate of what fits: `name` and labels (`class_` for `class`)."""
-    chosen = {key.rstrip("_"): value for key, value in where.items()}
-    return [replace(row, rate=rate or 0.0) if row.fits(name, chosen) else row for row in rows]
+def spoiled(rows: Iterable[Row], metric: Metric, where: Mapping[str, str], rate: float = 0) -> list[Row]:
+    """The same, but for the rate of what is of this metric and bears these labels."""
+    return [replace(row, rate=rate) if row.fits(metric, where) else row for row in rows]
 
 
 def fast_bucket(terms: Terms) -> tuple[int, int]:

@@ -4,22 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from makeweight_monitors.metrics import (
-    CATALOGUE,
-    EXPORTER_REQUESTS,
-    LABEL_EVENTS,
-    LABEL_STORE_FAILURES,
-    LABELS_EXPIRED,
-    MOST_CLASSES,
-    PAIRED,
-    PAIRED_SLICE,
-    PREDICTED_CLASS,
-    PREDICTIONS,
-    REJECTED,
-    SPLIT,
-    UP,
-    Metric,
-)
+from makeweight_monitors import metrics
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import CANARY, STABLE, block, equals, inner, ratio, selector
 from makeweight_monitors.rules.rollback import weights_pattern
@@ -37,17 +22,18 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 
 def _recordings(terms: Terms) -> Iterator[Recording]:
-    answered, refused = (terms.by_arm(metric.series, SPEED) for metric in (PREDICTIONS, REJECTED))
-    came, expired = (terms.by_arm(metric.series, BY_GROUP) for metric in (LABEL_EVENTS, LABELS_EXPIRED))
-    matched = terms.by_arm(LABEL_EVENTS.series, BY_GROUP, 'result="matched"')
-    strangers = terms.by_arm(LABEL_EVENTS.series, BY_GROUP, 'result=~"unknown|late"')
-    yield Recording(names.TRAFFIC, terms.by_arm(PREDICTIONS.series, SPEED, function="rate"))
+    answered, refused = (terms.by_arm(metric.series, SPEED) for metric in (metrics.PREDICTIONS, metrics.REJECTED))
+    came = terms.by_arm(metrics.LABEL_EVENTS.series, BY_GROUP)
+    expired = terms.by_arm(metrics.LABELS_EXPIRED.series, BY_GROUP)
+    matched = terms.by_arm(metrics.LABEL_EVENTS.series, BY_GROUP, 'result="matched"')
+    strangers = terms.by_arm(metrics.LABEL_EVENTS.series, BY_GROUP, 'result=~"unknown|late"')
+    yield Recording(names.TRAFFIC, terms.by_arm(metrics.PREDICTIONS.series, SPEED, function="rate"))
     yield Recording(
         names.REPLICAS,
         block(f"""
-            count by (model, revision, variant) ({terms.of(UP.series, CANARY)})
+            count by (model, revision, variant) ({terms.of(metrics.UP.series, CANARY)})
             or
-            count by (model, variant) ({terms.of(UP.series, STABLE)})
+            count by (model, variant) ({terms.of(metrics.UP.series, STABLE)})
             """),
     )
     yield Recording(names.REJECTED, _part(refused, answered))
@@ -72,7 +58,7 @@ def _sources(terms: Terms) -> Iterator[Alert]:
     )
     yield Alert(
         names.NOTHING_OBSERVED,
-        f"absent({terms.of(PREDICTIONS.series)})",
+        f"absent({terms.of(metrics.PREDICTIONS.series)})",
         ALARM,
         hold="5m",
         summary="No process counts predictions of {{ $labels.model }}",
@@ -81,7 +67,7 @@ def _sources(terms: Terms) -> Iterator[Alert]:
     yield Alert(
         names.REPLICA_DOWN,
         block(f"""
-            max by (model, revision, variant, job, instance) (last_over_time({terms.of(UP.series)}[1d]))
+            max by (model, revision, variant, job, instance) (last_over_time({terms.of(metrics.UP.series)}[1d]))
             and on (job, instance)
             up == 0
             """),
@@ -90,11 +76,13 @@ def _sources(terms: Terms) -> Iterator[Alert]:
         summary="{{ $labels.instance }} of {{ $labels.model }} ({{ $labels.variant }}) can no longer be scraped",
         description="What it counted up to its last scrape still counts; what it does now is not seen.",
     )
+    sums = {"counter": "", "histogram": "_sum"}
+    counters = [one.series + sums[one.kind] for one in metrics.CATALOGUE if one.kind in sums]
     yield Alert(
         names.COUNTER_POISONED,
         "\nor\n".join(
             f'label_replace(count by (model) ({one} != {one}), "metric", "{metric}", "", "")'
-            for metric in _counters()
+            for metric in counters
             for one in [terms.of(metric)]
         ),
         ALARM,
@@ -112,15 +100,7 @@ def _sources(terms: Terms) -> Iterator[Alert]:
     )
 
 
-def _counters() -> Iterator[str]:
-    for metric in CATALOGUE:
-        if metric.kind == "counter":
-            yield metric.series
-        elif metric.kind == "histogram":
-            yield f"{metric.series}_sum"
-
-
-def _seen(metric: Metric, terms: Terms, *matchers: str) -> str:
+def _seen(metric: metrics.Metric, terms: Terms, *matchers: str) -> str:
     return f"sum by (model, revision) (increase({terms.of(metric.series, *matchers)}[{BY_GROUP}])) > 0"
 
 
@@ -132,9 +112,9 @@ def _evidence(terms: Terms) -> Iterator[Rule]:
             block(f"""
                 {terms.of(names.TRAFFIC, CANARY)} > 0
                 unless on (model, revision) (
-                  {_seen(PAIRED, terms)}
+                  {_seen(metrics.PAIRED, terms)}
                   or
-                  {_seen(SPLIT, terms, CANARY)}
+                  {_seen(metrics.SPLIT, terms, CANARY)}
                 )
                 """),
             ALARM,
@@ -143,7 +123,7 @@ def _evidence(terms: Terms) -> Iterator[Rule]:
             description=f"No labelled pair and no labelled request of split traffic in {BY_GROUP}: the tests that may "
             "roll it back have nothing to go by. That is no sign of health.",
         )
-        stranger = terms.of(SPLIT.series, f'weight!~"{weights_pattern(terms)}"')
+        stranger = terms.of(metrics.SPLIT.series, f'weight!~"{weights_pattern(terms)}"')
         yield Alert(
             names.WEIGHT_UNKNOWN,
             Comparison(f"sum by (model, revision, weight) (increase({stranger}[1h]))", ">", 0),
@@ -156,9 +136,9 @@ def _evidence(terms: Terms) -> Iterator[Rule]:
         yield Alert(
             names.SLICE_UNWATCHED,
             block(f"""
-                {_seen(PAIRED, terms)}
+                {_seen(metrics.PAIRED, terms)}
                 unless on (model, revision)
-                {_seen(PAIRED_SLICE, terms, equals("slice", name))}
+                {_seen(metrics.PAIRED_SLICE, terms, equals("slice", name))}
                 """),
             EVIDENCE,
             hold="1h",
@@ -177,7 +157,7 @@ def _labels(terms: Terms) -> Iterator[Alert]:
         hold="10m",
         summary="{{ $labels.model }} ({{ $labels.variant }}): observations are refused",
         description="{{ $value | humanizePercentage }} of them in five minutes, such as scores that are no numbers; "
-        f"{REJECTED.series} tells the reasons. What is refused is not judged.",
+        f"{metrics.REJECTED.series} tells the reasons. What is refused is not judged.",
     )
     yield Alert(
         names.LABEL_COVERAGE_LOW,
@@ -197,7 +177,7 @@ def _labels(terms: Terms) -> Iterator[Alert]:
         description="{{ $value | humanizePercentage }} of the labels name an id that was never recorded or was given "
         "up. Ids may differ between the server and the source of labels, or labels may come too late.",
     )
-    failures = terms.of(LABEL_STORE_FAILURES.series)
+    failures = terms.of(metrics.LABEL_STORE_FAILURES.series)
     yield Alert(
         names.LABEL_STORE_FAILING,
         Comparison(f"sum by (model, revision, variant, boot) (increase({failures}[15m]))", ">", 0),
@@ -206,14 +186,14 @@ def _labels(terms: Terms) -> Iterator[Alert]:
         description="Predictions that wait for their label are kept in memory while they fit; beyond that, or at a "
         "restart, they are lost, and with them the labels that come for them.",
     )
-    refusing = selector(EXPORTER_REQUESTS.series, 'outcome!="counted"')
+    refusing = selector(metrics.EXPORTER_REQUESTS.series, 'outcome!="counted"')
     yield Alert(
         names.EXPORTER_REFUSING,
         Comparison(
             block(f"""
                 sum by (job, instance, outcome) (increase({refusing}[15m]))
                 * on (job, instance) group_left (model)
-                (max by (model, job, instance) ({terms.of(UP.series)}) ^ 0)
+                (max by (model, job, instance) ({terms.of(metrics.UP.series)}) ^ 0)
                 """),
             ">",
             0,
@@ -226,11 +206,12 @@ def _labels(terms: Terms) -> Iterator[Alert]:
     )
     if not terms.classification:
         return
-    others = terms.of(PREDICTED_CLASS.series, 'class="other"')
+    others = terms.of(metrics.PREDICTED_CLASS.series, 'class="other"')
     yield Alert(
         names.CAP_REACHED,
         Comparison(f"sum by (model, revision, variant) (increase({others}[1h]))", ">", 0),
         EVIDENCE,
         summary="{{ $labels.model }} ({{ $labels.variant }}) names more classes than are told apart",
-        description=f"Beyond {MOST_CLASSES} class names all others count as one. Are ids or free text given as class?",
+        description=f"Beyond {metrics.MOST_CLASSES} class names all others count as one. "
+        "Are ids or free text given as class?",
     )
