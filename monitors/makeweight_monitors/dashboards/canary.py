@@ -74,14 +74,9 @@ def _state(terms: Terms) -> Iterator[Panel]:
             nothing="no pair yet",
         )
     else:
-        yield value(
-            "Disagreement",
-            "Share of shadowed requests that the two answered differently, over half an hour.",
-            "percentunit",
-            f"max({of_revision(names.DISAGREEMENT)})",
-            nothing="no pair yet",
-            decimals=2,
-        )
+        what = "Share of shadowed requests that the two answered differently, over half an hour."
+        share = f"max({of_revision(names.DISAGREEMENT)})"
+        yield value("Disagreement", what, "percentunit", share, nothing="no pair yet", decimals=2)
     ratio = limits(terms).get("latency_ratio_p50")
     yield value(
         "Median latency",
@@ -92,14 +87,9 @@ def _state(terms: Terms) -> Iterator[Panel]:
         steps=Steps(GOOD, ((1.0 if ratio is None else ratio, WARN),)),
         decimals=0,
     )
-    yield value(
-        "Model file",
-        "The canary's model file as a share of stable's.",
-        "percentunit",
-        f"max({of_canary(MODEL_BYTES.series)})\n/\nmax({of_stable(MODEL_BYTES.series)})",
-        steps=Steps(GOOD, ((1.0, WARN),)),
-        decimals=0,
-    )
+    what = "The canary's model file as a share of stable's."
+    size = f"max({of_canary(MODEL_BYTES.series)})\n/\nmax({of_stable(MODEL_BYTES.series)})"
+    yield value("Model file", what, "percentunit", size, steps=Steps(GOOD, ((1.0, WARN),)), decimals=0)
     if terms.drop is None:
         requests = f"sum({of_canary(names.TRAFFIC)})"
         yield value("Requests to the canary", "Predictions of the canary, over five minutes.", "reqps", requests)
@@ -185,9 +175,8 @@ def _without_labels(terms: Terms) -> Iterator[Panel]:
             "no proof of harm."
         )
     else:
-        text = (
-            "Share of shadowed requests whose two answers lie further apart than the tolerance, with its 99 % interval."
-        )
+        text = "Share of shadowed requests whose two answers lie further apart than the tolerance, with its "
+        text += "99 % interval."
     yield lines(DISAGREEMENT, text, "percentunit", *queries)
     if terms.drop is not None and terms.classification:
         yield states(
@@ -197,12 +186,9 @@ def _without_labels(terms: Terms) -> Iterator[Panel]:
             CERTIFIED,
         )
     else:
-        yield lines(
-            "Pairs in half an hour",
-            "Shadowed requests that both answered: how many the disagreement is a share of.",
-            "short",
-            Query(of_revision(names.DISAGREEMENT_PAIRS), "pairs {{revision}}", CANARY),
-        )
+        what = "Shadowed requests that both answered: how many the disagreement is a share of."
+        pairs = Query(of_revision(names.DISAGREEMENT_PAIRS), "pairs {{revision}}", CANARY)
+        yield lines("Pairs in half an hour", what, "short", pairs)
 
 
 def _budgets(terms: Terms) -> Iterator[Panel]:

@@ -12,15 +12,7 @@ from makeweight_monitors.dashboards.look import CANARY, FLOOR, GOOD, REFERENCE, 
 from makeweight_monitors.dashboards.panel import HALF, Column, Steps, abreast, bars, lines, rows, value
 from makeweight_monitors.dashboards.parts import MANY_CLASSES
 from makeweight_monitors.dashboards.project import of_project
-from makeweight_monitors.dashboards.query import (
-    Query,
-    both,
-    now_of_both,
-    of_canary,
-    of_model,
-    of_revision,
-    of_stable,
-)
+from makeweight_monitors.dashboards.query import Query, both, now_of_both, of_canary, of_model, of_revision, of_stable
 from makeweight_monitors.dashboards.rollback import worst
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.names import Distribution

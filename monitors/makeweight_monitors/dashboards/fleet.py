@@ -54,6 +54,7 @@ def _both(series: str) -> list[Query]:
 
 def _state() -> list[Panel]:
     serving = f"count(\n  sum by ({_ONE}) ({of_model(names.TRAFFIC, promql.CANARY)}) > 0\n) or vector(0)"
+    both = "Of all models and both arms, over five minutes. A shadowed request counts for both."
     counted = f"count(count by (model) ({of_model(PREDICTIONS.series)}))"
     return [
         firing.state(),
@@ -61,12 +62,7 @@ def _state() -> list[Panel]:
         firing.counted("alarm", "Alarms", "What somebody has to look at now."),
         value("Models", "Models that at least one process counts predictions of.", "short", counted),
         value("Canaries that serve", "Canaries with requests in the last five minutes.", "short", serving),
-        value(
-            "Predictions",
-            "Of all models and both arms, over five minutes. A shadowed request counts for both.",
-            "reqps",
-            f"sum({of_model(names.TRAFFIC)})",
-        ),
+        value("Predictions", both, "reqps", f"sum({of_model(names.TRAFFIC)})"),
     ]
 
 

@@ -10,17 +10,7 @@ from makeweight_monitors import metrics
 from makeweight_monitors.dashboards import exporters, firing
 from makeweight_monitors.dashboards.board import Section
 from makeweight_monitors.dashboards.look import BAD, CANARY, GOOD, LIMIT, STABLE, WARN, Look
-from makeweight_monitors.dashboards.panel import (
-    NONE_IS_GOOD,
-    THIRD,
-    WIDE,
-    Column,
-    Steps,
-    abreast,
-    lines,
-    rows,
-    value,
-)
+from makeweight_monitors.dashboards.panel import NONE_IS_GOOD, THIRD, WIDE, Column, Steps, abreast, lines, rows, value
 from makeweight_monitors.dashboards.project import of_project
 from makeweight_monitors.dashboards.query import RATE, Query, of_model
 from makeweight_monitors.rules import names, promql
@@ -102,10 +92,13 @@ def _state() -> Iterator[Panel]:
 
 def _processes() -> Iterator[Panel]:
     own = of_model(metrics.UP.series)
-    what = (
-        "Processes that are being scraped, by arm. One that cannot be scraped falls out, and what it does is not seen."
+    yield lines(
+        REPLICAS,
+        "Processes that are being scraped, by arm. One that cannot be scraped falls out, and what it does is not seen.",
+        "short",
+        *_recorded(names.REPLICAS),
+        size=THIRD,
     )
-    yield lines(REPLICAS, what, "short", *_recorded(names.REPLICAS), size=THIRD)
     what = "Predictions of each process. One that stands apart gets other requests, or does otherwise."
     arms = _arms(metrics.PREDICTIONS.series, f"sum by (boot) (rate({{}}[{RATE}]))", " {{boot}}")
     yield lines("Requests by process", what, "reqps", *arms, size=THIRD)
@@ -129,13 +122,8 @@ def _processes() -> Iterator[Panel]:
 
 
 def _refused() -> Iterator[Panel]:
-    yield lines(
-        REFUSED,
-        "Observations that were refused, of all: what is refused is not judged.",
-        "percentunit",
-        *_recorded(names.REJECTED),
-        Query(f"vector({MOST_REJECTED})", "alert", LIMIT),
-    )
+    what, line = "Observations that were refused, of all: what is refused is not judged.", f"vector({MOST_REJECTED})"
+    yield lines(REFUSED, what, "percentunit", *_recorded(names.REJECTED), Query(line, "alert", LIMIT))
     what = "What each reason means: docs/monitors/observing.md."
     yield lines("Refused by reason", what, "cps", _rates(metrics.REJECTED, "reason"), stacked=True)
 
@@ -160,14 +148,9 @@ def _labels() -> Iterator[Panel]:
         size=THIRD,
         stacked=True,
     )
-    yield lines(
-        STRANGERS,
-        "Of the labels that came, the share that found no prediction (unknown or late), over six hours.",
-        "percentunit",
-        *_recorded(names.UNMATCHED),
-        Query(f"vector({MOST_UNMATCHED})", "alert", LIMIT),
-        size=THIRD,
-    )
+    what = "Of the labels that came, the share that found no prediction (unknown or late), over six hours."
+    line = Query(f"vector({MOST_UNMATCHED})", "alert", LIMIT)
+    yield lines(STRANGERS, what, "percentunit", *_recorded(names.UNMATCHED), line, size=THIRD)
     waiting = "Predictions that wait. A line that only rises is of labels that do not come."
     yield lines("Waiting for their label", waiting, "short", *_arms(metrics.LABELS_PENDING.series, "sum({})"))
     expired = _arms(metrics.LABELS_EXPIRED.series, f"sum(rate({{}}[{RATE}]))")

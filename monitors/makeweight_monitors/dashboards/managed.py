@@ -46,19 +46,17 @@ class Panel:
 
 def content(terms: Terms, groups: tuple[Group, ...], datasource: str, panels: Mapping[str, Panel]) -> dict[str, Any]:
     """The file as plain data; `panels`, by the name of the alert."""
-    provisioned = []
-    for group in groups:
-        alerts = [rule for rule in group.rules if isinstance(rule, Alert)]
-        if alerts:
-            provisioned.append(
-                {
-                    "orgId": 1,
-                    "name": group.name,
-                    "folder": _literal(f"Makeweight {terms.model.replace('/', '-')}"),
-                    "interval": f"{_interval(group)}s",
-                    "rules": [_rule(terms, alert, datasource, panels.get(alert.name)) for alert in alerts],
-                }
-            )
+    provisioned = [
+        {
+            "orgId": 1,
+            "name": group.name,
+            "folder": _literal(f"Makeweight {terms.model.replace('/', '-')}"),
+            "interval": f"{_interval(group)}s",
+            "rules": [_rule(terms, alert, datasource, panels.get(alert.name)) for alert in alerts],
+        }
+        for group in groups
+        if (alerts := [rule for rule in group.rules if isinstance(rule, Alert)])
+    ]
     return {"apiVersion": 1, "groups": provisioned}
 
 
@@ -85,9 +83,7 @@ def asked(alert: Alert, model: str) -> Asked:
 
 def _interval(group: Group) -> int:
     """Seconds, rounded up to what Grafana can keep."""
-    seconds = SECONDS
-    if group.interval is not None:
-        seconds = int(durations.seconds(group.interval))
+    seconds = SECONDS if group.interval is None else int(durations.seconds(group.interval))
     return -(-seconds // BASE_SECONDS) * BASE_SECONDS
 
 
@@ -121,21 +117,8 @@ def _rule(terms: Terms, alert: Alert, datasource: str, panel: Panel | None) -> d
 
 
 def _query(question: Asked, datasource: str) -> dict[str, Any]:
-    return {
-        "refId": "A",
-        "relativeTimeRange": {"from": 600, "to": 0},
-        "datasourceUid": datasource,
-        "model": {
-            "datasource": {"type": "prometheus", "uid": datasource},
-            "editorMode": "code",
-            "expr": question.expression,
-            "instant": True,
-            "intervalMs": 1000,
-            "maxDataPoints": 43200,
-            "range": False,
-            "refId": "A",
-        },
-    }
+    asked = {"editorMode": "code", "expr": question.expression, "instant": True, "range": False}
+    return _step("A", "prometheus", datasource, asked)
 
 
 def _threshold(question: Asked) -> dict[str, Any]:
@@ -146,20 +129,13 @@ def _threshold(question: Asked) -> dict[str, Any]:
         "reducer": {"params": [], "type": "last"},
         "type": "query",
     }
-    return {
-        "refId": "C",
-        "relativeTimeRange": {"from": 600, "to": 0},
-        "datasourceUid": EXPRESSION,
-        "model": {
-            "conditions": [condition],
-            "datasource": {"type": EXPRESSION, "uid": EXPRESSION},
-            "expression": "A",
-            "intervalMs": 1000,
-            "maxDataPoints": 43200,
-            "refId": "C",
-            "type": "threshold",
-        },
-    }
+    return _step("C", EXPRESSION, EXPRESSION, {"conditions": [condition], "expression": "A", "type": "threshold"})
+
+
+def _step(ref: str, kind: str, uid: str, own: dict[str, Any]) -> dict[str, Any]:
+    source = {"datasource": {"type": kind, "uid": uid}, "intervalMs": 1000, "maxDataPoints": 43200, "refId": ref}
+    model = dict(sorted((source | own).items()))
+    return {"refId": ref, "relativeTimeRange": {"from": 600, "to": 0}, "datasourceUid": uid, "model": model}
 
 
 def _uid(model: str, alert: Alert, own: Mapping[str, str]) -> str:

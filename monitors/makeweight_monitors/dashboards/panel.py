@@ -136,12 +136,7 @@ def value(
 
 
 def rows(
-    title: str,
-    description: str,
-    *columns: Column,
-    size: Size,
-    nothing: str = NOTHING,
-    most_first: str | None = None,
+    title: str, description: str, *columns: Column, size: Size, nothing: str = NOTHING, most_first: str | None = None
 ) -> models.Panel:
     """Series as they are now, a row each; several questions are joined by the labels that they share.
 

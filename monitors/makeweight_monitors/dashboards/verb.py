@@ -33,11 +33,7 @@ def run(options: argparse.Namespace) -> Exit:
 
     terms, notes = rules.read(options)
     files = generate.files(
-        terms,
-        makeweight.__version__,
-        prometheus=options.prometheus,
-        datasource=options.datasource,
-        place=options.place,
+        terms, makeweight.__version__, prometheus=options.prometheus, datasource=options.datasource, place=options.place
     )
     for path, text in files.items():
         atomic.write_text(options.out / path, text)

@@ -63,7 +63,6 @@ def running(
     targets: Mapping[str, Sequence[str]] | None = None,
     scrape: str = "1s",
     evaluate: str | None = None,
-    alertmanagers: Sequence[str] = (),
     lookback: str = "5m",
 ) -> Iterator[Client]:
     """A client of a Prometheus that keeps its data in `folder/data`, where blocks may lie already.
@@ -78,7 +77,7 @@ def running(
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "prometheus.json"  # JSON is YAML
-    config.write_text(json.dumps(_config(rules, targets or {}, scrape, evaluate or scrape, alertmanagers), indent=1))
+    config.write_text(json.dumps(_config(rules, targets or {}, scrape, evaluate or scrape), indent=1))
     with contextlib.ExitStack() as stack:
         for left in reversed(range(_TRIES)):
             try:
@@ -92,11 +91,7 @@ def running(
 
 
 def _config(
-    rules: Sequence[Path],
-    targets: Mapping[str, Sequence[str]],
-    scrape: str,
-    evaluate: str,
-    alertmanagers: Sequence[str],
+    rules: Sequence[Path], targets: Mapping[str, Sequence[str]], scrape: str, evaluate: str
 ) -> dict[str, object]:
     return {
         "global": {"scrape_interval": scrape, "scrape_timeout": scrape, "evaluation_interval": evaluate},
@@ -104,9 +99,6 @@ def _config(
         "scrape_configs": [
             {"job_name": job, "static_configs": [{"targets": list(addresses)}]} for job, addresses in targets.items()
         ],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]}
-        if alertmanagers
-        else {},
     }
 
 

@@ -16,12 +16,7 @@ LENGTH = 48
 """Minutes of a case, unless it has to last: over the half hour that most alerts wait at most."""
 LONG = 90
 """For those that wait an hour."""
-_ASKING = (
-    names.ACCURACY_DROP_PAIRED,
-    names.ACCURACY_DROP_SPLIT,
-    names.ACCURACY_DROP_SLICE,
-    names.ACCURACY_DROP_CLASS,
-)
+_ASKING = (names.ACCURACY_DROP_PAIRED, names.ACCURACY_DROP_SPLIT, names.ACCURACY_DROP_SLICE, names.ACCURACY_DROP_CLASS)
 _HARM = {"stable": "right", "canary": "wrong"}
 _TIE = {"stable": "right", "canary": "right"}
 _OF_CANARY = {"variant": "canary"}
@@ -113,10 +108,7 @@ def _over_two_boots(terms: Terms, rows: list[Row]) -> Case:
     while eprocess.evalue(bets, enough, 0, 0) <= line:
         enough += 1
     half = LENGTH // 2
-    harm = {
-        "canary-0": f"0 {enough - 1}x{half - 1} stale",
-        "canary-0-again": f"_x{half + 1} 0 {enough - 1}x{half - 2}",
-    }
+    harm = {"canary-0": f"0 {enough - 1}x{half - 1} stale", "canary-0-again": f"_x{half + 1} 0 {enough - 1}x{half - 2}"}
     counted = [
         replace(row, values=harm.get(row.labels["boot"], row.values)) if row.fits(metrics.PAIRED, _HARM) else row
         for one in spoiled(rows, metrics.PAIRED, {})

@@ -63,13 +63,12 @@ def _lines(terms: Terms) -> Iterator[Recording]:
     labels = {"model": terms.model}
     for test in terms.families():
         yield Recording(names.ROLLBACK_LINE, f"vector({number(terms.line(test))})", labels | {"test": test})
-    for test in ("paired", "split"):
-        if terms.drop is not None:
-            yield Recording(names.TOLERATED_DROP, f"vector({number(terms.drop)})", labels | {"test": test})
-    for name, drop in terms.slices.items():
-        yield Recording(names.TOLERATED_DROP, f"vector({number(drop)})", labels | {"test": "slice", "slice": name})
-    if terms.class_drop is not None and terms.classes:
-        yield Recording(names.TOLERATED_DROP, f"vector({number(terms.class_drop)})", labels | {"test": "class"})
+    tolerated = [(terms.drop, {"test": test}) for test in ("paired", "split")]
+    tolerated += [(drop, {"test": "slice", "slice": name}) for name, drop in terms.slices.items()]
+    tolerated += [(terms.class_drop, {"test": "class"})] if terms.classes else []
+    for drop, of in tolerated:
+        if drop is not None:
+            yield Recording(names.TOLERATED_DROP, f"vector({number(drop)})", labels | of)
 
 
 def _ask(terms: Terms, name: str, test: Test, series: str, drops: str, where: str = "") -> Alert:
