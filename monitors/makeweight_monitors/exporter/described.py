@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,7 @@ def of_file(path: Path) -> list[ModelSettings]:
             raise UsageError(f"the name {name!r} should be a text; quote it", where=at("models", str(name)))
         if given is not None and not isinstance(given, dict):
             raise UsageError(f"`{name}` should hold `key: value`", where=at("models", name))
-
-        def where(*keys: str, name: str = name) -> str:
-            return at("models", name, *keys)
-
-        settings.append(understand(name, given or {}, where, path.parent))
+        settings.append(understand(name, given or {}, partial(at, "models", name), path.parent))
     stores: dict[Path, str] = {}
     for one in settings:
         if one.labels is not None and stores.setdefault(one.labels.resolve(), one.name) != one.name:

@@ -19,12 +19,12 @@ def _object(properties: Schema, required: Sequence[str] = (), description: str =
     return {"type": "object", **{key: value for key, value in about.items() if value}, "properties": properties}
 
 
+def _map(values: Schema, description: str, **more: Any) -> Schema:
+    return {"type": "object", "additionalProperties": values, **more, "description": description}
+
+
 def _counts(names: Sequence[str], description: str) -> Schema:
-    values = {"type": "integer", "minimum": 1}
-    return {
-        "type": "object", "additionalProperties": values, "propertyNames": {"enum": list(names)},
-        "description": description,
-    }  # fmt: skip
+    return _map({"type": "integer", "minimum": 1}, description, propertyNames={"enum": list(names)})
 
 
 _TEXT = {"type": "string"}
@@ -36,9 +36,7 @@ _PREDICTION = {
 }
 _LATENCY = {"type": "number", "minimum": 0, "maximum": 86400, "description": "Seconds from request to answer."}
 _REVISION = {**_TEXT, "description": "May be left out where the exporter was told one."}
-_FEATURES = {
-    "type": "object", "additionalProperties": {"type": "number"}, "description": "Values of watched features.",
-}  # fmt: skip
+_FEATURES = _map({"type": "number"}, "Values of watched features.")
 _ARMS: Schema = dict.fromkeys(
     ("stable", "canary"), _object({"scores": _SCORES, "prediction": _PREDICTION, "latency": _LATENCY})
 )

@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -216,17 +216,13 @@ class Tail:
             return
         self._place.offset += size
         self._place.head = _head(self._file, self._place.offset)
-        self._remember()
-
-    def _remember(self) -> None:
         try:
             self._write()
         except OSError as error:  # a full disk is no reason to see nothing
             self._complaints.say("forgetful", f"how far it was read cannot be kept, for a restart: {reason(error)}")
 
     def _write(self) -> None:
-        place = self._place
-        content = {} if place is None else {"inode": place.inode, "offset": place.offset, "head": place.head}
+        content = {} if self._place is None else asdict(self._place)
         made = self._state.with_name(self._state.name + ".part")
         made.write_text(json.dumps(content))
         made.replace(self._state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
 
@@ -20,33 +21,23 @@ Refuse = Callable[[Owner | None, str, int, str], None]
 """Count what is refused: whose it is, one of metrics.REJECTIONS, how many, and what it was."""
 
 
+@dataclass
 class Outcomes:
-    """Counts the labels of one model.
+    """Counts the labels of one model."""
 
-    Args:
-        own: the arm that counts what belongs to none.
-        edges: inner edges of the bins of the absolute error.
-        tolerance: how far off a number may be and still be right.
-    """
+    counters: Counters
+    arms: Arms
+    own: Arm
+    """It counts what belongs to none."""
+    shape: Shape
+    edges: Sequence[float]
+    """Inner edges of the bins of the absolute error."""
+    tolerance: float | None
+    """How far off a number may be and still be right."""
+    refuse: Refuse
 
-    def __init__(
-        self,
-        counters: Counters,
-        arms: Arms,
-        own: Arm,
-        shape: Shape,
-        edges: Sequence[float],
-        tolerance: float | None,
-        refuse: Refuse,
-    ) -> None:
-        self._counters = counters
-        self._arms = arms
-        self._own = own
-        self._shape = shape
-        self._slices = {name: index for index, name in enumerate(shape.slices)}
-        self._edges = edges
-        self._tolerance = tolerance
-        self._refuse = refuse
+    def __post_init__(self) -> None:
+        self._slices = {name: index for index, name in enumerate(self.shape.slices)}
 
     def label_many(
         self, store: Pending | None, ids: list[Any], truths: list[Any], slices: list[str | None]
@@ -60,18 +51,18 @@ class Outcomes:
             raise ValueError(f"{len(ids)} ids, {len(truths)} truths and {len(slices)} slices")
         results: list[LabelResult] = ["rejected"] * len(ids)
         checked = [(index, name, truth) for index, (name, truth) in enumerate(map(self._check, ids, truths)) if name]
-        events: list[tuple[Arm, LabelResult]] = [(self._own, "rejected")] * (len(ids) - len(checked))
+        events: list[tuple[Arm, LabelResult]] = [(self.own, "rejected")] * (len(ids) - len(checked))
         taken = [Taken("unknown")] * len(checked)
         if store is not None:
             taken = store.take([name for _, name, _ in checked])
         for (index, _, truth), one in zip(checked, taken, strict=True):
             results[index] = one.result
-            arms = self._arms.of(one.owner) if one.owner else [self._own]
+            arms = self.arms.of(one.owner) if one.owner else [self.own]
             if one.result == "matched" and one.owner:
                 slice = self.slice(slices[index]) or one.slice
                 if not arms or not self._count_outcome(one.owner, arms, one.answer, truth, slice):
                     results[index] = "late" if not arms else "rejected"
-            events += [(arm, results[index]) for arm in arms or [self._own]]
+            events += [(arm, results[index]) for arm in arms or [self.own]]
         self.count_results(events)
         return results
 
@@ -79,13 +70,13 @@ class Outcomes:
         """(id, truth) as they are compared; (None, None) where one cannot be."""
         name = identity(id)
         if name is None:
-            self._refuse(None, "bad_id", 1, f"an id that is no text of 1 to {LONGEST_ID} characters")
+            self.refuse(None, "bad_id", 1, f"an id that is no text of 1 to {LONGEST_ID} characters")
             return None, None
-        if self._shape.classes is not None:
-            class_name = self._shape.classes.name(truth)
+        if self.shape.classes is not None:
+            class_name = self.shape.classes.name(truth)
             if class_name is None:
                 reason = "not_finite" if isinstance(truth, float) and not isfinite(truth) else "unknown_class"
-                self._refuse(None, reason, 1, "a label that is no class of the model")
+                self.refuse(None, reason, 1, "a label that is no class of the model")
                 return None, None
             return name, class_name
         try:
@@ -93,7 +84,7 @@ class Outcomes:
         except (TypeError, ValueError):
             numbers = []
         if not numbers or not all(map(isfinite, numbers)):
-            self._refuse(None, "not_finite", 1, "a label that is no number")
+            self.refuse(None, "not_finite", 1, "a label that is no number")
             return None, None
         return name, numbers
 
@@ -101,37 +92,37 @@ class Outcomes:
         """Count right and wrong; False where the two cannot be compared."""
         given = answer.split(BOTH) if owner.variant == PAIR else [answer]
         errors: list[list[float]] = [[] for _ in given]
-        if self._shape.classes is not None:
+        if self.shape.classes is not None:
             wrong = [int(one != truth) for one in given]
-            row = self._shape.classes.row(truth)
+            row = self.shape.classes.row(truth)
         else:
             numbers = [[float(part) for part in one.split(",")] for one in given]
             if any(len(one) != len(truth) for one in numbers):
-                self._refuse(owner, "bad_shape", 1, f"a label of {len(truth)} numbers for {len(numbers[0])}")
+                self.refuse(owner, "bad_shape", 1, f"a label of {len(truth)} numbers for {len(numbers[0])}")
                 return False
             errors = [[abs(a - b) for a, b in zip(one, truth, strict=True)] for one in numbers]
-            wrong = [int(max(one) > (inf if self._tolerance is None else self._tolerance)) for one in errors]
+            wrong = [int(max(one) > (inf if self.tolerance is None else self.tolerance)) for one in errors]
             row = 0
         at = self._slices.get(slice)
-        pair = self._arms.pair(owner.revision) if owner.variant == PAIR else None
-        with self._counters.lock:
-            cells = self._counters.cells
+        pair = self.arms.pair(owner.revision) if owner.variant == PAIR else None
+        with self.counters.lock:
+            cells = self.counters.cells
             for arm, bad, off in zip(arms, wrong, errors, strict=True):
-                if self._shape.outcomes:
+                if self.shape.outcomes:
                     cells[arm.labelled + bad] += 1
-                    if self._shape.classes is not None:
+                    if self.shape.classes is not None:
                         cells[arm.labelled_class + 2 * row + bad] += 1
                     if at is not None:
                         cells[arm.slices + 2 * at + bad] += 1
                     if owner.weight:
                         cells[arm.split + bad] += 1
-                if self._shape.error_bins:
+                if self.shape.error_bins:
                     for error in off:
-                        cells[arm.errors + bisect_right(self._edges, error)] += 1
-            if pair is not None and self._shape.outcomes:
+                        cells[arm.errors + bisect_right(self.edges, error)] += 1
+            if pair is not None and self.shape.outcomes:
                 cell = 2 * wrong[0] + wrong[1]
                 cells[pair.paired + cell] += 1
-                if self._shape.classes is not None:
+                if self.shape.classes is not None:
                     cells[pair.classes + 4 * row + cell] += 1
                 if at is not None:
                     cells[pair.slices + 4 * at + cell] += 1
@@ -139,22 +130,22 @@ class Outcomes:
 
     def count_results(self, events: Iterable[tuple[Arm, LabelResult]]) -> None:
         """Count what became of labels, each for the arm it was about."""
-        with self._counters.lock:
+        with self.counters.lock:
             for arm, result in events:
-                self._counters.cells[arm.events[result]] += 1
+                self.counters.cells[arm.events[result]] += 1
 
     def agree(self, stable: str, canary: str) -> bool:
         """Whether two answers, as the label store keeps them, are the same; numbers, within the tolerance."""
-        if self._shape.classes is not None:
+        if self.shape.classes is not None:
             return stable == canary
         both = zip(stable.split(","), canary.split(","), strict=True)
-        return max(abs(float(a) - float(b)) for a, b in both) <= (self._tolerance or 0)
+        return max(abs(float(a) - float(b)) for a, b in both) <= (self.tolerance or 0)
 
     def slice(self, name: object) -> str:
         """A declared one as it is, else nothing; one that is not declared is refused."""
         if name is None:
             return ""
         if name not in self._slices:
-            self._refuse(None, "unknown_slice", 1, f"slice `{str(name)[:80]}` is not declared")
+            self.refuse(None, "unknown_slice", 1, f"slice `{str(name)[:80]}` is not declared")
             return ""
         return str(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from makeweight_monitors.observe.middleware.exchange import Exchange, Middleware
@@ -35,33 +36,31 @@ class ObserverMiddleware(Middleware[App]):
         return _Answer(self._app(environ, started), exchange, began, self.done)
 
 
+@dataclass
 class _Answer:
     """The application's answer as it goes by; told once all of it has been sent."""
 
-    def __init__(
-        self, parts: Iterable[bytes], exchange: Exchange, began: float, done: Callable[[Exchange], None]
-    ) -> None:
-        self._parts = parts
-        self._exchange = exchange
-        self._began = began
-        self._done = done
-        self._whole = False
+    parts: Iterable[bytes]
+    exchange: Exchange
+    began: float
+    done: Callable[[Exchange], None]
+    whole: bool = False
 
     def __iter__(self) -> Iterator[bytes]:
-        for part in self._parts:
-            self._exchange.keep("response", part)
+        for part in self.parts:
+            self.exchange.keep("response", part)
             yield part
-        self._exchange.seconds = time.perf_counter() - self._began
-        self._whole = True
+        self.exchange.seconds = time.perf_counter() - self.began
+        self.whole = True
 
     def close(self) -> None:
-        close = getattr(self._parts, "close", None)
+        close = getattr(self.parts, "close", None)
         if close is not None:
             close()
         # an answer that a client did not wait for has no latency
-        if self._whole:
-            self._whole = False
-            self._done(self._exchange)
+        if self.whole:
+            self.whole = False
+            self.done(self.exchange)
 
 
 class _Kept:
