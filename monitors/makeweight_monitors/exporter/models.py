@@ -49,10 +49,6 @@ class Generation:
     """When a revision's last event came, in seconds of the clock."""
     until: float = float("inf")
 
-    @property
-    def counters(self) -> Counters:
-        return counting.of(self.registry)
-
 
 class Model:
     """One model, all its revisions and variants.
@@ -138,7 +134,7 @@ class Model:
             self._before = [one for one in self._before if one.until > now]
             shown = [*self._before, self._now]
         for generation in shown:
-            yield from generation.counters.collect()
+            yield from counting.of(generation.registry).collect()
 
     def close(self) -> None:
         """Write what waits for labels."""

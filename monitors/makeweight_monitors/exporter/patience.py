@@ -10,7 +10,6 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_CONNECTION = "makeweight.connection"
 SECONDS = 10.0
 """Within which the head of a request has to come."""
 
@@ -21,9 +20,9 @@ class Connection(H11Protocol):
     _watch: asyncio.TimerHandle | None = None
     _answers = False
 
-    def __init__(self, *, app_state: dict[str, Any], **given: Any) -> None:
-        # what stands in the state of an application is in the scope of each of its requests
-        super().__init__(app_state={**app_state, _CONNECTION: self}, **given)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._unwatched, self.app = self.app, self._watched
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._begin_watch(transport)
@@ -38,10 +37,15 @@ class Connection(H11Protocol):
         self._end_watch()
         super().connection_lost(error)
 
-    def answering(self, now: bool) -> None:
-        """Whether a request has come as far as to be answered."""
-        self._answers = now
+    async def _watched(self, scope: Any, receive: Any, send: Any) -> None:
+        """The application, which is called as soon as a head is whole."""
         self._end_watch()
+        self._answers = True
+        try:
+            await self._unwatched(scope, receive, send)
+        finally:
+            self._end_watch()
+            self._answers = False
 
     def _begin_watch(self, transport: asyncio.Transport) -> None:
         self._watch = asyncio.get_running_loop().call_later(SECONDS, transport.close)
@@ -50,17 +54,3 @@ class Connection(H11Protocol):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-
-
-def watched(app: Any) -> Any:
-    """The application, which tells its connection while it answers."""
-
-    async def answered(scope: Any, receive: Any, send: Any) -> None:
-        connection = scope["state"][_CONNECTION]
-        connection.answering(True)
-        try:
-            await app(scope, receive, send)
-        finally:
-            connection.answering(False)
-
-    return answered

@@ -101,7 +101,7 @@ def serve(
         every_second: called every second.
     """
     config = uvicorn.Config(
-        patience.watched(app),
+        app,
         http=patience.Connection,
         ws="none",
         lifespan="off",

@@ -25,7 +25,7 @@ CELLS = 1 << 17
 """How many cells: enough for hundreds of models, and no memory before it is used."""
 SIZE = 64 + KEYS + 8 * CELLS
 _MAGIC = int.from_bytes(b"makewgt1", "little")
-_METRICS = {metric.name: metric for metric in (*CATALOGUE, *EXPORTER_CATALOGUE)}
+METRICS = {metric.name: metric for metric in (*CATALOGUE, *EXPORTER_CATALOGUE)}
 Labels = tuple[tuple[str, str], ...]
 Key = tuple[str, Labels]
 """The name of a metric, and the labels of one of its series, in order."""
@@ -110,7 +110,7 @@ class Arena:
         for line in self._memory[64 + self._parsed : 64 + used].splitlines():
             entry = json.loads(line)
             if "metric" in entry:
-                block = Block(_METRICS[entry["metric"]], entry["labels"], entry["axes"], entry["at"], entry["room"])
+                block = Block(METRICS[entry["metric"]], entry["labels"], entry["axes"], entry["at"], entry["room"])
                 self.blocks.append(block)
                 self._by_start[block.at] = block
             elif "of" in entry:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from makeweight_base.errors import UsageError
-from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE, LATENCY_BUCKETS, Metric
-from makeweight_monitors.observe.arena import Arena, Block, Labels, added_up
+from makeweight_monitors.metrics import LATENCY_BUCKETS, Metric
+from makeweight_monitors.observe.arena import METRICS, Arena, Block, Labels, added_up
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric as Family
@@ -28,7 +28,6 @@ LATENCY_ROWS = (*(str(bound) for bound in LATENCY_BUCKETS), "+Inf", "sum")
 """A histogram's cells: how many fell into each bucket alone, and the sum in nanoseconds."""
 LONGEST_LABEL = 128
 """Characters; longer values are cut, so that no client fills the memory with one of them."""
-_EVERY = (*CATALOGUE, *EXPORTER_CATALOGUE)
 
 
 @dataclass
@@ -126,7 +125,7 @@ class Counters:
         """Everything, as families of prometheus_client; metrics without a series are left out."""
         samples = self._samples()
         gauges = list(self._gauges.values())
-        for metric in _EVERY:
+        for metric in METRICS.values():
             family = family_of(metric)
             if metric.kind == "gauge":
                 _add_gauges(family, [gauge for gauge in gauges if gauge.metric is metric], self.boot)
@@ -140,7 +139,7 @@ class Counters:
                 yield family
 
     def describe(self) -> Iterator[Family]:
-        return map(family_of, _EVERY)
+        return map(family_of, METRICS.values())
 
     def _samples(self) -> dict[str, list[tuple[dict[str, str], int]]]:
         """By metric, each series' labels (without `boot`) and count, over all processes of the group."""
