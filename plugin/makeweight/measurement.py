@@ -100,19 +100,8 @@ def unavailable(
     Args:
         samples: how many were taken, where they are too few.
     """
-    return Measurement(
-        of.metric,
-        variant,
-        unit,
-        comparison=of.comparison,
-        slice=of.slice,
-        control=of.control,
-        samples=samples,
-        device=device,
-        status="unavailable",
-        reason=reason,
-        cause=cause,
-    )
+    about: dict[str, Any] = {**asdict(of), "device": device, "samples": samples, "reason": reason, "cause": cause}
+    return Measurement(variant=variant, unit=unit, status="unavailable", **about)
 
 
 def key_of(**parts: Any) -> str:

@@ -139,17 +139,11 @@ def _flips(layout: Layout, name: str, outcomes: Mapping[str, Outcomes]) -> Flips
     own, base = outcomes[name], outcomes[BASELINE]
     total = int(np.count_nonzero(base.right & ~own.right))
     folder = layout.flips(name)
-    shown = [
-        Flip(
-            entry["example"],
-            entry["truth"],
-            entry["truth"],
-            entry["variant"],
-            entry["variant_confidence"],
-            _picture(folder, str(entry["picture"])) if entry["picture"] else None,
-        )
-        for entry in flips.read(folder)
-    ]
+    shown = []
+    for entry in flips.read(folder):
+        picture = _picture(folder, str(entry["picture"])) if entry["picture"] else None
+        names = entry["truth"], entry["truth"], entry["variant"]
+        shown.append(Flip(entry["example"], *names, entry["variant_confidence"], picture))
     return Flips(total, tuple(shown))
 
 
@@ -176,12 +170,6 @@ def _classes(project: Project, outcomes: Mapping[str, Outcomes], name: str) -> t
     for index in range(base.classes):
         members = base.target == index
         if members.any():
-            found.append(
-                ClassAccuracy(
-                    class_name(project.task, index),
-                    int(members.sum()),
-                    float(base.right[members].mean()),
-                    float(own.right[members].mean()),
-                )
-            )
+            shares = float(base.right[members].mean()), float(own.right[members].mean())
+            found.append(ClassAccuracy(class_name(project.task, index), int(members.sum()), *shares))
     return tuple(found)

@@ -6,15 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    create_model,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from makeweight.budget.measurand import Measurand
@@ -101,17 +93,9 @@ class RuleSpec(BaseModel):
 
     def rules(self) -> list[Rule]:
         """One atomic rule for each operator given."""
+        shared = self.device, self.slice, self.level, self.when_unmeasured, self.confidence
         return [
-            Rule(
-                self.metric,
-                operator,
-                limit,
-                self.device,
-                self.slice,
-                self.level,
-                self.when_unmeasured,
-                self.confidence,
-            )
+            Rule(self.metric, operator, limit, *shared)
             for name, operator in OPERATORS.items()
             if (limit := getattr(self, name, None)) is not None
         ]
@@ -144,20 +128,12 @@ def _limit_reader(metric: Metric, operator: Operator) -> Callable[[object], floa
 def _spec_of(metric: Metric) -> type[RuleSpec]:
     fields: dict[str, Any] = {}
     for name, operator in OPERATORS.items():
-        example = operator.limit_dimension(metric).example
-        fitting = operator.fits(metric) is None
-        fields[name] = (
-            Annotated[
-                float | None,
-                BeforeValidator(_limit_reader(metric, operator)),
-                WithJsonSchema(
-                    {"type": ["string", "number"], "examples": [example], "description": operator.meaning}
-                    if fitting
-                    else {"not": {}, "description": f"not for this metric: {operator.fits(metric)}"}
-                ),
-            ],
-            Field(None, description=operator.meaning),
-        )
+        example, meaning = operator.limit_dimension(metric).example, operator.meaning
+        schema: dict[str, Any] = {"type": ["string", "number"], "examples": [example], "description": meaning}
+        if (objection := operator.fits(metric)) is not None:
+            schema = {"not": {}, "description": f"not for this metric: {objection}"}
+        read = BeforeValidator(_limit_reader(metric, operator))
+        fields[name] = (Annotated[float | None, read, WithJsonSchema(schema)], Field(None, description=meaning))
     spec = create_model(
         "".join(part.title() for part in metric.name.split("_")) + "Rule",
         __base__=RuleSpec,

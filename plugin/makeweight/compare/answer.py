@@ -24,14 +24,14 @@ class Answer:
     ratio: float
     interval: tuple[float, float]
     noise_floor: float
-    seconds_of: dict[str, float]
-    """The usual time of one inference of `a` and `b`."""
-    rounds: int
-    processes: int
-    seconds: float
-    where: str
+    taken: Timings
     seconds_needed: float | None
     """How long to measure for an answer; None when there is one, or no time would give one."""
+
+    @property
+    def seconds_of(self) -> dict[str, float]:
+        """The usual time of one inference of `a` and `b`."""
+        return medians(self.taken)
 
     @property
     def within_the_floor(self) -> bool:
@@ -49,19 +49,8 @@ def answer(taken: Timings, limit: float, seconds: float) -> Answer:
     verdict: Verdict = "inconclusive"
     if sitting.settled(taken, (limit,)):
         verdict = "over" if ratio > limit else "within"
-    return Answer(
-        verdict,
-        limit,
-        ratio,
-        interval,
-        floor,
-        medians(taken),
-        taken.rounds,
-        len(taken.processes),
-        taken.seconds,
-        taken.where,
-        _needed(ratio, interval, limit, floor, seconds) if verdict == "inconclusive" else None,
-    )
+    needed = _needed(ratio, interval, limit, floor, seconds) if verdict == "inconclusive" else None
+    return Answer(verdict, limit, ratio, interval, floor, taken, needed)
 
 
 def _needed(ratio: float, interval: tuple[float, float], limit: float, floor: float, seconds: float) -> float | None:

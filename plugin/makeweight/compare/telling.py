@@ -24,10 +24,10 @@ def plain(answer: Answer, models: Mapping[str, Model], inputs: str, identity: Ma
         "ratio": answer.ratio,
         "interval": [low, high if math.isfinite(high) else None],
         "noise_floor": answer.noise_floor,
-        "pairs": answer.rounds,
-        "processes": answer.processes,
-        "arms": answer.where,
-        "seconds": round(answer.seconds, 3),
+        "pairs": answer.taken.rounds,
+        "processes": len(answer.taken.processes),
+        "arms": answer.taken.where,
+        "seconds": round(answer.taken.seconds, 3),
         "seconds_needed": answer.seconds_needed,
         **{arm: _described(model, answer.seconds_of[arm]) for arm, model in models.items()},
         "device": dict(identity),
@@ -42,8 +42,8 @@ def text(answer: Answer, models: Mapping[str, Model], inputs: str) -> str:
         f"{answer.verdict}: {models['b'].path.name} takes {answer.ratio:.3f}x the time of {models['a'].path.name} "
         f"[{low:.3f}, {'?' if math.isinf(high) else format(high, '.3f')}]; "
         f"at most {answer.max_ratio:g}x was asked for",
-        f"  {times} (median), {answer.rounds} rounds of blocks in {answer.seconds:.1f} s, "
-        f"{answer.processes} times afresh, {answer.where}, "
+        f"  {times} (median), {answer.taken.rounds} rounds of blocks in {answer.taken.seconds:.1f} s, "
+        f"{len(answer.taken.processes)} times afresh, {answer.taken.where}, "
         f"identical models differed by {answer.noise_floor:.1%}, inputs {inputs}",
     ]
     if answer.verdict == "inconclusive":

@@ -30,10 +30,11 @@ def shipped(terms: Terms, outcomes: Mapping[str, Outcome], measured: Measured, w
     passing = [variant for variant in passing if variant not in waived] or passing
 
     def rank(variant: str) -> tuple[float, ...]:
+        quality = _value(measured, variant, None, Measurand(terms.quality))
         by = {
             "latency": _slowness(variant, terms, measured),
-            "size": _size(variant, measured),
-            "accuracy": _badness(variant, terms, measured),
+            "size": _value(measured, variant, None, headline("size")),
+            "accuracy": -quality if terms.quality_better == "higher" and quality != math.inf else quality,
         }
         return (by.pop(terms.prefer), *by.values())  # what is preferred first; the others break ties
 
@@ -47,20 +48,11 @@ def _value(measured: Measured, variant: str, device: str | None, of: Measurand) 
     return measurement.value
 
 
-def _size(variant: str, measured: Measured) -> float:
-    return _value(measured, variant, None, headline("size"))
-
-
 def _slowness(variant: str, terms: Terms, measured: Measured) -> float:
     """The geometric mean, over the devices, of the latency ratio to the baseline."""
     ratio = headline("latency").compared("ratio")
     ratios = [_value(measured, variant, device, ratio) for device in terms.devices]
     return sum(math.log(ratio) for ratio in ratios) if all(0 < ratio < math.inf for ratio in ratios) else math.inf
-
-
-def _badness(variant: str, terms: Terms, measured: Measured) -> float:
-    value = _value(measured, variant, None, Measurand(terms.quality))
-    return -value if terms.quality_better == "higher" and value != math.inf else value
 
 
 def variant_sentence(variant: str, outcome: Outcome, rules: list[RuleVerdict]) -> str:

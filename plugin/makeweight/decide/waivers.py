@@ -55,8 +55,7 @@ def applied(judged: RuleVerdict, waivers: Sequence[Waiver]) -> RuleVerdict:
     """
     if not judged.blocks or judged.limit is None:
         return judged
-    fitting = next(
-        (waiver for waiver in waivers if waiver.rule == judged.rule and waiver.variant in (None, judged.variant)),
-        None,
-    )
-    return judged if fitting is None else replace(judged, waiver=fitting.sentence)
+    for waiver in waivers:
+        if waiver.rule == judged.rule and waiver.variant in (None, judged.variant):
+            return replace(judged, waiver=waiver.sentence)
+    return judged

@@ -54,9 +54,8 @@ def _bare(value: float, rule: Rule) -> str:
 
 def demand(rule: Rule) -> str:
     """`at most 0.5 pt is allowed`, `at least 95 % is required`."""
-    return f"at {'most' if rule.operator.upper else 'least'} {limit_alone(rule)} is " + (
-        "allowed" if rule.operator.upper else "required"
-    )
+    side, asked = ("most", "allowed") if rule.operator.upper else ("least", "required")
+    return f"at {side} {limit_alone(rule)} is {asked}"
 
 
 def limit_alone(rule: Rule) -> str:

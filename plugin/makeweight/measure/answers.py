@@ -41,26 +41,26 @@ def answer(
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(flat).all(axis=1))
     confidence, classes = np.full(len(outputs), np.nan), 0
     scores: ScoreKind = "none"
-    prediction: NDArray[Any]
+    prediction: NDArray[Any] = flat
+    target = dataset.targets
     if declared.task.kind == "classification":
         prediction, confidence, classes, scores = classify(outputs, like.scores if like else None)
     elif declared.task.kind == "regression":
-        prediction = flat
-        if flat.size != dataset.targets.size:
+        if flat.size != target.size:
             raise UsageError(
                 f"the model gives {flat.shape[1]} numbers an example, and the targets have shape "
-                f"{list(dataset.targets.shape[1:])}",
+                f"{list(target.shape[1:])}",
                 where=label,
                 do="Name the output with `model.output`, or mend the targets.",
             )
+        target = target.reshape(len(target), -1).astype(np.float64)
     else:
         prediction = _scores(declared, outputs, dataset)
-    target = dataset.targets
     return Outcomes(
         prediction=prediction,
         confidence=confidence,
         finite=finite,
-        target=target.reshape(len(target), -1).astype(np.float64) if declared.task.kind == "regression" else target,
+        target=target,
         slices=dataset.slices,
         classes=classes,
         scores=scores,

@@ -101,20 +101,13 @@ def _kind_of(scores: NDArray[np.float64]) -> ScoreKind:
     return "probability" if within and bool(np.allclose(scores.sum(axis=1), 1, atol=1e-3)) else "softmax"
 
 
+_WORDS = ("classes", "scores", "digest", "facts")
+_ARRAYS = ("prediction", "confidence", "finite", "target", "slices")
+
+
 def write(path: Path, outcomes: Outcomes) -> None:
-    about = {
-        "classes": outcomes.classes,
-        "scores": outcomes.scores,
-        "digest": outcomes.digest,
-        "facts": outcomes.facts,
-    }
-    arrays = {
-        "prediction": outcomes.prediction,
-        "confidence": outcomes.confidence,
-        "finite": outcomes.finite,
-        "target": outcomes.target,
-    }
-    archive.write(path, about, arrays if outcomes.slices is None else {**arrays, "slices": outcomes.slices})
+    arrays = {name: values for name in _ARRAYS if (values := getattr(outcomes, name)) is not None}
+    archive.write(path, {name: getattr(outcomes, name) for name in _WORDS}, arrays)
 
 
 def read(path: Path) -> Outcomes:

@@ -81,7 +81,7 @@ def rows(content: Content, figures: Figures) -> list[Row]:
     fronts = {name for cost, device in costs(figures) for name in on_front(figures, cost, device)}
     outcomes = {each.variant: each for each in content.verdict.variants}
     listed = []
-    for variant in (BASELINE, *figures.variants):
+    for variant in figures.models:
         own = outcomes.get(variant) if variant != BASELINE else None
         listed.append(
             Row(
@@ -103,7 +103,7 @@ def costs(figures: Figures) -> list[tuple[Measurand, str | None]]:
     """What quality is weighed against: size, and latency on every device where any was measured."""
 
     def timed(device: str) -> bool:
-        return any(figures.value(LATENCY, name, device) is not None for name in (BASELINE, *figures.variants))
+        return any(figures.value(LATENCY, name, device) is not None for name in figures.models)
 
     return [(SIZE, None), *((LATENCY, device) for device in figures.devices if timed(device))]
 
@@ -111,7 +111,7 @@ def costs(figures: Figures) -> list[tuple[Measurand, str | None]]:
 def on_front(figures: Figures, cost: Measurand, device: str | None) -> list[str]:
     """The models that nothing else beats in both cost and quality."""
     points = []
-    for name in (BASELINE, *figures.variants):
+    for name in figures.models:
         x, y = figures.place(cost, name, device), figures.value(figures.quality, name)
         if x is not None and y is not None:
             points.append((name, x, y if figures.better(figures.quality) == "higher" else -y))

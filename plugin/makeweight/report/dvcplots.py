@@ -9,7 +9,6 @@ from typing import Any
 
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import of_role, times
-from makeweight.layout import BASELINE
 from makeweight.report.comparison import LATENCY, SIZE
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
@@ -53,7 +52,7 @@ def _pareto(figures: Figures) -> list[dict[str, Any]]:
     """One row a model and device; what was not measured is not in its row."""
     rows = []
     devices: list[str | None] = [*figures.devices] or [None]
-    for name in (BASELINE, *figures.variants):
+    for name in figures.models:
         size = figures.value(SIZE, name)
         for device in devices:
             seconds = figures.place(LATENCY, name, device)
@@ -71,7 +70,7 @@ def _pareto(figures: Figures) -> list[dict[str, Any]]:
 def _latency(figures: Figures) -> list[tuple[Any, ...]]:
     rows = []
     for device in figures.devices:
-        for name in (BASELINE, *figures.variants):
+        for name in figures.models:
             for metric in times("wall"):
                 seconds = figures.place(Measurand(metric.name), name, device)
                 if seconds is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any, Literal
 
+from makeweight import measurement
 from makeweight.budget.measurand import Comparison, Measurand, headline
 from makeweight.budget.metric import METRICS, of_role
 from makeweight.layout import BASELINE
@@ -108,6 +109,11 @@ class Figures:
         return list(dict.fromkeys([*self.machines, *(each.device for each in self if each.device is not None)]))
 
     @property
+    def models(self) -> list[str]:
+        """The baseline, then the compressed variants."""
+        return [BASELINE, *self.variants]
+
+    @property
     def variants(self) -> list[str]:
         """The compressed variants, in the order of the verdict."""
         return [each.variant for each in self._content.verdict.variants if each.variant != BASELINE]
@@ -161,7 +167,7 @@ class Figures:
         ]
 
     def _missing(self, of: Measurand, device: str | None, variants: list[str]) -> str:
-        where = f"{title(of)} on {device}" if device else title(of)
+        where = title(of, device)
         made = {
             name
             for name in self.variants
@@ -185,10 +191,7 @@ def _recorded(content: Content) -> Iterator[Machine]:
 
 def _measurement(entry: Mapping[str, Any]) -> Measurement:
     try:
-        known = {name: value for name, value in entry.items() if name in _FIELDS}
-        interval = known.pop("interval", None)
-        low_high = None if interval is None else (float(interval[0]), float(interval[1]))
-        return Measurement(**known, interval=low_high)
+        return measurement.of({name: value for name, value in entry.items() if name in _FIELDS})
     except (TypeError, ValueError, LookupError, AttributeError) as error:
         raise UsageError(
             f"a measurement of the verdict cannot be read ({error})", do="Run `makeweight report` again."

@@ -11,12 +11,10 @@ from makeweight.report.comparison import LATENCY, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat
 from makeweight.report.figures import NOT_RECORDED, Figures
-from makeweight.report.sections.by_class import by_class
+from makeweight.report.sections.charts import by_class, latencies, tradeoffs
 from makeweight.report.sections.examples import flipped
-from makeweight.report.sections.latencies import latencies
 from makeweight.report.sections.tables import everything, judgement, machines, recipe
 from makeweight.report.sections.tiles import tiles
-from makeweight.report.sections.tradeoffs import tradeoffs
 from makeweight.report.standing import SIGNS, blocking, leading, waived, warnings
 from makeweight.report.text import address, html_prose, plain, unbroken
 
@@ -47,10 +45,8 @@ def _page(content: Content) -> dict[str, Any]:
     figures = Figures(content)
     verdict = content.verdict
     lead = leading(verdict)
-    everyone = [BASELINE, *figures.variants]
     order = [name for name in figures.variants if name == lead] + [name for name in figures.variants if name != lead]
     held_up = blocking(verdict, lead) if lead else []
-    provenance = flat(verdict.provenance)
     return {
         "project": verdict.project,
         "outcome": verdict.verdict,
@@ -76,12 +72,12 @@ def _page(content: Content) -> dict[str, Any]:
         "latencies": latencies(content, figures),
         "classes": by_class(content, order),
         "flips": flipped(content, order),
-        "all_figures": everything(figures, everyone),
-        "everyone": everyone,
+        "all_figures": everything(figures),
+        "everyone": figures.models,
         "rules": [(name, *judgement(content, name)) for name in order],
         "recipes": [recipe(content, figures, name) for name in [*order, BASELINE] if name in content.manifests],
         "machines": machines(content, figures),
-        "provenance": provenance,
+        "provenance": flat(verdict.provenance),
         "remarks": content.remarks,
         "links": [(label, address(url)) for label, url in content.links.items()],
         "unavailable": figures.unavailable(),

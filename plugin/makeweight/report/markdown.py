@@ -238,7 +238,7 @@ def _chart(figures: Figures) -> str:
     cost, device = costs(figures)[:2][-1]
     quality = figures.quality
     points, shown = [], {}
-    for name in (BASELINE, *figures.variants):
+    for name in figures.models:
         own, held = cell(figures, cost, name, device), cell(figures, quality, name)
         x, y = figures.value(cost, name, device), figures.value(quality, name)
         if x is not None and y is not None:
@@ -247,9 +247,8 @@ def _chart(figures: Figures) -> str:
     if not points:
         return ""
     xs, ys = sorted(shown), sorted(shown, key=lambda at: at[1])
-    where = f" on {device}" if device else ""
     chart = quadrant(
-        f"{heading(figures)} against {title(cost)}{where}",
+        f"{heading(figures)} against {title(cost, device)}",
         points,
         (shown[xs[0]][0], f"{title(cost)} {shown[xs[-1]][0]}"),
         (shown[ys[0]][1], f"{heading(figures)} {shown[ys[-1]][1]}"),
@@ -260,7 +259,7 @@ def _chart(figures: Figures) -> str:
 def _method(content: Content, figures: Figures) -> _Block:
     lines = []
     for device in figures.devices:
-        known = measuring.line(content, figures, device, measuring.floor(figures, device))
+        known = measuring.line(content, figures, device)
         if known:
             lines.append(f"- {markdown_code(device)}: {markdown(known)}")
     lines += [

@@ -6,6 +6,7 @@ from makeweight.report.comparison import LATENCY
 from makeweight.report.content import Content, Machine
 from makeweight.report.figures import Figures
 
+COPIES = "two copies of one model differed by {} (noise floor)"
 # What decides how fast integers are, the best first; the kernel's names.
 _TELLING_ISA = ("amx_int8", "avx512_vnni", "avx_vnni", "i8mm", "asimddp", "avx512f", "avx2")
 
@@ -32,9 +33,7 @@ def protocol_line(content: Content, figures: Figures, device: str) -> str:
     timings = [timing for timing in content.timings if timing.device == device]
     if not timings:
         ratios = (figures.get(LATENCY.compared("ratio"), name, device) for name in figures.variants)
-        counts = sorted(
-            {each.samples for each in ratios if each is not None and each.value is not None and each.samples}
-        )
+        counts = sorted({each.samples for each in ratios if each and each.value is not None and each.samples})
         return f"{_range(counts)} pairs of blocks a variant" if counts else ""
     processes = sorted({timing.processes for timing in timings})
     pairs = sorted({timing.rounds for timing in timings})
@@ -55,13 +54,14 @@ def _count(number: int | None, thing: str) -> str | None:
     return f"{number} {thing}{plural}"
 
 
-def floor(figures: Figures, device: str) -> str:
-    """What copies of one model differed by there."""
+def floor(figures: Figures, device: str, words: str = "{}") -> str:
+    """What copies of one model differed by there: `1.2 %`, within words."""
     share = figures.noise_floor(device)
-    return f"two copies of one model differed by {share * 100:.1f} % (noise floor)" if share is not None else ""
+    return "" if share is None else words.format(f"{share * 100:.1f} %")
 
 
-def line(content: Content, figures: Figures, device: str, floor_words: str) -> str:
+def line(content: Content, figures: Figures, device: str, floor_words: str = COPIES) -> str:
     """All that is known of a device; empty where nothing is."""
     machine = machine_line(figures.machines[device]) if device in figures.machines else ""
-    return " · ".join(part for part in (machine, floor_words, protocol_line(content, figures, device)) if part)
+    parts = (machine, floor(figures, device, floor_words), protocol_line(content, figures, device))
+    return " · ".join(part for part in parts if part)

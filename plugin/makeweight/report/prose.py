@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from makeweight.budget.metric import METRICS
 from makeweight.decide.verdict import RuleVerdict
 from makeweight.report.comparison import LATENCY, SIZE, heading
@@ -74,9 +76,8 @@ def reasons(content: Content, variant: str) -> list[str]:
         return [sentence(content.verdict.sentence)]
     sentences = _gathered(held_up)
     flips = content.flips.get(variant)
-    if flips is not None and any(_of_answers(rule) for rule in held_up):
-        sentences += [each for each in [confusion(flips)] if each]
-    return sentences
+    told = confusion(flips) if flips is not None and any(_of_answers(rule) for rule in held_up) else None
+    return [*sentences, told] if told else sentences
 
 
 def _of_answers(rule: RuleVerdict) -> bool:
@@ -108,10 +109,8 @@ def confusion(flips: Flips) -> str | None:
     """`4 of the 6 flipped examples are cat taken for dog.` None when no pair stands out, or not all are at hand."""
     if flips.total != len(flips.examples) or flips.total < 2:
         return None
-    pairs: dict[tuple[str, str], int] = {}
-    for flip in flips.examples:
-        pairs[flip.truth, flip.variant] = pairs.get((flip.truth, flip.variant), 0) + 1
-    (truth, taken), count = max(pairs.items(), key=lambda item: item[1])
+    pairs = Counter((flip.truth, flip.variant) for flip in flips.examples)
+    (truth, taken), count = pairs.most_common(1)[0]
     if count < 2 or count * 3 < flips.total:
         return None
     return f"{count} of the {flips.total} flipped examples are {code(truth)} taken for {code(taken)}."

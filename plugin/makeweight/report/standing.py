@@ -104,8 +104,7 @@ def subject(rule: RuleVerdict) -> str:
     """What a rule is about: `latency p50 on pi5`, `accuracy of night`."""
     if rule.limit is None:
         return _UNDECLARED.get(rule.metric, rule.metric.replace("_", " "))
-    metric = title(Measurand(rule.metric, slice=rule.slice))
-    return f"{metric} on {rule.device}" if rule.device else metric
+    return title(Measurand(rule.metric, slice=rule.slice), rule.device)
 
 
 def named(rule: RuleVerdict) -> str:

@@ -89,8 +89,7 @@ def _shown(console: Console, content: Content) -> str:
     from rich.text import Text
 
     figures = Figures(content)
-    table = rows(content, figures)
-    notes: list[str] = []
+    table, notes = rows(content, figures), list[str]()
     with console.capture() as capture:
         console.print(Text(_headline(content, figures), style="bold"))
         for notice in prose.notices(content):
@@ -205,13 +204,8 @@ def _table(table: list[Row], columns: list[_Column], width: int, *, verdict: boo
 
 
 def _footer(content: Content, figures: Figures, table: list[Row]) -> list[str]:
-    lines = []
-    for device in figures.devices:
-        floor = figures.noise_floor(device)
-        noise = f"noise floor {floor * 100:.1f} %" if floor is not None else ""
-        known = measuring.line(content, figures, device, noise)
-        if known:
-            lines.append(plain(f"{device}: {known}"))
+    known = {device: measuring.line(content, figures, device, "noise floor {}") for device in figures.devices}
+    lines = [plain(f"{device}: {words}") for device, words in known.items() if words]
     if any(row.size.change for row in table):
         lines.append("2.0x: half the size, half the time; [low, high]: interval; * ships")
     lines += [plain(remark) for remark in content.remarks]

@@ -19,10 +19,7 @@ from makeweight.budget.quantity import (
 )
 from makeweight.measurement import Measurement
 
-_TITLES = {
-    "mcnemar_p": "McNemar's p",
-    "nonfinite_outputs": "answers that are not finite",
-}
+_TITLES = {"mcnemar_p": "McNemar's p", "nonfinite_outputs": "answers that are not finite"}
 _UNITS = {of.symbol: of for of in (BYTES, FRACTION, SECONDS, JOULES, PER_SECOND, RATIO)}
 
 
@@ -33,8 +30,8 @@ def dimension(of: Measurand, unit: str = "") -> Dimension:
     return operator.dimension(METRICS[of.metric], of.comparison)
 
 
-def title(of: Measurand) -> str:
-    """`latency p50`, `accuracy of night`, `accuracy drop against the control`."""
+def title(of: Measurand, device: str | None = None) -> str:
+    """`latency p50 on pi5`, `accuracy of night`, `accuracy drop against the control`."""
     metric = METRICS[of.metric].title if of.metric in METRICS else _TITLES.get(of.metric, of.metric.replace("_", " "))
     if of.comparison == "regression":
         metric += " against the merge base"
@@ -42,7 +39,8 @@ def title(of: Measurand) -> str:
         metric += f" {of.comparison}{' against the control' if of.control else ''}"
     elif of.control:
         metric += " of the control"
-    return f"{metric} of {of.slice}" if of.slice else metric
+    metric += f" of {of.slice}" if of.slice else ""
+    return f"{metric} on {device}" if device else metric
 
 
 def written(measurement: Measurement) -> str:

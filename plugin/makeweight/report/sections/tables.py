@@ -16,8 +16,7 @@ from makeweight.report.comparison import Cell, cell, heading
 from makeweight.report.content import Content
 from makeweight.report.facts import flat, step_words, worded
 from makeweight.report.figures import Figures
-from makeweight.report.measuring import machine_line, protocol_line
-from makeweight.report.sections.wording import percent
+from makeweight.report.measuring import floor, machine_line, protocol_line
 from makeweight.report.standing import SIGNS, WORDS, blocking, named, subject, waived
 from makeweight.report.written import title
 
@@ -43,7 +42,7 @@ def judgement(content: Content, variant: str) -> tuple[str, list[dict[str, Any]]
     return shown, judged
 
 
-def everything(figures: Figures, everyone: list[str]) -> list[tuple[str, list[Cell]]]:
+def everything(figures: Figures) -> list[tuple[str, list[Cell]]]:
     """Every metric that any model was measured on, a row each."""
     seen = {(of, each.device) for each in figures if (of := each.measurand).comparison is None or of.control}
     catalogue = list(METRICS)
@@ -55,8 +54,7 @@ def everything(figures: Figures, everyone: list[str]) -> list[tuple[str, list[Ce
 
     rows = []
     for of, device in sorted(seen, key=rank):
-        name = f"{title(of)} on {device}" if device else title(of)
-        rows.append((name, [_whole_cell(figures, of, model, device) for model in everyone]))
+        rows.append((title(of, device), [_whole_cell(figures, of, model, device) for model in figures.models]))
     return rows
 
 
@@ -127,7 +125,7 @@ def machines(content: Content, figures: Figures) -> list[dict[str, Any]]:
             "name": machine.name,
             "line": machine_line(machine),
             "protocol": protocol_line(content, figures, machine.name),
-            "floor": percent(figures.noise_floor(machine.name)),
+            "floor": floor(figures, machine.name),
             "facts": flat({"kind": machine.kind, "threads": machine.threads})
             + flat(machine.identity)
             + flat(machine.conditions),

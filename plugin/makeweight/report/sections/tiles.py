@@ -47,7 +47,7 @@ def tiles(figures: Figures, variant: str, held_up: list[RuleVerdict]) -> list[Ti
 
 
 def _tile(figures: Figures, of: Measurand, variant: str, device: str | None) -> Tile:
-    label = prose.sentence(f"{title(of)} on {device}" if device else title(of))
+    label = prose.sentence(title(of, device))
     own, base = cell(figures, of, variant, device), cell(figures, of, BASELINE, device, beside=variant)
     if own.reason:
         return Tile(label, "not measured", "", own.reason, "", measured=False)
