@@ -79,7 +79,7 @@ def main(trials: int, ways: list[str], neighbours: list[str]) -> None:
                             taken = sitting.carry_out(device, options, pair, aim, trial, progress.Silent())
                             found = answer(taken, limit, SECONDS)
                             verdicts[found.verdict] += 1
-                            seconds.append(found.seconds)
+                            seconds.append(taken.seconds)
                             ratios.append(found.ratio)
                     ratios.sort()
                     over = verdicts["over"] / trials

@@ -1,8 +1,8 @@
 """The ratio of blocks beside each model's own time when it runs alone in long blocks, as in a server under load.
 
 On the digits models of `make demo`, whose folder is given (default: build/demo). Target: within 3 %, for the int8 and
-the pruned model, in one process and with a process an arm. Alone: a fresh process a model, the middle of the medians
-of several launches that take turns.
+the pruned model, in one process and with a process an arm. Alone: a fresh process a model. All take turns, because a
+machine is not as fast in every minute.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from makeweight.bench import sitting
 from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import Pair
 from makeweight.devices.device import DeviceOptions
-from makeweight.measure.latency import median_ratio, noise_floor
+from makeweight.measure.latency import median_ratio, medians, noise_floor
+from makeweight.measure.timings import Timings
 from makeweight_base.progress import Silent
-from makeweight_probe.job import Model
+from makeweight_probe.job import Model, Result
 
 LAUNCHES = 15
 VARIANTS = ("int8", "slim")
@@ -49,27 +50,30 @@ def main(demo: Path) -> None:
     artifacts = demo / "artifacts"
     fed = artifacts / "baseline" / "inputs.npz"
     models = {name: artifacts / name / "model.onnx" for name in ("baseline", *VARIANTS)}
-    times: dict[str, list[float]] = {name: [] for name in models}
-    for _ in range(LAUNCHES):
-        for name, path in models.items():
-            times[name].append(alone(path, fed))
     device = registry.load("device", "local")("local", DeviceOptions())
-    for name in VARIANTS:
-        own = float(np.median(np.array(times[name]) / np.array(times["baseline"])))
-        for apart in (False, True):
+    options = DeviceOptions(processes=1, seconds=4)
+    alone_times: dict[str, list[float]] = {name: [] for name in models}
+    processes: dict[tuple[str, bool], list[Result]] = {(name, way): [] for name in VARIANTS for way in (False, True)}
+    for launch in range(LAUNCHES):
+        for name, path in models.items():
+            alone_times[name].append(alone(path, fed))
+        for (name, apart), taken in processes.items():
             base, variant = (Model("onnxruntime", str(models[each]), 1) for each in ("baseline", name))
             pair = Pair(base, variant, str(fed), free_batch=False, apart=apart)
-            options = DeviceOptions(processes=9, seconds=18)
-            taken = sitting.carry_out(device, options, pair, Aim((), "p99", memory=False), 0, Silent())
-            ratio, (low, high) = median_ratio(taken)
-            off = ratio / own - 1
-            print(
-                f"{'kept  ' if abs(off) <= 0.03 else 'BROKEN'} {name}, {taken.where}: {ratio:.4f} "
-                f"[{low:.4f}, {high:.4f}] in blocks, {own:.4f} alone ({off:+.1%}); alone it takes "
-                f"{np.median(times[name]) / 1e3:.1f} us, noise floor {noise_floor(taken):.1%}, runs dropped "
-                f"{taken.processes[0].facts['warming']}",
-                flush=True,
-            )
+            aim = Aim((), "p99", memory=False)
+            taken += sitting.carry_out(device, options, pair, aim, launch, Silent()).processes
+    for (name, _), taken in processes.items():
+        timings = Timings(tuple(taken), {})
+        own = float(np.median(np.array(alone_times[name]) / np.array(alone_times["baseline"])))
+        ratio, (low, high) = median_ratio(timings)
+        off = ratio / own - 1
+        print(
+            f"{'kept  ' if abs(off) <= 0.03 else 'BROKEN'} {name}, {timings.where}: {ratio:.4f} "
+            f"[{low:.4f}, {high:.4f}] in blocks, {own:.4f} alone ({off:+.1%}); {medians(timings)['b'] * 1e6:.1f} us in "
+            f"blocks, {np.median(alone_times[name]) / 1e3:.1f} us alone; noise floor {noise_floor(timings):.1%}, "
+            f"dropped {[tuple(result.facts['warming']) for result in taken]}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

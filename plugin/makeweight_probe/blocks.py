@@ -29,9 +29,9 @@ LONGEST_KEPT_NS = 20e6
 # How far into a block its runs are looked at for whether they still get faster: not only caches have to warm, but on
 # some processors the clock rate, too, after another arm that uses its vector units more.
 TRIAL_NS = 10e6
-TRIALS = 5
+TRIALS = 9
 # A run is a cold one if in so many of the trials it takes longer than those that follow, by more than that.
-MOST_TRIALS, WARM_WITHIN = 0.75, 0.025
+MOST_TRIALS, WARM_WITHIN = 2 / 3, 0.025
 BATCH_ROUNDS = 10
 
 Arms = Mapping[str, Arm]
