@@ -89,23 +89,16 @@ def written(
 
 def _content(project: Project, evidence: Evidence, decided: Verdict) -> Content:
     paired = _answered(project, evidence) if project.task.kind == "classification" else []
+    timings = []
+    for (variant, device), taken in evidence.timings.items():
+        if taken.processes:
+            before, after = (np.concatenate(taken.runs(f"wall_{arm}")) / 1e9 for arm in "ab")
+            timings.append(Timing(device, variant, before, after, len(taken.processes), taken.rounds, taken.where))
     return Content(
         verdict=decided,
         manifests=evidence.manifests,
         machines=tuple(_machine(project, evidence, decided, name) for name in project.devices),
-        timings=tuple(
-            Timing(
-                device,
-                variant,
-                np.concatenate(taken.runs("wall_a")) / 1e9,
-                np.concatenate(taken.runs("wall_b")) / 1e9,
-                len(taken.processes),
-                taken.rounds,
-                taken.where,
-            )
-            for (variant, device), taken in evidence.timings.items()
-            if taken.processes
-        ),
+        timings=tuple(timings),
         flips={name: _flips(project.layout, name, evidence.outcomes) for name in paired},
         classes={name: _classes(project, evidence.outcomes, name) for name in paired},
         better=project.task.better if project.task.kind == "custom" else None,

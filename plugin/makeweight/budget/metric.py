@@ -155,12 +155,7 @@ _ALL = (
         headline=True,
     ),
     _of_numbers(
-        "r2",
-        "R squared",
-        "higher",
-        "regression",
-        "1 - residual sum of squares / total sum of squares",
-        headline=False,
+        "r2", "R squared", "higher", "regression", "1 - residual sum of squares / total sum of squares", headline=False
     ),
     _of_numbers("metric", "metric", "declared", "custom", "what `task.metric` computes", headline=True),
     *_times("latency", "latency", "wall", "wall time of one inference", {0.5: "median", **_TAILS}),

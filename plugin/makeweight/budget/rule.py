@@ -65,8 +65,7 @@ class RuleSpec(BaseModel):
     slice: str | None = Field(None, description="Judge on this group of examples only (a name from data.slices).")
     level: Level = Field("error", description="`warn` is shown and never blocks.")
     when_unmeasured: WhenUnmeasured = Field(
-        "fail",
-        description="What a missing measurement does: `fail` blocks, `warn` is shown, `ignore` is neither.",
+        "fail", description="What a missing measurement does: `fail` blocks, `warn` is shown, `ignore` is neither."
     )
     confidence: Annotated[
         float | None,
@@ -86,8 +85,7 @@ class RuleSpec(BaseModel):
             raise PydanticCustomError("no_slice", "`slice` goes with {fitting} only", {"fitting": fitting})
         if self.confidence is not None and self.metric.origin != "evaluate":
             raise PydanticCustomError(
-                "no_confidence",
-                "`confidence` goes with evaluation metrics; timings are always judged by interval",
+                "no_confidence", "`confidence` goes with evaluation metrics; timings are always judged by interval"
             )
         return self
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -106,22 +107,11 @@ def _figures(
     """The variant's time, the baseline's beside it, and their ratio."""
     median = quantile == "p50"
     values = medians(timings, clock) if median else tails(timings, clock, quantile)
-    count, where = len(timings.processes), timings.where
-    floor = noise_floor(timings, clock, quantile)
-    told = f"{count} processes, {where}, "
-    for arm, model in (("b", variant), ("a", BASELINE)):
-        yield Measurement(
-            name,
-            model,
-            "s",
-            values[arm],
-            _interval(timings, clock, arm, quantile, values[arm]),
-            _count(timings, clock),
-            told + "order statistics",
-            against=variant if model == BASELINE else None,
-            device=device,
-            noise_floor=floor,
-        )
+    floor, count = noise_floor(timings, clock, quantile), _count(timings, clock)
+    told = f"{len(timings.processes)} processes, {timings.where}, "
+    for arm, model, against in (("b", variant, None), ("a", BASELINE, variant)):
+        interval, method = _interval(timings, clock, arm, quantile, values[arm]), f"{told}order statistics"
+        yield Measurement(name, model, "s", values[arm], interval, count, method, against, device, noise_floor=floor)
     if median:
         ratio, interval = median_ratio(timings, clock)
         method = "in turns of blocks" if clock != "cold" else "in turns of single runs with empty caches"
@@ -132,19 +122,9 @@ def _figures(
     if not math.isfinite(interval[1]):
         yield unavailable(Measurand(name, "ratio"), variant, "ratio", "too few pairs for an interval", device=device)
         return
-    yield Measurement(
-        name,
-        variant,
-        "ratio",
-        ratio,
-        interval,
-        sum(map(len, timings.turns(f"{clock}_b"))),
-        method,
-        comparison="ratio",
-        against=BASELINE,
-        device=device,
-        noise_floor=floor,
-    )
+    turns = sum(map(len, timings.turns(f"{clock}_b")))
+    of_ratio = Measurement(name, variant, "ratio", ratio, interval, turns, method, BASELINE, device, noise_floor=floor)
+    yield replace(of_ratio, comparison="ratio")
 
 
 def medians(timings: Timings, clock: str = "wall") -> dict[str, float]:
@@ -186,23 +166,15 @@ def _tail_interval(timings: Timings, clock: str, quantile: str) -> tuple[float, 
 def _throughput(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
     arms = {BASELINE: timings.runs("batch_a"), variant: timings.runs("batch_b")}
     if not arms[variant]:
-        told = [str(result.facts["no_batches"]) for result in timings.processes if "no_batches" in result.facts]
-        reason = told[0] if told else "the model takes one fixed batch, so there are no batches to fill"
+        said = [str(result.facts["no_batches"]) for result in timings.processes if "no_batches" in result.facts]
+        reason = said[0] if said else "the model takes one fixed batch, so there are no batches to fill"
         yield unavailable(Measurand("throughput"), variant, "1/s", reason, device=device)
         return
     batch = next(int(result.facts["batch"]) for result in timings.processes if result.facts["batch"])
     for name, each in arms.items():
         rates = batch * _NS / np.concatenate(each)
         medians = [float(np.median(batch * _NS / values)) for values in each]
-        yield Measurement(
-            "throughput",
-            name,
-            "1/s",
-            float(np.median(rates)),
-            (min(medians), max(medians)),
-            len(rates),
-            f"batches of {batch}, {len(each)} processes; the interval spans their medians",
-            against=variant if name == BASELINE else None,
-            device=device,
-            noise_floor=noise_floor(timings),
-        )
+        interval, against = (min(medians), max(medians)), variant if name == BASELINE else None
+        told = f"batches of {batch}, {len(each)} processes; the interval spans their medians", against, device
+        figure = Measurement("throughput", name, "1/s", float(np.median(rates)), interval, len(rates), *told)
+        yield replace(figure, noise_floor=noise_floor(timings))

@@ -126,12 +126,7 @@ def _axis(across: scale.Scale, title: str, tick: Callable[[float], str], height:
 
 
 def _row(
-    ridge: Ridge,
-    samples: NDArray[Any],
-    across: scale.Scale,
-    unit: float,
-    base: float,
-    show: Callable[[float], str],
+    ridge: Ridge, samples: NDArray[Any], across: scale.Scale, unit: float, base: float, show: Callable[[float], str]
 ) -> str:
     heights = density(samples, across)
     step = (across.end - across.start) / (len(heights) - 1)
