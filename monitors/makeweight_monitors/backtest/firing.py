@@ -28,20 +28,15 @@ def episodes(times: Iterable[float], step: float, hold: float, keep: float = 0.0
     """
     begun: float | None = None
     fired: float | None = None
-    last = 0.0
+    until = 0.0
     for time in times:
-        patience = step * 1.5 + (keep if fired is not None else 0.0)
-        if begun is not None and time - last > patience:
-            yield _ended(begun, fired, last, keep)
+        if begun is not None and time > until + step * 1.5:
+            yield Episode(begun, fired, until)
             begun = fired = None
         if begun is None:
             begun = time
         if fired is None and time - begun >= hold - 1e-6:
             fired = time
-        last = time
+        until = time if fired is None else time + keep
     if begun is not None:
-        yield _ended(begun, fired, last, keep)
-
-
-def _ended(begun: float, fired: float | None, last: float, keep: float) -> Episode:
-    return Episode(begun, fired, last + keep if fired is not None else last)
+        yield Episode(begun, fired, until)

@@ -50,11 +50,8 @@ def table(outcomes: Sequence[Outcome], recorded: Recorded) -> str:
     rows = sorted(_rows(outcomes, recorded))
     names = {outcome.rule.name for outcome in outcomes}
     quiet = sorted(names - {row[2] for row in rows})
-    head = (
-        f"{_time(recorded.start)} to {_time(recorded.end)}, every {recorded.step:g} s, "
-        f"{len(recorded.series)} recorded series"
-    )
-    lines = [head, ""]
+    span = f"{_time(recorded.start)} to {_time(recorded.end)}"
+    lines = [f"{span}, every {recorded.step:g} s, {len(recorded.series)} recorded series", ""]
     if rows:
         cells = [("first fired", "kind", "alert", "times", "in all", "labels")]
         cells += [

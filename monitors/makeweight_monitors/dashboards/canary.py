@@ -175,8 +175,8 @@ def _without_labels(terms: Terms) -> Iterator[Panel]:
             "no proof of harm."
         )
     else:
-        text = "Share of shadowed requests whose two answers lie further apart than the tolerance, with its "
-        text += "99 % interval."
+        apart = "Share of shadowed requests whose two answers lie further apart than the tolerance"
+        text = f"{apart}, with its 99 % interval."
     yield lines(DISAGREEMENT, text, "percentunit", *queries)
     if terms.drop is not None and terms.classification:
         yield states(

@@ -73,7 +73,7 @@ def _state(terms: Terms) -> Iterator[Panel]:
         f"{of_model(names.FEATURE_PSI)} / {of_model(names.FEATURE_PSI_FLOOR)}",
         "no feature is watched",
     )
-    for test in parts.tested(terms):
+    for test in (test for test in terms.families() if test in names.BY_PART):
         yield worst(
             f"Worst {test}",
             f"Way to rollback of the {test} with the most evidence against the canary; at 100 % it is asked for.",

@@ -15,6 +15,7 @@ from makeweight_monitors.rules import names, promql
 
 _ONE = "model, revision"
 _LINE = line("paired")
+_WAY = way_to_rollback(of_model(names.PAIRS.evalue), _LINE)
 
 
 def build(runbooks: str) -> Dashboard:
@@ -32,10 +33,6 @@ def build(runbooks: str) -> Dashboard:
         runbooks=runbooks,
         span="6h",
     )
-
-
-def _way() -> str:
-    return way_to_rollback(of_model(names.PAIRS.evalue), _LINE)
 
 
 def _sizes() -> tuple[str, str]:
@@ -83,7 +80,7 @@ def _canaries() -> Panel:
         Column("model", link=link),
         Column("revision"),
         Column("requests", of_each(names.TRAFFIC, promql.CANARY), "reqps"),
-        Column("way to rollback", f"max by ({_ONE}) (\n{_way()}\n)", "percentunit", WAY),
+        Column("way to rollback", f"max by ({_ONE}) (\n{_WAY}\n)", "percentunit", WAY),
         Column("drop", of_each(names.PAIRED_DROP), "percentunit"),
         Column("without labels", of_each(names.CERTIFIED), words=CERTIFIED),
         Column("p50 of stable's", of_each(names.LATENCY_RATIO[0.5]), "percentunit"),
@@ -101,7 +98,7 @@ def _canary_graphs() -> list[Panel]:
             "Way to rollback",
             "The logarithm of each canary's e-value as a share of that of its line: at 100 % a rollback is asked for.",
             "percentunit",
-            Query(_way(), "{{model}} {{revision}}"),
+            Query(_WAY, "{{model}} {{revision}}"),
             Query(f"max({_LINE}) ^ 0", "roll back", LIMIT),
             most=1,
         ),

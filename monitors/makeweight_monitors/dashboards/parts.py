@@ -20,10 +20,6 @@ MANY_CLASSES = 40
 WORST = 20
 
 
-def tested(terms: Terms) -> list[Test]:
-    return [test for test in terms.families() if test in names.BY_PART]
-
-
 def _evalues(test: Test, title: str) -> Panel:
     drawn = f"topk({WORST}, clamp_min({of_revision(names.BY_PART[test].evalue)}, {LEAST_DRAWN}))"
     return lines(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from grafana_foundation_sdk.builders.dashboard import QueryVariable
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from makeweight_monitors.dashboards.board import Section, assembled, chosen, uid
 from makeweight_monitors.dashboards.query import MODEL
 from makeweight_monitors.metrics import PREDICTIONS
-from makeweight_monitors.rules.promql import equals, selector
+from makeweight_monitors.rules.promql import CANARY, selector
 from makeweight_monitors.rules.terms import Terms
 
 _PLAIN = re.compile(r"[A-Za-z0-9_. -]+")
@@ -21,28 +20,18 @@ def of_project(
     terms: Terms, kind: str, title: str, question: str, sections: Sequence[Section], *, span: str, revision: bool = True
 ) -> Dashboard:
     """`revision`: whether one canary of several can be chosen."""
-    variables = _variables(terms) if revision else _variables(terms)[:1]
+    canaries = selector(PREDICTIONS.series, MODEL, CANARY)
+    model = chosen(
+        "model",
+        "Model",
+        "The model whose budget this dashboard was made from.",
+        f"label_values({terms.of(PREDICTIONS.series)}, model)",
+        current=terms.model,
+        # Grafana escapes what a name holds for a regular expression only where several may be chosen
+        several=not _PLAIN.fullmatch(terms.model),
+    )
+    which = "Which attempt; all of them unless one is chosen. Stable is always shown."
+    attempt = chosen("revision", "Canary's revision", which, f"label_values({canaries}, revision)")
+    variables = [model, attempt] if revision else [model]
     title = f"Makeweight: {terms.model}, {title}"
     return assembled(uid(kind, terms.model), title, question, sections, variables, runbooks=terms.runbooks, span=span)
-
-
-def _variables(terms: Terms) -> list[QueryVariable]:
-    counted = selector(PREDICTIONS.series, equals("model", terms.model))
-    canaries = selector(PREDICTIONS.series, MODEL, 'variant="canary"')
-    return [
-        chosen(
-            "model",
-            "Model",
-            "The model whose budget this dashboard was made from.",
-            f"label_values({counted}, model)",
-            current=terms.model,
-            # Grafana escapes what a name holds for a regular expression only where several may be chosen
-            several=not _PLAIN.fullmatch(terms.model),
-        ),
-        chosen(
-            "revision",
-            "Canary's revision",
-            "Which attempt; all of them unless one is chosen. Stable is always shown.",
-            f"label_values({canaries}, revision)",
-        ),
-    ]

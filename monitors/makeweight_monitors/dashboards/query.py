@@ -9,8 +9,7 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from makeweight_monitors.dashboards.look import CANARY, PLAIN, STABLE, Look
-from makeweight_monitors.rules.promql import CANARY as CANARY_ARM
-from makeweight_monitors.rules.promql import STABLE as STABLE_ARM
+from makeweight_monitors.rules import promql
 from makeweight_monitors.rules.promql import selector
 
 RATE = "$__rate_interval"
@@ -41,12 +40,12 @@ def of_revision(series: str, *matchers: str) -> str:
 
 
 def of_canary(series: str, *matchers: str) -> str:
-    return selector(series, MODEL, REVISION, CANARY_ARM, *matchers)
+    return selector(series, MODEL, REVISION, promql.CANARY, *matchers)
 
 
 def of_stable(series: str, *matchers: str) -> str:
     """The stable model's, which is pooled over its revisions where it is a recorded series."""
-    return selector(series, MODEL, STABLE_ARM, *matchers)
+    return selector(series, MODEL, promql.STABLE, *matchers)
 
 
 def both(series: str, more: str = "", stable: Look = STABLE, canary: Look = CANARY) -> list[Query]:

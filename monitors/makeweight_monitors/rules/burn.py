@@ -27,6 +27,8 @@ class Objective:
     of: str
     """Events, in words."""
     quantile: float | None = None
+    bound: float = 0
+    """Of latency: seconds, and what is later is bad."""
 
     def windows(self) -> list[Burn]:
         """Those whose line lies below all events being bad; what cannot be crossed is no rule."""
@@ -44,7 +46,7 @@ def objectives(terms: Terms) -> list[Objective]:
     for limit in terms.latency:
         if (bound := bucket(limit)) is not None:
             what, named = f"answers later than {bound:g} s more often", f"slow_p{limit.quantile * 100:g}"
-            slow = Objective(named, names.LATENCY_BURN, 1 - limit.quantile, what, "answers", limit.quantile)
+            slow = Objective(named, names.LATENCY_BURN, 1 - limit.quantile, what, "answers", limit.quantile, bound)
             declared.append(slow)
     return [objective for objective in declared if objective.windows()]
 
@@ -89,10 +91,8 @@ def _events(terms: Terms, objective: Objective, window: str) -> tuple[str, str]:
         harm, every = terms.of(PAIRED.series, *HARM), terms.of(PAIRED.series)
         pooled = "sum by (model, revision) (increase({}[{}]))"
         return pooled.format(harm, window), pooled.format(every, window)
-    limit = next(limit for limit in terms.latency if limit.quantile == objective.quantile and bucket(limit))
-    bound = bucket(limit) or 0.0
     every = terms.by_arm(f"{LATENCY.series}_count", window)
-    in_time = terms.by_arm(f"{LATENCY.series}_bucket", window, _le(bound))
+    in_time = terms.by_arm(f"{LATENCY.series}_bucket", window, _le(objective.bound))
     return f"(\n{inner(every)}\n) - (\n{inner(in_time)}\n)", every
 
 

@@ -205,13 +205,12 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
     )
     scraped = [row for row in rows if row.name == "up"]
     yield Trial("no process at all", scraped, {names.NOTHING_OBSERVED, names.WATCHDOG}, existing)
-    gone = []
-    for row in rows:
-        if row.labels.get("instance") == "canary-1:9000":
-            ended = f"1x{half} 0x{half}" if row.name == "up" else f"{row.notation(half)[1]} stale"
-            gone.append(replace(row, values=ended))
-        else:
-            gone.append(row)
+    gone = [
+        replace(row, values=f"1x{half} 0x{half}" if row.name == "up" else f"{row.notation(half)[1]} stale")
+        if row.labels.get("instance") == "canary-1:9000"
+        else row
+        for row in rows
+    ]
     lost = {names.REPLICA_DOWN, names.WATCHDOG}
     yield Trial("one replica is gone: told, and the rest is judged on", gone, lost, _kept(terms, existing))
     broken = f"0+20x{half} " + " ".join(["NaN"] * half)

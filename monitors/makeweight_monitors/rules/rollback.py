@@ -15,6 +15,8 @@ from makeweight_monitors.rules.rule import ALARM, ROLLBACK, Alert, Comparison, G
 from makeweight_monitors.rules.terms import Terms, Test
 from makeweight_monitors.rules.windows import PROMISE_DAYS, RECENT
 
+Tolerated = tuple[float, Mapping[str, str]]
+"""A drop, and the labels of what may drop so far."""
 SERIES_A_LOOK = 20
 """Slices and classes that may be read each minute."""
 _LONGEST = 240
@@ -27,17 +29,14 @@ def groups(terms: Terms) -> Iterator[Group]:
         whole += [*_paired(terms, terms.drop), *_recent(terms, terms.drop), *_split(terms, terms.drop)]
     if whole:
         yield Group("makeweight-rollback", tuple(whole), f"{terms.interval}s")
-    parts: list[Rule] = []
-    for name, drop in terms.slices.items():
-        parts += _apart(terms, "slice", PAIRED_SLICE, drop, {"slice": name})
-    if terms.slices:
-        drops = ", ".join(f"{drop:.2%}" for drop in terms.slices.values())
-        parts.append(_apart_alert(terms, names.ACCURACY_DROP_SLICE, "slice", drops))
-    if terms.class_drop is not None and terms.classes:
-        parts += _apart(terms, "class", PAIRED_CLASS, terms.class_drop, {})
-        parts.append(_apart_alert(terms, names.ACCURACY_DROP_CLASS, "class", f"{terms.class_drop:.2%}"))
+    slices: list[Tolerated] = [(drop, {"slice": name}) for name, drop in terms.slices.items()]
+    classes: list[Tolerated] = [(terms.class_drop, {})] if terms.class_drop is not None and terms.classes else []
+    parts = (
+        *_apart(terms, names.ACCURACY_DROP_SLICE, "slice", PAIRED_SLICE, slices),
+        *_apart(terms, names.ACCURACY_DROP_CLASS, "class", PAIRED_CLASS, classes),
+    )
     if parts:
-        yield Group("makeweight-rollback-parts", tuple(parts), f"{_parts_interval(terms)}s")
+        yield Group("makeweight-rollback-parts", parts, f"{_parts_interval(terms)}s")
 
 
 def _parts_interval(terms: Terms) -> int:
@@ -132,14 +131,15 @@ def _recent(terms: Terms, drop: float) -> Iterator[Rule]:
     )
 
 
-def _apart(terms: Terms, test: Test, metric: Metric, drop: float, labels: Mapping[str, str]) -> Iterator[Rule]:
-    """The paired test for one slice, or for every class."""
-    yield from _counted(terms, names.BY_PART[test], metric, labels, (test,))
-    yield _evalue(terms, names.BY_PART[test], drop, labels)
-
-
-def _apart_alert(terms: Terms, name: str, test: Test, drops: str) -> Alert:
-    return _ask(terms, name, test, names.BY_PART[test].evalue, drops, f" on the {test} `{{{{ $labels.{test} }}}}`")
+def _apart(terms: Terms, alert: str, test: Test, metric: Metric, tolerated: list[Tolerated]) -> Iterator[Rule]:
+    """The paired test for each slice, or for every class."""
+    pairs = names.BY_PART[test]
+    for drop, labels in tolerated:
+        yield from _counted(terms, pairs, metric, labels, (test,))
+        yield _evalue(terms, pairs, drop, labels)
+    if tolerated:
+        drops = ", ".join(f"{drop:.2%}" for drop, _ in tolerated)
+        yield _ask(terms, alert, test, pairs.evalue, drops, f" on the {test} `{{{{ $labels.{test} }}}}`")
 
 
 def _split(terms: Terms, drop: float) -> Iterator[Rule]:
