@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -79,6 +80,21 @@ class EnvironmentFailed(MakeweightError):
     """The machine failed, not the model: disk full, a device that does not answer, a killed process."""
 
     exit_code = Exit.ENVIRONMENT
+
+
+@contextlib.contextmanager
+def at(where: str) -> Iterator[None]:
+    """The place of those errors of the user's that name none themselves."""
+    try:
+        yield
+    except UsageError as error:
+        error.where = error.where or where
+        raise
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception says that is not blank; "" where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
 
 
 def reason(error: BaseException) -> str:

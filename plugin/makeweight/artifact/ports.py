@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from makeweight_base.errors import UsageError
 from makeweight_probe.session import Feeds as Feeds
 
+_CONVERT = "Convert in the loader; makeweight does not guess a scale."
+
 
 @dataclass(frozen=True)
 class Port:
@@ -24,6 +26,12 @@ class Port:
 
     def __str__(self) -> str:
         return f"{self.name} {shown(self.shape)}"
+
+    def takes(self, shape: Sequence[int | str]) -> bool:
+        """Whether a shape is of its rank, and of its sizes where they are fixed."""
+        return len(shape) == len(self.shape) and all(
+            want == have for want, have in zip(self.shape, shape, strict=True) if isinstance(want, int)
+        )
 
 
 def shown(shape: Sequence[int | str | None]) -> str:
@@ -54,9 +62,7 @@ def fit(inputs: Sequence[Port], feeds: Feeds) -> Feeds:
     fitted: Feeds = {}
     for name, port in ports.items():
         values = feeds[name]
-        if len(port.shape) != values.ndim or any(
-            isinstance(want, int) and want != have for want, have in zip(port.shape, values.shape, strict=True)
-        ):
+        if not port.takes(values.shape):
             raise UsageError(
                 f"input `{name}` wants shape {shown(port.shape)}, and the data have {list(values.shape)}",
                 where="makeweight.yaml: model.inputs",
@@ -67,7 +73,7 @@ def fit(inputs: Sequence[Port], feeds: Feeds) -> Feeds:
                 raise UsageError(
                     f"input `{name}` wants {port.dtype}, and the data are {values.dtype.name}",
                     where="the data loader",
-                    do="Convert in the loader; makeweight does not guess a scale.",
+                    do=_CONVERT,
                 )
             values = _cast(name, values, port.dtype)
         fitted[name] = np.ascontiguousarray(values)
@@ -82,6 +88,6 @@ def _cast(name: str, values: NDArray[Any], dtype: str) -> NDArray[Any]:
         raise UsageError(
             f"input `{name}` wants {dtype}, and the data have numbers beyond it (up to {values.max():g})",
             where="the data loader",
-            do="Convert in the loader; makeweight does not guess a scale.",
+            do=_CONVERT,
         )
     return cast

@@ -52,7 +52,7 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
 
 def _refuse_undeclared(declared: Declared, model: Model) -> None:
     """The declared inputs and output against those of the file."""
-    where = str(declared.model.file or CONFIG)
+    where, mend = str(declared.model.file or CONFIG), f"Mend `model.inputs` in {CONFIG}."
     outputs = [port.name for port in model.outputs]
     if declared.model.output is not None and declared.model.output not in outputs:
         raise UsageError(
@@ -60,22 +60,14 @@ def _refuse_undeclared(declared: Declared, model: Model) -> None:
             where=f"{CONFIG}: model.output",
         )
     wanted = shapes(declared)
-    if not wanted:
-        return
-    ports = {port.name: port.shape for port in model.inputs}
-    if set(wanted) != set(ports):
+    ports = {port.name: port for port in model.inputs}
+    if wanted and set(wanted) != set(ports):
         raise UsageError(
-            f"the model's inputs are {', '.join(ports)}, and {', '.join(wanted)} are declared",
-            where=where,
-            do=f"Mend `model.inputs` in {CONFIG}.",
+            f"the model's inputs are {', '.join(ports)}, and {', '.join(wanted)} are declared", where=where, do=mend
         )
     for name, shape in wanted.items():
-        have = ports[name]
-        if len(have) != len(shape) or any(
-            isinstance(size, int) and size != want for size, want in zip(have, shape, strict=True)
-        ):
+        if not ports[name].takes(shape):
+            have = shown(ports[name].shape)
             raise UsageError(
-                f"input `{name}` has shape {shown(have)}, and is declared as {shown(shape)}",
-                where=where,
-                do=f"Mend `model.inputs` in {CONFIG}.",
+                f"input `{name}` has shape {have}, and is declared as {shown(shape)}", where=where, do=mend
             )

@@ -23,7 +23,7 @@ from makeweight.compress.tuning import NEEDS, tune
 from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.outputs import judged, named
 from makeweight.runtimes.runtime import RecipeFailed
-from makeweight_base.errors import MakeweightError
+from makeweight_base.errors import MakeweightError, first_line
 from makeweight_base.quiet import quiet
 
 # Examples whose gradients decide what matters, for the importances that ask for gradients.
@@ -97,7 +97,11 @@ class Prune:
         after = _widths(module)
         changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
         if not changed:
-            raise RecipeFailed(_nothing(before, _multiple(options, given)))
+            raise RecipeFailed(
+                "prune changed nothing: no layer could give up channels and keep a multiple of "
+                f"{_multiple(options, given)} (layers have {min(before.values())} to {max(before.values())}, and "
+                "output layers keep theirs); lower `round_to`, or raise `ratio`"
+            )
         _still_runs(module, example, shape, given)
         left = _parameters(module)
         given.progress.say(
@@ -118,6 +122,7 @@ def _multiple(options: PruneOptions, given: Given) -> int:
 
 
 def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, given: Given) -> Any:
+    import torch
     import torch_pruning
 
     for parameter in module.parameters():
@@ -147,7 +152,8 @@ def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, given:
         # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
         in_channel_groups={},
         out_channel_groups={},
-        num_heads=_heads(module),
+        # what is removed must leave every head of an attention layer equally wide
+        num_heads={part: part.num_heads for part in module.modules() if isinstance(part, torch.nn.MultiheadAttention)},
         channel_groups={},
     )
 
@@ -159,13 +165,6 @@ def removed(wanted: int, channels: int, multiple: int) -> int:
     """
     left = max(1, math.ceil((channels - wanted) / multiple - 0.5)) * multiple
     return max(0, channels - left)
-
-
-def _heads(module: Any) -> dict[Any, int]:
-    """Attention layers and their heads: what is removed must leave every head equally wide."""
-    import torch
-
-    return {part: part.num_heads for part in module.modules() if isinstance(part, torch.nn.MultiheadAttention)}
 
 
 def _output_layers(module: Any, example: tuple[Any, ...]) -> list[Any]:
@@ -207,9 +206,8 @@ def _gradients(module: Any, options: PruneOptions, given: Given) -> None:
     generator = torch.Generator().manual_seed(given.seed)
     chosen = data.take(torch.randperm(len(data), generator=generator)[:_GRADIENT_EXAMPLES].numpy())
     split = examples(chosen, given.task)
-    loss = loss_of(
-        options.loss, reading(given.baseline, split.inputs, given.task, given.output), given.task, given.root
-    )
+    read = reading(given.baseline, split.inputs, given.task, given.output)
+    loss = loss_of(options.loss, read, given.task, given.root)
     module.zero_grad()
     for indices in torch.arange(len(split)).split(64):
         batch = split.batch(indices)
@@ -226,7 +224,7 @@ def _following(what: str) -> Iterator[None]:
     except (MakeweightError, RecipeFailed, OSError, MemoryError):
         raise
     except Exception as error:
-        message = next((line.strip() for line in str(error).splitlines() if line.strip()), "it said nothing")
+        message = first_line(error) or "it said nothing"
         raise RecipeFailed(f"Torch-Pruning cannot {what}: {type(error).__name__}: {message}") from error
 
 
@@ -237,10 +235,9 @@ def _still_runs(module: Any, example: tuple[Any, ...], shape: Any, given: Given)
         with torch.no_grad():
             answer = judged(module(*example), given.output)
     except Exception as error:
-        message = next(iter(str(error).splitlines()), "")
         raise RecipeFailed(
-            f"prune: the narrower network no longer runs ({type(error).__name__}: {message}); forward() probably holds "
-            "channel counts as numbers"
+            f"prune: the narrower network no longer runs ({type(error).__name__}: {first_line(error)}); forward() "
+            "probably holds channel counts as numbers"
         ) from error
     if answer.shape != shape:
         raise RecipeFailed(f"prune: the output's shape became {list(answer.shape)}, it was {list(shape)}")
@@ -256,11 +253,3 @@ def _widths(module: Any) -> dict[str, int]:
 
 def _parameters(module: Any) -> int:
     return sum(math.prod(parameter.shape) for parameter in module.parameters())
-
-
-def _nothing(widths: dict[str, int], multiple: int) -> str:
-    return (
-        f"prune changed nothing: no layer could give up channels and keep a multiple of {multiple} (layers have "
-        f"{min(widths.values())} to {max(widths.values())}, and output layers keep theirs); lower `round_to`, or raise "
-        "`ratio`"
-    )

@@ -115,11 +115,8 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
             kind, left_module_at = "graph", index
     if format_at is None and not any(step.transformation.compresses for step in steps):
         raise Nonsense("training alone compresses nothing; add a step that does, or drop the variant", 0)
-    made = Plan(tuple(step for step in steps if not step.technique.sets_number_format), _at(steps, format_at))
+    before = tuple(step for step in steps if not step.technique.sets_number_format)
+    made = Plan(before, None if format_at is None else steps[format_at])
     if (reason := objection(made.format, kind)) is not None:
         raise Nonsense(reason, format_at)
     return made
-
-
-def _at(steps: list[Step], index: int | None) -> Step | None:
-    return None if index is None else steps[index]

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -14,11 +14,11 @@ from makeweight.compress import technique
 from makeweight.compress.examples import Examples
 from makeweight.compress.losses import Loss
 from makeweight.compress.scores import Reading, answers
+from makeweight.compress.subject import Left
 from makeweight.config.settings import CallablePath
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
-from makeweight_base.errors import UsageError
-from makeweight_base.progress import Progress
+from makeweight_base.errors import UsageError, first_line
 
 
 class TrainingOptions(technique.Options):
@@ -38,13 +38,6 @@ class TrainingOptions(technique.Options):
         description="module:callable(outputs, targets) -> a scalar tensor (default: cross entropy for classification, "
         "mean squared error for regression).",
     )
-
-
-class Hook(Protocol):
-    """Something that has to hold while a module trains: masks, shared weights."""
-
-    def after_step(self, module: Any) -> None:
-        """Called after every step of the optimizer."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +73,16 @@ def train(
     loss: Loss,
     judge: Judge | None,
     options: TrainingOptions,
-    *,
-    output: str | None,
-    seed: int,
+    given: technique.Given,
     label: str,
-    progress: Progress,
-    hooks: Iterable[Hook] = (),
+    left: Iterable[Left],
 ) -> Trained:
     """Train a torch.nn.Module in place, and leave it in eval mode with the weights of its best epoch.
 
     Args:
         loss: what is minimised, of the scores for a batch.
         judge: of a module in eval mode, by which the best epoch is chosen; None: the last is kept.
-        output: the output that holds the scores; None: the first.
-        hooks: what has to hold after each step.
+        left: what is made true again after each step.
 
     Raises:
         RecipeFailed: the loss is no longer finite, or the module fails in training.
@@ -102,24 +91,24 @@ def train(
     import torch
 
     optimizer = torch.optim.AdamW(module.parameters(), lr=options.lr, weight_decay=options.weight_decay)
-    order = torch.Generator().manual_seed(seed)
+    order = torch.Generator().manual_seed(given.seed)
     steps = options.epochs * len(_batches(torch.arange(len(data)), options.batch))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
-    kept_true = tuple(hooks)
+    kept_true = tuple(left)
     best: tuple[Quality, int, dict[str, Any]] | None = None
     mean = math.nan
-    for epoch in progress.over(range(1, options.epochs + 1), label, options.epochs):
+    for epoch in given.progress.over(range(1, options.epochs + 1), label, options.epochs):
         module.train()
         total = seen = 0.0
         for indices in _batches(torch.randperm(len(data), generator=order), options.batch):
             batch = data.batch(indices)
-            value = loss(_forward(module, batch.inputs, output, label), batch)
+            value = loss(_forward(module, batch.inputs, given.output, label), batch)
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
             schedule.step()
-            for hook in kept_true:
-                hook.after_step(module)
+            for each in kept_true:
+                each.after_step(module)
             total += float(value.detach()) * len(indices)
             seen += len(indices)
         mean = total / seen
@@ -133,40 +122,28 @@ def train(
     module.eval()
     ran = f"{label}: {options.epochs} epoch{'s' if options.epochs > 1 else ''}, loss {mean:.4f}"
     if best is None:
-        progress.say(ran)
+        given.progress.say(ran)
         return Trained(options.epochs, options.epochs, mean, None)
     quality, kept, state = best
     module.load_state_dict(state)
-    progress.say(f"{ran}; kept epoch {kept}, validation {quality.words}")
+    given.progress.say(f"{ran}; kept epoch {kept}, validation {quality.words}")
     return Trained(options.epochs, kept, mean, quality.figure)
 
 
-def by_loss(data: Examples, loss: Loss, output: str | None) -> Judge:
-    """Epochs compared by their loss."""
-
-    def judge(module: Any) -> Quality:
-        figure = _loss(answers(module, data.inputs, output), data, loss)
-        return Quality((-figure,), figure, f"loss {figure:.4g}")
-
-    return judge
-
-
-def by_accuracy(data: Examples, loss: Loss, read: Reading, output: str | None) -> Judge:
-    """Epochs of a classifier compared by accuracy, then by loss."""
+def judge_of(data: Examples, loss: Loss, read: Reading | None, output: str | None) -> Judge:
+    """Epochs compared by their loss on `data`; those of a classifier, whose scores are read so, by accuracy first."""
+    import torch
 
     def judge(module: Any) -> Quality:
         scores = answers(module, data.inputs, output)
+        with torch.no_grad():
+            lost = float(loss(scores, data.batch(slice(None))))
+        if read is None:
+            return Quality((-lost,), lost, f"loss {lost:.4g}")
         right = float((read(scores).argmax(1) == data.targets).double().mean())
-        return Quality((right, -_loss(scores, data, loss)), right, f"accuracy {right:.2%}")
+        return Quality((right, -lost), right, f"accuracy {right:.2%}")
 
     return judge
-
-
-def _loss(scores: Any, data: Examples, loss: Loss) -> float:
-    import torch
-
-    with torch.no_grad():
-        return float(loss(scores, data.batch(slice(None))))
 
 
 def _batches(order: Any, size: int) -> list[Any]:
@@ -183,5 +160,5 @@ def _forward(module: Any, inputs: tuple[Any, ...], output: str | None, label: st
     except Exception as error:
         if "allocate memory" in str(error):
             raise MemoryError(str(error)) from error
-        message = next(iter(str(error).splitlines()), "")
-        raise RecipeFailed(f"{label}: the module fails in training: {type(error).__name__}: {message}") from error
+        told = f"{type(error).__name__}: {first_line(error)}"
+        raise RecipeFailed(f"{label}: the module fails in training: {told}") from error

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from makeweight.compress.distillation import Distillation
 from makeweight.compress.examples import examples
-from makeweight.compress.losses import loss_of
+from makeweight.compress.losses import distilled, from_teacher, loss_of
 from makeweight.compress.scores import answers, check_classes, reading
+from makeweight.compress.subject import Left
 from makeweight.compress.technique import Given, Needs
-from makeweight.compress.training import Hook, Trained, TrainingOptions, by_accuracy, by_loss, train
+from makeweight.compress.training import Trained, TrainingOptions, judge_of, train
 
 # The baseline is needed even without a teacher: its scores tell how the student's are read.
 NEEDS = Needs(splits=("train",), wishes=("validation",), baseline=True)
 
 
-def tune(module: Any, options: TrainingOptions, given: Given, label: str, hooks: Iterable[Hook] = ()) -> Trained:
+def tune(module: Any, options: TrainingOptions, given: Given, label: str, left: Iterable[Left] = ()) -> Trained:
     """Train on the train split; the best epoch on the validation split is kept, if the data have one.
 
     Raises:
@@ -25,35 +25,19 @@ def tune(module: Any, options: TrainingOptions, given: Given, label: str, hooks:
             output of the model.
     """
     data, classifies = examples(given.splits["train"], given.task), given.task.kind == "classification"
-    validation = None
-    if "validation" in given.splits:
-        validation = examples(given.splits["validation"], given.task)
-    else:
-        why = given.absent.get("validation", "none was handed")
-        given.progress.say(f"no validation split, so the last epoch is kept ({why})")
     read = reading(given.baseline, data.inputs, given.task, given.output)
     labels = loss = loss_of(options.loss, read, given.task, given.root)
     if classifies:
         check_classes(module, data, read, given.output)
     if options.teacher == "baseline":
         taught = read(answers(given.baseline, data.inputs, given.output))
-        loss = Distillation(labels, taught, read, classifies, options.temperature, options.teacher_weight)
+        distance = from_teacher(taught, read, options.temperature if classifies else None)
+        loss = distilled(labels, distance, options.teacher_weight)
     judge = None
-    if validation is not None:
-        judge = (
-            by_accuracy(validation, labels, read, given.output)
-            if classifies
-            else by_loss(validation, labels, given.output)
-        )
-    return train(
-        module,
-        data,
-        loss,
-        judge,
-        options,
-        output=given.output,
-        seed=given.seed,
-        label=label,
-        progress=given.progress,
-        hooks=hooks,
-    )
+    if "validation" in given.splits:
+        validation = examples(given.splits["validation"], given.task)
+        judge = judge_of(validation, labels, read if classifies else None, given.output)
+    else:
+        why = given.absent.get("validation", "none was handed")
+        given.progress.say(f"no validation split, so the last epoch is kept ({why})")
+    return train(module, data, loss, judge, options, given, label, left)

@@ -13,9 +13,11 @@ from makeweight import registry
 from makeweight.user import callables
 from makeweight.user.dataset import Dataset
 from makeweight.user.declared import Declared
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import UsageError, at
 
 _MOST_CLASSES = 2**31
+_GIVE = "Return (inputs, targets) arrays, or an iterable of (input, target) pairs."
+_CHECK = "Check the loader; every split needs at least one."
 
 
 def load(declared: Declared, split: str) -> Dataset:
@@ -26,9 +28,9 @@ def load(declared: Declared, split: str) -> Dataset:
             fit the task; or there is no such split.
     """
     inputs, targets = _from_callable(declared, split) if declared.data.load else _from_npz(declared, split)
-    where = _origin(declared, split)
-    dataset = Dataset(split, inputs, _targets(targets, declared, where))
-    _check(dataset, where)
+    with at(_origin(declared, split)):
+        dataset = Dataset(split, inputs, _targets(targets, declared.task.kind))
+        _check(dataset)
     return replace(dataset, slices=_slices(declared, split, len(dataset)))
 
 
@@ -39,7 +41,8 @@ def calibration(declared: Declared) -> Dataset:
         first = next(iter(inputs.values()))
         # what is not measured on needs no targets
         dataset = Dataset("calibration", inputs, np.zeros(len(first) if first.ndim else 0))
-        _check(dataset, _origin(declared, "calibration"))
+        with at(_origin(declared, "calibration")):
+            _check(dataset)
     else:
         dataset = load(declared, declared.data.calibration.split)
     wanted = declared.data.calibration.samples
@@ -70,24 +73,18 @@ def _from_callable(declared: Declared, split: str) -> tuple[dict[str, NDArray[An
     given = callables.call(loader, split, name=f"{dotted}({split!r})", root=declared.root)
     names = input_names(declared)
     where = _origin(declared, split)
-    if (
-        isinstance(given, tuple)
-        and len(given) == 2
-        and not isinstance(given[1], tuple)
-        and hasattr(given[1], "__len__")
-    ):
-        return _named(given[0], names, where), given[1]
+    whole = isinstance(given, tuple) and len(given) == 2
+    if whole and hasattr(given[1], "__len__") and not isinstance(given[1], tuple):
+        with at(where):
+            return _named(given[0], names), given[1]
     if isinstance(given, Mapping) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
-        raise UsageError(
-            f"gave {type(given).__name__}, not examples",
-            where=where,
-            do="Return (inputs, targets) arrays, or an iterable of (input, target) pairs.",
-        )
+        raise UsageError(f"gave {type(given).__name__}, not examples", where=where, do=_GIVE)
     pairs = callables.call(lambda: list(_pairs(given, where)), name=f"{dotted}({split!r})", root=declared.root)
     if not pairs:
-        raise UsageError("gave no examples", where=where, do="Check the loader; every split needs at least one.")
-    singles = [_one(entry, names, where) for entry, _ in pairs]
-    return {name: _stack([single[name] for single in singles], name, where) for name in names}, [t for _, t in pairs]
+        raise UsageError("gave no examples", where=where, do=_CHECK)
+    with at(where):
+        singles = [_one(entry, names) for entry, _ in pairs]
+        return {name: _stack([single[name] for single in singles], name) for name in names}, [t for _, t in pairs]
 
 
 def _pairs(given: Any, where: str) -> Iterator[tuple[Any, Any]]:
@@ -100,64 +97,57 @@ def _pairs(given: Any, where: str) -> Iterator[tuple[Any, Any]]:
             raise UsageError(
                 f"example {index} is no (input, target) pair but {type(entry).__name__}",
                 where=where,
-                do="Return (inputs, targets) arrays, or an iterable of (input, target) pairs.",
+                do=_GIVE,
             )
         yield entry[0], entry[1]
 
 
-def _named(inputs: Any, names: tuple[str, ...], where: str) -> dict[str, NDArray[Any]]:
+def _named(inputs: Any, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """Whole arrays by input name."""
     if isinstance(inputs, Mapping):
-        return {name: _array(values, name, where) for name, values in _fitting(inputs, names, where).items()}
+        return {name: _array(values, name) for name, values in _fitting(inputs, names).items()}
     if len(names) > 1:
         count = len(inputs) if isinstance(inputs, tuple | list) else 1
         if count != len(names):
-            raise UsageError(f"gave {count} inputs, and the model has {len(names)}: {', '.join(names)}", where=where)
-        return {name: _array(values, name, where) for name, values in zip(names, inputs, strict=True)}
-    return {names[0]: _array(inputs, names[0], where)}
+            raise UsageError(f"gave {count} inputs, and the model has {len(names)}: {', '.join(names)}")
+        return {name: _array(values, name) for name, values in zip(names, inputs, strict=True)}
+    return {names[0]: _array(inputs, names[0])}
 
 
-def _one(entry: Any, names: tuple[str, ...], where: str) -> dict[str, Any]:
+def _one(entry: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """One example's inputs by name."""
     if isinstance(entry, Mapping):
-        return dict(_fitting(entry, names, where))
+        return dict(_fitting(entry, names))
     if len(names) > 1:
         if not isinstance(entry, tuple | list) or len(entry) != len(names):
             raise UsageError(
                 f"the model has {len(names)} inputs ({', '.join(names)}); each example's input is a mapping or a "
-                f"tuple of as many arrays, not {type(entry).__name__}",
-                where=where,
+                f"tuple of as many arrays, not {type(entry).__name__}"
             )
         return dict(zip(names, entry, strict=True))
     return {names[0]: entry}
 
 
-def _fitting(given: Mapping[str, Any], names: tuple[str, ...], where: str) -> Mapping[str, Any]:
+def _fitting(given: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:
     if set(given) != set(names):
         raise UsageError(
             f"gave the inputs {', '.join(map(str, given)) or 'none'}, and the model's are {', '.join(names)}",
-            where=where,
             do="Name the arrays as the model names its inputs.",
         )
     return {name: given[name] for name in names}
 
 
-def _stack(values: list[Any], name: str, where: str) -> NDArray[Any]:
-    arrays = [_array(value, name, where) for value in values]
+def _stack(values: list[Any], name: str) -> NDArray[Any]:
+    arrays = [_array(value, name) for value in values]
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         first, second = sorted(shapes, key=str)[:2]
-        raise UsageError(f"examples of input `{name}` have different shapes, such as {first} and {second}", where=where)
-    return _array(np.stack(arrays), name, where)
+        raise UsageError(f"examples of input `{name}` have different shapes, such as {first} and {second}")
+    return _array(np.stack(arrays), name)
 
 
-def _array(values: Any, name: str, where: str) -> NDArray[Any]:
-    try:
-        array = np.asarray(values)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise UsageError(f"input `{name}` cannot be made an array: {error}", where=where) from error
-    if array.dtype == object or array.dtype.kind not in "fiub":
-        raise UsageError(f"input `{name}` holds {array.dtype}, not numbers", where=where)
+def _array(values: Any, name: str) -> NDArray[Any]:
+    array = _numbers(values, f"input `{name}`", "holds")
     with np.errstate(over="ignore"):  # what becomes infinite is told by the check of all examples
         return array.astype(np.float32) if array.dtype == np.float64 else array
 
@@ -186,50 +176,50 @@ def _from_npz(declared: Declared, split: str) -> tuple[dict[str, NDArray[Any]], 
     names = input_names(declared)
     if len(names) == 1 and len(arrays) == 1:
         arrays = {names[0]: next(iter(arrays.values()))}
-    return _named(arrays, names, files[split]), target
+    with at(files[split]):
+        return _named(arrays, names), target
 
 
-def _targets(targets: Any, declared: Declared, where: str) -> NDArray[Any]:
+def _numbers(given: Any, what: str, holds: str) -> NDArray[Any]:
     try:
-        array = np.asarray(targets)
+        array = np.asarray(given)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise UsageError(f"targets cannot be made an array: {error}", where=where) from error
+        raise UsageError(f"{what} cannot be made an array: {error}") from error
     if array.dtype.kind not in "fiub":
-        raise UsageError(f"targets hold {array.dtype}, not numbers", where=where)
+        raise UsageError(f"{what} {holds} {array.dtype}, not numbers")
+    return array
+
+
+def _targets(targets: Any, kind: str) -> NDArray[Any]:
+    array = _numbers(targets, "targets", "hold")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise UsageError(f"the target of example {_first_bad(array)} is not finite", where=where)
+        raise UsageError(f"the target of example {_first_bad(array)} is not finite")
     if array.ndim == 0:
-        raise UsageError("gave one target for all examples; each needs its own", where=where)
-    if declared.task.kind != "classification":
+        raise UsageError("gave one target for all examples; each needs its own")
+    if kind != "classification":
         return array
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        raise UsageError(
-            f"targets of a classification are one class index an example, not of shape {array.shape[1:]}",
-            where=where,
-        )
+        raise UsageError(f"targets of a classification are one class index an example, not of shape {array.shape[1:]}")
     if array.dtype.kind == "f" and not (array == np.round(array)).all():
-        raise UsageError("targets of a classification are class indices, and these are not whole", where=where)
+        raise UsageError("targets of a classification are class indices, and these are not whole")
     odd = np.nonzero((array < 0) | (array > _MOST_CLASSES))[0]
     if len(odd):
-        raise UsageError(
-            f"the target of example {int(odd[0])} is {array[odd[0]]:g}, and class indices begin at 0", where=where
-        )
+        raise UsageError(f"the target of example {int(odd[0])} is {array[odd[0]]:g}, and class indices begin at 0")
     return array.astype(np.int64)
 
 
-def _check(dataset: Dataset, where: str) -> None:
+def _check(dataset: Dataset) -> None:
     if len(dataset) == 0:
-        raise UsageError("gave no examples", where=where, do="Check the loader; every split needs at least one.")
+        raise UsageError("gave no examples", do=_CHECK)
     for name, values in dataset.inputs.items():
         if values.ndim == 0 or len(values) != len(dataset):
             count = 0 if values.ndim == 0 else len(values)
-            raise UsageError(f"has {count} examples of `{name}` and {len(dataset)} targets", where=where)
+            raise UsageError(f"has {count} examples of `{name}` and {len(dataset)} targets")
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise UsageError(
                 f"example {_first_bad(values)} of `{name}` holds NaN, infinity or a number beyond {values.dtype}",
-                where=where,
                 do="Mend the loader: a model cannot be judged on such examples.",
             )
 

@@ -15,11 +15,12 @@ from makeweight.layout import CONFIG
 from makeweight.runtimes.runtime import Program
 from makeweight.user import callables, data
 from makeweight.user.declared import Declared
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import UsageError, at, first_line
 from makeweight_base.quiet import quiet
 
 # How many keys of a state dict an error names of each kind.
 _NAMED = 3
+_SAVE = "Save the weights alone: torch.save(module.state_dict(), path)."
 
 
 def load_module(declared: Declared) -> Any:
@@ -49,7 +50,8 @@ def load_module(declared: Declared) -> Any:
             where=f"{CONFIG}: model.build",
             do="Return the module itself; its weights are loaded from `model.weights`.",
         )
-    _load_weights(module, declared.root / weights, weights)
+    with at(weights):
+        _load_weights(module, declared.root / weights)
     return module.eval()
 
 
@@ -73,8 +75,8 @@ def example(declared: Declared) -> Feeds:
     Raises:
         UsageError: the data do not have the declared inputs or shapes, or too few examples.
     """
-    sizes = {shape[0] for shape in shapes(declared).values() if shape and isinstance(shape[0], int)}
-    wanted = max((size for size in sizes if isinstance(size, int)), default=2)
+    sizes = [shape[0] for shape in shapes(declared).values() if shape and isinstance(shape[0], int)]
+    wanted = max(sizes, default=2)
     chosen = data.calibration(declared).take(slice(0, wanted))
     feeds: Feeds = {}
     for name, shape in shapes(declared).items():
@@ -101,68 +103,54 @@ def example(declared: Declared) -> Feeds:
     return feeds
 
 
-def _load_weights(module: Any, path: Path, declared: str) -> None:
+def _load_weights(module: Any, path: Path) -> None:
     import torch
 
     try:
         with quiet():
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise UsageError(
-            "there is no weights file", where=declared, do="Train the model first, or mend `model.weights`."
-        ) from error
+        raise UsageError("there is no weights file", do="Train the model first, or mend `model.weights`.") from error
     except IsADirectoryError as error:
-        raise UsageError("this is a folder, not a weights file", where=declared) from error
+        raise UsageError("this is a folder, not a weights file") from error
     except pickle.UnpicklingError as error:
         raise UsageError(
             "the file holds more than tensors (or is no PyTorch file), and is not loaded: it could run any code",
-            where=declared,
-            do="Save the weights alone: torch.save(module.state_dict(), path).",
+            do=_SAVE,
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
         if "allocate memory" in str(error):
             raise MemoryError(str(error)) from error
         raise UsageError(
-            f"the weights cannot be read: {_first_line(error)}",
-            where=declared,
+            f"the weights cannot be read: {first_line(error) or type(error).__name__}",
             do="The file may be cut short; save it again.",
         ) from error
     if not isinstance(state, Mapping) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise UsageError(
-            f"this is no state dict but {_kind(state)}",
-            where=declared,
-            do="Save the weights alone: torch.save(module.state_dict(), path).",
-        )
+        raise UsageError(f"this is no state dict but {_kind(state)}", do=_SAVE)
     wrong = _mismatches(module.state_dict(), state)
     if wrong:
         hint = "Rebuild the module as it was trained, or save its state dict again."
         if all(str(key).startswith("module.") for key in state):
             hint = "They were saved from DataParallel: save wrapper.module.state_dict() instead."
-        raise UsageError(
-            f"the weights do not fit the module: {'; '.join(wrong)}",
-            where=declared,
-            do=hint,
-        )
+        raise UsageError(f"the weights do not fit the module: {'; '.join(wrong)}", do=hint)
     module.load_state_dict(state)
     bad = [name for name, value in state.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
     if bad:
-        raise UsageError(f"the weights hold NaN or infinity: {_some(bad)}", where=declared, do="Train the model again.")
+        raise UsageError(f"the weights hold NaN or infinity: {_some(bad)}", do="Train the model again.")
 
 
 def _mismatches(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    differences = []
-    if missing := [name for name in wanted if name not in given]:
-        differences.append(f"{len(missing)} missing ({_some(missing)})")
-    if unexpected := [name for name in given if name not in wanted]:
-        differences.append(f"{len(unexpected)} unexpected ({_some(unexpected)})")
     shaped = [
         f"{name} is {shown(given[name].shape)} for {shown(wanted[name].shape)}"
         for name in wanted
         if name in given and given[name].shape != wanted[name].shape
     ]
-    if shaped:
-        differences.append(f"{len(shaped)} of another shape ({_some(shaped)})")
-    return differences
+    differences = {
+        "missing": [name for name in wanted if name not in given],
+        "unexpected": [name for name in given if name not in wanted],
+        "of another shape": shaped,
+    }
+    return [f"{len(names)} {what} ({_some(names)})" for what, names in differences.items() if names]
 
 
 def _some(names: list[str]) -> str:
@@ -173,7 +161,3 @@ def _kind(state: object) -> str:
     if isinstance(state, Mapping):
         return f"a mapping of {_some([str(key) for key in state])}" if state else "an empty mapping"
     return f"a {type(state).__name__}"
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -14,10 +14,9 @@ from torch import nn
 
 from integration.compress.conftest import fresh
 from makeweight.compress import training, tuning
-from makeweight.compress.distillation import Distillation
 from makeweight.compress.examples import Batch, examples
 from makeweight.compress.finetune import Finetune
-from makeweight.compress.losses import CrossEntropy, SquaredError
+from makeweight.compress.losses import cross_entropy, distilled, from_teacher, squared_error
 from makeweight.compress.reproducible import THREADS, reproducible
 from makeweight.compress.scores import reading
 from makeweight.compress.subject import Subject
@@ -69,7 +68,7 @@ def test_the_best_epoch_is_kept_even_if_later_ones_are_worse(
         order = next(qualities)
         return Quality(order, order[0], "good")
 
-    monkeypatch.setattr(tuning, "by_accuracy", lambda *_: judged)
+    monkeypatch.setattr(tuning, "judge_of", lambda *_: judged)
     module = fresh(given)
     trained = tune(module, TrainingOptions(epochs=4), given, "finetune")
     assert (trained.kept, trained.validation) == (3, 0.9)
@@ -164,19 +163,21 @@ def test_distillation_is_hintons_loss() -> None:
     soft = (teacher[batch.indices] / temperature).softmax(1)
     taught = (soft * (soft.log() - (student / temperature).log_softmax(1))).sum(1).mean() * temperature**2
     labels = nn.functional.cross_entropy(student, batch.targets)
-    loss = Distillation(CrossEntropy(lambda scores: scores), teacher, lambda scores: scores, True, temperature, weight)
+    distance = from_teacher(teacher, lambda scores: scores, temperature)
+    loss = distilled(cross_entropy(lambda scores: scores), distance, weight)
     assert math.isclose(float(loss(student, batch)), 0.3 * float(labels) + 0.7 * float(taught), rel_tol=1e-5)
-    assert float(loss.distance(teacher, teacher)) == pytest.approx(0, abs=1e-6)
+    assert float(distance(teacher, Batch(torch.arange(9), (), None))) == pytest.approx(0, abs=1e-6)
 
 
 def test_distillation_of_a_regression_is_the_distance_from_the_teachers_answers() -> None:
-    loss = Distillation(SquaredError(), torch.tensor([[5.0], [1.0]]), lambda scores: scores, False, 4.0, 0.5)
+    distance = from_teacher(torch.tensor([[5.0], [1.0]]), lambda scores: scores, None)
+    loss = distilled(squared_error, distance, 0.5)
     batch = Batch(torch.tensor([1]), (), torch.tensor([4.0]))
     assert float(loss(torch.tensor([[2.0]]), batch)) == 0.5 * (2 - 4) ** 2 + 0.5 * (2 - 1) ** 2
 
 
 def test_regression_does_not_broadcast() -> None:
-    loss = SquaredError()
+    loss = squared_error
     assert float(loss(torch.tensor([[1.0], [2.0]]), Batch(None, (), torch.tensor([1.0, 4.0])))) == 2.0
     with pytest.raises(UsageError, match=r"the model gives shape \[2, 3\] and the targets have \[2\]"):
         loss(torch.zeros(2, 3), Batch(None, (), torch.zeros(2)))
@@ -329,7 +330,7 @@ def test_one_number_for_two_classes(make_project: Any, make_given: Any, last: An
     data = examples(splits["train"], two.task)
     with torch.no_grad():
         raw = module[:4](*data.inputs)
-        loss = CrossEntropy(reading(built, data.inputs, two.task, None))
+        loss = cross_entropy(reading(built, data.inputs, two.task, None))
         assert float(loss(module(*data.inputs), data.batch(slice(None)))) == pytest.approx(
             float(by_hand(raw[:, 0], data.targets.float())), rel=1e-3
         )

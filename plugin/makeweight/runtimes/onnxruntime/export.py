@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes import outputs
 from makeweight.runtimes.onnxruntime import refusal
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import UsageError, first_line
 from makeweight_base.quiet import quiet
 from makeweight_probe.sessions.onnxruntime import open_session
 
@@ -27,6 +27,8 @@ LARGEST = 2**31 - 1
 # The largest difference that still counts as rounding, as a part of the largest output. Both sides compute in
 # float32; summing in another order moves a deep net's outputs by 1e-5 or so.
 TOLERANCE = 1e-3
+_SILENT = "it said nothing"
+_CONSTANT_BATCH = "forward() probably holds a constant batch size, such as view(2, -1); take it from x.shape[0]."
 
 
 def export(module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Feeds, path: Path) -> None:
@@ -101,7 +103,7 @@ def _outputs(module: Any, tensors: tuple[Any, ...]) -> dict[str, NDArray[Any]]:
     except Exception as error:
         refusal.reraise_environment(error)
         raise UsageError(
-            f"the module fails on an example: {type(error).__name__}: {_first_line(error)}",
+            f"the module fails on an example: {type(error).__name__}: {first_line(error) or _SILENT}",
             where=_users_line(error),
             do="Check `model.inputs` against what forward() takes.",
         ) from error
@@ -118,7 +120,7 @@ def _check(path: Path, names: list[str], arrays: list[NDArray[Any]], expected: M
         refusal.reraise_environment(error)
         raise UsageError(
             f"the exported graph fails for a batch of {_batch(arrays)}: {refusal.reason(error)}",
-            do="forward() probably holds a constant batch size, such as view(2, -1); take it from x.shape[0].",
+            do=_CONSTANT_BATCH,
         ) from error
     for name, answer in zip(session.outputs, answers, strict=True):
         wanted = expected[name]
@@ -126,7 +128,7 @@ def _check(path: Path, names: list[str], arrays: list[NDArray[Any]], expected: M
             raise UsageError(
                 f"the exported graph answers shape {list(answer.shape)} for a batch of {_batch(arrays)}, and the "
                 f"module {list(wanted.shape)} (output `{name}`)",
-                do="forward() probably holds a constant batch size, such as view(2, -1); take it from x.shape[0].",
+                do=_CONSTANT_BATCH,
             )
         if wanted.dtype.kind != "f" or not wanted.size:
             continue
@@ -166,7 +168,7 @@ def _cannot(error: Exception) -> UsageError:
             )
     cause = chain[-1]
     return UsageError(
-        f"the module cannot be exported: {type(cause).__name__}: {_first_line(cause)}",
+        f"the module cannot be exported: {type(cause).__name__}: {first_line(cause) or _SILENT}",
         where=_named_line(texts) or where,
         do="torch.export must be able to trace it: https://docs.pytorch.org/docs/stable/export.html",
     )
@@ -176,10 +178,6 @@ def _chain(error: BaseException | None) -> Any:
     while error is not None:
         yield error
         error = error.__cause__
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "it said nothing")
 
 
 def _users_line(error: BaseException) -> str | None:

@@ -13,6 +13,7 @@ from makeweight.artifact.files import files_of, is_within
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
 from makeweight.artifact.versions import versions_of
+from makeweight.runtimes.onnxruntime.graphs import graphs, tensors
 from makeweight_base.errors import UsageError
 
 
@@ -50,29 +51,11 @@ def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
     )
 
 
-def graphs(graph: Any) -> Iterator[Any]:
-    """A graph and those within it, in the branches of If and the bodies of Loop and Scan."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                yield from graphs(inner)
-
-
 def _outside(proto: Any) -> Iterator[str]:
     """The files that tensors of the model lie in, besides its own."""
     for part in (*graphs(proto.graph), *proto.functions):
-        held = [tensor for node in part.node for attribute in node.attribute for tensor in _tensors(attribute)]
-        for tensor in (*getattr(part, "initializer", ()), *held):
-            for entry in tensor.external_data:
-                if entry.key == "location":
-                    yield entry.value
-
-
-def _tensors(attribute: Any) -> Iterator[Any]:
-    if attribute.HasField("t"):
-        yield attribute.t
-    yield from attribute.tensors
+        for tensor in (*getattr(part, "initializer", ()), *(held for node in part.node for held in tensors(node))):
+            yield from (entry.value for entry in tensor.external_data if entry.key == "location")
 
 
 def _port(value: Any) -> Port:

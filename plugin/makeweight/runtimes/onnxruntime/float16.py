@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.runtimes.onnxruntime import refusal
+from makeweight.runtimes.onnxruntime.graphs import inner, tensors
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.quiet import quiet
 
@@ -42,9 +43,8 @@ def to_float16(source: Path, target: Path) -> None:
 
 def _weights(model: Any, kind: int) -> int:
     """How many of the graph's tensors are of this type: initializers, and constants in nodes."""
-    graph = model.graph
-    constants = (attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t"))
-    return sum(tensor.data_type == kind for tensor in (*graph.initializer, *constants))
+    held = (tensor for node in model.graph.node for tensor in tensors(node))
+    return sum(tensor.data_type == kind for tensor in (*model.graph.initializer, *held))
 
 
 def _sort(graph: Any) -> None:
@@ -64,7 +64,6 @@ def _sort(graph: Any) -> None:
 def _reads(node: Any) -> Iterator[str]:
     """What a node takes: its inputs, and what its branches and loop bodies take from around them."""
     yield from node.input
-    for attribute in node.attribute:
-        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-            for inner in graph.node:
-                yield from _reads(inner)
+    for graph in inner(node):
+        for each in graph.node:
+            yield from _reads(each)

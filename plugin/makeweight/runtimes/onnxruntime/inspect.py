@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.runtimes.onnxruntime import macs, operators
-from makeweight.runtimes.onnxruntime.files import graphs
+from makeweight.runtimes.onnxruntime.graphs import constants, graphs
 from makeweight.runtimes.runtime import GraphFacts
 from makeweight_probe.sessions.onnxruntime import runtime_module
 
@@ -73,20 +73,9 @@ def _parameters(model: Any) -> int:
     return sum(
         math.prod(tensor.dims)
         for graph in graphs(model.graph)
-        for tensor in (*graph.initializer, *_constants(graph))
-        if tensor.data_type not in integers and tensor.name not in scales
+        for name, tensor in (*((each.name, each) for each in graph.initializer), *constants(graph))
+        if tensor.data_type not in integers and name not in scales
     )
-
-
-def _constants(graph: Any) -> Iterator[Any]:
-    for node in graph.node:
-        if node.op_type == "Constant":
-            for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    # an initializer is known by its own name, a constant by its node's output
-                    tensor = attribute.t
-                    tensor.name = node.output[0]
-                    yield tensor
 
 
 def _nodes(graph: Any) -> Iterator[Any]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 from makeweight.runtimes.onnxruntime import operators
+from makeweight.runtimes.onnxruntime.graphs import constants, inner
 
-Shape = tuple[int, ...]
+Shapes = Mapping[str, tuple[int, ...]]
+"""By tensor, as far as they are known and fixed."""
 
 
 class _Unknown(Exception):
-    """A shape that inference did not find, or an operator whose cost is not known."""
+    """An operator whose cost is not known."""
 
 
 def count(model: Any) -> int | None:
@@ -23,7 +26,7 @@ def count(model: Any) -> int | None:
     """
     import onnx
 
-    model = _copy(model)
+    model = deepcopy(model)
     batch = _set_batch(model)
     try:
         model = onnx.shape_inference.infer_shapes(model, data_prop=True)
@@ -32,17 +35,9 @@ def count(model: Any) -> int | None:
     shapes = _shapes(model)
     try:
         total = sum(_node(node, shapes) for node in model.graph.node)
-    except _Unknown:
+    except (_Unknown, KeyError):  # a shape that inference did not find is no key
         return None
     return total // batch
-
-
-def _copy(model: Any) -> Any:
-    import onnx
-
-    copied = onnx.ModelProto()
-    copied.CopyFrom(model)
-    return copied
 
 
 def _set_batch(model: Any) -> int:
@@ -62,87 +57,60 @@ def _set_batch(model: Any) -> int:
     return max(1, sizes.pop()) if len(sizes) == 1 else 1
 
 
-def _shapes(model: Any) -> dict[str, Shape | None]:
-    shapes: dict[str, Shape | None] = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+def _shapes(model: Any) -> Shapes:
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
-        if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
-            continue
         dims = value.type.tensor_type.shape.dim
-        fixed = all(dim.HasField("dim_value") for dim in dims)
-        shapes[value.name] = tuple(dim.dim_value for dim in dims) if fixed else None
-    for node in model.graph.node:
-        if node.op_type == "Constant":
-            for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    shapes[node.output[0]] = tuple(attribute.t.dims)
-    return shapes
+        if value.type.tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in dims):
+            shapes[value.name] = tuple(dim.dim_value for dim in dims)
+    return shapes | {name: tuple(tensor.dims) for name, tensor in constants(model.graph)}
 
 
-def _node(node: Any, shapes: Mapping[str, Shape | None]) -> int:
-    if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
+def _node(node: Any, shapes: Shapes) -> int:
+    if any(inner(node)):
         raise _Unknown  # a branch or a loop: how often it runs is known only when it does
     if node.op_type in _COST:
-
-        def shape(name: str) -> Shape:
-            found = shapes.get(name)
-            if found is None:
-                raise _Unknown
-            return found
-
-        return _COST[node.op_type](node, shape)
+        cost, at = _COST[node.op_type]
+        return cost(node, shapes, at)
     if node.op_type in operators.FLOATING | operators.INTEGER:
         raise _Unknown
     return 0
 
 
-Shaper = Callable[[str], Shape]
+def _convolution(node: Any, shapes: Shapes, at: int) -> int:
+    # a weight is [out, in / group, kernel...]: each output element sums over all but `out`
+    return math.prod(shapes[node.output[0]]) * math.prod(shapes[node.input[at]][1:])
 
 
-def _convolution(weight_at: int) -> Callable[[Any, Shaper], int]:
-    def cost(node: Any, shape: Shaper) -> int:
-        # a weight is [out, in / group, kernel...]: each output element sums over all but `out`
-        return math.prod(shape(node.output[0])) * math.prod(shape(node.input[weight_at])[1:])
-
-    return cost
-
-
-def _transposed(node: Any, shape: Shaper) -> int:
+def _transposed(node: Any, shapes: Shapes, at: int) -> int:
     # a weight is [in, out / group, kernel...]: each input element is spread over all but `in`
-    return math.prod(shape(node.input[0])) * math.prod(shape(node.input[1])[1:])
+    return math.prod(shapes[node.input[0]]) * math.prod(shapes[node.input[at]][1:])
 
 
-def _product(right_at: int) -> Callable[[Any, Shaper], int]:
-    def cost(node: Any, shape: Shaper) -> int:
-        # the right factor is mostly a weight, whose shape is known even where the left one's is not
-        right = shape(node.input[right_at])
-        return math.prod(shape(node.output[0])) * (right[-2] if len(right) > 1 else right[0])
-
-    return cost
+def _product(node: Any, shapes: Shapes, at: int) -> int:
+    # the right factor is mostly a weight, whose shape is known even where the left one's is not
+    right = shapes[node.input[at]]
+    return math.prod(shapes[node.output[0]]) * (right[-2] if len(right) > 1 else right[0])
 
 
-def _gemm(node: Any, shape: Shaper) -> int:
+def _gemm(node: Any, shapes: Shapes, at: int) -> int:
     transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
-    return math.prod(shape(node.output[0])) * shape(node.input[1])[1 if transposed else 0]
+    return math.prod(shapes[node.output[0]]) * shapes[node.input[at]][1 if transposed else 0]
 
 
-def _recurrence(node: Any, shape: Shaper) -> int:
+def _recurrence(node: Any, shapes: Shapes, at: int) -> int:
     # W is [directions, gates x hidden, input], R is [directions, gates x hidden, hidden]; X is [steps, batch, input]
-    steps, batch = shape(node.input[0])[:2]
-    return steps * batch * (math.prod(shape(node.input[1])) + math.prod(shape(node.input[2])))
+    steps, batch = shapes[node.input[0]][:2]
+    return steps * batch * sum(math.prod(shapes[name]) for name in node.input[at : at + 2])
 
 
-_COST: dict[str, Callable[[Any, Shaper], int]] = {
-    "Conv": _convolution(1),
-    "FusedConv": _convolution(1),
-    "ConvInteger": _convolution(1),
-    "QLinearConv": _convolution(3),
-    "ConvTranspose": _transposed,
-    "MatMul": _product(1),
-    "MatMulInteger": _product(1),
-    "QLinearMatMul": _product(3),
-    "Gemm": _gemm,
-    "FusedGemm": _gemm,
-    "LSTM": _recurrence,
-    "GRU": _recurrence,
-    "RNN": _recurrence,
+_COST: Mapping[str, tuple[Callable[[Any, Shapes, int], int], int]] = {
+    **dict.fromkeys(("Conv", "FusedConv", "ConvInteger"), (_convolution, 1)),
+    "QLinearConv": (_convolution, 3),
+    "ConvTranspose": (_transposed, 1),
+    **dict.fromkeys(("MatMul", "MatMulInteger"), (_product, 1)),
+    "QLinearMatMul": (_product, 3),
+    **dict.fromkeys(("Gemm", "FusedGemm"), (_gemm, 1)),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), (_recurrence, 1)),
 }
+"""What an operator costs, and at which of its inputs the weight lies."""

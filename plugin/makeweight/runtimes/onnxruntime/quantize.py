@@ -14,7 +14,7 @@ from typing import Any
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, fit
-from makeweight.runtimes.format import Format, Observer
+from makeweight.runtimes.format import Format
 from makeweight.runtimes.onnxruntime import operators, refusal
 from makeweight.runtimes.runtime import Examples, RecipeFailed
 from makeweight_base.errors import UsageError
@@ -121,11 +121,7 @@ def _prepare(source: Path, target: Path) -> None:
 def _static(prepared: Path, made: Path, how: Format, batches: list[Feeds]) -> None:
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-    methods: dict[Observer | None, Any] = {
-        "minmax": CalibrationMethod.MinMax,
-        "entropy": CalibrationMethod.Entropy,
-        "percentile": CalibrationMethod.Percentile,
-    }
+    methods = {method.name.lower(): method for method in CalibrationMethod}
     # The histogram methods would keep every activation of every example; taken a batch at a time they keep one's.
     options = {} if how.observer == "minmax" else {"CalibStridedMinMax": 1}
     quantize_static(
@@ -136,7 +132,7 @@ def _static(prepared: Path, made: Path, how: Format, batches: list[Feeds]) -> No
         per_channel=how.weights.scales == "channel",
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        calibrate_method=methods[how.observer],
+        calibrate_method=methods[str(how.observer)],
         extra_options=options,
     )
 
@@ -158,19 +154,16 @@ class _Reader:
 
     def __init__(self, batches: list[Feeds]) -> None:
         self._batches = batches
-        self._next, self._end = 0, len(self._batches)
+        self.set_range(0, len(batches))
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def set_range(self, start_index: int, end_index: int) -> None:
-        self._next, self._end = start_index, end_index
+        self._left = iter(self._batches[start_index:end_index])
 
     def get_next(self) -> Feeds | None:
-        if self._next >= self._end:
-            return None
-        self._next += 1
-        return self._batches[self._next - 1]
+        return next(self._left, None)
 
 
 def _nothing(model: Any, how: Format) -> str:

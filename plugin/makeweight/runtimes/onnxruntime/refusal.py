@@ -11,12 +11,31 @@ from pathlib import Path
 
 from makeweight_base.errors import UsageError
 
-_NO_OPERATOR = (
-    re.compile(r"No Op registered for (?P<op>\S+)"),
-    re.compile(r"(?P<op>\S+?)\(-?\d+\) is not a registered function/op"),
+_UNKNOWN = (
+    "ONNX Runtime does not know the operator `{op}` that the model uses",
+    "Export the model without it, or with an opset that this version of ONNX Runtime supports.",
 )
-_NO_KERNEL = re.compile(r"Could not find an implementation for (?P<op>\w+)")
-_TOO_NEW = re.compile(r"Opset \d+ is under development|Unsupported model IR version")
+# What an error says, what that means of the file (its `op` is what the first group of the pattern found, its `reason`
+# the error in full), and what to do. The first that fits counts.
+_MEANINGS = (
+    (r"No Op registered for (\S+)", *_UNKNOWN),
+    (r"(\S+?)\(-?\d+\) is not a registered function/op", *_UNKNOWN),
+    (
+        r"Could not find an implementation for (\w+)",
+        "ONNX Runtime has no CPU implementation of the operator `{op}` for the types that the model uses",
+        "Export the model in float32, or without the operator.",
+    ),
+    (
+        r"(Opset \d+ is under development|Unsupported model IR version)",
+        "the file is newer than this ONNX Runtime: {reason}",
+        "Upgrade onnxruntime, or export the model with an older opset.",
+    ),
+    (
+        "(external)",
+        "the weights lie in another file, which cannot be read: {reason}",
+        "Save the model as one file: onnx.save(onnx.load(path), path).",
+    ),
+)
 _BOILERPLATE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed:)?\s*")
 
 
@@ -59,31 +78,9 @@ def reason(error: BaseException) -> str:
 def _usage_error(error: Exception, path: Path) -> UsageError:
     kind, text = type(error).__name__, str(error)
     where = str(path)
-    operators = (pattern.search(text) for pattern in _NO_OPERATOR)
-    if match := next((each for each in operators if each), None):
-        return UsageError(
-            f"ONNX Runtime does not know the operator `{match['op']}` that the model uses",
-            where=where,
-            do="Export the model without it, or with an opset that this version of ONNX Runtime supports.",
-        )
-    if match := _NO_KERNEL.search(text):
-        return UsageError(
-            f"ONNX Runtime has no CPU implementation of the operator `{match['op']}` for the types that the model uses",
-            where=where,
-            do="Export the model in float32, or without the operator.",
-        )
-    if _TOO_NEW.search(text):
-        return UsageError(
-            f"the file is newer than this ONNX Runtime: {reason(error)}",
-            where=where,
-            do="Upgrade onnxruntime, or export the model with an older opset.",
-        )
-    if "external" in text:
-        return UsageError(
-            f"the weights lie in another file, which cannot be read: {reason(error)}",
-            where=where,
-            do="Save the model as one file: onnx.save(onnx.load(path), path).",
-        )
+    for pattern, what, do in _MEANINGS:
+        if match := re.search(pattern, text):
+            return UsageError(what.format(op=match[1], reason=reason(error)), where=where, do=do)
     if kind in ("InvalidProtobuf", "DecodeError") or "No graph was found" in text:
         return UsageError(
             _not_onnx(path), where=where, do="Download or export it again; Git LFS files need `git lfs pull`."
