@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import makeweight
 from makeweight_base import commandline
 from makeweight_base.errors import Exit, UsageError
 from makeweight_base.numbers import above_zero, whole
-
-if TYPE_CHECKING:
-    from makeweight.project.project import Project
-    from makeweight_base.progress import Progress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,26 +35,29 @@ def _parser() -> argparse.ArgumentParser:
 
     add_arguments(add("init", _init, "set makeweight up in a model repository"))
 
-    add("baseline", _baseline, "export the reference model and evaluate it (a stage of dvc.yaml)")
+    add("baseline", _stage("baseline"), "export the reference model and evaluate it (a stage of dvc.yaml)")
 
-    own = add("compress", _compress, "make one variant (a stage of dvc.yaml)")
+    own = add("compress", _stage("compress", "variant"), "make one variant (a stage of dvc.yaml)")
     own.add_argument("variant", help="a name under `variants:`")
 
-    own = add("evaluate", _evaluate, "evaluate one variant beside the baseline (a stage of dvc.yaml)")
+    own = add(
+        "evaluate", _stage("evaluate", "variant"), "evaluate one variant beside the baseline (a stage of dvc.yaml)"
+    )
     own.add_argument("variant", help="a name under `variants:`")
 
-    own = add("device", _device, "write down which device this is (a stage of dvc.yaml)")
+    own = add("device", _stage("device", "device"), "write down which device this is (a stage of dvc.yaml)")
     own.add_argument("device", help="a name under `devices:`")
 
-    own = add("benchmark", _benchmark, "measure one variant beside the baseline on a device (a stage of dvc.yaml)")
+    verb = _stage("benchmark", "variant", "device", seconds="seconds")
+    own = add("benchmark", verb, "measure one variant beside the baseline on a device (a stage of dvc.yaml)")
     own.add_argument("variant", help="a name under `variants:`")
     own.add_argument("--device", required=True, help="a name under `devices:`")
     own.add_argument("--seconds", type=above_zero, help="most time to spend on timing (default: the device's)")
 
-    add("report", _report, "decide, and write the verdict and the reports (a stage of dvc.yaml)")
+    add("report", _stage("report"), "decide, and write the verdict and the reports (a stage of dvc.yaml)")
 
     summary = "show the verdict; exit 0 pass, 1 budget broken, 3 inconclusive (a stage of dvc.yaml)"
-    own = add("gate", _gate, summary, json=True)
+    own = add("gate", _verb("gate", "project", "files", as_json="json"), summary, json=True)
     own.add_argument(
         "files",
         nargs="*",
@@ -66,22 +66,21 @@ def _parser() -> argparse.ArgumentParser:
         help="decide on these files of measurements, and nothing else (default: read the verdict)",
     )
 
-    own = add("sign", _sign, "vouch for a file with an Ed25519 key; the signature lies beside it", project=False)
+    summary = "vouch for a file with an Ed25519 key; the signature lies beside it"
+    own = add("sign", _verb("sign", "file", "key"), summary, project=False)
     own.add_argument("file", type=Path, metavar="FILE", help="such as reports/verdict.json")
     own.add_argument("--key", required=True, metavar="KEY", help="the private key's file; `-` reads standard input")
 
-    own = add(
-        "verify", _verify, "who wrote a verdict, what it was made from, and if it follows", project=False, json=True
-    )
+    verb = _verb("verify", "file", key="key", root="project", as_json="json")
+    own = add("verify", verb, "who wrote a verdict, what it was made from, and if it follows", project=False, json=True)
     own.add_argument("file", type=Path, metavar="FILE", help="a verdict.json; its signature lies beside it")
     own.add_argument("--key", type=Path, metavar="PUB", help="the public key (default: compare hashes alone)")
     own.add_argument(
         "--project", type=Path, metavar="DIR", help="what to compare with (default: the verdict's project)"
     )
 
-    own = add(
-        "compare", _compare, "time two model files against each other; needs no project", project=False, json=True
-    )
+    summary = "time two model files against each other; needs no project"
+    own = add("compare", _compare, summary, project=False, json=True)
     own.add_argument("a", type=Path, metavar="A", help="the model to compare with")
     own.add_argument("b", type=Path, metavar="B", help="the model to judge")
     own.add_argument("--device", metavar="D", help="where: a name under `devices:` (default: this machine)")
@@ -102,17 +101,44 @@ def _parser() -> argparse.ArgumentParser:
     add_ci_arguments(add("ci", _ci, "judge a change against its base: in continuous integration, or here as it would"))
 
     summary = "what is installed, what this machine is, what cannot be measured here"
-    add("doctor", _doctor, summary, project=False, json=True)
+    add("doctor", _verb("doctor", as_json="json"), summary, project=False, json=True)
 
-    add("schema", _schema, "print the JSON Schema of makeweight.yaml", project=False)
+    add("schema", _verb("schema"), "print the JSON Schema of makeweight.yaml", project=False)
     return parser
 
 
-def _loaded(options: argparse.Namespace) -> tuple[Project, Progress]:
-    from makeweight.project import reading
-    from makeweight_base import progress
+def _stage(verb: str, *names: str, **keywords: str) -> commandline.Verb:
+    """A verb that is a stage of dvc.yaml: it is handed the project and the progress besides."""
 
-    return reading.load(options.project), progress.on()
+    def handing_on(options: argparse.Namespace) -> Exit:
+        from makeweight.project import reading
+        from makeweight_base import progress
+
+        positional, by_keyword = _named(options, names, keywords)
+        return _run_of(verb)(reading.load(options.project), *positional, progress.on(), **by_keyword)
+
+    return handing_on
+
+
+def _verb(verb: str, *names: str, **keywords: str) -> commandline.Verb:
+    """A verb that is handed the options of these names, some by keyword."""
+
+    def handing_on(options: argparse.Namespace) -> Exit:
+        positional, by_keyword = _named(options, names, keywords)
+        return _run_of(verb)(*positional, **by_keyword)
+
+    return handing_on
+
+
+def _run_of(verb: str) -> Callable[..., Exit]:
+    run: Callable[..., Exit] = importlib.import_module(f"makeweight.verbs.{verb}").run
+    return run
+
+
+def _named(
+    options: argparse.Namespace, names: Sequence[str], keywords: Mapping[str, str]
+) -> tuple[list[Any], dict[str, Any]]:
+    return [getattr(options, name) for name in names], {word: getattr(options, name) for word, name in keywords.items()}
 
 
 def _init(options: argparse.Namespace) -> Exit:
@@ -121,64 +147,6 @@ def _init(options: argparse.Namespace) -> Exit:
     from makeweight_base import progress
 
     return init.run(options.project, given(options), progress.on(), force=options.force, github=options.github)
-
-
-def _baseline(options: argparse.Namespace) -> Exit:
-    from makeweight.verbs import baseline
-
-    return baseline.run(*_loaded(options))
-
-
-def _compress(options: argparse.Namespace) -> Exit:
-    from makeweight.verbs import compress
-
-    project, progress = _loaded(options)
-    return compress.run(project, options.variant, progress)
-
-
-def _evaluate(options: argparse.Namespace) -> Exit:
-    from makeweight.verbs import evaluate
-
-    project, progress = _loaded(options)
-    return evaluate.run(project, options.variant, progress)
-
-
-def _device(options: argparse.Namespace) -> Exit:
-    from makeweight.verbs import device
-
-    project, progress = _loaded(options)
-    return device.run(project, options.device, progress)
-
-
-def _benchmark(options: argparse.Namespace) -> Exit:
-    from makeweight.verbs import benchmark
-
-    project, progress = _loaded(options)
-    return benchmark.run(project, options.variant, options.device, progress, options.seconds)
-
-
-def _report(options: argparse.Namespace) -> Exit:
-    from makeweight.verbs import report
-
-    return report.run(*_loaded(options))
-
-
-def _gate(options: argparse.Namespace) -> Exit:
-    from makeweight.verbs import gate
-
-    return gate.run(options.project, options.files, as_json=options.json)
-
-
-def _sign(options: argparse.Namespace) -> Exit:
-    from makeweight.verbs import sign
-
-    return sign.run(options.file, options.key)
-
-
-def _verify(options: argparse.Namespace) -> Exit:
-    from makeweight.verbs import verify
-
-    return verify.run(options.file, key=options.key, root=options.project, as_json=options.json)
 
 
 def _compare(options: argparse.Namespace) -> Exit:
@@ -205,16 +173,3 @@ def _ci(options: argparse.Namespace) -> Exit:
     from makeweight.verbs.ci import entry
 
     return entry.run(options, os.environ)
-
-
-def _doctor(options: argparse.Namespace) -> Exit:
-    from makeweight.verbs import doctor
-
-    return doctor.run(as_json=options.json)
-
-
-def _schema(options: argparse.Namespace) -> Exit:
-    del options
-    from makeweight.verbs import schema
-
-    return schema.run()

@@ -20,13 +20,10 @@ Kind = Literal["technique", "runtime", "device"]
 
 @dataclass(frozen=True)
 class Part:
-    """Where a built-in part lives, and what it stands on.
-
-    `dotted` is `module:name`, or None for a part that the format already knows and this version does not have. `suffix`
-    is that of the files which a runtime opens.
-    """
+    """Where a built-in part lives, and what it stands on."""
 
     dotted: str | None
+    """`module:name`, or None for a part that the format already knows and this version does not have."""
     extra: str | None = None
     modules: tuple[str, ...] = ()
     suffix: str | None = None
@@ -102,9 +99,7 @@ def require(kind: Kind, name: str) -> None:
         MissingExtra: naming the `pip install` that brings it.
     """
     part = BUILT_IN[kind].get(name)
-    if part is None or part.extra is None:
-        return
-    if any(importlib.util.find_spec(module) is None for module in part.modules):
+    if part and part.extra and any(importlib.util.find_spec(module) is None for module in part.modules):
         raise MissingExtra(f"the {kind} `{name}`", part.extra)
 
 

@@ -38,22 +38,20 @@ class Examples:
 
 
 def examples(data: Dataset, task: TaskSettings) -> Examples:
-    return Examples(tensors(dict(data.inputs)), _targets(data.targets, task))
+    targets = data.targets
+    if task.kind == "regression" or targets.dtype == np.float64:
+        targets = targets.astype(np.float32)
+    return Examples(tensors(dict(data.inputs)), _tensor(targets))
 
 
 def tensors(inputs: Feeds) -> tuple[Any, ...]:
     """Arrays as tensors, in the order of the inputs; floating point in the precision of the weights (float32)."""
-    import torch
-
     return tuple(
-        torch.from_numpy(np.ascontiguousarray(values.astype(np.float32) if values.dtype.kind == "f" else values))
-        for values in inputs.values()
+        _tensor(values.astype(np.float32) if values.dtype.kind == "f" else values) for values in inputs.values()
     )
 
 
-def _targets(values: NDArray[Any], task: TaskSettings) -> Any:
+def _tensor(values: NDArray[Any]) -> Any:
     import torch
 
-    if task.kind == "regression" or values.dtype == np.float64:
-        values = values.astype(np.float32)
     return torch.from_numpy(np.ascontiguousarray(values))

@@ -6,18 +6,16 @@ from dataclasses import asdict
 from typing import ClassVar
 
 from makeweight.compress.subject import Subject
-from makeweight.compress.technique import Given, Needs
+from makeweight.compress.technique import Given, Needs, Transformation
 from makeweight.compress.training import TrainingOptions
 from makeweight.compress.tuning import NEEDS, tune
 from makeweight.runtimes.format import SourceKind
 
 
-class Finetune:
+class Finetune(Transformation):
     """Training on the train split, alone or with the baseline as teacher; the best epoch on validation is kept."""
 
     name: ClassVar[str] = "finetune"
-    sets_number_format: ClassVar[bool] = False
-    packages: ClassVar[tuple[str, ...]] = ()
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
     compresses: ClassVar[bool] = False
     Options = TrainingOptions

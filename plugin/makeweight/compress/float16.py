@@ -8,12 +8,10 @@ from makeweight.compress import technique
 from makeweight.runtimes.format import Format, Numbers
 
 
-class Float16:
+class Float16(technique.NumberFormat):
     """Weights and arithmetic in half precision; inputs and outputs keep their type."""
 
     name: ClassVar[str] = "float16"
-    sets_number_format: ClassVar[bool] = True
-    packages: ClassVar[tuple[str, ...]] = ()
 
     class Options(technique.Options):
         """float16 has nothing to set."""

@@ -17,7 +17,7 @@ from makeweight.compress.examples import examples, tensors
 from makeweight.compress.losses import loss_of
 from makeweight.compress.scores import reading
 from makeweight.compress.subject import Subject
-from makeweight.compress.technique import Given, Needs
+from makeweight.compress.technique import Given, Needs, Transformation
 from makeweight.compress.training import TrainingOptions
 from makeweight.compress.tuning import NEEDS, tune
 from makeweight.runtimes.format import SourceKind
@@ -55,11 +55,10 @@ class PruneOptions(TrainingOptions):
     epochs: int = Field(1, ge=0, description="Passes through the train split after each round; 0 trains not at all.")
 
 
-class Prune:
+class Prune(Transformation):
     """Structured channel pruning in rounds. The layers that make the model's outputs are never pruned."""
 
     name: ClassVar[str] = "prune"
-    sets_number_format: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ("torch-pruning",)
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
     compresses: ClassVar[bool] = True

@@ -18,12 +18,10 @@ def _eight(bits: object) -> object:
     return bits
 
 
-class Quantize:
+class Quantize(technique.NumberFormat):
     """8-bit weights and, for `static`, 8-bit activations whose ranges are taken from calibration examples."""
 
     name: ClassVar[str] = "quantize"
-    sets_number_format: ClassVar[bool] = True
-    packages: ClassVar[tuple[str, ...]] = ()
 
     class Options(technique.Options):
         """How to quantize."""

@@ -26,12 +26,8 @@ def answers(module: Any, inputs: tuple[Any, ...], output: str | None) -> Any:
 
     module.eval()
     with torch.no_grad():
-        return torch.cat(
-            [
-                judged(module(*(values[start : start + LARGE] for values in inputs)), output)
-                for start in range(0, len(inputs[0]), LARGE)
-            ]
-        )
+        batches = zip(*(values.split(LARGE) for values in inputs), strict=True)
+        return torch.cat([judged(module(*batch), output) for batch in batches])
 
 
 def reading(baseline: Any, inputs: tuple[Any, ...], task: TaskSettings, output: str | None) -> Reading:

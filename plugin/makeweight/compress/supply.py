@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +25,18 @@ class Supply:
         self.declared, self.runtime, self.scratch = declared, runtime, scratch
         self.notes, self.progress = notes, progress
         self._splits: dict[str, Dataset] = {}
-        self._absent: dict[str, str] = {}
-        self._baseline: Any = None
 
     def given(self, needs: Needs) -> Given:
         """Raises:
         RecipeFailed: the test split is asked for, which is the gate's alone.
         UsageError: a split that is needed cannot be loaded, or the module cannot.
         """
-        for split in needs.splits:
-            self.split(split)
-        for split in needs.wishes:
+        splits, absent = {name: self.split(name) for name in needs.splits}, {}
+        for name in needs.wishes:
             try:
-                self.split(split)
+                splits[name] = self.split(name)
             except UsageError as error:
-                self._absent[split] = error.what
-        if needs.baseline and self._baseline is None:
-            self._baseline = load_module(self.declared)
-        named = (*needs.splits, *needs.wishes)
+                absent[name] = error.what
         return Given(
             root=self.declared.root,
             task=self.declared.task,
@@ -50,17 +45,21 @@ class Supply:
             channel_multiple=self.runtime.channel_multiple,
             scratch=self.scratch,
             progress=self.progress,
-            splits={name: self._splits[name] for name in named if name in self._splits},
-            absent={name: self._absent[name] for name in needs.wishes if name in self._absent},
+            splits=splits,
+            absent=absent,
             baseline=self._baseline if needs.baseline else None,
             notes=self.notes,
         )
+
+    @cached_property
+    def _baseline(self) -> Any:
+        return load_module(self.declared)
 
     def split(self, name: str) -> Dataset:
         """One of the declared splits; `calibration` are the declared calibration examples."""
         if name == "test":
             raise RecipeFailed("a technique asked for the test split, which is the gate's alone")
         if name not in self._splits:
-            load = data.calibration(self.declared) if name == "calibration" else data.load(self.declared, name)
-            self._splits[name] = load
+            calibrates = name == "calibration"
+            self._splits[name] = data.calibration(self.declared) if calibrates else data.load(self.declared, name)
         return self._splits[name]

@@ -67,14 +67,15 @@ class Technique(Protocol):
 
     name: ClassVar[str]
     sets_number_format: ClassVar[bool]
-    packages: ClassVar[tuple[str, ...]]
+    packages: ClassVar[tuple[str, ...]] = ()
     """What it stands on besides PyTorch and the runtime: their versions go into the manifest."""
     Options: ClassVar[type[Options]]
 
 
 class Transformation(Technique, Protocol):
-    """A technique that changes the model itself; `sets_number_format` is False."""
+    """A technique that changes the model itself."""
 
+    sets_number_format: ClassVar[bool] = False
     accepts: ClassVar[frozenset[SourceKind]]
     """A recipe on a module stays there as long as its steps accept one; a step that accepts graphs alone makes it be
     lowered before."""
@@ -95,6 +96,8 @@ class Transformation(Technique, Protocol):
 
 
 class NumberFormat(Technique, Protocol):
-    """A technique that is the number format of the one lowering; `sets_number_format` is True."""
+    """A technique that is the number format of the one lowering."""
+
+    sets_number_format: ClassVar[bool] = True
 
     def format(self, options: Any) -> Format: ...

@@ -16,10 +16,11 @@ from makeweight.budget.metric import METRICS, of_role
 from makeweight.layout import BASELINE, Layout
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import UsageError, reason
 
 Files = Sequence[tuple[str, Sequence[Measurement]]]
 _Subject = tuple[str, str | None]
+_Placed = Sequence[tuple[str, Measurement, _Subject]]
 _ONE_RUN = "Collect the files of one run, or measure again."
 _WANTED = "Name files as `evaluate` and `benchmark` write them: reports/<variant>/evaluate.json and <device>.json."
 
@@ -44,8 +45,7 @@ def _figures(path: Path) -> list[Measurement]:
     try:
         return measurement.loads(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot be read: {reason}", where=str(path), do=_WANTED) from error
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path), do=_WANTED) from error
     except UsageError as error:
         raise UsageError(error.what, where=error.where, do=_WANTED) from error
 
@@ -58,21 +58,19 @@ def join(project: Project, files: Files) -> list[Measurement]:
     Raises:
         UsageError: a file is of another project, or two contradict each other.
     """
-    _refuse_strangers(project, files)
-    _refuse_other_keys(files)
+    figures = [(name, figure, _subject(figure, beside)) for name, beside in files for figure in beside]
+    _refuse_strangers(project, figures)
+    _refuse_other_keys(figures)
     _refuse_other_baselines(files)
     variants, devices = [BASELINE, *project.variants], [None, *project.devices]
     taken: dict[tuple[_Subject, str, Measurand], tuple[str, Measurement]] = {}
-    for name, figures in files:
-        for figure in figures:
-            place = (_subject(figure, figures), figure.variant, figure.measurand)
-            before, earlier = taken.setdefault(place, (name, figure))
-            if earlier != figure:
-                raise UsageError(
-                    f"{_called(figure)} is {_amount(figure)}, and in {before} it is {_amount(earlier)}",
-                    where=name,
-                    do=_ONE_RUN,
-                )
+    for name, figure, subject in figures:
+        before, earlier = taken.setdefault((subject, figure.variant, figure.measurand), (name, figure))
+        if earlier != figure:
+            what = f"{figure.measurand.name} of `{figure.variant}`{_on(figure.device)}"
+            raise UsageError(
+                f"{what} is {_amount(figure)}, and in {before} it is {_amount(earlier)}", where=name, do=_ONE_RUN
+            )
 
     def rank(place: tuple[_Subject, str, Measurand]) -> tuple[bool, int, int]:
         variant, device = place[0]
@@ -80,7 +78,11 @@ def join(project: Project, files: Files) -> list[Measurement]:
 
     # evaluations, then benchmarks, as they are when they are read where they were made
     ordered = [taken[place] for place in sorted(taken, key=rank)]
-    return [_keyed(figure) for _, figure in ordered]
+    unkeyed = "it bears no key, so nothing shows what was measured"
+    return [
+        figure.stale(unkeyed) if figure.key is None and figure.status != "unavailable" else figure
+        for _, figure in ordered
+    ]
 
 
 def _subject(figure: Measurement, beside: Sequence[Measurement]) -> _Subject:
@@ -90,35 +92,31 @@ def _subject(figure: Measurement, beside: Sequence[Measurement]) -> _Subject:
     return next((each.variant for each in beside if each.variant != BASELINE), BASELINE), figure.device
 
 
-def _refuse_strangers(project: Project, files: Files) -> None:
-    for name, figures in files:
-        for figure in figures:
-            try:
-                if figure.variant != BASELINE:
-                    project.variant(figure.variant)
-                if figure.device is not None:
-                    project.device(figure.device)
-            except UsageError as error:
-                raise UsageError(error.what, where=name, do="Name files of this project.") from error
+def _refuse_strangers(project: Project, figures: _Placed) -> None:
+    for name, figure, _ in figures:
+        try:
+            if figure.variant != BASELINE:
+                project.variant(figure.variant)
+            if figure.device is not None:
+                project.device(figure.device)
+        except UsageError as error:
+            raise UsageError(error.what, where=name, do="Name files of this project.") from error
 
 
-def _refuse_other_keys(files: Files) -> None:
+def _refuse_other_keys(figures: _Placed) -> None:
     """One measuring gives one key; two were of other artifacts, inputs or machines."""
     keys: dict[_Subject, tuple[str, str]] = {}
-    for name, figures in files:
-        for figure in figures:
-            if figure.key is None:
-                continue
-            subject = _subject(figure, figures)
-            before, key = keys.setdefault(subject, (name, figure.key))
-            if key != figure.key:
-                variant, device = subject
-                where = f" on {device}" if device is not None else ""
-                raise UsageError(
-                    f"`{variant}`{where} was measured on another model, machine or examples than in {before}",
-                    where=name,
-                    do=_ONE_RUN,
-                )
+    for name, figure, subject in figures:
+        if figure.key is None:
+            continue
+        before, key = keys.setdefault(subject, (name, figure.key))
+        if key != figure.key:
+            variant, device = subject
+            raise UsageError(
+                f"`{variant}`{_on(device)} was measured on another model, machine or examples than in {before}",
+                where=name,
+                do=_ONE_RUN,
+            )
 
 
 def _refuse_other_baselines(files: Files) -> None:
@@ -151,15 +149,8 @@ def _baselines(figures: Sequence[Measurement]) -> Iterator[tuple[str, float]]:
             yield of.metric, value + drop
 
 
-def _keyed(figure: Measurement) -> Measurement:
-    if figure.key is not None or figure.status == "unavailable":
-        return figure
-    return figure.stale("it bears no key, so nothing shows what was measured")
-
-
-def _called(figure: Measurement) -> str:
-    where = f" on {figure.device}" if figure.device is not None else ""
-    return f"{figure.measurand.name} of `{figure.variant}`{where}"
+def _on(device: str | None) -> str:
+    return "" if device is None else f" on {device}"
 
 
 def _amount(figure: Measurement) -> str:

@@ -10,8 +10,7 @@ from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.devices import record
 from makeweight.evidence import staleness
-from makeweight.evidence.at_hand import AtHand
-from makeweight.evidence.evidence import Evidence
+from makeweight.evidence.evidence import AtHand, Evidence
 from makeweight.evidence.provenance import hash_of, provenance
 from makeweight.layout import BASELINE
 from makeweight.measure import outcomes, timings

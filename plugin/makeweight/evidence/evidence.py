@@ -1,4 +1,4 @@
-"""Evidence: all that was measured, with whatever does not belong to what is at hand marked stale."""
+"""What is at hand of a project, and evidence: all that was measured, marked stale where it does not belong to that."""
 
 from __future__ import annotations
 
@@ -11,6 +11,24 @@ from makeweight.devices.record import Record
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
+from makeweight.project.project import Project
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """What figures have to belong to, by variant or device; what is not there is absent."""
+
+    project: Project
+    manifests: Mapping[str, Manifest]
+    hashes: Mapping[str, str | None]
+    """Of the models that are really there; None for one that is not as its manifest tells."""
+    answers: Mapping[str, Outcomes]
+    """Also those whose figures turn out stale."""
+    devices: Mapping[str, Record]
+    versions: Mapping[str, str]
+    """Of the runtimes that are installed here."""
+    inputs: str | None
+    """sha256 of the samples that benchmarks are fed with."""
 
 
 @dataclass(frozen=True)

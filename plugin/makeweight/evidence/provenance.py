@@ -11,7 +11,7 @@ from makeweight.artifact import artifact
 from makeweight.artifact.files import sha256_of
 from makeweight.devices.record import Record
 from makeweight.evidence import keys
-from makeweight.evidence.at_hand import AtHand
+from makeweight.evidence.evidence import AtHand
 from makeweight.layout import BASELINE
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from makeweight.evidence import keys
-from makeweight.evidence.at_hand import AtHand
+from makeweight.evidence.evidence import AtHand
 from makeweight.layout import BASELINE
 from makeweight.measurement import Measurement
 

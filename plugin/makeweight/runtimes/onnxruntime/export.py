@@ -51,7 +51,7 @@ def export(module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Fe
             f"the weights take {size / 1e9:.1f} GB, and one ONNX file holds at most {LARGEST / 1e9:.1f} GB",
             do="Store the weights in fewer bits, or split the model.",
         )
-    free = any(shape and isinstance(shape[0], str) for shape in inputs.values())
+    free = any(map(_free, inputs.values()))
     arrays = [_traceable(example[name], shape) for name, shape in inputs.items()]
     tensors = tuple(torch.from_numpy(array) for array in arrays)
     expected = _outputs(module, tensors)
@@ -73,15 +73,20 @@ def export(module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Fe
     # What the exporter notes about nodes holds absolute paths and stack traces of this machine.
     _strip(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
-    _check(path, list(inputs), arrays, expected)
+    _check(path, dict(zip(inputs, arrays, strict=True)), expected)
     if free:
-        single = tuple(tensor[:1] for tensor in tensors)
-        _check(path, list(inputs), [array[:1] for array in arrays], _outputs(module, single))
+        single = {name: array[:1] for name, array in zip(inputs, arrays, strict=True)}
+        _check(path, single, _outputs(module, tuple(tensor[:1] for tensor in tensors)))
+
+
+def _free(shape: tuple[int | str, ...]) -> bool:
+    """Whether the batch is."""
+    return bool(shape) and isinstance(shape[0], str)
 
 
 def _traceable(array: NDArray[Any], shape: tuple[int | str, ...]) -> NDArray[Any]:
     """A batch of two where the batch is free: torch.export takes a size of one for a constant."""
-    if shape and isinstance(shape[0], str) and len(array) < 2:
+    if _free(shape) and len(array) < 2:
         array = np.concatenate([array, array])
     return np.ascontiguousarray(array)
 
@@ -89,8 +94,8 @@ def _traceable(array: NDArray[Any], shape: tuple[int | str, ...]) -> NDArray[Any
 def _dynamic(inputs: Mapping[str, tuple[int | str, ...]]) -> tuple[dict[int, Any], ...]:
     from torch.export import Dim
 
-    letters = {str(shape[0]): Dim(str(shape[0])) for shape in inputs.values() if shape and isinstance(shape[0], str)}
-    return tuple({0: letters[str(shape[0])]} if shape and shape[0] in letters else {} for shape in inputs.values())
+    letters = {shape[0]: Dim(str(shape[0])) for shape in inputs.values() if _free(shape)}
+    return tuple({0: letters[shape[0]]} if _free(shape) else {} for shape in inputs.values())
 
 
 def _outputs(module: Any, tensors: tuple[Any, ...]) -> dict[str, NDArray[Any]]:
@@ -110,23 +115,24 @@ def _outputs(module: Any, tensors: tuple[Any, ...]) -> dict[str, NDArray[Any]]:
     return {name: tensor.numpy() for name, tensor in outputs.named(answer).items()}
 
 
-def _check(path: Path, names: list[str], arrays: list[NDArray[Any]], expected: Mapping[str, NDArray[Any]]) -> None:
+def _check(path: Path, feeds: Feeds, expected: Mapping[str, NDArray[Any]]) -> None:
     """Tracing records what happens to tensors; what a module does besides (numpy, `.item()`) is frozen, silently."""
+    batch = next((len(array) for array in feeds.values() if array.ndim), 1)
     with refusal.translated(path):
         session = open_session(str(path), 1)
     try:
-        answers = session.run(dict(zip(names, arrays, strict=True)))
+        answers = session.run(feeds)
     except Exception as error:
         refusal.reraise_environment(error)
         raise UsageError(
-            f"the exported graph fails for a batch of {_batch(arrays)}: {refusal.reason(error)}",
+            f"the exported graph fails for a batch of {batch}: {refusal.reason(error)}",
             do=_CONSTANT_BATCH,
         ) from error
     for name, answer in zip(session.outputs, answers, strict=True):
         wanted = expected[name]
         if answer.shape != wanted.shape:
             raise UsageError(
-                f"the exported graph answers shape {list(answer.shape)} for a batch of {_batch(arrays)}, and the "
+                f"the exported graph answers shape {list(answer.shape)} for a batch of {batch}, and the "
                 f"module {list(wanted.shape)} (output `{name}`)",
                 do=_CONSTANT_BATCH,
             )
@@ -143,58 +149,40 @@ def _check(path: Path, names: list[str], arrays: list[NDArray[Any]], expected: M
             )
 
 
-def _batch(arrays: list[NDArray[Any]]) -> int:
-    return len(arrays[0]) if arrays and arrays[0].ndim else 1
-
-
 def _cannot(error: Exception) -> UsageError:
     """The exporter's error in one sentence: the operator that ONNX has not, or the line that cannot be traced."""
-    chain = list(_chain(error))
-    texts = [str(link) for link in chain]
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    text = "\n".join(str(link) for link in chain)
     where = next((line for link in chain if (line := _users_line(link))), None)
-    for text in texts:
-        if match := re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", text):
-            return UsageError(
-                f"ONNX has no counterpart of the operator `{match[1]}`",
-                where=where,
-                do="Write it in forward() with operators that ONNX has, or leave it out of the module.",
-            )
-    for text in texts:
-        if "data-dependent" in text:
-            return UsageError(
-                "the module cannot be traced: what it does depends on the values of its input",
-                where=_named_line(texts) or where,
-                do="Replace `if` and loops over tensor values by torch.where, torch.cond or a fixed number of steps.",
-            )
+    if match := re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", text):
+        return UsageError(
+            f"ONNX has no counterpart of the operator `{match[1]}`",
+            where=where,
+            do="Write it in forward() with operators that ONNX has, or leave it out of the module.",
+        )
+    # the user's line as the exporter's message quotes it
+    quoted = re.findall(r'File "([^"]+)", line (\d+)', text)
+    where = next((f"{file}:{line}" for file, line in quoted if _is_users(file)), where)
+    if "data-dependent" in text:
+        return UsageError(
+            "the module cannot be traced: what it does depends on the values of its input",
+            where=where,
+            do="Replace `if` and loops over tensor values by torch.where, torch.cond or a fixed number of steps.",
+        )
     cause = chain[-1]
     return UsageError(
         f"the module cannot be exported: {type(cause).__name__}: {first_line(cause) or _SILENT}",
-        where=_named_line(texts) or where,
+        where=where,
         do="torch.export must be able to trace it: https://docs.pytorch.org/docs/stable/export.html",
     )
 
 
-def _chain(error: BaseException | None) -> Any:
-    while error is not None:
-        yield error
-        error = error.__cause__
-
-
 def _users_line(error: BaseException) -> str | None:
     """`file:line` of the innermost frame that is neither installed nor ours."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if _is_users(frame.filename):
-            return f"{frame.filename}:{frame.lineno}"
-    return None
-
-
-def _named_line(texts: list[str]) -> str | None:
-    """The user's line as the exporter's message quotes it."""
-    for text in texts:
-        for file, line in re.findall(r'File "([^"]+)", line (\d+)', text):
-            if _is_users(file):
-                return f"{file}:{line}"
-    return None
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return next((f"{frame.filename}:{frame.lineno}" for frame in frames if _is_users(frame.filename)), None)
 
 
 def _is_users(file: str) -> bool:
