@@ -97,8 +97,6 @@ def read(folder: Path) -> Manifest:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         lacking = f"it has no {error}" if isinstance(error, KeyError) else error
         raise UsageError(
-            f"this is no manifest ({lacking})",
-            where=str(path),
-            do="Delete the folder and run `dvc repro` again.",
+            f"this is no manifest ({lacking})", where=str(path), do="Delete the folder and run `dvc repro` again."
         ) from error
     return manifest

@@ -6,7 +6,7 @@ Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, https://arxi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any, ClassVar, Literal
@@ -246,9 +246,10 @@ def _still_runs(module: Any, example: tuple[Any, ...], shape: Any, given: Given)
 
 def _widths(module: Any) -> dict[str, int]:
     """Output channels by layer, of the layers that have any."""
-    width: Callable[[Any], Any] = lambda part: getattr(part, "out_channels", getattr(part, "out_features", None))  # noqa: E731
-    return {name: int(width(part)) for name, part in module.named_modules() if isinstance(width(part), int)}
+    parts = dict(module.named_modules())
+    widths = {name: getattr(part, "out_channels", getattr(part, "out_features", None)) for name, part in parts.items()}
+    return {name: width for name, width in widths.items() if isinstance(width, int)}
 
 
 def _parameters(module: Any) -> int:
-    return sum(math.prod(parameter.shape) for parameter in module.parameters())
+    return sum(parameter.numel() for parameter in module.parameters())

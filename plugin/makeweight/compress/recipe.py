@@ -86,8 +86,7 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
         if step.technique.sets_number_format:
             if format_at is not None:
                 raise Nonsense(
-                    f"`{step.name}` after `{steps[format_at].name}`: the number format is already set; keep one",
-                    index,
+                    f"`{step.name}` after `{steps[format_at].name}`: the number format is already set; keep one", index
                 )
             format_at = index
             left_module_at = index if left_module_at is None else left_module_at

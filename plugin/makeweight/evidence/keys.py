@@ -19,13 +19,7 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
 
 
 def evaluation(
-    *,
-    baseline: str,
-    variant: str,
-    runtimes: Mapping[str, str],
-    task: TaskSettings,
-    output: str | None,
-    inputs: str,
+    *, baseline: str, variant: str, runtimes: Mapping[str, str], task: TaskSettings, output: str | None, inputs: str
 ) -> str:
     """Key of a quality figure.
 

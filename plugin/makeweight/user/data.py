@@ -95,46 +95,41 @@ def _pairs(given: Any, where: str) -> Iterator[tuple[Any, Any]]:
     for index, entry in enumerate(entries):
         if not isinstance(entry, tuple | list) or len(entry) != 2:
             raise UsageError(
-                f"example {index} is no (input, target) pair but {type(entry).__name__}",
-                where=where,
-                do=_GIVE,
+                f"example {index} is no (input, target) pair but {type(entry).__name__}", where=where, do=_GIVE
             )
         yield entry[0], entry[1]
 
 
 def _named(inputs: Any, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """Whole arrays by input name."""
-    if isinstance(inputs, Mapping):
-        return {name: _array(values, name) for name, values in _fitting(inputs, names).items()}
-    if len(names) > 1:
-        count = len(inputs) if isinstance(inputs, tuple | list) else 1
-        if count != len(names):
-            raise UsageError(f"gave {count} inputs, and the model has {len(names)}: {', '.join(names)}")
-        return {name: _array(values, name) for name, values in zip(names, inputs, strict=True)}
-    return {names[0]: _array(inputs, names[0])}
+    count = len(inputs) if isinstance(inputs, tuple | list) else 1
+    wrong = f"gave {count} inputs, and the model has {len(names)}: {', '.join(names)}"
+    return {name: _array(values, name) for name, values in _by_name(inputs, names, wrong).items()}
 
 
-def _one(entry: Any, names: tuple[str, ...]) -> dict[str, Any]:
+def _one(entry: Any, names: tuple[str, ...]) -> Mapping[str, Any]:
     """One example's inputs by name."""
-    if isinstance(entry, Mapping):
-        return dict(_fitting(entry, names))
-    if len(names) > 1:
-        if not isinstance(entry, tuple | list) or len(entry) != len(names):
+    wrong = (
+        f"the model has {len(names)} inputs ({', '.join(names)}); each example's input is a mapping or a tuple of as "
+        f"many arrays, not {type(entry).__name__}"
+    )
+    return _by_name(entry, names, wrong)
+
+
+def _by_name(given: Any, names: tuple[str, ...], wrong: str) -> Mapping[str, Any]:
+    """Values by input name, of a mapping, a tuple in the order of the inputs, or, of a single input, the value."""
+    if isinstance(given, Mapping):
+        if set(given) != set(names):
             raise UsageError(
-                f"the model has {len(names)} inputs ({', '.join(names)}); each example's input is a mapping or a "
-                f"tuple of as many arrays, not {type(entry).__name__}"
+                f"gave the inputs {', '.join(map(str, given)) or 'none'}, and the model's are {', '.join(names)}",
+                do="Name the arrays as the model names its inputs.",
             )
-        return dict(zip(names, entry, strict=True))
-    return {names[0]: entry}
-
-
-def _fitting(given: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:
-    if set(given) != set(names):
-        raise UsageError(
-            f"gave the inputs {', '.join(map(str, given)) or 'none'}, and the model's are {', '.join(names)}",
-            do="Name the arrays as the model names its inputs.",
-        )
-    return {name: given[name] for name in names}
+        return {name: given[name] for name in names}
+    if len(names) == 1:
+        return {names[0]: given}
+    if not isinstance(given, tuple | list) or len(given) != len(names):
+        raise UsageError(wrong)
+    return dict(zip(names, given, strict=True))
 
 
 def _stack(values: list[Any], name: str) -> NDArray[Any]:

@@ -125,8 +125,7 @@ def _check(path: Path, feeds: Feeds, expected: Mapping[str, NDArray[Any]]) -> No
     except Exception as error:
         refusal.reraise_environment(error)
         raise UsageError(
-            f"the exported graph fails for a batch of {batch}: {refusal.reason(error)}",
-            do=_CONSTANT_BATCH,
+            f"the exported graph fails for a batch of {batch}: {refusal.reason(error)}", do=_CONSTANT_BATCH
         ) from error
     for name, answer in zip(session.outputs, answers, strict=True):
         wanted = expected[name]
