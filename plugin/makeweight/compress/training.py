@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -75,7 +75,7 @@ def train(
     options: TrainingOptions,
     given: technique.Given,
     label: str,
-    left: Iterable[Left],
+    left: Collection[Left],
 ) -> Trained:
     """Train a torch.nn.Module in place, and leave it in eval mode with the weights of its best epoch.
 
@@ -94,7 +94,6 @@ def train(
     order = torch.Generator().manual_seed(given.seed)
     steps = options.epochs * len(_batches(torch.arange(len(data)), options.batch))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
-    kept_true = tuple(left)
     best: tuple[Quality, int, dict[str, Any]] | None = None
     mean = math.nan
     for epoch in given.progress.over(range(1, options.epochs + 1), label, options.epochs):
@@ -107,7 +106,7 @@ def train(
             value.backward()
             optimizer.step()
             schedule.step()
-            for each in kept_true:
+            for each in left:
                 each.after_step(module)
             total += float(value.detach()) * len(indices)
             seen += len(indices)

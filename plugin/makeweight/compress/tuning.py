@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from makeweight.compress.examples import examples
@@ -16,7 +16,7 @@ from makeweight.compress.training import Trained, TrainingOptions, judge_of, tra
 NEEDS = Needs(splits=("train",), wishes=("validation",), baseline=True)
 
 
-def tune(module: Any, options: TrainingOptions, given: Given, label: str, left: Iterable[Left] = ()) -> Trained:
+def tune(module: Any, options: TrainingOptions, given: Given, label: str, left: Collection[Left] = ()) -> Trained:
     """Train on the train split; the best epoch on the validation split is kept, if the data have one.
 
     Raises:

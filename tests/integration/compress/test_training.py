@@ -375,9 +375,7 @@ def test_any_loss_can_be_minimised(make_project: Any, make_given: Any) -> None:
 
     options = TrainingOptions(epochs=20, lr=1e-2)
     with reproducible(0):
-        trained = training.train(
-            module, data, distance, None, options, output=None, seed=0, label="three", progress=given.progress
-        )
+        trained = training.train(module, data, distance, None, options, given, "three", ())
     assert trained.kept == 20
     with torch.no_grad():
         assert float((module(*data.inputs) - 3).abs().mean()) < 0.5
