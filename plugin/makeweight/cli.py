@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import makeweight
 from makeweight_base import commandline
@@ -35,26 +34,28 @@ def _parser() -> argparse.ArgumentParser:
 
     add_arguments(add("init", _init, "set makeweight up in a model repository"))
 
-    add("baseline", _stage("baseline"), "export the reference model and evaluate it (a stage of dvc.yaml)")
+    add("baseline", _verb("baseline", stage=True), "export the reference model and evaluate it (a stage of dvc.yaml)")
 
-    own = add("compress", _stage("compress", "variant"), "make one variant (a stage of dvc.yaml)")
+    own = add("compress", _verb("compress", "variant", stage=True), "make one variant (a stage of dvc.yaml)")
     own.add_argument("variant", help="a name under `variants:`")
 
     own = add(
-        "evaluate", _stage("evaluate", "variant"), "evaluate one variant beside the baseline (a stage of dvc.yaml)"
+        "evaluate",
+        _verb("evaluate", "variant", stage=True),
+        "evaluate one variant beside the baseline (a stage of dvc.yaml)",
     )
     own.add_argument("variant", help="a name under `variants:`")
 
-    own = add("device", _stage("device", "device"), "write down which device this is (a stage of dvc.yaml)")
+    own = add("device", _verb("device", "device", stage=True), "write down which device this is (a stage of dvc.yaml)")
     own.add_argument("device", help="a name under `devices:`")
 
-    verb = _stage("benchmark", "variant", "device", seconds="seconds")
+    verb = _verb("benchmark", "variant", "device", stage=True, seconds="seconds")
     own = add("benchmark", verb, "measure one variant beside the baseline on a device (a stage of dvc.yaml)")
     own.add_argument("variant", help="a name under `variants:`")
     own.add_argument("--device", required=True, help="a name under `devices:`")
     own.add_argument("--seconds", type=above_zero, help="most time to spend on timing (default: the device's)")
 
-    add("report", _stage("report"), "decide, and write the verdict and the reports (a stage of dvc.yaml)")
+    add("report", _verb("report", stage=True), "decide, and write the verdict and the reports (a stage of dvc.yaml)")
 
     summary = "show the verdict; exit 0 pass, 1 budget broken, 3 inconclusive (a stage of dvc.yaml)"
     own = add("gate", _verb("gate", "project", "files", as_json="json"), summary, json=True)
@@ -107,38 +108,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _stage(verb: str, *names: str, **keywords: str) -> commandline.Verb:
-    """A verb that is a stage of dvc.yaml: it is handed the project and the progress besides."""
+def _verb(verb: str, *names: str, stage: bool = False, **keywords: str) -> commandline.Verb:
+    """A verb that is handed the options of these names, some by keyword; as a stage of dvc.yaml, first the project and
+    last the progress too."""
 
     def handing_on(options: argparse.Namespace) -> Exit:
-        from makeweight.project import reading
-        from makeweight_base import progress
+        run: Callable[..., Exit] = importlib.import_module(f"makeweight.verbs.{verb}").run
+        given = [getattr(options, name) for name in names]
+        if stage:
+            from makeweight.project import reading
+            from makeweight_base import progress
 
-        positional, by_keyword = _named(options, names, keywords)
-        return _run_of(verb)(reading.load(options.project), *positional, progress.on(), **by_keyword)
-
-    return handing_on
-
-
-def _verb(verb: str, *names: str, **keywords: str) -> commandline.Verb:
-    """A verb that is handed the options of these names, some by keyword."""
-
-    def handing_on(options: argparse.Namespace) -> Exit:
-        positional, by_keyword = _named(options, names, keywords)
-        return _run_of(verb)(*positional, **by_keyword)
+            given = [reading.load(options.project), *given, progress.on()]
+        return run(*given, **{keyword: getattr(options, name) for keyword, name in keywords.items()})
 
     return handing_on
-
-
-def _run_of(verb: str) -> Callable[..., Exit]:
-    run: Callable[..., Exit] = importlib.import_module(f"makeweight.verbs.{verb}").run
-    return run
-
-
-def _named(
-    options: argparse.Namespace, names: Sequence[str], keywords: Mapping[str, str]
-) -> tuple[list[Any], dict[str, Any]]:
-    return [getattr(options, name) for name in names], {word: getattr(options, name) for word, name in keywords.items()}
 
 
 def _init(options: argparse.Namespace) -> Exit:

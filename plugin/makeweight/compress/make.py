@@ -60,7 +60,8 @@ def make(variant: Variant, declared: Declared, baseline: Manifest, folder: Path,
         manifest = Manifest(**about, **facts, status="ready", notes=notes)
         progress.say(f"{variant.name}: {manifest.size:,} bytes, the baseline has {whole.size:,}")
     except RecipeFailed as failure:
-        _empty(folder)
+        for left in folder.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         manifest = Manifest(**about, status="failed", reason=str(failure), notes=notes)
         progress.say(f"{variant.name}: failed, {failure}")
     artifact.write(folder, manifest)
@@ -124,8 +125,3 @@ def _control(plan: Plan, supply: Supply, target: Path) -> Model | None:
                 supply.progress.say(f"no control: {failure}")
                 return None
     return _lowered(Subject(module), FLOAT32, supply, target)
-
-
-def _empty(folder: Path) -> None:
-    for left in folder.iterdir():
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
