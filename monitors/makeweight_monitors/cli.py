@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = commandline.parser(
         "makeweight-monitors", "Watch a compressed model in production: what is counted, when it alerts, what is shown."
     )
-    add = commandline.adder(parser)
+    add = commandline.Adder(parser)
     add_rules(add("rules", partial(_run, "rules"), "write Prometheus rules from the budget, and their tests"))
     summary = "write Grafana dashboards and provisioning from the budget"
     add_dashboards(add("dashboards", partial(_run, "dashboards"), summary))

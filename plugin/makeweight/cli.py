@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         "makeweight", "Compress a model, measure it on the device, and hold it against a budget."
     )
     parser.add_argument("--version", action="version", version=f"makeweight {makeweight.__version__}")
-    add = commandline.adder(parser)
+    add = commandline.Adder(parser)
 
     from makeweight.starter.arguments import add_arguments
 
@@ -126,7 +126,7 @@ def _verb(verb: str, *names: str, stage: bool = False, **keywords: str) -> comma
 
 
 def _init(options: argparse.Namespace) -> Exit:
-    from makeweight.starter.given import given
+    from makeweight.starter.arguments import given
     from makeweight.verbs import init
     from makeweight_base import progress
 

@@ -8,19 +8,10 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from makeweight_base.errors import Exit, MakeweightError
 
 Verb = Callable[[argparse.Namespace], Exit]
-
-
-class Adder(Protocol):
-    """Adds one verb to a parser."""
-
-    def __call__(
-        self, name: str, verb: Verb, summary: str, *, project: bool = True, json: bool = False
-    ) -> argparse.ArgumentParser: ...
 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
@@ -31,14 +22,16 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     )
 
 
-def adder(of: argparse.ArgumentParser) -> Adder:
-    """What adds verbs to a parser: one of a project is told its folder by `--project`; some speak `--json` too."""
-    verbs = of.add_subparsers(title="verbs", metavar="VERB", required=True)
+class Adder:
+    """Adds verbs to a parser: one of a project is told its folder by `--project`; some speak `--json` too."""
 
-    def add(
-        name: str, verb: Verb, summary: str, *, project: bool = True, json: bool = False
+    def __init__(self, of: argparse.ArgumentParser) -> None:
+        self._verbs = of.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def __call__(
+        self, name: str, verb: Verb, summary: str, *, project: bool = True, json: bool = False
     ) -> argparse.ArgumentParser:
-        own = verbs.add_parser(name, help=summary, description=summary)
+        own = self._verbs.add_parser(name, help=summary, description=summary)
         own.set_defaults(verb=verb)
         if project:
             own.add_argument(
@@ -47,8 +40,6 @@ def adder(of: argparse.ArgumentParser) -> Adder:
         if json:
             own.add_argument("--json", action="store_true", help="print one JSON object")
         return own
-
-    return add
 
 
 def run(program: str, verb: Verb, options: argparse.Namespace) -> int:

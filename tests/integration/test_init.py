@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 
 from makeweight.project import reading
 from makeweight.starter import repository
-from makeweight.starter.given import Given
+from makeweight.starter.arguments import Given
 from makeweight.verbs import init
 from makeweight_base.errors import ConfigError, Exit, MissingExtra, UsageError
 

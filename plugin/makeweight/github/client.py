@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ _PATIENCE = 120.0
 """Most seconds spent on waiting in one request: a check that is told late is told, a job that hangs is not."""
 _SECONDARY = 60.0
 """Seconds to leave a secondary rate limit alone that names none (docs.github.com, "Rate limits for the REST API")."""
-_NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 _MOST_SAID = 300
 
 Looks = Callable[[], Any]
@@ -96,13 +94,12 @@ class Client:
         seen: list[dict[str, Any]] = []
         while asked not in seen:
             seen.append(asked)
-            answer, headers = self._request("GET", path, needs, params=asked)
+            answer, following = self._request("GET", path, needs, params=asked)
             yield from _items(answer, self._where("GET", path))
-            following = _NEXT.search(headers.get("Link", ""))
-            if following is None:
+            if not following:
                 return
             # only the question is taken from the header: where the token goes is not for an answer to say
-            asked = {**asked, **dict(parse_qsl(urlsplit(following[1]).query))}
+            asked = {**asked, **dict(parse_qsl(urlsplit(following).query))}
 
     def post(self, path: str, body: Mapping[str, Any], *, needs: str = "", done: Looks | None = None) -> Any:
         """Make something. An answer that is lost leaves open whether it was made: `done` looks before another try.
@@ -138,7 +135,8 @@ class Client:
         body: Mapping[str, Any] | None = None,
         done: Looks | None = None,
         repeatable: bool = True,
-    ) -> tuple[Any, Mapping[str, str]]:
+    ) -> tuple[Any, str]:
+        """What GitHub answered, and where it says that the next page is."""
         where = self._where(method, path)
         waited = 0.0
         for attempt in range(1, self._attempts + 1):
@@ -150,7 +148,7 @@ class Client:
             if response is not None:
                 if response.status_code < 300:
                     self._attempts = _ATTEMPTS
-                    return _json(response, where), response.headers
+                    return _json(response, where), response.links.get("next", {}).get("url", "")
                 said = self._said(response)
                 limited = _limited(response)
                 if limited is not None:
@@ -172,7 +170,7 @@ class Client:
             if carried_out and done is not None:
                 made = done()
                 if made is not None:
-                    return made, {}
+                    return made, ""
         # a GitHub that is down is waited for once, and not again by everything else that there is to tell
         self._attempts = 1
         tries = f"{attempt} {'try' if attempt == 1 else 'tries'}"

@@ -1,18 +1,22 @@
-"""Whether dvc.yaml still says what makeweight.yaml asks for: a pure comparison, in sentences."""
+"""Whether dvc.yaml still says what makeweight.yaml asks for, and what a stage of ours lacks. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import re
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from makeweight.layout import CONFIG
 from makeweight.pipeline import dvcyaml
 from makeweight.pipeline.dvcyaml import leaves
 from makeweight.pipeline.stages import stages
-from makeweight.pipeline.updates import is_ours, updates
 
 if TYPE_CHECKING:
     from makeweight.project.project import Project
+
+# The keys of a stage that are written here; any other (desc, meta, frozen) is the user's to add and is kept.
+_WRITTEN = frozenset({"cmd", "deps", "params", "outs", "metrics", "plots", "always_changed", "foreach", "matrix", "do"})
 
 
 def in_step(existing: str, project: Project) -> list[str]:
@@ -35,15 +39,40 @@ def in_step(existing: str, project: Project) -> list[str]:
             found.append(f"stage `{name}` is missing")
             continue
         for path, value in updates(body, there[name]):
-            found += _differences(name, path, value, _at(there[name], path))
+            own = functools.reduce(lambda below, part: below.get(part), path, there[name])
+            found += _differences(name, path, value, own)
     return found
 
 
-def _at(stage: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    value: Any = stage
-    for part in path:
-        value = value.get(part)
-    return value
+def _commands(stage: Any) -> list[str]:
+    body = stage.get("do", stage) if isinstance(stage, dict) else {}
+    command = body.get("cmd") if isinstance(body, dict) else None
+    return [str(line) for line in command] if isinstance(command, list) else [str(command or "")]
+
+
+def is_ours(name: str, stage: Any) -> bool:
+    """Whether the stage of this name runs makeweight's verb of the same name, directly or through something."""
+    return any(re.search(rf"\bmakeweight(\.exe)? {name}\b", line) for line in _commands(stage))
+
+
+def updates(wanted: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """What to put where (below the stage) so that a stage of ours says what it should."""
+    if any(key in _WRITTEN and key not in wanted for key in there):
+        yield (), {**wanted, **{key: value for key, value in there.items() if key not in _WRITTEN}}
+        return
+    for key, value in wanted.items():
+        if key == "do":
+            if not isinstance(there.get("do"), dict):
+                yield ("do",), value
+            else:
+                yield from ((("do", *path), update) for path, update in updates(value, there["do"]))
+        elif key == "cmd":
+            # somebody may run it through something (`uv run makeweight baseline`): that is kept
+            ours = re.compile(rf"(^|\s){re.escape(value)}($|\s)")
+            if not any(ours.search(line) for line in _commands({"cmd": there.get("cmd")})):
+                yield ("cmd",), value
+        elif there.get(key) != value:
+            yield (key,), value
 
 
 def _differences(name: str, path: tuple[str, ...], wanted: Any, there: Any) -> list[str]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from makeweight.layout import CONFIG, PIPELINE
 from makeweight.pipeline import dvcyaml, plots, yamledit
-from makeweight.pipeline.stages import Stages, stages
-from makeweight.pipeline.updates import is_ours, updates
+from makeweight.pipeline.in_step import is_ours, updates
+from makeweight.pipeline.stages import stages
 from makeweight_base.errors import ConfigError
-from makeweight_base.yamlfile import Document, Path
+from makeweight_base.yamlfile import Path
 
 if TYPE_CHECKING:
     from makeweight.project.project import Project
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _HEADER = (
     "The stages of makeweight, written by `makeweight init` from makeweight.yaml: what they depend on is set there",
     "(`sources`), and run it again to bring them up to date. `device` always runs: it says who measures.",
+)
+_STRANGER = (
+    "a stage of yours has the name `{name}`, which makeweight needs; rename it here and in dvc.lock "
+    "(to `{name}-model`, say), then run `makeweight init` again"
 )
 
 
@@ -34,7 +38,9 @@ def merge(existing: str | None, project: Project, drawn: Sequence[Any]) -> tuple
     wanted = stages(project)
     data: dict[str, Any] = document.data or {}
     there = data.get("stages") or {}
-    _refuse_strangers(document, wanted)
+    strangers = [name for name in wanted if name in there and not is_ours(name, there[name])]
+    if strangers:
+        raise ConfigError([document.problem(("stages", name), _STRANGER.format(name=name)) for name in strangers])
     text = existing or ""
     changes: list[str] = []
     header: tuple[str, ...] = () if any(name in there for name in wanted) else _HEADER
@@ -62,22 +68,6 @@ def merge(existing: str | None, project: Project, drawn: Sequence[Any]) -> tuple
         changes.append(f"added the stage{'s' * (len(added) > 1)} {', '.join(added)}")
     text, done = plots.put(text, data.get("plots"), drawn)
     return text, changes + done
-
-
-def _refuse_strangers(document: Document, wanted: Stages) -> None:
-    there = (document.data or {}).get("stages") or {}
-    strangers = [name for name in wanted if name in there and not is_ours(name, there[name])]
-    if strangers:
-        raise ConfigError(
-            [
-                document.problem(
-                    ("stages", name),
-                    f"a stage of yours has the name `{name}`, which makeweight needs; rename it here and in dvc.lock "
-                    f"(to `{name}-model`, say), then run `makeweight init` again",
-                )
-                for name in strangers
-            ]
-        )
 
 
 def _put(text: str, path: Path, value: Any, above: Sequence[str] = ()) -> str:

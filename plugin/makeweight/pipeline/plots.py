@@ -28,18 +28,14 @@ def put(text: str, there: Any, wanted: Sequence[Any]) -> tuple[str, list[str]]:
     entries = list(there.items()) if isinstance(there, dict) else [_plot(item) for item in there or []]
     names = [_plot(plot)[0] for plot in wanted]
     # of a plot that is no longer drawn of our files (the quality metric changed) the place is used again
-    stale = (
-        []
-        if isinstance(there, dict)
-        else [i for i, (name, _) in enumerate(entries) if name not in names and _is_ours(entries[i])]
-    )
+    stale = [i for i, entry in enumerate(entries) if entry[0] not in names and _is_ours(*entry)]
     added, updated = [], []
     for plot in wanted:
         name, options = _plot(plot)
         index = next((i for i, entry in enumerate(entries) if entry[0] == name), None)
         if index is not None and entries[index][1] == options:
             continue
-        if index is None and stale:
+        if index is None and stale and not isinstance(there, dict):
             index = stale.pop(0)
         if isinstance(there, dict):
             text = yamledit.put(text, ("plots", name), options, source=PIPELINE)
@@ -56,9 +52,8 @@ def put(text: str, there: Any, wanted: Sequence[Any]) -> tuple[str, list[str]]:
     return text, changes + [f"brought plot {name} up to date" for name in updated]
 
 
-def _is_ours(plot: tuple[str, Any]) -> bool:
+def _is_ours(name: str, options: Any) -> bool:
     """Whether a plot draws a file that the report writes."""
-    name, options = plot
     axes = [options.get(axis) for axis in ("x", "y")] if isinstance(options, dict) else []
     paths = [name, *(path for axis in axes if isinstance(axis, dict) for path in axis)]
     return any(str(path).startswith(f"{Layout(Path()).plot('x').parent.as_posix()}/") for path in paths)

@@ -74,7 +74,7 @@ def _model(name: str, recorded: str, root: Path) -> Iterator[Finding]:
     if several is not None:
         there = several.at_hand()
         found = None if there is None else there.sha256
-        status: Status = "not here" if found is None else "matches" if found == recorded else "differs"
+        status: Status = "not here" if found is None else _status(found, recorded)
         yield Finding(f"{folder}/{several.path.name}", recorded, found, status)
         beside -= {file.name for file in several.files}
     for file in sorted(beside):

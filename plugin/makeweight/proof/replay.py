@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import makeweight
 from makeweight import measurement
@@ -69,8 +69,7 @@ def _excuse(decided: Verdict) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class _Fields:
+class _Fields(NamedTuple):
     """What is compared of the whole, of a variant and of a rule."""
 
     whole: tuple[str, ...]

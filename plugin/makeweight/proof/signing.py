@@ -90,20 +90,11 @@ def check(
 
 def dumps(signature: Signature) -> str:
     """The text of the file beside the signed one."""
-    held = asdict(signature)
-    return json.dumps({"algorithm": held.pop("algorithm"), **held}, indent=2) + "\n"
-
-
-def loads(text: str, source: str) -> Signature:
-    """What `dumps` wrote; `source` is named in errors.
-
-    Raises:
-        UsageError: it is no signature, or of another algorithm.
-    """
-    return _read(text, source)[0]
+    return json.dumps({"algorithm": signature.algorithm, **asdict(signature)}, indent=2) + "\n"
 
 
 def _read(text: str, source: str) -> tuple[Signature, bytes]:
+    """What `dumps` wrote, and the signature's bytes."""
     try:
         held = json.loads(text)
         if not isinstance(held, dict) or not all(isinstance(value, str) for value in held.values()):

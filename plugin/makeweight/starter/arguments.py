@@ -1,10 +1,27 @@
-"""The arguments of `makeweight init`, apart from the verb because the command line is built for every call."""
+"""The arguments of `makeweight init`, and what they say; apart from the verb: every call builds the command line."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass, fields
 
 from makeweight.layout import CONFIG
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the call says of the model; everything else is looked for."""
+
+    build: str | None = None
+    weights: str | None = None
+    onnx: str | None = None
+    inputs: tuple[str, ...] = ()
+    """Each `NAME=N,1,8,8`."""
+    data: str | None = None
+    npz_test: str | None = None
+    npz_calibration: str | None = None
+    task: str | None = None
+    name: str | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,3 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OWNER/REPO[@REF]",
         help="write workflows that judge every pull request; where makeweight's Action is taken from",
     )
+
+
+def given(options: argparse.Namespace) -> Given:
+    """What the arguments say."""
+    said = {field.name: getattr(options, field.name) for field in fields(Given)}
+    return Given(**{**said, "inputs": tuple(options.inputs)})

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -18,21 +18,11 @@ Shape = list[int | str]
 _NOTE = "\t# "
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """A variant to begin with."""
+class Entry(NamedTuple):
+    """A variant with its steps, or a metric with its limits, to begin with."""
 
     name: str
-    steps: list[Any]
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A rule to begin with."""
-
-    metric: str
-    limits: dict[str, str | float]
+    value: Any
     meaning: str
 
 
@@ -67,44 +57,44 @@ class Draft:
         return bool(self.load) or "calibration" in self.npz
 
     @property
-    def variants(self) -> list[Recipe]:
+    def variants(self) -> list[Entry]:
         """Every technique that the source and the data allow, alone; and pruned with int8 together."""
         static: dict[str, Any] = {"quantize": {"method": "static"}}
         dynamic: dict[str, Any] = {"quantize": {"method": "dynamic"}}
-        found = [Recipe("fp16", ["float16"], "half precision: half the size; faster only where the hardware has it")]
+        found = [Entry("fp16", ["float16"], "half precision: half the size; faster only where the hardware has it")]
         if self.calibrates:
-            found.append(Recipe("int8", [static], "8-bit weights and activations, calibrated: usually the fastest"))
+            found.append(Entry("int8", [static], "8-bit weights and activations, calibrated: usually the fastest"))
         found.append(
-            Recipe("int8-dynamic", [dynamic], "8-bit weights; reaches products (transformers), not convolutions")
+            Entry("int8-dynamic", [dynamic], "8-bit weights; reaches products (transformers), not convolutions")
         )
         if self.build and self.load:
             prune: dict[str, Any] = {"prune": {"structure": "channel", "ratio": 0.5}}
             tune: dict[str, Any] = {"finetune": {"epochs": 3}}
             found += [
-                Recipe("slim", [prune, tune], "half the channels pruned away, then trained back"),
-                Recipe("slim-int8", [prune, tune, static], "both"),
+                Entry("slim", [prune, tune], "half the channels pruned away, then trained back"),
+                Entry("slim-int8", [prune, tune, static], "both"),
             ]
         return found
 
     @property
-    def budget(self) -> list[Limit]:
+    def budget(self) -> list[Entry]:
         """Limits that a sound compression meets, by what the task can be judged on."""
         quality = {
             "classification": [
-                Limit("accuracy", {"max_drop": "1 pt"}, "against the baseline, on the same test examples"),
-                Limit("worst_class_accuracy", {"max_drop": "5 pt"}, "the class that loses most"),
-                Limit("negative_flips", {"max": "2 %"}, "examples that the baseline has right and the variant wrong"),
+                Entry("accuracy", {"max_drop": "1 pt"}, "against the baseline, on the same test examples"),
+                Entry("worst_class_accuracy", {"max_drop": "5 pt"}, "the class that loses most"),
+                Entry("negative_flips", {"max": "2 %"}, "examples that the baseline has right and the variant wrong"),
             ],
             "regression": [
-                Limit("rmse", {"max_ratio": 1.05}, "root mean square error, over the baseline's"),
-                Limit("r2", {"max_drop": 0.01}, "share of the variance explained"),
+                Entry("rmse", {"max_ratio": 1.05}, "root mean square error, over the baseline's"),
+                Entry("r2", {"max_drop": 0.01}, "share of the variance explained"),
             ],
         }
-        custom = [Limit("metric", {"max_drop": 0.01}, "EDIT: in the unit of your own metric")]
+        custom = [Entry("metric", {"max_drop": 0.01}, "EDIT: in the unit of your own metric")]
         return [
-            Limit("size", {"max_ratio": 0.6}, "bytes of the model file, over the baseline's"),
+            Entry("size", {"max_ratio": 0.6}, "bytes of the model file, over the baseline's"),
             *quality.get(self.task, custom),
-            Limit("latency_p50", {"max_ratio": 1.05}, "median time of one inference, over the baseline's"),
+            Entry("latency_p50", {"max_ratio": 1.05}, "median time of one inference, over the baseline's"),
         ]
 
 

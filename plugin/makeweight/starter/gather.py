@@ -10,8 +10,8 @@ from makeweight.artifact.model import Model
 from makeweight.config.settings import FILES, RUNTIME
 from makeweight.pipeline import dvcyaml
 from makeweight.starter import inputs, survey
+from makeweight.starter.arguments import Given
 from makeweight.starter.draft import Draft
-from makeweight.starter.given import Given
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 

@@ -79,12 +79,6 @@ def start_dvc(folder: Path) -> str:
     return said
 
 
-def objection(folder: Path) -> str | None:
-    """What DVC has against the pipeline as it stands (a cycle, outputs that overlap); None when nothing."""
-    done = dvc(folder, "dag", "--dot")
-    return None if done.returncode == 0 else _told(done)
-
-
 def write_pipeline(path: Path, old: str | None, new: str) -> None:
     """Write dvc.yaml and have DVC itself read it; what it objects to is undone.
 
@@ -92,15 +86,15 @@ def write_pipeline(path: Path, old: str | None, new: str) -> None:
         UsageError: DVC refuses it.
     """
     atomic.write_text(path, new)
-    refused = objection(path.parent)
-    if refused is None:
+    done = dvc(path.parent, "dag", "--dot")  # which objects to a cycle, and to outputs that overlap
+    if done.returncode == 0:
         return
     if old is None:
         path.unlink()
     else:
         atomic.write_text(path, old)
     raise UsageError(
-        f"DVC refuses the pipeline: {refused}",
+        f"DVC refuses the pipeline: {_told(done)}",
         where=PIPELINE,
         do="dvc.yaml is as it was before. Mend the part that is yours, then run `makeweight init` again.",
     )

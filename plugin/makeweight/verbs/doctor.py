@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 import makeweight
@@ -17,31 +16,24 @@ from makeweight_probe import facts as machine
 from makeweight_probe import memory
 
 
-@dataclass(frozen=True)
-class Ability:
-    """Something that can be measured, or the reason why not here."""
-
-    name: str
-    reason: str | None
-
-
 def run(*, as_json: bool) -> Exit:
     facts = Facts(machine.identity(), machine.conditions())
     extras = {extra: {name: installed(name) for name in packages} for extra, packages in registry.EXTRAS.items()}
-    abilities = _abilities()
+    objections = _objections()
     if as_json:
-        print(json.dumps(_plain(facts, extras, abilities)))
+        print(json.dumps(_plain(facts, extras, objections)))
     else:
-        _show(facts, extras, abilities)
+        _show(facts, extras, objections)
     return Exit.PASS
 
 
-def _abilities() -> list[Ability]:
-    return [
-        Ability("latency", None if _runs() else "needs `pip install 'makeweight[onnx]'`"),
-        Ability("peak memory", _memory_objection()),
-        Ability("energy", energy.NO_METER),
-    ]
+def _objections() -> dict[str, str | None]:
+    """What can be measured, and the reason why not here."""
+    return {
+        "latency": None if _runs() else "needs `pip install 'makeweight[onnx]'`",
+        "peak memory": _memory_objection(),
+        "energy": energy.NO_METER,
+    }
 
 
 def _runs() -> bool:
@@ -58,17 +50,17 @@ def _memory_objection() -> str | None:
     return None
 
 
-def _plain(facts: Facts, extras: dict[str, dict[str, str | None]], abilities: list[Ability]) -> dict[str, Any]:
+def _plain(facts: Facts, extras: dict[str, dict[str, str | None]], objections: dict[str, str | None]) -> dict[str, Any]:
     return {
         "makeweight": makeweight.__version__,
         "extras": extras,
         "identity": facts.identity,
         "conditions": facts.conditions,
-        "unavailable": {ability.name: ability.reason for ability in abilities if ability.reason},
+        "unavailable": {what: reason for what, reason in objections.items() if reason},
     }
 
 
-def _show(facts: Facts, extras: dict[str, dict[str, str | None]], abilities: list[Ability]) -> None:
+def _show(facts: Facts, extras: dict[str, dict[str, str | None]], objections: dict[str, str | None]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -88,6 +80,6 @@ def _show(facts: Facts, extras: dict[str, dict[str, str | None]], abilities: lis
         "load", "unknown" if load is None else f"{load:.2f}" + (" (busy: expect a high noise floor)" if busy else "")
     )
     table.add_row("governor", governor or "not told by this system")
-    for ability in abilities:
-        table.add_row(ability.name, "can be measured" if ability.reason is None else f"unavailable: {ability.reason}")
+    for what, reason in objections.items():
+        table.add_row(what, "can be measured" if reason is None else f"unavailable: {reason}")
     Console(file=sys.stdout, highlight=False).print(table, markup=False)

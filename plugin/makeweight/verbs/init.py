@@ -12,9 +12,9 @@ from makeweight.pipeline.parameters import add_missing
 from makeweight.project.project import Project
 from makeweight.project.reading import understand
 from makeweight.starter import draft, repository, survey, workflows
-from makeweight.starter.gather import gather
-from makeweight.starter.given import Given
-from makeweight.starter.last_words import last_words
+from makeweight.starter.arguments import Given
+from makeweight.starter.draft import arrays
+from makeweight.starter.gather import gather, is_there
 from makeweight.starter.workflows import Workflows
 from makeweight_base import atomic
 from makeweight_base.errors import ConfigError, Exit, UsageError
@@ -68,7 +68,7 @@ def run(root: Path, given: Given, progress: Progress, *, force: bool = False, gi
         said += workflows.write(*planned)
     for line in said or [f"nothing to change: {CONFIG} and {PIPELINE} agree"]:
         progress.say(line)
-    for line in last_words(root, project, old_pipeline):
+    for line in _last_words(root, project, old_pipeline):
         progress.say(line)
     if planned is not None:
         progress.say(planned[1].last_words)
@@ -95,3 +95,20 @@ def _workflows(root: Path, project: Project, where: str) -> tuple[Path, Workflow
             do="Run `git init`, then run this again.",
         )
     return top, workflows.plan(top, root, project, where, survey.lock(root))
+
+
+def _last_words(root: Path, project: Project, pipeline: str | None) -> list[str]:
+    """What is left to do, a line each; `pipeline` is the text of the user's own dvc.yaml."""
+    said = []
+    if repository.git_ignores(root, "reports/int8/evaluate.json"):
+        said.append("warning: git ignores reports/, where metrics and the verdict belong; take it out of .gitignore")
+    if shutil.which("makeweight") is None:
+        said.append("warning: the stages call `makeweight`, which is not on the PATH; activate its environment first")
+    npz = {path: split for split, path in (project.data.npz or {}).items()}
+    wanted = (*project.sources, *project.model.files, *npz)
+    absent = [path for path in dict.fromkeys(wanted) if not is_there(root, path, pipeline)]
+    shapes = {path: f" ({arrays(project.model.inputs, split)})" for path, split in npz.items()}
+    said += [f"not there yet: {path}{shapes.get(path, '')}" for path in absent]
+    if absent:
+        return [*said, f"next: put {'it' if len(absent) == 1 else 'them'} there, or mend {CONFIG}; then: dvc repro"]
+    return [*said, "next: dvc repro"]

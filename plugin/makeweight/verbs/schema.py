@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from typing import TextIO
 
 from makeweight_base.errors import Exit
 
 
-def run(stream: TextIO | None = None) -> Exit:
-    """Print the schema (default: on standard output)."""
+def run() -> Exit:
     from makeweight.config import schema
 
-    json.dump(schema.of_config(), stream or sys.stdout, indent=2, ensure_ascii=False)
-    (stream or sys.stdout).write("\n")
+    print(json.dumps(schema.of_config(), indent=2, ensure_ascii=False))
     return Exit.PASS

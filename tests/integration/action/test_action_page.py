@@ -16,7 +16,7 @@ from integration.action.runner import REPOSITORY
 from makeweight.project.project import Project
 from makeweight.project.reading import understand
 from makeweight.starter import workflows
-from makeweight.starter.given import Given
+from makeweight.starter.arguments import Given
 from makeweight.verbs import init
 from makeweight_base.errors import UsageError
 

@@ -96,7 +96,7 @@ def test_a_reader_that_has_gone_hides_no_answer_and_makes_no_pass(flushes: bool,
 
 def test_a_verb_takes_a_project_or_none_and_speaks_json_where_it_says_so() -> None:
     parser = commandline.parser("weigh", "Weighs.")
-    add = commandline.adder(parser)
+    add = commandline.Adder(parser)
     add("here", lambda _: Exit.PASS, "in a folder")
     add("there", lambda _: Exit.FAIL, "anywhere", project=False, json=True)
     here, there = parser.parse_args(["here", "--project", "x"]), parser.parse_args(["there", "--json"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,10 +81,8 @@ def _judged(run: Run) -> Content:
     else:
         gathered = disk.collect(project)
         grown = [figure for name in project.devices for figure in _grown(run.root, name)]
-        figures, failed = (
-            gates.of_evidence(project, base, gathered, grown, {**_silence(silent), **state.refused}),
-            dict(gathered.failed),
-        )
+        absent = {**dict.fromkeys(silent, "the device did not answer in this run"), **state.refused}
+        figures, failed = gates.of_evidence(project, base, gathered, grown, absent), dict(gathered.failed)
         facts = {**gathered.provenance, **_raw_regressions(run.root)}
     mine = publish.terms(project, ruled.rules, ruled.waivers)
     decided = gates.decided(mine, publish.terms(project, project.rules, ruled.waivers), ruled, figures, failed)
@@ -118,10 +116,6 @@ def _ruling(run: Run, project: Project, base: Base | None, state: State) -> gate
     today = datetime.now(UTC).date()
     ruled = gates.ruling(project, base, given, landed=event.on_default_branch, today=today)
     return replace(ruled, notices=(*ruled.notices, *objections))
-
-
-def _silence(devices: Sequence[str]) -> dict[str, str]:
-    return dict.fromkeys(devices, "the device did not answer in this run")
 
 
 def _grown(root: Path, name: str) -> list[measurement.Measurement]:

@@ -42,11 +42,9 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
     if trouble is not None:
         conclusion, title, above = "failure", _first_line(trouble), f"{_quoted(trouble)}\n"
         marks = [*texts.problems(trouble.problems, run.git().prefix()), *marks]
-    written = _comment(run, content.verdict.project, markdown.render(content, markdown.COMMENT))
-    completed = _check(run, conclusion, title, above + markdown.render(content, markdown.CHECK), marks)
-    _annotate(run, marks, completed=completed)
-    text = above + markdown.render(content, markdown.SUMMARY)
-    step.write_summary(run.environment, text + "".join(f"\n> {line}\n" for line in run.untold))
+    written = _comment(run, verdict.project, markdown.render(content, markdown.COMMENT))
+    _check(run, conclusion, title, above + markdown.render(content, markdown.CHECK), marks)
+    _summarize(run, above + markdown.render(content, markdown.SUMMARY))
     own = run.reports
     step.write_outputs(run.environment, texts.outputs(content, str(own.html), str(own.verdict), written))
 
@@ -58,9 +56,8 @@ def failure(run: Run, error: MakeweightError) -> None:
     if run.event.run is not None:
         text += f"\n<sub>{markdown_link('run', run.event.run)}</sub>\n"
     written = _comment(run, _name(run), text)
-    completed = _check(run, "failure", f"not judged: {_first_line(error)}", text, marks)
-    _annotate(run, marks, completed=completed)
-    step.write_summary(run.environment, text + "".join(f"\n> {line}\n" for line in run.untold))
+    _check(run, "failure", f"not judged: {_first_line(error)}", text, marks)
+    _summarize(run, text)
     step.write_outputs(run.environment, {"verdict": "error", "comment-written": written})
 
 
@@ -75,11 +72,8 @@ def _quoted(error: MakeweightError) -> str:
     return f"{fence}text\n{words}\n{fence}\n"
 
 
-def _annotate(run: Run, marks: Sequence[Annotation], *, completed: bool) -> None:
-    """In the log what the check could not carry; in both, a reader would see it twice."""
-    if not completed and run.environment.get("GITHUB_ACTIONS"):
-        for each in marks:
-            print(commands.annotation(each))
+def _summarize(run: Run, text: str) -> None:
+    step.write_summary(run.environment, text + "".join(f"\n> {line}\n" for line in run.untold))
 
 
 def _name(run: Run) -> str:
@@ -116,15 +110,17 @@ def in_the_log(content: Content) -> None:
     print(commands.inert(report.getvalue()), end="")
 
 
-def _check(run: Run, conclusion: Conclusion, title: str, text: str, marks: Sequence[Annotation]) -> bool:
-    if not run.settings.check or run.client is None:
-        return False
-    with run.telling("the check was not completed"):
-        name = run.settings.check_name
-        number = checks.find(run.client, run.event, name)
-        checks.complete(run.client, run.event, name, number, conclusion, title, text, marks, run.event.run)
-        return True
-    return False
+def _check(run: Run, conclusion: Conclusion, title: str, text: str, marks: Sequence[Annotation]) -> None:
+    """The check; in the log, the annotations that it could not carry: in both, a reader would see them twice."""
+    if run.settings.check and run.client is not None:
+        with run.telling("the check was not completed"):
+            name = run.settings.check_name
+            number = checks.find(run.client, run.event, name)
+            checks.complete(run.client, run.event, name, number, conclusion, title, text, marks, run.event.run)
+            return
+    if run.environment.get("GITHUB_ACTIONS"):
+        for each in marks:
+            print(commands.annotation(each))
 
 
 def _comment(run: Run, name: str, text: str) -> str:
