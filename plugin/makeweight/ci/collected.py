@@ -9,7 +9,7 @@ from pathlib import Path
 from makeweight import measurement
 from makeweight.ci.measure import regression_samples, regressions_file
 from makeweight.ci.state import FILE, FOLDER, remove
-from makeweight.layout import BASELINE, Layout
+from makeweight.layout import BASELINE, LOCK, Layout
 from makeweight.project.project import Project
 from makeweight_base.errors import UsageError
 
@@ -32,18 +32,14 @@ def lay(root: Path, given: Path) -> None:
             do="Look at that job's log: it failed before it had anything.",
         )
     at = Layout(Path())
-    folders = [
-        FOLDER,
-        *(path.as_posix() for path in (at.reports, at.artifact("x").parent, at.outcomes("x").parent.parent)),
-    ]
-    for name in folders:
+    for name in (Path(FOLDER), at.reports, at.artifact("x").parent, at.outcomes("x").parent.parent):
         remove(root / name)
         if _lies_within(source, source / name) and (source / name).is_dir():
-            _copy(source / name, root / name)
+            shutil.copytree(source / name, root / name, symlinks=True, ignore=_links)
     remove(root / FOLDER / "regressions")  # nothing was measured there yet
-    if _lies_within(source, source / "dvc.lock") and (source / "dvc.lock").is_file():
-        remove(root / "dvc.lock")
-        shutil.copyfile(source / "dvc.lock", root / "dvc.lock")
+    if _lies_within(source, source / LOCK) and (source / LOCK).is_file():
+        remove(root / LOCK)
+        shutil.copyfile(source / LOCK, root / LOCK)
 
 
 def lay_devices(project: Project, given: Path) -> tuple[tuple[str, ...], list[str]]:
@@ -111,11 +107,6 @@ def _lies_within(folder: Path, path: Path) -> bool:
     return path.resolve() == folder.resolve() / path.relative_to(folder)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Files and folders only: a link could lead anywhere."""
-    shutil.copytree(
-        source,
-        target,
-        symlinks=True,
-        ignore=lambda folder, names: [name for name in names if Path(folder, name).is_symlink()],
-    )
+def _links(folder: str, names: list[str]) -> list[str]:
+    """What is not copied: a link could lead anywhere."""
+    return [name for name in names if Path(folder, name).is_symlink()]

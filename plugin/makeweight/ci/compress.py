@@ -10,14 +10,14 @@ from typing import Any
 from makeweight.budget.measurand import headline
 from makeweight.ci import admission, base_artifacts, lock
 from makeweight.ci.base import Base
-from makeweight.ci.checkout import lay
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
-from makeweight.ci.state import State
-from makeweight.layout import BASELINE, CONFIG, LOCK
+from makeweight.ci.state import State, remove
+from makeweight.layout import BASELINE, CONFIG, LOCK, Layout
 from makeweight.pipeline import dvcyaml
 from makeweight.project.project import Project
 from makeweight.starter import repository
+from makeweight_base import atomic
 from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_base.progress import Progress
 
@@ -88,6 +88,32 @@ def run(
     before = lock.stages(base.lock, f"{LOCK} of the base") if base is not None else {}
     brought = {name: entry for name, entry in committed.items() if entry != before.get(name)}
     return replace(state, notices=[*state.notices, *_about_the_lock(brought, made)])
+
+
+def lay(root: Path, base: Base | None, git: Git) -> Mapping[str, object]:
+    """Put the base's reports where the head's are, and write the joined lock. What was there is git's to keep.
+
+    Returns the entries of the head's own lock.
+
+    Raises:
+        UsageError: a lock cannot be read.
+    """
+    layout, path = Layout(root), root / LOCK
+    own = path.read_bytes().decode(errors="replace") if path.exists() else None
+    theirs = base.lock if base is not None else None
+    head = lock.stages(own, LOCK)
+    lock.stages(theirs, f"{LOCK} of the base")
+    for folder in (layout.reports, layout.artifact("x").parent, layout.outcomes("x").parent.parent):
+        remove(folder)
+    if base is not None:
+        for name in git.files(base.sha, layout.reports.relative_to(root).as_posix()):
+            content = git.read(base.sha, name)
+            if content is not None:
+                atomic.write_bytes(root / name, content)
+    entries = lock.joined(own, theirs)
+    if entries != own:
+        atomic.write_text(path, entries)
+    return head
 
 
 def changed(project: Project, base: Base | None, unchanged: Iterable[str]) -> str | None:

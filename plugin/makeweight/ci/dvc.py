@@ -22,6 +22,7 @@ _KEPT_OUT = re.compile(
     r"(MAKEWEIGHT_(TOKEN|SIGNING_KEY)|(INPUT_)?GITHUB_TOKEN|GH_TOKEN|ACTIONS_.*TOKEN|ACTIONS_.*_URL"
     r"|GITHUB_(OUTPUT|ENV|PATH|STATE|STEP_SUMMARY)|GIT_CONFIG_(COUNT|KEY_\d+|VALUE_\d+))"
 )
+_DVC = (sys.executable, "-m", "dvc")
 _TAIL = 12
 # What DVC tells somebody at a keyboard after a run.
 _HINTS = frozenset(
@@ -104,7 +105,24 @@ class Dvc:
         Raises:
             Failed: a stage failed.
         """
-        self._stream("repro", "--no-run-cache", *options, *stages)
+        arguments = ("repro", "--no-run-cache", *options, *stages)
+        tail: deque[str] = deque(maxlen=_TAIL)
+        with subprocess.Popen(
+            [*_DVC, *arguments],
+            cwd=self.root,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            assert process.stdout is not None  # noqa: S101 - as asked for above
+            for line in process.stdout:
+                if line.strip() and line.strip() not in _HINTS:
+                    tail.append(line.rstrip())
+                    self._progress.say(inert(line.rstrip()))
+        if process.returncode != 0:
+            raise Failed(" ".join(("dvc", *arguments)), "\n".join(tail))
 
     def commit(self, stages: Sequence[str]) -> None:
         """Write down what lies there as what these stages made.
@@ -143,12 +161,9 @@ class Dvc:
             raise EnvironmentFailed(f"`dvc {arguments[0]}` failed: {gist(done.stderr)}", where="dvc")
         return done.stdout
 
-    def _command(self, arguments: Sequence[str]) -> list[str]:
-        return [sys.executable, "-m", "dvc", *arguments]
-
     def _run(self, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self._command(arguments),
+            [*_DVC, *arguments],
             cwd=self.root,
             env={**self._environment, **(more or {})},
             capture_output=True,
@@ -156,25 +171,6 @@ class Dvc:
             errors="replace",
             check=False,
         )
-
-    def _stream(self, *arguments: str) -> None:
-        tail: deque[str] = deque(maxlen=_TAIL)
-        with subprocess.Popen(
-            self._command(arguments),
-            cwd=self.root,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        ) as process:
-            assert process.stdout is not None  # noqa: S101 - as asked for above
-            for line in process.stdout:
-                if line.strip() and line.strip() not in _HINTS:
-                    tail.append(line.rstrip())
-                    self._progress.say(inert(line.rstrip()))
-        if process.returncode != 0:
-            raise Failed(" ".join(("dvc", *arguments)), "\n".join(tail))
 
 
 def outside(environment: Mapping[str, str]) -> dict[str, str]:

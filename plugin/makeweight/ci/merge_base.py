@@ -18,23 +18,17 @@ def find(event: Event, git: Git) -> str | None:
         return None
     if event.name in ("schedule", "workflow_dispatch") and event.on_default_branch:
         return head  # what is measured now against what was measured when this commit was made
-    if event.name == "pull_request":
-        parents = git.parents(head)
-        if len(parents) == 2 and parents[1] == event.head:
-            # the merge that GitHub tries: its first parent is the branch as it is now
-            return _obtained(git, parents[0])
-    target = event.base
-    if event.name == "push" and not event.on_default_branch:
-        target = None
-    if target is None and event.name == "push" and event.on_default_branch:
-        parents = git.parents(head)
-        return _obtained(git, parents[0]) if parents else None
-    if target is None:
+    parents, pushed = git.parents(head), event.name == "push"
+    if event.name == "pull_request" and parents[1:] == [event.head]:
+        # the merge that GitHub tries: its first parent is the branch as it is now
+        return _obtained(git, parents[0])
+    target = event.base if event.on_default_branch or not pushed else None
+    if target is None and not (pushed and event.on_default_branch):
         target = _tip_of_default(event, git)
-    if target is None:
-        return None
-    if not git.obtain(target) and event.name == "push":
-        parents = git.parents(head)  # the branch was rewritten: what it was before is gone
+        if target is None:
+            return None
+    if target is None or (not git.obtain(target) and pushed):
+        # what was before is not told, or is gone, as the branch was rewritten
         return _obtained(git, parents[0]) if parents else None
     # where the histories never met, or git cannot say where, the branch as it is: its budget is not to be had rid of
     return git.merge_base(head, _obtained(git, target)) or target

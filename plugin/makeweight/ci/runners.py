@@ -21,7 +21,7 @@ def allowed(project: Project, event: Event, labels: Iterable[Label]) -> tuple[di
     """The devices that may measure, with their runners; and why others may not."""
     runners: dict[str, Runner] = {}
     refused: dict[str, str] = {}
-    trusted = not event.fork or approved(event, labels)
+    trusted = not event.fork or approves_devices(labels, event.head)
     for name, entry in project.devices.items():
         runner = entry.options.runner
         if not trusted and is_own(runner):
@@ -32,10 +32,6 @@ def allowed(project: Project, event: Event, labels: Iterable[Label]) -> tuple[di
         else:
             runners[name] = DEFAULT if runner is None else runner
     return runners, refused
-
-
-def approved(event: Event, labels: Iterable[Label]) -> bool:
-    return event.head is not None and approves_devices(labels, event.head)
 
 
 def is_own(runner: Runner | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,17 +130,15 @@ def read(environ: Mapping[str, str], payload: Mapping[str, Any] | None) -> Event
 
 
 def _pull_request(payload: Mapping[str, Any], shared: dict[str, Any]) -> Event:
-    head = _required("pull_request", _sha(_at(payload, "pull_request", "head", "sha")), "head.sha")
-    base = _required("pull_request", _sha(_at(payload, "pull_request", "base", "sha")), "base.sha")
-    number = _at(payload, "pull_request", "number")
-    own = _text(payload, "pull_request", "base", "repo", "full_name") or shared["repository"]
-    origin = _text(payload, "pull_request", "head", "repo", "full_name")
+    pull = ("pull_request",)
+    own = _text(payload, *pull, "base", "repo", "full_name") or shared["repository"]
+    origin = _text(payload, *pull, "head", "repo", "full_name")
     return Event(
         "pull_request",
-        head=head,
-        base=base,
-        base_ref=_text(payload, "pull_request", "base", "ref"),
-        number=_required("pull_request", number if type(number) is int and number > 0 else None, "number"),
+        head=_required(_sha, payload, *pull, "head", "sha"),
+        base=_required(_sha, payload, *pull, "base", "sha"),
+        base_ref=_text(payload, *pull, "base", "ref"),
+        number=_required(_number, payload, *pull, "number"),
         fork=origin is None or origin != own,
         head_repository=origin,
         **shared,
@@ -148,15 +146,12 @@ def _pull_request(payload: Mapping[str, Any], shared: dict[str, Any]) -> Event:
 
 
 def _merge_group(payload: Mapping[str, Any], shared: dict[str, Any]) -> Event:
-    head = _required("merge_group", _sha(_at(payload, "merge_group", "head_sha")), "head_sha")
-    base = _required("merge_group", _sha(_at(payload, "merge_group", "base_sha")), "base_sha")
     queue = _QUEUE.fullmatch(_text(payload, "merge_group", "head_ref") or "")
-    base_ref = _text(payload, "merge_group", "base_ref")
     return Event(
         "merge_group",
-        head=head,
-        base=base,
-        base_ref=base_ref.removeprefix(_BRANCHES) if base_ref else None,
+        head=_required(_sha, payload, "merge_group", "head_sha"),
+        base=_required(_sha, payload, "merge_group", "base_sha"),
+        base_ref=(_text(payload, "merge_group", "base_ref") or "").removeprefix(_BRANCHES) or None,
         number=int(queue[1]) if queue else None,
         **shared,
     )
@@ -166,7 +161,7 @@ def _workflow_run(payload: Mapping[str, Any], shared: dict[str, Any]) -> Event:
     origin = _text(payload, "workflow_run", "head_repository", "full_name")
     return Event(
         "workflow_run",
-        head=_required("workflow_run", _sha(_at(payload, "workflow_run", "head_sha")), "head_sha"),
+        head=_required(_sha, payload, "workflow_run", "head_sha"),
         fork=origin is None or origin != shared["repository"],
         head_repository=origin,
         cause=_text(payload, "workflow_run", "event"),
@@ -195,7 +190,11 @@ def _sha(value: object) -> str | None:
     return value if isinstance(value, str) and _SHA.fullmatch(value) and value.strip("0") else None
 
 
-def _required(event: str, value: _T | None, name: str) -> _T:
-    if value is None:
-        raise UsageError(f"the event has no usable `{event}.{name}`", where="GITHUB_EVENT_PATH", do=_RUNNER)
+def _number(value: object) -> int | None:
+    return value if type(value) is int and value > 0 else None
+
+
+def _required(read: Callable[[object], _T | None], payload: Mapping[str, Any], *keys: str) -> _T:
+    if (value := read(_at(payload, *keys))) is None:
+        raise UsageError(f"the event has no usable `{'.'.join(keys)}`", where="GITHUB_EVENT_PATH", do=_RUNNER)
     return value

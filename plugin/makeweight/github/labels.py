@@ -52,14 +52,13 @@ def on(client: Client, event: Event, prefixes: Sequence[str]) -> list[Label]:
     ]
 
 
-def approves_devices(labels: Iterable[Label], sha: str) -> bool:
+def approves_devices(labels: Iterable[Label], sha: str | None) -> bool:
     """Whether somebody who may write here has approved this very commit for the devices.
 
     Only the whole hash counts: another commit with the same beginning is cheap to make.
     """
-    return _COMMIT.fullmatch(sha) is not None and any(
-        label.trusted and label.name == f"{DEVICES}{sha}" for label in labels
-    )
+    whole = sha is not None and _COMMIT.fullmatch(sha)
+    return bool(whole) and any(label.trusted and label.name == f"{DEVICES}{sha}" for label in labels)
 
 
 def _setters(client: Client, issue: str, names: Iterable[str]) -> dict[str, str | None]:

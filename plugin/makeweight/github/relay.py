@@ -9,9 +9,9 @@ import re
 import stat
 import string
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from makeweight.github import comment
 from makeweight.github.client import Client
@@ -25,7 +25,6 @@ FILE = "comment.json"
 LIMIT = 512 * 1024
 """Bytes of the file: the longest comment, every character of it escaped, and some."""
 _VERSION = 1
-_SHAPE = {"version": int, "number": int, "head": str, "project": str, "body": str}
 _LONGEST_ID = 1000
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _LARGEST = 2**53
@@ -41,6 +40,9 @@ _APART = "\N{ZERO WIDTH SPACE}"
 
 @dataclass(frozen=True)
 class _Left:
+    """What the file holds."""
+
+    version: int
     number: int
     head: str
     project: str
@@ -56,9 +58,9 @@ def write(folder: Path, event: Event, project_id: str, body: str) -> Path:
     """
     if event.number is None or event.head is None:
         raise ValueError("there is no pull request to comment on")
-    left = {"version": _VERSION, "number": event.number, "head": event.head, "project": project_id, "body": body}
     file = folder / FILE
-    atomic.write_text(file, json.dumps(left) + "\n")
+    left = _Left(_VERSION, event.number, event.head, project_id, body)
+    atomic.write_text(file, json.dumps(asdict(left)) + "\n")
     return file
 
 
@@ -101,10 +103,7 @@ def post(client: Client, event: Event, folder: Path) -> Literal["written", "unch
         )
     if head.get("sha") != left.head or pull.get("state") != "open":
         return "outdated"
-    about = Event(
-        "workflow_run", repository=event.repository, head=event.head, number=left.number, api=event.api, run=event.run
-    )
-    return comment.put(client, about, left.project, _body(left, origin))
+    return comment.put(client, replace(event, number=left.number), left.project, _body(left, origin))
 
 
 def _content(file: Path) -> bytes | None:
@@ -130,21 +129,23 @@ def _parse(content: bytes, file: Path) -> _Left:
         record: Any = json.loads(content.decode())
     except (ValueError, RecursionError) as error:
         raise _distrust(file, "it is not JSON") from error
-    if not isinstance(record, dict) or record.keys() != _SHAPE.keys():
-        raise _distrust(file, f"it is not an object of {', '.join(_SHAPE)}")
-    for name, kind in _SHAPE.items():
+    shape = get_type_hints(_Left)
+    if not isinstance(record, dict) or record.keys() != shape.keys():
+        raise _distrust(file, f"it is not an object of {', '.join(shape)}")
+    for name, kind in shape.items():
         # not isinstance: True is an int to Python, and no number to anybody else
         if type(record[name]) is not kind:
             raise _distrust(file, f"its `{name}` is no {'number' if kind is int else 'text'}")
-    if record["version"] != _VERSION:
+    left = _Left(**record)
+    if left.version != _VERSION:
         raise _distrust(file, f"its version is not {_VERSION}: both workflows must use one version of makeweight")
-    if not 0 < record["number"] < _LARGEST:
+    if not 0 < left.number < _LARGEST:
         raise _distrust(file, "its `number` is that of no pull request")
-    if not _HASH.fullmatch(record["head"]):
+    if not _HASH.fullmatch(left.head):
         raise _distrust(file, "its `head` is no commit")
-    if not record["project"] or len(record["project"]) > _LONGEST_ID:
+    if not 0 < len(left.project) <= _LONGEST_ID:
         raise _distrust(file, f"its `project` has not 1 to {_LONGEST_ID} characters")
-    return _Left(record["number"], record["head"], record["project"], record["body"])
+    return left
 
 
 def _body(left: _Left, origin: str) -> str:

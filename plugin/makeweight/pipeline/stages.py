@@ -32,7 +32,7 @@ def stages(project: Project) -> Stages:
     npz = {split: _path(path) for split, path in (project.data.npz or {}).items()}
     unseen = [path for split, path in npz.items() if split != "test"]
     test = [path for split, path in npz.items() if split == "test"]
-    baseline, answers = _posix(at.artifact(BASELINE)), _posix(at.outcomes(BASELINE))
+    baseline, answers = str(at.artifact(BASELINE)), str(at.outcomes(BASELINE))
     key, device, variant = "${key}", "${item.device}", "${item.variant}"
     return {
         "baseline": {
@@ -48,16 +48,16 @@ def stages(project: Project) -> Stages:
                 "cmd": f"makeweight compress {key}",
                 "deps": _unique([baseline], weights, sources, unseen),
                 "params": _params("model", "data", "task", "seed", f"variants.{key}"),
-                "outs": [_posix(at.artifact(key))],
+                "outs": [str(at.artifact(key))],
             },
         },
         "evaluate": {
             "foreach": "${variants}",
             "do": {
                 "cmd": f"makeweight evaluate {key}",
-                "deps": _unique([baseline, answers, _posix(at.artifact(key))], sources, test),
+                "deps": _unique([baseline, answers, str(at.artifact(key))], sources, test),
                 "params": _params("name", "model", "data", "task", "seed"),
-                "outs": [_posix(at.outcomes(key)), _posix(at.flips(key)), _uncached(at.reference(key))],
+                "outs": [str(at.outcomes(key)), str(at.flips(key)), _uncached(at.reference(key))],
                 "metrics": [_uncached(at.evaluation(key))],
             },
         },
@@ -74,9 +74,9 @@ def stages(project: Project) -> Stages:
         "benchmark": {
             "matrix": {"device": "${devices}", "variant": "${variants}"},
             "cmd": f"makeweight benchmark {variant} --device {device}",
-            "deps": [baseline, _posix(at.artifact(variant)), _posix(at.device(device))],
+            "deps": [baseline, str(at.artifact(variant)), str(at.device(device))],
             "params": _params(f"devices.{device}"),
-            "outs": [_posix(at.timings(variant, device))],
+            "outs": [str(at.timings(variant, device))],
             "metrics": [_uncached(at.benchmark(variant, device))],
         },
         "report": {
@@ -84,14 +84,14 @@ def stages(project: Project) -> Stages:
             # Folders, not files: they hold what every stage above writes, however many variants there are. And the
             # file, not params: budget, waivers and policy may be absent, and DVC cannot store the dates in them.
             "deps": [
-                _posix(at.artifact("x").parent),
-                _posix(at.outcomes("x").parent.parent),
-                _posix(at.device("x").parent),
+                str(at.artifact("x").parent),
+                str(at.outcomes("x").parent.parent),
+                str(at.device("x").parent),
                 CONFIG,
             ],
             "outs": [_uncached(path) for path in (at.verdict, at.markdown, at.html, at.plot("x").parent)],
         },
-        "gate": {"cmd": "makeweight gate", "deps": [_posix(at.verdict)]},
+        "gate": {"cmd": "makeweight gate", "deps": [str(at.verdict)]},
     }
 
 
@@ -113,13 +113,9 @@ def _path(path: str) -> str:
     return posixpath.normpath(path).replace("${", "\\${")
 
 
-def _posix(path: Path) -> str:
-    return path.as_posix()
-
-
 def _uncached(path: Path) -> dict[str, Any]:
     """In git, not in DVC's cache: readable in every checkout, with no remote."""
-    return {_posix(path): {"cache": False}}
+    return {str(path): {"cache": False}}
 
 
 def _params(*keys: str) -> list[dict[str, list[str]]]:

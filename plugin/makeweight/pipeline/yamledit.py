@@ -129,9 +129,7 @@ def _grown(
         return f"{text[:at]}, {inner}{text[at:]}"
     first = node.value[0][0] if isinstance(node, yaml.MappingNode) else None
     column = first.start_mark.column if first is not None else node.start_mark.column
-    at = _after_line(text, _end(text, node))
-    if whole:
-        at = len(text)
+    at = len(text) if whole else _after_line(text, _end(text, node))
     # comments right below the last entry and as deep as it belong to it; at the left margin they may belong to the next
     while column and (match := _COMMENT.match(text, at)) and len(match[1]) >= column:
         at = match.end()

@@ -117,13 +117,18 @@ def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, V
         yield str(name), Variant(str(name), name_of_runtime, ordered, plain)
 
 
-def _runtime(name: str, path: Path, problems: Problems) -> Runtime | None:
+def _plugged(kind: registry.Kind, name: str, path: Path, problems: Problems) -> Any:
+    """The class behind a name; None where nobody offers it, which is noted."""
     try:
-        runtime: Runtime = registry.load("runtime", name)()
+        return registry.load(kind, name)
     except UsageError as error:
         problems.note(path, error.what)
         return None
-    return runtime
+
+
+def _runtime(name: str, path: Path, problems: Problems) -> Runtime | None:
+    offered = _plugged("runtime", name, path, problems)
+    return None if offered is None else offered()
 
 
 def _no_objection(*_: object) -> None:
@@ -137,12 +142,12 @@ def _step(entry: object, path: Path, problems: Problems) -> recipe.Step | None:
         problems.note(path, "a step is one technique, `name` or `name: {options}`")
         return None
     ((name, options),) = entry.items()
-    try:
-        technique = registry.load("technique", str(name))()
-    except UsageError as error:
-        problems.note((*path, str(name)), error.what)
+    place = (*path, str(name))
+    offered = _plugged("technique", str(name), place, problems)
+    if offered is None:
         return None
-    checked = problems.validated(technique.Options, {} if options is None else options, (*path, str(name)))
+    technique = offered()
+    checked = problems.validated(technique.Options, {} if options is None else options, place)
     return None if checked is None else recipe.Step(technique, checked)
 
 
@@ -153,10 +158,8 @@ def _devices(data: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str,
             continue  # the schema has told
         path: Path = ("devices", str(name))
         kind = str(entry.get("kind", "local"))
-        try:
-            device = registry.load("device", kind)
-        except UsageError as error:
-            problems.note((*path, "kind"), error.what)
+        device = _plugged("device", kind, (*path, "kind"), problems)
+        if device is None:
             continue
         options = {key: value for key, value in entry.items() if key != "kind"}
         checked = problems.validated(device.Options, options, path, beside=("kind",))

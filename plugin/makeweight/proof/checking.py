@@ -17,7 +17,7 @@ from makeweight.proof.audit import Finding, audit
 from makeweight.proof.replay import Replay, replay
 from makeweight.proof.signing import NotGenuine
 from makeweight.publish import terms
-from makeweight_base.errors import UsageError, reason
+from makeweight_base.errors import UsageError
 
 Result = Literal["genuine", "forged", "differs", "unsigned", "nothing checked"]
 
@@ -64,7 +64,7 @@ def check(path: Path, key: Path | None, root: Path | None) -> Checked:
         UsageError: a file cannot be read, is no verdict, no signature or no key.
         MissingExtra: a signature is to be checked, and `cryptography` is not installed.
     """
-    data = content(path)
+    data = signing.content(path)
     signed = Signed("not checked") if key is None else _signed(path, data, key)
     home = root if root is not None else _home(path)
     decided, findings, again = None, list[Finding](), Replay("not replayed", ("the file is no verdict",))
@@ -77,18 +77,6 @@ def check(path: Path, key: Path | None, root: Path | None) -> Checked:
         if signed.status != "forged":
             raise
     return Checked(str(path), hashlib.sha256(data).hexdigest(), home, signed, decided, findings, again)
-
-
-def content(path: Path) -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot be read: {reason(error)}", where=str(path)) from error
 
 
 def _text(data: bytes, path: Path) -> str:
@@ -106,7 +94,7 @@ def _signed(path: Path, data: bytes, key: Path) -> Signed:
             where=str(beside),
             do="Fetch it, or leave out `--key` to compare hashes alone, which proves less.",
         )
-    public, text = content(key), content(beside).decode(errors="replace")
+    public, text = signing.content(key), signing.content(beside).decode(errors="replace")
     try:
         made = signing.check(data, text, public, where=str(key), source=str(beside))
     except NotGenuine as forged:
@@ -125,7 +113,7 @@ def _again(decided: Verdict, home: Path) -> Replay:
     config = Layout(home).config
     if not config.is_file():
         return Replay("not replayed", (f"no {CONFIG} is here",))
-    data = content(config)
+    data = signing.content(config)
     if hashlib.sha256(data).hexdigest() != decided.provenance.get("config"):
         return Replay("not replayed", (f"the {CONFIG} that is here is not the one it was decided by",))
     return replay(decided, terms(reading.understand(data.decode(errors="replace"), str(config), home)))

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from makeweight_base.errors import Exit, MakeweightError, MissingExtra, UsageError
+from makeweight_base import atomic
+from makeweight_base.errors import Exit, MakeweightError, MissingExtra, UsageError, reason
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -56,6 +57,29 @@ def sign(data: bytes, private_key: bytes, *, where: str = "the key") -> Signatur
     key = _private(private_key, where)
     made = base64.b64encode(key.sign(data)).decode()
     return Signature(_fingerprint(key.public_key()), hashlib.sha256(data).hexdigest(), made)
+
+
+def vouch(path: Path, private_key: bytes, *, where: str) -> Signature:
+    """Sign a file; the signature is written beside it.
+
+    Raises:
+        UsageError, MissingExtra: see `sign`; or the file cannot be read.
+    """
+    made = sign(content(path), private_key, where=where)
+    atomic.write_text(beside(path), dumps(made))
+    return made
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path)) from error
 
 
 def check(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from makeweight import registry
@@ -82,16 +81,16 @@ def _from_module(root: Path, given: Given, pipeline: str | None) -> Draft:
         )
     weights = _relative(root, given.weights)
     _must_be_there(root, weights, "--weights", pipeline)
-    sources = [survey.source_of(root, given.build, "--build"), *_loaders(root, given), survey.lock(root)]
+    sources = _sources(root, given, survey.source_of(root, given.build, "--build"))
     return Draft(
-        name=_name(root, given),
+        name=given.name or root.resolve().name or "model",
         inputs=inputs.given(given.inputs),
         build=given.build,
         weights=weights,
         load=given.data,
         npz=_npz(root, given, pipeline),
         task=given.task or "classification",
-        sources=_once(sources),
+        sources=sources,
     )
 
 
@@ -115,7 +114,7 @@ def _from_file(root: Path, given: Given, model: str, pipeline: str | None) -> Dr
     npz = _npz(root, given, pipeline)
     beside = [(PurePosixPath(path).parent / file.name).as_posix() for file in found.files[1:]]
     return Draft(
-        name=_name(root, given),
+        name=given.name or root.resolve().name or "model",
         inputs=declared,
         file=path,
         runtime=runtime,
@@ -123,20 +122,15 @@ def _from_file(root: Path, given: Given, model: str, pipeline: str | None) -> Dr
         npz=npz if npz or given.data else _GUESS,
         npz_is_guessed=not npz and not given.data,
         task=given.task or "classification",
-        sources=_once([*beside, *_loaders(root, given), survey.lock(root)]),
+        sources=_sources(root, given, *beside),
     )
 
 
-def _name(root: Path, given: Given) -> str:
-    return given.name or root.resolve().name or "model"
-
-
-def _loaders(root: Path, given: Given) -> list[str | None]:
-    """The user's own code that is called besides the model's."""
-    found = [survey.source_of(root, given.data, "--data")] if given.data else []
-    if given.task and ":" in given.task:
-        found.append(survey.source_of(root, given.task, "--task"))
-    return found
+def _sources(root: Path, given: Given, *own: str | None) -> tuple[str, ...]:
+    """What is the model's own, the user's other code that is called, and the lock of the toolchain."""
+    data = survey.source_of(root, given.data, "--data") if given.data else None
+    task = survey.source_of(root, given.task, "--task") if given.task and ":" in given.task else None
+    return tuple(dict.fromkeys(path for path in (*own, data, task, survey.lock(root)) if path))
 
 
 def _found_model(root: Path, progress: Progress) -> str:
@@ -194,7 +188,3 @@ def _relative(root: Path, path: str) -> str:
     if Path(path).is_absolute() and Path(path).resolve().is_relative_to(root.resolve()):
         return Path(path).resolve().relative_to(root.resolve()).as_posix()
     return Path(path).as_posix()
-
-
-def _once(paths: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(path for path in paths if path))

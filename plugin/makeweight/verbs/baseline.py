@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from makeweight import measurement, registry
+from makeweight import registry
 from makeweight.artifact import artifact
 from makeweight.compress.baseline import write_baseline
-from makeweight.evidence import keys
-from makeweight.layout import BASELINE, Layout
-from makeweight.measure import outcomes, quality, reference, samples, storage
+from makeweight.layout import BASELINE
+from makeweight.measure import quality, samples, storage
 from makeweight.measure.answers import answer, check_classes
 from makeweight.pipeline.in_step import in_step
 from makeweight.project.project import Project
 from makeweight.user import data
+from makeweight.verbs.evaluate import keep
 from makeweight_base import atomic
 from makeweight_base.errors import ConfigError, Exit, Problem, UsageError
 from makeweight_base.progress import Progress
@@ -38,26 +38,14 @@ def run(project: Project, progress: Progress) -> Exit:
         )
     if project.task.kind == "classification":
         check_classes(project.task, own)
-    outcomes.write(layout.outcomes(BASELINE), own)
     figures = [*storage.measure(manifest, None), *quality.measure(project.task, BASELINE, own, None)]
-    sha = str(manifest.sha256)
-    key = keys.evaluation(
-        baseline=sha,
-        variant=sha,
-        runtimes={runtime.name: str(runtime.version())},
-        task=project.task,
-        output=project.model.output,
-        inputs=own.digest,
-    )
-    atomic.write_text(layout.evaluation(BASELINE), measurement.dumps(measurement.keyed(figures, key)))
-    described = reference.describe(project.task, project.name, BASELINE, own, own)
-    atomic.write_json(layout.reference(BASELINE), described)
+    keep(project, BASELINE, own, own, figures)
     return Exit.PASS
 
 
 def _refuse_an_outdated_pipeline(project: Project) -> None:
     """A source that dvc.yaml does not know would change without anything being run again."""
-    pipeline = Layout(project.root).pipeline
+    pipeline = project.layout.pipeline
     if not pipeline.exists():
         return
     outdated = in_step(pipeline.read_text(encoding="utf-8"), project)

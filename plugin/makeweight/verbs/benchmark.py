@@ -14,7 +14,7 @@ from makeweight.devices import record
 from makeweight.evidence import keys
 from makeweight.layout import BASELINE
 from makeweight.measure import timings
-from makeweight.measurement import Cause, Measurement, unavailable
+from makeweight.measurement import Cause, unavailable
 from makeweight.project.project import Project
 from makeweight.verbs.device import connect
 from makeweight_base import atomic
@@ -84,13 +84,9 @@ def _write_absent(
 ) -> Exit:
     """What could not be measured is told as data, so that everything else goes on."""
     progress.say(f"{name} on {device}: not measured, {reason}")
-    figures: list[Measurement] = []
-    for metric in METRICS.values():
-        if metric.per_device:
-            figures.append(unavailable(Measurand(metric.name), name, "", reason, device=device, cause=cause))
-            figures.append(
-                unavailable(Measurand(metric.name, "ratio"), name, "ratio", reason, device=device, cause=cause)
-            )
+    names = [metric.name for metric in METRICS.values() if metric.per_device]
+    asked = [(of, unit) for each in names for of, unit in ((Measurand(each), ""), (Measurand(each, "ratio"), "ratio"))]
+    figures = [unavailable(of, name, unit, reason, device=device, cause=cause) for of, unit in asked]
     layout = project.layout
     timings.write(layout.timings(name, device), timings.Timings((), {}))
     atomic.write_text(layout.benchmark(name, device), measurement.dumps(figures))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
 
 import makeweight
 from makeweight import registry
@@ -21,7 +20,14 @@ def run(*, as_json: bool) -> Exit:
     extras = {extra: {name: installed(name) for name in packages} for extra, packages in registry.EXTRAS.items()}
     objections = _objections()
     if as_json:
-        print(json.dumps(_plain(facts, extras, objections)))
+        told = {
+            "makeweight": makeweight.__version__,
+            "extras": extras,
+            "identity": facts.identity,
+            "conditions": facts.conditions,
+            "unavailable": {what: reason for what, reason in objections.items() if reason},
+        }
+        print(json.dumps(told))
     else:
         _show(facts, extras, objections)
     return Exit.PASS
@@ -48,16 +54,6 @@ def _memory_objection() -> str | None:
     except memory.NoHighWaterMark as error:
         return str(error)
     return None
-
-
-def _plain(facts: Facts, extras: dict[str, dict[str, str | None]], objections: dict[str, str | None]) -> dict[str, Any]:
-    return {
-        "makeweight": makeweight.__version__,
-        "extras": extras,
-        "identity": facts.identity,
-        "conditions": facts.conditions,
-        "unavailable": {what: reason for what, reason in objections.items() if reason},
-    }
 
 
 def _show(facts: Facts, extras: dict[str, dict[str, str | None]], objections: dict[str, str | None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -46,26 +47,28 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
         label = f"{name}'s control on test"
         control = answer(project.declared, runtime, manifest.control, dataset, label, progress, before)
         figures += _against_control(project, name, own, control)
+    with atomic.replacing_folder(layout.flips(name)) as folder:
+        chosen = flips.choose(project.task, own, before) if project.task.kind == "classification" else []
+        flips.write(folder, chosen, dataset)
+    keep(project, name, own, before, figures)
+    return Exit.PASS
+
+
+def keep(project: Project, name: str, own: Outcomes, before: Outcomes, figures: Sequence[Measurement]) -> None:
+    """Write what was answered, what a monitor compares with later, and the figures; `before` is the baseline's."""
     key = keys.evaluation(
         # of the baseline, what was really paired with
         baseline=str(before.facts.get("sha256")),
-        variant=str(manifest.sha256),
-        runtimes={
-            str(before.facts.get("runtime")): str(before.facts.get("version")),
-            runtime.name: str(runtime.version()),
-        },
+        variant=str(own.facts.get("sha256")),
+        runtimes={str(each.get("runtime")): str(each.get("version")) for each in (before.facts, own.facts)},
         task=project.task,
         output=project.model.output,
         inputs=own.digest,
     )
+    layout = project.layout
     outcomes.write(layout.outcomes(name), own)
-    with atomic.replacing_folder(layout.flips(name)) as folder:
-        chosen = flips.choose(project.task, own, before) if project.task.kind == "classification" else []
-        flips.write(folder, chosen, dataset)
-    described = reference.describe(project.task, project.name, name, own, before)
-    atomic.write_json(layout.reference(name), described)
+    atomic.write_json(layout.reference(name), reference.describe(project.task, project.name, name, own, before))
     atomic.write_text(layout.evaluation(name), measurement.dumps(measurement.keyed(figures, key)))
-    return Exit.PASS
 
 
 def _against_control(project: Project, name: str, own: Outcomes, control: Outcomes) -> list[Measurement]:

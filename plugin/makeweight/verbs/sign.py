@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 
 from makeweight.proof import signing
-from makeweight.proof.checking import content
-from makeweight_base import atomic
 from makeweight_base.errors import Exit
 
 
@@ -17,9 +15,7 @@ def run(path: Path, key: str) -> Exit:
     Raises:
         UsageError: the file or the key cannot be read, or it is not the kind of key that signs.
     """
-    data = content(path)
-    secret = sys.stdin.buffer.read() if key == "-" else content(Path(key))
-    made = signing.sign(data, secret, where="standard input" if key == "-" else key)
-    atomic.write_text(signing.beside(path), signing.dumps(made))
+    secret = sys.stdin.buffer.read() if key == "-" else signing.content(Path(key))
+    made = signing.vouch(path, secret, where="standard input" if key == "-" else key)
     print(f"{signing.beside(path)}: signed by {made.key}")
     return Exit.PASS

@@ -13,19 +13,16 @@ from makeweight.proof.checking import Checked, Result, check
 from makeweight.report.text import plain
 from makeweight_base.errors import Exit
 
-_EXITS: dict[Result, Exit] = {
-    "genuine": Exit.PASS,
-    "forged": Exit.FAIL,
-    "differs": Exit.FAIL,
-    "unsigned": Exit.PASS,
-    "nothing checked": Exit.INCONCLUSIVE,
-}
-_LAST_LINES: dict[Result, str] = {
-    "genuine": "genuine: signed with this key, and nothing that is here speaks against it",
-    "forged": "FORGED: this key does not vouch for this file",
-    "differs": "DIFFERS: what is here is not what was judged",
-    "unsigned": "consistent, and nothing more: without `--key`, nothing proves who wrote this file",
-    "nothing checked": "nothing was checked: no `--key` is given, and nothing that was judged is here",
+# The exit code of each result, and the last line that tells it.
+_TOLD: dict[Result, tuple[Exit, str]] = {
+    "genuine": (Exit.PASS, "genuine: signed with this key, and nothing that is here speaks against it"),
+    "forged": (Exit.FAIL, "FORGED: this key does not vouch for this file"),
+    "differs": (Exit.FAIL, "DIFFERS: what is here is not what was judged"),
+    "unsigned": (Exit.PASS, "consistent, and nothing more: without `--key`, nothing proves who wrote this file"),
+    "nothing checked": (
+        Exit.INCONCLUSIVE,
+        "nothing was checked: no `--key` is given, and nothing that was judged is here",
+    ),
 }
 _STYLES: dict[Result, str] = {"genuine": "bold green", "forged": "bold red", "differs": "bold red"}
 
@@ -41,7 +38,7 @@ def run(path: Path, *, key: Path | None, root: Path | None, as_json: bool) -> Ex
         print(json.dumps(_plain(found), ensure_ascii=False))
     else:
         _print(found)
-    return _EXITS[found.result]
+    return _TOLD[found.result][0]
 
 
 def _plain(found: Checked) -> dict[str, object]:
@@ -63,23 +60,19 @@ def _print(found: Checked) -> None:
 
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True, legacy_windows=False)
     told = found.verdict
-    head = f"{found.file}: {'no verdict' if told is None else f'{told.verdict}. {told.sentence}'}"
     encoding = sys.stdout.encoding or "utf-8"
 
-    def line(text: str, style: str = "") -> None:
-        console.print(Text(plain(text).encode(encoding, "replace").decode(encoding), style=style))
-
-    line(head, "bold")
-    for label, text, bad in _lines(found):
+    def line(text: str, style: str, label: str = "") -> None:
         safe = plain(text).encode(encoding, "replace").decode(encoding)
-        console.print(Text.assemble(("  ", ""), (f"{label:12}", "dim"), (safe, "red" if bad else "")))
-    line(_last_line(found), _STYLES.get(found.result, "bold yellow"))
+        console.print(Text.assemble((label, "dim"), (safe, style)))
 
-
-def _last_line(found: Checked) -> str:
+    line(f"{found.file}: {'no verdict' if told is None else f'{told.verdict}. {told.sentence}'}", "bold")
+    for label, text, bad in _lines(found):
+        line(text, "red" if bad else "", f"  {label:12}")
+    _, last = _TOLD[found.result]
     if found.result == "differs" and found.replay.status == "differs":
-        return "DIFFERS: the verdict does not follow from its own measurements"
-    return _LAST_LINES[found.result]
+        last = "DIFFERS: the verdict does not follow from its own measurements"
+    line(last, _STYLES.get(found.result, "bold yellow"))
 
 
 def _lines(found: Checked) -> Iterator[tuple[str, str, bool]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from makeweight.ci import checkout
+from makeweight.ci import compress
 from makeweight.ci import state as states
 from makeweight.ci.state import FOLDER, State
 from makeweight_base.errors import ConfigError, EnvironmentFailed, Exit, Problem, UsageError
@@ -137,7 +137,7 @@ def test_nothing_that_the_change_says_of_figures_is_left(tmp_path: Path) -> None
         (tmp_path / path).write_text("forged")
     (tmp_path / "dvc.lock").write_text("stages: {train: {cmd: new}, compress@int8: {cmd: forged}}")
     base = based("stages: {train: {cmd: old}, compress@int8: {cmd: honest}}")
-    head = checkout.lay(tmp_path, base, git_of({"reports/int8/evaluate.json": b"honest"}))
+    head = compress.lay(tmp_path, base, git_of({"reports/int8/evaluate.json": b"honest"}))
     assert head == {"train": {"cmd": "new"}, "compress@int8": {"cmd": "forged"}}
     found = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     assert set(found) == {"dvc.lock", "reports/int8/evaluate.json"}
@@ -154,7 +154,7 @@ def test_folders_of_ours_that_are_links_lead_nowhere(tmp_path: Path) -> None:
     root.mkdir()
     (root / "reports").symlink_to(forged)
     (root / "samples").write_text("a file")
-    checkout.lay(root, based(None), git_of({"reports/verdict.json": b"honest"}))
+    compress.lay(root, based(None), git_of({"reports/verdict.json": b"honest"}))
     assert (forged / "verdict.json").read_text() == "kept"
     assert (root / "reports/verdict.json").read_text() == "honest"
     assert not (root / "samples").exists()
@@ -165,11 +165,11 @@ def test_a_lock_that_is_no_text_is_told_and_nothing_was_removed(tmp_path: Path, 
     (tmp_path / "dvc.lock").write_bytes(content)
     (tmp_path / "reports").mkdir()
     with pytest.raises(UsageError, match="no lock file"):
-        checkout.lay(tmp_path, None, git_of({}))
+        compress.lay(tmp_path, None, git_of({}))
     assert (tmp_path / "reports").exists()
     (tmp_path / "dvc.lock").write_text("stages: {}")
     with pytest.raises(UsageError, match="no lock file") as told:
-        checkout.lay(tmp_path, based(content.decode(errors="replace")), git_of({}))
+        compress.lay(tmp_path, based(content.decode(errors="replace")), git_of({}))
     assert told.value.where == "dvc.lock of the base"
 
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from makeweight.budget.metric import METRICS
+from makeweight.cli import main
 from makeweight.config import schema
 from makeweight.config.settings import Settings
 from makeweight.project.reading import understand
@@ -159,7 +160,5 @@ def test_every_key_and_metric_is_described() -> None:
 
 
 def test_it_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    from makeweight.verbs import schema as verb
-
-    assert verb.run() == 0
+    assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(schema.of_config()))

@@ -22,11 +22,11 @@ from makeweight.github.event import Event
 from makeweight.layout import LOCK
 from makeweight.project import reading
 from makeweight.project.project import Project
+from makeweight.proof import signing
 from makeweight.report.content import Content
 from makeweight.verbs import report
 from makeweight.verbs.ci import telling
 from makeweight.verbs.ci.run import Run
-from makeweight_base import atomic
 from makeweight_base.errors import Exit, MakeweightError, UsageError
 
 
@@ -100,7 +100,8 @@ def _judged(run: Run) -> Content:
         links={"run": event.run} if event.run else {},
         at=run.reports,
     )
-    _sign(run)
+    if key := run.environment.get("MAKEWEIGHT_SIGNING_KEY"):
+        signing.vouch(run.reports.verdict, key.encode(), where="MAKEWEIGHT_SIGNING_KEY")
     telling.in_the_log(content)
     return content
 
@@ -127,18 +128,6 @@ def _raw_regressions(root: Path) -> dict[str, object]:
     folder = measure.regressions_file(root, "x").parent
     samples = {str(path.relative_to(root)): sha256_of(path) for path in sorted(folder.glob("*.npz"))}
     return {"raw_regressions": samples} if samples else {}
-
-
-def _sign(run: Run) -> None:
-    """Sign verdict.json, where a key is given."""
-    key = run.environment.get("MAKEWEIGHT_SIGNING_KEY")
-    if not key:
-        return
-    from makeweight.proof import signing
-
-    path = run.reports.verdict
-    signature = signing.sign(path.read_bytes(), key.encode(), where="MAKEWEIGHT_SIGNING_KEY")
-    atomic.write_text(signing.beside(path), signing.dumps(signature))
 
 
 def _keep(run: Run, verdict: Verdict) -> None:

@@ -30,7 +30,7 @@ def open_(run: Run) -> Exit:
         base = git.merge_base(git.resolve("HEAD") or head, base)
     allowed, refused = runners.allowed(project, event, run.labels((labels.DEVICES,)))
     here = run.environment.get("RUNNER_ENVIRONMENT") == "self-hosted"
-    if event.fork and here and not runners.approved(event, run.labels((labels.DEVICES,))):
+    if event.fork and here and not labels.approves_devices(run.labels((labels.DEVICES,)), event.head):
         raise EnvironmentFailed(
             "a fork's code is not run on a machine of your own",
             where="this runner is self-hosted",
