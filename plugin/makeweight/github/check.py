@@ -60,7 +60,6 @@ def complete(
     title: str,
     summary: str,
     annotations: Sequence[Annotation] = (),
-    details_url: str | None = None,
 ) -> int:
     """Complete a check, or a new one where there is none; its id.
 
@@ -68,7 +67,6 @@ def complete(
 
     Args:
         summary: Markdown; cut where GitHub would refuse it.
-        details_url: where the check links to; the run where none is given.
 
     Raises:
         GitHubFailed: the check could not be completed.
@@ -90,7 +88,7 @@ def complete(
             "status": "completed",
             "conclusion": conclusion,
             "output": {**output, "annotations": last},
-            **_link(details_url or event.run),
+            **_link(event.run),
         },
         needs=_NEEDS,
         done=_where(client, at, lambda check: check["status"] == "completed"),

@@ -44,12 +44,10 @@ def test_it_is_open_while_the_work_goes_on_and_then_complete(github: Server, cli
 
 
 def test_where_none_was_opened_one_is_made(github: Server, client: Client) -> None:
-    made = check.complete(
-        client, EVENT, "makeweight", None, "success", "passes", "fine", details_url="https://x.test/r"
-    )
+    made = check.complete(client, EVENT, "makeweight", None, "success", "passes", "fine")
     (left,) = github.checks
     assert (left["id"], left["status"], left["conclusion"]) == (made, "completed", "success")
-    assert left["details_url"] == "https://x.test/r"
+    assert left["details_url"] == EVENT.run
 
 
 def test_a_check_of_the_same_name_that_is_not_ours_is_left_alone(github: Server, client: Client) -> None:

@@ -175,5 +175,5 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_text_reads_back() -> None:
     made = signing.sign(DATA, PEM)
-    assert signing.loads(signing.dumps(made), "x.sig") == made
+    assert signing.check(DATA, signing.dumps(made), PUBLIC_PEM) == made
     assert serialization.load_pem_public_key(PUBLIC_PEM).public_bytes_raw() == PUBLIC  # type: ignore[union-attr]

@@ -116,7 +116,7 @@ def _check(run: Run, conclusion: Conclusion, title: str, text: str, marks: Seque
         with run.telling("the check was not completed"):
             name = run.settings.check_name
             number = checks.find(run.client, run.event, name)
-            checks.complete(run.client, run.event, name, number, conclusion, title, text, marks, run.event.run)
+            checks.complete(run.client, run.event, name, number, conclusion, title, text, marks)
             return
     if run.environment.get("GITHUB_ACTIONS"):
         for each in marks:
