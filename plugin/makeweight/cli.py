@@ -10,8 +10,8 @@ from pathlib import Path
 
 import makeweight
 from makeweight_base import commandline
+from makeweight_base.commandline import above_zero, whole
 from makeweight_base.errors import Exit, UsageError
-from makeweight_base.numbers import above_zero, whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -42,6 +42,25 @@ class Adder:
         return own
 
 
+def whole(low: int, high: int, of: str = "") -> Callable[[str], int]:
+    """The type of an argument: a whole number within bounds, such as ` of seconds`."""
+
+    def read(text: str) -> int:
+        if text.isdecimal() and low <= int(text) <= high:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"`{text}` is no whole number{of} from {low} to {high}")
+
+    return read
+
+
+def above_zero(text: str) -> float:
+    """The type of an argument: a number above zero, and not infinite."""
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"`{text}` is no number above zero")
+
+
 def run(program: str, verb: Verb, options: argparse.Namespace) -> int:
     """Run one verb; every failure becomes a sentence on standard error and an exit code."""
     try:

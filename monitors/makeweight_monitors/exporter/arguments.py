@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from makeweight_base.numbers import whole
+from makeweight_base.commandline import whole
 from makeweight_monitors import durations
 from makeweight_monitors.exporter.limits import MOST_REVISIONS, Bounds
 

@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from makeweight_base.numbers import whole
+from makeweight_base.commandline import whole
 
 RUNBOOKS = "docs/monitors/runbooks.md"
 """The page that alerts point at, unless an address is given: relative to the repository's root."""

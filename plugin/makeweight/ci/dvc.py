@@ -39,7 +39,7 @@ _UNCHANGED = re.compile(r"Stage '(?P<stage>[^']+)' didn't change, skipping")
 _RUNNING = re.compile(r"Running stage '(?P<stage>[^']+)':")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Failed(Exception):
     """DVC gave up; its last words."""
 

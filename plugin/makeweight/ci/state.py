@@ -92,12 +92,9 @@ class EarlierFailure(MakeweightError):
 def write_failure(root: Path, error: MakeweightError) -> None:
     """Keep what a phase failed with, for the phase that tells."""
     if (root / FOLDER).is_dir():
-        failure = {
-            "what": str(error),
-            "code": int(error.exit_code),
-            "problems": [asdict(each) for each in error.problems],
-        }
-        atomic.write_json(root / FOLDER / _FAILURE, failure)
+        problems = [asdict(each) for each in error.problems]
+        noted = {"what": str(error), "code": int(error.exit_code), "problems": problems}
+        atomic.write_json(root / FOLDER / _FAILURE, noted)
 
 
 def read_failure(root: Path) -> EarlierFailure | None:

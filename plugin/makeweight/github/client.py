@@ -140,52 +140,48 @@ class Client:
         where = self._where(method, path)
         waited = 0.0
         for attempt in range(1, self._attempts + 1):
-            carried_out, delay, response = True, 0.0, None
             try:
-                response = self._send(method, path, params, body)
-            except _Lost as lost:
-                said, carried_out = lost.said, lost.maybe_carried_out
-            if response is not None:
-                if response.status_code < 300:
-                    self._attempts = _ATTEMPTS
-                    return _json(response, where), response.links.get("next", {}).get("url", "")
-                said = self._said(response)
-                limited = _limited(response)
-                if limited is not None:
-                    delay, carried_out = limited, False
-                elif response.status_code < 500:
-                    raise self._refusal(response, said, where, needs)
-            delay = max(delay, _FIRST_DELAY * 2 ** (attempt - 1))
-            if carried_out and not repeatable and done is None:
+                response = self._send(method, path, needs, params, body)
+                self._attempts = _ATTEMPTS
+                return _json(response, where), response.links.get("next", {}).get("url", "")
+            except _Lost as error:
+                lost = error
+            delay = max(lost.delay, _FIRST_DELAY * 2 ** (attempt - 1))
+            if lost.maybe_carried_out and not repeatable and done is None:
                 raise Unreachable(
-                    f"{said}, and whether the request was carried out is not known",
+                    f"{lost.said}, and whether the request was carried out is not known",
                     where=where,
                     do="It is not sent twice. Look at the page; running the job again mends it.",
                 )
             if attempt == self._attempts or waited + delay > _PATIENCE:
                 break
-            self.tell(f"{where}: {said}; trying again in {delay:.0f} s")
+            self.tell(f"{where}: {lost.said}; trying again in {delay:.0f} s")
             self._sleep(delay)
             waited += delay
-            if carried_out and done is not None:
-                made = done()
-                if made is not None:
-                    return made, ""
+            if lost.maybe_carried_out and done is not None and (made := done()) is not None:
+                return made, ""
         # a GitHub that is down is waited for once, and not again by everything else that there is to tell
         self._attempts = 1
         tries = f"{attempt} {'try' if attempt == 1 else 'tries'}"
-        raise Unreachable(said, where=where, do=f"Gave up after {tries} and {waited:.0f} s. Run the job again later.")
+        raise Unreachable(
+            lost.said, where=where, do=f"Gave up after {tries} and {waited:.0f} s. Run the job again later."
+        )
 
     def _send(
-        self, method: str, path: str, params: Mapping[str, Any] | None, body: Mapping[str, Any] | None
+        self, method: str, path: str, needs: str, params: Mapping[str, Any] | None, body: Mapping[str, Any] | None
     ) -> requests.Response:
+        """One try.
+
+        Raises:
+            _Lost: another may do.
+        """
         import requests
         from urllib3.exceptions import NewConnectionError
 
         if self._session is None:
             self._session = requests.Session()
         try:
-            return self._session.request(
+            response = self._session.request(
                 method, self._url(path), params=params, json=body, auth=self._sign, timeout=_TIMEOUT
             )
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema):
@@ -196,6 +192,12 @@ class Client:
             cause = getattr(error.args[0], "reason", None) if error.args else None
             never_sent = isinstance(error, requests.ConnectTimeout) or isinstance(cause, NewConnectionError)
             raise _Lost(self._plain(_cause(error)), maybe_carried_out=not never_sent) from error
+        if response.status_code < 300:
+            return response
+        said, limited = self._said(response), _limited(response)
+        if limited is None and response.status_code < 500:
+            raise self._refusal(response, said, self._where(method, path), needs)
+        raise _Lost(said, maybe_carried_out=limited is None, delay=limited or 0.0)
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """As `auth`, because a machine's .netrc would otherwise take the place of the token."""
@@ -249,10 +251,12 @@ class Client:
         return f"{method} {self._url(path)}"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Lost(Exception):
     said: str
     maybe_carried_out: bool
+    delay: float = 0.0
+    """Seconds that GitHub asks to be left alone for."""
 
 
 def _limited(response: requests.Response) -> float | None:

@@ -6,7 +6,6 @@ import ast
 import difflib
 import importlib.util
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from makeweight_base.errors import UsageError
@@ -36,10 +35,7 @@ def lock(root: Path) -> str | None:
 
 def files(root: Path, *suffixes: str) -> list[str]:
     """Files with one of these endings, relative to the root, not looking into environments and what tools made."""
-    return sorted(_walk(root, suffixes))
-
-
-def _walk(root: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
+    found: list[str] = []
     for folder, below, names in os.walk(root):
         here = Path(folder).relative_to(root)
         below[:] = [
@@ -50,7 +46,8 @@ def _walk(root: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
             and len(here.parts) < _DEPTH
             and not Path(folder, name, "pyvenv.cfg").exists()
         ]
-        yield from ((here / name).as_posix() for name in names if name.endswith(suffixes))
+        found += [(here / name).as_posix() for name in names if name.endswith(suffixes)]
+    return sorted(found)
 
 
 def source_of(root: Path, dotted: str, option: str) -> str | None:

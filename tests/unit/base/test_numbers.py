@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from makeweight_base.numbers import above_zero, whole
+from makeweight_base.commandline import above_zero, whole
 
 
 @pytest.mark.parametrize(("text", "number"), [("1", 1), ("300", 300), ("042", 42)])
