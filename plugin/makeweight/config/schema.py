@@ -48,13 +48,9 @@ def of_config() -> Schema:
         "default": kinds[0],
         "description": definitions["TaskSettings"].pop("description"),
     }
-    for owner, names in (
-        ("ModelSettings", ("build",)),
-        ("DataSettings", ("load", "slices")),
-        ("TaskSettings", ("metric",)),
-    ):
-        for name in names:
-            definitions[owner]["properties"][name]["anyOf"][0]["pattern"] = _CALLABLE
+    callables = {"ModelSettings": ("build",), "DataSettings": ("load", "slices"), "TaskSettings": ("metric",)}
+    for owner, name in ((owner, name) for owner, names in callables.items() for name in names):
+        definitions[owner]["properties"][name]["anyOf"][0]["pattern"] = _CALLABLE
     # a metric with one rule is written without the list
     for rules in definitions["Budget"]["properties"].values():
         item = rules.pop("items")

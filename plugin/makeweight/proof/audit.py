@@ -73,9 +73,7 @@ def _model(name: str, recorded: str, root: Path) -> Iterator[Finding]:
     several = _of_several_files(path)
     if several is not None:
         there = several.at_hand()
-        found = None if there is None else there.sha256
-        status: Status = "not here" if found is None else _status(found, recorded)
-        yield Finding(f"{folder}/{several.path.name}", recorded, found, status)
+        yield _found(f"{folder}/{several.path.name}", recorded, None if there is None else there.sha256)
         beside -= {file.name for file in several.files}
     for file in sorted(beside):
         yield _compared(f"{folder}/{file}", recorded, root)
@@ -99,21 +97,20 @@ def _devices(provenance: Mapping[str, Any]) -> Iterator[Finding]:
             recorded = _text(record["fingerprint"], "devices")
             identity = record.get("identity")
             found = keys.fingerprint(identity) if isinstance(identity, Mapping) else None
-            yield Finding(f"device `{name}`", recorded, found, _status(found, recorded), "device")
+            status: Status = "matches" if found == recorded else "differs"
+            yield Finding(f"device `{name}`", recorded, found, status, "device")
 
 
 def _compared(what: str, recorded: str, root: Path) -> Finding:
     path = _within(what, root)
     if path is None:
         return Finding(what, recorded, None, "outside")
-    if not path.is_file():
-        return Finding(what, recorded, None, "not here")
-    found = sha256_of(path)
-    return Finding(what, recorded, found, _status(found, recorded))
+    return _found(what, recorded, sha256_of(path) if path.is_file() else None)
 
 
-def _status(found: str | None, recorded: str) -> Status:
-    return "matches" if found == recorded else "differs"
+def _found(what: str, recorded: str, found: str | None) -> Finding:
+    status: Status = "not here" if found is None else "matches" if found == recorded else "differs"
+    return Finding(what, recorded, found, status)
 
 
 def _within(path: str, root: Path) -> Path | None:

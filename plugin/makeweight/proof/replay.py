@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import makeweight
 from makeweight import measurement
@@ -69,31 +69,28 @@ def _excuse(decided: Verdict) -> str | None:
     return None
 
 
-class _Fields(NamedTuple):
-    """What is compared of the whole, of a variant and of a rule."""
-
-    whole: tuple[str, ...]
-    variant: tuple[str, ...]
-    rule: tuple[str, ...]
-
-
-_OUTCOMES = _Fields(
-    ("verdict", "ship", "policy", "prefer"), ("verdict", "ships"), ("verdict", "limit", "value", "interval", "level")
+# What is compared of the whole, of a variant and of a rule.
+_Fields = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+_OUTCOMES: _Fields = (
+    ("verdict", "ship", "policy", "prefer"),
+    ("verdict", "ships"),
+    ("verdict", "limit", "value", "interval", "level"),
 )
-_WORDS = _Fields(("sentence",), ("sentence",), ("sentence", "limit_text", "settle"))
+_WORDS: _Fields = (("sentence",), ("sentence",), ("sentence", "limit_text", "settle"))
 
 
 def _differences(decided: Verdict, made: Verdict, fields: _Fields) -> Iterator[str]:
-    yield from _pair("the whole", decided, made, fields.whole)
+    of_whole, of_variant, of_rule = fields
+    yield from _pair("the whole", decided, made, of_whole)
     ours = {variant.variant: variant for variant in made.variants}
     theirs = {variant.variant: variant for variant in decided.variants}
     for name in dict.fromkeys([*theirs, *ours]):
-        yield from _pair(f"`{name}`", theirs.get(name), ours.get(name), fields.variant)
+        yield from _pair(f"`{name}`", theirs.get(name), ours.get(name), of_variant)
     asked, judged = _by_place(decided), _by_place(made)
     for place in dict.fromkeys([*asked, *judged]):
         rule, variant, device = place
         what = f"`{rule}` of `{variant}`" + (f" on {device}" if device is not None else "")
-        yield from _pair(what, asked.get(place), judged.get(place), fields.rule)
+        yield from _pair(what, asked.get(place), judged.get(place), of_rule)
     if len(asked) != len(decided.rules):
         yield "a rule is judged twice"
 

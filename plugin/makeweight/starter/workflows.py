@@ -116,10 +116,8 @@ def _as_yaml(value: str, *, comment: bool) -> str:
 
 def _default_branch(top: Path) -> str:
     """As the remote tells, else the branch that is checked out, else `main`."""
-    for command in (
-        ["git", "symbolic-ref", "--short", "refs/remotes/origin/HEAD"],
-        ["git", "symbolic-ref", "--short", "HEAD"],
-    ):
+    for name in ("refs/remotes/origin/HEAD", "HEAD"):
+        command = ["git", "symbolic-ref", "--short", name]
         done = subprocess.run(command, cwd=top, capture_output=True, text=True, check=False)
         if done.returncode == 0 and done.stdout.strip():
             return done.stdout.strip().removeprefix("origin/")

@@ -35,16 +35,12 @@ def run(*, as_json: bool) -> Exit:
 
 def _objections() -> dict[str, str | None]:
     """What can be measured, and the reason why not here."""
+    runs = any(registry.load("runtime", name)().version() for name in registry.names("runtime"))
     return {
-        "latency": None if _runs() else "needs `pip install 'makeweight[onnx]'`",
+        "latency": None if runs else "needs `pip install 'makeweight[onnx]'`",
         "peak memory": _memory_objection(),
         "energy": energy.NO_METER,
     }
-
-
-def _runs() -> bool:
-    """Whether any runtime is installed."""
-    return any(registry.load("runtime", name)().version() for name in registry.names("runtime"))
 
 
 def _memory_objection() -> str | None:
