@@ -23,6 +23,11 @@ OTHER_OUTPUTS = "names other outputs than are made here"
 _OURS = frozenset({*MAKING, "device", "benchmark", "report", "gate"})
 
 
+def is_ours(stage: str) -> bool:
+    """Whether a stage's name (`compress@int8`) is one of makeweight's."""
+    return stage.partition("@")[0] in _OURS
+
+
 def stages(text: str | None, source: str) -> Mapping[str, Any]:
     """The entries of a dvc.lock, by stage.
 
@@ -56,8 +61,8 @@ def joined(head: str | None, base: str | None) -> str:
     Joined as nodes, not as data: DVC writes YAML 1.2, where `on` and `12:30:45` are text, and would take what is read
     and written as 1.1 for changed parameters.
     """
-    chosen = [(name, body) for name, body in _nodes(head) if name.value.partition("@")[0] not in _OURS]
-    chosen += [(name, body) for name, body in _nodes(base) if name.value.partition("@")[0] in _OURS]
+    chosen = [(name, body) for name, body in _nodes(head) if not is_ours(name.value)]
+    chosen += [(name, body) for name, body in _nodes(base) if is_ours(name.value)]
     text, mapping = yaml.SafeDumper.DEFAULT_SCALAR_TAG, yaml.SafeDumper.DEFAULT_MAPPING_TAG
     whole = yaml.MappingNode(
         mapping,
