@@ -41,6 +41,10 @@ class Manifest:
     floating: int | None = None
     control: Model | None = None
     """The control: the baseline, trained as the variant was and not compressed."""
+    trained: bool = False
+    """Whether a step trained it, on the train split."""
+    calibrated: bool = False
+    """Whether the ranges of its numbers come from the calibration examples."""
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property

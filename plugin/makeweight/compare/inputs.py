@@ -9,8 +9,7 @@ import numpy as np
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, fit
 from makeweight.measure import samples
-from makeweight.runtimes.onnxruntime import refusal
-from makeweight.runtimes.runtime import Session
+from makeweight.runtimes.runtime import Runtime, Session
 from makeweight_base.errors import UsageError
 
 
@@ -41,7 +40,7 @@ def of(given: Path | None, model: Model) -> list[Feeds]:
     ]
 
 
-def try_out(path: Path, session: Session, feeds: Feeds, *, made_up: bool) -> None:
+def try_out(path: Path, runtime: Runtime, session: Session, feeds: Feeds, *, made_up: bool) -> None:
     """One run here at home, where what the model objects to can be told.
 
     Raises:
@@ -50,9 +49,8 @@ def try_out(path: Path, session: Session, feeds: Feeds, *, made_up: bool) -> Non
     try:
         session.run(feeds)
     except Exception as error:
-        refusal.reraise_environment(error)
         raise UsageError(
-            f"the model does not run on {'made-up' if made_up else 'the given'} inputs: {refusal.reason(error)}",
+            f"the model does not run on {'made-up' if made_up else 'the given'} inputs: {runtime.reason(error)}",
             where=str(path),
             do="Give real samples with `--inputs FILE.npz`." if made_up else "Mend the samples, or the model.",
         ) from error

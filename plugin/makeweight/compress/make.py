@@ -100,7 +100,8 @@ def _carried_out(variant: Variant, source: Model | None, supply: Supply, folder:
         facts = asdict(runtime.inspect(made))
     except UsageError as error:
         raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
-    return {"model": made, "size_compressed": made.compressed_size(), **facts, "control": control}
+    used = {"trained": bool(plan.trainings), "calibrated": plan.format.calibrates}
+    return {"model": made, "size_compressed": made.compressed_size(), **facts, "control": control, **used}
 
 
 def _lowered(subject: Subject, format: Format, supply: Supply, target: Path) -> Model:
@@ -111,13 +112,11 @@ def _lowered(subject: Subject, format: Format, supply: Supply, target: Path) -> 
 
 def _control(plan: Plan, supply: Supply, target: Path) -> Model | None:
     """The baseline, trained as much as the recipe trains and not compressed: what more training alone brings."""
-    asked = ((step.name, step.transformation.training(step.options)) for step in plan.steps)
-    tunings = [(name, options) for name, options in asked if options is not None]
-    if not tunings:
+    if not plan.trainings:
         return None
     with reproducible(supply.declared.seed):
         module = load_module(supply.declared)
-        for name, options in tunings:
+        for name, options in plan.trainings:
             try:
                 tune(module, options, supply.given(NEEDS), f"control for {name}")
             except RecipeFailed as failure:

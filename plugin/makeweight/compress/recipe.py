@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from makeweight.compress.technique import NumberFormat, Options, Technique, Transformation
 from makeweight.runtimes.format import FLOAT32, Format, SourceKind
+
+if TYPE_CHECKING:
+    from makeweight.compress.training import TrainingOptions
 
 Objection = Callable[[Format, SourceKind], str | None]
 """Why a runtime does not offer a format, of a module or a file; None where it does."""
@@ -54,6 +57,12 @@ class Plan:
     @property
     def format(self) -> Format:
         return FLOAT32 if self.lowering is None else self.lowering.format
+
+    @property
+    def trainings(self) -> list[tuple[str, TrainingOptions]]:
+        """How its steps train, by technique."""
+        asked = ((step.name, step.transformation.training(step.options)) for step in self.steps)
+        return [(name, options) for name, options in asked if options is not None]
 
     @property
     def techniques(self) -> tuple[Technique, ...]:

@@ -44,7 +44,7 @@ def outputs(
             answer = np.asarray(session.run(fitted)[index])
         except Exception as error:
             raise UsageError(
-                f"the model could not run on the examples: {error}",
+                f"the model could not run on the examples: {runtime.reason(error)}",
                 where=label,
                 do="Check `model.inputs` and the shapes that the loader gives.",
             ) from error

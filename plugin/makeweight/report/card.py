@@ -138,11 +138,10 @@ def _evaluation_data(content: Content, figures: Figures, variant: str) -> str:
 def _training_data(content: Content, variant: str) -> str:
     """What compressing used; what the baseline was trained on only its owner knows."""
     manifest = content.manifests[variant]
-    steps = [step for step in manifest.recipe if isinstance(step, dict)]
     facts = []
-    if manifest.control is not None or any("finetune" in step for step in steps):
+    if manifest.trained:
         facts.append("Compressing trained on the project's declared `train` split.")
-    if any(isinstance(of := step.get("quantize"), dict) and of.get("method") == "static" for step in steps):
+    if manifest.calibrated:
         facts.append("Quantizing took its ranges from the project's declared calibration examples.")
     return _section("Training data", "what the baseline was trained on, and how it was chosen.", *facts)
 

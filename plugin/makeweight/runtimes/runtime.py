@@ -103,6 +103,13 @@ class Runtime(Protocol):
             RecipeFailed: the format changes nothing, or cannot be had of this model.
         """
 
+    def reason(self, error: Exception) -> str:
+        """What an error in a session's run says, on one line.
+
+        Raises:
+            OSError, MemoryError: that is what it means: the machine failed, not the model.
+        """
+
     def inspect(self, model: Model) -> GraphFacts:
         """Count what is in a model and in its optimised graph.
 

@@ -52,8 +52,8 @@ def run(
     sessions = [runtime.open(model, options.threads) for runtime, model in zip(runtimes, read, strict=True)]
     models.refuse_different_inputs(*read)
     feeds = inputs.of(given, read[0])
-    for path, session in zip((a, b), sessions, strict=True):
-        inputs.try_out(path, session, feeds[0], made_up=given is None)
+    for path, runtime, session in zip((a, b), runtimes, sessions, strict=True):
+        inputs.try_out(path, runtime, session, feeds[0], made_up=given is None)
     with tempfile.TemporaryDirectory(prefix="makeweight-compare-") as folder:
         fed = Path(folder, "inputs.npz")
         samples.store(fed, feeds)

@@ -87,6 +87,7 @@ def test_a_recipe_on_the_graph(project: Project, capfd: pytest.CaptureFixture[st
     assert manifest.size is not None
     assert baseline.size is not None
     assert manifest.size < 0.5 * baseline.size
+    assert (manifest.trained, manifest.calibrated) == (False, True)
     assert "torch" not in manifest.versions
     assert told.lines == ["int8: quantize", f"int8: {manifest.size:,} bytes, the baseline has {baseline.size:,}"]
     assert capfd.readouterr() == ("", "")
@@ -99,6 +100,7 @@ def test_a_recipe_that_trains_leaves_a_control(project: Project, capfd: pytest.C
     assert sorted(path.name for path in folder.iterdir()) == ["control.onnx", "manifest.json", "model.onnx"]
     assert manifest.control is not None
     assert manifest.control.path == folder / "control.onnx"
+    assert (manifest.trained, manifest.calibrated) == (True, True)
     assert (manifest.quantized, manifest.floating) == (4, 0)
     assert {"torch", "torch-pruning", "onnxscript", "onnx", "onnxruntime"} < set(manifest.versions)
     assert manifest.notes["prune"]["channels"]["3"] == [48, 16]
@@ -123,7 +125,7 @@ def test_a_recipe_that_trains_leaves_a_control(project: Project, capfd: pytest.C
 def test_pruning_without_training_has_no_control(project: Project) -> None:
     compress.run(project, "untrained", Silent())
     manifest, folder = _made(project, "untrained")
-    assert (manifest.status, manifest.control) == ("ready", None)
+    assert (manifest.status, manifest.control, manifest.trained) == ("ready", None, False)
     assert not (folder / "control.onnx").exists()
 
 

@@ -63,6 +63,9 @@ class Pocket:
         chain.save(target, chain.Chain(whole.input, layers))
         return self.read(target)
 
+    def reason(self, error: Exception) -> str:
+        return str(error)
+
     def inspect(self, model: Model) -> GraphFacts:
         layers = _loaded(model.path).layers
         return GraphFacts(

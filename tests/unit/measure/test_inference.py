@@ -31,6 +31,9 @@ class Model:
         assert model is self.model
         return self
 
+    def reason(self, error: Exception) -> str:
+        return str(error)
+
     def run(self, feeds: dict[str, np.ndarray]) -> list[Any]:
         self.fed.append(feeds)
         answer: list[Any] = self._answer(feeds)

@@ -368,6 +368,8 @@ def _manifest(model: Model) -> Manifest:
         quantized=8,
         floating=0,
         control=invented_model() if any("finetune" in step for step in model.recipe) else None,
+        trained=any("finetune" in step for step in model.recipe),
+        calibrated=any(step.get("quantize", {}).get("method") == "static" for step in model.recipe),
     )
 
 

@@ -62,6 +62,10 @@ class OnnxRuntime:
         except UsageError as error:
             raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
 
+    def reason(self, error: Exception) -> str:
+        refusal.reraise_environment(error)
+        return refusal.reason(error)
+
     def inspect(self, model: Model) -> GraphFacts:
         with refusal.translated(model.path):
             return inspect.inspect(model.path)
