@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, norm
 
-from makeweight_monitors.eprocess import Bet, evalues, paired, sliding_threshold, split, threshold
+from makeweight_monitors.eprocess import Bet, evalue, paired, sliding_threshold, split
 
 DROP = 0.01
 PAIRS, SECONDS = 20, 15
@@ -50,7 +50,7 @@ def highest(
         helps = random.binomial(gaps - 1, help_ / (1 - harm))
         at, better = (np.cumsum(new, axis=0) + before for new, before in zip((gaps, helps), seen, strict=True))
         worse = harms + np.arange(1, CHUNK + 1)[:, None]
-        values = np.where(at <= looks, evalues(bets, np.broadcast_to(worse, at.shape), better, at - worse - better), 0)
+        values = np.where(at <= looks, evalue(bets, np.broadcast_to(worse, at.shape), better, at - worse - better), 0)
         most = np.maximum(most, values.max(axis=0))
         seen, harms = np.stack([at[-1], better[-1]]), harms + CHUNK
     return most
@@ -64,7 +64,7 @@ def false_alarms(looks: int = 1_000_000, runs: int = 4_000) -> None:
     ):
         most = highest(bets, harm, help_, looks=looks, runs=runs, seed=1)
         for alpha in (0.1, 0.05, 0.01, ALPHA):
-            alarms = int(np.count_nonzero(most >= threshold(alpha)))
+            alarms = int(np.count_nonzero(most >= 1 / alpha))
             interval = binomtest(alarms, runs).proportion_ci(0.99)
             # what is promised is refuted where the whole interval lies above it
             kept = "kept" if interval.low <= alpha else "BROKEN"
@@ -76,7 +76,7 @@ def false_alarms(looks: int = 1_000_000, runs: int = 4_000) -> None:
 
 def eprocess(line: float) -> Decider:
     def decide(harm: Counts, help_: Counts) -> NDArray[np.bool_]:
-        return evalues(paired(DROP), harm, help_, numbers(harm) - harm - help_) >= line
+        return evalue(paired(DROP), harm, help_, numbers(harm) - harm - help_) >= line
 
     return decide
 
@@ -85,7 +85,7 @@ def last_hour(line: float) -> Decider:
     def decide(harm: Counts, help_: Counts) -> NDArray[np.bool_]:
         worse, better = recent(harm, HOUR), recent(help_, HOUR)
         seen = np.minimum(numbers(harm), PAIRS * HOUR)
-        return evalues(paired(DROP), worse, better, seen - worse - better) >= line
+        return evalue(paired(DROP), worse, better, seen - worse - better) >= line
 
     return decide
 
@@ -114,7 +114,7 @@ def threshold_rule(limit: float) -> Decider:
 
 
 DECIDERS: dict[str, Decider] = {
-    f"e-process, line {threshold(ALPHA, FAMILIES):,.0f}": eprocess(threshold(ALPHA, FAMILIES)),
+    f"e-process, line {FAMILIES / ALPHA:,.0f}": eprocess(FAMILIES / ALPHA),
     "e-process, last hour": last_hour(sliding_threshold(ALPHA, 30 * LOOKS_A_DAY)),
     "z-test, no drop": z_test(0.0),
     "z-test, the tolerated drop": z_test(DROP),
@@ -183,11 +183,11 @@ def time_to_detection(runs: int = 4_000) -> None:
     harm, help_, _ = SCENARIOS["10 pt"]
     worse, better = (counts[:, : LOOKS_A_DAY // 24] for counts in drawn(harm, help_, 0, runs, seed=12))
     for families in (1, FAMILIES):
-        back = eprocess(threshold(ALPHA, families))(worse, better)
+        back = eprocess(families / ALPHA)(worse, better)
         minutes = np.where(back.any(axis=1), (back.argmax(axis=1) + 1) * SECONDS / 60, np.inf)
         median, most, nearly = np.percentile(minutes, [50, 90, 99])
         print(
-            f"a 10-point drop, line {threshold(ALPHA, families):,.0f}: median {median:.1f} min (target: 5), 90 % "
+            f"a 10-point drop, line {families / ALPHA:,.0f}: median {median:.1f} min (target: 5), 90 % "
             f"within {most:.1f}, 99 % within {nearly:.1f}; {np.mean(minutes <= 5):.0%} within 5 min"
         )
 

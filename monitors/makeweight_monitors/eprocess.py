@@ -11,19 +11,18 @@ that are summed over replicas are all it needs, and a recording rule can compute
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from typing import Any
 
 BETS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Small bets find small drops, large ones find large drops early; their mean does both."""
 SIDE = 0.95
 """No bet may lose more than this at once: one unlucky pair must not end the test."""
 CEILING = 1e12
+
+Count = Any
+"""How many events of a kind: one number, or an array of them (numpy)."""
 
 
 @dataclass(frozen=True)
@@ -73,27 +72,12 @@ def _bets(drop: float, *, worse: float, better: float, scale: float) -> tuple[Be
     )
 
 
-def evalue(bets: Iterable[Bet], harm: float, help: float, tie: float) -> float:
-    """The mean capital of the bets; at most CEILING, which no threshold reaches."""
-    logs = [harm * bet.harm + help * bet.help + tie * bet.tie for bet in bets]
-    return min(CEILING, sum(math.exp(min(log, 700.0)) for log in logs) / len(logs))
-
-
-def evalues(
-    bets: Sequence[Bet], harm: NDArray[np.int64], help: NDArray[np.int64], tie: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """`evalue` of many counts at once, arrays of one shape."""
+def evalue(bets: Sequence[Bet], harm: Count, help: Count, tie: Count) -> Any:
+    """The mean capital of the bets; at most CEILING, which no threshold reaches. Of arrays of counts, an array."""
     import numpy as np
 
-    capital = np.zeros(np.shape(harm))
-    for bet in bets:
-        capital += np.exp(np.minimum(harm * bet.harm + help * bet.help + tie * bet.tie, 700.0))
-    return np.minimum(capital / len(bets), CEILING)
-
-
-def threshold(alpha: float, shares: float = 1) -> float:
-    """The e-value at which one of `shares` tests that have `alpha` together decides."""
-    return shares / alpha
+    logs = (harm * bet.harm + help * bet.help + tie * bet.tie for bet in bets)
+    return np.minimum(sum(np.exp(np.minimum(log, 700.0)) for log in logs) / len(bets), CEILING)
 
 
 def sliding_threshold(rate: float, evaluations: float) -> float:

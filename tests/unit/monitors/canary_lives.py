@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_monitors.eprocess import Bet, evalues
+from makeweight_monitors.eprocess import Bet, evalue
 
 
 def first_crossings(
@@ -43,7 +43,7 @@ def first_crossings(
         both = np.arange(1, most + 1)
         # pairs of one look are seen together
         seen = (look <= looks) & np.diff(look, axis=1, append=looks + 1).astype(bool)
-        over = seen & (evalues(bets, worse, both - worse, look * pairs - both) >= line)
+        over = seen & (evalue(bets, worse, both - worse, look * pairs - both) >= line)
         first = over.argmax(axis=1)[:, None]
         at[begin : begin + chunk] = np.where(over.any(axis=1), np.take_along_axis(look, first, 1)[:, 0], 0)
     return at

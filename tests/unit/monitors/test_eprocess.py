@@ -10,7 +10,7 @@ from canary_lives import first_crossings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeweight_monitors.eprocess import CEILING, evalue, paired, sliding_threshold, split, threshold
+from makeweight_monitors.eprocess import CEILING, evalue, paired, sliding_threshold, split
 
 ALPHA = 0.05
 RUNS = 2_000
@@ -69,8 +69,6 @@ def test_overwhelming_evidence_stays_a_number() -> None:
 
 
 def test_lines() -> None:
-    assert threshold(0.001) == pytest.approx(1000)
-    assert threshold(0.001, 4) == pytest.approx(4000)
     assert sliding_threshold(0.001, 172_800) == pytest.approx(1.728e8)
 
 
@@ -101,16 +99,12 @@ def test_a_harmless_canary_stays() -> None:
 
 def test_a_ten_point_drop_is_found_within_five_minutes() -> None:
     """20 pairs and one look every 15 s, alpha 0.001 shared by four families of tests."""
-    crossed = first_crossings(
-        paired(0.01), threshold(0.001, 4), chances=(0.12, 0.02), pairs=20, looks=240, runs=1_000, seed=5
-    )
+    crossed = first_crossings(paired(0.01), 4 / 0.001, chances=(0.12, 0.02), pairs=20, looks=240, runs=1_000, seed=5)
     assert np.count_nonzero(crossed) == 1_000
     assert np.median(crossed) * 15 <= 300
 
 
 def test_a_three_point_drop_is_found_within_the_day() -> None:
-    crossed = first_crossings(
-        paired(0.01), threshold(0.001), chances=(0.05, 0.02), pairs=20, looks=5_760, runs=100, seed=6
-    )
+    crossed = first_crossings(paired(0.01), 1 / 0.001, chances=(0.05, 0.02), pairs=20, looks=5_760, runs=100, seed=6)
     assert np.count_nonzero(crossed) == 100
     assert np.median(crossed) * 15 <= 3_600

@@ -8,6 +8,7 @@ with one thing wrong does exceed it is tested beside.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -15,8 +16,7 @@ from canary_lives import first_crossings
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from makeweight_monitors import eprocess
-from makeweight_monitors.eprocess import Bet, evalues, paired, sliding_threshold, split, threshold
+from makeweight_monitors.eprocess import Bet, evalue, paired, sliding_threshold, split
 from makeweight_monitors.rules.terms import Terms
 
 DROP = 0.01
@@ -70,7 +70,7 @@ def test_split_traffic_at_one_share_after_the_other() -> None:
     crossed = np.zeros(RUNS, bool)
     for seed, weight in enumerate((0.05, 0.2, 0.5)):
         seen = counts(RUNS, 200, 20, weight * WRONG["canary"], (1 - weight) * WRONG["stable"], seed)
-        so_far = product * evalues(split(DROP, weight), *seen)
+        so_far = product * evalue(split(DROP, weight), *seen)
         crossed |= (so_far >= TERMS.line("split")).any(axis=1)
         product = so_far[:, -1:]
     assert 0 < np.count_nonzero(crossed) <= most(SHARE)
@@ -98,7 +98,7 @@ def sliding_alarms(line: float) -> int:
         seen = counts(runs, LOOKS, 20, 0.025, 0.015, seed)
         recent = seen.copy()
         recent[:, :, WINDOW:] -= seen[:, :, :-WINDOW]
-        crossed += int((evalues(paired(DROP), *recent) >= line).any(axis=1).sum())
+        crossed += int((evalue(paired(DROP), *recent) >= line).any(axis=1).sum())
     return crossed
 
 
@@ -115,9 +115,9 @@ def all_alarms(line: dict[str, float], alpha: float, runs: int) -> int:
     worse = random.binomial(3, 0.025, shape)
     better = random.binomial(3 - worse, 0.015 / 0.975)
     seen = np.cumsum(np.stack([worse, better, 3 - worse - better]), axis=2)
-    crossed = (evalues(paired(DROP), *seen.sum(axis=(3, 4))) >= line["paired"]).any(axis=1)
-    crossed |= (evalues(paired(DROP), *seen.sum(axis=4)) >= line["slice"]).any(axis=(1, 2))
-    crossed |= (evalues(paired(DROP), *seen.sum(axis=3)) >= line["class"]).any(axis=(1, 2))
+    crossed = (evalue(paired(DROP), *seen.sum(axis=(3, 4))) >= line["paired"]).any(axis=1)
+    crossed |= (evalue(paired(DROP), *seen.sum(axis=4)) >= line["slice"]).any(axis=(1, 2))
+    crossed |= (evalue(paired(DROP), *seen.sum(axis=3)) >= line["class"]).any(axis=(1, 2))
     return int(np.count_nonzero(crossed))
 
 
@@ -126,7 +126,7 @@ def test_all_tests_together() -> None:
     terms = dataclasses.replace(TERMS, alpha=alpha, slices={"a": DROP, "b": DROP}, classes=4)
     lines = {test: terms.line(test) for test in ("paired", "slice", "class")}
     assert 0 < all_alarms(lines, alpha, runs) <= most(alpha * 3 / 4, runs)
-    assert all_alarms(dict.fromkeys(lines, threshold(alpha)), alpha, runs) > most(alpha * 3 / 4, runs)
+    assert all_alarms(dict.fromkeys(lines, 1 / alpha), alpha, runs) > most(alpha * 3 / 4, runs)
 
 
 def without_ties(bets: tuple[Bet, ...]) -> tuple[Bet, ...]:
@@ -147,8 +147,8 @@ def test_the_bound_refuses_wrong_bets(bets: tuple[Bet, ...]) -> None:
 
 def test_the_bound_refuses_alpha_that_is_not_shared() -> None:
     runs = 10 * RUNS  # some 2 % are called, where 1.25 % may be
-    assert alarms(paired(DROP), threshold(ALPHA), 0.025, 0.015, runs) > most(SHARE, runs)
-    assert slice_alarms(threshold(ALPHA, 4)) > most(SHARE)
+    assert alarms(paired(DROP), 1 / ALPHA, 0.025, 0.015, runs) > most(SHARE, runs)
+    assert slice_alarms(4 / ALPHA) > most(SHARE)
 
 
 def test_the_bound_refuses_the_weight_of_another_split() -> None:
@@ -156,10 +156,17 @@ def test_the_bound_refuses_the_weight_of_another_split() -> None:
 
 
 def test_the_bound_refuses_a_moving_window_with_the_line_of_one_test() -> None:
-    assert sliding_alarms(threshold(ALPHA)) > most(ALPHA, WATCHED)
+    assert sliding_alarms(1 / ALPHA) > most(ALPHA, WATCHED)
 
 
 def test_many_e_values_are_those_of_one_after_the_other() -> None:
     some = np.array([[0, 3, 10_000], [0, 1, 0], [0, 40, 7]])
-    one_by_one = [eprocess.evalue(paired(DROP), *map(int, column)) for column in some.T]
-    assert evalues(paired(DROP), *some) == pytest.approx(one_by_one)
+    bets = paired(DROP)
+
+    def capital(bet: Bet, harm: int, help_: int, tie: int) -> float:
+        """The product of what each event brings, one after the other."""
+        gains = (1 + bet.stake * (x - DROP) for x, count in ((1, harm), (-1, help_), (0, tie)) for _ in range(count))
+        return min(math.prod(gains), 1e300)
+
+    one_by_one = [min(1e12, sum(capital(bet, *map(int, column)) for bet in bets) / len(bets)) for column in some.T]
+    assert evalue(bets, *some) == pytest.approx(one_by_one)
