@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from makeweight_base.errors import UsageError, reason
 
@@ -18,7 +17,7 @@ class Build:
     compressed: str
     """The variant as makeweight.yaml calls it."""
     bits: str = ""
-    """Of a weight, where the recipe sets them."""
+    """Of a weight."""
     runtime: str = ""
     recipe: str = ""
     """The first 12 hex digits of a hash over the recipe."""
@@ -37,11 +36,10 @@ def read(path: Path) -> Build:
         manifest = json.loads(path.read_text())
         if manifest["status"] != "ready":
             raise UsageError(f"the recipe failed: {manifest['reason']}", where=str(path), do="Serve a variant that is.")
-        recipe: list[dict[str, Any]] = manifest["recipe"]
-        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(manifest["recipe"], sort_keys=True).encode()).hexdigest()
         return Build(
             compressed=str(manifest["variant"]),
-            bits=_bits(recipe),
+            bits="".join(filter(str.isdigit, manifest["weights"])),
             runtime=str(manifest["runtime"]),
             recipe=digest[:12],
             sha256=str(manifest["sha256"]),
@@ -53,13 +51,3 @@ def read(path: Path) -> Build:
             where=str(path),
             do="Take the one that `makeweight compress` wrote.",
         ) from error
-
-
-def _bits(recipe: list[dict[str, Any]]) -> str:
-    for step in reversed(recipe):
-        for technique, options in step.items():
-            if technique == "float16":
-                return "16"
-            if isinstance(options, dict) and "bits" in options:
-                return str(options["bits"])
-    return ""

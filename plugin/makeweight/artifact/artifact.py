@@ -41,6 +41,8 @@ class Manifest:
     floating: int | None = None
     control: Model | None = None
     """The control: the baseline, trained as the variant was and not compressed."""
+    weights: str = ""
+    """The type of number that its weights are lowered in, such as `int8`; of a baseline nothing is said."""
     trained: bool = False
     """Whether a step trained it, on the train split."""
     calibrated: bool = False

@@ -100,8 +100,9 @@ def _carried_out(variant: Variant, source: Model | None, supply: Supply, folder:
         facts = asdict(runtime.inspect(made))
     except UsageError as error:
         raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
-    used = {"trained": bool(plan.trainings), "calibrated": plan.format.calibrates}
-    return {"model": made, "size_compressed": made.compressed_size(), **facts, "control": control, **used}
+    facts |= {"weights": plan.format.weights.type, "calibrated": plan.format.calibrates}
+    facts |= {"model": made, "size_compressed": made.compressed_size(), "control": control}
+    return {**facts, "trained": bool(plan.trainings)}
 
 
 def _lowered(subject: Subject, format: Format, supply: Supply, target: Path) -> Model:

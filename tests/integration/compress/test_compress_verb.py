@@ -87,7 +87,7 @@ def test_a_recipe_on_the_graph(project: Project, capfd: pytest.CaptureFixture[st
     assert manifest.size is not None
     assert baseline.size is not None
     assert manifest.size < 0.5 * baseline.size
-    assert (manifest.trained, manifest.calibrated) == (False, True)
+    assert (manifest.weights, manifest.trained, manifest.calibrated) == ("int8", False, True)
     assert "torch" not in manifest.versions
     assert told.lines == ["int8: quantize", f"int8: {manifest.size:,} bytes, the baseline has {baseline.size:,}"]
     assert capfd.readouterr() == ("", "")

@@ -84,7 +84,7 @@ def test_a_file_that_is_missing_or_no_json(tmp_path: Path) -> None:
 
 MANIFEST = {
     "variant": "int8", "status": "ready", "runtime": "onnxruntime", "sha256": "abc", "size": 89374,
-    "recipe": [{"quantize": {"method": "static", "bits": 8}}],
+    "recipe": [{"quantize": {"method": "static", "bits": 8}}], "weights": "int8",
 }  # fmt: skip
 
 
@@ -96,10 +96,10 @@ def test_which_build_is_served(tmp_path: Path) -> None:
         "int8", "8", "onnxruntime", "abc", 89374,
     )  # fmt: skip
     assert len(found.recipe) == 12
-    path.write_text(json.dumps({**MANIFEST, "recipe": [{"float16": {}}]}))
+    path.write_text(json.dumps({**MANIFEST, "recipe": [{"float16": {}}], "weights": "float16"}))
     assert build.read(path).bits == "16"
     assert build.read(path).recipe != found.recipe
-    path.write_text(json.dumps({**MANIFEST, "recipe": []}))
+    path.write_text(json.dumps({**MANIFEST, "recipe": [], "weights": ""}))
     assert build.read(path).bits == "", "a baseline says nothing of its bits"
 
 
