@@ -28,7 +28,8 @@ def collect(seed: str) -> list[str]:
         check=False,
     )
     if run.returncode:
-        sys.exit(f"the tests cannot be collected:\n{run.stdout[-3000:]}{run.stderr[-3000:]}")
+        what = "\n".join(line for line in f"{run.stdout}\n{run.stderr}".splitlines() if "::" not in line)
+        sys.exit(f"the tests cannot be collected:\n{what.strip()[-3000:]}")
     return [line for line in run.stdout.splitlines() if "::" in line]
 
 

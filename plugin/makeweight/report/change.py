@@ -46,10 +46,6 @@ class Change:
         return f"{self.bare} {self.bounds}".rstrip()
 
 
-def _negated(interval: tuple[float, float] | None) -> tuple[float, float] | None:
-    return None if interval is None else (-interval[1], -interval[0])
-
-
 def _certain(low_high: tuple[float, float] | None, value: float, neutral: float) -> bool | None:
     """Whether the figure is above `neutral`; None when the interval holds both sides."""
     low, high = low_high or (value, value)
@@ -61,7 +57,7 @@ def difference(drop: float, interval: tuple[float, float] | None, of: Dimension,
     risen = _certain(interval, drop, 0.0)
     numbers = [drop, *(interval or ())]
     if better == "higher":
-        numbers = [-drop, *(_negated(interval) or ())]
+        numbers = [-drop, *(-end for end in reversed(interval or ()))]
     if of == FRACTION:
         points = [number * 100 for number in numbers]
         places = 2 if 0 < max(map(abs, points)) < 0.1 else 1

@@ -20,22 +20,21 @@ _LINK = re.compile(r"\](?=[(\[:])")
 _ADDRESS = "%/:?#@!$&+,;=-._~"
 # GitHub makes links of these by itself; behind an entity it does not see them.
 _BARE = re.compile(r"://|www\.", re.IGNORECASE)
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")
+_TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 
 
 def plain(text: object) -> str:
     """One line without control characters or marks that turn the writing direction round."""
-    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or _turns(c) else c for c in str(text))
+    odd = (c for c in str(text) if unicodedata.category(c) in _CONTROL or unicodedata.bidirectional(c) in _TURNING)
+    kept = str(text).translate(dict.fromkeys(map(ord, odd), " "))
     return re.sub(" +", " ", kept).strip(" ")
 
 
 def unbroken(text: str) -> str:
     """Figures and their units joined by spaces at which no line breaks."""
     return _UNIT.sub("\N{NO-BREAK SPACE}", text)
-
-
-def _turns(character: str) -> bool:
-    return unicodedata.bidirectional(character) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 
 
 def markdown(text: object) -> str:

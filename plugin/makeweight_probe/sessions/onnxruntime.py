@@ -49,9 +49,14 @@ def warm_import() -> None:
 
 
 def version() -> str:
-    """Of the installed onnxruntime.
+    """Of the installed onnxruntime, whatever its distribution is called (onnxruntime-gpu).
 
     Raises:
         ImportError: there is none.
     """
-    return importlib.metadata.version("onnxruntime")
+    try:
+        return importlib.metadata.version("onnxruntime")
+    except importlib.metadata.PackageNotFoundError:
+        for name in importlib.metadata.packages_distributions().get("onnxruntime", ()):
+            return importlib.metadata.version(name)
+        raise

@@ -1,5 +1,6 @@
 """How the sessions of a runtime are found by its name."""
 
+import importlib.metadata
 import sys
 from pathlib import Path
 
@@ -25,6 +26,20 @@ def offer(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: str) -
 def test_one_is_built_in() -> None:
     assert sessions.find("onnxruntime") is onnxruntime
     assert sessions.versions()["onnxruntime"] == onnxruntime.version()
+
+
+def test_it_may_come_in_a_distribution_of_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name != "onnxruntime-gpu":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1.99"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: {"onnxruntime": ["onnxruntime-gpu"]})
+    assert onnxruntime.version() == "1.99"
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", dict)
+    with pytest.raises(ImportError):
+        onnxruntime.version()
 
 
 def test_a_third_party_offers_one_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
