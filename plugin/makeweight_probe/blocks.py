@@ -63,10 +63,8 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
     began = time.perf_counter()
     if job.warming is None:
         trials = _trials(turns, run, job.seconds)
-        trials_of = {
-            "a": _runs(trials, "a", "control"),
-            "b": _runs(trials, "b"),
-        }  # the control is the baseline once more
+        # the control is the baseline once more
+        trials_of = {"a": _runs(trials, "a", "control"), "b": _runs(trials, "b")}
         curves = {model: curve(runs, kept) for model, runs in trials_of.items()}
         a, b = (warm_after(runs, kept) for runs in trials_of.values())
     else:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from makeweight.budget.measurand import headline
 from makeweight.ci import admission, base_artifacts, lock
 from makeweight.ci.base import Base
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
+from makeweight.ci.measure import untimed
 from makeweight.ci.state import State, remove
 from makeweight.layout import BASELINE, CONFIG, LOCK, Layout
 from makeweight.pipeline import dvcyaml
@@ -126,17 +126,8 @@ def changed(project: Project, base: Base | None, unchanged: Iterable[str]) -> st
         return ", ".join(others)
     if base.project is None or dict(base.project.devices) != dict(project.devices):
         return "the devices changed"
-    timed = {
-        (m.variant, m.device)
-        for m in base.measurements
-        if m.status == "measured" and m.measurand == headline("latency")
-    }
-    missing = [
-        f"{name} on {device}"
-        for name in names
-        for device in project.devices
-        if (name, device) not in timed and name not in base.failed
-    ]
+    found = {device: untimed(names, device, base.measurements, base.failed) for device in project.devices}
+    missing = [f"{name} on {device}" for name in names for device in found if name in found[device]]
     return f"the base has no timings of {', '.join(missing)}" if missing else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,12 +57,19 @@ def regression_samples(root: Path, variant: str, device: str) -> Path:
 def _due(project: Project, device: str) -> list[str]:
     """The variants without a median on this device that belongs to what is at hand."""
     gathered = disk.collect(project)
+    return untimed(project.variants, device, gathered.measurements, gathered.failed)
+
+
+def untimed(
+    variants: Iterable[str], device: str, measurements: Iterable[Measurement], failed: Mapping[str, str]
+) -> list[str]:
+    """Those that could be timed on a device and of which there is no measured latency."""
     timed = {
         m.variant
-        for m in gathered.measurements
+        for m in measurements
         if m.device == device and m.measurand == headline("latency") and m.status == "measured"
     }
-    return [name for name in project.variants if name not in timed and name not in gathered.failed]
+    return [name for name in variants if name not in timed and name not in failed]
 
 
 def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Progress) -> list[Measurement]:

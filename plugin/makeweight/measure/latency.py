@@ -13,14 +13,14 @@ from dataclasses import replace
 import numpy as np
 
 from makeweight.budget.measurand import Measurand
-from makeweight.budget.metric import times
+from makeweight.budget.metric import METRICS, times
 from makeweight.layout import BASELINE
 from makeweight.measure.statistics import SAMPLES_NEEDED, quantile_interval
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Cause, Measurement, unavailable
 from makeweight_probe.sequential import confidence_sequence
 
-_QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+_QUANTILES = {metric.percentile: metric.quantile for metric in METRICS.values() if metric.quantile is not None}
 _NS = 1e9
 
 
