@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import Hub
 from end_to_end.ci.test_events import FLOAT16, write
 
@@ -124,6 +125,10 @@ def test_the_pull_request_that_brings_makeweight_has_nothing_to_be_compared_with
     assert {rule["verdict"] for rule in grown} == {"not_applicable"}
 
 
+@attack(
+    "names of branches and variants hold shell commands or Markdown",
+    "names stay text",
+)
 def test_names_that_are_meant_to_break_out_stay_names(hub: Hub) -> None:
     name = '"x](javascript:alert(1)) @everyone <img src=x> -->"'
     hub.change("main", hub.config(("name: tiny\n", f"name: {name}\n")))

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import FORK, Hub
 
 STATIC = ("{method: dynamic}", "{method: static}")
@@ -112,6 +113,10 @@ def test_devices_measure_apart_and_one_that_is_offline_is_not_measured(hub: Hub)
     assert len(hub.github.comments) == 1
 
 
+@attack(
+    "a device's job hands over figures of another device",
+    "they are left aside, and the comment says so",
+)
 def test_a_job_hands_over_its_own_device_and_no_other(hub: Hub) -> None:
     two_devices(hub)
     hub.change("recipe", hub.config(STATIC))
@@ -129,6 +134,10 @@ def test_a_job_hands_over_its_own_device_and_no_other(hub: Hub) -> None:
     )
 
 
+@attack(
+    "a fork's code is to run on a machine of one's own",
+    "not before a maintainer sets a label for that very commit",
+)
 def test_a_forks_code_reaches_a_machine_of_ones_own_only_by_a_label_for_that_commit(hub: Hub) -> None:
     two_devices(hub)
     hub.change("stranger", hub.config(STATIC))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import FORK, Hub
 
 FLOAT16 = ("      - quantize: {method: dynamic}\n", "      - float16\n")
@@ -218,6 +219,10 @@ def test_a_scheduled_run_measures_again_and_keeps_one_issue(hub: Hub) -> None:
     assert hub.github.issues[0]["state"] == "closed"
 
 
+@attack(
+    "the workflow runs on `pull_request_target`, beside a token that may write",
+    "it is refused",
+)
 def test_pull_request_target_is_refused(hub: Hub) -> None:
     hub.change("docs", write("README.md", "words\n"))
     run = hub.start("pull_request_target", "refs/heads/docs", {})

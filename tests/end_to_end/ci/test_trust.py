@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import Hub
 from end_to_end.ci.test_events import FLOAT16
 
@@ -33,6 +34,10 @@ def forge_figures(root: Path) -> None:
     path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
 
 
+@attack(
+    "figures are edited by hand, and `dvc commit -f` makes the lock agree",
+    "what differs from the base is made and measured in the run, and that is judged",
+)
 def test_forged_figures_and_a_forged_lock_are_caught(hub: Hub) -> None:
     def edit(root: Path) -> None:
         hub.config(FLOAT16)(root)
@@ -58,6 +63,10 @@ def test_forged_figures_and_a_forged_lock_are_caught(hub: Hub) -> None:
     assert size["value"] > 0.45
 
 
+@attack(
+    "the lock claims that a changed recipe makes the artifact of the base",
+    "the artifact is made here, and the comment names the stage that lies",
+)
 def test_a_lock_that_claims_the_artifact_of_the_base_is_caught(hub: Hub) -> None:
     def edit(root: Path) -> None:
         hub.config(FLOAT16)(root)
@@ -78,6 +87,10 @@ def test_a_lock_that_claims_the_artifact_of_the_base_is_caught(hub: Hub) -> None
     assert "names other outputs of `compress@int8`" in hub.github.comments[0]["body"]
 
 
+@attack(
+    "only the report of the measurements is edited",
+    "it counts for nothing, is told, and the push after the merge is refused until it is put right",
+)
 def test_figures_that_are_edited_and_nothing_else_never_become_a_base(hub: Hub) -> None:
     def edit(root: Path) -> None:
         path = root / "reports/verdict.json"
@@ -97,6 +110,10 @@ def test_figures_that_are_edited_and_nothing_else_never_become_a_base(hub: Hub) 
     assert hub.git("diff", "--stat", before, "origin/main", "--", "reports") == ""
 
 
+@attack(
+    "a stage of `dvc.yaml` is rewritten so that it cannot fail",
+    "nothing is run, and the line is annotated",
+)
 def test_a_rewritten_stage_is_refused_on_its_line(hub: Hub) -> None:
     def edit(root: Path) -> None:
         path = root / "dvc.yaml"
@@ -114,6 +131,10 @@ def test_a_rewritten_stage_is_refused_on_its_line(hub: Hub) -> None:
     assert "Running stage" not in run.log
 
 
+@attack(
+    "the budget is loosened by the change that breaks it",
+    "the stricter of both decides, and only a label by somebody who may write accepts the other",
+)
 def test_a_loosened_budget_does_not_judge_itself(hub: Hub) -> None:
     hub.change("loose", hub.config(FLOAT16, ("max_ratio: 0.3", "max_ratio: 0.6")))
     run = hub.pull_request("loose")
@@ -136,6 +157,10 @@ def test_a_loosened_budget_does_not_judge_itself(hub: Hub) -> None:
     assert queued.outputs["verdict"] == "pass", queued.log
 
 
+@attack(
+    "a change waives its own rule",
+    "a waiver counts as it stands on the base, until its day",
+)
 def test_a_waiver_counts_as_it_stands_on_the_base_until_its_day(hub: Hub) -> None:
     def waived(until: str) -> str:
         return f"waivers:\n  - {{rule: size.max_ratio, variant: int8, reason: the shelf is full, until: {until}}}\n"
@@ -167,6 +192,10 @@ def append(root: Path, text: str) -> None:
     path.write_text(path.read_text() + text)
 
 
+@attack(
+    "the model's code reads the environment",
+    "there is no token and no key in it",
+)
 def test_nothing_that_runs_the_models_code_holds_a_token_or_a_key(hub: Hub) -> None:
     """The stages write down the environment that they are run in."""
 
@@ -193,6 +222,10 @@ def test_nothing_that_runs_the_models_code_holds_a_token_or_a_key(hub: Hub) -> N
     assert "GITHUB_OUTPUT" not in seen
 
 
+@attack(
+    "a change brings the notes of a run with it",
+    "it is refused",
+)
 def test_a_folder_of_ours_in_the_change_is_refused(hub: Hub) -> None:
     def edit(root: Path) -> None:
         (root / ".makeweight").mkdir()
