@@ -1,6 +1,6 @@
 """The ratio of blocks beside each model's own time when it runs alone in long blocks, as in a server under load.
 
-On the digits models of `make demo`, whose folder is given (default: build/demo). Target: within 3 %, for the int8 and
+On the digits models of `make demo`, whose folder is given (default: build/demo of this checkout). Target: within 3 %, for the int8 and
 the pruned model, in one process and with a process an arm. Alone: a fresh process a model. All take turns, because a
 machine is not as fast in every minute.
 """
@@ -48,6 +48,8 @@ def alone(model: Path, fed: Path) -> float:
 
 def main(demo: Path) -> None:
     artifacts = demo / "artifacts"
+    if not artifacts.is_dir():
+        sys.exit(f"{demo} holds no artifacts: run `make demo` first, or name its folder")
     fed = artifacts / "baseline" / "inputs.npz"
     models = {name: artifacts / name / "model.onnx" for name in ("baseline", *VARIANTS)}
     device = registry.load("device", "local")("local", DeviceOptions())
@@ -77,4 +79,4 @@ def main(demo: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "build/demo"))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "build/demo")
