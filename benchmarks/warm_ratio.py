@@ -1,8 +1,8 @@
 """The ratio of blocks beside each model's own time when it runs alone in long blocks, as in a server under load.
 
-On the digits models of `make demo`, whose folder is given (default: build/demo of this checkout). Target: within 3 %, for the int8 and
-the pruned model, in one process and with a process an arm. Alone: a fresh process a model. All take turns, because a
-machine is not as fast in every minute.
+On the digits models of `make demo`, whose folder is given (default: build/demo of this checkout). Target: within 3 %,
+for the int8 and the pruned model, in one process and with a process an arm. Alone: a fresh process a model. All take
+turns, because a machine is not as fast in every minute.
 """
 
 from __future__ import annotations
