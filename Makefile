@@ -6,6 +6,10 @@ VENV ?= .venv
 PIP_ARGS ?=
 BIN := $(abspath $(VENV))/bin
 DEMO ?= build/demo
+# In the order of collection whole pipelines come first, so that small files are left for the end.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+# The tests start thousands of Pythons, none of which is to compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo monitor-demo test lint unit benchmarks clean
@@ -37,10 +41,10 @@ monitor-demo: $(VENV)/.demo
 	@PATH="$(BIN):$$PATH" bash examples/monitoring/demo.sh $(DEMO) $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests/unit $(SIDE_BY_SIDE)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

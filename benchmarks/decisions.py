@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -33,11 +34,12 @@ from makeweight_probe.job import Model
 SECONDS = 2.0
 # layers beside 20 of them, the limit, and the share of answers `over` that is promised: at most, at least
 QUESTIONS = ((20, 1.05, 0.0, 0.01), (22, 1.05, 0.95, 1.0), (24, 1.05, 0.99, 1.0), (21, 1.025, 0.80, 1.0))
-# bursts of memory traffic and arithmetic, beside whatever is measured
+# Bursts of memory traffic and arithmetic, beside whatever is measured. It ends by itself when what started it is gone,
+# however that ended.
 NEIGHBOUR = """
-import time, numpy as np
+import os, sys, time, numpy as np
 rng, big = np.random.default_rng(), np.ones(20_000_000)
-while True:
+while os.getppid() == int(sys.argv[1]):
     until = time.monotonic() + rng.exponential(0.05)
     while time.monotonic() < until:
         big += 1
@@ -47,7 +49,8 @@ while True:
 
 @contextlib.contextmanager
 def neighbour(loaded: bool) -> Iterator[None]:
-    started = subprocess.Popen([sys.executable, "-c", NEIGHBOUR]) if loaded else None
+    command = [sys.executable, "-c", NEIGHBOUR, str(os.getpid())]
+    started = subprocess.Popen(command) if loaded else None
     try:
         yield
     finally:

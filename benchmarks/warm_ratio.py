@@ -62,7 +62,7 @@ def main(demo: Path) -> None:
         for (name, apart), taken in processes.items():
             base, variant = (Model("onnxruntime", str(models[each]), 1) for each in ("baseline", name))
             pair = Pair(base, variant, str(fed), free_batch=False, apart=apart)
-            aim = Aim((), "p99", memory=False)
+            aim = Aim((), 0.99, memory=False)
             taken += sitting.carry_out(device, options, pair, aim, launch, Silent()).processes
     for (name, _), taken in processes.items():
         timings = Timings(tuple(taken), {})

@@ -27,7 +27,7 @@ class Part:
     extra: str | None = None
     modules: tuple[str, ...] = ()
     suffix: str | None = None
-    """Of a runtime: what its model files end in."""
+    """Of a runtime that is yet to come: what its model files end in. One that is here says so itself."""
 
 
 EXTRAS: dict[str, tuple[str, ...]] = {
@@ -45,9 +45,7 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
         "finetune": Part("makeweight.compress.finetune:Finetune", "torch", ("torch",)),
     },
     "runtime": {
-        "onnxruntime": Part(
-            "makeweight.runtimes.onnxruntime.runtime:OnnxRuntime", "onnx", ("onnx", "onnxruntime"), ".onnx"
-        ),
+        "onnxruntime": Part("makeweight.runtimes.onnxruntime.runtime:OnnxRuntime", "onnx", ("onnx", "onnxruntime")),
         "litert": Part(None, "litert", suffix=".tflite"),
         "executorch": Part(None, "executorch", suffix=".pte"),
     },
@@ -131,7 +129,7 @@ def runtime_of(suffix: str) -> str | None:
 def awaited(suffix: str) -> str | None:
     """The extra that is to bring a runtime for files that end so, and is not out yet; None for any other file."""
     parts = BUILT_IN["runtime"].values()
-    extra = next((part.extra for part in parts if part.dotted is None and part.suffix == suffix), None)
+    extra = next((part.extra for part in parts if part.suffix == suffix), None)
     return None if extra is None or runtime_of(suffix) else extra
 
 

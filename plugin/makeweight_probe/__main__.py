@@ -13,7 +13,7 @@ from makeweight_probe import ProbeFailed, blocks, facts, inputs, memory, session
 from makeweight_probe.arm import Arm, Here
 from makeweight_probe.job import BlocksJob, FactsJob, Job, Model, Result, dump_result, load_job
 from makeweight_probe.session import Session
-from makeweight_probe.worker import Worker
+from makeweight_probe.worker import TO_ANSWER, Worker
 
 REFUSED = 3
 """The exit code when the job cannot be carried out here; the reason is the last line of the standard error."""
@@ -50,14 +50,16 @@ def _blocks(job: BlocksJob) -> Result:
         arms: dict[str, Arm] = {}
         for name in order:
             if job.apart:
-                worker = stack.enter_context(Worker(name, models[name], job.inputs, job.batch))
+                patience = TO_ANSWER + job.seconds
+                worker = stack.enter_context(Worker(name, models[name], job.inputs, job.batch, patience))
                 worker.wait()
                 arms[name] = worker
             else:
                 arms[name] = Here(_open(models[name]).run, samples, job.batch)
         gc.disable()  # a collection in the middle of a timed call would be charged to that arm
         result = blocks.measure(job, arms, len(samples), None if cache is None else cache * 5 // 4)
-    result.facts.update(apart=job.apart, before=before, after=facts.conditions())
+    state = {"before": before, "after": facts.conditions(), "identity": facts.identity()}
+    result.facts.update(apart=job.apart, **state)
     return result
 
 

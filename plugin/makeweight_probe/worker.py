@@ -10,6 +10,7 @@ import contextlib
 import gc
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -21,26 +22,36 @@ from makeweight_probe import ProbeFailed, inputs, sessions
 from makeweight_probe.arm import Here, Times
 from makeweight_probe.job import Model, load_model
 
-_PATIENCE = 5.0
+TO_ANSWER = 600.0
+"""Seconds that an arm gets for one answer, besides the time that its job may take: loading is the longest."""
+_TO_END = 5.0
 """Seconds that a process gets to end by itself."""
 
 
 class ArmLost(ProbeFailed):
-    """The process of an arm ended before its time."""
+    """The process of an arm ended before its time, or does not answer any more."""
 
 
 class Worker:
     """An arm in another process. Ends it when it is left as a context."""
 
     def __init__(
-        self, name: str, model: Model, samples: str, batch: int | None, command: Sequence[str] | None = None
+        self,
+        name: str,
+        model: Model,
+        samples: str,
+        batch: int | None,
+        patience: float = TO_ANSWER,
+        command: Sequence[str] | None = None,
     ) -> None:
         """Start it; `wait` returns when it is ready.
 
         Args:
+            patience: seconds after which it is given up when it does not answer.
             command: what to run instead of the probe's own process.
         """
         self._name = name
+        self._patience = patience
         # a pipe that nobody reads would fill up and stop it
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed when the context is left)
         self._process = subprocess.Popen(
@@ -96,6 +107,9 @@ class Worker:
             raise self._lost() from error
 
     def _heard(self) -> dict[str, Any]:
+        # nothing is left over in the reader's buffer: each command has one answer
+        if not select.select([self._answers], [], [], self._patience)[0]:
+            raise ArmLost(f"the process of arm {self._name} has not answered for {self._patience:g} s")
         line = self._answers.readline()
         if not line.endswith("\n"):
             raise self._lost()
@@ -111,7 +125,7 @@ class Worker:
 
     def _ended(self) -> int:
         try:
-            return self._process.wait(_PATIENCE)
+            return self._process.wait(_TO_END)
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()

@@ -213,7 +213,7 @@ def undecided(monkeypatch: pytest.MonkeyPatch, *, ratio: float, control: float, 
             "wall_b": 1e5 * ratio * around,
             "wall_control": np.full((201, 1), 1e5 * control),
         }
-        process = Result(samples, {"rounds": 201, "seconds": 0.1, "inner": 1, "apart": False})
+        process = Result(samples, {"rounds": 201, "seconds": 0.1, "inner": 1, "apart": False, "identity": {}})
         return Timings((process,) * 3, {})
 
     monkeypatch.setattr(sitting, "carry_out", carry_out)

@@ -25,7 +25,20 @@ def folder(tmp_path: Path) -> Path:
 
 def worker(folder: Path, *command: str, batch: int | None = None) -> Worker:
     model = Model("onnxruntime", str(folder / "model.onnx"), 1)
-    return Worker("b", model, str(folder / "inputs.npz"), batch, list(command) or None)
+    return Worker("b", model, str(folder / "inputs.npz"), batch, command=list(command) or None)
+
+
+def running(statement: str) -> str:
+    """A process of an arm whose model does this at each run."""
+    return (
+        "import os, time; from makeweight_probe import worker, sessions\n"
+        "class Session:\n"
+        f"    def run(self, feeds): {statement}\n"
+        "class Opener:\n"
+        "    def open_session(self, path, threads): return Session()\n"
+        "sessions.find = lambda runtime: Opener()\n"
+        "worker.main()\n"
+    )
 
 
 def alive(pid: int) -> bool:
@@ -47,18 +60,20 @@ def test_it_times_what_it_is_told_to(folder: Path) -> None:
 
 
 def test_what_a_runtime_prints_does_not_get_between_the_answers(folder: Path) -> None:
-    noisy = (
-        "import os; import numpy as np; from makeweight_probe import worker, sessions\n"
-        "class Loud:\n"
-        "    def run(self, feeds): os.write(1, b'I am running'); print('and how')\n"
-        "class Opener:\n"
-        "    def open_session(self, path, threads): return Loud()\n"
-        "sessions.find = lambda runtime: Opener()\n"
-        "worker.main()\n"
-    )
+    noisy = running("os.write(1, b'I am running'); print('and how')")
     with worker(folder, sys.executable, "-c", noisy) as arm:
         arm.wait()
         assert len(arm.block(0, 4, 1)[0]) == 4
+
+
+def test_one_that_hangs_in_a_run_is_given_up_and_ended(folder: Path) -> None:
+    with worker(folder, sys.executable, "-c", running("time.sleep(600)")) as arm:
+        arm.wait()
+        arm._patience = 0.2  # loading may take longer
+        with pytest.raises(ArmLost, match=r"the process of arm b has not answered for 0\.2 s"):
+            arm.block(0, 1, 1)
+        pid = arm.pid
+    assert not alive(pid)
 
 
 def test_one_that_is_killed_is_lost_and_not_waited_for(folder: Path) -> None:

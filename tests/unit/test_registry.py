@@ -21,7 +21,8 @@ def test_everything_built_in_is_there_under_its_name(kind: Any, name: str) -> No
         assert hasattr(found(), "format" if found.sets_number_format else "apply")
         assert hasattr(found, "Options")
     elif kind == "runtime":
-        assert (found.name, found.suffix) == (name, BUILT_IN[kind][name].suffix)
+        assert found.name == name
+        assert found.suffix.startswith(".")
     else:
         assert "seconds" in found.Options.model_fields
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from makeweight.budget.metric import Meter
 from makeweight.budget.rule import Rule
+from makeweight.measure.statistics import MEDIAN
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,9 @@ class Aim:
 
     limits: tuple[float, ...]
     """Ratios time(b)/time(a)."""
-    percentile: str = "p50"
-    """The furthest percentile wanted (of SAMPLES_NEEDED)."""
-    percentile_seconds: float = math.inf
+    quantile: float = MEDIAN
+    """The furthest that is wanted of the single inferences' times."""
+    quantile_seconds: float = math.inf
     """Most time per process to spend on reaching it, when all else is decided."""
     memory: bool = True
     cold_limits: tuple[float, ...] | None = None
@@ -29,23 +30,23 @@ def from_rules(
     rules: Iterable[Rule],
     ratio: Callable[[Rule], float | None],
     *,
-    otherwise: tuple[str, float] = ("p50", math.inf),
+    otherwise: tuple[float, float] = (MEDIAN, math.inf),
     memory: bool,
 ) -> Aim:
     """What decides the rules.
 
     Args:
         ratio: the limit of a rule as a ratio time(b)/time(a); None: it is about something else.
-        otherwise: percentile and seconds where no rule is about a tail.
+        otherwise: quantile and seconds where no rule is about a tail.
     """
     asked = list(rules)
-    named = max((rule.metric.percentile for rule in asked if rule.metric.quantile not in (None, 0.5)), default=None)
-    percentile, seconds = otherwise if named is None else (named, math.inf)
+    furthest = max((rule.metric.quantile or MEDIAN for rule in asked), default=MEDIAN)
+    quantile, seconds = otherwise if furthest == MEDIAN else (furthest, math.inf)
 
     def limits(meter: Meter) -> tuple[float, ...]:
         """Of the median by that clock."""
-        about = (ratio(rule) for rule in asked if (rule.metric.meter, rule.metric.quantile) == (meter, 0.5))
+        about = (ratio(rule) for rule in asked if (rule.metric.meter, rule.metric.quantile) == (meter, MEDIAN))
         return tuple(sorted({limit for limit in about if limit is not None}))
 
     cold = limits("cold") if any(rule.metric.meter == "cold" for rule in asked) else None
-    return Aim(limits("wall"), percentile, seconds, memory, cold)
+    return Aim(limits("wall"), quantile, seconds, memory, cold)

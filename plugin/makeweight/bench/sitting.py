@@ -11,7 +11,7 @@ from makeweight.bench.aim import Aim
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import energy, latency, memory
 from makeweight.measure.latency import median_ratio, noise_floor
-from makeweight.measure.statistics import SAMPLES_NEEDED
+from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight_base.progress import Progress
@@ -47,8 +47,8 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
         DeviceFailed: the device was lost. Nothing measured so far is kept: half a benchmark is none.
     """
     results: list[Result] = []
-    runs = -(-SAMPLES_NEEDED[aim.percentile] // options.processes)
-    cold_rounds = -(-SAMPLES_NEEDED["p50"] // options.processes)
+    runs = -(-samples_needed(aim.quantile) // options.processes)
+    cold_rounds = -(-samples_needed(MEDIAN) // options.processes)
     spent = 0.0
     while True:
         index = len(results)
@@ -64,7 +64,7 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
             share,
             aim.limits,
             runs,
-            min(aim.percentile_seconds, share),
+            min(aim.quantile_seconds, share),
             THROUGHPUT_BATCH if pair.free_batch else None,
             None if aim.cold_limits is None else Cold(aim.cold_limits, cold_rounds, share),
             seed=seed * 1000 + index,

@@ -11,7 +11,7 @@ from makeweight.ci import admission, base_artifacts, lock
 from makeweight.ci.base import Base
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
-from makeweight.ci.measure import untimed
+from makeweight.ci.measure import unmeasured
 from makeweight.ci.state import State, remove
 from makeweight.layout import BASELINE, CONFIG, LOCK, Layout
 from makeweight.pipeline import dvcyaml
@@ -126,9 +126,9 @@ def changed(project: Project, base: Base | None, unchanged: Iterable[str]) -> st
         return ", ".join(others)
     if base.project is None or dict(base.project.devices) != dict(project.devices):
         return "the devices changed"
-    found = {device: untimed(names, device, base.measurements, base.failed) for device in project.devices}
+    found = {device: unmeasured(project, device, base.measurements, base.failed) for device in project.devices}
     missing = [f"{name} on {device}" for name in names for device in found if name in found[device]]
-    return f"the base has no timings of {', '.join(missing)}" if missing else None
+    return f"the base has not all figures of {', '.join(missing)}" if missing else None
 
 
 def _refuse_lost(project: Project, pipeline_text: str, dvc: Dvc) -> None:

@@ -10,7 +10,7 @@ from makeweight import measurement, registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.bench.sitting import Pair, model_of
-from makeweight.budget.measurand import headline
+from makeweight.budget.measurand import Measurand, headline
 from makeweight.ci import base_artifacts, regression
 from makeweight.ci.base import Base
 from makeweight.ci.state import FOLDER, State
@@ -55,21 +55,29 @@ def regression_samples(root: Path, variant: str, device: str) -> Path:
 
 
 def _due(project: Project, device: str) -> list[str]:
-    """The variants without a median on this device that belongs to what is at hand."""
+    """The variants without all figures on this device that belong to what is at hand."""
     gathered = disk.collect(project)
-    return untimed(project.variants, device, gathered.measurements, gathered.failed)
+    return unmeasured(project, device, gathered.measurements, gathered.failed)
 
 
-def untimed(
-    variants: Iterable[str], device: str, measurements: Iterable[Measurement], failed: Mapping[str, str]
+def unmeasured(
+    project: Project, device: str, measurements: Iterable[Measurement], failed: Mapping[str, str]
 ) -> list[str]:
-    """Those that could be timed on a device and of which there is no measured latency."""
-    timed = {
-        m.variant
-        for m in measurements
-        if m.device == device and m.measurand == headline("latency") and m.status == "measured"
+    """The variants that could be measured on a device and of which a figure is missing: the latency by which every
+    report tells them apart, or one that a rule is held against.
+
+    What cannot be had there, whatever is done, is not missing.
+    """
+    asked = {headline("latency")} | {
+        Measurand(rule.metric.name)
+        for rule in project.rules
+        if rule.metric.per_device and rule.device in (None, device) and rule.operator.against != regression.AGAINST
     }
-    return [name for name in variants if name not in timed and name not in failed]
+    known: dict[str, set[Measurand]] = {}
+    for m in measurements:
+        if m.device == device and m.cause is None:
+            known.setdefault(m.variant, set()).add(m.measurand)
+    return [name for name in project.variants if name not in failed and not asked <= known.get(name, set())]
 
 
 def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Progress) -> list[Measurement]:

@@ -10,7 +10,7 @@ from makeweight.decide.settle import again, longer, needed, time_factor
 from makeweight.decide.terms import Measured, Terms
 from makeweight.decide.verdict import RECIPE, Outcome, RuleVerdict
 from makeweight.decide.words import amount, demand, limit_alone, subject
-from makeweight.measure.statistics import SAMPLES_NEEDED, at_confidence, examples_needed, wilson
+from makeweight.measure.statistics import MEDIAN, at_confidence, examples_needed, samples_needed, wilson
 from makeweight.measurement import Cause, Measurement
 
 _MOST_EXAMPLES = 10**9
@@ -171,7 +171,7 @@ def _unmeasured(rule: Rule, variant: str, device: str | None, measured: Measured
     elif measurement is None or cause == "stale":
         settle = again(variant, device)
     elif cause == "too_few_samples" and measurement.samples:
-        settle = longer(variant, device, max(SAMPLES_NEEDED.values()) / measurement.samples, terms)
+        settle = longer(variant, device, samples_needed(rule.metric.quantile or MEDIAN) / measurement.samples, terms)
     return _Finding(outcome, statement, settle if outcome == "inconclusive" else None, reason, cause)
 
 

@@ -63,7 +63,7 @@ def complete(
 ) -> int:
     """Complete a check, or a new one where there is none; its id.
 
-    Older ones of the name that never were completed (their runs died) are cancelled, lest they wait for ever.
+    Older ones of the name that never were completed (their runs died) are cancelled: they would wait for ever.
 
     Args:
         summary: Markdown; cut where GitHub would refuse it.

@@ -13,14 +13,13 @@ from dataclasses import replace
 import numpy as np
 
 from makeweight.budget.measurand import Measurand
-from makeweight.budget.metric import METRICS, times
+from makeweight.budget.metric import Metric, times
 from makeweight.layout import BASELINE
-from makeweight.measure.statistics import SAMPLES_NEEDED, quantile_interval
+from makeweight.measure.statistics import MEDIAN, quantile_interval, samples_needed
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Cause, Measurement, unavailable
 from makeweight_probe.sequential import confidence_sequence
 
-_QUANTILES = {metric.percentile: metric.quantile for metric in METRICS.values() if metric.quantile is not None}
 _NS = 1e9
 
 
@@ -28,25 +27,24 @@ def measure(timings: Timings, variant: str, device: str, threads: int) -> Iterat
     """Every latency figure of a variant on a device, and the baseline's beside it."""
     asked_for_cold = bool(timings.runs("cold_b")) or _no_cold(timings) is not None
     for metric in (*times("wall"), *times("cpu"), *(times("cold") if asked_for_cold else ())):
-        name, clock, quantile = metric.name, str(metric.meter), metric.percentile
-        reason = _objection(timings, clock, quantile, threads)
+        reason = _objection(timings, metric, threads)
         if reason is not None:
-            yield _unavailable(timings, Measurand(name), clock, quantile, variant, device, reason)
-            yield _unavailable(timings, Measurand(name, "ratio"), clock, quantile, variant, device, reason)
+            yield _unavailable(timings, metric, Measurand(metric.name), variant, device, reason)
+            yield _unavailable(timings, metric, Measurand(metric.name, "ratio"), variant, device, reason)
             continue
-        yield from _figures(timings, name, clock, quantile, variant, device)
+        yield from _figures(timings, metric, variant, device)
     yield from _throughput(timings, variant, device)
 
 
-def noise_floor(timings: Timings, clock: str = "wall", quantile: str = "p50") -> float:
+def noise_floor(timings: Timings, clock: str = "wall", quantile: float = MEDIAN) -> float:
     """How far the control, the baseline once more, differed from the baseline: 0.012 for 1.2 %.
 
     For the median the largest of any process, for a tail at least that of the pooled samples.
     """
     worst = max((abs(float(np.median(ratios))) for ratios in timings.log_ratios(clock, "control")), default=math.inf)
-    if quantile != "p50" and worst < math.inf:
-        q = _QUANTILES[quantile]
-        control, own = (np.quantile(np.concatenate(timings.runs(f"{clock}_{arm}")), q) for arm in ("control", "a"))
+    if quantile != MEDIAN and worst < math.inf:
+        runs = (np.concatenate(timings.runs(f"{clock}_{arm}")) for arm in ("control", "a"))
+        control, own = (np.quantile(times_of, quantile) for times_of in runs)
         worst = max(worst, abs(math.log(float(control) / float(own))))
     return math.expm1(worst)
 
@@ -64,16 +62,17 @@ def median_ratio(timings: Timings, clock: str = "wall") -> tuple[float, tuple[fl
     return math.exp(float(np.median(pooled))), (min(low, *medians), max(high, *medians))
 
 
-def _objection(timings: Timings, clock: str, quantile: str, threads: int) -> str | None:
+def _objection(timings: Timings, metric: Metric, threads: int) -> str | None:
+    clock, quantile = _of(metric)
     if clock == "cpu" and threads != 1:
         return f"a thread's CPU clock misses the other {threads - 1} threads of the runtime; it needs threads: 1"
     if clock == "cold" and (reason := _no_cold(timings)) is not None:
         return reason
-    n, needed = _count(timings, clock), SAMPLES_NEEDED[quantile]
+    n, needed = _count(timings, clock), samples_needed(quantile)
     if n < needed:
-        return f"{quantile} needs {needed} samples, and there was time for {n}"
+        return f"{metric.percentile} needs {needed} samples, and there was time for {n}"
     inner = max(int(result.facts["inner"]) for result in timings.processes)
-    if quantile != "p50" and inner > 1:
+    if quantile != MEDIAN and inner > 1:
         return f"one inference is too short for the clock, so {inner} were timed together, which hides the tail"
     arms = ("a", "b", "control")
     if any(float(np.min(values)) <= 0 for arm in arms for values in timings.runs(f"{clock}_{arm}")):
@@ -90,22 +89,27 @@ def _count(timings: Timings, clock: str) -> int:
     return sum(len(values) for values in timings.runs(f"{clock}_b"))
 
 
+def _of(metric: Metric) -> tuple[str, float]:
+    """The clock that reads it, and its quantile."""
+    return str(metric.meter), metric.quantile or MEDIAN
+
+
 def _unavailable(
-    timings: Timings, of: Measurand, clock: str, quantile: str, variant: str, device: str, reason: str
+    timings: Timings, metric: Metric, of: Measurand, variant: str, device: str, reason: str
 ) -> Measurement:
     """With the number of samples where more of them would help."""
+    clock, quantile = _of(metric)
     n = _count(timings, clock)
     unit = "ratio" if of.comparison else "s"
-    short = n if 0 < n < SAMPLES_NEEDED[quantile] else None
+    short = n if 0 < n < samples_needed(quantile) else None
     cause: Cause | None = None if short is None else "too_few_samples"
     return unavailable(of, variant, unit, reason, device=device, cause=cause, samples=short)
 
 
-def _figures(
-    timings: Timings, name: str, clock: str, quantile: str, variant: str, device: str
-) -> Iterator[Measurement]:
+def _figures(timings: Timings, metric: Metric, variant: str, device: str) -> Iterator[Measurement]:
     """The variant's time, the baseline's beside it, and their ratio."""
-    median = quantile == "p50"
+    name, (clock, quantile) = metric.name, _of(metric)
+    median = quantile == MEDIAN
     values = medians(timings, clock) if median else tails(timings, clock, quantile)
     floor, count = noise_floor(timings, clock, quantile), _count(timings, clock)
     told = f"{len(timings.processes)} processes, {timings.where}, "
@@ -139,27 +143,25 @@ def medians(timings: Timings, clock: str = "wall") -> dict[str, float]:
     return {"a": math.exp(middle - half), "b": math.exp(middle + half)}
 
 
-def tails(timings: Timings, clock: str, quantile: str) -> dict[str, float]:
-    """A percentile of all runs of `a` and `b`, in seconds."""
-    q = _QUANTILES[quantile]
-    return {arm: float(np.quantile(np.concatenate(timings.runs(f"{clock}_{arm}")), q)) / _NS for arm in ("a", "b")}
+def tails(timings: Timings, clock: str, quantile: float) -> dict[str, float]:
+    """A quantile of all runs of `a` and `b`, in seconds."""
+    pooled = {arm: np.concatenate(timings.runs(f"{clock}_{arm}")) for arm in ("a", "b")}
+    return {arm: float(np.quantile(runs, quantile)) / _NS for arm, runs in pooled.items()}
 
 
-def _interval(timings: Timings, clock: str, arm: str, quantile: str, value: float) -> tuple[float, float]:
+def _interval(timings: Timings, clock: str, arm: str, quantile: float, value: float) -> tuple[float, float]:
     """Of a time in seconds: by order statistics, and for the median stretched to hold every process's own."""
     name = f"{clock}_{arm}"
-    each = [values / _NS for values in (timings.turns(name) if quantile == "p50" else timings.runs(name))]
+    each = [values / _NS for values in (timings.turns(name) if quantile == MEDIAN else timings.runs(name))]
     pooled = np.concatenate(each)
-    low, high = quantile_interval(pooled, _QUANTILES[quantile]) or (float(pooled.min()), float(pooled.max()))
-    own = [float(np.median(values)) for values in each] if quantile == "p50" else []
+    low, high = quantile_interval(pooled, quantile) or (float(pooled.min()), float(pooled.max()))
+    own = [float(np.median(values)) for values in each] if quantile == MEDIAN else []
     return min(low, value, *own), max(high, value, *own)
 
 
-def _tail_interval(timings: Timings, clock: str, quantile: str) -> tuple[float, float]:
+def _tail_interval(timings: Timings, clock: str, quantile: float) -> tuple[float, float]:
     # each end at 97.5 %, so that both hold together at 95 % (Bonferroni)
-    own, other = (
-        quantile_interval(np.concatenate(timings.runs(f"{clock}_{arm}")), _QUANTILES[quantile], 0.975) for arm in "ba"
-    )
+    own, other = (quantile_interval(np.concatenate(timings.runs(f"{clock}_{arm}")), quantile, 0.975) for arm in "ba")
     return (0.0, math.inf) if own is None or other is None else (own[0] / other[1], own[1] / other[0])
 
 

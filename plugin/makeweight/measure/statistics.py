@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from statistics import NormalDist
 from typing import Any
@@ -11,11 +13,27 @@ from numpy.typing import NDArray
 
 Interval = tuple[float, float]
 
-# How many inferences a percentile needs. For the tails, the query counts below which MLPerf Inference's LoadGen
-# stops early (its rules, "early stopping": 64 for the 90th, 662 for the 99th percentile).
-SAMPLES_NEEDED = {"p50": 32, "p90": 64, "p99": 662}
+MEDIAN = 0.5
+# Of anything; more than a median's own interval takes.
+_FEWEST_SAMPLES = 32
+# How seldom so few slow inferences would come by chance, were the quantile higher.
+_BY_CHANCE = 0.01
 # No interval that is counted is wider than this many times the room it should fit in.
 _WIDEST = 1e9
+
+
+@functools.cache
+def samples_needed(quantile: float) -> int:
+    """How many inferences a quantile (0.99) of their times needs: 64 for 0.9, 662 for 0.99, and never less than 32.
+
+    The query counts below which MLPerf Inference's LoadGen does not stop (its rules, "early stopping"): the fewest of
+    which it happens once in a hundred at most that no more than one lies above the quantile.
+    """
+
+    def one_at_most(n: int) -> float:
+        return float(quantile**n + n * (1 - quantile) * quantile ** (n - 1))
+
+    return next(n for n in itertools.count(_FEWEST_SAMPLES) if one_at_most(n) <= _BY_CHANCE)
 
 
 def z_of(confidence: float) -> float:

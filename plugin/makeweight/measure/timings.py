@@ -43,6 +43,12 @@ class Timings:
         return {"before": self.processes[0].facts["before"], "after": self.processes[-1].facts["after"]}
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What machine it was, as it said itself, for the key."""
+        told: dict[str, Any] = self.processes[-1].facts["identity"]
+        return told
+
+    @property
     def where(self) -> str:
         """How the arms lived."""
         return "a process an arm" if any(result.facts["apart"] for result in self.processes) else "in one process"

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from makeweight import registry
-from makeweight.bench import probe, sitting
+from makeweight.bench import sitting
 from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import Pair, model_of
 from makeweight.compare import inputs, models, telling
@@ -68,8 +68,7 @@ def run(
     described = dict(zip("ab", read, strict=True))
     fed_with = "made up" if given is None else str(given)
     if as_json:
-        identity = probe.facts(device, progress.say).identity
-        print(json.dumps(telling.plain(found, described, fed_with, identity)), file=sys.stdout)
+        print(json.dumps(telling.plain(found, described, fed_with, taken.identity)), file=sys.stdout)
     else:
         print(telling.text(found, described, fed_with), file=sys.stdout)
     return _EXITS[found.verdict]

@@ -12,7 +12,6 @@ from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import MOST_PROCESSES, THROUGHPUT_BATCH, Pair, carry_out
 from makeweight.devices.device import DeviceOptions
 from makeweight.measure import memory
-from makeweight.measure.statistics import SAMPLES_NEEDED
 from makeweight_base.progress import Silent
 from makeweight_probe.job import BlocksJob, Cold, Job, MemoryJob, Model, Result
 
@@ -112,13 +111,15 @@ def test_time_is_never_spent_twice() -> None:
     assert sum(job.seconds * 0.4 for job in bench.blocks) <= 12.0
 
 
-@pytest.mark.parametrize(("percentile", "processes"), [("p50", 3), ("p90", 3), ("p99", 3), ("p99", 5)])
-def test_the_samples_of_a_tail_are_shared_among_the_processes(percentile: str, processes: int) -> None:
+@pytest.mark.parametrize(
+    ("quantile", "processes", "runs"), [(0.5, 3, 11), (0.9, 3, 22), (0.99, 3, 221), (0.99, 5, 133)]
+)
+def test_the_samples_of_a_tail_are_shared_among_the_processes(quantile: float, processes: int, runs: int) -> None:
+    """32 of the median, 64 of the 90th and 662 of the 99th percentile, or a few more."""
     bench = Bench()
-    measure(bench, aim=Aim((), percentile, 1.5, memory=False), processes=processes)
-    assert {job.target_runs for job in bench.blocks} == {-(-SAMPLES_NEEDED[percentile] // processes)}
+    measure(bench, aim=Aim((), quantile, 1.5, memory=False), processes=processes)
+    assert {job.target_runs for job in bench.blocks} == {runs}
     assert {job.target_seconds for job in bench.blocks} == {1.5}
-    assert sum(job.target_runs for job in bench.blocks) >= SAMPLES_NEEDED[percentile]
 
 
 @pytest.mark.parametrize(("free", "batch"), [(True, THROUGHPUT_BATCH), (False, None)])

@@ -2,15 +2,22 @@
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
+
+import pytest
 
 from makeweight import publish
+from makeweight.budget.measurand import Measurand
 from makeweight.ci import gate, regression, waiver_sources
+from makeweight.ci.base import Base
 from makeweight.ci.compress import changed
 from makeweight.ci.dvc import gist
 from makeweight.ci.state import State
 from makeweight.decide import Waiver
 from makeweight.evidence.evidence import NOTHING
 from makeweight.github.labels import Label
+from makeweight.measurement import Measurement, unavailable
+from makeweight.project.project import Project
 from unit.ci.conftest import Made, base_of, figure
 
 TODAY = date(2026, 6, 1)
@@ -118,6 +125,10 @@ def everything_timed() -> list:  # type: ignore[type-arg]
     return [figure("latency_p50", 1e-3, variant=name, device="local", unit="s") for name in ("int8", "other")]
 
 
+def unreachable() -> Measurement:
+    return unavailable(Measurand("latency_p50"), "other", "s", "no answer", device="local", cause="unreachable")
+
+
 ALL = {"baseline", "compress@int8", "compress@other", "evaluate@int8", "evaluate@other"}
 
 
@@ -132,8 +143,28 @@ def test_the_base_is_enough_only_when_everything_is_as_it_was(made: Made) -> Non
         changed(made(("local: {kind: local}", "local: {kind: local, threads: 2}")), base, ALL) == "the devices changed"
     )
     assert "other on local" in str(changed(made(), base_of(made(), everything_timed()[0]), ALL))
+    assert "other on local" in str(changed(made(), base_of(made(), everything_timed()[0], unreachable()), ALL))
     failed = base_of(made(), everything_timed()[0], provenance={"failed": {"other": "no"}})
     assert changed(made(), failed, ALL) is None
+
+
+@pytest.mark.parametrize("metric", ["latency_cold_p50", "latency_p99", "peak_memory"])
+def test_a_rule_on_what_the_base_did_not_measure_has_it_measured(made: Made, metric: str) -> None:
+    def asking(rule: str) -> Project:
+        return made(("budget:\n", f"budget:\n  {metric}: {{{rule}}}\n"))
+
+    def told(**more: Any) -> Base:
+        figures = (figure(metric, variant=name, device="local", **more) for name in ("int8", "other"))
+        return base_of(made(), *everything_timed(), *figures)
+
+    lacking = base_of(made(), *everything_timed())
+    assert "int8 on local, other on local" in str(changed(asking("max_ratio: 2"), lacking, ALL))
+    assert changed(asking("max_ratio: 2"), told(), ALL) is None
+    # what grew is measured beside the base's artifact, and there is another rule for another device
+    assert changed(asking("max_regression: 5 %"), lacking, ALL) is None
+    absent = {"value": None, "status": "unavailable", "reason": "not so, here"}
+    assert changed(asking("max_ratio: 2"), told(**absent), ALL) is None, "it cannot be had there"
+    assert changed(asking("max_ratio: 2"), told(**absent, cause="too_few_samples"), ALL) is not None
 
 
 def test_what_the_base_knew_of_what_is_gone_is_left_aside(made: Made) -> None:

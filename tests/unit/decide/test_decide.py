@@ -245,10 +245,12 @@ def test_where_more_time_would_not_help_no_command_is_named(
     assert why in found.sentence
 
 
-def test_too_few_samples_name_the_time_that_brings_enough() -> None:
-    (rule,) = rules(latency_p99={"max": "20 ms"})
-    too_few: dict[str, Any] = {"cause": "too_few_samples", "samples": 331, "device": "local"}
-    few = unavailable(Measurand("latency_p99"), "int8", "s", "p99 needs 662 samples", **too_few)
+@pytest.mark.parametrize(("percentile", "needed"), [("p99", 662), ("p90", 64)])
+def test_too_few_samples_name_the_time_that_brings_enough(percentile: str, needed: int) -> None:
+    metric = f"latency_{percentile}"
+    (rule,) = rules(**{metric: {"max": "20 ms"}})
+    too_few: dict[str, Any] = {"cause": "too_few_samples", "samples": needed // 2, "device": "local"}
+    few = unavailable(Measurand(metric), "int8", "s", f"{percentile} needs {needed} samples", **too_few)
     found = judged(rule, few)
     assert found.settle is not None
     assert "--seconds 30 " in found.settle  # twice as many, and half as much again

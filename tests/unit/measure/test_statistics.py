@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from makeweight.measure.statistics import (
     at_confidence,
@@ -15,6 +16,7 @@ from makeweight.measure.statistics import (
     mean_difference,
     paired_difference,
     quantile_interval,
+    samples_needed,
     wilson,
     z_of,
 )
@@ -72,6 +74,20 @@ def test_bonett_price_covers_as_promised(flips: float, n: int) -> None:
     counts = rng.multinomial(n, [flips / 2, flips / 2, 1 - flips], size=4000)
     covered = np.mean([low <= 0 <= high for low, high in (paired_difference(h, g, n) for h, g, _ in counts)])
     assert covered >= 0.94
+
+
+@pytest.mark.parametrize(
+    ("quantile", "needed"),
+    # the tails as MLPerf Inference's rules have them: 64 of a single stream's 90th, 662 of several streams' 99th
+    [(0.5, 32), (0.9, 64), (0.99, 662)],
+)
+def test_a_quantile_needs_its_samples(quantile: float, needed: int) -> None:
+    assert samples_needed(quantile) == needed
+
+
+def test_a_quantile_of_which_nothing_is_published_needs_what_the_binomial_distribution_says() -> None:
+    needed = samples_needed(0.999)
+    assert binom.cdf(1, needed, 0.001) <= 0.01 < binom.cdf(1, needed - 1, 0.001)
 
 
 @pytest.mark.parametrize(

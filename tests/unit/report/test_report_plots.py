@@ -90,6 +90,20 @@ def test_an_axis_spans_at_least_what_is_asked(values: list[float], least: float)
     assert all(axis.low <= value <= axis.high for value in values)
 
 
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=8), st.floats(0.01, 10))
+def test_an_axis_ends_at_what_no_value_can_exceed(values: list[float], least: float):
+    axis = scale.around(values, 0, 100, least=least, most=100.0)
+    assert axis.high <= 100.0
+    assert axis.high - axis.low >= least * 0.999
+    assert all(axis.low <= value <= axis.high for value in values)
+    assert max(scale.around([99.9], 0, 100, least=1, most=100.0).ticks()) == 100.0
+
+
+def test_an_interval_that_reaches_beyond_ends_with_the_axis():
+    axis = scale.around([98.0, 101.5], 0, 100, least=1, most=100.0)
+    assert (axis.high, axis(101.5)) == (100.0, 100.0)
+
+
 def test_ticks_are_round():
     assert scale.Scale(97.1, 99.2, 0, 1).ticks(6) == [97.5, 98.0, 98.5, 99.0]
     assert scale.Scale(80, 2300, 0, 1, logarithmic=True).ticks(6) == [100, 200, 500, 1000, 2000]

@@ -51,18 +51,24 @@ def amounts(values: Sequence[float], start: float, end: float, *, pad: float = 0
     return around(usable, start, end, least=max(abs(high) * 0.2, 1e-12), pad=pad)
 
 
-def around(values: Sequence[float], start: float, end: float, *, least: float, pad: float = 0.12) -> Scale:
+def around(
+    values: Sequence[float], start: float, end: float, *, least: float, most: float = math.inf, pad: float = 0.12
+) -> Scale:
     """A linear axis around values, spanning at least `least`, so that small differences are not blown up.
+
+    Args:
+        most: what no value can exceed; the axis ends there.
 
     Raises:
         ValueError: nothing finite to show.
     """
-    usable = _usable(values)
+    usable = [min(value, most) for value in _usable(values)]
     low, high = min(usable), max(usable)
     missing = max(0.0, least - (high - low)) / 2
-    low, high = low - missing, high + missing
+    high = min(high + missing, most)
+    low = min(low - missing, high - least)
     edge = (high - low) * pad
-    return Scale(low - edge, high + edge, start, end)
+    return Scale(low - edge, min(high + edge, most), start, end)
 
 
 def _linear(low: float, high: float) -> list[list[float]]:

@@ -41,6 +41,8 @@ class Axis:
 
     title: str
     tick: Callable[[float], str]
+    most: float = math.inf
+    """What no figure on it can exceed."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def draw(
         return svg.empty(HEIGHT, name, "nothing was measured")
     across = scale.amounts([point.cost for point in usable], _AREA.left, _AREA.right)
     bounds = [bound for point in usable for bound in (point.quality, *(point.low_high or ()))]
-    up = scale.around(bounds, _AREA.bottom, _AREA.top, least=least_span, pad=0.06)
+    up = scale.around(bounds, _AREA.bottom, _AREA.top, least=least_span, most=quality.most, pad=0.06)
     on_front = front([(point.cost, point.quality if better == "higher" else -point.quality) for point in usable])
     places = [(across(point.cost), up(point.quality)) for point in usable]
     whiskers = _whiskers(usable, places, on_front, up)

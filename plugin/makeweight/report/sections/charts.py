@@ -65,7 +65,9 @@ def _tradeoff(
     return tradeoff.draw(
         scaled,
         tradeoff.Axis(f"{title(cost, device)}, {unit}", tick),
-        tradeoff.Axis(f"{heading(figures)}, %" if percent else heading(figures), tick),
+        tradeoff.Axis(
+            f"{heading(figures)}, %" if percent else heading(figures), tick, dimension(quality).most * factor
+        ),
         figures.better(quality),
         1.0 if percent else spread * 0.02,
         room,

@@ -50,7 +50,7 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
 
 
 def failure(run: Run, error: MakeweightError) -> None:
-    """No verdict could be reached: say so where it would have stood, lest an older one be taken for it."""
+    """No verdict could be reached: say so where it would have stood: an older one would be taken for it."""
     marks = texts.problems(error.problems, run.git().prefix())
     text = f"### makeweight: not judged\n\n{_quoted(error)}"
     if run.event.run is not None:
