@@ -21,13 +21,14 @@ form() { # input, value, pattern, what is wrong with it
   if [[ ! $2 =~ ^($3)$ ]]; then refuse "$1" "$2" "$4"; fi
 }
 
-truth comment "${COMMENT-true}"
 truth check "${CHECK-true}"
 truth commit-lock "${COMMIT_LOCK-true}"
 truth push "${PUSH-true}"
 truth upload "${UPLOAD-true}"
 truth install "${INSTALL-true}"
 truth cache "${CACHE-true}"
+form comment "${COMMENT-always}" 'always|on-change|on-failure|never|true|false' "is none of always, on-change, on-failure, never"
+form base-ref "${BASE_REF-}" '([[:alnum:]_][^[:space:][:cntrl:]~^:?*[\]*)?' "is no name of a branch, tag or commit"
 form device "${DEVICE-}" '[A-Za-z0-9_ -]*' "is no list of device names, separated by spaces"
 form check-name "${CHECK_NAME-x}" '[^[:cntrl:]]{1,100}' "is no name: one line, at most 100 characters"
 form python-version "${PYTHON_VERSION-}" '([0-9A-Za-z<>=~^][0-9A-Za-z.<>=~*^, |-]*)?' "is no version of Python, such as 3.12"

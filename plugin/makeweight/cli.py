@@ -58,13 +58,20 @@ def _parser() -> argparse.ArgumentParser:
     add("report", _verb("report", stage=True), "decide, and write the verdict and the reports (a stage of dvc.yaml)")
 
     summary = "show the verdict; exit 0 pass, 1 budget broken, 3 inconclusive (a stage of dvc.yaml)"
-    own = add("gate", _verb("gate", "project", "files", as_json="json"), summary, json=True)
+    own = add("gate", _verb("gate", "project", "files", as_json="json", junit="junit"), summary, json=True)
     own.add_argument(
         "files",
         nargs="*",
         type=Path,
         metavar="FILE",
         help="decide on these files of measurements, and nothing else (default: read the verdict)",
+    )
+    own.add_argument("--junit", type=Path, metavar="FILE.xml", help="write the verdict as JUnit XML too")
+
+    summary = "draw a badge of the verdict, and a chart of what the commits of this branch came to"
+    own = add("history", _verb("history", "project", "last"), summary)
+    own.add_argument(
+        "--last", type=whole(1, 1000, " of commits"), default=100, metavar="N", help="so many at most (default: 100)"
     )
 
     summary = "vouch for a file with an Ed25519 key; the signature lies beside it"

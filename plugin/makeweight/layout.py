@@ -79,6 +79,11 @@ class Layout:
     def card(self, variant: str) -> Path:
         return self.reports / variant / "model-card.md"
 
+    @property
+    def history(self) -> Path:
+        """The folder of the badge and of the chart over commits: what git tells already, drawn."""
+        return self.reports / "history"
+
     def plot(self, name: str) -> Path:
         """Rows for `dvc plots`."""
         return self.reports / "plots" / name

@@ -22,6 +22,7 @@ VERBS = (
     "benchmark",
     "report",
     "gate",
+    "history",
     "sign",
     "verify",
     "compare",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from makeweight.ci import admission, base_artifacts, lock
+from makeweight.ci import admission, base_artifacts, landed, lock
 from makeweight.ci.base import Base
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
@@ -50,7 +50,7 @@ def run(
         count = len(project.variants) * len(project.devices)
         progress.say("nothing that makes artifacts differs from the base: its measurements decide")
         notices = _about_an_idle_lock(committed, lock.stages(base.lock if base is not None else None, LOCK))
-        if base is not None and not git.same(base.sha, "HEAD", layout.reports.relative_to(project.root).as_posix()):
+        if base is not None and not landed.same_reports(git, base.sha, "HEAD"):
             notices.append(
                 "Nothing here makes other artifacts than the base, and yet this change alters what was measured, "
                 "under `reports/`. It does not count here, and is refused once merged. Take the base's reports."

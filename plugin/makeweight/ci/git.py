@@ -59,9 +59,24 @@ class Git:
         listed = self._run("ls-tree", "-r", "-z", revision, "--", f"{folder}/").decode().split("\0")
         return [entry.partition("\t")[2] for entry in listed if entry.startswith("100")]
 
-    def same(self, one: str, other: str, path: str) -> bool:
-        """Whether two commits hold the same below a path."""
-        return self._done("diff", "--quiet", one, other, "--", path).returncode == 0
+    def same(self, one: str, other: str, path: str, but: str) -> bool:
+        """Whether two commits hold the same below a path, leaving a path below it aside."""
+        return self._done("diff", "--quiet", one, other, "--", path, f":(exclude){but}").returncode == 0
+
+    def history(self, path: str, most: int) -> list[tuple[str, str]]:
+        """The newest commits of HEAD's own line that touched a path: sha and day, the newest first.
+
+        The last of a shallow clone has no parent there, and counts as one that did.
+        """
+        form = ("--first-parent", "--format=%H %cs", f"--max-count={most}")
+        listed = self._run("log", *form, "HEAD", "--", path, check=False).decode().split()
+        return list(zip(listed[::2], listed[1::2], strict=True))
+
+    def deepen(self, commits: int) -> None:
+        """Have so many commits more, where this is a shallow clone of something that gives them."""
+        if self._run("rev-parse", "--is-shallow-repository").strip() == b"true":
+            head = self.resolve("HEAD") or "HEAD"
+            self._run("fetch", "--quiet", "--no-tags", f"--deepen={commits}", "origin", head, check=False)
 
     def tracked(self, path: str) -> bool:
         """Whether the index holds anything below a path."""

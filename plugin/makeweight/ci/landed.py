@@ -21,16 +21,23 @@ def differing(root: Path, state: State, git: Git) -> dict[str, str]:
     Later changes start from both. Where nothing was made, nothing can have been measured either.
     """
     committed = git.read("HEAD", LOCK)
-    path, reports = root / LOCK, Layout(Path()).reports.as_posix()
+    path = root / LOCK
     differences = lock.differing(
         lock.stages(None if committed is None else committed.decode(errors="replace"), f"{LOCK} at HEAD"),
         lock.stages(path.read_text(encoding="utf-8") if path.exists() else None, LOCK),
     )
-    if state.unchanged and state.base is not None and not git.same(state.base, "HEAD", reports):
+    if state.unchanged and state.base is not None and not same_reports(git, state.base, "HEAD"):
+        reports = Layout(Path()).reports.as_posix()
         differences[f"{reports}/"] = (
             f"tells of measurements that were not made here (`git checkout {state.base[:12]} -- {reports}`)"
         )
     return differences
+
+
+def same_reports(git: Git, one: str, other: str) -> bool:
+    """Whether two commits hold the same figures and reports; the chart over commits is of neither."""
+    at = Layout(Path())
+    return git.same(one, other, at.reports.as_posix(), at.history.as_posix())
 
 
 def take_over(project: Project, passes: bool, dvc: Dvc) -> None:

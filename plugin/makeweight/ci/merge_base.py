@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from makeweight.ci.git import Git
-from makeweight.github.event import Event
-from makeweight_base.errors import EnvironmentFailed
+from makeweight.github.event import LOCAL, Event
+from makeweight_base.errors import EnvironmentFailed, UsageError
 
 
-def find(event: Event, git: Git) -> str | None:
+def find(event: Event, git: Git, asked: str | None = None) -> str | None:
     """The sha to compare with; None when there is nothing before this.
+
+    Args:
+        asked: a branch of origin, or any other revision, to compare with instead of what the event names. The default
+            branch itself is compared with what it was, whatever is asked.
 
     Raises:
         EnvironmentFailed: there is one, and it cannot be fetched.
+        UsageError: there is nothing of the name that is asked for.
     """
     head = git.resolve("HEAD")
     if head is None:
         return None
+    if asked is not None and not event.on_default_branch:
+        # a tag that is called like the branch is not it; on a terminal, what is here is what is meant
+        target = (None if event.name == LOCAL else git.tip(asked)) or git.resolve(asked)
+        if target is None:
+            raise UsageError(f"no revision `{asked}`, neither here nor as a branch of origin", where="--base")
+        return git.merge_base(head, _obtained(git, target)) or target
     if event.name in ("schedule", "workflow_dispatch") and event.on_default_branch:
         return head  # what is measured now against what was measured when this commit was made
     parents, pushed = git.parents(head), event.name == "push"
@@ -32,6 +43,11 @@ def find(event: Event, git: Git) -> str | None:
         return _obtained(git, parents[0]) if parents else None
     # where the histories never met, or git cannot say where, the branch as it is: its budget is not to be had rid of
     return git.merge_base(head, _obtained(git, target)) or target
+
+
+def branch(event: Event, asked: str | None = None) -> str | None:
+    """What the base is called, where it has a name."""
+    return asked if asked is not None and not event.on_default_branch else event.base_ref
 
 
 def _obtained(git: Git, sha: str) -> str:

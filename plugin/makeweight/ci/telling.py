@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from makeweight.budget.measurand import Measurand, headline
 from makeweight.ci.lines import Lines
 from makeweight.decide.verdict import RECIPE, Outcome, RuleVerdict, Verdict
 from makeweight.github.check import Conclusion
 from makeweight.github.commands import Annotation, Level
-from makeweight.layout import BASELINE, CONFIG, LOCK, PIPELINE
+from makeweight.layout import CONFIG, LOCK, PIPELINE
+from makeweight.report import brief
 from makeweight.report.content import Content
-from makeweight.report.standing import HEADLINES, leading, offences
+from makeweight.report.standing import HEADLINES, offences
 from makeweight.report.standing import line as line_of
 from makeweight_base.errors import Problem
 
@@ -80,27 +80,18 @@ def problems(places: Iterable[Problem], prefix: str) -> list[Annotation]:
 
 def outputs(content: Content, report: str, verdict_json: str, comment: str) -> dict[str, str]:
     """The outputs of the Action."""
-    verdict = content.verdict
-    variant = leading(verdict)
+    verdict, known = content.verdict, brief.of(content.verdict)
     return {
         "verdict": verdict.verdict,
         "report-path": report,
         "verdict-json": verdict_json,
         "shipped-variant": verdict.ship or "",
-        "size-ratio": _ratio(verdict, variant, headline("size")),
-        "latency-ratio": _ratio(verdict, variant, headline("latency")),
+        "size-ratio": _ratio(known.size_ratio),
+        "latency-ratio": _ratio(known.latency_ratio),
         "comment-written": comment,
     }
 
 
-def _ratio(verdict: Verdict, variant: str | None, of: Measurand) -> str:
-    """Of the variant that ships or is nearest to it, on the device where it gains least; empty when not known."""
-    values = [
-        record["value"]
-        for record in verdict.measurements
-        if (record["metric"], record.get("comparison")) == (of.metric, "ratio")
-        and record["variant"] == variant != BASELINE
-        and record.get("status") == "measured"
-        and record.get("value") is not None
-    ]
-    return f"{max(values):.4g}" if values else ""
+def _ratio(value: float | None) -> str:
+    """Empty when it is not known."""
+    return "" if value is None else f"{value:.4g}"

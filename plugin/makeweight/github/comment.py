@@ -14,10 +14,18 @@ LIMIT = 65_536
 _NEEDS = "pull-requests: write"
 
 
-def put(client: Client, event: Event, project_id: str, body: str) -> Literal["written", "unchanged"]:
+def put(
+    client: Client, event: Event, project_id: str, body: str, *, opens: bool = True
+) -> Literal["written", "unchanged", "absent"]:
     """Let `body` be what the project's comment on the pull request says.
 
     Two runs may both have found no comment, and have written one each: the oldest is kept, the others are removed.
+
+    Args:
+        opens: whether one is begun where there is none.
+
+    Returns:
+        `absent` where there is none, and none was begun.
 
     Raises:
         GitHubFailed: it could not be found or written.
@@ -38,6 +46,8 @@ def put(client: Client, event: Event, project_id: str, body: str) -> Literal["wr
         return sorted((each for each in listed if ours(each, mark, author)), key=lambda each: int(each["id"]))
 
     found = find()
+    if not found and not opens:
+        return "absent"
     if not found:
         client.post(everything, {"body": body}, needs=_NEEDS, done=lambda: next(iter(find()), None))
         found = find()

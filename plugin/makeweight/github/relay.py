@@ -1,19 +1,16 @@
-"""The comment of a fork's run, carried to a run that may write: the one leaves a file, the other trusts none of it."""
+"""The comment of a run that may not write, carried to one that may: the one leaves a file, the other trusts nothing."""
 
 from __future__ import annotations
 
-import html
 import json
 import os
 import re
 import stat
-import string
-import unicodedata
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from makeweight.github import comment
+from makeweight.github import comment, stranger
 from makeweight.github.client import Client
 from makeweight.github.event import Event
 from makeweight.github.excerpt import cut
@@ -24,18 +21,12 @@ from makeweight_base.errors import UsageError, reason
 FILE = "comment.json"
 LIMIT = 512 * 1024
 """Bytes of the file: the longest comment, every character of it escaped, and some."""
-_VERSION = 1
+_VERSION = 2
 _LONGEST_ID = 1000
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _LARGEST = 2**53
+_KINDS = {int: "number", str: "text", bool: "yes or no"}
 _CUT = "*More than a comment holds: the rest is in the report of the run.*"
-_REFERENCE = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE)
-# What would notify somebody, or leave a trace in another thread: @name, #12, GH-12, and a thread's address.
-_REACHES_OUT = re.compile(
-    r"@|&#35;|(?<!&)#(?=\d)|\bGH-(?=\d)|/(?=(?:issues|pulls?|discussions|commits?)/)", re.IGNORECASE
-)
-_IMAGE = re.compile(r"!(?=\[)|<(?=\s*(?:img|picture|source|video|audio|svg)\b)", re.IGNORECASE)
-_APART = "\N{ZERO WIDTH SPACE}"
 
 
 @dataclass(frozen=True)
@@ -46,11 +37,16 @@ class _Left:
     number: int
     head: str
     project: str
+    opens: bool
+    """Whether a comment is begun where there is none."""
     body: str
 
 
-def write(folder: Path, event: Event, project_id: str, body: str) -> Path:
+def write(folder: Path, event: Event, project_id: str, body: str, *, opens: bool = True) -> Path:
     """Leave what the comment would say for a run that may write it; the file.
+
+    Args:
+        opens: whether one is begun where there is none.
 
     Raises:
         EnvironmentFailed: it cannot be written.
@@ -59,19 +55,23 @@ def write(folder: Path, event: Event, project_id: str, body: str) -> Path:
     if event.number is None or event.head is None:
         raise ValueError("there is no pull request to comment on")
     file = folder / FILE
-    left = _Left(_VERSION, event.number, event.head, project_id, body)
+    left = _Left(_VERSION, event.number, event.head, project_id, opens, body)
     atomic.write_text(file, json.dumps(asdict(left)) + "\n")
     return file
 
 
 def post(client: Client, event: Event, folder: Path) -> Literal["written", "unchanged", "outdated", "absent"]:
-    """Write the comment that a fork's run left, on the pull request which that run was of.
+    """Write the comment that a run left, on the pull request which that run was of: one, whatever it left.
 
-    The file may have been made by anybody. Only what GitHub itself says about the run (the event's head and where it
-    comes from) decides which pull request it can be about.
+    The files may have been made by anybody. Only what GitHub itself says about the run (the event's head and where it
+    comes from) decides which pull request they can be about.
+
+    Args:
+        folder: what the run left, as actions/download-artifact unpacks it: one artifact without a folder of its own,
+            several with one each.
 
     Returns:
-        `outdated` where the pull request has moved on or is closed, `absent` where the run left nothing.
+        `outdated` where the pull request has moved on or is closed, `absent` where there is nothing to be written.
 
     Raises:
         UsageError: the event is not a workflow_run of a pull request, or the file is not to be trusted.
@@ -83,11 +83,13 @@ def post(client: Client, event: Event, folder: Path) -> Literal["written", "unch
             where=f"the event {event.name}",
             do="Start this workflow by `on: workflow_run`, after the workflow that runs on `pull_request`.",
         )
-    file = folder / FILE
-    content = _content(file)
-    if content is None:
+    files = _files(folder)
+    if not files:
         return "absent"
-    left = _parse(content, file)
+    file = files[0]
+    if len(files) > 1:
+        client.tell(f"{len(files)} comments were left, and no run posts more than one: {file}")
+    left = _parse(_content(file), file)
     if left.head != event.head:
         raise _distrust(file, f"it is about commit {left.head}, the run was of {event.head}")
     pull = client.get(f"/repos/{event.repository}/pulls/{left.number}", needs="pull-requests: read")
@@ -103,15 +105,21 @@ def post(client: Client, event: Event, folder: Path) -> Literal["written", "unch
         )
     if head.get("sha") != left.head or pull.get("state") != "open":
         return "outdated"
-    return comment.put(client, replace(event, number=left.number), left.project, _body(left, origin))
+    about, said = replace(event, number=left.number), _body(left, event)
+    return comment.put(client, about, left.project, said, opens=left.opens)
 
 
-def _content(file: Path) -> bytes | None:
+def _files(folder: Path) -> list[Path]:
+    if os.path.lexists(folder / FILE):
+        return [folder / FILE]
+    apart = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [each / FILE for each in apart if not each.is_symlink() and os.path.lexists(each / FILE)]
+
+
+def _content(file: Path) -> bytes:
     """What the file holds, if it is a file: an archive may hold links and pipes too."""
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
     except OSError as error:
         raise _distrust(file, f"it cannot be opened: {reason(error)}") from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -135,7 +143,7 @@ def _parse(content: bytes, file: Path) -> _Left:
     for name, kind in shape.items():
         # not isinstance: True is an int to Python, and no number to anybody else
         if type(record[name]) is not kind:
-            raise _distrust(file, f"its `{name}` is no {'number' if kind is int else 'text'}")
+            raise _distrust(file, f"its `{name}` is no {_KINDS[kind]}")
     left = _Left(**record)
     if left.version != _VERSION:
         raise _distrust(file, f"its version is not {_VERSION}: both workflows must use one version of makeweight")
@@ -148,43 +156,19 @@ def _parse(content: bytes, file: Path) -> _Left:
     return left
 
 
-def _body(left: _Left, origin: str) -> str:
+def _body(left: _Left, event: Event) -> str:
     """What the file says, below a line of ours that tells whose word it is."""
     mark = marker(left.project)
-    said = _harmless(left.body.removeprefix(mark).lstrip("\n"))
+    said = stranger.harmless(left.body.removeprefix(mark).lstrip("\n"), f"{event.server}/{event.repository}")
+    fork = f"the fork <code>{event.head_repository}</code>" if event.fork else "a branch of this repository"
     opening = (
-        f"{mark}\n<sub>Reported by a run of the code of the fork <code>{origin}</code> at {left.head[:12]}, "
+        f"{mark}\n<sub>Reported by a run of the code of {fork} at {left.head[:12]}, "
         "which could have written anything here: the check of that run is what counts.</sub>\n\n"
     )
     return opening + cut(said, comment.LIMIT - len(opening), _CUT)
 
 
-def _harmless(text: str) -> str:
-    """Markdown of a stranger's made to show what it says, notify nobody and load nothing."""
-    spelt = _REFERENCE.sub(_spelt, text.replace("\r\n", "\n"))
-    shown = "".join(c if c in "\n\t" or _shows(c) else " " for c in spelt)
-    apart = _REACHES_OUT.sub(lambda found: f"{found[0]}{_APART}", shown)
-    return _IMAGE.sub(lambda found: f"{found[0]}{_APART}", apart)
-
-
-def _spelt(reference: re.Match[str]) -> str:
-    """A character reference in one form if it hides a mark of Markdown's, else what it stands for.
-
-    GitHub looks for names and numbers after the references are gone, so that none may be hidden in them.
-    """
-    stands_for = html.unescape(reference[0])
-    hides = stands_for in string.punctuation and len(stands_for) == 1 and stands_for != "@"
-    return f"&#{ord(stands_for)};" if hides else stands_for
-
-
-def _shows(character: str) -> bool:
-    """Not a control character, half of a character, or a mark that turns the writing direction round."""
-    return unicodedata.category(character) not in ("Cc", "Cs") and unicodedata.bidirectional(character) not in (
-        "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI",
-    )  # fmt: skip
-
-
 def _distrust(file: Path, why: str) -> UsageError:
     return UsageError(
-        f"not posted: {why}", where=str(file), do="The verdict stands in the check and the summary of the fork's run."
+        f"not posted: {why}", where=str(file), do="The verdict stands in the check and the summary of that run."
     )

@@ -15,18 +15,26 @@ from makeweight.decide.verdict import Verdict
 from makeweight.evidence import collection
 from makeweight.layout import Layout
 from makeweight.project import reading
+from makeweight.report import junit as forms
 from makeweight.report import terminal
 from makeweight.report.content import Content
+from makeweight_base import atomic
 from makeweight_base.errors import Exit, UsageError
 
 
-def run(root: Path, files: Sequence[Path] = (), *, as_json: bool) -> Exit:
+def run(root: Path, files: Sequence[Path] = (), *, as_json: bool, junit: Path | None = None) -> Exit:
     """Without `files`, what `report` decided; with them, what the project's budget says to just these figures.
+
+    Args:
+        junit: where to write the verdict as JUnit XML as well.
 
     Raises:
         UsageError: there is no verdict, a file is damaged, or files do not belong together.
+        EnvironmentFailed: `junit` cannot be written.
     """
     content = Content(_decided(root, files), html="none, only these files were read") if files else Content(_read(root))
+    if junit is not None:
+        atomic.write_text(junit, forms.render(content.verdict))
     if as_json:
         print(json.dumps(asdict(content.verdict), ensure_ascii=False))
     else:

@@ -182,6 +182,9 @@ def test_a_push_stores_what_was_made_and_commits_the_lock_when_asked(hub: Hub) -
     assert told.startswith("makeweight[bot]|")
     assert "[skip ci]" in told
     hub.git("reset", "-q", "--hard", "origin/main")
+    drawn = json.loads((hub.work / "reports/history/history.json").read_text())
+    assert [(each["commit"], each["variant"]) for each in drawn][-1] == (after, "int8")
+    assert len(drawn) == 2  # with that of the first commit, which a clone of one commit has to ask for
     hub.run("dvc", "pull", "-q", "--force")
     assert "didn't change" in hub.run("dvc", "repro", "--dry", "compress@int8")
     assert hub.github.comments == []

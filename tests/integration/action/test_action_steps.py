@@ -35,7 +35,7 @@ def test_the_phases_in_order(machine: Machine) -> None:
     assert machine.verbs["compress"]["arguments"] == ["ci", "compress", "--project=.", "--push"]
     assert machine.verbs["measure"]["arguments"] == ["ci", "measure", "--project=."]
     told = machine.verbs["gate"]["arguments"]
-    assert told == ["ci", "gate", "--project=.", "--check-name=makeweight verdict", "--comment", "--push"]
+    assert told == ["ci", "gate", "--project=.", "--comment=always", "--check-name=makeweight verdict", "--push"]
     assert result.outputs == {
         "verdict": "pass",
         "report-path": "r.html",
@@ -52,16 +52,17 @@ def test_the_inputs_become_flags(machine: Machine) -> None:
     result = machine.runner.action(
         install="false",
         project="models/a",
+        base_ref="release/1.2",
         device="pi5 laptop",
         check="false",
-        comment="false",
+        comment="on-failure",
         commit_lock="true",
         push="false",
     )
     assert result.conclusion == "success"
-    assert machine.verbs["open"]["arguments"][2:] == ["--project=models/a", "--no-check"]
+    assert machine.verbs["open"]["arguments"][2:] == ["--project=models/a", "--base=release/1.2", "--no-check"]
     assert machine.verbs["measure"]["arguments"][2:] == ["--project=models/a", "--device=pi5", "--device=laptop"]
-    told = ["--project=models/a", "--no-check", "--no-comment", "--commit-lock"]
+    told = ["--project=models/a", "--comment=on-failure", "--no-check", "--commit-lock"]
     assert machine.verbs["gate"]["arguments"][2:] == told
     assert machine.named("upload-artifact")[0]["name"] == "makeweight-report-models-a"
     assert machine.named("upload-artifact")[0]["path"] == "models/a/.makeweight/reports"
@@ -125,7 +126,18 @@ def test_the_comment_of_a_fork_is_left_for_the_relay(machine: Machine) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("project", "device", "comment", "check", "check_name", "commit_lock", "push", "upload", "install"),
+        *(
+            "project",
+            "base_ref",
+            "device",
+            "comment",
+            "check",
+            "check_name",
+            "commit_lock",
+            "push",
+            "upload",
+            "install",
+        ),
         *("python_version", "extras", "requirements", "torch_index", "cache", "token", "signing_key"),
     ],
 )
@@ -149,11 +161,13 @@ def test_a_hostile_input_is_text(machine: Machine, name: str, text: str) -> None
     [
         ({"check": "yes"}, "input check: yes is neither true nor false"),
         ({"push": ""}, "input push: '' is neither true nor false"),
+        ({"comment": "On-Change"}, "input comment: On-Change is none of always, on-change, on-failure, never"),
         ({"commit_lock": "True"}, "input commit-lock: True is neither true nor false"),
         (
             {"project": "nowhere"},
             "input project: nowhere is no folder in the workspace; was the repository checked out?",
         ),
+        ({"base_ref": "-x"}, "input base-ref: -x is no name of a branch, tag or commit"),
         ({"project": ".."}, "input project: .. lies outside of the workspace"),
         ({"extras": "dvc onnx"}, r"input extras: dvc\ onnx is no list of extras, such as dvc,onnx"),
         ({"requirements": "absent.txt"}, "input requirements: absent.txt is no file in the workspace"),

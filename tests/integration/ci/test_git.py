@@ -119,6 +119,25 @@ def test_a_merge_group_a_schedule_and_a_terminal(origin: Origin) -> None:
     assert merge_base.find(Event("local"), Git(origin.work, ENVIRONMENT)) == origin.b
 
 
+def test_a_base_that_is_asked_for_takes_the_place_of_the_events(origin: Origin) -> None:
+    git(origin.work, "tag", "stable", origin.c)
+    git(origin.work, "push", "-q", str(origin.bare), f"{origin.a}:refs/heads/stable", "refs/tags/stable")
+    for clone in (origin.clone("refs/pull/7/merge", "--depth=2"), origin.clone("refs/pull/7/merge", "--tags")):
+        assert merge_base.find(pull(origin), clone, "stable") == origin.a
+        assert merge_base.find(pull(origin), clone, origin.b) == origin.b
+        with pytest.raises(UsageError, match="no revision `unstable`, neither here nor as a branch of origin"):
+            merge_base.find(pull(origin), clone, "unstable")
+    assert merge_base.branch(pull(origin), "stable") == "stable"
+    assert merge_base.find(Event("local"), Git(origin.work, ENVIRONMENT), "stable") == origin.c  # the tag that is here
+
+
+def test_the_default_branch_is_held_against_what_it_was_whatever_is_asked(origin: Origin) -> None:
+    clone = origin.clone("main", "--depth=1")
+    push = Event("push", base=origin.a, base_ref="main", default_branch="main")
+    assert merge_base.find(push, clone, "change") == origin.a
+    assert merge_base.branch(push, "change") == "main"
+
+
 def test_a_base_that_cannot_be_had_is_told(origin: Origin) -> None:
     clone = origin.clone("refs/pull/7/merge", "--depth=1")
     git(clone.folder, "remote", "set-url", "origin", "file:///nowhere")

@@ -27,6 +27,14 @@ def test_one_comment_lives_through_every_push(github: Server, client: Client) ->
     assert github.comments[0]["number"] == 7
 
 
+def test_what_need_not_be_begun_is_only_kept_up_to_date(github: Server, client: Client) -> None:
+    assert comment.put(client, EVENT, "digits", body("passes"), opens=False) == "absent"
+    assert github.comments == []
+    comment.put(client, EVENT, "digits", body("over"))
+    assert comment.put(client, EVENT, "digits", body("passes"), opens=False) == "written"
+    assert [each["body"] for each in github.comments] == [body("passes")]
+
+
 def test_what_github_changes_in_storing_is_no_change(github: Server, client: Client) -> None:
     comment.put(client, EVENT, "digits", body("over\nby 3 %\n"))
     github.comments[0]["body"] = github.comments[0]["body"].strip().replace("\n", "\r\n")

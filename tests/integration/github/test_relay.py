@@ -1,4 +1,4 @@
-"""The comment of a fork's run, on a GitHub with a memory: what it leaves is posted, what it forges is not."""
+"""The comment of a run that may not write: what it leaves is posted, what it forges is not."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def _pulls(github: Server) -> None:
 
 def forge(folder: Path, **changed: Any) -> Path:
     """What a hostile run leaves; a key that is None is left out."""
-    record = {"version": 1, "number": 7, "head": HEAD, "project": "digits", "body": f"{MARK}\nover", **changed}
+    record = {"version": 2, "number": 7, "head": HEAD, "project": "digits", "opens": True, "body": f"{MARK}\nover"}
+    record |= changed
+    folder.mkdir(exist_ok=True)
     (folder / relay.FILE).write_text(json.dumps({key: value for key, value in record.items() if value is not None}))
     return folder
 
@@ -72,6 +74,41 @@ def test_it_takes_the_place_of_what_an_earlier_run_could_write_itself(
     assert posted(github).endswith("\nafter")
 
 
+def test_a_branch_of_the_repository_whose_token_only_reads(github: Server, client: Client, tmp_path: Path) -> None:
+    github.pull(7, HEAD)
+    own = replace(FOLLOWS, fork=False, head_repository="acme/model")
+    relay.write(tmp_path, PULL, "digits", f"{MARK}\nover")
+    assert relay.post(client, own, tmp_path) == "written"
+    assert f"the code of a branch of this repository at {HEAD[:12]}" in posted(github)
+
+
+def test_of_what_need_not_be_begun_only_a_comment_that_is_there_is_changed(
+    github: Server, client: Client, tmp_path: Path
+) -> None:
+    relay.write(tmp_path, PULL, "digits", f"{MARK}\npasses", opens=False)
+    assert relay.post(client, FOLLOWS, tmp_path) == "absent"
+    assert github.comments == []
+    relay.post(client, FOLLOWS, forge(tmp_path))
+    relay.write(tmp_path, PULL, "digits", f"{MARK}\npasses", opens=False)
+    assert relay.post(client, FOLLOWS, tmp_path) == "written"
+    assert posted(github).endswith("passes")
+
+
+def test_of_several_that_were_left_one_is_posted(
+    github: Server, client: Client, told: list[str], tmp_path: Path
+) -> None:
+    """One artifact is unpacked without a folder of its own, several with; a link to a folder is none."""
+    for name in ("b", "a", "c"):
+        forge(tmp_path / name, project=name, body=name)
+    (tmp_path / "0").symlink_to(tmp_path / "c")
+    assert relay.post(client, FOLLOWS, tmp_path) == "written"
+    assert posted(github).endswith("\n\na")
+    assert told == [f"3 comments were left, and no run posts more than one: {tmp_path}/a/comment.json"]
+    forge(tmp_path, body="alone")
+    relay.post(client, FOLLOWS, tmp_path)
+    assert [each["body"].rpartition("\n")[2] for each in github.comments] == ["a", "alone"]
+
+
 def test_a_run_that_left_nothing(github: Server, client: Client, tmp_path: Path) -> None:
     assert relay.post(client, FOLLOWS, tmp_path) == "absent"
     assert relay.post(client, FOLLOWS, tmp_path / "missing") == "absent"
@@ -98,7 +135,9 @@ def test_a_run_that_left_nothing(github: Server, client: Client, tmp_path: Path)
         ({"body": ["x"]}, "`body` is no text"),
         ({"project": ""}, "`project` has not"),
         ({"project": "x" * 1001}, "`project` has not"),
-        ({"version": 2}, "one version of makeweight"),
+        ({"opens": 1}, "`opens` is no yes or no"),
+        ({"opens": None}, "not an object of"),
+        ({"version": 1}, "one version of makeweight"),
         ({"body": "x" * 600_000}, "larger than"),
     ],
 )
@@ -183,14 +222,15 @@ def test_only_a_run_after_one_of_a_pull_request_posts(
         ("@&#111;wner", "@\u200bowner"),
         ("fixes #12, acme/model#12, GH-12", "fixes #\u200b12, acme/model#\u200b12, GH-\u200b12"),
         ("&#35;12 &num;12 #&#49;2", "&#35;\u200b12 &#35;\u200b12 #\u200b12"),
-        ("https://github.com/o/r/issues/1", "https://github.com/o/r/\u200bissues/1"),
-        ("https://github.com/o/r/pull/1", "https://github.com/o/r/\u200bpull/1"),
-        ("![x](https://spy.test)", "!\u200b[x](https://spy.test)"),
+        ("https://github.com/o/r/issues/1", "https:/\u200b/github.com/o/r/\u200bissues/1"),
+        ("github.com/o/r/pull/1", "github.com/o/r/\u200bpull/1"),
+        ("![x](https://spy.test)", "!\u200b[x]\u200b(https:/\u200b/spy.test)"),
         ("<IMG src=x>", "<\u200bIMG src=x>"),
         ("a\u202eb\x00c\x1b[31m", "a b c [31m"),
         # what an honest report holds comes through as it was
         ("### head\n\n1 &lt; 2 &#124; 3&nbsp;%", "### head\n\n1 &#60; 2 &#124; 3\xa0%"),
-        ("[run](https://github.com/o/r/actions/runs/1)", "[run](https://github.com/o/r/actions/runs/1)"),
+        ("[run](https://github.com/acme/model/actions/runs/1)", "[run](https://github.com/acme/model/actions/runs/1)"),
+        ("[run](https://github.com/o/r/actions/runs/1)", "[run]\u200b(https:/\u200b/github.com/o/r/actions/runs/1)"),
     ],
 )
 def test_what_it_says_reaches_nobody_else(

@@ -11,6 +11,8 @@ from makeweight.report.text import plain
 
 WIDTH = 440.0
 """Of every chart's own coordinates: wide enough for a desk, and its text still readable at a phone's width."""
+FACE = "-apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', Arial, sans-serif"
+"""For a picture that stands by itself."""
 
 
 def element(tag: str, *children: str, **attributes: object) -> str:
@@ -54,6 +56,23 @@ def chart(height: float, name: str, description: str, *children: str) -> str:
         viewBox=f"0 0 {number(WIDTH)} {number(height)}",
         role="img",
         aria_label=plain(f"{name}. {description}"),
+    )
+
+
+def alone(width: float, height: float, name: str, *children: str) -> str:
+    """A picture in a file of its own, of its own size."""
+    return (
+        element(
+            "svg",
+            *children,
+            xmlns="http://www.w3.org/2000/svg",
+            width=width,
+            height=height,
+            viewBox=f"0 0 {number(width)} {number(height)}",
+            role="img",
+            aria_label=plain(name),
+        )
+        + "\n"
     )
 
 

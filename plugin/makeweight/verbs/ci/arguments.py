@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from makeweight.ci.commenting import CHOICES, When
+
 PHASES = ("open", "compress", "measure", "gate", "relay")
 CHECK_NAME = "makeweight verdict"
 
@@ -24,11 +26,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--anew", action="store_true", help="measure everything again, changed or not")
     parser.add_argument("--collected", type=Path, metavar="DIR", help="decide on what other jobs handed over")
+    parser.add_argument("--junit", type=Path, metavar="FILE.xml", help="write the verdict as JUnit XML too")
     on_github = parser.add_argument_group("on GitHub")
     yes_or_no = argparse.BooleanOptionalAction
     on_github.add_argument("--check", action=yes_or_no, default=True, help="keep a check run")
     on_github.add_argument("--check-name", default=CHECK_NAME, metavar="NAME", help=f"its name (default: {CHECK_NAME})")
-    on_github.add_argument("--comment", action=yes_or_no, default=True, help="keep a comment on the pull request")
+    on_github.add_argument(
+        "--comment",
+        type=_when,
+        default="always",
+        metavar="WHEN",
+        help=f"when the pull request is commented on: {', '.join(CHOICES)} (default: always)",
+    )
     on_github.add_argument(
         "--push", action=yes_or_no, default=False, help="on the default branch, send what was made to the DVC remote"
     )
@@ -38,3 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=False,
         help="on the default branch, commit the refreshed dvc.lock and figures",
     )
+
+
+def _when(text: str) -> When:
+    """As the Action's input has it, which may also be `true` or `false`."""
+    named: dict[str, When] = {"true": "always", "false": "never"}
+    named |= {when: when for when in CHOICES}
+    if text not in named:
+        raise argparse.ArgumentTypeError(f"`{text}` is none of {', '.join(CHOICES)}")
+    return named[text]

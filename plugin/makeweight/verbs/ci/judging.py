@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,8 +24,10 @@ from makeweight.layout import LOCK
 from makeweight.project import reading
 from makeweight.project.project import Project
 from makeweight.proof import signing
+from makeweight.report import brief
 from makeweight.report.content import Content
-from makeweight.verbs import report
+from makeweight.report.history import Entry
+from makeweight.verbs import history, report
 from makeweight.verbs.ci import telling
 from makeweight.verbs.ci.run import Run
 from makeweight_base.errors import Exit, MakeweightError, UsageError
@@ -34,6 +37,7 @@ def gate(run: Run) -> Exit:
     """Decide, write the evidence, tell. The check is completed whatever happens."""
     try:
         content = _judged(run)
+        _draw(run, content.verdict)
     except MakeweightError as error:
         telling.failure(run, error)
         raise
@@ -62,7 +66,10 @@ def _judged(run: Run) -> Content:
     state = states.read(run.root)
     if given is not None:  # what another job noted of the commits is not taken on trust
         head = event.head or git.resolve("HEAD") or state.head
-        state = replace(state, head=head, base=merge_base.find(event, git), branch=event.base_ref)
+        asked = run.settings.base
+        state = replace(
+            state, head=head, base=merge_base.find(event, git, asked), branch=merge_base.branch(event, asked)
+        )
     project = reading.load(run.root)
     base = run.base(state)
     silent: tuple[str, ...] = ()
@@ -106,6 +113,18 @@ def _judged(run: Run) -> Content:
     return content
 
 
+def _draw(run: Run, verdict: Verdict) -> None:
+    """The badge; and of the default branch, where it has new figures, the chart over commits, which are fetched."""
+    entries = []
+    if run.event.on_default_branch and "measured_at" not in verdict.provenance:
+        git = run.git()
+        git.deepen(history.LAST)
+        head, today = git.resolve("HEAD") or "", datetime.now(UTC).date().isoformat()
+        entries = [each for each in history.of_commits(git, history.LAST) if each.commit != head]
+        entries.append(Entry(head, today, brief.of(verdict)))
+    history.write(verdict, entries, run.reports)
+
+
 def _ruling(run: Run, project: Project, base: Base | None, state: State) -> gates.Ruling:
     event = run.event
     given, objections = waiver_sources.of_labels(run.labels((waiver_sources.PREFIX,)))
@@ -144,6 +163,8 @@ def _keep(run: Run, verdict: Verdict) -> None:
     dvc = run.dvc(run.root)
     if not state.unchanged:
         report.run(project, run.progress)  # as the pipeline itself writes it, without this run's own circumstances
+        if run.settings.commit_lock:
+            shutil.copytree(run.reports.history, project.layout.history, dirs_exist_ok=True)
         landed.take_over(project, verdict.verdict == "pass", dvc)
         if run.settings.push:
             dvc.push()

@@ -23,11 +23,7 @@ def open_(run: Run) -> Exit:
     head = event.head or git.resolve("HEAD")
     if head is None:
         raise UsageError("there is no commit yet", where=str(run.root), do="Commit what is to be judged.")
-    base = git.resolve(run.settings.base) if run.settings.base else merge_base.find(event, git)
-    if run.settings.base and base is None:
-        raise UsageError(f"no revision `{run.settings.base}`", where="--base")
-    if run.settings.base and base is not None:
-        base = git.merge_base(git.resolve("HEAD") or head, base)
+    base = merge_base.find(event, git, run.settings.base)
     allowed, refused = runners.allowed(project, event, run.labels((labels.DEVICES,)))
     here = run.environment.get("RUNNER_ENVIRONMENT") == "self-hosted"
     if event.fork and here and not labels.approves_devices(run.labels((labels.DEVICES,)), event.head):
@@ -37,7 +33,7 @@ def open_(run: Run) -> Exit:
             do=f"Have a maintainer look at it and set the label `{labels.DEVICES}{event.head}`, then run again.",
         )
     anew = run.settings.anew or event.name == "schedule"
-    states.write(run.root, State(head, base, event.base_ref, anew=anew, refused=refused))
+    states.write(run.root, State(head, base, merge_base.branch(event, run.settings.base), anew=anew, refused=refused))
     run.progress.say(f"{event.name}: {head[:7]}" + (f" against {base[:7]}" if base else ", with nothing before it"))
     step.write_outputs(run.environment, {"devices": runners.matrix(allowed)})
     if run.settings.check and run.client is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from makeweight.ci import base as bases
 from makeweight.ci import state as states
 from makeweight.ci.base import Base
+from makeweight.ci.commenting import When
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git, authenticated
 from makeweight.ci.state import State
@@ -27,12 +28,13 @@ class Settings:
     """What a run is told to do; the Action's inputs, as flags."""
 
     base: str | None = None
-    """A revision to compare with, on a terminal."""
+    """A branch or another revision to compare with instead of what the event names."""
     devices: Sequence[str] = ()
     collected: Path | None = None
     check: bool = True
     check_name: str = CHECK_NAME
-    comment: bool = True
+    comment: When = "always"
+    junit: Path | None = None
     commit_lock: bool = False
     push: bool = False
     anew: bool = False

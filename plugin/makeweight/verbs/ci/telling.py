@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from makeweight.ci import lines
+from makeweight.ci import commenting, lines
 from makeweight.ci import telling as texts
 from makeweight.ci.state import FOLDER
 from makeweight.github import check as checks
@@ -19,10 +19,11 @@ from makeweight.github.commands import Annotation
 from makeweight.github.marker import marker
 from makeweight.layout import CONFIG
 from makeweight.project import reading
-from makeweight.report import markdown, terminal
+from makeweight.report import junit, markdown, terminal
 from makeweight.report.content import Content
 from makeweight.report.text import markdown_link
 from makeweight.verbs.ci.run import Run
+from makeweight_base import atomic
 from makeweight_base.errors import MakeweightError
 
 _LONGEST = 20_000
@@ -42,9 +43,11 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
     if trouble is not None:
         conclusion, title, above = "failure", _first_line(trouble), f"{_quoted(trouble)}\n"
         marks = [*texts.problems(trouble.problems, run.git().prefix()), *marks]
-    written = _comment(run, verdict.project, markdown.render(content, markdown.COMMENT))
+    opens = commenting.opens(run.settings.comment, verdict)
+    written = _comment(run, verdict.project, markdown.render(content, markdown.COMMENT), opens=opens)
     _check(run, conclusion, title, above + markdown.render(content, markdown.CHECK), marks)
     _summarize(run, above + markdown.render(content, markdown.SUMMARY))
+    _as_junit(run, junit.render(verdict) if trouble is None else junit.render_error(verdict.project, str(trouble)))
     own = run.reports
     step.write_outputs(run.environment, texts.outputs(content, str(own.html), str(own.verdict), written))
 
@@ -55,9 +58,10 @@ def failure(run: Run, error: MakeweightError) -> None:
     text = f"### makeweight: not judged\n\n{_quoted(error)}"
     if run.event.run is not None:
         text += f"\n<sub>{markdown_link('run', run.event.run)}</sub>\n"
-    written = _comment(run, _name(run), text)
+    written = _comment(run, _name(run), text, opens=commenting.opens(run.settings.comment, None))
     _check(run, "failure", f"not judged: {_first_line(error)}", text, marks)
     _summarize(run, text)
+    _as_junit(run, junit.render_error(_name(run), str(error)))
     step.write_outputs(run.environment, {"verdict": "error", "comment-written": written})
 
 
@@ -70,6 +74,11 @@ def _quoted(error: MakeweightError) -> str:
     words = str(error)[:_LONGEST]
     fence = "`" * (3 + max(map(len, re.findall("`+", words)), default=0))
     return f"{fence}text\n{words}\n{fence}\n"
+
+
+def _as_junit(run: Run, text: str) -> None:
+    if run.settings.junit is not None:
+        atomic.write_text(run.settings.junit, text)
 
 
 def _summarize(run: Run, text: str) -> None:
@@ -123,18 +132,21 @@ def _check(run: Run, conclusion: Conclusion, title: str, text: str, marks: Seque
             print(commands.annotation(each))
 
 
-def _comment(run: Run, name: str, text: str) -> str:
-    """`true`, `false`, or `relayed` when another workflow has to post it."""
-    if run.event.name != "pull_request" or not run.settings.comment:
+def _comment(run: Run, name: str, text: str, *, opens: bool) -> str:
+    """`true`, `false`, or `relayed` when another workflow has to post it.
+
+    Args:
+        opens: whether one is begun where there is none.
+    """
+    if run.event.name != "pull_request" or run.settings.comment == "never":
         return "false"
     project_id = _project_id(run, name)
     body = f"{marker(project_id)}\n{text}"
     if run.client is not None and not run.event.fork:
-        with run.telling("the comment was not written"):
-            comments.put(run.client, run.event, project_id, body)
-            return "true"
-        return "false"
-    relay.write(run.root / FOLDER / "comment", run.event, project_id, body)
+        with run.telling("the comment was not written, and is left to the workflow that posts it"):
+            done = comments.put(run.client, run.event, project_id, body, opens=opens)
+            return "false" if done == "absent" else "true"
+    relay.write(run.root / FOLDER / "comment", run.event, project_id, body, opens=opens)
     return "relayed"
 
 
