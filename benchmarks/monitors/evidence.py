@@ -26,8 +26,8 @@ PAIRS, SECONDS = 20, 15
 LOOKS_A_DAY = 86_400 // SECONDS
 HOUR, FIVE_MINUTES = 3600 // SECONDS, 300 // SECONDS
 ALPHA = 0.001
-FAMILIES = 4
-"""Alpha is shared by paired, split, slices and classes, as the rules do."""
+FAMILIES = 5
+"""Alpha is shared by failures, paired, split, slices and classes, as the rules do."""
 CHUNK = 200
 """Harms that are drawn at once."""
 

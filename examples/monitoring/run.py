@@ -4,8 +4,9 @@
 
 Starts the exporter, a model server with a canary in the stable model's shadow, traffic with labels that come later,
 and a Prometheus with the rules that `makeweight-monitors rules` makes of the project's makeweight.yaml. Then a shadow
-falls on the top of every page: values run to 1.5, where the calibration of the int8 model saw none above 1. Exit code
-0: no alarm while all was well, and the rollback was asked for afterwards; else 1.
+falls on the top of every page: values run to 1.5, where the calibration of the int8 model saw none above 1. The next
+canary answers every fifth request with NaN. Exit code 0: no alarm while all was well, and both rollbacks were asked
+for, the second before any label came; else 1.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from pathlib import Path
 
 from examples.digits import data
+from examples.monitoring.shadow import REVISION
 from examples.monitoring.story import say, watched
 from examples.monitoring.traffic import Traffic
 from makeweight_base.errors import EnvironmentFailed, Exit, MakeweightError, UsageError
@@ -29,7 +31,6 @@ from makeweight_monitors.metrics import PREDICTIONS
 from makeweight_monitors.prometheus import package, throwaway
 from makeweight_monitors.prometheus.queries import Client
 
-REVISION = "demo"
 _FIRST_SCRAPE = 30.0
 
 
@@ -58,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("project", type=Path, help="where makeweight.yaml, artifacts/ and reports/ are (make demo)")
     parser.add_argument("--variant", default="int8", help="the canary (default: int8)")
-    parser.add_argument("--healthy", type=float, default=40, metavar="S", help="seconds before the shadow falls")
+    parser.add_argument("--healthy", type=float, default=30, metavar="S", help="seconds before the shadow falls")
     parser.add_argument("--patience", type=float, default=180, metavar="S", help="seconds to wait for the alert after")
     parser.add_argument("--rate", type=float, default=100, metavar="N", help="requests a second (default: 100)")
     parser.add_argument("--delay", type=float, default=8, metavar="S", help="until a label comes (default: 8)")

@@ -3,7 +3,9 @@
     python -m examples.monitoring.serve --stable artifacts/baseline --canary artifacts/int8 --events http://...
 
 `POST /predict` with `{"id": ..., "image": [64 numbers]}` is answered `{"id": ..., "class": ...}`, and `GET /-/ready` as
-soon as both models are open. What the canary does, and whether anybody counts it, never delays an answer: shadow.py.
+soon as both models are open. `POST /-/canary` with `{"revision": ..., "nan": 0.2}` begins the trial of another canary,
+which answers so many requests with NaN: a fault to be found. What the canary does, and whether anybody counts it, never
+delays an answer: shadow.py.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from examples.monitoring.shadow import Request, Shadow
+from examples.monitoring.shadow import REVISION, Request, Shadow
 
 
 class Model:
@@ -38,10 +40,26 @@ class Model:
         return scores[0].tolist(), time.perf_counter() - began
 
 
+class Canary:
+    """A model that may be made to answer NaN, as an overflow in half precision would."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._random = np.random.default_rng(0)
+        self.revision = REVISION
+        self.nan = 0.0
+        """The share of its answers that are NaN."""
+
+    def __call__(self, image: np.ndarray) -> tuple[list[float], float]:
+        scores, seconds = self._model(image)
+        return ([float("nan")] * len(scores) if self._random.random() < self.nan else scores), seconds
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # connections stay open
     disable_nagle_algorithm = True
     stable: Model
+    canary: Canary
     shadow: Shadow
 
     def do_GET(self) -> None:
@@ -50,13 +68,17 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         try:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if self.path == "/-/canary":
+                self.canary.revision, self.canary.nan = str(asked["revision"]), float(asked["nan"])
+                self._answer(200, {})
+                return
             image = np.array(asked["image"], np.float32)
             scores, seconds = self.stable(image)
         except Exception as error:  # noqa: BLE001 - whatever a client sent, the server goes on
-            self._answer(400, {"error": f"no image: {error}"})
+            self._answer(400, {"error": f"not understood: {error}"})
             return
         self._answer(200, {"id": asked.get("id"), "class": int(np.argmax(scores))})
-        self.shadow.put(Request(asked.get("id"), image, scores, seconds))
+        self.shadow.put(Request(asked.get("id"), image, scores, seconds, self.canary.revision))
 
     def _answer(self, status: int, content: dict[str, object]) -> None:
         body = json.dumps(content).encode()
@@ -77,8 +99,9 @@ def main() -> None:
     parser.add_argument("--canary", type=Path, required=True)
     parser.add_argument("--events", required=True, help="where the exporter takes events")
     options = parser.parse_args()
-    shadow = Shadow(Model(options.canary), options.events)
-    handler = type("OwnHandler", (Handler,), {"stable": Model(options.stable), "shadow": shadow})
+    canary = Canary(Model(options.canary))
+    shadow = Shadow(canary, options.events)
+    handler = type("OwnHandler", (Handler,), {"stable": Model(options.stable), "canary": canary, "shadow": shadow})
     server = ThreadingHTTPServer(("127.0.0.1", options.port), handler)
     server.daemon_threads = True
     signal.signal(signal.SIGTERM, _interrupted)
@@ -89,7 +112,10 @@ def main() -> None:
     finally:
         server.server_close()
         shadow.close()
-        print(f"{shadow.told} pairs told, {shadow.lost} lost because the queue was full or nobody took them")
+        print(
+            f"{shadow.told} pairs told, {shadow.failed} with a canary that failed and {shadow.lost} that it had no "
+            f"time for among them; {shadow.untold} that nobody took"
+        )
 
 
 def _interrupted(*_: object) -> None:

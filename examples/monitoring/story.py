@@ -1,4 +1,6 @@
-"""What happens, and what Prometheus makes of it: all is well for a while, then a shadow falls on the pages."""
+"""What happens, and what Prometheus makes of it: all is well for a while, then a shadow falls on the pages, and the
+next canary answers NaN.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isnan
 
+from examples.monitoring.shadow import REVISION
 from examples.monitoring.traffic import Traffic
 from examples.monitoring.watch import Look, Pairs, look
 from makeweight_monitors.prometheus.queries import Client
@@ -15,6 +18,9 @@ from makeweight_monitors.rules.confidence import MARKED
 
 SHADOW = 0.5
 """How much darker the top of each page gets, where 1 is ink."""
+NEXT = "demo-nan"
+"""The revision of the canary that answers NaN, and the share of the requests that it does so on."""
+NAN = 0.2
 LEAST_PAIRS = 200
 """With fewer, a quiet phase says nothing."""
 _LABEL_WAIT = 60.0
@@ -26,6 +32,7 @@ class Phase:
     """What was seen in one part of the story."""
 
     name: str
+    revision: str
     before: Pairs
     last: Look
     alerts: set[str] = field(default_factory=set)
@@ -53,13 +60,13 @@ def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patie
         patience: seconds to wait for the alert after that.
 
     Returns:
-        Whether nothing called anybody while all was well, and the rollback was asked for afterwards.
+        Whether nothing called anybody while all was well, and both rollbacks were asked for afterwards.
     """
     traffic.start()
     began = time.monotonic()
     say(f"traffic       {traffic.rate:g} requests a second; their labels come {traffic.delay:g} s later")
     say(f"\nfor {quiet:g} s all is well:")
-    healthy = Phase("all is well", Pairs(), look(client, model))
+    healthy = Phase("all is well", REVISION, Pairs(), look(client, model, REVISION))
     certified = _Noticed(began, healthy=True)
 
     def long_enough(seen: Look) -> bool:
@@ -76,7 +83,7 @@ def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patie
     say(f"\na shadow falls on the top of every page (up to {SHADOW:g} darker):")
     traffic.depth = SHADOW
     fell = time.monotonic()
-    dark = Phase("in the shadow", healthy.last.pairs, healthy.last)
+    dark = Phase("in the shadow", REVISION, healthy.last.pairs, healthy.last)
     noticed = _Noticed(fell, healthy=False)
 
     def over(seen: Look) -> bool:
@@ -96,12 +103,39 @@ def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patie
         )
     else:
         say(f"{names.ACCURACY_DROP_PAIRED} did not fire within {patience:g} s")
-    _table([healthy, dark])
+    phases = [healthy, dark]
+    if fired:
+        phases.append(_answers_nan(client, model, traffic, patience))
+        fired = names.FAILURES_ABOVE_STABLE in phases[-1].alerts and not phases[-1].pairs.count
+    _table(phases)
     if traffic.failed:
         say(f"{traffic.failed} of {traffic.sent + traffic.failed} requests or labels failed")
     if healthy.alerts:
         say(f"not quiet while all was well: {', '.join(sorted(healthy.alerts))}")
     return fired and not healthy.alerts
+
+
+def _answers_nan(client: Client, model: str, traffic: Traffic, patience: float) -> Phase:
+    """Another canary, up to the alert, which no label is needed for."""
+    say(f"\nthe light is back, and another canary takes its place; it answers {NAN:.0%} of the requests with NaN:")
+    traffic.depth = 0.0
+    traffic.try_canary(NEXT, NAN)
+    began = time.monotonic()
+    broken = Phase("NaN", NEXT, Pairs(), look(client, model, NEXT))
+
+    def over(seen: Look) -> bool:
+        called = names.FAILURES_ABOVE_STABLE in seen.alerts("firing", "rollback")
+        return called or time.monotonic() > began + patience
+
+    _follow(client, model, broken, over)
+    if names.FAILURES_ABOVE_STABLE in broken.alerts:
+        say(
+            f"\n{names.FAILURES_ABOVE_STABLE} (kind: rollback) fires {time.monotonic() - began:.0f} s after that "
+            f"canary began, on {broken.pairs.count} labelled pairs"
+        )
+    else:
+        say(f"\n{names.FAILURES_ABOVE_STABLE} did not fire within {patience:g} s")
+    return broken
 
 
 class _Noticed:
@@ -143,7 +177,7 @@ def _follow(client: Client, model: str, phase: Phase, over: Callable[[Look], boo
     """Look every half second until it is over; say how it stands every five."""
     began = told = time.monotonic()
     while True:
-        seen = look(client, model)
+        seen = look(client, model, phase.revision)
         known = set(phase.alerts)
         phase.see(seen)
         for name in sorted(phase.alerts - known):
@@ -160,7 +194,8 @@ def _follow(client: Client, model: str, phase: Phase, over: Callable[[Look], boo
 def _standing(phase: Phase) -> str:
     pairs, seen = phase.pairs, phase.last
     if not pairs.count:
-        return "no labelled pair yet"
+        value, line = seen.value(names.FAILURES.evalue), seen.value(names.ROLLBACK_LINE, "failures")
+        return f"no labelled pair yet; e-value of failures {_evalue(value)} of {_evalue(line)}"
     return (
         f"{pairs.count:,} labelled pairs, right: stable {_percent(pairs.stable())}, canary {_percent(pairs.canary())}; "
         f"e-value {_evalue(seen.value(names.PAIRS.evalue))} of {_evalue(seen.value(names.ROLLBACK_LINE, 'paired'))}"

@@ -68,6 +68,11 @@ class Traffic:
             if thread.ident is not None:
                 thread.join(2 * _SECONDS)
 
+    def try_canary(self, revision: str, nan: float) -> None:
+        """Have the server try another canary, which answers such a share of the requests with NaN."""
+        asked = {"revision": revision, "nan": nan}
+        requests.post(f"{self._server}/-/canary", json=asked, timeout=_SECONDS).raise_for_status()
+
     def _ask(self, number: int) -> None:
         random = np.random.default_rng(number)
         connection = http.client.HTTPConnection(urlsplit(self._server).netloc, timeout=_SECONDS)

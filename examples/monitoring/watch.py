@@ -12,8 +12,9 @@ from makeweight_monitors.prometheus.queries import Client
 from makeweight_monitors.rules import names
 
 _RECORDED = (
-    names.PAIRS.evalue, names.ROLLBACK_LINE, names.CERTIFIED, names.DISAGREEMENT, names.DISAGREEMENT_HIGH,
-    names.TOLERATED_DROP, names.REFERENCE_PSI, names.REFERENCE_PSI_FLOOR, names.CBPE, names.REFERENCE_ACCURACY,
+    names.PAIRS.evalue, names.FAILURES.evalue, names.ROLLBACK_LINE, names.CERTIFIED, names.DISAGREEMENT,
+    names.DISAGREEMENT_HIGH, names.TOLERATED_DROP, names.REFERENCE_PSI, names.REFERENCE_PSI_FLOOR, names.CBPE,
+    names.REFERENCE_ACCURACY,
 )  # fmt: skip
 
 
@@ -60,19 +61,22 @@ class Look:
         return {name for found, kind, name in self._alerts if found == state and kind in kinds}
 
 
-def look(client: Client, model: str) -> Look:
-    """One look, by three questions."""
+def look(client: Client, model: str, revision: str) -> Look:
+    """One look at one canary, by three questions."""
+    of = f'model="{model}", revision=~"{revision}|"'  # what is stable's, or a limit, bears no revision
     counted = {
         (sample.labels["stable"], sample.labels["canary"]): int(sample.value)
-        for sample in client.query(f'sum by (stable, canary) ({PAIRED.series}{{model="{model}"}})')
+        for sample in client.query(f"sum by (stable, canary) ({PAIRED.series}{{{of}}})")
     }
     pairs = Pairs(*(counted.get(answers, 0) for answers in product(RIGHT_OR_WRONG, repeat=2)))
     chosen = "|".join(_RECORDED)
     recorded = {
         (sample.labels["__name__"], sample.labels.get("variant") or sample.labels.get("test") or ""): sample.value
-        for sample in client.query(f'{{__name__=~"{chosen}", model="{model}", slice=""}}')
+        for sample in client.query(f'{{__name__=~"{chosen}", {of}, slice=""}}')
     }
     alerts = frozenset(
-        (alert["state"], alert["labels"].get("kind", ""), alert["labels"]["alertname"]) for alert in client.alerts()
+        (alert["state"], alert["labels"].get("kind", ""), alert["labels"]["alertname"])
+        for alert in client.alerts()
+        if alert["labels"].get("revision", "") in ("", revision)
     )
     return Look(pairs, alerts, recorded)

@@ -17,6 +17,10 @@ from typing import Any
 
 BETS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Small bets find small drops, large ones find large drops early; their mean does both."""
+RISES = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 2.0, 5.0, 25.0)
+FALLS = (0.003, 0.0044, 0.0065, 0.0095, 0.014, 0.02, 0.03, 0.044, 0.065, 0.095, 0.14, 0.2, 0.3, 0.44, 0.65, 0.95)
+"""The same of two samples: what a wrong answer of the canary's adds, and what one of stable's takes. The latter lie
+close together because they have to fit the shares of the two, which nobody has to know."""
 SIDE = 0.95
 """No bet may lose more than this at once: one unlucky pair must not end the test."""
 CEILING = 1e12
@@ -78,6 +82,30 @@ def evalue(bets: Sequence[Bet], harm: Count, help: Count, tie: Count) -> Any:
 
     logs = (harm * bet.harm + help * bet.help + tie * bet.tie for bet in bets)
     return np.minimum(sum(np.exp(np.minimum(log, 700.0)) for log in logs) / len(bets), CEILING)
+
+
+def two_samples(drop: float, canary_wrong: Count, canary: Count, stable_wrong: Count, stable: Count) -> Any:
+    """The e-value of two arms that answered different requests, from how many each answered and how many of those were
+    wrong; nothing is assumed of which arm gets how many, or when. At most CEILING; 1 where nothing came.
+
+    For bets a > 0 and 0 < b < 1 on the canary and against stable, a wrong answer multiplies by 1 + a and by 1 - b, and
+    every answer divides by 1 + a(q + d) and by 1 - bq: where stable's rate is q and the canary's at most q + d, that is
+    a supermartingale. Stable's rate is not known; the logarithm is convex in q, so its least value stands in a formula,
+    is no larger than at the true rate, and is an e-process for all rates at once (composite nulls of two streams:
+    Turner, Ly and Grünwald, "Generic e-variables for exact sequential k-sample tests", arXiv 2106.02693).
+    """
+    import numpy as np
+
+    k, n, j, m = (
+        np.asarray(count, np.float64)[..., None, None] for count in (canary_wrong, canary, stable_wrong, stable)
+    )
+    rise, fall = np.array(RISES)[:, None], np.array(FALLS)
+    share = n / np.maximum(n + m, 1)
+    null = np.clip(share / fall - (1 - share) * (1 / rise + drop), 0, 1 - drop)
+    logs = (
+        k * np.log(1 + rise) - n * np.log(1 + rise * (null + drop)) + j * np.log(1 - fall) - m * np.log(1 - fall * null)
+    )
+    return np.minimum(np.exp(np.minimum(logs, 700.0)).mean(axis=(-2, -1)), CEILING)
 
 
 def sliding_threshold(rate: float, evaluations: float) -> float:

@@ -15,6 +15,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 Variant = Literal["stable", "canary"]
 VARIANTS: tuple[Variant, Variant] = ("stable", "canary")
 RIGHT_OR_WRONG = ("right", "wrong")
+FailureReason = Literal["not_finite", "exception", "timeout", "status", "lost"]
 
 _MODEL = ("model", "revision")
 _REPLICA = (*_MODEL, "variant", "boot")
@@ -38,6 +39,12 @@ class Metric:
 
 
 PREDICTIONS = Metric("makeweight_predictions", "counter", _REPLICA, "Predictions that were answered.")
+FAILED = Metric(
+    "makeweight_failures",
+    "counter",
+    (*_REPLICA, "reason"),
+    "Requests whose answer failed: NaN or infinite, an exception, a time-out, a status of 5xx, a lost shadow call.",
+)
 PREDICTED_CLASS = Metric(
     "makeweight_predicted_class", "counter", (*_REPLICA, "class"), "Predictions by class; `other` beyond the cap."
 )
@@ -152,7 +159,7 @@ EXPORTER_HELD = Metric(
 )
 
 CATALOGUE = (
-    PREDICTIONS, PREDICTED_CLASS, SCORE_BIN, FEATURE_BIN, LABELLED, LABELLED_CLASS, LABELLED_SLICE, PAIRED,
+    PREDICTIONS, FAILED, PREDICTED_CLASS, SCORE_BIN, FEATURE_BIN, LABELLED, LABELLED_CLASS, LABELLED_SLICE, PAIRED,
     PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SPLIT, ERROR_BIN, LATENCY, REJECTED, LABEL_EVENTS, LABELS_EXPIRED,
     LABELS_PENDING, LABEL_STORE_FAILURES, CALIBRATION, REFERENCE_SHARE, BUILD_INFO, MODEL_BYTES, UP,
 )  # fmt: skip
@@ -163,6 +170,8 @@ EXPORTER_CATALOGUE = (
 )  # fmt: skip
 """What an exporter tells of itself."""
 
+FAILURES: tuple[FailureReason, ...] = ("not_finite", "exception", "timeout", "status", "lost")
+"""How an answer fails; the label `reason` of `FAILED` takes no other value."""
 REJECTIONS = (
     "not_finite", "unknown_class", "unknown_slice", "bad_shape", "bad_latency", "bad_feature", "bad_id",
     "duplicate_id", "clock", "too_many_ids", "store_failed", "too_many_revisions",

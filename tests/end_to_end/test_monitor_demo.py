@@ -81,7 +81,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, shell) -> Path:
 
 
 def command(project: Path, *options: str) -> list[str]:
-    short = ["--healthy", "8", "--rate", "150", "--delay", "2"]
+    short = ["--healthy", "8", "--rate", "150", "--delay", "6"]
     return [sys.executable, "-m", "examples.monitoring.run", str(project), *short, *options]
 
 
@@ -94,6 +94,7 @@ def test_a_canary_that_breaks_is_called(project: Path) -> None:
     done = subprocess.run(command(project), cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"AccuracyDropPaired \(kind: rollback\) fires \d+ s after the shadow fell", done.stdout)
+    assert re.search(r"FailuresAboveStable \(kind: rollback\) fires \d+ s after .* on 0 labelled pairs", done.stdout)
     assert re.search(r"^  all is well .* nothing$", done.stdout, re.MULTILINE), done.stdout
     assert re.search(r"^  in the shadow .*MakeweightAccuracyDropPaired", done.stdout, re.MULTILINE), done.stdout
     assert "requests or labels failed" not in done.stdout

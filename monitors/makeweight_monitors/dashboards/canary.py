@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from makeweight_monitors import durations
-from makeweight_monitors.dashboards import firing, gain
+from makeweight_monitors.dashboards import failing, firing, gain
 from makeweight_monitors.dashboards.board import Section
 from makeweight_monitors.dashboards.look import CANARY, FLOOR, GOOD, LIMIT, STABLE, WARN, Look
 from makeweight_monitors.dashboards.panel import Steps, abreast, lines, states, value
@@ -20,6 +20,7 @@ from makeweight_monitors.rules.limits import limits
 from makeweight_monitors.rules.rollback import weight_label
 from makeweight_monitors.rules.terms import Terms
 
+FAILURES = "E-value of failures"
 EVALUES = "E-values"
 DROP = "Drop in accuracy"
 DISAGREEMENT = "Disagreement"
@@ -30,6 +31,7 @@ SPLIT = "Labelled requests of split traffic"
 def build(terms: Terms) -> Dashboard:
     sections = [
         Section("", (*abreast(_state(terms)), firing.alerts(terms.runbooks))),
+        Section("Does it fail? Without labels", tuple(_failures(terms))),
         Section("Is it worse? By labels", tuple(_labels(terms))),
         Section("Does it answer otherwise? Without labels", tuple(_without_labels(terms))),
         Section("Is it faster and smaller?", tuple(gain.panels(terms))),
@@ -45,6 +47,7 @@ def build(terms: Terms) -> Dashboard:
 
 def _state(terms: Terms) -> Iterator[Panel]:
     yield firing.state()
+    yield failing.state()
     if terms.drop is not None:
         yield worst(
             "Way to rollback",
@@ -101,6 +104,22 @@ def _band(low: str, high: str, arm: str, look: Look) -> list[Query]:
     return [Query(low, edge, look.edge()), Query(high, f"{arm}, 99 % interval", look.to(edge))]
 
 
+def _failures(terms: Terms) -> Iterator[Panel]:
+    yield failing.over_time()
+    if terms.drop is not None:
+        yield lines(
+            FAILURES,
+            "Evidence that the canary fails more often than stable by more than is tolerated, on a logarithmic axis: "
+            "at the line a rollback is asked for. It needs no label, and the two may have had different requests.",
+            "short",
+            Query(_drawn(names.FAILURES.evalue), "failures {{revision}}", CANARY),
+            Query(f"max({line('failures')})", "roll back", LIMIT),
+            axis="log",
+        )
+    else:
+        yield failing.by_reason()
+
+
 def _labels(terms: Terms) -> Iterator[Panel]:
     if terms.drop is not None:
         yield _evalues()
@@ -138,19 +157,20 @@ def _labels(terms: Terms) -> Iterator[Panel]:
         )
 
 
-def _evalues() -> Panel:
-    def drawn(series: str) -> str:
-        return f"clamp_min({of_revision(series)}, {LEAST_DRAWN})"
+def _drawn(series: str) -> str:
+    return f"clamp_min({of_revision(series)}, {LEAST_DRAWN})"
 
+
+def _evalues() -> Panel:
     return lines(
         EVALUES,
         "Evidence that the canary is worse than tolerated, on a logarithmic axis: at the line a rollback is asked for, "
         f"below 1 it speaks for the canary (at most {LEAST_DRAWN} is drawn as such). The last hour's forgets, sees a "
         "late change sooner, and has a line of its own.",
         "short",
-        Query(drawn(names.PAIRS.evalue), "pairs {{revision}}", CANARY),
-        Query(drawn(names.RECENT_PAIRS.evalue), "pairs, last hour {{revision}}", CANARY.dotted()),
-        Query(drawn(names.SPLIT_EVALUE), "split traffic {{revision}}", Look("purple")),
+        Query(_drawn(names.PAIRS.evalue), "pairs {{revision}}", CANARY),
+        Query(_drawn(names.RECENT_PAIRS.evalue), "pairs, last hour {{revision}}", CANARY.dotted()),
+        Query(_drawn(names.SPLIT_EVALUE), "split traffic {{revision}}", Look("purple")),
         Query(f"max({line('paired')})", "roll back", LIMIT),
         Query(f"max({of_model(names.SLIDING_LINE)})", "alarm, last hour", LIMIT.dotted()),
         axis="log",

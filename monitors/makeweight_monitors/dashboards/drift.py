@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
-from makeweight_monitors.dashboards import firing, parts
+from makeweight_monitors.dashboards import failing, firing, parts
 from makeweight_monitors.dashboards.board import Section
 from makeweight_monitors.dashboards.look import CANARY, FLOOR, GOOD, REFERENCE, STABLE, WARN
 from makeweight_monitors.dashboards.panel import HALF, Column, Steps, abreast, bars, lines, rows, value
@@ -59,6 +59,7 @@ def _state(terms: Terms) -> Iterator[Panel]:
         return over(title, "canary against stable", f"{of_revision(of.psi)} / {of_revision(of.floor)}")
 
     yield firing.state()
+    yield failing.state()
     if terms.classification and terms.examples:
         yield arms("Confidence", names.SCORES)
         each = (f"max({of(names.REFERENCE_PSI)} / {of(names.REFERENCE_PSI_FLOOR)})" for of in (of_canary, of_stable))

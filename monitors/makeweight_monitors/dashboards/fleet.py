@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
-from makeweight_monitors.dashboards import firing
+from makeweight_monitors.dashboards import failing, firing
 from makeweight_monitors.dashboards.board import Section, assembled, chosen
 from makeweight_monitors.dashboards.look import CANARY, LIMIT, STABLE
-from makeweight_monitors.dashboards.panel import NONE_IS_GOOD, WIDE, Column, Size, lines, rows, states, value
+from makeweight_monitors.dashboards.panel import NONE_IS_GOOD, WIDE, Column, Size, abreast, lines, rows, states, value
 from makeweight_monitors.dashboards.query import Query, of_model
 from makeweight_monitors.dashboards.rollback import CERTIFIED, WAY, line, way_to_rollback
 from makeweight_monitors.metrics import BUILD_INFO, MODEL_BYTES, PREDICTIONS
@@ -25,7 +25,7 @@ def build(runbooks: str) -> Dashboard:
         "Makeweight: fleet",
         "All models and their compressed canaries: what fires, what is served, how each does.",
         [
-            Section("", (*_state(), _canaries(), firing.alerts(runbooks))),
+            Section("", (*abreast(_state()), _canaries(), firing.alerts(runbooks))),
             Section("How the canaries do", tuple(_canary_graphs())),
             Section("What is served", tuple(_served())),
         ],
@@ -55,6 +55,7 @@ def _state() -> list[Panel]:
     counted = f"count(count by (model) ({of_model(PREDICTIONS.series)}))"
     return [
         firing.state(),
+        failing.state(),
         firing.counted("rollback", "Rollbacks asked for", "Sequential tests that are over their line."),
         firing.counted("alarm", "Alarms", "What somebody has to look at now."),
         value("Models", "Models that at least one process counts predictions of.", "short", counted),
@@ -80,6 +81,7 @@ def _canaries() -> Panel:
         Column("model", link=link),
         Column("revision"),
         Column("requests", of_each(names.TRAFFIC, promql.CANARY), "reqps"),
+        Column("failed", of_each(names.FAILED, promql.CANARY), "percentunit"),
         Column("way to rollback", f"max by ({_ONE}) (\n{_WAY}\n)", "percentunit", WAY),
         Column("drop", of_each(names.PAIRED_DROP), "percentunit"),
         Column("without labels", of_each(names.CERTIFIED), words=CERTIFIED),

@@ -26,6 +26,7 @@ DASHBOARDS = PurePosixPath("grafana/dashboards")
 PROVISIONING = PurePosixPath("grafana/provisioning")
 _SHOWN = {
     "canary.json": {
+        names.FAILURES_ABOVE_STABLE: canary.FAILURES,
         names.ACCURACY_DROP_PAIRED: canary.EVALUES,
         names.ACCURACY_DROP_SPLIT: canary.EVALUES,
         names.ACCURACY_DROP_RECENT: canary.EVALUES,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from makeweight_monitors import metrics
-from makeweight_monitors.dashboards import exporters, firing
+from makeweight_monitors.dashboards import exporters, failing, firing
 from makeweight_monitors.dashboards.board import Section
 from makeweight_monitors.dashboards.look import BAD, CANARY, GOOD, LIMIT, STABLE, WARN, Look
 from makeweight_monitors.dashboards.panel import NONE_IS_GOOD, THIRD, WIDE, Column, Steps, abreast, lines, rows, value
@@ -31,6 +31,7 @@ def build(terms: Terms) -> Dashboard:
     )
     sections = [
         Section("", (*abreast(_state()), firing.alerts(terms.runbooks))),
+        Section("What fails", (failing.over_time(), failing.by_reason())),
         Section("Who counts", tuple(_processes())),
         Section("What is refused", tuple(_refused())),
         Section("Which labels come", tuple(_labels())),
@@ -63,6 +64,7 @@ def _of_scrapes(series: str) -> Query:
 
 def _state() -> Iterator[Panel]:
     yield firing.state()
+    yield failing.state()
     scraped = f"count(count by (boot) ({of_model(metrics.UP.series)}))"
     yield value("Processes", "Processes that are being scraped, of both arms.", "short", scraped)
     yield value(

@@ -15,9 +15,10 @@ from typing import Any, Literal
 import numpy as np
 
 from makeweight_monitors.exporter.events import Event
-from makeweight_monitors.metrics import VARIANTS
+from makeweight_monitors.metrics import FAILURES, VARIANTS, FailureReason
+from makeweight_monitors.observe.failure import Failure
 
-Kind = Literal["scores", "name", "index", "values"]
+Kind = Literal["scores", "name", "index", "values", "failure"]
 _NUMBERS = (float, int)
 _LISTS = ("answers", "canary", "latency", "canary_latency", "confidence", "ids", "slices")
 """Of a batch, in the order of its attributes."""
@@ -39,13 +40,18 @@ class Batch:
     slices: list[str | None] = field(default_factory=list)
     features: dict[str, list[float]] = field(default_factory=dict)
     """By name, the values of those that have it."""
+    failed: tuple[FailureReason | None, FailureReason | None] = (None, None)
+    """Why the answers (of stable, where these are pairs) and those of the canary failed; None: they did not."""
 
     def __len__(self) -> int:
         return len(self.answers)
 
     def arguments(self) -> dict[str, Any] | None:
         """As an observer takes them, all but the features; None where some answer holds no numbers."""
-        answers, canary = (_array(self.kind, one) for one in (self.answers, self.canary))
+        answers, canary = (
+            _array(self.kind, one) if why is None else Failure(why, len(self))
+            for one, why in zip((self.answers, self.canary), self.failed, strict=True)
+        )
         if answers is None or canary is None:
             return None
         rest = {
@@ -54,18 +60,19 @@ class Batch:
         }
         if self.canary:
             latency = (self.latency or None, self.canary_latency or None)
-            if self.kind == "scores":
+            if self.kind in ("scores", "failure"):
                 return {"stable": answers, "canary": canary, "latency": latency, **rest}
             return {"predictions": (answers, canary), "latency": latency, **rest}
         rest["latency"] = self.latency or None
-        if self.kind == "scores":
+        if self.kind in ("scores", "failure"):
             return {"scores": answers, **rest}
         return {"predictions": answers, "confidence": self.confidence or None, **rest}
 
     def parts(self, size: int) -> Iterator[Batch]:
         """Batches of at most so many answers, without the features."""
         for start in range(0, len(self), size):
-            yield Batch(self.kind, *(getattr(self, name)[start : start + size] for name in _LISTS))
+            lists = {name: getattr(self, name)[start : start + size] for name in _LISTS}
+            yield Batch(self.kind, **lists, failed=self.failed)
 
 
 @dataclass(slots=True)
@@ -121,12 +128,13 @@ def _prediction(grouped: Grouped, event: Event, model: str | None, revision: str
         return
     kind, width, value = answer
     latency, confidence = event.get("latency"), event.get("confidence")
-    if kind == "scores":
+    if kind in ("scores", "failure"):
         confidence = None  # the scores tell it
-    key = (model, revision, variant, kind, width, latency is None, confidence is None)
+    why = value if kind == "failure" else None
+    key = (model, revision, variant, kind, width, latency is None, confidence is None, why)
     batch = grouped.predictions.get(key)
     if batch is None:
-        batch = grouped.predictions[key] = Batch(kind)
+        batch = grouped.predictions[key] = Batch(kind, failed=(why, None))
     batch.answers.append(value)
     if latency is not None:
         batch.latency.append(latency if latency.__class__ in _NUMBERS else nan)
@@ -138,15 +146,20 @@ def _prediction(grouped: Grouped, event: Event, model: str | None, revision: str
 def _pair(grouped: Grouped, event: Event, model: str | None, revision: str | None) -> None:
     stable, canary = event.get("stable"), event.get("canary")
     answers = [_answer(arm) if arm.__class__ is dict else None for arm in (stable, canary)]
-    if stable is None or canary is None or answers[0] is None or answers[1] is None or answers[0][0] != answers[1][0]:
+    if stable is None or canary is None or answers[0] is None or answers[1] is None:
         grouped.refused["no_prediction"] += 1
         return
-    (kind, width, value), (_, other_width, other) = answers[0], answers[1]
+    (kind, width, value), (other_kind, other_width, other) = answers[0], answers[1]
+    failed = (value if kind == "failure" else None, other if other_kind == "failure" else None)
+    if kind != other_kind and failed == (None, None):
+        grouped.refused["no_prediction"] += 1
+        return
+    kind = other_kind if kind == "failure" else kind
     times = (stable.get("latency"), canary.get("latency"))
-    key = (model, revision, kind, width, other_width, times[0] is None, times[1] is None)
+    key = (model, revision, kind, width, other_width, times[0] is None, times[1] is None, failed)
     batch = grouped.pairs.get(key)
     if batch is None:
-        batch = grouped.pairs[key] = Batch(kind)
+        batch = grouped.pairs[key] = Batch(kind, failed=failed)
     batch.answers.append(value)
     batch.canary.append(other)
     for times_of_arm, latency in zip((batch.latency, batch.canary_latency), times, strict=True):
@@ -177,7 +190,11 @@ def _rest(batch: Batch, event: Event) -> None:
 
 
 def _answer(arm: Event) -> tuple[Kind, int, Any] | None:
-    """(kind, how many numbers, value); None where there is none."""
+    """(kind, how many numbers, value); None where there is none. The value of a failure is its reason."""
+    failure = arm.get("failure")
+    if failure is not None:
+        nothing_else = arm.get("scores") is None and arm.get("prediction") is None
+        return ("failure", 0, failure) if failure in FAILURES and nothing_else else None
     scores = arm.get("scores")
     if scores is not None:
         if scores.__class__ is list and scores and arm.get("prediction") is None:

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from makeweight_monitors.exporter.cloudevents import BATCH, RESPONSES, STRUCTURED
-from makeweight_monitors.metrics import EXPORTER_REFUSALS, LABEL_RESULTS, REJECTIONS, VARIANTS
+from makeweight_monitors.metrics import EXPORTER_REFUSALS, FAILURES, LABEL_RESULTS, REJECTIONS, VARIANTS
 
 Schema = dict[str, Any]
 _JSON = "application/json"
@@ -35,11 +35,11 @@ _PREDICTION = {
     "oneOf": [_TEXT, {"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1}],
 }
 _LATENCY = {"type": "number", "minimum": 0, "maximum": 86400, "description": "Seconds from request to answer."}
+_FAILURE = {"enum": list(FAILURES), "description": "In place of an answer: how it failed. It counts as wrong."}
 _REVISION = {**_TEXT, "description": "May be left out where the exporter was told one."}
 _FEATURES = _map({"type": "number"}, "Values of watched features.")
-_ARMS: Schema = dict.fromkeys(
-    ("stable", "canary"), _object({"scores": _SCORES, "prediction": _PREDICTION, "latency": _LATENCY})
-)
+_ARM = {"scores": _SCORES, "prediction": _PREDICTION, "failure": _FAILURE, "latency": _LATENCY}
+_ARMS: Schema = dict.fromkeys(VARIANTS, _object(_ARM))
 _REST = {
     "model": {**_TEXT, "description": "May be left out where one model is served."},
     "id": {"type": ["string", "integer"], "description": "By which a label may come, 1 to 200 characters."},
@@ -52,6 +52,7 @@ _PROPERTIES = {
     "variant": {"enum": list(VARIANTS), "description": "May be left out where only one has a reference."},
     "scores": _SCORES,
     "prediction": _PREDICTION,
+    "failure": _FAILURE,
     "confidence": {"type": "number", "minimum": 0, "maximum": 1, "description": "Of the top class."},
     "latency": _LATENCY,
     "features": _FEATURES,
@@ -60,7 +61,8 @@ _REASONS = "Why events, or parts of them (a slice, a feature, a latency, an id),
 
 SCHEMAS: Schema = {
     "Prediction": _object(
-        _PROPERTIES, description="One answer of one variant: `scores`, or `prediction` and perhaps `confidence`."
+        _PROPERTIES,
+        description="One answer of one variant: `scores`, or `prediction` and perhaps `confidence`, or `failure`.",
     ),
     "Pair": _object(
         {"type": {"const": "pair"}, **_REST, "revision": _REVISION, **_ARMS, "features": _FEATURES},

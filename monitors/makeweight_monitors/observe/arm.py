@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from makeweight_monitors import metrics
-from makeweight_monitors.metrics import LABEL_RESULTS, REJECTIONS, RIGHT_OR_WRONG, VARIANTS, Metric
+from makeweight_monitors.metrics import FAILURES, LABEL_RESULTS, REJECTIONS, RIGHT_OR_WRONG, VARIANTS, Metric
 from makeweight_monitors.observe.classes import Classes
 from makeweight_monitors.observe.counters import LATENCY_ROWS, Counters
 from makeweight_monitors.observe.labelfile import PAIR, Owner
@@ -54,6 +54,7 @@ class Arm:
         self.predictions = at(metrics.PREDICTIONS)
         self.latency = at(metrics.LATENCY, {"le": LATENCY_ROWS})
         self.latency_sum = self.latency + len(LATENCY_ROWS) - 1
+        self.failed = by_value(metrics.FAILED, "reason", FAILURES)
         self.rejected = by_value(metrics.REJECTED, "reason", REJECTIONS)
         self.events = by_value(metrics.LABEL_EVENTS, "result", LABEL_RESULTS)
         self.expired = at(metrics.LABELS_EXPIRED)

@@ -16,7 +16,7 @@ from makeweight_monitors.observe.reading import Answered
 
 
 def count_answers(counters: Counters, arm: Arm, answered: Answered, latency: Any) -> int:
-    """Count answers, and those of them that are refused.
+    """Count answers, those that failed, and those that are refused.
 
     Args:
         latency: seconds; one for all, or [n].
@@ -48,6 +48,8 @@ def count_answers(counters: Counters, arm: Arm, answered: Answered, latency: Any
             by_bucket = np.bincount(buckets)
             array[arm.latency : arm.latency + len(by_bucket)] += by_bucket
         counters.cells[arm.latency_sum] += nanoseconds
+        for why, failed in answered.failures.items():
+            counters.cells[arm.failed[why]] += failed
         for reason, refused in answered.refused.items():
             counters.cells[arm.rejected[reason]] += refused
         counters.cells[arm.rejected["bad_latency"]] += bad

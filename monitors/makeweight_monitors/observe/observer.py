@@ -153,7 +153,7 @@ class Observer:
         """Count answers: one, or a batch of n.
 
         Args:
-            scores: a classifier's, [classes] for one answer, [n, classes] for a batch.
+            scores: a classifier's, [classes] for one answer, [n, classes] for a batch; or a `Failure` in place of n.
             latency: seconds from request to answer; one for all, or [n].
             predictions: in place of scores: a class (index or name) or a number, or [n] of them, [n, outputs] for
                 regression.
@@ -194,7 +194,7 @@ class Observer:
         id: Any = None,
         slice: Any = None,
     ) -> int:
-        """`record` for callers that answer for what they hand over: how many are counted; the others are refused.
+        """`record` for callers that answer for what they hand over: how many are counted, failed ones among them.
 
         Raises:
             ValueError, TypeError: it cannot be read, and nothing is counted.
@@ -206,9 +206,9 @@ class Observer:
         if features is not None:
             self.count_features(features)
         if id is not None and self._labels is not None:
-            texts = [self._reader.text(answered, index) for index in answered.indices()]
-            self._put(answered.count, answered.indices(), texts, id, slice, self._owner)
-        return len(answered.indices())
+            texts = [self._reader.text(answered, index) for index in answered.told()]
+            self._put(answered.count, answered.told(), texts, id, slice, self._owner)
+        return answered.count - sum(answered.refused.values())
 
     def record_pair(
         self,
@@ -225,7 +225,7 @@ class Observer:
         answered in its shadow. Whichever arm this observer is for, both are counted.
 
         Args:
-            stable, canary: scores, as for `record`.
+            stable, canary: scores, as for `record`; where one failed, its `Failure`: it counts as wrong.
             latency: (stable, canary), each as for `record`.
             predictions: (stable, canary) in place of scores.
         """
@@ -258,7 +258,7 @@ class Observer:
             self._count(arm, answered, seconds)
         if features is not None:
             self.count_features(features)
-        kept = sorted(set(both[0].indices()) & set(both[1].indices()))
+        kept = sorted(set(both[0].told()) & set(both[1].told()))
         texts = [[self._reader.text(answered, index) for index in kept] for answered in both]
         if self._shape.outcomes:
             agree = sum(map(self._outcomes.agree, *texts))
@@ -359,6 +359,8 @@ class Observer:
 
     def _count(self, arm: Arm, answered: Answered, latency: Any) -> None:
         bad = batch.count_answers(self._counters, arm, answered, latency)
+        for why in answered.failures.keys() - answered.refused.keys():
+            self._complaints.say(why, f"{answered.failures[why]} of {answered.count} answers failed")
         for reason, refused in answered.refused.items():
             self._tell(reason, refused, f"{refused} of {answered.count} answers")
         if bad:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from makeweight_monitors.observe import failure
 from makeweight_monitors.observe.observer import Observer
 
 About = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -50,14 +51,18 @@ class WatchedSession:
     def run(self, output_names: Any, input_feed: Mapping[str, Any], run_options: Any = None) -> Any:
         """As the session's own. What is recorded is the time of the whole batch, for each of its answers."""
         began = time.perf_counter()
-        outputs = self._session.run(output_names, input_feed, run_options)
+        try:
+            outputs = self._session.run(output_names, input_feed, run_options)
+        except Exception as error:
+            self._record(failure.of(error, _examples(input_feed)), None, input_feed)
+            raise
         seconds = time.perf_counter() - began
         asked = list(output_names) if output_names else self._names
         if self._output in asked:
             self._record(outputs[asked.index(self._output)], seconds, input_feed)
         return outputs
 
-    def _record(self, answers: Any, seconds: float, feeds: Mapping[str, Any]) -> None:
+    def _record(self, answers: Any, seconds: float | None, feeds: Mapping[str, Any]) -> None:
         more: Mapping[str, Any] = {}
         if self._about is not None:
             try:
@@ -71,3 +76,9 @@ class WatchedSession:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
+
+
+def _examples(feeds: Mapping[str, Any]) -> int:
+    """How many answers a run would have given: the first axis of its inputs."""
+    shapes = (getattr(value, "shape", ()) for value in feeds.values())
+    return max((shape[0] for shape in shapes if shape), default=1) or 1

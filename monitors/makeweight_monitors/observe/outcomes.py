@@ -12,6 +12,7 @@ import numpy as np
 
 from makeweight_monitors.observe.arm import Arm, Arms, Shape
 from makeweight_monitors.observe.counters import Counters
+from makeweight_monitors.observe.failure import FAILED
 from makeweight_monitors.observe.labelfile import PAIR, LabelResult, Owner, Taken
 from makeweight_monitors.observe.pending import LONGEST_ID, Pending, identity
 
@@ -93,15 +94,17 @@ class Outcomes:
         given = answer.split(BOTH) if owner.variant == PAIR else [answer]
         errors: list[list[float]] = [[] for _ in given]
         if self.shape.classes is not None:
-            wrong = [int(one != truth) for one in given]
+            wrong = [int(one == FAILED or one != truth) for one in given]
             row = self.shape.classes.row(truth)
         else:
-            numbers = [[float(part) for part in one.split(",")] for one in given]
-            if any(len(one) != len(truth) for one in numbers):
-                self.refuse(owner, "bad_shape", 1, f"a label of {len(truth)} numbers for {len(numbers[0])}")
+            numbers = [None if one == FAILED else [float(part) for part in one.split(",")] for one in given]
+            answered = [one for one in numbers if one is not None]
+            if any(len(one) != len(truth) for one in answered):
+                self.refuse(owner, "bad_shape", 1, f"a label of {len(truth)} numbers for {len(answered[0])}")
                 return False
-            errors = [[abs(a - b) for a, b in zip(one, truth, strict=True)] for one in numbers]
-            wrong = [int(max(one) > (inf if self.tolerance is None else self.tolerance)) for one in errors]
+            errors = [[] if one is None else [abs(a - b) for a, b in zip(one, truth, strict=True)] for one in numbers]
+            most = inf if self.tolerance is None else self.tolerance
+            wrong = [int(not off or max(off) > most) for off in errors]
             row = 0
         at = self._slices.get(slice)
         pair = self.arms.pair(owner.revision) if owner.variant == PAIR else None
@@ -135,8 +138,11 @@ class Outcomes:
                 self.counters.cells[arm.events[result]] += 1
 
     def agree(self, stable: str, canary: str) -> bool:
-        """Whether two answers, as the label store keeps them, are the same; numbers, within the tolerance."""
-        if self.shape.classes is not None:
+        """Whether two answers, as the label store keeps them, are the same; numbers, within the tolerance.
+
+        Two that failed are: both are wrong.
+        """
+        if self.shape.classes is not None or FAILED in (stable, canary):
             return stable == canary
         both = zip(stable.split(","), canary.split(","), strict=True)
         return max(abs(float(a) - float(b)) for a, b in both) <= (self.tolerance or 0)

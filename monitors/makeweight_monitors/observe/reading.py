@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight_monitors.metrics import FAILURES, FailureReason
 from makeweight_monitors.observe import answers
 from makeweight_monitors.observe.answers import NOTHING
 from makeweight_monitors.observe.classes import UNKNOWN, Classes
+from makeweight_monitors.observe.failure import FAILED, Failure
 from makeweight_monitors.reference import ScoreKind
 
 _ALMOST = 1e-3
@@ -40,10 +42,20 @@ class Answered:
     kept: NDArray[np.bool_] | None = None
     """Which are counted, [n]; None: all."""
     refused: dict[str, int] = field(default_factory=dict)
+    failed: NDArray[np.bool_] | None = None
+    """Which failed, [n]; None: none. None of them is in `kept`."""
+    failures: dict[FailureReason, int] = field(default_factory=dict)
 
     def indices(self) -> range | list[int]:
         """Of the answers that are counted."""
         return range(self.count) if self.kept is None else np.flatnonzero(self.kept).tolist()
+
+    def told(self) -> range | list[int]:
+        """Of the answers that a label can be about: those that are counted, and those that failed."""
+        if self.kept is None or self.failed is None:
+            return self.indices()
+        found: list[int] = np.flatnonzero(self.kept | self.failed).tolist()
+        return found
 
 
 class Reader:
@@ -63,13 +75,16 @@ class Reader:
             self.columns = (2, 1) if len(classes.declared) == 2 else (len(classes.declared),)
 
     def read(self, scores: Any, predictions: Any, confidence: Any = None) -> Answered:
-        """Read one answer or a batch, given as scores or as predictions.
+        """Read one answer or a batch, given as scores or as predictions, or as a failure in their place.
 
         Raises:
             ValueError: the shape is none that the model has, or it holds no numbers.
         """
         if (scores is None) == (predictions is None):
             raise ValueError("give either scores or predictions")
+        given = predictions if scores is None else scores
+        if isinstance(given, Failure):
+            return _of_failure(given)
         if self.classes is None:
             if predictions is None:
                 raise ValueError("a model for regression has predictions, no scores")
@@ -80,6 +95,8 @@ class Reader:
 
     def text(self, answered: Answered, index: int) -> str:
         """One answer as the label store keeps it."""
+        if answered.failed is not None and answered.failed[index]:
+            return FAILED
         if answered.values is not None:
             return ",".join(map(repr, answered.values[index].tolist()))
         if answered.names is not None:
@@ -90,6 +107,8 @@ class Reader:
 
     def _scores(self, scores: Any, classes: Classes) -> Answered:
         array = np.asarray(scores)
+        if array.dtype == object:  # a null is what some writers of JSON make of NaN
+            array = array.astype(np.float64)
         if array.dtype.kind not in "fiub":
             raise ValueError(f"scores of type {array.dtype}")
         if array.ndim == 1:
@@ -107,16 +126,17 @@ class Reader:
         if self.kind is None:
             finite = array[np.isfinite(array).all(axis=1)]
             if not len(finite):
-                return Answered(len(array), kept=np.zeros(len(array), bool), refused={"not_finite": len(array)})
+                nothing = Answered(len(array))
+                _fail(nothing, np.ones(len(array), bool))
+                return nothing
             self.kind = answers.kind_of(finite)
         tops, sure, kept = answers.many(array, self.kind)
         bins = self._edges.searchsorted(sure, "right")
         if kept is None and classes.straight:
             return Answered(len(array), tops, bins, tops=tops)
         answered = Answered(len(array), classes.rows_of(tops), bins, tops=tops)
-        answered.kept = kept
         if kept is not None:
-            answered.refused["not_finite"] = len(array) - int(np.count_nonzero(kept))
+            _fail(answered, ~kept)
         return answered
 
     def _predictions(self, predictions: Any, confidence: Any, classes: Classes) -> Answered:
@@ -140,13 +160,13 @@ class Reader:
             answered.names = [classes.name(answer) for answer in array.tolist()]
             rows = [UNKNOWN if name is None else classes.row(name) for name in answered.names]
             answered.rows = np.array(rows, np.intp)
-        _refuse(answered, "not_finite", nothing)
+        _fail(answered, nothing)
         _refuse(answered, "unknown_class", np.asarray(answered.rows < 0))
         if confidence is not None:
             sure = np.asarray(confidence, np.float64).reshape(-1)
             if len(sure) != len(array):
                 raise ValueError(f"{len(sure)} confidences for {len(array)} predictions")
-            _refuse(answered, "not_finite", ~np.isfinite(sure))
+            _fail(answered, ~np.isfinite(sure))
             sure = np.where(np.isfinite(sure), sure, 0)
             _refuse(answered, "bad_shape", (sure < -_ALMOST) | (sure > 1 + _ALMOST))
             answered.bins = self._edges.searchsorted(sure, "right")
@@ -160,8 +180,24 @@ def _numbers(predictions: Any) -> Answered:
     if array.ndim != 2:
         raise ValueError(f"predictions of shape {list(array.shape)}; a number, [n] or [n, outputs] is expected")
     answered = Answered(len(array), values=array)
-    _refuse(answered, "not_finite", np.asarray(~np.isfinite(array).all(axis=1)))
+    _fail(answered, np.asarray(~np.isfinite(array).all(axis=1)))
     return answered
+
+
+def _of_failure(failure: Failure) -> Answered:
+    if failure.reason not in FAILURES or failure.count < 1:
+        raise ValueError(f"no failure that is counted: {failure}")
+    every = np.ones(failure.count, bool)
+    return Answered(failure.count, kept=~every, failed=every, failures={failure.reason: failure.count})
+
+
+def _fail(answered: Answered, which: NDArray[np.bool_]) -> None:
+    """NaN or infinite: no answer that could be counted in its class or bin, and a failed one."""
+    fresh = which if answered.kept is None else which & answered.kept
+    _refuse(answered, "not_finite", which)
+    if fresh.any():
+        answered.failed = fresh if answered.failed is None else answered.failed | fresh
+        answered.failures["not_finite"] = int(np.count_nonzero(answered.failed))
 
 
 def _refuse(answered: Answered, reason: str, which: NDArray[np.bool_]) -> None:

@@ -16,7 +16,10 @@ LENGTH = 48
 """Minutes of a case, unless it has to last: over the half hour that most alerts wait at most."""
 LONG = 90
 """For those that wait an hour."""
-_ASKING = (names.ACCURACY_DROP_PAIRED, names.ACCURACY_DROP_SPLIT, names.ACCURACY_DROP_SLICE, names.ACCURACY_DROP_CLASS)
+_ASKING = (
+    names.FAILURES_ABOVE_STABLE, names.ACCURACY_DROP_PAIRED, names.ACCURACY_DROP_SPLIT, names.ACCURACY_DROP_SLICE,
+    names.ACCURACY_DROP_CLASS,
+)  # fmt: skip
 _HARM = {"stable": "right", "canary": "wrong"}
 _TIE = {"stable": "right", "canary": "right"}
 _OF_CANARY = {"variant": "canary"}
@@ -149,6 +152,8 @@ def _turned(
 
 def _rollback(terms: Terms) -> Iterator[Trial]:
     rows = healthy(terms, LENGTH)
+    failing = spoiled(rows, metrics.FAILED, {"reason": "exception", **_OF_CANARY}, 150)
+    yield Trial("a fifth of the canary's answers fail", failing, {names.FAILURES_ABOVE_STABLE})
     harmed = _turned(rows, metrics.PAIRED, 20, _TIE, _HARM, {})
     paired = {names.ACCURACY_DROP_PAIRED, names.ACCURACY_DROP_RECENT, names.FLIPS_BURN}
     yield Trial("the canary is wrong wherever stable is right", harmed, paired)
@@ -234,7 +239,7 @@ def _labels(terms: Terms) -> Iterator[Trial]:
     rows = healthy(terms, LENGTH)
     # of one variant alone: the other must not be named
     spoilt: tuple[tuple[str, metrics.Metric, int, dict[str, str], str], ...] = (
-        ("scores that are no numbers", metrics.REJECTED, 60, {"reason": "not_finite"}, names.OBSERVATIONS_REJECTED),
+        ("answers that cannot be read", metrics.REJECTED, 60, {"reason": "bad_shape"}, names.OBSERVATIONS_REJECTED),
         ("labels do not come in time", metrics.LABELS_EXPIRED, 900, {}, names.LABEL_COVERAGE_LOW),
         ("labels for strangers", metrics.LABEL_EVENTS, 300, {"result": "unknown"}, names.LABELS_UNMATCHED),
         ("the label store's disk is full", metrics.LABEL_STORE_FAILURES, 1, {}, names.LABEL_STORE_FAILING),

@@ -79,8 +79,9 @@ def _rows(terms: Terms, minutes: int) -> Iterator[Row]:
             for weight in terms.weights:
                 count = 5 if variant == "canary" else 95
                 yield _row(metrics.SPLIT, trial, count * right, outcome=outcome, weight=weight_label(weight))
-        for reason in metrics.REJECTIONS:
-            yield _row(metrics.REJECTED, where, 0, reason=reason)
+        for metric, reasons in ((metrics.FAILED, metrics.FAILURES), (metrics.REJECTED, metrics.REJECTIONS)):
+            for reason in reasons:
+                yield _row(metric, where, 0, reason=reason)
         for result in metrics.LABEL_RESULTS:
             yield _row(metrics.LABEL_EVENTS, where, 300 * (result == "matched"), result=result)
         yield Row(metrics.LABELS_EXPIRED.series, where, 0)

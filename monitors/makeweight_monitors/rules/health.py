@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from makeweight_monitors import metrics
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.promql import CANARY, STABLE, block, equals, inner, ratio, selector
+from makeweight_monitors.rules.promql import CANARY, STABLE, block, equals, part, ratio, selector
 from makeweight_monitors.rules.rollback import weights_pattern
 from makeweight_monitors.rules.rule import ALARM, EVIDENCE, Alert, Comparison, Group, Level, Recording, Rule, literal
 from makeweight_monitors.rules.terms import Terms
@@ -36,14 +36,9 @@ def _recordings(terms: Terms) -> Iterator[Recording]:
             count by (model, variant) ({terms.of(metrics.UP.series, STABLE)})
             """),
     )
-    yield Recording(names.REJECTED, _part(refused, answered))
-    yield Recording(names.COVERAGE, _part(matched, expired))
+    yield Recording(names.REJECTED, part(refused, answered))
+    yield Recording(names.COVERAGE, part(matched, expired))
     yield Recording(names.UNMATCHED, ratio(strangers, came))
-
-
-def _part(some: str, rest: str) -> str:
-    """some / (some + rest)"""
-    return f"(\n{inner(some)}\n) / ((\n{inner(some)}\n) + (\n{inner(rest)}\n) > 0)"
 
 
 def _sources(terms: Terms) -> Iterator[Alert]:
@@ -156,8 +151,8 @@ def _labels(terms: Terms) -> Iterator[Alert]:
         EVIDENCE,
         hold="10m",
         summary="{{ $labels.model }} ({{ $labels.variant }}): observations are refused",
-        description="{{ $value | humanizePercentage }} of them in five minutes, such as scores that are no numbers; "
-        f"{metrics.REJECTED.series} tells the reasons. What is refused is not judged.",
+        description="{{ $value | humanizePercentage }} of them in five minutes, such as classes that there are not; "
+        f"{metrics.REJECTED.series} tells the reasons. What is refused is not judged, but for answers that failed.",
     )
     yield Alert(
         names.LABEL_COVERAGE_LOW,

@@ -23,6 +23,25 @@ class Pairs:
 
 
 @dataclass(frozen=True)
+class Samples:
+    """What each arm answered, requests of its own, and the e-value that they make."""
+
+    canary_wrong: str
+    canary: str
+    stable_wrong: str
+    stable: str
+    share: str
+    """canary / (canary + stable), as it was."""
+    rise: str
+    fall: str
+    bet: str
+    """The bets, by `rise`, by `fall`, and by both."""
+    null: str
+    """By bet, the rate of stable's that speaks most for the canary."""
+    evalue: str
+
+
+@dataclass(frozen=True)
 class Distribution:
     """By arm; `bins` and `share` also by bin. Of the canary: how far it is from stable's."""
 
@@ -41,6 +60,11 @@ def _pairs(part: str = "", window: str = "") -> Pairs:
     return Pairs(count, harm, help_, tie, f"makeweight:{part}accuracy_drop:evalue{window}")
 
 
+def _samples(what: str, evalue: str) -> Samples:
+    parts = ("canary_wrong", "canary", "stable_wrong", "stable", "share", "rise", "fall", "bet", "null")
+    return Samples(**{of: f"makeweight:{what}:{of}" for of in parts}, evalue=evalue)
+
+
 def _distribution(bins: str, whole: str, events: str, window: str) -> Distribution:
     return Distribution(
         f"makeweight:{bins}:increase{window}",
@@ -52,13 +76,21 @@ def _distribution(bins: str, whole: str, events: str, window: str) -> Distributi
 
 # What the tests compare with, written down so that a graph can draw it. Labels: model.
 ROLLBACK_LINE = "makeweight:rollback:threshold"
-"""By `test` (paired, split, slice, class): the e-value at which a rollback is asked for."""
+"""By `test` (failures, paired, split, slice, class): the e-value at which a rollback is asked for."""
 SLIDING_LINE = "makeweight:sliding:threshold"
 TOLERATED_DROP = "makeweight:accuracy_drop:tolerated"
 """By `test`, and `slice` where there is one; a fraction."""
 LIMIT = "makeweight:budget:limit"
 """What else is compared with, by `what`: the allowed share of bad events (`wrong`, `flips`, `slow_p99`), of differing
 answers (`disagreement`), `latency_p99` in seconds, `latency_ratio_p99` as canary / stable."""
+
+# Failed answers of all requests, since the canary began. Labels: model, revision.
+FAILURES = _samples("failures", "makeweight:failures_rise:evalue")
+FAILED = "makeweight:failed:ratio5m"
+"""Of the requests of five minutes, the share whose answer failed. By arm."""
+STABLE_FAILED = "makeweight:failures:stable_failed_ever"
+STABLE_ASKED = "makeweight:failures:stable_asked_ever"
+"""Also of what stable did before that, within the history."""
 
 # Pairs of a shadowed canary, since it began. Labels: model, revision.
 PAIRS = _pairs()
@@ -158,6 +190,7 @@ REPLICAS = "makeweight:replicas:count"
 """Processes that are being scraped. By arm."""
 
 # Alerts. What each means and what to do: docs/monitors/runbooks.md, under its name.
+FAILURES_ABOVE_STABLE = "MakeweightFailuresAboveStable"
 ACCURACY_DROP_PAIRED = "MakeweightAccuracyDropPaired"
 ACCURACY_DROP_SPLIT = "MakeweightAccuracyDropSplit"
 ACCURACY_DROP_SLICE = "MakeweightAccuracyDropSlice"

@@ -51,7 +51,7 @@ def exact(metric: Metric, model: str, history: str, by: Iterable[str], *matchers
     twice, or under a new address, counts once.
     """
     labels = ", ".join(("model", "revision", *by))
-    cells = [label for label in metric.labels if label in ("stable", "canary", "outcome", "variant")]
+    cells = [label for label in metric.labels if label in ("stable", "canary", "outcome", "reason", "variant")]
     apart = ", ".join(("model", "revision", *by, "boot", *cells))
     chosen = selector(metric.series, equals("model", model), *matchers)
     return f"sum by ({labels}) (\n  max by ({apart}) (\n    last_over_time({chosen}[{history}])\n  )\n)"
@@ -66,6 +66,11 @@ def beside(canary: str, operator: str, stable: str, by: Iterable[str] = ()) -> s
 def ratio(part: str, whole: str) -> str:
     """part / whole, where there is a whole."""
     return f"(\n{inner(part)}\n) / ((\n{inner(whole)}\n) > 0)"
+
+
+def part(some: str, rest: str) -> str:
+    """some / (some + rest), where there is any."""
+    return f"(\n{inner(some)}\n) / ((\n{inner(some)}\n) + (\n{inner(rest)}\n) > 0)"
 
 
 def wilson(share: str, count: str, side: str) -> str:

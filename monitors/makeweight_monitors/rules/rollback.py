@@ -62,7 +62,7 @@ def _lines(terms: Terms) -> Iterator[Recording]:
     labels = {"model": terms.model}
     for test in terms.families():
         yield Recording(names.ROLLBACK_LINE, f"vector({number(terms.line(test))})", labels | {"test": test})
-    tolerated = [(terms.drop, {"test": test}) for test in ("paired", "split")]
+    tolerated = [(terms.drop, {"test": test}) for test in ("failures", "paired", "split")]
     tolerated += [(drop, {"test": "slice", "slice": name}) for name, drop in terms.slices.items()]
     tolerated += [(terms.class_drop, {"test": "class"})] if terms.classes else []
     for drop, of in tolerated:
@@ -70,18 +70,27 @@ def _lines(terms: Terms) -> Iterator[Recording]:
             yield Recording(names.TOLERATED_DROP, f"vector({number(drop)})", labels | of)
 
 
-def _ask(terms: Terms, name: str, test: Test, series: str, drops: str, where: str = "") -> Alert:
+def ask(
+    terms: Terms, name: str, test: Test, series: str, *, summary: str, against: str, hold: str = Alert.hold
+) -> Alert:
+    """The alert that rolls back where the e-value of a test, `series`, is over its line."""
     over = Comparison(terms.of(series), ">", terms.line(test))
     return Alert(
         name,
         over,
         ROLLBACK,
-        summary=f"{{{{ $labels.model }}}} {{{{ $labels.revision }}}}{where} is less accurate than stable: roll it back",
-        description=f"The e-value against a drop of at most {drops} is {{{{ $value | humanize }}}}, over "
-        f"{number(over.line)}. A canary within all tolerated drops ever gets here with probability at most "
-        f"{terms.alpha:g}, however often this is looked at.",
+        summary=summary,
+        description=f"The e-value against {against} is {{{{ $value | humanize }}}}, over {number(over.line)}. A canary "
+        f"within all that is tolerated ever gets here with probability at most {terms.alpha:g}, however often this is "
+        "looked at.",
+        hold=hold,
         labels={"test": test},
     )
+
+
+def _ask(terms: Terms, name: str, test: Test, series: str, drops: str, where: str = "") -> Alert:
+    less = f"{{{{ $labels.model }}}} {{{{ $labels.revision }}}}{where} is less accurate than stable: roll it back"
+    return ask(terms, name, test, series, summary=less, against=f"a drop of at most {drops}")
 
 
 def _counted(

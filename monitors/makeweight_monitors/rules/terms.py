@@ -9,7 +9,7 @@ from typing import Literal
 from makeweight_monitors.rules.arguments import RUNBOOKS
 from makeweight_monitors.rules.promql import CANARY, STABLE, equals, selector
 
-Test = Literal["paired", "split", "slice", "class"]
+Test = Literal["failures", "paired", "split", "slice", "class"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Terms:
         """Which tests may ask for a rollback; they share alpha equally, so that all together keep it."""
         families: list[Test] = []
         if self.drop is not None:
-            families += ["paired", "split"]
+            families += ["failures", "paired", "split"]
         if self.slices:
             families.append("slice")
         if self.class_drop is not None and self.classes:

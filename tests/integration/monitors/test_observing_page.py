@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from makeweight_monitors.metrics import LABEL_RESULTS, REJECTIONS
+from makeweight_monitors.metrics import FAILURES, LABEL_RESULTS, REJECTIONS
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/monitors/observing.md"
 
@@ -23,7 +23,7 @@ def test_the_python_of_the_page_runs(tmp_path: Path) -> None:
 
 def test_the_page_names_every_reason_and_every_result() -> None:
     named = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (.*?) \|", PAGE.read_text(), re.MULTILINE))))
-    assert set(REJECTIONS) | set(LABEL_RESULTS) == named
+    assert {*REJECTIONS, *LABEL_RESULTS, *FAILURES} == named
 
 
 def test_observing_imports_nothing_heavy_and_nothing_of_the_plugin() -> None:

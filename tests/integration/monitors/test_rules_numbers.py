@@ -27,6 +27,8 @@ ACCURATE = (0.6, 0.8, 0.9, 0.99)
 REFERENCE = (0.1, 0.2, 0.3, 0.4)
 RIGHT, WRONG = {"stable": 97, "canary": 93}, {"stable": 3, "canary": 7}
 ERRORS = {"stable": (70, 20, 10), "canary": (50, 25, 25)}
+ANSWERED, FAILED = {"stable": 190, "canary": 43}, {"stable": 2, "canary": 1}
+"""In each step; 2 of 192 and 1 of 44."""
 SPLIT = {"0.2": {"stable": 5, "canary": 1}, "0.5": {"stable": 1, "canary": 3}}
 """Of ten labelled answers, how many are wrong, by the canary's share."""
 PAIRS = {("right", "wrong"): 3, ("wrong", "right"): 1, ("right", "right"): 40, ("wrong", "wrong"): 2}
@@ -53,6 +55,9 @@ def fleet() -> Iterator[Series]:
             yield growing("makeweight_reference_score_share", 0, REFERENCE[index], **gauge)
         yield growing("makeweight_labelled_total", RIGHT[variant], outcome="right", **where)
         yield growing("makeweight_labelled_total", WRONG[variant], outcome="wrong", **where)
+        yield growing("makeweight_predictions_total", ANSWERED[variant], **where)
+        yield growing("makeweight_failures_total", FAILED[variant], reason="exception", **where)
+        yield growing("makeweight_failures_total", 0, reason="timeout", **where)
         yield growing("makeweight_latency_seconds_sum", 0.5 if variant == "stable" else 0.3, **where)
         yield growing("makeweight_latency_seconds_count", 100, **where)
         for weight, wrong in SPLIT.items():
@@ -119,9 +124,20 @@ def test_the_e_value_is_that_of_exact_counts(value) -> None:
     assert value(names.PAIRED_DROP) == pytest.approx(2 / 46)
     expected = eprocess.evalue(eprocess.paired(0.01), harm, help_, tie)
     assert expected > 1
-    assert value(names.PAIRS.evalue, revision=R) == pytest.approx(expected, rel=1e-6)
+    assert value(names.PAIRS.evalue, revision=R) == pytest.approx(expected, rel=1e-9)
     # nothing is an hour old yet: the window that moves on holds all of it
-    assert value(names.RECENT_PAIRS.evalue, revision=R) == pytest.approx(expected, rel=1e-6)
+    assert value(names.RECENT_PAIRS.evalue, revision=R) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_e_value_of_failures_is_that_of_each_arms_own_counts(value) -> None:
+    counts = [count * STEPS for count in (1, 44, 2, 192)]
+    found = names.FAILURES
+    for name, count in zip((found.canary_wrong, found.canary, found.stable_wrong, found.stable), counts, strict=True):
+        assert value(name, revision=R) == count
+    expected = eprocess.two_samples(0.01, *counts)
+    assert 0 < expected != 1
+    assert value(found.evalue, revision=R) == pytest.approx(expected, rel=1e-9)
+    assert value(names.FAILED, variant="canary") == pytest.approx(1 / 44)
 
 
 def test_the_e_value_of_split_traffic_is_the_product_over_its_shares(value) -> None:
@@ -129,9 +145,9 @@ def test_the_e_value_of_split_traffic_is_the_product_over_its_shares(value) -> N
     for weight, wrong in SPLIT.items():
         counts = wrong["canary"] * STEPS, wrong["stable"] * STEPS, (20 - sum(wrong.values())) * STEPS
         each.append(eprocess.evalue(eprocess.split(0.01, float(weight)), *counts))
-        assert value(names.SPLIT_EVALUE_AT_WEIGHT, revision=R, weight=weight) == pytest.approx(each[-1], rel=1e-6)
+        assert value(names.SPLIT_EVALUE_AT_WEIGHT, revision=R, weight=weight) == pytest.approx(each[-1], rel=1e-9)
     assert each[0] < 1 < each[1]
-    assert value(names.SPLIT_EVALUE, revision=R) == pytest.approx(math.prod(each), rel=1e-6)
+    assert value(names.SPLIT_EVALUE, revision=R) == pytest.approx(math.prod(each), rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -145,13 +161,14 @@ def test_the_e_value_of_split_traffic_is_the_product_over_its_shares(value) -> N
 )
 def test_the_e_values_of_slices_and_classes(value, kind: str, name: str, drop: float, evalue: str) -> None:
     expected = eprocess.evalue(eprocess.paired(drop), *(count * STEPS for count in APART[kind][name]))
-    assert value(evalue, revision=R, **{kind: name}) == pytest.approx(expected, rel=1e-6)
+    assert value(evalue, revision=R, **{kind: name}) == pytest.approx(expected, rel=1e-9)
 
 
 def test_lines_and_tolerated_drops(value) -> None:
-    assert value(names.ROLLBACK_LINE, test="paired") == 4000
-    assert value(names.ROLLBACK_LINE, test="slice") == 8000
-    assert value(names.ROLLBACK_LINE, test="class") == 40_000
+    assert value(names.ROLLBACK_LINE, test="failures") == 5000
+    assert value(names.ROLLBACK_LINE, test="paired") == 5000
+    assert value(names.ROLLBACK_LINE, test="slice") == 10_000
+    assert value(names.ROLLBACK_LINE, test="class") == 50_000
     assert value(names.TOLERATED_DROP, test="slice", slice="heavy ink") == 0.02
 
 

@@ -38,7 +38,7 @@ def test_promtool_accepts_them_and_their_tests_hold(name: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("sound", "broken", "missed"),
     [
-        (" > 4000", " > 4e15", "MakeweightAccuracyDropPaired"),
+        (" > 5000", " > 5e15", "MakeweightAccuracyDropPaired"),
         ("vector(1)", "vector(1) > 1", "MakeweightWatchdog"),
         ("up == 0", "up == 2", "MakeweightReplicaDown"),
         (

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import numpy as np
 import pytest
 
+import prometheus
 from examples.monitoring import shadow
 from examples.monitoring.shadow import Request, Shadow
 
@@ -17,7 +18,7 @@ IMAGE = np.zeros((1, 1, 8, 8), np.float32)
 
 
 def request(number: int) -> Request:
-    return Request(str(number), IMAGE, [0.5, 1.5], 0.001)
+    return Request(str(number), IMAGE, [0.5, 1.5], 0.001, "r2")
 
 
 class Exporter(HTTPServer):
@@ -38,7 +39,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         events = [json.loads(line) for line in body.splitlines()]
-        taken = [event for event in events if event["canary"]["scores"][0] != 9]
+        taken = [event for event in events if event["canary"].get("scores") != [9.0, 0.0]]
         self.server.events += taken
         answer = json.dumps({"accepted": len(taken), "refused": len(events) - len(taken), "reasons": {}}).encode()
         self.send_response(200)
@@ -66,16 +67,17 @@ def test_both_answers_are_told(exporter: Exporter) -> None:
     for number in range(shadow.MOST_TOLD + 3):
         behind.put(request(number))
     behind.close()
-    assert (behind.told, behind.lost) == (shadow.MOST_TOLD + 3, 0)
+    assert (behind.told, behind.failed, behind.lost, behind.untold) == (shadow.MOST_TOLD + 3, 0, 0, 0)
     assert exporter.events[7] == {
         "type": "pair",
+        "revision": "r2",
         "id": "7",
         "stable": {"scores": [0.5, 1.5], "latency": 0.001},
         "canary": {"scores": [2.5, 3.5], "latency": 0.002},
     }
 
 
-def test_a_canary_that_fails_and_a_pair_that_is_refused_are_counted(exporter: Exporter) -> None:
+def test_a_canary_that_fails_is_told_and_a_pair_that_is_refused_is_counted(exporter: Exporter) -> None:
     answers = iter([[2.5, 3.5], None, [9.0, 0.0]])
 
     def canary(image: np.ndarray) -> tuple[list[float], float]:
@@ -88,8 +90,10 @@ def test_a_canary_that_fails_and_a_pair_that_is_refused_are_counted(exporter: Ex
     for number in range(3):
         behind.put(request(number))
     behind.close()
-    assert (behind.told, behind.lost) == (1, 2)
-    assert [event["id"] for event in exporter.events] == ["0"]
+    assert (behind.told, behind.failed, behind.untold) == (2, 1, 1)
+    assert [event["id"] for event in exporter.events] == ["0", "1"]
+    assert exporter.events[1]["canary"] == {"failure": "exception"}
+    assert exporter.events[1]["stable"]["scores"] == [0.5, 1.5]
 
 
 def test_an_exporter_that_is_gone_costs_pairs_and_no_request() -> None:
@@ -97,10 +101,10 @@ def test_an_exporter_that_is_gone_costs_pairs_and_no_request() -> None:
     for number in range(5):
         behind.put(request(number))
     behind.close()
-    assert (behind.told, behind.lost) == (0, 5)
+    assert (behind.told, behind.untold) == (0, 5)
 
 
-def test_a_canary_that_hangs_fills_the_queue_and_no_request_waits(
+def test_a_canary_that_hangs_loses_calls_which_are_told_while_it_hangs_and_no_request_waits(
     exporter: Exporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shadow, "MOST_WAITING", 4)
@@ -117,6 +121,8 @@ def test_a_canary_that_hangs_fills_the_queue_and_no_request_waits(
     for number in range(1, 10):
         behind.put(request(number))  # it would not return if it waited
     assert behind.lost == 5
+    prometheus.until(lambda: len(exporter.events) == 5)
+    assert [event["canary"] for event in exporter.events] == [{"failure": "lost"}] * 5
     free.set()
     behind.close()
-    assert (behind.told, behind.lost) == (5, 5)
+    assert (behind.told, behind.lost, behind.untold) == (10, 5, 0)

@@ -26,8 +26,8 @@ SLICES = [f"slice {number}" for number in range(8)]
 TERMS = Terms(
     "digits", alpha=ALPHA, drop=DROP, slices=dict.fromkeys(SLICES, DROP), class_drop=DROP, classes=10, weights=(0.05,)
 )
-SHARE = ALPHA / 4
-"""Of paired, split, slices and classes each."""
+SHARE = ALPHA / 5
+"""Of failures, paired, split, slices and classes each."""
 WRONG = {"canary": 0.06, "stable": 0.05}
 
 
@@ -125,8 +125,8 @@ def test_all_tests_together() -> None:
     alpha, runs = 0.2, 600
     terms = dataclasses.replace(TERMS, alpha=alpha, slices={"a": DROP, "b": DROP}, classes=4)
     lines = {test: terms.line(test) for test in ("paired", "slice", "class")}
-    assert 0 < all_alarms(lines, alpha, runs) <= most(alpha * 3 / 4, runs)
-    assert all_alarms(dict.fromkeys(lines, 1 / alpha), alpha, runs) > most(alpha * 3 / 4, runs)
+    assert 0 < all_alarms(lines, alpha, runs) <= most(alpha * 3 / 5, runs)
+    assert all_alarms(dict.fromkeys(lines, 1 / alpha), alpha, runs) > most(alpha * 3 / 5, runs)
 
 
 def without_ties(bets: tuple[Bet, ...]) -> tuple[Bet, ...]:
@@ -148,7 +148,7 @@ def test_the_bound_refuses_wrong_bets(bets: tuple[Bet, ...]) -> None:
 def test_the_bound_refuses_alpha_that_is_not_shared() -> None:
     runs = 10 * RUNS  # some 2 % are called, where 1.25 % may be
     assert alarms(paired(DROP), 1 / ALPHA, 0.025, 0.015, runs) > most(SHARE, runs)
-    assert slice_alarms(4 / ALPHA) > most(SHARE)
+    assert slice_alarms(5 / ALPHA) > most(SHARE)
 
 
 def test_the_bound_refuses_the_weight_of_another_split() -> None:

@@ -160,9 +160,39 @@ def test_an_application_that_fails_fails_as_before() -> None:
     async def failing(scope: Any, receive: Any, send: Any) -> None:
         raise LookupError("theirs")
 
+    def failing_at_once(environ: Any, start_response: Any) -> Iterable[bytes]:
+        raise TimeoutError("theirs")
+
+    def failing_late(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        yield b"{"
+        raise LookupError("theirs")
+
     with pytest.raises(LookupError, match="theirs"):
         ask_asgi(asgi.ObserverMiddleware(failing, seen.observer, HOOK))
+    for app in (failing_at_once, failing_late):
+        with pytest.raises((LookupError, TimeoutError), match="theirs"):
+            ask_wsgi(wsgi.ObserverMiddleware(app, seen.observer, HOOK))
     assert seen["rejected_total reason"] == {}
+    assert seen["failures_total reason"] == {"exception": 2, "timeout": 1}
+
+
+def test_every_failing_request_leaves_its_trace() -> None:
+    """500 of 1,000 left none."""
+    seen = Watched()
+    answer = json.dumps(SCORES).encode()
+    for number in range(1000):
+        status = 503 if number % 2 else 200
+        ask_asgi(asgi.ObserverMiddleware(answering(answer, status), seen.observer, HOOK))
+    assert seen["failures_total reason"] == {"status": 500}
+    assert seen["latency_seconds_count"] == {"": 1000}, "two answers in each that went well"
+
+
+def test_what_a_client_did_wrong_is_no_failure_of_the_model() -> None:
+    seen = Watched()
+    for status in (301, 400, 404, 429):
+        ask_asgi(asgi.ObserverMiddleware(answering(b"{}", status), seen.observer, HOOK))
+    assert seen["failures_total"] == {}
 
 
 def test_lifespan_and_websockets_pass_untouched() -> None:
@@ -212,7 +242,8 @@ def test_a_watched_session_answers_as_the_session_does() -> None:
     assert seen["feature_bin_total bin"] == {"00": 1, "01": 1}
     assert seen.observer.label("b", "cat") == "matched"
     with pytest.raises(ValueError, match="missing input"):
-        session.run(None, {})
+        session.run(None, {"picture": image})
+    assert seen["failures_total reason"] == {"exception": 2}, "one for each answer of the batch"
 
 
 def test_a_watched_session_whose_hook_fails_still_counts() -> None:

@@ -259,13 +259,16 @@ def test_pairs_agree_or_not_and_fill_the_table() -> None:
     seen.observer.record_pair(stable, canary, (0.01, 0.001), id=["a", "b", "c", "d"], slice="day")
     assert seen["predictions_total variant"] == {"stable": 4, "canary": 3}
     assert seen["latency_seconds_sum variant"] == {"stable": 0.04, "canary": pytest.approx(0.003)}
-    assert seen["shadow_pairs_total agree"] == {"yes": 1, "no": 2}
-    assert seen["labels_pending variant"] == {"stable": 3, "canary": 3}
-    assert [seen.observer.label(name, "dog") for name in "abcd"] == ["matched", "matched", "matched", "unknown"]
-    assert seen["paired_total stable canary"] == {"right right": 1, "right wrong": 2}
-    assert seen["paired_class_total class stable canary"] == {"dog right right": 1, "dog right wrong": 2}
-    assert seen["paired_slice_total slice stable canary"] == {"day right right": 1, "day right wrong": 2}
-    assert seen["labelled_total variant outcome"] == {"stable right": 3, "canary right": 1, "canary wrong": 2}
+    assert seen["shadow_pairs_total agree"] == {"yes": 1, "no": 3}
+    assert seen["labels_pending variant"] == {"stable": 4, "canary": 4}
+    assert [seen.observer.label(name, "dog") for name in "abcd"] == ["matched"] * 4
+    assert seen["paired_total stable canary"] == {"right right": 1, "right wrong": 2, "wrong wrong": 1}
+    table = {"dog right right": 1, "dog right wrong": 2, "dog wrong wrong": 1}
+    assert seen["paired_class_total class stable canary"] == table
+    assert seen["paired_slice_total slice stable canary"] == {key.replace("dog", "day"): n for key, n in table.items()}
+    assert seen["labelled_total variant outcome"] == {
+        "stable right": 3, "stable wrong": 1, "canary right": 1, "canary wrong": 3,
+    }  # fmt: skip
     assert seen["rejected_total variant reason"] == {"canary not_finite": 1}
 
 
@@ -283,9 +286,9 @@ def test_a_single_pair_by_predictions() -> None:
 def test_a_regression_by_error_and_tolerance() -> None:
     seen = Watched(task="regression", error_edges=[0.5, 1.0], tolerance=0.75, labels="memory", shadow=True)
     seen.observer.record(predictions=[1.0, 2.0, 3.0, float("nan")], id=["a", "b", "c", "d"])
-    assert [seen.observer.label(name, 1.0) for name in "abcd"] == ["matched", "matched", "matched", "unknown"]
+    assert [seen.observer.label(name, 1.0) for name in "abcd"] == ["matched"] * 4
     assert seen["error_bin_total bin"] == {"00": 1, "02": 2}
-    assert seen["labelled_total outcome"] == {"right": 1, "wrong": 2}
+    assert seen["labelled_total outcome"] == {"right": 1, "wrong": 3}
     assert seen["rejected_total reason"] == {"not_finite": 1}
     seen.observer.record_pair(predictions=(5.0, 5.5), id="p")
     seen.observer.record_pair(predictions=(5.0, 6.0))

@@ -41,6 +41,10 @@ class ObserverMiddleware(Middleware[App]):
                     ended = True
             await send(message)
 
-        await self._app(scope, received, sent)
+        try:
+            await self._app(scope, received, sent)
+        except Exception as error:
+            self.raised(error)
+            raise
         if ended:
             self.done(exchange)

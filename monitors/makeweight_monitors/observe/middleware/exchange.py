@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from makeweight_monitors.observe import failure
+from makeweight_monitors.observe.failure import Failure
 from makeweight_monitors.observe.observer import Observer
 
 App = TypeVar("App")
@@ -78,7 +80,11 @@ class Middleware(Generic[App]):
         return self._paths is None or path in self._paths
 
     def done(self, exchange: Exchange) -> None:
-        """Record an answer that went well; a hook that fails is counted, and the server goes on."""
+        """Record an answer; a hook that fails is counted, and the server goes on. What the client did wrong (4xx) is no
+        answer of the model's.
+        """
+        if exchange.status >= 500:
+            self._observer.record(Failure("status"))
         if not 200 <= exchange.status < 300:
             return
         if exchange.too_long:
@@ -91,6 +97,10 @@ class Middleware(Generic[App]):
             return
         if arguments is not None:
             self._observer.record(**{"latency": exchange.seconds, **arguments})
+
+    def raised(self, error: Exception) -> None:
+        """Count a request that the application ended with an exception."""
+        self._observer.record(failure.of(error))
 
     def _refused(self, what: str) -> None:
         self._observer.refused(None, "bad_shape", 1, what)

@@ -33,7 +33,12 @@ class ObserverMiddleware(Middleware[App]):
 
         if "wsgi.input" in environ:
             environ = {**environ, "wsgi.input": _Kept(environ["wsgi.input"], exchange)}
-        return _Answer(self._app(environ, started), exchange, began, self.done)
+        try:
+            parts = self._app(environ, started)
+        except Exception as error:
+            self.raised(error)
+            raise
+        return _Answer(parts, exchange, began, self)
 
 
 @dataclass
@@ -43,13 +48,17 @@ class _Answer:
     parts: Iterable[bytes]
     exchange: Exchange
     began: float
-    done: Callable[[Exchange], None]
+    told: Middleware[App]
     whole: bool = False
 
     def __iter__(self) -> Iterator[bytes]:
-        for part in self.parts:
-            self.exchange.keep("response", part)
-            yield part
+        try:
+            for part in self.parts:
+                self.exchange.keep("response", part)
+                yield part
+        except Exception as error:
+            self.told.raised(error)
+            raise
         self.exchange.seconds = time.perf_counter() - self.began
         self.whole = True
 
@@ -60,7 +69,7 @@ class _Answer:
         # an answer that a client did not wait for has no latency
         if self.whole:
             self.whole = False
-            self.done(self.exchange)
+            self.told.done(self.exchange)
 
 
 class _Kept:

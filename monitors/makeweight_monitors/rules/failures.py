@@ -1,0 +1,51 @@
+"""Failed answers: no label is needed to see one, so they ask for a rollback before anything else can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from makeweight_monitors.metrics import FAILED, PREDICTIONS
+from makeweight_monitors.rules import names, samples
+from makeweight_monitors.rules.promql import CANARY, STABLE, exact, inner, part
+from makeweight_monitors.rules.rollback import ask
+from makeweight_monitors.rules.rule import Group, Recording, Rule
+from makeweight_monitors.rules.terms import Terms
+from makeweight_monitors.rules.windows import SPEED
+
+
+def groups(terms: Terms) -> Iterator[Group]:
+    failed, answered = (terms.by_arm(metric.series, SPEED) for metric in (FAILED, PREDICTIONS))
+    rules: list[Rule] = [Recording(names.FAILED, part(failed, answered))]
+    if terms.drop is not None:
+        rules += _evidence(terms, terms.drop)
+    yield Group("makeweight-failures", tuple(rules), f"{terms.interval}s")
+
+
+def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
+    """A failed answer is a wrong one: failures may rise by what accuracy may fall."""
+    found = names.FAILURES
+    canary, failed = terms.of(found.canary), terms.of(found.canary_wrong)
+    yield Recording(found.canary_wrong, exact(FAILED, terms.model, terms.history, (), CANARY))
+    yield Recording(found.canary, f"{exact(PREDICTIONS, terms.model, terms.history, (), CANARY)}\n+ {failed}")
+    for name, seen, metrics in (
+        (found.stable_wrong, names.STABLE_FAILED, (FAILED,)),
+        (found.stable, names.STABLE_ASKED, (FAILED, PREDICTIONS)),
+    ):
+        every = "\n+\n".join(
+            f"sum by (model) (\n{inner(exact(metric, terms.model, terms.history, (), STABLE))}\n)" for metric in metrics
+        )
+        yield Recording(seen, f"({canary} * 0)\n+ on (model) group_left () (\n{inner(every)}\n)")
+        # of the canary's time alone: what stable did before says little of the inputs that both have now
+        now = terms.of(seen)
+        yield Recording(name, f"{now} - min_over_time({now}[{terms.history}])\nor\n{canary} * 0")
+    yield from samples.evalue(terms, found, drop)
+    yield ask(
+        terms,
+        names.FAILURES_ABOVE_STABLE,
+        "failures",
+        found.evalue,
+        summary="{{ $labels.model }} {{ $labels.revision }} fails to answer more often than stable: roll it back",
+        against=f"a rise of failed answers by at most {drop:.2%}",
+        # both arms are scraped within that: what befalls both is not held against the one that is scraped first
+        hold=f"{2 * terms.interval}s",
+    )
