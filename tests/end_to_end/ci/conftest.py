@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 
 from integration.action.runner import Result, Runner, Used
 from integration.github.server import Server
+from made_once import made_once
 
 CONFIG = """\
 name: tiny
@@ -40,7 +41,7 @@ variants:
 ship: int8
 prefer: size
 devices:
-  local: {kind: local, threads: 1, processes: 2, seconds: 1}
+  local: {kind: local, threads: 1, processes: 1, seconds: 1}
 budget:
   size:
     max_ratio: 0.3
@@ -272,14 +273,17 @@ def plain(user_environment: dict[str, str]) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def seed(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Path:
     """The repository as it is before any change: made once by the commands of a user, copied for each test."""
-    hub = Hub(tmp_path_factory.mktemp("seed"), plain, Server())
-    hub.work.mkdir()
-    hub.git("init", "-q", "-b", "main")
-    save_model(hub.work)
-    (hub.work / "makeweight.yaml").write_text(CONFIG)
-    (hub.work / "notes.txt").write_text("what the model is made of\n")
-    establish(hub)
-    return hub.folder
+
+    def make(folder: Path) -> None:
+        hub = Hub(folder, plain, Server())
+        hub.work.mkdir()
+        hub.git("init", "-q", "-b", "main")
+        save_model(hub.work)
+        (hub.work / "makeweight.yaml").write_text(CONFIG)
+        (hub.work / "notes.txt").write_text("what the model is made of\n")
+        establish(hub)
+
+    return made_once(tmp_path_factory, "seed", make)
 
 
 def establish(hub: Hub) -> None:

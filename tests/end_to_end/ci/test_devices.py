@@ -11,9 +11,9 @@ from end_to_end.ci.conftest import FORK, Hub
 
 STATIC = ("{method: dynamic}", "{method: static}")
 TWO = (
-    "  local: {kind: local, threads: 1, processes: 2, seconds: 1}\n",
-    "  local: {kind: local, threads: 1, processes: 2, seconds: 1}\n"
-    "  pi5: {kind: local, threads: 1, processes: 2, seconds: 1, runner: [self-hosted, pi5]}\n",
+    "  local: {kind: local, threads: 1, processes: 1, seconds: 1}\n",
+    "  local: {kind: local, threads: 1, processes: 1, seconds: 1}\n"
+    "  pi5: {kind: local, threads: 1, processes: 1, seconds: 1, runner: [self-hosted, pi5]}\n",
 )
 HANDED = (".makeweight", "artifacts", "samples", "reports", "dvc.lock")
 
