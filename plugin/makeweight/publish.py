@@ -82,7 +82,7 @@ def written(
         atomic.write_text(layout.plot(name), text)
     if decided.ship is not None and decided.ship in content.manifests:
         atomic.write_text(layout.card(decided.ship), card.render(content, decided.ship))
-    # last: whoever finds a verdict finds the reports that belong to it
+    # last: where there is a verdict, there are the reports that belong to it
     atomic.write_text(layout.verdict, verdict.dumps(decided))
     return content
 

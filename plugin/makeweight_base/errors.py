@@ -42,7 +42,7 @@ class MakeweightError(Exception):
 
     exit_code = Exit.USAGE
     problems: Sequence[Problem] = ()
-    """Where it stands in files, for whoever marks them there."""
+    """Where it stands in files, for marks on their lines."""
 
     def __init__(self, what: str, *, where: str | None = None, do: str | None = None) -> None:
         super().__init__(what)

@@ -54,7 +54,7 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
     """
     rng = np.random.default_rng(job.seed)
     shortest = {arm: _warm_up(arms[arm], samples) for arm in ARMS}
-    # where the clock shows nothing at all, more of nothing would not help; whoever reads the times says so
+    # where the clock shows nothing at all, more of nothing would not help; what reads the times says so
     inner = max(1, int(np.ceil(SHORTEST_TIMED_NS / (min(shortest.values()) or SHORTEST_TIMED_NS))))
     run = {arm: max(shortest[arm] * inner, SHORTEST_TIMED_NS) for arm in ARMS}
     # an odd number, so that the median is one of them

@@ -115,7 +115,7 @@ def test_a_canary_that_takes_the_shadow_as_stable_does_is_left_alone(project: Pa
 
 
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_stops_it_stops_every_part(project: Path, tmp_path: Path, asked: signal.Signals) -> None:
+def test_stopping_it_stops_every_part(project: Path, tmp_path: Path, asked: signal.Signals) -> None:
     said = tmp_path / "said"
     with said.open("wb") as written:
         # of a session of its own: its parts are not to get the signal by accident

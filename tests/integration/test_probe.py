@@ -132,6 +132,11 @@ def test_facts_on_a_bare_machine(folder: Path) -> None:
     assert set(told["identity"]["runtimes"]) == {"onnxruntime"}
 
 
+def test_what_was_timed_says_on_which_machine(folder: Path) -> None:
+    result = run(folder, blocks(folder, "small", "small", batch=None, limits=()))
+    assert result.facts["identity"] == run(folder, FactsJob()).facts["identity"]
+
+
 def test_without_batches_and_with_threads(folder: Path) -> None:
     result = run(folder, blocks(folder, "small", "small", batch=None, threads=2, limits=()))
     assert set(result.samples) == {"wall_a", "wall_b", "wall_control"}

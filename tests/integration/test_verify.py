@@ -137,7 +137,7 @@ def test_the_report_gives_the_same_bytes_again(project: Path, keys: Path, capsys
 
 
 def test_openssl_agrees(project: Path, keys: Path, tmp_path: Path) -> None:
-    """Whoever has no makeweight can check it too: the signature is over the file's bytes and nothing more."""
+    """It can be checked without makeweight: the signature is over the file's bytes and nothing more."""
     held = json.loads(Path(f"{VERDICT}.sig").read_text())
     (tmp_path / "raw.sig").write_bytes(base64.b64decode(held["signature"]))
 

@@ -100,7 +100,7 @@ class Dvc:
     def reproduce(self, stages: Sequence[str], *options: str) -> None:
         """Run what changed, its output line by line into the log.
 
-        The run cache is left out: whoever may write to the remote could have put another's outputs there.
+        The run cache is left out: anybody who may write to the remote could have put another's outputs there.
 
         Raises:
             Failed: a stage failed.

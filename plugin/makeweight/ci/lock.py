@@ -1,6 +1,6 @@
 """The lock that a change is re-run from: the user's own stages as at the head, makeweight's as at the base.
 
-Whoever can push can write any dvc.lock (`dvc commit -f`), and DVC then takes their artifacts and figures for made. So
+Who can push can write any dvc.lock (`dvc commit -f`), and DVC then takes their artifacts and figures for made. So
 the head's entries of the stages that make, measure and decide count for nothing: DVC starts from the base's, and what
 differs from the base is made here. What the user's own stages made (the trained weights, say) is what the change
 proposes, and is taken as it is.

@@ -40,7 +40,7 @@ def of_labels(labels: Iterable[Label]) -> tuple[list[Waiver], list[str]]:
         until = _date(given["until"]) if given else None
         if not label.trusted:
             objections.append(
-                f"The label `{label.name}` does not count: {f'@{label.by}' if label.by else 'whoever set it'} "
+                f"The label `{label.name}` does not count: {f'@{label.by}' if label.by else 'the one who set it'} "
                 "may not write to this repository."
             )
         elif named is None or given is None or until is None:

@@ -42,7 +42,7 @@ def login(client: Client) -> str:
 def ours(item: Mapping[str, Any], mark: str, author: str) -> bool:
     """Whether a comment or an issue is the one that we keep: by its author, and by the mark that it begins with.
 
-    Anybody can quote the mark, and whoever may write here may edit anybody's comment: so neither alone will do.
+    Anybody can quote the mark, and all who may write here may edit anybody's comment: so neither alone will do.
     """
     user = item.get("user")
     written_by = user.get("login") if isinstance(user, Mapping) else None

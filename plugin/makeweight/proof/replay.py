@@ -12,7 +12,7 @@ from makeweight.decide import Terms, decide
 from makeweight.decide.verdict import RuleVerdict, Verdict
 from makeweight_base.errors import UsageError
 
-# More would not help whoever reads them.
+# More would not help the reader.
 _MOST_DIFFERENCES = 5
 
 
@@ -44,7 +44,7 @@ def replay(decided: Verdict, terms: Terms) -> Replay:
     made = decide(replace(terms, project=decided.project), measured, reasons)
     differences = list(_differences(decided, made, _OUTCOMES))
     if not differences:
-        # versions differ in their words; whoever wrote others by hand changed no outcome, and is still told
+        # versions differ in their words; others written by hand change no outcome, and are still told
         return Replay("same", _summed_up(list(_differences(decided, made, _WORDS))))
     excuse = _excuse(decided)
     if excuse is not None:

@@ -173,7 +173,7 @@ def _public(given: bytes, where: str) -> Ed25519PublicKey:
     text = given.strip() + b"\n"
     if b"PRIVATE KEY-----" in text:
         raise UsageError(
-            "this is a private key; whoever checks needs only the public one",
+            "this is a private key; checking needs only the public one",
             where=where,
             do="Derive it with `openssl pkey -in KEY -pubout`, or `ssh-keygen -y -f KEY`.",
         )

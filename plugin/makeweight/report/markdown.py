@@ -107,7 +107,7 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
 
 
 def _taken_over(content: Content, variant: str, table: _Block, commit: str) -> Iterator[_Block]:
-    """Nothing changed and all is well: whoever waits for this wants no more than that."""
+    """Nothing changed and all is well: nobody who waits for this wants more than that."""
     reason = f"Nothing that makes a model changed: all figures are those of {markdown_code(commit[:7])}."
     yield _Block("the reason", reason)
     yield from _warnings(content, variant)

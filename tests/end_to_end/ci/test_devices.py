@@ -1,4 +1,4 @@
-"""The device matrix: variants made once, measured by a job for each device, judged by whoever answered."""
+"""The device matrix: variants made once, measured by a job for each device, judged by those that answered."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def test_a_broken_base_is_no_base_and_says_so(origin: Origin) -> None:
 
 
 def test_a_branch_whose_name_ends_like_another_is_not_that_other(origin: Origin) -> None:
-    """What `ls-remote` is asked for is a pattern, and whoever may push names branches."""
+    """What `ls-remote` is asked for is a pattern, and branches are named by all who may push."""
     git(origin.work, "push", "-q", str(origin.bare), f"{origin.e}:refs/heads/a/refs/heads/main")
     clone = origin.clone("main")
     assert len(git(clone.folder, "ls-remote", "origin", "refs/heads/main").splitlines()) == 2

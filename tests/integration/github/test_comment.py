@@ -80,7 +80,7 @@ def test_our_own_quotation_of_a_mark_is_no_comment_of_the_project(github: Server
 
 
 @pytest.mark.parametrize("login", ["github-actions[bot]", "acme-ci[bot]", "a-person"])
-def test_it_is_found_whoever_the_token_belongs_to(login: str) -> None:
+def test_it_is_found_for_each_kind_of_token(login: str) -> None:
     with Server(login=login) as github:
         client = Client(github.url, github.token)
         for said in ("over", "passes"):

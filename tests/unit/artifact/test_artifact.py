@@ -53,7 +53,7 @@ def test_a_manifest_survives_its_file(tmp_path: Path, manifest: Manifest) -> Non
         assert asdict(found.model) == {**asdict(manifest.model), "folder": tmp_path / "int8"}, "it lies beside it"
 
 
-def test_hash_and_size_stand_in_front_for_whoever_reads_no_more(tmp_path: Path) -> None:
+def test_hash_and_size_stand_in_front_for_readers_of_no_more(tmp_path: Path) -> None:
     artifact.write(tmp_path, READY)
     told = json.loads((tmp_path / MANIFEST).read_text())
     assert (told["sha256"], told["size"]) == (MODEL.sha256, 100)

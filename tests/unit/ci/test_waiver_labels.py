@@ -78,7 +78,7 @@ def test_no_label_brings_it_down_and_none_of_a_stranger_counts(name: str, descri
 
 def test_who_set_a_label_need_not_be_known() -> None:
     (told,) = waiver_sources.of_labels([Label("waive:size.max", "until 2026-12-31: x", None, False)])[1]
-    assert "whoever set it may not write" in told
+    assert "the one who set it may not write" in told
 
 
 @pytest.mark.parametrize(("days", "counts"), [(-1, True), (0, True), (1, False)])
@@ -92,7 +92,7 @@ def test_the_last_day_still_counts(made: Made, days: int, counts: bool) -> None:
 
 
 def test_a_waiver_of_the_budget_for_one_variant_is_told_to_be_none(made: Made) -> None:
-    """A budget has no variants: whoever wrote it is waiting for an effect."""
+    """A budget has no variants: its author is waiting for an effect."""
     waiver = read("waive:budget@int8")
     assert isinstance(waiver, Waiver)
     ruled = gate.ruling(made(LOOSE), base_of(made()), [waiver], landed=False, today=DAY)

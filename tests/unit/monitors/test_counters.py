@@ -1,4 +1,4 @@
-"""Counters are exact, whoever adds to them, and read back as they were described."""
+"""Counters are exact, no matter what adds to them, and read back as they were described."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following a log: every line once, whatever is done to the log and to whoever follows it."""
+"""Following a log: every line once, whatever is done to the log and to what follows it."""
 
 from __future__ import annotations
 

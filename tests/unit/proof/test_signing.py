@@ -151,7 +151,7 @@ def test_a_key_that_cannot_sign_is_told(key: bytes, said: str) -> None:
         (b"ssh-ed25519 AAAA", "this is no public key"),
         (b"ssh-whatever AAAA", "this is no public key"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "this is no public key"),
-        (PEM, "this is a private key; whoever checks needs only the public one"),
+        (PEM, "this is a private key; checking needs only the public one"),
         (OPENSSH, "this is a private key"),
         (RSA.public_key().public_bytes(Encoding.PEM, Public.SubjectPublicKeyInfo), "of kind RSA"),
         (CURVE.public_key().public_bytes(Encoding.OpenSSH, Public.OpenSSH), "of kind E"),

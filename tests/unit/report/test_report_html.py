@@ -86,7 +86,7 @@ def test_nothing_is_fetched_and_nothing_runs(page: Page):
         assert tag not in {"script", "link", "iframe", "object", "embed", "form", "base"}
         for name, value in attributes.items():
             assert not name.startswith("on")
-            if (tag, name) == ("a", "href"):  # somewhere to go, fetched only by whoever goes there
+            if (tag, name) == ("a", "href"):  # somewhere to go, fetched only when a reader goes there
                 assert value.startswith("https://github.com/")
             elif name in {"src", "href", "srcset", "poster", "data", "action", "xlink:href"}:
                 assert value.startswith("data:image/png;base64,")
