@@ -30,7 +30,7 @@ truth cache "${CACHE-true}"
 form comment "${COMMENT-always}" 'always|on-change|on-failure|never|true|false' "is none of always, on-change, on-failure, never"
 form base-ref "${BASE_REF-}" '([[:alnum:]_][^[:space:][:cntrl:]~^:?*[\]*)?' "is no name of a branch, tag or commit"
 form device "${DEVICE-}" '[A-Za-z0-9_ -]*' "is no list of device names, separated by spaces"
-form check-name "${CHECK_NAME-x}" '[^[:cntrl:]]{1,100}' "is no name: one line, at most 100 characters"
+form check-name "${CHECK_NAME-}" '[^[:cntrl:]]{0,100}' "is no name: one line, at most 100 characters"
 form python-version "${PYTHON_VERSION-}" '([0-9A-Za-z<>=~^][0-9A-Za-z.<>=~*^, |-]*)?' "is no version of Python, such as 3.12"
 form extras "${EXTRAS-}" '[a-z]*(,[a-z]+)*' "is no list of extras, such as dvc,onnx"
 form torch-index "${TORCH_INDEX-}" '(https?://[^[:space:]]+)?' "is no URL"
@@ -47,6 +47,12 @@ case $there/ in
   *) refuse project "${PROJECT-.}" "lies outside of the workspace" ;;
 esac
 
-# artifacts of several projects in one run must not share a name
-suffix=$(tr -c 'A-Za-z0-9\n' '-' <<< "${there#"$here"}")
+# Artifacts of several projects in one run must not share a name: what is replaced is told apart by a digest.
+folder=${there#"$here"}
+suffix=$(tr -c 'A-Za-z0-9' '-' <<< "$folder")
+suffix=${suffix%-}
+if [[ ${folder//\//-} != "$suffix" || $folder == *-* ]]; then
+  digest=$(git hash-object --stdin <<< "$folder")
+  suffix+=-${digest:0:8}
+fi
 printf 'suffix=%s\n' "$suffix" >> "$GITHUB_OUTPUT"

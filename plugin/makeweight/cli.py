@@ -137,7 +137,14 @@ def _init(options: argparse.Namespace) -> Exit:
     from makeweight.verbs import init
     from makeweight_base import progress
 
-    return init.run(options.project, given(options), progress.on(), force=options.force, github=options.github)
+    return init.run(
+        options.project,
+        given(options),
+        progress.on(),
+        force=options.force,
+        github=options.github,
+        branch=options.branch,
+    )
 
 
 def _compare(options: argparse.Namespace) -> Exit:

@@ -32,6 +32,12 @@ def find(event: Event, git: Git, asked: str | None = None) -> str | None:
     parents, pushed = git.parents(head), event.name == "push"
     if event.name == "pull_request" and parents[1:] == [event.head]:
         # the merge that GitHub tries: its first parent is the branch as it is now
+        if event.retargeted and parents[0] != event.base and parents[0] != git.tip(event.base_ref or ""):
+            raise EnvironmentFailed(
+                f"the merge that GitHub tries is not yet one into `{event.base_ref}`",
+                where=f"{parents[0][:12]}, its first parent",
+                do="Push again, or close and reopen the pull request: a run that is started again keeps its merge.",
+            )
         return _obtained(git, parents[0])
     target = event.base if event.on_default_branch or not pushed else None
     if target is None and not (pushed and event.on_default_branch):

@@ -1,7 +1,8 @@
-"""The check on a commit: opened while the work goes on, always completed, under one name that can be made required."""
+"""The check on a commit: opened while the work goes on, always completed, and told apart by project and by run."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from makeweight.github.client import Client, GitHubFailed, Looks
 from makeweight.github.commands import Annotation
 from makeweight.github.event import Event
 from makeweight.github.excerpt import cut, octets, short
+from makeweight.github.marker import label
 
 Conclusion = Literal["success", "failure", "action_required", "cancelled"]
 
@@ -19,12 +21,13 @@ PER_REQUEST = 50
 _TITLE = 255
 _MESSAGE = 64 * 1024
 _NEEDS = "checks: write"
-# A job's own check may bear the same name, and is not ours to change: only ours has this as its external id.
-_OURS = "makeweight"
+# A job's own check may bear the same name, and is not ours to change: only ours have such an external id. It says too
+# which run opened a check, and for which project: of one commit there may be several of each.
+_OURS = re.compile(r"makeweight/(?P<run>[0-9]+)/(?P<attempt>[0-9]+)/(?P<project>.+)")
 _CUT = "*More than a check shows: the rest is in the report of the run.*"
 
 
-def begin(client: Client, event: Event, name: str) -> int:
+def begin(client: Client, event: Event, name: str, project_id: str) -> int:
     """Open a check that is in progress; its id.
 
     Raises:
@@ -32,29 +35,44 @@ def begin(client: Client, event: Event, name: str) -> int:
         ValueError: the event has no commit.
     """
     repository, head = _commit(event)
-    body = {"name": name, "head_sha": head, "status": "in_progress", "external_id": _OURS, **_link(event.run)}
-    # one that an earlier run left open would serve as well
+    external = f"makeweight/{event.run_id}/{event.attempt}/{label(project_id)}"
+    body = {"name": name, "head_sha": head, "status": "in_progress", "external_id": external, **_link(event.run)}
     made = client.post(
-        f"/repos/{repository}/check-runs", body, needs=_NEEDS, done=lambda: _newest(_listed(client, event, name))
+        f"/repos/{repository}/check-runs",
+        body,
+        needs=_NEEDS,
+        done=lambda: next(_of_run(client, event, name, project_id), None),
     )
     return int(made["id"])
 
 
-def find(client: Client, event: Event, name: str) -> int | None:
-    """The newest check of ours that is in progress under this name on the event's commit.
+def find(client: Client, event: Event, name: str, project_id: str) -> int | None:
+    """The check that this very run opened under this name, while it is in progress.
 
     Raises:
         GitHubFailed: the checks could not be listed.
         ValueError: the event has no commit.
     """
-    newest = _newest(_listed(client, event, name))
-    return None if newest is None else int(newest["id"])
+    own = max(_of_run(client, event, name, project_id), key=lambda each: int(each["id"]), default=None)
+    return None if own is None else int(own["id"])
+
+
+def newer_run(client: Client, event: Event, name: str, project_id: str) -> int | None:
+    """The newest run after this one that has a check of the project under this name on the same commit.
+
+    Raises:
+        GitHubFailed: the checks could not be listed.
+        ValueError: the event has no commit.
+    """
+    later = [turn for turn, _ in _listed(client, event, name, project_id) if turn > (event.run_id, event.attempt)]
+    return max(later)[0] if later else None
 
 
 def complete(
     client: Client,
     event: Event,
     name: str,
+    project_id: str,
     check: int | None,
     conclusion: Conclusion,
     title: str,
@@ -63,7 +81,7 @@ def complete(
 ) -> int:
     """Complete a check, or a new one where there is none; its id.
 
-    Older ones of the name that never were completed (their runs died) are cancelled: they would wait for ever.
+    Those of earlier runs that never were completed, as their runs died, are cancelled, or they would wait for ever.
 
     Args:
         summary: Markdown; cut where GitHub would refuse it.
@@ -73,7 +91,7 @@ def complete(
         ValueError: the event has no commit.
     """
     if check is None:
-        check = begin(client, event, name)
+        check = begin(client, event, name, project_id)
     repository, _ = _commit(event)
     at = f"/repos/{repository}/check-runs/{check}"
     output = {"title": short(title, _TITLE), "summary": cut(summary, SUMMARY_LIMIT, _CUT) or _CUT}
@@ -93,7 +111,7 @@ def complete(
         needs=_NEEDS,
         done=_where(client, at, lambda check: check["status"] == "completed"),
     )
-    _cancel_older(client, event, name, check)
+    _cancel_older(client, event, name, project_id, check)
     return check
 
 
@@ -103,20 +121,23 @@ def _commit(event: Event) -> tuple[str, str]:
     return event.repository, event.head
 
 
-def _newest(checks: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
-    return max(checks, key=lambda each: int(each["id"]), default=None)
+def _of_run(client: Client, event: Event, name: str, project_id: str) -> Iterator[dict[str, Any]]:
+    """What this run has in progress; more than one only where the answer to its opening was lost."""
+    own = (event.run_id, event.attempt)
+    listed = _listed(client, event, name, project_id, status="in_progress")
+    return (each for turn, each in listed if turn == own)
 
 
-def _listed(client: Client, event: Event, name: str) -> Iterator[dict[str, Any]]:
+def _listed(
+    client: Client, event: Event, name: str, project_id: str, **more: str
+) -> Iterator[tuple[tuple[int, int], dict[str, Any]]]:
+    """The project's checks of this name on the event's commit, with the run and its attempt that opened each."""
     repository, head = _commit(event)
-    found = client.pages(
-        f"/repos/{repository}/commits/{head}/check-runs",
-        needs="checks: read",
-        check_name=name,
-        status="in_progress",
-        filter="all",
-    )
-    return (each for each in found if each.get("external_id") == _OURS and each.get("name") == name)
+    at = f"/repos/{repository}/commits/{head}/check-runs"
+    for each in client.pages(at, needs="checks: read", check_name=name, filter="all", **more):
+        found = _OURS.fullmatch(str(each.get("external_id") or ""))
+        if found and found["project"] == label(project_id) and each.get("name") == name:
+            yield (int(found["run"]), int(found["attempt"])), each
 
 
 def _batches(annotations: Sequence[Annotation]) -> list[list[dict[str, Any]]]:
@@ -153,13 +174,13 @@ def _where(client: Client, at: str, holds: Callable[[dict[str, Any]], bool]) -> 
     return look
 
 
-def _cancel_older(client: Client, event: Event, name: str, check: int) -> None:
+def _cancel_older(client: Client, event: Event, name: str, project_id: str, check: int) -> None:
     output = {"title": "Superseded", "summary": "The run that opened this check never completed it; a newer one did."}
     body = {"status": "completed", "conclusion": "cancelled", "output": output}
     try:
-        for each in _listed(client, event, name):
-            # a newer one belongs to a run that is still at work
-            if int(each["id"]) < check:
+        for turn, each in _listed(client, event, name, project_id, status="in_progress"):
+            # one of a newer run is that run's, which is still at work
+            if turn <= (event.run_id, event.attempt) and int(each["id"]) != check:
                 client.patch(f"/repos/{event.repository}/check-runs/{each['id']}", body, needs=_NEEDS)
     except GitHubFailed as error:
         # the check itself is complete, and that is what was asked for

@@ -20,6 +20,7 @@ _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*/(?!\.{1,2}$)[A-Za-z0-9_.-]+")
 # the name of the base may hold slashes, and even what looks like the rest: the last such part is the queue's own
 _QUEUE = re.compile(r"refs/heads/gh-readonly-queue/.+/pr-(\d{1,18})-[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_COUNT = re.compile(r"[0-9]{1,18}")
 _BRANCHES = "refs/heads/"
 _RUNNER = "The runner writes it: run the job again; where the event is made by hand, mend it."
 _T = TypeVar("_T")
@@ -51,10 +52,18 @@ class Event:
     server: str = SERVER
     run: str | None = None
     """The address of the run's page."""
+    run_id: int = 0
+    """Of two runs the newer has the larger."""
+    attempt: int = 1
+    """A run that is started again keeps its number, its event and its commit."""
     head_repository: str | None = None
     """owner/name of where the commits come from, for pull_request and workflow_run; None: it is gone."""
     cause: str | None = None
     """The event of the run that a workflow_run follows."""
+    retargeted: bool = False
+    """Whether a pull request was given another base just now."""
+    updated: str = ""
+    """When GitHub wrote down what a pull request was at this event: ISO 8601 in UTC."""
 
     @property
     def on_default_branch(self) -> bool:
@@ -111,6 +120,8 @@ def read(environ: Mapping[str, str], payload: Mapping[str, Any] | None) -> Event
         "api": (environ.get("GITHUB_API_URL") or API).rstrip("/"),
         "server": server,
         "run": f"{server}/{repository}/actions/runs/{run}" if run and repository else None,
+        "run_id": _count(run) or 0,
+        "attempt": _count(environ.get("GITHUB_RUN_ATTEMPT")) or 1,
     }
     if name == "pull_request":
         return _pull_request(known, shared)
@@ -141,6 +152,8 @@ def _pull_request(payload: Mapping[str, Any], shared: dict[str, Any]) -> Event:
         number=_required(_number, payload, *pull, "number"),
         fork=origin is None or origin != own,
         head_repository=origin,
+        retargeted=_at(payload, "changes", "base") is not None,
+        updated=_text(payload, *pull, "updated_at") or "",
         **shared,
     )
 
@@ -192,6 +205,10 @@ def _sha(value: object) -> str | None:
 
 def _number(value: object) -> int | None:
     return value if type(value) is int and value > 0 else None
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text and _COUNT.fullmatch(text) else None
 
 
 def _required(read: Callable[[object], _T | None], payload: Mapping[str, Any], *keys: str) -> _T:

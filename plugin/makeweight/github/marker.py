@@ -13,13 +13,28 @@ ACTIONS = "github-actions[bot]"
 _LONGEST = 200
 
 
-def marker(project_id: str) -> str:
-    """An HTML comment that names the project, whatever its id holds."""
+def identity(name: str, folder: str) -> str:
+    """What a project is known by; projects of one repository may share a name, but never a folder.
+
+    Args:
+        folder: from the top of the repository, with forward slashes; empty at the top.
+    """
+    if folder:
+        return f"{name} in {quote(folder.encode('utf-8', 'surrogatepass'))}"
+    # a name that reads like the id of a project in a folder is not to be taken for it
+    return f"{name} in ." if " in " in name else name
+
+
+def label(project_id: str) -> str:
+    """The id as one word of ASCII, whatever it holds."""
     # a hyphen too: two of them end a comment for some readers of HTML
     name = quote(project_id.encode("utf-8", "surrogatepass"), safe="").replace("-", "%2D")
-    if len(name) > _LONGEST:
-        name = "sha256:" + hashlib.sha256(name.encode()).hexdigest()
-    return f"<!-- makeweight:{name} -->"
+    return name if len(name) <= _LONGEST else "sha256:" + hashlib.sha256(name.encode()).hexdigest()
+
+
+def marker(project_id: str) -> str:
+    """An HTML comment that names the project."""
+    return f"<!-- makeweight:{label(project_id)} -->"
 
 
 def login(client: Client) -> str:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from makeweight.github import comment, stranger
+from makeweight.github import comment, pull, stranger
 from makeweight.github.client import Client
 from makeweight.github.event import Event
 from makeweight.github.excerpt import cut
@@ -92,21 +92,19 @@ def post(client: Client, event: Event, folder: Path) -> Literal["written", "unch
     left = _parse(_content(file), file)
     if left.head != event.head:
         raise _distrust(file, f"it is about commit {left.head}, the run was of {event.head}")
-    pull = client.get(f"/repos/{event.repository}/pulls/{left.number}", needs="pull-requests: read")
-    head, base = pull.get("head") or {}, pull.get("base") or {}
-    origin = (head.get("repo") or {}).get("full_name")
-    if (base.get("repo") or {}).get("full_name") != event.repository:
+    about = pull.now(client, event.repository, left.number)
+    if about.into != event.repository:
         raise _distrust(file, f"pull request {left.number} is not one of {event.repository}")
-    if event.head_repository is None or origin != event.head_repository:
+    if event.head_repository is None or about.origin != event.head_repository:
         raise _distrust(
             file,
-            f"pull request {left.number} comes from {origin or 'a repository that is gone'}, "
+            f"pull request {left.number} comes from {about.origin or 'a repository that is gone'}, "
             f"the run from {event.head_repository or 'one that is gone'}",
         )
-    if head.get("sha") != left.head or pull.get("state") != "open":
+    if about.head != left.head or not about.is_open:
         return "outdated"
-    about, said = replace(event, number=left.number), _body(left, event)
-    return comment.put(client, about, left.project, said, opens=left.opens)
+    own, said = replace(event, number=left.number), _body(left, event)
+    return comment.put(client, own, left.project, said, opens=left.opens)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OWNER/REPO[@REF]",
         help="write workflows that judge every pull request; where makeweight's Action is taken from",
     )
+    more.add_argument("--branch", metavar="NAME", help="with --github: the default branch (default: as origin tells)")
 
 
 def given(options: argparse.Namespace) -> Given:

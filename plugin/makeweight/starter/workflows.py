@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -21,7 +22,10 @@ from makeweight_base.errors import UsageError
 FOLDER = Path(".github", "workflows")
 _ACTION = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(@(?P<ref>[\w./-]+))?")
 _PLAIN = re.compile(r"[A-Za-z][\w./@,-]*|\.")
-_PLACE = re.compile(r"<(?P<name>name|title|branch|action|setup|project|extras|requirements)>")
+_HEAD = re.compile(r"ref: refs/heads/(?P<branch>\S+)\tHEAD\n")
+_PATIENCE = 20.0
+"""Seconds for a remote to answer."""
+_PLACE = re.compile(r"<(?P<name>name|title|job|branch|action|setup|project|extras|requirements)>")
 
 
 @dataclass(frozen=True)
@@ -33,25 +37,27 @@ class Workflows:
     last_words: str
 
 
-def plan(top: Path, root: Path, project: Project, where: str, lock: str | None) -> Workflows:
+def plan(top: Path, root: Path, project: Project, where: str, lock: str | None, branch: str | None = None) -> Workflows:
     """The workflows of a project.
 
     Args:
         top: the top of the git repository, which holds .github; `root` is the project's folder in it.
         where: the repository that holds the Action, `OWNER/REPO` or `OWNER/REPO@REF`.
         lock: the file that pins the toolchain, relative to `root`.
+        branch: the default branch; None: as the remote tells.
 
     Raises:
-        UsageError: `where` is no such place.
+        UsageError: `where` is no such place, or the default branch is not known.
     """
     folder = root.resolve().relative_to(top.resolve()).as_posix()
     # projects of one repository must share neither the workflow's name nor that of the check that is required
     name = "makeweight" if folder == "." else f"makeweight ({folder})"
-    branch, (repository, ref) = _default_branch(top), _place(where)
+    (repository, ref), branch = _place(where), branch or _default_branch(top)
     extra = "torch" if project.model.build else registry.extra_of("runtime", project.model.runtime)
     said = {
         "name": name,
         "title": f"{name} comment",
+        "job": _job(name),
         "branch": branch,
         "action": "@".join((repository, ref)),
         "setup": f"{repository}/setup@{ref}",
@@ -114,11 +120,46 @@ def _as_yaml(value: str, *, comment: bool) -> str:
     return value if _PLAIN.fullmatch(value) and yaml.safe_load(value) == value else json.dumps(value)
 
 
+def _job(name: str) -> str:
+    """The job's name as an expression: that which is required, but where there is nothing to judge."""
+    idle, required = (each.replace("'", "''") for each in (f"{name}, words edited", name))
+    return f"${{{{ github.event.action == 'edited' && !github.event.changes.base && '{idle}' || '{required}' }}}}"
+
+
 def _default_branch(top: Path) -> str:
-    """As the remote tells, else the branch that is checked out, else `main`."""
-    for name in ("refs/remotes/origin/HEAD", "HEAD"):
-        command = ["git", "symbolic-ref", "--short", name]
-        done = subprocess.run(command, cwd=top, capture_output=True, text=True, check=False)
-        if done.returncode == 0 and done.stdout.strip():
-            return done.stdout.strip().removeprefix("origin/")
-    return "main"
+    """As the remote tells; never the branch that is checked out, which may be that of this very change.
+
+    Raises:
+        UsageError: there is no remote `origin` that tells.
+    """
+    noted = _git(top, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").strip()
+    if noted:
+        return noted.removeprefix("origin/")
+    # only a clone has that note; of what was pushed from here, the remote itself knows
+    answer = _git(top, "ls-remote", "--symref", "origin", "HEAD")
+    if found := _HEAD.match(answer):
+        return found["branch"]
+    raise UsageError(
+        "the default branch is not known: the remote `origin` does not tell it",
+        where="--github",
+        do="Name it, as in `--branch main`.",
+    )
+
+
+def _git(top: Path, *arguments: str) -> str:
+    """What git says; nothing where it fails, or a remote does not answer in time."""
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=top,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""

@@ -21,10 +21,18 @@ from makeweight_base.errors import ConfigError, Exit, UsageError
 from makeweight_base.progress import Progress
 
 
-def run(root: Path, given: Given, progress: Progress, *, force: bool = False, github: str | None = None) -> Exit:
+def run(
+    root: Path,
+    given: Given,
+    progress: Progress,
+    *,
+    force: bool = False,
+    github: str | None = None,
+    branch: str | None = None,
+) -> Exit:
     """Set a folder up, or bring its dvc.yaml up to date with its makeweight.yaml. A second run changes nothing.
 
-    With `github`, the Action's place, the workflows that use it are written as well.
+    With `github`, the Action's place, the workflows that use it are written as well, for the default branch `branch`.
 
     Raises:
         UsageError: what is given does not suffice or contradicts itself; nothing has been written then.
@@ -46,7 +54,9 @@ def run(root: Path, given: Given, progress: Progress, *, force: bool = False, gi
     if taken:
         raise ConfigError(taken)
     pipeline, changes = merge(old_pipeline, project, plots.drawn(project))
-    planned = None if github is None else _workflows(root, project, github)
+    if github is None and branch is not None:
+        raise UsageError("a branch is named, and no workflow is asked for", where="--branch", do="Add --github.")
+    planned = None if github is None else _workflows(root, project, github, branch)
 
     # From here on things are written, what is most easily refused first.
     said = []
@@ -85,7 +95,7 @@ def _kept_aside(path: Path) -> str:
     return f"{CONFIG}: written anew; the old one is {aside.name}"
 
 
-def _workflows(root: Path, project: Project, where: str) -> tuple[Path, Workflows]:
+def _workflows(root: Path, project: Project, where: str, branch: str | None) -> tuple[Path, Workflows]:
     """The top of the git repository, and what is to be written there."""
     top = repository.git_root(root)
     if top is None:
@@ -94,7 +104,7 @@ def _workflows(root: Path, project: Project, where: str) -> tuple[Path, Workflow
             where="--github",
             do="Run `git init`, then run this again.",
         )
-    return top, workflows.plan(top, root, project, where, survey.lock(root))
+    return top, workflows.plan(top, root, project, where, survey.lock(root), branch)
 
 
 def _last_words(root: Path, project: Project, pipeline: str | None) -> list[str]:

@@ -82,6 +82,17 @@ def save_model(folder: Path) -> None:
     np.savez(folder / "calibration.npz", x=inputs[:64])
 
 
+@dataclass(frozen=True)
+class Started:
+    """What a run keeps when it is started again: its number, its event, and its commit."""
+
+    number: int
+    event: str
+    ref: str
+    payload: dict[str, Any]
+    commit: str
+
+
 @dataclass
 class Run:
     """One run of the Action, as it went."""
@@ -90,6 +101,7 @@ class Run:
     workspace: Path
     uploads: dict[str, Path]
     """Folders that were kept as artifacts of the run, by name."""
+    started: Started
 
     @property
     def outputs(self) -> Mapping[str, str]:
@@ -167,22 +179,39 @@ class Hub:
 
     # --- events ---
 
-    def pull_request(self, branch: str, *, number: int = 7, fork: bool = False, **given: str) -> Run:
-        """What GitHub runs for a pull request: the merge that it tries, cloned one commit deep."""
-        head, base = self.git("rev-parse", branch), self.git("rev-parse", "main")
-        self.git("checkout", "-q", "--detach", "main")
+    def pull_request(
+        self,
+        branch: str,
+        *,
+        number: int = 7,
+        fork: bool = False,
+        base: str = "main",
+        event: Mapping[str, Any] | None = None,
+        **given: str,
+    ) -> Run:
+        """What GitHub runs for a pull request: the merge that it tries, cloned one commit deep.
+
+        Args:
+            event: what else the payload holds, such as the action.
+        """
+        head, into = self.git("rev-parse", branch), self.git("rev-parse", base)
+        self.git("checkout", "-q", "--detach", base)
         self.git("merge", "-q", "--no-ff", "-m", "try", branch)
         self.git("push", "-q", "-f", "origin", f"HEAD:refs/pull/{number}/merge")
         origin = FORK if fork else self.github.repository
-        if number not in self.github.pulls or self.github.pulls[number]["head"]["sha"] != head:
-            self.github.pull(number, head, base, head_repository=origin)
+        known = self.github.pulls.get(number)
+        if known is None or (known["head"]["sha"], known["base"]["ref"]) != (head, base):
+            self.github.pull(number, head, into, head_repository=origin, base_ref=base)
         payload = {
+            "action": "synchronize",
             "number": number,
             "pull_request": {
                 "number": number,
+                "updated_at": self.github.pulls[number]["updated_at"],
                 "head": {"sha": head, "ref": branch, "repo": {"full_name": origin}},
-                "base": {"sha": base, "ref": "main", "repo": {"full_name": self.github.repository}},
+                "base": {"sha": into, "ref": base, "repo": {"full_name": self.github.repository}},
             },
+            **(event or {}),
         }
         return self.start("pull_request", f"refs/pull/{number}/merge", payload, **given)
 
@@ -211,9 +240,16 @@ class Hub:
     def schedule(self, **given: str) -> Run:
         return self.start("schedule", "refs/heads/main", {"schedule": "0 3 * * 1"}, **given)
 
-    def start(self, event: str, ref: str, payload: dict[str, Any], **given: str) -> Run:
+    def again(self, run: Run, **given: str) -> Run:
+        """Start a run again, as anybody may who may write here."""
+        return self.start(run.started.event, run.started.ref, run.started.payload, before=run.started, **given)
+
+    def start(
+        self, event: str, ref: str, payload: dict[str, Any], *, before: Started | None = None, **given: str
+    ) -> Run:
         """Clone as actions/checkout does, and run the Action."""
-        place, environment = self.checkout(event, ref, payload)
+        place, environment = self.checkout(event, ref, payload, before)
+        number, commit = int(environment["GITHUB_RUN_ID"]), environment["GITHUB_SHA"]
         uploads: dict[str, Path] = {}
         aside = Path(environment["HOME"]).parent
 
@@ -228,16 +264,19 @@ class Hub:
         runner = Runner(place, aside / "temp", environment, stands, token=self.github.token)
         runner.cancel_at = given.pop("cancel_at", None)
         project = {"project": self.subfolder} if self.subfolder else {}
-        return Run(runner.action(install="false", **project, **given), place, uploads)
+        started = Started(number, event, ref, payload, commit)
+        return Run(runner.action(install="false", **project, **given), place, uploads, started)
 
-    def checkout(self, event: str, ref: str, payload: dict[str, Any]) -> tuple[Path, dict[str, str]]:
+    def checkout(
+        self, event: str, ref: str, payload: dict[str, Any], before: Started | None = None
+    ) -> tuple[Path, dict[str, str]]:
         """A fresh clone one commit deep, and the environment of its runner."""
         number = next(self.runs)
         place = self.folder / f"runner-{number}"
         place.mkdir()
         self.git("init", "-q", cwd=place)
         self.git("remote", "add", "origin", f"file://{self.origin}", cwd=place)
-        self.git("fetch", "-q", "--depth=1", "--no-tags", "origin", ref, cwd=place)
+        self.git("fetch", "-q", "--depth=1", "--no-tags", "origin", before.commit if before else ref, cwd=place)
         self.git("checkout", "-q", "--detach", "FETCH_HEAD", cwd=place)
         aside = self.folder / f"aside-{number}"
         (aside / "home").mkdir(parents=True)
@@ -254,7 +293,8 @@ class Hub:
             "GITHUB_REPOSITORY": self.github.repository,
             "GITHUB_SHA": self.git("rev-parse", "HEAD", cwd=place),
             "GITHUB_REF": ref if ref.startswith("refs/") else "refs/heads/main",
-            "GITHUB_RUN_ID": str(1000 + number),
+            "GITHUB_RUN_ID": str(before.number if before else 1000 + number),
+            "GITHUB_RUN_ATTEMPT": "2" if before else "1",
             "GITHUB_API_URL": self.github.url,
             "GITHUB_SERVER_URL": "https://github.com",
             "GITHUB_ACTOR": "dev",

@@ -144,14 +144,6 @@ def test_names_that_are_meant_to_break_out_stay_names(hub: Hub) -> None:
     assert comment["body"].index("-->") == comment["body"].index("\n") - len("-->")
 
 
-def test_a_cancelled_run_completes_its_check(hub: Hub) -> None:
-    hub.change("recipe", hub.config(FLOAT16))
-    run = hub.pull_request("recipe", cancel_at="measure")
-    (check,) = hub.github.checks
-    assert check["status"] == "completed"
-    assert check["conclusion"] != "success", run.log
-
-
 def test_on_a_terminal_nothing_of_the_users_is_touched(hub: Hub) -> None:
     hub.git("checkout", "-q", "-B", "mine", "main")
     hub.config(("{method: dynamic}", "{method: static}"))(hub.work)
@@ -180,25 +172,3 @@ def test_evidence_is_signed_and_can_be_verified_offline(hub: Hub) -> None:
     assert "signature" in said
     evidence.write_text(evidence.read_text().replace('"pass"', '"fail"', 1))
     assert "FORGED" in hub.run(*command, cwd=run.workspace, ok=False)
-
-
-def test_two_projects_of_one_repository_keep_apart(hub: Hub) -> None:
-    hub.git("checkout", "-q", "main")
-    tracked = [name for name in hub.git("ls-files").splitlines() if not name.startswith(".")]
-    for folder in (hub.work / "models" / "one", hub.work / "models" / "two"):
-        for name in tracked:  # the lock and the figures too, so that nothing has to be made
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(hub.work / name, folder / name)
-        hub.run("makeweight", "init", cwd=folder)
-    hub.git("add", "-A")
-    hub.git("commit", "-q", "-m", "two more")
-    hub.git("push", "-q", "origin", "main")
-    hub.subfolder = "models/one"
-    hub.change("docs", write("README.md", "words\n"))
-    one = hub.pull_request("docs")
-    hub.subfolder = "models/two"
-    two = hub.pull_request("docs", check_name="makeweight two")
-    assert (one.outputs["verdict"], two.outputs["verdict"]) == ("pass", "pass"), one.log + two.log
-    assert "Running stage" not in one.log + two.log
-    assert len(hub.github.comments) == 2
-    assert {check["name"] for check in hub.github.checks} == {"makeweight verdict", "makeweight two"}

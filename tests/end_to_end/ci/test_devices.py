@@ -51,7 +51,7 @@ class Jobs:
                 shutil.rmtree(place / name, ignore_errors=True)
             shutil.copytree(before, place, dirs_exist_ok=True)
         outputs = place.parent / f"{place.name}-outputs"
-        environment |= {"GITHUB_OUTPUT": str(outputs), "RUNNER_ENVIRONMENT": machine}
+        environment |= {"GITHUB_OUTPUT": str(outputs), "RUNNER_ENVIRONMENT": machine, "GITHUB_RUN_ID": "77"}
         if token:
             environment["MAKEWEIGHT_TOKEN"] = self.hub.github.token
         own = Hub(self.hub.folder, environment, self.hub.github)

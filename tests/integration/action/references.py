@@ -46,6 +46,7 @@ _GITHUB = frozenset(
     }
 )
 _RUNNER = frozenset({"os", "arch", "temp", "name", "environment"})
+_JOB = frozenset({"status"})
 _WRITTEN = re.compile(r"""(?:printf|echo)\s+(?:'%s\\n'\s+)?((?:["'][\w-]+=[^"']*["']\s*)+)""")
 _NAME = re.compile(r"""["']([\w-]+)=""")
 _VERB = re.compile(r"/makeweight\"? ci (\w+)")
@@ -207,7 +208,7 @@ def _unknown(text: str, known: Mapping[str, Any]) -> Iterator[str]:
 
 def _why_not(path: Place, known: Mapping[str, Any]) -> str | None:
     context, rest = path[0], path[1:]
-    simple = {"github": _GITHUB, "runner": _RUNNER}
+    simple = {"github": _GITHUB, "runner": _RUNNER, "job": _JOB}
     if context in simple:
         return None if rest and rest[0] in simple[context] else f"no such fact of `{context}`"
     if context == "vars":

@@ -282,7 +282,8 @@ class Runner:
 
     def _context(self, values: Mapping[str, Any], status: str = "success") -> Context:
         runner = {**self.machine, "temp": str(self.temp)}
-        return Context({"runner": runner, "env": {**self.environment, **self._added}, **values}, status)
+        known = {"runner": runner, "job": {"status": status}, "env": {**self.environment, **self._added}}
+        return Context({**known, **values}, status)
 
 
 def assignments(path: Path) -> dict[str, str]:

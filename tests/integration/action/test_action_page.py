@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from integration.action.expressions import Context, filled, holds
 from integration.action.references import of_workflow
 from integration.action.runner import REPOSITORY
 from makeweight.project.project import Project
@@ -111,14 +112,14 @@ def written(tmp_path: Path):
         root = tmp_path / folder
         root.mkdir(parents=True, exist_ok=True)
         if not (tmp_path / ".git").exists():
-            subprocess.run(["git", "init", "--quiet", "-b", branch], cwd=tmp_path, check=True)
+            subprocess.run(["git", "init", "--quiet", "-b", "a-feature"], cwd=tmp_path, check=True)
         project: Project = understand(config, "makeweight.yaml", root)
-        return dict(workflows.plan(tmp_path, root, project, where, lock).files)
+        return dict(workflows.plan(tmp_path, root, project, where, lock, branch).files)
 
     return write
 
 
-@pytest.mark.parametrize("folder", [".", "models/a", "models/my model: #1", "-x", "ünï", "123", "null"])
+@pytest.mark.parametrize("folder", [".", "models/a", "models/my model: #1", "-x", "ünï", "123", "null", "it's"])
 def test_what_is_written_can_be_read(written, grammar, folder: str) -> None:
     pinned = f"somebody/weights@{'0123456789' * 4}"
     texts = {str(path): text for path, text in written(pinned, folder, lock="requirements.txt", branch="trunk").items()}
@@ -129,10 +130,47 @@ def test_what_is_written_can_be_read(written, grammar, folder: str) -> None:
     assert step["uses"] == pinned
     assert step["with"]["project"] == folder
     assert step["with"]["requirements"] == ("requirements.txt" if folder == "." else f"{folder}/requirements.txt")
-    assert whole["name"] == job["name"] == ("makeweight" if folder == "." else f"makeweight ({folder})")
+    name = "makeweight" if folder == "." else f"makeweight ({folder})"
+    assert whole["name"] == name
+    assert filled(job["name"], Context({"github": {"event": {"action": "opened"}}})) == name
     assert comment[True]["workflow_run"]["workflows"] == [whole["name"]]
     assert comment["jobs"]["comment"]["steps"][1]["uses"] == pinned.replace("@", "/setup@")
     assert whole[True]["push"]["branches"] == ["trunk"]
+
+
+@pytest.mark.parametrize(
+    ("event", "judged"),
+    [
+        ({"action": "opened"}, True),
+        ({"action": "synchronize"}, True),
+        ({"action": "edited", "changes": {"base": {"ref": {"from": "main"}, "sha": {"from": "b" * 40}}}}, True),
+        ({"action": "edited", "changes": {"title": {"from": "x"}, "base": {"ref": {"from": "main"}}}}, True),
+        ({"action": "edited", "changes": {"title": {"from": "x"}}}, False),
+        ({"action": "edited", "changes": {"body": {"from": "x"}}}, False),
+        ({"action": "checks_requested"}, True),
+        ({"ref": "refs/heads/main"}, True),
+    ],
+    ids=["opened", "pushed to", "retargeted", "both", "title", "text", "merge group", "push"],
+)
+def test_an_edit_of_words_is_not_judged_and_answers_for_no_check_that_is_required(
+    written, event: dict[str, object], judged: bool
+) -> None:
+    """It has a check of another name, in a group of its own: what is required stays as the run before left it."""
+    own = (REPOSITORY / ".github" / "workflows" / "makeweight.yml").read_text()
+    snippet = snippets()[".github/workflows/snippet-0.yml"]
+    for text in (next(iter(written("o/r").values())), own, snippet):
+        said = yaml.safe_load(text)
+        assert said[True]["pull_request"] == {"types": ["opened", "synchronize", "reopened", "edited"]}
+        facts = {"event": event, "event_name": "pull_request", "workflow": "w", "ref": "refs/pull/7/merge"}
+        groups, names = set(), set()
+        for number in ("41", "42"):
+            context = Context({"github": {**facts, "run_id": number}})
+            groups.add(filled(said["concurrency"]["group"], context))
+            names.add(filled(said["jobs"]["makeweight"]["name"], context))
+        assert "if" not in said["jobs"]["makeweight"]
+        assert (names == {"makeweight"}) is judged
+        assert len(groups) == (1 if judged else 2)
+        assert [holds(step["if"], context) for step in said["jobs"]["makeweight"]["steps"]] == [judged, judged]
 
 
 def test_what_is_written_is_safe(written, tmp_path: Path) -> None:
@@ -197,9 +235,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def set_up(root: Path, where: str) -> str:
+def set_up(root: Path, where: str, branch: str | None = "main") -> str:
     said = Said()
-    init.run(root, Given(), said, github=where)
+    init.run(root, Given(), said, github=where, branch=branch)
     return "\n".join(said)
 
 
@@ -238,3 +276,44 @@ def test_workflows_belong_to_git(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="workflows belong to a git repository"):
         set_up(tmp_path, "o/r")
     assert [path.name for path in tmp_path.iterdir()] == ["makeweight.yaml"]
+
+
+def origin_of(repository: Path, at: Path, branch: str) -> None:
+    """An `origin` whose default branch this is, pushed to and not cloned from; a feature is checked out."""
+    subprocess.run(["git", "init", "--quiet", "--bare", "-b", branch, str(at)], check=True)
+    for command in (
+        ("commit", "--quiet", "--allow-empty", "-m", "x"),
+        ("remote", "add", "origin", str(at)),
+        ("push", "--quiet", "origin", f"HEAD:refs/heads/{branch}"),
+        ("checkout", "--quiet", "-b", "a-feature"),
+    ):
+        who = ("-c", "user.name=dev", "-c", "user.email=dev@example.org")
+        subprocess.run(["git", *who, *command], cwd=repository, check=True)
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["as a clone has it noted", "asked of the remote"])
+def test_the_default_branch_is_the_remotes(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, noted: bool
+) -> None:
+    origin = tmp_path_factory.mktemp("origin")
+    origin_of(repository, origin, "release/trunk")
+    if noted:
+        subprocess.run(["git", "remote", "set-head", "origin", "release/trunk"], cwd=repository, check=True)
+        subprocess.run(["git", "remote", "set-url", "origin", "/nowhere"], cwd=repository, check=True)
+    said = set_up(repository, "o/r", branch=None)
+    assert "a ruleset for `release/trunk`" in said
+    written = yaml.safe_load((repository / ".github/workflows/makeweight.yml").read_text())
+    assert written[True]["push"]["branches"] == ["release/trunk"]
+
+
+def test_the_branch_that_is_checked_out_is_never_taken_for_the_default(repository: Path) -> None:
+    before = sorted(path for path in repository.rglob("*") if ".git" not in path.parts)
+    with pytest.raises(UsageError, match=r"the default branch is not known(?s:.*)as in `--branch main`"):
+        set_up(repository, "o/r", branch=None)
+    assert sorted(path for path in repository.rglob("*") if ".git" not in path.parts) == before
+    assert "a ruleset for `trunk`" in set_up(repository, "o/r", branch="trunk")
+
+
+def test_a_branch_without_a_workflow_is_refused(repository: Path) -> None:
+    with pytest.raises(UsageError, match=r"--branch: a branch is named(?s:.*)Add --github"):
+        init.run(repository, Given(), Said(), branch="main")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,11 @@ def test_the_phases_in_order(machine: Machine) -> None:
     result = machine.runner.action(install="false")
     assert result.conclusion == "success"
     assert list(machine.verbs) == ["open", "compress", "measure", "gate"]
-    assert machine.verbs["open"]["arguments"] == ["ci", "open", "--project=.", "--check-name=makeweight verdict"]
+    assert machine.verbs["open"]["arguments"] == ["ci", "open", "--project=.", "--check-name="]
     assert machine.verbs["compress"]["arguments"] == ["ci", "compress", "--project=.", "--push"]
     assert machine.verbs["measure"]["arguments"] == ["ci", "measure", "--project=."]
     told = machine.verbs["gate"]["arguments"]
-    assert told == ["ci", "gate", "--project=.", "--comment=always", "--check-name=makeweight verdict", "--push"]
+    assert told == ["ci", "gate", "--project=.", "--comment=always", "--check-name=", "--push"]
     assert result.outputs == {
         "verdict": "pass",
         "report-path": "r.html",
@@ -66,6 +67,16 @@ def test_the_inputs_become_flags(machine: Machine) -> None:
     assert machine.verbs["gate"]["arguments"][2:] == told
     assert machine.named("upload-artifact")[0]["name"] == "makeweight-report-models-a"
     assert machine.named("upload-artifact")[0]["path"] == "models/a/.makeweight/reports"
+
+
+def test_artifacts_of_two_projects_never_share_a_name(machine: Machine) -> None:
+    folders = ("models/a", "models-a", "models a", "models/a-b", "models/a/b", "models-a/b", "ümodels")
+    for folder in folders:
+        (machine.workspace / folder).mkdir(parents=True, exist_ok=True)
+        machine.runner.action(install="false", project=folder)
+    names = [used["name"] for used in machine.named("upload-artifact")]
+    assert len(set(names)) == len(folders)
+    assert all(re.fullmatch(r"makeweight-report[A-Za-z0-9-]+", name) for name in names)
 
 
 def test_only_those_who_tell_hold_the_token(machine: Machine) -> None:
@@ -102,6 +113,7 @@ def test_the_gate_speaks_also_when_the_run_is_cancelled(machine: Machine) -> Non
     result = machine.runner.action(install="false")
     assert result.conclusion == "cancelled"
     assert list(machine.verbs) == ["open", "compress", "gate"]
+    assert machine.verbs["gate"]["arguments"][-1] == "--cancelled"
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4])
@@ -172,7 +184,7 @@ def test_a_hostile_input_is_text(machine: Machine, name: str, text: str) -> None
         ({"extras": "dvc onnx"}, r"input extras: dvc\ onnx is no list of extras, such as dvc,onnx"),
         ({"requirements": "absent.txt"}, "input requirements: absent.txt is no file in the workspace"),
         ({"torch_index": "ftp://x"}, "input torch-index: ftp://x is no URL"),
-        ({"check_name": ""}, "input check-name: '' is no name: one line, at most 100 characters"),
+        ({"check_name": "x" * 101}, f"input check-name: {'x' * 101} is no name: one line, at most 100 characters"),
         ({"python_version": "3.12 %0A"}, r"input python-version: 3.12\ %250A is no version of Python, such as 3.12"),
     ],
 )

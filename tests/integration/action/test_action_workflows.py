@@ -161,7 +161,8 @@ def test_every_job_is_bounded(ours: dict[str, str]) -> None:
     for name, text in ours.items():
         said = yaml.safe_load(text)
         for job, body in said.get("jobs", {}).items():
-            assert "timeout-minutes" in body, f"{name}: {job}"
+            # a job that calls a workflow is bounded by the jobs there, and may not say so itself
+            assert "timeout-minutes" in body or "uses" in body, f"{name}: {job}"
             # `gate` of the called workflow gets what its caller grants
             assert "permissions" in body or (name, job) == (CALLED.relative_to(REPOSITORY).as_posix(), "gate"), name
         if "jobs" in said and name != CALLED.relative_to(REPOSITORY).as_posix():
@@ -185,6 +186,17 @@ def test_the_token_is_where_it_is_needed(ours: dict[str, str]) -> None:
         for step in steps(text):
             if re.search(r"token|signing-key", json.dumps(step.get("env", {}))):
                 assert step["name"] in open_to, step["name"]
+
+
+def test_nothing_is_released_before_every_test_passed_on_that_very_commit() -> None:
+    jobs = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    assert jobs["test"]["uses"] == "$/.github/workflows/ci.yml"  # `$/`: at the commit of the tag
+    chain = ["announce"]
+    while (before := jobs[chain[-1]].get("needs")) is not None:
+        chain.append(before)
+    assert chain == ["announce", "publish", "build", "test"]
+    assert set(chain) == set(jobs)
+    assert not any("if" in job or "continue-on-error" in job for job in jobs.values())
 
 
 def test_the_job_that_judges_runs_none_of_the_models_code() -> None:

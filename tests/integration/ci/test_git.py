@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -92,6 +93,16 @@ def test_a_checkout_of_the_head_alone_is_deepened_until_the_histories_meet(origi
     clone = origin.clone("change", "--depth=1")
     event = Event("pull_request", head=origin.e, base=origin.c, base_ref="main", default_branch="main", number=7)
     assert merge_base.find(event, clone) == origin.b
+
+
+def test_a_pull_request_that_was_given_another_base_is_never_held_against_the_old_one(origin: Origin) -> None:
+    git(origin.bare, "branch", "lenient", origin.a)
+    clone = origin.clone("refs/pull/7/merge", "--depth=1")
+    into_main = replace(pull(origin), retargeted=True)  # the event tells of b, and main has moved on to c since
+    assert merge_base.find(into_main, clone) == origin.c
+    into_lenient = replace(into_main, base=origin.a, base_ref="lenient")
+    with pytest.raises(EnvironmentFailed, match="is not yet one into `lenient`"):
+        merge_base.find(into_lenient, clone)
 
 
 def test_a_push_is_held_against_what_the_branch_was(origin: Origin) -> None:

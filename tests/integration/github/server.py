@@ -148,15 +148,18 @@ class Server:
         base: str = "b" * 40,
         *,
         head_repository: str | None = "",
+        base_ref: str = "main",
         state: str = "open",
+        updated: str = "2026-01-01T00:00:00Z",
     ) -> dict[str, Any]:
         """A pull request; of this repository unless `head_repository` names another, or None for one that is gone."""
         origin = self.repository if head_repository == "" else head_repository
         made = {
             "number": number,
             "state": state,
+            "updated_at": updated,
             "head": {"sha": head, "ref": "change", "repo": None if origin is None else {"full_name": origin}},
-            "base": {"sha": base, "ref": "main", "repo": {"full_name": self.repository}},
+            "base": {"sha": base, "ref": base_ref, "repo": {"full_name": self.repository}},
         }
         self.pulls[number] = made
         return made
@@ -349,6 +352,10 @@ class Server:
             raise Answer(404, "Not Found")
         return 200, self.pulls[int(number)], {}
 
+    def _list_pulls(self, request: Request) -> tuple[int, Any, dict[str, str]]:
+        state = request.query.get("state", "open")
+        return self._page(request, [each for each in self.pulls.values() if state in ("all", each["state"])])
+
     def _event(self, number: int, kind: str, name: str, by: str) -> None:
         made = {"id": self._id(), "event": kind, "actor": {"login": by}, "label": {"name": name}}
         self.events.setdefault(number, []).append(made)
@@ -392,6 +399,7 @@ _ROUTES: tuple[tuple[str, str, tuple[str, ...], _Handle], ...] = (
     ("POST", r"/check-runs", ("checks: write",), Server._add_check),
     ("GET", r"/check-runs/(\d+)", ("checks: read",), Server._get_check),
     ("PATCH", r"/check-runs/(\d+)", ("checks: write",), Server._change_check),
+    ("GET", r"/pulls", ("pull-requests: read",), Server._list_pulls),
     ("GET", r"/pulls/(\d+)", ("pull-requests: read",), Server._get_pull),
     ("GET", r"/collaborators/([^/]+)/permission", ("",), Server._permission),
 )

@@ -16,7 +16,7 @@ import pytest
 import node
 from integration.github import openapi, prism
 from integration.github.server import _ROUTES, Server
-from makeweight.github import check, comment, issue, labels, relay
+from makeweight.github import check, comment, issue, labels, pull, relay, standing
 from makeweight.github.client import Client
 from makeweight.github.commands import Annotation
 from makeweight.github.event import Event
@@ -37,6 +37,7 @@ CALLS = {
     f"{REPOSITORY}/commits/{{ref}}/check-runs": ("GET",),
     f"{REPOSITORY}/check-runs": ("POST",),
     f"{REPOSITORY}/check-runs/{{check_run_id}}": ("GET", "PATCH"),
+    f"{REPOSITORY}/pulls": ("GET",),
     f"{REPOSITORY}/pulls/{{pull_number}}": ("GET",),
     f"{REPOSITORY}/collaborators/{{username}}/permission": ("GET",),
 }
@@ -45,6 +46,7 @@ EVENT = Event(
     repository="acme/model",
     head=HEAD,
     base="b" * 40,
+    base_ref="main",
     number=7,
     head_repository=FORK,
     run="https://github.test/acme/model/actions/runs/1",
@@ -98,13 +100,15 @@ def test_all_that_we_send_is_as_github_describes_it(
     behind.pull(7, HEAD, head_repository=FORK)
     mark = marker("digits")
 
-    stale = check.begin(client, EVENT, "makeweight")
-    own = check.begin(client, EVENT, "makeweight")
-    assert check.find(client, EVENT, "makeweight") == own
+    stale = check.begin(client, EVENT, "makeweight", "digits")
+    own = check.begin(client, EVENT, "makeweight", "digits")
+    assert check.find(client, EVENT, "makeweight", "digits") == own
     behind.fail_with(502, method="PATCH", carried_out=True)
-    check.complete(client, EVENT, "makeweight", own, "failure", "over", "### over", REMARKS)
+    check.complete(client, EVENT, "makeweight", "digits", own, "failure", "over", "### over", REMARKS)
     for conclusion in ("success", "action_required", "cancelled"):
-        check.complete(client, EVENT, "makeweight", None, conclusion, "told", "told")  # type: ignore[arg-type]
+        check.complete(client, EVENT, "makeweight", "digits", None, conclusion, "told", "told")  # type: ignore[arg-type]
+    assert standing.successor(client, EVENT, "makeweight", "digits") is None
+    assert pull.every_open(client, "acme/model") == [pull.now(client, "acme/model", 7)]
     reached = {each["id"]: each["conclusion"] for each in behind.checks}
     assert (reached.pop(own), reached.pop(stale)) == ("failure", "cancelled")
     assert [*reached.values()] == ["success", "action_required", "cancelled"]
@@ -155,14 +159,19 @@ def test_a_wrong_request_would_be_noticed(
 def test_what_github_answers_is_what_we_read(instead: str, watching: prism.Watching, tmp_path: Path) -> None:
     client = Client(instead, "any", watching, sleep=lambda _: None)
 
-    opened = check.begin(client, EVENT, "mighty_readme")
+    opened = check.begin(client, EVENT, "mighty_readme", "digits")
     assert opened > 0
-    assert check.find(client, EVENT, "mighty_readme") is None  # the example's is not ours
+    assert check.find(client, EVENT, "mighty_readme", "digits") is None  # the example's is not ours
+    assert check.newer_run(client, EVENT, "mighty_readme", "digits") is None
     at = f"/repos/acme/model/check-runs/{opened}"
     assert check._holds(client, at, 1)() is not None
     assert check._holds(client, at, 10**6)() is None
     assert check._where(client, at, lambda opened: opened["status"] == "completed")() is not None
-    assert check.complete(client, EVENT, "mighty_readme", opened, "failure", "over", "over", REMARKS) == opened
+    completed = check.complete(client, EVENT, "mighty_readme", "digits", opened, "failure", "over", "over", REMARKS)
+    assert completed == opened
+    (listed,) = pull.every_open(client, "acme/model")
+    assert (listed.number, listed.base_ref, listed.into) == (1347, "master", "octocat/Hello-World")
+    assert pull.now(client, "acme/model", 7).updated == "2011-01-26T19:01:12Z"
 
     assert comment.put(client, EVENT, "digits", f"{marker('digits')}\nover") == "written"
     assert issue.put(client, EVENT, "digits", "over", "by 3 %") > 0

@@ -27,6 +27,7 @@ def environ(name: str, **more: str) -> dict[str, str]:
         "GITHUB_API_URL": "https://github.test/api/v3",
         "GITHUB_SERVER_URL": "https://github.test",
         "GITHUB_RUN_ID": "42",
+        "GITHUB_RUN_ATTEMPT": "3",
         **more,
     }
 
@@ -55,8 +56,34 @@ def test_a_pull_request() -> None:
         api="https://github.test/api/v3",
         server="https://github.test",
         run="https://github.test/acme/model/actions/runs/42",
+        run_id=42,
+        attempt=3,
         head_repository="acme/model",
     )
+
+
+def test_a_pull_request_that_is_given_another_base() -> None:
+    payload = pull_request({"full_name": "acme/model"}, updated_at="2026-05-01T10:00:00Z")
+    edited = read(environ("pull_request"), {**payload, "action": "edited", "changes": {"base": {"ref": {"from": "x"}}}})
+    assert (edited.retargeted, edited.base, edited.updated) == (True, BASE, "2026-05-01T10:00:00Z")
+    assert not read(environ("pull_request"), {**payload, "action": "edited", "changes": {"title": {}}}).retargeted
+
+
+@pytest.mark.parametrize(
+    "action", ["opened", "labeled", "ready_for_review", "converted_to_draft", "closed", "of_tomorrow"]
+)
+@pytest.mark.parametrize("draft", [True, False])
+def test_whatever_a_run_of_a_pull_request_was_started_by_it_is_judged(action: str, draft: bool) -> None:
+    """What is not judged must not be green, and the job's result is what is required."""
+    payload = pull_request({"full_name": "acme/model"})
+    other = pull_request({"full_name": "acme/model"}, draft=draft, state="closed" if action == "closed" else "open")
+    assert read(environ("pull_request"), {**other, "action": action}) == read(environ("pull_request"), payload)
+
+
+@pytest.mark.parametrize(("told", "count"), [("7", 7), ("", 0), ("x", 0), ("-1", 0), ("7\n", 0), ("9" * 30, 0)])
+def test_the_number_of_a_run(told: str, count: int) -> None:
+    assert read(environ("push", GITHUB_RUN_ID=told), {}).run_id == count
+    assert read(environ("push", GITHUB_RUN_ATTEMPT=told), {}).attempt == (count or 1)
 
 
 @pytest.mark.parametrize("origin", [{"full_name": "stranger/model"}, {"full_name": "acme/model-2"}, {}, None])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeweight.github.marker import marker, ours, same
+from makeweight.github.marker import identity, marker, ours, same
 
 
 def test_a_plain_name_can_be_read() -> None:
@@ -32,6 +32,22 @@ def test_hostile_names_keep_apart(name: str) -> None:
 def test_names_that_differ_have_marks_that_differ(one: str, other: str) -> None:
     assert (marker(one) == marker(other)) == (one == other)
     assert one == other or not marker(one).startswith(marker(other))
+
+
+def test_a_project_is_known_by_its_name_and_its_folder() -> None:
+    assert identity("digits", "") == "digits"
+    assert identity("digits", "models/a") == "digits in models/a"
+
+
+_WORDS = st.lists(st.sampled_from(["a", "b", " in ", ".", "/", " ", "%20", "ä"]), min_size=1, max_size=6).map("".join)
+
+
+_FOLDERS = _WORDS.map(lambda text: text.strip("/")).filter(lambda folder: folder != ".") | st.just("")
+
+
+@given(_WORDS, _FOLDERS, _WORDS, _FOLDERS)
+def test_no_name_reads_like_a_project_of_another_folder(one: str, here: str, other: str, there: str) -> None:
+    assert (identity(one, here) == identity(other, there)) == ((one, here) == (other, there))
 
 
 def test_it_takes_the_author_and_the_mark() -> None:

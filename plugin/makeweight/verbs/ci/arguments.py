@@ -30,7 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     on_github = parser.add_argument_group("on GitHub")
     yes_or_no = argparse.BooleanOptionalAction
     on_github.add_argument("--check", action=yes_or_no, default=True, help="keep a check run")
-    on_github.add_argument("--check-name", default=CHECK_NAME, metavar="NAME", help=f"its name (default: {CHECK_NAME})")
+    on_github.add_argument(
+        "--check-name",
+        default="",
+        metavar="NAME",
+        help=f"its name (default: {CHECK_NAME}, with the project's folder where that is not the repository's top)",
+    )
     on_github.add_argument(
         "--comment",
         type=_when,
@@ -46,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=yes_or_no,
         default=False,
         help="on the default branch, commit the refreshed dvc.lock and figures",
+    )
+    on_github.add_argument(
+        "--cancelled", action="store_true", help="the job was cancelled: say so where the verdict would have stood"
     )
 
 

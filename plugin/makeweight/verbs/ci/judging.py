@@ -30,17 +30,23 @@ from makeweight.report.history import Entry
 from makeweight.verbs import history, report
 from makeweight.verbs.ci import telling
 from makeweight.verbs.ci.run import Run
-from makeweight_base.errors import Exit, MakeweightError, UsageError
+from makeweight_base.errors import EnvironmentFailed, Exit, MakeweightError, UsageError
 
 
 def gate(run: Run) -> Exit:
     """Decide, write the evidence, tell. The check is completed whatever happens."""
+    if run.settings.cancelled:
+        telling.cancelled(run)
+        return Exit.INTERRUPTED
     try:
         content = _judged(run)
+        _alone(run)
         _draw(run, content.verdict)
     except MakeweightError as error:
+        _newest(run)
         telling.failure(run, error)
         raise
+    _newest(run)
     trouble = None
     if has_landed(run.event):
         try:
@@ -53,6 +59,39 @@ def gate(run: Run) -> Exit:
     if trouble is not None:
         raise trouble
     return verdicts.EXIT_CODES[content.verdict.verdict]
+
+
+def _newest(run: Run) -> None:
+    """Raises:
+    EnvironmentFailed: another run has taken this one's place; its check and its comment are not touched.
+    """
+    why = run.successor(telling.project_name(run))
+    if why is not None:
+        telling.superseded(run, why)
+        raise superseded(why)
+
+
+def superseded(why: str) -> EnvironmentFailed:
+    return EnvironmentFailed(
+        f"this run is superseded: {why}",
+        where="pull request",
+        do="What counts is the newest run. To judge again, run that one again, or push.",
+    )
+
+
+def _alone(run: Run) -> None:
+    """Raises:
+    UsageError: the commit is proposed to another branch too, so that one's check would open the other.
+    """
+    others = run.shared()
+    if others:
+        listed = ", ".join(f"#{each.number} into `{each.base_ref}`" for each in others)
+        raise UsageError(
+            f"this very commit is also proposed in {listed}",
+            where="pull request",
+            do="A check is the commit's, so one verdict would count for both. Close one of them, or give it a commit "
+            "of its own (`git commit --allow-empty`), then run this again.",
+        )
 
 
 def _judged(run: Run) -> Content:

@@ -10,7 +10,7 @@ from makeweight.ci.state import State
 from makeweight.github import check, labels, step
 from makeweight.project import reading
 from makeweight.verbs import benchmark, device
-from makeweight.verbs.ci.judging import has_landed
+from makeweight.verbs.ci.judging import has_landed, superseded
 from makeweight.verbs.ci.run import Run
 from makeweight_base.errors import EnvironmentFailed, Exit, UsageError
 
@@ -20,6 +20,9 @@ def open_(run: Run) -> Exit:
     git, event = run.git(), run.event
     states.clear(run.root, git)
     project = reading.load(run.root)
+    # before a check is opened on top of the newer run's, and before anything is measured for nobody
+    if (why := run.successor(project.name)) is not None:
+        raise superseded(why)
     head = event.head or git.resolve("HEAD")
     if head is None:
         raise UsageError("there is no commit yet", where=str(run.root), do="Commit what is to be judged.")
@@ -38,7 +41,7 @@ def open_(run: Run) -> Exit:
     step.write_outputs(run.environment, {"devices": runners.matrix(allowed)})
     if run.settings.check and run.client is not None:
         with run.telling("the check was not opened"):
-            check.begin(run.client, event, run.settings.check_name)
+            check.begin(run.client, event, run.check_name, run.identity(project.name))
     return Exit.PASS
 
 

@@ -14,10 +14,11 @@ from makeweight.ci.commenting import When
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git, authenticated
 from makeweight.ci.state import State
-from makeweight.github import labels
+from makeweight.github import labels, marker, pull, standing
 from makeweight.github.client import Client, GitHubFailed
 from makeweight.github.event import Event
 from makeweight.github.labels import Label
+from makeweight.github.pull import Pull
 from makeweight.layout import Layout
 from makeweight.verbs.ci.arguments import CHECK_NAME
 from makeweight_base.progress import Progress
@@ -32,12 +33,15 @@ class Settings:
     devices: Sequence[str] = ()
     collected: Path | None = None
     check: bool = True
-    check_name: str = CHECK_NAME
+    check_name: str = ""
+    """Empty: the usual one."""
     comment: When = "always"
     junit: Path | None = None
     commit_lock: bool = False
     push: bool = False
     anew: bool = False
+    cancelled: bool = False
+    """The job was, so that nothing more is to be found out."""
 
 
 @dataclass
@@ -69,6 +73,39 @@ class Run:
             return []
         with self.telling("labels were not read, so none counts"):
             return labels.on(self.client, self.event, prefixes)
+        return []
+
+    @property
+    def folder(self) -> str:
+        """The project's, from the top of the repository; empty at the top."""
+        return self.git().prefix().strip("/")
+
+    def identity(self, name: str) -> str:
+        """What the project of this name is known by on GitHub."""
+        return marker.identity(name, self.folder)
+
+    @property
+    def check_name(self) -> str:
+        if self.settings.check_name:
+            return self.settings.check_name
+        folder = self.folder
+        return f"{CHECK_NAME} ({folder})" if folder else CHECK_NAME
+
+    def successor(self, name: str) -> str | None:
+        """What has taken this run's place, as a clause; None while it may speak, or where that cannot be asked."""
+        if self.client is None:
+            return None
+        kept = self.check_name if self.settings.check else None
+        with self.telling("whether this run is still the newest was not asked"):
+            return standing.successor(self.client, self.event, kept, self.identity(name))
+        return None
+
+    def shared(self) -> list[Pull]:
+        """Pull requests of the same commit into other branches; none where that cannot be asked."""
+        if self.client is None or self.event.number is None or self.event.repository is None:
+            return []
+        with self.telling("whether other pull requests propose this commit was not asked"):
+            return standing.shared(self.event, pull.every_open(self.client, self.event.repository))
         return []
 
     @property

@@ -45,7 +45,7 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
         marks = [*texts.problems(trouble.problems, run.git().prefix()), *marks]
     opens = commenting.opens(run.settings.comment, verdict)
     written = _comment(run, verdict.project, markdown.render(content, markdown.COMMENT), opens=opens)
-    _check(run, conclusion, title, above + markdown.render(content, markdown.CHECK), marks)
+    _check(run, verdict.project, conclusion, title, above + markdown.render(content, markdown.CHECK), marks)
     _summarize(run, above + markdown.render(content, markdown.SUMMARY))
     _as_junit(run, junit.render(verdict) if trouble is None else junit.render_error(verdict.project, str(trouble)))
     own = run.reports
@@ -58,10 +58,39 @@ def failure(run: Run, error: MakeweightError) -> None:
     text = f"### makeweight: not judged\n\n{_quoted(error)}"
     if run.event.run is not None:
         text += f"\n<sub>{markdown_link('run', run.event.run)}</sub>\n"
-    written = _comment(run, _name(run), text, opens=commenting.opens(run.settings.comment, None))
-    _check(run, "failure", f"not judged: {_first_line(error)}", text, marks)
+    name = project_name(run)
+    written = _comment(run, name, text, opens=commenting.opens(run.settings.comment, None))
+    _check(run, name, "failure", f"not judged: {_first_line(error)}", text, marks)
+    _unjudged(run, name, text, str(error), written)
+
+
+def superseded(run: Run, why: str) -> None:
+    """Another run has taken this one's place: the comment and the check of that one stay as they are."""
+    said = f"This run has no say any more: {why}. What it found is in its log."
+    _withdraw(run, "superseded", said)
+
+
+def cancelled(run: Run) -> None:
+    """The job was cancelled, so nothing is known, and nothing is to be read into that."""
+    said = "This run was cancelled: by hand, by a newer run, or by its time limit. Run it again for a verdict."
+    _withdraw(run, "cancelled before it was judged", said)
+
+
+def _withdraw(run: Run, title: str, said: str) -> None:
+    """Close the check that this very run opened, if it did, and leave everything else alone."""
+    project, text = project_name(run), f"### makeweight: {title}\n\n{said}\n"
+    if run.settings.check and run.client is not None:
+        with run.telling("the check was not closed"):
+            name, of = run.check_name, run.identity(project)
+            number = checks.find(run.client, run.event, name, of)
+            if number is not None:
+                checks.complete(run.client, run.event, name, of, number, "cancelled", title, text)
+    _unjudged(run, project, text, said, "false")
+
+
+def _unjudged(run: Run, project: str, text: str, why: str, written: str) -> None:
     _summarize(run, text)
-    _as_junit(run, junit.render_error(_name(run), str(error)))
+    _as_junit(run, junit.render_error(project, why))
     step.write_outputs(run.environment, {"verdict": "error", "comment-written": written})
 
 
@@ -85,7 +114,7 @@ def _summarize(run: Run, text: str) -> None:
     step.write_summary(run.environment, text + "".join(f"\n> {line}\n" for line in run.untold))
 
 
-def _name(run: Run) -> str:
+def project_name(run: Run) -> str:
     """The project's name, also where its makeweight.yaml cannot be used."""
     try:
         return reading.load(run.root).name
@@ -99,7 +128,7 @@ def issue(run: Run, content: Content) -> None:
     """A budget that broke without a commit: one issue, opened, updated, and closed when it holds again."""
     if run.client is None:
         return
-    project_id = _project_id(run, content.verdict.project)
+    project_id = run.identity(content.verdict.project)
     with run.telling("the issue was not written"):
         if content.verdict.verdict == "fail":
             name = content.verdict.project
@@ -119,13 +148,13 @@ def in_the_log(content: Content) -> None:
     print(commands.inert(report.getvalue()), end="")
 
 
-def _check(run: Run, conclusion: Conclusion, title: str, text: str, marks: Sequence[Annotation]) -> None:
+def _check(run: Run, project: str, conclusion: Conclusion, title: str, text: str, marks: Sequence[Annotation]) -> None:
     """The check; in the log, the annotations that it could not carry: in both, a reader would see them twice."""
     if run.settings.check and run.client is not None:
         with run.telling("the check was not completed"):
-            name = run.settings.check_name
-            number = checks.find(run.client, run.event, name)
-            checks.complete(run.client, run.event, name, number, conclusion, title, text, marks)
+            name, of = run.check_name, run.identity(project)
+            number = checks.find(run.client, run.event, name, of)
+            checks.complete(run.client, run.event, name, of, number, conclusion, title, text, marks)
             return
     if run.environment.get("GITHUB_ACTIONS"):
         for each in marks:
@@ -140,7 +169,7 @@ def _comment(run: Run, name: str, text: str, *, opens: bool) -> str:
     """
     if run.event.name != "pull_request" or run.settings.comment == "never":
         return "false"
-    project_id = _project_id(run, name)
+    project_id = run.identity(name)
     body = f"{marker(project_id)}\n{text}"
     if run.client is not None and not run.event.fork:
         with run.telling("the comment was not written, and is left to the workflow that posts it"):
@@ -148,9 +177,3 @@ def _comment(run: Run, name: str, text: str, *, opens: bool) -> str:
             return "false" if done == "absent" else "true"
     relay.write(run.root / FOLDER / "comment", run.event, project_id, body, opens=opens)
     return "relayed"
-
-
-def _project_id(run: Run, name: str) -> str:
-    """Projects of one repository may share a name, but never a folder."""
-    prefix = run.git().prefix().strip("/")
-    return f"{name} in {prefix}" if prefix else name
