@@ -6,8 +6,9 @@ VENV ?= .venv
 PIP_ARGS ?=
 BIN := $(abspath $(VENV))/bin
 DEMO ?= build/demo
-# In the order of collection whole pipelines come first, so that small files are left for the end.
-SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+# In the order of collection whole pipelines come first, so that small files are left for the end. One worker more than
+# two cores: servers, scrapes and what else is waited for leave them idle.
+SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 # The tests start thousands of Pythons, none of which is to compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -41,10 +42,10 @@ monitor-demo: $(VENV)/.demo
 	@PATH="$(BIN):$$PATH" bash examples/monitoring/demo.sh $(DEMO) $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -n 3 $(SIDE_BY_SIDE)
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/unit $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest tests/unit -n 2 $(SIDE_BY_SIDE)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
