@@ -139,6 +139,13 @@ def parts(value: float, dimension: Dimension) -> tuple[str, str]:
     return _write(value, dimension, _significant)
 
 
+def show_interval(low: float, high: float, dimension: Dimension) -> str:
+    """`[98.1, 99.0]`: the unit is that of the figure beside it; ends in several units bear theirs."""
+    units = {parts(end, dimension)[1] for end in (low, high)}
+    shown = [parts(end, dimension)[0] if len(units) == 1 else show(end, dimension) for end in (low, high)]
+    return f"[{', '.join(shown)}]"
+
+
 def _joined(number: str, unit: str) -> str:
     return f"{number}{'' if unit in ('', 'x') else ' '}{unit}"
 
@@ -148,7 +155,7 @@ def _significant(number: float, places: int | None) -> str:
     if places is None:
         exponent = int(f"{number:.2e}".partition("e")[2])  # of the rounded number: 0.9996 is printed as 1.00
         places = 0 if number == 0 else max(0, 2 - exponent)
-    return f"{number:.{places}f}"
+    return f"{round(number, places) + 0.0:.{places}f}"  # what rounds to nothing has no sign
 
 
 def _write(value: float, dimension: Dimension, form: Callable[[float, int | None], str]) -> tuple[str, str]:
@@ -157,7 +164,7 @@ def _write(value: float, dimension: Dimension, form: Callable[[float, int | None
     if dimension in (FRACTION, CHANGE):
         return form(value * 100, 1 if abs(value) >= 0.001 or value == 0 else None), "%"
     if dimension == POINTS:
-        return form(value * 100, 1), "pt"
+        return form(value * 100, 2 if 0 < abs(value) < 0.0005 else 1), "pt"
     if dimension == RATIO:
         return form(value, 2 if value >= 0.1 else None), "x"
     if dimension == PER_SECOND:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from makeweight.budget.metric import METRICS
-from makeweight.budget.quantity import FRACTION, Dimension
+from makeweight.budget.quantity import Dimension, show, show_interval
 from makeweight.measurement import Measurement
 
 
@@ -15,7 +15,7 @@ class Change:
     """A variant against the baseline."""
 
     text: str
-    """`-0.3 pt`, `2.40x`: a factor above 1 is smaller, faster, less; below 1 the opposite."""
+    """`drop 0.3 pt`, `2.40x`: a factor above 1 is smaller, faster, less; below 1 the opposite."""
     interval: str = ""
     """`[2.31, 2.52]`, in the same orientation; empty for what is exact."""
     better: bool | None = None
@@ -52,35 +52,19 @@ def _certain(low_high: tuple[float, float] | None, value: float, neutral: float)
     return None if low <= neutral <= high else low > neutral
 
 
-def difference(drop: float, interval: tuple[float, float] | None, of: Dimension, better: str) -> Change:
-    """Variant - baseline, from a drop, which is positive when the variant is worse."""
-    risen = _certain(interval, drop, 0.0)
-    numbers = [drop, *(interval or ())]
-    if better == "higher":
-        numbers = [-drop, *(-end for end in reversed(interval or ()))]
-    if of == FRACTION:
-        points = [number * 100 for number in numbers]
-        places = 2 if 0 < max(map(abs, points)) < 0.1 else 1
-        shown, unit = [_signed(number, places) for number in points], " pt"
-    else:
-        shown, unit = [f"{number:+.3g}" for number in numbers], ""
-    return _change(shown, unit, None if risen is None else not risen)
+def dropped(drop: float, interval: tuple[float, float] | None, of: Dimension) -> Change:
+    """How much worse the variant is, with the one sign that a drop has everywhere: positive is worse."""
+    worse = _certain(interval, drop, 0.0)
+    around = "" if interval is None else show_interval(*interval, of)
+    return Change(f"drop {show(drop, of)}", around, None if worse is None else not worse)
 
 
 def growth(ratio: float, interval: tuple[float, float] | None, better: str) -> Change:
     """The change of an error: `+3.0 %`."""
-    shown = [_signed((number - 1) * 100, 1) for number in (ratio, *(interval or ()))]
+    value, *bounds = [f"{round((number - 1) * 100, 1) + 0.0:+.1f}" for number in (ratio, *(interval or ()))]
     grown = _certain(interval, ratio, 1.0)
-    return _change(shown, " %", grown if grown is None or better == "higher" else not grown)
-
-
-def _change(shown: list[str], unit: str, better: bool | None) -> Change:
-    value, *bounds = shown
-    return Change(value + unit, f"[{', '.join(bounds)}]" if bounds else "", better)
-
-
-def _signed(number: float, places: int) -> str:
-    return f"{0.0 if round(number, places) == 0 else number:+.{places}f}"
+    side = grown if grown is None or better == "higher" else not grown
+    return Change(f"{value} %", f"[{', '.join(bounds)}]" if bounds else "", side)
 
 
 def factor(metric: str, of: Measurement, better: str) -> Change:

@@ -11,7 +11,7 @@ from makeweight.budget.measurand import Comparison, Measurand, headline
 from makeweight.budget.metric import METRICS, of_role
 from makeweight.layout import BASELINE
 from makeweight.measurement import Measurement
-from makeweight.report.change import Change, difference, factor, growth
+from makeweight.report.change import Change, dropped, factor, growth
 from makeweight.report.content import Content, Machine
 from makeweight.report.written import dimension, title
 from makeweight_base.errors import UsageError
@@ -124,7 +124,7 @@ class Figures:
             return None
         drop = self.get(of.compared("drop"), variant, device)
         if drop is not None and drop.value is not None:
-            return difference(drop.value, drop.interval, dimension(of), self.better(of))
+            return dropped(drop.value, drop.interval, dimension(of.compared("drop")))
         ratio = self.get(of.compared("ratio"), variant, device)
         if ratio is not None and ratio.value is not None and ratio.value > 0:
             if of.metric in METRICS and METRICS[of.metric].origin == "evaluate":

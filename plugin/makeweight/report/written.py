@@ -14,8 +14,8 @@ from makeweight.budget.quantity import (
     RATIO,
     SECONDS,
     Dimension,
-    parts,
     show,
+    show_interval,
 )
 from makeweight.measurement import Measurement
 
@@ -55,7 +55,4 @@ def written_interval(measurement: Measurement) -> str:
     """`[98.1, 99.0]`: the unit is that of the figure; empty for what is exact."""
     if measurement.interval is None:
         return ""
-    of = dimension(measurement.measurand, measurement.unit)
-    units = {parts(bound, of)[1] for bound in measurement.interval}
-    shown = [parts(bound, of)[0] if len(units) == 1 else show(bound, of) for bound in measurement.interval]
-    return f"[{', '.join(shown)}]"
+    return show_interval(*measurement.interval, dimension(measurement.measurand, measurement.unit))

@@ -614,10 +614,11 @@ def test_the_same_artifact_passes_whatever_confidence_is_asked_for() -> None:
     assert judged(rule, grown(0.0, (0.0, 0.0), "rmse")).verdict == "pass"
 
 
-def test_growth_is_told_without_its_sign_and_its_interval_likewise() -> None:
+def test_growth_is_told_with_the_sign_of_its_rule_and_its_interval_likewise() -> None:
     (rule,) = rules(latency_p50={"max_regression": "5 %"})
     said = judged(rule, grown(-0.02, (-0.03, -0.01))).sentence
-    assert said == "latency p50 on local fell by 2.0 % [1.0, 3.0] against the merge base; at most 5 % is allowed."
+    grew = "latency p50 on local grew by -2.0 % [-3.0, -1.0] against the merge base (it fell)"
+    assert said == f"{grew}; at most 5 % is allowed."
     said = judged(rule, grown(0.0, (0.0, 0.0))).sentence
     assert said == "latency p50 on local is what it was at the merge base; at most 5 % is allowed."
 

@@ -45,7 +45,7 @@ def test_what_is_known_is_told():
     assert f"- sha256: {'cd' * 32}" in sections["Model details"]
     assert "597 examples" in sections["Evaluation data"]
     assert (
-        "| accuracy | 98.7 % [97.6, 99.4] | 98.2 % [97.1, 98.9] | -0.5 pt [-0.9, -0.1] |"
+        "| accuracy | 98.7 % [97.6, 99.4] | 98.2 % [97.1, 98.9] | drop 0.5 pt [0.1, 0.9] |"
         in sections["Quantitative analyses"]
     )
     assert "| energy | – | not measured: no meter on laptop | – |" in sections["Quantitative analyses"]
@@ -70,7 +70,7 @@ def test_groups_are_broken_down():
     )
     verdict = replace(made.verdict, measurements=[*made.verdict.measurements, asdict(night), asdict(drop)])
     shown = card.render(replace(made, verdict=verdict), "int8")
-    assert "| accuracy of night | – | 90.0 % [85.0, 94.0] | -1.0 pt [-2.0, +0.0] |" in shown
+    assert "| accuracy of night | – | 90.0 % [85.0, 94.0] | drop 1.0 pt [0.0, 2.0] |" in shown
 
 
 def test_a_regression_has_a_card_too():

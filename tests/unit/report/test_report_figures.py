@@ -21,11 +21,11 @@ def figures(*measurements: Measurement, **changes: object) -> Figures:
     return Figures(replace(made, verdict=verdict, **changes))  # type: ignore[arg-type]
 
 
-def test_a_drop_reads_as_a_change_in_points():
+def test_a_drop_is_positive_where_the_variant_is_worse():
     own = Measurement("accuracy", "int8", "fraction", 0.009, (0.005, 0.013), 10_000, comparison="drop")
     change = figures(own).change(Measurand("accuracy"), "int8")
     assert change is not None
-    assert change.words == "-0.9 pt [-1.3, -0.5]"
+    assert change.words == "drop 0.9 pt [0.5, 1.3]"
     assert change.better is False
 
 
@@ -33,14 +33,14 @@ def test_a_drop_below_a_tenth_of_a_point_is_not_rounded_away():
     own = Measurement("accuracy", "int8", "fraction", 0.0004, comparison="drop")
     change = figures(own).change(Measurand("accuracy"), "int8")
     assert change is not None
-    assert change.text == "-0.04 pt"
+    assert change.text == "drop 0.04 pt"
 
 
 def test_no_drop_has_no_sign_of_its_own():
     own = Measurement("accuracy", "int8", "fraction", 0.0, (-0.004, 0.004), comparison="drop")
     change = figures(own).change(Measurand("accuracy"), "int8")
     assert change is not None
-    assert change.words == "+0.0 pt [-0.4, +0.4]"
+    assert change.words == "drop 0.0 pt [-0.4, 0.4]"
     assert change.better is None
 
 
@@ -91,7 +91,7 @@ def test_a_custom_metric_follows_its_declared_direction():
     lower = figures(own, better="lower").change(Measurand("metric"), "int8")
     assert higher is not None
     assert lower is not None
-    assert (higher.text, lower.text) == ("-0.02", "+0.02")
+    assert higher.text == lower.text == "drop 0.02"
     assert higher.better is lower.better is False
 
 

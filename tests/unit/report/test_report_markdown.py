@@ -29,13 +29,13 @@ ALL = {
 
 def test_it_leads_with_the_verdict():
     first = markdown.render(invented.content(devices=("pi5",))).split("\n")[0]
-    assert first == "### makeweight: passed. `slim-int8` ships: 10x smaller, 5.3x faster on pi5, accuracy -0.5 pt"
+    assert first == "### makeweight: passed. `slim-int8` ships: 10x smaller, 5.3x faster on pi5, accuracy drop 0.5 pt"
 
 
 def test_a_broken_budget_names_the_rule_why_and_what_would_pass():
     lines = markdown.render(invented.undecided(4)).split("\n")
     assert lines[0] == "### makeweight: blocked. `slim-int8` breaks 1 of 5 rules and leaves 1 open"
-    assert "| **accuracy** | 98.7 % | 97.8 % | **-0.9 pt [-1.3, -0.5]** | drop at most 0.5 pt | **over** |" in lines
+    assert "| **accuracy** | 98.7 % | 97.8 % | **drop 0.9 pt [0.5, 1.3]** | drop at most 0.5 pt | **over** |" in lines
     assert "- Accuracy drops 0.9 pt [0.5, 1.3], and drop at most 0.5 pt is allowed." in lines
     assert "**What would settle it.** `makeweight benchmark slim-int8 --device laptop --seconds 30`" in lines
     would = next(line for line in lines if line.startswith("**What would pass.**"))

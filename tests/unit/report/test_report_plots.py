@@ -276,20 +276,21 @@ def test_odd_samples_are_drawn_or_left_out(seconds: list[float]):
 # classes
 
 
-def draw_classes(*changes: float) -> ET.Element:
-    bars = [classes.Bar(f"class {i}", change, f"class {i}") for i, change in enumerate(changes)]
+def draw_classes(*drops: float) -> ET.Element:
+    bars = [classes.Bar(f"class {i}", drop, f"class {i}") for i, drop in enumerate(drops)]
     return parsed(classes.draw(bars, "by class"))
 
 
 def test_bars_go_to_both_sides_of_no_change():
-    root = draw_classes(-0.02, 0.0, 0.01)
+    root = draw_classes(0.02, 0.0, -0.01)
     zero = float(re.match(r"M([\d.]+)", root.find("path[@class='zero']").get("d"))[1])  # type: ignore[union-attr,index,arg-type]
     worse, better = root.iter("rect")
-    assert float(worse.get("x", 0)) + float(worse.get("width", 0)) == pytest.approx(zero, abs=0.02)
-    assert float(better.get("x", 0)) == pytest.approx(zero, abs=0.02)
+    assert (worse.get("class"), better.get("class")) == ("bar worse", "bar better")
+    assert float(worse.get("x", 0)) == pytest.approx(zero, abs=0.02)
+    assert float(better.get("x", 0)) + float(better.get("width", 0)) == pytest.approx(zero, abs=0.02)
     assert float(worse.get("width", 0)) == pytest.approx(2 * float(better.get("width", 0)), rel=0.01)
     figures = [each.text for each in root.iter("text") if each.get("class") == "figure"]
-    assert figures == ["-2.0 pt", "±0.0 pt", "+1.0 pt"]
+    assert figures == ["2.0 pt", "0.0 pt", "-1.0 pt"]
 
 
 @pytest.mark.parametrize("changes", [(), (0.0,), (-1.0,), (1.0, 1.0), (math.nan,), (1e-9, -1e-9)])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from makeweight.budget.quantity import POINTS, show
 from makeweight.report.plots import scale, svg
 from makeweight.report.text import elided
 
@@ -19,26 +20,26 @@ _FIGURE = 58.0
 
 @dataclass(frozen=True)
 class Bar:
-    """One class: how its accuracy changed, as a fraction (negative: worse)."""
+    """One class: how far its accuracy dropped, as a fraction (positive: worse)."""
 
     name: str
-    change: float
+    drop: float
     words: str
 
 
 def draw(bars: Sequence[Bar], title: str) -> str:
     """The chart as SVG, one row a class in the given order. Classes without a finite figure are left out."""
-    usable = [bar for bar in bars if math.isfinite(bar.change)]
+    usable = [bar for bar in bars if math.isfinite(bar.drop)]
     if not usable:
         return svg.empty(80, title, "no class was measured")
     names = [elided(bar.name, _LONGEST_NAME) for bar in usable]
     left = max(svg.text_width(name, _FONT) for name in names) + 10
-    most_lost, most_won = (max(0.0, *(sign * bar.change for bar in usable), 0.0) for sign in (-1, 1))
+    most_lost, most_won = (max(0.0, *(sign * bar.drop for bar in usable), 0.0) for sign in (1, -1))
     least = 0.01 if most_lost + most_won < 0.01 else most_lost + most_won
     share = most_lost / (most_lost + most_won) if most_lost + most_won > 0 else 0.5
-    low = -least * share if most_lost else -least * 0.02
-    high = least * (1 - share) if most_won else least * 0.02
-    across = scale.Scale(low, high, left + (_FIGURE if most_lost else 8), svg.WIDTH - (_FIGURE if most_won else 8))
+    low = -least * (1 - share) if most_won else -least * 0.02
+    high = least * share if most_lost else least * 0.02
+    across = scale.Scale(low, high, left + (_FIGURE if most_won else 8), svg.WIDTH - (_FIGURE if most_lost else 8))
     height = _TOP + _ROW * len(usable) + _BOTTOM
     zero, floor = across(0.0), height - _BOTTOM
     parts = [
@@ -53,19 +54,16 @@ def draw(bars: Sequence[Bar], title: str) -> str:
 
 
 def _row(bar: Bar, name: str, left: float, middle: float, across: scale.Scale) -> str:
-    end, zero = across(bar.change), across(0.0)
-    worse = bar.change < 0
-    points = bar.change * 100
-    shown = "±0.0" if round(points, 1) == 0 else f"{points:+.1f}"
+    end, zero = across(bar.drop), across(0.0)
     parts = [svg.tooltip(bar.words), svg.text(name, left - 8, middle + 4, text_anchor="end", class_="label")]
-    kind = "worse" if worse else "better"
+    kind = "worse" if bar.drop > 0 else "better"
     if abs(end - zero) > 0.3:
         size = {"x": min(end, zero), "y": middle - _BAR / 2, "width": abs(end - zero), "height": _BAR}
         parts.append(svg.element("rect", class_=f"bar {kind}", **size))
     # a class that neither lost nor won has its figure on the emptier side
-    to_left = worse or (bar.change == 0 and zero - left > svg.WIDTH - zero)
+    to_left = bar.drop < 0 or (bar.drop == 0 and zero - left > svg.WIDTH - zero)
     beside = end - 6 if to_left else end + 6
     parts.append(
-        svg.text(f"{shown} pt", beside, middle + 4, text_anchor="end" if to_left else "start", class_="figure")
+        svg.text(show(bar.drop, POINTS), beside, middle + 4, text_anchor="end" if to_left else "start", class_="figure")
     )
     return svg.element("g", *parts)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import times
-from makeweight.budget.quantity import FRACTION, SECONDS, Dimension, show
+from makeweight.budget.quantity import FRACTION, POINTS, SECONDS, Dimension, show
 from makeweight.decide.verdict import RuleVerdict
 from makeweight.layout import BASELINE
 from makeweight.report import prose
@@ -179,7 +179,7 @@ def by_class(content: Content, order: list[str]) -> list[dict[str, Any]]:
         kept = by_drop
         if len(by_drop) > _MOST_CLASSES:
             kept = by_drop[: _MOST_CLASSES * 2 // 3] + by_drop[-(_MOST_CLASSES // 3) :]
-        bars = [classes.Bar(each.name, -each.drop, _class_words(each)) for each in kept]
+        bars = [classes.Bar(each.name, each.drop, _class_words(each)) for each in kept]
         charts.append(
             {
                 "variant": variant,
@@ -194,7 +194,7 @@ def by_class(content: Content, order: list[str]) -> list[dict[str, Any]]:
 
 
 def _most_lost(each: ClassAccuracy) -> str:
-    return f"{each.name} lost most, {-each.drop * 100:.1f} pt" if each.drop > 0 else "no class lost"
+    return f"{each.name} lost most, {show(each.drop, POINTS)}" if each.drop > 0 else "no class lost"
 
 
 def _class_words(each: ClassAccuracy) -> str:
