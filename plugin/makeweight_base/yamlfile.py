@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from makeweight_base import yamlversions
 from makeweight_base.errors import ConfigError, Problem
 
 Path = tuple[str | int, ...]
@@ -40,6 +41,8 @@ class Document:
     lines: dict[Path, int]
     unquoted: tuple[Path, ...] = ()
     """Keys that YAML reads as something other than text: numbers, `on`, `no`, dates."""
+    ambiguous: tuple[tuple[Path, str], ...] = ()
+    """What DVC may read as something else, and why; see `yamlversions`."""
 
     def line(self, path: Sequence[str | int]) -> int:
         """The line of the deepest part of `path` that the file holds.
@@ -69,14 +72,24 @@ def parse(text: str, source: str) -> Document:
     """
     lines: dict[Path, int] = {}
     unquoted: list[Path] = []
+    ambiguous: list[tuple[Path, str]] = []
     problems: list[Problem] = []
     rows = text.splitlines()
 
     def quote(number: int, message: str) -> Problem:
         return Document(source, None, rows, {(): number}).problem((), message)
 
+    def note(node: yaml.Node, path: Path) -> None:
+        value = node.value if isinstance(node, yaml.ScalarNode) else ""
+        plain = isinstance(node, yaml.ScalarNode) and node.style is None
+        implicit = str(loader.resolve(type(node), value, (plain, not plain)))  # type: ignore[no-untyped-call]
+        said = yamlversions.objection(node.tag, value, plain=plain, implicit=implicit)
+        if said is not None:
+            ambiguous.append((path, said))
+
     def walk(node: yaml.Node, path: Path) -> None:
         lines.setdefault(path, node.start_mark.line + 1)
+        note(node, path)
         if len(lines) > _MOST_ENTRIES:  # a few anchors that name each other unfold without end
             raise ConfigError([quote(node.start_mark.line + 1, f"the file unfolds to over {_MOST_ENTRIES:,} entries")])
         if isinstance(node, yaml.MappingNode):
@@ -89,6 +102,8 @@ def parse(text: str, source: str) -> Document:
                 lines[(*path, key)] = number
                 if key_node.tag not in _KEYS:
                     unquoted.append((*path, key))
+                else:
+                    note(key_node, (*path, key))
                 walk(value_node, (*path, key))
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
@@ -113,4 +128,4 @@ def parse(text: str, source: str) -> Document:
         raise ConfigError([Problem(source, 1, "nested too deeply, or an anchor that holds itself")]) from error
     if problems:
         raise ConfigError(problems)
-    return Document(source, data, rows, lines, tuple(unquoted))
+    return Document(source, data, rows, lines, tuple(unquoted), tuple(ambiguous))

@@ -13,11 +13,10 @@ from makeweight.pipeline.stages import stages
 from makeweight.project.project import Project
 from makeweight_base.errors import ConfigError, Problem
 from makeweight_base.yamlfile import Document, parse
+from makeweight_base.yamlversions import odd_break
 
 # Words about a stage, without effect on what it does.
 _WORDS = frozenset({"desc", "meta"})
-# YAML 1.1, as it is read here, ends a line (and a comment) at these; YAML 1.2, as DVC reads it, does not.
-_BREAKS = frozenset("\x85\u2028\u2029")
 
 
 def check(head: str | None, base: str | None, project: Project) -> None:
@@ -26,8 +25,7 @@ def check(head: str | None, base: str | None, project: Project) -> None:
     """
     if head is None:
         raise ConfigError([Problem(PIPELINE, None, "there is none; run `makeweight init` and commit what it writes")])
-    odd = next((number for number, line in enumerate(head.split("\n"), 1) if _BREAKS & set(line)), None)
-    if odd is not None:
+    if (odd := odd_break(head)) is not None:
         raise ConfigError([Problem(PIPELINE, odd, "a line break here is one to some readers only; write a plain one")])
     document = parse(head, PIPELINE)
     there, before = _stages(document.data), _of_base(base)

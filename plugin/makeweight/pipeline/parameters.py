@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from makeweight.config.settings import Settings
+from makeweight.config.settings import PARAMETERS, Settings
 from makeweight.layout import CONFIG
 from makeweight.pipeline import yamledit
 from makeweight_base.yamlfile import parse
-
-# DVC fails when one of these is absent, default or not.
-REQUIRED_KEYS = ("name", "model", "sources", "data", "task", "seed", "variants", "devices")
 
 
 def add_missing(text: str, name: str) -> tuple[str, list[str]]:
@@ -24,7 +21,7 @@ def add_missing(text: str, name: str) -> tuple[str, list[str]]:
         if not field.is_required()
     }
     defaults |= {"name": name, "task": defaults["task"].kind}
-    added = [key for key in REQUIRED_KEYS if key not in data and key in defaults]
+    added = [key for key in PARAMETERS if key not in data and key in defaults]
     for index, key in enumerate(added):
         above = ("", "Written out because DVC wants to find them here.") if index == 0 else ()
         text = yamledit.put(text, (key,), defaults[key], source=CONFIG, above=above)

@@ -75,10 +75,10 @@ def test_the_budget_suits_the_task(task: str, metrics: list[str]) -> None:
 
 
 def test_every_key_that_dvc_needs_is_written_out() -> None:
-    from makeweight.pipeline.parameters import REQUIRED_KEYS
+    from makeweight.config.settings import PARAMETERS
 
     for draft in (MODULE, FILE):
-        assert set(REQUIRED_KEYS) <= set(yaml.safe_load(write(draft)))
+        assert set(PARAMETERS) <= set(yaml.safe_load(write(draft)))
 
 
 def test_files_that_are_only_proposed_are_marked() -> None:
