@@ -23,8 +23,9 @@ class Change:
     """The rule's id."""
     kind: Kind
     """`loosened` when any part of it became looser, whatever the others did."""
-    words: str
-    """`latency_p50.max_ratio` (in backticks) `from at most 0.7x to at most 0.9x`."""
+    was: str
+    """`at most 0.7x`."""
+    now: str
 
 
 def changes(before: Iterable[Rule], after: Iterable[Rule]) -> list[Change]:
@@ -33,16 +34,12 @@ def changes(before: Iterable[Rule], after: Iterable[Rule]) -> list[Change]:
     listed = []
     for name, rule in old.items():
         if name not in new:
-            listed.append(Change(name, "removed", f"{_code(name)} ({rule.limit_text}) removed"))
+            listed.append(Change(name, "removed", rule.limit_text, "removed"))
         elif moves := list(_moves(rule, new[name])):
-            kind: Kind = "loosened" if any(looser for looser, _ in moves) else "tightened"
-            listed.append(Change(name, kind, f"{_code(name)} {' and '.join(words for _, words in moves)}"))
-    listed += [
-        Change(name, "added", f"{_code(name)} ({rule.limit_text}) added")
-        for name, rule in new.items()
-        if name not in old
-    ]
-    return listed
+            kind: Kind = "loosened" if any(looser for looser, _, _ in moves) else "tightened"
+            was, now = (", ".join(side) for side in zip(*(words for _, *words in moves), strict=True))
+            listed.append(Change(name, kind, was, now))
+    return listed + [Change(name, "added", "none", rule.limit_text) for name, rule in new.items() if name not in old]
 
 
 def effective(before: Iterable[Rule], after: Iterable[Rule], accepted: Callable[[str], bool]) -> tuple[Rule, ...]:
@@ -65,28 +62,22 @@ def effective(before: Iterable[Rule], after: Iterable[Rule], accepted: Callable[
     return tuple(sorted(chosen.values(), key=lambda rule: order.index(rule.metric.name)))
 
 
-def sentence(changed: Iterable[Change]) -> str | None:
-    """What is looser than it was, for the head of a report; None when nothing is."""
-    words = [change.words for change in changed if change.kind in ("loosened", "removed")]
-    return f"this pull request loosens the budget: {'; '.join(words)}." if words else None
-
-
 def _by_id(rules: Iterable[Rule]) -> dict[str, Rule]:
     return {rule.id: rule for rule in rules}
 
 
-def _moves(old: Rule, new: Rule) -> Iterator[tuple[bool, str]]:
-    """Each part of a rule that moved: whether to the looser side, and in words."""
+def _moves(old: Rule, new: Rule) -> Iterator[tuple[bool, str, str]]:
+    """Each part of a rule that moved: whether to the looser side, what it was and what it is."""
     if new.limit != old.limit:
-        yield (new.limit > old.limit) == old.operator.upper, f"from {_limit(old, new)} to {_limit(new, old)}"
+        yield (new.limit > old.limit) == old.operator.upper, _limit(old, new), _limit(new, old)
     if new.level != old.level:
-        yield _LEVELS[new.level] < _LEVELS[old.level], f"from level {old.level} to {new.level}"
+        yield _LEVELS[new.level] < _LEVELS[old.level], f"level {old.level}", f"level {new.level}"
     if new.when_unmeasured != old.when_unmeasured:
         looser = _UNMEASURED[new.when_unmeasured] < _UNMEASURED[old.when_unmeasured]
-        yield looser, f"from `{old.when_unmeasured}` to `{new.when_unmeasured}` when unmeasured"
+        yield looser, f"`{old.when_unmeasured}` when unmeasured", f"`{new.when_unmeasured}` when unmeasured"
     if new.confidence != old.confidence:
         looser = (new.confidence or 0.0) < (old.confidence or 0.0)
-        yield looser, f"from {_confidence(old)} to {_confidence(new)}"
+        yield looser, _confidence(old), _confidence(new)
 
 
 def _limit(rule: Rule, other: Rule) -> str:
@@ -98,6 +89,6 @@ def _confidence(rule: Rule) -> str:
     return "no confidence" if rule.confidence is None else f"{rule.confidence * 100:.6g} % confidence"
 
 
-def _code(name: str) -> str:
+def code(name: str) -> str:
     """A rule's id in backticks, without any of its own: a slice may be named anything."""
     return f"`{name.replace('`', chr(39))}`"

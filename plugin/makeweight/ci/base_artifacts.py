@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from makeweight.ci import regression
 from makeweight.ci.base import Base
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
+from makeweight.ci.renaming import earlier
 from makeweight.ci.state import FOLDER
 from makeweight.project.project import Project
 from makeweight_base.errors import EnvironmentFailed
@@ -19,50 +20,63 @@ from makeweight_base.progress import Progress
 
 
 def place(root: Path, variant: str) -> Path:
-    """The folder of the merge base's artifact."""
+    """The folder of the merge base's artifact, by the name that the variant has here."""
     return root / FOLDER / "base" / variant
 
 
-def needed(project: Project, base: Base) -> list[str]:
-    """The variants whose artifacts at the base a rule about growth on some device asks for."""
+def needed(project: Project, base: Base) -> dict[str, str]:
+    """The variants whose artifacts at the base a rule about growth on some device asks for, with their names there."""
     rules = (*project.rules, *base.rules)
     asked = any(regression.wanted(rules, device) for device in project.devices)
-    return [name for name in project.variants if asked and base.had(name)]
+    return earlier(project, base) if asked else {}
 
 
-def keep(project: Project, base: Base, variants: Iterable[str]) -> None:
+def keep(project: Project, base: Base, variants: Mapping[str, str]) -> None:
     """Set artifacts aside before the stages overwrite them: those that are the ones that the base had."""
-    for name in variants:
-        folder, aside = project.layout.artifact(name), place(project.root, name)
-        if not (folder / artifact.MANIFEST).exists():
-            continue
-        told = artifact.read(folder)
-        if told.model is None or told.sha256 != base.artifacts.get(name) or not told.model.is_whole():
-            continue
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.copytree(folder, aside)
+    for name, was in variants.items():
+        folder, aside = project.layout.artifact(was), place(project.root, name)
+        if _is_the_bases(folder, base, was):
+            shutil.rmtree(aside, ignore_errors=True)
+            shutil.copytree(folder, aside)
 
 
-def lacking(project: Project, base: Base, variants: Iterable[str]) -> list[str]:
+def _is_the_bases(folder: Path, base: Base, was: str) -> bool:
+    if not (folder / artifact.MANIFEST).exists():
+        return False
+    told = artifact.read(folder)
+    return told.model is not None and told.sha256 == base.artifacts.get(was) and told.model.is_whole()
+
+
+def lacking(project: Project, base: Base, variants: Mapping[str, str]) -> dict[str, str]:
     """Those that are not the base's any more, and whose base is not at hand."""
-    return [
-        name
-        for name in variants
+    return {
+        name: was
+        for name, was in variants.items()
         if not place(project.root, name).exists()
-        and artifact.read(project.layout.artifact(name)).sha256 not in (None, base.artifacts.get(name))
-    ]
+        and artifact.read(project.layout.artifact(name)).sha256 not in (None, base.artifacts.get(was))
+    }
 
 
 def make_again(
-    project: Project, base: Base, variants: list[str], git: Git, dvc_in: Callable[[Path], Dvc], progress: Progress
+    project: Project,
+    base: Base,
+    variants: Mapping[str, str],
+    git: Git,
+    dvc_in: Callable[[Path], Dvc],
+    progress: Progress,
 ) -> None:
-    """Make them in a work tree of the base. Where that fails, they are simply not there."""
-    progress.say(f"making {', '.join(variants)} of the base again: there is nothing stored of them")
+    """Bring them into a work tree of the base, or make them there. Where that fails, they are simply not there."""
+    progress.say(f"making {', '.join(variants.values())} of the base again: they are not at hand")
     try:
         with git.second(base.sha) as root:
-            dvc_in(root).reproduce([f"compress@{name}" for name in variants])
-            for name in variants:
-                shutil.copytree(replace(project, root=root).layout.artifact(name), place(project.root, name))
+            dvc, layout = dvc_in(root), replace(project, root=root).layout
+            if dvc.has_remote():  # what is stored of a variant under an old name was not brought with this change's
+                dvc.pull([f"compress@{was}" for was in variants.values()])
+            left = [was for was in variants.values() if not _is_the_bases(layout.artifact(was), base, was)]
+            if left:
+                dvc.reproduce([f"compress@{was}" for was in left])
+            for name, was in variants.items():
+                shutil.copytree(layout.artifact(was), place(project.root, name))
     except (Failed, EnvironmentFailed, OSError) as error:
         said = gist(error.said) if isinstance(error, Failed) else str(error)
         progress.say(f"the base's artifacts could not be made again: {said}")

@@ -62,7 +62,7 @@ def run(
     if objection is not None:
         lacking = f"not all came from the DVC remote ({objection})" if stored else objection
         progress.say(f"{lacking}: what is not here is made again")
-    needed = [] if base is None else base_artifacts.needed(project, base)
+    needed = {} if base is None else base_artifacts.needed(project, base)
     if base is not None:
         base_artifacts.keep(project, base, needed)
     try:

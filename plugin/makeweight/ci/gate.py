@@ -10,13 +10,14 @@ from typing import Any
 from makeweight.budget import change
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.rule import Rule
-from makeweight.ci import regression
+from makeweight.ci import regression, weakening
 from makeweight.ci.base import Base
+from makeweight.ci.renaming import earlier
 from makeweight.ci.state import State
-from makeweight.ci.waiver_sources import BUDGET, without_effect
-from makeweight.decide import decide
+from makeweight.ci.waiver_sources import BUDGET, REVIEW, without_effect
+from makeweight.decide import decide, reviewed
 from makeweight.decide.terms import Terms
-from makeweight.decide.verdict import Verdict
+from makeweight.decide.verdict import NOT_ASKED, Alteration, Review, Verdict
 from makeweight.decide.waivers import Waiver, in_force, unmatched
 from makeweight.evidence.evidence import Evidence
 from makeweight.measurement import Measurement, unavailable
@@ -29,20 +30,32 @@ class Ruling:
     """By what a change is judged."""
 
     rules: tuple[Rule, ...]
-    changes: tuple[change.Change, ...]
+    budget: tuple[Alteration, ...]
+    """What becomes of the base's rules."""
     waivers: tuple[Waiver, ...]
     notices: tuple[str, ...]
+    review: Review = NOT_ASKED
+    """Whether the base asks for a reviewer's word, and whose there is."""
 
     @property
     def loosened(self) -> bool:
-        return any(each.kind in ("loosened", "removed") for each in self.changes)
+        return any(each.weakens for each in self.budget)
 
 
-def ruling(project: Project, base: Base | None, waivers: Sequence[Waiver], *, landed: bool, today: date) -> Ruling:
+def ruling(
+    project: Project,
+    base: Base | None,
+    waivers: Sequence[Waiver],
+    *,
+    landed: bool,
+    today: date,
+    review: Review = NOT_ASKED,
+) -> Ruling:
     """The rules that count: of the base's and the head's the stricter, unless a waiver accepts the change.
 
     Args:
         landed: the change is on its branch already, so that its own budget is the branch's.
+        review: what is asked and known of a reviewer's word; a waiver of the base's file stands for one.
     """
     active, lapsed = in_force(waivers, today)
     before = base.rules if base is not None and base.project is not None else None
@@ -54,23 +67,31 @@ def ruling(project: Project, base: Base | None, waivers: Sequence[Waiver], *, la
         return landed or BUDGET in accepted or rule in accepted
 
     rules = project.rules if before is None else change.effective(before, project.rules, accepts)
-    idle = unmatched([each for each in active if (each.rule, each.variant) != (BUDGET, None)], rules, project.variants)
+    words = {(BUDGET, None), (REVIEW, None)}
+    idle = unmatched([each for each in active if (each.rule, each.variant) not in words], rules, project.variants)
     notices = without_effect(lapsed, idle)
     loosened = [each.rule for each in changes if each.kind in ("loosened", "removed")]
     agreed = dict.fromkeys(accepted.get(rule) or accepted.get(BUDGET) for rule in loosened)
     notices += [f"The looser budget counts: `{each.rule}` is {each.sentence}" for each in agreed if each and not landed]
-    if (loosening := change.sentence(changes)) is not None and not landed:
-        notices.insert(0, loosening)
-    return Ruling(rules, changes, tuple(active), tuple(notices))
+    budget = () if landed else tuple(weakening.of_budget(changes, accepts))
+    if review.by is None and REVIEW in accepted:
+        review = replace(review, by=accepted[REVIEW].sentence)
+    return Ruling(rules, budget, tuple(active), tuple(notices), review)
 
 
 def decided(
-    terms: Terms, own: Terms, ruled: Ruling, measurements: Sequence[Measurement], failed: Mapping[str, str]
+    terms: Terms,
+    own: Terms,
+    ruled: Ruling,
+    measurements: Sequence[Measurement],
+    failed: Mapping[str, str],
+    altered: Sequence[Alteration] = (),
 ) -> Verdict:
     """The verdict, with what has to be said about the budget first.
 
     Args:
         own: the same terms with the head's budget alone, which is judged beside the base's where that was loosened.
+        altered: everything that is judged in another way than at the base.
     """
     reached = decide(terms, measurements, failed)
     notices = list(ruled.notices)
@@ -82,8 +103,9 @@ def decided(
         )
         if beside.verdict != "fail":  # else the label would change nothing
             other += f" A label `waive:{BUDGET}`, or one for the rule, accepts that budget."
-        notices.insert(1 if notices else 0, other)
-    return replace(reached, notices=notices)
+        notices.insert(0, other)
+    review = replace(ruled.review, alterations=tuple(altered))
+    return reviewed(replace(reached, notices=notices), review)
 
 
 def of_base(project: Project, base: Base) -> tuple[list[Measurement], dict[str, str]]:
@@ -119,37 +141,20 @@ def of_evidence(
     if base is None:
         return figures
     rules = (*project.rules, *base.rules)
-    for variant in project.variants:
-        if not base.had(variant) or variant in gathered.failed:
+    made = {name: manifest.sha256 for name, manifest in gathered.manifests.items()}
+    for variant, was in earlier(project, base, made).items():
+        if variant in gathered.failed:
             continue
         exact = regression.wanted(rules, None)
-        figures += regression.of_figures(exact, variant, gathered.measurements, base.measurements)
-        own = gathered.manifests[variant].sha256 if variant in gathered.manifests else None
+        figures += regression.of_figures(exact, variant, was, gathered.measurements, base.measurements)
+        own = made.get(variant)
         for device, reason in absent.items():
             asked = regression.wanted(rules, device)
-            if own is not None and own == base.artifacts.get(variant):
+            if own is not None and own == base.artifacts.get(was):
                 figures += regression.same_artifact(asked, variant, device)
             else:
                 figures += regression.not_possible(asked, variant, device, reason, "unreachable")
     return figures
-
-
-def altered(project: Project, base: Base | None) -> list[str]:
-    """What a change does to the terms of its own judgement, besides the rules of the budget."""
-    if base is None or base.project is None:
-        return []
-    lost = [f"the variant `{name}`" for name in base.project.variants if name not in project.variants]
-    lost += [f"the device `{name}`" for name in base.project.devices if name not in project.devices]
-    policy = (("ship", base.project.ship, project.ship), ("prefer", base.project.prefer, project.prefer))
-    moved = [f"`{key}` was {was} and is {now}" for key, was, now in policy if was != now]
-    kept = [name for name in project.devices if name in base.project.devices]
-    moved += [f"the device `{d}` is set up differently" for d in kept if base.project.devices[d] != project.devices[d]]
-    moved += ["`task` says something else"] if base.project.task != project.task else []
-    moved += ["`data` comes from elsewhere"] if base.project.data != project.data else []
-    return [
-        *([f"This change takes away {', '.join(lost)}."] if lost else []),
-        *([f"This change alters what is judged: {'; '.join(moved)}."] if moved else []),
-    ]
 
 
 def _explained(figure: Measurement, absent: Mapping[str, str]) -> Measurement:

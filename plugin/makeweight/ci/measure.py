@@ -13,6 +13,7 @@ from makeweight.bench.sitting import Pair, model_of
 from makeweight.budget.measurand import Measurand, headline
 from makeweight.ci import base_artifacts, regression
 from makeweight.ci.base import Base
+from makeweight.ci.renaming import earlier
 from makeweight.ci.state import FOLDER, State
 from makeweight.devices import record
 from makeweight.devices.device import DeviceFailed
@@ -84,19 +85,19 @@ def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Pr
     rules = regression.wanted((*project.rules, *base.rules), name)
     grown: list[Measurement] = []
     entry, place = project.device(name), project.layout.device(name)
-    for variant in project.variants if rules else ():
-        if not base.had(variant):
-            continue
-        own = _manifest(project.layout.artifact(variant))
+    manifests = {variant: _manifest(project.layout.artifact(variant)) for variant in project.variants}
+    made = {variant: None if told is None else told.sha256 for variant, told in manifests.items()}
+    for variant, was in earlier(project, base, made).items() if rules else ():
+        own = manifests[variant]
         if own is None or own.status == "failed":
             continue  # its own rule tells that
-        if own.sha256 == base.artifacts.get(variant):
+        if own.sha256 == base.artifacts.get(was):
             grown += regression.same_artifact(rules, variant, name)
             continue
         before = _manifest(base_artifacts.place(project.root, variant))
         if before is None or before.model is None:
             grown += regression.not_possible(
-                rules, variant, name, f"the merge base's `{variant}` is neither stored nor could it be made again here"
+                rules, variant, name, f"the merge base's `{was}` is neither stored nor could it be made again here"
             )
             continue
         if not place.exists():
@@ -105,7 +106,7 @@ def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Pr
         if machine.status != "ok":
             grown += regression.not_possible(rules, variant, name, f"unreachable: {machine.reason}", "unreachable")
             continue
-        progress.say(f"{variant} beside the merge base's {variant} on {name}")
+        progress.say(f"{variant} beside the merge base's {was} on {name}")
         pair = Pair(
             model_of(before.made(), entry.options.threads),
             model_of(own.made(), entry.options.threads),

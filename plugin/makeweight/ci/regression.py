@@ -77,21 +77,25 @@ def not_possible(
 
 
 def of_figures(
-    rules: list[Rule], variant: str, now: Iterable[Measurement], before: Iterable[Measurement]
+    rules: list[Rule], variant: str, was: str, now: Iterable[Measurement], before: Iterable[Measurement]
 ) -> Iterator[Measurement]:
-    """Growth of what no device measures, from the figures of both commits."""
-    own, old = _by_measurand(now, variant), _by_measurand(before, variant)
+    """Growth of what no device measures, from the figures of both commits.
+
+    Args:
+        was: what the variant was called at the merge base.
+    """
+    own, old = _by_measurand(now, variant), _by_measurand(before, was)
     for name in _metrics(rules):
-        new, was = own.get(Measurand(name)), old.get(Measurand(name))
+        new, known = own.get(Measurand(name)), old.get(Measurand(name))
         if new is None or new.value is None:
             reason = (new.reason if new else None) or "it was not measured here"
-        elif was is None or was.value is None:
-            there = (was.reason if was else None) or "it was not measured there"
+        elif known is None or known.value is None:
+            there = (known.reason if known else None) or "it was not measured there"
             reason = f"the merge base has no figure of it: {there}"
-        elif was.value == 0 != new.value:
+        elif known.value == 0 != new.value:
             reason = "it was 0 at the merge base, and growth from 0 has no percentage; limit it with `max`"
         else:
-            growth = new.value / was.value - 1 if was.value else 0.0
+            growth = new.value / known.value - 1 if known.value else 0.0
             yield replace(_growth(name, variant, growth, "figure against the merge base's figure"), samples=new.samples)
             continue
         yield unavailable(Measurand(name, "regression"), variant, "ratio", reason)

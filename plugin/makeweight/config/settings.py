@@ -41,6 +41,9 @@ def _quantity(dimension: Dimension) -> BeforeValidator:
     return BeforeValidator(lambda text: parse(text, dimension))
 
 
+PARAMETERS = ("name", "model", "sources", "data", "task", "seed", "variants", "devices")
+"""What DVC reads of the file as parameters and template variables: it fails when one is absent, default or not."""
+
 CallablePath = Annotated[str, AfterValidator(_callable_path)]
 VariantName = Annotated[str, _name(RESERVED_VARIANTS)]
 DeviceName = Annotated[str, _name(RESERVED_DEVICES)]
@@ -215,4 +218,9 @@ class Settings(Section):
     )
     budget: Budget  # type: ignore[valid-type]
     waivers: list[WaiverSettings] = Field(default_factory=list)
+    review: Literal["required"] | None = Field(
+        None,
+        description="`required`: a change to what is judged waits until somebody who may write has reviewed it; it "
+        "counts only as it stands on the base branch.",
+    )
     canary: CanarySettings | None = None

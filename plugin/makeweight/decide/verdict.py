@@ -87,6 +87,57 @@ class VariantVerdict:
 
 
 @dataclass(frozen=True)
+class Alteration:
+    """One thing that is judged in another way than at the base, side by side with what it is there."""
+
+    what: str
+    """Names stand in backticks: `seed`, test examples."""
+    was: str
+    now: str
+    weakens: bool = True
+    """Whether it may let through what the base would not."""
+    accepted: bool = False
+    """Whether a waiver lets it count."""
+
+    @property
+    def sentence(self) -> str:
+        """`seed` (in backticks) `0 → 7`."""
+        return f"{self.what} {self.was} → {self.now}"
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a change alters of its own judgement, and what somebody who may write said to that."""
+
+    alterations: tuple[Alteration, ...] = ()
+    required: bool = False
+    """Whether the base asks for somebody's word before such a change passes."""
+    label: str = ""
+    """The label that is such a word: it names the very commit."""
+    by: str | None = None
+    """Whose word there is, such as `label by @somebody`."""
+    ships: str | None = None
+    """The variant that ships as soon as there is one."""
+
+    @property
+    def weakening(self) -> list[Alteration]:
+        return [each for each in self.alterations if each.weakens]
+
+    @property
+    def waiting(self) -> list[Alteration]:
+        """What nobody has accepted."""
+        return [each for each in self.weakening if not each.accepted and self.by is None]
+
+    @property
+    def open(self) -> bool:
+        return self.required and bool(self.waiting)
+
+
+NOT_ASKED = Review()
+"""Nothing was altered, and nobody asks for a word."""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The whole, as verdict.json holds it."""
 
@@ -104,7 +155,8 @@ class Verdict:
     """Every measurement that was looked at, as plain data (see `measurement.py`)."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
-    """What a reader must know before the rest, as sentences with names in backticks: a loosened budget, a fork."""
+    """What a reader must know before the rest, as sentences with names in backticks: a lapsed waiver, a fork."""
+    review: Review = NOT_ASKED
 
     def of(self, variant: str) -> list[RuleVerdict]:
         return [rule for rule in self.rules if rule.variant == variant]

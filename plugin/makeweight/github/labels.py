@@ -7,11 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from makeweight.github import pull
 from makeweight.github.client import Client, Refused
 from makeweight.github.event import Event
 
 DEVICES = "devices:"
 """With the full hash of a commit: its code may run on the devices. 48 characters of the 50 that a label may have."""
+REVIEWED = "reviewed:"
+"""With the full hash of a commit: what it alters of its own judgement was looked at. 49 characters."""
 _WRITES = ("admin", "maintain", "write")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _NEEDS = "pull-requests: read"
@@ -52,13 +55,33 @@ def on(client: Client, event: Event, prefixes: Sequence[str]) -> list[Label]:
     ]
 
 
-def approves_devices(labels: Iterable[Label], sha: str | None) -> bool:
-    """Whether somebody who may write here has approved this very commit for the devices.
+def is_for(label: Label, prefix: str, sha: str | None) -> bool:
+    """Whether it is the label of this very commit, set by somebody who may write here.
 
     Only the whole hash counts: another commit with the same beginning is cheap to make.
     """
     whole = sha is not None and _COMMIT.fullmatch(sha)
-    return bool(whole) and any(label.trusted and label.name == f"{DEVICES}{sha}" for label in labels)
+    return bool(whole) and label.trusted and label.name == f"{prefix}{sha}"
+
+
+def approves_devices(labels: Iterable[Label], sha: str | None) -> bool:
+    """Whether this very commit was approved for the devices."""
+    return any(is_for(label, DEVICES, sha) for label in labels)
+
+
+def proposed(client: Client, event: Event) -> str | None:
+    """The commit that is proposed, which labels name: in a merge queue not the queue's own, but the pull request's.
+
+    A push to the pull request takes it out of the queue, so what its head is now is what the queue holds.
+
+    Raises:
+        GitHubFailed: the pull request could not be read.
+    """
+    if event.name != "merge_group":
+        return event.head
+    if event.number is None or event.repository is None:
+        return None
+    return pull.now(client, event.repository, event.number).head
 
 
 def _setters(client: Client, issue: str, names: Iterable[str]) -> dict[str, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from makeweight.budget.rule import Rule
 from makeweight.compress.recipe import Variant
@@ -42,6 +43,7 @@ class Project:
     devices: Mapping[str, DeviceEntry]
     rules: tuple[Rule, ...]
     waivers: tuple[WaiverSettings, ...]
+    review: Literal["required"] | None
     canary: CanarySettings | None
 
     @property

@@ -11,7 +11,7 @@ from makeweight.budget.rule import rules_of
 from makeweight.compress import recipe
 from makeweight.compress.recipe import Variant
 from makeweight.config.problems import Problems
-from makeweight.config.settings import FILES, RUNTIME, Settings
+from makeweight.config.settings import FILES, PARAMETERS, RUNTIME, Settings
 from makeweight.layout import CONFIG
 from makeweight.project import contradictions
 from makeweight.project.project import DeviceEntry, Project
@@ -19,6 +19,7 @@ from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import ConfigError, Problem, UsageError
 from makeweight_base.yamlfile import Path, parse
+from makeweight_base.yamlversions import odd_break
 
 
 def load(root: pathlib.Path) -> Project:
@@ -42,6 +43,8 @@ def load(root: pathlib.Path) -> Project:
 
 def understand(text: str, source: str, root: pathlib.Path) -> Project:
     """The Project that a text describes. Reads no file: `source` is only named in errors."""
+    if (odd := odd_break(text)) is not None:
+        raise ConfigError([Problem(source, odd, "a line break here is one to some readers only; write a plain one")])
     document = parse(text, source)
     if document.data is None:
         raise ConfigError([Problem(source, 1, "the file is empty; `makeweight init` writes one to start from")])
@@ -50,6 +53,9 @@ def understand(text: str, source: str, root: pathlib.Path) -> Project:
     problems = Problems(document)
     for path in document.unquoted:
         problems.note(path, f"a key is text, and YAML reads `{path[-1]}` as something else; quote it")
+    for path, message in document.ambiguous:
+        if path and path[0] in PARAMETERS:
+            problems.note(path, message)
     settings = problems.validated(Settings, document.data)
     variants = dict(_variants(document.data, problems))
     devices = dict(_devices(document.data if settings is None else {"devices": settings.devices}, problems))
@@ -71,6 +77,7 @@ def understand(text: str, source: str, root: pathlib.Path) -> Project:
         devices=devices,
         rules=tuple(rules_of(settings.budget)),
         waivers=tuple(settings.waivers),
+        review=settings.review,
         canary=settings.canary,
     )
 

@@ -61,6 +61,8 @@ def _excuse(decided: Verdict) -> str | None:
     """Why another outcome proves nothing: more than makeweight.yaml and the measurements decided."""
     if any(rule.waiver is not None for rule in decided.rules):
         return "waivers were in force, which are no part of the file"
+    if decided.review.open:
+        return "a review was open, which is no part of the file"
     if decided.notices:
         return f"more than makeweight.yaml decided: {decided.notices[0]}"
     by = decided.provenance.get("makeweight")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.quantity import FRACTION, show
-from makeweight.decide.verdict import Outcome, RuleVerdict
+from makeweight.decide.verdict import Alteration, Outcome, RuleVerdict
 from makeweight.layout import BASELINE
 from makeweight.report import measuring, prose
 from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading, rows
@@ -80,6 +80,7 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
     variant = leading(content.verdict)
     headline = markdown_prose(prose.headline(content, figures))
     yield _Block("the verdict", f"### makeweight: {prose.word(content)}. {headline}")
+    yield from _altered(content)
     noted = prose.notices(content)
     if noted:
         yield _Block("the notes", "", ["\n>\n".join(f"> **Note.** {markdown_prose(each)}" for each in noted)])
@@ -100,10 +101,44 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
             remedy = markdown_prose(prose.remedy(content, figures, variant))
             yield _Block("what would pass", f"**What would pass.** {remedy}")
         yield from _warnings(content, variant)
+    yield from _also_altered(content)
     yield _all_variants(content, figures)
     yield _method(content, figures)
     yield _every_rule(content)
     yield _Block("the footer", f"<sub>{_footer(content)}</sub>")
+
+
+def _altered(content: Content) -> Iterator[_Block]:
+    """What is judged in another way than at the base, side by side: it puts all else in its light."""
+    review = content.verdict.review
+    if not review.weakening:
+        return
+    word = prose.word_on_it(review)
+    closing = f"\n{markdown_prose(word)}" if word is not None else ""
+    table = _side_by_side(review.weakening)
+    yield _Block("what was altered", f"**{markdown(prose.altered(content))}.**\n\n{table[0]}", table[1], closing)
+
+
+def _also_altered(content: Content) -> Iterator[_Block]:
+    """What only adds, tightens, or is judged as a whole."""
+    others = [each for each in content.verdict.review.alterations if not each.weakens]
+    if others:
+        head, lines = _side_by_side(others)
+        summary = f"<details><summary>Also not what it is at the base ({len(others)})</summary>"
+        yield _Block("what else was altered", f"{summary}\n\n{head}", lines, "\n</details>")
+
+
+def _side_by_side(altered: list[Alteration]) -> tuple[str, list[str]]:
+    """The head of a table, and its lines."""
+    lines = [
+        _row([_term(each.what), _term(each.was), _term(each.now) + (", **waived**" if each.accepted else "")])
+        for each in altered
+    ]
+    return f"{_row(['', 'base', 'this change'])}\n|---|---|---|", lines
+
+
+def _term(text: str) -> str:
+    return markdown_prose(elided(text, 200))
 
 
 def _taken_over(content: Content, variant: str, table: _Block, commit: str) -> Iterator[_Block]:
@@ -111,6 +146,7 @@ def _taken_over(content: Content, variant: str, table: _Block, commit: str) -> I
     reason = f"Nothing that makes a model changed: all figures are those of {markdown_code(commit[:7])}."
     yield _Block("the reason", reason)
     yield from _warnings(content, variant)
+    yield from _also_altered(content)
     opening = f"<details><summary>The budget ({len(table.lines)})</summary>\n\n{table.opening}"
     yield _Block(table.name, opening, table.lines, "\n</details>")
     yield _Block("the footer", f"<sub>{_footer(content)}</sub>")
@@ -132,6 +168,7 @@ def _listed(name: str, head: str, sentences: list[str]) -> _Block:
 def _rules_table(content: Content, figures: Figures, variant: str) -> _Block:
     ship, policy = content.verdict.ship, content.verdict.policy
     role = "ships" if ship == variant else "must ship" if policy == variant else "nearest"
+    role = "ships once reviewed" if content.verdict.review.ships == variant else role
     head = _row(["", BASELINE, f"**{markdown(elided(variant, _NAME))}** ({role})", "change", "budget", ""])
     reasons: set[str] = set()
     worst_first = sorted(content.verdict.of(variant), key=_rank)

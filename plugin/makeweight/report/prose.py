@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from makeweight.budget.metric import METRICS
-from makeweight.decide.verdict import RuleVerdict
+from makeweight.decide.verdict import Review, RuleVerdict
 from makeweight.report.comparison import LATENCY, SIZE, heading
 from makeweight.report.content import Content, Flips
 from makeweight.report.figures import Figures
@@ -35,9 +35,10 @@ def headline(content: Content, figures: Figures) -> str:
     rules = _rules(len(judged))
     parts = [f"breaks {broken} of {rules}"] if broken else []
     parts += [f"leaves {still_open}{'' if broken else f' of {rules}'} open"] if still_open else []
+    parts += [] if parts or not verdict.review.ships else ["waits for a review of what is judged"]
     does = " and ".join(parts)
     does += f"; {let_through} more {'is' if let_through == 1 else 'are'} waived" if let_through and parts else ""
-    if verdict.policy == variant:
+    if variant in (verdict.policy, verdict.review.ships):
         return f"{code(variant)} {does}".rstrip()
     unsure = "" if verdict.verdict == "fail" else "known to "
     passes = "pass" if unsure else "passes"
@@ -118,6 +119,8 @@ def confusion(flips: Flips) -> str | None:
 
 def remedy(content: Content, figures: Figures, variant: str) -> str:
     """What would pass, when the verdict does not."""
+    if content.verdict.review.ships is not None:
+        return f"{code(variant)} passes every rule: it ships as soon as what was altered is reviewed."
     able = [name for name in passing(content.verdict) if name != variant]
     if able:
         others = f"{'; '.join(_able(content, figures, name) for name in able)}."
@@ -133,6 +136,24 @@ def remedy(content: Content, figures: Figures, variant: str) -> str:
     if content.verdict.policy == variant and len(figures.variants) > 1:
         return "No other variant here passes every rule either."
     return "Nothing measured here: soften the recipe, or change the budget in `makeweight.yaml`."
+
+
+def altered(content: Content) -> str:
+    """The line above what is judged in another way than at the base."""
+    count = len(content.verdict.review.weakening)
+    return f"This change alters {'one thing' if count == 1 else f'{count} things'} that it is judged by"
+
+
+def word_on_it(review: Review) -> str | None:
+    """Whose word there is on what was altered, or who is asked for it; None where nobody need be."""
+    if review.by is not None:
+        return f"Reviewed: {review.by}."
+    if not review.open:
+        return None
+    return (
+        "`review: required` on the base asks for a look at what was altered: somebody who may write sets the label "
+        f"`{review.label}`, then the job is run again. The next push needs the next label."
+    )
 
 
 def _able(content: Content, figures: Figures, variant: str) -> str:

@@ -28,8 +28,8 @@ _UNDECLARED = {"recipe": "could not be made", "finite_outputs": "finite answers"
 def leading(verdict: Verdict) -> str | None:
     """The variant that a report is about: the one that ships, the one that should, or the nearest to passing."""
     names = [each.variant for each in verdict.variants if each.variant != BASELINE]
-    if verdict.ship is not None:
-        return verdict.ship
+    if (ships := verdict.ship or verdict.review.ships) is not None:
+        return ships
     if verdict.policy in names:
         return verdict.policy
     return min(names, key=lambda name: distance(verdict.of(name)), default=None)

@@ -92,6 +92,13 @@ def _shown(console: Console, content: Content) -> str:
     table, notes = rows(content, figures), list[str]()
     with console.capture() as capture:
         console.print(Text(_headline(content, figures), style="bold"))
+        if (review := content.verdict.review).weakening:
+            console.print()
+            console.print(Text(f"{plain(prose.altered(content))}:", style="bold yellow", overflow="fold"))
+            for each in review.weakening:
+                console.print(Padding(Text(plain(each.sentence), overflow="fold"), (0, 0, 0, 2)))
+            if (word := prose.word_on_it(review)) is not None:
+                console.print(Text(plain(word), overflow="fold"))
         for notice in prose.notices(content):
             console.print()
             console.print(Text(f"note: {plain(notice)}", style="bold yellow", overflow="fold"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from integration.github.server import Server
@@ -126,3 +128,22 @@ def test_devices_are_approved_for_one_commit(
 @pytest.mark.parametrize("sha", ["", "a1", HEAD[:-1], f"{HEAD}\n", "*"])
 def test_what_is_no_commit_is_never_approved(sha: str) -> None:
     assert not approves_devices([Label(f"devices:{sha}", "", "owner", True)], sha)
+
+
+QUEUED = Event("merge_group", repository="acme/model", head="c" * 40, number=7)
+
+
+def test_in_a_queue_the_commit_that_is_proposed_is_the_pull_requests(github: Server, client: Client) -> None:
+    github.pull(7, HEAD)
+    assert labels.proposed(client, QUEUED) == HEAD
+
+
+def test_elsewhere_it_is_the_events_own_and_nobody_is_asked(github: Server, client: Client) -> None:
+    assert labels.proposed(client, EVENT) == HEAD
+    assert labels.proposed(client, replace(QUEUED, number=None)) is None
+    assert github.requests == []
+
+
+def test_a_pull_request_that_cannot_be_read_is_an_error(github: Server, client: Client) -> None:
+    with pytest.raises(Refused):
+        labels.proposed(client, QUEUED)

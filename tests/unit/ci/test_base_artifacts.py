@@ -19,6 +19,9 @@ class Elsewhere:
 
 
 class Broken:
+    def has_remote(self) -> bool:
+        return False
+
     def reproduce(self, stages: Iterable[str]) -> None:
         raise Failed("dvc repro", f"ERROR: failed to reproduce {', '.join(stages)}")
 
@@ -33,5 +36,5 @@ class Heard(Silent):
 
 def test_a_stage_that_fails_at_the_base_is_told_and_holds_nothing_up(made: Made) -> None:
     heard, dvc = Heard(), cast(Dvc, Broken())
-    base_artifacts.make_again(made(), base_of(None), ["int8"], cast(Git, Elsewhere()), lambda _: dvc, heard)
+    base_artifacts.make_again(made(), base_of(None), {"small": "int8"}, cast(Git, Elsewhere()), lambda _: dvc, heard)
     assert heard.lines[1:] == ["the base's artifacts could not be made again: failed to reproduce compress@int8"]

@@ -27,7 +27,7 @@ def size(value: float) -> Measurement:
 
 
 def grown(rules: list[Rule], now: list[Measurement], before: list[Measurement]) -> Measurement:
-    (found,) = regression.of_figures(rules, "int8", now, before)
+    (found,) = regression.of_figures(rules, "int8", "int8", now, before)
     return found
 
 

@@ -11,30 +11,6 @@ TODAY = date(2026, 6, 1)
 TWO = ("  local: {kind: local}\n", "  local: {kind: local}\n  pi5: {kind: local}\n")
 
 
-def test_each_alteration_of_the_terms_is_told(made: Made) -> None:
-    base = base_of(made(TWO))
-    told = {
-        "takes away the device `pi5`": made(),
-        "the device `local` is set up differently": made((TWO[0], TWO[1].replace("local}", "local, threads: 8}", 1))),
-        "the device `pi5` is set up differently": made(
-            (TWO[0], TWO[1].replace("pi5: {kind: local}", "pi5: {kind: local, runner: ubuntu-latest}"))
-        ),
-        "takes away the variant `other`": made(TWO, ("  other: {steps: [float16]}\n", "")),
-        "`ship` was best and is int8": made(TWO, ("devices:", "ship: int8\ndevices:")),
-        "`prefer` was latency and is size": made(TWO, ("devices:", "prefer: size\ndevices:")),
-        "`task` says something else": made(
-            TWO, ("task: classification", "task: {kind: classification, absent_classes: allow}")
-        ),
-        "`data` comes from elsewhere": made(TWO, ("test: test.npz", "test: easy.npz")),
-    }
-    for said, project in told.items():
-        (sentence,) = gate.altered(project, base)
-        assert said in sentence, sentence
-    assert gate.altered(made(TWO), base) == []
-    assert gate.altered(made(TWO, ("max_ratio: 0.5", "max_ratio: 0.9")), base) == []
-    assert gate.altered(made(), None) == gate.altered(made(), base_of(None)) == []
-
-
 def test_a_rule_about_a_device_outlives_the_device(made: Made) -> None:
     """Taking a device away does not take away the rule that names it: it can only be open then."""
     ruled_there = made(TWO, ("max_ratio: 0.9", "device: pi5, max_ratio: 0.9"))

@@ -14,7 +14,7 @@ from makeweight.ci import lines, telling
 from makeweight.decide import decide
 from makeweight.measurement import Measurement
 from makeweight.project.reading import understand
-from makeweight.report import card, dvcplots, html, markdown, terminal
+from makeweight.report import card, dvcplots, html, junit, markdown, terminal
 from makeweight.report.content import ClassAccuracy, Content
 
 CONFIG = """\
@@ -59,6 +59,7 @@ def forms(made: Content) -> dict[str, str]:
         "the terminal": " ".join(terminal.render(made, 200).split()),
         "the page": re.sub(r"<[^>]*>", " ", page.partition("</style>")[2]).replace("\N{NO-BREAK SPACE}", " "),
         "the card": card.render(made, "half"),
+        "the JUnit file": junit.render(made.verdict),
         "an annotation": " ".join(each.message for each in telling.marks(made.verdict, place)),
         "the verdict's own sentences": " ".join(rule.sentence for rule in made.verdict.rules),
     }

@@ -10,16 +10,17 @@ from pathlib import Path
 
 from makeweight import __version__, measurement, publish
 from makeweight.artifact.files import sha256_of
-from makeweight.ci import collected, landed, measure, merge_base, waiver_sources
+from makeweight.ci import collected, landed, measure, merge_base, waiver_sources, weakening
 from makeweight.ci import gate as gates
 from makeweight.ci import state as states
 from makeweight.ci.base import Base
 from makeweight.ci.state import State
 from makeweight.decide import verdict as verdicts
-from makeweight.decide.verdict import Verdict
+from makeweight.decide.verdict import NOT_ASKED, Review, Verdict
 from makeweight.evidence import disk
 from makeweight.evidence.evidence import NOTHING
 from makeweight.github.event import Event
+from makeweight.github.labels import REVIEWED
 from makeweight.layout import LOCK
 from makeweight.project import reading
 from makeweight.project.project import Project
@@ -130,12 +131,17 @@ def _judged(run: Run) -> Content:
         absent = {**dict.fromkeys(silent, "the device did not answer in this run"), **state.refused}
         figures, failed = gates.of_evidence(project, base, gathered, grown, absent), dict(gathered.failed)
         facts = {**gathered.provenance, **_raw_regressions(run.root)}
+
+    def same(path: str) -> bool:
+        return base is None or git.read(base.sha, path) == git.read("HEAD", path)
+
     mine = publish.terms(project, ruled.rules, ruled.waivers)
-    decided = gates.decided(mine, publish.terms(project, project.rules, ruled.waivers), ruled, figures, failed)
+    altered = [] if base is None else weakening.alterations(project, base, ruled.budget, figures, facts, same)
+    decided = gates.decided(mine, publish.terms(project, project.rules, ruled.waivers), ruled, figures, failed, altered)
     about_the_base = base.notices if base is not None else ()
     decided = replace(
         decided,
-        notices=[*decided.notices, *gates.altered(project, base), *about_the_base, *state.notices],
+        notices=[*decided.notices, *about_the_base, *state.notices],
         provenance=gates.provenance(facts, state, base),
     )
     content = publish.written(
@@ -166,14 +172,21 @@ def _draw(run: Run, verdict: Verdict) -> None:
 
 def _ruling(run: Run, project: Project, base: Base | None, state: State) -> gates.Ruling:
     event = run.event
-    given, objections = waiver_sources.of_labels(run.labels((waiver_sources.PREFIX,)))
+    found = run.labels((waiver_sources.PREFIX, REVIEWED))
+    given, objections = waiver_sources.of_labels(found)
     branch = state.branch or "the base"
     if event.on_default_branch:
         given += waiver_sources.of_file(project, branch)
     elif base is not None and base.project is not None:
         given += waiver_sources.of_file(base.project, branch)
     today = datetime.now(UTC).date()
-    ruled = gates.ruling(project, base, given, landed=event.on_default_branch, today=today)
+    review = NOT_ASKED
+    if not event.on_default_branch and base is not None and base.project is not None and base.project.review:
+        commit = run.proposed()
+        by, not_counting = waiver_sources.review(found, commit)
+        label = f"{REVIEWED}{commit or '<the 40 digits of the commit>'}"
+        review, objections = Review(required=True, label=label, by=by), [*objections, *not_counting]
+    ruled = gates.ruling(project, base, given, landed=event.on_default_branch, today=today, review=review)
     return replace(ruled, notices=(*ruled.notices, *objections))
 
 

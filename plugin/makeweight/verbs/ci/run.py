@@ -75,6 +75,14 @@ class Run:
             return labels.on(self.client, self.event, prefixes)
         return []
 
+    def proposed(self) -> str | None:
+        """The commit that is proposed; see `labels.proposed`. None where it cannot be told."""
+        if self.client is None:
+            return self.event.head
+        with self.telling("the commit in the merge queue is not known, so no review of it counts"):
+            return labels.proposed(self.client, self.event)
+        return None
+
     @property
     def folder(self) -> str:
         """The project's, from the top of the repository; empty at the top."""
