@@ -66,13 +66,14 @@ def make_again(
     progress: Progress,
 ) -> None:
     """Bring them into a work tree of the base, or make them there. Where that fails, they are simply not there."""
-    progress.say(f"making {', '.join(variants.values())} of the base again: they are not at hand")
+    wanted = list(dict.fromkeys(variants.values()))
+    progress.say(f"making {', '.join(wanted)} of the base again: they are not at hand")
     try:
         with git.second(base.sha) as root:
             dvc, layout = dvc_in(root), replace(project, root=root).layout
             if dvc.has_remote():  # what is stored of a variant under an old name was not brought with this change's
-                dvc.pull([f"compress@{was}" for was in variants.values()])
-            left = [was for was in variants.values() if not _is_the_bases(layout.artifact(was), base, was)]
+                dvc.pull([f"compress@{was}" for was in wanted])
+            left = [was for was in wanted if not _is_the_bases(layout.artifact(was), base, was)]
             if left:
                 dvc.reproduce([f"compress@{was}" for was in left])
             for name, was in variants.items():

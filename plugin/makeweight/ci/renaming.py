@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 
 from makeweight.ci.base import Base
 from makeweight.project.project import Project
@@ -21,22 +22,36 @@ def renamed(project: Project, base: Base, made: Mapping[str, str | None] | None 
     gone = [name for name in base.project.variants if name not in project.variants]
     found: dict[str, str] = {}
     for name in (name for name in project.variants if name not in base.project.variants):
-        own = (made or {}).get(name)
-        same = [each for each in gone if own is not None and base.artifacts.get(each) == own]
-        same += [each for each in gone if _recipe(base.project, each) == _recipe(project, name)]
-        if same:
-            found[name] = same[0]
-            gone.remove(same[0])
+        was = _like(project, name, base, gone, (made or {}).get(name))
+        if was is not None:
+            found[name] = was
+            gone.remove(was)
     return found
 
 
 def earlier(project: Project, base: Base, made: Mapping[str, str | None] | None = None) -> dict[str, str]:
-    """The variants that there was an artifact of at the base, each with its name there; `made` as for `renamed`.
+    """What each variant is held against: the base's names of artifacts that there were, by the names here.
 
-    Those that are missing are new, and have nothing to have grown from.
+    A copy beside the variant that it is a copy of is held against that one too. Those that are missing are new, and
+    have nothing to have grown from; `made` as for `renamed`.
     """
-    names = {name: name for name in project.variants} | renamed(project, base, made)
-    return {name: was for name, was in names.items() if base.had(was)}
+    there = [] if base.project is None else [name for name in base.project.variants if base.had(name)]
+    names = renamed(project, base, made)
+    held: dict[str, str] = {}
+    for name in project.variants:
+        was = name if base.project is not None and name in base.project.variants else names.get(name)
+        was = was or _like(project, name, base, there, (made or {}).get(name))
+        if was is not None and was in there:
+            held[name] = was
+    return held
+
+
+def _like(project: Project, name: str, base: Base, among: Iterable[str], sha256: str | None) -> str | None:
+    """Which of the base's variants this one is, by its bytes or else by its recipe."""
+    listed = list(among)
+    by_bytes = (each for each in listed if sha256 is not None and base.artifacts.get(each) == sha256)
+    by_recipe = (each for each in listed if base.project and _recipe(base.project, each) == _recipe(project, name))
+    return next(itertools.chain(by_bytes, by_recipe), None)
 
 
 def _recipe(project: Project, name: str) -> tuple[object, ...]:

@@ -23,9 +23,13 @@ def test_another_recipe_under_another_name_is_new_unless_its_bytes_are_the_same(
     assert renamed(head, base, {"small": "i", "other": "o"}) == {"small": "int8"}
 
 
-def test_a_copy_beside_the_one_that_stays_is_new(made: Made) -> None:
-    both = made((NEW[0], NEW[0] + NEW[1]))
-    assert renamed(both, base_of(made())) == {}
+def test_a_copy_beside_the_one_that_stays_is_not_renamed_and_held_against_it_too(made: Made) -> None:
+    """Else `ship: best` would find one that nothing says has grown."""
+    base, both = base_of(made()), made((NEW[0], NEW[0] + NEW[1]))
+    assert renamed(both, base) == {}
+    assert earlier(both, base) == {"int8": "int8", "small": "int8", "other": "other"}
+    new = made((NEW[0], NEW[0] + NEW[1].replace("dynamic", "static")))
+    assert earlier(new, base) == {"int8": "int8", "other": "other"}
 
 
 def test_of_two_with_one_recipe_each_has_one_past(made: Made) -> None:
