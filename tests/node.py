@@ -18,14 +18,19 @@ _STAMP = "installed.json"
 _SECONDS = 900
 
 
-def install(name: str, packages: Mapping[str, str]) -> Path:
+def install(name: str, packages: Mapping[str, str], *scripts: Path) -> Path:
     """The folder that holds `node_modules` with exactly these versions; their install scripts are not run.
+
+    Scripts lie beside them, where node looks for what they import.
 
     Where npm is missing or cannot reach its registry the test is skipped, and in CI it fails: there a part of the
     tests that silently does not run would look like one that passes.
     """
     with _alone(name):
-        return _installed(name, packages)
+        folder = _installed(name, packages)
+        for script in scripts:
+            _put(script, folder / script.name)
+        return folder
 
 
 @contextlib.contextmanager
@@ -35,6 +40,12 @@ def _alone(name: str) -> Iterator[None]:
     with (_BUILD / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _put(script: Path, there: Path) -> None:
+    """One that is there already is left alone: another test may be running it."""
+    if not there.exists() or there.read_bytes() != script.read_bytes():
+        shutil.copyfile(script, there)
 
 
 def _installed(name: str, packages: Mapping[str, str]) -> Path:

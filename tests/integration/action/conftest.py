@@ -12,7 +12,6 @@ import pytest
 
 from integration.action.machine import Machine
 from integration.action.runner import REPOSITORY
-from makeweight_base import atomic
 from node import install
 
 PACKAGES = {
@@ -26,9 +25,8 @@ Grammar = Callable[[Mapping[str, Any]], dict[str, Any]]
 @pytest.fixture(scope="session")
 def grammar() -> Grammar:
     """Asks GitHub's language service; see grammar.mjs for what may be asked."""
-    script = install("actions", PACKAGES) / "grammar.mjs"
-    # beside the packages, where node looks for them; whole at any time, for tests that run side by side
-    atomic.write_text(script, Path(__file__).with_name("grammar.mjs").read_text())
+    here = Path(__file__).with_name("grammar.mjs")
+    script = install("actions", PACKAGES, here) / here.name
 
     def ask(question: Mapping[str, Any]) -> dict[str, Any]:
         done = subprocess.run(
