@@ -368,6 +368,7 @@ def test_the_gate_speaks_also_when_nothing_was_made(called: Machine, result: str
     assert gated(called, {"result": result}).conclusion == "success"
     (told,) = called.verbs.values()
     assert f"--collected={called.runner.temp}/makeweight/collected" in told["arguments"]
+    assert ("--cancelled" in told["arguments"]) is (result == "cancelled")
     assert told["seen"]["MAKEWEIGHT_TOKEN"] == called.runner.token
 
 
