@@ -26,5 +26,9 @@ if [[ -n $TORCH_INDEX ]]; then wanted+=(--extra-index-url="$TORCH_INDEX"); fi
 
 # Bytecode is written where it is needed, at the first import: that of everything costs as much as all the rest.
 options=(--quiet --disable-pip-version-check --no-compile)
-"$venv/bin/python" -m pip install "${options[@]}" "${wanted[@]}" "$ROOT${EXTRAS:+[$EXTRAS]}"
-ln -sf "$venv/bin/makeweight" "$bin/makeweight"
+# As in environment.sh, nothing is imported from the checkout, against which pip resolves the paths in requirements files.
+# What is installed starts so too, and leaves the PYTHONPATH to the stages below it.
+unset PYTHONPATH
+"$venv/bin/python" -I -m pip install "${options[@]}" "${wanted[@]}" "$ROOT${EXTRAS:+[$EXTRAS]}"
+printf '#!/usr/bin/env bash\nexec %q -I -m makeweight "$@"\n' "$venv/bin/python" > "$bin/makeweight"
+chmod +x "$bin/makeweight"

@@ -13,7 +13,7 @@ from makeweight.ci.base import Base
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
 from makeweight.ci.renaming import earlier
-from makeweight.ci.state import FOLDER
+from makeweight.ci.state import BASE, FOLDER, remove
 from makeweight.project.project import Project
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.progress import Progress
@@ -21,7 +21,7 @@ from makeweight_base.progress import Progress
 
 def place(root: Path, variant: str) -> Path:
     """The folder of the merge base's artifact, by the name that the variant has here."""
-    return root / FOLDER / "base" / variant
+    return root / FOLDER / BASE / variant
 
 
 def needed(project: Project, base: Base) -> dict[str, str]:
@@ -36,7 +36,7 @@ def keep(project: Project, base: Base, variants: Mapping[str, str]) -> None:
     for name, was in variants.items():
         folder, aside = project.layout.artifact(was), place(project.root, name)
         if _is_the_bases(folder, base, was):
-            shutil.rmtree(aside, ignore_errors=True)
+            remove(aside)
             shutil.copytree(folder, aside)
 
 
@@ -48,11 +48,11 @@ def _is_the_bases(folder: Path, base: Base, was: str) -> bool:
 
 
 def lacking(project: Project, base: Base, variants: Mapping[str, str]) -> dict[str, str]:
-    """Those that are not the base's any more, and whose base is not at hand."""
+    """Those that are not the base's any more, and whose base is not at hand, or not as it was set aside."""
     return {
         name: was
         for name, was in variants.items()
-        if not place(project.root, name).exists()
+        if not _is_the_bases(place(project.root, name), base, was)
         and artifact.read(project.layout.artifact(name)).sha256 not in (None, base.artifacts.get(was))
     }
 
@@ -68,6 +68,8 @@ def make_again(
     """Bring them into a work tree of the base, or make them there. Where that fails, they are simply not there."""
     wanted = list(dict.fromkeys(variants.values()))
     progress.say(f"making {', '.join(wanted)} of the base again: they are not at hand")
+    for name in variants:
+        remove(place(project.root, name))
     try:
         with git.second(base.sha) as root:
             dvc, layout = dvc_in(root), replace(project, root=root).layout

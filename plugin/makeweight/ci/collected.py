@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from makeweight import measurement
+from makeweight.ci import handover
+from makeweight.ci import state as states
 from makeweight.ci.measure import regression_samples, regressions_file
-from makeweight.ci.state import FILE, FOLDER, remove
-from makeweight.layout import BASELINE, LOCK, Layout
+from makeweight.layout import BASELINE, Layout
 from makeweight.project.project import Project
 from makeweight_base.errors import UsageError
 
@@ -18,28 +19,20 @@ COMPRESSED = "compressed"
 _LARGEST = 4 << 30
 
 
-def lay(root: Path, given: Path) -> None:
-    """Take over what the job `ci compress` made: artifacts, samples, reports, the lock and its notes.
+def lay(root: Path, given: Path, digest: str) -> None:
+    """Take over what the job `ci compress` made, and nothing of what lies beside that.
 
     Raises:
-        UsageError: nothing was handed over.
+        EnvironmentFailed: it handed nothing over, or what lies there is something else.
     """
     source = given / COMPRESSED
-    if not (source / FOLDER / FILE).exists():
-        raise UsageError(
-            "the job that compresses handed nothing over",
-            where=str(source),
-            do="Look at that job's log: it failed before it had anything.",
-        )
-    at = Layout(Path())
-    for name in (Path(FOLDER), at.reports, at.artifact("x").parent, at.outcomes("x").parent.parent):
-        remove(root / name)
-        if _lies_within(source, source / name) and (source / name).is_dir():
-            shutil.copytree(source / name, root / name, symlinks=True, ignore=_links)
-    remove(root / FOLDER / "regressions")  # nothing was measured there yet
-    if _lies_within(source, source / LOCK) and (source / LOCK).is_file():
-        remove(root / LOCK)
-        shutil.copyfile(source / LOCK, root / LOCK)
+    made = handover.check(source, digest, "compress", root)
+    for name in handover.MADE:
+        states.remove(root / name)
+    states.begin(root)
+    for path in made:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / path, root / path)
 
 
 def lay_devices(project: Project, given: Path) -> tuple[tuple[str, ...], list[str]]:
@@ -105,8 +98,3 @@ def _may_be_taken(folder: Path, path: Path) -> bool:
 def _lies_within(folder: Path, path: Path) -> bool:
     """Whether no link is on the way: it could lead anywhere."""
     return path.resolve() == folder.resolve() / path.relative_to(folder)
-
-
-def _links(folder: str, names: list[str]) -> list[str]:
-    """What is not copied: a link could lead anywhere."""
-    return [name for name in names if Path(folder, name).is_symlink()]

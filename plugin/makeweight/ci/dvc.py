@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from makeweight.ci import contained
 from makeweight.github.commands import inert
+from makeweight.starter.repository import DVC
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.progress import Progress
 
@@ -22,7 +24,6 @@ _KEPT_OUT = re.compile(
     r"(MAKEWEIGHT_(TOKEN|SIGNING_KEY)|(INPUT_)?GITHUB_TOKEN|GH_TOKEN|ACTIONS_.*TOKEN|ACTIONS_.*_URL"
     r"|GITHUB_(OUTPUT|ENV|PATH|STATE|STEP_SUMMARY)|GIT_CONFIG_(COUNT|KEY_\d+|VALUE_\d+))"
 )
-_DVC = (sys.executable, "-m", "dvc")
 _TAIL = 12
 # What DVC tells somebody at a keyboard after a run.
 _HINTS = frozenset(
@@ -107,16 +108,9 @@ class Dvc:
         """
         arguments = ("repro", "--no-run-cache", *options, *stages)
         tail: deque[str] = deque(maxlen=_TAIL)
-        with subprocess.Popen(
-            [*_DVC, *arguments],
-            cwd=self.root,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        ) as process:
-            assert process.stdout is not None  # noqa: S101 - as asked for above
+        command = (*DVC, *arguments)
+        with contained.started(command, self.root, self._environment, stderr=subprocess.STDOUT) as process:
+            assert process.stdout is not None  # noqa: S101 - it is a pipe
             for line in process.stdout:
                 if line.strip() and line.strip() not in _HINTS:
                     tail.append(line.rstrip())
@@ -162,15 +156,10 @@ class Dvc:
         return done.stdout
 
     def _run(self, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*_DVC, *arguments],
-            cwd=self.root,
-            env={**self._environment, **(more or {})},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        command = (*DVC, *arguments)
+        with contained.started(command, self.root, {**self._environment, **(more or {})}) as process:
+            said, complained = process.communicate()
+        return subprocess.CompletedProcess(command, process.returncode, said, complained)
 
 
 def outside(environment: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +16,10 @@ from makeweight_base.errors import EnvironmentFailed, UsageError
 
 # A shallow clone is deepened step by step until the histories meet; a long-lived branch rarely needs more than one.
 _DEEPEN_BY = (100, 1000)
-# A user's own would run in a work tree that is ours: `dvc install`, for one, checks out data after each checkout.
+# Configuration that the environment gives (git-config).
+_GIVEN = re.compile(r"GIT_CONFIG_(COUNT|KEY_\d+|VALUE_\d+)")
+# A user's own would run in a work tree that is ours: `dvc install`, for one, checks out data after each checkout. And a
+# stage could leave one that would run where git holds a token.
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 
 
@@ -23,7 +28,9 @@ class Git:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
-        self._environment = {**environment, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        # filters and helpers that the user's git is configured with have no business with our token and key
+        kept = {name: value for name, value in environment.items() if not name.startswith("MAKEWEIGHT_")}
+        self._environment = {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
         asked = self._done("rev-parse", "--is-inside-work-tree")
         if b"dubious ownership" in asked.stderr:
             raise EnvironmentFailed(
@@ -82,6 +89,18 @@ class Git:
         """Whether the index holds anything below a path."""
         return bool(self._run("ls-files", "-z", "--", path))
 
+    def configuration(self) -> tuple[str | None, bytes]:
+        """Which git that is, and all that it is told by files: some of it names programs that git runs."""
+        bare = {name: value for name, value in self._environment.items() if not _GIVEN.fullmatch(name)}
+        listed = subprocess.run(
+            ["git", "config", "--list", "--show-origin", "-z"],
+            cwd=self.folder,
+            env=bare,
+            capture_output=True,
+            check=False,
+        )
+        return shutil.which("git", path=bare.get("PATH")), listed.stdout
+
     def prefix(self) -> str:
         """The folder's place within the work tree, with a slash at its end; empty at the top."""
         return self._run("rev-parse", "--show-prefix").decode().strip()
@@ -107,7 +126,7 @@ class Git:
         return None
 
     def commit(self, paths: Sequence[str], message: str, author: Mapping[str, str]) -> str | None:
-        """Commit these paths as they are, hooks aside; the new sha, or None when nothing differs.
+        """Commit these paths as they are; the new sha, or None when nothing differs.
 
         Args:
             author: its NAME and EMAIL.
@@ -116,9 +135,7 @@ class Git:
         if self._done("diff", "--cached", "--quiet", "--", *paths).returncode == 0:
             return None
         who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in author.items()}
-        self._run(
-            *_NO_HOOKS, "commit", "--quiet", "--no-verify", "--no-gpg-sign", "-m", message, "--", *paths, more=who
-        )
+        self._run("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-m", message, "--", *paths, more=who)
         return self.resolve("HEAD")
 
     def tip(self, branch: str) -> str | None:
@@ -135,11 +152,11 @@ class Git:
 
     @contextlib.contextmanager
     def second(self, sha: str) -> Iterator[Path]:
-        """This folder in a second work tree of a commit, detached, hooks aside; it is gone afterwards."""
+        """This folder in a second work tree of a commit, detached; it is gone afterwards."""
         with tempfile.TemporaryDirectory(prefix="makeweight-ci-") as scratch:
             tree = Path(scratch, "tree")
             try:
-                self._run(*_NO_HOOKS, "worktree", "add", "--quiet", "--detach", "--force", str(tree), sha)
+                self._run("worktree", "add", "--quiet", "--detach", "--force", str(tree), sha)
                 yield tree / self.prefix()
             finally:
                 self._run("worktree", "remove", "--force", "--force", str(tree), check=False)
@@ -149,15 +166,14 @@ class Git:
         done = self._done(*arguments, more=more)
         if check and done.returncode != 0:
             said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
-            verb = next(word for word in arguments if word not in _NO_HOOKS)
-            raise EnvironmentFailed(f"`git {verb}` failed: {said}", where=str(self.folder.resolve()))
+            raise EnvironmentFailed(f"`git {arguments[0]}` failed: {said}", where=str(self.folder.resolve()))
         return done.stdout if done.returncode == 0 else b""
 
     def _done(self, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
         environment = {**self._environment, **(more or {})}
         try:
             return subprocess.run(
-                ["git", *arguments], cwd=self.folder, env=environment, capture_output=True, check=False
+                ["git", *_NO_HOOKS, *arguments], cwd=self.folder, env=environment, capture_output=True, check=False
             )
         except FileNotFoundError as error:
             raise EnvironmentFailed("git is not installed", do="Install it and run again.") from error

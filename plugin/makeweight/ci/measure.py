@@ -14,7 +14,7 @@ from makeweight.budget.measurand import Measurand, headline
 from makeweight.ci import base_artifacts, regression
 from makeweight.ci.base import Base
 from makeweight.ci.renaming import earlier
-from makeweight.ci.state import FOLDER, State
+from makeweight.ci.state import FOLDER, REGRESSIONS, State
 from makeweight.devices import record
 from makeweight.devices.device import DeviceFailed
 from makeweight.evidence import disk
@@ -47,12 +47,12 @@ def run(
 
 
 def regressions_file(root: Path, device: str) -> Path:
-    return root / FOLDER / "regressions" / f"{device}.json"
+    return root / FOLDER / REGRESSIONS / f"{device}.json"
 
 
 def regression_samples(root: Path, variant: str, device: str) -> Path:
     """The raw samples of a comparison with the merge base."""
-    return root / FOLDER / "regressions" / f"{device}-{variant}.npz"
+    return root / FOLDER / REGRESSIONS / f"{device}-{variant}.npz"
 
 
 def _due(project: Project, device: str) -> list[str]:

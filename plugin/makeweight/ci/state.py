@@ -13,8 +13,13 @@ from makeweight_base.errors import Exit, MakeweightError, Problem, UsageError
 
 FOLDER = ".makeweight"
 """Where continuous integration keeps what is its own; git is told to ignore it."""
-FILE = "state.json"
-_FAILURE = "failure.json"
+BASE = "base"
+"""In it, the folder of the base's artifacts."""
+REGRESSIONS = "regressions"
+"""In it, the folder of what was measured beside those."""
+_FILE, _FAILURE = "state.json", "failure.json"
+HANDED = (_FILE, _FAILURE, BASE, REGRESSIONS)
+"""What in it one phase reads of another."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class State:
     notices: list[str] = field(default_factory=list)
 
 
-def clear(root: Path, git: Git) -> Path:
+def clear(root: Path, git: Git) -> None:
     """An empty folder for this run.
 
     Raises:
@@ -48,11 +53,20 @@ def clear(root: Path, git: Git) -> Path:
         raise UsageError(
             "git tracks this folder, where only this run may write", where=FOLDER, do=f"Run `git rm -r {FOLDER}`."
         )
-    folder = root / FOLDER
-    remove(folder)
-    folder.mkdir(parents=True)
-    atomic.write_text(folder / ".gitignore", "*\n")
-    return folder
+    begin(root)
+
+
+def begin(root: Path) -> None:
+    """The folder with nothing in it, whatever stands there."""
+    remove(root / FOLDER)
+    atomic.write_text(root / FOLDER / ".gitignore", "*\n")
+
+
+def tidy(root: Path) -> None:
+    """Leave in the folder nothing that stages may have written there; the notes are those that a phase writes now."""
+    for entry in (root / FOLDER).iterdir():
+        if entry.name not in (".gitignore", BASE):
+            remove(entry)
 
 
 def remove(path: Path) -> None:
@@ -63,7 +77,7 @@ def remove(path: Path) -> None:
 
 
 def write(root: Path, state: State) -> None:
-    atomic.write_json(root / FOLDER / FILE, asdict(state))
+    atomic.write_json(root / FOLDER / _FILE, asdict(state))
 
 
 def read(root: Path) -> State:
@@ -72,7 +86,7 @@ def read(root: Path) -> State:
     """
     from pydantic import TypeAdapter  # heavy, and only some phases read it
 
-    path = root / FOLDER / FILE
+    path = root / FOLDER / _FILE
     try:
         return TypeAdapter(State).validate_json(path.read_bytes(), strict=True)
     except FileNotFoundError as error:

@@ -32,7 +32,9 @@ def collect(project: Project) -> Evidence:
     timed: dict[tuple[str, str], Timings] = {}
     fresh: dict[str, Outcomes] = {}
     for name in (BASELINE, *project.variants):
-        figures = _if_there(_figures, layout.evaluation(name)) or []
+        figures = _if_there(_figures, path := layout.evaluation(name)) or []
+        if any(figure.device is not None for figure in figures):  # the user's own code runs where this file is written
+            raise UsageError("holds figures of a device, which no evaluation measures", where=str(path))
         objection = staleness.of_evaluation(name, figures, at_hand)
         measurements += _marked(figures, objection)
         # what was answered, example by example, is shown only where its figures count

@@ -12,6 +12,9 @@ from makeweight.layout import PIPELINE
 from makeweight_base import atomic
 from makeweight_base.errors import EnvironmentFailed, MissingExtra, UsageError
 
+# -P, -E: DVC is what is installed beside makeweight, never a `dvc.py` or a `queue.py` of the project, whose folder the
+# user's PYTHONPATH may name as well. As options they are DVC's alone; the stages below it keep their environment.
+DVC = (sys.executable, "-E", "-P", "-m", "dvc")
 # What the pipeline writes into DVC's cache. Ignored as whole folders: DVC would put a .gitignore into each of them, so
 # that in a fresh clone they exist half empty and look changed.
 _CACHED = ("/artifacts/", "/samples/")
@@ -102,8 +105,7 @@ def write_pipeline(path: Path, old: str | None, new: str) -> None:
 
 def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run this environment's DVC in a folder."""
-    command = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run([*DVC, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
 def _told(done: subprocess.CompletedProcess[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from makeweight_base.errors import UsageError
 
 
 def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
-    """The callable behind `module:callable`, imported with the project's folder first on the path.
+    """The callable behind `module:callable`, imported with the project's folder on the path.
 
     Args:
         where: what named it, such as `makeweight.yaml: data.load`; errors begin with it.
@@ -23,8 +24,14 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
     """
     module_name, _, attribute = dotted.partition(":")
     folder = str(root.resolve())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    _put_on_path(folder)
+    top = module_name.partition(".")[0]
+    if top in sys.stdlib_module_names and ((root / top).is_dir() or (root / f"{top}.py").exists()):
+        raise UsageError(
+            f"`{top}` is a module of Python's own, which is found before the project's",
+            where=where,
+            do=f"Rename the project's `{top}`, and `{dotted}` with it.",
+        )
     try:
         target: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -50,6 +57,20 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
         raise UsageError(f"`{dotted}` is not callable, but of type {type(target).__name__}", where=where)
     called: Callable[..., Any] = target
     return called
+
+
+def _put_on_path(folder: str) -> None:
+    """Have the project's modules found after Python's own, and before those of installed packages.
+
+    A script of the user's finds its neighbours before all else. But here much is imported after them: with the folder
+    first, a harmless `queue.py` or `random.py` would be what torch and ONNX Runtime get for Python's. What is installed
+    comes after it, because the user's code means its own `data` or `utils` whatever else there is. `python -m` and
+    PYTHONPATH put the folder first themselves, so it is moved.
+    """
+    library = Path(os.__file__).parent
+    sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry) != folder]
+    pythons = [i for i, entry in enumerate(sys.path) if Path(entry) in (library, library / "lib-dynload")]
+    sys.path.insert(max(pythons, default=-1) + 1, folder)
 
 
 def call(function: Callable[..., Any], *arguments: Any, name: str, root: Path) -> Any:

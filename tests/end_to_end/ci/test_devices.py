@@ -8,6 +8,7 @@ from pathlib import Path
 
 from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import FORK, Hub
+from integration.action.runner import assignments
 
 STATIC = ("{method: dynamic}", "{method: static}")
 TWO = (
@@ -39,6 +40,8 @@ class Jobs:
         }
         self.handed = hub.folder / "handed"
         self.handed.mkdir()
+        self.digest = ""
+        """What the job `compress` gives out of what it hands over."""
 
     def job(
         self, *phases: list[str], before: Path | None = None, token: bool = False, machine: str = "github-hosted"
@@ -67,10 +70,12 @@ class Jobs:
                 shutil.copytree(place / name, target / name)
             elif (place / name).exists():
                 shutil.copyfile(place / name, target / name)
+        self.digest = assignments(place.parent / f"{place.name}-outputs")["handed"]
         return said, outputs
 
     def measure(self, device: str) -> str:
-        place, said, _ = self.job(["measure", "--device", device], before=self.handed / "compressed")
+        phase = ["measure", "--device", device, "--handed", self.digest]
+        place, said, _ = self.job(phase, before=self.handed / "compressed")
         target = self.handed / device
         wanted = (f".makeweight/regressions/{device}*", f"reports/*/{device}.json", f"samples/*/{device}.npz")
         for path in (found for pattern in wanted for found in place.glob(pattern)):
@@ -79,7 +84,7 @@ class Jobs:
         return said
 
     def gate(self) -> tuple[dict[str, object], str]:
-        place, said, _ = self.job(["gate", "--collected", str(self.handed)], token=True)
+        place, said, _ = self.job(["gate", "--collected", str(self.handed), "--handed", self.digest], token=True)
         return json.loads((place / ".makeweight/reports/verdict.json").read_text()), said
 
 

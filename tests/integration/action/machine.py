@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from integration.action.runner import Runner, Used
 
-# Says what it was called with and which doors were open to it; `FAIL` names the verb that fails, and how.
+# Says what it was called with and which doors were open to it, and hands on; `FAIL` names the verb that fails, and how.
+# A Python that makes environments with the stand-in in them, and of pip only notes what it was asked for.
+PYTHON = """#!/usr/bin/env bash
+if [[ "$1 $2 $3" == "-I -m venv" ]]; then mkdir -p "$4/bin"; cp "$0" "$4/bin/python"; exit; fi
+if [[ "$1 $2 $3" == "-I -m makeweight" ]]; then exec makeweight "${@:4}"; fi
+if [[ "$1 $2" == "-I -c" ]]; then echo 3.12; exit; fi
+if [[ "$1 $2 $3 $4" == "-I -m pip cache" ]]; then echo "$HOME/pip-cache"; exit; fi
+if [[ $1 == - ]]; then exec REAL "$@"; fi
+printf '%s\\n' "$@" > "$HOME/pip"
+"""
 STAND_IN = """#!/usr/bin/env bash
 python3 - "$@" >> "$CALLS" <<'END'
 import json, os, sys
@@ -19,6 +29,7 @@ print(json.dumps({"arguments": sys.argv[1:], "seen": seen}))
 END
 if [[ $2 == open ]]; then echo 'devices=[{"device": "pi5", "runner": ["self-hosted", "pi5"]}]' >> "$GITHUB_OUTPUT"; fi
 if [[ $2 == compress ]]; then echo changed=true >> "$GITHUB_OUTPUT"; fi
+if [[ $2 != gate && $2 != "${FAIL%:*}" ]]; then echo "handed=what $2 made" >> "$GITHUB_OUTPUT"; fi
 if [[ $2 == gate ]]; then
   printf '%s\\n' verdict=pass report-path=r.html verdict-json=v.json shipped-variant=int8 size-ratio=0.26 \\
     latency-ratio=0.41 comment-written="${RELAYED:-true}" >> "$GITHUB_OUTPUT"
@@ -52,6 +63,12 @@ class Machine:
         names = ("checkout", "setup-python", "cache", "upload-artifact", "download-artifact")
         stands = {f"actions/{name}": self._note for name in names}
         self.runner = Runner(self.workspace, folder / "temp", self.environment, stands)
+
+    def has_python(self) -> None:
+        """Give it a Python to set makeweight up with."""
+        python = self.workspace.parent / "bin" / "python3"
+        python.write_text(PYTHON.replace("REAL", sys.executable))
+        python.chmod(0o755)
 
     def _note(self, used: Used) -> None:
         self.used.append(used)

@@ -17,9 +17,9 @@ from integration.action.expressions import NotKnown, names
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 VERBS: Mapping[str, frozenset[str]] = {
-    "open": frozenset({"devices"}),
-    "compress": frozenset({"changed"}),
-    "measure": frozenset(),
+    "open": frozenset({"devices", "handed"}),
+    "compress": frozenset({"changed", "handed"}),
+    "measure": frozenset({"handed"}),
     "gate": frozenset(
         {
             *("verdict", "report-path", "verdict-json", "shipped-variant"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,13 @@ def test_the_phases_in_order(machine: Machine) -> None:
     assert result.conclusion == "success"
     assert list(machine.verbs) == ["open", "compress", "measure", "gate"]
     assert machine.verbs["open"]["arguments"] == ["ci", "open", "--project=.", "--check-name="]
-    assert machine.verbs["compress"]["arguments"] == ["ci", "compress", "--project=.", "--push"]
-    assert machine.verbs["measure"]["arguments"] == ["ci", "measure", "--project=."]
+    assert machine.verbs["compress"]["arguments"] == [
+        "ci", "compress", "--project=.", "--handed=what open made", "--push",
+    ]  # fmt: skip
+    assert machine.verbs["measure"]["arguments"] == ["ci", "measure", "--project=.", "--handed=what compress made"]
     told = machine.verbs["gate"]["arguments"]
-    assert told == ["ci", "gate", "--project=.", "--comment=always", "--check-name=", "--push"]
+    assert told[:4] == ["ci", "gate", "--project=.", "--handed=what measure made"]
+    assert told[4:] == ["--comment=always", "--check-name=", "--push"]
     assert result.outputs == {
         "verdict": "pass",
         "report-path": "r.html",
@@ -62,8 +66,10 @@ def test_the_inputs_become_flags(machine: Machine) -> None:
     )
     assert result.conclusion == "success"
     assert machine.verbs["open"]["arguments"][2:] == ["--project=models/a", "--base=release/1.2", "--no-check"]
-    assert machine.verbs["measure"]["arguments"][2:] == ["--project=models/a", "--device=pi5", "--device=laptop"]
-    told = ["--project=models/a", "--comment=on-failure", "--no-check", "--commit-lock"]
+    assert machine.verbs["measure"]["arguments"][2:] == [
+        "--project=models/a", "--handed=what compress made", "--device=pi5", "--device=laptop",
+    ]  # fmt: skip
+    told = ["--project=models/a", "--handed=what measure made", "--comment=on-failure", "--no-check", "--commit-lock"]
     assert machine.verbs["gate"]["arguments"][2:] == told
     assert machine.named("upload-artifact")[0]["name"] == "makeweight-report-models-a"
     assert machine.named("upload-artifact")[0]["path"] == "models/a/.makeweight/reports"
@@ -105,6 +111,7 @@ def test_the_gate_speaks_also_after_a_failure(machine: Machine, verb: str) -> No
     phases = list(machine.verbs)
     assert phases[: phases.index(verb) + 1] == ["open", "compress", "measure"][: phases.index(verb) + 1]
     assert phases[-1] == "gate"
+    assert "--handed=" in machine.verbs["gate"]["arguments"]  # of no phase but the last
     assert len(machine.named("upload-artifact")) == 1
 
 
@@ -114,6 +121,7 @@ def test_the_gate_speaks_also_when_the_run_is_cancelled(machine: Machine) -> Non
     assert result.conclusion == "cancelled"
     assert list(machine.verbs) == ["open", "compress", "gate"]
     assert machine.verbs["gate"]["arguments"][-1] == "--cancelled"
+    assert "--handed=" in machine.verbs["gate"]["arguments"]
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4])
@@ -210,25 +218,14 @@ def test_no_makeweight_on_the_path_is_told(machine: Machine) -> None:
 
 @pytest.fixture
 def bare(machine: Machine) -> Machine:
-    """A machine whose `python3` makes environments that only note what pip was asked for."""
-    python = machine.workspace.parent / "bin" / "python3"
-    python.write_text(
-        "#!/usr/bin/env bash\n"
-        'if [[ $2 == venv ]]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; '
-        'cp "$(command -v makeweight)" "$3/bin/makeweight"; exit; fi\n'
-        "if [[ $1 == -c ]]; then echo 3.12; exit; fi\n"
-        f'if [[ $1 == - ]]; then exec {os.sys.executable} "$@"; fi\n'
-        'if [[ "$2 $3" == "pip cache" ]]; then echo "$HOME/pip-cache"; exit; fi\n'
-        'printf "%s\\n" "$@" > "$HOME/pip"\n'
-    )
-    python.chmod(0o755)
+    machine.has_python()
     return machine
 
 
 def asked_of_pip(machine: Machine) -> list[str]:
     asked = (machine.workspace.parent / "pip").read_text().splitlines()
-    assert asked[:6] == ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    return asked[6:]
+    assert asked[:7] == ["-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    return asked[7:]
 
 
 def test_it_installs_itself(bare: Machine) -> None:
@@ -287,14 +284,19 @@ def test_setup_alone(bare: Machine) -> None:
 @pytest.mark.slow
 def test_a_real_installation(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
+    for name in ("pip.py", "venv.py", "random.py", "sitecustomize.py"):
+        (tmp_path / "work" / name).write_text("raise SystemExit('imported from the checkout')\n")
     kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "http", "HTTP"))}
-    environment = {**kept, "PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    environment = {**kept, "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": "."}
     runner = Runner(tmp_path / "work", tmp_path / "temp", environment)
     result = runner.action(REPOSITORY / "setup" / "action.yml", extras="", python_version="", cache="false")
     assert result.conclusion == "success", result.log
     command = tmp_path / "temp" / "makeweight" / "bin" / "makeweight"
-    assert os.popen(f"{command} --version").read().startswith("makeweight ")  # noqa: S605 - a path of our own
-    assert not list((tmp_path / "work").iterdir())
+    done = subprocess.run(
+        [command, "--version"], cwd=tmp_path / "work", env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("makeweight "), done.stderr
+    assert len(list((tmp_path / "work").iterdir())) == 4
 
 
 def test_both_actions_install_alike() -> None:

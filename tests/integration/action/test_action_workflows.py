@@ -203,6 +203,7 @@ def test_the_job_that_judges_runs_none_of_the_models_code() -> None:
     gate = yaml.safe_load(CALLED.read_text())["jobs"]["gate"]
     (setup,) = (step for step in gate["steps"] if step.get("uses") == "$/setup")
     assert "requirements" not in setup["with"]
+    assert gate["steps"].index(setup) == 0  # there is no checkout yet, and no secret
     said = " ".join(step.get("run", "") for step in gate["steps"])
     assert re.findall(r"makeweight\" ci (\w+)", said) == ["gate"]
 
@@ -226,21 +227,13 @@ def test_the_action_can_be_used_on_this_repository(tmp_path: Path) -> None:
 
 @pytest.fixture
 def called(machine: Machine) -> Machine:
-    """A machine that has makeweight where `$/setup` puts it, and Python to set it up with."""
-    python = machine.workspace.parent / "bin" / "python3"
-    real = sys.executable
-    python.write_text(
-        "#!/usr/bin/env bash\n"
-        'if [[ $2 == venv ]]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; '
-        'cp "$(command -v makeweight)" "$3/bin/makeweight"; exit; fi\n'
-        f'if [[ $1 == - ]]; then exec {real} "$@"; fi\n'
-        "echo 3.12\n"
-    )
-    python.chmod(0o755)
+    machine.has_python()
     return machine
 
 
-COMPRESSED = {"outputs": {"id": "0123", "changed": "true", "devices": '[{"device": "pi5", "runner": "x"}]'}}
+COMPRESSED = {
+    "outputs": {"id": "0123", "changed": "true", "devices": '[{"device": "pi5", "runner": "x"}]', "handed": "0abc"}
+}
 
 
 def inputs(**more: Any) -> dict[str, Any]:
@@ -256,6 +249,8 @@ def test_the_job_that_compresses(called: Machine) -> None:
     assert called.verbs["open"]["seen"] == {"MAKEWEIGHT_TOKEN": called.runner.token}
     assert called.verbs["compress"]["seen"] == {}
     assert result.outputs["changed"] == "true"
+    assert called.verbs["compress"]["arguments"][3] == "--handed=what open made"
+    assert result.outputs["handed"] == "what compress made"
     assert json.loads(result.outputs["devices"]) == [{"device": "pi5", "runner": ["self-hosted", "pi5"]}]
     config = called.workspace / ".dvc" / "config.local"
     assert config.read_text() == "[core]\n    remote = x\n"
@@ -291,7 +286,7 @@ def test_the_job_on_a_device_believes_no_figure_of_the_commit(called: Machine) -
     assert result.conclusion == "success", result.log
     assert not forged.exists()
     assert (called.workspace / "makeweight.yaml").exists()
-    assert called.verbs["measure"]["arguments"] == ["ci", "measure", "--project=.", "--device=pi5"]
+    assert called.verbs["measure"]["arguments"] == ["ci", "measure", "--project=.", "--device=pi5", "--handed=0abc"]
     assert called.verbs["measure"]["seen"] == {}
     assert called.named("download-artifact")[0]["name"] == "makeweight-0123-compressed"
     assert called.named("upload-artifact")[0]["name"] == "makeweight-0123-pi5"
@@ -343,6 +338,7 @@ def test_the_gate_waits_for_devices_that_work(called: Machine) -> None:
     assert (called.workspace.parent / "slept").read_text().split() == ["15"] * 4
     assert "actions/runs/7/attempts/1/jobs" in (called.workspace.parent / "gh-calls").read_text()
     assert list(called.verbs) == ["gate"]
+    assert "--handed=0abc" in called.verbs["gate"]["arguments"]
 
 
 def test_the_gate_does_not_wait_for_a_device_that_never_begins(called: Machine) -> None:
@@ -364,9 +360,10 @@ def test_the_gate_judges_also_when_it_may_not_look(called: Machine) -> None:
 
 @pytest.mark.parametrize("result", ["failure", "cancelled", "skipped"])
 def test_the_gate_speaks_also_when_nothing_was_made(called: Machine, result: str) -> None:
-    """And waits for nobody then: that job said nothing of devices."""
-    assert gated(called, {"result": result}).conclusion == "success"
+    """And waits for nobody then: that job said nothing of devices. What it gave out before is nobody's word."""
+    assert gated(called, {"result": result, "outputs": {"handed": "0abc"}}).conclusion == "success"
     (told,) = called.verbs.values()
+    assert "--handed=" in told["arguments"]
     assert f"--collected={called.runner.temp}/makeweight/collected" in told["arguments"]
     assert ("--cancelled" in told["arguments"]) is (result == "cancelled")
     assert told["seen"]["MAKEWEIGHT_TOKEN"] == called.runner.token

@@ -352,3 +352,35 @@ def test_of_two_tokens_only_ours_is_sent(origin: Origin) -> None:
     expected = base64.b64encode(b"x-access-token:s3cret").decode()
     assert len(seen) >= 9
     assert all(each == [f"basic {expected}"] for each in seen)
+
+
+def test_no_hook_runs_and_what_git_itself_starts_has_no_use_for_our_secrets(origin: Origin, tmp_path: Path) -> None:
+    clone, seen = origin.clone("main"), tmp_path / "seen"
+    hook = clone.folder / ".git/hooks/pre-push"
+    hook.write_text(f"#!/bin/sh\nenv > {seen}\n")
+    hook.chmod(0o755)
+    git(clone.folder, "config", "core.fsmonitor", f"env > {seen}; false")
+    secret = {"MAKEWEIGHT_TOKEN": "s3cret", "MAKEWEIGHT_SIGNING_KEY": "k3y"}
+    held = Git(clone.folder, {**ENVIRONMENT, **secret})
+    (clone.folder / "c").write_text("changed")
+    assert held.commit(["c"], "more", {"NAME": "bot", "EMAIL": "bot@example.org"}) is not None
+    assert "s3cret" not in seen.read_text()
+    assert "k3y" not in seen.read_text()
+    seen.unlink()
+    assert held.push("main") is None
+    assert not seen.exists()
+
+
+def test_whatever_git_is_told_by_files_is_its_configuration(origin: Origin, tmp_path: Path) -> None:
+    clone = origin.clone("main")
+    known = Git(clone.folder, {**ENVIRONMENT, "GIT_CONFIG_GLOBAL": str(tmp_path / "global")})
+    before = known.configuration()
+    with_token = authenticated(
+        {**ENVIRONMENT, "GIT_CONFIG_GLOBAL": str(tmp_path / "global")}, "https://x.org", "s3cret"
+    )
+    assert Git(clone.folder, with_token).configuration() == before
+    (tmp_path / "global").write_text(f"[include]\n    path = {tmp_path / 'more'}\n")
+    included = known.configuration()
+    assert included != before
+    (tmp_path / "more").write_text("[core]\n    sshCommand = evil\n")
+    assert known.configuration() not in (before, included)

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from makeweight import measurement
-from makeweight.ci import collected
+from makeweight.ci import collected, handover
 from makeweight.ci.state import FOLDER
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
+from makeweight_base.errors import EnvironmentFailed
 from unit.ci.conftest import Made, figure
 
 GROWN, TIMED = f"{FOLDER}/regressions/local.json", "reports/int8/local.json"
@@ -119,6 +120,10 @@ def compressed(hand: Hand) -> None:
     hand("compressed", f"{FOLDER}/state.json", "{}")
 
 
+def lay(project: Project, given: Path) -> None:
+    collected.lay(project.root, given, handover.close(given / "compressed", "compress"))
+
+
 def test_what_the_change_itself_brings_is_gone_even_where_nothing_takes_its_place(
     project: Project, given: Path, hand: Hand, tmp_path: Path
 ) -> None:
@@ -130,7 +135,7 @@ def test_what_the_change_itself_brings_is_gone_even_where_nothing_takes_its_plac
     (project.root / "samples").symlink_to(forged)
     (project.root / "reports").symlink_to(forged)
     (project.root / "artifacts").write_text("in the way")
-    collected.lay(project.root, given)
+    lay(project, given)
     assert sorted(entry.name for entry in project.root.iterdir()) == [FOLDER, "reports"]
     assert not (project.root / "reports").is_symlink()
     assert (project.root / TIMED).read_text() == "from the job"
@@ -139,6 +144,7 @@ def test_what_the_change_itself_brings_is_gone_even_where_nothing_takes_its_plac
 
 def test_links_among_what_was_made_bring_nothing_in(project: Project, given: Path, hand: Hand, tmp_path: Path) -> None:
     compressed(hand)
+    digest = handover.close(given / "compressed", "compress")
     secret = tmp_path / "secret"
     secret.mkdir()
     (secret / "token").write_text("s3cret")
@@ -146,18 +152,21 @@ def test_links_among_what_was_made_bring_nothing_in(project: Project, given: Pat
     (given / "compressed/samples").mkdir()
     (given / "compressed/samples/deep").symlink_to(secret)
     (given / "compressed/dvc.lock").symlink_to(secret / "token")
-    collected.lay(project.root, given)
-    assert not list(project.root.rglob("token"))
-    assert not (project.root / "dvc.lock").exists()
+    with pytest.raises(EnvironmentFailed, match=r"`dvc\.lock` was added since"):
+        collected.lay(project.root, given, digest)
+    assert list(project.root.iterdir()) == []
 
 
-def test_the_job_that_compresses_has_measured_no_growth(project: Project, given: Path, hand: Hand) -> None:
+def test_the_artifact_may_hold_no_more_and_nothing_else(project: Project, given: Path, hand: Hand) -> None:
+    """Any job of the run can put one of that name in its place."""
     compressed(hand)
-    hand("compressed", GROWN, [figure("latency_p50", 0.0, device="local", comparison="regression")])
     hand("compressed", f"{FOLDER}/base/int8/manifest.json", "{}")
-    collected.lay(project.root, given)
-    assert not (project.root / GROWN).exists()
-    assert (project.root / FOLDER / "base/int8/manifest.json").exists()
+    digest = handover.close(given / "compressed", "compress")
+    hand("compressed", GROWN, [figure("latency_p50", 0.0, device="local", comparison="regression")])
+    hand("compressed", f"{FOLDER}/base/int8/manifest.json", "[]")
+    with pytest.raises(EnvironmentFailed, match=r"manifest\.json` changed since, .*local\.json` was added since"):
+        collected.lay(project.root, given, digest)
+    assert list(project.root.iterdir()) == []
 
 
 def test_the_lock_is_the_one_that_the_job_made(project: Project, given: Path, hand: Hand, tmp_path: Path) -> None:
@@ -165,6 +174,6 @@ def test_the_lock_is_the_one_that_the_job_made(project: Project, given: Path, ha
     hand("compressed", "dvc.lock", "made")
     (tmp_path / "elsewhere").write_text("kept")
     (project.root / "dvc.lock").symlink_to(tmp_path / "elsewhere")
-    collected.lay(project.root, given)
+    lay(project, given)
     assert (project.root / "dvc.lock").read_text() == "made"
     assert (tmp_path / "elsewhere").read_text() == "kept"

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from makeweight import measurement
-from makeweight.ci import collected, lines, runners, telling
+from makeweight.ci import collected, handover, lines, runners, telling
 from makeweight.ci import state as states
 from makeweight.ci.git import Git
 from makeweight.ci.state import State
 from makeweight.decide.verdict import RuleVerdict, VariantVerdict, Verdict
 from makeweight.github.event import Event
 from makeweight.github.labels import Label
-from makeweight_base.errors import Problem, UsageError
+from makeweight_base.errors import EnvironmentFailed, Problem, UsageError
 from unit.ci.conftest import CONFIG, Made, figure
 
 RICH = (
@@ -181,7 +181,6 @@ def test_only_what_a_devices_job_may_hand_over_is_taken(tmp_path: Path, made: Ma
     )
     given = tmp_path / "given"
     handed(given, "compressed", ".makeweight/state.json", "reports/int8/evaluate.json", "artifacts/int8/model.onnx")
-    (given / "compressed/artifacts/int8/link").symlink_to("/etc/hostname")
     handed(
         given,
         "local",
@@ -196,9 +195,8 @@ def test_only_what_a_devices_job_may_hand_over_is_taken(tmp_path: Path, made: Ma
     (project.root / "reports/int8").mkdir(parents=True)
     (project.root / "reports/int8/forged.json").write_text("{}")
 
-    collected.lay(project.root, given)
+    collected.lay(project.root, given, handover.close(given / "compressed", "compress"))
     assert not (project.root / "reports/int8/forged.json").exists()
-    assert not (project.root / "artifacts/int8/link").exists()
     (project.root / "reports/int8/evaluate.json").write_text("made by the first job")
     silent, notices = collected.lay_devices(project, given)
     assert silent == ("pi5",)
@@ -220,5 +218,7 @@ def test_figures_of_another_device_count_for_nobody(tmp_path: Path, made: Made) 
 
 
 def test_a_job_that_handed_nothing_over_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="handed nothing over"):
-        collected.lay(tmp_path, tmp_path / "given")
+    with pytest.raises(EnvironmentFailed, match="handed nothing over"):
+        collected.lay(tmp_path, tmp_path / "given", "")
+    with pytest.raises(EnvironmentFailed, match=r"handed\.json` is missing"):
+        collected.lay(tmp_path, tmp_path / "given", "a" * 64)

@@ -363,6 +363,17 @@ def test_a_damaged_file_is_told_by_its_name(repository: Repository, path: Callab
     assert str(told.value).startswith(str(damaged))
 
 
+def test_an_evaluation_speaks_for_no_device(repository: Repository) -> None:
+    """The user's own code runs where it is written, and a figure of a device that did not answer would count."""
+    path = repository.layout.evaluation("half")
+    figures = measurement.loads(path.read_text(), str(path))
+    fast = Measurement("latency_p50", "half", "ratio", 0.1, device="pi5", comparison="ratio", key=figures[0].key)
+    path.write_text(measurement.dumps([*figures, fast]))
+    with pytest.raises(UsageError, match="holds figures of a device") as told:
+        disk.collect(repository.project)
+    assert told.value.where == str(path)
+
+
 def test_provenance_names_the_hash_of_all_that_went_in(repository: Repository) -> None:
     (repository.root / "model.onnx").write_bytes(b"the original")
     (repository.root / "test.npz").write_bytes(b"examples")

@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--anew", action="store_true", help="measure everything again, changed or not")
     parser.add_argument("--collected", type=Path, metavar="DIR", help="decide on what other jobs handed over")
+    parser.add_argument("--handed", metavar="DIGEST", help="go on from what the phase before gave this digest of")
     parser.add_argument("--junit", type=Path, metavar="FILE.xml", help="write the verdict as JUnit XML too")
     on_github = parser.add_argument_group("on GitHub")
     yes_or_no = argparse.BooleanOptionalAction

@@ -6,17 +6,24 @@ import argparse
 import contextlib
 import dataclasses
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from makeweight.ci import state
+from makeweight.ci import handover, state
 from makeweight.github import event as events
-from makeweight.github import relay
+from makeweight.github import relay, step
 from makeweight.github.client import Client
 from makeweight.verbs.ci import judging, phases
 from makeweight.verbs.ci.run import Run, Settings
 from makeweight_base import progress
 from makeweight_base.errors import Exit, MakeweightError, UsageError
+
+_PHASES: Mapping[str, tuple[str | None, Callable[[Run], Exit]]] = {
+    "open": (None, phases.open_),
+    "compress": ("open", phases.compress),
+    "measure": ("compress", phases.measure),
+}
+"""The phases before the verdict, each with the one that it goes on from."""
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit:
@@ -30,13 +37,23 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit:
     this = Run(options.project, event, environment, settings, client, log)
     if options.phase == "relay":
         return _relay(this, options.folder)
-    chosen = {None: _everything, "open": phases.open_, "compress": phases.compress, "measure": phases.measure}
+    if options.phase in _PHASES:
+        return _alone(this, options.phase)
+    return judging.gate(this) if options.phase == "gate" else _everything(this)
+
+
+def _alone(run: Run, name: str) -> Exit:
+    """One phase before the verdict, from what the one before it handed over to what it hands over itself."""
+    before, phase = _PHASES[name]
     try:
-        return chosen.get(options.phase, judging.gate)(this)
+        if before is not None and run.settings.handed is not None:
+            handover.check(run.root, run.settings.handed, before)
+        code = phase(run)
+        step.write_outputs(run.environment, {"handed": handover.close(run.root, name)})
     except MakeweightError as error:
-        if options.phase in ("open", "compress", "measure"):
-            state.write_failure(this.root, error)
+        state.write_failure(run.root, error)
         raise
+    return code
 
 
 def _relay(run: Run, folder: Path | None) -> Exit:

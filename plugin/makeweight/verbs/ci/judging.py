@@ -10,7 +10,7 @@ from pathlib import Path
 
 from makeweight import __version__, measurement, publish
 from makeweight.artifact.files import sha256_of
-from makeweight.ci import collected, landed, measure, merge_base, waiver_sources, weakening
+from makeweight.ci import collected, handover, landed, measure, merge_base, waiver_sources, weakening
 from makeweight.ci import gate as gates
 from makeweight.ci import state as states
 from makeweight.ci.base import Base
@@ -98,11 +98,14 @@ def _alone(run: Run) -> None:
 def _judged(run: Run) -> Content:
     """The decision, written to `.makeweight/reports/`."""
     git, event, given = run.git(), run.event, run.settings.collected
-    if given is not None:
-        collected.lay(run.root, given)
-    failure = states.read_failure(run.root)
+    # a failure is told whoever noted it: it never passes
+    failure = states.read_failure(run.root if given is None else given / collected.COMPRESSED)
     if failure is not None:
         raise failure
+    if given is not None:
+        collected.lay(run.root, given, run.settings.handed or "")
+    elif run.settings.handed is not None:
+        handover.check(run.root, run.settings.handed, "measure")
     state = states.read(run.root)
     if given is not None:  # what another job noted of the commits is not taken on trust
         head = event.head or git.resolve("HEAD") or state.head
@@ -114,6 +117,7 @@ def _judged(run: Run) -> Content:
     base = run.base(state)
     silent: tuple[str, ...] = ()
     if given is not None:
+        handover.put_back(project, base, git)
         silent, notices = collected.lay_devices(project, given)
         state = replace(state, notices=[*state.notices, *notices])
     ruled = _ruling(run, project, base, state)

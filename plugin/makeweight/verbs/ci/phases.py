@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from makeweight.ci import compress as compressing
+from makeweight.ci import handover, merge_base, runners
 from makeweight.ci import measure as measuring
-from makeweight.ci import merge_base, runners
 from makeweight.ci import state as states
 from makeweight.ci.state import State
 from makeweight.github import check, labels, step
@@ -49,8 +49,12 @@ def compress(run: Run) -> Exit:
     """Make what differs from the base."""
     state = states.read(run.root)
     project = reading.load(run.root)
-    base = run.base(state)
-    state = compressing.run(project, base, state, run.git(), run.dvc, run.progress)
+    base, git = run.base(state), run.git()
+    with handover.unaltered(run.root, git, run.environment):
+        state = compressing.run(project, base, state, git, run.dvc, run.progress)
+    if not state.unchanged:
+        handover.put_back(project, base, git)
+        states.tidy(run.root)
     states.write(run.root, state)
     if run.settings.push and has_landed(run.event) and not state.unchanged and state.lacking is None:
         run.dvc(run.root).push()

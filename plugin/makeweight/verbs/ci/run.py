@@ -32,6 +32,8 @@ class Settings:
     """A branch or another revision to compare with instead of what the event names."""
     devices: Sequence[str] = ()
     collected: Path | None = None
+    handed: str | None = None
+    """The digest of what the phase before this one handed over, where the two are apart."""
     check: bool = True
     check_name: str = ""
     """Empty: the usual one."""

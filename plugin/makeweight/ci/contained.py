@@ -1,0 +1,192 @@
+"""Programs that run code which is not makeweight's: each in a session of its own, and nothing of it outlives it.
+
+What a program leaves behind may go out of its process group and its session, and lose its parent (a daemon). On Linux
+it comes back to us all the same: while the program runs we are its subreaper (prctl(2), PR_SET_CHILD_SUBREAPER), so
+that whatever below us loses its parent becomes our child. Elsewhere its process group is ended, and no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from makeweight_base.errors import EnvironmentFailed
+
+_LINUX = sys.platform == "linux"
+_SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
+_GRACE = 2.0
+"""Seconds that a process has between being asked to end and being ended."""
+_PATIENCE = 10.0
+"""Seconds until what is ended has gone; a process that hangs in the kernel never goes."""
+_EVERY = 0.005
+
+
+@contextlib.contextmanager
+def started(
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str], *, stderr: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
+    """A program whose output is to be read. When it ends, all that it left is ended.
+
+    When the block is left early, or this process is told to end (SIGINT, SIGTERM), the program is ended as well.
+
+    Raises:
+        EnvironmentFailed: something that it left cannot be ended.
+        KeyboardInterrupt: this process was told to end.
+    """
+    with _interruptible(), _reaping():
+        spared = frozenset(pid for pid, parent, _ in _processes() if parent == os.getpid())
+        with subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            # In a thread: what is left behind may hold the output open, and whoever reads would wait for it.
+            ending = _Ending(process, spared)
+            ending.start()
+            try:
+                yield process
+            except BaseException:
+                _signal_group(process, signal.SIGINT)  # as Ctrl-C does on a terminal
+                ending.join(_GRACE)
+                process.kill()
+                raise
+            finally:
+                ending.join()
+        if ending.left is not None:
+            raise EnvironmentFailed(
+                f"a stage left something behind that cannot be ended: {_named(ending.left)}",
+                where="dvc",
+                do="Have it end with its stage. It is another user's, perhaps (`sudo`), or hangs.",
+            )
+
+
+class _Ending(threading.Thread):
+    """Waits for a program, then ends what is left of it."""
+
+    def __init__(self, process: subprocess.Popen[str], spared: frozenset[int]) -> None:
+        super().__init__(daemon=True)
+        self._process, self._spared = process, spared
+        self.left: set[int] | None = None
+        """What could not be ended, as far as it can be seen."""
+
+    def run(self) -> None:
+        self._process.wait()
+        if not _LINUX:
+            _signal_group(self._process, signal.SIGKILL)
+        elif self._send(signal.SIGTERM, _GRACE) is not None:
+            self.left = self._send(signal.SIGKILL, _PATIENCE)
+
+    def _send(self, how: signal.Signals, seconds: float) -> set[int] | None:
+        """Send a signal once to each that is left and to what they start meanwhile, until all have gone or time is up.
+
+        Returns what is left then, and None if that is nothing.
+        """
+        until, told = time.monotonic() + seconds, set[int]()
+        while (left := _below(self._spared)) or self._unseen():
+            for pid in left - told:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, how)
+            told |= left
+            if time.monotonic() > until:
+                return left
+            time.sleep(_EVERY)
+        return None
+
+    def _unseen(self) -> bool:
+        """Whether something is left that a look at all processes, one after the other, did not find.
+
+        It may fork and end faster than that, but the kernel knows: whoever has a descendant has a child.
+        """
+        if self._spared:
+            return False
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        return True
+
+
+def _below(spared: frozenset[int]) -> set[int]:
+    """The processes below this one that have not ended, but for some children with all that is below them."""
+    children: dict[int, list[int]] = {}
+    ended = set()
+    for pid, parent, state in _processes():
+        children.setdefault(parent, []).append(pid)
+        if state in "ZX":
+            ended.add(pid)
+    ours = [pid for pid in children.get(os.getpid(), ()) if pid not in spared]
+    for pid in ended.intersection(ours):
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+    found: set[int] = set()
+    while ours:
+        found.add(pid := ours.pop())
+        ours += children.get(pid, ())
+    return found - ended
+
+
+def _processes() -> Iterator[tuple[int, int, str]]:
+    """The number, the parent and the state of each process (proc(5), `/proc/pid/stat`)."""
+    for entry in os.scandir("/proc") if _LINUX else ():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                # the name of a process stands in parentheses, and may hold some
+                state, parent = Path(entry.path, "stat").read_bytes().rpartition(b")")[2].split()[:2]
+                yield int(entry.name), int(parent), state.decode()
+
+
+def _signal_group(process: subprocess.Popen[str], how: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, how)
+
+
+@contextlib.contextmanager
+def _reaping() -> Iterator[None]:
+    """Have whatever loses its parent below this process come to it."""
+    if not _LINUX:
+        yield
+        return
+    libc, before = ctypes.CDLL(None, use_errno=True), ctypes.c_int()
+    libc.prctl(_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+    if libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        why = os.strerror(ctypes.get_errno())
+        raise EnvironmentFailed(f"what stages leave behind would get away here: {why}", where="prctl")
+    try:
+        yield
+    finally:
+        libc.prctl(_SET_CHILD_SUBREAPER, before.value, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have SIGTERM, by which a cancelled job is ended, leave the block as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _named(pids: set[int]) -> str:
+    return f"process {', '.join(map(str, sorted(pids)))}" if pids else "a process that cannot be seen from here"

@@ -1,0 +1,164 @@
+"""What a phase hands on to those after it: exactly the files that they read, under one digest that goes another way.
+
+Between two phases lie steps and jobs that are not makeweight's, and code of the model's has run in the same place. The
+digest is a step's output, which no file of the project can change; with it, a phase takes what the one before it made,
+or nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from makeweight.artifact.files import sha256_of
+from makeweight.ci import state as states
+from makeweight.ci.base import Base
+from makeweight.ci.git import Git
+from makeweight.ci.state import FOLDER
+from makeweight.layout import BASELINE, CONFIG, LOCK, PIPELINE, Layout
+from makeweight.project.project import Project
+from makeweight_base import atomic
+from makeweight_base.errors import EnvironmentFailed
+
+RECORD = f"{FOLDER}/handed.json"
+"""The files with their hashes, by whose own hash they are handed over."""
+_AT = Layout(Path())
+_FOLDERS = tuple(str(path) for path in (_AT.artifact("x").parent, _AT.outcomes("x").parent.parent, _AT.reports))
+MADE = (*(f"{FOLDER}/{name}" for name in states.HANDED), *_FOLDERS, LOCK)
+"""What the phases make, and read of each other: files, and folders with all that is in them."""
+_COMMITTED = (CONFIG, PIPELINE)
+"""What they read as well, and none of them makes: it is the commit's, in every job."""
+_RUNNERS = re.compile(r"GITHUB_(OUTPUT|ENV|PATH|STATE|STEP_SUMMARY)")
+
+
+def close(root: Path, by: str) -> str:
+    """Write down what a phase hands on.
+
+    Returns the digest to give to the phases after it.
+    """
+    noted = {"by": by, "files": _hashes(root, (*MADE, *_COMMITTED))}
+    # in ASCII, as a file's name need be no text
+    content = json.dumps(noted, indent=1, sort_keys=True).encode()
+    atomic.write_bytes(root / RECORD, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def check(folder: Path, digest: str, by: str, commit: Path | None = None) -> list[str]:
+    """See that what lies in a folder is what a phase handed on; the files that it made.
+
+    Args:
+        digest: as that phase gave it; empty when it gave none.
+        commit: the project in a checkout, where the folder is none.
+
+    Raises:
+        EnvironmentFailed: it is something else, or that phase did not come to its end.
+    """
+    if not digest:
+        raise EnvironmentFailed(
+            f"`ci {by}` handed nothing over, so nothing can be judged",
+            where=str(folder),
+            do="It failed, was cancelled or was ended: look at its log, and run it again.",
+        )
+    record = folder / RECORD
+    content = record.read_bytes() if record.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise _altered(by, [f"`{RECORD}` {'changed since' if content else 'is missing'}"])
+    noted = json.loads(content)
+    if noted["by"] != by:
+        raise _altered(by, [f"it is of `ci {noted['by']}`"])
+    before = noted["files"]
+    now = {**_hashes(folder, MADE), **_hashes(commit or folder, _COMMITTED)}
+    odd = [
+        f"`{path}` {'is missing' if path not in now else 'changed since' if path in before else 'was added since'}"
+        for path in sorted({*before, *now})
+        if before.get(path) != now.get(path)
+    ]
+    if odd:
+        raise _altered(by, odd)
+    return [path for path in before if path not in _COMMITTED]
+
+
+@contextlib.contextmanager
+def unaltered(root: Path, git: Git, environment: Mapping[str, str]) -> Iterator[None]:
+    """Run stages that may not touch what the gate will go by: the configuration, git's own, and the runner's files.
+
+    The runner reads those after each step, whatever became of it: for one line in them, the steps that hold the token
+    would start with another PATH or a program of the stage's choice. So they are put back in any case.
+
+    Raises:
+        EnvironmentFailed: a stage did.
+    """
+    runners = {name: Path(path) for name, path in environment.items() if _RUNNERS.fullmatch(name) and path}
+    held = {name: _content(path) for name, path in runners.items()}
+    before = _hashes(root, _COMMITTED), git.configuration()
+    written: list[str] = []
+    try:
+        yield
+    finally:
+        for name, content in held.items():
+            if _content(runners[name]) != content:
+                written.append(f"the runner's file {name}")
+                runners[name].write_bytes(content or b"")
+    now = _hashes(root, _COMMITTED)
+    altered = [*written, *(f"`{name}`" for name in _COMMITTED if before[0].get(name) != now.get(name))]
+    altered += ["the configuration of git"] if git.configuration() != before[1] else []
+    altered += [f"`{FOLDER}`"] if (root / FOLDER).is_symlink() or not (root / FOLDER).is_dir() else []
+    if altered:
+        raise EnvironmentFailed(
+            f"while the stages ran, {', '.join(altered)} changed; the gate goes by that, so no stage may",
+            where=str(root.resolve()),
+            do="Find the stage that does so; it can write what it needs elsewhere.",
+        )
+
+
+def put_back(project: Project, base: Base | None, git: Git) -> None:
+    """Leave of devices what the base knows of them: they measure only after this, and not at all where nothing is due.
+
+    Whoever makes artifacts can write any file, and is not asked how fast they are.
+    """
+    states.remove(project.root / FOLDER / states.REGRESSIONS)
+    for device in project.devices:
+        pairs = [(name, device) for name in (BASELINE, *project.variants)]
+        measured = [place(*pair) for pair in pairs for place in (_AT.benchmark, _AT.timings)]
+        for path in (_AT.device(device), *measured):
+            content = None if base is None else git.read(base.sha, path.as_posix())
+            states.remove(project.root / path)
+            if content is not None:
+                atomic.write_bytes(project.root / path, content)
+
+
+def _hashes(root: Path, places: Iterable[str]) -> dict[str, str]:
+    return {path: sha256_of(root / path) for path in _files(root, places)}
+
+
+def _files(root: Path, places: Iterable[str]) -> Iterator[str]:
+    """The files at some places or below them, links followed: what counts is what would be read there."""
+    for place in places:
+        if (root / place).is_file():
+            yield place
+        seen: set[str] = set()
+        for folder, folders, names in os.walk(root / place, followlinks=True):
+            if (here := os.path.realpath(folder)) in seen:  # a link back
+                folders.clear()
+                continue
+            seen.add(here)
+            for name in names:
+                if (path := Path(folder, name)).is_file():
+                    yield path.relative_to(root).as_posix()
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _altered(by: str, how: list[str]) -> EnvironmentFailed:
+    more = f", and {len(how) - 4} more" if len(how) > 4 else ""
+    return EnvironmentFailed(
+        f"what was handed over is not what `ci {by}` made: {', '.join(how[:4])}{more}",
+        do="Something wrote there between the two: a process that a stage started, or another step of the workflow.",
+    )

@@ -1,0 +1,196 @@
+"""What one phase hands on is what the next one takes, file by file; else it takes nothing."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from makeweight.ci import handover
+from makeweight.ci.git import Git
+from makeweight.ci.state import FOLDER
+from makeweight.project.project import Project
+from makeweight_base.errors import EnvironmentFailed, Exit, UsageError
+from unit.ci.conftest import Made, base_of
+
+HANDED = {
+    "makeweight.yaml": "name: tiny",
+    "dvc.yaml": "stages:",
+    "dvc.lock": "stages: {}",
+    "artifacts/int8/model.onnx": "a model",
+    "samples/int8/flips/flips.json": "[]",
+    "reports/int8/evaluate.json": "figures",
+    f"{FOLDER}/state.json": "{}",
+    f"{FOLDER}/base/int8/manifest.json": "the base's",
+    f"{FOLDER}/regressions/local.json": "growth",
+}
+
+
+def lay(root: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    lay(tmp_path / "root", HANDED)
+    return tmp_path / "root"
+
+
+def test_what_was_handed_on_is_taken_whoever_brings_it(root: Path, tmp_path: Path) -> None:
+    digest = handover.close(root, "compress")
+    made = {name for name in HANDED if name not in ("makeweight.yaml", "dvc.yaml")}
+    assert set(handover.check(root, digest, "compress")) == made
+    # the artifact of another job holds no more than what was made; the commit is checked out there
+    root.rename(tmp_path / "artifact")
+    for name in ("makeweight.yaml", "dvc.yaml"):
+        lay(root, {name: HANDED[name]})
+        (tmp_path / "artifact" / name).unlink()
+    assert set(handover.check(tmp_path / "artifact", digest, "compress", root)) == made
+    lay(root, {"makeweight.yaml": "name: other"})
+    with pytest.raises(EnvironmentFailed, match=r"`makeweight\.yaml` changed since"):
+        handover.check(tmp_path / "artifact", digest, "compress", root)
+
+
+def test_what_no_phase_reads_may_change(root: Path) -> None:
+    digest = handover.close(root, "compress")
+    lay(root, {"notes.txt": "x", f"{FOLDER}/comment/comment.json": "{}", f"{FOLDER}/reports/report.md": "x"})
+    handover.check(root, digest, "compress")
+
+
+def refused(root: Path, digest: str, by: str = "compress") -> str:
+    with pytest.raises(EnvironmentFailed) as told:
+        handover.check(root, digest, by)
+    assert told.value.exit_code == Exit.ENVIRONMENT
+    return told.value.what
+
+
+@pytest.mark.parametrize("name", sorted(HANDED))
+def test_whatever_is_changed_is_named(root: Path, name: str) -> None:
+    digest = handover.close(root, "compress")
+    (root / name).write_text("forged")
+    assert refused(root, digest) == f"what was handed over is not what `ci compress` made: `{name}` changed since"
+    (root / name).unlink()
+    assert refused(root, digest).endswith(f"`{name}` is missing")
+
+
+@pytest.mark.parametrize("name", [f"{FOLDER}/failure.json", "reports/int8/local.json", "artifacts/other/manifest.json"])
+def test_whatever_is_added_is_named(root: Path, name: str) -> None:
+    digest = handover.close(root, "compress")
+    lay(root, {name: "forged"})
+    assert refused(root, digest).endswith(f"`{name}` was added since")
+
+
+def test_the_record_is_no_more_to_be_changed_than_the_files(root: Path) -> None:
+    digest = handover.close(root, "compress")
+    (root / "reports/int8/evaluate.json").write_text("forged")
+    assert handover.close(root, "compress") != digest
+    assert refused(root, digest).endswith(f"`{handover.RECORD}` changed since")
+    (root / handover.RECORD).unlink()
+    assert refused(root, digest).endswith(f"`{handover.RECORD}` is missing")
+
+
+def test_a_phase_that_did_not_end_handed_nothing_over(root: Path) -> None:
+    """What the one before it handed on is no substitute."""
+    assert refused(root, handover.close(root, "open")).endswith("it is of `ci open`")
+    assert refused(root, "") == "`ci compress` handed nothing over, so nothing can be judged"
+
+
+def test_what_a_link_leads_to_is_what_counts(root: Path, tmp_path: Path) -> None:
+    lay(tmp_path / "cache", {"model": "a model", "deep/x": "x"})
+    (root / "artifacts/int8/model.onnx").unlink()
+    (root / "artifacts/int8/model.onnx").symlink_to(tmp_path / "cache/model")
+    (root / "samples/other").symlink_to(tmp_path / "cache/deep")
+    (root / "samples/back").symlink_to(root / "samples")
+    digest = handover.close(root, "compress")
+    handover.check(root, digest, "compress")
+    lay(tmp_path / "cache", {"model": "another", "deep/x": "y"})
+    told = refused(root, digest)
+    assert "`artifacts/int8/model.onnx` changed since" in told
+    assert "`samples/other/x` changed since" in told
+
+
+def test_names_that_are_no_text_can_be_handed_on(root: Path) -> None:
+    (root / "samples" / os.fsdecode(b"\xff\xfe")).write_text("x")
+    handover.check(root, handover.close(root, "compress"), "compress")
+
+
+def stage(root: Path, command: str, environment: Mapping[str, str], *, fails: bool = False) -> None:
+    """Run a command as a stage of a run is run."""
+    told = {"PATH": os.environ["PATH"], "HOME": str(root.parent), **environment}
+    subprocess.run(["git", "init", "-q"], cwd=root, env=told, check=True)
+    with handover.unaltered(root, Git(root, told), told):
+        subprocess.run(["bash", "-euc", command], cwd=root, env=told, check=True)
+        if fails:
+            raise UsageError("a stage failed")
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("echo x > makeweight.yaml", "`makeweight.yaml`"),
+        ("rm dvc.yaml", "`dvc.yaml`"),
+        (f"mv {FOLDER} away && ln -s away {FOLDER}", f"`{FOLDER}`"),
+        ("git config core.fsmonitor ./evil", "the configuration of git"),
+        ("git config --global filter.x.smudge ./evil", "the configuration of git"),
+    ],
+)
+def test_no_stage_may_alter_what_the_gate_goes_by(root: Path, command: str, named: str) -> None:
+    with pytest.raises(EnvironmentFailed, match="no stage may") as told:
+        stage(root, command, {})
+    assert f"while the stages ran, {named} changed" in told.value.what
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["a stage fails", "none fails"])
+def test_the_runners_files_are_put_back_in_any_case(root: Path, tmp_path: Path, fails: bool) -> None:
+    files = {name: tmp_path / name for name in ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+    for name, path in files.items():
+        path.write_text("OURS=1\n" if name == "GITHUB_ENV" else "")
+    environment = {**{name: str(path) for name, path in files.items()}, "GITHUB_SHA": "makeweight.yaml"}
+    with pytest.raises(UsageError if fails else EnvironmentFailed) as told:
+        stage(root, f"for f in {tmp_path}/GITHUB_*; do echo BASH_ENV=/evil >> $f; done", environment, fails=fails)
+    assert files["GITHUB_ENV"].read_text() == "OURS=1\n"
+    assert [files[name].read_text() for name in ("GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")] == [""] * 3
+    assert fails or "the runner's file GITHUB_ENV" in str(told.value)
+
+
+def test_what_a_stage_makes_is_no_objection(root: Path) -> None:
+    stage(root, "echo made > reports/int8/evaluate.json", {"GITHUB_ENV": str(root / "absent"), "GITHUB_PATH": ""})
+
+
+@pytest.fixture
+def project(root: Path, made: Made) -> Project:
+    return replace(made(), root=root)
+
+
+def holding(files: Mapping[str, bytes]) -> Any:
+    """A git whose every commit has these files."""
+    return SimpleNamespace(read=lambda _, name: files.get(name))
+
+
+def test_figures_of_devices_are_the_bases_until_they_are_measured(project: Project) -> None:
+    """Whoever runs in a stage can write any file; what its own stage makes is all that is taken from it."""
+    honest = {"reports/int8/local.json": b"timed", "reports/devices/local.json": b"this machine"}
+    git = holding(honest)
+    forged = ("reports/int8/local.json", "reports/other/local.json", "samples/int8/local.npz")
+    lay(project.root, {**dict.fromkeys(forged, "forged"), "reports/mine.json": "x"})
+    handover.put_back(project, base_of(None), git)
+    left = {p.relative_to(project.root).as_posix(): p.read_bytes() for p in project.root.rglob("*") if p.is_file()}
+    kept = {name: text.encode() for name, text in HANDED.items() if "regressions" not in name}
+    assert left == {**kept, **honest, "reports/mine.json": b"x"}
+    handover.put_back(project, None, git)
+    assert not (project.root / "reports/int8/local.json").exists()
+
+
+def test_nothing_is_written_where_a_link_leads(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("kept")
+    (project.root / "reports/int8/local.json").symlink_to(tmp_path / "elsewhere")
+    git = holding({"reports/int8/local.json": b"timed"})
+    handover.put_back(project, base_of(None), git)
+    assert (tmp_path / "elsewhere").read_text() == "kept"
+    assert (project.root / "reports/int8/local.json").read_text() == "timed"
