@@ -8,6 +8,9 @@ from hypothesis import settings
 # As makeweight itself has it, for torch in the tests' own process and in what they start: threads that wait for each
 # other would otherwise spin, and starve beside another worker of pytest's.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# The threads of NumPy's OpenBLAS cannot be told to. Two that train scikit-learn's perceptron beside other load took
+# more than ten times as long as one.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 settings.register_profile("makeweight", deadline=None, derandomize=True)
 settings.load_profile("makeweight")
