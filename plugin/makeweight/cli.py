@@ -168,6 +168,10 @@ def _compare(options: argparse.Namespace) -> Exit:
 
 
 def _ci(options: argparse.Namespace) -> Exit:
+    from makeweight.ci.dvc import outside
     from makeweight.verbs.ci import entry
 
-    return entry.run(options, os.environ)
+    held = dict(os.environ)
+    for name in held.keys() - outside(held).keys():
+        del os.environ[name]  # whatever is started from here inherits the rest
+    return entry.run(options, held)

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from makeweight.github.client import Client, GitHubFailed, Looks
+from makeweight.forge.client import ForgeFailed, Looks
+from makeweight.forge.excerpt import cut, octets, short
+from makeweight.github.client import Client
 from makeweight.github.commands import Annotation
 from makeweight.github.event import Event
-from makeweight.github.excerpt import cut, octets, short
 from makeweight.github.marker import label
 
 Conclusion = Literal["success", "failure", "action_required", "cancelled"]
@@ -31,7 +32,7 @@ def begin(client: Client, event: Event, name: str, project_id: str) -> int:
     """Open a check that is in progress; its id.
 
     Raises:
-        GitHubFailed: it could not be opened.
+        ForgeFailed: it could not be opened.
         ValueError: the event has no commit.
     """
     repository, head = _commit(event)
@@ -50,7 +51,7 @@ def find(client: Client, event: Event, name: str, project_id: str) -> int | None
     """The check that this very run opened under this name, while it is in progress.
 
     Raises:
-        GitHubFailed: the checks could not be listed.
+        ForgeFailed: the checks could not be listed.
         ValueError: the event has no commit.
     """
     own = max(_of_run(client, event, name, project_id), key=lambda each: int(each["id"]), default=None)
@@ -61,7 +62,7 @@ def newer_run(client: Client, event: Event, name: str, project_id: str) -> int |
     """The newest run after this one that has a check of the project under this name on the same commit.
 
     Raises:
-        GitHubFailed: the checks could not be listed.
+        ForgeFailed: the checks could not be listed.
         ValueError: the event has no commit.
     """
     later = [turn for turn, _ in _listed(client, event, name, project_id) if turn > (event.run_id, event.attempt)]
@@ -87,7 +88,7 @@ def complete(
         summary: Markdown; cut where GitHub would refuse it.
 
     Raises:
-        GitHubFailed: the check could not be completed.
+        ForgeFailed: the check could not be completed.
         ValueError: the event has no commit.
     """
     if check is None:
@@ -182,7 +183,7 @@ def _cancel_older(client: Client, event: Event, name: str, project_id: str, chec
             # one of a newer run is that run's, which is still at work
             if turn <= (event.run_id, event.attempt) and int(each["id"]) != check:
                 client.patch(f"/repos/{event.repository}/check-runs/{each['id']}", body, needs=_NEEDS)
-    except GitHubFailed as error:
+    except ForgeFailed as error:
         # the check itself is complete, and that is what was asked for
         client.tell(f"an older check was left in progress: {error}")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from makeweight.forge.excerpt import units
 from makeweight.github.client import Client
 from makeweight.github.event import Event
-from makeweight.github.excerpt import units
 from makeweight.github.marker import login, marker, ours, same
 
 LIMIT = 65_536
@@ -28,7 +28,7 @@ def put(
         `absent` where there is none, and none was begun.
 
     Raises:
-        GitHubFailed: it could not be found or written.
+        ForgeFailed: it could not be found or written.
         ValueError: the event has no pull request, or `body` does not begin with the mark, or is longer than LIMIT.
     """
     mark = marker(project_id)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from makeweight.forge.excerpt import short, units
 from makeweight.github.client import Client
 from makeweight.github.event import Event
-from makeweight.github.excerpt import short, units
 from makeweight.github.marker import login, marker, ours, same
 
 LIMIT = 65_536
@@ -21,7 +21,7 @@ def put(client: Client, event: Event, project_id: str, title: str, body: str) ->
     A closed issue stays closed: what breaks anew is told anew.
 
     Raises:
-        GitHubFailed: it could not be found or written.
+        ForgeFailed: it could not be found or written.
         ValueError: the event has no repository, or `body` with its mark is longer than LIMIT.
     """
     mark = marker(project_id)
@@ -49,7 +49,7 @@ def close(client: Client, event: Event, project_id: str, comment: str) -> int | 
     """Close the project's open issue and say why; its number, or None where there is none.
 
     Raises:
-        GitHubFailed: it could not be found or closed, or the comment could not be written.
+        ForgeFailed: it could not be found or closed, or the comment could not be written.
         ValueError: the event has no repository, or `comment` is longer than LIMIT.
     """
     if units(comment) > LIMIT:

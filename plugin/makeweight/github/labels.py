@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from makeweight.forge.client import Refused
 from makeweight.github import pull
-from makeweight.github.client import Client, Refused
+from makeweight.github.client import Client
 from makeweight.github.event import Event
 
 DEVICES = "devices:"
@@ -34,7 +35,7 @@ def on(client: Client, event: Event, prefixes: Sequence[str]) -> list[Label]:
     """The labels on the event's pull request whose names begin with one of `prefixes`; none without a pull request.
 
     Raises:
-        GitHubFailed: they, or who set them, could not be read.
+        ForgeFailed: they, or who set them, could not be read.
     """
     if event.number is None or event.repository is None or not prefixes:
         return []
@@ -75,7 +76,7 @@ def proposed(client: Client, event: Event) -> str | None:
     A push to the pull request takes it out of the queue, so what its head is now is what the queue holds.
 
     Raises:
-        GitHubFailed: the pull request could not be read.
+        ForgeFailed: the pull request could not be read.
     """
     if event.name != "merge_group":
         return event.head

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from makeweight.github.client import Client, GitHubFailed, Refused
+from makeweight.forge.client import ForgeFailed, Refused
+from makeweight.github.client import Client
 
 ACTIONS = "github-actions[bot]"
 _LONGEST = 200
@@ -48,7 +49,7 @@ def login(client: Client) -> str:
     except Refused:
         try:
             answer = (client.graphql("query { viewer { login } }") or {}).get("viewer")
-        except GitHubFailed:
+        except ForgeFailed:
             answer = None
     found = answer.get("login") if isinstance(answer, dict) else None
     return found if isinstance(found, str) and found else ACTIONS

@@ -29,14 +29,14 @@ class Pull:
 
 def now(client: Client, repository: str, number: int) -> Pull:
     """Raises:
-    GitHubFailed: it could not be read.
+    ForgeFailed: it could not be read.
     """
     return _read(client.get(f"/repos/{repository}/pulls/{number}", needs=_NEEDS))
 
 
 def every_open(client: Client, repository: str) -> list[Pull]:
     """Raises:
-    GitHubFailed: they could not be listed.
+    ForgeFailed: they could not be listed.
     """
     return [_read(each) for each in client.pages(f"/repos/{repository}/pulls", needs=_NEEDS, state="open")]
 

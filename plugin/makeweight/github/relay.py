@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from makeweight.forge.excerpt import cut
 from makeweight.github import comment, pull, stranger
 from makeweight.github.client import Client
 from makeweight.github.event import Event
-from makeweight.github.excerpt import cut
 from makeweight.github.marker import marker
 from makeweight_base import atomic
 from makeweight_base.errors import UsageError, reason
@@ -75,7 +75,7 @@ def post(client: Client, event: Event, folder: Path) -> Literal["written", "unch
 
     Raises:
         UsageError: the event is not a workflow_run of a pull request, or the file is not to be trusted.
-        GitHubFailed: the pull request could not be read, or the comment not be written.
+        ForgeFailed: the pull request could not be read, or the comment not be written.
     """
     if event.name != "workflow_run" or event.cause != "pull_request" or event.repository is None:
         raise UsageError(

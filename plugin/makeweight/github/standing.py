@@ -17,7 +17,7 @@ def successor(client: Client, event: Event, check_name: str | None, project_id: 
         check_name: None where no check is kept, and the runs of one commit do not know of each other.
 
     Raises:
-        GitHubFailed: it could not be asked.
+        ForgeFailed: it could not be asked.
     """
     if event.name != "pull_request" or event.repository is None or event.number is None:
         return None

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from makeweight.github.excerpt import cut, octets
+from makeweight.forge.excerpt import cut, octets
 from makeweight_base.errors import EnvironmentFailed, reason
 
 SUMMARY_LIMIT = 1024 * 1024

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from integration.github.server import DROP, Server
+from makeweight.forge.client import Refused
 from makeweight.github import check, standing
-from makeweight.github.client import Client, Refused
+from makeweight.github.client import Client
 from makeweight.github.commands import Annotation
 from makeweight.github.event import Event
 

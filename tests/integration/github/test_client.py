@@ -11,8 +11,9 @@ import requests
 
 from integration.github.server import DROP, HANG, Server
 from makeweight import __version__
-from makeweight.github import client as module
-from makeweight.github.client import Client, GitHubFailed, Invalid, Refused, Unreachable
+from makeweight.forge import client as module
+from makeweight.forge.client import ForgeFailed, Invalid, Refused, Unreachable
+from makeweight.github.client import Client
 
 PULL = "/repos/acme/model/pulls/7"
 COMMENTS = "/repos/acme/model/issues/7/comments"
@@ -226,12 +227,12 @@ def test_what_is_no_github(github: Server, client: Client, answered: bytes) -> N
     session = requests.Session()
     session.mount("http://", _Fixed(answered))
     strange = Client(github.url, "x", session=session)
-    with pytest.raises(GitHubFailed, match="not JSON"):
+    with pytest.raises(ForgeFailed, match="not JSON"):
         strange.get(PULL)
 
 
 def test_an_object_is_no_list(client: Client) -> None:
-    with pytest.raises(GitHubFailed, match="with no list"):
+    with pytest.raises(ForgeFailed, match="with no list"):
         list(client.pages(PULL))
 
 
@@ -253,7 +254,7 @@ def test_the_token_is_never_told(
     github: Server, client: Client, told: list[str], go_wrong: Callable[[Server], None]
 ) -> None:
     go_wrong(github)
-    with pytest.raises(GitHubFailed) as caught:
+    with pytest.raises(ForgeFailed) as caught:
         client.get(PULL)
     assert "token ***" in str(caught.value)
     assert not any(github.token in said for said in [str(caught.value), repr(caught.value), repr(client), *told])

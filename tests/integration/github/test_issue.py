@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from integration.github.server import DROP, Server
+from makeweight.forge.client import Refused
 from makeweight.github import issue
-from makeweight.github.client import Client, Refused
+from makeweight.github.client import Client
 from makeweight.github.event import Event
 from makeweight.github.marker import marker
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from integration.github.server import Server
+from makeweight.forge.client import Refused
 from makeweight.github import labels
-from makeweight.github.client import Client, Refused
+from makeweight.github.client import Client
 from makeweight.github.event import Event
 from makeweight.github.labels import Label, approves_devices
 

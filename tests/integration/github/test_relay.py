@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from integration.github.server import Server
+from makeweight.forge.client import Refused
 from makeweight.github import comment, relay
-from makeweight.github.client import Client, Refused
+from makeweight.github.client import Client
 from makeweight.github.event import Event
 from makeweight.github.marker import marker
 from makeweight_base.errors import UsageError

@@ -28,32 +28,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--collected", type=Path, metavar="DIR", help="decide on what other jobs handed over")
     parser.add_argument("--handed", metavar="DIGEST", help="go on from what the phase before gave this digest of")
     parser.add_argument("--junit", type=Path, metavar="FILE.xml", help="write the verdict as JUnit XML too")
-    on_github = parser.add_argument_group("on GitHub")
+    parser.add_argument(
+        "--code-quality",
+        type=Path,
+        metavar="FILE.json",
+        help="write its marks as a code quality report, as GitLab reads it",
+    )
+    on_forge = parser.add_argument_group("on GitHub and GitLab")
     yes_or_no = argparse.BooleanOptionalAction
-    on_github.add_argument("--check", action=yes_or_no, default=True, help="keep a check run")
-    on_github.add_argument(
+    on_forge.add_argument("--check", action=yes_or_no, default=True, help="keep a check run")
+    on_forge.add_argument(
         "--check-name",
         default="",
         metavar="NAME",
         help=f"its name (default: {CHECK_NAME}, with the project's folder where that is not the repository's top)",
     )
-    on_github.add_argument(
+    on_forge.add_argument(
         "--comment",
         type=_when,
         default="always",
         metavar="WHEN",
         help=f"when the pull request is commented on: {', '.join(CHOICES)} (default: always)",
     )
-    on_github.add_argument(
+    on_forge.add_argument(
         "--push", action=yes_or_no, default=False, help="on the default branch, send what was made to the DVC remote"
     )
-    on_github.add_argument(
+    on_forge.add_argument(
         "--commit-lock",
         action=yes_or_no,
         default=False,
         help="on the default branch, commit the refreshed dvc.lock and figures",
     )
-    on_github.add_argument(
+    on_forge.add_argument(
         "--cancelled", action="store_true", help="the job was cancelled: say so where the verdict would have stood"
     )
 

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from makeweight.ci import handover, state
-from makeweight.github import event as events
 from makeweight.github import relay, step
-from makeweight.github.client import Client
-from makeweight.verbs.ci import judging, phases
+from makeweight.verbs.ci import forge as forges
+from makeweight.verbs.ci import judging, phases, telling
 from makeweight.verbs.ci.run import Run, Settings
 from makeweight_base import progress
 from makeweight_base.errors import Exit, MakeweightError, UsageError
@@ -28,13 +27,11 @@ _PHASES: Mapping[str, tuple[str | None, Callable[[Run], Exit]]] = {
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit:
     """The phase that is asked for, or all of them; what one fails with is kept for the one that tells."""
-    event = events.load(environment)
-    token = environment.get("MAKEWEIGHT_TOKEN")
     log = progress.on()
-    client = Client(event.api, token, tell=log.say) if token and event.repository else None
+    forge = forges.of(environment, options.project / state.FOLDER / "comment", log)
     fields = {each.name for each in dataclasses.fields(Settings)}
     settings = Settings(**{name: value for name, value in vars(options).items() if name in fields})
-    this = Run(options.project, event, environment, settings, client, log)
+    this = Run(options.project, forge, environment, settings, log)
     if options.phase == "relay":
         return _relay(this, options.folder)
     if options.phase in _PHASES:
@@ -68,8 +65,12 @@ def _relay(run: Run, folder: Path | None) -> Exit:
 def _everything(run: Run) -> Exit:
     """All phases in a row; on a terminal in a work tree apart, so that nothing of the user's own is touched."""
     with _apart(run) if run.event.name == "local" else contextlib.nullcontext():
-        for phase in (phases.open_, phases.compress, phases.measure):
-            phase(run)
+        try:
+            for phase in (phases.open_, phases.compress, phases.measure):
+                phase(run)
+        except MakeweightError as error:
+            telling.failure(run, error)
+            raise
         code = judging.gate(run)
     if run.event.name == "local":
         run.progress.say(f"report: {run.reports.html}")

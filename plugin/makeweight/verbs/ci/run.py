@@ -14,13 +14,15 @@ from makeweight.ci.commenting import When
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git, authenticated
 from makeweight.ci.state import State
+from makeweight.forge.client import ForgeFailed
 from makeweight.github import labels, marker, pull, standing
-from makeweight.github.client import Client, GitHubFailed
+from makeweight.github.client import Client
 from makeweight.github.event import Event
 from makeweight.github.labels import Label
 from makeweight.github.pull import Pull
 from makeweight.layout import Layout
 from makeweight.verbs.ci.arguments import CHECK_NAME
+from makeweight.verbs.ci.forge import Forge
 from makeweight_base.progress import Progress
 
 
@@ -39,6 +41,7 @@ class Settings:
     """Empty: the usual one."""
     comment: When = "always"
     junit: Path | None = None
+    code_quality: Path | None = None
     commit_lock: bool = False
     push: bool = False
     anew: bool = False
@@ -51,13 +54,21 @@ class Run:
     """All I/O of a run, handed in."""
 
     root: Path
-    event: Event
+    forge: Forge
     environment: Mapping[str, str]
     settings: Settings
-    client: Client | None
     progress: Progress
     untold: list[str] = field(default_factory=list)
-    """What could not be told to GitHub, for the log and the summary."""
+    """What the forge did not take, for the log and the summary."""
+
+    @property
+    def event(self) -> Event:
+        return self.forge.event
+
+    @property
+    def client(self) -> Client | None:
+        """GitHub's, where there is a token for it."""
+        return self.forge.github
 
     def git(self) -> Git:
         token = self.environment.get("MAKEWEIGHT_TOKEN")
@@ -125,9 +136,9 @@ class Run:
 
     @contextmanager
     def telling(self, what: str) -> Iterator[None]:
-        """What GitHub refuses is said, and changes no verdict."""
+        """What the forge refuses is said, and changes no verdict."""
         try:
             yield
-        except GitHubFailed as error:
+        except ForgeFailed as error:
             self.untold.append(f"{what}: {error}")
             self.progress.say(f"{what}: {error}")

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 
 from makeweight.ci import commenting, lines
 from makeweight.ci import telling as texts
-from makeweight.ci.state import FOLDER
 from makeweight.github import check as checks
-from makeweight.github import commands, relay, step
-from makeweight.github import comment as comments
+from makeweight.github import commands, step
 from makeweight.github import issue as issues
 from makeweight.github.check import Conclusion
 from makeweight.github.commands import Annotation
 from makeweight.github.marker import marker
+from makeweight.gitlab import quality
 from makeweight.layout import CONFIG
 from makeweight.project import reading
 from makeweight.report import junit, markdown, terminal
@@ -47,7 +46,7 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
     written = _comment(run, verdict.project, markdown.render(content, markdown.COMMENT), opens=opens)
     _check(run, verdict.project, conclusion, title, above + markdown.render(content, markdown.CHECK), marks)
     _summarize(run, above + markdown.render(content, markdown.SUMMARY))
-    _as_junit(run, junit.render(verdict) if trouble is None else junit.render_error(verdict.project, str(trouble)))
+    _files(run, junit.render(verdict) if trouble is None else junit.render_error(verdict.project, str(trouble)), marks)
     own = run.reports
     step.write_outputs(run.environment, texts.outputs(content, str(own.html), str(own.verdict), written))
 
@@ -61,7 +60,7 @@ def failure(run: Run, error: MakeweightError) -> None:
     name = project_name(run)
     written = _comment(run, name, text, opens=commenting.opens(run.settings.comment, None))
     _check(run, name, "failure", f"not judged: {_first_line(error)}", text, marks)
-    _unjudged(run, name, text, str(error), written)
+    _unjudged(run, name, text, str(error), written, marks)
 
 
 def superseded(run: Run, why: str) -> None:
@@ -88,9 +87,9 @@ def _withdraw(run: Run, title: str, said: str) -> None:
     _unjudged(run, project, text, said, "false")
 
 
-def _unjudged(run: Run, project: str, text: str, why: str, written: str) -> None:
+def _unjudged(run: Run, project: str, text: str, why: str, written: str, marks: Sequence[Annotation] = ()) -> None:
     _summarize(run, text)
-    _as_junit(run, junit.render_error(project, why))
+    _files(run, junit.render_error(project, why), marks)
     step.write_outputs(run.environment, {"verdict": "error", "comment-written": written})
 
 
@@ -105,9 +104,12 @@ def _quoted(error: MakeweightError) -> str:
     return f"{fence}text\n{words}\n{fence}\n"
 
 
-def _as_junit(run: Run, text: str) -> None:
+def _files(run: Run, as_junit: str, marks: Sequence[Annotation]) -> None:
+    """The forms that were asked for by their files."""
     if run.settings.junit is not None:
-        atomic.write_text(run.settings.junit, text)
+        atomic.write_text(run.settings.junit, as_junit)
+    if run.settings.code_quality is not None:
+        atomic.write_text(run.settings.code_quality, quality.render(marks))
 
 
 def _summarize(run: Run, text: str) -> None:
@@ -171,9 +173,12 @@ def _comment(run: Run, name: str, text: str, *, opens: bool) -> str:
         return "false"
     project_id = run.identity(name)
     body = f"{marker(project_id)}\n{text}"
-    if run.client is not None and not run.event.fork:
-        with run.telling("the comment was not written, and is left to the workflow that posts it"):
-            done = comments.put(run.client, run.event, project_id, body, opens=opens)
+    if run.forge.keeps is not None:
+        left = ", and is left to the workflow that posts it" if run.forge.leaves is not None else ""
+        with run.telling(f"the comment was not written{left}"):
+            done = run.forge.keeps(project_id, body, opens=opens)
             return "false" if done == "absent" else "true"
-    relay.write(run.root / FOLDER / "comment", run.event, project_id, body, opens=opens)
+    if run.forge.leaves is None:
+        return "false"
+    run.forge.leaves(project_id, body, opens=opens)
     return "relayed"

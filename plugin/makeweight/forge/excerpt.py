@@ -1,4 +1,4 @@
-"""Text cut to a length that GitHub takes; Markdown at the end of a line, and with nothing left open."""
+"""Text cut to a length that is taken; Markdown at the end of a line, and with nothing left open."""
 
 from __future__ import annotations
 
