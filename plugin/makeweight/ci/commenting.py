@@ -29,5 +29,5 @@ def _as_before(verdict: Verdict) -> bool:
     """Whether all there is to tell is that nothing changed, and passes."""
     from makeweight.report.standing import offences  # the command line is built for every call, and needs only names
 
-    taken_over = "measured_at" in verdict.provenance
-    return verdict.verdict == "pass" and taken_over and not verdict.notices and not offences(verdict)
+    said = (*verdict.review.alterations, *verdict.notices, *offences(verdict))
+    return verdict.verdict == "pass" and "measured_at" in verdict.provenance and not said
