@@ -55,7 +55,7 @@ def word(content: Content) -> str:
 
 
 def gains(figures: Figures, variant: str) -> list[str]:
-    """What a variant brings: `10x smaller`, `4.7x faster on pi5`, `accuracy -0.3 pt`."""
+    """What a variant brings: `10x smaller`, `4.7x faster on pi5`, `accuracy drop 0.3 pt`."""
     changes = []
     size = figures.change(SIZE, variant)
     if size is not None:
