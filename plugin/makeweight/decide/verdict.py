@@ -113,7 +113,7 @@ class Review:
     required: bool = False
     """Whether the base asks for somebody's word before such a change passes."""
     label: str = ""
-    """The label that is such a word: it names the very commit."""
+    """The label that is such a word: it names the very commit. Empty: where this was decided, no label is one."""
     by: str | None = None
     """Whose word there is, such as `label by @somebody`."""
     ships: str | None = None

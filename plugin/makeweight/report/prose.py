@@ -150,9 +150,12 @@ def word_on_it(review: Review) -> str | None:
         return f"Reviewed: {review.by}."
     if not review.open:
         return None
+    asked = "`review: required` on the base asks for a look at what was altered: "
+    if review.label:
+        asked += f"somebody who may write sets the label `{review.label}`, then the job is run again. "
+        return f"{asked}The next push needs the next label."
     return (
-        "`review: required` on the base asks for a look at what was altered: somebody who may write sets the label "
-        f"`{review.label}`, then the job is run again. The next push needs the next label."
+        f"{asked}here an entry `rule: review` under `waivers:` on that branch stands for it, with reason and last day."
     )
 
 

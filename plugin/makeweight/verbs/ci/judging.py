@@ -188,7 +188,7 @@ def _ruling(run: Run, project: Project, base: Base | None, state: State) -> gate
     if not event.on_default_branch and base is not None and base.project is not None and base.project.review:
         commit = run.proposed()
         by, not_counting = waiver_sources.review(found, commit)
-        label = f"{REVIEWED}{commit or '<the 40 digits of the commit>'}"
+        label = "" if commit is None else f"{REVIEWED}{commit}"
         review, objections = Review(required=True, label=label, by=by), [*objections, *not_counting]
     ruled = gates.ruling(project, base, given, landed=event.on_default_branch, today=today, review=review)
     return replace(ruled, notices=(*ruled.notices, *objections))

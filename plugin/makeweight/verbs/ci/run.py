@@ -89,9 +89,9 @@ class Run:
         return []
 
     def proposed(self) -> str | None:
-        """The commit that is proposed; see `labels.proposed`. None where it cannot be told."""
+        """The commit that labels name; see `labels.proposed`. None where it cannot be told, or no label decides."""
         if self.client is None:
-            return self.event.head
+            return None
         with self.telling("the commit in the merge queue is not known, so no review of it counts"):
             return labels.proposed(self.client, self.event)
         return None
