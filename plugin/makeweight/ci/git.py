@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from makeweight_base.errors import EnvironmentFailed, UsageError
@@ -30,7 +30,8 @@ class Git:
         self.folder = folder
         # filters and helpers that the user's git is configured with have no business with our token and key
         kept = {name: value for name, value in environment.items() if not name.startswith("MAKEWEIGHT_")}
-        self._environment = {**kept, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        # nor is an object taken for another that is said to replace it (git-replace)
+        self._environment = {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
         asked = self._done("rev-parse", "--is-inside-work-tree")
         if b"dubious ownership" in asked.stderr:
             raise EnvironmentFailed(
@@ -101,6 +102,15 @@ class Git:
         )
         return shutil.which("git", path=bare.get("PATH")), listed.stdout
 
+    def content(self, revisions: Sequence[str], paths: Iterable[str]) -> list[bytes]:
+        """What some commits are, hold by hash, and hold in some files: git believes an object what its name says."""
+        files = "".join(f"{revision}:./{path}\n" for revision in revisions for path in paths)
+        return [
+            self._run("rev-parse", *revisions),
+            *(self._run("ls-tree", "-r", "-t", "-z", "--full-tree", revision) for revision in revisions),
+            self._done("cat-file", "--batch", given=files.encode()).stdout,
+        ]
+
     def prefix(self) -> str:
         """The folder's place within the work tree, with a slash at its end; empty at the top."""
         return self._run("rev-parse", "--show-prefix").decode().strip()
@@ -169,11 +179,18 @@ class Git:
             raise EnvironmentFailed(f"`git {arguments[0]}` failed: {said}", where=str(self.folder.resolve()))
         return done.stdout if done.returncode == 0 else b""
 
-    def _done(self, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    def _done(
+        self, *arguments: str, more: Mapping[str, str] | None = None, given: bytes | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
         environment = {**self._environment, **(more or {})}
         try:
             return subprocess.run(
-                ["git", *_NO_HOOKS, *arguments], cwd=self.folder, env=environment, capture_output=True, check=False
+                ["git", *_NO_HOOKS, *arguments],
+                cwd=self.folder,
+                env=environment,
+                input=given,
+                capture_output=True,
+                check=False,
             )
         except FileNotFoundError as error:
             raise EnvironmentFailed("git is not installed", do="Install it and run again.") from error

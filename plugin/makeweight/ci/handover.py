@@ -33,6 +33,8 @@ MADE = (*(f"{FOLDER}/{name}" for name in states.HANDED), *_FOLDERS, LOCK)
 """What the phases make, and read of each other: files, and folders with all that is in them."""
 _COMMITTED = (CONFIG, PIPELINE)
 """What they read as well, and none of them makes: it is the commit's, in every job."""
+_KNOWN = (*_COMMITTED, LOCK, str(_AT.verdict))
+"""What is read of commits."""
 _RUNNERS = re.compile(r"GITHUB_(OUTPUT|ENV|PATH|STATE|STEP_SUMMARY)")
 
 
@@ -84,18 +86,20 @@ def check(folder: Path, digest: str, by: str, commit: Path | None = None) -> lis
 
 
 @contextlib.contextmanager
-def unaltered(root: Path, git: Git, environment: Mapping[str, str]) -> Iterator[None]:
-    """Run stages that may not touch what the gate will go by: the configuration, git's own, and the runner's files.
+def unaltered(root: Path, base: str | None, git: Git, environment: Mapping[str, str]) -> Iterator[None]:
+    """Run stages that may not touch what the gate will go by: the configuration, the commits, git's own configuration,
+    and the runner's files.
 
-    The runner reads those after each step, whatever became of it: for one line in them, the steps that hold the token
-    would start with another PATH or a program of the stage's choice. So they are put back in any case.
+    The runner reads the last after each step, whatever became of it: for one line in them, the steps that hold the
+    token would start with another PATH or a program of the stage's choice. So they are put back in any case.
 
     Raises:
         EnvironmentFailed: a stage did.
     """
     runners = {name: Path(path) for name, path in environment.items() if _RUNNERS.fullmatch(name) and path}
     held = {name: _content(path) for name, path in runners.items()}
-    before = _hashes(root, _COMMITTED), git.configuration()
+    commits = ("HEAD", *([base] if base is not None else []))
+    before = _hashes(root, _COMMITTED), git.configuration(), git.content(commits, _KNOWN)
     written: list[str] = []
     try:
         yield
@@ -107,6 +111,7 @@ def unaltered(root: Path, git: Git, environment: Mapping[str, str]) -> Iterator[
     now = _hashes(root, _COMMITTED)
     altered = [*written, *(f"`{name}`" for name in _COMMITTED if before[0].get(name) != now.get(name))]
     altered += ["the configuration of git"] if git.configuration() != before[1] else []
+    altered += ["what git holds of the commits"] if git.content(commits, _KNOWN) != before[2] else []
     altered += [f"`{FOLDER}`"] if (root / FOLDER).is_symlink() or not (root / FOLDER).is_dir() else []
     if altered:
         raise EnvironmentFailed(

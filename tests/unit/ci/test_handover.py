@@ -120,11 +120,23 @@ def test_names_that_are_no_text_can_be_handed_on(root: Path) -> None:
     handover.check(root, handover.close(root, "compress"), "compress")
 
 
+BEGUN = """
+git init -q
+git config user.name A
+git config user.email a@example.org
+git add makeweight.yaml
+git commit -q -m base
+git add dvc.yaml
+git commit -q -m head
+"""
+
+
 def stage(root: Path, command: str, environment: Mapping[str, str], *, fails: bool = False) -> None:
     """Run a command as a stage of a run is run."""
     told = {"PATH": os.environ["PATH"], "HOME": str(root.parent), **environment}
-    subprocess.run(["git", "init", "-q"], cwd=root, env=told, check=True)
-    with handover.unaltered(root, Git(root, told), told):
+    subprocess.run(["bash", "-euc", BEGUN], cwd=root, env=told, check=True)
+    git = Git(root, told)
+    with handover.unaltered(root, git.resolve("HEAD~"), git, told):
         subprocess.run(["bash", "-euc", command], cwd=root, env=told, check=True)
         if fails:
             raise UsageError("a stage failed")
@@ -138,6 +150,13 @@ def stage(root: Path, command: str, environment: Mapping[str, str], *, fails: bo
         (f"mv {FOLDER} away && ln -s away {FOLDER}", f"`{FOLDER}`"),
         ("git config core.fsmonitor ./evil", "the configuration of git"),
         ("git config --global filter.x.smudge ./evil", "the configuration of git"),
+        ("git update-ref HEAD HEAD~", "what git holds of the commits"),
+        (
+            "name=$(git rev-parse HEAD~:makeweight.yaml); place=.git/objects/${name:0:2}/${name:2}; "
+            "other=$(git hash-object -w --stdin <<< 'name: looser'); chmod u+w $place; "
+            "cp .git/objects/${other:0:2}/${other:2} $place",
+            "what git holds of the commits",
+        ),
     ],
 )
 def test_no_stage_may_alter_what_the_gate_goes_by(root: Path, command: str, named: str) -> None:
@@ -160,7 +179,10 @@ def test_the_runners_files_are_put_back_in_any_case(root: Path, tmp_path: Path, 
 
 
 def test_what_a_stage_makes_is_no_objection(root: Path) -> None:
-    stage(root, "echo made > reports/int8/evaluate.json", {"GITHUB_ENV": str(root / "absent"), "GITHUB_PATH": ""})
+    """And what git is told to take for another object is none for us."""
+    replace_base = "git replace $(git rev-parse HEAD~:makeweight.yaml) $(git rev-parse HEAD:dvc.yaml)"
+    told = {"GITHUB_ENV": str(root / "absent"), "GITHUB_PATH": ""}
+    stage(root, f"echo made > reports/int8/evaluate.json; {replace_base}", told)
 
 
 @pytest.fixture

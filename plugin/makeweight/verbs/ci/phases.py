@@ -50,7 +50,7 @@ def compress(run: Run) -> Exit:
     state = states.read(run.root)
     project = reading.load(run.root)
     base, git = run.base(state), run.git()
-    with handover.unaltered(run.root, git, run.environment):
+    with handover.unaltered(run.root, state.base, git, run.environment):
         state = compressing.run(project, base, state, git, run.dvc, run.progress)
     if not state.unchanged:
         handover.put_back(project, base, git)
