@@ -123,7 +123,9 @@ def test_an_interrupted_stage_leaves_no_half_file_and_the_next_run_goes_on(
     copy = tmp_path / "demo"
     shutil.copytree(demo, copy, symlinks=True)
     text = (copy / "makeweight.yaml").read_text()
-    (copy / "makeweight.yaml").write_text(text.replace("rounds:", "round_to: 8\n          rounds:", 1))
+    long, short = "rounds: 2\n          epochs: 2", "rounds: 1\n          epochs: 1"
+    assert long in text
+    (copy / "makeweight.yaml").write_text(text.replace(long, short, 1).replace("epochs: 4", "epochs: 2", 1))
     running = subprocess.Popen(
         ["dvc", "repro", "compress@slim"],
         cwd=copy,
