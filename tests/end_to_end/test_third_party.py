@@ -93,7 +93,7 @@ def user(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[str, s
     root, site, machine, folder = (tmp_path_factory.mktemp(name) for name in ("user", "site", "machine", "drawer"))
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--no-deps", "--target", site, PACKAGE], check=True)
-    subprocess.run([sys.executable, "-m", "venv", machine], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", machine], check=True)
     interpreter = machine / "bin" / "python"
     subprocess.run([*pip, "--python", interpreter, "install", PACKAGE], check=True)
     for name, text in (("model.py", MODEL), ("data.py", DATA), ("train.py", TRAIN)):
