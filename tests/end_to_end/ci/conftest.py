@@ -41,7 +41,7 @@ variants:
 ship: int8
 prefer: size
 devices:
-  local: {kind: local, threads: 1, processes: 1, seconds: 1}
+  local: {kind: local, threads: 1, processes: 1, seconds: 8}
 budget:
   size:
     max_ratio: 0.3

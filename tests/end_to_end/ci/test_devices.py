@@ -12,9 +12,9 @@ from integration.action.runner import assignments
 
 STATIC = ("{method: dynamic}", "{method: static}")
 TWO = (
-    "  local: {kind: local, threads: 1, processes: 1, seconds: 1}\n",
-    "  local: {kind: local, threads: 1, processes: 1, seconds: 1}\n"
-    "  pi5: {kind: local, threads: 1, processes: 1, seconds: 1, runner: [self-hosted, pi5]}\n",
+    "  local: {kind: local, threads: 1, processes: 1, seconds: 8}\n",
+    "  local: {kind: local, threads: 1, processes: 1, seconds: 8}\n"
+    "  pi5: {kind: local, threads: 1, processes: 1, seconds: 8, runner: [self-hosted, pi5]}\n",
 )
 HANDED = (".makeweight", "artifacts", "samples", "reports", "dvc.lock")
 

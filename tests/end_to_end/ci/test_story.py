@@ -65,7 +65,7 @@ variants:
       - quantize
 ship: slim
 devices:
-  local: {kind: local, threads: 1, processes: 1, seconds: 0.5}
+  local: {kind: local, threads: 1, processes: 1, seconds: 8}
 budget:
   size:
     max_ratio: 0.6
