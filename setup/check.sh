@@ -24,6 +24,7 @@ form() { # input, value, pattern, what is wrong with it
 truth check "${CHECK-true}"
 truth commit-lock "${COMMIT_LOCK-true}"
 truth push "${PUSH-true}"
+truth anew "${ANEW-true}"
 truth upload "${UPLOAD-true}"
 truth install "${INSTALL-true}"
 truth cache "${CACHE-true}"

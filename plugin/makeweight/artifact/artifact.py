@@ -48,6 +48,9 @@ class Manifest:
     calibrated: bool = False
     """Whether the ranges of its numbers come from the calibration examples."""
     notes: Mapping[str, Any] = field(default_factory=dict)
+    code: Mapping[str, str] | None = None
+    """sha256 of the files of the repository that were executed to make it, by their path from the project's folder;
+    None: that was not noted."""
 
     @property
     def sha256(self) -> str | None:

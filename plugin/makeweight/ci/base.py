@@ -55,6 +55,12 @@ class Base:
         return _mapping(self.provenance.get("artifacts"))
 
     @property
+    def ran(self) -> Mapping[str, str | None] | None:
+        """sha256 of the repository's own code that ran for it, by path; None where that was not recorded."""
+        code = self.provenance.get("code")
+        return code if isinstance(code, dict) else None
+
+    @property
     def name(self) -> str:
         """As it is told: `main`, or a short sha."""
         return self.branch or self.sha[:7]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import posixpath
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from makeweight.ci import admission, base_artifacts, landed, lock
 from makeweight.ci.base import Base
+from makeweight.ci.changed import Change, declared
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
-from makeweight.ci.measure import unmeasured
 from makeweight.ci.state import State, remove
-from makeweight.layout import BASELINE, CONFIG, LOCK, Layout
+from makeweight.ci.tracked import Tracked
+from makeweight.layout import CONFIG, LOCK, Layout
 from makeweight.pipeline import dvcyaml
 from makeweight.project.project import Project
 from makeweight.starter import repository
@@ -23,9 +25,20 @@ from makeweight_base.progress import Progress
 
 
 def run(
-    project: Project, base: Base | None, state: State, git: Git, dvc_in: Callable[[Path], Dvc], progress: Progress
+    project: Project,
+    base: Base | None,
+    change: Change,
+    now: Tracked,
+    state: State,
+    git: Git,
+    dvc_in: Callable[[Path], Dvc],
+    progress: Progress,
 ) -> State:
-    """Leave `artifacts/`, `samples/` and `reports/` as this commit makes them, or find that nothing needs to be made.
+    """Leave `artifacts/`, `samples/` and `reports/` as this commit makes them, or as they were if nothing has to be.
+
+    Args:
+        change: what has to be made.
+        now: what DVC tracks at this commit.
 
     Raises:
         ConfigError: dvc.yaml is not what it has to be.
@@ -42,11 +55,10 @@ def run(
         )
     text = layout.pipeline.read_bytes().decode(errors="replace") if layout.pipeline.exists() else None
     admission.check(text, base.pipeline if base else None, project)
-    dvc = dvc_in(project.root)
-    _refuse_lost(project, text or "", dvc)
+    _refuse_lost(project, now)
+    own = _lock_of(project.root)
     committed = lay(project.root, base, git)
-    why = "everything is measured anew" if state.anew else changed(project, base, dvc.unchanged(lock.MAKING))
-    if why is None:
+    if not change:
         count = len(project.variants) * len(project.devices)
         progress.say("nothing that makes artifacts differs from the base: its measurements decide")
         notices = _about_an_idle_lock(committed, lock.stages(base.lock if base is not None else None, LOCK))
@@ -55,16 +67,19 @@ def run(
                 "Nothing here makes other artifacts than the base, and yet this change alters what was measured, "
                 "under `reports/`. It does not count here, and is refused once merged. Take the base's reports."
             )
-        return replace(state, unchanged=True, skipped=count, notices=[*state.notices, *notices])
-    progress.say(f"to be made here: {why}")
+        return replace(state, skipped=count, notices=[*state.notices, *notices])
+    progress.say(f"to be made here: {change.why}")
+    dvc = dvc_in(project.root)
     stored = dvc.has_remote()
-    objection = dvc.pull(lock.MAKING) if stored else "no DVC remote is configured"
+    objection = dvc.pull([*_made_at(base), *change.tracked]) if stored else "no DVC remote is configured"
     if objection is not None:
         lacking = f"not all came from the DVC remote ({objection})" if stored else objection
         progress.say(f"{lacking}: what is not here is made again")
     needed = {} if base is None else base_artifacts.needed(project, base)
     if base is not None:
         base_artifacts.keep(project, base, needed)
+        # DVC skips what it finds in the lock, and does not see all that changed
+        atomic.write_text(project.root / LOCK, lock.joined(own, base.lock, without=change.stages))
     try:
         # With what is stored at hand, what has not changed need not be there; without it, all of it is made again.
         options = (["--pull"] if stored else []) + (["--allow-missing"] if objection is None else [])
@@ -98,8 +113,7 @@ def lay(root: Path, base: Base | None, git: Git) -> Mapping[str, object]:
     Raises:
         UsageError: a lock cannot be read.
     """
-    layout, path = Layout(root), root / LOCK
-    own = path.read_bytes().decode(errors="replace") if path.exists() else None
+    layout, own = Layout(root), _lock_of(root)
     theirs = base.lock if base is not None else None
     head = lock.stages(own, LOCK)
     lock.stages(theirs, f"{LOCK} of the base")
@@ -112,31 +126,25 @@ def lay(root: Path, base: Base | None, git: Git) -> Mapping[str, object]:
                 atomic.write_bytes(root / name, content)
     entries = lock.joined(own, theirs)
     if entries != own:
-        atomic.write_text(path, entries)
+        atomic.write_text(root / LOCK, entries)
     return head
 
 
-def changed(project: Project, base: Base | None, unchanged: Iterable[str]) -> str | None:
-    """Why the base's measurements are not enough; None when they are. A pure function."""
-    if base is None or not base.measurements:
-        return "the base has no measurements"
-    names, same = [*project.variants], set(unchanged)
-    expected = [BASELINE, *(f"{stage}@{name}" for stage in ("compress", "evaluate") for name in names)]
-    if others := [stage for stage in expected if stage not in same]:
-        return ", ".join(others)
-    if base.project is None or dict(base.project.devices) != dict(project.devices):
-        return "the devices changed"
-    found = {device: unmeasured(project, device, base.measurements, base.failed) for device in project.devices}
-    missing = [f"{name} on {device}" for name in names for device in found if name in found[device]]
-    return f"the base has not all figures of {', '.join(missing)}" if missing else None
+def _lock_of(root: Path) -> str | None:
+    path = root / LOCK
+    return path.read_bytes().decode(errors="replace") if path.exists() else None
 
 
-def _refuse_lost(project: Project, pipeline_text: str, dvc: Dvc) -> None:
+def _made_at(base: Base | None) -> list[str]:
+    """The stages whose artifacts the base's lock names."""
+    known = lock.stages(base.lock, f"{LOCK} of the base") if base is not None else {}
+    return [name for name in known if name.partition("@")[0] in lock.MAKING]
+
+
+def _refuse_lost(project: Project, now: Tracked) -> None:
     """DVC, told to let pass what is not here, lets pass what is gone for good: a deleted model would be the base's."""
-    for path in (*project.sources, *project.model.files, *(project.data.npz or {}).values()):
-        if (project.root / path).exists() or Path(project.root, f"{path}.dvc").is_file():
-            continue
-        if not dvcyaml.writes(pipeline_text, path) and not dvc.knows(path):
+    for path in declared(project):
+        if not now.has(posixpath.normpath(posixpath.join(now.commit.folder, path))):
             raise UsageError(
                 f"`{path}` is neither in this commit nor among what DVC would make or bring",
                 where=CONFIG,

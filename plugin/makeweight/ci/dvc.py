@@ -1,4 +1,4 @@
-"""DVC, as continuous integration drives it: what would run, what is brought from the remote, what is run."""
+"""DVC, as continuous integration drives it: what is brought from the remote, what is run, what is stored."""
 
 from __future__ import annotations
 
@@ -37,8 +37,6 @@ _HINTS = frozenset(
         "Updating lock file 'dvc.lock'",
     }
 )
-_UNCHANGED = re.compile(r"Stage '(?P<stage>[^']+)' didn't change, skipping")
-_RUNNING = re.compile(r"Running stage '(?P<stage>[^']+)':")
 
 
 @dataclass(eq=False)
@@ -56,21 +54,6 @@ class Dvc:
         self.root = root
         self._progress = progress
         self._environment = outside(environment)
-
-    def unchanged(self, stages: Sequence[str]) -> set[str]:
-        """The instances of stages (`compress@int8`) that DVC would not run. Nothing is run, brought or written."""
-        done = self._run("repro", "--dry", "--allow-missing", *stages)
-        if done.returncode != 0:
-            # A stage whose missing dependency would be made anew ends a dry run. What was said until then may be a
-            # file's name with line breaks in it, and what would give that the lie was not said any more.
-            return set()
-        lines = [line.strip() for line in done.stdout.splitlines()]
-        skipped = {match["stage"] for line in lines if (match := _UNCHANGED.fullmatch(line))}
-        return skipped - {match["stage"] for line in lines if (match := _RUNNING.fullmatch(line))}
-
-    def knows(self, path: str) -> bool:
-        """Whether a path is there, or among what DVC would make or bring."""
-        return self._run("list", "--", ".", path).returncode == 0
 
     def untrue(self, stages: Sequence[str]) -> list[str]:
         """The paths among the stages' outputs and dependencies that are not what the lock says, by their content.
@@ -94,9 +77,9 @@ class Dvc:
         """Whether any remote is configured."""
         return bool(self._run("remote", "list").stdout.strip())
 
-    def pull(self, stages: Sequence[str]) -> str | None:
-        """Bring what is stored of these stages; None when all went well, else why not."""
-        done = self._run("pull", *stages)
+    def pull(self, targets: Sequence[str]) -> str | None:
+        """Bring what is stored of these stages and paths; None when all went well, else why not."""
+        done = self._run("pull", "--", *targets)
         return None if done.returncode == 0 else gist(done.stderr or done.stdout)
 
     def reproduce(self, stages: Sequence[str], *options: str) -> None:

@@ -13,7 +13,6 @@ from makeweight.budget.rule import Rule
 from makeweight.ci import regression, weakening
 from makeweight.ci.base import Base
 from makeweight.ci.renaming import earlier
-from makeweight.ci.state import State
 from makeweight.ci.waiver_sources import BUDGET, REVIEW, without_effect
 from makeweight.decide import decide, reviewed
 from makeweight.decide.terms import Terms
@@ -23,6 +22,8 @@ from makeweight.evidence.evidence import Evidence
 from makeweight.measurement import Measurement, unavailable
 from makeweight.project.project import Project
 from makeweight.report.standing import HEADLINES
+
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -201,23 +202,36 @@ def plea(fork: bool) -> str:
     return "A maintainer can settle it: give this job read access to the DVC remote, then run it again."
 
 
-def remarks(state: State, base: Base | None) -> list[str]:
-    """The small print: what was compared with what, and what that saved."""
-    lines = [f"commit {state.head[:7]}"]
+def remarks(head: str, base: Base | None, skipped: int) -> list[str]:
+    """The small print: what was compared with what, and how many benchmarks that saved."""
+    lines = [f"commit {head[:7]}"]
     if base is not None:
         lines[0] += f" against {base.name} {base.sha[:7]}" if base.branch else f" against {base.sha[:7]}"
-    if state.skipped:
-        lines.append(
-            f"{state.skipped} benchmark{'s' if state.skipped != 1 else ''} skipped: the artifacts are the base's"
-        )
+    if skipped:
+        lines.append(f"{skipped} benchmark{'s' if skipped != 1 else ''} skipped: the artifacts are the base's")
     return lines
 
 
-def provenance(facts: Mapping[str, Any], state: State, base: Base | None) -> dict[str, Any]:
-    """The hashes of all that went in, and which commits they belong to."""
-    whole = {**facts, "commit": state.head}
+def provenance(facts: Mapping[str, Any], head: str, base: Base | None, *, measured: bool) -> dict[str, Any]:
+    """The hashes of all that went in, and which commits they belong to.
+
+    Args:
+        measured: here, and not at the base.
+    """
+    whole = {**facts, "commit": head}
     if base is not None:
         whole["base"] = base.sha
-        if state.unchanged:
+        if not measured:
             whole["measured_at"] = base.sha
     return whole
+
+
+def undeclared(paths: Sequence[str]) -> list[str]:
+    """What to say of code that ran, and that `sources` does not name."""
+    listed = ", ".join(f"`{path}`" for path in paths[:_MOST_NAMED])
+    more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+    said = (
+        f"Code of this repository ran that `sources` does not name: {listed}{more}. A change in it is found here, but "
+        "not by `dvc repro`: add it to `sources`."
+    )
+    return [said] if paths else []

@@ -12,12 +12,15 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from makeweight.ci.commit import Commit, Entry
 from makeweight_base.errors import EnvironmentFailed, UsageError
 
 # A shallow clone is deepened step by step until the histories meet; a long-lived branch rarely needs more than one.
 _DEEPEN_BY = (100, 1000)
 # Configuration that the environment gives (git-config).
 _GIVEN = re.compile(r"GIT_CONFIG_(COUNT|KEY_\d+|VALUE_\d+)")
+# What is kept once it was read; others are read again where they are asked for again.
+_SMALL = 1 << 20
 # A user's own would run in a work tree that is ours: `dvc install`, for one, checks out data after each checkout. And a
 # stage could leave one that would run where git holds a token.
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
@@ -28,6 +31,7 @@ class Git:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
+        self._read: dict[str, bytes] = {}
         # filters and helpers that the user's git is configured with have no business with our token and key
         kept = {name: value for name, value in environment.items() if not name.startswith("MAKEWEIGHT_")}
         # nor is an object taken for another that is said to replace it (git-replace)
@@ -85,6 +89,41 @@ class Git:
         if self._run("rev-parse", "--is-shallow-repository").strip() == b"true":
             head = self.resolve("HEAD") or "HEAD"
             self._run("fetch", "--quiet", "--no-tags", f"--deepen={commits}", "origin", head, check=False)
+
+    def commit_of(self, sha: str) -> Commit:
+        """All that a commit holds; contents are read when they are asked for."""
+        listed = self._run("ls-tree", "-r", "-t", "-z", "--full-tree", "--end-of-options", sha).split(b"\0")
+        entries = {}
+        for line in filter(None, listed):
+            about, _, path = line.partition(b"\t")
+            mode, _, name = about.decode().split(" ")
+            entries[os.fsdecode(path)] = Entry(mode, name)
+        # git reads such files by the rules of its own; of those that the commit at hand has
+        hides = ("--cached", "--ignored", "--exclude-per-directory=.dvcignore")
+        hidden = self._run("ls-files", "-z", "--full-name", *hides, "--", ":/").split(b"\0")
+        return Commit(sha, self.prefix().rstrip("/"), entries, frozenset(map(os.fsdecode, hidden)), self._contents)
+
+    def _contents(self, ids: Iterable[str]) -> dict[str, bytes]:
+        wanted = list(dict.fromkeys(ids))
+        missing = [name for name in wanted if name not in self._read]
+        found: dict[str, bytes] = {}
+        if missing:
+            said = self._run("cat-file", "--batch", given="".join(f"{name}\n" for name in missing).encode())
+            place = 0
+            for name in missing:
+                end = said.index(b"\n", place)
+                about = said[place:end].split(b" ")
+                if len(about) != 3:
+                    raise EnvironmentFailed(
+                        f"git lacks the content {name[:12]}",
+                        where=str(self.folder.resolve()),
+                        do="Check out with `fetch-depth: 0`, without a filter.",
+                    )
+                size = int(about[2])
+                found[name] = said[end + 1 : end + 1 + size]
+                place = end + size + 2
+            self._read |= {name: content for name, content in found.items() if len(content) <= _SMALL}
+        return {name: found[name] if name in found else self._read[name] for name in wanted}
 
     def tracked(self, path: str) -> bool:
         """Whether the index holds anything below a path."""
@@ -172,8 +211,10 @@ class Git:
                 self._run("worktree", "remove", "--force", "--force", str(tree), check=False)
                 self._run("worktree", "prune", check=False)
 
-    def _run(self, *arguments: str, check: bool = True, more: Mapping[str, str] | None = None) -> bytes:
-        done = self._done(*arguments, more=more)
+    def _run(
+        self, *arguments: str, check: bool = True, more: Mapping[str, str] | None = None, given: bytes | None = None
+    ) -> bytes:
+        done = self._done(*arguments, more=more, given=given)
         if check and done.returncode != 0:
             said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
             raise EnvironmentFailed(f"`git {arguments[0]}` failed: {said}", where=str(self.folder.resolve()))

@@ -7,7 +7,6 @@ from pathlib import Path
 from makeweight.ci import lock
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
-from makeweight.ci.state import State
 from makeweight.layout import LOCK, Layout
 from makeweight.project.project import Project
 
@@ -15,10 +14,13 @@ BOT = {"NAME": "makeweight[bot]", "EMAIL": "makeweight[bot]@users.noreply.github
 _SKIP = "[skip ci]"
 
 
-def differing(root: Path, state: State, git: Git) -> dict[str, str]:
+def differing(root: Path, unchanged_since: str | None, git: Git) -> dict[str, str]:
     """How the lock and the reports as they are committed differ from what was made here, by stage.
 
     Later changes start from both. Where nothing was made, nothing can have been measured either.
+
+    Args:
+        unchanged_since: the base whose artifacts and figures count, since nothing was made.
     """
     committed = git.read("HEAD", LOCK)
     path = root / LOCK
@@ -26,10 +28,10 @@ def differing(root: Path, state: State, git: Git) -> dict[str, str]:
         lock.stages(None if committed is None else committed.decode(errors="replace"), f"{LOCK} at HEAD"),
         lock.stages(path.read_text(encoding="utf-8") if path.exists() else None, LOCK),
     )
-    if state.unchanged and state.base is not None and not same_reports(git, state.base, "HEAD"):
+    if unchanged_since is not None and not same_reports(git, unchanged_since, "HEAD"):
         reports = Layout(Path()).reports.as_posix()
         differences[f"{reports}/"] = (
-            f"tells of measurements that were not made here (`git checkout {state.base[:12]} -- {reports}`)"
+            f"tells of measurements that were not made here (`git checkout {unchanged_since[:12]} -- {reports}`)"
         )
     return differences
 

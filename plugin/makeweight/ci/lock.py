@@ -8,7 +8,7 @@ proposes, and is taken as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import yaml
@@ -55,14 +55,17 @@ def stages(text: str | None, source: str) -> Mapping[str, Any]:
     return entries
 
 
-def joined(head: str | None, base: str | None) -> str:
+def joined(head: str | None, base: str | None, without: Collection[str] = ()) -> str:
     """The text of the dvc.lock to start from, of two that `stages` takes.
+
+    Args:
+        without: stages of makeweight's that are to be run, whatever DVC would see of their dependencies.
 
     Joined as nodes, not as data: DVC writes YAML 1.2, where `on` and `12:30:45` are text, and would take what is read
     and written as 1.1 for changed parameters.
     """
     chosen = [(name, body) for name, body in _nodes(head) if not is_ours(name.value)]
-    chosen += [(name, body) for name, body in _nodes(base) if is_ours(name.value)]
+    chosen += [(name, body) for name, body in _nodes(base) if is_ours(name.value) and name.value not in without]
     text, mapping = yaml.SafeDumper.DEFAULT_SCALAR_TAG, yaml.SafeDumper.DEFAULT_MAPPING_TAG
     whole = yaml.MappingNode(
         mapping,

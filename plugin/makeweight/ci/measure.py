@@ -31,13 +31,21 @@ Benchmark = Callable[[Project, str, str, Progress], object]
 
 
 def run(
-    project: Project, base: Base | None, state: State, device: str, ask: Ask, benchmark: Benchmark, progress: Progress
+    project: Project,
+    base: Base | None,
+    state: State,
+    device: str,
+    ask: Ask,
+    benchmark: Benchmark,
+    progress: Progress,
+    *,
+    anew: bool,
 ) -> State:
-    """Bring a device's figures up to date; those of the base that belong to what is at hand stay."""
-    due = [*project.variants] if state.anew else _due(project, device)
-    if due or state.anew:
+    """Bring a device's figures up to date; those of the base that belong to what is at hand stay, if not `anew`."""
+    due = [*project.variants] if anew else _due(project, device)
+    if due or anew:
         ask(project, device, progress)
-        if not state.anew:
+        if not anew:
             due = _due(project, device)  # on another machine than the base's, or with another runtime, there are more
         for name in due:
             benchmark(project, name, device, progress)

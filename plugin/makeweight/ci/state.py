@@ -24,16 +24,11 @@ HANDED = (_FILE, _FAILURE, BASE, REGRESSIONS)
 
 @dataclass(frozen=True)
 class State:
-    """How far a run is: what is compared with what, and what the phases found."""
+    """How far a run is: what the phases found. The verdict rests on none of it: the gate finds the base by itself, and
+    what changed since."""
 
-    head: str
     base: str | None
-    branch: str | None
-    """The branch that the change goes to."""
-    unchanged: bool = False
-    """Everything that makes artifacts is as it is at the base, so the base's measurements decide."""
-    anew: bool = False
-    """Everything is measured again, changed or not."""
+    """The commit that is compared with, for phases that may not fetch it."""
     lacking: str | None = None
     """Why artifacts could not be made, where that is nobody's fault: no credentials, data that are not here."""
     skipped: int = 0

@@ -15,6 +15,7 @@ from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.runtime import Program, Runtime
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module, program, shapes
+from makeweight.user.ran import ran
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
@@ -46,6 +47,7 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
         versions=versions((*exporters, *runtime.packages)),
         model=model,
         size_compressed=model.compressed_size(),
+        code=ran(declared.root),
         **asdict(runtime.inspect(model)),
     )
 

@@ -23,6 +23,7 @@ from makeweight.runtimes.format import FLOAT32, Format
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module, program
+from makeweight.user.ran import ran
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
@@ -57,12 +58,12 @@ def make(variant: Variant, declared: Declared, baseline: Manifest, folder: Path,
             facts = _carried_out(variant, source, supply, folder)
         if facts["model"].sha256 == whole.sha256:
             raise RecipeFailed("the recipe changed nothing: the file is the baseline's, byte by byte")
-        manifest = Manifest(**about, **facts, status="ready", notes=notes)
+        manifest = Manifest(**about, **facts, status="ready", notes=notes, code=ran(declared.root))
         progress.say(f"{variant.name}: {manifest.size:,} bytes, the baseline has {whole.size:,}")
     except RecipeFailed as failure:
         for left in folder.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-        manifest = Manifest(**about, status="failed", reason=str(failure), notes=notes)
+        manifest = Manifest(**about, status="failed", reason=str(failure), notes=notes, code=ran(declared.root))
         progress.say(f"{variant.name}: failed, {failure}")
     artifact.write(folder, manifest)
     return manifest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,22 @@ def provenance(at_hand: AtHand, answered: Iterable[str], timed: Iterable[tuple[s
         "devices": {name: _device(record) for name, record in at_hand.devices.items()},
         "versions": {name: dict(m.versions) for name, m in manifests.items()},
         "seed": project.seed,
+        "code": _code([*(m.code for m in manifests.values()), *(own.code for own in at_hand.answers.values())]),
     }
+
+
+def _code(records: Iterable[Mapping[str, str] | None]) -> dict[str, str | None] | None:
+    """The repository's own code that ran, by path; None where two stages ran it with different content.
+
+    None as a whole where one of them did not note it.
+    """
+    found: dict[str, str | None] = {}
+    for record in records:
+        if record is None:
+            return None
+        for path, sha256 in record.items():
+            found[path] = sha256 if found.get(path, sha256) == sha256 else None
+    return found
 
 
 def hash_of(path: Path) -> str | None:

@@ -15,6 +15,7 @@ from makeweight.runtimes.runtime import Runtime
 from makeweight.user import callables
 from makeweight.user.dataset import Dataset
 from makeweight.user.declared import Declared
+from makeweight.user.ran import ran
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
@@ -66,6 +67,7 @@ def answer(
         scores=scores,
         digest=dataset.digest(),
         facts={"sha256": model.sha256, "runtime": runtime.name, "version": str(runtime.version())},
+        code=ran(declared.root),
     )
 
 

@@ -38,6 +38,9 @@ class Outcomes:
     """Hash of the examples."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Hash of the model file, runtime and version."""
+    code: dict[str, str] | None = None
+    """sha256 of the files of the repository that were executed for it, by their path from the project's folder; None:
+    that was not noted."""
 
     def __len__(self) -> int:
         return len(self.finite)
@@ -101,7 +104,7 @@ def _kind_of(scores: NDArray[np.float64]) -> ScoreKind:
     return "probability" if within and bool(np.allclose(scores.sum(axis=1), 1, atol=1e-3)) else "softmax"
 
 
-_WORDS = ("classes", "scores", "digest", "facts")
+_WORDS = ("classes", "scores", "digest", "facts", "code")
 _ARRAYS = ("prediction", "confidence", "finite", "target", "slices")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from makeweight.user.ran import watch
 from makeweight_base.errors import UsageError
 
 
@@ -32,6 +33,7 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
             where=where,
             do=f"Rename the project's `{top}`, and `{dotted}` with it.",
         )
+    watch()
     try:
         target: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -10,7 +10,7 @@ from makeweight.measure import quality, samples, storage
 from makeweight.measure.answers import answer, check_classes
 from makeweight.pipeline.in_step import in_step
 from makeweight.project.project import Project
-from makeweight.user import data
+from makeweight.user import data, ran
 from makeweight.verbs.evaluate import keep
 from makeweight_base import atomic
 from makeweight_base.errors import ConfigError, Exit, Problem, UsageError
@@ -40,6 +40,7 @@ def run(project: Project, progress: Progress) -> Exit:
         check_classes(project.task, own)
     figures = [*storage.measure(manifest, None), *quality.measure(project.task, BASELINE, own, None)]
     keep(project, BASELINE, own, own, figures)
+    ran.told(project.root, project.sources, progress)
     return Exit.PASS
 
 

@@ -18,7 +18,7 @@ from makeweight.measure.answers import answer
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
-from makeweight.user import data
+from makeweight.user import data, ran
 from makeweight_base import atomic
 from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Progress
@@ -51,6 +51,7 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
         chosen = flips.choose(project.task, own, before) if project.task.kind == "classification" else []
         flips.write(folder, chosen, dataset)
     keep(project, name, own, before, figures)
+    ran.told(project.root, project.sources, progress)
     return Exit.PASS
 
 
@@ -93,7 +94,7 @@ def _write_failed(project: Project, manifest: Manifest, base: Manifest, before: 
     layout, name, reason = project.layout, manifest.variant, str(manifest.reason)
     none = np.zeros(0)
     empty = Outcomes(
-        none, none, none.astype(bool), none, None, before.classes, "none", before.digest, {"reason": reason}
+        none, none, none.astype(bool), none, None, before.classes, "none", before.digest, {"reason": reason}, {}
     )
     outcomes.write(layout.outcomes(name), empty)
     with atomic.replacing_folder(layout.flips(name)) as folder:

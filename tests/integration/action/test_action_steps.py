@@ -63,13 +63,15 @@ def test_the_inputs_become_flags(machine: Machine) -> None:
         comment="on-failure",
         commit_lock="true",
         push="false",
+        anew="true",
     )
     assert result.conclusion == "success"
     assert machine.verbs["open"]["arguments"][2:] == ["--project=models/a", "--base=release/1.2", "--no-check"]
-    assert machine.verbs["measure"]["arguments"][2:] == [
-        "--project=models/a", "--handed=what compress made", "--device=pi5", "--device=laptop",
-    ]  # fmt: skip
-    told = ["--project=models/a", "--handed=what measure made", "--comment=on-failure", "--no-check", "--commit-lock"]
+    assert machine.verbs["compress"]["arguments"][2:] == ["--project=models/a", "--handed=what open made", "--anew"]
+    chosen = ["--project=models/a", "--handed=what compress made", "--anew", "--device=pi5", "--device=laptop"]
+    assert machine.verbs["measure"]["arguments"][2:] == chosen
+    told = ["--project=models/a", "--handed=what measure made", "--comment=on-failure", "--base=release/1.2"]
+    told += ["--no-check", "--commit-lock", "--anew"]
     assert machine.verbs["gate"]["arguments"][2:] == told
     assert machine.named("upload-artifact")[0]["name"] == "makeweight-report-models-a"
     assert machine.named("upload-artifact")[0]["path"] == "models/a/.makeweight/reports"
@@ -187,6 +189,7 @@ def test_a_hostile_input_is_text(machine: Machine, name: str, text: str) -> None
             {"project": "nowhere"},
             "input project: nowhere is no folder in the workspace; was the repository checked out?",
         ),
+        ({"anew": "yes"}, "input anew: yes is neither true nor false"),
         ({"base_ref": "-x"}, "input base-ref: -x is no name of a branch, tag or commit"),
         ({"project": ".."}, "input project: .. lies outside of the workspace"),
         ({"extras": "dvc onnx"}, r"input extras: dvc\ onnx is no list of extras, such as dvc,onnx"),

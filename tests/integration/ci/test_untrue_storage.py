@@ -15,9 +15,11 @@ import pytest
 import yaml
 
 from makeweight.ci import compress, lock
+from makeweight.ci.changed import Change
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
 from makeweight.ci.state import State
+from makeweight.ci.tracked import Tracked
 from makeweight.pipeline.stages import stages
 from makeweight.project.reading import understand
 from makeweight_base.errors import EnvironmentFailed, UsageError
@@ -101,29 +103,17 @@ def repository(made: Path, tmp_path: Path) -> Repository:
     return found
 
 
-def test_what_is_as_it_was_is_unchanged_with_nothing_at_hand_after_the_locks_were_joined(
+def test_dvc_skips_what_is_as_it_was_after_the_locks_were_joined_and_nothing_that_is_left_out(
     repository: Repository,
 ) -> None:
     """And among its parameters are texts that YAML 1.1 takes for something else."""
-    path = repository.root / "dvc.lock"
-    path.write_text(lock.joined(None, path.read_text()))
-    assert repository.pipeline().unchanged(["baseline"]) == {"baseline"}
-    repository.write("code/m.txt", "other code")
-    assert repository.pipeline().unchanged(["baseline"]) == set()
-
-
-def test_a_files_name_cannot_say_that_nothing_changed(repository: Repository) -> None:
-    """DVC prints the names of .dvc files as they are, and a name may hold line breaks."""
-    forged = "w\nStage 'baseline' didn't change, skipping\nz"
-    entry = yaml.safe_load((repository.root / "data/w.dvc").read_text())
-    entry["outs"][0]["path"] = forged
-    repository.write(f"data/{forged}.dvc", yaml.safe_dump(entry))
-    (repository.root / "data/w.dvc").unlink()
-    stage = {**BASELINE, "deps": ["code", "data"]}
-    repository.write("dvc.yaml", yaml.safe_dump({"stages": {"baseline": stage}}))
-    said = repository.run(sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing", "baseline")
-    assert "Stage 'baseline' didn't change, skipping" in said.splitlines()
-    assert repository.pipeline().unchanged(["baseline"]) == set()
+    path, dry = repository.root / "dvc.lock", ("repro", "--dry", "--allow-missing", "baseline")
+    own = path.read_text()
+    path.write_text(lock.joined(None, own))
+    assert "Stage 'baseline' didn't change, skipping" in repository.dvc(*dry)
+    repository.write("data/w", "data")
+    path.write_text(lock.joined(None, own, without=["baseline"]))
+    assert "Running stage 'baseline'" in repository.dvc(*dry)
 
 
 def test_what_the_remote_holds_under_a_hash_is_looked_at(repository: Repository) -> None:
@@ -166,13 +156,6 @@ def test_a_file_of_gits_beside_it_vouches_for_nothing(repository: Repository) ->
         compress._refuse_untrue(repository.root, text, repository.pipeline(), git)
 
 
-def test_what_dvc_would_make_or_bring_is_known_without_being_here(repository: Repository) -> None:
-    pipeline = repository.pipeline()
-    assert [pipeline.knows(path) for path in ("data/w", "artifacts/baseline", "code", "nothing", "--help")] == [
-        True, True, True, False, False,
-    ]  # fmt: skip
-
-
 CONFIG = """\
 name: tiny
 model: {onnx: tiny.onnx, inputs: {x: [N, 4]}}
@@ -188,14 +171,14 @@ budget: {size: {max_ratio: 0.5}}
 
 @pytest.mark.parametrize("lost", ["tiny.onnx", "code", "calibration.npz", "data/w.dvc"])
 def test_what_is_gone_for_good_is_not_taken_for_what_is_elsewhere(repository: Repository, lost: str) -> None:
-    """`--allow-missing` would have DVC say that nothing changed, and the base's figures would decide."""
+    """`--allow-missing` would have DVC let it pass, and the base's artifacts would stay."""
     project = replace(understand(CONFIG, "makeweight.yaml", repository.root), root=repository.root)
     repository.write("makeweight.yaml", CONFIG)
     repository.write("dvc.yaml", yaml.safe_dump({"vars": ["makeweight.yaml"], "stages": stages(project)}))
     repository.write("tiny.onnx", "model")
     repository.write("calibration.npz", "examples")
-    text = (repository.root / "dvc.yaml").read_text()
-    compress._refuse_lost(project, text, repository.pipeline())  # the data are DVC's to bring
+    git = Git(repository.root, ENVIRONMENT)
+    compress._refuse_lost(project, committed(repository, git))  # the data are DVC's to bring
     place = repository.root / lost
     shutil.rmtree(place) if place.is_dir() else place.unlink()
     named = lost.removesuffix(".dvc")
@@ -203,8 +186,14 @@ def test_what_is_gone_for_good_is_not_taken_for_what_is_elsewhere(repository: Re
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("nothing is laid, brought or made")
 
-    git = Git(repository.root, ENVIRONMENT)
     git.files = never  # type: ignore[method-assign]
     with pytest.raises(UsageError, match=f"`{named}` is neither in this commit") as told:
-        compress.run(project, None, State("a" * 40, None, None), git, lambda _: repository.pipeline(), Silent())
+        compress.run(project, None, Change({}), committed(repository, git), State(None), git, never, Silent())
     assert told.value.where == "makeweight.yaml"
+
+
+def committed(repository: Repository, git: Git) -> Tracked:
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    repository.run("git", "add", "-A")
+    repository.run("git", *who, "commit", "-q", "--allow-empty", "-m", "x")
+    return Tracked(git.commit_of("HEAD"))

@@ -141,7 +141,7 @@ def test_the_notes_of_a_run_are_its_own(tmp_path: Path) -> None:
     (tmp_path / ".makeweight/old.json").write_text("{}")
     states.clear(tmp_path, git)
     assert [entry.name for entry in (tmp_path / ".makeweight").iterdir()] == [".gitignore"]
-    noted = State("a", "b", "main", notices=["x"], refused={"pi5": "no"})
+    noted = State("b", notices=["x"], refused={"pi5": "no"})
     states.write(tmp_path, noted)
     assert states.read(tmp_path) == noted
     (tmp_path / ".makeweight/state.json").write_text('{"head": 1, "strange": 2}')

@@ -2,22 +2,13 @@
 
 from dataclasses import replace
 from datetime import date
-from typing import Any
-
-import pytest
 
 from makeweight import publish
-from makeweight.budget.measurand import Measurand
 from makeweight.ci import gate, regression, waiver_sources
-from makeweight.ci.base import Base
-from makeweight.ci.compress import changed
 from makeweight.ci.dvc import gist
-from makeweight.ci.state import State
 from makeweight.decide import Waiver
 from makeweight.evidence.evidence import NOTHING
 from makeweight.github.labels import Label
-from makeweight.measurement import Measurement, unavailable
-from makeweight.project.project import Project
 from unit.ci.conftest import Made, base_of, figure
 
 TODAY = date(2026, 6, 1)
@@ -127,48 +118,6 @@ def everything_timed() -> list:  # type: ignore[type-arg]
     return [figure("latency_p50", 1e-3, variant=name, device="local", unit="s") for name in ("int8", "other")]
 
 
-def unreachable() -> Measurement:
-    return unavailable(Measurand("latency_p50"), "other", "s", "no answer", device="local", cause="unreachable")
-
-
-ALL = {"baseline", "compress@int8", "compress@other", "evaluate@int8", "evaluate@other"}
-
-
-def test_the_base_is_enough_only_when_everything_is_as_it_was(made: Made) -> None:
-    base = base_of(made(), *everything_timed())
-    assert changed(made(), base, ALL) is None
-    for stage in ALL:
-        assert changed(made(), base, ALL - {stage}) == stage
-    assert changed(made(), None, ALL) == "the base has no measurements"
-    assert changed(made(), base_of(made()), ALL) == "the base has no measurements"
-    assert (
-        changed(made(("local: {kind: local}", "local: {kind: local, threads: 2}")), base, ALL) == "the devices changed"
-    )
-    assert "other on local" in str(changed(made(), base_of(made(), everything_timed()[0]), ALL))
-    assert "other on local" in str(changed(made(), base_of(made(), everything_timed()[0], unreachable()), ALL))
-    failed = base_of(made(), everything_timed()[0], provenance={"failed": {"other": "no"}})
-    assert changed(made(), failed, ALL) is None
-
-
-@pytest.mark.parametrize("metric", ["latency_cold_p50", "latency_p99", "peak_memory"])
-def test_a_rule_on_what_the_base_did_not_measure_has_it_measured(made: Made, metric: str) -> None:
-    def asking(rule: str) -> Project:
-        return made(("budget:\n", f"budget:\n  {metric}: {{{rule}}}\n"))
-
-    def told(**more: Any) -> Base:
-        figures = (figure(metric, variant=name, device="local", **more) for name in ("int8", "other"))
-        return base_of(made(), *everything_timed(), *figures)
-
-    lacking = base_of(made(), *everything_timed())
-    assert "int8 on local, other on local" in str(changed(asking("max_ratio: 2"), lacking, ALL))
-    assert changed(asking("max_ratio: 2"), told(), ALL) is None
-    # what grew is measured beside the base's artifact, and there is another rule for another device
-    assert changed(asking("max_regression: 5 %"), lacking, ALL) is None
-    absent = {"value": None, "status": "unavailable", "reason": "not so, here"}
-    assert changed(asking("max_ratio: 2"), told(**absent), ALL) is None, "it cannot be had there"
-    assert changed(asking("max_ratio: 2"), told(**absent, cause="too_few_samples"), ALL) is not None
-
-
 def test_what_the_base_knew_of_what_is_gone_is_left_aside(made: Made) -> None:
     old = figure("latency_p50", 0.4, device="local", comparison="regression")
     base = base_of(made(), *everything_timed(), old, figure("latency_p50", device="pi5"))
@@ -225,14 +174,15 @@ def test_growth_is_a_ratio_less_one_and_from_zero_there_is_none(made: Made) -> N
 
 
 def test_the_small_print_names_both_commits(made: Made) -> None:
-    state = State("a" * 40, "b" * 40, "main", skipped=2)
-    assert gate.remarks(state, base_of(made())) == [
+    assert gate.remarks("a" * 40, base_of(made()), 2) == [
         "commit aaaaaaa against main bbbbbbb",
         "2 benchmarks skipped: the artifacts are the base's",
     ]
-    assert gate.remarks(State("a" * 40, None, None), None) == ["commit aaaaaaa"]
-    facts = gate.provenance({"seed": 0}, replace(state, unchanged=True), base_of(made()))
-    assert facts == {"seed": 0, "commit": "a" * 40, "base": "b" * 40, "measured_at": "b" * 40}
+    assert gate.remarks("a" * 40, None, 0) == ["commit aaaaaaa"]
+    facts = {"seed": 0, "commit": "a" * 40, "base": "b" * 40}
+    assert gate.provenance({"seed": 0}, "a" * 40, base_of(made()), measured=True) == facts
+    told = gate.provenance({"seed": 0}, "a" * 40, base_of(made()), measured=False)
+    assert told == {**facts, "measured_at": "b" * 40}
 
 
 def test_dvcs_words_are_cut_to_what_a_reader_needs() -> None:

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", action="append", default=[], dest="devices", help="measure on this one only (repeatable)"
     )
-    parser.add_argument("--anew", action="store_true", help="measure everything again, changed or not")
+    parser.add_argument("--anew", action="store_true", help="make and measure everything again, changed or not")
     parser.add_argument("--collected", type=Path, metavar="DIR", help="decide on what other jobs handed over")
     parser.add_argument("--handed", metavar="DIGEST", help="go on from what the phase before gave this digest of")
     parser.add_argument("--junit", type=Path, metavar="FILE.xml", help="write the verdict as JUnit XML too")

@@ -7,18 +7,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from makeweight import __version__, measurement, publish
 from makeweight.artifact.files import sha256_of
-from makeweight.ci import collected, handover, landed, measure, merge_base, waiver_sources, weakening
+from makeweight.ci import collected, handover, landed, measure, runners, waiver_sources, weakening
 from makeweight.ci import gate as gates
 from makeweight.ci import state as states
 from makeweight.ci.base import Base
-from makeweight.ci.state import State
 from makeweight.decide import verdict as verdicts
 from makeweight.decide.verdict import NOT_ASKED, Review, Verdict
 from makeweight.evidence import disk
 from makeweight.evidence.evidence import NOTHING
+from makeweight.github import labels
 from makeweight.github.event import Event
 from makeweight.github.labels import REVIEWED
 from makeweight.layout import LOCK
@@ -28,8 +29,10 @@ from makeweight.proof import signing
 from makeweight.report import brief
 from makeweight.report.content import Content
 from makeweight.report.history import Entry
+from makeweight.user import ran
 from makeweight.verbs import history, report
-from makeweight.verbs.ci import telling
+from makeweight.verbs.ci import against, telling
+from makeweight.verbs.ci.against import Compared
 from makeweight.verbs.ci.run import Run
 from makeweight_base.errors import EnvironmentFailed, Exit, MakeweightError, UsageError
 
@@ -40,7 +43,7 @@ def gate(run: Run) -> Exit:
         telling.cancelled(run)
         return Exit.INTERRUPTED
     try:
-        content = _judged(run)
+        content, found = _judged(run)
         _alone(run)
         _draw(run, content.verdict)
     except MakeweightError as error:
@@ -51,7 +54,7 @@ def gate(run: Run) -> Exit:
     trouble = None
     if has_landed(run.event):
         try:
-            _keep(run, content.verdict)
+            _keep(run, found, content.verdict)
         except MakeweightError as error:
             trouble = error
     if run.event.name == "schedule":
@@ -95,8 +98,8 @@ def _alone(run: Run) -> None:
         )
 
 
-def _judged(run: Run) -> Content:
-    """The decision, written to `.makeweight/reports/`."""
+def _judged(run: Run) -> tuple[Content, Compared]:
+    """The decision, written to `.makeweight/reports/`, and what it was held against."""
     git, event, given = run.git(), run.event, run.settings.collected
     # a failure is told whoever noted it: it never passes
     failure = states.read_failure(run.root if given is None else given / collected.COMPRESSED)
@@ -106,35 +109,30 @@ def _judged(run: Run) -> Content:
         collected.lay(run.root, given, run.settings.handed or "")
     elif run.settings.handed is not None:
         handover.check(run.root, run.settings.handed, "measure")
-    state = states.read(run.root)
-    if given is not None:  # what another job noted of the commits is not taken on trust
-        head = event.head or git.resolve("HEAD") or state.head
-        asked = run.settings.base
-        state = replace(
-            state, head=head, base=merge_base.find(event, git, asked), branch=merge_base.branch(event, asked)
-        )
-    project = reading.load(run.root)
-    base = run.base(state)
-    silent: tuple[str, ...] = ()
+    state, project = states.read(run.root), reading.load(run.root)
+    found = against.compare(run, project, against.find(run, git))
+    base, notices = found.base, list(state.notices)
+    absent = runners.allowed(project, event, run.labels((labels.DEVICES,)) if event.fork else ())[1]
     if given is not None:
         handover.put_back(project, base, git)
-        silent, notices = collected.lay_devices(project, given)
-        state = replace(state, notices=[*state.notices, *notices])
-    ruled = _ruling(run, project, base, state)
+        silent, left_aside = collected.lay_devices(project, given)
+        absent = {**dict.fromkeys(silent, "the device did not answer in this run"), **absent}
+        notices += left_aside
+    ruled = _ruling(run, project, base)
     gathered = NOTHING
-    if state.unchanged and base is not None:
+    if not found.change and base is not None:
         figures, failed = gates.of_base(project, base)
-        facts: Mapping[str, object] = base.provenance
+        facts: Mapping[str, Any] = base.provenance
     elif state.lacking is not None:
         figures, failed = gates.of_nothing(project, ruled.rules, state.lacking), {}
         facts = {"makeweight": __version__}
-        state = replace(state, notices=[*state.notices, gates.plea(event.fork)])
+        notices.append(gates.plea(event.fork))
     else:
         gathered = disk.collect(project)
         grown = [figure for name in project.devices for figure in _grown(run.root, name)]
-        absent = {**dict.fromkeys(silent, "the device did not answer in this run"), **state.refused}
         figures, failed = gates.of_evidence(project, base, gathered, grown, absent), dict(gathered.failed)
         facts = {**gathered.provenance, **_raw_regressions(run.root)}
+    notices += gates.undeclared(ran.undeclared(project.sources, facts.get("code") or ()))
 
     def same(path: str) -> bool:
         return base is None or git.read(base.sha, path) == git.read("HEAD", path)
@@ -143,23 +141,24 @@ def _judged(run: Run) -> Content:
     altered = [] if base is None else weakening.alterations(project, base, ruled.budget, figures, facts, same)
     decided = gates.decided(mine, publish.terms(project, project.rules, ruled.waivers), ruled, figures, failed, altered)
     about_the_base = base.notices if base is not None else ()
+    head = against.head(run, git)
     decided = replace(
         decided,
-        notices=[*decided.notices, *about_the_base, *state.notices],
-        provenance=gates.provenance(facts, state, base),
+        notices=[*decided.notices, *about_the_base, *notices],
+        provenance=gates.provenance(facts, head, base, measured=bool(found.change)),
     )
     content = publish.written(
         project,
         gathered,
         decided,
-        remarks=gates.remarks(state, base),
+        remarks=gates.remarks(head, base, state.skipped),
         links={"run": event.run} if event.run else {},
         at=run.reports,
     )
     if key := run.environment.get("MAKEWEIGHT_SIGNING_KEY"):
         signing.vouch(run.reports.verdict, key.encode(), where="MAKEWEIGHT_SIGNING_KEY")
     telling.in_the_log(content)
-    return content
+    return content, found
 
 
 def _draw(run: Run, verdict: Verdict) -> None:
@@ -174,11 +173,11 @@ def _draw(run: Run, verdict: Verdict) -> None:
     history.write(verdict, entries, run.reports)
 
 
-def _ruling(run: Run, project: Project, base: Base | None, state: State) -> gates.Ruling:
+def _ruling(run: Run, project: Project, base: Base | None) -> gates.Ruling:
     event = run.event
     found = run.labels((waiver_sources.PREFIX, REVIEWED))
     given, objections = waiver_sources.of_labels(found)
-    branch = state.branch or "the base"
+    branch = (base.branch if base is not None else event.base_ref) or "the base"
     if event.on_default_branch:
         given += waiver_sources.of_file(project, branch)
     elif base is not None and base.project is not None:
@@ -205,19 +204,20 @@ def _raw_regressions(root: Path) -> dict[str, object]:
     return {"raw_regressions": samples} if samples else {}
 
 
-def _keep(run: Run, verdict: Verdict) -> None:
+def _keep(run: Run, found: Compared, verdict: Verdict) -> None:
     """After a push to the default branch: store what was measured, and see that the lock tells of this commit.
 
     Raises:
         UsageError: it does not, and nobody asked for it to be brought up to date.
         EnvironmentFailed: DVC or its remote refuses.
     """
-    git, state, project = run.git(), states.read(run.root), reading.load(run.root)
-    if state.lacking is not None:
+    git, project = run.git(), reading.load(run.root)
+    if states.read(run.root).lacking is not None:
         return
-    differing = landed.differing(run.root, state, git)
+    since = None if found.change or found.base is None else found.base.sha
+    differing = landed.differing(run.root, since, git)
     dvc = run.dvc(run.root)
-    if not state.unchanged:
+    if found.change:
         report.run(project, run.progress)  # as the pipeline itself writes it, without this run's own circumstances
         if run.settings.commit_lock:
             shutil.copytree(run.reports.history, project.layout.history, dirs_exist_ok=True)
@@ -230,7 +230,7 @@ def _keep(run: Run, verdict: Verdict) -> None:
         run.progress.say(f"{branch} has moved on to {tip[:7]}: the run of that commit looks after dvc.lock")
         return
     if run.settings.commit_lock:
-        refused = landed.commit(git, branch, state.head)
+        refused = landed.commit(git, branch, against.head(run, git))
         if refused is not None:
             run.progress.say(f"the refreshed dvc.lock was not pushed to {branch}: {refused}")
             if differing:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from makeweight.ci import compress as compressing
-from makeweight.ci import handover, merge_base, runners
+from makeweight.ci import handover, runners
 from makeweight.ci import measure as measuring
 from makeweight.ci import state as states
 from makeweight.ci.state import State
 from makeweight.github import check, labels, step
 from makeweight.project import reading
 from makeweight.verbs import benchmark, device
+from makeweight.verbs.ci import against
 from makeweight.verbs.ci.judging import has_landed, superseded
 from makeweight.verbs.ci.run import Run
-from makeweight_base.errors import EnvironmentFailed, Exit, UsageError
+from makeweight_base.errors import EnvironmentFailed, Exit
 
 
 def open_(run: Run) -> Exit:
@@ -23,10 +24,7 @@ def open_(run: Run) -> Exit:
     # before a check is opened on top of the newer run's, and before anything is measured for nobody
     if (why := run.successor(project.name)) is not None:
         raise superseded(why)
-    head = event.head or git.resolve("HEAD")
-    if head is None:
-        raise UsageError("there is no commit yet", where=str(run.root), do="Commit what is to be judged.")
-    base = merge_base.find(event, git, run.settings.base)
+    head, base = against.head(run, git), against.find(run, git)
     allowed, refused = runners.allowed(project, event, run.labels((labels.DEVICES,)))
     here = run.environment.get("RUNNER_ENVIRONMENT") == "self-hosted"
     if event.fork and here and not labels.approves_devices(run.labels((labels.DEVICES,)), event.head):
@@ -35,8 +33,7 @@ def open_(run: Run) -> Exit:
             where="this runner is self-hosted",
             do=f"Have a maintainer look at it and set the label `{labels.DEVICES}{event.head}`, then run again.",
         )
-    anew = run.settings.anew or event.name == "schedule"
-    states.write(run.root, State(head, base, merge_base.branch(event, run.settings.base), anew=anew, refused=refused))
+    states.write(run.root, State(base, refused=refused))
     run.progress.say(f"{event.name}: {head[:7]}" + (f" against {base[:7]}" if base else ", with nothing before it"))
     step.write_outputs(run.environment, {"devices": runners.matrix(allowed)})
     if run.settings.check and run.client is not None:
@@ -49,16 +46,16 @@ def compress(run: Run) -> Exit:
     """Make what differs from the base."""
     state = states.read(run.root)
     project = reading.load(run.root)
-    base, git = run.base(state), run.git()
+    found, git = against.compare(run, project, state.base), run.git()
     with handover.unaltered(run.root, state.base, git, run.environment):
-        state = compressing.run(project, base, state, git, run.dvc, run.progress)
-    if not state.unchanged:
-        handover.put_back(project, base, git)
+        state = compressing.run(project, found.base, found.change, found.now, state, git, run.dvc, run.progress)
+    if found.change:
+        handover.put_back(project, found.base, git)
         states.tidy(run.root)
     states.write(run.root, state)
-    if run.settings.push and has_landed(run.event) and not state.unchanged and state.lacking is None:
+    if run.settings.push and has_landed(run.event) and found.change and state.lacking is None:
         run.dvc(run.root).push()
-    step.write_outputs(run.environment, {"changed": "false" if state.unchanged else "true"})
+    step.write_outputs(run.environment, {"changed": "true" if found.change else "false"})
     return Exit.PASS
 
 
@@ -69,14 +66,16 @@ def measure(run: Run) -> Exit:
     names = list(run.settings.devices) or runners.reachable(project)
     for name in names:
         project.device(name)
-    if state.unchanged or state.lacking:
+    found = against.compare(run, project, state.base)
+    if not found.change or state.lacking:
         run.progress.say("nothing to be measured" + (f": {state.lacking}" if state.lacking else ""))
         return Exit.PASS
-    base = run.base(state)
     for name in names:
         if name in state.refused:
             run.progress.say(f"{name}: not measured, {state.refused[name]}")
             continue
-        state = measuring.run(project, base, state, name, device.run, benchmark.run, run.progress)
+        state = measuring.run(
+            project, found.base, state, name, device.run, benchmark.run, run.progress, anew=against.anew(run)
+        )
     states.write(run.root, state)
     return Exit.PASS

@@ -7,13 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from makeweight.ci import base as bases
 from makeweight.ci import state as states
-from makeweight.ci.base import Base
 from makeweight.ci.commenting import When
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git, authenticated
-from makeweight.ci.state import State
 from makeweight.forge.client import ForgeFailed
 from makeweight.github import labels, marker, pull, standing
 from makeweight.github.client import Client
@@ -76,9 +73,6 @@ class Run:
 
     def dvc(self, root: Path) -> Dvc:
         return Dvc(root, self.environment, self.progress)
-
-    def base(self, state: State) -> Base | None:
-        return None if state.base is None else bases.read(state.base, state.branch, self.git(), self.root)
 
     def labels(self, prefixes: Sequence[str]) -> list[Label]:
         """The labels of the pull request whose names begin so; none where they cannot be read."""

@@ -1,0 +1,94 @@
+"""The code that ran, declared or not: whether a commit could have Python run another than its base did."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+
+from makeweight.ci import inputs
+from makeweight.ci.commit import LINK, SUBMODULE, Commit
+from makeweight.ci.tracked import Tracked
+from makeweight.project.project import Project
+
+_COMPILED = re.compile(r".*\.py[co]")
+_IMPORTABLE = re.compile(r".*\.(py|pyc|pyo|so|pyd)")
+_CALLABLE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
+
+
+def is_named(project: Project) -> bool:
+    """Whether makeweight.yaml names a callable of the user's anywhere, so that code of the repository may run."""
+    recipes = [variant.recipe for variant in project.variants.values()]
+    said = [part.model_dump(mode="json") for part in (project.model, project.data, project.task)]
+    return any(map(_is_callable, (*recipes, *said)))
+
+
+def _is_callable(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_is_callable, value.values()))
+    if isinstance(value, list):
+        return any(map(_is_callable, value))
+    return isinstance(value, str) and _CALLABLE.fullmatch(value) is not None
+
+
+def why(before: Tracked, now: Tracked, ran: Mapping[str, str | None] | None) -> str | None:
+    """Why the code of a commit may be another than that of its base; None where it cannot be.
+
+    Args:
+        ran: of what the base was made with: path from the project's folder, and sha256 (None: of several contents).
+            None where that was not recorded, so that all Python of the repository may have run.
+    """
+    base, head = before.commit, now.commit
+    compiled = _differing(base, head, _COMPILED)
+    if compiled is not None:
+        return f"`{compiled}` is byte code, which may run in place of its source, and it is not as at the base"
+    if ran is None:
+        other = _differing(base, head, _IMPORTABLE)
+        told = "and what the base was made with does not say which code ran"
+        return None if other is None else f"`{other}` is code of this repository that is not as at the base, {told}"
+    for path, sha256 in sorted(ran.items()):
+        at = posixpath.normpath(posixpath.join(base.folder, path))
+        own = inputs.differing(inputs.at(before, path), inputs.at(now, path))
+        if own is not None:
+            return f"`{path}` ran for the base, and {own}"
+        if base.is_file(at) and not base.converted and hashlib.sha256(base.read(at)).hexdigest() != sha256:
+            return f"`{path}` ran with other content than the base holds"
+    return _in_the_way(before, now, [posixpath.normpath(posixpath.join(base.folder, path)) for path in ran])
+
+
+def _differing(base: Commit, head: Commit, kind: re.Pattern[str]) -> str | None:
+    return next(
+        (
+            path
+            for path in sorted({*base.entries, *head.entries})
+            if kind.fullmatch(path) and base.entries.get(path) != head.entries.get(path)
+        ),
+        None,
+    )
+
+
+def _in_the_way(before: Tracked, now: Tracked, ran: Iterable[str]) -> str | None:
+    """Something new beside the code that ran, or where imports begin, which an import may now find instead."""
+    base, head = before.commit, now.commit
+    folders = {head.folder} | {above for path in ran for above in _above(path, head.folder)}
+    known = {output.path for output in before.outputs}
+    brought = {output.path for output in now.outputs if output.path is not None} - known
+    for path in sorted({*head.entries, *brought} - base.entries.keys()):
+        whole = head.mode(path) in (None, LINK, SUBMODULE)
+        if not (whole or _IMPORTABLE.fullmatch(path)):
+            continue
+        folder, name = posixpath.split(path)
+        if name.startswith("__init__."):
+            folder = posixpath.dirname(folder)
+        if folder in folders and (not whole or name.partition(".")[0].isidentifier()):
+            return f"`{path}` is new, and an import may find it in the place of what it found at the base"
+    return None
+
+
+def _above(path: str, root: str) -> list[str]:
+    """The folders that a file lies in, up to the project's."""
+    found = [posixpath.dirname(path)]
+    while found[-1] not in ("", root):
+        found.append(posixpath.dirname(found[-1]))
+    return found

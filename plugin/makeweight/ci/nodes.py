@@ -1,0 +1,110 @@
+"""YAML that others wrote, compared without being believed: as it is written, and as DVC means it.
+
+DVC reads YAML 1.2 and makeweight 1.1, and of some words (`010`, `on`) they make different things. So what two commits
+say is the same only where it is written the same; and what DVC wrote into its lock is read as DVC would.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+_MOST = 100_000
+"""Nodes of one file, anchors unfolded."""
+_NULL = re.compile(r"~|null|Null|NULL|")
+_TRUE, _FALSE = re.compile("true|True|TRUE"), re.compile("false|False|FALSE")
+_WHOLE = re.compile(r"[-+]?[0-9][0-9_]*|0o[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
+# A word that every reader takes for text, quoted or not.
+_TEXT = re.compile(r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[A-Za-z_][\w ./+-]*", re.IGNORECASE | re.ASCII)
+
+
+def compose(content: bytes) -> yaml.Node | None:
+    """The nodes of one document; None for an empty one.
+
+    Raises:
+        ValueError: it is no YAML, or unfolds without end.
+    """
+    try:
+        # a key that is one to some readers only would hide a difference, as in `yamlfile`
+        root = yaml.compose(content.decode(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        for count, _ in enumerate(_unfolded(root)):
+            if count > _MOST:
+                raise ValueError("it unfolds without end")
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"it is no YAML: {str(error).splitlines()[0]}") from error
+    return root
+
+
+def _unfolded(root: yaml.Node | None) -> Iterator[None]:
+    if isinstance(root, yaml.MappingNode):
+        for key, value in root.value:
+            yield from _unfolded(key)
+            yield from _unfolded(value)
+    elif isinstance(root, yaml.SequenceNode):
+        for item in root.value:
+            yield from _unfolded(item)
+    yield None
+
+
+def at(node: yaml.Node | None, *keys: str) -> yaml.Node | None:
+    """What stands below keys; None where there is none."""
+    for key in keys:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((value for name, value in pairs if name.value == key), None)
+    return node
+
+
+def pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
+    """The keys of a mapping, each with what stands below it."""
+    return [(str(key.value), value) for key, value in node.value] if isinstance(node, yaml.MappingNode) else []
+
+
+def written(node: yaml.Node | None, *, without: frozenset[str] = frozenset()) -> object:
+    """As it is written, formatting aside: equal for two nodes only where every reader takes them for the same.
+
+    Args:
+        without: keys that count for nothing, on the first level.
+    """
+    if isinstance(node, yaml.MappingNode):
+        # in order: a foreach runs in it, and a reader may take the first or the last of two equal keys
+        return ("mapping", *((written(k), written(v)) for k, v in node.value if k.value not in without))
+    if isinstance(node, yaml.SequenceNode):
+        return ("sequence", *map(written, node.value))
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    plain = node.style is None and not _TEXT.fullmatch(node.value)
+    return (node.tag if plain else "text", node.value, plain)
+
+
+def texts(node: yaml.Node | None) -> Any:
+    """As plain data in which every scalar is the text that is written there."""
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): texts(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [texts(item) for item in node.value]
+    return None if node is None else node.value
+
+
+def meant(node: yaml.Node | None) -> Any:
+    """As plain data in which two scalars are equal where DVC, which reads YAML 1.2, takes them for equal."""
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): meant(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [meant(item) for item in node.value]
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    text = str(node.value)
+    if node.style is not None:
+        return text
+    if _NULL.fullmatch(text):
+        return None
+    if _TRUE.fullmatch(text) or _FALSE.fullmatch(text):
+        return bool(_TRUE.fullmatch(text))
+    if _WHOLE.fullmatch(text):
+        bare = text.replace("_", "")
+        return int(bare, 0) if bare[:2] in ("0o", "0x", "0b") else int(bare)
+    return float(text.replace("_", "")) if _NUMBER.fullmatch(text) else text

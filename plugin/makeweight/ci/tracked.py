@@ -1,0 +1,226 @@
+"""What DVC's own files of one commit say: which paths it brings or makes, as which content, and by which stage."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import yaml
+
+from makeweight.ci import nodes
+from makeweight.ci.commit import SUBMODULE, Commit, upwards
+from makeweight.ci.lock import is_ours
+from makeweight.layout import CONFIG, LOCK, PIPELINE
+
+# Words about an output, without effect on what it is.
+_WORDS = frozenset({"desc", "meta", "labels", "type"})
+_TEMPLATE = re.compile(r"\$\{[^}]*\}")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the user's, as DVC noted that it ran."""
+
+    name: str
+    file: str
+    """The dvc.yaml that has it."""
+    folder: str
+    """Where it runs: what its paths start from."""
+    text: object
+    """What that file and the lock say of it, as it is written."""
+    command: str | None
+    """As it was run."""
+    body: yaml.Node | None
+    dependencies: tuple[Mapping[str, str], ...]
+    """Their `path`, `hash` and `md5`."""
+    parameters: Mapping[str, Any]
+    """What it took from which file, as DVC means it."""
+
+    @property
+    def frozen(self) -> bool:
+        return nodes.meant(nodes.at(self.body, "frozen")) is True
+
+    @property
+    def runs_always(self) -> bool:
+        return nodes.meant(nodes.at(self.body, "always_changed")) is True
+
+
+@dataclass(frozen=True)
+class Output:
+    """A path that DVC brings or makes."""
+
+    path: str | None
+    """None: it may be any, since it is not told where."""
+    file: str
+    """The .dvc file, dvc.lock or dvc.yaml that tells of it."""
+    text: object
+    """What that says, as it is written; a whole file where little is understood of it."""
+    md5: str | None
+    """Of its content, where that is how DVC noted it."""
+    stage: Stage | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Tracked:
+    """All that DVC tracks at a commit, save what makeweight's own stages of this project make."""
+
+    commit: Commit
+
+    @cached_property
+    def outputs(self) -> tuple[Output, ...]:
+        return (*_of_files(self.commit), *_of_stages(self.commit))
+
+    def touching(self, path: str) -> list[Output]:
+        """What is at a path, around it or in it."""
+        around = [output for above in ("", *upwards(path)) for output in self._by_path.get(above, [])]
+        start = f"{path}/"
+        inside = []
+        for below in self._paths[bisect_left(self._paths, start) :]:
+            if not below.startswith(start):
+                break
+            inside += self._by_path[below]
+        return [*self._by_path.get(None, []), *around, *inside]
+
+    @cached_property
+    def _by_path(self) -> Mapping[str | None, list[Output]]:
+        found: dict[str | None, list[Output]] = {}
+        for output in self.outputs:
+            found.setdefault(output.path, []).append(output)
+        return found
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        return sorted(path for path in self._by_path if path is not None)
+
+    def has(self, path: str) -> bool:
+        """Whether anything is at a path, links followed: git's, a submodule's, or DVC's to bring or make."""
+        place = self.commit.follow(path).path
+        if place is None:
+            return True  # out of the repository, where nothing shows it
+        return (
+            place in self.commit.entries
+            or bool(self.touching(place))
+            or any(self.commit.mode(above) == SUBMODULE for above in upwards(place))
+        )
+
+    def md5(self, path: str) -> str | None:
+        """The hash that DVC has for a path, links aside; None where neither git nor DVC's files alone can tell."""
+        touching = self.touching(path)
+        if not touching:
+            return self.commit.md5(path)
+        told = {output.md5 for output in touching}
+        return next(iter(told)) if len(told) == 1 and all(output.path == path for output in touching) else None
+
+
+def _of_files(commit: Commit) -> Iterator[Output]:
+    files = [path for path in commit.paths if path.endswith(".dvc") and commit.is_file(path)]
+    held = commit.contents([commit.entries[path].id for path in files])
+    for file in files:
+        # whole: another reader may understand more of it, or something else
+        text = commit.entries[file].id
+        try:
+            root = nodes.compose(held[text])
+            listed = nodes.texts(nodes.at(root, "outs"))
+            folder = posixpath.join(posixpath.dirname(file), nodes.texts(nodes.at(root, "wdir")) or ".")
+            outputs = [Output(_joined(folder, each["path"]), file, text, _plain_md5(each)) for each in listed]
+        except (ValueError, TypeError, KeyError):
+            outputs = []
+        yield from outputs or [Output(None, file, text, None)]
+
+
+def _of_stages(commit: Commit) -> Iterator[Output]:
+    own = posixpath.join(commit.folder, PIPELINE)
+    for file in commit.named(PIPELINE):
+        place = posixpath.join(posixpath.dirname(file), LOCK)
+        try:
+            pipeline = nodes.compose(commit.read(file))
+            lock = nodes.compose(commit.read(place)) if commit.is_file(place) else None
+            yield from _of_pipeline(commit, file, place, pipeline, lock, spared=file == own)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            both = (commit.entries[file].id, commit.entries[place].id if place in commit.entries else None)
+            yield Output(None, file, both, None)
+
+
+def _of_pipeline(
+    commit: Commit, file: str, place: str, pipeline: yaml.Node | None, lock: yaml.Node | None, *, spared: bool
+) -> Iterator[Output]:
+    around = posixpath.dirname(file)
+    bodies = {name: _body(body) for name, body in nodes.pairs(nodes.at(pipeline, "stages"))}
+    ran: dict[str, set[str | None]] = {}
+    for name, entry in nodes.pairs(nodes.at(lock, "stages")):
+        bare = name.partition("@")[0]
+        if spared and is_ours(name):
+            continue
+        written = ran.setdefault(bare, set())
+        body = bodies.get(bare)
+        if body is None:
+            continue  # of a stage that is gone
+        wdir = str(nodes.texts(nodes.at(body, "wdir")) or ".")
+        folder = None if _TEMPLATE.search(wdir) else _joined(around, wdir)
+        told = nodes.texts(entry)
+        # a template may stand for anything that the file's `vars` say
+        variables = _variables(commit, file, pipeline) if _TEMPLATE.search(repr(nodes.texts(body))) else None
+        stage = Stage(
+            name,
+            file,
+            around if folder is None else folder,
+            (nodes.written(entry), nodes.written(body, without=_WORDS), variables),
+            told.get("cmd") if isinstance(told.get("cmd"), str) else None,
+            body,
+            tuple(told.get("deps") or ()),
+            dict(nodes.meant(nodes.at(entry, "params")) or {}),
+        )
+        for each in told.get("outs") or ():
+            path = None if folder is None else _joined(folder, each["path"])
+            written.add(path)
+            yield Output(path, place, stage.text, _plain_md5(each), stage)
+    for name, body in bodies.items():
+        if not (spared and is_ours(name)):
+            for path, literal in _promised(around, body):
+                if name not in ran or (literal and path not in ran[name]):
+                    yield Output(path, file, nodes.written(body), None)
+
+
+def _body(node: yaml.Node) -> yaml.Node | None:
+    return nodes.at(node, "do") or node
+
+
+def _promised(around: str, body: yaml.Node | None) -> Iterator[tuple[str | None, bool]]:
+    """What a stage writes by its own word, and whether that is literal: of a template, the folder that whatever it
+    stands for lies in."""
+    wdir = str(nodes.texts(nodes.at(body, "wdir")) or ".")
+    for kind in ("outs", "metrics", "plots"):
+        for each in nodes.texts(nodes.at(body, kind)) or ():
+            for path in each if isinstance(each, dict) else [each]:
+                whole = posixpath.join(wdir, str(path))
+                known = _TEMPLATE.split(whole)[0]
+                literal = known == whole
+                yield _joined(around, whole if literal else posixpath.dirname(known)), literal
+
+
+def _variables(commit: Commit, file: str, pipeline: yaml.Node | None) -> object:
+    """What templates may stand for: the `vars` of the file, and the files that they name."""
+    listed = nodes.at(pipeline, "vars")
+    named = [each.partition(":")[0] for each in nodes.texts(listed) or () if isinstance(each, str)]
+    found = [_joined(posixpath.dirname(file), name) for name in ("params.yaml", *named)]
+    held = [(path, commit.entries[path].id) for path in found if path is not None and path in commit.entries]
+    # makeweight.yaml gives our own stages their names, and whatever of it matters is compared by itself
+    own = posixpath.join(commit.folder, CONFIG)
+    return (nodes.written(listed), tuple(each for each in held if each[0] != own))
+
+
+def _plain_md5(output: Mapping[str, str]) -> str | None:
+    return output.get("md5") if output.get("hash") == "md5" else None
+
+
+def _joined(folder: str, path: str) -> str | None:
+    """A path from the top of the work tree; None where it leads out of it, or is no path of this system."""
+    if "://" in path or path.startswith(("/", "~")) or "\\" in path:
+        return None
+    whole = posixpath.normpath(posixpath.join(folder, path))
+    return None if whole.split("/")[0] == ".." else "" if whole == "." else whole

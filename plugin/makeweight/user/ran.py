@@ -1,0 +1,72 @@
+"""Which files of the repository Python ran: their content decides what the user's callables do, declared or not."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import sys
+import sysconfig
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from types import CodeType
+
+import makeweight
+from makeweight.artifact.files import sha256_of
+from makeweight.layout import CONFIG
+from makeweight_base.progress import Progress
+
+_executed: set[str] = set()
+"""Where code came from that was executed since `watch`: also a module's that took itself out of sys.modules."""
+
+
+@cache
+def watch() -> None:
+    """From now on, note which files are executed (PEP 578). A hook cannot be taken off again, so there is one."""
+    sys.addaudithook(_note)
+
+
+def _note(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "exec" and isinstance(arguments[0], CodeType):
+        _executed.add(arguments[0].co_filename)
+
+
+def ran(root: Path) -> dict[str, str]:
+    """sha256 of the files of the work tree that were executed in this process, by their path from the project's folder.
+
+    What is installed and makeweight itself are left out; what other processes ran, such as a loader's workers, is not
+    seen. Byte code goes by the name of its source, where there is one.
+    """
+    folder = root.resolve()
+    tree = next((place for place in (folder, *folder.parents) if (place / ".git").exists()), folder)
+    outside = [place for place in _installed() if not folder.is_relative_to(place)]
+    known = [file for module in [*sys.modules.values()] if isinstance(file := getattr(module, "__file__", None), str)]
+    paths = {Path(file).absolute() for file in (*_executed, *known) if not file.startswith("<")}
+    own = [path for path in paths if path.is_relative_to(tree) and not any(map(path.is_relative_to, outside))]
+    return {
+        Path(os.path.relpath(path, folder)).as_posix(): sha256_of(path)
+        for path in sorted(own, key=str)
+        if path.is_file()
+    }
+
+
+def _installed() -> list[Path]:
+    """Where nothing is of the repository's, even if it lies there: an environment, and these packages."""
+    places = [sys.prefix, *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))]
+    packages = Path(makeweight.__file__).parents[1]
+    own = [packages / name for name in ("makeweight", "makeweight_base", "makeweight_probe")]
+    return [*(Path(place).resolve() for place in places), *own]
+
+
+def told(root: Path, sources: Iterable[str], progress: Progress) -> None:
+    """Say which of it a change would alter without DVC's seeing it, and what to add."""
+    lines = undeclared(sources, ran(root))
+    if lines:
+        listed = "".join(f"\n  - {path}" for path in lines)
+        progress.say(f"code ran that `sources` in {CONFIG} does not name, so DVC does not see it change; add{listed}")
+
+
+def undeclared(sources: Iterable[str], paths: Iterable[str]) -> list[str]:
+    """Of files that ran, by their paths from the project's folder, those that no source is or holds."""
+    named = [posixpath.normpath(source) for source in sources]
+    return sorted(path for path in paths if not any(path == each or path.startswith(f"{each}/") for each in named))

@@ -1,0 +1,278 @@
+"""What is told "unchanged": decided from git and the lock, where DVC would skip, and found again by the gate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import py_compile
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from end_to_end.ci.attacks import attack
+from end_to_end.ci.conftest import Hub
+from end_to_end.ci.test_devices import Jobs
+from end_to_end.ci.test_events import FLOAT16
+from integration.github.server import Server
+from made_once import made_once
+
+LOADER = """\
+import numpy as np
+
+from mine.lib import names
+
+
+def load(split):
+    data = np.load("test.npz")
+    return tuple(data[name] for name in names())
+"""
+LIB = 'def names():\n    return ["x", "target"]\n'
+OTHER = 'raise SystemExit("other code than the base\'s ran")\n'
+NPZ = "  npz: {test: test.npz, calibration: calibration.npz}\n"
+
+
+def begin(seed: Path, folder: Path, plain: dict[str, str], edit: Callable[[Hub], None]) -> None:
+    """The seed after an edit that is made, measured and stored."""
+    shutil.copytree(seed, folder, symlinks=True, dirs_exist_ok=True)
+    hub = Hub(folder, plain, Server())
+    hub.git("remote", "set-url", "origin", str(hub.origin))
+    edit(hub)
+    hub.run("makeweight", "init")
+    hub.run("dvc", "repro", "-q")
+    hub.run("dvc", "push", "-q")
+    hub.change("main", lambda _: None)
+
+
+def copy(folder: Path, to: Path, plain: dict[str, str]) -> Iterator[Hub]:
+    shutil.copytree(folder, to, symlinks=True)
+    with Server() as github:
+        hub = Hub(to, plain, github)
+        hub.git("remote", "set-url", "origin", str(hub.origin))
+        yield hub
+
+
+@pytest.fixture(scope="session")
+def whole_seed(seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Path:
+    def edit(hub: Hub) -> None:
+        for folder, files in (("models", ["tiny.onnx"]), ("data", ["test.npz", "calibration.npz"])):
+            (hub.work / folder).mkdir()
+            for file in files:
+                hub.git("mv", file, f"{folder}/{file}")
+            hub.git("rm", "-q", "-r", "--cached", folder)
+            hub.run("dvc", "add", "-q", folder)
+        moved = (("onnx: tiny", "onnx: models/tiny"), ("test: test", "test: data/test"), (": calib", ": data/calib"))
+        hub.config(*moved, ("max_drop: 10 pt", "min: 50 %"))(hub.work)
+
+    return made_once(tmp_path_factory, "whole", lambda folder: begin(seed, folder, plain, edit))
+
+
+@pytest.fixture
+def whole(whole_seed: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]:
+    """Model and data lie in folders that DVC tracks whole."""
+    yield from copy(whole_seed, tmp_path / "hub", plain)
+
+
+@pytest.fixture(scope="session")
+def coded_seed(seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Path:
+    def edit(hub: Hub) -> None:
+        for path, text in {"mine/data.py": LOADER, "mine/__init__.py": "", "shared/__init__.py": LIB}.items():
+            (hub.work / path).parent.mkdir(exist_ok=True)
+            (hub.work / path).write_text(text)
+        (hub.work / "mine/lib").symlink_to("../shared")
+        hub.config((NPZ, "  load: mine.data:load\n"), ("[notes.txt]", "[mine]"))(hub.work)
+
+    return made_once(tmp_path_factory, "coded", lambda folder: begin(seed, folder, plain, edit))
+
+
+@pytest.fixture
+def coded(coded_seed: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]:
+    """The examples are loaded by code, one module of which lies behind a link."""
+    yield from copy(coded_seed, tmp_path / "hub", plain)
+
+
+def save_a_model_that_does_not_shrink(path: Path) -> None:
+    """One product of few weights: what quantizing adds to the file is more than it saves."""
+    matrix = np.random.default_rng(1).normal(size=(64, 10)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "small",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 64])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 10])],
+        [onnx.numpy_helper.from_array(matrix, "w")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), str(path))
+
+
+def in_whole_folders(hub: Hub, folder: str, replace: Callable[[Path], None]) -> Callable[[Path], None]:
+    def edit(root: Path) -> None:
+        (root / folder).is_dir() or hub.run("dvc", "pull", "-q", folder)
+        hub.run("dvc", "unprotect", folder)
+        replace(root / folder)
+        hub.run("dvc", "add", "-q", folder)
+        hub.run("dvc", "push", "-q", folder)
+
+    return edit
+
+
+@attack(
+    "the model is replaced in a folder that DVC tracks whole, where DVC skips all that is made from it",
+    "the pull request, the push after it and the scheduled run each make and measure the new model",
+)
+def test_a_model_replaced_in_a_folder_that_is_tracked_whole_is_measured(whole: Hub) -> None:
+    def replace(folder: Path) -> None:
+        (folder / "tiny.onnx").unlink()
+        save_a_model_that_does_not_shrink(folder / "tiny.onnx")
+
+    whole.change("model", in_whole_folders(whole, "models", replace))
+    told = "`models/tiny.onnx` lies in `models`, which DVC tracks whole, and `models.dvc` names other content"
+    run = whole.pull_request("model")
+    assert run.code == 1, run.log
+    assert told in run.log
+    before, after = whole.land("model")
+    landed = whole.push(before, after)
+    assert told in landed.log
+    assert landed.code != 0
+    scheduled = whole.schedule()
+    assert scheduled.code == 1, scheduled.log
+    for each in (run, landed, scheduled):
+        size = next(r for r in each.verdict()["rules"] if r["rule"] == "size.max_ratio" and r["variant"] == "int8")
+        assert size["value"] > 0.5
+
+
+@attack(
+    "the test data are replaced in a folder that DVC tracks whole",
+    "everything that is measured on them is measured on the new ones",
+)
+def test_data_replaced_in_a_folder_that_is_tracked_whole_are_measured_on(whole: Hub) -> None:
+    def replace(folder: Path) -> None:
+        held = dict(np.load(folder / "test.npz"))
+        (folder / "test.npz").unlink()
+        np.savez(folder / "test.npz", **{**held, "target": (held["target"] + 1) % 10})
+
+    whole.change("data", in_whole_folders(whole, "data", replace))
+    run = whole.pull_request("data")
+    assert run.code == 1, run.log
+    assert "`data/test.npz` lies in `data`, which DVC tracks whole, and `data.dvc` names other content" in run.log
+    accuracy = next(r for r in run.verdict()["rules"] if r["rule"] == "accuracy.min" and r["variant"] == "int8")
+    assert accuracy["value"] < 0.5
+
+
+def shadow(root: Path) -> None:
+    (root / "mine/data").mkdir()
+    (root / "mine/data/__init__.py").write_text(OTHER)
+    with (root / ".dvcignore").open("a") as ignored:
+        ignored.write("mine/data/\n")
+
+
+def compiled(hub: Hub) -> Callable[[Path], None]:
+    def edit(root: Path) -> None:
+        other = root / "other.py"
+        other.write_text(OTHER)
+        place = Path(__import__("importlib.util").util.cache_from_source(str(root / "mine/data.py")))
+        place.unlink(missing_ok=True)
+        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        py_compile.compile(str(other), str(place), invalidation_mode=mode, doraise=True)
+        other.unlink()
+        hub.git("add", "-f", str(place))
+
+    return edit
+
+
+@attack(
+    "a package `mine/data/` shadows `mine/data.py`, and one line of `.dvcignore` hides it from DVC",
+    "the line and the package count as a change, so everything is made with the code that really runs",
+)
+def test_a_package_that_shadows_a_module_under_dvcignore_is_run(coded: Hub) -> None:
+    coded.change("shadow", shadow)
+    refused(coded, "shadow", "`.dvcignore` is not as at the base|`mine/data/__init__.py`")
+
+
+@attack(
+    "byte code is committed beside an unchanged source, for Python to run in its place",
+    "byte code counts as a change, so everything is made with what really runs",
+)
+def test_committed_byte_code_is_run(coded: Hub) -> None:
+    coded.change("compiled", compiled(coded))
+    refused(coded, "compiled", "is byte code, which may run in place of its source")
+
+
+@attack(
+    "code is edited behind a link, into which DVC does not look",
+    "the edit counts as a change, so everything is made with it",
+)
+def test_an_edit_behind_a_link_is_run(coded: Hub) -> None:
+    coded.change("behind", lambda root: [(root / "shared/__init__.py").write_text(OTHER)])  # type: ignore[func-returns-value]
+    refused(coded, "behind", "`shared/__init__.py`")
+
+
+@attack(
+    "`sources` is empty, so that DVC sees no code change at all",
+    "what Python ran is recorded, told in the comment, and compared by its content in git",
+)
+def test_code_that_nothing_declares_is_told_and_an_edit_of_it_is_run(coded: Hub) -> None:
+    coded.git("checkout", "-q", "main")
+    coded.config(("[mine]", "[]"))(coded.work)
+    coded.run("makeweight", "init")
+    said = coded.run("dvc", "repro", ok=False)
+    assert "add\n" in said, said
+    assert "  - mine/data.py" in said
+    coded.run("dvc", "push", "-q")
+    coded.change("undeclared", lambda _: None)
+    coded.git("checkout", "-q", "-B", "main", "undeclared")
+    coded.git("push", "-q", "origin", "main")
+    coded.change("words", lambda root: [(root / "README.md").write_text("words\n")])  # type: ignore[func-returns-value]
+    run = coded.pull_request("words")
+    assert run.outputs["verdict"] == "pass", run.log
+    assert "Running stage" not in run.log
+    assert "`mine/data.py`" in coded.github.comments[0]["body"]
+    coded.change("edit", lambda root: [(root / "mine/data.py").write_text(OTHER)])  # type: ignore[func-returns-value]
+    refused(coded, "edit", "`mine/data.py` ran for the base")
+
+
+def refused(hub: Hub, branch: str, why: str) -> None:
+    """The code that ends the process was run, and so nothing passed."""
+    run = hub.pull_request(branch, number=9)
+    assert any(each in run.log for each in why.split("|")), run.log
+    assert "other code than the base's ran" in run.log
+    assert run.result.conclusion == "failure"
+    assert run.outputs["verdict"] == "error"
+
+
+@attack(
+    "a process that the model's code left behind notes for the gate that nothing changed",
+    "the gate finds the base, what changed and who may measure by itself, and reads none of it",
+)
+def test_what_is_noted_for_the_gate_decides_nothing(hub: Hub) -> None:
+    hub.change("size", hub.config(FLOAT16))
+    jobs = Jobs(hub, "size")
+    jobs.compress()
+    jobs.measure("local")
+    place = jobs.handed / "compressed/.makeweight/state.json"
+    noted = json.loads(place.read_text())
+    flipped = {
+        "head": noted["base"],
+        "branch": "elsewhere",
+        "unchanged": True,
+        "anew": True,
+        "refused": {"local": "it may not"},
+        "base": jobs.head,
+    }
+    place.write_text(json.dumps({**noted, **flipped}))
+    # and as if that had been written before the hand-over was closed
+    record = jobs.handed / "compressed/.makeweight/handed.json"
+    closed = json.loads(record.read_text())
+    closed["files"][".makeweight/state.json"] = hashlib.sha256(place.read_bytes()).hexdigest()
+    record.write_text(json.dumps(closed))
+    jobs.digest = hashlib.sha256(record.read_bytes()).hexdigest()
+    verdict, said = jobs.gate()
+    assert verdict["verdict"] == "fail", said
+    assert verdict["provenance"]["commit"] == jobs.head  # type: ignore[index]
+    assert verdict["provenance"]["base"] == hub.git("rev-parse", "main")  # type: ignore[index]
+    assert "measured_at" not in verdict["provenance"]  # type: ignore[operator]
+    (at_home,) = [r for r in verdict["rules"] if r["rule"] == "latency_p50.max_ratio" and r["variant"] == "int8"]  # type: ignore[attr-defined]
+    assert at_home["value"] is not None

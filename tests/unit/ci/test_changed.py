@@ -1,0 +1,396 @@
+"""What cannot be the base's: decided from two commits that are told, not made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from makeweight.budget.measurand import Measurand
+from makeweight.ci.base import Base
+from makeweight.ci.changed import Change, change
+from makeweight.ci.commit import Commit, Entry
+from makeweight.ci.tracked import Tracked
+from makeweight.measurement import Measurement, unavailable
+from makeweight.pipeline.stages import stages
+from makeweight.project.project import Project
+from unit.ci.conftest import CONFIG, Made, base_of, figure
+
+FILES = {
+    "makeweight.yaml": CONFIG,
+    "tiny.onnx": "model",
+    "code/a.py": "code",
+    "test.npz": "test",
+    "calibration.npz": "calibration",
+    "README.md": "words",
+    ".dvcignore": "*.py[co]\n",
+}
+Held = Mapping[str, "str | tuple[str, str]"]
+"""Contents by path; a pair is a mode and a content."""
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def commit(files: Held, folder: str = "") -> Tracked:
+    """As git would list it: ids of contents, and of folders by all that is in them."""
+    contents: dict[str, bytes] = {}
+    entries: dict[str, Entry] = {}
+    for path, held in files.items():
+        mode, text = ("100644", held) if isinstance(held, str) else held
+        name = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        contents[name], entries[path] = text.encode(), Entry(mode, name)
+    for path in files:
+        steps = path.split("/")[:-1]
+        for count in range(1, len(steps) + 1):
+            above = "/".join(steps[:count])
+            held_there = sorted((p, e) for p, e in entries.items() if p.startswith(f"{above}/") and e.mode != "040000")
+            entries[above] = Entry("040000", str(held_there))
+    hidden = frozenset(path for path in files if path.endswith((".pyc", ".pyo")))
+    return Tracked(Commit("a" * 40, folder, entries, hidden, lambda ids: {name: contents[name] for name in ids}))
+
+
+def dependency(path: str, files: Held) -> dict[str, str]:
+    """As DVC notes it: of a folder, the hash of a list of what is in it."""
+    if path in files:
+        return {"path": path, "hash": "md5", "md5": md5(str(files[path]))}
+    inside = sorted(each for each in files if each.startswith(f"{path}/") and not each.endswith(".pyc"))
+    listed = [{"md5": md5(str(files[each])), "relpath": each.removeprefix(f"{path}/")} for each in inside]
+    return {"path": path, "hash": "md5", "md5": md5(json.dumps(listed)) + ".dir"}
+
+
+def locked(project: Project, files: Held, **more: Any) -> dict[str, str]:
+    """The files with the dvc.yaml and the dvc.lock that belong to them."""
+    pipeline = {"vars": ["makeweight.yaml:variants,devices"], "stages": stages(project)}
+    config = yaml.safe_load(str(files["makeweight.yaml"]))
+    entries: dict[str, Any] = {}
+    for name, stage in pipeline["stages"].items():  # type: ignore[attr-defined]
+        if name not in ("baseline", "compress", "evaluate"):
+            continue
+        for key in [None] if name == "baseline" else project.variants:
+            body = yaml.safe_load(yaml.safe_dump(stage if key is None else stage["do"]).replace("${key}", str(key)))
+            ours = [path for path in body["deps"] if path.split("/")[0] in ("artifacts", "samples")]
+            theirs = [dependency(path, files) for path in body["deps"] if path not in ours]
+            wanted = body["params"][0]["makeweight.yaml"]
+            values = {each: _below(config, each) for each in wanted}
+            entries[name if key is None else f"{name}@{key}"] = {
+                "cmd": body["cmd"],
+                "deps": [*({"path": path, "hash": "md5", "md5": f"made {path}"} for path in ours), *theirs],
+                "params": {"makeweight.yaml": values},
+                "outs": [
+                    {"path": path, "hash": "md5", "md5": f"made {path}"}
+                    for path in body["outs"]
+                    if isinstance(path, str)
+                ],
+            }
+    lock = {"schema": "2.0", "stages": {**entries, **more}}
+    return {**files, "dvc.yaml": yaml.safe_dump(pipeline), "dvc.lock": yaml.safe_dump(lock, sort_keys=False)}
+
+
+def _below(data: Any, key: str) -> Any:
+    for step in key.split("."):
+        data = data.get(step) if isinstance(data, dict) else None
+    return data
+
+
+@pytest.fixture
+def project(made: Made) -> Project:
+    return made()
+
+
+def base(project: Project, **provenance: Any) -> Base:
+    timed = [figure("latency_p50", variant=name, device="local") for name in project.variants]
+    return base_of(project, *timed, provenance=provenance)
+
+
+def found(project: Project, before: Held, now: Held, *, anew: bool = False, **provenance: Any) -> Change:
+    return change(project, base(project, **provenance), commit(before), commit(now), anew=anew)
+
+
+ALL = ["baseline", "compress@int8", "compress@other", "evaluate@int8", "evaluate@other"]
+
+
+def test_what_makes_no_artifact_changes_nothing(project: Project) -> None:
+    files = locked(project, FILES)
+    same = found(project, files, {**files, "README.md": "other", "notes/x.py": "x"})
+    assert not same, same.why
+
+
+def test_anew_is_all_of_it(project: Project) -> None:
+    files = locked(project, FILES)
+    assert list(found(project, files, files, anew=True).stages) == ALL
+
+
+@pytest.mark.parametrize(
+    ("path", "stages_run"),
+    [
+        ("tiny.onnx", ["baseline"]),
+        ("code/a.py", ALL),
+        ("test.npz", ["baseline", "evaluate@int8", "evaluate@other"]),
+        ("calibration.npz", ["baseline", "compress@int8", "compress@other"]),
+    ],
+)
+def test_what_a_stage_is_made_from_runs_it_and_no_other(project: Project, path: str, stages_run: list[str]) -> None:
+    files = locked(project, FILES)
+    seen = found(project, files, {**files, path: "other"})
+    assert list(seen.stages) == stages_run
+    assert f"`{path}`" in seen.why
+
+
+def test_a_recipe_runs_its_own_stage(project: Project) -> None:
+    files = locked(project, FILES)
+    other = CONFIG.replace("method: dynamic", "method: static")
+    assert list(found(project, files, {**files, "makeweight.yaml": other}).stages) == ["compress@int8"]
+
+
+def test_what_the_bases_own_lock_was_not_made_from_is_run(project: Project) -> None:
+    """As where a change has landed, and nobody has refreshed the lock yet."""
+    stale = {**locked(project, FILES), "tiny.onnx": "newer", "code/a.py": "newer"}
+    seen = found(project, stale, stale)
+    assert list(seen.stages) == ALL
+    assert "the base's artifacts were made from another `tiny.onnx` than the base has" in seen.why
+    recipe = {**locked(project, FILES), "makeweight.yaml": CONFIG.replace("seed: 0", "seed: 1")}
+    assert list(found(project, recipe, recipe).stages) == ALL
+    figures = {**locked(project, FILES, baseline=None)}
+    assert "baseline" in found(project, figures, figures).stages
+
+
+def whole(md5_of: str, name: str = "models") -> str:
+    return yaml.safe_dump({"outs": [{"md5": f"{md5_of}.dir", "size": 1, "nfiles": 1, "hash": "md5", "path": name}]})
+
+
+def test_a_folder_that_is_tracked_whole_stands_for_what_lies_in_it(made: Made) -> None:
+    project = made(("onnx: tiny.onnx", "onnx: models/tiny.onnx"))
+    config = CONFIG.replace("onnx: tiny.onnx", "onnx: models/tiny.onnx")
+    files = {**FILES, "makeweight.yaml": config, "models.dvc": whole("one"), "models/tiny.onnx": "m"}
+    files = locked(project, files)
+    del files["models/tiny.onnx"]
+    assert not found(project, files, files)
+    seen = found(project, files, {**files, "models.dvc": whole("two")})
+    assert list(seen.stages) == ["baseline"]
+    told = "`models/tiny.onnx` lies in `models`, which DVC tracks whole, and `models.dvc` names other content"
+    assert seen.why == f"baseline: {told}"
+    assert seen.tracked == ("models",)
+
+
+def test_a_dvc_file_elsewhere_may_be_about_a_dependency(project: Project) -> None:
+    files = locked(project, FILES)
+    beside = yaml.safe_dump({"wdir": "..", "outs": [{"md5": "x", "hash": "md5", "path": "code"}]})
+    assert found(project, files, {**files, "sub/any.dvc": beside})
+    unread = {**files, "sub/any.dvc": "outs: ["}
+    assert list(found(project, files, unread).stages) == ALL
+    assert not found(project, unread, unread)
+    away = yaml.safe_dump({"outs": [{"md5": "x", "hash": "md5", "path": "elsewhere"}]})
+    assert not found(project, files, {**files, "sub/any.dvc": away})
+
+
+def train(dep: str = "raw", out: str = "made") -> dict[str, Any]:
+    return {
+        "train": {
+            "cmd": "train",
+            "deps": [{"path": "raw.txt", "hash": "md5", "md5": md5(dep)}],
+            "outs": [{"path": "models", "hash": "md5", "md5": f"{out}.dir"}],
+        }
+    }
+
+
+def of_a_stage(made: Made) -> tuple[Project, dict[str, str]]:
+    project = made(("onnx: tiny.onnx", "onnx: models/tiny.onnx"))
+    config = CONFIG.replace("onnx: tiny.onnx", "onnx: models/tiny.onnx")
+    files = locked(project, {**FILES, "makeweight.yaml": config, "raw.txt": "raw", "models/tiny.onnx": "m"}, **train())
+    del files["models/tiny.onnx"]
+    pipeline = yaml.safe_load(files["dvc.yaml"])
+    pipeline["stages"]["train"] = {"cmd": "train", "deps": ["raw.txt"], "outs": ["models"]}
+    return project, {**files, "dvc.yaml": yaml.safe_dump(pipeline)}
+
+
+def relocked(files: Mapping[str, str], entries: Mapping[str, Any]) -> dict[str, str]:
+    lock = yaml.safe_load(files["dvc.lock"])
+    lock["stages"] |= entries
+    return {**files, "dvc.lock": yaml.safe_dump(lock, sort_keys=False)}
+
+
+def test_what_a_stage_of_the_users_makes_is_told_by_the_lock(made: Made) -> None:
+    project, files = of_a_stage(made)
+    assert not found(project, files, files), found(project, files, files).why
+    assert list(found(project, files, relocked(files, train(out="other"))).stages) == ["baseline"]
+
+
+def test_a_stage_of_the_users_that_is_out_of_date_is_no_ground(made: Made) -> None:
+    project, files = of_a_stage(made)
+    old = {**files, "raw.txt": "other"}
+    assert list(found(project, files, old).stages) == ["baseline"]
+    seen = found(project, old, old)
+    assert seen.why == "baseline: the stage `train` is out of date: `raw.txt` is not what it was run with"
+    again = relocked({**files, "raw.txt": "other"}, train("other"))
+    assert not found(project, again, again)
+    never = yaml.safe_load(files["dvc.lock"])
+    del never["stages"]["train"]
+    lost = {**files, "dvc.lock": yaml.safe_dump(never)}
+    assert "a stage of `dvc.yaml` that never ran writes `models`" in found(project, lost, lost).why
+
+
+def test_where_a_link_leads_counts(project: Project) -> None:
+    plain = {**FILES, "shared/b.py": "b"}
+    del plain["code/a.py"]  # type: ignore[attr-defined]
+    linked: dict[str, Any] = {**locked(project, {**plain, "code/a.py": "x"}), "code": ("120000", "shared")}
+    del linked["code/a.py"]
+    assert not found(project, linked, linked), found(project, linked, linked).why
+    assert "`shared/b.py`" in found(project, linked, {**linked, "shared/b.py": "other"}).why
+    moved = {**linked, "code": ("120000", "./shared")}
+    assert "the link `code` leads elsewhere" in found(project, linked, moved).why
+    for target in ("/tmp", "../shared", "code", "a/../../x"):
+        out = {**linked, "code": ("120000", target)}
+        assert "leads out of the repository" in found(project, out, out).why
+
+
+def test_a_submodule_is_its_commit(made: Made) -> None:
+    project = made(("sources: [code]", "sources: [lib/src]"))
+    config = CONFIG.replace("sources: [code]", "sources: [lib/src]")
+    files = locked(project, {**FILES, "makeweight.yaml": config, "lib/src": "x"})
+    del files["lib/src"]
+    one: dict[str, Any] = {**files, "lib": ("160000", "one")}
+    assert not found(project, one, one), found(project, one, one).why
+    assert "the submodule `lib` is at another commit" in found(project, one, {**one, "lib": ("160000", "two")}).why
+
+
+def test_what_dvc_is_told_to_ignore_counts(project: Project) -> None:
+    files = locked(project, FILES)
+    for path in (".dvcignore", "code/.dvcignore"):
+        assert f"`{path}`" in found(project, files, {**files, path: "code/b/\n"}).why
+    assert not found(project, files, {**files, "other/.dvcignore": "x\n"})
+
+
+def test_yaml_that_two_readers_take_for_different_things_is_another(project: Project) -> None:
+    """`010` is 8 to one and 10 to the other, and a stage of the base may have run with either."""
+    lock = locked(project, FILES)
+    ten = {**lock, "makeweight.yaml": CONFIG.replace("seed: 0", "seed: 10")}
+    ten["dvc.lock"] = ten["dvc.lock"].replace("seed: 0", "seed: 10")
+    assert not found(project, ten, ten), found(project, ten, ten).why
+    assert found(project, ten, {**ten, "makeweight.yaml": CONFIG.replace("seed: 0", "seed: 010")})
+    quoted = CONFIG.replace("task: classification", 'task: "classification"  # as before')
+    assert not found(project, lock, {**lock, "makeweight.yaml": quoted})
+
+
+def test_the_base_is_enough_only_with_all_its_figures(made: Made, project: Project) -> None:
+    files = locked(project, FILES)
+    same = commit(files), commit(files)
+    assert change(project, None, None, same[1], anew=False).why == "there is no base to take anything from"
+    assert change(project, base_of(project), *same, anew=False).why == "the base has no measurements"
+    threads = made(("local: {kind: local}", "local: {kind: local, threads: 2}"))
+    assert change(threads, base(project), *same, anew=False).besides == "the devices changed"
+    one = figure("latency_p50", device="local")
+    lacking = "the base has not all figures of other on local"
+    assert change(project, base_of(project, one), *same, anew=False).why == lacking
+    gone = unavailable(Measurand("latency_p50"), "other", "s", "no answer", device="local", cause="unreachable")
+    assert change(project, base_of(project, one, gone), *same, anew=False).why == lacking
+    failed = base_of(project, one, provenance={"failed": {"other": "no"}})
+    assert not change(project, failed, *same, anew=False)
+
+
+@pytest.mark.parametrize("metric", ["latency_cold_p50", "latency_p99", "peak_memory"])
+def test_a_rule_on_what_the_base_did_not_measure_has_it_measured(made: Made, metric: str) -> None:
+    files = locked(made(), FILES)
+    same = commit(files), commit(files)
+
+    def seen(rule: str, *more: Measurement) -> Change:
+        asking = made(("budget:\n", f"budget:\n  {metric}: {{{rule}}}\n"))
+        timed = (figure("latency_p50", 1e-3, variant=name, device="local", unit="s") for name in ("int8", "other"))
+        return change(asking, base_of(made(), *timed, *more), *same, anew=False)
+
+    def told(**more: Any) -> Iterator[Measurement]:
+        return (figure(metric, variant=name, device="local", **more) for name in ("int8", "other"))
+
+    assert "int8 on local, other on local" in seen("max_ratio: 2").why
+    assert not seen("max_ratio: 2", *told())
+    # what grew is measured beside the base's artifact, and there is another rule for another device
+    assert not seen("max_regression: 5 %")
+    absent = {"value": None, "status": "unavailable", "reason": "not so, here"}
+    assert not seen("max_ratio: 2", *told(**absent)), "it cannot be had there"
+    assert seen("max_ratio: 2", *told(**absent, cause="too_few_samples"))
+
+
+LOADED = ("data: {npz: {test: test.npz, calibration: calibration.npz}}", 'data: {load: "mine.data:load"}')
+
+
+def of_code(made: Made, sources: str = "[mine/data.py]") -> tuple[Project, dict[str, str]]:
+    named = ("sources: [code]", f"sources: {sources}")
+    project = made(LOADED, named)
+    config = CONFIG.replace(*LOADED).replace(*named)
+    mine = {"mine/__init__.py": "", "mine/data.py": "data", "mine/help.py": "help", "tools/x.py": "x"}
+    return project, locked(project, {**FILES, "makeweight.yaml": config, **mine})
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+RAN = {"mine/__init__.py": sha256(""), "mine/data.py": sha256("data"), "mine/help.py": sha256("help")}
+
+
+@pytest.mark.parametrize("sources", ["[mine/data.py]", "[]"])
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("mine/help.py", "`mine/help.py` ran for the base, and `mine/help.py` is not as at the base"),
+        ("mine/data/__init__.py", "`mine/data/__init__.py` is new"),
+        ("mine/data.abi3.so", "`mine/data.abi3.so` is new"),
+        ("json.py", "`json.py` is new"),
+        ("numpy/__init__.py", "`numpy/__init__.py` is new"),
+        ("mine/__pycache__/help.cpython-312.pyc", "is byte code"),
+        ("tools/y.pyc", "is byte code"),
+        ("tools/x.py", None),
+        ("tools/y.py", None),
+        ("docs/x.md", None),
+    ],
+)
+def test_code_that_runs_counts_whether_it_is_declared_or_not(
+    made: Made, sources: str, path: str, told: str | None
+) -> None:
+    project, files = of_code(made, sources)
+    seen = found(project, files, {**files, path: "other"}, code=RAN)
+    assert bool(seen) is (told is not None), seen.why
+    assert told is None or (told in seen.why and list(seen.stages) == ALL)
+
+
+def test_a_link_or_a_folder_of_dvcs_may_be_what_an_import_finds(made: Made) -> None:
+    project, files = of_code(made)
+    linked: Held = {**files, "json": ("120000", "tools")}
+    assert "`json` is new" in found(project, files, linked, code=RAN).why
+    assert "`json` is new" in found(project, files, {**files, "json.dvc": whole("x", "json")}, code=RAN).why
+
+
+def test_where_nobody_noted_which_code_ran_all_of_it_counts(made: Made) -> None:
+    project, files = of_code(made)
+    assert not found(project, files, files)
+    seen = found(project, files, {**files, "tools/x.py": "other"})
+    assert "does not say which code ran" in seen.why
+    assert not found(project, files, {**files, "docs/x.md": "other"})
+
+
+def test_code_that_ran_with_other_content_than_the_base_has_is_run_again(made: Made) -> None:
+    project, files = of_code(made)
+    for sha in ("0" * 64, None):
+        seen = found(project, files, files, code={**RAN, "mine/help.py": sha})
+        assert "`mine/help.py` ran with other content than the base holds" in seen.why
+    converted = {**files, ".gitattributes": "*.py eol=crlf\n"}
+    assert not found(project, converted, converted, code={**RAN, "mine/help.py": "0" * 64})
+    assert not found(project, files, files, code={**RAN, "generated.py": "0" * 64})
+
+
+def test_a_project_without_code_of_its_own_is_not_held_up_by_any(project: Project) -> None:
+    files = locked(project, FILES)
+    assert not found(project, files, {**files, "json.py": "x", "x/y.pyc": "x"})
+
+
+def test_reasons_are_told_with_what_they_run() -> None:
+    told = Change({"baseline": "a", "compress@int8": "a", "evaluate@int8": "b"}, "c")
+    assert told.why == "c; baseline, compress@int8: a; evaluate@int8: b"
+    many = replace(told, stages={str(number): str(number) for number in range(9)}, besides=None)
+    assert many.why.endswith("; and 6 more reasons")
