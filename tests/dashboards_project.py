@@ -23,7 +23,6 @@ BUDGETS = {
         accuracy=0.7,
         flips=0.2,
         latency=(LatencyLimit(0.5, 0.002, 0.9), LatencyLimit(0.9, 2.5, None), LatencyLimit(0.99, 1.0, 1.5)),
-        weights=(0.05, 0.5),
         examples=40,
         runbooks=PAGE,
     ),

@@ -35,7 +35,7 @@ class Bet:
 
     stake: float
     harm: float
-    """The canary is worse: wrong where stable is right; in split traffic, any wrong answer of the canary's."""
+    """The canary is worse: wrong where stable is right."""
     help: float
     """The other way round."""
     tie: float
@@ -47,31 +47,11 @@ def paired(drop: float) -> tuple[Bet, ...]:
     Raises:
         ValueError: `drop` is no fraction from 0 up to, not including, 1.
     """
-    return _bets(drop, worse=1.0, better=-1.0, scale=1.0)
-
-
-def split(drop: float, weight: float) -> tuple[Bet, ...]:
-    """Bets on requests that were given to the canary at random, with probability `weight`, and else to stable.
-
-    X is 1/weight when the canary answers wrong, -1/(1 - weight) when stable does, 0 when the answer is right: its mean
-    is the drop in accuracy.
-
-    Raises:
-        ValueError: `drop` is as above, or `weight` is not between 0 and 1.
-    """
-    if not 0 < weight < 1:
-        raise ValueError(f"a share of the traffic is between 0 and 1, not {weight}")
-    # X is as large as 1/weight here, and so is its spread: the bets shrink with it
-    return _bets(drop, worse=1 / weight, better=-1 / (1 - weight), scale=min(weight, 1 - weight))
-
-
-def _bets(drop: float, *, worse: float, better: float, scale: float) -> tuple[Bet, ...]:
     if not 0 <= drop < 1:
         raise ValueError(f"a tolerated drop is a fraction from 0 to below 1, not {drop}")
-    most = SIDE / (drop - better)
-    stakes = sorted({min(bet * scale, most) for bet in BETS})
+    stakes = sorted({min(bet, SIDE / (drop + 1)) for bet in BETS})
     return tuple(
-        Bet(stake, math.log1p(stake * (worse - drop)), math.log1p(stake * (better - drop)), math.log1p(-stake * drop))
+        Bet(stake, math.log1p(stake * (1 - drop)), math.log1p(-stake * (1 + drop)), math.log1p(-stake * drop))
         for stake in stakes
     )
 

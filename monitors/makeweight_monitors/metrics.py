@@ -20,6 +20,8 @@ FailureReason = Literal["not_finite", "exception", "timeout", "status", "lost"]
 _MODEL = ("model", "revision")
 _REPLICA = (*_MODEL, "variant", "boot")
 _PAIR = (*_MODEL, "boot")
+_REQUEST = (*_REPLICA, "weight")
+"""`weight`: the canary's declared share of split traffic, such as 0.05; empty where it is not split."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,11 @@ class Metric:
         return f"{self.name}_total" if self.kind == "counter" else self.name
 
 
-PREDICTIONS = Metric("makeweight_predictions", "counter", _REPLICA, "Predictions that were answered.")
+PREDICTIONS = Metric("makeweight_predictions", "counter", _REQUEST, "Predictions that were answered.")
 FAILED = Metric(
     "makeweight_failures",
     "counter",
-    (*_REPLICA, "reason"),
+    (*_REQUEST, "reason"),
     "Requests whose answer failed: NaN or infinite, an exception, a time-out, a status of 5xx, a lost shadow call.",
 )
 PREDICTED_CLASS = Metric(
@@ -87,8 +89,11 @@ SHADOW_PAIRS = Metric(
 SPLIT = Metric(
     "makeweight_split",
     "counter",
-    (*_REPLICA, "weight", "outcome"),
-    "Labelled requests under random traffic split, by the canary's share (`weight`, such as 0.05).",
+    (*_REQUEST, "outcome"),
+    "Labelled requests of split traffic, by the canary's declared share.",
+)
+DECLARED_SHARE = Metric(
+    "makeweight_declared_share", "gauge", _REPLICA, "The canary's share of split traffic, as the process was told."
 )
 ERROR_BIN = Metric(
     "makeweight_error_bin",
@@ -160,8 +165,8 @@ EXPORTER_HELD = Metric(
 
 CATALOGUE = (
     PREDICTIONS, FAILED, PREDICTED_CLASS, SCORE_BIN, FEATURE_BIN, LABELLED, LABELLED_CLASS, LABELLED_SLICE, PAIRED,
-    PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SPLIT, ERROR_BIN, LATENCY, REJECTED, LABEL_EVENTS, LABELS_EXPIRED,
-    LABELS_PENDING, LABEL_STORE_FAILURES, CALIBRATION, REFERENCE_SHARE, BUILD_INFO, MODEL_BYTES, UP,
+    PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SPLIT, DECLARED_SHARE, ERROR_BIN, LATENCY, REJECTED, LABEL_EVENTS,
+    LABELS_EXPIRED, LABELS_PENDING, LABEL_STORE_FAILURES, CALIBRATION, REFERENCE_SHARE, BUILD_INFO, MODEL_BYTES, UP,
 )  # fmt: skip
 """What is counted of models."""
 EXPORTER_CATALOGUE = (

@@ -17,7 +17,6 @@ from makeweight_monitors.dashboards.rollback import CERTIFIED, LEAST_DRAWN, line
 from makeweight_monitors.metrics import MODEL_BYTES
 from makeweight_monitors.rules import burn, names
 from makeweight_monitors.rules.limits import limits
-from makeweight_monitors.rules.rollback import weight_label
 from makeweight_monitors.rules.terms import Terms
 
 FAILURES = "E-value of failures"
@@ -26,6 +25,7 @@ DROP = "Drop in accuracy"
 DISAGREEMENT = "Disagreement"
 PAIRS_SEEN = "What the pairs say"
 SPLIT = "Labelled requests of split traffic"
+SHARE = "Share of the requests"
 
 
 def build(terms: Terms) -> Dashboard:
@@ -39,8 +39,7 @@ def build(terms: Terms) -> Dashboard:
     budgets = tuple(_budgets(terms))
     if budgets:
         sections.append(Section("Budgets that burn", budgets, collapsed=True))
-    if terms.drop is not None:
-        sections.append(Section("Split traffic, by the canary's share", tuple(_split(terms)), collapsed=True))
+    sections.append(Section("Split traffic, by the canary's share", tuple(_split(terms)), collapsed=True))
     what = f"Is the compressed canary of {terms.model} worse than the model it is to replace, and what does it gain?"
     return of_project(terms, "canary", "canary against stable", what, sections, span="6h")
 
@@ -112,7 +111,7 @@ def _failures(terms: Terms) -> Iterator[Panel]:
             "Evidence that the canary fails more often than stable by more than is tolerated, on a logarithmic axis: "
             "at the line a rollback is asked for. It needs no label, and the two may have had different requests.",
             "short",
-            Query(_drawn(names.FAILURES.evalue), "failures {{revision}}", CANARY),
+            Query(_drawn(names.FAILURES_EVALUE), "failures {{revision}}", CANARY),
             Query(f"max({line('failures')})", "roll back", LIMIT),
             axis="log",
         )
@@ -240,14 +239,21 @@ def budget_title(objective: burn.Objective) -> str:
 
 
 def _split(terms: Terms) -> Iterator[Panel]:
-    """Requests that went to one arm at random, and got their label."""
-    weights = " or ".join(weight_label(weight) for weight in terms.weights)
+    """Requests that went to one arm, and got their label."""
+    yield lines(
+        SHARE,
+        "The canary's share of all requests in half an hour, and the one that was declared. No test relies on it.",
+        "percentunit",
+        Query(of_revision(names.SHARE), "canary {{revision}}", CANARY),
+        Query(of_revision(names.SHARE_DECLARED), "declared {{revision}}", LIMIT),
+    )
+    if terms.drop is None:
+        return
     yield lines(
         "E-value at each share",
-        f"The rules know the shares {weights}; their e-values are multiplied. Requests at any other share are not "
-        "counted, and an alert says so.",
+        "Each arm counts for itself, at each declared share apart; their e-values are multiplied.",
         "short",
-        Query(f"clamp_min({of_revision(names.SPLIT_EVALUE_AT_WEIGHT)}, {LEAST_DRAWN})", "at {{weight}} {{revision}}"),
+        Query(_drawn(names.SPLIT.evalue), "at {{weight}} {{revision}}"),
         Query(f"max({line('split')})", "roll back", LIMIT),
         axis="log",
     )
@@ -255,8 +261,9 @@ def _split(terms: Terms) -> Iterator[Panel]:
         SPLIT,
         "Since the canary began.",
         "short",
-        Query(of_revision(names.SPLIT_CANARY_WRONG), "canary wrong, at {{weight}}", CANARY),
-        Query(of_revision(names.SPLIT_STABLE_WRONG), "stable wrong, at {{weight}}", STABLE),
-        Query(of_revision(names.SPLIT_LABELLED), "all, at {{weight}}", FLOOR),
+        Query(of_revision(names.SPLIT.canary_wrong), "canary wrong, at {{weight}}", CANARY),
+        Query(of_revision(names.SPLIT.stable_wrong), "stable wrong, at {{weight}}", STABLE),
+        Query(of_revision(names.SPLIT.canary), "canary, at {{weight}}", CANARY.dotted()),
+        Query(of_revision(names.SPLIT.stable), "stable, at {{weight}}", STABLE.dotted()),
         axis="counts",
     )

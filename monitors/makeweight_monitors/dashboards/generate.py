@@ -35,7 +35,7 @@ _SHOWN = {
         names.LATENCY_ABOVE_STABLE: gain.RATIO,
         names.NO_TRAFFIC: gain.TRAFFIC,
         names.CANARY_UNWATCHED: canary.PAIRS_SEEN,
-        names.WEIGHT_UNKNOWN: canary.SPLIT,
+        names.SHARE_OFF: canary.SHARE,
     },
     "drift.json": {
         names.ACCURACY_DROP_SLICE: parts.BY_SLICE,

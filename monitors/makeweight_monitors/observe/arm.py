@@ -47,14 +47,14 @@ class Arm:
         def at(metric: Metric, axes: Mapping[str, Sequence[str]] | None = None, **more: str) -> int:
             return counters.block(metric, {**labels, **more}, axes).at
 
-        def by_value(metric: Metric, label: str, values: Sequence[str]) -> dict[str, int]:
-            first = at(metric, {label: values})
+        def by_value(metric: Metric, label: str, values: Sequence[str], **more: str) -> dict[str, int]:
+            first = at(metric, {label: values}, **more)
             return {value: first + offset for offset, value in enumerate(values)}
 
-        self.predictions = at(metrics.PREDICTIONS)
+        self.predictions = at(metrics.PREDICTIONS, weight=weight or "")
         self.latency = at(metrics.LATENCY, {"le": LATENCY_ROWS})
         self.latency_sum = self.latency + len(LATENCY_ROWS) - 1
-        self.failed = by_value(metrics.FAILED, "reason", FAILURES)
+        self.failed = by_value(metrics.FAILED, "reason", FAILURES, weight=weight or "")
         self.rejected = by_value(metrics.REJECTED, "reason", REJECTIONS)
         self.events = by_value(metrics.LABEL_EVENTS, "result", LABEL_RESULTS)
         self.expired = at(metrics.LABELS_EXPIRED)

@@ -137,7 +137,7 @@ class Observer:
             self._labels.attach(model, self)
         arms = VARIANTS if shadow else (variant,)
         builds = given.by_variant(manifest, variant, build.read)
-        standing.tell(counters, model, revision, arms, by_arm, builds, self._labels)
+        standing.tell(counters, model, revision, arms, by_arm, builds, self._labels, weight)
 
     def record(
         self,

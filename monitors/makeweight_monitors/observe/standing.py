@@ -25,6 +25,7 @@ def tell(
     references: Mapping[str, Reference],
     builds: Mapping[str, Build],
     store: Pending | None,
+    weight: float | None = None,
 ) -> None:
     """Put the gauges of one revision beside its counters.
 
@@ -32,6 +33,7 @@ def tell(
         arms: the variants that are counted here.
         references, builds: of the variants for which there is one.
         store: of what waits for labels.
+        weight: the canary's share of split traffic.
     """
 
     def labels(variant: str) -> dict[str, str]:
@@ -39,6 +41,8 @@ def tell(
 
     for variant in arms:
         counters.gauge(metrics.UP, labels(variant), lambda: counters.began)
+        if weight is not None:
+            counters.gauge(metrics.DECLARED_SHARE, labels(variant), partial(float, weight))
         if store is not None:
             counters.gauge(metrics.LABELS_PENDING, labels(variant), partial(_waiting, store, revision, variant))
     for variant, reference in references.items():

@@ -16,13 +16,6 @@ _DURATION = re.compile(r"[1-9][0-9]*[mhdw]")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", metavar="V", help="the variant that is the canary (default: the one that ships)")
     parser.add_argument("--out", type=Path, default=Path("monitoring"), metavar="DIR", help="default: monitoring")
-    parser.add_argument(
-        "--weights",
-        type=_weights,
-        default=(),
-        metavar="W,W",
-        help="the canary's shares of split traffic, such as 0.05,0.2",
-    )
     parser.add_argument("--device", metavar="D", help="whose limits on latency hold in production")
     parser.add_argument(
         "--interval",
@@ -44,16 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runbooks", default=RUNBOOKS, metavar="URL", help=f"the page alerts point at (default: {RUNBOOKS})"
     )
-
-
-def _weights(text: str) -> tuple[float, ...]:
-    try:
-        weights = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        weights = ()
-    if not weights or not all(0 < weight < 1 for weight in weights) or len(set(weights)) < len(weights):
-        raise argparse.ArgumentTypeError(f"`{text}` is no list of different shares between 0 and 1, such as 0.05,0.2")
-    return weights
 
 
 def _duration(text: str) -> str:

@@ -157,7 +157,7 @@ def _rollback(terms: Terms) -> Iterator[Trial]:
     harmed = _turned(rows, metrics.PAIRED, 20, _TIE, _HARM, {})
     paired = {names.ACCURACY_DROP_PAIRED, names.ACCURACY_DROP_RECENT, names.FLIPS_BURN}
     yield Trial("the canary is wrong wherever stable is right", harmed, paired)
-    wrong = _turned(rows, metrics.SPLIT, 5, {"outcome": "right"}, {"outcome": "wrong"})
+    wrong = _turned(rows, metrics.SPLIT, 50, {"outcome": "right"}, {"outcome": "wrong"})
     yield Trial("in split traffic the canary is wrong", wrong, {names.ACCURACY_DROP_SPLIT})
     for name in list(terms.slices)[:1]:
         harmed = _turned(rows, metrics.PAIRED_SLICE, 20, _TIE, _HARM, {"slice": name})
@@ -229,10 +229,8 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
     yield Trial("the canary serves and no label comes", silent, {names.CANARY_UNWATCHED}, watched, LONG)
     silent = spoiled(lasting, metrics.PAIRED_SLICE, {})
     yield Trial("no label comes for the slices", silent, {names.SLICE_UNWATCHED}, watched, LONG)
-    foreign = [
-        Row(row.name, {**row.labels, "weight": "0.123"}, row.rate) for row in rows if row.name == metrics.SPLIT.series
-    ]
-    yield Trial("split traffic at another weight", [*rows, *foreign], {names.WEIGHT_UNKNOWN})
+    more = spoiled(lasting, metrics.PREDICTIONS, _OF_CANARY, 640)
+    yield Trial("the canary gets more than its share", more, {names.SHARE_OFF}, {names.SHARE_OFF}, LONG)
 
 
 def _labels(terms: Terms) -> Iterator[Trial]:

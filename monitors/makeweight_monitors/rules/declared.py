@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from makeweight_monitors.reference import Confidence, Reference
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from makeweight.project.project import Project
 
 ALPHA = 0.001
-TRAFFIC = 0.05
-"""What `canary:` says where it is silent."""
 MANY_CLASSES = 100
 
 
@@ -26,7 +23,6 @@ def terms(
     reference: Reference,
     baseline: Reference | None,
     *,
-    weights: Sequence[float] = (),
     device: str | None = None,
     interval: int = 15,
     history: str = "7d",
@@ -36,7 +32,6 @@ def terms(
     """The terms, and what the reader ought to know about them.
 
     Args:
-        weights: shares of traffic that a canary gets in turn; none: the one in `canary.traffic`.
         device: whose limits on latency are meant, where the budget has some for one device.
     """
     notes: list[str] = []
@@ -50,7 +45,6 @@ def terms(
             "give `accuracy: {max_drop: 1 pt}`, or `canary: {max_accuracy_drop: 1 pt}`"
         )
     classification = project.task.kind == "classification"
-    chosen = tuple(weights) or ((canary.traffic if canary is not None else TRAFFIC),)
     confidence = reference.confidence
     examples = sum(confidence.count) if confidence is not None else 0
     if classification and not examples:
@@ -76,7 +70,6 @@ def terms(
         accuracy=_limit(project, "accuracy", "min"),
         flips=_limit(project, "negative_flips", "max"),
         latency=_latency(project, device, notes),
-        weights=chosen,
         examples=examples or None,
         reference_psi=_psi(confidence, baseline.confidence if baseline is not None else None),
         classification=classification,

@@ -22,11 +22,16 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 
 def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
-    """A failed answer is a wrong one: failures may rise by what accuracy may fall."""
-    found = names.FAILURES
+    """A failed answer is a wrong one: failures may rise by what accuracy may fall.
+
+    At each declared share apart: a time in which both arms fail would else weigh more on the one that had more of the
+    traffic then.
+    """
+    found, by = names.FAILURES, ("weight",)
     canary, failed = terms.of(found.canary), terms.of(found.canary_wrong)
-    yield Recording(found.canary_wrong, exact(FAILED, terms.model, terms.history, (), CANARY))
-    yield Recording(found.canary, f"{exact(PREDICTIONS, terms.model, terms.history, (), CANARY)}\n+ {failed}")
+    yield Recording(found.canary_wrong, exact(FAILED, terms.model, terms.history, by, CANARY))
+    yield Recording(found.canary, f"{exact(PREDICTIONS, terms.model, terms.history, by, CANARY)}\n+ {failed}")
+    serving = f"count by (model, revision, weight) ({terms.of(PREDICTIONS.series, CANARY)})"
     for name, seen, metrics in (
         (found.stable_wrong, names.STABLE_FAILED, (FAILED,)),
         (found.stable, names.STABLE_ASKED, (FAILED, PREDICTIONS)),
@@ -34,16 +39,17 @@ def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
         every = "\n+\n".join(
             f"sum by (model) (\n{inner(exact(metric, terms.model, terms.history, (), STABLE))}\n)" for metric in metrics
         )
-        yield Recording(seen, f"({canary} * 0)\n+ on (model) group_left () (\n{inner(every)}\n)")
-        # of the canary's time alone: what stable did before says little of the inputs that both have now
-        now = terms.of(seen)
-        yield Recording(name, f"{now} - min_over_time({now}[{terms.history}])\nor\n{canary} * 0")
-    yield from samples.evalue(terms, found, drop)
+        yield Recording(seen, f"({serving} * 0)\n+ on (model) group_left () (\n{inner(every)}\n)")
+        # while the canary served at this share, and not before or after
+        during = f"{terms.of(seen)}[{terms.history}]"
+        yield Recording(name, f"max_over_time({during}) - min_over_time({during})\nor\n{canary} * 0")
+    yield from samples.evalue(terms, found, drop, by)
+    yield Recording(names.FAILURES_EVALUE, samples.product(terms, found))
     yield ask(
         terms,
         names.FAILURES_ABOVE_STABLE,
         "failures",
-        found.evalue,
+        names.FAILURES_EVALUE,
         summary="{{ $labels.model }} {{ $labels.revision }} fails to answer more often than stable: roll it back",
         against=f"a rise of failed answers by at most {drop:.2%}",
         # both arms are scraped within that: what befalls both is not held against the one that is scraped first

@@ -12,7 +12,6 @@ from makeweight_monitors import metrics
 from makeweight_monitors.metrics import Metric
 from makeweight_monitors.rules import burn
 from makeweight_monitors.rules.promql import equals, number, selector
-from makeweight_monitors.rules.rollback import weight_label
 from makeweight_monitors.rules.terms import Terms
 
 STABLE, CANARY = "r1", "r2"
@@ -65,6 +64,7 @@ def _rows(terms: Terms, minutes: int) -> Iterator[Row]:
         yield Row("up", target, values=f"1x{minutes}")
         yield _gauge(metrics.UP, where, 1_700_000_000, minutes)
         yield Row(metrics.PREDICTIONS.series, where, 600)
+        yield _gauge(metrics.DECLARED_SHARE, where, 0.5, minutes)
         for name in (*CLASSES, "other"):
             yield _row(metrics.PREDICTED_CLASS, where, 0 if name == "other" else 200, class_=name)
         yield from _scores(where, minutes)
@@ -76,9 +76,8 @@ def _rows(terms: Terms, minutes: int) -> Iterator[Row]:
             for name in terms.slices:
                 yield _row(metrics.LABELLED_SLICE, where, 100 * right, outcome=outcome, slice=name)
             trial = where | {"revision": CANARY}
-            for weight in terms.weights:
-                count = 5 if variant == "canary" else 95
-                yield _row(metrics.SPLIT, trial, count * right, outcome=outcome, weight=weight_label(weight))
+            count = 50 if variant == "canary" else 150  # labels come for more of the canary's than of stable's
+            yield _row(metrics.SPLIT, trial, count * right, outcome=outcome, weight="0.5")
         for metric, reasons in ((metrics.FAILED, metrics.FAILURES), (metrics.REJECTED, metrics.REJECTIONS)):
             for reason in reasons:
                 yield _row(metric, where, 0, reason=reason)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from makeweight_monitors.rules import accuracy, burn, confidence, failures, health, latency, limits, rollback
+from makeweight_monitors.rules import accuracy, burn, confidence, failures, health, latency, limits, rollback, share
 from makeweight_monitors.rules.rule import Alert, Group
 from makeweight_monitors.rules.terms import Terms
 
-_WATCHES = (limits, failures, rollback, accuracy, confidence, latency, burn, health)
+_WATCHES = (limits, failures, rollback, accuracy, confidence, latency, burn, share, health)
 
 
 def groups(terms: Terms) -> tuple[Group, ...]:

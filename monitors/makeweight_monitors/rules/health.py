@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from makeweight_monitors import metrics
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import CANARY, STABLE, block, equals, part, ratio, selector
-from makeweight_monitors.rules.rollback import weights_pattern
 from makeweight_monitors.rules.rule import ALARM, EVIDENCE, Alert, Comparison, Group, Level, Recording, Rule, literal
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import BY_GROUP, SPEED
@@ -117,15 +116,6 @@ def _evidence(terms: Terms) -> Iterator[Rule]:
             summary="{{ $labels.model }} {{ $labels.revision }} serves, and nothing tells whether it is right",
             description=f"No labelled pair and no labelled request of split traffic in {BY_GROUP}: the tests that may "
             "roll it back have nothing to go by. That is no sign of health.",
-        )
-        stranger = terms.of(metrics.SPLIT.series, f'weight!~"{weights_pattern(terms)}"')
-        yield Alert(
-            names.WEIGHT_UNKNOWN,
-            Comparison(f"sum by (model, revision, weight) (increase({stranger}[1h]))", ">", 0),
-            Level("alarm", "ticket"),
-            summary="{{ $labels.model }} {{ $labels.revision }}: split traffic at a weight the rules do not know",
-            description="Labelled requests come with weight {{ $labels.weight }}, which no test was made for: they are "
-            "not counted. Generate the rules with this weight.",
         )
     for name in terms.slices:
         yield Alert(

@@ -84,13 +84,14 @@ LIMIT = "makeweight:budget:limit"
 """What else is compared with, by `what`: the allowed share of bad events (`wrong`, `flips`, `slow_p99`), of differing
 answers (`disagreement`), `latency_p99` in seconds, `latency_ratio_p99` as canary / stable."""
 
-# Failed answers of all requests, since the canary began. Labels: model, revision.
-FAILURES = _samples("failures", "makeweight:failures_rise:evalue")
+# Failed answers of all requests, since the canary began. Labels: model, revision; all but the second also weight.
+FAILURES = _samples("failures", "makeweight:failures_rise:evalue_at_weight")
+FAILURES_EVALUE = "makeweight:failures_rise:evalue"
 FAILED = "makeweight:failed:ratio5m"
 """Of the requests of five minutes, the share whose answer failed. By arm."""
 STABLE_FAILED = "makeweight:failures:stable_failed_ever"
 STABLE_ASKED = "makeweight:failures:stable_asked_ever"
-"""Also of what stable did before that, within the history."""
+"""Of all that stable did within the history, while the canary serves."""
 
 # Pairs of a shadowed canary, since it began. Labels: model, revision.
 PAIRS = _pairs()
@@ -102,13 +103,16 @@ PAIRED_DROP = "makeweight:accuracy_drop:paired"
 # The same by slice (label `slice`) and by true class (label `class`).
 BY_PART = {"slice": _pairs("slice_"), "class": _pairs("class_")}
 
-# Split traffic, since the canary began. Labels: model, revision; all but the last also weight.
-SPLIT_LABELLED = "makeweight:split:count"
-SPLIT_CANARY_WRONG = "makeweight:split:canary_wrong"
-SPLIT_STABLE_WRONG = "makeweight:split:stable_wrong"
-SPLIT_RIGHT = "makeweight:split:right"
-SPLIT_EVALUE_AT_WEIGHT = "makeweight:split_accuracy_drop:evalue_at_weight"
+# Labelled requests of split traffic, since the canary began. Labels: model, revision; all but the last also weight.
+SPLIT = _samples("split", "makeweight:split_accuracy_drop:evalue_at_weight")
 SPLIT_EVALUE = "makeweight:split_accuracy_drop:evalue"
+
+# The canary's share of the requests of half an hour. Labels: model, and all but the first also revision.
+ASKED = "makeweight:asked:increase30m"
+SHARE = "makeweight:share:actual30m"
+SHARE_DECLARED = "makeweight:share:declared"
+SHARE_DEVIATIONS = "makeweight:share:deviations30m"
+"""How far the two are apart, in standard deviations of chance."""
 
 # Accuracy of each arm over half an hour, with its 99 % interval (Wilson), and the drop with its own (Newcombe).
 LABELLED = "makeweight:labelled:increase30m"
@@ -211,7 +215,7 @@ NOTHING_OBSERVED = "MakeweightNothingObserved"
 NO_TRAFFIC = "MakeweightNoTraffic"
 CANARY_UNWATCHED = "MakeweightCanaryUnwatched"
 SLICE_UNWATCHED = "MakeweightSliceUnwatched"
-WEIGHT_UNKNOWN = "MakeweightWeightUnknown"
+SHARE_OFF = "MakeweightShareOff"
 REPLICA_DOWN = "MakeweightReplicaDown"
 COUNTER_POISONED = "MakeweightCounterPoisoned"
 OBSERVATIONS_REJECTED = "MakeweightObservationsRejected"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from makeweight_monitors import eprocess
 from makeweight_monitors.metrics import PAIRED, PAIRED_CLASS, PAIRED_SLICE, SPLIT, Metric
-from makeweight_monitors.rules import names
+from makeweight_monitors.rules import names, samples
 from makeweight_monitors.rules.names import Pairs
 from makeweight_monitors.rules.promql import CANARY, HARM, HELP, STABLE, equals, evalue, exact, number
 from makeweight_monitors.rules.rule import ALARM, ROLLBACK, Alert, Comparison, Group, Recording, Rule
@@ -46,16 +45,6 @@ def _parts_interval(terms: Terms) -> int:
     """
     many = math.ceil((len(terms.slices) + terms.classes) / SERIES_A_LOOK)
     return max(terms.interval, min(_LONGEST, 60 * many))
-
-
-def weight_label(weight: float) -> str:
-    """How a share of traffic is written as a label."""
-    return f"{weight:g}"
-
-
-def weights_pattern(terms: Terms) -> str:
-    """A regular expression, escaped for a string of PromQL, of all weights that are known."""
-    return "|".join(re.escape(weight_label(weight)) for weight in terms.weights).replace("\\", "\\\\")
 
 
 def _lines(terms: Terms) -> Iterator[Recording]:
@@ -152,22 +141,20 @@ def _apart(terms: Terms, alert: str, test: Test, metric: Metric, tolerated: list
 
 
 def _split(terms: Terms, drop: float) -> Iterator[Rule]:
-    """Labelled requests under random split. Here `revision` names the release on trial, on both sides."""
-    wrong = 'outcome="wrong"'
+    """Labelled requests of split traffic, at each declared share apart. Here `revision` names the release on trial, on
+    both sides.
+    """
+    split, wrong = names.SPLIT, 'outcome="wrong"'
+    canary = terms.of(split.canary)
     for name, matchers in (
-        (names.SPLIT_LABELLED, ()),
-        (names.SPLIT_CANARY_WRONG, (CANARY, wrong)),
-        (names.SPLIT_STABLE_WRONG, (STABLE, wrong)),
+        (split.canary, (CANARY,)),
+        (split.canary_wrong, (CANARY, wrong)),
+        (split.stable, (STABLE,)),
+        (split.stable_wrong, (STABLE, wrong)),
     ):
-        yield Recording(name, exact(SPLIT, terms.model, terms.history, ("weight",), *matchers))
-    cells = (names.SPLIT_CANARY_WRONG, names.SPLIT_STABLE_WRONG, names.SPLIT_RIGHT)
-    worse, better, _ = (terms.of(name) for name in cells)
-    yield Recording(names.SPLIT_RIGHT, f"{terms.of(names.SPLIT_LABELLED)} - {worse} - {better}")
-    for weight in terms.weights:
-        at = {"weight": weight_label(weight)}
-        worse, better, right = (terms.of(name, equals("weight", at["weight"])) for name in cells)
-        yield Recording(names.SPLIT_EVALUE_AT_WEIGHT, evalue(eprocess.split(drop, weight), worse, better, right), at)
-    # the product: what was seen at one weight and what was seen at another are different requests
-    product = f"exp(sum by (model, revision) (ln({terms.of(names.SPLIT_EVALUE_AT_WEIGHT)})))"
-    yield Recording(names.SPLIT_EVALUE, f"clamp_max({product}, {eprocess.CEILING:g})")
+        counted = exact(SPLIT, terms.model, terms.history, ("weight",), *matchers)
+        # stable may be told of a new share later, or not at all
+        yield Recording(name, counted if CANARY in matchers else f"{counted}\nor\n{canary} * 0")
+    yield from samples.evalue(terms, split, drop, ("weight",))
+    yield Recording(names.SPLIT_EVALUE, samples.product(terms, split))
     yield _ask(terms, names.ACCURACY_DROP_SPLIT, "split", names.SPLIT_EVALUE, f"{drop:.2%}", " (split traffic)")

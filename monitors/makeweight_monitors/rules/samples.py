@@ -26,8 +26,8 @@ def evalue(terms: Terms, samples: Samples, drop: float, by: Iterable[str] = ()) 
         )
     )  # fmt: skip
     yield Recording(samples.share, f"{canary} / ({canary} + {stable} > 0)")
-    yield Recording(samples.rise, _each(f"{share} * 0 + {{}}", "rise", map(number, RISES)))
-    yield Recording(samples.fall, _each(f"{share} * 0 + {{}}", "fall", map(number, FALLS)))
+    yield Recording(samples.rise, _each(f"{canary} * 0 + {{}}", "rise", map(number, RISES)))
+    yield Recording(samples.fall, _each(f"{canary} * 0 + {{}}", "fall", map(number, FALLS)))
     yield Recording(samples.bet, _each(rise, "fall", map(number, FALLS)))
     yield Recording(
         samples.null,
@@ -61,6 +61,11 @@ def evalue(terms: Terms, samples: Samples, drop: float, by: Iterable[str] = ()) 
             )
             """),
     )
+
+
+def product(terms: Terms, samples: Samples) -> str:
+    """By model and revision: what was seen at one share and what was seen at another are different requests."""
+    return f"clamp_max(exp(sum by (model, revision) (ln({terms.of(samples.evalue)}))), {CEILING:g})"
 
 
 def _each(value: str, label: str, numbers: Iterable[str]) -> str:

@@ -42,8 +42,6 @@ class Terms:
     flips: float | None = None
     """At most this share may be right before and wrong after."""
     latency: tuple[LatencyLimit, ...] = ()
-    weights: tuple[float, ...] = (0.05,)
-    """The canary's share of split traffic, each value that it takes in turn."""
     examples: int | None = None
     """How many the reference was measured on; None: it has no scores, as in regression."""
     reference_psi: float = 0.0

@@ -63,7 +63,6 @@ def read(options: argparse.Namespace) -> tuple[Terms, list[str]]:
         project,
         references.read(project.layout.reference(variant)),
         references.read(baseline) if baseline.exists() else None,
-        weights=options.weights,
         device=options.device,
         interval=options.interval,
         history=options.history,

@@ -36,7 +36,6 @@ TERMS = {
         observed_fleet.PRICES,
         drop=0.01,
         latency=(LatencyLimit(0.99, 0.05, 1.2),),
-        weights=(0.2,),
         classification=False,
     ),
 }

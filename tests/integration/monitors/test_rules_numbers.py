@@ -92,7 +92,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     programs = prometheus.install()
     folder: Path = tmp_path_factory.mktemp("numbers")
     loaded = []
-    for terms in (digits(weights=tuple(map(float, SPLIT)))[0], Terms("prices", classification=False)):
+    for terms in (digits()[0], Terms("prices", classification=False)):
         rules = folder / f"{terms.model}.yaml"
         rules.write_text(text.render(generate.groups(terms), [], terms.runbooks))
         loaded += read(rules)
@@ -136,18 +136,24 @@ def test_the_e_value_of_failures_is_that_of_each_arms_own_counts(value) -> None:
         assert value(name, revision=R) == count
     expected = eprocess.two_samples(0.01, *counts)
     assert 0 < expected != 1
-    assert value(found.evalue, revision=R) == pytest.approx(expected, rel=1e-9)
+    assert value(names.FAILURES_EVALUE, revision=R) == pytest.approx(expected, rel=1e-9)
     assert value(names.FAILED, variant="canary") == pytest.approx(1 / 44)
 
 
 def test_the_e_value_of_split_traffic_is_the_product_over_its_shares(value) -> None:
     each = []
     for weight, wrong in SPLIT.items():
-        counts = wrong["canary"] * STEPS, wrong["stable"] * STEPS, (20 - sum(wrong.values())) * STEPS
-        each.append(eprocess.evalue(eprocess.split(0.01, float(weight)), *counts))
-        assert value(names.SPLIT_EVALUE_AT_WEIGHT, revision=R, weight=weight) == pytest.approx(each[-1], rel=1e-9)
+        counts = [count * STEPS for count in (wrong["canary"], 10, wrong["stable"], 10)]
+        each.append(eprocess.two_samples(0.01, *counts))
+        assert value(names.SPLIT.evalue, revision=R, weight=weight) == pytest.approx(each[-1], rel=1e-9)
     assert each[0] < 1 < each[1]
     assert value(names.SPLIT_EVALUE, revision=R) == pytest.approx(math.prod(each), rel=1e-9)
+
+
+def test_the_share_of_the_requests(value) -> None:
+    # nothing was declared here: what chance makes of it is in the unit tests of promtool
+    assert value(names.SHARE, revision=R) == pytest.approx(44 / (44 + 192))
+    assert value(names.ASKED) == pytest.approx((44 + 192) * WINDOW)
 
 
 @pytest.mark.parametrize(

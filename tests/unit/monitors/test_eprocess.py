@@ -10,7 +10,7 @@ from canary_lives import first_crossings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeweight_monitors.eprocess import CEILING, evalue, paired, sliding_threshold, split
+from makeweight_monitors.eprocess import CEILING, FALLS, RISES, evalue, paired, sliding_threshold, two_samples
 
 ALPHA = 0.05
 RUNS = 2_000
@@ -27,25 +27,19 @@ def test_a_bet_is_the_logarithm_of_what_one_event_is_worth() -> None:
     assert evalue(bets, 1, 0, 0) == pytest.approx(by_hand)
 
 
-@given(drop=st.floats(0, 0.99), weight=st.floats(0.001, 0.999), harm=st.floats(0, 1))
-def test_at_the_margin_no_bet_grows_on_average(drop: float, weight: float, harm: float) -> None:
+@given(drop=st.floats(0, 0.99), harm=st.floats(0, 1))
+def test_at_the_margin_no_bet_grows_on_average(drop: float, harm: float) -> None:
     """The mean factor is at most 1 whenever the mean of X is at most the tolerated drop."""
     better = max(0.0, harm - drop)
     if harm + better <= 1:
         for bet in paired(drop):
             mean = harm * math.exp(bet.harm) + better * math.exp(bet.help) + (1 - harm - better) * math.exp(bet.tie)
             assert mean <= 1 + 1e-9
-    wrong = min(1.0, harm)
-    stable = max(0.0, wrong - drop)
-    for bet in split(drop, weight):
-        mean = weight * (wrong * math.exp(bet.harm) + (1 - wrong) * math.exp(bet.tie))
-        mean += (1 - weight) * (stable * math.exp(bet.help) + (1 - stable) * math.exp(bet.tie))
-        assert mean <= 1 + 1e-9
 
 
-@given(drop=st.floats(0, 0.999), weight=st.floats(0.001, 0.999))
-def test_no_single_event_ruins_a_bet(drop: float, weight: float) -> None:
-    for bet in (*paired(drop), *split(drop, weight)):
+@given(drop=st.floats(0, 0.999))
+def test_no_single_event_ruins_a_bet(drop: float) -> None:
+    for bet in paired(drop):
         assert bet.help >= math.log(0.05) - 1e-9
         assert bet.harm > 0 or drop > 0.99
         assert bet.tie <= 0
@@ -57,10 +51,52 @@ def test_a_drop_that_is_none_is_refused(bad: float) -> None:
         paired(bad)
 
 
-@pytest.mark.parametrize("bad", [0.0, 1.0, -1.0, math.nan])
-def test_a_share_that_is_none_is_refused(bad: float) -> None:
-    with pytest.raises(ValueError, match="share of the traffic"):
-        split(0.01, bad)
+def at_rate(rate: float, drop: float, rise: float, fall: float, counts: tuple[int, int, int, int]) -> float:
+    """The logarithm of what a bet is worth if stable's rate were known."""
+    k, n, j, m = counts
+    most = min(1.0, rate + drop)
+    worth = k * math.log(1 + rise) - n * math.log(1 + rise * most)
+    return worth + j * math.log(1 - fall) - m * math.log(1 - fall * rate)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [(3, 40, 2, 60), (0, 5, 9, 10), (20, 20, 0, 1), (1, 500, 0, 0), (0, 0, 3, 7), (40, 300, 300, 6000)],
+    ids=["alike", "canary better", "all wrong", "no stable", "no canary", "a small share"],
+)
+@pytest.mark.parametrize("drop", [0.0, 0.01, 0.3])
+def test_two_samples_are_judged_by_the_rate_that_speaks_most_for_the_canary(
+    counts: tuple[int, int, int, int], drop: float
+) -> None:
+    """The least value over a fine grid of rates, for each bet, is what the formula finds."""
+    rates = np.linspace(0, 1, 2001)
+    least = [min(at_rate(rate, drop, a, b, counts) for rate in rates) for a in RISES for b in FALLS]
+    expected = np.exp(least).mean()
+    found = two_samples(drop, *counts)
+    assert found <= expected * (1 + 1e-9)
+    assert found == pytest.approx(expected, rel=5e-3)
+
+
+@given(drop=st.floats(0, 0.5), rate=st.floats(0, 1), rise=st.sampled_from(RISES), fall=st.sampled_from(FALLS))
+def test_at_the_margin_no_answer_of_either_arm_grows_a_bet_on_average(
+    drop: float, rate: float, rise: float, fall: float
+) -> None:
+    worse = min(1.0, rate + drop)
+    canary = worse * math.exp(at_rate(rate, drop, rise, fall, (1, 1, 0, 0)))
+    canary += (1 - worse) * math.exp(at_rate(rate, drop, rise, fall, (0, 1, 0, 0)))
+    stable = rate * math.exp(at_rate(rate, drop, rise, fall, (0, 0, 1, 1)))
+    stable += (1 - rate) * math.exp(at_rate(rate, drop, rise, fall, (0, 0, 0, 1)))
+    assert canary <= 1 + 1e-9
+    assert stable <= 1 + 1e-9
+
+
+def test_two_samples_of_nothing_say_nothing() -> None:
+    assert two_samples(0.01, 0, 0, 0, 0) == 1
+    assert two_samples(0.01, 0, 0, 50, 100) <= 1
+    assert two_samples(0.01, 100, 100, 0, 0) <= 1, "without stable there is nothing to compare with"
+    assert two_samples(0.01, 10**6, 10**6, 0, 10**7) == CEILING
+    arrays = two_samples(0.01, np.array([1, 20]), np.array([10, 40]), np.array([1, 2]), np.array([10, 40]))
+    assert arrays == pytest.approx([two_samples(0.01, 1, 10, 1, 10), two_samples(0.01, 20, 40, 2, 40)])
 
 
 def test_overwhelming_evidence_stays_a_number() -> None:

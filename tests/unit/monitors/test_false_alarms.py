@@ -16,16 +16,14 @@ from canary_lives import first_crossings
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from makeweight_monitors.eprocess import Bet, evalue, paired, sliding_threshold, split
+from makeweight_monitors.eprocess import Bet, evalue, paired, sliding_threshold, two_samples
 from makeweight_monitors.rules.terms import Terms
 
 DROP = 0.01
 ALPHA = 0.05
 RUNS = 2_000
 SLICES = [f"slice {number}" for number in range(8)]
-TERMS = Terms(
-    "digits", alpha=ALPHA, drop=DROP, slices=dict.fromkeys(SLICES, DROP), class_drop=DROP, classes=10, weights=(0.05,)
-)
+TERMS = Terms("digits", alpha=ALPHA, drop=DROP, slices=dict.fromkeys(SLICES, DROP), class_drop=DROP, classes=10)
 SHARE = ALPHA / 5
 """Of failures, paired, split, slices and classes each."""
 WRONG = {"canary": 0.06, "stable": 0.05}
@@ -42,8 +40,19 @@ def alarms(bets: tuple[Bet, ...], line: float, harm: float, help_: float, runs: 
     return int(np.count_nonzero(crossed))
 
 
-def split_alarms(bets: tuple[Bet, ...], line: float, weight: float) -> int:
-    return alarms(bets, line, weight * WRONG["canary"], (1 - weight) * WRONG["stable"])
+def two_sample_alarms(
+    line: float, canary: int, stable: int, drop: float = DROP, late: int = 0, runs: int = RUNS
+) -> int:
+    """How many canaries are ever rolled back, looked at 150 times, after so many labels of each arm; stable's come from
+    the look `late` on.
+    """
+    random = np.random.default_rng(5)
+    looks = 150
+    counts = [np.full((runs, looks), count) for count in (canary, stable)]
+    counts[1][:, :late] = 0
+    wrong = [random.binomial(count, rate) for count, rate in zip(counts, WRONG.values(), strict=True)]
+    k, n, j, m = (np.cumsum(one, axis=1) for pair in zip(wrong, counts, strict=True) for one in pair)
+    return int(np.count_nonzero((two_samples(drop, k, n, j, m) >= line).any(axis=1)))
 
 
 def counts(runs: int, looks: int, pairs: int, harm: float, help_: float, seed: int) -> NDArray[np.int64]:
@@ -59,21 +68,14 @@ def test_pairs(harm: float, help_: float) -> None:
     assert 0 < alarms(paired(DROP), TERMS.line("paired"), harm, help_) <= most(SHARE)
 
 
-@pytest.mark.parametrize("weight", [0.05, 0.2, 0.5])
-def test_split_traffic(weight: float) -> None:
-    assert 0 < split_alarms(split(DROP, weight), TERMS.line("split"), weight) <= most(SHARE)
-
-
-def test_split_traffic_at_one_share_after_the_other() -> None:
-    """The e-values of the shares are multiplied, as the rule does."""
-    product = np.ones((RUNS, 1))
-    crossed = np.zeros(RUNS, bool)
-    for seed, weight in enumerate((0.05, 0.2, 0.5)):
-        seen = counts(RUNS, 200, 20, weight * WRONG["canary"], (1 - weight) * WRONG["stable"], seed)
-        so_far = product * evalue(split(DROP, weight), *seen)
-        crossed |= (so_far >= TERMS.line("split")).any(axis=1)
-        product = so_far[:, -1:]
-    assert 0 < np.count_nonzero(crossed) <= most(SHARE)
+@pytest.mark.parametrize(
+    ("canary", "stable", "late"),
+    [(5, 95, 0), (6, 94, 0), (50, 40, 0), (20, 4, 0), (20, 80, 60)],
+    ids=["a small share", "a little more", "labels for 80 % of stable", "a fifth of stable's replicas", "stable late"],
+)
+def test_split_traffic_whatever_the_shares(canary: int, stable: int, late: int) -> None:
+    runs = 500
+    assert two_sample_alarms(TERMS.line("split"), canary, stable, late=late, runs=runs) <= most(SHARE, runs)
 
 
 def slice_alarms(line: float) -> int:
@@ -151,8 +153,9 @@ def test_the_bound_refuses_alpha_that_is_not_shared() -> None:
     assert slice_alarms(5 / ALPHA) > most(SHARE)
 
 
-def test_the_bound_refuses_the_weight_of_another_split() -> None:
-    assert split_alarms(split(DROP, 0.2), TERMS.line("split"), 0.5) > most(SHARE)
+def test_the_bound_refuses_two_samples_held_against_no_drop() -> None:
+    runs = 500
+    assert two_sample_alarms(10, 500, 500, drop=0.0, runs=runs) > most(SHARE, runs)
 
 
 def test_the_bound_refuses_a_moving_window_with_the_line_of_one_test() -> None:

@@ -87,7 +87,6 @@ sys.exit(main(["rules", "--project", {str(project)!r}, "--out", {str(project / "
         (["--variant", "nine"], "no variant `nine`"),
         (["--variant", "fp16"], "fp16/reference.json: no such file"),
         (["--device", "pi"], "no device `pi`"),
-        (["--weights", "0.5,2"], "`0.5,2` is no list"),
         (["--interval", "0"], "`0` is no whole number of seconds"),
         (["--history", "long"], "`long` is no time"),
         (["--models", "none"], "`none` is no whole number"),

@@ -32,7 +32,6 @@ FULL = Terms(
     accuracy=0.98,
     flips=0.015,
     latency=(LatencyLimit(0.5, None, 0.7), LatencyLimit(0.99, 0.02, None)),
-    weights=(0.05, 0.2),
     examples=500,
 )
 
@@ -145,7 +144,7 @@ def test_rules_read_nothing_that_nobody_exports() -> None:
 def test_every_recorded_name_is_in_the_list() -> None:
     listed = {value for value in vars(names).values() if isinstance(value, str)}
     listed |= {*names.LATENCY.values(), *names.LATENCY_RATIO.values()}
-    families = [names.PAIRS, names.RECENT_PAIRS, *names.BY_PART.values(), names.FAILURES]
+    families = [names.PAIRS, names.RECENT_PAIRS, *names.BY_PART.values(), names.FAILURES, names.SPLIT]
     listed |= {name for family in families for name in astuple(family)}
     listed |= {name for family in (names.SCORES, names.PREDICTED, names.ERRORS) for name in astuple(family)}
     for rule in loaded(FULL):
@@ -172,14 +171,13 @@ def test_a_tighter_budget_makes_other_rules() -> None:
     assert before.slices == {"heavy ink": 0.02, "light ink": 0.02}
     assert (before.class_drop, before.accuracy, before.flips) == (0.05, 0.98, 0.015)
     assert before.latency == (LatencyLimit(0.5, None, 0.7),)
-    assert before.weights == (0.2,)
     assert before.examples == 500
     assert 0 < before.reference_psi < 1
 
 
 def test_the_canary_section_goes_before_the_budget() -> None:
-    terms, _ = digits("\ncanary: {max_accuracy_drop: 3 pt, false_rollback_rate: 0.01}\n", weights=(0.1, 0.5))
-    assert (terms.drop, terms.alpha, terms.weights) == (0.03, 0.01, (0.1, 0.5))
+    terms, _ = digits("\ncanary: {max_accuracy_drop: 3 pt, false_rollback_rate: 0.01}\n")
+    assert (terms.drop, terms.alpha) == (0.03, 0.01)
     assert terms.line("paired") == pytest.approx(500)
 
 

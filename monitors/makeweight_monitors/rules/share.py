@@ -1,0 +1,44 @@
+"""Whether the canary gets the share of the traffic that was declared. No test relies on that, but users do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from makeweight_monitors.metrics import DECLARED_SHARE, FAILED, PREDICTIONS
+from makeweight_monitors.rules import names
+from makeweight_monitors.rules.promql import CANARY
+from makeweight_monitors.rules.rule import Alert, Comparison, Group, Level, Recording, Rule
+from makeweight_monitors.rules.terms import Terms
+from makeweight_monitors.rules.windows import COMPARE
+
+MOST_DEVIATIONS = 5
+"""Standard deviations of a share that chance alone makes: requests that come in runs make more of it than a few."""
+
+
+def groups(terms: Terms) -> Iterator[Group]:
+    yield Group("makeweight-share", tuple(_rules(terms)))
+
+
+def _rules(terms: Terms) -> Iterator[Rule]:
+    def asked(by: str, *matchers: str) -> str:
+        counted = (terms.of(metric.series, *matchers) for metric in (PREDICTIONS, FAILED))
+        return " + ".join(f"sum by ({by}) (increase({one}[{COMPARE}]))" for one in counted)
+
+    every, actual, declared = (terms.of(name) for name in (names.ASKED, names.SHARE, names.SHARE_DECLARED))
+    yield Recording(names.ASKED, asked("model"))
+    yield Recording(names.SHARE, f"({asked('model, revision', CANARY)})\n/ on (model) group_left () ({every} > 0)")
+    yield Recording(names.SHARE_DECLARED, f"max by (model, revision) ({terms.of(DECLARED_SHARE.series, CANARY)})")
+    yield Recording(
+        names.SHARE_DEVIATIONS,
+        f"({actual} - {declared}) / sqrt({declared} * (1 - {declared}))\n* on (model) group_left () sqrt({every})",
+    )
+    yield Alert(
+        names.SHARE_OFF,
+        Comparison(f"abs({terms.of(names.SHARE_DEVIATIONS)})", ">", MOST_DEVIATIONS),
+        Level("alarm", "ticket"),
+        # longer than the window: after a step of the rollout it holds requests of both shares
+        hold="35m",
+        summary="{{ $labels.model }} {{ $labels.revision }} does not get the share of the traffic that was declared",
+        description="The share of half an hour's requests is {{ $value | humanize }} standard deviations from the "
+        "declared one. No test relies on it; but more users may meet the canary than was meant, or some kinds of them.",
+    )
