@@ -25,7 +25,7 @@ def evalue(terms: Terms, samples: Samples, drop: float, by: Iterable[str] = ()) 
             samples.share, samples.rise, samples.fall, samples.bet, samples.null,
         )
     )  # fmt: skip
-    yield Recording(samples.share, f"{canary} / ({canary} + {stable} > 0)")
+    yield Recording(samples.share, f"{canary} / clamp_min({canary} + {stable}, 1)")
     yield Recording(samples.rise, _each(f"{canary} * 0 + {{}}", "rise", map(number, RISES)))
     yield Recording(samples.fall, _each(f"{canary} * 0 + {{}}", "fall", map(number, FALLS)))
     yield Recording(samples.bet, _each(rise, "fall", map(number, FALLS)))
