@@ -10,6 +10,7 @@ from end_to_end.ci.conftest import Hub
 from end_to_end.ci.test_comments import TIGHT
 from end_to_end.ci.test_events import write
 from integration.gitlab.server import Gitlab, running
+from integration.gitlab.test_gitlab_page import documented
 
 
 def job(hub: Hub, gitlab: Gitlab, branch: str, name: str) -> tuple[Path, str]:
@@ -37,8 +38,8 @@ def job(hub: Hub, gitlab: Gitlab, branch: str, name: str) -> tuple[Path, str]:
         "MAKEWEIGHT_GITLAB_TOKEN": gitlab.token,
     }
     at_gitlab = Hub(hub.folder, {**hub.environment, **variables}, hub.github)
-    forms = ("--comment=on-failure", "--junit=junit.xml", "--code-quality=quality.json")
-    said = at_gitlab.run("bash", "-c", 'makeweight ci "$@"; echo "ended with $?"', "-", *forms, cwd=place)
+    command = documented()["script"][-1]
+    said = at_gitlab.run("bash", "-c", f'{command} --comment=on-failure; echo "ended with $?"', cwd=place)
     return place, said.splitlines()[-1]
 
 
@@ -50,7 +51,7 @@ def test_a_merge_request_is_judged_and_told(hub: Hub) -> None:
         (note,) = gitlab.notes
         assert "blocked" in note["body"].splitlines()[1]
         assert f"https://gitlab.test/{gitlab.project}/-/jobs/1" in note["body"]
-        (mark,) = json.loads((place / "quality.json").read_text())
+        (mark,) = json.loads((place / "gl-code-quality-report.json").read_text())
         assert mark["location"] == {"path": "makeweight.yaml", "lines": {"begin": hub.line(TIGHT[1])}}
         cases = ElementTree.parse(place / "junit.xml").getroot()  # noqa: S314 - of our own
         assert [each.get("name") for each in cases.iter("testcase") if each.find("failure") is not None] == [
@@ -64,7 +65,9 @@ def test_a_merge_request_is_judged_and_told(hub: Hub) -> None:
         assert ended == "ended with 2"
         (note,) = gitlab.notes
         assert "not judged" in note["body"].splitlines()[1]
-        assert json.loads((place / "quality.json").read_text())[0]["location"]["lines"]["begin"] == hub.line("  sise:")
+        assert json.loads((place / "gl-code-quality-report.json").read_text())[0]["location"]["lines"][
+            "begin"
+        ] == hub.line("  sise:")
         assert ElementTree.parse(place / "junit.xml").getroot().get("errors") == "1"  # noqa: S314 - of our own
 
         hub.change("change", write("README.md", "words\n"))
