@@ -89,13 +89,21 @@ class Runtime(Protocol):
         UsageError: the file is damaged, or holds an operator the runtime does not know.
         """
 
-    def lower(self, source: Program | Model, format: Format, calibration: Examples | None, target: Path) -> Model:
+    def lower(
+        self,
+        source: Program | Model,
+        format: Format,
+        calibration: Examples | None,
+        target: Path,
+        notes: dict[str, Any] | None = None,
+    ) -> Model:
         """Write `source` in `format` as a model whose first file is `target`. Two runs give the same bytes where the
         engine allows it. The model of a program has its inputs' names, in their order.
 
         Args:
             source: a module, or a model of this runtime, which is left as it is.
             calibration: where the format `calibrates`, examples in any float precision.
+            notes: hears what is worth keeping in the manifest, such as what stays in floating point and why.
 
         Raises:
             UsageError: the module cannot be lowered (the message names the operator or the line), or the examples do

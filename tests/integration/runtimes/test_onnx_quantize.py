@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from makeweight.artifact.ports import Feeds
@@ -116,8 +118,39 @@ def test_histograms_are_taken_a_batch_at_a_time(
         return collect(self, arrays)
 
     monkeypatch.setattr(HistogramCollector, "collect", spy)
-    quantize.quantize(runtime.read(exported), tmp_path / "model.onnx", _static("entropy"), Cut(images, 40))
-    assert seen == [40, 40, 16]
+    few = {"image": images["image"][:80]}
+    quantize.quantize(runtime.read(exported), tmp_path / "model.onnx", _static("entropy"), Cut(few, 40))
+    assert seen == [32, 32, 16]
+
+
+@pytest.mark.parametrize("calibrate", METHODS)
+def test_neither_order_nor_cut_of_the_examples_counts(
+    runtime: OnnxRuntime, exported: Path, images: Feeds, tmp_path: Path, calibrate: str
+) -> None:
+    some, path = images["image"][:70], tmp_path / "model.onnx"
+
+    def made(order: list[int], size: int) -> bytes:
+        quantize.quantize(runtime.read(exported), path, _static(calibrate), Cut({"image": some[order]}, size))
+        return path.read_bytes()
+
+    first = made(list(range(70)), 32)
+
+    @settings(max_examples=4, deadline=None)
+    @given(st.permutations(range(70)), st.integers(1, 80))
+    def the_same(order: list[int], size: int) -> None:
+        assert made(list(order), size) == first
+
+    the_same()
+
+
+def test_ranges_are_those_of_the_examples(runtime: OnnxRuntime, exported: Path, images: Feeds, tmp_path: Path) -> None:
+    """The input's, for which numpy knows the answer."""
+    values = np.random.default_rng(0).standard_normal((96, 1, 8, 8)).astype(np.float32)
+    values[0, 0, 0, 0] = 40
+    path = tmp_path / "model.onnx"
+    quantize.quantize(runtime.read(exported), path, _static(), Cut({"image": values}))
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
+    assert stored["image_scale"] == pytest.approx((40 - values.min()) / 255, rel=1e-6)
 
 
 def test_dynamic_reaches_products_only(

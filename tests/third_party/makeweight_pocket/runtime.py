@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -55,8 +55,15 @@ class Pocket:
         _loaded(model.path)
         return open_session(str(model.path), threads)
 
-    def lower(self, source: Program | Model, format: Format, calibration: Examples | None, target: Path) -> Model:
-        del calibration
+    def lower(
+        self,
+        source: Program | Model,
+        format: Format,
+        calibration: Examples | None,
+        target: Path,
+        notes: dict[str, Any] | None = None,
+    ) -> Model:
+        del calibration, notes
         whole = _loaded(source.path) if isinstance(source, Model) else _traced(source)
         number = np.float32 if format == FLOAT32 else np.float16
         layers = tuple(chain.Layer(layer.weight.astype(number), layer.bias.astype(number)) for layer in whole.layers)

@@ -9,6 +9,7 @@ from typing import Any
 
 from makeweight.runtimes.onnxruntime import refusal
 from makeweight.runtimes.onnxruntime.graphs import inner, tensors
+from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.quiet import quiet
 
@@ -26,7 +27,7 @@ def to_float16(source: Path, target: Path) -> None:
     with quiet():
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
-        model = onnx.load(source)
+        model = normal(onnx.load(source))
         before = _weights(model, onnx.TensorProto.FLOAT)
         if not before:
             raise RecipeFailed("float16 changed nothing: the graph holds no 32-bit floating-point weights")

@@ -11,6 +11,7 @@ from typing import Any
 
 from makeweight.runtimes.onnxruntime import macs, operators
 from makeweight.runtimes.onnxruntime.graphs import constants, graphs
+from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import GraphFacts
 from makeweight_probe.sessions.onnxruntime import runtime_module
 
@@ -30,10 +31,10 @@ def inspect(path: Path) -> GraphFacts:
     """Parameters and MACs of the file; operators of the optimised graph, as this machine's ONNX Runtime runs it."""
     import onnx
 
-    model = onnx.load(path)
+    model = normal(onnx.load(path))
     counts = Counter(node.op_type for node in _nodes(_optimised(path).graph))
     return GraphFacts(
-        parameters=_parameters(model),
+        parameters=sum(math.prod(tensor.dims) for tensor in weights(model)),
         macs=macs.count(model),
         operators=dict(sorted(counts.items())),
         quantized=sum(counts[name] for name in operators.INTEGER),
@@ -58,8 +59,8 @@ def _optimised(path: Path) -> Any:
         return onnx.load(dumped, load_external_data=False)
 
 
-def _parameters(model: Any) -> int:
-    """Numbers stored as weights: no shapes or indices (64-bit integers), no scales, no zero points."""
+def weights(model: Any) -> Iterator[Any]:
+    """The tensors that a graph stores as weights: no shapes or indices (64-bit integers), no scales, no zero points."""
     import onnx
 
     nodes = list(_nodes(model.graph))
@@ -70,12 +71,17 @@ def _parameters(model: Any) -> int:
         if node.op_type == "Mul" and dynamic & set(node.input):
             scales |= set(node.input)
     integers = (onnx.TensorProto.INT64, onnx.TensorProto.BOOL, onnx.TensorProto.STRING)
-    return sum(
-        math.prod(tensor.dims)
-        for graph in graphs(model.graph)
-        for name, tensor in (*((each.name, each) for each in graph.initializer), *constants(graph))
-        if tensor.data_type not in integers and name not in scales
-    )
+    for graph in graphs(model.graph):
+        for name, tensor in (*((each.name, each) for each in graph.initializer), *constants(graph)):
+            if tensor.data_type not in integers and name not in scales:
+                yield tensor
+
+
+def stored(model: Any) -> int:
+    """Bytes of the weights."""
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    return sum(math.prod(each.dims) * tensor_dtype_to_np_dtype(each.data_type).itemsize for each in weights(model))
 
 
 def _nodes(graph: Any) -> Iterator[Any]:

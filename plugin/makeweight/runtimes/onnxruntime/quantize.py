@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Feeds, fit
+from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Format
 from makeweight.runtimes.onnxruntime import operators, refusal
+from makeweight.runtimes.onnxruntime.calibration import batches, extremes, ranges
+from makeweight.runtimes.onnxruntime.inspect import stored
+from makeweight.runtimes.onnxruntime.mend import Mended, masks, mend
+from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import Examples, RecipeFailed
-from makeweight_base.errors import UsageError
 from makeweight_base.quiet import quiet
 from makeweight_probe.sessions.onnxruntime import runtime_module
 
@@ -25,8 +28,11 @@ from makeweight_probe.sessions.onnxruntime import runtime_module
 _PER_CHANNEL_SINCE = 13
 # What dynamic quantization pays off for: products with constant weights. (ConvInteger is slower than Conv.)
 _DYNAMIC = ["MatMul", "Gemm"]
-# Examples that a calibration run takes at once, where the model lets it choose.
-BATCH = 32
+# Why a product that nothing is known against was left alone.
+_UNREACHED = {
+    "static": "ONNX Runtime's quantizer does not reach it",
+    "dynamic": "dynamic quantization reaches products with constant weights only",
+}
 
 
 def offers(how: Format) -> bool:
@@ -36,8 +42,13 @@ def offers(how: Format) -> bool:
     return eight and how.activations.scales == "tensor" and observed and not how.exceptions
 
 
-def quantize(model: Model, target: Path, how: Format, calibration: Examples | None) -> None:
+def quantize(
+    model: Model, target: Path, how: Format, calibration: Examples | None, notes: dict[str, Any] | None = None
+) -> None:
     """Write a model with integer weights to `target`; `calibration` is read for static ranges only.
+
+    Args:
+        notes: hears which operators stay in floating point and why, and which weights have one scale.
 
     Raises:
         UsageError: the examples do not fit the model.
@@ -45,63 +56,63 @@ def quantize(model: Model, target: Path, how: Format, calibration: Examples | No
     """
     import onnx
 
-    source, batches = model.path, _batches(model, calibration) if how.ranges == "static" and calibration else []
+    static = how.ranges == "static"
+    source, fed = model.path, batches(model, calibration) if static and calibration else []
     before = onnx.load(source)
     if any(node.op_type in operators.QUANTIZING for node in before.graph.node):
         raise RecipeFailed("quantize: the graph is quantized already")
-    if not any(node.op_type in operators.FLOATING for node in before.graph.node):
+    if not any(node.op_type in operators.FLOATING for part in (before.graph, *before.functions) for node in part.node):
         raise RecipeFailed("quantize would gain nothing: the graph has no convolution and no product")
-    with quiet(), tempfile.TemporaryDirectory(prefix="makeweight-quantize-") as folder:
-        prepared, made = Path(folder, "prepared.onnx"), Path(folder, "quantized.onnx")
+    with quiet(), tempfile.TemporaryDirectory(prefix="makeweight-quantize-") as scratch:
+        folder = Path(scratch)
+        prepared, made = folder / "prepared.onnx", folder / "quantized.onnx"
         try:
-            _prepare(_recent_enough(source, before, how, Path(folder, "recent.onnx")), prepared)
-            if how.ranges == "static":
-                _static(prepared, made, how, batches)
+            _prepare(_recent_enough(source, before, how, folder), prepared)
+            graph = onnx.load(prepared)
+            mended = mend(graph)
+            onnx.save(graph, prepared)
+            if static:
+                _static(prepared, made, how, fed, mended, folder)
             else:
-                _dynamic(prepared, made, how)
+                _dynamic(prepared, made, how, mended)
             after = onnx.load(made)
         except RecipeFailed:
             raise
         except Exception as error:
             refusal.reraise_environment(error)
             raise RecipeFailed(f"ONNX Runtime's quantizer failed: {refusal.reason(error)}") from error
-    if not any(node.op_type in operators.QUANTIZING for node in after.graph.node):
+    if not any(_computes_on_integers(after)):
         raise RecipeFailed(_nothing(before, how))
     _refuse_signed_activations(after)
+    if (bytes_after := stored(after)) > (bytes_before := stored(before)):
+        raise RecipeFailed(
+            f"quantize would make it larger: its weights would take {bytes_after:,} bytes, and take {bytes_before:,} "
+            "now (one that something else reads is kept in both forms)"
+        )
+    if notes is not None:
+        notes |= _told(after, how, mended)
     target.write_bytes(after.SerializeToString(deterministic=True))
 
 
-def _batches(model: Model, examples: Examples) -> list[Feeds]:
-    """Calibration examples in batches that the model takes; a last batch that a fixed size leaves over is dropped."""
-    size = model.batch
-    if size is not None and len(examples) < size:
-        raise UsageError(
-            f"the model takes batches of {size}, and there are only {len(examples)} calibration examples",
-            where="makeweight.yaml: data.calibration",
-            do="Give more examples, or export the model with a free batch size.",
-        )
-    return [
-        fit(model.inputs, feeds)
-        for feeds in examples.batches(size or BATCH)
-        if size is None or len(next(iter(feeds.values()))) == size
-    ]
-
-
-def _recent_enough(source: Path, model: Any, how: Format, converted: Path) -> Path:
-    """A file whose opset can say what is to be written: ONNX Runtime's quantizer does not look."""
-    from onnx import version_converter
+def _recent_enough(source: Path, model: Any, how: Format, folder: Path) -> Path:
+    """A file in normal form whose opset can say what is to be written: ONNX Runtime's quantizer does not look."""
+    import onnx
+    import onnx.version_converter
 
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
-    if how.ranges != "static" or how.weights.scales != "channel" or opset >= _PER_CHANNEL_SINCE:
+    whole = normal(model)
+    if how.ranges == "static" and how.weights.scales == "channel" and opset < _PER_CHANNEL_SINCE:
+        try:
+            whole = onnx.version_converter.convert_version(whole, _PER_CHANNEL_SINCE)
+        except Exception as error:
+            raise RecipeFailed(
+                f"quantize: the file is of opset {opset}, scales by channel need {_PER_CHANNEL_SINCE}, and it cannot "
+                f"be converted ({refusal.reason(error)}); export it anew, or set `per_channel: false`"
+            ) from error
+    if whole is model:
         return source
-    try:
-        recent = version_converter.convert_version(model, _PER_CHANNEL_SINCE)
-    except Exception as error:
-        raise RecipeFailed(
-            f"quantize: the file is of opset {opset}, scales by channel need {_PER_CHANNEL_SINCE}, and it cannot be "
-            f"converted ({refusal.reason(error)}); export it anew, or set `per_channel: false`"
-        ) from error
-    converted.write_bytes(recent.SerializeToString())
+    converted = folder / "recent.onnx"
+    converted.write_bytes(whole.SerializeToString())
     return converted
 
 
@@ -118,26 +129,35 @@ def _prepare(source: Path, target: Path) -> None:
     quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
 
 
-def _static(prepared: Path, made: Path, how: Format, batches: list[Feeds]) -> None:
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+def _static(prepared: Path, made: Path, how: Format, fed: list[Feeds], mended: Mended, folder: Path) -> None:
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+    from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
+    from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-    methods = {method.name.lower(): method for method in CalibrationMethod}
-    # The histogram methods would keep every activation of every example; taken a batch at a time they keep one's.
-    options = {} if how.observer == "minmax" else {"CalibStridedMinMax": 1}
-    quantize_static(
-        str(prepared),
-        str(made),
-        _Reader(batches),
-        quant_format=QuantFormat.QDQ,
+    reached = sorted({*QDQRegistry, *QLinearOpsRegistry})
+    found = ranges(prepared, folder, reached, how.observer or "minmax", fed)
+    graph = load_model_with_shape_infer(prepared)
+    mended.left |= masks(graph, extremes(found))
+    types = {False: QuantType.QInt8, True: QuantType.QUInt8}
+    by_tensor = {name: [{"quant_type": types[active]}] for name, active in mended.by_tensor.items()}
+    quantizer = QDQQuantizer(
+        graph,
         per_channel=how.weights.scales == "channel",
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        calibrate_method=methods[str(how.observer)],
-        extra_options=options,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=found,
+        nodes_to_quantize=[],
+        nodes_to_exclude=sorted(mended.left),
+        op_types_to_quantize=reached,
+        extra_options={"TensorQuantOverrides": by_tensor},
     )
+    quantizer.quantize_model()
+    quantizer.model.save_model_to_file(str(made), False)
 
 
-def _dynamic(prepared: Path, made: Path, how: Format) -> None:
+def _dynamic(prepared: Path, made: Path, how: Format, mended: Mended) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(
@@ -146,24 +166,33 @@ def _dynamic(prepared: Path, made: Path, how: Format) -> None:
         op_types_to_quantize=list(_DYNAMIC),
         per_channel=how.weights.scales == "channel",
         weight_type=QuantType.QInt8,
+        nodes_to_exclude=sorted(mended.left),
     )
 
 
-class _Reader:
-    """Calibration batches as ONNX Runtime's calibrators ask for them."""
+def _told(made: Any, how: Format, mended: Mended) -> dict[str, Any]:
+    """The products that stay in floating point, by reason, and what else is to be known of how it was made."""
+    standing = {node.name: node.op_type for node in made.graph.node if node.name in mended.left}
+    reasons = {name: mended.left[name] for name in standing}
+    for node, on_integers in zip(made.graph.node, _computes_on_integers(made), strict=True):
+        if node.op_type in operators.FLOATING and not on_integers:
+            standing[node.name] = node.op_type
+            reasons.setdefault(node.name, _UNREACHED[str(how.ranges)])
+    told: dict[str, Any] = {}
+    for name, reason in reasons.items():
+        told.setdefault("left in float", {}).setdefault(reason, []).append(f"{standing[name]} {name}")
+    if mended.by_tensor and how.ranges == "static" and how.weights.scales == "channel":
+        told["one scale for the tensor"] = list(mended.by_tensor)
+    return told
 
-    def __init__(self, batches: list[Feeds]) -> None:
-        self._batches = batches
-        self.set_range(0, len(batches))
 
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def set_range(self, start_index: int, end_index: int) -> None:
-        self._left = iter(self._batches[start_index:end_index])
-
-    def get_next(self) -> Feeds | None:
-        return next(self._left, None)
+def _computes_on_integers(model: Any) -> list[bool]:
+    """Of each node, whether it is a product of integers, or stands between their quantizers so that it can be one."""
+    integers = {output for node in model.graph.node if node.op_type == "DequantizeLinear" for output in node.output}
+    return [
+        node.op_type in operators.INTEGER or (node.op_type in operators.FLOATING and set(node.input[:2]) <= integers)
+        for node in model.graph.node
+    ]
 
 
 def _nothing(model: Any, how: Format) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from makeweight.artifact.model import Model
 from makeweight.runtimes.format import FLOAT32, Format, Numbers, SourceKind
@@ -45,7 +45,14 @@ class OnnxRuntime:
         with refusal.translated(model.path):
             return open_session(str(model.path), threads)
 
-    def lower(self, source: Program | Model, format: Format, calibration: Examples | None, target: Path) -> Model:
+    def lower(
+        self,
+        source: Program | Model,
+        format: Format,
+        calibration: Examples | None,
+        target: Path,
+        notes: dict[str, Any] | None = None,
+    ) -> Model:
         with tempfile.TemporaryDirectory(prefix="makeweight-lower-") as scratch:
             if isinstance(source, Program):
                 exported = target if format == FLOAT32 else Path(scratch, "exported.onnx")
@@ -56,7 +63,7 @@ class OnnxRuntime:
             if format == _FLOAT16:
                 float16.to_float16(source.path, target)
             else:
-                quantize.quantize(source, target, format, calibration)
+                quantize.quantize(source, target, format, calibration, notes)
         try:
             return self.read(target)
         except UsageError as error:

@@ -1,0 +1,133 @@
+"""The ranges of activations, from calibration examples: the same whatever order they come in and however they are cut.
+
+Ranges are taken first; the methods that look at histograms fill bins that lie fixed over them, so that only counts are
+added up. Sums of floating point depend on what is computed together, so the examples are brought into an order of their
+own and cut anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Feeds, fit
+from makeweight.runtimes.format import Observer
+from makeweight.runtimes.runtime import Examples
+from makeweight_base.errors import UsageError
+
+# Examples that a calibration run takes at once, where the model lets it choose.
+BATCH = 32
+# Bins of a histogram over a range. Of the 128 that ONNX Runtime takes, entropy can cut none away.
+_BINS = {"entropy": 512, "percentile": 2048}
+
+
+def batches(model: Model, examples: Examples) -> list[Feeds]:
+    """Calibration examples in batches that the model takes; a last batch that a fixed size leaves over is dropped.
+
+    Raises:
+        UsageError: they do not fit the model, or are too few for its batch.
+    """
+    size = model.batch
+    if size is not None and len(examples) < size:
+        raise UsageError(
+            f"the model takes batches of {size}, and there are only {len(examples)} calibration examples",
+            where="makeweight.yaml: data.calibration",
+            do="Give more examples, or export the model with a free batch size.",
+        )
+    cut = list(examples.batches(size or BATCH))
+    whole = {name: np.concatenate([feeds[name] for feeds in cut]) for name in cut[0]}
+    order = _order(whole)
+    step = size or BATCH
+    starts = range(0, len(order) - step + 1 if size else len(order), step)
+    return [fit(model.inputs, {name: values[order[at : at + step]] for name, values in whole.items()}) for at in starts]
+
+
+def _order(whole: Feeds) -> NDArray[np.int64]:
+    """The examples by their own bytes."""
+    count = len(next(iter(whole.values())))
+    named = sorted(whole)
+    digests = [
+        hashlib.sha256(b"".join(np.ascontiguousarray(whole[name][index]).tobytes() for name in named)).digest()
+        for index in range(count)
+    ]
+    return np.array(sorted(range(count), key=digests.__getitem__), dtype=np.int64)
+
+
+def ranges(prepared: Path, folder: Path, operators: Sequence[str], observer: Observer, fed: Sequence[Feeds]) -> Any:
+    """Lowest and highest value by tensor (ONNX Runtime's TensorsData), of all that an operator of these touches.
+
+    Args:
+        prepared: the graph, shapes inferred.
+        folder: for what the calibrator writes.
+        fed: see `batches`.
+    """
+    from onnxruntime.quantization import CalibrationMethod
+    from onnxruntime.quantization.calibrate import create_calibrator
+
+    methods = {method.name.lower(): method for method in CalibrationMethod}
+
+    def calibrator(method: str, options: dict[str, Any]) -> Any:
+        written = str(folder / f"{method}.onnx")
+        return create_calibrator(prepared, operators, written, calibrate_method=methods[method], extra_options=options)
+
+    spanning = calibrator("minmax", {})
+    spanning.collect_data(_Reader(fed))
+    spans = spanning.compute_data()
+    if observer == "minmax":
+        return spans
+    counting = calibrator(observer, {"num_bins": _BINS[observer]})
+    counting.collector = _collector(counting)
+    # what reaches to infinity has no bins, and is nothing to be quantized either
+    endless = {name for name in counting.tensors_to_calibrate if not np.isfinite(_largest(spans[name]))}
+    counting.tensors_to_calibrate -= endless
+    for name in counting.tensors_to_calibrate:
+        counting.collector.histogram_dict[name] = _empty(spans[name], observer)
+    for feeds in fed:
+        # taken one by one, or every activation of all examples would be in memory
+        counting.collect_data(_Reader([feeds]))
+    found = counting.compute_data()
+    found.data.update({name: spans[name] for name in endless})
+    return found
+
+
+def extremes(found: Any) -> dict[str, tuple[float, float]]:
+    """What `ranges` found, as plain numbers."""
+    return {name: (float(np.min(each.lowest)), float(np.max(each.highest))) for name, each in found.items()}
+
+
+def _collector(counting: Any) -> Any:
+    """The one that the calibrator would make when it sees the first batch."""
+    from onnxruntime.quantization.calibrate import HistogramCollector
+
+    told = ("method", "symmetric", "num_bins", "num_quantized_bins", "percentile", "scenario")
+    return HistogramCollector(**{name: getattr(counting, name) for name in told})
+
+
+def _largest(span: Any) -> np.float32:
+    return np.float32(max(np.max(np.abs(span.lowest)), np.max(np.abs(span.highest))))
+
+
+def _empty(span: Any, observer: Observer) -> tuple[Any, ...]:
+    """A histogram without counts over a whole range, as the collector keeps them: of values for entropy, of sizes for
+    percentiles."""
+    lowest, highest, largest = np.float32(np.min(span.lowest)), np.float32(np.max(span.highest)), _largest(span)
+    counts = np.zeros(_BINS[observer], dtype=np.int64)
+    edges = np.linspace(-largest if observer == "entropy" else 0, largest, len(counts) + 1, dtype=np.float32)
+    known = (counts, edges, lowest, highest)
+    return (*known, largest) if observer == "entropy" else known
+
+
+class _Reader:
+    """Batches as ONNX Runtime's calibrators ask for them."""
+
+    def __init__(self, fed: Sequence[Feeds]) -> None:
+        self._left = iter(fed)
+
+    def get_next(self) -> Feeds | None:
+        return next(self._left, None)

@@ -1,0 +1,226 @@
+"""What ONNX Runtime's quantizer gets wrong, put right in the graph before it reads it, or kept from it with a reason.
+
+It loses the scale factors of Gemm, takes a bias of any shape for a row, quantizes a weight once for readers that want
+it along other axes, and tells nodes apart by names that they need not have. Nothing here changes what a graph computes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.runtimes.onnxruntime.graphs import graphs
+
+# What has a bias, always its third input.
+_BIASED = frozenset({"Conv", "ConvTranspose", "Gemm"})
+# What gives probabilities, where a step of 1/255 is all that a small one has.
+_PROBABILITIES = frozenset({"Sigmoid", "Softmax"})
+# What the quantizer leaves out, giving what it reads the range of what it gives.
+_CLIPPING = frozenset({"Clip", "Relu"})
+# What passes numbers on and computes nothing.
+_PASSING = frozenset(
+    {"Cast", "Concat", "Expand", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
+)
+# What a mask is put together with on its way into a Softmax.
+_MASKING = _PASSING | {"Add", "Mul", "Sub", "Where"}
+# Scores lie far above this; what is added to shut a position out lies below.
+_SHUT = -1e3
+
+
+@dataclass
+class Mended:
+    """What the quantizer is to be told of a mended graph."""
+
+    by_tensor: dict[str, bool] = field(default_factory=dict)
+    """Constants that cannot have a scale by channel; True where something reads them as it reads activations."""
+    left: dict[str, str] = field(default_factory=dict)
+    """By name, the nodes to leave in floating point, with the reason."""
+
+
+def mend(model: Any) -> Mended:
+    """Put a graph right in place."""
+    graph, found = model.graph, Mended()
+    _name(graph)
+    constants = _Constants(graph)
+    for node in graph.node:
+        if node.op_type == "Gemm" and (reason := _fold(node, constants)):
+            found.left[node.name] = reason
+        if node.op_type in _BIASED and len(node.input) > 2 and constants.readers[node.input[2]] > 1:
+            constants.give(node, 2, constants[node.input[2]])
+    found.by_tensor = dict(sorted(_by_tensor(graph, constants)))
+    shown = _shown_elsewhere(graph, constants)
+    for node in graph.node:
+        if node.op_type in _CLIPPING and node.input[0] in shown:
+            found.left[node.name] = "what it clips is an output too, which would be clipped with it"
+    for node in _last(graph):
+        if node.op_type in _PROBABILITIES:
+            found.left[node.name] = "it gives the model's own output, whose small numbers would become zero"
+    return found
+
+
+def masks(model: Any, ranges: Mapping[str, tuple[float, float]]) -> dict[str, str]:
+    """Each Softmax some of whose scores are shut out by something hugely negative, and what makes and adds that: in
+    eight bits over such a range all other scores would be the same.
+
+    Args:
+        ranges: lowest and highest value by tensor.
+
+    Returns:
+        By name, the nodes to leave in floating point, with the reason.
+    """
+    makers = {output: node for node in model.graph.node for output in node.output}
+    constants = _Constants(model.graph)
+    left: dict[str, str] = {}
+
+    def shuts(name: str) -> bool:
+        lowest = ranges[name][0] if name in ranges else float(constants[name].min()) if name in constants else 0.0
+        return lowest < _SHUT
+
+    for softmax in model.graph.node:
+        if softmax.op_type != "Softmax" or not shuts(softmax.input[0]):
+            continue
+        left[softmax.name] = "its scores are masked"
+        waiting = [softmax.input[0]]
+        while waiting:
+            maker = makers.get(waiting.pop())
+            if maker is not None and maker.op_type in _MASKING and maker.name not in left:
+                left[maker.name] = "it makes or adds a mask"
+                waiting += filter(shuts, maker.input)
+    return left
+
+
+class _Constants:
+    """The float32 constants of a graph by name, and how often each tensor is read."""
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+        self._stored = {
+            tensor.name: tensor for tensor in graph.initializer if tensor.data_type == 1 and 0 not in tensor.dims
+        }
+        read = (name for part in graphs(graph) for node in part.node for name in node.input)
+        self.readers = Counter([*read, *(value.name for value in graph.output)])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._stored
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        from onnx import numpy_helper
+
+        values: NDArray[Any] = numpy_helper.to_array(self._stored[name])
+        return values
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._stored[name].dims)
+
+    def give(self, node: Any, index: int, values: NDArray[Any]) -> None:
+        """Let one node read these values: in place where nobody else reads the constant, else from one of its own."""
+        from onnx import numpy_helper
+
+        name = node.input[index]
+        if self.readers[name] == 1:
+            self._stored[name].CopyFrom(numpy_helper.from_array(values, name))
+            return
+        own = f"{name}_of_{node.name}"
+        self._graph.initializer.append(numpy_helper.from_array(values, own))
+        self._stored[own] = self._graph.initializer[-1]
+        self.readers.update({name: -1, own: 1})
+        node.input[index] = own
+
+
+def _name(graph: Any) -> None:
+    """A name of its own for every node."""
+    taken: set[str] = set()
+    for index, node in enumerate(graph.node):
+        if not node.name or node.name in taken:
+            node.name = f"{node.name or node.op_type}_{index}"
+            while node.name in taken:
+                node.name += "_"
+        taken.add(node.name)
+
+
+def _fold(gemm: Any, constants: _Constants) -> str | None:
+    """Fold a Gemm's factors into its constants, and make its bias a row; else why that cannot be."""
+    alpha, beta = _attribute(gemm, "alpha", 1.0), _attribute(gemm, "beta", 1.0)
+    _, factor, bias = (*gemm.input, "")[:3]
+    if alpha != 1 and factor not in constants:
+        return "it scales a product of two activations"
+    if bias and beta != 1 and bias not in constants:
+        return "it scales a bias that is no constant"
+    if bias in constants:
+        row = constants[bias]
+        columns = (
+            constants.shape(factor)[-2 if _attribute(gemm, "transB", 0) else -1] if factor in constants else row.size
+        )
+        if row.size not in (1, columns) or row.shape[-1:] not in ((), (row.size,)):
+            return "its bias is no single row"
+        if beta != 1 or row.shape != (columns,):
+            constants.give(
+                gemm, 2, np.ascontiguousarray(np.broadcast_to(row.reshape(-1), (columns,)) * np.float32(beta))
+            )
+    if alpha != 1:
+        constants.give(gemm, 1, constants[factor] * np.float32(alpha))
+    if (alpha, beta) != (1, 1):
+        kept = [attribute for attribute in gemm.attribute if attribute.name not in ("alpha", "beta")]
+        del gemm.attribute[:]
+        gemm.attribute.extend(kept)
+    return None
+
+
+def _by_tensor(graph: Any, constants: _Constants) -> Iterator[tuple[str, bool]]:
+    """Constants whose readers want them along different axes, or along none that the runtime's kernels know; and
+    whether one of them takes the constant for an activation."""
+    wanted: dict[str, set[int | None]] = {}
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name in constants and constants.shape(name):
+                wanted.setdefault(name, set()).add(_axis(node, index, len(constants.shape(name))))
+    for name, axes in wanted.items():
+        weighing = [_weighs(node, name) for node in graph.node if name in node.input]
+        if any(weighing) and (len(axes) > 1 or axes == {None}):
+            yield name, not all(weighing)
+
+
+def _axis(node: Any, index: int, rank: int) -> int | None:
+    """Along which axis of a constant a reader's channels lie; None: it has none."""
+    if node.op_type == "Conv" and index == 1:
+        return 0
+    if node.op_type == "ConvTranspose" and index == 1 and _attribute(node, "group", 1) == 1:
+        return 1
+    if node.op_type == "Gemm" and index == 1:
+        return 0 if _attribute(node, "transB", 0) else 1
+    if node.op_type == "MatMul" and index == 1 and rank == 2:
+        return 1
+    return None
+
+
+def _weighs(node: Any, name: str) -> bool:
+    """Whether it is a factor there, and not something that is added or picked from."""
+    return node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul") and name in node.input[:2]
+
+
+def _shown_elsewhere(graph: Any, constants: _Constants) -> set[str]:
+    """What is read outside the nodes of this very graph: as an output, or by a graph within."""
+    read = Counter(name for node in graph.node for name in node.input)
+    return {name for name, count in constants.readers.items() if count > read[name]}
+
+
+def _last(graph: Any) -> Iterator[Any]:
+    """What gives the graph's outputs, apart from what only passes them on."""
+    makers = {output: node for node in graph.node for output in node.output}
+    for value in graph.output:
+        node = makers.get(value.name)
+        while node is not None and node.op_type in _PASSING:
+            node = makers.get(node.input[0])
+        if node is not None:
+            yield node
+
+
+def _attribute(node: Any, name: str, default: Any) -> Any:
+    from onnx import helper
+
+    return next((helper.get_attribute_value(each) for each in node.attribute if each.name == name), default)
