@@ -19,7 +19,7 @@ from makeweight.measure import flips
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.quality import class_name
 from makeweight.project.project import Project
-from makeweight.report import card, dvcplots, html, markdown
+from makeweight.report import card, dvcplots, html, markdown, tried
 from makeweight.report.content import ClassAccuracy, Content, Flip, Flips, Machine, Timing
 from makeweight_base import atomic
 from makeweight_base.errors import UsageError
@@ -73,7 +73,7 @@ def written(
     content = replace(
         _content(project, evidence, decided),
         html=str(layout.html.relative_to(project.root) if layout.html.is_relative_to(project.root) else layout.html),
-        remarks=tuple(remarks),
+        remarks=(*remarks, *_asked(project, evidence)),
         links=dict(links or {}),
     )
     atomic.write_text(layout.markdown, markdown.render(content))
@@ -103,6 +103,12 @@ def _content(project: Project, evidence: Evidence, decided: Verdict) -> Content:
         classes={name: _classes(project, evidence.outcomes, name) for name in paired},
         better=project.task.better if project.task.kind == "custom" else None,
     )
+
+
+def _asked(project: Project, evidence: Evidence) -> list[str]:
+    """How models are asked whose answers depend on the examples beside them."""
+    told = (tried.asked(manifest, project.model.batch) for manifest in evidence.manifests.values())
+    return [each for each in told if each is not None]
 
 
 def _answered(project: Project, evidence: Evidence) -> list[str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from makeweight_probe import ProbeFailed, blocks, facts, inputs, memory, sessions
+from makeweight_probe import ProbeFailed, answers, blocks, facts, inputs, memory, sessions
 from makeweight_probe.arm import Arm, Here
-from makeweight_probe.job import BlocksJob, FactsJob, Job, Model, Result, dump_result, load_job
+from makeweight_probe.job import AnswersJob, BlocksJob, FactsJob, Job, Model, Result, dump_result, load_job
 from makeweight_probe.session import Session
 from makeweight_probe.worker import TO_ANSWER, Worker
 
@@ -36,6 +36,8 @@ def run(job: Job) -> Result:
     """
     if isinstance(job, FactsJob):
         return Result({}, {"identity": facts.identity(), "conditions": facts.conditions()})
+    if isinstance(job, AnswersJob):
+        return answers.ask(job)
     return _blocks(job) if isinstance(job, BlocksJob) else memory.measure(job)
 
 

@@ -111,7 +111,35 @@ class MemoryJob:
         return replace(self, model=self.model.moved(places), inputs=places[self.inputs])
 
 
-Job = FactsJob | BlocksJob | MemoryJob
+@dataclass(frozen=True)
+class AnswersJob:
+    """Run a model on real examples: whether it can, how far its answers are from another model's, and whether they
+    depend on the examples beside them.
+
+    Answers the facts `examples`; by output `decibels` (signal to noise against `reference`, None where nothing could be
+    compared), `broken` (numbers that are not finite where the reference's are) and `together` (signal to noise of
+    answers had together against those had one by one); and `refused` (why it does not take several at once).
+    """
+
+    model: Model
+    reference: Model | None
+    inputs: str
+    """An .npz of real samples: arrays named `index:input`, as the model takes them."""
+    together: int | None
+    """How many samples to ask for at once, besides one at a time; None: the model's batch is fixed."""
+    scores: int | None
+    """The output of which the answers themselves come back; None: none."""
+
+    def files(self) -> tuple[Files, ...]:
+        reference = () if self.reference is None else (self.reference.files,)
+        return self.model.files, *reference, (self.inputs,)
+
+    def moved(self, places: Mapping[str, str]) -> AnswersJob:
+        reference = self.reference and self.reference.moved(places)
+        return replace(self, model=self.model.moved(places), reference=reference, inputs=places[self.inputs])
+
+
+Job = FactsJob | BlocksJob | MemoryJob | AnswersJob
 
 
 @dataclass(frozen=True)
@@ -120,7 +148,8 @@ class Result:
 
     samples: dict[str, NDArray[Any]]
     """Blocks: `wall_a`, `wall_b`, `wall_control`, `cpu_…` (ns per inference, shape [rounds, runs that count]),
-    `cold_…` (ns, shape [runs]), `batch_a`, `batch_b` (ns per batch). Other jobs: none."""
+    `cold_…` (ns, shape [runs]), `batch_a`, `batch_b` (ns per batch). Answers: `wanted` and `given`, the scores of
+    reference and model, shape [examples, ...]. Other jobs: none."""
     facts: dict[str, Any]
 
 
@@ -145,6 +174,9 @@ def load_job(text: str) -> Job:
         return BlocksJob(**{**data, **arms, "limits": tuple(data["limits"]), "cold": cold, "warming": warming})
     if kind == MemoryJob.__name__:
         return MemoryJob(**{**data, "model": load_model(data["model"])})
+    if kind == AnswersJob.__name__:
+        reference = data["reference"] and load_model(data["reference"])
+        return AnswersJob(**{**data, "model": load_model(data["model"]), "reference": reference})
     raise ProbeFailed(f"unknown job {kind}")
 
 

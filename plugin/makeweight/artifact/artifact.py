@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from makeweight.artifact import model
 from makeweight.artifact.model import Model
+from makeweight.artifact.trial import Trial
 from makeweight_base.atomic import write_json
 from makeweight_base.errors import UsageError
 
@@ -47,10 +48,20 @@ class Manifest:
     """Whether a step trained it, on the train split."""
     calibrated: bool = False
     """Whether the ranges of its numbers come from the calibration examples."""
+    trial: Trial | None = None
+    """What came of running it on examples."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     code: Mapping[str, str] | None = None
     """sha256 of the files of the repository that were executed to make it, by their path from the project's folder;
     None: that was not noted."""
+
+    def batch(self, served: int | None) -> int | None:
+        """How many examples to ask for at once; None: it makes no difference.
+
+        Args:
+            served: how many it is asked for where it is served; None: one.
+        """
+        return (served or 1) if self.trial is not None and self.trial.dependent else None
 
     @property
     def sha256(self) -> str | None:
@@ -98,6 +109,7 @@ def read(folder: Path) -> Manifest:
         for key in ("model", "control"):
             if data[key] is not None:
                 data[key] = model.of_plain(folder, data[key])
+        data["trial"] = data["trial"] and Trial(**data["trial"])
         manifest = Manifest(**data)
         if front != {"sha256": manifest.sha256, "size": manifest.size}:
             raise ValueError("its halves disagree")

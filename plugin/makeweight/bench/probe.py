@@ -20,6 +20,24 @@ from makeweight_probe.job import FactsJob, Job, Result, dump_job, load_result
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
+class JobFailed(DeviceFailed):
+    """The process that carried a job out ended without a result: how, and its last words."""
+
+    def __init__(self, device: Device, ended: Ended) -> None:
+        lines = [line for line in ended.said.splitlines() if line.strip()]
+        self.code, self.last = ended.code, lines[-1] if lines else "it said nothing"
+        where = f"device `{device.name}`"
+        if self.code == REFUSED:
+            super().__init__(self.last, where=where)
+            return
+        how = f"signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
+        super().__init__(
+            f"the measuring process ended with {how}: {self.last}",
+            where=where,
+            do="Run again; if it was killed, the machine may be short of memory.",
+        )
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a device says of itself.
@@ -46,7 +64,8 @@ def run(device: Device, job: Job, tell: Callable[[str], None]) -> Result:
         tell: hears what the process had to say beside its result.
 
     Raises:
-        DeviceFailed: the device was lost, the process died, or the job cannot be carried out there.
+        JobFailed: the process died, or the job cannot be carried out there.
+        DeviceFailed: the device was lost.
     """
     with tempfile.TemporaryDirectory(prefix="makeweight-probe-") as folder:
         places: dict[str, str] = {}
@@ -65,7 +84,7 @@ def run(device: Device, job: Job, tell: Callable[[str], None]) -> Result:
         command = ["env", *environment, *device.python, "-m", makeweight_probe.__name__, job_there, result_there]
         ended = device.run(command)
         if ended.code != 0:
-            raise _failed(device, ended)
+            raise JobFailed(device, ended)
         if ended.said.strip():
             tell(ended.said.strip())
         device.get(result_there, answered)
@@ -86,16 +105,3 @@ def _packed(folder: Path) -> Path:
             entry = zipfile.ZipInfo(file.relative_to(package.parent).as_posix(), _NO_TIME)
             archive.writestr(entry, file.read_bytes())
     return target
-
-
-def _failed(device: Device, ended: Ended) -> DeviceFailed:
-    lines = [line for line in ended.said.splitlines() if line.strip()]
-    last = lines[-1] if lines else "it said nothing"
-    if ended.code == REFUSED:
-        return DeviceFailed(last, where=f"device `{device.name}`")
-    how = f"signal {-ended.code}" if ended.code < 0 else f"exit code {ended.code}"
-    return DeviceFailed(
-        f"the measuring process ended with {how}: {last}",
-        where=f"device `{device.name}`",
-        do="Run again; if it was killed, the machine may be short of memory.",
-    )

@@ -13,12 +13,15 @@ from makeweight import registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
+from makeweight.artifact.trial import Trial
 from makeweight.artifact.versions import versions
 from makeweight.compress.recipe import Plan, Variant
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.subject import Subject
 from makeweight.compress.supply import Supply
+from makeweight.compress.trial import refuse_noise, try_out
 from makeweight.compress.tuning import NEEDS, tune
+from makeweight.layout import BASELINE
 from makeweight.runtimes.format import FLOAT32, Format
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
@@ -55,7 +58,7 @@ def make(variant: Variant, declared: Declared, baseline: Manifest, folder: Path,
     try:
         with tempfile.TemporaryDirectory(prefix="makeweight-compress-") as scratch:
             supply = Supply(declared, runtime, Path(scratch), notes, progress)
-            facts = _carried_out(variant, source, supply, folder)
+            facts = _carried_out(variant, source, whole, baseline.macs, supply, folder)
         if facts["model"].sha256 == whole.sha256:
             raise RecipeFailed("the recipe changed nothing: the file is the baseline's, byte by byte")
         manifest = Manifest(**about, **facts, status="ready", notes=notes, code=ran(declared.root))
@@ -77,11 +80,14 @@ def _begins_with_the_file(plan: Plan, runtime: Runtime, declared: Declared, base
     return declared.model.build is None or not (plan.steps or runtime.objection(plan.format, "graph"))
 
 
-def _carried_out(variant: Variant, source: Model | None, supply: Supply, folder: Path) -> dict[str, Any]:
+def _carried_out(
+    variant: Variant, source: Model | None, baseline: Model, macs: int | None, supply: Supply, folder: Path
+) -> dict[str, Any]:
     """What the manifest says of the model, which is left in `folder` beside its control.
 
     Args:
         source: the file to begin with; None: the module.
+        macs: the baseline's.
     """
     plan, runtime, seed = variant.plan, supply.runtime, supply.declared.seed
     with reproducible(seed) if source is None else contextlib.nullcontext():
@@ -93,23 +99,43 @@ def _carried_out(variant: Variant, source: Model | None, supply: Supply, folder:
                 subject = replace(subject, source=exported)
             needed = supply.given(step.transformation.needs(step.options))
             subject = step.transformation.apply(subject, step.options, needed)
-    if plan.lowering is not None:
+    target = folder / f"model{runtime.suffix}"
+    if plan.lowering is None:
+        made = _lowered(subject, FLOAT32, supply, target)
+        trial = replace(_tried(made, baseline, macs, supply), against=BASELINE)
+    else:
         supply.progress.say(f"{variant.name}: {plan.lowering.name}")
-    made = _lowered(subject, plan.format, supply, folder / f"model{runtime.suffix}")
+        before = subject
+        if subject.kind == "module":
+            floating = supply.scratch / f"float32{runtime.suffix}"
+            before = replace(subject, source=_lowered(subject, FLOAT32, supply, floating))
+        of_file = runtime.objection(plan.format, "graph") is None
+        notes: dict[str, Any] = {}
+        made = _lowered(before if of_file else subject, plan.format, supply, target, notes)
+        if notes:
+            supply.notes[plan.lowering.name] = notes
+        trial = replace(_tried(made, before.source, macs, supply), against=FLOAT32.weights.type)
+        refuse_noise(trial)
     control = _control(plan, supply, folder / f"control{runtime.suffix}")
     try:
         facts = asdict(runtime.inspect(made))
     except UsageError as error:
         raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
-    facts |= {"weights": plan.format.weights.type, "calibrated": plan.format.calibrates}
+    facts |= {"weights": plan.format.weights.type, "calibrated": plan.format.calibrates, "trial": trial}
     facts |= {"model": made, "size_compressed": made.compressed_size(), "control": control}
     return {**facts, "trained": bool(plan.trainings)}
 
 
-def _lowered(subject: Subject, format: Format, supply: Supply, target: Path) -> Model:
+def _tried(made: Model, reference: Model, macs: int | None, supply: Supply) -> Trial:
+    return try_out(made, reference, supply.trial_examples(), supply.declared, supply.runtime, macs, supply.progress)
+
+
+def _lowered(
+    subject: Subject, format: Format, supply: Supply, target: Path, notes: dict[str, Any] | None = None
+) -> Model:
     source = subject.source if subject.kind == "graph" else program(supply.declared, subject.source, subject.left)
     calibration = supply.split("calibration") if format.calibrates else None
-    return supply.runtime.lower(source, format, calibration, target)
+    return supply.runtime.lower(source, format, calibration, target, notes)
 
 
 def _control(plan: Plan, supply: Supply, target: Path) -> Model | None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.compress.technique import Given, Needs
+from makeweight.layout import Layout
+from makeweight.measure import samples
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user import data
 from makeweight.user.dataset import Dataset
@@ -54,6 +56,14 @@ class Supply:
     @cached_property
     def _baseline(self) -> Any:
         return load_module(self.declared)
+
+    def trial_examples(self) -> Dataset:
+        """What is made is tried on the calibration examples. Where no step needs them, on the benchmark's samples: a
+        whole split is not loaded for that, and some projects have no other than the test split."""
+        at_hand = Layout(self.declared.root).inputs
+        if "calibration" not in self._splits and at_hand.is_file():
+            return samples.read(at_hand)
+        return self.split("calibration")
 
     def split(self, name: str) -> Dataset:
         """One of the declared splits; `calibration` are the declared calibration examples."""

@@ -74,6 +74,12 @@ class ModelSettings(Section):
         description="Input names and shapes, the batch dimension as a letter: {image: [N, 1, 8, 8]}.",
     )
     output: str | None = Field(None, description="Which output holds the scores (default: the first).")
+    batch: int | None = Field(
+        None,
+        ge=1,
+        description="How many examples it is asked for at once where it is served (default: one): latency is measured "
+        "so, and so are answers that depend on the examples beside them.",
+    )
     runtime: str = Field(RUNTIME, description="What the baseline runs on, and variants unless they say otherwise.")
 
     @model_validator(mode="after")

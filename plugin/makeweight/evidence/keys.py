@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from makeweight.config.settings import TaskSettings
@@ -19,7 +19,14 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
 
 
 def evaluation(
-    *, baseline: str, variant: str, runtimes: Mapping[str, str], task: TaskSettings, output: str | None, inputs: str
+    *,
+    baseline: str,
+    variant: str,
+    runtimes: Mapping[str, str],
+    task: TaskSettings,
+    output: str | None,
+    inputs: str,
+    batches: Sequence[int | None],
 ) -> str:
     """Key of a quality figure.
 
@@ -28,6 +35,7 @@ def evaluation(
         runtimes: versions of those that answered for the two.
         output: which of the model's outputs was judged.
         inputs: digest of the examples.
+        batches: how many examples the two were asked for at once; None: it makes no difference.
     """
     return key_of(
         kind="evaluation",
@@ -37,6 +45,7 @@ def evaluation(
         task=task.model_dump(mode="json"),
         output=output,
         inputs=inputs,
+        batches=list(batches),
     )
 
 

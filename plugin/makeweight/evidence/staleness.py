@@ -27,6 +27,7 @@ def of_evaluation(name: str, figures: Figures, at_hand: AtHand) -> str | None:
         task=at_hand.project.task,
         output=at_hand.project.model.output,
         inputs=at_hand.answers[BASELINE].digest,
+        batches=[at_hand.manifests[each].batch(at_hand.project.model.batch) for each in (BASELINE, name)],
     )
     return _of_key(figures, expected, "the model, the test examples, the task or the runtime's version")
 

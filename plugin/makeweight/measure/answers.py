@@ -28,17 +28,22 @@ def answer(
     label: str,
     progress: Progress,
     like: Outcomes | None = None,
+    batch: int | None = None,
 ) -> Outcomes:
     """Run a model over a split and reduce its outputs to what the task needs.
 
     Args:
         like: the baseline's answers, for a variant: its scores are read in the same way.
+        batch: how many examples to ask for at once; None: it makes no difference.
 
     Raises:
         UsageError: the model does not open, the examples do not fit it, or its output does not fit the task.
     """
-    outputs = inference.outputs(runtime, model, dataset, output=declared.model.output, progress=progress, label=label)
+    outputs = inference.outputs(
+        runtime, model, dataset, output=declared.model.output, batch=batch, progress=progress, label=label
+    )
     flat = outputs.reshape(len(outputs), -1)
+    at_once = {} if batch is None else {"batch": batch}
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(flat).all(axis=1))
     confidence, classes = np.full(len(outputs), np.nan), 0
     scores: ScoreKind = "none"
@@ -66,7 +71,7 @@ def answer(
         classes=classes,
         scores=scores,
         digest=dataset.digest(),
-        facts={"sha256": model.sha256, "runtime": runtime.name, "version": str(runtime.version())},
+        facts={"sha256": model.sha256, "runtime": runtime.name, "version": str(runtime.version()), **at_once},
         code=ran(declared.root),
     )
 

@@ -18,12 +18,20 @@ BATCH = 64
 
 
 def outputs(
-    runtime: Runtime, model: Model, dataset: Dataset, *, output: str | None, progress: Progress, label: str
+    runtime: Runtime,
+    model: Model,
+    dataset: Dataset,
+    *,
+    output: str | None,
+    batch: int | None = None,
+    progress: Progress,
+    label: str,
 ) -> NDArray[np.float64]:
     """The model's answers to every example, in order.
 
     Args:
         output: the name of the output to read; None: the first.
+        batch: how many to ask for at once where the model takes any number; None: it makes no difference.
 
     Returns:
         shape [examples, ...].
@@ -32,7 +40,7 @@ def outputs(
         UsageError: the model does not open, the examples do not fit its inputs, or the output does not begin with the
             batch.
     """
-    index, size = _output_index(model, output), model.batch
+    index, size = _output_index(model, output), model.batch or batch
     session = runtime.open(model)
     step = size or BATCH
     answers: list[NDArray[Any]] = []

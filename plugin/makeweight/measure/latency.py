@@ -169,7 +169,7 @@ def _throughput(timings: Timings, variant: str, device: str) -> Iterator[Measure
     arms = {BASELINE: timings.runs("batch_a"), variant: timings.runs("batch_b")}
     if not arms[variant]:
         said = [str(result.facts["no_batches"]) for result in timings.processes if "no_batches" in result.facts]
-        reason = said[0] if said else "the model takes one fixed batch, so there are no batches to fill"
+        reason = said[0] if said else "it is asked for one fixed batch, so there are no batches to fill"
         yield unavailable(Measurand("throughput"), variant, "1/s", reason, device=device)
         return
     batch = next(int(result.facts["batch"]) for result in timings.processes if result.facts["batch"])

@@ -12,18 +12,30 @@ from numpy.typing import NDArray
 from makeweight.artifact.ports import Feeds, Port, batch_size, fit
 from makeweight.user.dataset import Dataset
 from makeweight_base.atomic import replacing
+from makeweight_probe import inputs
 
 COUNT = 64
 
 
-def write(path: Path, inputs: Sequence[Port], dataset: Dataset, seed: int) -> None:
-    """Store up to `COUNT` examples (in whole batches, if the model's is fixed), drawn with the seed."""
-    size = batch_size(inputs) or 1
+def write(path: Path, ports: Sequence[Port], dataset: Dataset, seed: int, batch: int | None = None) -> None:
+    """Store up to `COUNT` examples, drawn with the seed.
+
+    Args:
+        batch: how many the model is asked for at once where it takes any number; None: one.
+    """
+    size = batch_size(ports) or batch or 1
     wanted = max(size, COUNT // size * size)
     rng = np.random.default_rng(seed)
     drawn = rng.choice(len(dataset), wanted, replace=wanted > len(dataset))
     chosen = dataset.take(drawn)
-    store(path, [fit(inputs, feeds) for feeds in chosen.batches(size)])
+    store(path, [fit(ports, feeds) for feeds in chosen.batches(size)])
+
+
+def read(path: Path) -> Dataset:
+    """The examples that were stored, without their targets."""
+    stored = inputs.read(str(path))
+    arrays = {name: np.concatenate([feeds[name] for feeds in stored]) for name in stored[0]}
+    return Dataset("samples", arrays, np.zeros(len(next(iter(arrays.values())))))
 
 
 def store(path: Path, samples: list[Feeds]) -> None:
@@ -35,7 +47,7 @@ def store(path: Path, samples: list[Feeds]) -> None:
         np.savez(file, **arrays)
 
 
-def made_up(inputs: Sequence[Port], seed: int) -> list[Feeds]:
+def made_up(ports: Sequence[Port], seed: int) -> list[Feeds]:
     """Inputs for a model that comes without data: normal numbers for floats, zeros and ones for the rest.
 
     Free sizes beyond the batch are set to 1. Timing hardly depends on values in dense nets; where it does (sparse
@@ -49,4 +61,4 @@ def made_up(inputs: Sequence[Port], seed: int) -> list[Feeds]:
         values = rng.standard_normal(sizes) if kind.kind == "f" else rng.integers(0, 2, sizes)
         return np.asarray(values).astype(kind)
 
-    return [{port.name: one(port.shape, port.dtype) for port in inputs} for _ in range(8)]
+    return [{port.name: one(port.shape, port.dtype) for port in ports} for _ in range(8)]

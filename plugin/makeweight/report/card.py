@@ -19,6 +19,7 @@ from makeweight.report.figures import Figures
 from makeweight.report.measuring import COPIES, floor, machine_line, protocol_line
 from makeweight.report.standing import WORDS, named, warnings
 from makeweight.report.text import markdown, markdown_code, markdown_prose
+from makeweight.report.tried import closeness
 from makeweight.report.written import title
 from makeweight_base.errors import UsageError
 
@@ -83,6 +84,7 @@ def _details(content: Content, variant: str) -> str:
         ("Size", show(manifest.size, BYTES) if manifest.size is not None else ""),
         ("sha256", manifest.sha256 or ""),
         ("Made from sha256", manifest.parent or ""),
+        ("Answers", closeness(manifest.trial)),
         ("Seed", str(manifest.seed)),
         ("Made with", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
         *((name[0].upper() + name[1:], value) for name, value in inputs(content.verdict.provenance)),
@@ -191,6 +193,9 @@ def _with_interval(shown: Cell) -> str:
 
 def _caveats(content: Content, figures: Figures, variant: str) -> str:
     said = [*prose.waivers(content, variant), *(rule.sentence for rule in warnings(content.verdict, variant))]
+    manifest = content.manifests[variant]
+    if manifest.batch(None) is not None:
+        said.append("Its answers depend on the examples that it is asked for at the same time.")
     lines = [f"- {markdown_prose(each)}" for each in said]
     missing = [
         f"- {markdown(title(each.measurand))}{f' on {markdown(each.device)}' if each.device else ''} "

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from makeweight import registry
 from makeweight.artifact import artifact
+from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.trial import Trial
 from makeweight.compress.baseline import write_baseline
+from makeweight.compress.trial import try_out
 from makeweight.layout import BASELINE
 from makeweight.measure import quality, samples, storage
 from makeweight.measure.answers import answer, check_classes
 from makeweight.pipeline.in_step import in_step
 from makeweight.project.project import Project
+from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user import data, ran
+from makeweight.user.dataset import Dataset
 from makeweight.verbs.evaluate import keep
 from makeweight_base import atomic
 from makeweight_base.errors import ConfigError, Exit, Problem, UsageError
@@ -23,17 +30,19 @@ def run(project: Project, progress: Progress) -> Exit:
     runtime = registry.ready("runtime", project.model.runtime)()
     with atomic.replacing_folder(layout.artifact(BASELINE)) as folder:
         manifest = write_baseline(project.declared, folder, progress)
-        artifact.write(folder, manifest)
         made = manifest.made()
         progress.say(f"baseline: {manifest.size:,} bytes, {runtime.name} {runtime.version()}")
         dataset = data.load(project.declared, "test")
-        samples.write(folder / layout.inputs.name, made.inputs, dataset, project.seed)
-        own = answer(project.declared, runtime, made, dataset, "baseline on test", progress)
+        manifest = replace(manifest, trial=_tried(project, manifest, dataset, runtime, progress))
+        artifact.write(folder, manifest)
+        batch = manifest.batch(project.model.batch)
+        samples.write(folder / layout.inputs.name, made.inputs, dataset, project.seed, project.model.batch)
+        own = answer(project.declared, runtime, made, dataset, "baseline on test", progress, batch=batch)
     bad = int((~own.finite).sum())
     if bad:
         raise UsageError(
             f"the baseline itself answers NaN or infinity for {bad} of {len(own)} test examples",
-            where=str(project.model.weights or project.model.file),
+            where=_source(project),
             do="Mend the model first: nothing can be compared with it.",
         )
     if project.task.kind == "classification":
@@ -42,6 +51,17 @@ def run(project: Project, progress: Progress) -> Exit:
     keep(project, BASELINE, own, own, figures)
     ran.told(project.root, project.sources, progress)
     return Exit.PASS
+
+
+def _tried(project: Project, manifest: Manifest, dataset: Dataset, runtime: Runtime, progress: Progress) -> Trial:
+    try:
+        return try_out(manifest.made(), None, dataset, project.declared, runtime, manifest.macs, progress)
+    except RecipeFailed as failure:
+        raise UsageError(f"the baseline itself cannot be used: {failure}", where=_source(project)) from failure
+
+
+def _source(project: Project) -> str:
+    return str(project.model.weights or project.model.file)
 
 
 def _refuse_an_outdated_pipeline(project: Project) -> None:

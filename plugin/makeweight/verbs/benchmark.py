@@ -42,7 +42,7 @@ def run(project: Project, name: str, device_name: str, progress: Progress, secon
         model_of(a, options.threads),
         model_of(b, options.threads),
         str(layout.inputs),
-        free_batch=a.batch is None and b.batch is None,
+        free_batch=not any((project.model.batch, a.batch, b.batch, base.batch(None), manifest.batch(None))),
     )
     progress.say(f"{name} beside baseline on {device_name}: at most {options.seconds:g} s of measuring")
     taken = sitting.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)

@@ -41,11 +41,15 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
             where="data.load('test')",
             do="Make it give the same examples each time (fix its seed), then run `dvc repro` again.",
         )
-    own = answer(project.declared, runtime, manifest.made(), dataset, f"{name} on test", progress, before)
+    batch = manifest.batch(project.model.batch)
+    if batch is not None:
+        progress.say(f"{name}: asked for {batch} at a time, since its answers depend on the examples beside them")
+    own = answer(project.declared, runtime, manifest.made(), dataset, f"{name} on test", progress, before, batch)
     figures = [*storage.measure(manifest, base), *quality.measure(project.task, name, own, before)]
     if manifest.control is not None:
         label = f"{name}'s control on test"
-        control = answer(project.declared, runtime, manifest.control, dataset, label, progress, before)
+        served = base.batch(project.model.batch)
+        control = answer(project.declared, runtime, manifest.control, dataset, label, progress, before, served)
         figures += _against_control(project, name, own, control)
     with atomic.replacing_folder(layout.flips(name)) as folder:
         chosen = flips.choose(project.task, own, before) if project.task.kind == "classification" else []
@@ -65,6 +69,7 @@ def keep(project: Project, name: str, own: Outcomes, before: Outcomes, figures: 
         task=project.task,
         output=project.model.output,
         inputs=own.digest,
+        batches=[each.facts.get("batch") for each in (before, own)],
     )
     layout = project.layout
     outcomes.write(layout.outcomes(name), own)

@@ -100,6 +100,7 @@ class Repository:
                 task=task,
                 output=None,
                 inputs="examples",
+                batches=(None, None),
             )
             figures = [
                 Measurement("size", name, "B", 10.0),

@@ -15,6 +15,7 @@ EVALUATION: dict[str, Any] = {
     "task": TaskSettings(),
     "output": None,
     "inputs": "i",
+    "batches": (None, None),
 }
 BENCHMARK: dict[str, Any] = {
     "baseline": "b",
@@ -39,6 +40,8 @@ BENCHMARK: dict[str, Any] = {
         {"task": TaskSettings(kind="custom", metric="a:b")},
         {"output": "logits"},
         {"inputs": "x"},
+        {"batches": (None, 1)},
+        {"batches": (1, None)},
     ],
 )
 def test_every_ingredient_of_an_evaluation_counts(change: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """What travels to a device and back: nothing is lost, and a probe of another protocol is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from makeweight_probe import ProbeFailed
 from makeweight_probe.job import (
     PROTOCOL,
+    AnswersJob,
     BlocksJob,
     Cold,
     FactsJob,
@@ -50,6 +52,14 @@ jobs = st.one_of(
         seed=st.integers(0, 2**63),
     ),
     st.builds(MemoryJob, models, st.text(), st.integers(1, 20)),
+    st.builds(
+        AnswersJob,
+        models,
+        st.none() | models,
+        st.text(),
+        st.none() | st.integers(1, 64),
+        st.none() | st.integers(0, 9),
+    ),
     st.just(FactsJob()),
 )
 
@@ -79,6 +89,13 @@ def test_a_job_names_its_files_and_can_be_moved_with_them() -> None:
     moved = job.moved({name: f"/there{name.removeprefix('/home')}" for files in job.files() for name in files})
     assert moved.files() == (("/there/large.onnx", "/there/large.bin"), ("/there/inputs.npz",))
     assert moved.model.threads == 1
+    alone = AnswersJob(large, None, "/home/inputs.npz", None, None)
+    assert alone.files() == job.files()
+    assert replace(alone, reference=Model("onnxruntime", "/home/small.onnx", 1)).files() == (
+        ("/home/large.onnx", "/home/large.bin"),
+        ("/home/small.onnx",),
+        ("/home/inputs.npz",),
+    )
 
 
 def test_a_result_survives_the_journey(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from makeweight.report.facts import flat, step_words, worded
 from makeweight.report.figures import Figures
 from makeweight.report.measuring import floor, machine_line, protocol_line
 from makeweight.report.standing import SIGNS, WORDS, blocking, named, subject, waived
+from makeweight.report.tried import closeness
 from makeweight.report.written import title
 
 
@@ -97,6 +98,7 @@ def _manifest_facts(manifest: Manifest, control: str) -> list[tuple[str, str]]:
         ("MACs", "" if manifest.macs is None else f"{manifest.macs:,} an example"),
         ("compute nodes", computing),
         ("operators", ", ".join(f"{count} {kind}" for kind, count in manifest.operators.items())),
+        ("answers", closeness(manifest.trial)),
         ("control, trained equally and not compressed", control),
         ("runtime", manifest.runtime),
         ("versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),

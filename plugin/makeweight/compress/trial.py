@@ -1,0 +1,158 @@
+"""Try a model in a process of its own before anybody relies on it: does it run, is it near what it was made from?"""
+
+from __future__ import annotations
+
+import math
+import signal
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Feeds, fit
+from makeweight.artifact.trial import Trial
+from makeweight.bench import probe
+from makeweight.bench.probe import JobFailed
+from makeweight.bench.sitting import model_of
+from makeweight.devices.local import Local, LocalOptions
+from makeweight.measure.outcomes import classify
+from makeweight.measure.samples import store
+from makeweight.runtimes.runtime import RecipeFailed, Runtime
+from makeweight.user.dataset import Dataset
+from makeweight.user.declared import Declared
+from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.progress import Progress
+from makeweight_probe.__main__ import REFUSED
+from makeweight_probe.job import AnswersJob, Result
+
+# Examples that it is tried on: fewer where one costs so much that they would take seconds, or nobody knows.
+_MOST, _FEWEST, _UNKNOWN = 64, 8, 16
+_MACS = 10e9
+# How many are asked for together.
+_TOGETHER = 16
+# Noise of half the amplitude that the answers have; see docs/measuring.md for what healthy models and wrong ones have.
+FLOOR_DECIBELS = 6.0
+# What rounding does to float32 leaves 100 dB and more, a step of integers that tips over now and then 70 and more.
+_ROUNDING_DECIBELS = 60.0
+# What ends a process from outside, and says nothing of the model in it.
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def try_out(
+    model: Model,
+    reference: Model | None,
+    dataset: Dataset,
+    declared: Declared,
+    runtime: Runtime,
+    macs: int | None,
+    progress: Progress,
+) -> Trial:
+    """Run a model on some of the examples, beside the one that it is held against.
+
+    Args:
+        reference: takes the same inputs, and has the same outputs in the same order; None: it is the baseline itself.
+        macs: what one inference of the two costs at most; None: nobody knows.
+
+    Raises:
+        RecipeFailed: it cannot be opened or run, or answers NaN or infinity where the reference has a number.
+        UsageError: the examples do not fit its inputs.
+        EnvironmentFailed, OSError, MemoryError: the machine failed.
+    """
+    feeds = [fit(model.inputs, each) for each in _some(dataset, model.batch, macs)]
+    index = _judged(model, declared) if declared.task.kind == "classification" else None
+    with tempfile.TemporaryDirectory(prefix="makeweight-trial-") as folder:
+        inputs = Path(folder, "inputs.npz")
+        store(inputs, feeds)
+        job = AnswersJob(
+            model_of(model, 1),
+            None if reference is None else model_of(reference, 1),
+            str(inputs),
+            None if model.batch is not None or len(feeds) < 2 else _TOGETHER,
+            index,
+        )
+        result = _carried_out(job, runtime, progress)
+    facts = result.facts
+    names = [port.name for port in model.outputs]
+    for name, broken in zip(names, facts["broken"], strict=True):
+        if broken:
+            raise RecipeFailed(
+                f"`{name}` holds NaN or infinity where it was a number before ({broken:,} times in "
+                f"{facts['examples']} examples)"
+            )
+    mixing = min((each for each in facts["together"] if each is not None), default=None)
+    return Trial(
+        examples=facts["examples"] * (model.batch or 1),
+        against=None,
+        decibels={} if reference is None else dict(zip(names, map(_rounded, facts["decibels"]), strict=True)),
+        agreement=_agreement(result),
+        mixing=_rounded(mixing),
+        dependent=facts["refused"] is not None or (mixing is not None and mixing < _ROUNDING_DECIBELS),
+    )
+
+
+def refuse_noise(trial: Trial) -> None:
+    """Raises:
+    RecipeFailed: an output has so much noise that another model might as well have made it.
+    """
+    for name, value in trial.decibels.items():
+        if value is not None and value < FLOOR_DECIBELS:
+            raise RecipeFailed(
+                f"`{name}` is no longer what it was in float32: signal to noise {value:.1f} dB, and less than "
+                f"{FLOOR_DECIBELS:g} dB is another model's answer"
+            )
+
+
+def _some(dataset: Dataset, batch: int | None, macs: int | None) -> Sequence[Feeds]:
+    """Examples from all over the split, one by one or in whole batches where the model's is fixed."""
+    wanted = _UNKNOWN if not macs else min(max(round(_MACS / macs), _FEWEST), _MOST)
+    size = batch or 1
+    number = max(min(wanted, len(dataset)) // size, 1) * size
+    chosen = dataset.take(np.linspace(0, len(dataset) - 1, number).round().astype(int))
+    return list(chosen.batches(size))
+
+
+def _judged(model: Model, declared: Declared) -> int | None:
+    """Which output holds the scores; None where there is none of that name."""
+    names = [port.name for port in model.outputs]
+    if declared.model.output is None:
+        return 0
+    return names.index(declared.model.output) if declared.model.output in names else None
+
+
+def _carried_out(job: AnswersJob, runtime: Runtime, progress: Progress) -> Result:
+    try:
+        return probe.run(Local("local", LocalOptions()), job, progress.say)
+    except JobFailed as failure:
+        if failure.code == REFUSED:
+            raise RecipeFailed(
+                f"it was made, and cannot be run: {runtime.reason(Exception(failure.last))}"
+            ) from failure
+        if failure.code >= 0 or -failure.code in _FROM_OUTSIDE:
+            raise EnvironmentFailed(
+                f"the process that tried the model out was ended ({_named(failure.code)}): {failure.last}",
+                do="Run again; the machine may be short of memory.",
+            ) from failure
+        raise RecipeFailed(
+            f"it was made, and crashes {runtime.name} when it is opened or run ({_named(failure.code)})"
+        ) from failure
+
+
+def _named(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+
+
+def _agreement(result: Result) -> float | None:
+    if "wanted" not in result.samples:
+        return None
+    before, after = (np.asarray(result.samples[name], dtype=np.float64) for name in ("wanted", "given"))
+    wanted, _, _, kind = classify(before)
+    return round(float(np.mean(wanted == classify(after, kind)[0])), 4)
+
+
+def _rounded(decibels: float | None) -> float | None:
+    """To hundredths, so that two runs give the same manifest."""
+    return None if decibels is None else math.floor(decibels * 100 + 0.5) / 100

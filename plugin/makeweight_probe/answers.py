@@ -1,0 +1,135 @@
+"""What a model answers on real examples: whether it runs at all, how far it is from another, whether neighbours count.
+
+Signal to noise in decibels is 10 log10 of the power of the reference over the power of the difference: Gray and
+Neuhoff, "Quantization", IEEE Transactions on Information Theory 44(6), 1998, https://doi.org/10.1109/18.720541
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight_probe import ProbeFailed, inputs, sessions
+from makeweight_probe.job import AnswersJob, Model, Result
+from makeweight_probe.session import Feeds, Session
+
+MOST_DECIBELS = 200.0
+"""Beyond what a 64-bit number can tell: the same numbers. Less than its negative: nothing but noise."""
+
+
+def ask(job: AnswersJob) -> Result:
+    """Ask a model, alone and together; see `AnswersJob` for what is answered.
+
+    Raises:
+        ProbeFailed: a model does not open, or does not run on the examples one at a time.
+    """
+    samples = inputs.read(job.inputs)
+    reference = None if job.reference is None else _opened(job.reference)
+    model = _opened(job.model)
+    size = job.together or 1
+    noises: list[Noise] = []
+    mixing: list[Noise] = []
+    scores: list[tuple[NDArray[Any], NDArray[Any]]] = []
+    refused: str | None = None
+    for start in range(0, len(samples), size):
+        some = samples[start : start + size]
+        own = [_run(model, feeds) for feeds in some]
+        noises = noises or [Noise() for _ in own[0]]
+        mixing = mixing or [Noise() for _ in own[0]]
+        if reference is not None:
+            for feeds, given in zip(some, own, strict=True):
+                wanted = _run(reference, feeds)
+                for noise, before, after in zip(noises, wanted, given, strict=True):
+                    noise.add(before, after)
+                if job.scores is not None:
+                    scores.append((wanted[job.scores], given[job.scores]))
+        if job.together is not None and len(some) > 1 and refused is None:
+            try:
+                at_once = model.run(_joined(some))
+            except Exception as error:  # noqa: BLE001 - one at a time it runs: what it says here is the finding
+                refused = _said(error)
+                continue
+            for index, (noise, after) in enumerate(zip(mixing, at_once, strict=True)):
+                noise.add(_stacked([answers[index] for answers in own]), after)
+    kept = {}
+    if scores:
+        kept = {
+            name: np.concatenate([pair[index] for pair in scores]) for index, name in enumerate(("wanted", "given"))
+        }
+    return Result(
+        kept,
+        {
+            "examples": len(samples),
+            "decibels": [noise.decibels() for noise in noises],
+            "broken": [noise.broken for noise in noises],
+            "together": [noise.decibels() for noise in mixing],
+            "refused": refused,
+        },
+    )
+
+
+class Noise:
+    """How far answers are from those wanted, summed up over batches."""
+
+    def __init__(self) -> None:
+        self._signal = self._noise = 0.0
+        self._compared = 0
+        self.broken = 0
+        """Numbers that are NaN or infinite where the reference has a finite one."""
+
+    def add(self, wanted: Any, given: Any) -> None:
+        """What is no number, or has another size (which may depend on the answer), is passed over."""
+        before, after = np.asarray(wanted), np.asarray(given)
+        if before.shape != after.shape or before.dtype.kind not in "fiub" or after.dtype.kind not in "fiub":
+            return
+        known = np.isfinite(before)
+        both = known & np.isfinite(after)
+        self.broken += int(np.count_nonzero(known & ~both))
+        signal = before[both].astype(np.float64)
+        self._signal += float(np.square(signal).sum())
+        self._noise += float(np.square(signal - after[both].astype(np.float64)).sum())
+        self._compared += int(np.count_nonzero(both))
+
+    def decibels(self) -> float | None:
+        """None where nothing could be compared."""
+        if not self._compared:
+            return None
+        if self._noise == 0:
+            return MOST_DECIBELS
+        if self._signal == 0:
+            return -MOST_DECIBELS
+        value = 10 * float(np.log10(self._signal) - np.log10(self._noise))
+        return min(max(value, -MOST_DECIBELS), MOST_DECIBELS)
+
+
+def _opened(model: Model) -> Session:
+    opener = sessions.find(model.runtime)
+    try:
+        return opener.open_session(model.path, model.threads)
+    except Exception as error:
+        raise ProbeFailed(_said(error)) from error
+
+
+def _run(session: Session, feeds: Feeds) -> list[NDArray[Any]]:
+    try:
+        return session.run(feeds)
+    except Exception as error:
+        raise ProbeFailed(_said(error)) from error
+
+
+def _said(error: Exception) -> str:
+    return " ".join(f"{error}".split()) or type(error).__name__
+
+
+def _joined(samples: Sequence[Feeds]) -> Feeds:
+    return {name: np.concatenate([feeds[name] for feeds in samples]) for name in samples[0]}
+
+
+def _stacked(answers: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Answers to single examples as the answer to all; what has no batch to stack along stays apart."""
+    if any(np.ndim(answer) == 0 for answer in answers):
+        return np.zeros(0)
+    return np.concatenate(answers)

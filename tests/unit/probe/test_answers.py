@@ -1,0 +1,135 @@
+"""Answers beside those of another model, against figures computed with plain numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from makeweight.measure.samples import store
+from makeweight_probe import ProbeFailed, answers, sessions
+from makeweight_probe.answers import MOST_DECIBELS, Noise
+from makeweight_probe.job import AnswersJob, Model, Result
+
+WEIGHTS = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+SAMPLES = np.random.default_rng(1).standard_normal((10, 4)).astype(np.float32)
+Computing = Callable[[np.ndarray], list[Any]]
+
+
+def product(x: np.ndarray) -> list[Any]:
+    return [x @ WEIGHTS, x.sum(axis=1, keepdims=True)]
+
+
+def rounded(x: np.ndarray) -> list[Any]:
+    scores, sums = product(x)
+    return [np.round(scores * 4) / 4, sums]
+
+
+def centred(x: np.ndarray) -> list[Any]:
+    """As a normalization by the batch."""
+    scores, sums = product(x)
+    return [scores - scores.mean(axis=0), sums]
+
+
+def single(x: np.ndarray) -> list[Any]:
+    if len(x) > 1:
+        raise ValueError("one at a\ntime")
+    return product(x)
+
+
+def of_no_number(x: np.ndarray) -> list[Any]:
+    scores, _ = product(x)
+    return [np.where(scores > 1, np.nan, scores), np.array(["a"])]
+
+
+def short(x: np.ndarray) -> list[Any]:
+    """As a detector, which finds more in one picture than in another."""
+    scores, sums = product(x)
+    return [scores[:, :2], sums]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    class Session:
+        def __init__(self, computing: Computing) -> None:
+            self._computing = computing
+
+        def run(self, feeds: dict[str, np.ndarray]) -> list[Any]:
+            return self._computing(feeds["x"])
+
+    class Opener:
+        def open_session(self, path: str, threads: int) -> Session:
+            return Session(globals()[path])
+
+    monkeypatch.setattr(sessions, "find", lambda _: Opener())
+    store(tmp_path / "inputs.npz", [{"x": SAMPLES[i : i + 1]} for i in range(len(SAMPLES))])
+
+    def ask(model: Computing, reference: Computing | None, together: int | None = 4, scores: int | None = 0) -> Result:
+        named = [None if each is None else Model("r", each.__name__, 1) for each in (model, reference)]
+        assert named[0] is not None
+        return answers.ask(AnswersJob(named[0], named[1], str(tmp_path / "inputs.npz"), together, scores))
+
+    return ask
+
+
+def test_signal_to_noise_by_output(ask: Callable[..., Result]) -> None:
+    wanted = SAMPLES @ WEIGHTS
+    given = np.round(wanted * 4) / 4
+    result = ask(rounded, product)
+    first, second = result.facts["decibels"]
+    assert first == pytest.approx(20 * np.log10(np.linalg.norm(wanted) / np.linalg.norm(wanted - given)), abs=0.01)
+    assert second == MOST_DECIBELS
+    np.testing.assert_allclose(result.samples["wanted"], wanted, rtol=1e-6)
+    np.testing.assert_allclose(result.samples["given"], given, atol=0.26)
+    assert (result.facts["examples"], result.facts["broken"], result.facts["refused"]) == (10, [0, 0], None)
+
+
+def test_answers_that_depend_on_their_neighbours(ask: Callable[..., Result]) -> None:
+    """One by one a batch's mean is the example itself, so that nothing is left of the first output."""
+    assert ask(centred, None).facts["together"] == [-MOST_DECIBELS, MOST_DECIBELS]
+    assert min(ask(product, None).facts["together"]) > 100
+    assert ask(product, None, together=None).facts["together"] == [None, None]
+
+
+def test_a_model_that_takes_no_batch_is_no_failure(ask: Callable[..., Result]) -> None:
+    facts = ask(single, product).facts
+    assert facts["refused"] == "one at a time"
+    assert facts["decibels"] == [MOST_DECIBELS, MOST_DECIBELS]
+
+
+def test_numbers_that_break_are_counted(ask: Callable[..., Result]) -> None:
+    facts = ask(of_no_number, product).facts
+    assert facts["broken"] == [int((SAMPLES @ WEIGHTS > 1).sum()), 0]
+    assert facts["decibels"][1] is None
+
+
+def test_another_size_cannot_be_compared(ask: Callable[..., Result]) -> None:
+    assert ask(short, product, scores=None).facts["decibels"] == [None, MOST_DECIBELS]
+
+
+def test_a_model_that_fails_alone_cannot_be_asked(ask: Callable[..., Result]) -> None:
+    with pytest.raises(ProbeFailed, match="one at a time"):
+        ask(product, failing, scores=None)
+
+
+def failing(x: np.ndarray) -> list[Any]:
+    raise ValueError("one at a time")
+
+
+@given(
+    arrays.arrays(np.float64, (6, 3), elements=st.floats(-1e3, 1e3)),
+    arrays.arrays(np.float64, (6, 3), elements=st.floats(-1e3, 1e3)),
+    st.integers(1, 6),
+)
+def test_how_it_is_cut_makes_no_difference(wanted: np.ndarray, given: np.ndarray, size: int) -> None:
+    whole, cut = Noise(), Noise()
+    whole.add(wanted, given)
+    for start in range(0, 6, size):
+        cut.add(wanted[start : start + size], given[start : start + size])
+    assert whole.decibels() == pytest.approx(cut.decibels(), abs=1e-6)
