@@ -107,6 +107,15 @@ def test_a_step_that_wants_a_file_gets_one_and_the_number_format_comes_after_it(
     assert {"torch", "onnxscript", "pip"} <= set(manifest.versions)
 
 
+def test_what_was_made_was_tried_beside_float32(carry_out: Make) -> None:
+    trial = carry_out(lowering=INT8).trial
+    assert trial is not None
+    assert (trial.examples, trial.against, trial.dependent) == (64, "float32", False)
+    (noise,) = trial.decibels.values()
+    assert noise is not None
+    assert noise > 20
+
+
 def test_without_a_number_format_the_file_is_what_the_step_left(carry_out: Make) -> None:
     manifest = carry_out(step(Rename()))
     assert onnx.load(manifest.made().path).producer_name == "renamed"
@@ -123,8 +132,9 @@ def test_what_a_step_leaves_behind_goes_into_the_lowering(carry_out: Make, monke
     monkeypatch.setattr(OnnxRuntime, "lower", watched)
     manifest = carry_out(step(Sparsify()), lowering=INT8)
     assert manifest.status == "ready"
-    (program,) = lowered
+    program, floating = lowered
     assert isinstance(program, Program)
+    assert isinstance(floating, Model)  # the same in float32: it is what is quantized, and compared with
     assert set(program.left) == {"sparsify"}
     assert {name: value.shape for name, value in program.example.items()} == {"image": (2, 1, 6, 6)}
 
@@ -145,5 +155,6 @@ def test_a_runtime_that_cannot_quantize_its_own_files_is_given_the_module(
     monkeypatch.setattr(OnnxRuntime, "objection", objection)
     monkeypatch.setattr(OnnxRuntime, "lower", watched)
     manifest = carry_out(lowering=INT8)
-    assert (manifest.status, kinds) == ("ready", [Program])
+    # in float32 too, to compare with
+    assert (manifest.status, kinds) == ("ready", [Program, Program])
     assert "torch" in manifest.versions
