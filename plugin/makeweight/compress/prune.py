@@ -5,6 +5,7 @@ Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, https://arxi
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +16,14 @@ from pydantic import Field
 
 from makeweight.compress.examples import examples, tensors
 from makeweight.compress.losses import loss_of
+from makeweight.compress.narrowing import departing, differentiable, narrow
 from makeweight.compress.scores import reading
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given, Needs, Transformation
 from makeweight.compress.training import TrainingOptions
 from makeweight.compress.tuning import NEEDS, tune
 from makeweight.runtimes.format import SourceKind
-from makeweight.runtimes.outputs import judged, named
+from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.errors import MakeweightError, first_line
 from makeweight_base.quiet import quiet
@@ -79,22 +81,30 @@ class Prune(Transformation):
         if not before:
             raise RecipeFailed("prune changed nothing: the module has no layer with channels")
         with _following("follow this model"):
-            pruner = _pruner(module, example, options, given)
+            refused = _refused(module, example, shape, options, given)
+            pruner = _pruner(module, example, options, given, refused)
         rounds = []
         for number in range(1, options.rounds + 1):
             if options.importance == "taylor":
                 _gradients(module, options, given)
             with _following("prune this model"):
-                pruner.step()
+                was = copy.deepcopy(module)
+                removed = narrow(pruner, module)
             module.zero_grad(set_to_none=True)
-            if number == 1:
-                _still_runs(module, example, shape, given)
+            _still_runs(module, example, shape, given)
+            _refuse_growth(was, module)
+            with _following("check the narrower model"):
+                wrong = departing(was, removed, example)
+            if wrong:
+                raise RecipeFailed(_lost(wrong))
             if options.epochs:
                 label = f"prune, round {number} of {options.rounds}" if options.rounds > 1 else "prune"
                 rounds.append(asdict(tune(module, options, given, label, subject.left.values())))
         module.eval()
         after = _widths(module)
         changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
+        if not changed and refused:
+            raise RecipeFailed(_lost(refused))
         if not changed:
             raise RecipeFailed(
                 "prune changed nothing: no layer could give up channels and keep a multiple of "
@@ -107,6 +117,8 @@ class Prune(Transformation):
             f"prune: {len(changed)} of {len(before)} layers narrower, {parameters:,} -> {left:,} parameters"
         )
         given.notes[self.name] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
+        if refused:
+            given.notes[self.name]["refused"] = refused
         return subject
 
     def training(self, options: PruneOptions) -> TrainingOptions | None:
@@ -120,7 +132,36 @@ def _multiple(options: PruneOptions, given: Given) -> int:
     return options.round_to or given.channel_multiple
 
 
-def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, given: Given) -> Any:
+def _refused(module: Any, example: tuple[Any, ...], shape: Any, options: PruneOptions, given: Given) -> list[str]:
+    """The layers that keep their channels, since Torch-Pruning loses track of them: found out on a copy."""
+    trial, plain = copy.deepcopy(module), options.model_copy(update={"importance": "magnitude"})
+    removed = narrow(_pruner(trial, example, plain, given, []), trial)
+    _still_runs(trial, example, shape, given)
+    _refuse_growth(module, trial)
+    refused = departing(module, removed, example)
+    if refused:
+        given.progress.say(f"prune: channels kept where Torch-Pruning loses track of them: {', '.join(refused)}")
+    return refused
+
+
+def _lost(layers: list[str]) -> str:
+    named = ", ".join(f"`{name}`" for name in layers)
+    return (
+        f"prune: Torch-Pruning loses track of the channels of {named}: without them the network computes something "
+        "else than with them at zero (forward shuffles, splits or normalizes channels by hand)"
+    )
+
+
+def _refuse_growth(before: Any, after: Any) -> None:
+    had, has = _parameters(before), _parameters(after)
+    if has > had:
+        raise RecipeFailed(
+            f"prune: the network would have more parameters than before ({had:,} -> {has:,}): a weight that several "
+            "layers share is parted when one of them is pruned"
+        )
+
+
+def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, given: Given, refused: list[str]) -> Any:
     import torch
     import torch_pruning
 
@@ -145,9 +186,9 @@ def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, given:
         global_pruning=options.scope == "global",
         pruning_ratio=options.ratio,
         iterative_steps=options.rounds,
-        ignored_layers=_output_layers(module, example),
+        ignored_layers=[*_output_layers(module, example), *(_part(module, name) for name in refused)],
         round_to=_multiple(options, given),
-        output_transform=_differentiable,
+        output_transform=differentiable,
         # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
         in_channel_groups={},
         out_channel_groups={},
@@ -166,6 +207,11 @@ def removed(wanted: int, channels: int, multiple: int) -> int:
     return max(0, channels - left)
 
 
+def _part(module: Any, name: str) -> Any:
+    """A layer or a bare parameter of a module."""
+    return dict((*module.named_modules(), *module.named_parameters()))[name]
+
+
 def _output_layers(module: Any, example: tuple[Any, ...]) -> list[Any]:
     """The layers whose channels are the model's outputs, directly or through operations that pass channels on."""
     import torch_pruning
@@ -173,7 +219,7 @@ def _output_layers(module: Any, example: tuple[Any, ...]) -> list[Any]:
     ends: set[Any] = set()
 
     def note(outputs: Any) -> Any:
-        leaves = _differentiable(outputs)
+        leaves = differentiable(outputs)
         ends.update(leaf.grad_fn for leaf in leaves)
         if not leaves or None in ends:
             raise RecipeFailed(
@@ -190,11 +236,6 @@ def _output_layers(module: Any, example: tuple[Any, ...]) -> list[Any]:
         if any(node.grad_fn in ends for node in passing):
             layers.append(root)
     return layers
-
-
-def _differentiable(outputs: Any) -> list[Any]:
-    """The outputs that channels are traced from; class indices and the like are not."""
-    return [tensor for tensor in named(outputs).values() if tensor.is_floating_point()]
 
 
 def _gradients(module: Any, options: PruneOptions, given: Given) -> None:

@@ -258,3 +258,133 @@ def test_several_inputs(given: Any) -> None:
     two = replace(given, splits=dict.fromkeys(("train", "validation", "calibration"), data), baseline=Two())
     _pruned(module, PruneOptions(ratio=0.5, epochs=1, importance="taylor"), two)
     assert (module.left.out_features, module.right.out_features, module.head.in_features) == (16, 16, 16)
+
+
+def _dead(weight: Any, dimension: int, places: list[int]) -> None:
+    with torch.no_grad():
+        weight.index_fill_(dimension, torch.tensor(places), 0)
+
+
+def _answers(module: Any, given: Any) -> Any:
+    with torch.no_grad():
+        return module.eval()(torch.from_numpy(given.splits["calibration"].inputs["image"]))
+
+
+class Shuffles(nn.Module):
+    """As ShuffleNet does between its convolutions; Torch-Pruning follows each channel straight on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
+        self.head = nn.Linear(16, 3)
+        self.order = torch.arange(16).reshape(2, 8).T.flatten()
+        _dead(self.first.weight, 0, list(range(8)))
+        _dead(self.first.bias, 0, list(range(8)))
+        _dead(self.second.weight, 1, [place for place, channel in enumerate(self.order.tolist()) if channel < 8])
+        _dead(self.second.weight, 0, list(range(0, 16, 2)))
+        _dead(self.second.bias, 0, list(range(0, 16, 2)))
+
+    def forward(self, image: Any) -> Any:
+        hidden = torch.relu(self.first(image))
+        count, channels, *size = hidden.shape
+        hidden = hidden.view(count, 2, channels // 2, *size).transpose(1, 2).reshape(count, channels, *size)
+        return self.head(torch.relu(self.second(hidden)).mean((2, 3)))
+
+
+class Squashes(nn.Module):
+    """What is no longer there was not zero on its way: a sigmoid makes one half of nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16)
+        self.second, self.head = nn.Conv2d(16, 16, 3), nn.Linear(16, 3)
+        nn.init.normal_(self.norm.bias)
+        for weight in (self.first.weight, self.norm.weight, self.norm.bias, self.second.weight, self.second.bias):
+            _dead(weight, 0, [1, 3, 4, 7, 8, 9, 12, 15])
+        _dead(self.second.weight, 1, [1, 3, 4, 7, 8, 9, 12, 15])
+        _dead(self.head.weight, 1, [1, 3, 4, 7, 8, 9, 12, 15])
+
+    def forward(self, image: Any) -> Any:
+        return self.head(torch.sigmoid(self.second(torch.sigmoid(self.norm(self.first(image))))).mean((2, 3)))
+
+
+class Attends(nn.Module):
+    """Half of each of its four heads is dead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.attention = nn.Linear(8, 16), nn.MultiheadAttention(16, 4, batch_first=True)
+        self.head = nn.Linear(16, 3)
+        dead = list(range(1, 16, 2))
+        for weight in (self.embed.weight, self.embed.bias, self.attention.out_proj.weight):
+            _dead(weight, 0, dead)
+        _dead(self.attention.in_proj_weight, 0, [16 * part + place for part in range(3) for place in dead])
+        for weight in (self.attention.in_proj_weight, self.attention.out_proj.weight, self.head.weight):
+            _dead(weight, 1, dead)
+
+    def forward(self, image: Any) -> Any:
+        tokens = self.embed(image.flatten(1, 2))
+        return self.head(self.attention(tokens, tokens, tokens, need_weights=False)[0].mean(1))
+
+
+@pytest.mark.parametrize(
+    ("module", "refused", "narrower"),
+    [(Shuffles, ["first"], {"second"}), (Squashes, None, {"first", "second"}), (Attends, None, {"embed"})],
+    ids=["a channel shuffle", "sigmoids", "attention"],
+)
+def test_dead_channels_alone_go_and_the_answers_stay(given: Any, module: Any, refused: Any, narrower: set[str]) -> None:
+    torch.manual_seed(0)
+    pruned, on_images = module(), _on_images(given)
+    wanted = _answers(pruned, on_images)
+    _pruned(pruned, PruneOptions(ratio=0.5, round_to=1, epochs=0), on_images)
+    torch.testing.assert_close(_answers(pruned, on_images), wanted, rtol=0, atol=1e-5)
+    note = on_images.notes["prune"]
+    assert note.get("refused") == refused
+    assert narrower <= set(note["channels"])
+
+
+def test_a_layer_that_pruning_loses_track_of_is_refused_by_name(given: Any) -> None:
+    class Only(Shuffles):
+        def __init__(self) -> None:
+            super().__init__()
+            self.second = nn.Conv2d(16, 3, 3)
+            self.head = nn.Identity()
+
+    told = r"loses track of the channels of `first`: without them the network computes something else"
+    with pytest.raises(RecipeFailed, match=told):
+        _pruned(Only(), PruneOptions(ratio=0.5, round_to=1, epochs=0), _on_images(given))
+
+
+def test_a_normalization_counts_the_channels_that_are_left(given: Any) -> None:
+    class Normalizes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.norm, self.groups = nn.Conv2d(3, 16, 1), nn.LayerNorm(16), nn.GroupNorm(2, 16)
+            self.second, self.head = nn.Linear(16, 16), nn.Linear(16, 3)
+
+        def forward(self, image: Any) -> Any:
+            pixels = self.groups(self.first(image)).flatten(2).transpose(1, 2)
+            return self.head(torch.relu(self.second(self.norm(pixels))).mean(1))
+
+    on_images = _on_images(given)
+    _pruned(Normalizes(), PruneOptions(ratio=0.5, round_to=1, epochs=0), on_images)
+    assert on_images.notes["prune"]["channels"] == {"first": [16, 8], "second": [16, 8]}
+    assert "refused" not in on_images.notes["prune"]
+
+
+def test_more_parameters_than_before_is_a_failure(given: Any) -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.hidden = nn.Linear(16, 200, bias=False), nn.Linear(16, 16)
+            self.first, self.last = nn.Conv2d(3, 16, 1), nn.Linear(16, 200, bias=False)
+            self.last.weight = self.embed.weight
+
+        def forward(self, image: Any) -> Any:
+            hidden = self.first(image).mean((2, 3))
+            return self.last(torch.relu(self.hidden(hidden))) + self.embed(hidden)
+
+    with pytest.raises(
+        RecipeFailed, match=r"more parameters than before \(3,536 -> [45],\d\d\d\): a weight that several"
+    ):
+        _pruned(Tied(), PruneOptions(ratio=0.1, round_to=1, epochs=0), _on_images(given, classes=200))

@@ -62,6 +62,18 @@ def test_every_example_is_answered_once_in_order(count: int, size: int | None) -
     assert {len(feeds["x"]) for feeds in model.fed} <= ({size} if size else {BATCH, count % BATCH})
 
 
+@pytest.mark.parametrize("batch", [1, 4])
+def test_where_neighbours_count_it_is_asked_as_it_is_served(batch: int) -> None:
+    """As many as it is served, always: what the last batch lacks is filled up."""
+    model = Model(answer=lambda feeds: [feeds["x"] - feeds["x"].mean(axis=0)])
+    data = dataset(6)
+    found = outputs(model, model.model, data, output=None, batch=batch, progress=Silent(), label="int8 on test")  # type: ignore[arg-type]
+    assert {len(feeds["x"]) for feeds in model.fed} == {batch}
+    values = data.inputs["x"]
+    filled = np.concatenate([values, values[[5, 5]]])[: -(-6 // batch) * batch].reshape(-1, batch, 2)
+    np.testing.assert_array_equal(found, (filled - filled.mean(axis=1, keepdims=True)).reshape(-1, 2)[:6])
+
+
 def test_the_output_is_chosen_by_name() -> None:
     model = Model(answer=lambda feeds: [feeds["x"], -feeds["x"]], outputs=("scores", "features"))
     assert (run(model, dataset(3)) >= 0).all()

@@ -1,0 +1,190 @@
+"""Whether removing channels does that and nothing else: a narrowed module answers what the module of before answers
+with the removed weights set to zero, whatever the weights are.
+
+Torch-Pruning follows channels through a network by what autograd records. Where it loses them (a channel shuffle, a
+concatenation that is taken apart again), it removes weights of other channels than it removed the makers of, and the
+network still runs.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from makeweight.runtimes.outputs import named
+
+# The largest difference that still counts as rounding, as a part of the largest answer.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Channels of a layer that were removed, and with them whatever hangs together with those."""
+
+    layer: str
+    remove: Callable[..., Any]
+    """Torch-Pruning's function for that kind of layer."""
+    channels: tuple[int, ...]
+
+
+def narrow(pruner: Any, module: Any) -> list[Removal]:
+    """One step of a pruner of Torch-Pruning on its module; what it removed."""
+    from torch import nn
+
+    names = {part: name for name, part in (*module.named_modules(), *module.named_parameters())}
+    widths = {part: _head_width(part) for part in module.modules() if isinstance(part, nn.MultiheadAttention)}
+    removed = []
+    for group in pruner.step(interactive=True):
+        dependency, channels = group[0]
+        removed.append(Removal(names[dependency.target.module], dependency.handler, tuple(map(int, channels))))
+        group.prune()
+    for attention, width in widths.items():
+        _keep_temperature(attention, width)
+    return removed
+
+
+def departing(before: Any, removed: Sequence[Removal], example: tuple[Any, ...]) -> list[str]:
+    """The layers whose removal changes more than the channels removed; none where all is well.
+
+    Args:
+        before: the module as it was.
+    """
+    shaken = _shaken(before)
+    if not removed or _sound(shaken, removed, example):
+        return []
+    alone = [removal.layer for removal in removed if not _sound(shaken, [removal], example)]
+    # where each is sound by itself, it is their being removed together that is not
+    return alone or [removal.layer for removal in removed]
+
+
+def _shaken(before: Any) -> Any:
+    """A copy whose weights are none of them zero: what is removed by mistake must not go unseen because it was dead."""
+    import torch
+
+    shaken, drawn = copy.deepcopy(before).eval(), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in shaken.parameters():
+            spread = float(weight.std()) if weight.numel() > 1 else 0.0
+            weight.add_(torch.randn(weight.shape, generator=drawn) * max(spread, 0.05) / 2)
+    return shaken
+
+
+def _sound(before: Any, removed: Sequence[Removal], example: tuple[Any, ...]) -> bool:
+    narrowed = copy.deepcopy(before)
+    _repeat(narrowed, removed, example)
+    return _same(_masked(before, removed, narrowed, example), narrowed, example)
+
+
+def _masked(before: Any, removed: Sequence[Removal], narrowed: Any, example: tuple[Any, ...]) -> Any:
+    """A copy of a module with zero for every weight that is gone in the narrowed one."""
+    import torch
+
+    shadow = copy.deepcopy(before)
+    # weights that are their own places tell, once narrowed, which ones are left
+    _repeat(shadow, removed, example, lambda weight: torch.arange(weight.numel()).double().reshape(weight.shape))
+    kept = {name: weight.detach().long().flatten() for name, weight in shadow.named_parameters(remove_duplicate=False)}
+    masked = copy.deepcopy(before)
+    with torch.no_grad():
+        for name, weight in masked.named_parameters(remove_duplicate=False):
+            mask = torch.zeros(weight.numel(), dtype=weight.dtype)
+            mask[kept[name]] = 1
+            weight.mul_(mask.reshape(weight.shape))
+    for name, part in list(masked.named_modules()):
+        places = kept.get(f"{name}.weight")
+        if places is not None and (axis := _normalized_axis(part)) is not None and len(places) < part.weight.numel():
+            parent, _, own = name.rpartition(".")
+            setattr(masked.get_submodule(parent), own, _over_kept(narrowed.get_submodule(name), places, axis))
+    return masked
+
+
+def _repeat(module: Any, removed: Sequence[Removal], example: tuple[Any, ...], fill: Any = None) -> None:
+    """Remove the same channels from a copy of the module.
+
+    Args:
+        fill: what to put in place of each weight before that.
+    """
+    import torch
+    import torch_pruning
+    from torch import nn
+
+    for parameter in module.parameters():
+        parameter.requires_grad_(True)
+    graph = torch_pruning.DependencyGraph()
+    graph.build_dependency(module, example_inputs=example, output_transform=differentiable)
+    if fill is not None:
+        for parameter in module.parameters():
+            parameter.data = fill(parameter)
+    parts = dict((*module.named_modules(), *module.named_parameters()))
+    widths = {part: _head_width(part) for part in module.modules() if isinstance(part, nn.MultiheadAttention)}
+    for removal in removed:
+        graph.get_pruning_group(parts[removal.layer], removal.remove, list(removal.channels)).prune()
+    if fill is None:
+        with torch.no_grad():
+            for attention, width in widths.items():
+                _keep_temperature(attention, width)
+
+
+def differentiable(outputs: Any) -> list[Any]:
+    """The outputs that channels are traced from; class indices and the like are not."""
+    return [tensor for tensor in named(outputs).values() if tensor.is_floating_point()]
+
+
+def _same(one: Any, other: Any, example: tuple[Any, ...]) -> bool:
+    import torch
+
+    with torch.no_grad():
+        answers = [differentiable(module.eval()(*example)) for module in (one, other)]
+    for first, second in zip(*answers, strict=True):
+        if first.shape != second.shape:
+            return False
+        largest = max(float(first.abs().max()), float(second.abs().max()), 1e-12)
+        if not bool(((first - second).abs() <= TOLERANCE * largest).all()):
+            return False
+    return True
+
+
+def _head_width(attention: Any) -> int:
+    return int(attention.embed_dim // attention.num_heads)
+
+
+def _keep_temperature(attention: Any, width: int) -> None:
+    """Scores are divided by the root of a head's width: narrower heads would make them larger."""
+    import torch
+
+    factor = math.sqrt(_head_width(attention) / width)
+    if factor == 1:
+        return
+    with torch.no_grad():
+        for name in ("in_proj_weight", "q_proj_weight", "in_proj_bias"):
+            weight = getattr(attention, name, None)
+            if weight is not None:
+                weight[: attention.embed_dim] *= factor
+
+
+def _normalized_axis(part: Any) -> int | None:
+    """The axis that a layer takes its statistics over; None: it takes none over channels."""
+    from torch import nn
+
+    if isinstance(part, nn.LayerNorm | nn.RMSNorm):
+        return -1
+    return 1 if isinstance(part, nn.GroupNorm) else None
+
+
+def _over_kept(narrowed: Any, places: Any, axis: int) -> Any:
+    """A normalization of the channels that are left: what is zero must not count in its statistics."""
+    import torch
+    from torch import nn
+
+    class OverKept(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.narrowed = copy.deepcopy(narrowed)
+
+        def forward(self, values: Any) -> Any:
+            normalized = self.narrowed(values.index_select(axis, places))
+            return torch.zeros_like(values).index_copy(axis, places, normalized)
+
+    return OverKept()
