@@ -54,13 +54,8 @@ def ask(job: AnswersJob) -> Result:
                 continue
             for index, (noise, after) in enumerate(zip(mixing, at_once, strict=True)):
                 noise.add(_stacked([answers[index] for answers in own]), after)
-    kept = {}
-    if scores:
-        kept = {
-            name: np.concatenate([pair[index] for pair in scores]) for index, name in enumerate(("wanted", "given"))
-        }
     return Result(
-        kept,
+        _together(scores),
         {
             "examples": len(samples),
             "decibels": [noise.decibels() for noise in noises],
@@ -69,6 +64,15 @@ def ask(job: AnswersJob) -> Result:
             "refused": refused,
         },
     )
+
+
+def _together(pairs: Sequence[tuple[Any, Any]]) -> dict[str, NDArray[Any]]:
+    """Scores of reference and model for all examples; none where they are no numbers, or differ in size."""
+    arrays = [np.asarray(each) for pair in pairs for each in pair]
+    sizes = {array.shape[1:] for array in arrays}
+    if len(sizes) != 1 or any(array.ndim == 0 or array.dtype.kind not in "fiub" for array in arrays):
+        return {}
+    return {"wanted": np.concatenate(arrays[::2]), "given": np.concatenate(arrays[1::2])}
 
 
 class Noise:

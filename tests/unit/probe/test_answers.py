@@ -104,13 +104,16 @@ def test_a_model_that_takes_no_batch_is_no_failure(ask: Callable[..., Result]) -
 
 
 def test_numbers_that_break_are_counted(ask: Callable[..., Result]) -> None:
+    assert ask(of_no_number, product, scores=1).samples == {}
     facts = ask(of_no_number, product).facts
     assert facts["broken"] == [int((SAMPLES @ WEIGHTS > 1).sum()), 0]
     assert facts["decibels"][1] is None
 
 
 def test_another_size_cannot_be_compared(ask: Callable[..., Result]) -> None:
-    assert ask(short, product, scores=None).facts["decibels"] == [None, MOST_DECIBELS]
+    result = ask(short, product)
+    assert result.facts["decibels"] == [None, MOST_DECIBELS]
+    assert result.samples == {}
 
 
 def test_a_model_that_fails_alone_cannot_be_asked(ask: Callable[..., Result]) -> None:

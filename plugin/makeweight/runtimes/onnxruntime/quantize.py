@@ -84,7 +84,7 @@ def quantize(
     if not any(_computes_on_integers(after)):
         raise RecipeFailed(_nothing(before, how))
     _refuse_signed_activations(after)
-    if (bytes_after := stored(after)) > (bytes_before := stored(before)):
+    if (bytes_after := stored(after)) > (bytes_before := stored(normal(before))):
         raise RecipeFailed(
             f"quantize would make it larger: its weights would take {bytes_after:,} bytes, and take {bytes_before:,} "
             "now (one that something else reads is kept in both forms)"
