@@ -36,6 +36,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="makeweight-ci-") as folder, silent_github.listening() as github:
         made = repository.make(Path(folder))
         made.change("recipe", _edit)
+        github.pull = made.pull("recipe")
         ways: dict[str, Callable[[Checkout], str]] = {
             "dvc pull, dvc repro": _by_dvc,
             "makeweight ci": lambda at: at.run("makeweight", "ci", token=silent_github.TOKEN),

@@ -80,6 +80,16 @@ class Repository:
         self.git("merge", "-q", "--no-ff", "-m", "try", branch)
         self.git("push", "-q", "origin", branch, f"HEAD:refs/pull/{branch}/merge")
 
+    def pull(self, branch: str) -> dict[str, object]:
+        """The pull request of a branch, as GitHub tells it."""
+        head, base = self.git("rev-parse", branch), self.git("rev-parse", "main")
+        return {
+            "number": 7,
+            "state": "open",
+            "head": {"sha": head, "ref": branch, "repo": {"full_name": NAME}},
+            "base": {"sha": base, "ref": "main", "repo": {"full_name": NAME}},
+        }
+
     def checkout(self, branch: str, api: str) -> Checkout:
         """A fresh clone of that merge, one commit deep, on a runner whose GitHub answers at `api`."""
         number = next(self._numbers)
@@ -94,15 +104,10 @@ class Repository:
             ("checkout", "-q", "--detach", "FETCH_HEAD"),
         ):
             _run(("git", *arguments), place, self.environment)
-        head, base = self.git("rev-parse", branch), self.git("rev-parse", "main")
         told = {
             "repository": {"full_name": NAME, "default_branch": "main"},
             "number": 7,
-            "pull_request": {
-                "number": 7,
-                "head": {"sha": head, "ref": branch, "repo": {"full_name": NAME}},
-                "base": {"sha": base, "ref": "main", "repo": {"full_name": NAME}},
-            },
+            "pull_request": self.pull(branch),
         }
         event = beside / "event.json"
         event.write_text(json.dumps(told))

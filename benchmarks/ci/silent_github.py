@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 TOKEN = "opens-nothing"  # noqa: S105 - as it says
@@ -16,6 +16,8 @@ TOKEN = "opens-nothing"  # noqa: S105 - as it says
 class SilentGithub:
     url: str
     requests: int = 0
+    pull: dict[str, object] = field(default_factory=dict)
+    """The one pull request, as it stands."""
 
 
 @contextmanager
@@ -29,7 +31,8 @@ def listening() -> Iterator[SilentGithub]:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
-            self._answer(200, {"login": "somebody"} if self.path == "/user" else [])
+            one = "/pulls/" in self.path and self.path.rpartition("/")[2].isdecimal()
+            self._answer(200, {"login": "somebody"} if self.path == "/user" else github.pull if one else [])
 
         def do_POST(self) -> None:
             self._answer(201, {"id": 1})

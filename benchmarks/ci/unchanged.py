@@ -27,6 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="makeweight-ci-") as folder, silent_github.listening() as github:
         made = repository.make(Path(folder))
         made.change("words", lambda work: (work / "README.md").write_text("words\n"))
+        github.pull = made.pull("words")
         base = made.git("rev-parse", "main")
         times: dict[str, list[float]] = {name: [] for name in ("git fetch, dvc repro --dry", "one process")}
         phases: dict[str, list[float]] = {name: [] for name in ("open", "compress", "measure", "gate")}
