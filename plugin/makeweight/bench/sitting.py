@@ -82,7 +82,7 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
             break
     peaks: dict[str, list[dict[str, object]]] = {"a": [], "b": []}
     if aim.memory:
-        for _ in range(memory.REPEATS):
+        for _ in range(options.processes):
             for arm, model in (("a", pair.a), ("b", pair.b)):
                 peaks[arm].append(probe.run(device, MemoryJob(model, pair.inputs), progress.say).facts)
     return Timings(tuple(results), peaks)

@@ -11,7 +11,6 @@ from makeweight.layout import BASELINE
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, unavailable
 
-REPEATS = 3
 _METHOD = "VmHWM of load and run over the runtime's import, fresh processes, range of {} repeats"
 
 

@@ -11,7 +11,6 @@ from makeweight.bench import probe
 from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import MOST_PROCESSES, THROUGHPUT_BATCH, Pair, carry_out
 from makeweight.devices.device import DeviceOptions
-from makeweight.measure import memory
 from makeweight_base.progress import Silent
 from makeweight_probe.job import BlocksJob, Cold, Job, MemoryJob, Model, Result
 
@@ -129,14 +128,15 @@ def test_batches_only_where_the_models_take_any(free: bool, batch: int | None) -
     assert {job.batch for job in bench.blocks} == {batch}
 
 
-def test_memory_is_measured_last_in_processes_of_its_own() -> None:
+@pytest.mark.parametrize("processes", [1, 3])
+def test_memory_is_measured_last_in_as_many_processes_of_its_own(processes: int) -> None:
     bench = Bench()
-    taken = measure(bench, aim=Aim((0.7,)))
+    taken = measure(bench, aim=Aim((0.7,)), processes=processes)
     kinds = [type(job) for job in bench.jobs]
-    assert kinds == [BlocksJob] * 3 + [MemoryJob] * 2 * memory.REPEATS
+    assert kinds == [BlocksJob] * processes + [MemoryJob] * 2 * processes
     assert {facts["path"] for facts in taken.memory["a"]} == {"a.onnx"}
     assert {facts["path"] for facts in taken.memory["b"]} == {"b.onnx"}
-    assert len(taken.memory["a"]) == len(taken.memory["b"]) == memory.REPEATS
+    assert len(taken.memory["a"]) == len(taken.memory["b"]) == processes
 
 
 def test_how_many_runs_warm_a_block_is_measured_once() -> None:
