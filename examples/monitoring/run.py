@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from makeweight_monitors.prometheus import package, throwaway
 from makeweight_monitors.prometheus.queries import Client
 
 _FIRST_SCRAPE = 30.0
+_INTERRUPTED = threading.Event()
+"""What a signal's handler raises is dropped where it comes in the middle of a finalizer; that it came is not."""
 
 
 def main() -> int:
@@ -52,6 +55,7 @@ def _interrupted(*_: object) -> None:
     """Also where it was started in the background, with Ctrl-C ignored: every part is ended on the way out."""
     for asked in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked, signal.SIG_IGN)  # a second Ctrl-C is not to keep it from ending them
+    _INTERRUPTED.set()
     raise KeyboardInterrupt
 
 
@@ -103,7 +107,9 @@ def _demo(options: argparse.Namespace) -> int:
         say(f"model server  {server}/predict: baseline answers, {options.variant} in its shadow")
         say(f"Prometheus    {client.url}/alerts")
         _scraped(client)
-        good = watched(client, model, traffic, quiet=options.healthy, patience=options.patience)
+        good = watched(
+            client, model, traffic, quiet=options.healthy, patience=options.patience, interrupted=_INTERRUPTED
+        )
         if options.keep:
             say(f"\nall parts go on; look at {client.url}/alerts and {exporter}/metrics. Ctrl-C ends them.")
             with contextlib.suppress(KeyboardInterrupt):

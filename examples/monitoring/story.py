@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isnan
+from threading import Event
 
 from examples.monitoring.shadow import REVISION
 from examples.monitoring.traffic import Traffic
@@ -52,15 +53,19 @@ class Phase:
         return self.last.pairs.since(self.before)
 
 
-def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patience: float) -> bool:
+def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patience: float, interrupted: Event) -> bool:
     """Start the traffic and tell what Prometheus sees of it.
 
     Args:
         quiet: seconds before the shadow falls.
         patience: seconds to wait for the alert after that.
+        interrupted: set when it is to end.
 
     Returns:
         Whether nothing called anybody while all was well, and both rollbacks were asked for afterwards.
+
+    Raises:
+        KeyboardInterrupt: it was to end.
     """
     traffic.start()
     began = time.monotonic()
@@ -74,7 +79,7 @@ def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patie
         over = time.monotonic() - began - quiet
         return over > (0 if healthy.pairs.count >= LEAST_PAIRS else _LABEL_WAIT)
 
-    _follow(client, model, healthy, long_enough)
+    _follow(client, model, healthy, long_enough, interrupted)
     if healthy.pairs.count < LEAST_PAIRS:
         say(f"\nonly {healthy.pairs.count} labelled pairs came; {traffic.failed} requests or labels failed")
         _table([healthy])
@@ -91,10 +96,10 @@ def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patie
         called = names.ACCURACY_DROP_PAIRED in seen.alerts("firing", "rollback")
         return called or time.monotonic() > fell + patience
 
-    _follow(client, model, dark, over)
+    _follow(client, model, dark, over, interrupted)
     fired = names.ACCURACY_DROP_PAIRED in dark.last.alerts("firing", "rollback")
     took = time.monotonic() - fell
-    _follow(client, model, dark, lambda _: False, for_=3)
+    _follow(client, model, dark, lambda _: False, interrupted, for_=3)
     say("")
     if fired:
         say(
@@ -105,7 +110,7 @@ def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patie
         say(f"{names.ACCURACY_DROP_PAIRED} did not fire within {patience:g} s")
     phases = [healthy, dark]
     if fired:
-        phases.append(_answers_nan(client, model, traffic, patience))
+        phases.append(_answers_nan(client, model, traffic, patience, interrupted))
         fired = names.FAILURES_ABOVE_STABLE in phases[-1].alerts and not phases[-1].pairs.count
     _table(phases)
     if traffic.failed:
@@ -115,7 +120,7 @@ def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patie
     return fired and not healthy.alerts
 
 
-def _answers_nan(client: Client, model: str, traffic: Traffic, patience: float) -> Phase:
+def _answers_nan(client: Client, model: str, traffic: Traffic, patience: float, interrupted: Event) -> Phase:
     """Another canary, up to the alert, which no label is needed for."""
     say(f"\nthe light is back, and another canary takes its place; it answers {NAN:.0%} of the requests with NaN:")
     traffic.depth = 0.0
@@ -127,7 +132,7 @@ def _answers_nan(client: Client, model: str, traffic: Traffic, patience: float) 
         called = names.FAILURES_ABOVE_STABLE in seen.alerts("firing", "rollback")
         return called or time.monotonic() > began + patience
 
-    _follow(client, model, broken, over)
+    _follow(client, model, broken, over, interrupted)
     if names.FAILURES_ABOVE_STABLE in broken.alerts:
         say(
             f"\n{names.FAILURES_ABOVE_STABLE} (kind: rollback) fires {time.monotonic() - began:.0f} s after that "
@@ -173,7 +178,14 @@ class _Noticed:
             say(f"  {time.monotonic() - self._since:3.0f} s  without any label: {line}")
 
 
-def _follow(client: Client, model: str, phase: Phase, over: Callable[[Look], bool], for_: float = float("inf")) -> None:
+def _follow(
+    client: Client,
+    model: str,
+    phase: Phase,
+    over: Callable[[Look], bool],
+    interrupted: Event,
+    for_: float = float("inf"),
+) -> None:
     """Look every half second until it is over; say how it stands every five."""
     began = told = time.monotonic()
     while True:
@@ -188,7 +200,8 @@ def _follow(client: Client, model: str, phase: Phase, over: Callable[[Look], boo
             say(f"  {told - began:3.0f} s  {_standing(phase)}")
         if done:
             return
-        time.sleep(0.5)
+        if interrupted.wait(0.5):
+            raise KeyboardInterrupt
 
 
 def _standing(phase: Phase) -> str:
