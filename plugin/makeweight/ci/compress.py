@@ -11,6 +11,7 @@ from typing import Any
 from makeweight.ci import admission, base_artifacts, landed, lock
 from makeweight.ci.base import Base
 from makeweight.ci.changed import Change, declared
+from makeweight.ci.commit import SUBMODULE, upwards
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
 from makeweight.ci.state import State, remove
@@ -69,6 +70,7 @@ def run(
             )
         return replace(state, skipped=count, notices=[*state.notices, *notices])
     progress.say(f"to be made here: {change.why}")
+    _refuse_empty(project, now)
     dvc = dvc_in(project.root)
     stored = dvc.has_remote()
     objection = _pull(dvc, base, change.tracked) if stored else "no DVC remote is configured"
@@ -155,6 +157,19 @@ def _refuse_lost(project: Project, now: Tracked) -> None:
                 f"`{path}` is neither in this commit nor among what DVC would make or bring",
                 where=CONFIG,
                 do="Commit it or its .dvc file, or name in makeweight.yaml what took its place.",
+            )
+
+
+def _refuse_empty(project: Project, now: Tracked) -> None:
+    """A checkout leaves the folder of a submodule empty unless it is told to fetch it."""
+    for path in declared(project):
+        whole = posixpath.normpath(posixpath.join(now.commit.folder, path))
+        around = next((each for each in upwards(whole) if now.commit.mode(each) == SUBMODULE), None)
+        if around is not None and not (project.root / path).exists():
+            raise UsageError(
+                f"`{path}` lies in the submodule `{around}`, which this checkout has not fetched",
+                where=CONFIG,
+                do="Give `submodules: true` to actions/checkout; elsewhere, run `git submodule update --init`.",
             )
 
 

@@ -52,6 +52,8 @@ budget:
     max_regression: 2000 %
 """
 FORK = "stranger/model"
+LOCAL = ("-c", "protocol.file.allow=always")
+"""For git, which takes submodules from this machine only where it is told to."""
 
 
 def save_model(folder: Path) -> None:
@@ -130,6 +132,8 @@ class Hub:
     github: Server
     runs: Iterator[int] = field(default_factory=itertools.count)
     subfolder: str = ""
+    submodules: bool = False
+    """Whether actions/checkout is told to fetch them."""
 
     @property
     def work(self) -> Path:
@@ -278,6 +282,8 @@ class Hub:
         self.git("remote", "add", "origin", f"file://{self.origin}", cwd=place)
         self.git("fetch", "-q", "--depth=1", "--no-tags", "origin", before.commit if before else ref, cwd=place)
         self.git("checkout", "-q", "--detach", "FETCH_HEAD", cwd=place)
+        if self.submodules:
+            self.git(*LOCAL, "submodule", "update", "-q", "--init", cwd=place)
         aside = self.folder / f"aside-{number}"
         (aside / "home").mkdir(parents=True)
         repository = {"full_name": self.github.repository, "default_branch": "main"}

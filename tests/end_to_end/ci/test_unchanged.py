@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import Hub
+from end_to_end.ci.conftest import LOCAL, Hub
 from end_to_end.ci.test_devices import Jobs
 from end_to_end.ci.test_events import FLOAT16
 from integration.github.server import Server
@@ -276,3 +276,40 @@ def test_what_is_noted_for_the_gate_decides_nothing(hub: Hub) -> None:
     assert "measured_at" not in verdict["provenance"]  # type: ignore[operator]
     (at_home,) = [r for r in verdict["rules"] if r["rule"] == "latency_p50.max_ratio" and r["variant"] == "int8"]  # type: ignore[attr-defined]
     assert at_home["value"] is not None
+
+
+def noted(hub: Hub, vendor: Path, text: str) -> None:
+    (vendor / "notes.txt").write_text(text)
+    hub.git("add", "-A", cwd=vendor)
+    hub.git("commit", "-q", "-m", text, cwd=vendor)
+
+
+@pytest.fixture
+def vendored(seed: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]:
+    """A source lies in a submodule, whose own repository is `vendor`."""
+
+    def add(hub: Hub) -> None:
+        hub.git("init", "-q", str(tmp_path / "vendor"))
+        noted(hub, tmp_path / "vendor", "what the model is made of")
+        hub.git(*LOCAL, "submodule", "--quiet", "add", str(tmp_path / "vendor"), "vendor")
+        hub.config(("sources: [notes.txt]", "sources: [vendor/notes.txt]"))(hub.work)
+
+    begin(seed, tmp_path / "seed", plain, add)
+    yield from copy(tmp_path / "seed", tmp_path / "hub", plain)
+
+
+@attack(
+    "a submodule that a stage reads moves to another commit, of which this repository shows one line",
+    "what reads it is made anew; where the checkout left it empty, the run fails and names what is missing",
+)
+def test_a_submodule_at_another_commit_is_read_anew(vendored: Hub, tmp_path: Path) -> None:
+    noted(vendored, tmp_path / "vendor", "and what else")
+    vendored.change("moved", lambda _: vendored.git(*LOCAL, "submodule", "update", "--remote"))  # type: ignore[arg-type, return-value]
+    empty = vendored.pull_request("moved")
+    assert empty.code == 2, empty.log
+    assert "`vendor/notes.txt`" in vendored.github.comments[0]["body"]
+    vendored.submodules = True
+    run = vendored.pull_request("moved")
+    assert run.outputs["verdict"] == "pass", run.log
+    assert "the submodule `vendor` is at another commit" in run.log
+    assert "Running stage 'baseline'" in run.log
