@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from makeweight.ci.git import Git
-from makeweight.github.event import LOCAL, Event
+from makeweight.forge.event import LOCAL, Event
 from makeweight_base.errors import EnvironmentFailed, UsageError
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
-from makeweight.github.event import Event
+from makeweight.forge.event import Event
 from makeweight.github.labels import DEVICES, Label, approves_devices
 from makeweight.project.project import Project
 

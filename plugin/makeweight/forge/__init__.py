@@ -1,1 +1,1 @@
-"""What GitHub and GitLab have in common: a REST API that is asked with patience. Nothing here knows what is told."""
+"""What GitHub and GitLab have in common: the event, a REST API asked with patience, the one comment that is kept."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from makeweight.forge.client import ForgeFailed, Looks
+from makeweight.forge.event import Event
 from makeweight.forge.excerpt import cut, octets, short
+from makeweight.forge.marker import label
 from makeweight.github.client import Client
 from makeweight.github.commands import Annotation
-from makeweight.github.event import Event
-from makeweight.github.marker import label
 
 Conclusion = Literal["success", "failure", "action_required", "cancelled"]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from makeweight.forge.event import Event
 from makeweight.forge.excerpt import short, units
+from makeweight.forge.marker import marker, same
+from makeweight.github.author import login, ours
 from makeweight.github.client import Client
-from makeweight.github.event import Event
-from makeweight.github.marker import login, marker, ours, same
 
 LIMIT = 65_536
 """Characters in an issue, the mark included."""

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from makeweight.forge.event import Event
 from makeweight.forge.excerpt import cut
+from makeweight.forge.marker import marker
 from makeweight.github import comment, pull, stranger
 from makeweight.github.client import Client
-from makeweight.github.event import Event
-from makeweight.github.marker import marker
 from makeweight_base import atomic
 from makeweight_base.errors import UsageError, reason
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from makeweight.forge.event import Event
 from makeweight.github import check, pull
 from makeweight.github.client import Client
-from makeweight.github.event import Event
 from makeweight.github.pull import Pull
 
 

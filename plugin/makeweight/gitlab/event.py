@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from makeweight.github.event import Event
+from makeweight.forge.event import Event
 from makeweight_base.errors import UsageError
 
 SERVER = "https://gitlab.com"

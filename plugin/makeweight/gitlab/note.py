@@ -1,13 +1,16 @@
-"""The one note on a merge request: found by mark and author, changed in place, left alone when it says the same."""
+"""The one note on a merge request, found by mark and author."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
-from makeweight.github.event import Event
-from makeweight.github.marker import marker, same
+from makeweight.forge import kept
+from makeweight.forge.event import Event
+from makeweight.forge.kept import Done
+from makeweight.forge.marker import marker
 from makeweight.gitlab.client import Client
 
 _NEEDS = "scope api, role Reporter"
@@ -16,18 +19,8 @@ _COMMAND = re.compile(r"^(\s*)/(?=\w)", re.MULTILINE)
 _APART = "\N{ZERO WIDTH SPACE}"
 
 
-def put(
-    client: Client, event: Event, project_id: str, body: str, *, opens: bool = True
-) -> Literal["written", "unchanged", "absent"]:
-    """Let `body` be what the project's note on the merge request says.
-
-    Two jobs may both have found no note, and have written one each: the oldest is kept, the others are removed.
-
-    Args:
-        opens: whether one is begun where there is none.
-
-    Returns:
-        `absent` where there is none, and none was begun.
+def put(client: Client, event: Event, project_id: str, body: str, *, opens: bool = True) -> Done:
+    """Let `body` be what the project's note on the merge request says; see `kept.put`.
 
     Raises:
         ForgeFailed: it could not be found or written.
@@ -42,25 +35,18 @@ def put(
     author = client.get("/user", needs=_NEEDS).get("id")
     everything = f"/projects/{quote(event.repository, safe='')}/merge_requests/{event.number}/notes"
 
-    def find() -> list[dict[str, Any]]:
-        listed = client.pages(everything, needs=_NEEDS, sort="asc", order_by="created_at")
-        own = (each for each in listed if (each.get("author") or {}).get("id") == author)
-        return sorted(
-            (each for each in own if str(each.get("body")).startswith(mark)), key=lambda each: int(each["id"])
-        )
+    def ours() -> Iterator[dict[str, Any]]:
+        for each in client.pages(everything, needs=_NEEDS, sort="asc", order_by="created_at"):
+            if (each.get("author") or {}).get("id") == author and str(each.get("body")).startswith(mark):
+                yield each
 
-    found = find()
-    if not found and not opens:
-        return "absent"
-    if not found:
-        client.post(everything, {"body": said}, needs=_NEEDS, done=lambda: next(iter(find()), None))
-        found = find()
-        if len(found) < 2:
-            return "written"
-    oldest, *others = found
-    unchanged = same(oldest["body"], said)
-    if not unchanged:
-        client.put(f"{everything}/{oldest['id']}", {"body": said}, needs=_NEEDS)
-    for other in others:
-        client.delete(f"{everything}/{other['id']}", needs=_NEEDS)
-    return "unchanged" if unchanged and not others else "written"
+    return kept.put(
+        client,
+        everything,
+        said,
+        ours,
+        lambda number: client.put(f"{everything}/{number}", {"body": said}, needs=_NEEDS),
+        lambda number: client.delete(f"{everything}/{number}", needs=_NEEDS),
+        needs=_NEEDS,
+        opens=opens,
+    )

@@ -15,7 +15,7 @@ import pytest
 from makeweight.ci import base as bases
 from makeweight.ci import merge_base
 from makeweight.ci.git import Git, authenticated
-from makeweight.github.event import Event
+from makeweight.forge.event import Event
 from makeweight_base.errors import EnvironmentFailed, UsageError
 
 ENVIRONMENT = {

@@ -8,10 +8,10 @@ import pytest
 
 from integration.github.server import DROP, Server
 from makeweight.forge.client import Refused
+from makeweight.forge.event import Event
 from makeweight.github import check, standing
 from makeweight.github.client import Client
 from makeweight.github.commands import Annotation
-from makeweight.github.event import Event
 
 HEAD = "a" * 40
 PROJECT = "digits in models/a"

@@ -8,9 +8,9 @@ import pytest
 
 from integration.github.server import Server
 from makeweight.forge.client import Refused
+from makeweight.forge.event import Event
 from makeweight.github import labels
 from makeweight.github.client import Client
-from makeweight.github.event import Event
 from makeweight.github.labels import Label, approves_devices
 
 HEAD = "a1" * 20

@@ -16,11 +16,11 @@ import pytest
 import node
 from integration.github import openapi, prism
 from integration.github.server import _ROUTES, Server
+from makeweight.forge.event import Event
+from makeweight.forge.marker import marker
 from makeweight.github import check, comment, issue, labels, pull, relay, standing
 from makeweight.github.client import Client
 from makeweight.github.commands import Annotation
-from makeweight.github.event import Event
-from makeweight.github.marker import marker
 from makeweight_base.errors import UsageError
 
 HEAD = "a" * 40

@@ -12,10 +12,10 @@ import pytest
 
 from integration.github.server import Server
 from makeweight.forge.client import Refused
+from makeweight.forge.event import Event
+from makeweight.forge.marker import marker
 from makeweight.github import comment, relay
 from makeweight.github.client import Client
-from makeweight.github.event import Event
-from makeweight.github.marker import marker
 from makeweight_base.errors import UsageError
 
 HEAD = "a" * 40

@@ -8,8 +8,8 @@ import pytest
 
 from integration.gitlab.server import Gitlab, running
 from makeweight.forge.client import Refused
-from makeweight.github.event import Event
-from makeweight.github.marker import marker
+from makeweight.forge.event import Event
+from makeweight.forge.marker import marker
 from makeweight.gitlab import note
 from makeweight.gitlab.client import Client
 

@@ -12,7 +12,7 @@ from makeweight.ci import state as states
 from makeweight.ci.git import Git
 from makeweight.ci.state import State
 from makeweight.decide.verdict import RuleVerdict, VariantVerdict, Verdict
-from makeweight.github.event import Event
+from makeweight.forge.event import Event
 from makeweight.github.labels import Label
 from makeweight_base.errors import EnvironmentFailed, Problem, UsageError
 from unit.ci.conftest import CONFIG, Made, figure

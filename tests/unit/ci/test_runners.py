@@ -4,7 +4,7 @@ import pytest
 
 from makeweight.ci import runners
 from makeweight.ci.runners import Runner
-from makeweight.github.event import Event
+from makeweight.forge.event import Event
 from makeweight.github.labels import Label
 from unit.ci.conftest import Made
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from makeweight.github.event import Event, load, read
+from makeweight.forge.event import Event
+from makeweight.github.event import load, read
 from makeweight_base.errors import UsageError
 
 HEAD, BASE, MERGE = "a" * 40, "b" * 40, "c" * 40

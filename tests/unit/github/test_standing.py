@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from makeweight.github.event import Event
+from makeweight.forge.event import Event
 from makeweight.github.pull import Pull
 from makeweight.github.standing import moved_on, shared
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
+from makeweight.forge.event import Event
+from makeweight.forge.kept import Done
 from makeweight.github import comment, relay
 from makeweight.github import event as events
 from makeweight.github.client import Client
-from makeweight.github.event import Event
 from makeweight.gitlab import client as gitlab
 from makeweight.gitlab import event as pipelines
 from makeweight.gitlab import note
@@ -21,7 +22,7 @@ from makeweight_base.progress import Progress
 class Keeps(Protocol):
     """Lets a project's one comment on the change say `body`; without `opens` only where there is one."""
 
-    def __call__(self, project_id: str, body: str, *, opens: bool) -> Literal["written", "unchanged", "absent"]: ...
+    def __call__(self, project_id: str, body: str, *, opens: bool) -> Done: ...
 
 
 class Leaves(Protocol):

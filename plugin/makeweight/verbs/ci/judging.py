@@ -19,8 +19,8 @@ from makeweight.decide import verdict as verdicts
 from makeweight.decide.verdict import NOT_ASKED, Review, Verdict
 from makeweight.evidence import disk
 from makeweight.evidence.evidence import NOTHING
+from makeweight.forge.event import Event
 from makeweight.github import labels
-from makeweight.github.event import Event
 from makeweight.github.labels import REVIEWED
 from makeweight.layout import LOCK
 from makeweight.project import reading

@@ -25,9 +25,10 @@ def open_(run: Run) -> Exit:
     if (why := run.successor(project.name)) is not None:
         raise superseded(why)
     head, base = against.head(run, git), against.find(run, git)
-    allowed, refused = runners.allowed(project, event, run.labels((labels.DEVICES,)))
+    given = run.labels((labels.DEVICES,))
+    allowed, refused = runners.allowed(project, event, given)
     here = run.environment.get("RUNNER_ENVIRONMENT") == "self-hosted"
-    if event.fork and here and not labels.approves_devices(run.labels((labels.DEVICES,)), event.head):
+    if event.fork and here and not labels.approves_devices(given, event.head):
         raise EnvironmentFailed(
             "a fork's code is not run on a machine of your own",
             where="this runner is self-hosted",

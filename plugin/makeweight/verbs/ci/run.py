@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from makeweight.ci import state as states
 from makeweight.ci.commenting import When
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git, authenticated
+from makeweight.forge import marker
 from makeweight.forge.client import ForgeFailed
-from makeweight.github import labels, marker, pull, standing
+from makeweight.forge.event import Event
+from makeweight.github import labels, pull, standing
 from makeweight.github.client import Client
-from makeweight.github.event import Event
 from makeweight.github.labels import Label
 from makeweight.github.pull import Pull
 from makeweight.layout import Layout
@@ -90,9 +92,9 @@ class Run:
             return labels.proposed(self.client, self.event)
         return None
 
-    @property
+    @cached_property
     def folder(self) -> str:
-        """The project's, from the top of the repository; empty at the top."""
+        """The project's, from the top of the repository, in whichever work tree; empty at the top."""
         return self.git().prefix().strip("/")
 
     def identity(self, name: str) -> str:
@@ -103,8 +105,7 @@ class Run:
     def check_name(self) -> str:
         if self.settings.check_name:
             return self.settings.check_name
-        folder = self.folder
-        return f"{CHECK_NAME} ({folder})" if folder else CHECK_NAME
+        return f"{CHECK_NAME} ({self.folder})" if self.folder else CHECK_NAME
 
     def successor(self, name: str) -> str | None:
         """What has taken this run's place, as a clause; None while it may speak, or where that cannot be asked."""

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from makeweight.ci import commenting, lines
 from makeweight.ci import telling as texts
+from makeweight.forge.marker import marker
 from makeweight.github import check as checks
 from makeweight.github import commands, step
 from makeweight.github import issue as issues
 from makeweight.github.check import Conclusion
 from makeweight.github.commands import Annotation
-from makeweight.github.marker import marker
 from makeweight.gitlab import quality
 from makeweight.layout import CONFIG
 from makeweight.project import reading

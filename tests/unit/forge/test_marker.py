@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeweight.github.marker import identity, marker, ours, same
+from makeweight.forge.marker import identity, marker, same
+from makeweight.github.author import ours
 
 
 def test_a_plain_name_can_be_read() -> None:
