@@ -48,7 +48,7 @@ def ask(job: AnswersJob) -> Result:
                     scores.append((wanted[job.scores], given[job.scores]))
         if job.together is not None and len(some) > 1 and refused is None:
             try:
-                at_once = model.run(_joined(some))
+                at_once = model.run(inputs.joined(some))
             except Exception as error:  # noqa: BLE001 - one at a time it runs: what it says here is the finding
                 refused = _said(error)
                 continue
@@ -126,10 +126,6 @@ def _run(session: Session, feeds: Feeds) -> list[NDArray[Any]]:
 
 def _said(error: Exception) -> str:
     return " ".join(f"{error}".split()) or type(error).__name__
-
-
-def _joined(samples: Sequence[Feeds]) -> Feeds:
-    return {name: np.concatenate([feeds[name] for feeds in samples]) for name in samples[0]}
 
 
 def _stacked(answers: Sequence[NDArray[Any]]) -> NDArray[Any]:

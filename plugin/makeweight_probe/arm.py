@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight_probe import inputs
 from makeweight_probe.session import Feeds
 
 Times = tuple[list[float], list[float]]
@@ -74,4 +75,4 @@ def _rubbish(size: int) -> NDArray[Any]:
 
 def _of(samples: Sequence[Feeds], size: int) -> Feeds:
     """One batch of so many samples, the first ones over again where there are too few."""
-    return {name: np.concatenate([samples[i % len(samples)][name] for i in range(size)]) for name in samples[0]}
+    return inputs.joined([samples[i % len(samples)] for i in range(size)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from makeweight_probe.session import Feeds
@@ -15,3 +17,8 @@ def read(path: str) -> list[Feeds]:
             index, _, name = key.partition(":")
             samples.setdefault(int(index), {})[name] = data[key]
     return [samples[index] for index in sorted(samples)]
+
+
+def joined(samples: Sequence[Feeds]) -> Feeds:
+    """Samples as one batch."""
+    return {name: np.concatenate([feeds[name] for feeds in samples]) for name in samples[0]}

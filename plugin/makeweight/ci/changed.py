@@ -85,7 +85,7 @@ def _tracked(project: Project, before: Tracked | None, now: Tracked) -> tuple[st
     known = () if before is None else before.outputs
     found: dict[str, None] = {}
     for path in declared(project):
-        whole = posixpath.normpath(posixpath.join(now.commit.folder, path))
+        whole = now.commit.whole(path)
         touching = now.touching(now.commit.follow(whole).path or whole)
         for output in inputs.at(now, path).outputs:
             if not output.path or output.file.endswith(PIPELINE):  # anywhere, or never made
@@ -137,7 +137,7 @@ class _Side:
         return nodes.compose(commit.read(path)) if commit.is_file(path) else None
 
     def place(self, path: str) -> str:
-        return posixpath.normpath(posixpath.join(self.tracked.commit.folder, path))
+        return self.tracked.commit.whole(path)
 
     def at(self, path: str) -> inputs.Inputs:
         if path not in self._found:
@@ -153,7 +153,7 @@ class _Side:
 
 def _entries(before: Tracked) -> Mapping[str, yaml.Node]:
     commit = before.commit
-    path = posixpath.normpath(posixpath.join(commit.folder, LOCK))
+    path = commit.whole(LOCK)
     root = nodes.compose(commit.read(path)) if commit.is_file(path) else None
     return dict(nodes.pairs(nodes.at(root, "stages")))
 

@@ -48,13 +48,13 @@ def why(before: Tracked, now: Tracked, ran: Mapping[str, str | None] | None) -> 
         told = "and what the base was made with does not say which code ran"
         return None if other is None else f"`{other}` is code of this repository that is not as at the base, {told}"
     for path, sha256 in sorted(ran.items()):
-        at = posixpath.normpath(posixpath.join(base.folder, path))
+        at = base.whole(path)
         own = inputs.differing(inputs.at(before, path), inputs.at(now, path))
         if own is not None:
             return f"`{path}` ran for the base, and {own}"
         if base.is_file(at) and not base.converted and hashlib.sha256(base.read(at)).hexdigest() != sha256:
             return f"`{path}` ran with other content than the base holds"
-    return _in_the_way(before, now, [posixpath.normpath(posixpath.join(base.folder, path)) for path in ran])
+    return _in_the_way(before, now, [base.whole(path) for path in ran])
 
 
 def _differing(base: Commit, head: Commit, kind: re.Pattern[str]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -70,6 +71,10 @@ class Commit:
         """Whether files may lie in the work tree as something else than in git."""
         held = self.contents([self.entries[path].id for path in self.named(".gitattributes")])
         return any(map(_CONVERTS.search, held.values()))
+
+    def whole(self, path: str) -> str:
+        """A path from the project's folder, as one from the top."""
+        return posixpath.normpath(posixpath.join(self.folder, path))
 
     def mode(self, path: str) -> str | None:
         return self.entries[path].mode if path in self.entries else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -152,7 +151,7 @@ def _made_at(base: Base | None) -> list[str]:
 def _refuse_lost(project: Project, now: Tracked) -> None:
     """DVC, told to let pass what is not here, lets pass what is gone for good: a deleted model would be the base's."""
     for path in declared(project):
-        if not now.has(posixpath.normpath(posixpath.join(now.commit.folder, path))):
+        if not now.has(now.commit.whole(path)):
             raise UsageError(
                 f"`{path}` is neither in this commit nor among what DVC would make or bring",
                 where=CONFIG,
@@ -163,7 +162,7 @@ def _refuse_lost(project: Project, now: Tracked) -> None:
 def _refuse_empty(project: Project, now: Tracked) -> None:
     """A checkout leaves the folder of a submodule empty unless it is told to fetch it."""
     for path in declared(project):
-        whole = posixpath.normpath(posixpath.join(now.commit.folder, path))
+        whole = now.commit.whole(path)
         around = next((each for each in upwards(whole) if now.commit.mode(each) == SUBMODULE), None)
         if around is not None and not (project.root / path).exists():
             raise UsageError(

@@ -42,7 +42,7 @@ def at(tracked: Tracked, path: str) -> Inputs:
     out of the repository and a path at which there is nothing are doubts.
     """
     found = Inputs(tracked.commit)
-    _add(tracked, posixpath.normpath(posixpath.join(tracked.commit.folder, path)), found, set())
+    _add(tracked, tracked.commit.whole(path), found, set())
     return found
 
 
