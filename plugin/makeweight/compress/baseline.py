@@ -37,6 +37,9 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
     model = runtime.lower(source, FLOAT32, None, folder / f"model{runtime.suffix}")
     _refuse_undeclared(declared, model)
     exporters = runtime.exporters if isinstance(source, Program) else ()
+    left_out = source.size - model.size if isinstance(source, Model) else 0
+    if left_out:
+        progress.say(f"baseline: {left_out:,} bytes of notes by its exporter, which no inference reads, are left out")
     return Manifest(
         variant=BASELINE,
         status="ready",
@@ -47,6 +50,7 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
         versions=versions((*exporters, *runtime.packages)),
         model=model,
         size_compressed=model.compressed_size(),
+        notes={"left out": f"{left_out:,} bytes of notes by its exporter"} if left_out else {},
         code=ran(declared.root),
         **asdict(runtime.inspect(model)),
     )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes import outputs
 from makeweight.runtimes.onnxruntime import refusal
+from makeweight.runtimes.onnxruntime.lean import write
 from makeweight_base.errors import UsageError, first_line
 from makeweight_base.quiet import quiet
 from makeweight_probe.sessions.onnxruntime import open_session
@@ -70,9 +71,7 @@ def export(module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Fe
         except Exception as error:
             refusal.reraise_environment(error)
             raise _cannot(error) from error
-    # What the exporter notes about nodes holds absolute paths and stack traces of this machine.
-    _strip(model)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    write(model, path)
     _check(path, dict(zip(inputs, arrays, strict=True)), expected)
     if free:
         single = {name: array[:1] for name, array in zip(inputs, arrays, strict=True)}
@@ -190,13 +189,3 @@ def _is_users(file: str) -> bool:
     ours, theirs = Path(__file__).parents[2], Path(torch.__file__).parents[1]
     path = Path(file)
     return path.is_file() and not path.is_relative_to(ours) and not path.is_relative_to(theirs)
-
-
-def _strip(message: Any) -> None:
-    """Clear notes and documentation from a protobuf message and from all that it holds."""
-    for field, value in message.ListFields():
-        if field.name in ("metadata_props", "doc_string"):
-            message.ClearField(field.name)
-        elif field.message_type is not None:
-            for part in [value] if hasattr(value, "ListFields") else value:
-                _strip(part)

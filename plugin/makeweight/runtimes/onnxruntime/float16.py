@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from makeweight.runtimes.onnxruntime import refusal
 from makeweight.runtimes.onnxruntime.graphs import inner, tensors
+from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.quiet import quiet
@@ -28,24 +30,31 @@ def to_float16(source: Path, target: Path) -> None:
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
         model = normal(onnx.load(source))
-        before = _weights(model, onnx.TensorProto.FLOAT)
+        before = _weights(model)
         if not before:
-            raise RecipeFailed("float16 changed nothing: the graph holds no 32-bit floating-point weights")
+            taken = sum(port.type.tensor_type.elem_type == onnx.TensorProto.FLOAT for port in model.graph.input)
+            raise RecipeFailed(
+                f"float16 changed nothing: the graph holds no 32-bit floating-point weights, and its {taken} inputs of "
+                "that type stay as they are"
+            )
         try:
             model = convert_float_to_float16(model, keep_io_types=True)
         except Exception as error:
             refusal.reraise_environment(error)
             raise RecipeFailed(f"ONNX Runtime's float16 converter failed: {refusal.reason(error)}") from error
-    if _weights(model, onnx.TensorProto.FLOAT) == before:
+    if _weights(model) == before:
         raise RecipeFailed("float16 changed nothing: no operator of the graph has a 16-bit form")
     _sort(model.graph)
-    target.write_bytes(model.SerializeToString(deterministic=True))
+    write(model, target)
 
 
-def _weights(model: Any, kind: int) -> int:
-    """How many of the graph's tensors are of this type: initializers, and constants in nodes."""
+def _weights(model: Any) -> int:
+    """How many float32 tensors the graph holds, initializers and constants in nodes; a single number is no weight."""
+    from onnx import TensorProto
+
     held = (tensor for node in model.graph.node for tensor in tensors(node))
-    return sum(tensor.data_type == kind for tensor in (*model.graph.initializer, *held))
+    stored = (*model.graph.initializer, *held)
+    return sum(each.data_type == TensorProto.FLOAT and math.prod(each.dims) > 1 for each in stored)
 
 
 def _sort(graph: Any) -> None:

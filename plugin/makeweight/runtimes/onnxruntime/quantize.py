@@ -18,6 +18,7 @@ from makeweight.runtimes.format import Format
 from makeweight.runtimes.onnxruntime import operators, refusal
 from makeweight.runtimes.onnxruntime.calibration import batches, extremes, ranges
 from makeweight.runtimes.onnxruntime.inspect import stored
+from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.mend import Mended, masks, mend
 from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import Examples, RecipeFailed
@@ -91,7 +92,7 @@ def quantize(
         )
     if notes is not None:
         notes |= _told(after, how, mended)
-    target.write_bytes(after.SerializeToString(deterministic=True))
+    write(after, target)
 
 
 def _recent_enough(source: Path, model: Any, how: Format, folder: Path) -> Path:

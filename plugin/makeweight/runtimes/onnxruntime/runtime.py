@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from makeweight.artifact.model import Model
 from makeweight.runtimes.format import FLOAT32, Format, Numbers, SourceKind
-from makeweight.runtimes.onnxruntime import export, files, float16, inspect, quantize, refusal
+from makeweight.runtimes.onnxruntime import export, files, float16, inspect, lean, quantize, refusal
 from makeweight.runtimes.runtime import Examples, GraphFacts, Program, RecipeFailed, Session
 from makeweight_base.errors import UsageError
 from makeweight_base.installed import installed
@@ -59,7 +59,7 @@ class OnnxRuntime:
                 export.export(source.module, source.inputs, source.example, exported)
                 source = self.read(exported)
             if format == FLOAT32:
-                return source if source.path == target else self._copied(source, target)
+                return source if source.path == target else self._taken_over(source, target)
             if format == _FLOAT16:
                 float16.to_float16(source.path, target)
             else:
@@ -77,11 +77,12 @@ class OnnxRuntime:
         with refusal.translated(model.path):
             return inspect.inspect(model.path)
 
-    def _copied(self, source: Model, target: Path) -> Model:
+    def _taken_over(self, source: Model, target: Path) -> Model:
         if any(file.name == target.name for file in source.files[1:]):
             raise UsageError(
                 f"the weights lie in `{target.name}`, which is what the model itself is to be called",
                 where=str(source.path),
                 do="Save them under another name: onnx.save(…, save_as_external_data=True, location=NAME).",
             )
-        return source.copy(target)
+        lean.lean_copy(source, target)
+        return self.read(target)

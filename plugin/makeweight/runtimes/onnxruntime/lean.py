@@ -1,0 +1,79 @@
+"""What a file holds that no inference reads: an exporter's notes, and small numbers stored as large ones.
+
+Quantizing drops some of it and float16 none, so sizes compare like with like only where every file is without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.artifact.model import Model
+from makeweight.runtimes.onnxruntime.graphs import graphs, tensors
+
+# By ONNX's name, what a tensor's numbers are that may lie in `int32_data`, where one takes up to ten bytes.
+_NARROW = {
+    "FLOAT16": np.uint16, "BFLOAT16": np.uint16, "INT16": np.int16, "UINT16": np.uint16, "INT8": np.int8,
+    "UINT8": np.uint8, "BOOL": np.bool_,
+}  # fmt: skip
+
+
+def lean(model: Any) -> None:
+    """Leave out, in place, what is noted of nodes and values (stack traces, documentation), and store numbers of fewer
+    than 32 bits raw. What is said of the model as a whole stays: an application may read it.
+
+    The fields: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+    """
+    for part in (model.graph, *model.functions):
+        _strip(part)
+    for tensor in _stored(model):
+        narrow = _NARROW.get(_type(tensor))
+        if narrow is not None and tensor.int32_data:
+            values: NDArray[Any] = np.array(tensor.int32_data, np.int32).astype(narrow)
+            tensor.ClearField("int32_data")
+            tensor.raw_data = values.astype(values.dtype.newbyteorder("<")).tobytes()
+
+
+def lean_copy(source: Model, target: Path) -> None:
+    """Copy a model's files, with `target` as the one that the runtime opens; that one is written anew where it gets
+    smaller by it."""
+    import onnx
+
+    source.copy(target)
+    model = onnx.load(source.path, load_external_data=False)
+    before = model.ByteSize()
+    lean(model)
+    if model.ByteSize() < before:
+        write(model, target)
+
+
+def write(model: Any, target: Path) -> None:
+    """Write a model as one lean file, each time with the same bytes."""
+    lean(model)
+    target.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _stored(model: Any) -> Iterator[Any]:
+    for part in (*graphs(model.graph), *model.functions):
+        yield from getattr(part, "initializer", ())
+        for node in part.node:
+            yield from tensors(node)
+
+
+def _type(tensor: Any) -> str:
+    from onnx import TensorProto
+
+    return str(TensorProto.DataType.Name(tensor.data_type))
+
+
+def _strip(message: Any) -> None:
+    for field, value in message.ListFields():
+        if field.name in ("metadata_props", "doc_string"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                _strip(part)
