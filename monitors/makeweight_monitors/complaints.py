@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 _EVERY = 60.0
@@ -17,9 +19,14 @@ class Complaints:
     def __init__(self, about: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._about = about
         self._clock = clock
-        self._lock = threading.Lock()
+        self.renew()
         self._next: dict[str, float] = {}
         self._kept: dict[str, int] = {}
+        _living.add(self)
+
+    def renew(self) -> None:
+        """In a child process: another thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
 
     def say(self, reason: str, what: str) -> None:
         now = self._clock()
@@ -30,3 +37,12 @@ class Complaints:
             self._next[reason] = now + _EVERY
             more = self._kept.pop(reason, 0)
         _log.warning("%s: %s (%s)%s", self._about, what, reason, f"; {more} more before it" if more else "")
+
+
+def _renew() -> None:
+    for complaints in list(_living):
+        complaints.renew()
+
+
+_living: weakref.WeakSet[Complaints] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_renew)

@@ -32,7 +32,7 @@ class Outcome:
     reasons: Counter[str] = field(default_factory=Counter)
     """Also of what was refused in part only: a slice, a feature, a latency, an id."""
     labels: Counter[str] = field(default_factory=Counter)
-    """What became of labels: matched, unknown, duplicate, late, rejected."""
+    """What became of labels: matched, unknown, duplicate, late, rejected, deferred."""
 
     def data(self) -> dict[str, Any]:
         """As it is answered."""

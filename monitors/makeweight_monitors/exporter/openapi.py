@@ -80,7 +80,9 @@ SCHEMAS: Schema = {
             "accepted": {**_COUNT, "description": "Events that are counted."},
             "refused": _COUNT,
             "reasons": _counts(sorted({*REJECTIONS, *EXPORTER_REFUSALS}), _REASONS),
-            "labels": _counts(LABEL_RESULTS, "What became of them."),
+            "labels": _counts(
+                (*LABEL_RESULTS, "deferred"), "What became of them; deferred: the store is locked for now."
+            ),
         },
         ["accepted", "refused", "reasons"],
     ),

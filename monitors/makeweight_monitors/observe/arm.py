@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -109,7 +108,6 @@ class Arms:
         self._shape = shape
         self._arms: dict[tuple[str, str, str], Arm] = {}
         self._pairs: dict[str, Pair] = {}
-        self._making = threading.RLock()
 
     def of(self, owner: Owner) -> list[Arm]:
         """One arm, or both for a pair; none for a revision of so long ago that it has no series any more."""
@@ -130,7 +128,7 @@ class Arms:
         key = (owner.revision, owner.variant, owner.weight)
         arm = self._arms.get(key)
         if arm is None:
-            with self._making:
+            with self._counters.making:
                 weight = owner.weight or None
                 arm = Arm(self._counters, self._model, owner.revision, owner.variant, self._shape, weight)
                 self._arms[key] = arm
@@ -139,7 +137,7 @@ class Arms:
     def pair(self, revision: str) -> Pair:
         pair = self._pairs.get(revision)
         if pair is None:
-            with self._making:
+            with self._counters.making:
                 weight = self._owner.weight if revision == self._owner.revision else ""
                 for variant in VARIANTS:
                     self.arm(Owner(revision, variant, weight))

@@ -42,8 +42,8 @@ class Gauge:
 class Counters:
     """All that one process counts, and what a registry of prometheus_client asks for it.
 
-    `cells`, `array` (the same memory, for numpy) and `lock` are for those who count: take the lock, add, let go. They
-    are other objects after a fork, so they are to be asked for each time.
+    `cells`, `array` (the same memory, for numpy), `lock` and `making` are for those who count: take the lock, add, let
+    go. They are other objects after a fork, so they are to be asked for each time.
     """
 
     def __init__(self, group: Folder | None = None, clock: Callable[[], float] = time.time) -> None:
@@ -59,6 +59,8 @@ class Counters:
     def _settle(self, arena: Arena) -> None:
         self._arena = arena
         self.lock = threading.Lock()
+        self.making = threading.RLock()
+        """For those who find out which cells they need."""
         self.cells = arena.cells
         self.array = arena.array
         self.boot = self._group.boot if self._group else uuid.uuid4().hex[:12]
@@ -215,6 +217,8 @@ _living: weakref.WeakSet[Counters] = weakref.WeakSet()
 
 
 def _renew() -> None:
+    global _opening
+    _opening = threading.Lock()
     for counters in list(_living):
         counters.renew()
 

@@ -1,6 +1,7 @@
 """Predictions that wait for their label, in SQLite: each is matched once, or expires, and is remembered for a while.
 
-Every method raises sqlite3.Error where the file fails, and UsageError where it is no label store, or another model's.
+Every method raises sqlite3.Error where the file fails, Locked where another process keeps it for longer than moments,
+and UsageError where it is no label store, or another model's.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from typing import Literal
 
 from makeweight_base.errors import UsageError
 
-LabelResult = Literal["matched", "unknown", "duplicate", "late", "rejected"]
+LabelResult = Literal["matched", "unknown", "duplicate", "late", "rejected", "deferred"]
 PAIR = "pair"
+PATIENCE = 0.1
+"""Seconds for which a locked file is waited for: another process's write takes less."""
 _CHUNK = 5_000
 WAITING, MATCHED, _EXPIRED = 0, 1, 2
 _SCHEMA = """
@@ -33,6 +36,10 @@ CREATE TABLE IF NOT EXISTS prediction (
 CREATE INDEX IF NOT EXISTS by_state ON prediction (state, at);
 INSERT OR IGNORE INTO about VALUES ('format', 1), ('settled', 0);
 """
+
+
+class Locked(Exception):
+    """Somebody else is writing; nothing was read or written."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class LabelFile:
         self._connection: sqlite3.Connection | None = None
         self._numbers: dict[Owner, int] = {}
         self._owners: dict[int, Owner] = {}
+        self._stranded = False
 
     def claim(self, model: str) -> None:
         """Say whose predictions these are."""
@@ -84,7 +92,8 @@ class LabelFile:
             raise self._other(str(self._model), model)
         self._model = model
         if self._connection is not None:
-            self._check_model(self._connection)
+            with _whole():
+                self._check_model(self._connection)
 
     def write(self, batch: Mapping[str, Row]) -> Counter[Owner]:
         """Put predictions aside; how many are refused because their id is known, by whose they are."""
@@ -129,24 +138,18 @@ class LabelFile:
         return Taken(result, self._owner(connection, number), answer, slice)
 
     def waiting(self) -> Counter[Owner]:
-        """How many predictions wait, by whose they are; none while the file is not open."""
-        if self._connection is None:
-            return Counter()
-        rows = self._connection.execute("SELECT revision, variant, weight, waiting FROM owner")
+        """How many predictions wait, by whose they are."""
+        with _whole():
+            rows = self._connected().execute("SELECT revision, variant, weight, waiting FROM owner").fetchall()
         return Counter({Owner(revision, variant, weight): count for revision, variant, weight, count in rows})
-
-    def held(self) -> int:
-        """How many wait in all."""
-        (waiting,) = self._connected().execute("SELECT total(waiting) FROM owner").fetchone()
-        return int(waiting)
 
     def date_back(self, now: int) -> None:
         """What was put aside in a time that is no more would wait too long."""
         with self._transaction() as connection:
             connection.execute("UPDATE prediction SET at = ? WHERE at > ?", (now, now))
 
-    def expire(self, now: int) -> Iterator[tuple[Owner, int]]:
-        """Let those expire that have waited too long: how many, by whose they are."""
+    def expire(self, now: int) -> Iterator[Counter[Owner]]:
+        """Let those expire that have waited too long: how many, by whose they are, a chunk after the other."""
         while True:
             with self._transaction() as connection:
                 rows = connection.execute(
@@ -162,27 +165,26 @@ class LabelFile:
                     connection.execute("UPDATE owner SET waiting = waiting - ? WHERE number = ?", (count, number))
                 _settled(connection, len(rows))
                 owners = {number: self._owner(connection, number) for number in gone}
-            for number, count in gone.items():
-                yield owners[number], count
+            yield Counter({owners[number]: count for number, count in gone.items()})
             if len(rows) < _CHUNK:
                 return
 
-    def forget(self, now: int) -> None:
+    def forget(self, now: int) -> Iterator[int]:
         """Settled ones are kept for one more time-out, so that a late or a repeated label is told from an unknown one;
-        never more of them than may wait.
+        never more of them than may wait. How many were forgotten, a chunk after the other.
         """
         for state in (MATCHED, _EXPIRED):
-            self._delete(state, now - 2 * self._timeout * 1000)
-        connection = self._connected()
-        (settled,) = connection.execute("SELECT value FROM about WHERE key = 'settled'").fetchone()
+            yield from self._delete(state, now - 2 * self._timeout * 1000)
+        with _whole():
+            (settled,) = self._connected().execute("SELECT value FROM about WHERE key = 'settled'").fetchone()
         for state in (_EXPIRED, MATCHED):
-            if settled > self._most:
-                settled -= self._delete(state, math.inf, settled - self._most)
+            for done in self._delete(state, math.inf, settled - self._most):
+                settled -= done
+                yield done
 
-    def _delete(self, state: int, before: float, most: int | None = None) -> int:
-        total = 0
-        while most is None or total < most:
-            chunk = _CHUNK if most is None else min(_CHUNK, most - total)
+    def _delete(self, state: int, before: float, most: float = math.inf) -> Iterator[int]:
+        while most > 0:
+            chunk = int(min(_CHUNK, most))
             with self._transaction() as connection:
                 done = connection.execute(
                     "DELETE FROM prediction WHERE id IN (SELECT id FROM prediction "
@@ -190,10 +192,10 @@ class LabelFile:
                     (state, before, chunk),
                 ).rowcount
                 _settled(connection, -done)
-            total += done
+            most -= done
+            yield done
             if done < chunk:
-                break
-        return total
+                return
 
     def close(self) -> None:
         """Let go of the file; it is opened anew when it is needed: the disk, or the file, may be another by then."""
@@ -202,11 +204,17 @@ class LabelFile:
                 self._connection.close()
             self._let_go()
 
-    def forsake(self) -> None:
-        """In a child process: SQLite forbids to use, and even to close, a connection that was opened before a fork."""
+    def forsake(self, *, stranded: bool) -> None:
+        """In a child process: SQLite forbids to use, and even to close, a connection that was opened before a fork.
+
+        Args:
+            stranded: a thread of the parent was within SQLite then. Its locks stay held in the child for ever, so
+                that it may never use it.
+        """
         if self._connection is not None:
             _forsaken.append(self._connection)
         self._let_go()
+        self._stranded = stranded
 
     def _let_go(self) -> None:
         self._connection = None
@@ -233,11 +241,13 @@ class LabelFile:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connected()
-        connection.execute("BEGIN IMMEDIATE")
+        with _whole():
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
-            connection.execute("COMMIT")
+            with _whole():
+                connection.execute("COMMIT")
         except BaseException:
             # numbers that were given out in it may not be there any more
             self._numbers.clear()
@@ -249,8 +259,10 @@ class LabelFile:
         return self._connection or self._connect()
 
     def _connect(self) -> sqlite3.Connection:
+        if self._stranded:
+            raise sqlite3.OperationalError("this process was forked while its parent used the label store")
         name = ":memory:" if self.path is None else os.fspath(self.path)
-        connection = sqlite3.connect(name, timeout=5, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(name, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             if self.path is not None:
                 connection.execute("PRAGMA journal_mode = WAL")
@@ -285,6 +297,17 @@ def result_of(at: int, state: int, now: int, timeout: float) -> LabelResult:
     if state == MATCHED:
         return "duplicate"
     return "late" if state == _EXPIRED or at < now - timeout * 1000 else "matched"
+
+
+@contextlib.contextmanager
+def _whole() -> Iterator[None]:
+    """Tell a file that is locked from one that fails."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise Locked from error
+        raise
 
 
 def _settled(connection: sqlite3.Connection, more: int) -> None:

@@ -299,7 +299,8 @@ class Observer:
 
         Returns:
             `matched`; `unknown`: no such id; `duplicate`: it had its label; `late`: it came after the time-out;
-            `rejected`: the truth or the id cannot be, or the store failed.
+            `rejected`: the truth or the id cannot be, or the store failed; `deferred`: the store's file is locked, and
+            the label is counted as soon as it can be looked up.
         """
         return self.label_many([id], [truth], [slice])[0]
 

@@ -52,18 +52,29 @@ class Outcomes:
             raise ValueError(f"{len(ids)} ids, {len(truths)} truths and {len(slices)} slices")
         results: list[LabelResult] = ["rejected"] * len(ids)
         checked = [(index, name, truth) for index, (name, truth) in enumerate(map(self._check, ids, truths)) if name]
-        events: list[tuple[Arm, LabelResult]] = [(self.own, "rejected")] * (len(ids) - len(checked))
+        self.count_results([(self.own, "rejected")] * (len(ids) - len(checked)))
+        told = [(truth, slices[index]) for index, _, truth in checked]
         taken = [Taken("unknown")] * len(checked)
         if store is not None:
-            taken = store.take([name for _, name, _ in checked])
-        for (index, _, truth), one in zip(checked, taken, strict=True):
-            results[index] = one.result
+            taken = store.take([name for _, name, _ in checked], lambda late: self._count(told, late))
+        for (index, *_), result in zip(checked, self._count(told, taken), strict=True):
+            results[index] = result
+        return results
+
+    def _count(self, told: list[tuple[Any, str | None]], taken: list[Taken]) -> list[LabelResult]:
+        """Count labels, each (truth, slice), by what they belong to; what became of each."""
+        results: list[LabelResult] = []
+        events: list[tuple[Arm, LabelResult]] = []
+        for (truth, slice), one in zip(told, taken, strict=True):
+            result = one.result
             arms = self.arms.of(one.owner) if one.owner else [self.own]
             if one.result == "matched" and one.owner:
-                slice = self.slice(slices[index]) or one.slice
-                if not arms or not self._count_outcome(one.owner, arms, one.answer, truth, slice):
-                    results[index] = "late" if not arms else "rejected"
-            events += [(arm, results[index]) for arm in arms or [self.own]]
+                group = self.slice(slice) or one.slice
+                if not arms or not self._count_outcome(one.owner, arms, one.answer, truth, group):
+                    result = "late" if not arms else "rejected"
+            results.append(result)
+            if result != "deferred":  # it will be counted once it is known
+                events += [(arm, result) for arm in arms or [self.own]]
         self.count_results(events)
         return results
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import logging
+import sqlite3
 import sys
 import threading
 import uuid
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -215,6 +217,24 @@ def test_a_label_makes_an_answer_right_or_wrong() -> None:
     assert seen["labelled_class_total class outcome"] == {"dog right": 1, "owl wrong": 1, "cat right": 1}
     assert seen["labelled_slice_total slice outcome"] == {"day right": 2, "night wrong": 1}
     assert seen["split_total weight outcome"] == {"0.05 right": 2, "0.05 wrong": 1}
+    assert seen["labels_pending"] == {}
+
+
+def test_a_label_that_cannot_be_looked_up_yet_counts_later(tmp_path: Path) -> None:
+    store = Pending(tmp_path / "labels.sqlite", every=0)
+    seen = Watched(labels=store, slices=["day"])
+    seen.observer.record([SURE, SURE], id=["a", "b"])
+    store.tend()
+    other = sqlite3.connect(tmp_path / "labels.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    assert seen.observer.label_many(["a", "b", "never"], [1, "owl", 1], ["day", None, None]) == ["deferred"] * 3
+    assert seen["label_events_total"] == {}
+    assert seen["labels_pending"] == {"": 2}
+    other.close()
+    store.tend()
+    assert seen["label_events_total result"] == {"matched": 2, "unknown": 1}
+    assert seen["labelled_total outcome"] == {"right": 1, "wrong": 1}
+    assert seen["labelled_slice_total slice outcome"] == {"day right": 1}
     assert seen["labels_pending"] == {}
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,6 +53,17 @@ def opened(path: Path | None = None, clock: Clock | None = None, **given_: float
 
 def take(store: Pending, *ids: str) -> list[str]:
     return [taken.result for taken in store.take(ids)]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """The file is being written by another process, which does not end."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+    finally:
+        other.close()
 
 
 @pytest.mark.parametrize("written", [True, False], ids=["in the file", "still in memory"])
@@ -241,19 +253,86 @@ def test_processes_share_a_file(tmp_path: Path) -> None:
     results: Counter[str] = Counter()
     lock = threading.Lock()
 
+    def add(taken: list[Taken]) -> None:
+        with lock:
+            results.update(one.result for one in taken)
+
     def label(store: Pending) -> None:
         for name in names:
-            found = take(store, name)
-            with lock:
-                results.update(found)
+            add(store.take([name], add))
 
     threads = [threading.Thread(target=label, args=(store,)) for store in (one, two, one)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    one.tend()
+    two.tend()
+    del results["deferred"]
     assert results == {"matched": 50, "duplicate": 100}
     assert not ear.failures
+
+
+def test_a_label_does_not_wait_for_a_locked_file(tmp_path: Path) -> None:
+    clock = Clock()
+    store, ear = opened(tmp_path / "labels.sqlite", clock)
+    store.put("written", CANARY, "dog")
+    store.tend()
+    store.put("fresh", CANARY, "cat")
+    told: list[Taken] = []
+    with locked(tmp_path / "labels.sqlite"):
+        assert [one.result for one in store.take(["written", "nobody"], told.extend)] == ["deferred"] * 2
+        assert [one.result for one in store.take(["fresh"], told.extend)] == ["deferred"]
+        store.tend()
+        assert not told
+        assert store.waiting() == {CANARY: 2}
+        assert store.put("later", CANARY, "owl") is None
+    clock.now += 90
+    assert take(store, "later") == ["matched"]
+    clock.now += 11
+    store.tend()
+    assert [one.result for one in told] == ["matched", "unknown", "matched"], "as of when they came"
+    assert [one.answer for one in told] == ["dog", "", "cat"]
+    assert (ear.gone, ear.failures) == ({}, [])
+
+
+def test_a_file_that_stays_locked_is_told_and_labels_are_not_lost_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("makeweight_monitors.observe.pending.MOST_FRESH", 2)
+    monkeypatch.setattr("makeweight_monitors.observe.pending.PATIENCE", 0.001)
+    store, ear = opened(tmp_path / "labels.sqlite")
+    told: list[Taken] = []
+    with locked(tmp_path / "labels.sqlite"):
+        assert [one.result for one in store.take(["a", "b"], told.extend)] == ["deferred"] * 2
+        assert take(store, "c") == ["rejected"]
+        for _ in range(6):
+            store.tend()
+        assert len(ear.failures) == 2
+        assert "labels are lost" in ear.failures[0]
+        assert "is locked by somebody else" in ear.failures[1]
+        store.close()
+    assert [one.result for one in told] == ["rejected"] * 2
+
+
+def test_a_scrape_and_a_label_do_not_wait_for_the_thread_that_writes(tmp_path: Path) -> None:
+    store, _ = opened(tmp_path / "labels.sqlite")
+    store.put("a", CANARY, "dog")
+    writing, ended = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with store._storing:
+            writing.set()
+            ended.wait(60)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert writing.wait(60)
+    assert store.waiting() == {CANARY: 1}
+    assert take(store, "a") == ["deferred"]
+    ended.set()
+    thread.join()
+    assert take(store, "a") == ["matched"]
 
 
 def test_the_thread_writes_by_itself(tmp_path: Path) -> None:
@@ -275,6 +354,19 @@ def test_the_thread_writes_by_itself(tmp_path: Path) -> None:
     assert not ear.failures
 
 
+def child(run: Callable[[], int | None], seconds: int = 60) -> int:
+    """What a child process returns; one that hangs is ended by its alarm, and does not return 0."""
+    forked = os.fork()
+    if forked == 0:
+        signal.alarm(seconds)
+        code = 99
+        try:
+            code = run() or 0
+        finally:
+            os._exit(code)
+    return os.waitpid(forked, 0)[1]
+
+
 def test_after_a_fork_each_process_writes_its_own(tmp_path: Path) -> None:
     store, _ = opened(tmp_path / "labels.sqlite")
     store.put("parent's", CANARY, "dog")
@@ -287,6 +379,63 @@ def test_after_a_fork_each_process_writes_its_own(tmp_path: Path) -> None:
     store.tend()
     assert store.waiting() == {CANARY: 2}
     assert [taken.answer for taken in store.take(["child's", "parent's"])] == ["cat", "dog"]
+
+
+def test_nothing_of_sqlite_runs_in_a_child_that_does_not_need_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = [opened(tmp_path / "labels.sqlite")[0], opened()[0]]
+    for store in stores:
+        store.put("a", CANARY, "dog")
+        store.tend()
+    assert not child(lambda: monkeypatch.setattr(sqlite3, "connect", None))
+    monkeypatch.setattr(sqlite3, "connect", None)  # whoever calls it fails
+    assert not child(lambda: None if stores[0].waiting() == {CANARY: 1} and not stores[1].waiting() else 1)
+
+
+def test_a_fork_waits_until_nobody_is_within_sqlite(tmp_path: Path) -> None:
+    store, _ = opened(tmp_path / "labels.sqlite")
+    stopped, threads = threading.Event(), []
+
+    def busy() -> None:
+        index = 0
+        while not stopped.is_set():
+            store.put(f"{index}", CANARY, "dog")
+            store.tend()
+            index += 1
+
+    threads = [threading.Thread(target=busy) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        ends = [child(lambda: 0 if take(store, "nobody") == ["unknown"] else 1, 60) for _ in range(5)]
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+    assert ends == [0] * 5
+
+
+def test_a_child_whose_parent_was_within_sqlite_does_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("makeweight_monitors.observe.pending._FORK_PATIENCE", 0.01)
+    store, ear = opened(tmp_path / "labels.sqlite")
+    within, ended = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with store._storing:
+            within.set()
+            ended.wait(60)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert within.wait(60)
+    told = lambda: int(take(store, "a") != ["rejected"] or "was forked" not in ear.failures[0])  # noqa: E731
+    assert child(told) == 0
+    ended.set()
+    thread.join()
+    assert take(store, "a") == ["unknown"], "the parent goes on"
 
 
 names = st.sampled_from("abcdef")
