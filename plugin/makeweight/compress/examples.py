@@ -12,6 +12,9 @@ from makeweight.artifact.ports import Feeds
 from makeweight.config.settings import TaskSettings
 from makeweight.user.dataset import Dataset
 
+Tensors = dict[str, Any]
+"""Examples by input name, first size first."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -19,22 +22,22 @@ class Batch:
 
     indices: Any
     """Their places in the split, shape [examples]."""
-    inputs: tuple[Any, ...]
+    inputs: Tensors
     targets: Any
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A split: inputs in the order in which the module takes them, and targets."""
+    """A split: inputs and targets."""
 
-    inputs: tuple[Any, ...]
+    inputs: Tensors
     targets: Any
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def batch(self, indices: Any) -> Batch:
-        return Batch(indices, tuple(values[indices] for values in self.inputs), self.targets[indices])
+        return Batch(indices, part(self.inputs, indices), self.targets[indices])
 
 
 def examples(data: Dataset, task: TaskSettings) -> Examples:
@@ -44,11 +47,17 @@ def examples(data: Dataset, task: TaskSettings) -> Examples:
     return Examples(tensors(dict(data.inputs)), _tensor(targets))
 
 
-def tensors(inputs: Feeds) -> tuple[Any, ...]:
-    """Arrays as tensors, in the order of the inputs; floating point in the precision of the weights (float32)."""
-    return tuple(
-        _tensor(values.astype(np.float32) if values.dtype.kind == "f" else values) for values in inputs.values()
-    )
+def tensors(inputs: Feeds) -> Tensors:
+    """Arrays as tensors; floating point in the precision of the weights (float32)."""
+    return {
+        name: _tensor(values.astype(np.float32) if values.dtype.kind == "f" else values)
+        for name, values in inputs.items()
+    }
+
+
+def part(inputs: Tensors, indices: Any) -> Tensors:
+    """Some of the examples."""
+    return {name: values[indices] for name, values in inputs.items()}
 
 
 def _tensor(values: NDArray[Any]) -> Any:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from makeweight.compress.examples import Tensors
+from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import named
 
 # The largest difference that still counts as rounding, as a part of the largest answer.
@@ -46,7 +48,7 @@ def narrow(pruner: Any, module: Any) -> list[Removal]:
     return removed
 
 
-def departing(before: Any, removed: Sequence[Removal], example: tuple[Any, ...]) -> list[str]:
+def departing(before: Any, removed: Sequence[Removal], example: Tensors) -> list[str]:
     """The layers whose removal changes more than the channels removed; none where all is well.
 
     Args:
@@ -72,13 +74,13 @@ def _shaken(before: Any) -> Any:
     return shaken
 
 
-def _sound(before: Any, removed: Sequence[Removal], example: tuple[Any, ...]) -> bool:
+def _sound(before: Any, removed: Sequence[Removal], example: Tensors) -> bool:
     narrowed = copy.deepcopy(before)
     _repeat(narrowed, removed, example)
     return _same(_masked(before, removed, narrowed, example), narrowed, example)
 
 
-def _masked(before: Any, removed: Sequence[Removal], narrowed: Any, example: tuple[Any, ...]) -> Any:
+def _masked(before: Any, removed: Sequence[Removal], narrowed: Any, example: Tensors) -> Any:
     """A copy of a module with zero for every weight that is gone in the narrowed one."""
     import torch
 
@@ -100,7 +102,7 @@ def _masked(before: Any, removed: Sequence[Removal], narrowed: Any, example: tup
     return masked
 
 
-def _repeat(module: Any, removed: Sequence[Removal], example: tuple[Any, ...], fill: Any = None) -> None:
+def _repeat(module: Any, removed: Sequence[Removal], example: Tensors, fill: Any = None) -> None:
     """Remove the same channels from a copy of the module.
 
     Args:
@@ -113,7 +115,7 @@ def _repeat(module: Any, removed: Sequence[Removal], example: tuple[Any, ...], f
     for parameter in module.parameters():
         parameter.requires_grad_(True)
     graph = torch_pruning.DependencyGraph()
-    graph.build_dependency(module, example_inputs=example, output_transform=differentiable)
+    graph.build_dependency(module, example_inputs=example, forward_fn=call, output_transform=differentiable)
     if fill is not None:
         for parameter in module.parameters():
             parameter.data = fill(parameter)
@@ -132,11 +134,11 @@ def differentiable(outputs: Any) -> list[Any]:
     return [tensor for tensor in named(outputs).values() if tensor.is_floating_point()]
 
 
-def _same(one: Any, other: Any, example: tuple[Any, ...]) -> bool:
+def _same(one: Any, other: Any, example: Tensors) -> bool:
     import torch
 
     with torch.no_grad():
-        answers = [differentiable(module.eval()(*example)) for module in (one, other)]
+        answers = [differentiable(call(module.eval(), example)) for module in (one, other)]
     for first, second in zip(*answers, strict=True):
         if first.shape != second.shape:
             return False

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from makeweight.compress.examples import examples, tensors
+from makeweight.compress.examples import Tensors, examples, tensors
 from makeweight.compress.losses import loss_of
 from makeweight.compress.narrowing import departing, differentiable, narrow
 from makeweight.compress.scores import reading
@@ -23,6 +23,7 @@ from makeweight.compress.technique import Given, Needs, Transformation
 from makeweight.compress.training import TrainingOptions
 from makeweight.compress.tuning import NEEDS, tune
 from makeweight.runtimes.format import SourceKind
+from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.errors import MakeweightError, first_line
@@ -76,7 +77,7 @@ class Prune(Transformation):
         module = subject.source
         example = tensors(dict(given.splits["calibration"].take(slice(0, 2)).inputs))
         with torch.no_grad():
-            shape = judged(module(*example), given.output).shape
+            shape = judged(call(module, example), given.output).shape
         before, parameters = _widths(module), _parameters(module)
         if not before:
             raise RecipeFailed("prune changed nothing: the module has no layer with channels")
@@ -132,7 +133,7 @@ def _multiple(options: PruneOptions, given: Given) -> int:
     return options.round_to or given.channel_multiple
 
 
-def _refused(module: Any, example: tuple[Any, ...], shape: Any, options: PruneOptions, given: Given) -> list[str]:
+def _refused(module: Any, example: Tensors, shape: Any, options: PruneOptions, given: Given) -> list[str]:
     """The layers that keep their channels, since Torch-Pruning loses track of them: found out on a copy."""
     trial, plain = copy.deepcopy(module), options.model_copy(update={"importance": "magnitude"})
     removed = narrow(_pruner(trial, example, plain, given, []), trial)
@@ -161,7 +162,7 @@ def _refuse_growth(before: Any, after: Any) -> None:
         )
 
 
-def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, given: Given, refused: list[str]) -> Any:
+def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, refused: list[str]) -> Any:
     import torch
     import torch_pruning
 
@@ -182,6 +183,7 @@ def _pruner(module: Any, example: tuple[Any, ...], options: PruneOptions, given:
     return Pruner(
         module,
         example_inputs=example,
+        forward_fn=call,
         importance=importance(),
         global_pruning=options.scope == "global",
         pruning_ratio=options.ratio,
@@ -212,7 +214,7 @@ def _part(module: Any, name: str) -> Any:
     return dict((*module.named_modules(), *module.named_parameters()))[name]
 
 
-def _output_layers(module: Any, example: tuple[Any, ...]) -> list[Any]:
+def _output_layers(module: Any, example: Tensors) -> list[Any]:
     """The layers whose channels are the model's outputs, directly or through operations that pass channels on."""
     import torch_pruning
 
@@ -228,7 +230,9 @@ def _output_layers(module: Any, example: tuple[Any, ...]) -> list[Any]:
             )
         return leaves
 
-    graph = torch_pruning.DependencyGraph().build_dependency(module, example_inputs=example, output_transform=note)
+    graph = torch_pruning.DependencyGraph().build_dependency(
+        module, example_inputs=example, forward_fn=call, output_transform=note
+    )
     layers = []
     for group in graph.get_all_groups():
         root = group[0].dep.target.module
@@ -251,7 +255,7 @@ def _gradients(module: Any, options: PruneOptions, given: Given) -> None:
     module.zero_grad()
     for indices in torch.arange(len(split)).split(64):
         batch = split.batch(indices)
-        scores = judged(module(*batch.inputs), given.output)
+        scores = judged(call(module, batch.inputs), given.output)
         (loss(scores, batch) * len(indices) / len(split)).backward()
 
 
@@ -268,12 +272,12 @@ def _following(what: str) -> Iterator[None]:
         raise RecipeFailed(f"Torch-Pruning cannot {what}: {type(error).__name__}: {message}") from error
 
 
-def _still_runs(module: Any, example: tuple[Any, ...], shape: Any, given: Given) -> None:
+def _still_runs(module: Any, example: Tensors, shape: Any, given: Given) -> None:
     import torch
 
     try:
         with torch.no_grad():
-            answer = judged(module(*example), given.output)
+            answer = judged(call(module, example), given.output)
     except Exception as error:
         raise RecipeFailed(
             f"prune: the narrower network no longer runs ({type(error).__name__}: {first_line(error)}); forward() "

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from makeweight.compress.examples import Examples
+from makeweight.compress.examples import Examples, Tensors, part
 from makeweight.config.settings import TaskSettings
 from makeweight.measure.outcomes import classify
+from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
 from makeweight_base.errors import UsageError
 
@@ -20,17 +21,18 @@ Reading = Callable[[Any], Any]
 """From a model's scores to logits, shape [examples, classes]; as they are where the task is no classification."""
 
 
-def answers(module: Any, inputs: tuple[Any, ...], output: str | None) -> Any:
+def answers(module: Any, inputs: Tensors, output: str | None) -> Any:
     """A module's scores for all examples; the module is left in eval mode."""
     import torch
 
     module.eval()
     with torch.no_grad():
-        batches = zip(*(values.split(LARGE) for values in inputs), strict=True)
-        return torch.cat([judged(module(*batch), output) for batch in batches])
+        count = len(next(iter(inputs.values())))
+        batches = (part(inputs, slice(start, start + LARGE)) for start in range(0, count, LARGE))
+        return torch.cat([judged(call(module, batch), output) for batch in batches])
 
 
-def reading(baseline: Any, inputs: tuple[Any, ...], task: TaskSettings, output: str | None) -> Reading:
+def reading(baseline: Any, inputs: Tensors, task: TaskSettings, output: str | None) -> Reading:
     """How a classifier's scores are read: as evaluation reads the baseline's (logits, probabilities, one number).
 
     Raises:
@@ -41,7 +43,7 @@ def reading(baseline: Any, inputs: tuple[Any, ...], task: TaskSettings, output: 
 
     if task.kind != "classification":
         return lambda scores: scores
-    some = answers(baseline, tuple(values[:LARGE] for values in inputs), output)
+    some = answers(baseline, part(inputs, slice(LARGE)), output)
     kind = classify(some.double().numpy())[3]
 
     def logits(scores: Any) -> Any:
@@ -59,7 +61,7 @@ def check_classes(module: Any, split: Examples, read: Reading, output: str | Non
     """Raises:
     UsageError: a target is no output of the classifier.
     """
-    classes = read(answers(module, tuple(values[:2] for values in split.inputs), output)).shape[1]
+    classes = read(answers(module, part(split.inputs, slice(2)), output)).shape[1]
     highest = int(split.targets.max())
     if highest >= classes:
         raise UsageError(

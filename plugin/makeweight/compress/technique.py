@@ -53,7 +53,6 @@ class Given:
     """For intermediate files; thrown away afterwards."""
     progress: Progress
     splits: Mapping[str, Dataset] = field(default_factory=dict)
-    """Inputs in the order in which the module takes them."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Why a split that it wished for is not there."""
     baseline: Any = None

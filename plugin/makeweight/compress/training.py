@@ -11,11 +11,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from makeweight.compress import technique
-from makeweight.compress.examples import Examples
+from makeweight.compress.examples import Examples, Tensors
 from makeweight.compress.losses import Loss
 from makeweight.compress.scores import Reading, answers
 from makeweight.compress.subject import Left
 from makeweight.config.settings import CallablePath
+from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.errors import UsageError, first_line
@@ -151,9 +152,9 @@ def _batches(order: Any, size: int) -> list[Any]:
     return batches[:-1] if size > 1 and len(batches) > 1 and len(batches[-1]) == 1 else batches
 
 
-def _forward(module: Any, inputs: tuple[Any, ...], output: str | None, label: str) -> Any:
+def _forward(module: Any, inputs: Tensors, output: str | None, label: str) -> Any:
     try:
-        return judged(module(*inputs), output)
+        return judged(call(module, inputs), output)
     except UsageError:
         raise
     except Exception as error:

