@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from inspect import BoundArguments, Parameter
 from typing import Any
 
+from makeweight.runtimes.outputs import named
 from makeweight_base.errors import UsageError
 
 # An annotation that cannot be looked up is read as it is written.
@@ -26,12 +27,13 @@ def call(module: Any, inputs: Mapping[str, Any]) -> Any:
     return module(*given.args, **given.kwargs)
 
 
-def taking_a_dict(module: Any) -> Any:
-    """The same module with `forward(inputs)`, a dict by name: however it is called, it is traced in one way."""
+def from_dict_to_dict(module: Any) -> Any:
+    """The same module with a `forward` from inputs to outputs by name: whatever it takes and returns, it is traced in
+    one way."""
 
-    def forward(inputs: Mapping[str, Any]) -> Any:
+    def forward(inputs: Mapping[str, Any]) -> dict[str, Any]:
         given = bound(module, inputs)
-        return module.forward(*given.args, **given.kwargs)
+        return named(module.forward(*given.args, **given.kwargs))
 
     traced = copy.copy(module)
     traced.forward = forward

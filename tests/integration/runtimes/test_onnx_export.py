@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +104,22 @@ class ByName(Sentences):
         return {"scores": scores, "first": scores[:, :1]}
 
 
+@dataclass
+class Answer:
+    scores: Any
+    loss: Any = None
+    first: Any = None
+
+
 class OfADict(Sentences):
     def forward(self, batch: Any) -> Any:
-        return {"scores": self.mean(**batch), "first": self.mean(**batch)[:, :1]}
+        return Answer(self.mean(**batch), first=self.mean(**batch)[:, :1])
 
 
 class OfOthers(Sentences):
     def forward(self, words: Any, **others: Any) -> Any:
-        return {"scores": self.mean(words, **others), "first": self.mean(words, **others)[:, :1]}
+        scores = self.mean(words, **others)
+        return {"scores": scores, "hidden": None, "first": (scores[:, :1],)}
 
 
 @pytest.mark.parametrize("kind", [ByName, OfADict, OfOthers])
@@ -124,13 +133,18 @@ def test_inputs_go_by_name_and_outputs_have_theirs(runtime: OnnxRuntime, tmp_pat
     model = runtime.read(path)
     session = runtime.open(model)
     assert [(port.name, port.dtype) for port in model.inputs] == [("mask", "int64"), ("words", "int64")]
-    assert [port.name for port in model.outputs] == ["scores", "first"]
+    assert [port.name for port in model.outputs] == ["scores", "first_0" if kind is OfOthers else "first"]
     scores, first = session.run(feeds)
     # row i counts its first i + 1 words
     vectors = module.words.weight.detach().numpy()[feeds["words"]]
     expected = np.stack([vectors[row, : row + 1].mean(0) for row in range(5)])
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(first, scores[:, :1])
+
+
+class ReturnsItsInput(nn.Module):
+    def forward(self, image: Any) -> Any:
+        return {"image": 2 * image}
 
 
 class DependsOnValues(nn.Module):
@@ -172,6 +186,7 @@ def _line(mark: str) -> int:
         (Fails(), "the module fails on an example: ValueError: my own mistake", "FAILS"),
         (FixedBatch(), "shape '[2, 64]' is invalid for input of size 64", None),
         (NoTensor(), "the module returns str, which holds no tensor", None),
+        (ReturnsItsInput(), "an input and an output `image`", None),
     ],
 )
 def test_what_cannot_be_exported_is_named(

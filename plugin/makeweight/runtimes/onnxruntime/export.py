@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes import outputs
-from makeweight.runtimes.inputs import call, taking_a_dict
+from makeweight.runtimes.inputs import call, from_dict_to_dict
 from makeweight.runtimes.onnxruntime import refusal
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight_base.errors import UsageError, first_line
@@ -57,10 +57,15 @@ def export(module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Fe
     arrays = {name: _traceable(example[name], shape) for name, shape in inputs.items()}
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     expected = _outputs(module, tensors)
+    if shared := set(inputs) & set(expected):
+        raise UsageError(
+            f"the module has an input and an output `{min(shared)}`, and in an ONNX file a name stands for one value",
+            do="Return it by another name.",
+        )
     with quiet():
         try:
             program = torch.onnx.export(
-                taking_a_dict(module),
+                from_dict_to_dict(module),
                 kwargs={"inputs": tensors},
                 dynamo=True,
                 input_names=list(inputs),
