@@ -86,6 +86,12 @@ SHADOW_PAIRS = Metric(
     (*_PAIR, "agree"),
     "Requests that both models answered: same class, yes or no.",
 )
+SHADOW_LABELLED = Metric(
+    "makeweight_shadow_labelled",
+    "counter",
+    (*_PAIR, "agree"),
+    "Those of them whose label came: beside all of them, whether labels come regardless of agreement.",
+)
 SPLIT = Metric(
     "makeweight_split",
     "counter",
@@ -165,8 +171,9 @@ EXPORTER_HELD = Metric(
 
 CATALOGUE = (
     PREDICTIONS, FAILED, PREDICTED_CLASS, SCORE_BIN, FEATURE_BIN, LABELLED, LABELLED_CLASS, LABELLED_SLICE, PAIRED,
-    PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SPLIT, DECLARED_SHARE, ERROR_BIN, LATENCY, REJECTED, LABEL_EVENTS,
-    LABELS_EXPIRED, LABELS_PENDING, LABEL_STORE_FAILURES, CALIBRATION, REFERENCE_SHARE, BUILD_INFO, MODEL_BYTES, UP,
+    PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SHADOW_LABELLED, SPLIT, DECLARED_SHARE, ERROR_BIN, LATENCY, REJECTED,
+    LABEL_EVENTS, LABELS_EXPIRED, LABELS_PENDING, LABEL_STORE_FAILURES, CALIBRATION, REFERENCE_SHARE, BUILD_INFO,
+    MODEL_BYTES, UP,
 )  # fmt: skip
 """What is counted of models."""
 EXPORTER_CATALOGUE = (

@@ -53,6 +53,7 @@ _SHOWN = {
         names.OBSERVATIONS_REJECTED: health.REFUSED,
         names.LABEL_COVERAGE_LOW: health.COVERAGE,
         names.LABELS_UNMATCHED: health.STRANGERS,
+        names.LABELS_SELECTED: health.AGREEING,
         names.LABEL_STORE_FAILING: health.STORE,
         names.CAP_REACHED: health.CAPS,
         names.EXPORTER_REFUSING: exporters.ANSWERS,

@@ -21,6 +21,7 @@ REPLICAS = "Processes"
 REFUSED = "Share that is refused"
 COVERAGE = "Labels that come"
 STRANGERS = "Labels for strangers"
+AGREEING = "Labels of pairs"
 STORE = "Label store"
 CAPS = "Classes told apart"
 
@@ -34,7 +35,7 @@ def build(terms: Terms) -> Dashboard:
         Section("What fails", (failing.over_time(), failing.by_reason())),
         Section("Who counts", tuple(_processes())),
         Section("What is refused", tuple(_refused())),
-        Section("Which labels come", tuple(_labels())),
+        Section("Which labels come", tuple(_labels(terms))),
         Section("Limits of what is kept", tuple(_caps(terms)), collapsed=True),
         Section("Exporters, where there are any", tuple(exporters.panels()), collapsed=True),
     ]
@@ -130,7 +131,7 @@ def _refused() -> Iterator[Panel]:
     yield lines("Refused by reason", what, "cps", _rates(metrics.REJECTED, "reason"), stacked=True)
 
 
-def _labels() -> Iterator[Panel]:
+def _labels(terms: Terms) -> Iterator[Panel]:
     yield lines(
         COVERAGE,
         "Of the predictions that waited for a label, the share that got it in time, over six hours. Where labels come "
@@ -154,9 +155,20 @@ def _labels() -> Iterator[Panel]:
     line = Query(f"vector({MOST_UNMATCHED})", "alert", LIMIT)
     yield lines(STRANGERS, what, "percentunit", *_recorded(names.UNMATCHED), line, size=THIRD)
     waiting = "Predictions that wait. A line that only rises is of labels that do not come."
-    yield lines("Waiting for their label", waiting, "short", *_arms(metrics.LABELS_PENDING.series, "sum({})"))
+    pending = _arms(metrics.LABELS_PENDING.series, "sum({})")
+    yield lines("Waiting for their label", waiting, "short", *pending, size=THIRD)
     expired = _arms(metrics.LABELS_EXPIRED.series, f"sum(rate({{}}[{RATE}]))")
-    yield lines("Given up waiting", "Predictions whose label did not come in time.", "cps", *expired)
+    yield lines("Given up waiting", "Predictions whose label did not come in time.", "cps", *expired, size=THIRD)
+    if terms.drop is not None:
+        yield lines(
+            AGREEING,
+            "Of the shadowed requests since the canary began, the share that got its label, by whether the two "
+            "answered the same. The tests of pairs are off while more of those that differ get one than chance allows.",
+            "percentunit",
+            Query(f"max by (agree) ({of_model(names.PAIR_COVERAGE)})", "same answer: {{agree}}"),
+            size=THIRD,
+            most=1,
+        )
 
 
 def _caps(terms: Terms) -> Iterator[Panel]:

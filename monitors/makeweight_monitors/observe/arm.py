@@ -85,10 +85,11 @@ class Pair:
     def __init__(self, counters: Counters, model: str, revision: str, shape: Shape) -> None:
         labels = {"model": model, "revision": revision}
         both = {"stable": RIGHT_OR_WRONG, "canary": RIGHT_OR_WRONG}
-        self.agree = self.paired = self.classes = self.slices = 0
+        self.agree = self.labelled = self.paired = self.classes = self.slices = 0
         if not shape.outcomes:
             return
         self.agree = counters.block(metrics.SHADOW_PAIRS, labels, {"agree": ("yes", "no")}).at
+        self.labelled = counters.block(metrics.SHADOW_LABELLED, labels, {"agree": ("yes", "no")}).at
         self.paired = counters.block(metrics.PAIRED, labels, both).at
         if shape.classes is not None:
             self.classes = shape.classes.at(metrics.PAIRED_CLASS, labels, both)

@@ -134,6 +134,7 @@ class Outcomes:
                     for error in off:
                         cells[arm.errors + bisect_right(self.edges, error)] += 1
             if pair is not None and self.shape.outcomes:
+                cells[pair.labelled + (not self.agree(*given))] += 1
                 cell = 2 * wrong[0] + wrong[1]
                 cells[pair.paired + cell] += 1
                 if self.shape.classes is not None:

@@ -227,6 +227,9 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
     silent = spoiled(spoiled(lasting, metrics.PAIRED, {}), metrics.SPLIT, {})
     watched = {names.CANARY_UNWATCHED, names.SLICE_UNWATCHED}
     yield Trial("the canary serves and no label comes", silent, {names.CANARY_UNWATCHED}, watched, LONG)
+    chosen = _turned(spoiled(rows, metrics.SHADOW_PAIRS, {"agree": "no"}, 4), metrics.PAIRED, 4, _TIE, _HARM, {})
+    chosen = _turned(chosen, metrics.SHADOW_LABELLED, 4, {"agree": "yes"}, {"agree": "no"}, {})
+    yield Trial("labels come for the pairs that differ alone", chosen, {names.LABELS_SELECTED})
     silent = spoiled(lasting, metrics.PAIRED_SLICE, {})
     yield Trial("no label comes for the slices", silent, {names.SLICE_UNWATCHED}, watched, LONG)
     more = spoiled(lasting, metrics.PREDICTIONS, _OF_CANARY, 640)

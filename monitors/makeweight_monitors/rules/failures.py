@@ -49,7 +49,7 @@ def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
         terms,
         names.FAILURES_ABOVE_STABLE,
         "failures",
-        names.FAILURES_EVALUE,
+        terms.of(names.FAILURES_EVALUE),
         summary="{{ $labels.model }} {{ $labels.revision }} fails to answer more often than stable: roll it back",
         against=f"a rise of failed answers by at most {drop:.2%}",
         # both arms are scraped within that: what befalls both is not held against the one that is scraped first

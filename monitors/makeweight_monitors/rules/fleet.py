@@ -99,6 +99,7 @@ def pairs(where: Mapping[str, str], terms: Terms) -> Iterator[Row]:
     """Pairs of a shadowed canary: all of them tied."""
     for agree in ("yes", "no"):
         yield _row(metrics.SHADOW_PAIRS, where, 40 * (agree == "yes"), agree=agree)
+        yield _row(metrics.SHADOW_LABELLED, where, 20 * (agree == "yes"), agree=agree)
     for stable in _OUTCOMES:
         for canary in _OUTCOMES:
             cell = {"stable": stable, "canary": canary}

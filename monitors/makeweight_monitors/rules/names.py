@@ -100,6 +100,14 @@ RECENT_PAIRS = _pairs(window="1h")
 PAIRED_DROP = "makeweight:accuracy_drop:paired"
 """(harm - help) / pairs, since the canary began: the point estimate."""
 
+# Shadowed requests since the canary began, and those of them that got their label. Labels: model, revision, agree.
+SHADOWED = "makeweight:shadowed:count"
+SHADOW_LABELLED = "makeweight:shadowed:labelled"
+PAIR_COVERAGE = "makeweight:shadowed:coverage"
+"""The share that got its label."""
+LABELS_EXCESS = "makeweight:shadowed:labels_excess"
+"""By how many standard deviations labelled pairs disagree more often than pairs do. Labels: model, revision."""
+
 # The same by slice (label `slice`) and by true class (label `class`).
 BY_PART = {"slice": _pairs("slice_"), "class": _pairs("class_")}
 
@@ -221,6 +229,7 @@ COUNTER_POISONED = "MakeweightCounterPoisoned"
 OBSERVATIONS_REJECTED = "MakeweightObservationsRejected"
 LABEL_COVERAGE_LOW = "MakeweightLabelCoverageLow"
 LABEL_STORE_FAILING = "MakeweightLabelStoreFailing"
+LABELS_SELECTED = "MakeweightLabelsSelected"
 LABELS_UNMATCHED = "MakeweightLabelsUnmatched"
 CAP_REACHED = "MakeweightCapReached"
 EXPORTER_REFUSING = "MakeweightExporterRefusing"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from makeweight_monitors import eprocess
 from makeweight_monitors.metrics import PAIRED, PAIRED_CLASS, PAIRED_SLICE, SPLIT, Metric
-from makeweight_monitors.rules import names, samples
+from makeweight_monitors.rules import names, samples, selection
 from makeweight_monitors.rules.names import Pairs
 from makeweight_monitors.rules.promql import CANARY, HARM, HELP, STABLE, equals, evalue, exact, number
 from makeweight_monitors.rules.rule import ALARM, ROLLBACK, Alert, Comparison, Group, Recording, Rule
@@ -24,6 +24,8 @@ _LONGEST = 240
 
 def groups(terms: Terms) -> Iterator[Group]:
     whole: list[Rule] = [*_lines(terms)]
+    if {"paired", "slice", "class"} & set(terms.families()):
+        whole += selection.rules(terms)
     if terms.drop is not None:
         whole += [*_paired(terms, terms.drop), *_recent(terms, terms.drop), *_split(terms, terms.drop)]
     if whole:
@@ -60,10 +62,10 @@ def _lines(terms: Terms) -> Iterator[Recording]:
 
 
 def ask(
-    terms: Terms, name: str, test: Test, series: str, *, summary: str, against: str, hold: str = Alert.hold
+    terms: Terms, name: str, test: Test, evalue: str, *, summary: str, against: str, hold: str = Alert.hold
 ) -> Alert:
-    """The alert that rolls back where the e-value of a test, `series`, is over its line."""
-    over = Comparison(terms.of(series), ">", terms.line(test))
+    """The alert that rolls back where the e-value of a test is over its line."""
+    over = Comparison(evalue, ">", terms.line(test))
     return Alert(
         name,
         over,
@@ -77,20 +79,21 @@ def ask(
     )
 
 
-def _ask(terms: Terms, name: str, test: Test, series: str, drops: str, where: str = "") -> Alert:
+def _ask(terms: Terms, name: str, test: Test, evalue: str, drops: str, where: str = "") -> Alert:
     less = f"{{{{ $labels.model }}}} {{{{ $labels.revision }}}}{where} is less accurate than stable: roll it back"
-    return ask(terms, name, test, series, summary=less, against=f"a drop of at most {drops}")
+    return ask(terms, name, test, evalue, summary=less, against=f"a drop of at most {drops}")
 
 
 def _counted(
     terms: Terms, pairs: Pairs, metric: Metric, labels: Mapping[str, str], by: Iterable[str]
-) -> Iterator[Rule]:
+) -> Iterator[Recording]:
     """Pairs by what they say: of one slice where `labels` name it, since rules of one name must differ in these."""
     narrowed = tuple(equals(*label) for label in labels.items())
     for name, matchers in ((pairs.count, ()), (pairs.harm, HARM), (pairs.help, HELP)):
         yield Recording(name, exact(metric, terms.model, terms.history, by, *narrowed, *matchers), labels)
     count, harm, help_ = (terms.of(name, *narrowed) for name in (pairs.count, pairs.harm, pairs.help))
-    yield Recording(pairs.tie, f"{count} - {harm} - {help_}", labels)
+    tied = f"{count} - {harm} - {help_}"
+    yield Recording(pairs.tie, tied if labels or by else selection.ties(terms, count, harm, help_), labels)
 
 
 def _evalue(terms: Terms, pairs: Pairs, drop: float, labels: Mapping[str, str]) -> Recording:
@@ -101,11 +104,12 @@ def _evalue(terms: Terms, pairs: Pairs, drop: float, labels: Mapping[str, str]) 
 
 def _paired(terms: Terms, drop: float) -> Iterator[Rule]:
     pairs = names.PAIRS
-    count, harm, help_ = (terms.of(name) for name in (pairs.count, pairs.harm, pairs.help))
+    harm, help_, tie = (terms.of(name) for name in (pairs.harm, pairs.help, pairs.tie))
     yield from _counted(terms, pairs, PAIRED, {}, ())
-    yield Recording(names.PAIRED_DROP, f"({harm} - {help_}) / ({count} > 0)")
+    yield Recording(names.PAIRED_DROP, f"({harm} - {help_}) / ({harm} + {help_} + {tie} > 0)")
     yield _evalue(terms, pairs, drop, {})
-    yield _ask(terms, names.ACCURACY_DROP_PAIRED, "paired", pairs.evalue, f"{drop:.2%}")
+    evalue = selection.unselected(terms, terms.of(pairs.evalue))
+    yield _ask(terms, names.ACCURACY_DROP_PAIRED, "paired", evalue, f"{drop:.2%}")
 
 
 def _recent(terms: Terms, drop: float) -> Iterator[Rule]:
@@ -137,7 +141,8 @@ def _apart(terms: Terms, alert: str, test: Test, metric: Metric, tolerated: list
         yield _evalue(terms, pairs, drop, labels)
     if tolerated:
         drops = ", ".join(f"{drop:.2%}" for drop, _ in tolerated)
-        yield _ask(terms, alert, test, pairs.evalue, drops, f" on the {test} `{{{{ $labels.{test} }}}}`")
+        evalue = selection.unselected(terms, terms.of(pairs.evalue))
+        yield _ask(terms, alert, test, evalue, drops, f" on the {test} `{{{{ $labels.{test} }}}}`")
 
 
 def _split(terms: Terms, drop: float) -> Iterator[Rule]:
@@ -157,4 +162,5 @@ def _split(terms: Terms, drop: float) -> Iterator[Rule]:
         yield Recording(name, counted if CANARY in matchers else f"{counted}\nor\n{canary} * 0")
     yield from samples.evalue(terms, split, drop, ("weight",))
     yield Recording(names.SPLIT_EVALUE, samples.product(terms, split))
-    yield _ask(terms, names.ACCURACY_DROP_SPLIT, "split", names.SPLIT_EVALUE, f"{drop:.2%}", " (split traffic)")
+    evalue = terms.of(names.SPLIT_EVALUE)
+    yield _ask(terms, names.ACCURACY_DROP_SPLIT, "split", evalue, f"{drop:.2%}", " (split traffic)")

@@ -33,6 +33,9 @@ SPLIT = {"0.2": {"stable": 5, "canary": 1}, "0.5": {"stable": 1, "canary": 3}}
 """Of ten labelled answers, how many are wrong, by the canary's share."""
 PAIRS = {("right", "wrong"): 3, ("wrong", "right"): 1, ("right", "right"): 40, ("wrong", "wrong"): 2}
 
+SHADOW = {"makeweight_shadow_pairs_total": (46, 4), "makeweight_shadow_labelled_total": (42, 4)}
+"""In each step, how many agree and how many do not."""
+
 APART = {
     "slice": {"heavy ink": (2, 1, 20), "light ink": (1, 2, 30)},
     "class": {"0": (1, 0, 9), "7": (3, 1, 12)},
@@ -74,8 +77,9 @@ def fleet() -> Iterator[Series]:
             for (stable, canary), rate in zip(PAIRS, (harm, help_, tie, 0), strict=True):
                 cell = {"stable": stable, "canary": canary, "revision": R, "boot": "b", kind: name}
                 yield growing(f"makeweight_paired_{kind}_total", rate, **cell)
-    yield growing("makeweight_shadow_pairs_total", 45, revision=R, boot="b", agree="yes")
-    yield growing("makeweight_shadow_pairs_total", 5, revision=R, boot="b", agree="no")
+    for name, counts in SHADOW.items():
+        for agree, rate in zip(("yes", "no"), counts, strict=True):
+            yield growing(name, rate, revision=R, boot="b", agree=agree)
 
 
 def regression() -> Iterator[Series]:
@@ -117,11 +121,12 @@ def value(answers: Client):
 
 def test_the_e_value_is_that_of_exact_counts(value) -> None:
     steps = 20 + (STEPS - 21)
-    harm, help_, tie = 3 * steps, steps, 42 * steps
+    # 4 of 50 pairs differ: beside the 4 labelled ones in each step stand 46 ties, of which 42 got a label
+    harm, help_, tie = 3 * steps, steps, 50 * STEPS - 4 * steps
     assert value(names.PAIRS.harm) == harm
     assert value(names.PAIRS.help) == help_
     assert value(names.PAIRS.tie) == tie
-    assert value(names.PAIRED_DROP) == pytest.approx(2 / 46)
+    assert value(names.PAIRED_DROP) == pytest.approx(2 * steps / (50 * STEPS))
     expected = eprocess.evalue(eprocess.paired(0.01), harm, help_, tie)
     assert expected > 1
     assert value(names.PAIRS.evalue, revision=R) == pytest.approx(expected, rel=1e-9)
@@ -202,11 +207,18 @@ def test_accuracy_and_its_intervals(value) -> None:
 
 
 def test_disagreement_and_the_certificate_that_it_is_not(value) -> None:
-    low, high = wilson(0.1, 50 * WINDOW)
-    assert value(names.DISAGREEMENT, revision=R) == pytest.approx(0.1)
+    low, high = wilson(0.08, 50 * WINDOW)
+    assert value(names.DISAGREEMENT, revision=R) == pytest.approx(0.08)
     assert value(names.DISAGREEMENT_LOW) == pytest.approx(low)
     assert value(names.DISAGREEMENT_HIGH) == pytest.approx(high)
     assert value(names.CERTIFIED) == 0
+
+
+def test_whether_labels_come_regardless_of_agreement(value) -> None:
+    assert value(names.PAIR_COVERAGE, agree="yes") == pytest.approx(42 / 46)
+    assert value(names.PAIR_COVERAGE, agree="no") == 1
+    roots = math.sqrt(4 * STEPS) - math.sqrt(46 * STEPS * 0.08)
+    assert value(names.LABELS_EXCESS, revision=R) == pytest.approx(2 * roots / math.sqrt(0.92))
 
 
 def psi(one: list[float], other: list[float]) -> float:

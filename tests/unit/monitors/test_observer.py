@@ -282,6 +282,7 @@ def test_pairs_agree_or_not_and_fill_the_table() -> None:
     assert seen["shadow_pairs_total agree"] == {"yes": 1, "no": 3}
     assert seen["labels_pending variant"] == {"stable": 4, "canary": 4}
     assert [seen.observer.label(name, "dog") for name in "abcd"] == ["matched"] * 4
+    assert seen["shadow_labelled_total agree"] == {"yes": 1, "no": 3}
     assert seen["paired_total stable canary"] == {"right right": 1, "right wrong": 2, "wrong wrong": 1}
     table = {"dog right right": 1, "dog right wrong": 2, "dog wrong wrong": 1}
     assert seen["paired_class_total class stable canary"] == table
@@ -315,6 +316,7 @@ def test_a_regression_by_error_and_tolerance() -> None:
     assert seen["shadow_pairs_total agree"] == {"yes": 1, "no": 1}
     assert seen.observer.label("p", 4.7) == "matched"
     assert seen["paired_total stable canary"] == {"right wrong": 1}
+    assert seen["shadow_labelled_total agree"] == {"yes": 1}
     assert seen.observer.label("p", float("inf")) == "rejected"
 
 

@@ -83,7 +83,10 @@ def test_only_the_sequential_tests_may_roll_back() -> None:
     }
     for rule in loaded(FULL):
         if rule.get("labels", {}).get("kind") == "rollback":
-            assert re.fullmatch(r"makeweight:\w+:evalue\{model=\"digits\"\} > \d+", rule["expr"])
+            evalue = r"makeweight:\w+:evalue\{model=\"digits\"\}"
+            guard = r"unless on \(model, revision\)\nmakeweight:shadowed:labels_excess\{model=\"digits\"\} > 3.0902"
+            of_pairs = rule["alert"] not in (names.FAILURES_ABOVE_STABLE, names.ACCURACY_DROP_SPLIT)
+            assert re.fullmatch((rf"\({evalue}\n{guard}\)" if of_pairs else evalue) + r" > \d+", rule["expr"])
             # what befalls both arms shows on both within two looks
             assert rule.get("for", "0s") == ("30s" if rule["alert"] == names.FAILURES_ABOVE_STABLE else "0s")
 
