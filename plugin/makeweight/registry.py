@@ -33,7 +33,7 @@ class Part:
 EXTRAS: dict[str, tuple[str, ...]] = {
     "dvc": ("dvc",),
     "onnx": ("onnx", "onnxruntime", "pillow"),
-    "torch": ("torch", "onnxscript", "torch-pruning"),
+    "torch": ("torch", "onnxscript", "torch-pruning", "safetensors"),
 }
 """What each extra brings, by the name of its distribution."""
 

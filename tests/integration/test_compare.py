@@ -162,7 +162,7 @@ def broken_files(folder: Path, whole: bytes) -> dict[str, tuple[bytes | None, st
     return {
         "missing.onnx": (None, "no such file"),
         "cut.onnx": (whole[: len(whole) // 2], "cut short or damaged"),
-        "empty.onnx": (b"", "the file is empty"),
+        "empty.onnx": (b"", "this is an empty file"),
         "text.onnx": (b"hello, I am no model\n" * 20, "this is no ONNX file"),
         "lfs.onnx": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a Git LFS pointer"),
     }

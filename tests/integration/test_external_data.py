@@ -134,9 +134,18 @@ def test_weights_that_are_not_beside_it_are_told(split: Path, location: str, say
     assert caught.value.where == str(split)
 
 
-def test_weights_cut_short_are_told(split: Path) -> None:
-    data = split.parent / "split.onnx.data"
-    data.write_bytes(data.read_bytes()[:-100])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (bytes(WIDTH * WIDTH * 4 - 100), "cut short: 1,048,476 bytes of at least 1,048,576"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, not the file itself"),
+        (b"", "an empty file"),
+    ],
+    ids=["cut", "pointer", "empty"],
+)
+def test_weights_that_are_not_all_there_are_told(split: Path, content: bytes, says: str) -> None:
+    (split.parent / "split.onnx.data").write_bytes(content)
     with pytest.raises(UsageError) as caught:
-        OnnxRuntime().open(OnnxRuntime().read(split))
+        OnnxRuntime().read(split)
+    assert caught.value.what == f"the weights lie in `split.onnx.data`, which is {says}"
     assert caught.value.where == str(split)

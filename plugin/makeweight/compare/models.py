@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from makeweight import registry
+from makeweight.artifact.kind import absent, kind_of
 from makeweight.artifact.model import Model
 from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import UsageError
@@ -23,9 +24,12 @@ def runtime_of(path: Path) -> Runtime:
     if path.is_dir():
         raise UsageError("this is a folder, not a model file", where=str(path))
     if not path.exists():
-        raise UsageError("no such file", where=str(path))
+        what, do = absent(path)
+        raise UsageError(what, where=str(path), do=do)
     there = ", ".join(f"{registry.load('runtime', name).suffix} ({name})" for name in registry.names("runtime"))
-    raise UsageError(f"no runtime here has files that end so; there is {there}", where=str(path))
+    found = kind_of(path)
+    which = "no runtime here has files that end so" if found is None else f"this is {found.what}"
+    raise UsageError(f"{which}; there is {there}", where=str(path))
 
 
 def refuse_different_inputs(a: Model, b: Model) -> None:

@@ -29,7 +29,7 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
     runtime: Runtime = registry.ready("runtime", declared.model.runtime)()
     source: Program | Model
     if declared.model.file is None:
-        source = program(declared, load_module(declared))
+        source = program(declared, load_module(declared, progress))
         progress.say("baseline: exporting the module")
     else:
         source = runtime.read(declared.root / declared.model.file)

@@ -65,7 +65,14 @@ class ModelSettings(Section):
     """The reference model: a PyTorch module (`build` and `weights`), or one model file."""
 
     build: CallablePath | None = Field(None, description="module:callable that returns the torch.nn.Module.")
-    weights: str | None = Field(None, description="Its state dict, as torch.save wrote it.")
+    weights: str | None = Field(
+        None, description="Its weights: a state dict or a checkpoint, as torch.save or safetensors wrote it."
+    )
+    weights_key: str | None = Field(
+        None,
+        min_length=1,
+        description="Which part of a checkpoint the weights are, such as `ema` (default: what fits the module).",
+    )
     onnx: str | None = Field(None, description="An ONNX file, when there is no module.")
     tflite: str | None = Field(None, description="A LiteRT file (comes with makeweight[litert]).")
     pte: str | None = Field(None, description="An ExecuTorch file (comes with makeweight[executorch]).")
@@ -93,6 +100,8 @@ class ModelSettings(Section):
         if bool(self.build) != bool(self.weights):
             missing = "weights" if self.build else "build"
             raise ValueError(f"`build` and `weights` go together; `{missing}` is missing")
+        if self.weights_key and not self.weights:
+            raise ValueError("`weights_key` says which part of `weights` is meant, and there are none")
         if self.build and not self.inputs:
             raise ValueError(
                 "a PyTorch module needs `inputs` to be exported, such as `inputs: {image: [N, 3, 32, 32]}`"

@@ -27,7 +27,7 @@ class Given:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_argument_group("a PyTorch model")
     source.add_argument("--build", metavar="MODULE:CALLABLE", help="returns the torch.nn.Module")
-    source.add_argument("--weights", metavar="FILE", help="its state dict, as torch.save writes it")
+    source.add_argument("--weights", metavar="FILE", help="its weights: a state dict or a checkpoint")
     file = parser.add_argument_group("or a model file")
     file.add_argument("--onnx", metavar="FILE", help="an ONNX model; its inputs are read from it")
     examples = parser.add_argument_group("its examples")

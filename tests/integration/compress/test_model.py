@@ -20,6 +20,16 @@ from makeweight_base.errors import UsageError
 from makeweight_base.progress import Silent
 
 
+class Told(Silent):
+    """Keeps what was said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
 def _state(project: Project) -> dict[str, Any]:
     state: dict[str, Any] = torch.load(project.root / "weights.pt", weights_only=True)
     return state
@@ -50,9 +60,9 @@ def test_weights_cut_short(make_project: Any, capfd: pytest.CaptureFixture[str])
     project = make_project()
     path = project.root / "weights.pt"
     path.write_bytes(path.read_bytes()[:-100])
-    assert "the weights cannot be read" in _refused(project).what
+    assert _refused(project).what == "this is a file that is cut short or damaged"
     path.write_bytes(b"")
-    assert "the weights cannot be read" in _refused(project).what
+    assert _refused(project).what == "this is an empty file"
     assert capfd.readouterr() == ("", "")
 
 
@@ -71,10 +81,14 @@ def test_other_keys_are_counted_and_three_of_each_are_named(make_project: Any) -
     assert error.where == "weights.pt"
 
 
-def test_weights_of_a_parallel_wrapper_are_recognised(make_project: Any) -> None:
+def test_the_part_of_a_checkpoint_that_fits_is_taken_and_told(make_project: Any, tmp_path: Path) -> None:
     project = make_project()
-    torch.save({f"module.{name}": value for name, value in _state(project).items()}, project.root / "weights.pt")
-    assert "DataParallel" in str(_refused(project).do)
+    state = {name: value * 2 for name, value in _state(project).items()}
+    torch.save({"epoch": 3, "ema": {f"module.{name}": value for name, value in state.items()}}, tmp_path / "weights.pt")
+    told = Told()
+    module = load_module(project.declared, told)
+    assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+    assert told.lines == ["the weights are `ema.module` of weights.pt"]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +108,9 @@ def test_no_state_dict(make_project: Any, content: object, says: str) -> None:
 def test_a_whole_module_is_not_unpickled(make_project: Any) -> None:
     project = make_project()
     torch.save(load_module(project.declared), project.root / "weights.pt")
-    assert "it could run any code" in _refused(project).what
+    error = _refused(project)
+    assert error.what.startswith("this is a pickled module (torch.nn.modules.")
+    assert "it could run any code" in error.what
 
 
 def test_nan_weights(make_project: Any) -> None:

@@ -27,9 +27,11 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "the file is empty"),
-        (LFS, "this is a Git LFS pointer, not the model"),
-        (b"<!DOCTYPE html><html>not found</html>", "this is no ONNX file"),
+        (b"", "this is an empty file"),
+        (LFS, "this is a Git LFS pointer, not the file itself"),
+        (b"<!DOCTYPE html><html>not found</html>", "this is a web page"),
+        (b"hello\n", "this is no ONNX file"),
+        (b"\n\x10\n\x01x\x12\x0bPlaceholder", "this is a frozen graph of TensorFlow's"),
         (_model("Relu")[:-7], "the ONNX file is cut short or damaged"),
         (_model("Frobnicate"), "ONNX Runtime does not know the operator `Frobnicate`"),
         (_model("Frobnicate", domain="my.ops"), "ONNX Runtime does not know the operator `my.ops:Frobnicate`"),
@@ -41,6 +43,8 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
         "empty",
         "Git LFS",
         "HTML",
+        "something else",
+        "protobuf of another format",
         "cut short",
         "unknown operator",
         "operator of another domain",

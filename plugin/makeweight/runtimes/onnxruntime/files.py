@@ -10,52 +10,78 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.artifact.files import files_of, is_within
+from makeweight.artifact.kind import absent, kind_of
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
 from makeweight.artifact.versions import versions_of
+from makeweight.runtimes.onnxruntime import refusal
 from makeweight.runtimes.onnxruntime.graphs import graphs, tensors
 from makeweight_base.errors import UsageError
+
+# What stands in a clone for a file that is kept elsewhere is a few lines.
+_LONGEST_POINTER = 1024
 
 
 def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
     """The model that begins with this file.
 
     Raises:
-        UsageError: it names a file that is missing, or lies outside its folder.
+        UsageError: it is no ONNX file, or names one that is missing, cut short or outside its folder.
     """
     import onnx
 
     proto = onnx.load(path, load_external_data=False)
-    beside = sorted(set(_outside(proto)))
-    for name in beside:
-        if not is_within(name):
-            raise UsageError(
-                f"the weights lie in `{name}`, outside the folder of the file",
-                where=str(path),
-                do="Put them beside it: onnx.save(onnx.load(path), path, save_as_external_data=True).",
-            )
-        if not (path.parent / name).is_file():
-            raise UsageError(
-                f"the weights lie in `{name}`, which is missing",
-                where=str(path),
-                do="Put that file beside it, or save the model as one file: onnx.save(onnx.load(path), path).",
-            )
+    if not proto.HasField("graph"):  # other formats of protobuf parse too, as fields that nobody knows
+        raise refusal.not_onnx(path)
+    ends: dict[str, int] = {}
+    for name, end in _outside(proto):
+        ends[name] = max(end, ends.get(name, 0))
+    for name, end in sorted(ends.items()):
+        _refuse_unreadable(path, name, end)
     weights = {tensor.name for tensor in proto.graph.initializer}
     return Model(
         folder=path.parent,
         runtime=runtime,
-        files=files_of(path.parent, [path.name, *beside]),
+        files=files_of(path.parent, [path.name, *sorted(ends)]),
         inputs=tuple(_port(value) for value in proto.graph.input if value.name not in weights),
         outputs=tuple(_port(value) for value in proto.graph.output),
         packages=versions_of(packages),
     )
 
 
-def _outside(proto: Any) -> Iterator[str]:
-    """The files that tensors of the model lie in, besides its own."""
+def _outside(proto: Any) -> Iterator[tuple[str, int]]:
+    """The files that tensors of the model lie in, besides its own, and where there each of them ends."""
     for part in (*graphs(proto.graph), *proto.functions):
         for tensor in (*getattr(part, "initializer", ()), *(held for node in part.node for held in tensors(node))):
-            yield from (entry.value for entry in tensor.external_data if entry.key == "location")
+            told = {entry.key: entry.value for entry in tensor.external_data}
+            if "location" in told:
+                yield told["location"], int(told.get("offset", 0)) + int(told.get("length", 0))
+
+
+def _refuse_unreadable(path: Path, name: str, end: int) -> None:
+    """Refuse a file of weights that is not there, or not as long as the model says."""
+    where, beside = str(path), path.parent / name
+    if not is_within(name):
+        raise UsageError(
+            f"the weights lie in `{name}`, outside the folder of the file",
+            where=where,
+            do="Put them beside it: onnx.save(onnx.load(path), path, save_as_external_data=True).",
+        )
+    if not beside.is_file():
+        what, do = absent(beside)
+        raise UsageError(
+            f"the weights lie in `{name}`, which is missing" if do is None else f"the weights lie in `{name}`: {what}",
+            where=where,
+            do=do or "Put that file beside it, or save the model as one file: onnx.save(onnx.load(path), path).",
+        )
+    if (size := beside.stat().st_size) < end:
+        pointer = kind_of(beside) if size < _LONGEST_POINTER else None
+        raise UsageError(
+            f"the weights lie in `{name}`, which is "
+            + (f"cut short: {size:,} bytes of at least {end:,}" if pointer is None else pointer.what),
+            where=where,
+            do="Fetch it or save the model again." if pointer is None else pointer.do,
+        )
 
 
 def _port(value: Any) -> Port:

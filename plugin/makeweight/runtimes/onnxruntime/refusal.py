@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from makeweight.artifact.kind import absent, kind_of
 from makeweight_base.errors import UsageError
 
 _UNKNOWN = (
@@ -82,22 +83,25 @@ def _usage_error(error: Exception, path: Path) -> UsageError:
         if match := re.search(pattern, text):
             return UsageError(what.format(op=match[1], reason=reason(error)), where=where, do=do)
     if kind in ("InvalidProtobuf", "DecodeError") or "No graph was found" in text:
-        return UsageError(
-            _not_onnx(path), where=where, do="Download or export it again; Git LFS files need `git lfs pull`."
-        )
+        return not_onnx(path)
     return UsageError(f"ONNX Runtime cannot load the model: {reason(error)}", where=where)
 
 
 def no_file(path: Path) -> UsageError:
-    return UsageError("this is a folder, not an ONNX file" if path.is_dir() else "no such file", where=str(path))
+    """The refusal of a path at which there is no file."""
+    if not path.is_dir():
+        what, do = absent(path)
+        return UsageError(what, where=str(path), do=do)
+    found = kind_of(path)
+    if found is None:
+        return UsageError("this is a folder, not an ONNX file", where=str(path))
+    return UsageError(f"this is {found.what}, not an ONNX file", where=str(path), do=found.do)
 
 
-def _not_onnx(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(40)
-    if not head:
-        return "the file is empty"
-    if head.startswith(b"version https://git-lfs"):
-        return "this is a Git LFS pointer, not the model"
-    # An ONNX file begins with its IR version: field 1, a varint.
-    return "the ONNX file is cut short or damaged" if head.startswith(b"\x08") else "this is no ONNX file"
+def not_onnx(path: Path) -> UsageError:
+    """The refusal of a file that does not parse, for what it is."""
+    found = kind_of(path)
+    if found is not None and found.format != "onnx":
+        return UsageError(f"this is {found.what}", where=str(path), do=found.do)
+    what = "this is no ONNX file" if found is None else "the ONNX file is cut short or damaged"
+    return UsageError(what, where=str(path), do="Download or export it again.")

@@ -1,0 +1,212 @@
+"""Weights as trainers and wrappers leave them, loaded into the module that they are of."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file, save_model
+from torch import nn
+
+from makeweight.user import weights
+from makeweight_base.errors import UsageError
+
+
+def net() -> Any:
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(32, 3))
+
+
+class Tied(nn.Module):
+    """One parameter under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(10, 4)
+        self.head = nn.Linear(4, 10, bias=False)
+        self.head.weight = self.embedding.weight
+
+
+class Keeping(nn.Module):
+    """With state that is no tensor, and a version of its own."""
+
+    _version = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def get_extra_state(self) -> Any:
+        return {"seen": 7}
+
+    def set_extra_state(self, state: Any) -> None:
+        self.seen = state["seen"]
+
+    def _load_from_state_dict(self, state: Any, prefix: str, versions: Any, *rest: Any) -> None:
+        assert versions.get("version") == 3
+        super()._load_from_state_dict(state, prefix, versions, *rest)
+
+
+STATE = {name: value + 0.5 if value.is_floating_point() else value for name, value in net().state_dict().items()}
+OPTIMIZER = torch.optim.Adam(net().parameters()).state_dict()
+
+
+def under(prefix: str, state: dict[str, Any] = STATE) -> dict[str, Any]:
+    return {f"{prefix}.{name}": value for name, value in state.items()}
+
+
+def averaged() -> Any:
+    module = net()
+    module.load_state_dict(STATE)
+    return torch.optim.swa_utils.AveragedModel(module).state_dict()
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> Callable[..., tuple[str, Any]]:
+    """Save something, load it into a module, and give both where it lay and the module."""
+
+    def load(content: Any, module: Any = None, key: str | None = None) -> tuple[str, Any]:
+        path = tmp_path / "weights.pt"
+        if content is not None:
+            torch.save(content, path)
+        module = net() if module is None else module
+        return weights.load(module, path, key), module
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (STATE, ""),
+        (under("module"), "module"),
+        (under("_orig_mod"), ""),
+        (under("module._orig_mod"), "module"),
+        ({name.replace("0.", "0._orig_mod.", 1): value for name, value in STATE.items()}, ""),
+        (averaged(), "module"),
+        ({"epoch": 3, "model_state_dict": STATE, "optimizer": OPTIMIZER}, "model_state_dict"),
+        ({"state_dict": {**under("net"), "loss.weight": torch.ones(3)}}, "state_dict.net"),
+        ({"model": {"ema": STATE}}, "model.ema"),
+        ([STATE, OPTIMIZER], "0"),
+        ({"args": argparse.Namespace(lr=0.1), "best": np.float64(3), "at": Path("x"), "net": STATE}, "net"),
+        ({name: value for name, value in STATE.items() if "num_batches" not in name}, ""),
+        (under("module", {name: value for name, value in STATE.items() if "num_batches" not in name}), "module"),
+        ({name: value.double() if value.is_floating_point() else value for name, value in STATE.items()}, ""),
+    ],
+    ids=[
+        "state dict",
+        "data parallel",
+        "compiled",
+        "both",
+        "a layer compiled",
+        "averaged",
+        "checkpoint",
+        "trainer with a loss",
+        "deep",
+        "list",
+        "options beside",
+        "before counts of batches",
+        "the same in parallel",
+        "float64",
+    ],
+)
+def test_what_fits_is_loaded(loaded: Any, content: Any, part: str) -> None:
+    found, module = loaded(content)
+    assert found == part
+    for name, value in module.state_dict().items():
+        if "num_batches" not in name:
+            assert torch.equal(value, STATE[name].to(value.dtype)), name
+
+
+def test_a_module_that_is_compiled_itself(loaded: Any) -> None:
+    _, module = loaded(STATE, torch.compile(net()))
+    assert torch.equal(module.state_dict()["_orig_mod.3.bias"], STATE["3.bias"])
+
+
+def test_safetensors_by_content_whatever_it_is_called(loaded: Any, tmp_path: Path) -> None:
+    save_file(STATE, tmp_path / "weights.pt")
+    _, module = loaded(None)
+    assert torch.equal(module.state_dict()["0.weight"], STATE["0.weight"])
+    whole = (tmp_path / "weights.pt").read_bytes()
+    (tmp_path / "weights.pt").write_bytes(whole[:-5])
+    with pytest.raises(UsageError, match="the weights cannot be read"):
+        loaded(None)
+
+
+def test_a_shared_weight_is_stored_once(loaded: Any, tmp_path: Path) -> None:
+    trained = Tied()
+    save_model(trained, str(tmp_path / "weights.pt"))
+    _, module = loaded(None, Tied())
+    assert torch.equal(module.head.weight, trained.embedding.weight)
+
+
+def test_state_of_a_modules_own_and_its_version(loaded: Any) -> None:
+    part, module = loaded({"model": Keeping().state_dict(), "epoch": 1}, Keeping())
+    assert (part, module.seen) == ("model", 7)
+
+
+def test_of_several_that_fit_none_is_taken_until_it_is_said_which(loaded: Any) -> None:
+    other = {name: value + 1 for name, value in STATE.items()}
+    both = {"model": STATE, "ema": under("module", other)}
+    with pytest.raises(UsageError) as caught:
+        loaded(both)
+    assert caught.value.what == "several parts of the file fit the module: `model`, `ema.module`"
+    assert caught.value.where == "makeweight.yaml: model.weights_key"
+    part, module = loaded(both, key="ema")
+    assert part == "ema.module"
+    assert torch.equal(module.state_dict()["3.bias"], other["3.bias"])
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "says"),
+    [
+        ({"model": STATE}, "ema", "the file has no weights under `ema`; it has model"),
+        (
+            {"model": {**STATE, "3.bias": torch.ones(10)}},
+            None,
+            "`model` of the file does not fit the module: 1 of another shape (3.bias is [10] for [3])",
+        ),
+        (
+            {**STATE, "total_ops": torch.ones(1)},
+            None,
+            "the weights do not fit the module: 1 unexpected (total_ops)",
+        ),
+        (
+            {**STATE, "3.weight": STATE["3.weight"].to(torch.int8)},
+            None,
+            "the weights do not fit the module: 3.weight holds int8 for float32",
+        ),
+    ],
+    ids=["no such part", "shapes", "one too many", "integers"],
+)
+def test_what_does_not_fit_is_told(loaded: Any, content: Any, key: str | None, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        loaded(content, key=key)
+    assert caught.value.what == says
+
+
+class Ran:
+    """What an attacker would pickle."""
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (Path("ran"),))
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before 1.6"])
+def test_nothing_in_a_file_is_run(loaded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": STATE, "hook": Ran()}, tmp_path / "weights.pt", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(UsageError, match=r"holds more than tensors .*and is not loaded: it could run any code"):
+        loaded(None)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_holds_itself_is_refused(loaded: Any) -> None:
+    ring: dict[str, Any] = {"model": STATE}
+    ring["again"] = ring
+    with pytest.raises(UsageError, match="nested too deeply"):
+        loaded(ring)
