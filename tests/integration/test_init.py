@@ -193,7 +193,7 @@ def test_an_onnx_file_with_its_examples_is_ready_to_run(root: Path) -> None:
         ({**MODULE, "inputs": ("image",)}, "--inputs: `image` is no input"),
         ({**MODULE, "inputs": ("i=N,1", "i=N,2")}, "--inputs: `i` is given twice"),
         ({**MODULE, "task": "segment"}, "`--task segment` is no task"),
-        ({**MODULE, "onnx": "net.onnx"}, "both a PyTorch model and an ONNX file"),
+        ({**MODULE, "onnx": "net.onnx"}, "several models are given"),
         ({**MODULE, "npz_test": "t.npz"}, "examples are given twice"),
         ({"onnx": "half.onnx"}, "half.onnx: the ONNX file is cut short or damaged"),
         ({"onnx": "old.pt"}, "old.pt: this is no ONNX file"),

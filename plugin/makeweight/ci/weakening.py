@@ -159,7 +159,9 @@ def _task(before: Project, project: Project, same: Callable[[str], bool]) -> Alt
 
 def _model(before: Project, project: Project) -> Alterations:
     """What is asked of the model. Another module or file is no weakening by itself: see `_yardstick`."""
-    yield from _fields("model", before.model, project.model, harmless={"build", "weights", "weights_key", *FILES})
+    yield from _fields(
+        "model", before.model, project.model, harmless={"build", "weights", "weights_key", "pt2", *FILES}
+    )
 
 
 def _yardstick(

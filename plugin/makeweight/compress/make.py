@@ -77,7 +77,7 @@ def _begins_with_the_file(plan: Plan, runtime: Runtime, declared: Declared, base
     if baseline.runtime != runtime.name:
         return False
     # without a step, lowering the module in float32 would only make the baseline's file again
-    return declared.model.build is None or not (plan.steps or runtime.objection(plan.format, "graph"))
+    return declared.model.file is not None or not (plan.steps or runtime.objection(plan.format, "graph"))
 
 
 def _carried_out(

@@ -80,7 +80,12 @@ class Prune(Transformation):
             shape = judged(call(module, example), given.output).shape
         before, parameters = _widths(module), _parameters(module)
         if not before:
-            raise RecipeFailed("prune changed nothing: the module has no layer with channels")
+            flat = any(isinstance(each, torch.fx.GraphModule) for each in module.modules())
+            raise RecipeFailed(
+                "prune changes layers, and a torch.export program has operators alone; declare `build` and `weights`"
+                if flat
+                else "prune changed nothing: the module has no layer with channels"
+            )
         with _following("follow this model"):
             refused = _refused(module, example, shape, options, given)
             pruner = _pruner(module, example, options, given, refused)

@@ -36,6 +36,7 @@ def of_config() -> Schema:
         definitions[owner]["properties"]["runtime"] |= {"type": "string", "enum": registry.names("runtime")}
     definitions["ModelSettings"]["oneOf"] = [
         {"required": ["build", "weights", "inputs"]},
+        {"required": ["pt2", "inputs"]},
         *({"required": [file]} for file in FILES),
     ]
     definitions["DataSettings"]["oneOf"] = [{"required": ["load"]}, {"required": ["npz"]}]

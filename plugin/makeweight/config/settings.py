@@ -62,7 +62,7 @@ FILES = ("onnx", "tflite", "pte")
 
 
 class ModelSettings(Section):
-    """The reference model: a PyTorch module (`build` and `weights`), or one model file."""
+    """The reference model: a PyTorch module (`build` and `weights`, or a program), or one model file."""
 
     build: CallablePath | None = Field(None, description="module:callable that returns the torch.nn.Module.")
     weights: str | None = Field(
@@ -72,6 +72,9 @@ class ModelSettings(Section):
         None,
         min_length=1,
         description="Which part of a checkpoint the weights are, such as `ema` (default: what fits the module).",
+    )
+    pt2: str | None = Field(
+        None, description="A torch.export program with its weights, in place of `build` and `weights`."
     )
     onnx: str | None = Field(None, description="An ONNX file, when there is no module.")
     tflite: str | None = Field(None, description="A LiteRT file (comes with makeweight[litert]).")
@@ -91,18 +94,18 @@ class ModelSettings(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [name for name in FILES if getattr(self, name) is not None]
+        given = [name for name in ("pt2", *FILES) if getattr(self, name) is not None]
         if self.build or self.weights:
             given.append("build + weights")
         if len(given) != 1:
             says = f"it has {' and '.join(given)}" if given else "it has none"
-            raise ValueError(f"a model has exactly one source, `build` + `weights` or `onnx`; {says}")
+            raise ValueError(f"a model has exactly one source, `build` + `weights`, `pt2` or `onnx`; {says}")
         if bool(self.build) != bool(self.weights):
             missing = "weights" if self.build else "build"
             raise ValueError(f"`build` and `weights` go together; `{missing}` is missing")
         if self.weights_key and not self.weights:
             raise ValueError("`weights_key` says which part of `weights` is meant, and there are none")
-        if self.build and not self.inputs:
+        if self.file is None and not self.inputs:
             raise ValueError(
                 "a PyTorch module needs `inputs` to be exported, such as `inputs: {image: [N, 3, 32, 32]}`"
             )
@@ -118,13 +121,18 @@ class ModelSettings(Section):
 
     @property
     def file(self) -> str | None:
-        """The model file; None where a module is built."""
+        """The model file; None where it begins as a PyTorch module."""
         return next((path for name in FILES if (path := getattr(self, name)) is not None), None)
 
     @property
+    def of_module(self) -> str | None:
+        """The file that a PyTorch module is read from: its weights, or all of it."""
+        return self.weights or self.pt2
+
+    @property
     def files(self) -> tuple[str, ...]:
-        """Whatever the model is read from: its weights, or its file."""
-        return tuple(path for path in (self.weights, self.file) if path is not None)
+        """Whatever the model is read from."""
+        return tuple(path for path in (self.of_module, self.file) if path is not None)
 
 
 class Calibration(Section):

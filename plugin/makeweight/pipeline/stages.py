@@ -27,7 +27,7 @@ def stages(project: Project) -> Stages:
     """
     at = Layout(Path())
     sources = [_source(path) for path in project.sources]
-    weights = [_path(path) for path in (project.model.weights,) if path]
+    weights = [_path(path) for path in (project.model.of_module,) if path]
     files = [_path(path) for path in project.model.files]
     npz = {split: _path(path) for split, path in (project.data.npz or {}).items()}
     unseen = [path for split, path in npz.items() if split != "test"]

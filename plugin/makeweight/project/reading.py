@@ -86,7 +86,7 @@ def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, V
     """Each variant whose steps hold together. Reads the raw file, so that its problems are told beside all others."""
     model = data.get("model")
     model = model if isinstance(model, dict) else {}
-    source: SourceKind = "module" if model.get("build") else "graph"
+    source: SourceKind = "module" if model.get("build") or model.get("pt2") else "graph"
     default_runtime = str(model.get("runtime", RUNTIME))
     default = _runtime(default_runtime, ("model", "runtime"), problems)
     for key in FILES:

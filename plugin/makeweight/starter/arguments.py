@@ -15,6 +15,7 @@ class Given:
     build: str | None = None
     weights: str | None = None
     onnx: str | None = None
+    pt2: str | None = None
     inputs: tuple[str, ...] = ()
     """Each `NAME=N,1,8,8`."""
     data: str | None = None
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--weights", metavar="FILE", help="its weights: a state dict or a checkpoint")
     file = parser.add_argument_group("or a model file")
     file.add_argument("--onnx", metavar="FILE", help="an ONNX model; its inputs are read from it")
+    file.add_argument("--pt2", metavar="FILE", help="a torch.export program; its inputs are read from it")
     examples = parser.add_argument_group("its examples")
     examples.add_argument("--data", metavar="MODULE:CALLABLE", help="called with a split, returns its examples")
     examples.add_argument("--npz-test", metavar="FILE", help="arrays by input name, and `target`")

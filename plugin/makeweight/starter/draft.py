@@ -50,7 +50,7 @@ class Draft:
     def key(self) -> str:
         """Under which of the model's keys the file stands."""
         suffix = PurePosixPath(self.file or "").suffix.removeprefix(".")
-        return suffix if suffix in FILES else FILES[0]
+        return suffix if suffix in ("pt2", *FILES) else FILES[0]
 
     @property
     def calibrates(self) -> bool:

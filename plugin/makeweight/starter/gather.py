@@ -6,12 +6,14 @@ from pathlib import Path, PurePosixPath
 
 from makeweight import registry
 from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Port
 from makeweight.config.settings import FILES, RUNTIME
 from makeweight.pipeline import dvcyaml
 from makeweight.starter import inputs, survey
 from makeweight.starter.arguments import Given
 from makeweight.starter.draft import Draft
-from makeweight_base.errors import UsageError
+from makeweight.user import exported
+from makeweight_base.errors import UsageError, at
 from makeweight_base.progress import Progress
 
 _WHERE = "makeweight init"
@@ -33,7 +35,7 @@ def gather(root: Path, given: Given, pipeline: str | None, progress: Progress) -
     _refuse_contradictions(given)
     if given.build or given.weights:
         return _from_module(root, given, pipeline)
-    return _from_file(root, given, given.onnx or _found_model(root, progress), pipeline)
+    return _from_file(root, given, given.onnx or given.pt2 or _found_model(root, progress), pipeline)
 
 
 def is_there(root: Path, path: str, pipeline: str | None) -> bool:
@@ -52,8 +54,8 @@ def _refuse_contradictions(given: Given) -> None:
     def refuse(what: str, do: str) -> None:
         raise UsageError(what, where=_WHERE, do=do)
 
-    if given.onnx and (given.build or given.weights):
-        refuse("both a PyTorch model and an ONNX file are given", "Give `--build` and `--weights`, or `--onnx`.")
+    if sum(map(bool, (given.onnx, given.pt2, given.build or given.weights))) > 1:
+        refuse("several models are given", "Give `--build` and `--weights`, or `--onnx`, or `--pt2`.")
     if given.data and (given.npz_test or given.npz_calibration):
         refuse("examples are given twice, by `--data` and by `.npz`", "Give one of them.")
     if given.npz_calibration and not given.npz_test:
@@ -105,14 +107,18 @@ def _from_file(root: Path, given: Given, model: str, pipeline: str | None) -> Dr
         )
     path = _relative(root, model)
     runtime = registry.runtime_of(suffix) or RUNTIME
-    found: Model = registry.ready("runtime", runtime)().read(root / path)
+    if suffix == ".pt2":
+        takes, beside = _of_program(root, path), []
+    else:
+        found: Model = registry.ready("runtime", runtime)().read(root / path)
+        takes = found.inputs
+        beside = [(PurePosixPath(path).parent / file.name).as_posix() for file in found.files[1:]]
     declared = inputs.given(given.inputs)
     if declared:
-        inputs.must_fit(declared, found.inputs, path)
+        inputs.must_fit(declared, takes, path)
     else:
-        declared = inputs.of_model(found.inputs, path)
+        declared = inputs.of_model(takes, path)
     npz = _npz(root, given, pipeline)
-    beside = [(PurePosixPath(path).parent / file.name).as_posix() for file in found.files[1:]]
     return Draft(
         name=given.name or root.resolve().name or "model",
         inputs=declared,
@@ -124,6 +130,13 @@ def _from_file(root: Path, given: Given, model: str, pipeline: str | None) -> Dr
         task=given.task or "classification",
         sources=_sources(root, given, *beside),
     )
+
+
+def _of_program(root: Path, path: str) -> tuple[Port, ...]:
+    """The inputs of a torch.export program."""
+    registry.require_extra("a torch.export program", "torch")
+    with at(path):
+        return tuple(exported.ports(exported.read(root / path)))
 
 
 def _sources(root: Path, given: Given, *own: str | None) -> tuple[str, ...]:
@@ -141,7 +154,7 @@ def _found_model(root: Path, progress: Progress) -> str:
     """
     suffixes = [f".{key}" for key in FILES]
     usable = [suffix for suffix in suffixes if registry.awaited(suffix) is None]
-    models = survey.files(root, *usable) or survey.files(root, *suffixes)
+    models = survey.files(root, *usable, ".pt2") or survey.files(root, *suffixes)
     if len(models) == 1:
         progress.say(f"found {models[0]}")
         return models[0]
@@ -150,7 +163,7 @@ def _found_model(root: Path, progress: Progress) -> str:
         raise UsageError(
             f"there are {len(models)} models here: {listed}",
             where=str(root.resolve()),
-            do=f"Say which: makeweight init --onnx {models[0]}",
+            do=f"Say which: makeweight init --{PurePosixPath(models[0]).suffix[1:]} {models[0]}",
         )
     weights = survey.files(root, ".pt", ".pth")
     call = _MODULE_CALL.format(weights=weights[0] if weights else "model.pt")

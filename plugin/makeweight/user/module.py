@@ -11,7 +11,7 @@ from makeweight import registry
 from makeweight.artifact.ports import Feeds, shown
 from makeweight.layout import CONFIG
 from makeweight.runtimes.runtime import Program
-from makeweight.user import callables, data, weights
+from makeweight.user import callables, data, exported, weights
 from makeweight.user.declared import Declared
 from makeweight_base.errors import UsageError, at
 from makeweight_base.progress import Progress
@@ -19,20 +19,24 @@ from makeweight_base.quiet import quiet
 
 
 def load_module(declared: Declared, progress: Progress | None = None) -> Any:
-    """The reference model as a torch.nn.Module in eval mode, with its weights.
+    """The reference model as a torch.nn.Module in eval mode, with its weights: built, or a torch.export program.
 
     Args:
         progress: hears which part of the file the weights are, where that is not all of it.
 
     Raises:
-        UsageError: `build` fails or gives no module; the weights are missing, something else, or do not fit.
+        UsageError: `build` fails or gives no module; the weights are missing, something else, or do not fit; the
+            program is none, or not as declared.
         MissingExtra: PyTorch is not installed.
     """
     registry.require_extra("a PyTorch module", "torch")
     with quiet():
         import torch
 
-    build, file = declared.model.build, declared.model.weights
+    build, file, program = declared.model.build, declared.model.weights, declared.model.pt2
+    if program is not None:
+        with at(program):
+            return exported.load(declared.root / program, shapes(declared))
     if build is None or file is None:
         raise UsageError(
             "this model is a file without a PyTorch module",

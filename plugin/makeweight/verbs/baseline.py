@@ -61,7 +61,7 @@ def _tried(project: Project, manifest: Manifest, dataset: Dataset, runtime: Runt
 
 
 def _source(project: Project) -> str:
-    return str(project.model.weights or project.model.file)
+    return project.model.files[0]
 
 
 def _refuse_an_outdated_pipeline(project: Project) -> None:
