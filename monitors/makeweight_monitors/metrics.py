@@ -17,9 +17,12 @@ VARIANTS: tuple[Variant, Variant] = ("stable", "canary")
 RIGHT_OR_WRONG = ("right", "wrong")
 FailureReason = Literal["not_finite", "exception", "timeout", "status", "lost"]
 
-_MODEL = ("model", "revision")
-_REPLICA = (*_MODEL, "variant", "boot")
-_PAIR = (*_MODEL, "boot")
+_RELEASE = ("environment", "model", "revision", "attempt")
+"""`environment` (such as staging) and `attempt` (of the same revision) are empty where nobody told them."""
+_ARM = (*_RELEASE, "variant", "sha256")
+_REPLICA = (*_ARM, "boot")
+_PAIR = (*_RELEASE, "sha256", "boot")
+"""`sha256`: the canary's."""
 _REQUEST = (*_REPLICA, "weight")
 """`weight`: the canary's declared share of split traffic, such as 0.05; empty where it is not split."""
 
@@ -128,19 +131,19 @@ LABEL_STORE_FAILURES = Metric(
 CALIBRATION = Metric(
     "makeweight_calibration_accuracy",
     "gauge",
-    (*_MODEL, "variant", "bin"),
+    (*_ARM, "bin"),
     "How often the variant was right in this bin of confidence on the test split (reference.json).",
 )
 REFERENCE_SHARE = Metric(
-    "makeweight_reference_score_share", "gauge", (*_MODEL, "variant", "bin"), "Share of the test split in this bin."
+    "makeweight_reference_score_share", "gauge", (*_ARM, "bin"), "Share of the test split in this bin."
 )
 BUILD_INFO = Metric(
     "makeweight_build_info",
     "gauge",
-    (*_MODEL, "variant", "compressed", "bits", "runtime", "recipe", "sha256"),
+    (*_ARM, "compressed", "bits", "runtime", "recipe"),
     "1; which compressed variant is served under which name.",
 )
-MODEL_BYTES = Metric("makeweight_model_bytes", "gauge", (*_MODEL, "variant"), "Size of the served model file.")
+MODEL_BYTES = Metric("makeweight_model_bytes", "gauge", _ARM, "Size of the served model file.")
 UP = Metric("makeweight_observer_start_time_seconds", "gauge", _REPLICA, "When this process began to count, Unix time.")
 
 EXPORTER_REQUESTS = Metric(
@@ -195,8 +198,8 @@ EXPORTER_ENDPOINTS = ("events", "cloudevents")
 EXPORTER_ANSWERS = ("counted", "malformed", "unauthorized", "too_large", "slow", "too_many", "busy", "failed")
 """What becomes of a request as a whole; each is one status code (exporter/openapi.py)."""
 EXPORTER_REFUSALS = (
-    "malformed", "not_an_event", "unknown_model", "unknown_revision", "unknown_variant", "unknown_type", "too_long",
-    "no_response", "no_prediction",
+    "malformed", "not_an_event", "unknown_model", "unknown_environment", "unknown_revision", "unknown_variant",
+    "unknown_type", "not_a_predictor", "too_long", "no_response", "no_prediction",
 )  # fmt: skip
 """Why an event is counted for no model."""
 LABEL_RESULTS = ("matched", "unknown", "duplicate", "late", "rejected")

@@ -14,6 +14,8 @@ from makeweight_monitors import durations
 from makeweight_monitors.exporter.limits import MOST_REVISIONS, Bounds
 
 PORT = 9464
+LOGGED = ("stable", "canary", "shadow")
+"""What payload logging may be of; a shadow is a canary whose answers do not go out."""
 _SIZES = {"": 1, "k": 1000, "m": 1_000_000, "g": 1_000_000_000}
 
 
@@ -22,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model("--models", "FILE", "YAML: the same keys by model, under `models:`", Path)
     model("--model", "NAME", "its name (default: as its reference says)")
     model("--revision", "R", "of events that name none; its series are there from the start")
+    model("--environment", "E", "of events that name none, such as staging (default: MAKEWEIGHT_ENVIRONMENT)")
+    model("--attempt", "N", "which try of the revision this is; each is judged afresh")
     model("--reference", "VARIANT=FILE", "reports/<variant>/reference.json", _of_variant, action="append")
     model("--manifest", "VARIANT=FILE", "artifacts/<variant>/manifest.json", _of_variant, action="append")
     model("--task", "KIND", "classification or regression, where no reference says it")
@@ -36,12 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model("--labels", "FILE", "where predictions wait for labels (default: in memory)")
     model("--label-timeout", "T", "how long they wait (default: 1d)", durations.seconds)
     model("--most-waiting", "N", "how many may wait (default: 1,000,000)", int)
-    model("--service", "NAME", "what payload logging calls the model (default: its name)")
+    model("--service", "NAME", "what payload logging calls the model, as NAME or NAMESPACE/NAME (default: its name)")
 
     inputs = partial(_add, parser.add_argument_group("further inputs, beside POST /v1/events and /v1/cloudevents"))
     inputs("--tail", "FILE", "follow a log of events, one JSON object a line", Path)
     inputs("--tail-offset", "FILE", "how far it was read (default: beside it)", Path)
-    inputs("--endpoint", "NAME=VARIANT", "payload logging: a predictor's name", _pair, action="append")
+    inputs("--endpoint", "NAME=VARIANT", "payload logging: a predictor's name", _whose, action="append")
+    by_pod = "payload logging: a pattern for `source`, such as '*-00002-*=canary'"
+    inputs("--source", "PATTERN=VARIANT", by_pod, _whose, action="append")
 
     group = parser.add_argument_group("server")
     server = partial(_add, group)
@@ -94,6 +100,13 @@ def _pair(text: str) -> tuple[str, str]:
     if not (name and equals and value):
         raise argparse.ArgumentTypeError(f"`{text}` is not NAME=VALUE")
     return name, value
+
+
+def _whose(text: str) -> tuple[str, str]:
+    name, variant = _pair(text)
+    if variant not in LOGGED:
+        raise argparse.ArgumentTypeError(f"`{variant}` is none of {', '.join(LOGGED)}")
+    return name, variant
 
 
 def _of_variant(text: str) -> tuple[str, str]:

@@ -3,9 +3,11 @@
 A request and its response are two events that bear one id, and come in either order. What they tell together (the
 answer, the inputs by name, the time between) becomes one prediction; its id is the id by which a label may come.
 
-The attributes are those that the two loggers set: `inferenceservicename` names the model, `endpoint` is `default` or
-`canary` (KServe leaves it empty for the default; Seldon gives the predictor's name), and the id stands in `id`, with
-Seldon Core in `requestid`.
+The attributes are those that the two loggers set (kserve/kserve pkg/logger, SeldonIO/seldon-core executor/logger):
+`inferenceservicename` and `namespace` name the model and its environment. Seldon gives the predictor's name as
+`endpoint`, KServe leaves that empty for both arms of a canary, which differ in `source`, the name of the pod.
+`component` tells KServe's predictor from a transformer that logs the same requests. The id stands in `id`, with Seldon
+in `requestid`; a shadow logs under the id of the request that it is given a copy of.
 """
 
 from __future__ import annotations
@@ -14,15 +16,18 @@ import base64
 import binascii
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from fnmatch import fnmatchcase
+from math import inf
+from typing import Any, NamedTuple
 
 from makeweight_monitors.exporter import events
 from makeweight_monitors.exporter.counting import Counting, Outcome
 from makeweight_monitors.exporter.events import Event
 from makeweight_monitors.exporter.models import Models
+from makeweight_monitors.exporter.shadows import SHADOW, Shadows
 from makeweight_monitors.observe.pending import LONGEST_ID
 
 STRUCTURED = "application/cloudevents+json"
@@ -36,6 +41,16 @@ MOST_BYTES = 16_000_000
 """How many wait, and of what size they came; beyond, the oldest is treated as if its time were over."""
 SCORES = ("scores", "logits", "probabilities", "probability", "proba", "predict_proba", "output_probability")
 """Outputs of a model that gives several of which one are scores."""
+
+
+class Key(NamedTuple):
+    """What a request and its response have in common, by the names of the attributes."""
+
+    inferenceservicename: str
+    namespace: str
+    endpoint: str
+    source: str
+    id: str
 
 
 @dataclass(slots=True)
@@ -57,7 +72,10 @@ class Payloads:
     """Joins the two, and hands over what they tell; to be used by the thread that counts.
 
     Args:
-        endpoints: which `endpoint` is which variant, beside `default`, `stable` and `canary`.
+        endpoints: which `endpoint` is which variant, beside `default`, `stable` and `canary`; `shadow` is a canary
+            whose answers do not go out.
+        sources: patterns of the shell for `source`, each with its variant; the first that fits counts, and goes
+            before the names that an endpoint has by itself.
     """
 
     def __init__(
@@ -65,6 +83,7 @@ class Payloads:
         counting: Counting,
         models: Models,
         endpoints: Mapping[str, str] | None = None,
+        sources: Sequence[tuple[str, str]] = (),
         *,
         timeout: float = TIMEOUT,
         most: int = MOST,
@@ -72,15 +91,18 @@ class Payloads:
     ) -> None:
         self._counting = counting
         self._models = models
-        self._endpoints = {"default": "stable", **(endpoints or {})}
+        self._endpoints = endpoints or {}
+        self._sources = sources
+        shadowed = SHADOW in (*self._endpoints.values(), *(variant for _, variant in sources))
+        self._shadows = Shadows(most) if shadowed else None
         self._timeout = timeout
         self._most = most
         self._clock = clock
-        self._halves: OrderedDict[tuple[str, str, str], Half] = OrderedDict()
+        self._halves: OrderedDict[Key, Half] = OrderedDict()
         self._size = 0
 
     def __len__(self) -> int:
-        return len(self._halves)
+        return len(self._halves) + (len(self._shadows) if self._shadows is not None else 0)
 
     def binary(self, attributes: Mapping[str, Any], body: bytes) -> Outcome:
         """One event whose attributes are headers and whose data is the body.
@@ -101,17 +123,19 @@ class Payloads:
 
     def expire(self) -> None:
         """Count what has waited too long: a response without what the request would have told, a request not."""
-        self._flush(lambda half: half.until <= self._clock())
+        self._flush(self._clock())
 
     def close(self) -> None:
         """Count what still waits."""
-        self._flush(lambda _: True)
+        self._flush(inf)
 
-    def _flush(self, over: Callable[[Half], bool]) -> None:
+    def _flush(self, now: float) -> None:
         ready: list[Event] = []
         refused: Counter[str] = Counter()
-        while self._halves and over(next(iter(self._halves.values()))):
+        while self._halves and next(iter(self._halves.values())).until <= now:
             self._give_up(ready, refused)
+        if self._shadows is not None:
+            ready = self._paired(ready) + self._shadows.alone(now)
         if ready or refused:
             self._counting.events(ready, "cloudevents", 0, refused)
 
@@ -131,10 +155,13 @@ class Payloads:
             if kind not in REQUESTS and kind not in RESPONSES:
                 refused["unknown_type"] += 1
                 continue
+            if _text(attributes, "component") not in ("", "predictor"):
+                refused["not_a_predictor"] += 1
+                continue
             identity = _text(attributes, "requestid") or _text(attributes, "id")
             if not identity:
                 raise ValueError("a CloudEvent without an id")
-            key = (_text(attributes, "inferenceservicename"), _text(attributes, "endpoint"), identity)
+            key = Key(*(_text(attributes, name) for name in Key._fields))._replace(id=identity)
             half = Half(self._clock() + self._timeout, size // len(received), _moment(attributes.get("time")))
             if kind in REQUESTS:
                 half.inputs = inputs(data)
@@ -142,23 +169,30 @@ class Payloads:
                 half.answers = answers(data)
                 for index, answer in enumerate(half.answers):
                     answer["id"] = identity if len(half.answers) == 1 else f"{identity}/{index}"
-                    answer.update(self._whose(*key[:2]))
+                    answer.update(self._whose(key))
                 if not half.answers:
                     refused["no_prediction"] += 1
                     continue
             self._join(key, half, ready, refused)
-        return self._counting.events(ready, "cloudevents", size, refused)
+        return self._counting.events(self._paired(ready), "cloudevents", size, refused)
 
-    def _whose(self, service: str, endpoint: str) -> Event:
-        """Model and variant. KServe leaves the endpoint empty for the default, which is the stable one of two."""
-        model = self._models.of_service(service or None)
-        if endpoint:
-            variant: str | None = self._endpoints.get(endpoint, endpoint)
-        else:
-            variant = "stable" if model is not None and len(model.settings.variants) > 1 else None
-        return {"model": model.name if model is not None else service, "variant": variant}
+    def _paired(self, ready: list[Event]) -> list[Event]:
+        return ready if self._shadows is None else self._shadows.paired(ready, self._clock() + self._timeout)
 
-    def _join(self, key: tuple[str, str, str], half: Half, ready: list[Event], refused: Counter[str]) -> None:
+    def _whose(self, key: Key) -> Event:
+        """Model, environment and variant; no variant where nothing tells it: then it is the one that there is."""
+        service, namespace, endpoint, source, _ = key
+        model = self._models.of_service(service or None, namespace)
+        variant = self._endpoints.get(endpoint) or next(
+            (variant for pattern, variant in self._sources if fnmatchcase(source, pattern)),
+            "stable" if endpoint == "default" else endpoint or None,
+        )
+        if model is None:
+            return {"model": f"{namespace}/{service}", "environment": None, "variant": variant}
+        declared = model.settings.environment
+        return {"model": model.name, "environment": declared or namespace or None, "variant": variant}
+
+    def _join(self, key: Key, half: Half, ready: list[Event], refused: Counter[str]) -> None:
         other = self._halves.get(key)
         if other is None or (other.answers is None) == (half.answers is None):
             if other is not None:  # the same one again

@@ -13,7 +13,7 @@ from typing import Any
 
 from makeweight_monitors.exporter.events import Event
 from makeweight_monitors.exporter.figures import Figures
-from makeweight_monitors.exporter.grouping import Batch, Grouped, Labels, group
+from makeweight_monitors.exporter.grouping import Batch, Grouped, Labels, Whose, group
 from makeweight_monitors.exporter.models import Model, Models
 from makeweight_monitors.observe.observer import Observer
 
@@ -78,14 +78,14 @@ class Counting:
         outcome = Outcome(reasons=self._refusals.begin())
         grouped = group(taken)
         grouped.refused.update(refused or {})
-        for (name, revision, variant, *_), batch in grouped.predictions.items():
-            arm = self._arm(grouped, name, revision, variant, len(batch))
+        for (name, environment, revision, variant, *_), batch in grouped.predictions.items():
+            arm = self._arm(grouped, (name, environment, revision), variant, len(batch))
             if arm is not None:
                 self._batch(outcome, *arm, batch)
-        for (name, revision, *_), batch in grouped.pairs.items():
-            arm = self._arm(grouped, name, revision, "stable", len(batch))
+        for (name, environment, revision, *_), batch in grouped.pairs.items():
+            arm = self._arm(grouped, (name, environment, revision), "stable", len(batch))
             if arm is not None:
-                arm[0].observer(revision, "canary")  # both have answered, and both are up
+                arm[0].observer(revision, "canary", environment)  # both have answered, and both are up
                 self._batch(outcome, *arm, batch)
         for name, labels in grouped.labels.items():
             self._labels(grouped, outcome, name, labels)
@@ -95,10 +95,9 @@ class Counting:
         self._figures.events(way, outcome.accepted, outcome.refused, size)
         return outcome
 
-    def _arm(
-        self, grouped: Grouped, name: str | None, revision: str | None, variant: Any, count: int
-    ) -> tuple[Model, Observer] | None:
+    def _arm(self, grouped: Grouped, whose: Whose, variant: Any, count: int) -> tuple[Model, Observer] | None:
         """Who counts so many events of what they name; None where they are refused."""
+        name, environment, revision = whose
         model = self._models.find(name)
         if model is None:
             grouped.refused["unknown_model"] += count
@@ -109,13 +108,13 @@ class Counting:
                 return None
             (variant,) = model.settings.variants
         try:
-            observer = model.observer(revision, variant)
+            observer = model.observer(revision, variant, environment)
         except LookupError:
             grouped.refused["unknown_revision"] += count
             return None
         if observer is None:
             what = f"{count} events of the revision `{str(revision)[:80]}`, which is one too many"
-            model.refuse("too_many_revisions", count, what, revision, variant)
+            model.refuse("too_many_revisions", count, what, revision, variant, environment)
             return None
         return model, observer
 

@@ -19,6 +19,8 @@ from makeweight_monitors.metrics import FAILURES, VARIANTS, FailureReason
 from makeweight_monitors.observe.failure import Failure
 
 Kind = Literal["scores", "name", "index", "values", "failure"]
+Whose = tuple[str | None, str | None, str | None]
+"""Model, environment and revision, as an event names them."""
 _NUMBERS = (float, int)
 _LISTS = ("answers", "canary", "latency", "canary_latency", "confidence", "ids", "slices")
 """Of a batch, in the order of its attributes."""
@@ -86,12 +88,12 @@ class Labels:
 
 @dataclass(slots=True)
 class Grouped:
-    """What a body holds. Keys begin with model and revision, None where an event did not say."""
+    """What a body holds. Keys begin with (model, environment, revision), each None where an event did not say."""
 
     predictions: dict[tuple[Any, ...], Batch] = field(default_factory=dict)
-    """By (model, revision, variant, ...)."""
+    """By (model, environment, revision, variant, ...)."""
     pairs: dict[tuple[Any, ...], Batch] = field(default_factory=dict)
-    """By (model, revision, ...)."""
+    """By (model, environment, revision, ...)."""
     labels: dict[str | None, Labels] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
 
@@ -101,15 +103,18 @@ def group(events: Iterable[Event]) -> Grouped:
     grouped = Grouped()
     for event in events:
         kind = event.get("type", "prediction")
-        model, revision = event.get("model"), event.get("revision")
+        model, environment, revision = event.get("model"), event.get("environment"), event.get("revision")
+        whose = (model, environment, revision)
         if model.__class__ is not str and model is not None:
             grouped.refused["unknown_model"] += 1
+        elif environment.__class__ is not str and environment is not None:
+            grouped.refused["unknown_environment"] += 1
         elif revision.__class__ is not str and revision is not None:
             grouped.refused["unknown_revision"] += 1
         elif kind == "prediction":
-            _prediction(grouped, event, model, revision)
+            _prediction(grouped, event, whose)
         elif kind == "pair":
-            _pair(grouped, event, model, revision)
+            _pair(grouped, event, whose)
         elif kind == "label":
             _label(grouped, event, model)
         else:
@@ -117,7 +122,7 @@ def group(events: Iterable[Event]) -> Grouped:
     return grouped
 
 
-def _prediction(grouped: Grouped, event: Event, model: str | None, revision: str | None) -> None:
+def _prediction(grouped: Grouped, event: Event, whose: Whose) -> None:
     variant = event.get("variant")
     if variant not in VARIANTS and variant is not None:
         grouped.refused["unknown_variant"] += 1
@@ -131,7 +136,7 @@ def _prediction(grouped: Grouped, event: Event, model: str | None, revision: str
     if kind in ("scores", "failure"):
         confidence = None  # the scores tell it
     why = value if kind == "failure" else None
-    key = (model, revision, variant, kind, width, latency is None, confidence is None, why)
+    key = (*whose, variant, kind, width, latency is None, confidence is None, why)
     batch = grouped.predictions.get(key)
     if batch is None:
         batch = grouped.predictions[key] = Batch(kind, failed=(why, None))
@@ -143,7 +148,7 @@ def _prediction(grouped: Grouped, event: Event, model: str | None, revision: str
     _rest(batch, event)
 
 
-def _pair(grouped: Grouped, event: Event, model: str | None, revision: str | None) -> None:
+def _pair(grouped: Grouped, event: Event, whose: Whose) -> None:
     stable, canary = event.get("stable"), event.get("canary")
     answers = [_answer(arm) if arm.__class__ is dict else None for arm in (stable, canary)]
     if stable is None or canary is None or answers[0] is None or answers[1] is None:
@@ -156,7 +161,7 @@ def _pair(grouped: Grouped, event: Event, model: str | None, revision: str | Non
         return
     kind = other_kind if kind == "failure" else kind
     times = (stable.get("latency"), canary.get("latency"))
-    key = (model, revision, kind, width, other_width, times[0] is None, times[1] is None, failed)
+    key = (*whose, kind, width, other_width, times[0] is None, times[1] is None, failed)
     batch = grouped.pairs.get(key)
     if batch is None:
         batch = grouped.pairs[key] = Batch(kind, failed=failed)

@@ -12,7 +12,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
@@ -37,6 +37,8 @@ SHOWN = 180.0
 AT_LEAST = 3600.0
 """Seconds between two beginnings, unless a place is needed: every one gives Prometheus new series to store."""
 Refusals = Callable[[str, int], object]
+Release = tuple[str | None, str]
+"""Environment and revision."""
 
 
 @dataclass
@@ -44,9 +46,9 @@ class Generation:
     """What counts from one beginning to the next."""
 
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=False))
-    observers: dict[tuple[str, Variant], Observer] = field(default_factory=dict)
-    used: dict[str, float] = field(default_factory=dict)
-    """When a revision's last event came, in seconds of the clock."""
+    observers: dict[tuple[Release, Variant], Observer] = field(default_factory=dict)
+    used: dict[Release, float] = field(default_factory=dict)
+    """When its last event came, in seconds of the clock."""
     until: float = float("inf")
 
 
@@ -84,10 +86,11 @@ class Model:
         if settings.revision is not None:
             # all series from the start, at zero: what counts from the first scrape on is not lost to `increase`
             for variant in settings.variants:
-                self._observe(settings.revision, variant)
+                self._observe((settings.environment, settings.revision), variant)
 
-    def observer(self, revision: str | None, variant: Variant) -> Observer | None:
-        """Who counts; None where the revision is one too many. An event without a revision is of the declared one.
+    def observer(self, revision: str | None, variant: Variant, environment: str | None = None) -> Observer | None:
+        """Who counts; None where the revision is one too many. An event without a revision, or an environment, is of
+        the declared one.
 
         Raises:
             LookupError: neither the event nor the configuration names a revision.
@@ -95,27 +98,39 @@ class Model:
         revision = revision if revision is not None else self.settings.revision
         if not revision:
             raise LookupError(self.name)
+        release = (self.settings.environment if environment is None else environment, revision)
         now = self._clock()
         used = self._now.used
-        if self._idle(now) and (now > self._began + AT_LEAST or (revision not in used and len(used) >= self._most)):
+        if self._idle(now) and (now > self._began + AT_LEAST or (release not in used and len(used) >= self._most)):
             self._begin_anew(now)
-        observer = self._now.observers.get((revision, variant)) or self._admit(revision, variant)
+        observer = self._now.observers.get((release, variant)) or self._admit(release, variant)
         if observer is not None:
-            self._now.used[revision] = now
+            self._now.used[release] = now
         return observer
 
-    def refuse(self, reason: str, count: int, what: str, revision: str | None, variant: Variant) -> None:
+    def refuse(
+        self,
+        reason: str,
+        count: int,
+        what: str,
+        revision: str | None,
+        variant: Variant,
+        environment: str | None = None,
+    ) -> None:
         """Count what no observer could be asked about; under `other`, where the revision is one too many."""
-        observer = self._now.observers.get((revision or self.settings.revision or OTHER, variant))
-        (observer or self._observe(OTHER, variant)).refused(None, reason, count, what)
+        environment = self.settings.environment if environment is None else environment
+        observer = self._now.observers.get(((environment, revision or self.settings.revision or OTHER), variant))
+        (observer or self._observe((self.settings.environment, OTHER), variant)).refused(None, reason, count, what)
 
     def labelled(self) -> Observer:
         """Whom to give labels: any of them, for they share the store; the newest counts the unknown ones."""
         used = self._now.used
-        newest = max(used, key=used.__getitem__) if used else self.settings.revision
-        if newest is None:  # nothing came yet, and labels come for what was answered before a restart
-            newest = max((owner.revision for owner in self.store.waiting()), default=OTHER)
-        observers = [one for (revision, _), one in self._now.observers.items() if revision == newest]
+        if used:
+            newest = max(used, key=used.__getitem__)
+        else:  # nothing came yet, and labels come for what was answered before a restart
+            revision = self.settings.revision or max((one.revision for one in self.store.waiting()), default=OTHER)
+            newest = (self.settings.environment, revision)
+        observers = [one for (release, _), one in self._now.observers.items() if release == newest]
         return observers[0] if observers else self._observe(newest, self.settings.variants[0])
 
     def relieve(self) -> None:
@@ -143,12 +158,12 @@ class Model:
     def _idle(self, now: float) -> bool:
         return len(self._now.used) > 1 and min(self._now.used.values()) < now - IDLE
 
-    def _admit(self, revision: str, variant: Variant) -> Observer | None:
+    def _admit(self, release: Release, variant: Variant) -> Observer | None:
         used = self._now.used
-        if revision not in used and len(used) >= self._most:
+        if release not in used and len(used) >= self._most:
             return None
         try:
-            return self._observe(revision, variant)
+            return self._observe(release, variant)
         except UsageError:  # no memory for more series
             return None
 
@@ -158,25 +173,30 @@ class Model:
             self._before.append(self._now)
             self._now, self._began = Generation(), now
 
-    def _observe(self, revision: str, variant: Variant) -> Observer:
-        observer = self._now.observers.get((revision, variant))
+    def _observe(self, release: Release, variant: Variant) -> Observer:
+        observer = self._now.observers.get((release, variant))
         if observer is None:
+            environment, revision = release
             observer = Observer(
                 self.name,
                 revision,
                 variant,
+                environment=environment,
                 registry=self._now.registry,
                 labels=self.store,
                 on_refusal=self._on_refusal,
                 **self._described(revision),
             )
-            self._now.observers[(revision, variant)] = observer
+            self._now.observers[(release, variant)] = observer
         return observer
 
     def _described(self, revision: str) -> dict[str, Any]:
         settings = self.settings
         both = set(settings.variants) == set(VARIANTS)
         observed = {key: getattr(settings, key) for key in OBSERVED}
+        if settings.revision not in (None, revision):  # which file that one serves nobody told
+            observed["manifest"] = {}
+            observed["reference"] = {arm: replace(one, sha256="") for arm, one in settings.reference.items()}
         return {**observed, "shadow": both and revision == settings.revision}
 
 
@@ -193,9 +213,12 @@ class Models:
             return next(iter(self._models.values())) if len(self._models) == 1 else None
         return self._models.get(name)
 
-    def of_service(self, name: str | None) -> Model | None:
-        """A model by the name of the service that serves it in a cluster."""
-        return next((one for one in self._models.values() if one.settings.service == name), None) or self.find(name)
+    def of_service(self, name: str | None, namespace: str = "") -> Model | None:
+        """A model by the service that serves it in a cluster; one that names the namespace too goes before others."""
+        by_service = {one.settings.service: one for one in self._models.values() if one.settings.service is not None}
+        named = by_service.get(f"{namespace}/{name}") or (by_service.get(name) if name else None)
+        found = named or self.find(name)
+        return found if found is named or not name or found is None or found.settings.service is None else None
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self._models.values())

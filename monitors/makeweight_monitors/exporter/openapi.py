@@ -37,6 +37,7 @@ _PREDICTION = {
 _LATENCY = {"type": "number", "minimum": 0, "maximum": 86400, "description": "Seconds from request to answer."}
 _FAILURE = {"enum": list(FAILURES), "description": "In place of an answer: how it failed. It counts as wrong."}
 _REVISION = {**_TEXT, "description": "May be left out where the exporter was told one."}
+_ENVIRONMENT = {**_TEXT, "description": "Such as staging; no two are ever compared."}
 _FEATURES = _map({"type": "number"}, "Values of watched features.")
 _ARM = {"scores": _SCORES, "prediction": _PREDICTION, "failure": _FAILURE, "latency": _LATENCY}
 _ARMS: Schema = dict.fromkeys(VARIANTS, _object(_ARM))
@@ -49,6 +50,7 @@ _PROPERTIES = {
     "type": {"const": "prediction", "default": "prediction"},
     **_REST,
     "revision": _REVISION,
+    "environment": _ENVIRONMENT,
     "variant": {"enum": list(VARIANTS), "description": "May be left out where only one has a reference."},
     "scores": _SCORES,
     "prediction": _PREDICTION,
@@ -65,7 +67,14 @@ SCHEMAS: Schema = {
         description="One answer of one variant: `scores`, or `prediction` and perhaps `confidence`, or `failure`.",
     ),
     "Pair": _object(
-        {"type": {"const": "pair"}, **_REST, "revision": _REVISION, **_ARMS, "features": _FEATURES},
+        {
+            "type": {"const": "pair"},
+            **_REST,
+            "revision": _REVISION,
+            "environment": _ENVIRONMENT,
+            **_ARMS,
+            "features": _FEATURES,
+        },
         ["type", *VARIANTS],
         "A request that both variants answered: stable's answer went out, canary's did not.",
     ),
@@ -94,6 +103,8 @@ SCHEMAS: Schema = {
             "id": {**_TEXT, "minLength": 1},
             "time": {**_TEXT, "format": "date-time"},
             "inferenceservicename": _TEXT,
+            "namespace": _TEXT,
+            "component": {**_TEXT, "examples": ["predictor"]},
             "endpoint": {**_TEXT, "examples": ["default", "canary"]},
             "requestid": _TEXT,
             "data": {"type": "object"},

@@ -23,6 +23,7 @@ class Running:
 
     Args:
         bearer: for those who send events; metrics_bearer: for those who read metrics.
+        endpoints, sources: of payload logging, as `Payloads` has them.
 
     Raises:
         UsageError: what is said of a model contradicts itself.
@@ -36,12 +37,13 @@ class Running:
         metrics_bearer: Bearer | None = None,
         endpoints: Mapping[str, str] | None = None,
         most_revisions: int = MOST_REVISIONS,
+        sources: Sequence[tuple[str, str]] = (),
     ) -> None:
         refusals, self.figures = Refusals(), Figures()
         models = [Model(one, refusals, most_revisions=most_revisions) for one in settings]
         self.models = Models(models, self.figures.counters)
         self.counting = Counting(self.models, refusals, self.figures)
-        self.payloads = Payloads(self.counting, self.models, endpoints)
+        self.payloads = Payloads(self.counting, self.models, endpoints, sources)
         self.bounds = bounds or Bounds()
         self.bearer, self.metrics_bearer = bearer, metrics_bearer
         self.inflight, self.rate = Inflight(self.bounds.inflight), Rate(self.bounds.requests)

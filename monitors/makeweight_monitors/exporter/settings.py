@@ -34,6 +34,10 @@ class ModelSettings:
     variants: tuple[Variant, ...]
     revision: str | None = None
     """Of events that name none."""
+    environment: str | None = None
+    """Of events that name none; None: as MAKEWEIGHT_ENVIRONMENT says, else nothing."""
+    attempt: str = ""
+    """Which try of the revision this is."""
     reference: Mapping[Variant, Reference] = field(default_factory=dict)
     manifest: Mapping[Variant, Build] = field(default_factory=dict)
     task: str | None = None
@@ -50,7 +54,7 @@ class ModelSettings:
     """Seconds."""
     most_waiting: int = MOST
     service: str | None = None
-    """What payload logging calls the model; None: its name."""
+    """What payload logging calls the model, as NAME or NAMESPACE/NAME; None: its name."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,10 @@ def _text(value: Any, at: _Place) -> str:
     if not isinstance(value, str) or not value:
         at.fail(f"`{at}` is {value!r}, and should be a text; quote it if it is meant as one")
     return value
+
+
+def _attempt(value: Any, at: _Place) -> str:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value, at)
 
 
 def _path(value: Any, at: _Place) -> Path:
@@ -200,9 +208,11 @@ _OBSERVED: Mapping[str, Callable[[Any, _Place], Any]] = {
     "features": _features,
     "slices": _texts,
     "weight": _share,
+    "attempt": _attempt,
 }
 _CHECKS: Mapping[str, Callable[[Any, _Place], Any]] = {
     "revision": _text,
+    "environment": _text,
     **_OBSERVED,
     "labels": _path,
     "label_timeout": _seconds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from makeweight_monitors import metrics
 from makeweight_monitors.metrics import FAILURES, LABEL_RESULTS, REJECTIONS, RIGHT_OR_WRONG, VARIANTS, Metric
@@ -36,12 +36,10 @@ def bin_names(count: int) -> list[str]:
 
 
 class Arm:
-    """One variant of one revision. Every attribute is the index of a cell, or of the first of several."""
+    """One variant of one release. Every attribute is the index of a cell, or of the first of several."""
 
-    def __init__(
-        self, counters: Counters, model: str, revision: str, variant: str, shape: Shape, weight: str | None
-    ) -> None:
-        labels = {"model": model, "revision": revision, "variant": variant}
+    def __init__(self, counters: Counters, model: str, owner: Owner, shape: Shape) -> None:
+        labels, weight = owner.labels(model), owner.weight
 
         def at(metric: Metric, axes: Mapping[str, Sequence[str]] | None = None, **more: str) -> int:
             return counters.block(metric, {**labels, **more}, axes).at
@@ -50,10 +48,10 @@ class Arm:
             first = at(metric, {label: values}, **more)
             return {value: first + offset for offset, value in enumerate(values)}
 
-        self.predictions = at(metrics.PREDICTIONS, weight=weight or "")
+        self.predictions = at(metrics.PREDICTIONS, weight=weight)
         self.latency = at(metrics.LATENCY, {"le": LATENCY_ROWS})
         self.latency_sum = self.latency + len(LATENCY_ROWS) - 1
-        self.failed = by_value(metrics.FAILED, "reason", FAILURES, weight=weight or "")
+        self.failed = by_value(metrics.FAILED, "reason", FAILURES, weight=weight)
         self.rejected = by_value(metrics.REJECTED, "reason", REJECTIONS)
         self.events = by_value(metrics.LABEL_EVENTS, "result", LABEL_RESULTS)
         self.expired = at(metrics.LABELS_EXPIRED)
@@ -75,15 +73,15 @@ class Arm:
             self.labelled = at(metrics.LABELLED, outcome)
             if shape.slices:
                 self.slices = at(metrics.LABELLED_SLICE, {"slice": shape.slices, **outcome})
-            if weight is not None:
+            if weight:
                 self.split = at(metrics.SPLIT, outcome, weight=weight)
 
 
 class Pair:
-    """Requests of one revision that both arms answered."""
+    """Requests of one release that both arms answered."""
 
-    def __init__(self, counters: Counters, model: str, revision: str, shape: Shape) -> None:
-        labels = {"model": model, "revision": revision}
+    def __init__(self, counters: Counters, model: str, owner: Owner, shape: Shape) -> None:
+        labels = owner.labels(model)
         both = {"stable": RIGHT_OR_WRONG, "canary": RIGHT_OR_WRONG}
         self.agree = self.labelled = self.paired = self.classes = self.slices = 0
         if not shape.outcomes:
@@ -98,49 +96,58 @@ class Pair:
 
 
 class Arms:
-    """All arms of one model that an observer counts for, made as they are needed: those of its own revision, and of a
+    """All arms of one model that an observer counts for, made as they are needed: those of its own release, and of a
     few others, whose labels still come.
+
+    Args:
+        owner: the observer's own.
+        sha256: of the model's files of its release, by variant.
     """
 
-    def __init__(self, counters: Counters, model: str, owner: Owner, shape: Shape) -> None:
+    def __init__(
+        self, counters: Counters, model: str, owner: Owner, shape: Shape, sha256: Mapping[str, str] | None = None
+    ) -> None:
         self._counters = counters
         self._model = model
         self._owner = owner
+        self._sha256 = sha256 or {}
         self._shape = shape
-        self._arms: dict[tuple[str, str, str], Arm] = {}
-        self._pairs: dict[str, Pair] = {}
+        self._arms: dict[Owner, Arm] = {}
+        self._pairs: dict[Owner, Pair] = {}
 
     def of(self, owner: Owner) -> list[Arm]:
-        """One arm, or both for a pair; none for a revision of so long ago that it has no series any more."""
-        if owner.revision != self._owner.revision:
-            strangers = {revision for revision, _, _ in self._arms} - {self._owner.revision}
-            if owner.revision not in strangers and len(strangers) >= STRANGERS:
+        """One arm, or both for a pair; none for a release of so long ago that it has no series any more."""
+        if owner.release != self._owner.release:
+            strangers = {one.release for one in self._arms} - {self._owner.release}
+            if owner.release not in strangers and len(strangers) >= STRANGERS:
                 return []
         if owner.variant != PAIR:
             return [self.arm(owner)]
-        self.pair(owner.revision)
-        return [self.arm(Owner(owner.revision, variant)) for variant in VARIANTS]
+        self.pair(owner)
+        return self._both(owner)
 
     def both(self) -> list[Arm]:
-        """Stable and canary of the own revision."""
-        return [self.arm(Owner(self._owner.revision, variant, self._owner.weight)) for variant in VARIANTS]
+        """Stable and canary of the own release."""
+        return self._both(self._owner)
 
     def arm(self, owner: Owner) -> Arm:
-        key = (owner.revision, owner.variant, owner.weight)
-        arm = self._arms.get(key)
+        arm = self._arms.get(owner)
         if arm is None:
             with self._counters.making:
-                weight = owner.weight or None
-                arm = Arm(self._counters, self._model, owner.revision, owner.variant, self._shape, weight)
-                self._arms[key] = arm
+                arm = self._arms[owner] = Arm(self._counters, self._model, owner, self._shape)
         return arm
 
-    def pair(self, revision: str) -> Pair:
-        pair = self._pairs.get(revision)
+    def pair(self, owner: Owner) -> Pair:
+        pair = self._pairs.get(owner)
         if pair is None:
             with self._counters.making:
-                weight = self._owner.weight if revision == self._owner.revision else ""
-                for variant in VARIANTS:
-                    self.arm(Owner(revision, variant, weight))
-                pair = self._pairs[revision] = Pair(self._counters, self._model, revision, self._shape)
+                self._both(owner)
+                pair = self._pairs[owner] = Pair(self._counters, self._model, owner, self._shape)
         return pair
+
+    def _both(self, owner: Owner) -> list[Arm]:
+        """The arms of a release; of another one than the own, what it was served at is not known any more."""
+        own = owner.release == self._owner.release
+        sha256 = self._sha256 if own else {"canary": owner.sha256}
+        weight = self._owner.weight if own else ""
+        return [self.arm(replace(owner, variant=one, weight=weight, sha256=sha256.get(one, ""))) for one in VARIANTS]

@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -27,15 +27,24 @@ WAITING, MATCHED, _EXPIRED = 0, 1, 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS owner (
-  number INTEGER PRIMARY KEY, revision TEXT, variant TEXT, weight TEXT, waiting INTEGER DEFAULT 0,
-  UNIQUE (revision, variant, weight)
+  number INTEGER PRIMARY KEY, revision TEXT, variant TEXT, weight TEXT, environment TEXT, attempt TEXT, sha256 TEXT,
+  waiting INTEGER DEFAULT 0,
+  UNIQUE (revision, variant, weight, environment, attempt, sha256)
 );
 CREATE TABLE IF NOT EXISTS prediction (
   id TEXT PRIMARY KEY, at INTEGER, state INTEGER, owner INTEGER, answer TEXT, slice TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_state ON prediction (state, at);
-INSERT OR IGNORE INTO about VALUES ('format', 1), ('settled', 0);
+INSERT OR IGNORE INTO about VALUES ('format', 2), ('settled', 0);
 """
+_KEEP_OWNER = (
+    "INSERT OR IGNORE INTO owner (revision, variant, weight, environment, attempt, sha256) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_FIND_OWNER = (
+    "SELECT number FROM owner WHERE (revision, variant, weight, environment, attempt, sha256) = (?, ?, ?, ?, ?, ?)"
+)
+_OWNER = "SELECT revision, variant, weight, environment, attempt, sha256 FROM owner WHERE number = ?"
+_WAITING = "SELECT waiting, revision, variant, weight, environment, attempt, sha256 FROM owner"
 
 
 class Locked(Exception):
@@ -44,13 +53,28 @@ class Locked(Exception):
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose prediction it is; kept with it, since a restart may change revision or weight."""
+    """Whose prediction it is; kept with it, since a restart may change any of that. Empty: nobody told."""
 
     revision: str
     variant: str
     """`stable`, `canary`, or `PAIR` for both."""
     weight: str = ""
     """The canary's share of split traffic, where there is one."""
+    environment: str = ""
+    attempt: str = ""
+    """Of the same revision."""
+    sha256: str = ""
+    """Of the model's file; of pairs, the canary's."""
+
+    @property
+    def release(self) -> tuple[str, str, str]:
+        """What both arms of one rollout have in common."""
+        return self.environment, self.revision, self.attempt
+
+    def labels(self, model: str) -> dict[str, str]:
+        """As series bear it, `weight` and `boot` apart."""
+        told = {"environment": self.environment, "model": model, "revision": self.revision, "attempt": self.attempt}
+        return told | ({} if self.variant == PAIR else {"variant": self.variant}) | {"sha256": self.sha256}
 
 
 @dataclass(frozen=True)
@@ -140,8 +164,8 @@ class LabelFile:
     def waiting(self) -> Counter[Owner]:
         """How many predictions wait, by whose they are."""
         with _whole():
-            rows = self._connected().execute("SELECT revision, variant, weight, waiting FROM owner").fetchall()
-        return Counter({Owner(revision, variant, weight): count for revision, variant, weight, count in rows})
+            rows = self._connected().execute(_WAITING).fetchall()
+        return Counter({Owner(*owner): count for count, *owner in rows})
 
     def date_back(self, now: int) -> None:
         """What was put aside in a time that is no more would wait too long."""
@@ -223,19 +247,15 @@ class LabelFile:
 
     def _number(self, connection: sqlite3.Connection, owner: Owner) -> int:
         if owner not in self._numbers:
-            key = (owner.revision, owner.variant, owner.weight)
-            connection.execute("INSERT OR IGNORE INTO owner (revision, variant, weight) VALUES (?, ?, ?)", key)
-            (number,) = connection.execute(
-                "SELECT number FROM owner WHERE revision = ? AND variant = ? AND weight = ?", key
-            ).fetchone()
+            key = astuple(owner)
+            connection.execute(_KEEP_OWNER, key)
+            (number,) = connection.execute(_FIND_OWNER, key).fetchone()
             self._numbers[owner] = number
         return self._numbers[owner]
 
     def _owner(self, connection: sqlite3.Connection, number: int) -> Owner:
         if number not in self._owners:
-            row = connection.execute(
-                "SELECT revision, variant, weight FROM owner WHERE number = ?", (number,)
-            ).fetchone()
+            row = connection.execute(_OWNER, (number,)).fetchone()
             self._owners[number] = Owner(*row)
         return self._owners[number]
 
@@ -277,6 +297,13 @@ class LabelFile:
         return connection
 
     def _check_model(self, connection: sqlite3.Connection) -> None:
+        (written,) = connection.execute("SELECT value FROM about WHERE key = 'format'").fetchone()
+        if written != 2:
+            raise UsageError(
+                f"it is of format {written}, and this version writes 2",
+                where=str(self.path),
+                do="Name another file; labels for what waits in this one are lost.",
+            )
         if self._model is None:
             return
         connection.execute("INSERT OR IGNORE INTO about VALUES ('model', ?)", (self._model,))

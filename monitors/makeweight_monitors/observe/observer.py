@@ -9,8 +9,10 @@ is wrong when the server starts (a file that is missing, series that contradict 
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,13 +38,15 @@ from makeweight_monitors.reference import Reference, ScoreKind
 if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
+ENVIRONMENT = "MAKEWEIGHT_ENVIRONMENT"
+
 
 class Observer:
     """Counts for one model as one arm.
 
     Args:
-        model, revision, variant: the labels of every series. `revision` names the attempt: stable and canary of one
-            rollout bear the same.
+        model, revision, variant: the labels of every series. `revision` names the release on trial: stable and canary
+            of one rollout bear the same.
         reference: `reports/<variant>/reference.json`, or what was read of it; for shadowed requests one for each arm,
             by `stable` and `canary`. Gives task, classes, bins, and how scores are to be read.
         task: `classification` or `regression`, where there is no reference.
@@ -57,7 +61,11 @@ class Observer:
         weight: the canary's share of the traffic where it is split at random, 0 to 1; both arms give the same.
         labels: where predictions wait for their label: a file, or a store; None: there will be no labels.
         shadow: whether `record_pair` will be used: its series are there from the start.
-        manifest: `artifacts/<variant>/manifest.json`, or what was read of it.
+        manifest: `artifacts/<variant>/manifest.json`, or what was read of it; for both arms by `stable` and `canary`.
+            Its sha256, else the reference's, is a label of every series.
+        environment: where this serves, such as `staging`; None: as MAKEWEIGHT_ENVIRONMENT says, else nothing. No two
+            environments are ever compared.
+        attempt: which try of the same revision this is; a new one is judged afresh, as is another file.
         registry: of prometheus_client; None: the one that it serves by default.
         shared: a folder for the counters of all processes of a pre-fork server; None: this process stands alone.
         on_refusal: called with the reason and the number of whatever is refused, from whichever thread, for a server
@@ -84,7 +92,9 @@ class Observer:
         weight: float | None = None,
         labels: Path | str | Pending | None = None,
         shadow: bool = False,
-        manifest: Path | str | Build | None = None,
+        manifest: Path | str | Build | Mapping[Variant, Path | str | Build] | None = None,
+        environment: str | None = None,
+        attempt: str | int = "",
         registry: CollectorRegistry | None = None,
         shared: Path | str | None = None,
         on_refusal: Callable[[str, int], object] | None = None,
@@ -119,9 +129,18 @@ class Observer:
             slices=tuple(slices),
             outcomes=by_class is not None or tolerance is not None,
         )
-        self._owner = Owner(revision, variant, "" if weight is None else f"{weight:.12g}")
-        self._pair_owner = Owner(revision, PAIR)
-        self._arms = Arms(counters, model, self._owner, self._shape)
+        builds = standing.builds(given.by_variant(manifest, variant, build.read), by_arm)
+        sha256 = {arm: made.sha256 for arm, made in builds.items()}
+        self._owner = Owner(
+            revision,
+            variant,
+            "" if weight is None else f"{weight:.12g}",
+            os.environ.get(ENVIRONMENT, "") if environment is None else environment,
+            str(attempt),
+            sha256.get(variant, ""),
+        )
+        self._pair_owner = replace(self._owner, variant=PAIR, weight="", sha256=sha256.get("canary", ""))
+        self._arms = Arms(counters, model, self._owner, self._shape, sha256)
         self._own = self._arms.arm(self._owner)
         self._outcomes = Outcomes(
             counters, self._arms, self._own, self._shape, self._error_edges, tolerance, self.refused
@@ -131,13 +150,15 @@ class Observer:
         self._quick_class: quick.Class = quick.not_yet
         self._prepare()
         if shadow:
-            self._arms.pair(revision)
+            self._arms.pair(self._pair_owner)
         self._labels = labels if isinstance(labels, Pending) or labels is None else Pending(labels)
         if self._labels is not None:
             self._labels.attach(model, self)
         arms = VARIANTS if shadow else (variant,)
-        builds = given.by_variant(manifest, variant, build.read)
-        standing.tell(counters, model, revision, arms, by_arm, builds, self._labels, weight)
+        owners: dict[str, Owner] = {
+            arm: replace(self._owner, variant=arm, sha256=sha256.get(arm, "")) for arm in VARIANTS
+        }
+        standing.tell(counters, model, owners, arms, by_arm, builds, self._labels)
 
     def record(
         self,
@@ -249,7 +270,7 @@ class Observer:
         Raises:
             ValueError, TypeError: it cannot be read, and nothing is counted.
         """
-        pair, arms = self._arms.pair(self.revision), self._arms.both()
+        pair, arms = self._arms.pair(self._pair_owner), self._arms.both()
         given = zip((stable, canary), predictions or (None, None), strict=True)
         both = [self._reader.read(scores, answer, None) for scores, answer in given]
         if both[0].count != both[1].count:

@@ -118,7 +118,7 @@ class Outcomes:
             wrong = [int(not off or max(off) > most) for off in errors]
             row = 0
         at = self._slices.get(slice)
-        pair = self.arms.pair(owner.revision) if owner.variant == PAIR else None
+        pair = self.arms.pair(owner) if owner.variant == PAIR else None
         with self.counters.lock:
             cells = self.counters.cells
             for arm, bad, off in zip(arms, wrong, errors, strict=True):

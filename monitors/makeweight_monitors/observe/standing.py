@@ -12,43 +12,49 @@ from makeweight_monitors import metrics
 from makeweight_monitors.build import Build
 from makeweight_monitors.observe.arm import bin_names
 from makeweight_monitors.observe.counters import Counters
-from makeweight_monitors.observe.labelfile import PAIR
+from makeweight_monitors.observe.labelfile import PAIR, Owner
 from makeweight_monitors.observe.pending import Pending
 from makeweight_monitors.reference import Reference
+
+
+def builds(told: Mapping[str, Build], references: Mapping[str, Reference]) -> dict[str, Build]:
+    """What is served, by variant: as its manifest has it, else its reference."""
+    known = {
+        variant: Build(compressed=one.variant, runtime=one.runtime, sha256=one.sha256)
+        for variant, one in references.items()
+    }
+    return known | dict(told)
 
 
 def tell(
     counters: Counters,
     model: str,
-    revision: str,
+    owners: Mapping[str, Owner],
     arms: Sequence[str],
     references: Mapping[str, Reference],
     builds: Mapping[str, Build],
     store: Pending | None,
-    weight: float | None = None,
 ) -> None:
-    """Put the gauges of one revision beside its counters.
+    """Put the gauges of one release beside its counters.
 
     Args:
+        owners: of both variants.
         arms: the variants that are counted here.
         references, builds: of the variants for which there is one.
         store: of what waits for labels.
-        weight: the canary's share of split traffic.
     """
-
-    def labels(variant: str) -> dict[str, str]:
-        return {"model": model, "revision": revision, "variant": variant}
-
     for variant in arms:
-        counters.gauge(metrics.UP, labels(variant), lambda: counters.began)
-        if weight is not None:
-            counters.gauge(metrics.DECLARED_SHARE, labels(variant), partial(float, weight))
+        owner = owners[variant]
+        labels = owner.labels(model)
+        counters.gauge(metrics.UP, labels, lambda: counters.began)
+        if owner.weight:
+            counters.gauge(metrics.DECLARED_SHARE, labels, partial(float, owner.weight))
         if store is not None:
-            counters.gauge(metrics.LABELS_PENDING, labels(variant), partial(_waiting, store, revision, variant))
+            counters.gauge(metrics.LABELS_PENDING, labels, partial(_waiting, store, owner))
     for variant, reference in references.items():
-        _tell_reference(counters, labels(variant), reference)
-    for variant in sorted({*references, *builds}):
-        _tell_build(counters, labels(variant), builds.get(variant) or _build_of(references[variant]))
+        _tell_reference(counters, owners[variant].labels(model), reference)
+    for variant, made in builds.items():
+        _tell_build(counters, owners[variant].labels(model), made)
 
 
 def _tell_reference(counters: Counters, labels: Mapping[str, str], reference: Reference) -> None:
@@ -70,11 +76,7 @@ def _tell_build(counters: Counters, labels: Mapping[str, str], made: Build) -> N
         counters.gauge(metrics.MODEL_BYTES, labels, partial(float, size))
 
 
-def _build_of(reference: Reference) -> Build:
-    return Build(compressed=reference.variant, runtime=reference.runtime, sha256=reference.sha256)
-
-
-def _waiting(store: Pending, revision: str, variant: str) -> float:
+def _waiting(store: Pending, arm: Owner) -> float:
     """How many predictions of one arm wait; those of pairs wait for both."""
     waiting = store.waiting().items()
-    return sum(n for owner, n in waiting if owner.revision == revision and owner.variant in (variant, PAIR))
+    return sum(n for owner, n in waiting if owner.release == arm.release and owner.variant in (arm.variant, PAIR))

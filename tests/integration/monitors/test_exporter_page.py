@@ -70,7 +70,7 @@ def test_the_commands_of_the_page_run(served: str) -> None:
     (promised,) = re.findall(r"^The first answers `(.*)`", PAGE, re.MULTILINE)
     answer, _, page = done.stdout.partition("# HELP")
     assert answer == promised
-    assert 'outcome="right",revision="r2",variant="canary"} 1.0' in page
+    assert re.search(r'outcome="right",revision="r2",sha256="\w*",variant="canary"} 1.0', page)
     assert 'makeweight_calibration_accuracy{bin="00",model="digits",revision="r2",variant="stable"}' in page
 
 

@@ -21,12 +21,19 @@ V2 = {
 
 
 def attributes(kind: str, id: str = "a", at: str = "2030-12-31T08:00:00.250000001Z", **more: str) -> dict[str, str]:
-    """As KServe's logger sets them."""
+    """As KServe's logger sets them; the endpoint is what it was when there were two of them."""
     return {
         "specversion": "1.0", "type": kind, "source": "http://localhost:9081/", "id": id, "time": at,
         "inferenceservicename": "digits", "namespace": "default", "component": "predictor", "endpoint": "canary",
         "metadata": "{}", **more,
     }  # fmt: skip
+
+
+def kserve(exporting: Exporting, pod: str, id: str, answer: Any = V1, **more: str) -> Any:
+    """A request and its response as KServe logs them today: the pod alone tells the arms of a canary apart."""
+    given = {"source": pod, "endpoint": "", **more}
+    binary(exporting, {**attributes(REQUESTS[0], id), **given}, {})
+    return binary(exporting, {**attributes(RESPONSES[0], id), **given}, answer).json()
 
 
 def binary(exporting: Exporting, given: dict[str, str], data: Any) -> Any:
@@ -87,7 +94,7 @@ def test_seldon_joins_by_request_id_and_names_predictors() -> None:
     ("endpoint", "variants", "expected"),
     [
         ("default", None, {"stable": 1}),
-        ("", None, {"stable": 1}),
+        ("", None, {}),
         ("canary", None, {"canary": 1}),
         ("green", None, {}),
     ],
@@ -98,6 +105,73 @@ def test_the_endpoint_tells_the_variant(endpoint: str, variants: None, expected:
         said = binary(exporting, {**RESPONSE, "endpoint": endpoint}, V1).json()
         assert exporting["predictions_total variant"] == expected
         assert said["reasons"] == ({} if expected else {"unknown_variant": 1})
+
+
+OLD_POD = "digits-predictor-00001-deployment-6bb9f8c7d5-x2x2x"
+NEW_POD = "digits-predictor-00002-deployment-7cc9f8c7d5-z9z9z"
+
+
+def test_the_pod_tells_kserves_canary() -> None:
+    with Exporting(sources=[("*-predictor-00002-*", "canary"), ("*-predictor-00001-*", "stable")]) as exporting:
+        assert kserve(exporting, OLD_POD, "a")["accepted"] == 1
+        assert kserve(exporting, NEW_POD, "b")["accepted"] == 1
+        assert kserve(exporting, NEW_POD, "c")["accepted"] == 1
+        assert kserve(exporting, "digits-predictor-00003-x", "d")["reasons"] == {"unknown_variant": 1}
+        assert exporting["predictions_total variant"] == {"stable": 1, "canary": 2}
+
+
+def test_namespaces_are_environments_and_are_not_mixed() -> None:
+    with Exporting(sources=[("*", "canary")]) as exporting:
+        kserve(exporting, NEW_POD, "a", namespace="staging")
+        kserve(exporting, NEW_POD, "a", namespace="production")
+        assert exporting["predictions_total environment"] == {"staging": 1, "production": 1}
+
+
+def test_a_service_may_be_that_of_one_namespace() -> None:
+    both = settings(service="production/digits", environment="prod"), settings("trial", service="staging/digits")
+    with Exporting(*both, sources=[("*", "canary")]) as exporting:
+        kserve(exporting, NEW_POD, "a", namespace="staging")
+        kserve(exporting, NEW_POD, "b", namespace="production")
+        assert kserve(exporting, NEW_POD, "c", namespace="other")["reasons"] == {"unknown_model": 1}
+        assert exporting["predictions_total model environment"] == {"trial staging": 1, "digits prod": 1}
+
+
+def test_a_transformer_that_logs_the_same_requests_is_not_counted() -> None:
+    with Exporting(sources=[("*", "canary")]) as exporting:
+        said = kserve(exporting, NEW_POD, "a", component="transformer")
+        assert (said["accepted"], said["reasons"]) == (0, {"not_a_predictor": 1})
+        assert kserve(exporting, NEW_POD, "a")["accepted"] == 1
+
+
+def seldon(exporting: Exporting, predictor: str, number: int, answer: list[float]) -> None:
+    """A request and its response as Seldon's executor logs them: each event has an id, both one `requestid`."""
+    more = {"endpoint": predictor, "requestid": f"r-{number}", "modelid": "classifier", "source": "http://:8000/"}
+    binary(exporting, attributes(REQUESTS[1], id=f"{predictor}-1", **more), {"data": {"ndarray": [[1, 2]]}})
+    binary(exporting, attributes(RESPONSES[1], id=f"{predictor}-2", **more), {"data": {"ndarray": [answer]}})
+
+
+@pytest.mark.parametrize("first", ["main", "mirror"])
+def test_seldons_shadow_under_one_id_forms_pairs(first: str) -> None:
+    clock = Clock()
+    with Exporting(endpoints={"main": "stable", "mirror": "shadow"}) as exporting:
+        payloads = exporting.running.payloads
+        payloads._clock = clock
+        answers = {"main": SURE, "mirror": [9.0, 0.0, 0.0]}
+        for predictor in sorted(answers, reverse=first == "mirror"):
+            seldon(exporting, predictor, 1, answers[predictor])
+        assert exporting["shadow_pairs_total agree"] == {"no": 1}
+        assert exporting["predicted_class_total variant class"] == {"stable dog": 1, "canary cat": 1}
+        assert exporting["latency_seconds_count variant"] == {"stable": 1, "canary": 1}
+        assert exporting.post([{"type": "label", "id": "r-1", "truth": "dog"}]).json()["labels"] == {"matched": 1}
+        assert exporting["paired_total stable canary"] == {"right wrong": 1}
+        seldon(exporting, first, 2, SURE)
+        assert exporting["exporter_held_payloads"] == {"": 1}
+        clock.now += cloudevents.TIMEOUT + 1
+        payloads.expire()
+        variant = "stable" if first == "main" else "canary"
+        assert exporting.running.models is not None
+        assert exporting["predictions_total variant"] == {"stable": 1, "canary": 1} | {variant: 2}
+        assert len(payloads) == 0
 
 
 def test_a_service_may_be_called_otherwise_than_the_model() -> None:

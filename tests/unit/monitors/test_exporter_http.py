@@ -54,9 +54,10 @@ def test_all_series_of_a_declared_revision_are_there_from_the_start() -> None:
     with Exporting() as exporting:
         page = exporting.ask("GET", "/metrics").body.decode()
     for variant in ("stable", "canary"):
-        labels = f'model="digits",revision="r1",variant="{variant}",weight=""'
-        assert any(f"{labels}}} 0.0" in line for line in page.splitlines() if "makeweight_predictions_total{" in line)
-    assert 'makeweight_paired_total{boot="' in page
+        told = {'model="digits"', 'revision="r1"', f'variant="{variant}"', 'weight=""'}
+        lines = [line for line in page.splitlines() if "makeweight_predictions_total{" in line]
+        assert any(line.endswith("} 0.0") and all(one in line for one in told) for line in lines)
+    assert "makeweight_paired_total{" in page
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,15 @@ def served() -> Iterator[Served]:
     made.model.close()
 
 
+def test_an_environment_is_told_apart_like_a_revision(served: Served) -> None:
+    for environment in ("staging", "production", None):
+        observer = served.model.observer("r1", "canary", environment)
+        assert observer is not None
+        observer.record(SURE)
+    assert served.model.observer("r1", "canary", "a fourth") is None
+    assert [revision for revision, _, _ in served.counted()] == ["r1"] * 3
+
+
 def test_a_revision_too_many_is_refused_until_one_is_out_of_use(served: Served) -> None:
     assert [served.count(f"r{number}") for number in range(4)] == [True, True, True, False]
     assert served.count("r0")

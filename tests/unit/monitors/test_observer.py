@@ -200,6 +200,48 @@ def test_everything_is_there_before_the_first_request() -> None:
     assert len(pairs) == 4
 
 
+def identities(seen: Watched, name: str) -> set[tuple[str, ...]]:
+    """What the series of a metric say of whom they are."""
+    which = ("environment", "model", "revision", "attempt", "variant", "sha256")
+    return {
+        tuple(sample.labels.get(label, "-") for label in which)
+        for family in seen.registry.collect()
+        for sample in family.samples
+        if sample.name == f"makeweight_{name}"
+    }
+
+
+OLD, NEW = Build("baseline", sha256="a" * 64), Build("int8", sha256="b" * 64)
+
+
+def test_every_series_says_of_whom_it_is() -> None:
+    seen = Watched("stable", shadow=True, manifest={"stable": OLD, "canary": NEW}, environment="staging", attempt=2)
+    arms = {("staging", "digits", "r1", "2", arm, sha * 64) for arm, sha in (("stable", "a"), ("canary", "b"))}
+    pair = {("staging", "digits", "r1", "2", "-", "b" * 64)}
+    assert identities(seen, "predictions_total") == arms
+    assert identities(seen, "observer_start_time_seconds") == arms
+    assert identities(seen, "build_info") == arms, "what stable serves too: there is something to go back to"
+    assert identities(seen, "paired_total") == identities(seen, "shadow_pairs_total") == pair
+
+
+def test_the_environment_may_be_the_process_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKEWEIGHT_ENVIRONMENT", "production")
+    assert identities(Watched(), "predictions_total") == {("production", "digits", "r1", "", "canary", "")}
+    seen = Watched(environment="staging")
+    assert identities(seen, "predictions_total") == {("staging", "digits", "r1", "", "canary", "")}
+
+
+def test_a_label_counts_for_the_attempt_and_the_file_that_answered(tmp_path: Path) -> None:
+    before = Watched(labels=Pending(tmp_path / "labels.sqlite", every=0), attempt=1, manifest=OLD)
+    before.observer.record(SURE, id="a")
+    before.observer.close()
+    after = Watched(labels=Pending(tmp_path / "labels.sqlite", every=0), attempt=2, manifest=NEW)
+    after.observer.record(SURE, id="b")
+    assert after.observer.label_many(["a", "b"], [1, 1]) == ["matched"] * 2
+    assert after["labelled_total attempt sha256"] == {f"1 {'a' * 64}": 1, f"2 {'b' * 64}": 1}
+    after.observer.close()
+
+
 def test_a_label_makes_an_answer_right_or_wrong() -> None:
     seen = Watched(labels="memory", weight=0.05, slices=["day", "night"])
     seen.observer.record([SURE, SURE, UNSURE], id=["a", "b", None], slice=["day", "night", "day"])

@@ -233,6 +233,14 @@ def test_a_file_that_is_something_else_is_refused_at_the_start(tmp_path: Path) -
     assert (tmp_path / "notes.txt").read_text().startswith("This is not")
 
 
+def test_a_file_of_another_version_is_refused_at_the_start(tmp_path: Path) -> None:
+    opened(tmp_path / "labels.sqlite")[0].close()
+    with sqlite3.connect(tmp_path / "labels.sqlite") as written:
+        written.execute("UPDATE about SET value = 1 WHERE key = 'format'")
+    with pytest.raises(UsageError, match="of format 1"):
+        Pending(tmp_path / "labels.sqlite", every=0)
+
+
 def test_each_model_has_a_store_of_its_own(tmp_path: Path) -> None:
     store, ear = opened(tmp_path / "labels.sqlite")
     with pytest.raises(UsageError, match=r"predictions of `digits`, not of `faces`"):
