@@ -62,6 +62,29 @@ def departing(before: Any, removed: Sequence[Removal], example: Tensors) -> list
     return alone or [removal.layer for removal in removed]
 
 
+def parting(before: Any, removed: Sequence[Removal], example: Tensors) -> list[str]:
+    """The layers whose removal parts a weight that several layers share.
+
+    Args:
+        before: the module as it was.
+    """
+
+    def parts(removal: Removal) -> bool:
+        narrowed = copy.deepcopy(before)
+        _repeat(narrowed, [removal], example)
+        return _shared(narrowed) != _shared(before)
+
+    return [removal.layer for removal in removed if parts(removal)]
+
+
+def _shared(module: Any) -> set[frozenset[str]]:
+    """The names of each weight that has several."""
+    names: dict[int, set[str]] = {}
+    for name, weight in module.named_parameters(remove_duplicate=False):
+        names.setdefault(id(weight), set()).add(name)
+    return {frozenset(each) for each in names.values() if len(each) > 1}
+
+
 def _shaken(before: Any) -> Any:
     """A copy whose weights are none of them zero: what is removed by mistake must not go unseen because it was dead."""
     import torch

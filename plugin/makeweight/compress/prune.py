@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from makeweight.compress.deadend import layer_of, left_out
 from makeweight.compress.examples import Tensors, examples, tensors
 from makeweight.compress.losses import loss_of
-from makeweight.compress.narrowing import departing, differentiable, narrow
+from makeweight.compress.narrowing import Removal, departing, differentiable, narrow, parting
 from makeweight.compress.scores import reading
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given, Needs, Transformation
@@ -24,6 +25,7 @@ from makeweight.compress.training import TrainingOptions
 from makeweight.compress.tuning import NEEDS, tune
 from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.inputs import call
+from makeweight.runtimes.layers import named, unfit
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.errors import MakeweightError, first_line
@@ -56,6 +58,11 @@ class PruneOptions(TrainingOptions):
         "runtime is fast at).",
     )
     epochs: int = Field(1, ge=0, description="Passes through the train split after each round; 0 trains not at all.")
+    exclude: tuple[str, ...] = Field(
+        (),
+        description="Layers that keep their channels: names of modules, of parts of the model that hold them "
+        "(`blocks.0`), or patterns (`*.attention`).",
+    )
 
 
 class Prune(Transformation):
@@ -86,23 +93,24 @@ class Prune(Transformation):
                 if flat
                 else "prune changed nothing: the module has no layer with channels"
             )
-        with _following("follow this model"):
-            refused = _refused(module, example, shape, options, given)
-            pruner = _pruner(module, example, options, given, refused)
+        excluded = _excluded(options, list(before))
+        with _following("follow this model", module):
+            refused = _refused(module, example, shape, options, given, excluded)
+            pruner = _pruner(module, example, options, given, [*excluded, *refused])
         rounds = []
         for number in range(1, options.rounds + 1):
             if options.importance == "taylor":
                 _gradients(module, options, given)
-            with _following("prune this model"):
+            with _following("prune this model", module):
                 was = copy.deepcopy(module)
                 removed = narrow(pruner, module)
             module.zero_grad(set_to_none=True)
             _still_runs(module, example, shape, given)
-            _refuse_growth(was, module)
-            with _following("check the narrower model"):
+            _refuse_growth(was, module, removed, example)
+            with _following("check the narrower model", module):
                 wrong = departing(was, removed, example)
             if wrong:
-                raise RecipeFailed(_lost(wrong))
+                raise RecipeFailed(_lost(wrong) + left_out([*excluded, *wrong]))
             if options.epochs:
                 label = f"prune, round {number} of {options.rounds}" if options.rounds > 1 else "prune"
                 rounds.append(asdict(tune(module, options, given, label, subject.left.values())))
@@ -138,12 +146,22 @@ def _multiple(options: PruneOptions, given: Given) -> int:
     return options.round_to or given.channel_multiple
 
 
-def _refused(module: Any, example: Tensors, shape: Any, options: PruneOptions, given: Given) -> list[str]:
+def _excluded(options: PruneOptions, layers: list[str]) -> list[str]:
+    for pattern in options.exclude:
+        if not named([pattern], layers):
+            raise RecipeFailed(f"prune: in `exclude`, {unfit(pattern, layers)}")
+    return named(options.exclude, layers)
+
+
+def _refused(
+    module: Any, example: Tensors, shape: Any, options: PruneOptions, given: Given, excluded: list[str]
+) -> list[str]:
     """The layers that keep their channels, since Torch-Pruning loses track of them: found out on a copy."""
     trial, plain = copy.deepcopy(module), options.model_copy(update={"importance": "magnitude"})
-    removed = narrow(_pruner(trial, example, plain, given, []), trial)
+    with _following("prune this model", trial):
+        removed = narrow(_pruner(trial, example, plain, given, excluded), trial)
     _still_runs(trial, example, shape, given)
-    _refuse_growth(module, trial)
+    _refuse_growth(module, trial, removed, example)
     refused = departing(module, removed, example)
     if refused:
         given.progress.say(f"prune: channels kept where Torch-Pruning loses track of them: {', '.join(refused)}")
@@ -158,16 +176,17 @@ def _lost(layers: list[str]) -> str:
     )
 
 
-def _refuse_growth(before: Any, after: Any) -> None:
+def _refuse_growth(before: Any, after: Any, removed: list[Removal], example: Tensors) -> None:
     had, has = _parameters(before), _parameters(after)
     if has > had:
+        layers = parting(before, removed, example)
         raise RecipeFailed(
             f"prune: the network would have more parameters than before ({had:,} -> {has:,}): a weight that several "
-            "layers share is parted when one of them is pruned"
+            f"layers share is parted when one of them is pruned{left_out(layers)}"
         )
 
 
-def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, refused: list[str]) -> Any:
+def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, kept: list[str]) -> Any:
     import torch
     import torch_pruning
 
@@ -193,7 +212,7 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
         global_pruning=options.scope == "global",
         pruning_ratio=options.ratio,
         iterative_steps=options.rounds,
-        ignored_layers=[*_output_layers(module, example), *(_part(module, name) for name in refused)],
+        ignored_layers=[*_output_layers(module, example), *(_part(module, name) for name in kept)],
         round_to=_multiple(options, given),
         output_transform=differentiable,
         # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
@@ -265,7 +284,7 @@ def _gradients(module: Any, options: PruneOptions, given: Given) -> None:
 
 
 @contextmanager
-def _following(what: str) -> Iterator[None]:
+def _following(what: str, module: Any) -> Iterator[None]:
     """Torch-Pruning raises anything at all where it loses track of a model."""
     try:
         with quiet():
@@ -274,7 +293,10 @@ def _following(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         message = first_line(error) or "it said nothing"
-        raise RecipeFailed(f"Torch-Pruning cannot {what}: {type(error).__name__}: {message}") from error
+        layer = layer_of(error, module)
+        at = f" at `{layer}`" if layer else ""
+        way_out = left_out([layer] if layer else [])
+        raise RecipeFailed(f"Torch-Pruning cannot {what}{at}: {type(error).__name__}: {message}{way_out}") from error
 
 
 def _still_runs(module: Any, example: Tensors, shape: Any, given: Given) -> None:
@@ -284,12 +306,17 @@ def _still_runs(module: Any, example: Tensors, shape: Any, given: Given) -> None
         with torch.no_grad():
             answer = judged(call(module, example), given.output)
     except Exception as error:
+        layer = layer_of(error, module)
         raise RecipeFailed(
-            f"prune: the narrower network no longer runs ({type(error).__name__}: {first_line(error)}); forward() "
-            "probably holds channel counts as numbers"
+            f"prune: the narrower network no longer runs{f' at `{layer}`' if layer else ''} ({type(error).__name__}: "
+            f"{first_line(error)}); forward() probably holds channel counts as numbers: take them from the tensor, or "
+            "name in `exclude` the layer whose channels it counts"
         ) from error
     if answer.shape != shape:
-        raise RecipeFailed(f"prune: the output's shape became {list(answer.shape)}, it was {list(shape)}")
+        raise RecipeFailed(
+            f"prune: the output's shape became {list(answer.shape)}, it was {list(shape)}: forward() probably "
+            "counts channels itself; name the layer that it counts in `exclude`"
+        )
     if not bool(torch.isfinite(answer).all()):
         raise RecipeFailed("prune: the narrower network answers NaN or infinity")
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from makeweight.compress import technique
-from makeweight.runtimes.format import Format, Numbers, Observer
+from makeweight.runtimes.format import FLOAT32, Format, Numbers, Observer
 
 
 def _eight(bits: object) -> object:
@@ -38,6 +38,16 @@ class Quantize(technique.NumberFormat):
             "but outliers.",
         )
         per_channel: bool = Field(True, description="A scale for each output channel instead of one for the tensor.")
+        operators: tuple[str, ...] = Field(
+            (),
+            description="The kinds of operator to quantize, as the runtime calls them (`Conv`, `MatMul`; `MatMul` and "
+            "`Gemm` go together); none: all that it reaches.",
+        )
+        exclude: tuple[str, ...] = Field(
+            (),
+            description="Layers that stay in floating point: names of modules or of the graph's nodes, parts of the "
+            "model that hold them (`blocks.0`), or patterns (`*.attention`).",
+        )
 
     def format(self, options: Options) -> Format:
         return Format(
@@ -45,4 +55,6 @@ class Quantize(technique.NumberFormat):
             activations=Numbers("int8"),
             ranges=options.method,
             observer=options.calibrate if options.method == "static" else None,
+            exceptions=tuple((name, FLOAT32) for name in options.exclude),
+            operators=options.operators,
         )

@@ -49,6 +49,8 @@ class Format:
     """Of static ranges."""
     exceptions: tuple[tuple[str, Format], ...] = ()
     """By name or pattern, layers in another format; the first that fits counts."""
+    operators: tuple[str, ...] = ()
+    """Of integers: the kinds of operator that become some, in the runtime's own words; none: all that it reaches."""
 
     @property
     def calibrates(self) -> bool:
@@ -61,6 +63,8 @@ class Format:
             text += f", {self.ranges}"
         elif self.weights != self.activations:
             text += " weights alone"
+        if self.operators:
+            text += f", of {', '.join(self.operators)} alone"
         return f"{text}, with exceptions by layer" if self.exceptions else text
 
 

@@ -80,7 +80,16 @@ def test_a_recipe_on_the_graph(project: Project, capfd: pytest.CaptureFixture[st
     assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "model.onnx"]
     assert (manifest.status, manifest.parent, manifest.seed, manifest.control) == ("ready", baseline.sha256, 3, None)
     assert manifest.recipe == [
-        {"quantize": {"method": "static", "bits": 8, "calibrate": "minmax", "per_channel": True}}
+        {
+            "quantize": {
+                "method": "static",
+                "bits": 8,
+                "calibrate": "minmax",
+                "per_channel": True,
+                "operators": [],
+                "exclude": [],
+            }
+        }
     ]
     assert (manifest.quantized, manifest.floating) == (4, 0)
     assert (manifest.parameters, manifest.macs) == (baseline.parameters, baseline.macs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -221,7 +222,7 @@ class Untraceable(nn.Module):
 @pytest.mark.parametrize(
     ("module", "says"),
     [
-        (CountsChannels(), "prune: the narrower network no longer runs (RuntimeError: "),
+        (CountsChannels(), "prune: the narrower network no longer runs at `head` (RuntimeError: "),
         (Untraceable(), "Torch-Pruning cannot follow this model: an output does not depend on the weights"),
     ],
 )
@@ -384,7 +385,45 @@ def test_more_parameters_than_before_is_a_failure(given: Any) -> None:
             hidden = self.first(image).mean((2, 3))
             return self.last(torch.relu(self.hidden(hidden))) + self.embed(hidden)
 
-    with pytest.raises(
-        RecipeFailed, match=r"more parameters than before \(3,536 -> [45],\d\d\d\): a weight that several"
-    ):
+    wanted = r"more parameters than before \(3,536 -> [45],\d\d\d\): a weight that several"
+    with pytest.raises(RecipeFailed, match=wanted) as caught:
         _pruned(Tied(), PruneOptions(ratio=0.1, round_to=1, epochs=0), _on_images(given, classes=200))
+    (offered,) = re.findall(r"`exclude: \[(.*)\]`", str(caught.value))
+    kept, on_images = Tied(), _on_images(given, classes=200)
+    with pytest.raises(RecipeFailed, match="no layer could give up channels"):  # of two, both part the weight
+        _pruned(kept, PruneOptions(ratio=0.1, round_to=1, epochs=0, exclude=tuple(offered.split(", "))), on_images)
+    assert sum(parameter.numel() for parameter in kept.parameters()) == 3536
+
+
+@pytest.mark.parametrize(
+    ("exclude", "kept"),
+    [(("3",), {"3"}), (("[03]",), {"0", "3"})],
+    ids=["a name", "a pattern"],
+)
+def test_excluded_layers_keep_their_channels(given: Any, exclude: tuple[str, ...], kept: set[str]) -> None:
+    module = fresh(given)
+    _pruned(module, PruneOptions(ratio=0.5, epochs=0, exclude=exclude), given)
+    assert set(given.notes["prune"]["channels"]) == {"0", "3", "6"} - kept
+
+
+def test_what_fits_no_layer_is_refused_with_those_there_are(given: Any) -> None:
+    with pytest.raises(RecipeFailed, match=r"in `exclude`, `conv1` fits no layer; there are 0, 3, 6"):
+        _pruned(fresh(given), PruneOptions(ratio=0.5, epochs=0, exclude=("conv1",)), given)
+
+
+def test_a_network_that_counts_channels_itself_names_the_layer_that_stops(given: Any) -> None:
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.head = nn.Conv2d(3, 16, 1), nn.Conv2d(16, 16, 1), nn.Linear(16, 3)
+
+        def forward(self, image: Any) -> Any:
+            features = torch.relu(self.second(self.first(image))).mean((2, 3))
+            return self.head(features.reshape(-1, 16))
+
+    options = PruneOptions(ratio=0.5, round_to=1, epochs=0)
+    with pytest.raises(RecipeFailed, match=r"no longer runs at `head` .* name in `exclude` the layer"):
+        _pruned(Counts(), options, _on_images(given))
+    on_images = _on_images(given)
+    _pruned(Counts(), options.model_copy(update={"exclude": ("second",)}), on_images)
+    assert on_images.notes["prune"]["channels"] == {"first": [16, 8]}

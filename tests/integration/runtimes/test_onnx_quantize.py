@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from makeweight.artifact.ports import Feeds
-from makeweight.runtimes.format import Format, Numbers
+from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.onnxruntime import quantize
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import RecipeFailed
@@ -235,7 +237,9 @@ def test_what_the_quantizer_raises_becomes_a_reason(
         raise ValueError("a scale is missing\nand more")
 
     monkeypatch.setattr(quantize, "_static", broken)
-    with pytest.raises(RecipeFailed, match=r"^ONNX Runtime's quantizer failed: a scale is missing and more$"):
+    with pytest.raises(
+        RecipeFailed, match=r"^ONNX Runtime's quantizer failed: a scale is missing and more; .*\(0, 3.body.0, 6\)$"
+    ):
         quantize.quantize(runtime.read(exported), tmp_path / "model.onnx", _static(), Cut(images))
 
 
@@ -274,3 +278,83 @@ def test_signed_activations_are_never_let_through() -> None:
     quantize._refuse_signed_activations(model(TensorProto.UINT8))
     with pytest.raises(RecipeFailed, match="the activation `image` would be signed"):
         quantize._refuse_signed_activations(model(TensorProto.INT8))
+
+
+@pytest.mark.parametrize(
+    ("asked", "on_integers", "left"),
+    [
+        (
+            {"exceptions": (("6", FLOAT32),)},
+            {"QLinearConv": 2, "Gemm": 1},
+            {"`exclude` names it": ["Gemm 6/node_linear"]},
+        ),
+        ({"exceptions": (("3", FLOAT32),)}, {"QLinearConv": 1, "QGemm": 1}, None),
+        ({"exceptions": (("*body*", FLOAT32),)}, {"QLinearConv": 1, "QGemm": 1}, None),
+        (
+            {"operators": ("Conv",)},
+            {"QLinearConv": 2, "Gemm": 1},
+            {"`operators` does not name it": ["Gemm 6/node_linear"]},
+        ),
+        ({"operators": ("MatMul",)}, {"QGemm": 1, "QLinearConv": None}, None),
+    ],
+    ids=["a module by name", "a part of the model", "a pattern", "operators", "a product, fused or not"],
+)
+def test_what_the_recipe_leaves_out_stays_in_floating_point(
+    runtime: OnnxRuntime,
+    exported: Path,
+    images: Feeds,
+    tmp_path: Path,
+    asked: dict[str, Any],
+    on_integers: dict[str, int | None],
+    left: Any,
+) -> None:
+    path, notes = tmp_path / "model.onnx", dict[str, Any]()
+    quantize.quantize(runtime.read(exported), path, replace(_static(), **asked), Cut(images), notes)
+    counted = runtime.inspect(runtime.read(path)).operators
+    assert {name: counted.get(name) for name in on_integers} == on_integers
+    if left is not None:
+        assert notes["left in float"] == left
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"exceptions": (("conv1", FLOAT32),)}, "in `exclude`, `conv1` fits no layer; there are 0, 3.body.0, 6"),
+        ({"operators": ("Convolution",)}, "`operators` names `Convolution`; the graph has Add, Conv, Gemm"),
+        ({"exceptions": (("*", FLOAT32),)}, "what `exclude` and `operators` leave of that"),
+    ],
+    ids=["no such layer", "no such operator", "nothing left"],
+)
+def test_a_recipe_that_names_what_is_not_there_is_refused(
+    runtime: OnnxRuntime, exported: Path, images: Feeds, tmp_path: Path, asked: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(RecipeFailed, match=re.escape(says)):
+        quantize.quantize(runtime.read(exported), tmp_path / "q.onnx", replace(_static(), **asked), Cut(images))
+
+
+def test_shapes_are_followed_through_operators_that_onnx_does_not_know(runtime: OnnxRuntime, tmp_path: Path) -> None:
+    """Behind ONNX Runtime's own Gelu, plain inference knows no type, and the product there would be left alone."""
+    rng = np.random.default_rng(0)
+    weights = [numpy_helper.from_array(rng.standard_normal((8, 8)).astype(np.float32), name) for name in "ab"]
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["image", "a"], ["h"]),
+            helper.make_node("Gelu", ["h"], ["g"], domain="com.microsoft"),
+            helper.make_node("MatMul", ["g", "b"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 8])],
+        weights,
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    source, target, notes = tmp_path / "model.onnx", tmp_path / "q.onnx", dict[str, Any]()
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), source)
+    fed = {"image": rng.standard_normal((16, 8)).astype(np.float32)}
+    quantize.quantize(runtime.read(source), target, _static(), Cut(fed), notes)
+    assert notes == {
+        "tried once more": "with shapes followed by symbols, since plain inference knows no type of `g`, which MatMul "
+        "reads"
+    }
+    integers = {node.output[0] for node in onnx.load(target).graph.node if node.op_type == "DequantizeLinear"}
+    assert all(set(node.input) <= integers for node in onnx.load(target).graph.node if node.op_type == "MatMul")

@@ -14,7 +14,7 @@ STATIC = Format(INT8, Numbers("int8"), "static", "entropy")
 # what later formats will say, in the same words
 WEIGHT_ONLY = Format(weights=Numbers("int4", "group", 32))
 LEARNED = Format(INT8, Numbers("int8"), "learned")
-MIXED = Format(INT8, Numbers("int8"), "dynamic", exceptions=(("head.*", FLOAT32),))
+MIXED = Format(INT8, Numbers("int8"), "dynamic", exceptions=(("head.*", Format(Numbers("float16"))),))
 CALIBRATED_BY_LAYER = Format(exceptions=(("body.*", STATIC),))
 
 
@@ -28,6 +28,7 @@ CALIBRATED_BY_LAYER = Format(exceptions=(("body.*", STATIC),))
         (WEIGHT_ONLY, "int4 by group of 32 weights alone", False),
         (LEARNED, "int8, learned", False),
         (MIXED, "int8, dynamic, with exceptions by layer", False),
+        (Quantize().format(Quantize.Options(operators=("Conv", "Gemm"))), "int8, static, of Conv, Gemm alone", True),
         (CALIBRATED_BY_LAYER, "float32, with exceptions by layer", True),
     ],
     ids=str,
@@ -46,10 +47,16 @@ def test_the_options_of_quantize_are_a_format() -> None:
 @pytest.mark.parametrize("source", ["module", "graph"])
 @pytest.mark.parametrize(
     "format",
-    [FLOAT32, Float16().format(Float16.Options()), STATIC, Quantize().format(Quantize.Options(method="dynamic"))],
+    [
+        FLOAT32,
+        Float16().format(Float16.Options()),
+        STATIC,
+        Quantize().format(Quantize.Options(method="dynamic")),
+        Quantize().format(Quantize.Options(exclude=("head",), operators=("Conv",))),
+    ],
     ids=str,
 )
-def test_onnx_runtime_offers_what_it_always_did(format: Format, source: object) -> None:
+def test_onnx_runtime_offers_integers_of_all_layers_or_of_some(format: Format, source: object) -> None:
     assert OnnxRuntime().objection(format, source) is None  # type: ignore[arg-type]
 
 

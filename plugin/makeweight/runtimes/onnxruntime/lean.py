@@ -5,6 +5,7 @@ Quantizing drops some of it and float16 none, so sizes compare like with like on
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from makeweight.artifact.model import Model
 from makeweight.runtimes.onnxruntime.graphs import graphs, tensors
 
+_SCOPES = "pkg.torch.onnx.name_scopes"
 # By ONNX's name, what a tensor's numbers are that may lie in `int32_data`, where one takes up to ten bytes.
 _NARROW = {
     "FLOAT16": np.uint16, "BFLOAT16": np.uint16, "INT16": np.int16, "UINT16": np.uint16, "INT8": np.int8,
@@ -24,10 +26,14 @@ _NARROW = {
 
 def lean(model: Any) -> None:
     """Leave out, in place, what is noted of nodes and values (stack traces, documentation), and store numbers of fewer
-    than 32 bits raw. What is said of the model as a whole stays: an application may read it.
+    than 32 bits raw. Of a node's notes the module that it belongs to stays, in front of its name, since that is how a
+    recipe names it; and what is said of the model as a whole stays: an application may read it.
 
     The fields: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
     """
+    for part in (*graphs(model.graph), *model.functions):
+        for node in part.node:
+            _name_by_module(node)
     for part in (model.graph, *model.functions):
         _strip(part)
     for tensor in _stored(model):
@@ -68,6 +74,18 @@ def _type(tensor: Any) -> str:
     from onnx import TensorProto
 
     return str(TensorProto.DataType.Name(tensor.data_type))
+
+
+def _name_by_module(node: Any) -> None:
+    """https://docs.pytorch.org/docs/stable/onnx_export.html notes the modules around a node, from the whole inwards."""
+    noted = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "[]")
+    try:
+        scopes = [str(scope) for scope in ast.literal_eval(noted)]
+    except (ValueError, SyntaxError, TypeError):  # somebody else's note
+        return
+    module = next((scope for scope in reversed(scopes[:-1]) if scope), "")
+    if module:
+        node.name = f"{module}/{node.name}"
 
 
 def _strip(message: Any) -> None:

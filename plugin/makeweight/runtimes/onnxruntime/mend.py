@@ -20,8 +20,8 @@ from makeweight.runtimes.onnxruntime.graphs import graphs
 _BIASED = frozenset({"Conv", "ConvTranspose", "Gemm"})
 # What gives probabilities, where a step of 1/255 is all that a small one has.
 _PROBABILITIES = frozenset({"Sigmoid", "Softmax"})
-# What the quantizer leaves out, giving what it reads the range of what it gives.
-_CLIPPING = frozenset({"Clip", "Relu"})
+CLIPPING = frozenset({"Clip", "Relu"})
+"""What the quantizer leaves out, giving what it reads the range of what it gives."""
 # What passes numbers on and computes nothing.
 _PASSING = frozenset(
     {"Cast", "Concat", "Expand", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
@@ -55,7 +55,7 @@ def mend(model: Any) -> Mended:
     found.by_tensor = dict(sorted(_by_tensor(graph, constants)))
     shown = _shown_elsewhere(graph, constants)
     for node in graph.node:
-        if node.op_type in _CLIPPING and node.input[0] in shown:
+        if node.op_type in CLIPPING and node.input[0] in shown:
             found.left[node.name] = "what it clips is an output too, which would be clipped with it"
     for node in _last(graph):
         if node.op_type in _PROBABILITIES:

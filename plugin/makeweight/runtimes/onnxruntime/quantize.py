@@ -7,19 +7,23 @@ https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections import Counter
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
-from makeweight.runtimes.format import Format
+from makeweight.runtimes.format import FLOAT32, Format
+from makeweight.runtimes.layers import fits, told_of, unfit
 from makeweight.runtimes.onnxruntime import operators, refusal
 from makeweight.runtimes.onnxruntime.calibration import batches, extremes, ranges
+from makeweight.runtimes.onnxruntime.graphs import constants
 from makeweight.runtimes.onnxruntime.inspect import stored
 from makeweight.runtimes.onnxruntime.lean import write
-from makeweight.runtimes.onnxruntime.mend import Mended, masks, mend
+from makeweight.runtimes.onnxruntime.mend import CLIPPING, Mended, masks, mend
 from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import Examples, RecipeFailed
 from makeweight_base.quiet import quiet
@@ -29,18 +33,24 @@ from makeweight_probe.sessions.onnxruntime import runtime_module
 _PER_CHANNEL_SINCE = 13
 # What dynamic quantization pays off for: products with constant weights. (ConvInteger is slower than Conv.)
 _DYNAMIC = ["MatMul", "Gemm"]
+# What preparation turns into each other: a product with a sum behind it.
+_PRODUCTS = frozenset({"MatMul", "Gemm"})
+# What ONNX Runtime quantizes by itself where it stands between quantizers (its optimizer WeightBiasQuantization).
+_TAKEN_OVER = frozenset({"Conv", "ConvTranspose", "Gemm"})
 # Why a product that nothing is known against was left alone.
 _UNREACHED = {
     "static": "ONNX Runtime's quantizer does not reach it",
     "dynamic": "dynamic quantization reaches products with constant weights only",
 }
+_EXCLUDED, _UNNAMED = "`exclude` names it", "`operators` does not name it"
 
 
 def offers(how: Format) -> bool:
     """Whether this is what is written here: 8-bit weights and activations, the ranges static or found at run time."""
     eight = how.weights.type == how.activations.type == "int8" and how.weights.group is None
     observed = how.observer is not None if how.ranges == "static" else how.ranges == "dynamic"
-    return eight and how.activations.scales == "tensor" and observed and not how.exceptions
+    excluding = all(other == FLOAT32 for _, other in how.exceptions)
+    return eight and how.activations.scales == "tensor" and observed and excluding
 
 
 def quantize(
@@ -57,42 +67,85 @@ def quantize(
     """
     import onnx
 
-    static = how.ranges == "static"
-    source, fed = model.path, batches(model, calibration) if static and calibration else []
-    before = onnx.load(source)
+    fed = batches(model, calibration) if how.ranges == "static" and calibration else []
+    before = onnx.load(model.path)
     if any(node.op_type in operators.QUANTIZING for node in before.graph.node):
         raise RecipeFailed("quantize: the graph is quantized already")
     if not any(node.op_type in operators.FLOATING for part in (before.graph, *before.functions) for node in part.node):
         raise RecipeFailed("quantize would gain nothing: the graph has no convolution and no product")
+    told: dict[str, Any] = {}
     with quiet(), tempfile.TemporaryDirectory(prefix="makeweight-quantize-") as scratch:
-        folder = Path(scratch)
-        prepared, made = folder / "prepared.onnx", folder / "quantized.onnx"
-        try:
-            _prepare(_recent_enough(source, before, how, folder), prepared)
-            graph = onnx.load(prepared)
-            mended = mend(graph)
-            onnx.save(graph, prepared)
-            if static:
-                _static(prepared, made, how, fed, mended, folder)
-            else:
-                _dynamic(prepared, made, how, mended)
-            after = onnx.load(made)
-        except RecipeFailed:
-            raise
-        except Exception as error:
-            refusal.reraise_environment(error)
-            raise RecipeFailed(f"ONNX Runtime's quantizer failed: {refusal.reason(error)}") from error
-    if not any(_computes_on_integers(after)):
-        raise RecipeFailed(_nothing(before, how))
-    _refuse_signed_activations(after)
+        with _failing("preparation for its quantizer"):
+            source = _recent_enough(model.path, before, how, Path(scratch))
+        after = _made(source, how, fed, Path(scratch), told)
     if (bytes_after := stored(after)) > (bytes_before := stored(normal(before))):
         raise RecipeFailed(
             f"quantize would make it larger: its weights would take {bytes_after:,} bytes, and take {bytes_before:,} "
             "now (one that something else reads is kept in both forms)"
         )
     if notes is not None:
-        notes |= _told(after, how, mended)
+        notes |= told
     write(after, target)
+
+
+def _made(source: Path, how: Format, fed: list[Feeds], folder: Path, told: dict[str, Any]) -> Any:
+    """The quantized graph. Where static quantization fails, or would leave what it knows no type of, it is tried once
+    more on a graph whose shapes were followed by symbols, through ONNX Runtime's own operators too."""
+    plain, followed = folder / "plain.onnx", folder / "followed.onnx"
+    _prepare(source, plain)
+    failed, reason = None, _untyped(plain) if how.ranges == "static" else None
+    if reason is None:
+        try:
+            return _quantized(plain, how, fed, folder, told)
+        except RecipeFailed as failure:
+            failed, reason = failure, str(failure)
+            if how.ranges != "static":
+                raise
+    try:
+        _prepare(source, followed, symbolic=True)
+        made = _quantized(followed, how, fed, folder, told)
+    except RecipeFailed as again:
+        if failed is None:
+            return _quantized(plain, how, fed, folder, told)
+        if str(again) == reason:
+            raise
+        raise RecipeFailed(f"{reason} (tried once more, with shapes followed by symbols: {again})") from failed
+    told["tried once more"] = f"with shapes followed by symbols, since {reason}"
+    return made
+
+
+def _quantized(prepared: Path, how: Format, fed: list[Feeds], folder: Path, told: dict[str, Any]) -> Any:
+    import onnx
+
+    graph, made = onnx.load(prepared), folder / "quantized.onnx"
+    mended = mend(graph)
+    _leave_out(graph.graph, how, mended)
+    with _failing(
+        "quantizer", f"; `exclude: [NAME]` leaves a layer in floating point ({told_of(_layers(graph.graph))})"
+    ):
+        onnx.save(graph, prepared)
+        if how.ranges == "static":
+            _static(prepared, made, how, fed, mended, folder)
+        else:
+            _dynamic(prepared, made, how, mended)
+        after = onnx.load(made)
+    if not any(_computes_on_integers(after)):
+        raise RecipeFailed(_nothing(graph, how))
+    _refuse_signed_activations(after)
+    _keep_apart(after.graph, mended.left)
+    told |= _told(after, how, mended)
+    return after
+
+
+@contextlib.contextmanager
+def _failing(what: str, way_out: str = "") -> Iterator[None]:
+    try:
+        yield
+    except RecipeFailed:
+        raise
+    except Exception as error:
+        refusal.reraise_environment(error)
+        raise RecipeFailed(f"ONNX Runtime's {what} failed: {refusal.reason(error)}{way_out}") from error
 
 
 def _recent_enough(source: Path, model: Any, how: Format, folder: Path) -> Path:
@@ -117,17 +170,76 @@ def _recent_enough(source: Path, model: Any, how: Format, folder: Path) -> Path:
     return converted
 
 
-def _prepare(source: Path, target: Path) -> None:
+def _prepare(source: Path, target: Path, *, symbolic: bool = False) -> None:
     """Fold constants and normalizations, and infer shapes: ranges are then taken of what will really be computed.
 
-    Symbolic shape inference is left out: it needs sympy, takes a second, and what quantization wants to know
-    (element types) plain inference finds too.
+    Symbolic shape inference needs sympy and takes a second; what quantization wants to know (element types) plain
+    inference finds too, but for operators of ONNX Runtime's own.
     """
     onnxruntime = runtime_module()
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     onnxruntime.set_default_logger_severity(4)
-    quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
+    with _failing("preparation for its quantizer"):
+        quant_pre_process(str(source), str(target), skip_symbolic_shape=not symbolic, auto_merge=True)
+
+
+def _untyped(prepared: Path) -> str | None:
+    """A product that reads something of unknown type, which the quantizer would leave alone."""
+    import onnx
+
+    graph = onnx.load(prepared, load_external_data=False).graph
+    known = {each.name for each in (*graph.input, *graph.output, *graph.value_info, *graph.initializer)}
+    known |= {name for name, _ in constants(graph)}
+    for node in graph.node:
+        if node.op_type in operators.FLOATING and (unknown := set(node.input[:2]) - known):
+            reader = f"{node.op_type} {node.name}".strip()
+            return f"plain inference knows no type of `{min(unknown)}`, which {reader} reads"
+    return None
+
+
+def _leave_out(graph: Any, how: Format, mended: Mended) -> None:
+    """Note the nodes that the recipe leaves in floating point.
+
+    Raises:
+        RecipeFailed: it names something that the graph has not.
+    """
+    kinds = {node.op_type for node in graph.node}
+    for kind in how.operators:
+        if not kinds & _alike(kind):
+            raise RecipeFailed(f"quantize: `operators` names `{kind}`; the graph has {', '.join(sorted(kinds))}")
+    for node in graph.node:
+        if node.op_type in operators.FLOATING and not _wanted(how, [node.op_type]):
+            mended.left[node.name] = _UNNAMED
+    stored = {tensor.name for tensor in graph.initializer}
+    for pattern, _ in how.exceptions:
+        meant = [node for node in graph.node if any(fits(pattern, name) for name in _called(node, stored))]
+        if not meant:
+            raise RecipeFailed(f"quantize: in `exclude`, {unfit(pattern, _layers(graph))}")
+        for node in meant:
+            mended.left[node.name] = _EXCLUDED
+
+
+def _called(node: Any, stored: Collection[str]) -> list[str]:
+    """The names that a recipe may know a node by: those of the modules whose weights it reads, and its own."""
+    owners = [name.rpartition(".")[0] for name in node.input if name in stored and "." in name]
+    return [*dict.fromkeys(owners), node.name]
+
+
+def _layers(graph: Any) -> list[str]:
+    """Convolutions and products by the names that a reader knows best."""
+    stored = {tensor.name for tensor in graph.initializer}
+    return [_called(node, stored)[0] for node in graph.node if node.op_type in operators.FLOATING]
+
+
+def _alike(kind: str) -> frozenset[str]:
+    return _PRODUCTS if kind in _PRODUCTS else frozenset({kind})
+
+
+def _wanted(how: Format, reached: Collection[str]) -> list[str]:
+    """Of the kinds of operator that the quantizer reaches, those that the recipe asks for."""
+    asked = frozenset[str]().union(*map(_alike, how.operators)) or frozenset(reached)
+    return sorted(asked & set(reached))
 
 
 def _static(prepared: Path, made: Path, how: Format, fed: list[Feeds], mended: Mended, folder: Path) -> None:
@@ -136,7 +248,7 @@ def _static(prepared: Path, made: Path, how: Format, fed: list[Feeds], mended: M
     from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
     from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-    reached = sorted({*QDQRegistry, *QLinearOpsRegistry})
+    reached = _wanted(how, {*QDQRegistry, *QLinearOpsRegistry})
     found = ranges(prepared, folder, reached, how.observer or "minmax", fed)
     graph = load_model_with_shape_infer(prepared)
     mended.left |= masks(graph, extremes(found))
@@ -160,15 +272,36 @@ def _static(prepared: Path, made: Path, how: Format, fed: list[Feeds], mended: M
 
 def _dynamic(prepared: Path, made: Path, how: Format, mended: Mended) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.registry import IntegerOpsRegistry
 
     quantize_dynamic(
         str(prepared),
         str(made),
-        op_types_to_quantize=list(_DYNAMIC),
+        op_types_to_quantize=_wanted(how, IntegerOpsRegistry if how.operators else _DYNAMIC),
         per_channel=how.weights.scales == "channel",
         weight_type=QuantType.QInt8,
         nodes_to_exclude=sorted(mended.left),
     )
+
+
+def _keep_apart(graph: Any, left: Collection[str]) -> None:
+    """Put a maximum of one thing between what stays in floating point and a quantizer behind it: directly between
+    quantizers, ONNX Runtime makes integers of its weights when it opens the file. (An Identity there it takes out.)"""
+    from onnx import helper
+
+    makers = {output: node for node in graph.node for output in node.output}
+    for position in reversed(range(len(graph.node))):
+        quantizer = graph.node[position]
+        if quantizer.op_type != "QuantizeLinear":
+            continue
+        maker = makers.get(quantizer.input[0])
+        while maker is not None and maker.op_type in CLIPPING:
+            maker = makers.get(maker.input[0])
+        if maker is not None and maker.name in left and maker.op_type in _TAKEN_OVER:
+            name = f"{quantizer.name}_apart"
+            apart = helper.make_node("Max", [quantizer.input[0]], [name], name)
+            quantizer.input[0] = name
+            graph.node.insert(position, apart)
 
 
 def _told(made: Any, how: Format, mended: Mended) -> dict[str, Any]:
@@ -199,6 +332,11 @@ def _computes_on_integers(model: Any) -> list[bool]:
 def _nothing(model: Any, how: Format) -> str:
     counts = Counter(node.op_type for node in model.graph.node if node.op_type in operators.FLOATING)
     has = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    if how.exceptions or how.operators:
+        return (
+            f"quantize changed nothing: the graph has {has}, and what `exclude` and `operators` leave of that ONNX "
+            "Runtime does not quantize"
+        )
     if how.ranges == "dynamic":
         return (
             "dynamic quantization changed nothing: it reaches MatMul and Gemm with constant weights, and the graph "

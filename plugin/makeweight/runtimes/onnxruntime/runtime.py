@@ -33,7 +33,8 @@ class OnnxRuntime:
     def objection(self, format: Format, source: SourceKind) -> str | None:  # noqa: ARG002 - file to file, so alike for both
         if format in (FLOAT32, _FLOAT16) or quantize.offers(format):
             return None
-        return f"ONNX Runtime is offered float32, float16, and int8 (static or dynamic) of all layers, and not {format}"
+        offered = "float32, float16, and int8 (static or dynamic; with layers left in float32)"
+        return f"ONNX Runtime is offered {offered}, and not {format}"
 
     def read(self, path: Path) -> Model:
         with refusal.translated(path):
