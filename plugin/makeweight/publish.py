@@ -17,7 +17,7 @@ from makeweight.evidence.evidence import Evidence
 from makeweight.layout import BASELINE, Layout
 from makeweight.measure import flips
 from makeweight.measure.outcomes import Outcomes
-from makeweight.measure.quality import class_name
+from makeweight.measure.tasks.task import class_name
 from makeweight.project.project import Project
 from makeweight.report import card, dvcplots, html, markdown, tried
 from makeweight.report.content import ClassAccuracy, Content, Flip, Flips, Machine, Timing

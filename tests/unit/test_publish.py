@@ -49,7 +49,8 @@ def project(root: Path) -> Project:
 def outcome(predicted: list[int]) -> Outcomes:
     sure = np.full(len(predicted), 0.9)
     target = np.array([0, 1, 1])
-    return Outcomes(np.array(predicted), sure, np.ones(3, bool), target, None, 2, "softmax", "examples", {})
+    kept = {"prediction": np.array(predicted), "confidence": sure, "target": target}
+    return Outcomes(kept, np.ones(3, bool), None, 2, "softmax", "examples", {})
 
 
 def known(**outcomes: Outcomes) -> Evidence:

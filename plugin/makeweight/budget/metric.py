@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from makeweight.budget.quantity import BYTES, COUNT, FRACTION, JOULES, NUMBER, PER_SECOND, SECONDS, Dimension
 
@@ -15,7 +15,7 @@ Better = Literal["lower", "higher", "declared"]
 """`declared`: the project says so, in `task.better`."""
 Origin = Literal["compress", "evaluate", "benchmark"]
 Judged = Literal["point", "interval"]
-TaskKind = Literal["classification", "regression", "custom"]
+TaskKind = Literal["classification", "multilabel", "regression", "segmentation", "detection", "custom"]
 Meter = Literal["wall", "cold", "cpu", "memory", "energy"]
 Role = Literal["size", "quality", "latency"]
 
@@ -30,7 +30,7 @@ class Metric:
     better: Better
     origin: Origin
     meaning: str
-    tasks: tuple[TaskKind, ...] = ("classification", "regression", "custom")
+    tasks: tuple[TaskKind, ...] = get_args(TaskKind)
     plural: bool = False
     """Whether the title is one: sentences about it say `are`."""
     meter: Meter | None = None
@@ -47,6 +47,10 @@ class Metric:
     """Whether it is also measured on each slice of the test examples."""
     paired: bool = False
     """Whether it is a comparison with the baseline already, which therefore has no figure of its own."""
+    counted: bool = False
+    """Whether it is a share of the test examples, each of which counts or does not."""
+    of_two_classes: bool = False
+    """Whether a classification has it only where `task.classes` names two."""
 
     @property
     def per_device(self) -> bool:
@@ -76,7 +80,12 @@ def _of_the_file(name: str, title: str, dimension: Dimension, meaning: str, **mo
 
 def _of_classes(name: str, title: str, better: Better, meaning: str, **more: Any) -> Metric:
     """A share of the test examples."""
-    return Metric(name, title, FRACTION, better, "evaluate", meaning, ("classification",), **more)
+    return Metric(name, title, FRACTION, better, "evaluate", meaning, ("classification",), counted=True, **more)
+
+
+def _of_the_set(name: str, title: str, tasks: tuple[TaskKind, ...], meaning: str, **more: Any) -> Metric:
+    """A fraction that all test examples have together, and no example by itself."""
+    return Metric(name, title, FRACTION, "higher", "evaluate", meaning, tasks, role="quality", **more)
 
 
 def _of_numbers(name: str, title: str, better: Better, task: TaskKind, meaning: str, *, headline: bool) -> Metric:
@@ -145,6 +154,39 @@ _ALL = (
         plural=True,
         paired=True,
     ),
+    _of_the_set(
+        "f1",
+        "F1",
+        ("multilabel", "classification"),
+        "F1 score by label or class, and their mean (macro)",
+        headline=True,
+    ),
+    _of_the_set(
+        "average_precision",
+        "average precision",
+        ("multilabel", "classification"),
+        "area under the steps of precision over recall, by label, and their mean",
+        of_two_classes=True,
+    ),
+    _of_the_set(
+        "auroc",
+        "AUROC",
+        ("multilabel", "classification"),
+        "area under the receiver operating characteristic, by label, and their mean",
+        of_two_classes=True,
+    ),
+    _of_the_set(
+        "miou",
+        "mIoU",
+        ("segmentation",),
+        "intersection over union by class, and their mean over classes",
+        headline=True,
+    ),
+    _of_the_set("pixel_accuracy", "pixel accuracy", ("segmentation",), "share of all pixels whose top class is right"),
+    _of_the_set(
+        "map", "mAP", ("detection",), "COCO's mean average precision, over IoU 0.50 to 0.95 and classes", headline=True
+    ),
+    _of_the_set("map_50", "mAP at IoU 0.5", ("detection",), "COCO's mean average precision at an IoU of 0.5"),
     _of_numbers("mae", "mean absolute error", "lower", "regression", "mean of |output - target|", headline=False),
     _of_numbers(
         "rmse",

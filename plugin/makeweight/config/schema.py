@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from makeweight import registry
-from makeweight.config.settings import FILES, NAME, RESERVED_DEVICES, RESERVED_VARIANTS, Settings
+from makeweight.config.settings import FILES, GO_WITH, NAME, RESERVED_DEVICES, RESERVED_VARIANTS, Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _CALLABLE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
@@ -41,8 +41,15 @@ def of_config() -> Schema:
     ]
     definitions["DataSettings"]["oneOf"] = [{"required": ["load"]}, {"required": ["npz"]}]
     definitions["DataSettings"]["properties"]["npz"]["anyOf"][0]["required"] = ["test"]
-    definitions["TaskSettings"]["if"] = {"properties": {"kind": {"const": "custom"}}, "required": ["kind"]}
-    definitions["TaskSettings"] |= {"then": {"required": ["metric"]}, "else": {"properties": {"metric": False}}}
+    of_kinds = {
+        name: {
+            "if": {"properties": {"kind": {"enum": list(kinds)}}, "required": ["kind"]},
+            "else": {"not": {"required": [name]}},
+        }
+        for name, kinds in GO_WITH.items()
+    }
+    of_kinds["metric"]["then"] = {"required": ["metric"]}
+    definitions["TaskSettings"]["allOf"] = list(of_kinds.values())
     kinds = [kind for kind in definitions["TaskSettings"]["properties"]["kind"]["enum"] if kind != "custom"]
     sections["task"] = {
         "anyOf": [{"enum": kinds}, {"type": "string", "pattern": _CALLABLE}, {"$ref": "#/$defs/TaskSettings"}],

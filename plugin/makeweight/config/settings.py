@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from makeweight.budget.metric import TaskKind
+from makeweight.budget.metric import Metric, TaskKind
 from makeweight.budget.quantity import FRACTION, POINTS, Dimension, parse
 from makeweight.budget.rule import Budget
 
@@ -167,24 +167,71 @@ class DataSettings(Section):
         return self
 
 
+BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
+BoxRole = Literal["boxes", "scores", "labels", "count", "detections"]
+"""What an output of a detector can hold: `count` says how many of the boxes are meant; `detections` are rows of box,
+score and label."""
+BOX_ROLES: tuple[str, ...] = get_args(BoxRole)
+GO_WITH: dict[str, tuple[TaskKind, ...]] = {
+    "threshold": ("multilabel", "segmentation"),
+    "ignore_index": ("segmentation",),
+    "outputs": ("detection",),
+    "box_format": ("detection",),
+    "metric": ("custom",),
+    "better": ("custom",),
+}
+"""Keys of a task that go with some kinds only."""
+
+
 class TaskSettings(Section):
     """What the model does, hence how its answers are judged."""
 
     kind: TaskKind = "classification"
-    classes: list[str] | None = Field(None, description="Class names, in the order of the model's outputs.")
+    classes: list[str] | None = Field(
+        None, description="Names of classes or labels, in the order of the model's outputs."
+    )
     absent_classes: Literal["refuse", "allow"] = Field(
         "refuse", description="Whether a class may have no example in the test split."
     )
+    threshold: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="Probability from which a label counts as given (multilabel; segmentation of two classes).",
+    )
+    ignore_index: int | None = Field(None, description="Target of the places that do not count (segmentation).")
+    outputs: dict[BoxRole, str] | CallablePath | None = Field(
+        None,
+        description="Which outputs hold what of a detection, by role (boxes, scores, labels; default: those of these "
+        "names), or module:callable(outputs) that decodes a batch of them.",
+    )
+    box_format: BoxFormat = Field("xyxy", description="What the four numbers of a box are, in answers and targets.")
     metric: CallablePath | None = Field(
         None,
-        description="module:callable(outputs, targets) -> one score per example, or one number, for kind `custom`.",
+        description="module:callable(outputs, targets), for kind `custom`: all outputs by name; it returns one score "
+        "per example, or one number.",
     )
     better: Literal["higher", "lower"] = Field("higher", description="Which way the custom metric is better.")
 
     @model_validator(mode="after")
-    def _metric_is_custom(self) -> Self:
+    def _keys_of_the_kind(self) -> Self:
         if (self.kind == "custom") != (self.metric is not None):
             raise ValueError("`metric` and `kind: custom` go together")
+        for name, kinds in GO_WITH.items():
+            if name in self.model_fields_set and self.kind not in kinds:
+                raise ValueError(f"`{name}` goes with {' and '.join(kinds)}, and the task is {self.kind}")
+        return self
+
+    def has(self, metric: Metric) -> bool:
+        """Whether a model of this task has such a figure."""
+        two = self.kind != "classification" or len(self.classes or ()) == 2
+        return self.kind in metric.tasks and (two or not metric.of_two_classes)
+
+    @model_validator(mode="after")
+    def _roles_hold_together(self) -> Self:
+        roles = set(self.outputs) if isinstance(self.outputs, dict) else set()
+        if "detections" in roles and roles & {"boxes", "scores", "labels"}:
+            raise ValueError("`outputs`: `detections` has boxes, scores and labels in it; drop those")
         return self
 
 

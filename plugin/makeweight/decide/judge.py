@@ -185,7 +185,7 @@ def _interval(rule: Rule, measurement: Measurement) -> tuple[float, float] | Non
     interval = measurement.interval
     if interval is None or rule.confidence is None:
         return interval
-    if measurement.unit == "fraction" and rule.operator.comparison is None and measurement.samples:
+    if rule.metric.counted and rule.operator.comparison is None and measurement.samples:
         share = min(max(measurement.value or 0.0, 0.0), 1.0)
         return wilson(round(share * measurement.samples), measurement.samples, rule.confidence)
     return at_confidence(interval, rule.confidence)

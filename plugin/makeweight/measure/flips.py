@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from makeweight.config.settings import TaskSettings
 from makeweight.measure.outcomes import Outcomes
-from makeweight.measure.quality import class_name
+from makeweight.measure.tasks.task import class_name
 from makeweight.user.dataset import Dataset
 from makeweight_base.errors import UsageError
 

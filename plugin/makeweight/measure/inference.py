@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,65 +23,41 @@ def outputs(
     model: Model,
     dataset: Dataset,
     *,
-    output: str | None,
     batch: int | None = None,
     progress: Progress,
     label: str,
-) -> NDArray[np.float64]:
-    """The model's answers to every example, in order.
+) -> Iterator[tuple[dict[str, NDArray[Any]], int]]:
+    """The model's answers to every example in order, batch by batch: each output by its name, and how many examples.
 
     Args:
-        output: the name of the output to read; None: the first.
         batch: how many to ask for at once where the model takes any number; None: it makes no difference.
 
-    Returns:
-        shape [examples, ...].
-
     Raises:
-        UsageError: the model does not open, the examples do not fit its inputs, or the output does not begin with the
-            batch.
+        UsageError: the model does not open, or the examples do not fit its inputs.
     """
-    index, size = _output_index(model, output), model.batch or batch
+    size = model.batch or batch
     session = runtime.open(model)
     step = size or BATCH
-    answers: list[NDArray[Any]] = []
     total = -(-len(dataset) // step)
     for feeds in progress.over(dataset.batches(step), label, total):
         count = len(next(iter(feeds.values())))
-        fitted = fit(model.inputs, feeds if size is None or count == size else _padded(feeds, size))
+        asked = size or count
+        fitted = fit(model.inputs, feeds if count == asked else _padded(feeds, asked))
         try:
-            answer = np.asarray(session.run(fitted)[index])
+            answers = session.run(fitted)
         except Exception as error:
             raise UsageError(
                 f"the model could not run on the examples: {runtime.reason(error)}",
                 where=label,
                 do="Check `model.inputs` and the shapes that the loader gives.",
             ) from error
-        if answer.dtype.kind not in "fiub":
-            raise UsageError(
-                f"the output `{model.outputs[index].name}` holds {answer.dtype}, not numbers",
-                where=label,
-                do="Name the output that holds numbers with `model.output`.",
-            )
-        if answer.ndim == 0 or answer.size == 0 or len(answer) != (size or count):
-            raise UsageError(
-                f"the output has shape {answer.shape} for {size or count} examples: its first size must be the batch",
-                where=label,
-                do="Name another output with `model.output`, or export the model with a batch dimension.",
-            )
-        answers.append(answer[:count].astype(np.float64))
-    return np.concatenate(answers)
+        named = zip(model.outputs, answers, strict=True)
+        yield {port.name: _of(np.asarray(answer), asked, count) for port, answer in named}, count
 
 
-def _output_index(model: Model, output: str | None) -> int:
-    names = [port.name for port in model.outputs]
-    if output is None:
-        return 0
-    if output not in names:
-        raise UsageError(
-            f"the model has no output `{output}`; it has {', '.join(names)}", where="makeweight.yaml: model.output"
-        )
-    return names.index(output)
+def _of(answer: NDArray[Any], asked: int, count: int) -> NDArray[Any]:
+    """An output without the answers to what only filled up the batch; as it is where it has no batch."""
+    return answer[:count] if answer.ndim and len(answer) == asked else answer
 
 
 def _padded(feeds: Feeds, size: int) -> Feeds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,15 +22,12 @@ WRONG = -1
 class Outcomes:
     """One model on one split.
 
-    `prediction`, shape [examples]: the top class (classification), or the model's number (regression, flattened to
-    [examples, outputs]); for a custom metric its score, [examples] or [1]. `confidence`, shape [examples]: the
-    probability given to the top class (classification only, else NaN). `finite`: whether every number of the answer is.
+    `kept`: what the task keeps of answers and targets, by name; a file of `measure/tasks/` says which. `finite`, shape
+    [examples]: whether every number of the answer is.
     """
 
-    prediction: NDArray[Any]
-    confidence: NDArray[np.float64]
+    kept: Mapping[str, NDArray[Any]]
     finite: NDArray[np.bool_]
-    target: NDArray[Any]
     slices: NDArray[np.str_] | None
     classes: int
     """How many classes the model tells apart; 0 where there are none."""
@@ -46,8 +44,23 @@ class Outcomes:
         return len(self.finite)
 
     @property
+    def prediction(self) -> NDArray[Any]:
+        """Of a classification, shape [examples]: the top class."""
+        return self.kept["prediction"]
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Of a classification, shape [examples]: the probability given to the top class; NaN where nothing is."""
+        return self.kept["confidence"]
+
+    @property
+    def target(self) -> NDArray[Any]:
+        """Shape [examples], or [examples, labels]."""
+        return self.kept["target"]
+
+    @property
     def right(self) -> NDArray[np.bool_]:
-        """Shape [examples]: whether the top class is the target."""
+        """Of a classification, shape [examples]: whether the top class is the target."""
         right: NDArray[np.bool_] = np.asarray(np.equal(self.prediction, self.target))
         return right
 
@@ -105,12 +118,13 @@ def _kind_of(scores: NDArray[np.float64]) -> ScoreKind:
 
 
 _WORDS = ("classes", "scores", "digest", "facts", "code")
-_ARRAYS = ("prediction", "confidence", "finite", "target", "slices")
+_ARRAYS = ("finite", "slices")
 
 
 def write(path: Path, outcomes: Outcomes) -> None:
+    about = {name: getattr(outcomes, name) for name in _WORDS}
     arrays = {name: values for name in _ARRAYS if (values := getattr(outcomes, name)) is not None}
-    archive.write(path, {name: getattr(outcomes, name) for name in _WORDS}, arrays)
+    archive.write(path, about, {**outcomes.kept, **arrays})
 
 
 def read(path: Path) -> Outcomes:
@@ -121,6 +135,6 @@ def read(path: Path) -> Outcomes:
     """
     about, arrays = archive.read(path, "outcomes")
     try:
-        return Outcomes(**{"slices": None, **arrays, **about})
-    except TypeError as error:
+        return Outcomes(finite=arrays.pop("finite"), slices=arrays.pop("slices", None), kept=arrays, **about)
+    except (TypeError, KeyError) as error:
         raise archive.damaged(path, error) from error

@@ -36,6 +36,8 @@ def _of_rule(rule: Rule, settings: Settings, problems: Problems) -> None:
     name, task = rule.metric.name, settings.task
     if task.kind not in rule.metric.tasks:
         problems.note(_place(rule), f"`{name}` goes with {', '.join(rule.metric.tasks)}, and the task is {task.kind}")
+    elif not task.has(rule.metric):
+        problems.note(_place(rule), f"`{name}` is of two classes: name both in `task.classes`")
     if rule.metric.better == "declared" and rule.operator.comparison is None:
         fitting = "max" if task.better == "lower" else "min"
         if rule.operator.name != fitting:

@@ -12,7 +12,8 @@ from makeweight.compress.baseline import write_baseline
 from makeweight.compress.trial import try_out
 from makeweight.layout import BASELINE
 from makeweight.measure import quality, samples, storage
-from makeweight.measure.answers import answer, check_classes
+from makeweight.measure.answers import answer
+from makeweight.measure.tasks.table import TASKS
 from makeweight.pipeline.in_step import in_step
 from makeweight.project.project import Project
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
@@ -45,8 +46,7 @@ def run(project: Project, progress: Progress) -> Exit:
             where=_source(project),
             do="Mend the model first: nothing can be compared with it.",
         )
-    if project.task.kind == "classification":
-        check_classes(project.task, own)
+    TASKS[project.task.kind].check(project.task, own)
     figures = [*storage.measure(manifest, None), *quality.measure(project.task, BASELINE, own, None)]
     keep(project, BASELINE, own, own, figures)
     ran.told(project.root, project.sources, progress)

@@ -97,13 +97,10 @@ def _of_control(figure: Measurement) -> Measurement:
 def _write_failed(project: Project, manifest: Manifest, base: Manifest, before: Outcomes) -> None:
     """A variant that could not be made is told as data, so that the others go on."""
     layout, name, reason = project.layout, manifest.variant, str(manifest.reason)
-    none = np.zeros(0)
-    empty = Outcomes(
-        none, none, none.astype(bool), none, None, before.classes, "none", before.digest, {"reason": reason}, {}
-    )
+    empty = Outcomes({}, np.zeros(0, bool), None, before.classes, "none", before.digest, {"reason": reason}, {})
     outcomes.write(layout.outcomes(name), empty)
     with atomic.replacing_folder(layout.flips(name)) as folder:
         (folder / flips.INDEX).write_text("[]\n")
     atomic.write_json(layout.reference(name), {"status": "failed", "reason": reason})
-    figures = [*storage.measure(manifest, base), *quality.missing(project.task.kind, name, reason)]
+    figures = [*storage.measure(manifest, base), *quality.missing(project.task, name, reason)]
     atomic.write_text(layout.evaluation(name), measurement.dumps(figures))

@@ -3,10 +3,11 @@
 import json
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
-from makeweight.budget.metric import METRICS, of_role, times
+from makeweight.budget.metric import METRICS, TaskKind, of_role, times
 
 ADDED = """
 import dataclasses, json
@@ -66,9 +67,16 @@ def test_a_line_in_the_table_reaches_schema_gate_and_reports(changes: dict[str, 
 
 
 def test_one_metric_stands_for_each_role_in_each_task() -> None:
-    for task in ("classification", "regression", "custom"):
-        for role in ("size", "quality", "latency"):
-            assert [metric.headline for metric in of_role(role, task)].count(True) == 1, (role, task)
+    assert {task: of_role("quality", task)[0].name for task in get_args(TaskKind)} == {
+        "classification": "accuracy",
+        "multilabel": "f1",
+        "regression": "rmse",
+        "segmentation": "miou",
+        "detection": "map",
+        "custom": "metric",
+    }
+    for task in get_args(TaskKind):
+        assert [of_role(role, task)[0].headline for role in ("size", "quality", "latency")] == [True] * 3, task
 
 
 def test_percentiles_come_in_their_order_from_the_median_on() -> None:

@@ -72,10 +72,8 @@ class Repository:
     def outcome(self, name: str, sha: str, digest: str = "examples") -> None:
         answers = np.array([0, 1, 1])
         found = Outcomes(
-            answers,
-            np.full(3, 0.9),
+            {"prediction": answers, "confidence": np.full(3, 0.9), "target": answers},
             np.ones(3, bool),
-            answers,
             None,
             2,
             "softmax",

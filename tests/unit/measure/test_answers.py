@@ -10,8 +10,9 @@ import pytest
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
-from makeweight.measure.answers import answer, check_classes
+from makeweight.measure.answers import answer
 from makeweight.measure.outcomes import WRONG, Outcomes
+from makeweight.measure.tasks.table import TASKS
 from makeweight.project.reading import understand
 from makeweight.user.dataset import Dataset
 from makeweight.user.declared import Declared
@@ -57,6 +58,10 @@ def answered(output: Any, targets: Any, task: str = "classification", **more: An
     dataset = Dataset("test", {"x": np.zeros((len(wanted), 1), np.float32)}, wanted)
     made = more.pop("project", None) or project(task)
     return answer(made, Runtime(found), MODEL, dataset, "half on test", Silent(), **more)  # type: ignore[arg-type]
+
+
+def check(declared: Declared, found: Outcomes) -> None:
+    TASKS[declared.task.kind].check(declared.task, found)
 
 
 def test_a_classification_keeps_top_class_and_confidence() -> None:
@@ -109,7 +114,7 @@ def custom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], D
         ("return 0.5", [0.5]),
         ("return np.float32(0.5)", [0.5]),
         ("return [1, 2, 3]", [1.0, 2.0, 3.0]),
-        ("return (outputs[:, 0] == targets)", [1.0, 0.0, 1.0]),
+        ("return (outputs['y'][:, 0] == targets)", [1.0, 0.0, 1.0]),
         ("return float('nan')", [np.nan]),
     ],
 )
@@ -117,7 +122,7 @@ def test_a_custom_metric_gives_one_number_or_one_for_each_example(
     custom: Callable[[str], Declared], code: str, scores: list[float]
 ) -> None:
     found = answered([[1.0], [2.0], [3.0]], [1, 0, 3], project=custom(code))
-    np.testing.assert_array_equal(found.prediction, scores)
+    np.testing.assert_array_equal(found.kept["score"], scores)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +131,8 @@ def test_a_custom_metric_gives_one_number_or_one_for_each_example(
         ("return None", "gave NoneType, not numbers"),
         ("return 'good'", "gave str, not numbers"),
         ("return [1, 2]", "gave figures of shape [2]; return one number, or one for each of the 3 examples"),
-        ("return outputs", "gave figures of shape [3, 1]"),
-        ("return {}", "gave dict, not numbers"),
+        ("return outputs['y']", "gave figures of shape [3, 1]"),
+        ("return outputs", "gave dict, not numbers"),
         ("return 1 / 0", "raised ZeroDivisionError: division by zero"),
     ],
 )
@@ -142,8 +147,8 @@ def test_a_custom_metric_that_gives_something_else_is_told(
 
 def test_every_class_is_to_be_judged() -> None:
     three = answered([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 2.0]], [0, 1, 2])
-    check_classes(project().task, three)
-    check_classes(project("{kind: classification, classes: [cat, dog, owl]}").task, three)
+    check(project(), three)
+    check(project("{kind: classification, classes: [cat, dog, owl]}"), three)
 
 
 @pytest.mark.parametrize(
@@ -158,17 +163,46 @@ def test_every_class_is_to_be_judged() -> None:
 def test_a_test_split_that_cannot_judge_every_class_is_refused(task: str, targets: list[int], said: str) -> None:
     found = answered([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 2.0]], targets)
     with pytest.raises(UsageError) as refused:
-        check_classes(project(task).task, found)
+        check(project(task), found)
     assert said in str(refused.value)
 
 
 def test_absent_classes_may_be_allowed_but_not_targets_beyond_the_model() -> None:
     allow = project("{kind: classification, absent_classes: allow}")
-    check_classes(allow.task, answered([[1.0, 0, 0]], [0]))
+    check(allow, answered([[1.0, 0, 0]], [0]))
     with pytest.raises(UsageError, match="beyond the model's 3 classes"):
-        check_classes(allow.task, answered([[1.0, 0, 0]], [7]))
+        check(allow, answered([[1.0, 0, 0]], [7]))
 
 
 def test_many_absent_classes_are_told_in_short() -> None:
     with pytest.raises(UsageError, match=r"class 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and others \(99 of 100"):
-        check_classes(project().task, answered([list(range(100))], [0]))
+        check(project(), answered([list(range(100))], [0]))
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (np.float32(5), "the output has shape () for 3 examples: its first size must be the batch"),
+        (np.zeros((1, 10)), "shape (1, 10) for 3 examples"),
+        (np.zeros((3, 0)), "shape (3, 0) for 3 examples"),
+        ([{0: 0.5, 1: 0.5}] * 3, "the output `y` holds object, not numbers"),
+        (["cat", "dog", "owl"], "the output `y` holds <U3, not numbers"),
+    ],
+    ids=["one number", "another batch", "nothing", "objects", "names"],
+)
+def test_an_odd_output_is_told(output: Any, said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        answered(output, [0, 1, 0])
+    assert str(refused.value).startswith("half on test: ")
+    assert said in str(refused.value)
+    assert "`model.output`" in str(refused.value)
+
+
+def test_an_output_that_the_model_lacks_is_told_with_those_it_has() -> None:
+    lacking = understand(
+        CONFIG.format(task="classification").replace("model.onnx", "model.onnx, output: scores"), "", Path()
+    )
+    with pytest.raises(
+        UsageError, match=r"makeweight\.yaml: model\.output: the model has no output `scores`; it has y"
+    ):
+        answered([[1.0, 0.0]], [0], project=lacking.declared)

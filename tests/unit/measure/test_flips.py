@@ -19,7 +19,8 @@ from makeweight_base.errors import UsageError
 
 def answered(prediction: list[int], confidence: list[float], target: list[int]) -> Outcomes:
     answers = np.array(prediction)
-    return Outcomes(answers, np.array(confidence), answers != WRONG, np.array(target), None, 3, "softmax", "d")
+    kept = {"prediction": answers, "confidence": np.array(confidence), "target": np.array(target)}
+    return Outcomes(kept, answers != WRONG, None, 3, "softmax", "d")
 
 
 def test_what_the_baseline_has_right_and_the_variant_wrong_surest_first() -> None:

@@ -70,10 +70,8 @@ def test_any_scores_give_a_class_or_nothing(scores: np.ndarray) -> None:
 
 
 OWN = Outcomes(
-    np.array([1, 0]),
-    np.array([0.9, 0.8]),
+    {"prediction": np.array([1, 0]), "confidence": np.array([0.9, 0.8]), "target": np.array([1, 1])},
     np.array([True, True]),
-    np.array([1, 1]),
     None,
     2,
     "softmax",

@@ -13,6 +13,8 @@ from makeweight.config.settings import TaskSettings
 from makeweight.measure import outcomes, quality
 from makeweight.measure.outcomes import WRONG, Outcomes
 from makeweight.measure.statistics import mean_difference, paired_difference, wilson
+from makeweight.measure.tasks.table import TASKS
+from makeweight.measure.tasks.task import Asked
 from makeweight.measurement import Measurement
 
 CLASSIFICATION = TaskSettings()
@@ -22,10 +24,12 @@ REGRESSION = TaskSettings(kind="regression")
 def classified(prediction: list[int], target: list[int], classes: int = 3, **more: Any) -> Outcomes:
     answers = np.array(prediction)
     return Outcomes(
-        prediction=answers,
-        confidence=np.where(answers == WRONG, np.nan, 0.9),
+        kept={
+            "prediction": answers,
+            "confidence": np.where(answers == WRONG, np.nan, 0.9),
+            "target": np.array(target),
+        },
         finite=answers != WRONG,
-        target=np.array(target),
         slices=more.pop("slices", None),
         classes=classes,
         scores="softmax",
@@ -34,15 +38,13 @@ def classified(prediction: list[int], target: list[int], classes: int = 3, **mor
 
 
 def answered(prediction: Any, target: Any) -> Outcomes:
-    output, wanted = (np.asarray(values, float).reshape(len(values), -1) for values in (prediction, target))
-    finite = np.isfinite(output).all(axis=1)
-    return Outcomes(output, np.full(len(output), np.nan), finite, wanted, None, 0, "none", "d")
+    keeper = TASKS["regression"].keeper(Asked(REGRESSION, None, Path("/nowhere")))
+    finite = keeper.add({"y": np.asarray(prediction, float)}, np.asarray(target, float))
+    return Outcomes(keeper.kept().arrays, finite, None, 0, "none", "d")
 
 
 def scored(scores: Any, examples: int) -> Outcomes:
-    return Outcomes(
-        np.asarray(scores, float), np.zeros(examples), np.ones(examples, bool), np.zeros(examples), None, 0, "none", "d"
-    )
+    return Outcomes({"score": np.asarray(scores, float)}, np.ones(examples, bool), None, 0, "none", "d")
 
 
 def by_metric(found: list[Measurement]) -> dict[str, Measurement]:
@@ -74,7 +76,7 @@ def test_classification_by_hand() -> None:
 
 def test_alone_there_is_nothing_to_compare_with() -> None:
     found = by_metric(quality.measure(CLASSIFICATION, "baseline", classified(BEFORE, TARGET), None))
-    assert set(found) == {"accuracy", "worst_class_accuracy", "nonfinite_outputs"}
+    assert set(found) == {"accuracy", "worst_class_accuracy", "f1", "nonfinite_outputs"}
 
 
 def test_a_drop_is_exact_to_the_last_bit() -> None:
@@ -145,7 +147,7 @@ def test_a_regression_of_several_outputs_takes_all_of_them() -> None:
     [
         ([np.nan, 1], [0, 1], "mae", "answers hold NaN or infinity"),
         ([np.inf, 1], [0, 1], "rmse_ratio", "answers hold NaN or infinity"),
-        ([np.nan, 1], [0, 1], "r2_drop", "one of the two has no such figure"),
+        ([np.nan, 1], [0, 1], "r2_drop", "answers hold NaN or infinity"),
         ([1, 1], [1, 2], "mae_ratio", "the baseline's error is zero, so there is no ratio to it"),
     ],
 )
@@ -200,9 +202,9 @@ def test_every_metric_of_the_catalogue_is_measured_or_told_missing(task: TaskSet
         "custom": scored([1, 2], 2),
     }
     names = {m.measurand.name for m in quality.measure(task, "v", own[task.kind], own[task.kind])}
-    expected = {metric.name for metric in METRICS.values() if metric.origin == "evaluate" and task.kind in metric.tasks}
+    expected = {metric.name for metric in METRICS.values() if metric.origin == "evaluate" and task.has(metric)}
     assert expected <= names
-    assert expected <= {m.measurand.name for m in quality.missing(task.kind, "v", "it could not be made")}
+    assert expected <= {m.measurand.name for m in quality.missing(task, "v", "it could not be made")}
     assert "nonfinite_outputs" in names
 
 

@@ -18,10 +18,12 @@ def answered(confidence: list[float], right: list[bool] | None = None) -> Outcom
     target = np.arange(n) % 3
     prediction = np.where(right if right is not None else np.ones(n, bool), target, (target + 1) % 3)
     return Outcomes(
-        np.where(finite, prediction, WRONG),
-        np.array(confidence),
+        {
+            "prediction": np.where(finite, prediction, WRONG),
+            "confidence": np.array(confidence),
+            "target": target,
+        },
         finite,
-        target,
         None,
         3,
         "softmax",
@@ -73,7 +75,7 @@ def test_a_regression_counts_its_errors(off: list[float]) -> None:
 
     def of(errors: list[float]) -> Outcomes:
         output = np.array(errors).reshape(4, 1)
-        return Outcomes(output, np.full(4, np.nan), np.isfinite(output[:, 0]), target, None, 0, "none", "d")
+        return Outcomes({"prediction": output, "target": target}, np.isfinite(output[:, 0]), None, 0, "none", "d")
 
     found = describe(TaskSettings(kind="regression"), "m", "v", of(off), of([0.1, 0.2, 0.3, 0.4]))["absolute_error"]
     assert sum(found["count"]) == sum(np.isfinite(off))

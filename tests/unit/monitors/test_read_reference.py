@@ -19,8 +19,11 @@ def outcomes(kind: str = "classification") -> Outcomes:
     facts = {"sha256": "abc", "runtime": "onnxruntime", "version": "1"}
     if kind == "regression":
         off = np.linspace(0, 2, 60)[:, None]
-        return Outcomes(off, confidence, np.ones(60, bool), np.zeros((60, 1)), None, 0, "none", "d", facts)
-    return Outcomes(target, confidence, np.ones(60, bool), target, None, 3, "softmax", "d", facts)
+        return Outcomes(
+            {"prediction": off, "target": np.zeros((60, 1))}, np.ones(60, bool), None, 0, "none", "d", facts
+        )
+    kept = {"prediction": target, "confidence": confidence, "target": target}
+    return Outcomes(kept, np.ones(60, bool), None, 3, "softmax", "d", facts)
 
 
 def save(path: Path, task: TaskSettings) -> dict:

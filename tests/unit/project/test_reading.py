@@ -221,7 +221,7 @@ def test_unknown_names_suggest_the_near_one() -> None:
         (
             ("task: classification", "task: clasification"),
             12,
-            "task.kind: `'clasification'` is none of 'classification', 'regression'",
+            "task.kind: `'clasification'` is none of 'classification', 'multilabel', 'regression',",
         ),
         (("prefer: size", "prefer: speed"), 25, "`'speed'` is none of 'size', 'latency' or 'accuracy'"),
         (("load: digits.data:load", "load: digits.data.load"), 9, "`digits.data.load` is no `module:callable`"),

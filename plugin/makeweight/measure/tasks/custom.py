@@ -1,0 +1,98 @@
+"""Custom: a metric of the user's own, which is given every output by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.budget.measurand import Measurand
+from makeweight.config.settings import TaskSettings
+from makeweight.layout import BASELINE
+from makeweight.measure.outcomes import Outcomes
+from makeweight.measure.statistics import mean_difference
+from makeweight.measure.tasks.task import Asked, Figures, Kept, Outputs
+from makeweight.measure.tasks.whole_set import CONFIDENCE
+from makeweight.measurement import Measurement, unavailable
+from makeweight.user import callables
+from makeweight_base.errors import UsageError
+
+
+class _Keeper:
+    """`score`: what the metric gave, shape [examples]; or [1], one number over all.
+
+    A metric that gives a score for each example is asked batch by batch. One that gives a plain number is asked once,
+    with the answers to the whole split, which are held for it.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self._dotted, self._root = str(asked.task.metric), asked.root
+        self._function = callables.find(self._dotted, asked.root, where="makeweight.yaml: task.metric")
+        self._scores: list[NDArray[np.float64]] = []
+        self._held: list[tuple[Mapping[str, NDArray[Any]], NDArray[Any]]] = []
+
+    def add(self, outputs: Outputs, targets: NDArray[Any]) -> NDArray[np.bool_]:
+        if self._held or (given := self._asked(outputs, targets)).ndim == 0:
+            self._held.append((dict(outputs), targets))
+        elif given.shape != (len(targets),):
+            raise UsageError(
+                f"gave figures of shape {list(given.shape)}; return one number, or one for each of the {len(targets)} "
+                "examples",
+                where=self._dotted,
+            )
+        else:
+            self._scores.append(given)
+        finite = np.ones(len(targets), bool)
+        for values in outputs.values():
+            if values.dtype.kind == "f" and len(values) == len(targets):
+                finite &= np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        return finite
+
+    def kept(self) -> Kept:
+        if not self._held:
+            return Kept({"score": np.concatenate(self._scores)})
+        outputs = {name: np.concatenate([each[name] for each, _ in self._held]) for name in self._held[0][0]}
+        given = self._asked(outputs, np.concatenate([targets for _, targets in self._held]))
+        if given.ndim > 0:
+            raise UsageError("gave one number for a batch, and several for all", where=self._dotted)
+        return Kept({"score": np.atleast_1d(given)})
+
+    def _asked(self, outputs: Outputs, targets: NDArray[Any]) -> NDArray[np.float64]:
+        given = callables.call(self._function, dict(outputs), targets, name=self._dotted, root=self._root)
+        try:
+            if given is None:  # a forgotten `return`, which numpy would take for NaN
+                raise TypeError
+            return np.asarray(given, dtype=np.float64)
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise UsageError(f"gave {type(given).__name__}, not numbers", where=self._dotted) from error
+
+
+class Custom:
+    def keeper(self, asked: Asked) -> _Keeper:
+        return _Keeper(asked)
+
+    def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
+        scores = own.kept["score"]
+        value = float(scores.mean())
+        if not np.isfinite(value):
+            reason = f"`{task.metric}` gave a figure that is not finite"
+            yield unavailable(Measurand("metric"), variant, "number", reason)
+            yield unavailable(Measurand("metric", "drop"), variant, "number", reason)
+            return
+        per_example = len(scores) == len(own) and len(scores) > 1
+        interval = mean_difference(scores, CONFIDENCE) if per_example else None
+        told = ", 95 % interval (normal)" if per_example else ""
+        method = f"`{task.metric}` on the test split{told}"
+        yield Measurement("metric", variant, "number", value, interval, len(own), method)
+        if baseline is None:
+            return
+        fall = (1.0 if task.better == "higher" else -1.0) * (baseline.kept["score"] - scores)
+        value, interval = float(fall.mean()), mean_difference(fall, CONFIDENCE) if per_example else None
+        method = "paired on the test split" + told
+        yield Measurement("metric", variant, "number", value, interval, len(own), method, BASELINE, comparison="drop")
+
+    def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
+        """The user's own metric knows what it can judge."""
+        del task, outcomes

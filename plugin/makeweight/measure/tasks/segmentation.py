@@ -1,0 +1,134 @@
+"""Segmentation: a class for each place of an example (a pixel, a voxel, a token). Counted by example and class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.config.settings import TaskSettings
+from makeweight.measure import overlap
+from makeweight.measure.bootstrap import Statistic, Weights
+from makeweight.measure.outcomes import WRONG, Outcomes, ScoreKind
+from makeweight.measure.tasks import whole_set
+from makeweight.measure.tasks.readings import Readings, probable
+from makeweight.measure.tasks.task import Asked, Figures, Kept, Outputs, check_classes
+from makeweight_base.errors import UsageError
+
+_NOTHING = dict.fromkeys(
+    ("miou", "pixel_accuracy"), "no place of a test example counts: every target is `ignore_index`"
+)
+_NAME = "Name the output with `model.output`, or mend the targets."
+
+
+class _Keeper:
+    """`places`, shape [examples, 3, classes]: how many places have each class as their target, how many are given it,
+    and how many both. Places whose target is `ignore_index` are in none."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked, self._readings, self._classes = asked, Readings(asked.scores), 0
+
+    def add(self, outputs: Outputs, targets: NDArray[Any]) -> NDArray[np.bool_]:
+        scores = self._asked.judged(outputs, len(targets))
+        shape = targets.shape[1:]
+        finite = np.asarray(np.isfinite(scores.reshape(len(scores), -1)).all(axis=1))
+        if scores.shape[1:] == shape and (scores.dtype.kind in "iu" or len(self._asked.task.classes or ()) > 2):
+            self._alone(scores.reshape(len(scores), -1), targets, self._named())
+        elif scores.shape[1:] in (shape, (1, *shape), (*shape, 1)):
+            self._of_two(scores.reshape(len(scores), -1).astype(np.float64), targets)
+        elif scores.shape[2:] == shape:
+            self._of_many(scores.reshape(*scores.shape[:2], -1), targets)
+        elif scores.shape[1:-1] == shape:
+            flat = scores.reshape(len(scores), -1, scores.shape[-1])
+            self._of_many(np.moveaxis(flat, -1, 1), targets)
+        else:
+            raise UsageError(
+                f"the model gives shape {list(scores.shape[1:])} an example, and the targets have {list(shape)}: "
+                f"[classes, {', '.join(map(str, shape))}] is wanted",
+                do=_NAME + " Where the model answers at another resolution, resize its answer or the targets.",
+            )
+        return finite
+
+    def _named(self) -> int:
+        if self._asked.task.classes is None:
+            raise UsageError(
+                "the model answers with classes, not with scores, so how many there are is not known",
+                do="Name them: `task: {kind: segmentation, classes: [...]}`.",
+            )
+        return len(self._asked.task.classes)
+
+    def _of_two(self, scores: NDArray[np.float64], targets: NDArray[Any]) -> None:
+        """One number for each place: of the second of two classes."""
+        threshold = self._asked.task.threshold
+        for kind in self._readings.of(probable(scores), "sigmoid"):
+            least = threshold if kind == "probability" else np.log(threshold / (1 - threshold))
+            self._add(kind, np.where(np.isfinite(scores), scores >= least, WRONG), targets, 2)
+
+    def _of_many(self, scores: NDArray[Any], targets: NDArray[Any]) -> None:
+        """Shape [examples, classes, places]."""
+        top = scores.argmax(axis=1)
+        if scores.dtype.kind == "f":
+            top = np.where(np.isfinite(scores.max(axis=1)) & np.isfinite(scores.min(axis=1)), top, WRONG)
+        self._alone(top, targets, scores.shape[1])
+
+    def _alone(self, answers: NDArray[Any], targets: NDArray[Any], classes: int) -> None:
+        """Answers that can be read in one way only."""
+        for kind in self._readings.of(False, "none"):
+            self._add(kind, answers, targets, classes)
+
+    def _add(self, kind: ScoreKind, answers: NDArray[Any], targets: NDArray[Any], classes: int) -> None:
+        wanted = targets.reshape(len(targets), -1).astype(np.int64)
+        ignored = self._asked.task.ignore_index
+        counts = np.ones(wanted.shape, bool) if ignored is None else wanted != ignored
+        beyond = counts & ((wanted < 0) | (wanted >= classes))
+        if beyond.any():
+            value = int(wanted[beyond][0])
+            raise UsageError(
+                f"target {value} is beyond the model's {classes} classes (0 to {classes - 1})",
+                do=f"Mend the targets, or, where {value} marks places that do not count, say "
+                f"`task: {{kind: segmentation, ignore_index: {value}}}`.",
+            )
+        given = np.where(np.isfinite(answers), answers, WRONG).astype(np.int64)
+        told = counts & (given >= 0) & (given < classes)
+        rows = np.arange(len(wanted))[:, None] * classes
+
+        def counted(of: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.int64]:
+            return np.bincount((of + rows)[where], minlength=len(wanted) * classes).reshape(-1, classes)
+
+        places = np.stack([counted(wanted, counts), counted(given, told), counted(wanted, told & (given == wanted))], 1)
+        if self._classes not in (0, classes):
+            raise UsageError(f"the model gives {classes} classes, and gave {self._classes} before")
+        self._classes = classes
+        self._readings.add(kind, places=places)
+
+    def kept(self) -> Kept:
+        kind, arrays = self._readings.settled()
+        return Kept(arrays, self._classes, kind)
+
+
+class Segmentation:
+    def keeper(self, asked: Asked) -> _Keeper:
+        return _Keeper(asked)
+
+    def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
+        del task
+        before = None if baseline is None else _statistic(baseline)
+        return whole_set.figures(variant, len(own), _statistic(own), before, _NOTHING)
+
+    def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
+        check_classes(task, outcomes.classes, outcomes.kept["places"][:, 0].sum(axis=0) > 0)
+
+
+def _statistic(outcomes: Outcomes) -> Statistic:
+    places = outcomes.kept["places"].astype(np.float64)
+    _, _, classes = places.shape
+    flat = places.reshape(len(places), -1)
+
+    def statistic(weights: Weights) -> dict[str, NDArray[np.float64]]:
+        true, given, right = np.moveaxis((weights @ flat).reshape(len(weights), 3, classes), 1, 0)
+        all_of = true.sum(axis=1)
+        share = np.divide(right.sum(axis=1), all_of, out=np.full(len(weights), np.nan), where=all_of > 0)
+        return {"miou": overlap.mean(overlap.iou(true, given, right)), "pixel_accuracy": share}
+
+    return statistic

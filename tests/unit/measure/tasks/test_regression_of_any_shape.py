@@ -1,0 +1,64 @@
+"""Regression of any shape: the same figures whether the numbers are kept, or their sums alone."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from kept_answers import kept, measured
+from sklearn.metrics import mean_absolute_error, r2_score
+
+from makeweight.config.settings import TaskSettings
+from makeweight.measure.outcomes import Outcomes
+from makeweight.measure.tasks.regression import FEW, Regression
+from makeweight.measure.tasks.task import Asked
+from makeweight_base.errors import UsageError
+
+TASK = TaskSettings(kind="regression")
+RNG = np.random.default_rng(9)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 4), (FEW + 1,), (20, 20)])
+def test_figures_are_those_of_scikit_learn(shape: tuple[int, ...]) -> None:
+    targets = RNG.normal(size=(30, *shape)) + 1e3
+    given = targets + RNG.normal(size=(30, *shape))
+    found = measured(TASK, own := kept(TASK, {"y": given}, targets))
+    flat = [values.reshape(30, -1) for values in (targets, given)]
+    assert found["mae"].value == pytest.approx(mean_absolute_error(*flat))
+    assert found["rmse"].value == pytest.approx(float(np.sqrt(np.square(flat[0] - flat[1]).mean())))
+    if np.size(targets[0]) <= FEW:
+        assert found["r2"].value == pytest.approx(r2_score(*flat, multioutput="variance_weighted"))
+    else:
+        assert "more than 256" in str(found["r2"].reason)
+        assert "prediction" not in own.kept
+
+
+def test_the_interval_is_that_of_the_plain_bootstrap() -> None:
+    targets, given = RNG.normal(size=(40, 2)), RNG.normal(size=(40, 2))
+    found = measured(TASK, kept(TASK, {"y": given}, targets))
+    rng, figures = np.random.default_rng(0), []
+    for _ in range(1000):
+        rows = rng.integers(0, 40, 40)
+        wanted = targets[rows]
+        figures.append(1 - np.square(wanted - given[rows]).sum() / np.square(wanted - wanted.mean(axis=0)).sum())
+    assert found["r2"].interval == pytest.approx(np.quantile(figures, [0.025, 0.975]))
+
+
+def test_examples_of_several_lengths_are_judged_by_all_their_numbers() -> None:
+    keeper = Regression().keeper(Asked(TASK, None, Path()))
+    off, finite = [], []
+    for length in (3, 5):
+        targets = RNG.normal(size=(4, length))
+        given = targets + RNG.normal(size=(4, length))
+        finite.append(keeper.add({"y": given}, targets))
+        off.append(np.abs(given - targets).ravel())
+    own = Outcomes(keeper.kept().arrays, np.concatenate(finite), None, 0, "none", "d")
+    found = measured(TASK, own)
+    assert found["mae"].value == pytest.approx(float(np.concatenate(off).mean()))
+    assert found["r2"].status == "unavailable"
+
+
+@pytest.mark.parametrize("targets", [np.zeros((3, 2)), np.zeros((3, 5))])
+def test_targets_of_another_size_are_told(targets: Any) -> None:
+    with pytest.raises(UsageError, match=r"gives 4 numbers an example, and the targets have shape \[\d\]"):
+        kept(TASK, {"y": np.zeros((3, 4))}, targets)
