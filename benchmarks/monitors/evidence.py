@@ -19,12 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, norm
 
-from makeweight_monitors.eprocess import Bet, evalue, paired, sliding_threshold
+from makeweight_monitors import durations
+from makeweight_monitors.eprocess import Bet, evalue, paired, shared
+from makeweight_monitors.rules import restarts
 
 DROP = 0.01
 PAIRS, SECONDS = 20, 15
 LOOKS_A_DAY = 86_400 // SECONDS
-HOUR, FIVE_MINUTES = 3600 // SECONDS, 300 // SECONDS
+FIVE_MINUTES = 300 // SECONDS
 ALPHA = 0.001
 FAMILIES = 5
 """Alpha is shared by failures, paired, split, slices and classes, as the rules do."""
@@ -77,11 +79,22 @@ def eprocess(line: float) -> Decider:
     return decide
 
 
-def last_hour(line: float) -> Decider:
+def begun_anew(line: float) -> Decider:
+    """Beside the test from the beginning those that begin anew, as the rules have them."""
+    every, ages = (durations.seconds(restarts.EVERY) // SECONDS, [durations.seconds(age) for age in restarts.AGES])
+
     def decide(harm: Counts, help_: Counts) -> NDArray[np.bool_]:
-        worse, better = recent(harm, HOUR), recent(help_, HOUR)
-        seen = np.minimum(numbers(harm), PAIRS * HOUR)
-        return evalue(paired(DROP), worse, better, seen - worse - better) >= line
+        now, later = np.arange(harm.shape[1]), []
+        for age in ages:
+            start = ((now - age // SECONDS) // every * every).astype(int)
+            begun = start >= 0
+            worse, better, seen = (
+                counts - np.where(begun, counts[:, start], 0) for counts in (harm, help_, numbers(harm)[None])
+            )
+            later.append(np.where(begun, evalue(paired(DROP), worse, better, seen - worse - better), 0))
+        seen = numbers(harm)
+        first = evalue(paired(DROP), harm, help_, seen - harm - help_)
+        return shared(first, later, restarts.many("7d")) >= line
 
     return decide
 
@@ -111,7 +124,7 @@ def threshold_rule(limit: float) -> Decider:
 
 DECIDERS: dict[str, Decider] = {
     f"e-process, line {FAMILIES / ALPHA:,.0f}": eprocess(FAMILIES / ALPHA),
-    "e-process, last hour": last_hour(sliding_threshold(ALPHA, 30 * LOOKS_A_DAY)),
+    "the same, begun anew too": begun_anew(FAMILIES / ALPHA),
     "z-test, no drop": z_test(0.0),
     "z-test, the tolerated drop": z_test(DROP),
     "threshold, over 1 pt": threshold_rule(0.01),

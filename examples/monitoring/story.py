@@ -207,7 +207,7 @@ def _follow(
 def _standing(phase: Phase) -> str:
     pairs, seen = phase.pairs, phase.last
     if not pairs.count:
-        value, line = seen.value(names.FAILURES_EVALUE), seen.value(names.ROLLBACK_LINE, "failures")
+        value, line = seen.value(names.FAILURES.evalue), seen.value(names.ROLLBACK_LINE, "failures")
         return f"no labelled pair yet; e-value of failures {_evalue(value)} of {_evalue(line)}"
     return (
         f"{pairs.count:,} labelled pairs, right: stable {_percent(pairs.stable())}, canary {_percent(pairs.canary())}; "

@@ -12,7 +12,7 @@ from makeweight_monitors.prometheus.queries import Client
 from makeweight_monitors.rules import names
 
 _RECORDED = (
-    names.PAIRS.evalue, names.FAILURES_EVALUE, names.ROLLBACK_LINE, names.CERTIFIED, names.DISAGREEMENT,
+    names.PAIRS.evalue, names.FAILURES.evalue, names.ROLLBACK_LINE, names.CERTIFIED, names.DISAGREEMENT,
     names.DISAGREEMENT_HIGH, names.TOLERATED_DROP, names.REFERENCE_PSI, names.REFERENCE_PSI_FLOOR, names.CBPE,
     names.REFERENCE_ACCURACY,
 )  # fmt: skip

@@ -17,6 +17,7 @@ from makeweight_monitors.dashboards.rollback import CERTIFIED, LEAST_DRAWN, line
 from makeweight_monitors.metrics import MODEL_BYTES
 from makeweight_monitors.rules import burn, names
 from makeweight_monitors.rules.limits import limits
+from makeweight_monitors.rules.restarts import FIRST
 from makeweight_monitors.rules.terms import Terms
 
 FAILURES = "E-value of failures"
@@ -111,7 +112,7 @@ def _failures(terms: Terms) -> Iterator[Panel]:
             "Evidence that the canary fails more often than stable by more than is tolerated, on a logarithmic axis: "
             "at the line a rollback is asked for. It needs no label, and the two may have had different requests.",
             "short",
-            Query(_drawn(names.FAILURES_EVALUE), "failures {{revision}}", CANARY),
+            Query(_drawn(names.FAILURES.evalue), "failures {{revision}}", CANARY),
             Query(f"max({line('failures')})", "roll back", LIMIT),
             axis="log",
         )
@@ -164,14 +165,12 @@ def _evalues() -> Panel:
     return lines(
         EVALUES,
         "Evidence that the canary is worse than tolerated, on a logarithmic axis: at the line a rollback is asked for, "
-        f"below 1 it speaks for the canary (at most {LEAST_DRAWN} is drawn as such). The last hour's forgets, sees a "
-        "late change sooner, and has a line of its own.",
+        f"below 1 it speaks for the canary (at most {LEAST_DRAWN} is drawn as such). Half of it is of tests that begin "
+        "anew every ten minutes, so that a late change is seen soon.",
         "short",
         Query(_drawn(names.PAIRS.evalue), "pairs {{revision}}", CANARY),
-        Query(_drawn(names.RECENT_PAIRS.evalue), "pairs, last hour {{revision}}", CANARY.dotted()),
-        Query(_drawn(names.SPLIT_EVALUE), "split traffic {{revision}}", Look("purple")),
+        Query(_drawn(names.SPLIT.evalue), "split traffic {{revision}}", Look("purple")),
         Query(f"max({line('paired')})", "roll back", LIMIT),
-        Query(f"max({of_model(names.SLIDING_LINE)})", "alarm, last hour", LIMIT.dotted()),
         axis="log",
     )
 
@@ -249,11 +248,13 @@ def _split(terms: Terms) -> Iterator[Panel]:
     )
     if terms.drop is None:
         return
+    at_each = of_revision(names.SPLIT.evalue_at_weight, FIRST)
     yield lines(
         "E-value at each share",
-        "Each arm counts for itself, at each declared share apart; their e-values are multiplied.",
+        "Each arm counts for itself, at each declared share apart, since the canary began; their e-values are "
+        "multiplied.",
         "short",
-        Query(_drawn(names.SPLIT.evalue), "at {{weight}} {{revision}}"),
+        Query(f"clamp_min({at_each}, {LEAST_DRAWN})", "at {{weight}} {{revision}}"),
         Query(f"max({line('split')})", "roll back", LIMIT),
         axis="log",
     )

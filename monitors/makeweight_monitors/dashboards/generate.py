@@ -29,7 +29,6 @@ _SHOWN = {
         names.FAILURES_ABOVE_STABLE: canary.FAILURES,
         names.ACCURACY_DROP_PAIRED: canary.EVALUES,
         names.ACCURACY_DROP_SPLIT: canary.EVALUES,
-        names.ACCURACY_DROP_RECENT: canary.EVALUES,
         names.ACCURACY_BELOW_STABLE: canary.DROP,
         names.DISAGREEMENT_HIGH_ALERT: canary.DISAGREEMENT,
         names.LATENCY_ABOVE_STABLE: gain.RATIO,

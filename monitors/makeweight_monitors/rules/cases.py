@@ -108,7 +108,7 @@ def _reborn(row: Row) -> list[Row]:
 def _over_two_boots(terms: Terms, rows: list[Row]) -> Case:
     """Harm that no process alone has seen enough of."""
     bets, line, enough = eprocess.paired(terms.drop or 0.0), terms.line("paired"), 1
-    while eprocess.evalue(bets, enough, 0, 0) <= line:
+    while eprocess.shared(eprocess.evalue(bets, enough, 0, 0), (), 1) <= line:
         enough += 1
     half = LENGTH // 2
     harm = {"canary-0": f"0 {enough - 1}x{half - 1} stale", "canary-0-again": f"_x{half + 1} 0 {enough - 1}x{half - 2}"}
@@ -155,7 +155,7 @@ def _rollback(terms: Terms) -> Iterator[Trial]:
     failing = spoiled(rows, metrics.FAILED, {"reason": "exception", **_OF_CANARY}, 150)
     yield Trial("a fifth of the canary's answers fail", failing, {names.FAILURES_ABOVE_STABLE})
     harmed = _turned(rows, metrics.PAIRED, 20, _TIE, _HARM, {})
-    paired = {names.ACCURACY_DROP_PAIRED, names.ACCURACY_DROP_RECENT, names.FLIPS_BURN}
+    paired = {names.ACCURACY_DROP_PAIRED, names.FLIPS_BURN}
     yield Trial("the canary is wrong wherever stable is right", harmed, paired)
     wrong = _turned(rows, metrics.SPLIT, 50, {"outcome": "right"}, {"outcome": "wrong"})
     yield Trial("in split traffic the canary is wrong", wrong, {names.ACCURACY_DROP_SPLIT})
@@ -206,7 +206,7 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
         "no traffic: nothing is known, and nothing rolled back",
         [replace(row, rate=0.0) for row in rows],
         {names.NO_TRAFFIC, names.WATCHDOG},
-        {names.NOTHING_OBSERVED, names.ACCURACY_DROP_RECENT, *(one.alert for one in burn.objectives(terms))},
+        {names.NOTHING_OBSERVED, *(one.alert for one in burn.objectives(terms))},
     )
     scraped = [row for row in rows if row.name == "up"]
     yield Trial("no process at all", scraped, {names.NOTHING_OBSERVED, names.WATCHDOG}, existing)

@@ -43,13 +43,12 @@ def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
         # while the canary served at this share, and not before or after
         during = f"{terms.of(seen)}[{terms.history}]"
         yield Recording(name, f"max_over_time({during}) - min_over_time({during})\nor\n{canary} * 0")
-    yield from samples.evalue(terms, found, drop, by)
-    yield Recording(names.FAILURES_EVALUE, samples.product(terms, found))
+    yield from samples.evalue(terms, found, drop)
     yield ask(
         terms,
         names.FAILURES_ABOVE_STABLE,
         "failures",
-        terms.of(names.FAILURES_EVALUE),
+        terms.of(found.evalue),
         summary="{{ $labels.model }} {{ $labels.revision }} fails to answer more often than stable: roll it back",
         against=f"a rise of failed answers by at most {drop:.2%}",
         # both arms are scraped within that: what befalls both is not held against the one that is scraped first

@@ -7,29 +7,40 @@ and no revision. A comparison of the two (a drop, a ratio, an e-value) is of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TypeVar
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Labelled requests that both answered, and the e-value that they make."""
+    """Labelled requests that both answered, since the canary began."""
 
     count: str
     harm: str
     help: str
-    tie: str
+    count_since: str
+    harm_since: str
+    help_since: str
+    tie_since: str
+    evalue_since: str
+    """These by `since`: `start`, or the age of a test that began anew."""
     evalue: str
-    """At most 1e12: beyond, a graph has nothing to show."""
+    """Of all of them; at most 1e12: beyond, a graph has nothing to show."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What each arm answered, requests of its own, and the e-value that they make."""
+    """What each arm answered, requests of its own, since the canary began, at each declared share (`weight`)."""
 
     canary_wrong: str
     canary: str
     stable_wrong: str
     stable: str
+    canary_wrong_since: str
+    canary_since: str
+    stable_wrong_since: str
+    stable_since: str
+    """From here on by `since` too, as of pairs."""
     share: str
     """canary / (canary + stable), as it was."""
     rise: str
@@ -38,7 +49,13 @@ class Samples:
     """The bets, by `rise`, by `fall`, and by both."""
     null: str
     """By bet, the rate of stable's that speaks most for the canary."""
+    evalue_at_weight: str
+    evalue_since: str
+    """Of all shares."""
     evalue: str
+
+
+Kind = TypeVar("Kind", Pairs, Samples)
 
 
 @dataclass(frozen=True)
@@ -55,14 +72,9 @@ class Distribution:
     """What chance alone exceeds once in a thousand."""
 
 
-def _pairs(part: str = "", window: str = "") -> Pairs:
-    count, harm, help_, tie = (f"makeweight:{part}pairs:{of}{window}" for of in ("count", "harm", "help", "tie"))
-    return Pairs(count, harm, help_, tie, f"makeweight:{part}accuracy_drop:evalue{window}")
-
-
-def _samples(what: str, evalue: str) -> Samples:
-    parts = ("canary_wrong", "canary", "stable_wrong", "stable", "share", "rise", "fall", "bet", "null")
-    return Samples(**{of: f"makeweight:{what}:{of}" for of in parts}, evalue=evalue)
+def _named(kind: type[Kind], counts: str, evalues: str) -> Kind:
+    parts = (field.name for field in fields(kind))
+    return kind(**{of: f"makeweight:{evalues if of.startswith('evalue') else counts}:{of}" for of in parts})
 
 
 def _distribution(bins: str, whole: str, events: str, window: str) -> Distribution:
@@ -77,43 +89,40 @@ def _distribution(bins: str, whole: str, events: str, window: str) -> Distributi
 # What the tests compare with, written down so that a graph can draw it. Labels: model.
 ROLLBACK_LINE = "makeweight:rollback:threshold"
 """By `test` (failures, paired, split, slice, class): the e-value at which a rollback is asked for."""
-SLIDING_LINE = "makeweight:sliding:threshold"
 TOLERATED_DROP = "makeweight:accuracy_drop:tolerated"
 """By `test`, and `slice` where there is one; a fraction."""
 LIMIT = "makeweight:budget:limit"
 """What else is compared with, by `what`: the allowed share of bad events (`wrong`, `flips`, `slow_p99`), of differing
 answers (`disagreement`), `latency_p99` in seconds, `latency_ratio_p99` as canary / stable."""
 
-# Failed answers of all requests, since the canary began. Labels: model, revision; all but the second also weight.
-FAILURES = _samples("failures", "makeweight:failures_rise:evalue_at_weight")
-FAILURES_EVALUE = "makeweight:failures_rise:evalue"
+# Failed answers of all requests.
+FAILURES = _named(Samples, "failures", "failures_rise")
 FAILED = "makeweight:failed:ratio5m"
 """Of the requests of five minutes, the share whose answer failed. By arm."""
 STABLE_FAILED = "makeweight:failures:stable_failed_ever"
 STABLE_ASKED = "makeweight:failures:stable_asked_ever"
 """Of all that stable did within the history, while the canary serves."""
 
-# Pairs of a shadowed canary, since it began. Labels: model, revision.
-PAIRS = _pairs()
-RECENT_PAIRS = _pairs(window="1h")
-"""Of the last hour; no count."""
+# Pairs of a shadowed canary. Labels: model, revision.
+PAIRS = _named(Pairs, "pairs", "accuracy_drop")
 PAIRED_DROP = "makeweight:accuracy_drop:paired"
 """(harm - help) / pairs, since the canary began: the point estimate."""
 
 # Shadowed requests since the canary began, and those of them that got their label. Labels: model, revision, agree.
 SHADOWED = "makeweight:shadowed:count"
 SHADOW_LABELLED = "makeweight:shadowed:labelled"
+SHADOWED_SINCE = "makeweight:shadowed:count_since"
+SHADOW_LABELLED_SINCE = "makeweight:shadowed:labelled_since"
 PAIR_COVERAGE = "makeweight:shadowed:coverage"
 """The share that got its label."""
 LABELS_EXCESS = "makeweight:shadowed:labels_excess"
 """By how many standard deviations labelled pairs disagree more often than pairs do. Labels: model, revision."""
 
 # The same by slice (label `slice`) and by true class (label `class`).
-BY_PART = {"slice": _pairs("slice_"), "class": _pairs("class_")}
+BY_PART = {part: _named(Pairs, f"{part}_pairs", f"{part}_accuracy_drop") for part in ("slice", "class")}
 
-# Labelled requests of split traffic, since the canary began. Labels: model, revision; all but the last also weight.
-SPLIT = _samples("split", "makeweight:split_accuracy_drop:evalue_at_weight")
-SPLIT_EVALUE = "makeweight:split_accuracy_drop:evalue"
+# Labelled requests of split traffic.
+SPLIT = _named(Samples, "split", "split_accuracy_drop")
 
 # The canary's share of the requests of half an hour. Labels: model, and all but the first also revision.
 ASKED = "makeweight:asked:increase30m"
@@ -207,7 +216,6 @@ ACCURACY_DROP_PAIRED = "MakeweightAccuracyDropPaired"
 ACCURACY_DROP_SPLIT = "MakeweightAccuracyDropSplit"
 ACCURACY_DROP_SLICE = "MakeweightAccuracyDropSlice"
 ACCURACY_DROP_CLASS = "MakeweightAccuracyDropClass"
-ACCURACY_DROP_RECENT = "MakeweightAccuracyDropRecent"
 ACCURACY_BELOW_STABLE = "MakeweightAccuracyBelowStable"
 ACCURACY_BURN = "MakeweightAccuracyBurn"
 FLIPS_BURN = "MakeweightFlipsBurn"

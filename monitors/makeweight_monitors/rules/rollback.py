@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from makeweight_monitors import eprocess
 from makeweight_monitors.metrics import PAIRED, PAIRED_CLASS, PAIRED_SLICE, SPLIT, Metric
-from makeweight_monitors.rules import names, samples, selection
+from makeweight_monitors.rules import names, restarts, samples, selection
 from makeweight_monitors.rules.names import Pairs
 from makeweight_monitors.rules.promql import CANARY, HARM, HELP, STABLE, equals, evalue, exact, number
-from makeweight_monitors.rules.rule import ALARM, ROLLBACK, Alert, Comparison, Group, Recording, Rule
+from makeweight_monitors.rules.rule import ROLLBACK, Alert, Comparison, Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms, Test
-from makeweight_monitors.rules.windows import PROMISE_DAYS, RECENT
 
 Tolerated = tuple[float, Mapping[str, str]]
 """A drop, and the labels of what may drop so far."""
@@ -27,7 +26,7 @@ def groups(terms: Terms) -> Iterator[Group]:
     if {"paired", "slice", "class"} & set(terms.families()):
         whole += selection.rules(terms)
     if terms.drop is not None:
-        whole += [*_paired(terms, terms.drop), *_recent(terms, terms.drop), *_split(terms, terms.drop)]
+        whole += [*_paired(terms, terms.drop), *_split(terms, terms.drop)]
     if whole:
         yield Group("makeweight-rollback", tuple(whole), f"{terms.interval}s")
     slices: list[Tolerated] = [(drop, {"slice": name}) for name, drop in terms.slices.items()]
@@ -84,61 +83,44 @@ def _ask(terms: Terms, name: str, test: Test, evalue: str, drops: str, where: st
     return ask(terms, name, test, evalue, summary=less, against=f"a drop of at most {drops}")
 
 
-def _counted(
-    terms: Terms, pairs: Pairs, metric: Metric, labels: Mapping[str, str], by: Iterable[str]
+def _evidence(
+    terms: Terms, pairs: Pairs, metric: Metric, drop: float, labels: Mapping[str, str], by: Iterable[str] = ()
 ) -> Iterator[Recording]:
-    """Pairs by what they say: of one slice where `labels` name it, since rules of one name must differ in these."""
+    """From pairs, by what they say, to their e-value: of one slice where `labels` name it, since rules of one name must
+    differ in these.
+    """
     narrowed = tuple(equals(*label) for label in labels.items())
-    for name, matchers in ((pairs.count, ()), (pairs.harm, HARM), (pairs.help, HELP)):
+    for name, name_since, matchers in (
+        (pairs.count, pairs.count_since, ()),
+        (pairs.harm, pairs.harm_since, HARM),
+        (pairs.help, pairs.help_since, HELP),
+    ):
         yield Recording(name, exact(metric, terms.model, terms.history, by, *narrowed, *matchers), labels)
-    count, harm, help_ = (terms.of(name, *narrowed) for name in (pairs.count, pairs.harm, pairs.help))
-    tied = f"{count} - {harm} - {help_}"
-    yield Recording(pairs.tie, tied if labels or by else selection.ties(terms, count, harm, help_), labels)
-
-
-def _evalue(terms: Terms, pairs: Pairs, drop: float, labels: Mapping[str, str]) -> Recording:
-    narrowed = [equals(*label) for label in labels.items()]
-    harm, help_, tie = (terms.of(name, *narrowed) for name in (pairs.harm, pairs.help, pairs.tie))
-    return Recording(pairs.evalue, evalue(eprocess.paired(drop), harm, help_, tie), labels)
+        yield Recording(name_since, restarts.since(terms.of(name, *narrowed)), labels)
+    count, harm, help_, tie = (
+        terms.of(name, *narrowed) for name in (pairs.count_since, pairs.harm_since, pairs.help_since, pairs.tie_since)
+    )
+    tied = f"{count} - {harm} - {help_}" if by else selection.ties(terms, count, harm, help_)
+    yield Recording(pairs.tie_since, tied, labels)
+    yield Recording(pairs.evalue_since, evalue(eprocess.paired(drop), harm, help_, tie), labels)
+    yield Recording(pairs.evalue, restarts.shared(terms, pairs.evalue_since, by, *narrowed), labels)
 
 
 def _paired(terms: Terms, drop: float) -> Iterator[Rule]:
     pairs = names.PAIRS
-    harm, help_, tie = (terms.of(name) for name in (pairs.harm, pairs.help, pairs.tie))
-    yield from _counted(terms, pairs, PAIRED, {}, ())
+    yield from _evidence(terms, pairs, PAIRED, drop, {})
+    harm, help_ = terms.of(pairs.harm), terms.of(pairs.help)
+    tie = f"sum by (model, revision) ({terms.of(pairs.tie_since, restarts.FIRST)})"
     yield Recording(names.PAIRED_DROP, f"({harm} - {help_}) / ({harm} + {help_} + {tie} > 0)")
-    yield _evalue(terms, pairs, drop, {})
     evalue = selection.unselected(terms, terms.of(pairs.evalue))
     yield _ask(terms, names.ACCURACY_DROP_PAIRED, "paired", evalue, f"{drop:.2%}")
-
-
-def _recent(terms: Terms, drop: float) -> Iterator[Rule]:
-    """The same test on the last hour alone. It starts anew at every look, so it promises a rate and not a lifetime."""
-    pairs, recent = names.PAIRS, names.RECENT_PAIRS
-    for whole, last in ((pairs.harm, recent.harm), (pairs.help, recent.help), (pairs.tie, recent.tie)):
-        now = terms.of(whole)
-        # never below zero: a process that ended longer ago than `history` takes its counts with it
-        yield Recording(last, f"clamp_min(\n  {now}\n  - ({now} offset {RECENT} or {now} * 0),\n  0\n)")
-    yield _evalue(terms, recent, drop, {})
-    looks = PROMISE_DAYS * 86_400 / terms.interval
-    line = terms.models * eprocess.sliding_threshold(terms.alpha, looks)
-    yield Recording(names.SLIDING_LINE, f"vector({number(line)})", {"model": terms.model})
-    yield Alert(
-        names.ACCURACY_DROP_RECENT,
-        Comparison(terms.of(recent.evalue), ">", line),
-        ALARM,
-        summary="{{ $labels.model }} {{ $labels.revision }} became less accurate than stable within the hour",
-        description=f"The last hour's e-value against a drop of at most {drop:.2%} is {{{{ $value | humanize }}}}, "
-        f"over {number(line)}. By chance this comes in {PROMISE_DAYS} days with probability at most {terms.alpha:g}.",
-    )
 
 
 def _apart(terms: Terms, alert: str, test: Test, metric: Metric, tolerated: list[Tolerated]) -> Iterator[Rule]:
     """The paired test for each slice, or for every class."""
     pairs = names.BY_PART[test]
     for drop, labels in tolerated:
-        yield from _counted(terms, pairs, metric, labels, (test,))
-        yield _evalue(terms, pairs, drop, labels)
+        yield from _evidence(terms, pairs, metric, drop, labels, (test,))
     if tolerated:
         drops = ", ".join(f"{drop:.2%}" for drop, _ in tolerated)
         evalue = selection.unselected(terms, terms.of(pairs.evalue))
@@ -160,7 +142,5 @@ def _split(terms: Terms, drop: float) -> Iterator[Rule]:
         counted = exact(SPLIT, terms.model, terms.history, ("weight",), *matchers)
         # stable may be told of a new share later, or not at all
         yield Recording(name, counted if CANARY in matchers else f"{counted}\nor\n{canary} * 0")
-    yield from samples.evalue(terms, split, drop, ("weight",))
-    yield Recording(names.SPLIT_EVALUE, samples.product(terms, split))
-    evalue = terms.of(names.SPLIT_EVALUE)
-    yield _ask(terms, names.ACCURACY_DROP_SPLIT, "split", evalue, f"{drop:.2%}", " (split traffic)")
+    yield from samples.evalue(terms, split, drop)
+    yield _ask(terms, names.ACCURACY_DROP_SPLIT, "split", terms.of(split.evalue), f"{drop:.2%}", " (split traffic)")

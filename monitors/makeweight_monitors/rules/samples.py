@@ -8,20 +8,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from makeweight_monitors.eprocess import CEILING, FALLS, RISES
+from makeweight_monitors.rules import restarts
 from makeweight_monitors.rules.names import Samples
 from makeweight_monitors.rules.promql import block, number
 from makeweight_monitors.rules.rule import Recording
 from makeweight_monitors.rules.terms import Terms
 
 
-def evalue(terms: Terms, samples: Samples, drop: float, by: Iterable[str] = ()) -> Iterator[Recording]:
-    """From the four counts, by model, revision and `by`, to the e-value by the same."""
-    labels = ", ".join(("model", "revision", *by))
+def evalue(terms: Terms, samples: Samples, drop: float) -> Iterator[Recording]:
+    """From the four counts, by model, revision and weight, to the e-value by model and revision.
+
+    What was seen at one share and what was seen at another are different requests: their e-values are multiplied.
+    """
+    labels = "model, revision, weight, since"
     on = f"on ({labels})"
+    for name, name_since in (
+        (samples.canary, samples.canary_since),
+        (samples.canary_wrong, samples.canary_wrong_since),
+        (samples.stable, samples.stable_since),
+        (samples.stable_wrong, samples.stable_wrong_since),
+    ):
+        yield Recording(name_since, restarts.since(terms.of(name)))
     canary, canary_wrong, stable, stable_wrong, share, rise, fall, bet, null = (
         terms.of(name)
         for name in (
-            samples.canary, samples.canary_wrong, samples.stable, samples.stable_wrong,
+            samples.canary_since, samples.canary_wrong_since, samples.stable_since, samples.stable_wrong_since,
             samples.share, samples.rise, samples.fall, samples.bet, samples.null,
         )
     )  # fmt: skip
@@ -43,7 +54,7 @@ def evalue(terms: Terms, samples: Samples, drop: float, by: Iterable[str] = ()) 
             """),
     )
     yield Recording(
-        samples.evalue,
+        samples.evalue_at_weight,
         block(f"""
             clamp_max(
               avg by ({labels}) (
@@ -61,11 +72,9 @@ def evalue(terms: Terms, samples: Samples, drop: float, by: Iterable[str] = ()) 
             )
             """),
     )
-
-
-def product(terms: Terms, samples: Samples) -> str:
-    """By model and revision: what was seen at one share and what was seen at another are different requests."""
-    return f"clamp_max(exp(sum by (model, revision) (ln({terms.of(samples.evalue)}))), {CEILING:g})"
+    every = f"exp(sum by (model, revision, since) (ln({terms.of(samples.evalue_at_weight)})))"
+    yield Recording(samples.evalue_since, f"clamp_max({every}, {CEILING:g})")
+    yield Recording(samples.evalue, restarts.shared(terms, samples.evalue_since))
 
 
 def _each(value: str, label: str, numbers: Iterable[str]) -> str:

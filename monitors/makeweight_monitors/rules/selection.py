@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from makeweight_monitors.metrics import SHADOW_LABELLED, SHADOW_PAIRS
-from makeweight_monitors.rules import names
+from makeweight_monitors.rules import names, restarts
 from makeweight_monitors.rules.promql import Z_RARE, block, exact
 from makeweight_monitors.rules.rule import Alert, Comparison, Level, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
@@ -19,8 +19,12 @@ APART = 'agree="no"'
 
 
 def rules(terms: Terms) -> Iterator[Rule]:
-    for name, metric in ((names.SHADOWED, SHADOW_PAIRS), (names.SHADOW_LABELLED, SHADOW_LABELLED)):
+    for name, name_since, metric in (
+        (names.SHADOWED, names.SHADOWED_SINCE, SHADOW_PAIRS),
+        (names.SHADOW_LABELLED, names.SHADOW_LABELLED_SINCE, SHADOW_LABELLED),
+    ):
         yield Recording(name, exact(metric, terms.model, terms.history, ("agree",)))
+        yield Recording(name_since, restarts.since(terms.of(name)))
     pairs, labelled = terms.of(names.SHADOWED), terms.of(names.SHADOW_LABELLED)
     apart, labelled_apart = terms.of(names.SHADOWED, APART), terms.of(names.SHADOW_LABELLED, APART)
     yield Recording(names.PAIR_COVERAGE, f"{labelled} / ({pairs} > 0)")
@@ -61,9 +65,9 @@ def ties(terms: Terms, count: str, harm: str, help: str) -> str:
     counted = f"{count} - {harm} - {help}"
     if not terms.classification:
         return counted  # two answers within the tolerance of each other may lie on both sides of it
-    apart = "sum by (model, revision) ({})".format
-    known = apart(terms.of(names.SHADOW_LABELLED, APART))
-    share = f"{apart(terms.of(names.SHADOWED))} / {apart(terms.of(names.SHADOWED, APART))}"
+    added = "sum by (model, revision, since) ({})".format
+    known = added(terms.of(names.SHADOW_LABELLED_SINCE, APART))
+    share = f"{added(terms.of(names.SHADOWED_SINCE))} / {added(terms.of(names.SHADOWED_SINCE, APART))}"
     return block(f"""
         ({known} * {share} - {harm} - {help} > {counted})
         or

@@ -37,9 +37,4 @@ COMPARE = "30m"
 BY_GROUP = "6h"
 """What is told apart by class or slice, and labels, which come late."""
 SPEED = "5m"
-RECENT = "1h"
-"""The e-process that forgets: a canary that breaks after a healthy day shows here first."""
 INPUTS, INPUTS_BEFORE = "1h", "1d"
-
-PROMISE_DAYS = 30
-"""Over so many days the window that moves on keeps the declared rate of false alarms."""

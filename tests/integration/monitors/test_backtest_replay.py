@@ -60,7 +60,6 @@ def check(found: dict[str, Any]) -> None:
     times = fired(found)
     # all pairs harm from minute 30 on: twenty of them are enough for the e-value, and there are twenty a minute
     assert BREAKS + 1 <= times[names.ACCURACY_DROP_PAIRED] <= BREAKS + 3
-    assert times[names.ACCURACY_DROP_PAIRED] <= times[names.ACCURACY_DROP_RECENT] <= BREAKS + 5
     assert names.ACCURACY_DROP_SPLIT not in times
     assert names.ACCURACY_DROP_SLICE not in times
     # what ended does not linger: five minutes after its last sample nobody counts predictions

@@ -125,13 +125,11 @@ def test_the_e_value_is_that_of_exact_counts(value) -> None:
     harm, help_, tie = 3 * steps, steps, 50 * STEPS - 4 * steps
     assert value(names.PAIRS.harm) == harm
     assert value(names.PAIRS.help) == help_
-    assert value(names.PAIRS.tie) == tie
+    assert value(names.PAIRS.tie_since, since="start") == tie
     assert value(names.PAIRED_DROP) == pytest.approx(2 * steps / (50 * STEPS))
     expected = eprocess.evalue(eprocess.paired(0.01), harm, help_, tie)
     assert expected > 1
-    assert value(names.PAIRS.evalue, revision=R) == pytest.approx(expected, rel=1e-9)
-    # nothing is an hour old yet: the window that moves on holds all of it
-    assert value(names.RECENT_PAIRS.evalue, revision=R) == pytest.approx(expected, rel=1e-9)
+    assert value(names.PAIRS.evalue_since, revision=R, since="start") == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_e_value_of_failures_is_that_of_each_arms_own_counts(value) -> None:
@@ -141,7 +139,7 @@ def test_the_e_value_of_failures_is_that_of_each_arms_own_counts(value) -> None:
         assert value(name, revision=R) == count
     expected = eprocess.two_samples(0.01, *counts)
     assert 0 < expected != 1
-    assert value(names.FAILURES_EVALUE, revision=R) == pytest.approx(expected, rel=1e-9)
+    assert value(found.evalue_since, revision=R, since="start") == pytest.approx(expected, rel=1e-9)
     assert value(names.FAILED, variant="canary") == pytest.approx(1 / 44)
 
 
@@ -150,9 +148,10 @@ def test_the_e_value_of_split_traffic_is_the_product_over_its_shares(value) -> N
     for weight, wrong in SPLIT.items():
         counts = [count * STEPS for count in (wrong["canary"], 10, wrong["stable"], 10)]
         each.append(eprocess.two_samples(0.01, *counts))
-        assert value(names.SPLIT.evalue, revision=R, weight=weight) == pytest.approx(each[-1], rel=1e-9)
+        at_weight = value(names.SPLIT.evalue_at_weight, revision=R, weight=weight, since="start")
+        assert at_weight == pytest.approx(each[-1], rel=1e-9)
     assert each[0] < 1 < each[1]
-    assert value(names.SPLIT_EVALUE, revision=R) == pytest.approx(math.prod(each), rel=1e-9)
+    assert value(names.SPLIT.evalue_since, revision=R, since="start") == pytest.approx(math.prod(each), rel=1e-9)
 
 
 def test_the_share_of_the_requests(value) -> None:
@@ -164,15 +163,15 @@ def test_the_share_of_the_requests(value) -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "drop", "evalue"),
     [
-        ("slice", "heavy ink", 0.02, names.BY_PART["slice"].evalue),
-        ("slice", "light ink", 0.02, names.BY_PART["slice"].evalue),
-        ("class", "0", 0.05, names.BY_PART["class"].evalue),
-        ("class", "7", 0.05, names.BY_PART["class"].evalue),
+        ("slice", "heavy ink", 0.02, names.BY_PART["slice"].evalue_since),
+        ("slice", "light ink", 0.02, names.BY_PART["slice"].evalue_since),
+        ("class", "0", 0.05, names.BY_PART["class"].evalue_since),
+        ("class", "7", 0.05, names.BY_PART["class"].evalue_since),
     ],
 )
 def test_the_e_values_of_slices_and_classes(value, kind: str, name: str, drop: float, evalue: str) -> None:
     expected = eprocess.evalue(eprocess.paired(drop), *(count * STEPS for count in APART[kind][name]))
-    assert value(evalue, revision=R, **{kind: name}) == pytest.approx(expected, rel=1e-9)
+    assert value(evalue, revision=R, since="start", **{kind: name}) == pytest.approx(expected, rel=1e-9)
 
 
 def test_lines_and_tolerated_drops(value) -> None:

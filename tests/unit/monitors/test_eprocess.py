@@ -10,7 +10,7 @@ from canary_lives import first_crossings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeweight_monitors.eprocess import CEILING, FALLS, RISES, evalue, paired, sliding_threshold, two_samples
+from makeweight_monitors.eprocess import CEILING, FALLS, RISES, evalue, paired, shared, two_samples
 
 ALPHA = 0.05
 RUNS = 2_000
@@ -104,8 +104,13 @@ def test_overwhelming_evidence_stays_a_number() -> None:
     assert evalue(paired(0.01), 0, 10**7, 0) == 0
 
 
-def test_lines() -> None:
-    assert sliding_threshold(0.001, 172_800) == pytest.approx(1.728e8)
+def test_half_of_the_error_is_shared_by_the_tests_that_begin_anew() -> None:
+    assert shared(3.0, (), 1009) == 1.5
+    assert shared(0.25, (2018.0, 1009.0, 0.0), 1009) == pytest.approx((0.25 + 2 + 1) / 2)
+    arrays = shared(np.array([1.0, 2.0]), [np.array([10.0, 20.0])], 10)
+    assert arrays.tolist() == [1.0, 2.0]
+    # all of them worth 1, as none has seen anything: so is the whole
+    assert shared(1.0, [1.0] * 7, 7) == 1
 
 
 def test_looking_ten_thousand_times_does_not_break_the_promise() -> None:

@@ -16,7 +16,7 @@ from canary_lives import first_crossings
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from makeweight_monitors.eprocess import Bet, evalue, paired, sliding_threshold, two_samples
+from makeweight_monitors.eprocess import Bet, evalue, paired, shared, two_samples
 from makeweight_monitors.rules.terms import Terms
 
 DROP = 0.01
@@ -90,23 +90,25 @@ def test_any_of_many_slices() -> None:
     assert 0 < slice_alarms(TERMS.line("slice")) <= most(SHARE)
 
 
-LOOKS, WINDOW, WATCHED = 3_000, 120, 1_000
+LOOKS, WATCHED, EVERY, AGES = 3_000, 1_000, 40, (40, 240, 1_440)
 
 
-def sliding_alarms(line: float) -> int:
-    """How many of WATCHED canaries are called at one of LOOKS, each of the last WINDOW looks alone."""
-    runs, crossed = 100, 0
+def restarted_alarms(line: float, starts: float) -> int:
+    """How many of WATCHED canaries are ever rolled back by tests that also begin anew, at every 40th of LOOKS."""
+    runs, crossed, now = 100, 0, np.arange(LOOKS)
     for seed in range(WATCHED // runs):
         seen = counts(runs, LOOKS, 20, 0.025, 0.015, seed)
-        recent = seen.copy()
-        recent[:, :, WINDOW:] -= seen[:, :, :-WINDOW]
-        crossed += int((evalue(paired(DROP), *recent) >= line).any(axis=1).sum())
+        later = []
+        for age in AGES:
+            begun = (now - age) // EVERY * EVERY
+            before = np.where(begun >= 0, seen[:, :, begun], 0)
+            later.append(np.where(begun >= 0, evalue(paired(DROP), *(seen - before)), 0))
+        crossed += int((shared(evalue(paired(DROP), *seen), later, starts) >= line).any(axis=1).sum())
     return crossed
 
 
-def test_the_window_that_moves_on() -> None:
-    # the bound adds up over the looks, though neighbours see nearly the same: far fewer alarms are to be expected
-    assert sliding_alarms(sliding_threshold(ALPHA, LOOKS)) <= most(ALPHA, WATCHED)
+def test_tests_that_begin_anew() -> None:
+    assert 0 < restarted_alarms(1 / ALPHA, LOOKS / EVERY + 1) <= most(ALPHA, WATCHED)
 
 
 def all_alarms(line: dict[str, float], alpha: float, runs: int) -> int:
@@ -158,8 +160,8 @@ def test_the_bound_refuses_two_samples_held_against_no_drop() -> None:
     assert two_sample_alarms(10, 500, 500, drop=0.0, runs=runs) > most(SHARE, runs)
 
 
-def test_the_bound_refuses_a_moving_window_with_the_line_of_one_test() -> None:
-    assert sliding_alarms(1 / ALPHA) > most(ALPHA, WATCHED)
+def test_the_bound_refuses_tests_that_begin_anew_and_share_nothing() -> None:
+    assert restarted_alarms(1 / ALPHA, 1) > most(ALPHA, WATCHED)
 
 
 def test_many_e_values_are_those_of_one_after_the_other() -> None:

@@ -147,7 +147,7 @@ def test_rules_read_nothing_that_nobody_exports() -> None:
 def test_every_recorded_name_is_in_the_list() -> None:
     listed = {value for value in vars(names).values() if isinstance(value, str)}
     listed |= {*names.LATENCY.values(), *names.LATENCY_RATIO.values()}
-    families = [names.PAIRS, names.RECENT_PAIRS, *names.BY_PART.values(), names.FAILURES, names.SPLIT]
+    families = [names.PAIRS, *names.BY_PART.values(), names.FAILURES, names.SPLIT]
     listed |= {name for family in families for name in astuple(family)}
     listed |= {name for family in (names.SCORES, names.PREDICTED, names.ERRORS) for name in astuple(family)}
     for rule in loaded(FULL):
@@ -213,7 +213,7 @@ def test_a_limit_beyond_the_histogram_is_told() -> None:
 
 
 def test_bets_stand_in_the_rule_to_twelve_figures() -> None:
-    (rule,) = (rule for rule in loaded(FULL) if rule.get("record") == names.PAIRS.evalue)
+    (rule,) = (rule for rule in loaded(FULL) if rule.get("record") == names.PAIRS.evalue_since)
     for bet in eprocess.paired(0.01):
         assert f"* {bet.harm:.12g} -" in rule["expr"]
         assert f"* {-bet.help:.12g} -" in rule["expr"]

@@ -1,0 +1,112 @@
+"""Tests that begin anew, on a real Prometheus over seven hours of records, against the same computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import prometheus
+from makeweight_monitors import eprocess
+from makeweight_monitors.backtest.recorded import Recorded
+from makeweight_monitors.backtest.replay import replay
+from makeweight_monitors.backtest.rulefile import read
+from makeweight_monitors.prometheus import throwaway
+from makeweight_monitors.prometheus.queries import Client, Series
+from makeweight_monitors.rules import generate, names, text
+from makeweight_monitors.rules.terms import Terms
+
+START, STEP, STEPS, BREAKS = 1_700_000_400, 60, 430, 415
+"""Times in minutes; the start is a full ten minutes."""
+TERMS = Terms("m", drop=0.01)
+LOOKS = (5, 19, 300, 415, 420, 423, 430)
+AGES = (10, 60, 360)
+STARTS = 7 * 24 * 6 + 1
+
+Counts = dict[str, NDArray[np.int64]]
+"""By minute, since the start."""
+
+
+def counted() -> Counts:
+    """Healthy for seven hours, then ten points worse, and failing."""
+    random = np.random.default_rng(8)
+    broken = np.arange(STEPS + 1) > BREAKS
+    drawn = {
+        "harm": random.binomial(80, np.where(broken, 0.12, 0.005)),
+        "help": random.binomial(80, np.where(broken, 0.02, 0.005)),
+        "canary failed": random.binomial(20, np.where(broken, 0.2, 0.001)),
+        "canary": np.full(STEPS + 1, 20),
+        "stable failed": random.binomial(300, 0.001, STEPS + 1),
+        "stable": np.full(STEPS + 1, 300),
+        "pairs": np.full(STEPS + 1, 80),
+    }
+    for each in drawn.values():
+        each[0] = 0
+    return {name: np.cumsum(each) for name, each in drawn.items()}
+
+
+COUNTS = counted()
+
+
+def recorded() -> Iterator[Series]:
+    def series(name: str, counts: NDArray[np.int64], **labels: str) -> Series:
+        points = tuple((START + STEP * i, float(count)) for i, count in enumerate(counts))
+        return Series({"__name__": f"makeweight_{name}_total", "model": "m", "boot": "b", **labels}, points)
+
+    harm, help_, pairs = (COUNTS[name] for name in ("harm", "help", "pairs"))
+    cells = {"right wrong": harm, "wrong right": help_, "right right": pairs - harm - help_}
+    for cell, counts in cells.items():
+        stable, canary = cell.split()
+        yield series("paired", counts, revision="r", stable=stable, canary=canary)
+    for agree, counts in (("yes", pairs - harm - help_), ("no", harm + help_)):
+        yield series("shadow_pairs", counts, revision="r", agree=agree)
+        yield series("shadow_labelled", counts, revision="r", agree=agree)
+    for arm in ("stable", "canary"):
+        where = {"variant": arm, "revision": "r", "weight": "0.05"}
+        yield series("failures", COUNTS[f"{arm} failed"], reason="status", **where)
+        yield series("predictions", COUNTS[arm] - COUNTS[f"{arm} failed"], **where)
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    programs = prometheus.install()
+    folder: Path = tmp_path_factory.mktemp("restarts")
+    rules = folder / "rules.yaml"
+    sequential = [one for one in generate.groups(TERMS) if one.name in ("makeweight-failures", "makeweight-rollback")]
+    rules.write_text(text.render(sequential, [], TERMS.runbooks))
+    replay(read(rules), Recorded(tuple(recorded()), START, START + STEP * STEPS, STEP), programs, folder / "store")
+    with throwaway.running(programs, folder / "store", lookback="54s", scrape="1h") as client:
+        yield client
+
+
+def since(look: int, start: int) -> dict[str, int]:
+    return {name: int(counts[look] - counts[start]) for name, counts in COUNTS.items()}
+
+
+def paired(count: dict[str, int]) -> float:
+    harm, help_ = count["harm"], count["help"]
+    return float(eprocess.evalue(eprocess.paired(0.01), harm, help_, count["pairs"] - harm - help_))
+
+
+def failing(count: dict[str, int]) -> float:
+    counts = (count[name] for name in ("canary failed", "canary", "stable failed", "stable"))
+    return float(eprocess.two_samples(0.01, *counts))
+
+
+@pytest.mark.parametrize(("name", "evalue"), [(names.PAIRS.evalue, paired), (names.FAILURES.evalue, failing)])
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_e_value_is_shared_with_the_tests_that_began_later(answers: Client, name, evalue, look: int) -> None:
+    starts = [(look - age) // 10 * 10 for age in AGES]
+    later = [evalue(since(look, start)) for start in starts if start >= 0]
+    expected = eprocess.shared(evalue(since(look, 0)), later, STARTS)
+    (sample,) = answers.query(f'{name}{{model="m"}}', START + STEP * look)
+    assert sample.value == pytest.approx(expected, rel=1e-9)
+
+
+def test_what_breaks_late_is_found_within_a_quarter_of_an_hour(answers: Client) -> None:
+    for name, evalue in ((names.PAIRS.evalue, paired), (names.FAILURES.evalue, failing)):
+        (sample,) = answers.query(f'{name}{{model="m"}}', START + STEP * (BREAKS + 15))
+        assert sample.value > TERMS.line("paired") > evalue(since(BREAKS + 15, 0)), "the first test alone is too slow"
