@@ -18,7 +18,8 @@ from makeweight.compress.trial import FLOOR_DECIBELS
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Program
-from makeweight.user.dataset import Dataset
+from makeweight.user.arrays import Arrays
+from makeweight.user.split import Split
 from makeweight_probe import answers
 from makeweight_probe.job import AnswersJob
 from makeweight_probe.job import Model as Asked
@@ -100,7 +101,7 @@ def main() -> None:
             folder = Path(scratch)
             program = Program(network, {"x": ("N", *shape)}, {"x": examples[:2]})
             floating = runtime.lower(program, FLOAT32, None, folder / "float32.onnx")
-            calibration = Dataset("calibration", {"x": examples}, np.zeros(len(examples)))
+            calibration = Split("calibration", Arrays({"x": examples}, None))
             told = []
             for method, how in METHODS.items():
                 made = runtime.lower(floating, how, calibration, folder / "int8.onnx")

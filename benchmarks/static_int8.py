@@ -20,7 +20,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from makeweight.compress.quantize import Quantize
 from makeweight.runtimes.onnxruntime.quantize import BATCH
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
-from makeweight.user.dataset import Dataset
+from makeweight.user.arrays import Arrays
+from makeweight.user.split import Split
 from makeweight_base.quiet import quiet
 
 REPEATS = 9
@@ -32,8 +33,8 @@ METHODS = {"minmax": CalibrationMethod.MinMax, "entropy": CalibrationMethod.Entr
 class Batches:
     """The examples as onnxruntime.quantization asks for them."""
 
-    def __init__(self, examples: Dataset) -> None:
-        self._batches = examples.batches(BATCH)
+    def __init__(self, examples: Split) -> None:
+        self._batches = examples.feeds(BATCH)
 
     def get_next(self) -> object:
         return next(self._batches, None)
@@ -41,7 +42,7 @@ class Batches:
 
 def main() -> None:
     images = np.random.default_rng(0).random((EXAMPLES, 1, 16, 16), dtype=np.float32)
-    examples = Dataset("calibration", {"image": images}, np.zeros(EXAMPLES))
+    examples = Split("calibration", Arrays({"image": images}, None))
     for title, (layers, width) in NETWORKS.items():
         for method in METHODS:
             with tempfile.TemporaryDirectory(prefix="makeweight-int8-") as folder:
@@ -50,7 +51,7 @@ def main() -> None:
                 compare(f"{title}, {method}", ours(source, examples, method), direct(source, examples, method))
 
 
-def ours(source: Path, examples: Dataset, method: str) -> Callable[[], Path]:
+def ours(source: Path, examples: Split, method: str) -> Callable[[], Path]:
     runtime, target = OnnxRuntime(), source.with_name("ours.onnx")
     format = Quantize().format(Quantize.Options(calibrate=method))
 
@@ -61,7 +62,7 @@ def ours(source: Path, examples: Dataset, method: str) -> Callable[[], Path]:
     return run
 
 
-def direct(source: Path, examples: Dataset, method: str) -> Callable[[], Path]:
+def direct(source: Path, examples: Split, method: str) -> Callable[[], Path]:
     prepared, made = source.with_name("prepared.onnx"), source.with_name("direct.onnx")
 
     def run() -> Path:

@@ -80,6 +80,16 @@ def fit(inputs: Sequence[Port], feeds: Feeds) -> Feeds:
     return fitted
 
 
+def padded(feeds: Feeds, size: int) -> Feeds:
+    """A batch, filled up by repeating its last example; the answers to the filling are thrown away."""
+    if len(next(iter(feeds.values()))) == size:
+        return feeds
+    return {
+        name: np.concatenate([values, np.repeat(values[-1:], size - len(values), axis=0)])
+        for name, values in feeds.items()
+    }
+
+
 def _cast(name: str, values: NDArray[Any], dtype: str) -> NDArray[Any]:
     with np.errstate(over="ignore"):
         cast: NDArray[Any] = values.astype(dtype)

@@ -1,7 +1,8 @@
-"""Examples as tensors, whole and by batch."""
+"""Examples as tensors, batch by batch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from makeweight.artifact.ports import Feeds
 from makeweight.config.settings import TaskSettings
-from makeweight.user.dataset import Dataset
+from makeweight.user.split import Batch as Read
+from makeweight.user.split import Change, Split
 
 Tensors = dict[str, Any]
 """Examples by input name, first size first."""
@@ -28,23 +30,30 @@ class Batch:
 
 @dataclass(frozen=True)
 class Examples:
-    """A split: inputs and targets."""
+    """A split: inputs and targets.
 
-    inputs: Tensors
-    targets: Any
+    `change`: what is done to a training batch when it is read.
+    """
 
-    def __len__(self) -> int:
-        return len(self.targets)
+    split: Split
+    task: TaskSettings
+    change: Change | None = None
 
-    def batch(self, indices: Any) -> Batch:
-        return Batch(indices, part(self.inputs, indices), self.targets[indices])
+    def batches(self, size: int) -> Iterator[Batch]:
+        """All in order, as they are."""
+        return map(self._batch, self.split.batches(size))
 
+    def epoch(self, size: int, seed: int, epoch: int) -> Iterator[Batch]:
+        """All in an order of this epoch's own, changed; see `Split.epoch`."""
+        return map(self._batch, self.split.epoch(size, seed, epoch, self.change))
 
-def examples(data: Dataset, task: TaskSettings) -> Examples:
-    targets = data.targets
-    if task.kind == "regression" or targets.dtype == np.float64:
-        targets = targets.astype(np.float32)
-    return Examples(tensors(dict(data.inputs)), _tensor(targets))
+    def _batch(self, read: Read) -> Batch:
+        return Batch(_tensor(read.numbers), tensors(read.inputs), self._targets(read.targets))
+
+    def _targets(self, targets: NDArray[Any] | None) -> Any:
+        if targets is not None and (self.task.kind == "regression" or targets.dtype == np.float64):
+            targets = targets.astype(np.float32)
+        return None if targets is None else _tensor(targets)
 
 
 def tensors(inputs: Feeds) -> Tensors:
@@ -55,12 +64,8 @@ def tensors(inputs: Feeds) -> Tensors:
     }
 
 
-def part(inputs: Tensors, indices: Any) -> Tensors:
-    """Some of the examples."""
-    return {name: values[indices] for name, values in inputs.items()}
-
-
 def _tensor(values: NDArray[Any]) -> Any:
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(values))
+    whole = np.ascontiguousarray(values)
+    return torch.from_numpy(whole if whole.flags.writeable else whole.copy())

@@ -36,10 +36,21 @@ def loss_of(declared: str | None, read: Reading, task: TaskSettings, root: Path)
 
 
 def cross_entropy(read: Reading) -> Loss:
-    """For a classification."""
+    """For a classification. Called, it raises UsageError where a target is no output of the classifier."""
     from torch.nn import functional
 
-    return lambda scores, batch: functional.cross_entropy(read(scores), batch.targets)
+    def loss(scores: Any, batch: Batch) -> Any:
+        logits, highest = read(scores), int(batch.targets.max())
+        if highest >= logits.shape[1]:
+            raise UsageError(
+                f"example {int(batch.indices[batch.targets.argmax()])} is of class {highest}, and the model has "
+                f"{logits.shape[1]} classes",
+                where="makeweight.yaml: data",
+                do="Class indices begin at 0; mend the loader, or build the model with enough outputs.",
+            )
+        return functional.cross_entropy(logits, batch.targets)
+
+    return loss
 
 
 def squared_error(scores: Any, batch: Batch) -> Any:
@@ -66,19 +77,19 @@ def distilled(labels: Loss, distance: Loss, weight: float) -> Loss:
     return lambda scores, batch: (1 - weight) * labels(scores, batch) + weight * distance(scores, batch)
 
 
-def from_teacher(answers: Any, read: Reading, temperature: float | None) -> Loss:
+def from_teacher(asked: Callable[[Batch], Any], read: Reading, temperature: float | None) -> Loss:
     """Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, https://arxiv.org/abs/1503.02531.
 
     Both softened by the temperature T, the gradient scaled back by T^2. Without one, where the task is no
     classification, the squared error from the teacher's answers.
 
     Args:
-        answers: the teacher's, as `read` gives them, for every example of the train split.
+        asked: gives the teacher's answers to a batch, as `read` reads them.
     """
     from torch.nn import functional
 
     def distance(scores: Any, batch: Batch) -> Any:
-        student, teacher = read(scores), answers[batch.indices]
+        student, teacher = read(scores), asked(batch)
         if temperature is None:
             return functional.mse_loss(student, teacher)
         student = functional.log_softmax(student / temperature, dim=1)

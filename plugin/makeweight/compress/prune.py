@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from makeweight.compress.deadend import layer_of, left_out
-from makeweight.compress.examples import Tensors, examples, tensors
+from makeweight.compress.examples import Examples, Tensors, tensors
 from makeweight.compress.losses import loss_of
 from makeweight.compress.narrowing import Removal, departing, differentiable, narrow, parting
 from makeweight.compress.scores import reading
@@ -33,6 +33,7 @@ from makeweight_base.quiet import quiet
 
 # Examples whose gradients decide what matters, for the importances that ask for gradients.
 _GRADIENT_EXAMPLES = 512
+_TOGETHER = 64
 
 
 class PruneOptions(TrainingOptions):
@@ -82,7 +83,7 @@ class Prune(Transformation):
         import torch
 
         module = subject.source
-        example = tensors(dict(given.splits["calibration"].take(slice(0, 2)).inputs))
+        example = tensors(given.splits["calibration"].first(2).inputs)
         with torch.no_grad():
             shape = judged(call(module, example), given.output).shape
         before, parameters = _widths(module), _parameters(module)
@@ -268,19 +269,14 @@ def _output_layers(module: Any, example: Tensors) -> list[Any]:
 
 def _gradients(module: Any, options: PruneOptions, given: Given) -> None:
     """The gradient of the mean loss over examples of the train split, left in the parameters."""
-    import torch
 
-    data = given.splits["train"]
-    generator = torch.Generator().manual_seed(given.seed)
-    chosen = data.take(torch.randperm(len(data), generator=generator)[:_GRADIENT_EXAMPLES].numpy())
-    split = examples(chosen, given.task)
-    read = reading(given.baseline, split.inputs, given.task, given.output)
-    loss = loss_of(options.loss, read, given.task, given.root)
+    drawn = given.splits["train"].draw(_GRADIENT_EXAMPLES, given.seed)
+    data = Examples(drawn, given.task)
+    loss = loss_of(options.loss, reading(given.baseline, data, given.output), given.task, given.root)
     module.zero_grad()
-    for indices in torch.arange(len(split)).split(64):
-        batch = split.batch(indices)
+    for batch in data.batches(_TOGETHER):
         scores = judged(call(module, batch.inputs), given.output)
-        (loss(scores, batch) * len(indices) / len(split)).backward()
+        (loss(scores, batch) * len(batch.indices) / drawn.length()).backward()
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from makeweight.layout import Layout
 from makeweight.measure import samples
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user import data
-from makeweight.user.dataset import Dataset
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module
+from makeweight.user.split import Split
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
@@ -26,7 +26,7 @@ class Supply:
     ) -> None:
         self.declared, self.runtime, self.scratch = declared, runtime, scratch
         self.notes, self.progress = notes, progress
-        self._splits: dict[str, Dataset] = {}
+        self._splits: dict[str, Split] = {}
 
     def given(self, needs: Needs) -> Given:
         """Raises:
@@ -57,15 +57,15 @@ class Supply:
     def _baseline(self) -> Any:
         return load_module(self.declared)
 
-    def trial_examples(self) -> Dataset:
+    def trial_examples(self) -> Split:
         """What is made is tried on the calibration examples. Where no step needs them, on the benchmark's samples: a
-        whole split is not loaded for that, and some projects have no other than the test split."""
+        split is not read for that, and some projects have no other than the test split."""
         at_hand = Layout(self.declared.root).inputs
         if "calibration" not in self._splits and at_hand.is_file():
             return samples.read(at_hand)
         return self.split("calibration")
 
-    def split(self, name: str) -> Dataset:
+    def split(self, name: str) -> Split:
         """One of the declared splits; `calibration` are the declared calibration examples."""
         if name == "test":
             raise RecipeFailed("a technique asked for the test split, which is the gate's alone")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from makeweight.compress.subject import Subject
     from makeweight.compress.training import TrainingOptions
     from makeweight.config.settings import TaskSettings
-    from makeweight.user.dataset import Dataset
+    from makeweight.user.split import Split
     from makeweight_base.progress import Progress
 
 
@@ -52,7 +52,7 @@ class Given:
     scratch: Path
     """For intermediate files; thrown away afterwards."""
     progress: Progress
-    splits: Mapping[str, Dataset] = field(default_factory=dict)
+    splits: Mapping[str, Split] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
     """Why a split that it wished for is not there."""
     baseline: Any = None

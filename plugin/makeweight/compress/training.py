@@ -13,7 +13,7 @@ from pydantic import Field
 from makeweight.compress import technique
 from makeweight.compress.examples import Examples, Tensors
 from makeweight.compress.losses import Loss
-from makeweight.compress.scores import Reading, answers
+from makeweight.compress.scores import LARGE, Reading, answers
 from makeweight.compress.subject import Left
 from makeweight.config.settings import CallablePath
 from makeweight.runtimes.inputs import call
@@ -92,16 +92,14 @@ def train(
     import torch
 
     optimizer = torch.optim.AdamW(module.parameters(), lr=options.lr, weight_decay=options.weight_decay)
-    order = torch.Generator().manual_seed(given.seed)
-    steps = options.epochs * len(_batches(torch.arange(len(data)), options.batch))
+    steps = options.epochs * data.split.steps(options.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
     best: tuple[Quality, int, dict[str, Any]] | None = None
     mean = math.nan
     for epoch in given.progress.over(range(1, options.epochs + 1), label, options.epochs):
         module.train()
         total = seen = 0.0
-        for indices in _batches(torch.randperm(len(data), generator=order), options.batch):
-            batch = data.batch(indices)
+        for batch in data.epoch(options.batch, given.seed, epoch):
             value = loss(_forward(module, batch.inputs, given.output, label), batch)
             optimizer.zero_grad()
             value.backward()
@@ -109,8 +107,8 @@ def train(
             schedule.step()
             for each in left:
                 each.after_step(module)
-            total += float(value.detach()) * len(indices)
-            seen += len(indices)
+            total += float(value.detach()) * len(batch.indices)
+            seen += len(batch.indices)
         mean = total / seen
         if not math.isfinite(mean):
             raise RecipeFailed(f"{label}: the loss became {mean} in epoch {epoch}; a smaller `lr` may help")
@@ -135,21 +133,20 @@ def judge_of(data: Examples, loss: Loss, read: Reading | None, output: str | Non
     import torch
 
     def judge(module: Any) -> Quality:
-        scores = answers(module, data.inputs, output)
-        with torch.no_grad():
-            lost = float(loss(scores, data.batch(slice(None))))
+        lost = right = seen = 0.0
+        for batch in data.batches(LARGE):
+            scores, count = answers(module, batch, output), len(batch.indices)
+            with torch.no_grad():
+                lost += float(loss(scores, batch)) * count
+            if read is not None:
+                right += float((read(scores).argmax(1) == batch.targets).sum())
+            seen += count
+        lost, right = lost / seen, right / seen
         if read is None:
             return Quality((-lost,), lost, f"loss {lost:.4g}")
-        right = float((read(scores).argmax(1) == data.targets).double().mean())
         return Quality((right, -lost), right, f"accuracy {right:.2%}")
 
     return judge
-
-
-def _batches(order: Any, size: int) -> list[Any]:
-    """Indices by step. A single example left over is dropped: batch normalization cannot learn from one."""
-    batches = list(order.split(size))
-    return batches[:-1] if size > 1 and len(batches) > 1 and len(batches[-1]) == 1 else batches
 
 
 def _forward(module: Any, inputs: Tensors, output: str | None, label: str) -> Any:

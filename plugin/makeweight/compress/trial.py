@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Feeds, fit
+from makeweight.artifact.ports import Feeds, fit, padded
 from makeweight.artifact.trial import Trial
 from makeweight.bench import probe
 from makeweight.bench.probe import JobFailed
@@ -20,8 +20,8 @@ from makeweight.devices.local import Local, LocalOptions
 from makeweight.measure.outcomes import classify
 from makeweight.measure.samples import store
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
-from makeweight.user.dataset import Dataset
 from makeweight.user.declared import Declared
+from makeweight.user.split import Split
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.progress import Progress
 from makeweight_probe.__main__ import REFUSED
@@ -43,7 +43,7 @@ _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def try_out(
     model: Model,
     reference: Model | None,
-    dataset: Dataset,
+    split: Split,
     declared: Declared,
     runtime: Runtime,
     macs: int | None,
@@ -60,7 +60,7 @@ def try_out(
         UsageError: the examples do not fit its inputs.
         EnvironmentFailed, OSError, MemoryError: the machine failed.
     """
-    feeds = [fit(model.inputs, each) for each in _some(dataset, model.batch, macs)]
+    feeds = [fit(model.inputs, each) for each in _some(split, model.batch, macs)]
     index = _judged(model, declared) if declared.task.kind == "classification" else None
     with tempfile.TemporaryDirectory(prefix="makeweight-trial-") as folder:
         inputs = Path(folder, "inputs.npz")
@@ -104,13 +104,14 @@ def refuse_noise(trial: Trial) -> None:
             )
 
 
-def _some(dataset: Dataset, batch: int | None, macs: int | None) -> Sequence[Feeds]:
+def _some(split: Split, batch: int | None, macs: int | None) -> Sequence[Feeds]:
     """Examples from all over the split, one by one or in whole batches where the model's is fixed."""
     wanted = _UNKNOWN if not macs else min(max(round(_MACS / macs), _FEWEST), _MOST)
     size = batch or 1
-    number = max(min(wanted, len(dataset)) // size, 1) * size
-    chosen = dataset.take(np.linspace(0, len(dataset) - 1, number).round().astype(int))
-    return list(chosen.batches(size))
+    count = split.length()
+    number = max(min(wanted, count) // size, 1) * size
+    chosen = split.take(np.linspace(0, count - 1, number).round().astype(int))
+    return [padded(feeds, size) for feeds in chosen.feeds(size)]
 
 
 def _judged(model: Model, declared: Declared) -> int | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
-from makeweight.compress.examples import examples
+from makeweight.compress.examples import Batch, Examples
 from makeweight.compress.losses import distilled, from_teacher, loss_of
-from makeweight.compress.scores import answers, check_classes, reading
+from makeweight.compress.scores import LARGE, Reading, answers, reading
 from makeweight.compress.subject import Left
 from makeweight.compress.technique import Given, Needs
 from makeweight.compress.training import Trained, TrainingOptions, judge_of, train
+from makeweight.user.arrays import Arrays
 
 # The baseline is needed even without a teacher: its scores tell how the student's are read.
 NEEDS = Needs(splits=("train",), wishes=("validation",), baseline=True)
@@ -21,23 +22,31 @@ def tune(module: Any, options: TrainingOptions, given: Given, label: str, left: 
 
     Raises:
         RecipeFailed: see `train`.
-        UsageError: the task has no loss of its own and none is given, the given one fails, or a target is no
-            output of the model.
+        UsageError: the task has no loss of its own and none is given, the given one fails, a target is no output of
+            the model, or an example cannot be read.
     """
-    data, classifies = examples(given.splits["train"], given.task), given.task.kind == "classification"
-    read = reading(given.baseline, data.inputs, given.task, given.output)
+    data, classifies = Examples(given.splits["train"], given.task), given.task.kind == "classification"
+    read = reading(given.baseline, data, given.output)
     labels = loss = loss_of(options.loss, read, given.task, given.root)
-    if classifies:
-        check_classes(module, data, read, given.output)
     if options.teacher == "baseline":
-        taught = read(answers(given.baseline, data.inputs, given.output))
-        distance = from_teacher(taught, read, options.temperature if classifies else None)
+        asked = _asked(given.baseline, data, read, given.output)
+        distance = from_teacher(asked, read, options.temperature if classifies else None)
         loss = distilled(labels, distance, options.teacher_weight)
     judge = None
     if "validation" in given.splits:
-        validation = examples(given.splits["validation"], given.task)
+        validation = Examples(given.splits["validation"], given.task)
         judge = judge_of(validation, labels, read if classifies else None, given.output)
     else:
         why = given.absent.get("validation", "none was handed")
         given.progress.say(f"no validation split, so the last epoch is kept ({why})")
     return train(module, data, loss, judge, options, given, label, left)
+
+
+def _asked(teacher: Any, data: Examples, read: Reading, output: str | None) -> Callable[[Batch], Any]:
+    """The teacher's answers to a batch. Of whole arrays that nothing changes it is asked once, else with each batch."""
+    import torch
+
+    if data.change is not None or not isinstance(data.split.source, Arrays):
+        return lambda batch: read(answers(teacher, batch, output))
+    known = torch.cat([read(answers(teacher, batch, output)) for batch in data.batches(LARGE)])
+    return lambda batch: known[batch.indices]

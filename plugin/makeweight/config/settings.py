@@ -153,6 +153,7 @@ class DataSettings(Section):
     npz: dict[Literal["train", "validation", "calibration", "test"], str] | None = Field(
         None, description="One .npz file a split: arrays by input name, and `target`."
     )
+    workers: int = Field(0, ge=0, description="How many processes read examples (default: none beside our own).")
     calibration: Calibration = Field(default_factory=Calibration)
     slices: CallablePath | None = Field(
         None, description="module:callable(split) -> for each example the name of its group, or None."

@@ -10,10 +10,10 @@ from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.tasks.table import TASKS
 from makeweight.measure.tasks.task import Asked
 from makeweight.runtimes.runtime import Runtime
-from makeweight.user.dataset import Dataset
 from makeweight.user.declared import Declared
 from makeweight.user.ran import ran
-from makeweight_base.errors import at
+from makeweight.user.split import Split
+from makeweight_base.errors import UsageError, at
 from makeweight_base.progress import Progress
 
 
@@ -21,7 +21,7 @@ def answer(
     declared: Declared,
     runtime: Runtime,
     model: Model,
-    dataset: Dataset,
+    split: Split,
     label: str,
     progress: Progress,
     like: Outcomes | None = None,
@@ -38,20 +38,22 @@ def answer(
     """
     scores = like.scores if like else None
     asked = Asked(declared.task, declared.model.output, declared.root, scores)
-    keeper, finite, first = TASKS[declared.task.kind].keeper(asked), [], 0
+    keeper, finite = TASKS[declared.task.kind].keeper(asked), []
+    examples = inference.reading(model, split, batch)
     with at(label):
-        for outputs, count in inference.outputs(runtime, model, dataset, batch=batch, progress=progress, label=label):
-            finite.append(keeper.add(outputs, dataset.targets[first : first + count]))
-            first += count
+        for outputs, given in inference.outputs(runtime, model, examples, batch=batch, progress=progress, label=label):
+            if given.targets is None:
+                raise UsageError(f"the {split.name} split has no targets")
+            finite.append(keeper.add(outputs, given.targets))
         kept = keeper.kept()
     at_once = {} if batch is None else {"batch": batch}
     return Outcomes(
         kept=kept.arrays,
         finite=np.concatenate(finite),
-        slices=dataset.slices,
+        slices=split.slices,
         classes=kept.classes,
         scores=kept.scores,
-        digest=dataset.digest(),
+        digest=examples.digest,
         facts={"sha256": model.sha256, "runtime": runtime.name, "version": str(runtime.version()), **at_once},
         code=ran(declared.root),
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from makeweight.config.settings import TaskSettings
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.tasks.task import class_name
-from makeweight.user.dataset import Dataset
+from makeweight.user.split import Split
 from makeweight_base.errors import UsageError
 
 KEPT = 64
@@ -41,12 +41,13 @@ def choose(task: TaskSettings, own: Outcomes, baseline: Outcomes) -> list[dict[s
     ]
 
 
-def write(folder: Path, flips: list[dict[str, Any]], dataset: Dataset) -> None:
+def write(folder: Path, flips: list[dict[str, Any]], split: Split) -> None:
     """Write flips.json and, where the (only) input is an image, one PNG for each flip."""
-    inputs = list(dataset.inputs.values())
+    shown = split.take([flip["example"] for flip in flips]).feeds(1)
     entries = []
-    for flip in flips:
-        picture = draw(inputs[0][flip["example"]]) if len(inputs) == 1 else None
+    for flip, inputs in zip(flips, shown, strict=True):
+        (values, *others) = inputs.values()
+        picture = None if others else draw(values[0])
         name = f"{flip['example']:06d}.png" if picture else None
         if picture and name:
             (folder / name).write_bytes(picture)

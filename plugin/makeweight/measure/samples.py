@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.artifact.ports import Feeds, Port, batch_size, fit
-from makeweight.user.dataset import Dataset
+from makeweight.artifact.ports import Feeds, Port, batch_size, fit, padded
+from makeweight.user.form import Form
+from makeweight.user.indexed import Indexed
+from makeweight.user.split import Split
 from makeweight_base.atomic import replacing
 from makeweight_probe import inputs
 
 COUNT = 64
 
 
-def write(path: Path, ports: Sequence[Port], dataset: Dataset, seed: int, batch: int | None = None) -> None:
+def write(path: Path, ports: Sequence[Port], split: Split, seed: int, batch: int | None = None) -> None:
     """Store up to `COUNT` examples, drawn with the seed.
 
     Args:
@@ -25,17 +27,21 @@ def write(path: Path, ports: Sequence[Port], dataset: Dataset, seed: int, batch:
     """
     size = batch_size(ports) or batch or 1
     wanted = max(size, COUNT // size * size)
-    rng = np.random.default_rng(seed)
-    drawn = rng.choice(len(dataset), wanted, replace=wanted > len(dataset))
-    chosen = dataset.take(drawn)
-    store(path, [fit(ports, feeds) for feeds in chosen.batches(size)])
+    count, rng = split.length(), np.random.default_rng(seed)
+    chosen = split.take(rng.choice(count, wanted, replace=wanted > count))
+    store(path, [fit(ports, padded(feeds, size)) for feeds in chosen.feeds(size)])
 
 
-def read(path: Path) -> Dataset:
+def read(path: Path) -> Split:
     """The examples that were stored, without their targets."""
-    stored = inputs.read(str(path))
-    arrays = {name: np.concatenate([feeds[name] for feeds in stored]) for name in stored[0]}
-    return Dataset("samples", arrays, np.zeros(len(next(iter(arrays.values())))))
+    fed = inputs.read(str(path))
+    one_by_one = [
+        ({name: values[index] for name, values in feeds.items()}, 0)
+        for feeds in fed
+        for index in range(len(next(iter(feeds.values()))))
+    ]
+    form = Form(tuple(fed[0]), "custom", path.name, path.name, path.parent)
+    return Split("samples", Indexed(one_by_one, np.arange(len(one_by_one)), form))
 
 
 def store(path: Path, samples: list[Feeds]) -> None:

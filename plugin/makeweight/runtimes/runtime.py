@@ -21,11 +21,9 @@ class RecipeFailed(Exception):
 
 
 class Examples(Protocol):
-    """Calibration examples: the runtime says in which batches it wants them."""
+    """Calibration examples: the runtime says in which batches it wants them. In one batch all have one shape."""
 
-    def __len__(self) -> int: ...
-
-    def batches(self, size: int) -> Iterator[Feeds]: ...
+    def feeds(self, size: int) -> Iterator[Feeds]: ...
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""The user's examples: loaded from a callable or .npz files, checked, and kept as arrays."""
+"""The user's examples: from what the project declares to a split that is read as it is needed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,46 +11,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight import registry
-from makeweight.user import callables
-from makeweight.user.dataset import Dataset
+from makeweight.user import callables, npz, targets
+from makeweight.user.arrays import Arrays
 from makeweight.user.declared import Declared
+from makeweight.user.form import GIVE, Form
+from makeweight.user.indexed import Indexed
+from makeweight.user.split import Source, Split
+from makeweight.user.streamed import Stream
 from makeweight_base.errors import UsageError, at
 
-_MOST_CLASSES = 2**31
-_GIVE = "Return (inputs, targets) arrays, or an iterable of (input, target) pairs."
 _CHECK = "Check the loader; every split needs at least one."
 
 
-def load(declared: Declared, split: str) -> Dataset:
-    """One split of the project's examples, checked.
+def load(declared: Declared, split: str) -> Split:
+    """One split of the project's examples, of which no more is read than it takes to know what it is.
 
     Raises:
-        UsageError: the loader fails, or yields nothing, NaN, arrays of different lengths, or targets that do not
-            fit the task; or there is no such split.
+        UsageError: the loader fails, or gives no examples or arrays of different lengths; or there is no such split.
+            What is wrong with an example is told when it is read.
     """
-    inputs, targets = _from_callable(declared, split) if declared.data.load else _from_npz(declared, split)
-    with at(_origin(declared, split)):
-        dataset = Dataset(split, inputs, _targets(targets, declared.task.kind))
-        _check(dataset)
-    return replace(dataset, slices=_slices(declared, split, len(dataset)))
+    source = _from_callable(declared, split) if declared.data.load else _from_npz(declared, split)
+    return Split(split, source, _slices(declared, split, source.count))
 
 
-def calibration(declared: Declared) -> Dataset:
+def calibration(declared: Declared) -> Split:
     """The declared calibration examples: a file of their own, or a sample of a split, drawn with the seed."""
+    return undrawn(declared).draw(declared.data.calibration.samples, declared.seed)
+
+
+def undrawn(declared: Declared) -> Split:
+    """What the calibration examples are drawn from."""
     if declared.data.npz is not None and "calibration" in declared.data.npz:
-        inputs, _ = _from_npz(declared, "calibration")
-        first = next(iter(inputs.values()))
-        # what is not measured on needs no targets
-        dataset = Dataset("calibration", inputs, np.zeros(len(first) if first.ndim else 0))
-        with at(_origin(declared, "calibration")):
-            _check(dataset)
-    else:
-        dataset = load(declared, declared.data.calibration.split)
-    wanted = declared.data.calibration.samples
-    if len(dataset) <= wanted:
-        return dataset
-    drawn = np.random.default_rng(declared.seed).choice(len(dataset), wanted, replace=False)
-    return dataset.take(np.sort(drawn))
+        return Split("calibration", _from_npz(declared, "calibration"))
+    return load(declared, declared.data.calibration.split)
 
 
 def input_names(declared: Declared) -> tuple[str, ...]:
@@ -63,167 +57,120 @@ def input_names(declared: Declared) -> tuple[str, ...]:
     return names
 
 
-def _origin(declared: Declared, split: str) -> str:
-    return f"data.load({split!r})" if declared.data.load else str((declared.data.npz or {}).get(split))  # type: ignore[call-overload]
-
-
-def _from_callable(declared: Declared, split: str) -> tuple[dict[str, NDArray[Any]], Any]:
-    dotted = declared.data.load or ""
+def _from_callable(declared: Declared, split: str) -> Source:
+    dotted, where = declared.data.load or "", f"data.load({split!r})"
     loader = callables.find(dotted, declared.root, where="makeweight.yaml: data.load")
-    given = callables.call(loader, split, name=f"{dotted}({split!r})", root=declared.root)
-    names = input_names(declared)
-    where = _origin(declared, split)
-    whole = isinstance(given, tuple) and len(given) == 2
-    if whole and hasattr(given[1], "__len__") and not isinstance(given[1], tuple):
-        with at(where):
-            return _named(given[0], names), given[1]
-    if isinstance(given, Mapping) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
-        raise UsageError(f"gave {type(given).__name__}, not examples", where=where, do=_GIVE)
-    pairs = callables.call(lambda: list(_pairs(given, where)), name=f"{dotted}({split!r})", root=declared.root)
-    if not pairs:
-        raise UsageError("gave no examples", where=where, do=_CHECK)
+    called = f"{dotted}({split!r})"
+    form = Form(input_names(declared), declared.task.kind, where, called, declared.root)
+    given = form.call(loader, split)
     with at(where):
-        singles = [_one(entry, names) for entry, _ in pairs]
-        return {name: _stack([single[name] for single in singles], name) for name in names}, [t for _, t in pairs]
+        if _are_arrays(given):
+            return _checked(Arrays(form.arrays(given[0]), targets.whole(given[1]), form))
+        if _is_loader(given):
+            return _of_loader(given, form, declared.data.workers)
+        if isinstance(given, Mapping) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
+            raise UsageError(f"gave {type(given).__name__}, not examples", do=GIVE)
+        if _is_indexed(given):
+            return _indexed(given, np.arange(form.call(len, given)), form, declared.data.workers)
+        return _stream(given, lambda: form.call(loader, split), form)
 
 
-def _pairs(given: Any, where: str) -> Iterator[tuple[Any, Any]]:
-    # A torch-style dataset has __getitem__ and __len__, and iterating it by the old protocol may never end.
-    entries = (
-        (given[i] for i in range(len(given))) if hasattr(given, "__getitem__") and hasattr(given, "__len__") else given
-    )
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, tuple | list) or len(entry) != 2:
-            raise UsageError(
-                f"example {index} is no (input, target) pair but {type(entry).__name__}", where=where, do=_GIVE
-            )
-        yield entry[0], entry[1]
+def _are_arrays(given: Any) -> bool:
+    """Whether it is `(inputs, targets)`, and not two examples."""
+    pair = isinstance(given, tuple) and len(given) == 2
+    return pair and hasattr(given[1], "__len__") and not isinstance(given[1], tuple)
 
 
-def _named(inputs: Any, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """Whole arrays by input name."""
-    count = len(inputs) if isinstance(inputs, tuple | list) else 1
-    wrong = f"gave {count} inputs, and the model has {len(names)}: {', '.join(names)}"
-    return {name: _array(values, name) for name, values in _by_name(inputs, names, wrong).items()}
+def _checked(source: Arrays) -> Arrays:
+    counts = {name: len(values) if values.ndim else 0 for name, values in source.inputs.items()}
+    first = next(iter(counts))
+    wanted, what = (counts[first], f"of `{first}`") if source.targets is None else (len(source.targets), "targets")
+    for name, count in counts.items():
+        if count != wanted:
+            raise UsageError(f"has {count} examples of `{name}` and {wanted} {what}")
+    if wanted == 0:
+        raise UsageError("gave no examples", do=_CHECK)
+    return source
 
 
-def _one(entry: Any, names: tuple[str, ...]) -> Mapping[str, Any]:
-    """One example's inputs by name."""
-    wrong = (
-        f"the model has {len(names)} inputs ({', '.join(names)}); each example's input is a mapping or a tuple of as "
-        f"many arrays, not {type(entry).__name__}"
-    )
-    return _by_name(entry, names, wrong)
+def _is_indexed(given: Any) -> bool:
+    """Whether its examples can be read by number. PyTorch's IterableDataset has __getitem__ and answers nothing."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(given, torch.utils.data.IterableDataset):
+        return False
+    # by its length, because iterating by the old protocol may never end
+    return hasattr(given, "__getitem__") and hasattr(given, "__len__")
 
 
-def _by_name(given: Any, names: tuple[str, ...], wrong: str) -> Mapping[str, Any]:
-    """Values by input name, of a mapping, a tuple in the order of the inputs, or, of a single input, the value."""
-    if isinstance(given, Mapping):
-        if set(given) != set(names):
-            raise UsageError(
-                f"gave the inputs {', '.join(map(str, given)) or 'none'}, and the model's are {', '.join(names)}",
-                do="Name the arrays as the model names its inputs.",
-            )
-        return {name: given[name] for name in names}
-    if len(names) == 1:
-        return {names[0]: given}
-    if not isinstance(given, tuple | list) or len(given) != len(names):
-        raise UsageError(wrong)
-    return dict(zip(names, given, strict=True))
+def _indexed(entries: Any, numbers: NDArray[np.int64], form: Form, workers: int) -> Indexed:
+    if not len(numbers):
+        raise UsageError("gave no examples", do=_CHECK)
+    return Indexed(entries, numbers, form, workers)
 
 
-def _stack(values: list[Any], name: str) -> NDArray[Any]:
-    arrays = [_array(value, name) for value in values]
-    shapes = {array.shape for array in arrays}
-    if len(shapes) > 1:
-        first, second = sorted(shapes, key=str)[:2]
-        raise UsageError(f"examples of input `{name}` have different shapes, such as {first} and {second}")
-    return _array(np.stack(arrays), name)
+def _stream(given: Any, again: Any, form: Form) -> Stream:
+    """Of an iterator that is used up by a pass, the loader is asked for another."""
+    left = [given]
+
+    def opened() -> Iterable[Any]:
+        once: Iterable[Any] = left.pop() if left else again()
+        if iter(once) is not once:
+            left.append(once)
+        return once
+
+    return Stream(opened, form)
 
 
-def _array(values: Any, name: str) -> NDArray[Any]:
-    array = _numbers(values, f"input `{name}`", "holds")
-    with np.errstate(over="ignore"):  # what becomes infinite is told by the check of all examples
-        return array.astype(np.float32) if array.dtype == np.float64 else array
+def _is_loader(given: Any) -> bool:
+    """Whether it is a torch DataLoader, or looks like one."""
+    return hasattr(given, "dataset") and hasattr(given, "collate_fn")
 
 
-def _from_npz(declared: Declared, split: str) -> tuple[dict[str, NDArray[Any]], Any]:
+def _of_loader(loader: Any, form: Form, workers: int) -> Source:
+    """What a DataLoader loads: the examples that its sampler chooses, in the order of the data, with its collate_fn. It
+    is decided here how many there are in a batch, and in what order they are trained on."""
+    from torch.utils.data import default_collate
+
+    if loader.collate_fn is not default_collate:
+        form = replace(form, collate=loader.collate_fn)
+    if not _is_indexed(loader.dataset):
+        return _stream(loader.dataset, None, form)
+    numbers = form.call(lambda: np.sort(np.fromiter(_chosen(loader), dtype=np.int64)))
+    return _indexed(loader.dataset, numbers, form, workers or loader.num_workers)
+
+
+def _chosen(loader: Any) -> Iterable[int]:
+    from torch.utils.data import BatchSampler
+
+    if loader.batch_sampler is None or type(loader.batch_sampler) is BatchSampler:
+        yield from loader.sampler
+    else:
+        for batch in loader.batch_sampler:
+            yield from batch
+
+
+def _from_npz(declared: Declared, split: str) -> Arrays:
     files: Mapping[str, str] = dict(declared.data.npz or {})  # type: ignore[arg-type]
     if split not in files:
         raise UsageError(
             f"there is no `{split}` split: data.npz has {', '.join(files)}", where="makeweight.yaml: data.npz"
         )
     path = declared.root / files[split]
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
-    except FileNotFoundError as error:
-        raise UsageError("no such file", where=files[split], do="Mend data.npz in makeweight.yaml.") from error
-    except Exception as error:
-        raise UsageError(
-            "cannot be read as .npz: it is none, damaged, or holds Python objects",
-            where=files[split],
-            do="Write plain arrays with numpy.savez.",
-        ) from error
-    target = arrays.pop("target", None)
-    if target is None and split != "calibration":
-        raise UsageError(f"has no array `target`; it has {', '.join(arrays) or 'none'}", where=files[split])
-    names = input_names(declared)
-    if len(names) == 1 and len(arrays) == 1:
-        arrays = {names[0]: next(iter(arrays.values()))}
+    form = Form(input_names(declared), declared.task.kind, files[split], files[split], declared.root)
     with at(files[split]):
-        return _named(arrays, names), target
+        arrays = npz.mapped(path)
+        target = arrays.pop("target", None)
+        if split == "calibration":
+            target = None  # what is not measured on needs none
+        elif target is None:
+            raise UsageError(f"has no array `target`; it has {', '.join(arrays) or 'none'}")
+        if len(form.names) == 1 and len(arrays) == 1:
+            arrays = {form.names[0]: next(iter(arrays.values()))}
+        inputs = form.arrays(arrays)
+        return _checked(Arrays(inputs, None if target is None else targets.whole(target), form))
 
 
-def _numbers(given: Any, what: str, holds: str) -> NDArray[Any]:
-    try:
-        array = np.asarray(given)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise UsageError(f"{what} cannot be made an array: {error}") from error
-    if array.dtype.kind not in "fiub":
-        raise UsageError(f"{what} {holds} {array.dtype}, not numbers")
-    return array
-
-
-def _targets(targets: Any, kind: str) -> NDArray[Any]:
-    array = _numbers(targets, "targets", "hold")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise UsageError(f"the target of example {_first_bad(array)} is not finite")
-    if array.ndim == 0:
-        raise UsageError("gave one target for all examples; each needs its own")
-    if kind != "classification":
-        return array
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim != 1:
-        raise UsageError(f"targets of a classification are one class index an example, not of shape {array.shape[1:]}")
-    if array.dtype.kind == "f" and not (array == np.round(array)).all():
-        raise UsageError("targets of a classification are class indices, and these are not whole")
-    odd = np.nonzero((array < 0) | (array > _MOST_CLASSES))[0]
-    if len(odd):
-        raise UsageError(f"the target of example {int(odd[0])} is {array[odd[0]]:g}, and class indices begin at 0")
-    return array.astype(np.int64)
-
-
-def _check(dataset: Dataset) -> None:
-    if len(dataset) == 0:
-        raise UsageError("gave no examples", do=_CHECK)
-    for name, values in dataset.inputs.items():
-        if values.ndim == 0 or len(values) != len(dataset):
-            count = 0 if values.ndim == 0 else len(values)
-            raise UsageError(f"has {count} examples of `{name}` and {len(dataset)} targets")
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise UsageError(
-                f"example {_first_bad(values)} of `{name}` holds NaN, infinity or a number beyond {values.dtype}",
-                do="Mend the loader: a model cannot be judged on such examples.",
-            )
-
-
-def _first_bad(array: NDArray[Any]) -> int:
-    return int(np.argwhere(~np.isfinite(array))[0][0])
-
-
-def _slices(declared: Declared, split: str, count: int) -> NDArray[np.str_] | None:
+def _slices(declared: Declared, split: str, count: int | None) -> NDArray[np.str_] | None:
     if declared.data.slices is None:
         return None
     dotted = declared.data.slices
@@ -234,6 +181,6 @@ def _slices(declared: Declared, split: str, count: int) -> NDArray[np.str_] | No
         raise UsageError(f"gave {type(given).__name__}, not a name for each example", where=where)
     names = callables.call(lambda: list(given), name=where, root=declared.root)
     listed = ["" if name is None else str(name) for name in names]
-    if len(listed) != count:
+    if count is not None and len(listed) != count:
         raise UsageError(f"named {len(listed)} examples, and the split has {count}", where=where)
     return np.array(listed, dtype=np.str_)

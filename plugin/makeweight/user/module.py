@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from makeweight import registry
-from makeweight.artifact.ports import Feeds, shown
+from makeweight.artifact.ports import Feeds, padded, shown
 from makeweight.layout import CONFIG
 from makeweight.runtimes.runtime import Program
 from makeweight.user import callables, data, exported, weights
@@ -81,15 +81,15 @@ def example(declared: Declared) -> Feeds:
     """
     sizes = [shape[0] for shape in shapes(declared).values() if shape and isinstance(shape[0], int)]
     wanted = max(sizes, default=2)
-    chosen = data.calibration(declared).take(slice(0, wanted))
+    chosen = data.undrawn(declared).first(wanted).inputs
     feeds: Feeds = {}
     for name, shape in shapes(declared).items():
-        if name not in chosen.inputs:
+        if name not in chosen:
             raise UsageError(
-                f"the data have no input `{name}`; they have {', '.join(chosen.inputs)}",
+                f"the data have no input `{name}`; they have {', '.join(chosen)}",
                 where=f"{CONFIG}: model.inputs",
             )
-        values = chosen.inputs[name]
+        values = chosen[name]
         if values.shape[1:] != shape[1:]:
             raise UsageError(
                 f"input `{name}` is declared as {shown(shape)}, and one example of the data has shape "
@@ -104,4 +104,4 @@ def example(declared: Declared) -> Feeds:
                 do="Give more examples, or declare the batch as a letter.",
             )
         feeds[name] = values.astype(np.float32) if values.dtype.kind == "f" else values
-    return feeds
+    return padded(feeds, wanted)

@@ -18,7 +18,7 @@ from makeweight.pipeline.in_step import in_step
 from makeweight.project.project import Project
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user import data, ran
-from makeweight.user.dataset import Dataset
+from makeweight.user.split import Split
 from makeweight.verbs.evaluate import keep
 from makeweight_base import atomic
 from makeweight_base.errors import ConfigError, Exit, Problem, UsageError
@@ -33,12 +33,12 @@ def run(project: Project, progress: Progress) -> Exit:
         manifest = write_baseline(project.declared, folder, progress)
         made = manifest.made()
         progress.say(f"baseline: {manifest.size:,} bytes, {runtime.name} {runtime.version()}")
-        dataset = data.load(project.declared, "test")
-        manifest = replace(manifest, trial=_tried(project, manifest, dataset, runtime, progress))
+        split = data.load(project.declared, "test")
+        manifest = replace(manifest, trial=_tried(project, manifest, split, runtime, progress))
         artifact.write(folder, manifest)
         batch = manifest.batch(project.model.batch)
-        samples.write(folder / layout.inputs.name, made.inputs, dataset, project.seed, project.model.batch)
-        own = answer(project.declared, runtime, made, dataset, "baseline on test", progress, batch=batch)
+        own = answer(project.declared, runtime, made, split, "baseline on test", progress, batch=batch)
+        samples.write(folder / layout.inputs.name, made.inputs, split, project.seed, project.model.batch)
     bad = int((~own.finite).sum())
     if bad:
         raise UsageError(
@@ -53,9 +53,9 @@ def run(project: Project, progress: Progress) -> Exit:
     return Exit.PASS
 
 
-def _tried(project: Project, manifest: Manifest, dataset: Dataset, runtime: Runtime, progress: Progress) -> Trial:
+def _tried(project: Project, manifest: Manifest, split: Split, runtime: Runtime, progress: Progress) -> Trial:
     try:
-        return try_out(manifest.made(), None, dataset, project.declared, runtime, manifest.macs, progress)
+        return try_out(manifest.made(), None, split, project.declared, runtime, manifest.macs, progress)
     except RecipeFailed as failure:
         raise UsageError(f"the baseline itself cannot be used: {failure}", where=_source(project)) from failure
 

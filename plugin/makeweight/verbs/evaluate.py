@@ -34,26 +34,26 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
         progress.say(f"{name}: not evaluated, {manifest.reason}")
         return Exit.PASS
     runtime = registry.ready("runtime", manifest.runtime)()
-    dataset = data.load(project.declared, "test")
-    if dataset.digest() != before.digest:
+    split = data.load(project.declared, "test")
+    batch = manifest.batch(project.model.batch)
+    if batch is not None:
+        progress.say(f"{name}: asked for {batch} at a time, since its answers depend on the examples beside them")
+    own = answer(project.declared, runtime, manifest.made(), split, f"{name} on test", progress, before, batch)
+    if own.digest != before.digest:
         raise UsageError(
             "the loader gave other test examples than it gave the baseline",
             where="data.load('test')",
             do="Make it give the same examples each time (fix its seed), then run `dvc repro` again.",
         )
-    batch = manifest.batch(project.model.batch)
-    if batch is not None:
-        progress.say(f"{name}: asked for {batch} at a time, since its answers depend on the examples beside them")
-    own = answer(project.declared, runtime, manifest.made(), dataset, f"{name} on test", progress, before, batch)
     figures = [*storage.measure(manifest, base), *quality.measure(project.task, name, own, before)]
     if manifest.control is not None:
         label = f"{name}'s control on test"
         served = base.batch(project.model.batch)
-        control = answer(project.declared, runtime, manifest.control, dataset, label, progress, before, served)
+        control = answer(project.declared, runtime, manifest.control, split, label, progress, before, served)
         figures += _against_control(project, name, own, control)
     with atomic.replacing_folder(layout.flips(name)) as folder:
         chosen = flips.choose(project.task, own, before) if project.task.kind == "classification" else []
-        flips.write(folder, chosen, dataset)
+        flips.write(folder, chosen, split)
     keep(project, name, own, before, figures)
     ran.told(project.root, project.sources, progress)
     return Exit.PASS

@@ -251,7 +251,7 @@ def test_techniques_do_not_get_the_test_split(project: Project, monkeypatch: pyt
     handed: list[dict[str, int]] = []
 
     def looks(self: Any, subject: Any, options: Any, given: Any) -> Any:
-        handed.append({name: len(split) for name, split in given.splits.items()})
+        handed.append({name: split.count for name, split in given.splits.items()})
         raise RecipeFailed("seen enough")
 
     monkeypatch.setattr(Prune, "apply", looks)

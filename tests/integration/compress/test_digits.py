@@ -64,11 +64,11 @@ def test_the_configuration_holds_together() -> None:
     assert list(project.variants) == ["fp16", "int8", "int8-dynamic", "slim", "slim-int8"]
     assert (project.ship, project.prefer) == ("best", "latency")
     dataset = data.load(project.declared, "test")
-    assert len(dataset) == 500
+    assert dataset.count == 500
     assert dataset.slices is not None
     named = {rule.slice for rule in project.rules if rule.slice}
     assert named == set(np.unique(dataset.slices))
-    assert len(data.calibration(project.declared)) == 256
+    assert data.calibration(project.declared).count == 256
 
 
 def test_the_network_is_as_its_description_says() -> None:

@@ -16,7 +16,7 @@ from makeweight.compress.prune import Prune, PruneOptions
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.subject import Subject
 from makeweight.runtimes.runtime import RecipeFailed
-from makeweight.user.dataset import Dataset
+from split_values import split_of
 
 
 def _convolutions(module: Any) -> list[int]:
@@ -26,7 +26,7 @@ def _convolutions(module: Any) -> list[int]:
 def _on_images(given: Any, channels: int = 3, size: int = 8, classes: int = 3) -> Any:
     """What is given, with noise for data."""
     images = np.random.default_rng(0).random((24, channels, size, size), dtype=np.float32)
-    data = Dataset("noise", {"image": images}, np.arange(24) % classes)
+    data = split_of("noise", {"image": images}, np.arange(24) % classes)
     return replace(given, splits=dict.fromkeys(("train", "validation", "calibration"), data))
 
 
@@ -254,7 +254,7 @@ def test_several_inputs(given: Any) -> None:
 
     rng = np.random.default_rng(0)
     inputs = {"right": rng.random((24, 6)), "left": rng.random((24, 4), dtype=np.float32)}
-    data = Dataset("noise", inputs, np.arange(24) % 3)
+    data = split_of("noise", inputs, np.arange(24) % 3)
     module = Two()
     two = replace(given, splits=dict.fromkeys(("train", "validation", "calibration"), data), baseline=Two())
     _pruned(module, PruneOptions(ratio=0.5, epochs=1, importance="taylor"), two)
@@ -268,7 +268,7 @@ def _dead(weight: Any, dimension: int, places: list[int]) -> None:
 
 def _answers(module: Any, given: Any) -> Any:
     with torch.no_grad():
-        return module.eval()(torch.from_numpy(given.splits["calibration"].inputs["image"]))
+        return module.eval()(torch.from_numpy(given.splits["calibration"].source.inputs["image"]))
 
 
 class Shuffles(nn.Module):

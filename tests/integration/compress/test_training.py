@@ -14,7 +14,7 @@ from torch import nn
 
 from integration.compress.conftest import fresh
 from makeweight.compress import training, tuning
-from makeweight.compress.examples import Batch, examples
+from makeweight.compress.examples import Batch, Examples
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.losses import cross_entropy, distilled, from_teacher, squared_error
 from makeweight.compress.reproducible import THREADS, reproducible
@@ -25,8 +25,9 @@ from makeweight.compress.tuning import tune
 from makeweight.config.settings import TaskSettings
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user import module as user_module
-from makeweight.user.dataset import Dataset
+from makeweight.user.split import Split
 from makeweight_base.errors import UsageError
+from split_values import split_of
 
 
 def _weights(module: Any) -> dict[str, Any]:
@@ -37,10 +38,14 @@ def _equal(first: dict[str, Any], second: dict[str, Any]) -> bool:
     return all(torch.equal(value, second[name]) for name, value in first.items())
 
 
-def _accuracy(module: Any, data: Dataset) -> float:
+def _accuracy(module: Any, data: Split) -> float:
     with torch.no_grad():
-        answers = module(torch.from_numpy(data.inputs["image"])).argmax(1).numpy()
-    return float((answers == data.targets).mean())
+        answers = module(torch.from_numpy(data.source.inputs["image"])).argmax(1).numpy()
+    return float((answers == data.source.targets).mean())
+
+
+def _judged_by(split: Split, targets: np.ndarray) -> Split:
+    return split_of(split.name, split.source.inputs, targets)  # type: ignore[attr-defined]
 
 
 def test_training_learns_and_keeps_the_best_epoch_on_validation(make_project: Any, make_given: Any) -> None:
@@ -147,7 +152,7 @@ def test_a_student_learns_what_its_teacher_says_even_if_the_labels_disagree(make
     # the validation split would keep the epoch that agrees with the labels most
     alone = replace(given, splits={"train": given.splits["train"]}, baseline=teacher)
     data = given.splits["train"]
-    says = replace(data, targets=(data.targets + 1) % 3)
+    says = _judged_by(data, (data.source.targets + 1) % 3)
     for weight, disagrees in ((1.0, True), (0.0, False)):
         with reproducible(0):
             student = fresh(given)
@@ -163,14 +168,14 @@ def test_distillation_is_hintons_loss() -> None:
     soft = (teacher[batch.indices] / temperature).softmax(1)
     taught = (soft * (soft.log() - (student / temperature).log_softmax(1))).sum(1).mean() * temperature**2
     labels = nn.functional.cross_entropy(student, batch.targets)
-    distance = from_teacher(teacher, lambda scores: scores, temperature)
+    distance = from_teacher(lambda batch: teacher[batch.indices], lambda scores: scores, temperature)
     loss = distilled(cross_entropy(lambda scores: scores), distance, weight)
     assert math.isclose(float(loss(student, batch)), 0.3 * float(labels) + 0.7 * float(taught), rel_tol=1e-5)
     assert float(distance(teacher, Batch(torch.arange(9), (), None))) == pytest.approx(0, abs=1e-6)
 
 
 def test_distillation_of_a_regression_is_the_distance_from_the_teachers_answers() -> None:
-    distance = from_teacher(torch.tensor([[5.0], [1.0]]), lambda scores: scores, None)
+    distance = from_teacher(lambda batch: torch.tensor([[5.0], [1.0]])[batch.indices], lambda scores: scores, None)
     loss = distilled(squared_error, distance, 0.5)
     batch = Batch(torch.tensor([1]), (), torch.tensor([4.0]))
     assert float(loss(torch.tensor([[2.0]]), batch)) == 0.5 * (2 - 4) ** 2 + 0.5 * (2 - 1) ** 2
@@ -188,7 +193,7 @@ def test_regression_learns(make_project: Any, make_given: Any) -> None:
     rng = np.random.default_rng(0)
 
     values = rng.standard_normal((64, 3))
-    data = Dataset("line", {"x": values}, values.sum(1))
+    data = split_of("line", {"x": values}, values.sum(1))
     line = nn.Sequential(nn.Linear(3, 1))
     given = replace(
         given,
@@ -232,16 +237,9 @@ def test_a_class_that_the_model_does_not_have(make_project: Any, make_given: Any
     given = make_given(make_project())
 
     data = given.splits["train"]
-    given = replace(given, splits={"train": replace(data, targets=data.targets + 5)})
-    with pytest.raises(UsageError, match="the train split holds class 7, and the model has 3 classes"):
+    given = replace(given, splits={"train": _judged_by(data, data.source.targets + 5)})
+    with pytest.raises(UsageError, match=r"example \d+ is of class 7, and the model has 3 classes"):
         tune(fresh(given), TrainingOptions(), given, "finetune")
-
-
-@pytest.mark.parametrize(
-    ("count", "size", "lengths"), [(9, 4, [4, 4]), (10, 4, [4, 4, 2]), (3, 1, [1, 1, 1]), (1, 4, [1])]
-)
-def test_a_single_example_left_over_is_dropped(count: int, size: int, lengths: list[int]) -> None:
-    assert [len(batch) for batch in training._batches(torch.arange(count), size)] == lengths
 
 
 class OnlyEvaluates(nn.Module):
@@ -318,7 +316,7 @@ def test_one_number_for_two_classes(make_project: Any, make_given: Any, last: An
     given = make_given(make_project())
 
     splits = {
-        name: replace(split, targets=(split.targets == 0).astype(np.int64)) for name, split in given.splits.items()
+        name: _judged_by(split, (split.source.targets == 0).astype(np.int64)) for name, split in given.splits.items()
     }
     torch.manual_seed(2)
     built = nn.Sequential(nn.Flatten(), nn.Linear(36, 32), nn.ReLU(), nn.Linear(32, 1), last)
@@ -328,12 +326,13 @@ def test_one_number_for_two_classes(make_project: Any, make_given: Any, last: An
     assert trained.validation is not None
     assert trained.validation > 0.75
     by_hand = nn.functional.binary_cross_entropy_with_logits
-    data = examples(splits["train"], two.task)
+    data = Examples(splits["train"], two.task)
+    (batch,) = data.batches(1000)
     with torch.no_grad():
-        raw = module[:4](*data.inputs.values())
-        loss = cross_entropy(reading(built, data.inputs, two.task, None))
-        assert float(loss(module(*data.inputs.values()), data.batch(slice(None)))) == pytest.approx(
-            float(by_hand(raw[:, 0], data.targets.float())), rel=1e-3
+        raw = module[:4](*batch.inputs.values())
+        loss = cross_entropy(reading(built, data, None))
+        assert float(loss(module(*batch.inputs.values()), batch)) == pytest.approx(
+            float(by_hand(raw[:, 0], batch.targets.float())), rel=1e-3
         )
 
 
@@ -369,7 +368,7 @@ def test_what_a_step_left_behind_holds_through_a_later_training(make_project: An
 def test_any_loss_can_be_minimised(make_project: Any, make_given: Any) -> None:
     """The loop knows nothing of labels: here a module learns to answer 3, whatever it sees."""
     given = make_given(make_project())
-    data, module = examples(given.splits["train"], given.task), fresh(given)
+    data, module = Examples(given.splits["train"], given.task), fresh(given)
 
     def distance(scores: Any, batch: Batch) -> Any:
         return ((scores - 3) ** 2).mean()
@@ -379,4 +378,4 @@ def test_any_loss_can_be_minimised(make_project: Any, make_given: Any) -> None:
         trained = training.train(module, data, distance, None, options, given, "three", ())
     assert trained.kept == 20
     with torch.no_grad():
-        assert float((module(*data.inputs.values()) - 3).abs().mean()) < 0.5
+        assert all(float((module(*batch.inputs.values()) - 3).abs().mean()) < 0.5 for batch in data.batches(100))

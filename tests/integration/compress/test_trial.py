@@ -17,10 +17,10 @@ from makeweight.compress.trial import FLOOR_DECIBELS, refuse_noise, try_out
 from makeweight.config.settings import DataSettings, ModelSettings, TaskSettings
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import RecipeFailed
-from makeweight.user.dataset import Dataset
 from makeweight.user.declared import Declared
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.progress import Silent
+from split_values import split_of
 
 RUNTIME = OnnxRuntime()
 INPUTS = np.random.default_rng(0).standard_normal((80, 4)).astype(np.float32)
@@ -46,7 +46,7 @@ def model(path: Path, nodes: list[Any] = PRODUCT, batch: int | str = "N", **weig
 
 def tried(made: Model, reference: Model | None, kind: Any = "classification", macs: int | None = 12) -> Trial:
     declared = Declared(Path(), ModelSettings(onnx="m.onnx"), DataSettings(load="a:b"), TaskSettings(kind=kind), seed=0)
-    return try_out(made, reference, Dataset("c", {"x": INPUTS}, np.zeros(80)), declared, RUNTIME, macs, Silent())
+    return try_out(made, reference, split_of("c", {"x": INPUTS}, np.zeros(80)), declared, RUNTIME, macs, Silent())
 
 
 def test_noise_and_agreement_are_those_of_numpy(tmp_path: Path) -> None:

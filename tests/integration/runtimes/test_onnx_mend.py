@@ -15,7 +15,7 @@ from makeweight.runtimes.onnxruntime import quantize
 from makeweight.runtimes.onnxruntime.mend import mend
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import RecipeFailed
-from makeweight.user.dataset import Dataset
+from split_values import split_of
 
 STATIC = Format(Numbers("int8", "channel"), Numbers("int8"), "static", "minmax")
 DYNAMIC = Format(Numbers("int8", "channel"), Numbers("int8"), "dynamic")
@@ -50,7 +50,7 @@ def written(
 def made(source: Path, x: np.ndarray = X, how: Format = STATIC) -> tuple[list[np.ndarray], dict[str, Any], Any]:
     """What the quantized model answers, what was noted, and the model."""
     runtime, notes, target = OnnxRuntime(), dict[str, Any](), source.with_suffix(".int8.onnx")
-    quantize.quantize(runtime.read(source), target, how, Dataset("c", {"x": x}, np.zeros(len(x))), notes)
+    quantize.quantize(runtime.read(source), target, how, split_of("c", {"x": x}, np.zeros(len(x))), notes)
     return runtime.open(runtime.read(target)).run({"x": x}), notes, onnx.load(target)
 
 

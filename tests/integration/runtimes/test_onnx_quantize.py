@@ -33,11 +33,8 @@ class Cut:
     def __init__(self, feeds: Feeds, size: int = 32) -> None:
         self._feeds, self._size = feeds, size
 
-    def __len__(self) -> int:
-        return len(self._feeds["image"])
-
-    def batches(self, size: int) -> Iterator[Feeds]:
-        for start in range(0, len(self), self._size):
+    def feeds(self, size: int) -> Iterator[Feeds]:
+        for start in range(0, len(self._feeds["image"]), self._size):
             yield {"image": self._feeds["image"][start : start + self._size]}
 
 

@@ -14,11 +14,11 @@ from makeweight.measure.answers import answer
 from makeweight.measure.outcomes import WRONG, Outcomes
 from makeweight.measure.tasks.table import TASKS
 from makeweight.project.reading import understand
-from makeweight.user.dataset import Dataset
 from makeweight.user.declared import Declared
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Silent
 from model_values import invented_model
+from split_values import split_of
 
 CONFIG = """\
 model: {{onnx: model.onnx}}
@@ -55,7 +55,7 @@ class Runtime:
 
 def answered(output: Any, targets: Any, task: str = "classification", **more: Any) -> Outcomes:
     found, wanted = np.array(output), np.array(targets)
-    dataset = Dataset("test", {"x": np.zeros((len(wanted), 1), np.float32)}, wanted)
+    dataset = split_of("test", {"x": np.zeros((len(wanted), 1), np.float32)}, wanted)
     made = more.pop("project", None) or project(task)
     return answer(made, Runtime(found), MODEL, dataset, "half on test", Silent(), **more)  # type: ignore[arg-type]
 

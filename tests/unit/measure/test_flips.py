@@ -13,8 +13,8 @@ from makeweight.config.settings import TaskSettings
 from makeweight.measure import flips
 from makeweight.measure.flips import INDEX, KEPT
 from makeweight.measure.outcomes import WRONG, Outcomes
-from makeweight.user.dataset import Dataset
 from makeweight_base.errors import UsageError
+from split_values import split_of
 
 
 def answered(prediction: list[int], confidence: list[float], target: list[int]) -> Outcomes:
@@ -51,7 +51,7 @@ def flip(example: int) -> dict[str, Any]:
 
 def test_each_flip_of_images_is_a_picture(tmp_path: Path) -> None:
     images = np.random.default_rng(0).random((20, 1, 8, 8)).astype(np.float32)
-    flips.write(tmp_path, [flip(7), flip(3)], Dataset("test", {"image": images}, np.zeros(20)))
+    flips.write(tmp_path, [flip(7), flip(3)], split_of("test", {"image": images}, np.zeros(20)))
     read = flips.read(tmp_path)
     assert [entry["picture"] for entry in read] == ["000007.png", "000003.png"]
     assert read[0]["truth"] == "é"
@@ -62,7 +62,7 @@ def test_each_flip_of_images_is_a_picture(tmp_path: Path) -> None:
     "inputs", [{"x": np.zeros((5, 12))}, {"a": np.zeros((5, 8, 8)), "b": np.zeros((5, 8, 8))}], ids=["tabular", "two"]
 )
 def test_what_is_no_single_image_has_no_picture(tmp_path: Path, inputs: dict[str, np.ndarray]) -> None:
-    flips.write(tmp_path, [flip(0)], Dataset("test", inputs, np.zeros(5)))
+    flips.write(tmp_path, [flip(0)], split_of("test", inputs, np.zeros(5)))
     assert [entry["picture"] for entry in flips.read(tmp_path)] == [None]
 
 

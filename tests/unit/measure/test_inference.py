@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from makeweight.artifact.ports import Port
-from makeweight.measure.inference import BATCH, outputs
-from makeweight.user.dataset import Dataset
+from makeweight.measure.inference import BATCH, outputs, reading
+from makeweight.user.split import Split
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Silent
 from model_values import invented_model
+from split_values import split_of
 
 
 def x(*shape: int | None) -> Port:
@@ -40,13 +41,14 @@ class Model:
         return answer
 
 
-def dataset(count: int, dtype: Any = np.float32) -> Dataset:
-    return Dataset("test", {"x": np.arange(2 * count).reshape(count, 2).astype(dtype)}, np.zeros(count, int))
+def dataset(count: int, dtype: Any = np.float32) -> Split:
+    return split_of("test", {"x": np.arange(2 * count).reshape(count, 2).astype(dtype)}, np.zeros(count, int))
 
 
-def run(model: Model, data: Dataset, output: str = "y", batch: int | None = None) -> np.ndarray:
-    found = list(outputs(model, model.model, data, batch=batch, progress=Silent(), label="int8 on test"))  # type: ignore[arg-type]
-    assert sum(count for _, count in found) == len(data)
+def run(model: Model, data: Split, output: str = "y", batch: int | None = None) -> np.ndarray:
+    examples = reading(model.model, data, batch)
+    found = list(outputs(model, model.model, examples, batch=batch, progress=Silent(), label="int8 on test"))  # type: ignore[arg-type]
+    assert [number for _, given in found for number in given.numbers] == list(range(data.length()))
     return np.concatenate([answers[output] for answers, _ in found])
 
 
@@ -54,7 +56,7 @@ def run(model: Model, data: Dataset, output: str = "y", batch: int | None = None
 @pytest.mark.parametrize("size", [None, 1, 4, 100])
 def test_every_example_is_answered_once_in_order(count: int, size: int | None) -> None:
     model, data = Model(x(size, 2)), dataset(count)
-    np.testing.assert_array_equal(run(model, data), data.inputs["x"].sum(axis=1, keepdims=True))
+    np.testing.assert_array_equal(run(model, data), data.source.inputs["x"].sum(axis=1, keepdims=True))
     assert {len(feeds["x"]) for feeds in model.fed} <= ({size} if size else {BATCH, count % BATCH})
 
 
@@ -65,7 +67,7 @@ def test_where_neighbours_count_it_is_asked_as_it_is_served(batch: int) -> None:
     data = dataset(6)
     found = run(model, data, batch=batch)
     assert {len(feeds["x"]) for feeds in model.fed} == {batch}
-    values = data.inputs["x"]
+    values = data.source.inputs["x"]
     filled = np.concatenate([values, values[[5, 5]]])[: -(-6 // batch) * batch].reshape(-1, batch, 2)
     np.testing.assert_array_equal(found, (filled - filled.mean(axis=1, keepdims=True)).reshape(-1, 2)[:6])
 

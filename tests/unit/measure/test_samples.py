@@ -8,12 +8,13 @@ import pytest
 from makeweight.artifact.ports import Port
 from makeweight.measure import samples
 from makeweight.measure.samples import COUNT
-from makeweight.user.dataset import Dataset
+from makeweight.user.split import Split
 from makeweight_probe.inputs import read
+from split_values import split_of
 
 
-def dataset(count: int) -> Dataset:
-    return Dataset("test", {"x": np.arange(2.0 * count).reshape(count, 2)}, np.zeros(count, int))
+def dataset(count: int) -> Split:
+    return split_of("test", {"x": np.arange(2.0 * count).reshape(count, 2)}, np.zeros(count, int))
 
 
 @pytest.mark.parametrize(

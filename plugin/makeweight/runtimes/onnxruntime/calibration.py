@@ -8,12 +8,11 @@ own and cut anew.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, fit
@@ -28,35 +27,47 @@ _BINS = {"entropy": 512, "percentile": 2048}
 
 
 def batches(model: Model, examples: Examples) -> list[Feeds]:
-    """Calibration examples in batches that the model takes; a last batch that a fixed size leaves over is dropped.
+    """Calibration examples in batches that the model takes; what a fixed size leaves over is dropped.
 
     Raises:
         UsageError: they do not fit the model, or are too few for its batch.
     """
+    # one by one, because a loader may pad what it collates to the longest of a batch
+    alike: dict[str, list[tuple[bytes, Feeds]]] = {}
+    for given in examples.feeds(1):
+        for feeds in _apart(given):
+            alike.setdefault(_shapes(feeds), []).append((_digest(feeds), feeds))
     size = model.batch
-    if size is not None and len(examples) < size:
+    step, cut = size or BATCH, []
+    for _, group in sorted(alike.items()):
+        ordered = [feeds for _, feeds in sorted(group, key=lambda pair: pair[0])]
+        starts = range(0, len(ordered) - step + 1 if size else len(ordered), step)
+        cut += [fit(model.inputs, _joined(ordered[at : at + step])) for at in starts]
+    if not cut:
+        most = max(len(group) for group in alike.values())
         raise UsageError(
-            f"the model takes batches of {size}, and there are only {len(examples)} calibration examples",
+            f"the model takes batches of {size}, and there are only {most} calibration examples",
             where="makeweight.yaml: data.calibration",
             do="Give more examples, or export the model with a free batch size.",
         )
-    cut = list(examples.batches(size or BATCH))
-    whole = {name: np.concatenate([feeds[name] for feeds in cut]) for name in cut[0]}
-    order = _order(whole)
-    step = size or BATCH
-    starts = range(0, len(order) - step + 1 if size else len(order), step)
-    return [fit(model.inputs, {name: values[order[at : at + step]] for name, values in whole.items()}) for at in starts]
+    return cut
 
 
-def _order(whole: Feeds) -> NDArray[np.int64]:
-    """The examples by their own bytes."""
-    count = len(next(iter(whole.values())))
-    named = sorted(whole)
-    digests = [
-        hashlib.sha256(b"".join(np.ascontiguousarray(whole[name][index]).tobytes() for name in named)).digest()
-        for index in range(count)
-    ]
-    return np.array(sorted(range(count), key=digests.__getitem__), dtype=np.int64)
+def _apart(feeds: Feeds) -> Iterator[Feeds]:
+    for index in range(len(next(iter(feeds.values())))):
+        yield {name: values[index : index + 1] for name, values in feeds.items()}
+
+
+def _shapes(feeds: Feeds) -> str:
+    return str([(name, feeds[name].shape) for name in sorted(feeds)])
+
+
+def _digest(feeds: Feeds) -> bytes:
+    return hashlib.sha256(b"".join(np.ascontiguousarray(feeds[name]).tobytes() for name in sorted(feeds))).digest()
+
+
+def _joined(some: Sequence[Feeds]) -> Feeds:
+    return {name: np.concatenate([feeds[name] for feeds in some]) for name in some[0]}
 
 
 def ranges(prepared: Path, folder: Path, operators: Sequence[str], observer: Observer, fed: Sequence[Feeds]) -> Any:

@@ -1,0 +1,123 @@
+"""Examples that come one after the other: a generator, or anything that can only be iterated."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.user.form import Form
+from makeweight.user.indexed import Indexed
+from makeweight.user.split import Batch, Change
+from makeweight_base.errors import UsageError
+
+# How many steps' examples are mixed with each other.
+_MIXED = 16
+
+
+class Stream:
+    """Read from its beginning in each pass, and in this process."""
+
+    def __init__(self, open: Callable[[], Any], form: Form) -> None:
+        """`open`: gives what is to be iterated, anew for each pass."""
+        self._open, self._form = open, form
+        self._begun: tuple[Any, Iterator[Any]] | None = None
+        self.count: int | None = None
+
+    def read(self, size: int) -> Iterator[list[Batch]]:
+        for start, given in self._blocks(size):
+            yield self._form.batches(given, np.arange(start, start + len(given)))
+
+    def shuffled(self, size: int, seed: Sequence[int], change: Change | None) -> Iterator[list[Batch]]:
+        """Mixed as it comes, over some steps."""
+        rng = np.random.default_rng(seed)
+        for start, given in self._blocks(size * _MIXED):
+            order = rng.permutation(len(given))
+            for first in range(0, len(given), size):
+                some = order[first : first + size]
+                found = self._form.batches([given[index] for index in some], start + some)
+                yield found if change is None else [change(batch, rng) for batch in found]
+
+    def pick(self, numbers: NDArray[np.int64]) -> Indexed:
+        wanted, last = set(numbers.tolist()), int(numbers.max(initial=-1))
+        known = {place: each for place, each in self._entries(last + 1) if place in wanted}
+        return self._kept([known[number] for number in numbers.tolist()])
+
+    def sample(self, most: int, rng: np.random.Generator) -> Indexed:
+        """A reservoir: each example has the same chance, and one pass is enough (Vitter's algorithm R, 1985)."""
+        held: list[tuple[int, Any]] = []
+        for place, each in self._entries(None):
+            if place < most:
+                held.append((place, each))
+            elif (at := int(rng.integers(place + 1))) < most:
+                held[at] = (place, each)
+        return self._kept([each for _, each in sorted(held, key=lambda pair: pair[0])])
+
+    def bytes_each(self) -> int:
+        given, entries = self._opened()
+        first = self._next(entries)
+        if first is _END:
+            raise self._none()
+        self._begun = given, itertools.chain([first], entries)
+        (batch,) = self._form.batches([first], np.zeros(1, np.int64))
+        return sum(values.nbytes for values in batch.inputs.values())
+
+    def _kept(self, entries: list[Any]) -> Indexed:
+        return Indexed(entries, np.arange(len(entries)), self._form)
+
+    def _blocks(self, size: int) -> Iterator[tuple[int, list[Any]]]:
+        """The number of the first, and as many as there are, of `size`."""
+        entries = self._entries(None)
+        while block := list(itertools.islice(entries, size)):
+            yield block[0][0], [each for _, each in block]
+
+    def _entries(self, most: int | None) -> Iterator[tuple[int, Any]]:
+        """Each with its number; `most`: how many are wanted."""
+        given, entries = self._opened()
+        said = self._form.call(len, given) if hasattr(given, "__len__") else None
+        for place in itertools.count():
+            if place == most:
+                return
+            each = self._next(entries)
+            if each is _END or place == said:
+                self._ended(said, place, each is _END)
+                return
+            yield place, each
+
+    def _opened(self) -> tuple[Any, Iterator[Any]]:
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            return begun
+        given = self._open()
+        return given, self._form.call(iter, given)
+
+    def _next(self, entries: Iterator[Any]) -> Any:
+        return self._form.call(next, entries, _END)
+
+    def _ended(self, said: int | None, count: int, is_all: bool) -> None:
+        if count == 0 and is_all:
+            raise self._none()
+        if not is_all or said not in (None, count):
+            raise UsageError(
+                f"has a length of {said}, and gave {count if is_all else 'more'} examples",
+                where=self._form.where,
+                do="Make its __len__ and its __iter__ agree.",
+            )
+        if self.count not in (None, count):
+            raise UsageError(
+                f"gave {count} examples, and {self.count} the time before",
+                where=self._form.where,
+                do="Make it give the same examples each time.",
+            )
+        self.count = count
+
+    def _none(self) -> UsageError:
+        return UsageError(
+            "gave no examples", where=self._form.where, do="Check the loader; every split needs at least one."
+        )
+
+
+_END = object()
