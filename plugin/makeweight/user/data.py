@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,8 +30,8 @@ def load(declared: Declared, split: str) -> Split:
         UsageError: the loader fails, or gives no examples or arrays of different lengths; or there is no such split.
             What is wrong with an example is told when it is read.
     """
-    source = _from_callable(declared, split) if declared.data.load else _from_npz(declared, split)
-    return Split(split, source, _slices(declared, split, source.count))
+    examples = _from_callable(declared, split) if declared.data.load else _from_npz(declared, split)
+    return Split(split, examples, _slices(declared, split, examples.count))
 
 
 def calibration(declared: Declared) -> Split:
@@ -58,21 +58,32 @@ def input_names(declared: Declared) -> tuple[str, ...]:
 
 
 def _from_callable(declared: Declared, split: str) -> Source:
-    dotted, where = declared.data.load or "", f"data.load({split!r})"
+    dotted = declared.data.load or ""
     loader = callables.find(dotted, declared.root, where="makeweight.yaml: data.load")
     called = f"{dotted}({split!r})"
-    form = Form(input_names(declared), declared.task.kind, where, called, declared.root)
-    given = form.call(loader, split)
-    with at(where):
-        if _are_arrays(given):
-            return _checked(Arrays(form.arrays(given[0]), targets.whole(given[1]), form))
-        if _is_loader(given):
-            return _of_loader(given, form, declared.data.workers)
-        if isinstance(given, Mapping) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
-            raise UsageError(f"gave {type(given).__name__}, not examples", do=GIVE)
-        if _is_indexed(given):
-            return _indexed(given, np.arange(form.call(len, given)), form, declared.data.workers)
-        return _stream(given, lambda: form.call(loader, split), form)
+    form = Form(input_names(declared), declared.task.kind, f"data.load({split!r})", called, declared.root)
+    with at(form.where):
+        return source(form.call(loader, split), lambda: form.call(loader, split), form, declared.data.workers)
+
+
+def source(given: Any, again: Callable[[], Any], form: Form, workers: int = 0) -> Source:
+    """What a loader gave, to be read.
+
+    Args:
+        again: gives it anew, where one pass uses it up.
+
+    Raises:
+        UsageError: it holds no examples.
+    """
+    if _are_arrays(given):
+        return _checked(Arrays(form.arrays(given[0]), targets.whole(given[1]), form))
+    if _is_loader(given):
+        return _of_loader(given, form, workers)
+    if isinstance(given, Mapping) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
+        raise UsageError(f"gave {type(given).__name__}, not examples", do=GIVE)
+    if _is_indexed(given):
+        return _indexed(given, np.arange(form.call(len, given)), form, workers)
+    return _stream(given, again, form)
 
 
 def _are_arrays(given: Any) -> bool:
@@ -81,16 +92,16 @@ def _are_arrays(given: Any) -> bool:
     return pair and hasattr(given[1], "__len__") and not isinstance(given[1], tuple)
 
 
-def _checked(source: Arrays) -> Arrays:
-    counts = {name: len(values) if values.ndim else 0 for name, values in source.inputs.items()}
+def _checked(whole: Arrays) -> Arrays:
+    counts = {name: len(values) if values.ndim else 0 for name, values in whole.inputs.items()}
     first = next(iter(counts))
-    wanted, what = (counts[first], f"of `{first}`") if source.targets is None else (len(source.targets), "targets")
+    wanted, what = (counts[first], f"of `{first}`") if whole.targets is None else (len(whole.targets), "targets")
     for name, count in counts.items():
         if count != wanted:
             raise UsageError(f"has {count} examples of `{name}` and {wanted} {what}")
     if wanted == 0:
         raise UsageError("gave no examples", do=_CHECK)
-    return source
+    return whole
 
 
 def _is_indexed(given: Any) -> bool:
@@ -108,7 +119,7 @@ def _indexed(entries: Any, numbers: NDArray[np.int64], form: Form, workers: int)
     return Indexed(entries, numbers, form, workers)
 
 
-def _stream(given: Any, again: Any, form: Form) -> Stream:
+def _stream(given: Any, again: Callable[[], Any], form: Form) -> Stream:
     """Of an iterator that is used up by a pass, the loader is asked for another."""
     left = [given]
 
@@ -134,7 +145,7 @@ def _of_loader(loader: Any, form: Form, workers: int) -> Source:
     if loader.collate_fn is not default_collate:
         form = replace(form, collate=loader.collate_fn)
     if not _is_indexed(loader.dataset):
-        return _stream(loader.dataset, None, form)
+        return _stream(loader.dataset, lambda: loader.dataset, form)
     numbers = form.call(lambda: np.sort(np.fromiter(_chosen(loader), dtype=np.int64)))
     return _indexed(loader.dataset, numbers, form, workers or loader.num_workers)
 
