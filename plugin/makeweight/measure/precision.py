@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight.measure import scan
 from makeweight.measure.bootstrap import Weights
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """Intersections over union from which a box counts as found."""
 _RECALLS = np.linspace(0, 1, 101)
-# Numbers of one block of resamples: what one class has then stays in the caches.
-_BLOCK = 1 << 18
+# Numbers of one block of resamples, so that what one class has stays in the caches; and how many at least.
+_BLOCK, _COLUMNS = 1 << 18, 64
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,14 @@ class Matches:
             shape [resamples, classes, thresholds], of the classes that have an object, in rising order; NaN where a
             resample has none of a class.
         """
-        classes = np.unique(self.object_label)
+        classes, columns = np.unique(self.object_label), np.ascontiguousarray(weights.T)
         figures = np.full((len(weights), len(classes), len(THRESHOLDS)), np.nan)
         for place, label in enumerate(classes):
             own = self._of(int(label))
-            size = max(1, _BLOCK // max(len(own.example), 1))
+            size = max(_COLUMNS, _BLOCK // max(len(own.example), 1))
             for start in range(0, len(weights), size):
-                figures[start : start + size, place] = own.average_precision(weights[start : start + size])
+                some = columns[:, start : start + size]
+                figures[start : start + size, place] = own.average_precision(some)
         return figures
 
     def _of(self, label: int) -> _OneClass:
@@ -71,46 +73,59 @@ class _OneClass:
     passed_over: NDArray[np.uint16]
     objects: NDArray[np.float64]
 
-    def average_precision(self, weights: Weights) -> NDArray[np.float64]:
-        """Shape [resamples, thresholds]."""
-        objects = np.rint(weights @ self.objects).astype(np.int64)
-        drawn = weights[:, self.example].astype(np.int32)
-        counted = np.cumsum(drawn, axis=1, dtype=np.int32)
+    def average_precision(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of resamples, shape [examples, resamples].
+
+        Returns:
+            shape [resamples, thresholds].
+        """
+        objects = self.objects @ columns
+        drawn = columns[self.example]
+        counted = scan.sums(drawn.copy())
         points = _points(objects)
-        figures = np.zeros((len(weights), len(THRESHOLDS)))
+        figures = np.zeros((len(objects), len(THRESHOLDS)))
         for bit in range(len(THRESHOLDS)):
             mask = np.uint16(1 << bit)
-            if (self.passed_over & mask).any():
-                there = np.where(self.passed_over & mask, 0, drawn)
-                upto = np.cumsum(there, axis=1, dtype=np.int32)
-            else:
-                upto = counted
             hits = np.flatnonzero(self.found & mask)
-            figures[:, bit] = _area(np.cumsum(drawn[:, hits], axis=1, dtype=np.int32), upto[:, hits], points)
+            upto = counted
+            if (self.passed_over & mask).any():
+                upto = scan.sums(np.where((self.passed_over & mask)[:, None] > 0, 0.0, drawn))
+            figures[:, bit] = _area(scan.sums(drawn[hits]), upto[hits], points)
         figures[objects == 0] = np.nan
         return figures
 
 
-def _points(objects: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many of the points of recall are reached by each number of objects found, shape [resamples, most + 1]."""
-    number = np.arange(int(objects.max(initial=0)) + 1)
-    recall = number[None, :] / np.maximum(objects, 1)[:, None]
-    return np.searchsorted(_RECALLS, recall, side="right")
+def _points(objects: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How many of the points of recall are reached by each number of objects found, shape [most + 1, resamples].
+
+    A point is reached as the original has it, where found / objects is not less in floating point.
+    """
+    least = np.ceil(_RECALLS[:, None] * objects)
+    for step in (1, -1):  # what rounding may have left one too low, or one too high
+        near = least + min(step, 0)
+        short = np.divide(near, objects, out=np.ones_like(near), where=objects > 0) < _RECALLS[:, None]
+        least = np.where(short, least + 1, least) if step > 0 else np.where(short, least, near)
+    places = np.maximum(least, 0).astype(np.int64) * len(objects) + np.arange(len(objects))
+    most = int(objects.max(initial=0)) + 2
+    reached = np.bincount(places.ravel(), minlength=most * len(objects)).reshape(-1, len(objects)).astype(np.float64)
+    return scan.sums(reached)
 
 
-def _area(hits: NDArray[np.int32], counted: NDArray[np.int32], points: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The mean over the points of recall of the highest precision at that recall or a higher one.
+def _area(hits: NDArray[np.float64], counted: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean over the points of recall of the highest precision at that recall or a higher one, by resample.
 
     Precision rises with a hit only, so it is looked at there alone.
 
     Args:
-        hits: objects found up to each hit, shape [resamples, hits].
+        hits: objects found up to each hit, shape [hits, resamples].
         counted: detections up to it.
         points: see `_points`.
     """
-    precision = hits / np.maximum(counted, 1)
-    highest = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    reached = np.take_along_axis(points, hits.astype(np.int64), axis=1)
-    newly = np.diff(reached, axis=1, prepend=0)
-    area: NDArray[np.float64] = (highest * newly).sum(axis=1) / len(_RECALLS)
-    return area
+    if len(hits) == 0:
+        return np.zeros(hits.shape[1])
+    precision = np.divide(hits, counted, out=np.zeros_like(hits), where=counted > 0)
+    highest = scan.maxima(precision[::-1].copy())[::-1]
+    reached = np.take(points.ravel(), (hits * hits.shape[1] + np.arange(hits.shape[1])).astype(np.int64))
+    area: NDArray[np.float64] = np.einsum("ij,ij->j", highest, reached)
+    area -= np.einsum("ij,ij->j", highest[1:], reached[:-1])
+    return area / len(_RECALLS)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.measure.bootstrap import Weights
+from makeweight.measure import scan
+
+Columns = NDArray[np.float64]
+"""How often each example is in each resample, shape [examples, resamples]: `bootstrap.Weights`, turned over."""
 
 
 class Ranking:
@@ -20,42 +23,43 @@ class Ranking:
         ranked = np.where(np.isnan(scores), worst, scores)
         self._order = np.argsort(-ranked, kind="stable")
         ordered = ranked[self._order]
-        places = np.arange(len(ordered))
-        starts = np.append(True, ordered[1:] != ordered[:-1]) if len(ordered) else np.zeros(0, bool)
-        self._positive = positive[self._order]
-        at = np.flatnonzero(self._positive)
-        group = np.cumsum(starts) - 1
-        firsts = np.append(places[starts], len(ordered))
-        # of each positive: how many examples stand before its ties, and how many up to their end
-        self._at, self._before, self._upto = at, firsts[group[at]], firsts[group[at] + 1]
+        starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        ends = np.append(starts[1:], len(ordered))
+        # only ties that hold a positive example matter: how many positives there are up to their end, and before them
+        counted = np.append(0, np.cumsum(positive[self._order]))
+        held = counted[ends] > counted[starts]
+        self._positives = self._order[positive[self._order]]
+        self._from, self._to = starts[held], ends[held]
+        self._positive_to = counted[self._to]
 
-    def auroc(self, weights: Weights) -> NDArray[np.float64]:
-        """Area under the receiver operating characteristic: the share of pairs of a positive and a negative example in
-        which the positive has the higher score, ties counting half. Fawcett, "An introduction to ROC analysis",
-        Pattern Recognition Letters 27(8), 2006. NaN without one of the two.
+    def areas(self, columns: Columns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Average precision and AUROC of each resample, both of shape [resamples]; NaN where there is none.
+
+        Average precision is the mean of the precision at each positive example, ties taken together, without
+        interpolation: Zhu, "Recall, Precision and Average Precision", University of Waterloo, 2004. AUROC, the area
+        under the receiver operating characteristic, is the share of pairs of a positive and a negative example in which
+        the positive has the higher score, ties counting half: Fawcett, "An introduction to ROC analysis", Pattern
+        Recognition Letters 27(8), 2006.
         """
-        ordered = weights[:, self._order]
-        negatives = _running(np.where(self._positive, 0.0, ordered))
-        wins = negatives[:, -1:] - (negatives[:, self._before] + negatives[:, self._upto]) / 2
-        own = ordered[:, self._at]
-        pairs = own.sum(axis=1) * negatives[:, -1]
-        return _ratio((own * wins).sum(axis=1), pairs)
-
-    def average_precision(self, weights: Weights) -> NDArray[np.float64]:
-        """Mean of the precision at each positive example, ties taken together, without interpolation: Zhu, "Recall,
-        Precision and Average Precision", University of Waterloo, 2004. NaN without a positive.
-        """
-        ordered = weights[:, self._order]
-        positives = _running(np.where(self._positive, ordered, 0.0))[:, self._upto]
-        own = ordered[:, self._at]
-        return _ratio((own * _ratio(positives, _running(ordered)[:, self._upto], 0.0)).sum(axis=1), own.sum(axis=1))
-
-
-def _running(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums of the first 0, 1, 2, ... along the rows."""
-    return np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+        nothing = np.full(columns.shape[1], np.nan)
+        if len(self._positives) == 0:
+            return nothing, nothing
+        counted, positives = (scan.sums(columns[order]) for order in (self._order, self._positives))
+        upto, found = counted[self._to - 1], positives[self._positive_to - 1]
+        own = np.diff(found, axis=0, prepend=0.0)
+        all_positives = positives[-1]
+        all_negatives = counted[-1] - all_positives
+        precision = np.divide(found, upto, out=np.zeros_like(found), where=upto > 0)
+        missed = upto - found
+        # a positive wins against the negatives after its ties, and by half against those in them
+        before = np.where(self._from[:, None] > 0, counted[self._from - 1], 0.0) - (found - own)
+        wins = all_negatives * all_positives - np.einsum("ij,ij->j", own, missed + before) / 2
+        return (
+            _ratio(np.einsum("ij,ij->j", own, precision), all_positives),
+            _ratio(wins, all_positives * all_negatives),
+        )
 
 
-def _ratio(part: NDArray[np.float64], of: NDArray[np.float64], otherwise: float = np.nan) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = np.full(of.shape, otherwise)
+def _ratio(part: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:
+    shares: NDArray[np.float64] = np.full(of.shape, np.nan)
     return np.divide(part, of, out=shares, where=of > 0)

@@ -20,7 +20,7 @@ def test_they_are_those_of_scikit_learn_on_any_resample(rows: list[tuple[int, bo
     ranking = Ranking(scores.astype(float), positive)
     drawn = np.bincount(np.random.default_rng(seed).integers(0, len(rows), len(rows)), minlength=len(rows))
     weights = np.stack([np.ones(len(rows)), drawn]).astype(float)
-    for row, auroc, precision in zip(weights, ranking.auroc(weights), ranking.average_precision(weights), strict=True):
+    for row, precision, auroc in zip(weights, *ranking.areas(weights.T), strict=True):
         there = np.repeat(np.arange(len(rows)), row.astype(int))
         if positive[there].any():
             assert precision == pytest.approx(average_precision_score(positive[there], scores[there]))
@@ -35,15 +35,14 @@ def test_they_are_those_of_scikit_learn_on_any_resample(rows: list[tuple[int, bo
 def test_by_hand() -> None:
     """Positives at places 1 and 3 of four: precisions 1 and 2/3, and three of four pairs the right way round."""
     ranking = Ranking(np.array([0.9, 0.8, 0.7, 0.1]), np.array([True, False, True, False]))
-    one = np.ones((1, 4))
-    assert ranking.average_precision(one) == pytest.approx((1 + 2 / 3) / 2)
-    assert ranking.auroc(one) == pytest.approx(3 / 4)
+    precision, auroc = ranking.areas(np.ones((4, 1)))
+    assert precision == pytest.approx((1 + 2 / 3) / 2)
+    assert auroc == pytest.approx(3 / 4)
 
 
 def test_a_score_that_is_no_number_is_ranked_as_wrong_as_can_be() -> None:
     positive = np.array([True, False, True, False])
     broken = Ranking(np.array([0.9, np.nan, np.nan, 0.1]), positive)
     wrong = Ranking(np.array([0.9, 9.0, -9.0, 0.1]), positive)
-    weights = next(draws(4))
-    np.testing.assert_array_equal(broken.auroc(weights), wrong.auroc(weights))
-    np.testing.assert_array_equal(broken.average_precision(weights), wrong.average_precision(weights))
+    columns = next(draws(4)).T
+    np.testing.assert_array_equal(broken.areas(columns), wrong.areas(columns))

@@ -136,7 +136,7 @@ def _statistic(task: TaskSettings, outcomes: Outcomes) -> Statistic:
         ]
         found = {"f1": overlap.mean(overlap.f1(*counts))}
         if ranking is not None:
-            found |= {"average_precision": ranking.average_precision(weights), "auroc": ranking.auroc(weights)}
+            found["average_precision"], found["auroc"] = ranking.areas(np.ascontiguousarray(weights.T))
         return found
 
     return statistic

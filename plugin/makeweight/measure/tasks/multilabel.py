@@ -63,14 +63,13 @@ def _statistic(task: TaskSettings, outcomes: Outcomes) -> Statistic:
     # an answer that is no number is the wrong one
     given = np.where(finite, score >= least, ~target)
     counted = [each.astype(np.float64) for each in (target, given, given & target)]
-    rankings = [
-        Ranking(score[:, label], target[:, label]) for label in range(target.shape[1]) if target[:, label].any()
-    ]
+    rankings = [Ranking(score[:, label], target[:, label]) for label in range(target.shape[1])]
 
     def statistic(weights: Weights) -> dict[str, NDArray[np.float64]]:
-        nothing = np.full((len(weights), 1), np.nan)
-        areas = [[each.average_precision(weights), each.auroc(weights)] for each in rankings]
-        precision, auroc = (np.stack(of, axis=1) for of in zip(*areas, strict=True)) if areas else (nothing, nothing)
+        columns = np.ascontiguousarray(weights.T)
+        precision, auroc = (
+            np.stack(of, axis=1) for of in zip(*(each.areas(columns) for each in rankings), strict=True)
+        )
         return {
             "f1": overlap.mean(overlap.f1(*(weights @ each for each in counted))),
             "average_precision": overlap.mean(precision),
