@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,8 @@ class Examples:
     def _targets(self, targets: NDArray[Any] | None) -> Any:
         if targets is not None and (self.task.kind == "regression" or targets.dtype == np.float64):
             targets = targets.astype(np.float32)
+        if targets is not None and targets.dtype.hasobject:
+            return [_tensors_of(each) for each in targets]
         return None if targets is None else _tensor(targets)
 
 
@@ -62,6 +64,16 @@ def tensors(inputs: Feeds) -> Tensors:
         name: _tensor(values.astype(np.float32) if values.dtype.kind == "f" else values)
         for name, values in inputs.items()
     }
+
+
+def _tensors_of(target: Any) -> Any:
+    """The target of one example that is no plain array: the boxes and labels of a detection."""
+    if isinstance(target, Mapping):
+        return {name: _tensors_of(part) for name, part in target.items()}
+    values = np.asarray(target)
+    if values.dtype.kind not in "fiub":
+        return target
+    return _tensor(values.astype(np.float32) if values.dtype == np.float64 else values)
 
 
 def _tensor(values: NDArray[Any]) -> Any:

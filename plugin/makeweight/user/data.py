@@ -76,7 +76,7 @@ def source(given: Any, again: Callable[[], Any], form: Form, workers: int = 0) -
         UsageError: it holds no examples.
     """
     if _are_arrays(given):
-        return _checked(Arrays(form.arrays(given[0]), targets.whole(given[1]), form))
+        return _checked(Arrays(form.arrays(given[0]), targets.whole(given[1], form.task), form))
     if _is_loader(given):
         return _of_loader(given, form, workers)
     if isinstance(given, Mapping) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
@@ -178,7 +178,7 @@ def _from_npz(declared: Declared, split: str) -> Arrays:
         if len(form.names) == 1 and len(arrays) == 1:
             arrays = {form.names[0]: next(iter(arrays.values()))}
         inputs = form.arrays(arrays)
-        return _checked(Arrays(inputs, None if target is None else targets.whole(target), form))
+        return _checked(Arrays(inputs, None if target is None else targets.whole(target, form.task), form))
 
 
 def _slices(declared: Declared, split: str, count: int | None) -> NDArray[np.str_] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,20 +29,24 @@ def numbers(given: Any, what: str, holds: str) -> NDArray[Any]:
     return array
 
 
-def whole(given: Any) -> NDArray[Any]:
+def whole(given: Any, kind: TaskKind) -> NDArray[Any]:
     """The targets of all examples, as they were given.
 
     Raises:
-        UsageError: they are no numbers, or one for all.
+        UsageError: they are no numbers where the task needs some, or one for all.
     """
-    array = numbers(given, "targets", "hold")
+    array = _as_given(given) if kind in _OF_ANY_FORM else numbers(given, "targets", "hold")
     if array.ndim == 0:
         raise UsageError("gave one target for all examples; each needs its own")
     return array
 
 
 def of_batch(given: Any, kind: TaskKind, places: NDArray[np.int64]) -> NDArray[Any]:
-    """The targets of some examples, shape [examples, ...]; class indices (int64) for a classification.
+    """The targets of some examples, shape [examples, ...].
+
+    Whole numbers (int64) for a classification, shape [examples]; for labels, 0 or 1, shape [examples, labels]; and for
+    a segmentation. As they were given for boxes, which are checked where they are matched, and for a metric of the
+    user's own: where they are not numbers of one shape, shape [examples] of objects.
 
     Args:
         places: the numbers of the examples, for errors.
@@ -49,21 +54,71 @@ def of_batch(given: Any, kind: TaskKind, places: NDArray[np.int64]) -> NDArray[A
     Raises:
         UsageError: they are none of the task.
     """
+    if kind in _OF_ANY_FORM:
+        return _as_given(given)
     array = numbers(given, "targets", "hold")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int(places[np.argwhere(~np.isfinite(array))[0][0]])
         raise UsageError(f"the target of example {bad} is not finite")
-    if kind != "classification":
+    return _CHECKS[kind](array, places) if kind in _CHECKS else array
+
+
+def _as_given(given: Any) -> NDArray[Any]:
+    """Numbers of one shape as an array; what is something else as an array of objects."""
+    if not isinstance(given, np.ndarray):
+        try:
+            array = np.asarray(given)
+        except (ValueError, TypeError, RuntimeError):  # of several shapes
+            array = np.zeros(0, dtype=object)
+        if array.dtype.kind not in "fiub":
+            array = np.empty(len(given), dtype=object)
+            for index, each in enumerate(given):
+                array[index] = each
         return array
+    return given
+
+
+def _classes(array: NDArray[Any], places: NDArray[np.int64]) -> NDArray[np.int64]:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
         raise UsageError(f"targets of a classification are one class index an example, not of shape {array.shape[1:]}")
-    if array.dtype.kind == "f" and not (array == np.round(array)).all():
-        raise UsageError("targets of a classification are class indices, and these are not whole")
+    classes = _whole(array, "a classification")
     odd = np.nonzero((array < 0) | (array > _MOST_CLASSES))[0]
     if len(odd):
         raise UsageError(
             f"the target of example {int(places[odd[0]])} is {array[odd[0]]:g}, and class indices begin at 0"
         )
+    return classes
+
+
+def _labels(array: NDArray[Any], places: NDArray[np.int64]) -> NDArray[np.int64]:
+    what = "targets of a multilabel task are 0 or 1 for each label"
+    if array.ndim != 2:
+        raise UsageError(f"{what}, and these have shape {list(array.shape[1:])} an example")
+    odd = np.argwhere((array != 0) & (array != 1))
+    if len(odd):
+        raise UsageError(f"{what}, and that of example {int(places[odd[0][0]])} holds {array[tuple(odd[0])]:g}")
     return array.astype(np.int64)
+
+
+def _masks(array: NDArray[Any], _: NDArray[np.int64]) -> NDArray[np.int64]:
+    if array.ndim < 2:
+        raise UsageError("targets of a segmentation are a class index for each place, and these are one an example")
+    # a mask of one channel is the mask
+    array = array[:, 0] if array.ndim > 3 and array.shape[1] == 1 else array
+    return _whole(array, "a segmentation")
+
+
+def _whole(array: NDArray[Any], task: str) -> NDArray[np.int64]:
+    if array.dtype.kind == "f" and not (array == np.round(array)).all():
+        raise UsageError(f"targets of {task} are class indices, and these are not whole")
+    return array.astype(np.int64)
+
+
+_OF_ANY_FORM: tuple[TaskKind, ...] = ("detection", "custom")
+_CHECKS: dict[TaskKind, Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.int64]]] = {
+    "classification": _classes,
+    "multilabel": _labels,
+    "segmentation": _masks,
+}
