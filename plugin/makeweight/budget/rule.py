@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS, Metric
@@ -142,25 +155,40 @@ def _spec_of(metric: Metric) -> type[RuleSpec]:
     return spec
 
 
-def _rules_reader(metric: Metric) -> Callable[[object], object]:
-    def read(value: object) -> object:
+@dataclass(frozen=True)
+class _RulesOf:
+    """The rules of one metric. Their model takes milliseconds to build, so it is built for a file that has some."""
+
+    metric: Metric
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(self._specs.core_schema)
+
+    def _read(self, value: object) -> list[RuleSpec]:
         if isinstance(value, dict | list):
-            return [value] if isinstance(value, dict) else value
-        usable = [operator for operator in OPERATORS.values() if operator.fits(metric) is None]
-        example = f"{{{usable[0].name}: {usable[0].limit_dimension(metric).example}}}"
+            return self._specs.validate_python([value] if isinstance(value, dict) else value)
+        usable = [operator for operator in OPERATORS.values() if operator.fits(self.metric) is None]
+        example = f"{{{usable[0].name}: {usable[0].limit_dimension(self.metric).example}}}"
         raise PydanticCustomError("no_rule", "a rule is wanted here, such as `{example}`", {"example": example})
 
-    return read
+    @cached_property
+    def _specs(self) -> TypeAdapter[list[RuleSpec]]:
+        return TypeAdapter(list[_spec_of(self.metric)])  # type: ignore[misc, arg-type]
 
 
 def _budget_model() -> type[BaseModel]:
-    fields: dict[str, Any] = {}
-    for metric in METRICS.values():
-        spec = _spec_of(metric)
-        fields[metric.name] = (
-            Annotated[list[spec], BeforeValidator(_rules_reader(metric))],  # type: ignore[valid-type]
+    limits: dict[str, Any] = dict.fromkeys(OPERATORS, (float | None, None))
+    some = create_model("SomeRule", __base__=RuleSpec, **limits)
+    fields: dict[str, Any] = {
+        metric.name: (
+            Annotated[list[some], _RulesOf(metric)],
             Field(default_factory=list, description=metric.meaning),
         )
+        for metric in METRICS.values()
+    }
     return create_model(
         "Budget",
         __config__=ConfigDict(extra="forbid", frozen=True),

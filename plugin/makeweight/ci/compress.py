@@ -121,10 +121,11 @@ def lay(root: Path, base: Base | None, git: Git) -> Mapping[str, object]:
     for folder in (layout.reports, layout.artifact("x").parent, layout.outcomes("x").parent.parent):
         remove(folder)
     if base is not None:
-        for name in git.files(base.sha, layout.reports.relative_to(root).as_posix()):
-            content = git.read(base.sha, name)
-            if content is not None:
-                atomic.write_bytes(root / name, content)
+        with git.reading():
+            for name in git.files(base.sha, layout.reports.relative_to(root).as_posix()):
+                content = git.read(base.sha, name)
+                if content is not None:
+                    atomic.write_bytes(root / name, content)
     entries = lock.joined(own, theirs)
     if entries != own:
         atomic.write_text(root / LOCK, entries)

@@ -19,6 +19,8 @@ from makeweight_base.errors import EnvironmentFailed, UsageError
 _DEEPEN_BY = (100, 1000)
 # Configuration that the environment gives (git-config).
 _GIVEN = re.compile(r"GIT_CONFIG_(COUNT|KEY_\d+|VALUE_\d+)")
+# What git says before the content of an object that it has: its name, kind and size.
+_OBJECT = re.compile(rb"[0-9a-f]{40,64} (\w+) (\d+)\n")
 # What is kept once it was read; others are read again where they are asked for again.
 _SMALL = 1 << 20
 # A user's own would run in a work tree that is ours: `dvc install`, for one, checks out data after each checkout. And a
@@ -32,11 +34,12 @@ class Git:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self._read: dict[str, bytes] = {}
+        self._reader: subprocess.Popen[bytes] | None = None
         # filters and helpers that the user's git is configured with have no business with our token and key
         kept = {name: value for name, value in environment.items() if not name.startswith("MAKEWEIGHT_")}
         # nor is an object taken for another that is said to replace it (git-replace)
         self._environment = {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
-        asked = self._done("rev-parse", "--is-inside-work-tree")
+        asked = self._done("rev-parse", "--is-inside-work-tree", "--show-prefix")
         if b"dubious ownership" in asked.stderr:
             raise EnvironmentFailed(
                 "git will not read this repository: it belongs to another user",
@@ -44,7 +47,10 @@ class Git:
                 do="In a job that runs in a container: `git config --global --add safe.directory "
                 '"$GITHUB_WORKSPACE"`, before makeweight.',
             )
-        if asked.stdout.strip() != b"true":
+        inside, _, prefix = asked.stdout.partition(b"\n")
+        self.prefix = os.fsdecode(prefix.removesuffix(b"\n"))
+        """The folder's place within the work tree, with a slash at its end; empty at the top."""
+        if inside != b"true":
             raise UsageError(
                 "this is no git repository, so there is nothing to compare with",
                 where=str(folder.resolve()),
@@ -61,10 +67,31 @@ class Git:
         lines = self._run("cat-file", "commit", sha).decode(errors="replace").partition("\n\n")[0].splitlines()
         return [line.removeprefix("parent ") for line in lines if line.startswith("parent ")]
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Have one process of git's read all that is asked for in this block. It ends with the block."""
+        if self._reader is not None:
+            yield
+            return
+        with subprocess.Popen(
+            ["git", *_NO_HOOKS, "cat-file", "--batch"],
+            cwd=self.folder,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as self._reader:
+            try:
+                yield
+            finally:
+                self._reader = None
+
     def read(self, revision: str, path: str) -> bytes | None:
         """A file as a commit holds it; None when it holds none."""
-        done = self._done("cat-file", "blob", f"{revision}:./{path}")
-        return done.stdout if done.returncode == 0 else None
+        if "\n" in path:  # which ends what is asked of a reader
+            done = self._done("cat-file", "blob", f"{revision}:./{path}")
+            return done.stdout if done.returncode == 0 else None
+        return self._blobs([f"{revision}:./{path}"])[0]
 
     def files(self, revision: str, folder: str) -> list[str]:
         """The regular files below a folder at a commit."""
@@ -101,29 +128,44 @@ class Git:
         # git reads such files by the rules of its own; of those that the commit at hand has
         hides = ("--cached", "--ignored", "--exclude-per-directory=.dvcignore")
         hidden = self._run("ls-files", "-z", "--full-name", *hides, "--", ":/").split(b"\0")
-        return Commit(sha, self.prefix().rstrip("/"), entries, frozenset(map(os.fsdecode, hidden)), self._contents)
+        return Commit(sha, self.prefix.rstrip("/"), entries, frozenset(map(os.fsdecode, hidden)), self._contents)
 
     def _contents(self, ids: Iterable[str]) -> dict[str, bytes]:
         wanted = list(dict.fromkeys(ids))
         missing = [name for name in wanted if name not in self._read]
         found: dict[str, bytes] = {}
         if missing:
-            said = self._run("cat-file", "--batch", given="".join(f"{name}\n" for name in missing).encode())
-            place = 0
-            for name in missing:
-                end = said.index(b"\n", place)
-                about = said[place:end].split(b" ")
-                if len(about) != 3:
+            for name, content in zip(missing, self._blobs(missing), strict=True):
+                if content is None:
                     raise EnvironmentFailed(
                         f"git lacks the content {name[:12]}",
                         where=str(self.folder.resolve()),
                         do="Check out with `fetch-depth: 0`, without a filter.",
                     )
-                size = int(about[2])
-                found[name] = said[end + 1 : end + 1 + size]
-                place = end + size + 2
+                found[name] = content
             self._read |= {name: content for name, content in found.items() if len(content) <= _SMALL}
         return {name: found[name] if name in found else self._read[name] for name in wanted}
+
+    def _blobs(self, names: Iterable[str]) -> list[bytes | None]:
+        """What git has of content under each name; None where it has none. See git-cat-file, "Batch output"."""
+        with self.reading():
+            return [self._blob(os.fsencode(name)) for name in names]
+
+    def _blob(self, name: bytes) -> bytes | None:
+        reader = self._reader
+        assert reader is not None  # noqa: S101 - `reading` has it
+        assert reader.stdin is not None  # noqa: S101 - they are pipes
+        assert reader.stdout is not None  # noqa: S101
+        with contextlib.suppress(BrokenPipeError):
+            reader.stdin.write(name + b"\n")
+            reader.stdin.flush()
+        about = reader.stdout.readline()
+        if (header := _OBJECT.fullmatch(about)) is None:
+            if about:
+                return None
+            raise EnvironmentFailed("git ended while it was read from", where=str(self.folder.resolve()))
+        content = reader.stdout.read(int(header[2]) + 1)[:-1]
+        return content if header[1] == b"blob" else None
 
     def tracked(self, path: str) -> bool:
         """Whether the index holds anything below a path."""
@@ -149,10 +191,6 @@ class Git:
             *(self._run("ls-tree", "-r", "-t", "-z", "--full-tree", revision) for revision in revisions),
             self._done("cat-file", "--batch", given=files.encode()).stdout,
         ]
-
-    def prefix(self) -> str:
-        """The folder's place within the work tree, with a slash at its end; empty at the top."""
-        return self._run("rev-parse", "--show-prefix").decode().strip()
 
     def obtain(self, sha: str) -> bool:
         """Make sure that a commit is here, fetching it alone if need be; False when the remote does not give it."""
@@ -206,7 +244,7 @@ class Git:
             tree = Path(scratch, "tree")
             try:
                 self._run("worktree", "add", "--quiet", "--detach", "--force", str(tree), sha)
-                yield tree / self.prefix()
+                yield tree / self.prefix
             finally:
                 self._run("worktree", "remove", "--force", "--force", str(tree), check=False)
                 self._run("worktree", "prune", check=False)

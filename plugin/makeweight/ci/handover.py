@@ -14,16 +14,19 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from makeweight.artifact.files import sha256_of
 from makeweight.ci import state as states
-from makeweight.ci.base import Base
 from makeweight.ci.git import Git
 from makeweight.ci.state import FOLDER
 from makeweight.layout import BASELINE, CONFIG, LOCK, PIPELINE, Layout
 from makeweight.project.project import Project
 from makeweight_base import atomic
 from makeweight_base.errors import EnvironmentFailed
+
+if TYPE_CHECKING:
+    from makeweight.ci.base import Base
 
 RECORD = f"{FOLDER}/handed.json"
 """The files with their hashes, by whose own hash they are handed over."""

@@ -50,3 +50,8 @@ class Event:
         """Whether the run is of the default branch itself, and not of something that is to be merged into it."""
         merging = self.name in ("pull_request", "merge_group", "workflow_run")
         return not merging and self.base_ref is not None and self.base_ref == self.default_branch
+
+    @property
+    def has_landed(self) -> bool:
+        """Whether what is judged is on the default branch already."""
+        return self.name == "push" and self.on_default_branch

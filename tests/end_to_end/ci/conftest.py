@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import shutil
@@ -35,9 +36,6 @@ variants:
   int8:
     steps:
       - quantize: {method: dynamic}
-  other:
-    steps:
-      - quantize: {method: dynamic, per_channel: false}
 ship: int8
 prefer: size
 devices:
@@ -51,6 +49,12 @@ budget:
     max_ratio: 20
     max_regression: 2000 %
 """
+OTHER = """\
+  other:
+    steps:
+      - quantize: {method: dynamic, per_channel: false}
+"""
+"""A second variant, for the few tests that need one: each is made and measured in every run."""
 FORK = "stranger/model"
 LOCAL = ("-c", "protocol.file.allow=always")
 """For git, which takes submodules from this machine only where it is told to."""
@@ -320,16 +324,23 @@ def plain(user_environment: dict[str, str]) -> dict[str, str]:
 def seed(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Path:
     """The repository as it is before any change: made once by the commands of a user, copied for each test."""
 
-    def make(folder: Path) -> None:
-        hub = Hub(folder, plain, Server())
-        hub.work.mkdir()
-        hub.git("init", "-q", "-b", "main")
-        save_model(hub.work)
-        (hub.work / "makeweight.yaml").write_text(CONFIG)
-        (hub.work / "notes.txt").write_text("what the model is made of\n")
-        establish(hub)
+    return made_once(tmp_path_factory, "seed", lambda folder: _plant(Hub(folder, plain, Server()), CONFIG))
 
-    return made_once(tmp_path_factory, "seed", make)
+
+@pytest.fixture(scope="session")
+def seed_of_two(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Path:
+    """The same with two variants."""
+    config = CONFIG.replace("ship: int8\n", f"{OTHER}ship: int8\n")
+    return made_once(tmp_path_factory, "seed-of-two", lambda folder: _plant(Hub(folder, plain, Server()), config))
+
+
+def _plant(hub: Hub, config: str) -> None:
+    hub.work.mkdir()
+    hub.git("init", "-q", "-b", "main")
+    save_model(hub.work)
+    (hub.work / "makeweight.yaml").write_text(config)
+    (hub.work / "notes.txt").write_text("what the model is made of\n")
+    establish(hub)
 
 
 def establish(hub: Hub) -> None:
@@ -353,7 +364,19 @@ def publish(hub: Hub) -> None:
 
 @pytest.fixture
 def hub(seed: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]:
-    folder = tmp_path / "hub"
+    with _grown(seed, tmp_path, plain) as found:
+        yield found
+
+
+@pytest.fixture
+def hub_of_two(seed_of_two: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]:
+    with _grown(seed_of_two, tmp_path, plain) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _grown(seed: Path, place: Path, plain: dict[str, str]) -> Iterator[Hub]:
+    folder = place / "hub"
     shutil.copytree(seed, folder, symlinks=True)
     with Server() as github:
         found = Hub(folder, plain, github)

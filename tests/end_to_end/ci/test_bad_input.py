@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import Hub
+from end_to_end.ci.conftest import OTHER, Hub
 from end_to_end.ci.test_events import FLOAT16, write
 
 
@@ -90,10 +90,12 @@ def test_a_conflict_left_in_the_lock_is_told_by_its_line(hub: Hub) -> None:
     assert "dvc.lock:3: a merge conflict was left in it" in run.log
 
 
-def test_a_variant_that_is_gone_and_a_model_that_is_renamed(hub: Hub) -> None:
+def test_a_variant_that_is_gone_and_a_model_that_is_renamed(hub_of_two: Hub) -> None:
+    hub = hub_of_two
+
     def edit(root: Path) -> None:
         hub.config(
-            ("  other:\n    steps:\n      - quantize: {method: dynamic, per_channel: false}\n", ""),
+            (OTHER, ""),
             ("name: tiny\n", "name: renamed\n"),
             ("onnx: tiny.onnx", "onnx: renamed.onnx"),
         )(root)

@@ -171,12 +171,51 @@ def test_a_folder_within_a_repository_reads_its_own_files(origin: Origin) -> Non
     (folder / "reports" / "link").symlink_to("x.json")
     sha = commit(folder, "makeweight.yaml")
     own = Git(folder, ENVIRONMENT)
-    assert own.prefix() == "models/one/"
+    assert own.prefix == "models/one/"
     assert own.read(sha, "makeweight.yaml") == b"makeweight.yaml"
     assert own.read(sha, "a") is None
     assert own.files(sha, "reports") == ["reports/x.json"]
     assert own.tracked("reports")
     assert not own.tracked("elsewhere")
+
+
+def test_one_process_reads_what_many_would_and_ends_with_the_block(origin: Origin) -> None:
+    contents = {
+        "empty": b"",
+        "lines": b"\n\n",
+        "bytes": bytes(range(256)) * 1000,
+        "odd -- name: x": b"odd",
+        "two\nlines": b"two",
+        "ünïcode": b"u",
+        f"{'0' * 40} blob 3": b"like a header",
+        "folder/deep": b"deep",
+    }
+    for name, content in contents.items():
+        (origin.work / name).parent.mkdir(exist_ok=True)
+        (origin.work / name).write_bytes(content)
+    sha = commit(origin.work, "many")
+    clone = origin.clone("main", "--depth=1")
+    own = Git(origin.work, ENVIRONMENT)
+    with own.reading():
+        assert {name: own.read(sha, name) for name in contents} == contents
+        for absent in ("none", f"{'1' * 40} blob 3", "folder", "", "-x"):
+            assert own.read(sha, absent) is None
+        (origin.work / "later").write_text("later")
+        later = commit(origin.work, "later")
+        assert own.read(later, "later") == b"later"
+        reader = own._reader
+        assert reader is not None
+    assert reader.returncode == 0
+    assert own.read(sha, "odd -- name: x") == b"odd"
+    with clone.reading():
+        assert clone.read(sha, "empty") is None
+        git(clone.folder, "fetch", "-q", "--depth=1", f"file://{origin.work}", later)
+        assert clone.read(later, "later") == b"later"  # what is fetched meanwhile is seen
+    with own.reading():
+        assert own._reader is not None
+        own._reader.kill()
+        with pytest.raises(EnvironmentFailed, match="git ended while it was read from"):
+            own.read(sha, "empty")
 
 
 @pytest.mark.parametrize("name", ["--upload-pack=touch owned", "a;touch owned", "$(touch owned)", "ünïcode", "-x"])

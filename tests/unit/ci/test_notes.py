@@ -1,5 +1,6 @@
 """What the phases tell each other lies where the model's own code may write: it is read as if a stranger wrote it."""
 
+import contextlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,6 +97,7 @@ def test_no_failure_is_none_and_nothing_is_noted_where_no_run_was_begun(tmp_path
 
 def git_of(files: dict[str, bytes], *tracked: str) -> Any:
     return SimpleNamespace(
+        reading=contextlib.nullcontext,
         files=lambda _, folder: [name for name in files if name.startswith(f"{folder}/")],
         read=lambda _, name: files.get(name),
         tracked=lambda path: path in tracked,

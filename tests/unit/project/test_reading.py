@@ -117,7 +117,14 @@ def test_a_good_file_becomes_a_project() -> None:
 
 def test_a_recipe_in_the_manifest_has_every_default_filled_in() -> None:
     (quantize,) = read(GOOD).variants["int8"].recipe
-    assert quantize["quantize"] == {"method": "static", "bits": 8, "calibrate": "minmax", "per_channel": True}
+    assert quantize["quantize"] == {
+        "method": "static",
+        "bits": 8,
+        "calibrate": "minmax",
+        "per_channel": True,
+        "operators": [],
+        "exclude": [],
+    }
 
 
 def test_what_is_not_said_has_a_default() -> None:

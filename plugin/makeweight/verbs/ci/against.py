@@ -9,11 +9,9 @@ from makeweight.ci import base as bases
 from makeweight.ci import changed, merge_base
 from makeweight.ci.base import Base
 from makeweight.ci.changed import Change
-from makeweight.ci.git import Git
 from makeweight.ci.tracked import Tracked
 from makeweight.project.project import Project
 from makeweight.verbs.ci.run import Run
-from makeweight_base.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -25,35 +23,14 @@ class Compared:
     now: Tracked
 
 
-def head(run: Run, git: Git) -> str:
-    """The commit that is judged.
-
-    Raises:
-        UsageError: there is none yet.
-    """
-    found = run.event.head or git.resolve("HEAD")
-    if found is None:
-        raise UsageError("there is no commit yet", where=str(run.root), do="Commit what is to be judged.")
-    return found
-
-
-def find(run: Run, git: Git) -> str | None:
-    """The commit that it is held against; None when there is nothing before it.
-
-    Raises:
-        UsageError: the revision that was asked for is none.
-        EnvironmentFailed: there is one, and it cannot be fetched.
-    """
-    return merge_base.find(run.event, git, run.settings.base)
-
-
 def compare(run: Run, project: Project, sha: str | None) -> Compared:
     """The checkout beside the base, by what git holds of both."""
     git = run.git()
-    base = None if sha is None else bases.read(sha, merge_base.branch(run.event, run.settings.base), git, run.root)
-    before = None if sha is None or git.resolve(sha) is None else Tracked(git.commit_of(sha))
-    now = Tracked(git.commit_of("HEAD"))
-    return Compared(base, changed.change(project, base, before, now, anew=anew(run)), now)
+    with git.reading():
+        base = None if sha is None else bases.read(sha, merge_base.branch(run.event, run.settings.base), git, run.root)
+        before = None if sha is None or git.resolve(sha) is None else Tracked(git.commit_of(sha))
+        now = Tracked(git.commit_of("HEAD"))
+        return Compared(base, changed.change(project, base, before, now, anew=anew(run)), now)
 
 
 def anew(run: Run) -> bool:

@@ -6,22 +6,17 @@ import argparse
 import contextlib
 import dataclasses
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from makeweight.ci import handover, state
 from makeweight.github import relay, step
 from makeweight.verbs.ci import forge as forges
-from makeweight.verbs.ci import judging, phases, telling
 from makeweight.verbs.ci.run import Run, Settings
 from makeweight_base import progress
 from makeweight_base.errors import Exit, MakeweightError, UsageError
 
-_PHASES: Mapping[str, tuple[str | None, Callable[[Run], Exit]]] = {
-    "open": (None, phases.open_),
-    "compress": ("open", phases.compress),
-    "measure": ("compress", phases.measure),
-}
+_BEFORE: Mapping[str, str | None] = {"open": None, "compress": "open", "measure": "compress"}
 """The phases before the verdict, each with the one that it goes on from."""
 
 
@@ -34,18 +29,39 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit:
     this = Run(options.project, forge, environment, settings, log)
     if options.phase == "relay":
         return _relay(this, options.folder)
-    if options.phase in _PHASES:
+    if options.phase in _BEFORE:
         return _alone(this, options.phase)
-    return judging.gate(this) if options.phase == "gate" else _everything(this)
+    return _judge(this) if options.phase == "gate" else _everything(this)
+
+
+def _carry_out(run: Run, name: str) -> Exit:
+    """A phase before the verdict. Each imports no more than it needs: a run without changes is that and little else."""
+    if name == "open":
+        from makeweight.verbs.ci import opening
+
+        return opening.opened(run)
+    if name == "compress":
+        from makeweight.verbs.ci import compressing
+
+        return compressing.compressed(run)
+    from makeweight.verbs.ci import measuring
+
+    return measuring.measured(run)
+
+
+def _judge(run: Run) -> Exit:
+    from makeweight.verbs.ci import judging
+
+    return judging.gate(run)
 
 
 def _alone(run: Run, name: str) -> Exit:
     """One phase before the verdict, from what the one before it handed over to what it hands over itself."""
-    before, phase = _PHASES[name]
+    before = _BEFORE[name]
     try:
         if before is not None and run.settings.handed is not None:
             handover.check(run.root, run.settings.handed, before)
-        code = phase(run)
+        code = _carry_out(run, name)
         step.write_outputs(run.environment, {"handed": handover.close(run.root, name)})
     except MakeweightError as error:
         state.write_failure(run.root, error)
@@ -66,12 +82,14 @@ def _everything(run: Run) -> Exit:
     """All phases in a row; on a terminal in a work tree apart, so that nothing of the user's own is touched."""
     with _apart(run) if run.event.name == "local" else contextlib.nullcontext():
         try:
-            for phase in (phases.open_, phases.compress, phases.measure):
-                phase(run)
+            for name in _BEFORE:
+                _carry_out(run, name)
         except MakeweightError as error:
+            from makeweight.verbs.ci import telling
+
             telling.failure(run, error)
             raise
-        code = judging.gate(run)
+        code = _judge(run)
     if run.event.name == "local":
         run.progress.say(f"report: {run.reports.html}")
     return code

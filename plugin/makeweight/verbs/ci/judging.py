@@ -19,7 +19,6 @@ from makeweight.decide import verdict as verdicts
 from makeweight.decide.verdict import NOT_ASKED, Review, Verdict
 from makeweight.evidence import disk
 from makeweight.evidence.evidence import NOTHING
-from makeweight.forge.event import Event
 from makeweight.github import labels
 from makeweight.github.labels import REVIEWED
 from makeweight.layout import LOCK
@@ -34,7 +33,7 @@ from makeweight.verbs import history, report
 from makeweight.verbs.ci import against, telling
 from makeweight.verbs.ci.against import Compared
 from makeweight.verbs.ci.run import Run
-from makeweight_base.errors import EnvironmentFailed, Exit, MakeweightError, UsageError
+from makeweight_base.errors import Exit, MakeweightError, UsageError
 
 
 def gate(run: Run) -> Exit:
@@ -52,7 +51,7 @@ def gate(run: Run) -> Exit:
         raise
     _newest(run)
     trouble = None
-    if has_landed(run.event):
+    if run.event.has_landed:
         try:
             _keep(run, found, content.verdict)
         except MakeweightError as error:
@@ -72,15 +71,7 @@ def _newest(run: Run) -> None:
     why = run.successor(telling.project_name(run))
     if why is not None:
         telling.superseded(run, why)
-        raise superseded(why)
-
-
-def superseded(why: str) -> EnvironmentFailed:
-    return EnvironmentFailed(
-        f"this run is superseded: {why}",
-        where="pull request",
-        do="What counts is the newest run. To judge again, run that one again, or push.",
-    )
+        raise run.superseded(why)
 
 
 def _alone(run: Run) -> None:
@@ -110,7 +101,7 @@ def _judged(run: Run) -> tuple[Content, Compared]:
     elif run.settings.handed is not None:
         handover.check(run.root, run.settings.handed, "measure")
     state, project = states.read(run.root), reading.load(run.root)
-    found = against.compare(run, project, against.find(run, git))
+    found = against.compare(run, project, run.base())
     base, notices = found.base, list(state.notices)
     absent = runners.allowed(project, event, run.labels((labels.DEVICES,)) if event.fork else ())[1]
     if given is not None:
@@ -141,7 +132,7 @@ def _judged(run: Run) -> tuple[Content, Compared]:
     altered = [] if base is None else weakening.alterations(project, base, ruled.budget, figures, facts, same)
     decided = gates.decided(mine, publish.terms(project, project.rules, ruled.waivers), ruled, figures, failed, altered)
     about_the_base = base.notices if base is not None else ()
-    head = against.head(run, git)
+    head = run.head()
     decided = replace(
         decided,
         notices=[*decided.notices, *about_the_base, *notices],
@@ -230,7 +221,7 @@ def _keep(run: Run, found: Compared, verdict: Verdict) -> None:
         run.progress.say(f"{branch} has moved on to {tip[:7]}: the run of that commit looks after dvc.lock")
         return
     if run.settings.commit_lock:
-        refused = landed.commit(git, branch, against.head(run, git))
+        refused = landed.commit(git, branch, run.head())
         if refused is not None:
             run.progress.say(f"the refreshed dvc.lock was not pushed to {branch}: {refused}")
             if differing:
@@ -241,10 +232,6 @@ def _keep(run: Run, found: Compared, verdict: Verdict) -> None:
             "Run `dvc repro && dvc push && git add dvc.lock reports && git commit` on this branch, or set "
             "`commit-lock: true`, which does so after each push.",
         )
-
-
-def has_landed(event: Event) -> bool:
-    return event.name == "push" and event.on_default_branch
 
 
 def _stale(differing: Mapping[str, str], do: str) -> UsageError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from makeweight.ci import merge_base
 from makeweight.ci import state as states
 from makeweight.ci.commenting import When
 from makeweight.ci.dvc import Dvc
@@ -22,6 +23,7 @@ from makeweight.github.pull import Pull
 from makeweight.layout import Layout
 from makeweight.verbs.ci.arguments import CHECK_NAME
 from makeweight.verbs.ci.forge import Forge
+from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_base.progress import Progress
 
 
@@ -59,6 +61,8 @@ class Run:
     progress: Progress
     untold: list[str] = field(default_factory=list)
     """What the forge did not take, for the log and the summary."""
+    _git: Git | None = field(default=None, init=False)
+    """Of the folder where the run is now."""
 
     @property
     def event(self) -> Event:
@@ -70,8 +74,30 @@ class Run:
         return self.forge.github
 
     def git(self) -> Git:
-        token = self.environment.get("MAKEWEIGHT_TOKEN")
-        return Git(self.root, authenticated(self.environment, self.event.server, token))
+        if self._git is None or self._git.folder != self.root:
+            token = self.environment.get("MAKEWEIGHT_TOKEN")
+            self._git = Git(self.root, authenticated(self.environment, self.event.server, token))
+        return self._git
+
+    def head(self) -> str:
+        """The commit that is judged.
+
+        Raises:
+            UsageError: there is none yet.
+        """
+        found = self.event.head or self.git().resolve("HEAD")
+        if found is None:
+            raise UsageError("there is no commit yet", where=str(self.root), do="Commit what is to be judged.")
+        return found
+
+    def base(self) -> str | None:
+        """The commit that it is held against; None when there is nothing before it.
+
+        Raises:
+            UsageError: the revision that was asked for is none.
+            EnvironmentFailed: there is one, and it cannot be fetched.
+        """
+        return merge_base.find(self.event, self.git(), self.settings.base)
 
     def dvc(self, root: Path) -> Dvc:
         return Dvc(root, self.environment, self.progress)
@@ -95,7 +121,7 @@ class Run:
     @cached_property
     def folder(self) -> str:
         """The project's, from the top of the repository, in whichever work tree; empty at the top."""
-        return self.git().prefix().strip("/")
+        return self.git().prefix.strip("/")
 
     def identity(self, name: str) -> str:
         """What the project of this name is known by on GitHub."""
@@ -115,6 +141,13 @@ class Run:
         with self.telling("whether this run is still the newest was not asked"):
             return standing.successor(self.client, self.event, kept, self.identity(name))
         return None
+
+    def superseded(self, why: str) -> EnvironmentFailed:
+        return EnvironmentFailed(
+            f"this run is superseded: {why}",
+            where="pull request",
+            do="What counts is the newest run. To judge again, run that one again, or push.",
+        )
 
     def shared(self) -> list[Pull]:
         """Pull requests of the same commit into other branches; none where that cannot be asked."""

@@ -37,11 +37,11 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
     """
     verdict = content.verdict
     config = (run.root / CONFIG).read_text(encoding="utf-8")
-    marks = texts.marks(verdict, lines.of(config, run.git().prefix() + CONFIG))
+    marks = texts.marks(verdict, lines.of(config, run.git().prefix + CONFIG))
     conclusion, title, above = texts.CONCLUSIONS[verdict.verdict], texts.title(verdict), ""
     if trouble is not None:
         conclusion, title, above = "failure", _first_line(trouble), f"{_quoted(trouble)}\n"
-        marks = [*texts.problems(trouble.problems, run.git().prefix()), *marks]
+        marks = [*texts.problems(trouble.problems, run.git().prefix), *marks]
     opens = commenting.opens(run.settings.comment, verdict)
     written = _comment(run, verdict.project, markdown.render(content, markdown.COMMENT), opens=opens)
     _check(run, verdict.project, conclusion, title, above + markdown.render(content, markdown.CHECK), marks)
@@ -53,7 +53,7 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
 
 def failure(run: Run, error: MakeweightError) -> None:
     """No verdict could be reached: say so where it would have stood: an older one would be taken for it."""
-    marks = texts.problems(error.problems, run.git().prefix())
+    marks = texts.problems(error.problems, run.git().prefix)
     text = f"### makeweight: not judged\n\n{_quoted(error)}"
     if run.event.run is not None:
         text += f"\n<sub>{markdown_link('run', run.event.run)}</sub>\n"
