@@ -43,13 +43,15 @@ class Reference:
     variant: str
     """As makeweight.yaml calls it; not `stable` or `canary`."""
     task: str
-    """`classification`, `regression` or `custom`."""
+    """As makeweight.yaml names its kind."""
     classes: tuple[str, ...] | None
     confidence: Confidence | None
     error_edges: tuple[float, ...] | None
     """Regression: inner edges of the bins of the absolute error."""
     sha256: str = ""
     runtime: str = ""
+    unavailable: str | None = None
+    """Why answers of the task cannot be counted as right or wrong, nor their confidence; None: they can."""
 
 
 def read(path: Path) -> Reference:
@@ -85,6 +87,7 @@ def understand(content: Any) -> Reference:
         error_edges=None if errors is None else _rising(errors["edges"][1:-1], "absolute_error.edges"),
         sha256=str(content.get("sha256", "")),
         runtime=str(content.get("runtime", "")),
+        unavailable=None if (why := content.get("unavailable")) is None else str(why),
     )
 
 

@@ -112,7 +112,12 @@ class Observer:
         first = by_arm.get(variant) or next(iter(by_arm.values()), None)
         self.task = task or (first.task if first else "classification")
         if self.task not in ("classification", "regression"):
-            raise UsageError(f"a task of kind `{self.task}` has no answers that could be counted", where="task")
+            why = f": {first.unavailable}" if first is not None and first.unavailable else ""
+            raise UsageError(
+                f"a task of kind `{self.task}` has no answers that could be counted{why}",
+                where="task",
+                do="Give `task='regression'`, and record a number of each answer, such as how many boxes it has.",
+            )
         errors = error_edges if error_edges is not None else (first.error_edges if first else None)
         self._error_edges = given.rising(errors or (), "error_edges")
         self._features = {name: given.rising(edges, f"features.{name}") for name, edges in (features or {}).items()}

@@ -17,6 +17,8 @@ _RIGHT = 'outcome="right"'
 
 def groups(terms: Terms) -> Iterator[Group]:
     """In regression an answer is right within the tolerance of its observer; without one there is nothing to record."""
+    if not terms.judged:
+        return
     yield Group("makeweight-accuracy", (*_intervals(terms), *_by_group(terms)))
     yield Group("makeweight-disagreement", tuple(_disagreement(terms)))
     if not terms.classification:

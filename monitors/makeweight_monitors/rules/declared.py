@@ -39,7 +39,16 @@ def terms(
     drop = canary.max_accuracy_drop if canary is not None else None
     if drop is None:
         drop = _limit(project, "accuracy", "max_drop")
-    if drop is None:
+    if reference.unavailable is not None:
+        notes.append(
+            f"accuracy, agreement and confidence of answers are not watched: {reference.unavailable}; latency, "
+            "failures and features are"
+        )
+        if drop is None:
+            notes.append(
+                "no rule may ask for a rollback: state how far failures may rise by `canary: {max_accuracy_drop: 1 pt}`"
+            )
+    elif drop is None:
         notes.append(
             "no rule may ask for a rollback: the budget states no tolerated drop; "
             "give `accuracy: {max_drop: 1 pt}`, or `canary: {max_accuracy_drop: 1 pt}`"
@@ -73,6 +82,7 @@ def terms(
         examples=examples or None,
         reference_psi=_psi(confidence, baseline.confidence if baseline is not None else None),
         classification=classification,
+        judged=reference.unavailable is None,
         interval=interval,
         history=history,
         models=models,

@@ -100,7 +100,7 @@ def _seen(metric: metrics.Metric, terms: Terms, *matchers: str) -> str:
 
 def _evidence(terms: Terms) -> Iterator[Rule]:
     """Whether a canary that serves can be judged."""
-    if terms.drop is not None:
+    if terms.drop is not None and terms.judged:
         yield Alert(
             names.CANARY_UNWATCHED,
             block(f"""

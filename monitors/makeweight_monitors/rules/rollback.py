@@ -25,7 +25,7 @@ def groups(terms: Terms) -> Iterator[Group]:
     whole: list[Rule] = [*_lines(terms)]
     if {"paired", "slice", "class"} & set(terms.families()):
         whole += selection.rules(terms)
-    if terms.drop is not None:
+    if terms.drop is not None and terms.judged:
         whole += [*_paired(terms, terms.drop), *_split(terms, terms.drop)]
     if whole:
         yield Group("makeweight-rollback", tuple(whole), f"{terms.interval}s")
@@ -52,7 +52,7 @@ def _lines(terms: Terms) -> Iterator[Recording]:
     labels = {"model": terms.model}
     for test in terms.families():
         yield Recording(names.ROLLBACK_LINE, f"vector({number(terms.line(test))})", labels | {"test": test})
-    tolerated = [(terms.drop, {"test": test}) for test in ("failures", "paired", "split")]
+    tolerated = [(terms.drop, {"test": test}) for test in terms.families() if test in ("failures", "paired", "split")]
     tolerated += [(drop, {"test": "slice", "slice": name}) for name, drop in terms.slices.items()]
     tolerated += [(terms.class_drop, {"test": "class"})] if terms.classes else []
     for drop, of in tolerated:

@@ -47,6 +47,9 @@ class Terms:
     reference_psi: float = 0.0
     """How far the two models' confidences differ on the same test split: compression alone does that."""
     classification: bool = True
+    judged: bool = True
+    """Whether an answer is counted as right or wrong; where not, it can still fail, be slow, and be fed strange inputs.
+    """
     interval: int = 15
     """Seconds between two looks of the sequential tests."""
     history: str = "7d"
@@ -72,7 +75,7 @@ class Terms:
         """Which tests may ask for a rollback; they share alpha equally, so that all together keep it."""
         families: list[Test] = []
         if self.drop is not None:
-            families += ["failures", "paired", "split"]
+            families += ["failures", "paired", "split"] if self.judged else ["failures"]
         if self.slices:
             families.append("slice")
         if self.class_drop is not None and self.classes:

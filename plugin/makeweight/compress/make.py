@@ -115,7 +115,7 @@ def _carried_out(
         if notes:
             supply.notes[plan.lowering.name] = notes
         trial = replace(_tried(made, before.source, macs, supply), against=FLOAT32.weights.type)
-        refuse_noise(trial)
+        refuse_noise(trial, supply.declared.task.ranked)
     control = _control(plan, supply, folder / f"control{runtime.suffix}")
     try:
         facts = asdict(runtime.inspect(made))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -92,12 +92,15 @@ def try_out(
     )
 
 
-def refuse_noise(trial: Trial) -> None:
-    """Raises:
-    RecipeFailed: an output has so much noise that another model might as well have made it.
+def refuse_noise(trial: Trial, ranked: Collection[str] = ()) -> None:
+    """Args:
+        ranked: outputs that list what was found by its score, and are passed over: two that change places are no noise.
+
+    Raises:
+        RecipeFailed: an output has so much noise that another model might as well have made it.
     """
     for name, value in trial.decibels.items():
-        if value is not None and value < FLOOR_DECIBELS:
+        if value is not None and value < FLOOR_DECIBELS and name not in ranked:
             raise RecipeFailed(
                 f"`{name}` is no longer what it was in float32: signal to noise {value:.1f} dB, and less than "
                 f"{FLOOR_DECIBELS:g} dB is another model's answer"

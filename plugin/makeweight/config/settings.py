@@ -223,6 +223,15 @@ class TaskSettings(Section):
                 raise ValueError(f"`{name}` goes with {' and '.join(kinds)}, and the task is {self.kind}")
         return self
 
+    @property
+    def ranked(self) -> frozenset[str]:
+        """Outputs that list what was found by its score: what stands at one place in two models' answers may be two
+        things."""
+        if self.kind != "detection" or isinstance(self.outputs, str):
+            return frozenset()
+        roles: dict[Any, str] = {"boxes": "boxes", "labels": "labels", **(self.outputs or {})}
+        return frozenset(name for role, name in roles.items() if role != "scores")
+
     def has(self, metric: Metric) -> bool:
         """Whether a model of this task has such a figure."""
         two = self.kind != "classification" or len(self.classes or ()) == 2

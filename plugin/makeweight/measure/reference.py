@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight.budget.metric import TaskKind
 from makeweight.config.settings import TaskSettings
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.tasks.task import class_name
 
 BINS = 20
 FORMAT = 1
+_UNAVAILABLE: Mapping[TaskKind, str] = {
+    "multilabel": "an answer is several labels, and not right or wrong as a whole",
+    "regression": "an answer is more numbers than are counted one by one",
+    "segmentation": "an answer is a class for every place, and not right or wrong as a whole",
+    "detection": "an answer is any number of boxes, which have no one confidence and no one class",
+    "custom": "only your metric can tell how good an answer is",
+}
 
 
 def edges_of(baseline: Outcomes) -> NDArray[np.float64]:
@@ -31,14 +40,14 @@ def describe(task: TaskSettings, model: str, variant: str, own: Outcomes, baseli
 
     Classification: a histogram of the confidence in the top class, how often the model was right in each bin
     (calibration, per variant: compression changes it), classes with how often each was predicted. Regression: a
-    histogram of the absolute error.
+    histogram of the absolute error. Of every other task `unavailable` says why there is nothing to be held against.
     """
     about = {"format": FORMAT, "model": model, "variant": variant, "task": task.kind, "examples": len(own), **own.facts}
     if task.kind == "classification":
         return {**about, "classes": _classes(task, own), "confidence": _confidence(own, edges_of(baseline))}
-    if task.kind == "regression":
+    if task.kind == "regression" and "prediction" in own.kept:
         return {**about, "absolute_error": _errors(own, baseline)}
-    return about
+    return {**about, "unavailable": _UNAVAILABLE[task.kind]}
 
 
 def _classes(task: TaskSettings, own: Outcomes) -> list[dict[str, Any]]:

@@ -87,3 +87,16 @@ def test_whatever_it_holds_is_json() -> None:
     nothing = answered([float("nan")])
     for task in (TaskSettings(), TaskSettings(kind="custom", metric="a:b")):
         json.dumps(describe(task, "m", "v", nothing, nothing), allow_nan=False)
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "segmentation", "detection"])
+def test_where_nothing_can_be_held_against_it_the_reason_is_told(kind: str) -> None:
+    own = Outcomes({}, np.ones(3, bool), None, 0, "none", "d")
+    found = describe(TaskSettings(kind=kind), "m", "v", own, own)  # type: ignore[arg-type]
+    assert found["unavailable"].startswith("an answer is ")
+    assert (found["examples"], "confidence" in found) == (3, False)
+
+
+def test_a_regression_of_very_many_numbers_says_so_too() -> None:
+    own = Outcomes({"absolute": np.ones(3)}, np.ones(3, bool), None, 0, "none", "d")
+    assert "more numbers" in describe(TaskSettings(kind="regression"), "m", "v", own, own)["unavailable"]

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rules_project
-from makeweight_monitors import eprocess
+from makeweight.project import reading
+from makeweight_monitors import eprocess, reference
 from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE
-from makeweight_monitors.rules import cases, generate, names, promql, text, unit_tests, yamltext
+from makeweight_monitors.rules import cases, declared, generate, names, promql, text, unit_tests, yamltext
 from makeweight_monitors.rules.dependencies import chooses_by_pattern, reached, words
 from makeweight_monitors.rules.rule import Alert, Recording
 from makeweight_monitors.rules.terms import LatencyLimit, Terms
@@ -42,6 +43,41 @@ def rendered(terms: Terms) -> str:
 
 def loaded(terms: Terms) -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(rendered(terms))["groups"] for rule in group["rules"]]
+
+
+DETECTOR = """\
+model: {onnx: model.onnx}
+data: {load: 'shapes.data:load'}
+task: detection
+variants: {int8: {steps: [{quantize: {method: static}}]}}
+budget: {map: {min: 40 %, max_drop: 1 pt}, latency_p99: {max: 20 ms}}
+"""
+FOUND = {
+    **{name: value for name, value in rules_project.content().items() if name not in ("classes", "confidence")},
+    "task": "detection",
+    "unavailable": "an answer is any number of boxes",
+}
+
+
+@pytest.mark.parametrize(
+    ("canary", "families"),
+    [("", ()), ("canary: {max_accuracy_drop: 1 pt}\n", ("failures",))],
+    ids=["no drop is tolerated", "a drop is tolerated"],
+)
+def test_where_no_answer_is_right_or_wrong_failures_and_latency_are_watched(
+    canary: str, families: tuple[str, ...]
+) -> None:
+    project = reading.understand(DETECTOR + canary, "makeweight.yaml", REPOSITORY)
+    terms, notes = declared.terms(project, reference.understand(FOUND), None)
+    assert "are not watched: an answer is any number of boxes; latency" in notes[0]
+    assert (terms.families(), len(notes)) == (families, 1 if families else 2)
+    made = loaded(terms)
+    told = {rule.get("alert") or rule["record"] for rule in made}
+    assert {names.LATENCY_BURN, names.FAILED} <= told
+    watched = told - {names.TOLERATED_DROP}
+    assert not {name for name in watched if re.search("accura|confiden|disagree|class|unwatched", name, re.IGNORECASE)}
+    assert (names.FAILURES_ABOVE_STABLE in told) == bool(families)
+    assert cases.cases(terms)
 
 
 def test_the_rules_of_the_reference_project_are_what_they_were() -> None:
