@@ -52,7 +52,9 @@ def _lines(terms: Terms) -> Iterator[Recording]:
     labels = {"model": terms.model}
     for test in terms.families():
         yield Recording(names.ROLLBACK_LINE, f"vector({number(terms.line(test))})", labels | {"test": test})
-    tolerated = [(terms.drop, {"test": test}) for test in terms.families() if test in ("failures", "paired", "split")]
+    on_all: set[Test] = {"failures", "paired", "split"}
+    tolerated: list[tuple[float | None, dict[str, str]]]
+    tolerated = [(terms.drop, {"test": test}) for test in terms.families() if test in on_all]
     tolerated += [(drop, {"test": "slice", "slice": name}) for name, drop in terms.slices.items()]
     tolerated += [(terms.class_drop, {"test": "class"})] if terms.classes else []
     for drop, of in tolerated:
