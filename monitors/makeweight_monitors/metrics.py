@@ -15,6 +15,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 Variant = Literal["stable", "canary"]
 VARIANTS: tuple[Variant, Variant] = ("stable", "canary")
 RIGHT_OR_WRONG = ("right", "wrong")
+ANSWERED_OR_FAILED = ("answered", "failed")
 FailureReason = Literal["not_finite", "exception", "timeout", "status", "lost"]
 
 _RELEASE = ("environment", "model", "revision", "attempt")
@@ -49,6 +50,12 @@ FAILED = Metric(
     "counter",
     (*_REQUEST, "reason"),
     "Requests whose answer failed: NaN or infinite, an exception, a time-out, a status of 5xx, a lost shadow call.",
+)
+REPEATS = Metric(
+    "makeweight_repeats",
+    "counter",
+    (*_REQUEST, "outcome"),
+    "Requests that the tests leave out, of those that were answered and of those that failed: their unit came before.",
 )
 PREDICTED_CLASS = Metric(
     "makeweight_predicted_class", "counter", (*_REPLICA, "class"), "Predictions by class; `other` beyond the cap."
@@ -173,10 +180,10 @@ EXPORTER_HELD = Metric(
 )
 
 CATALOGUE = (
-    PREDICTIONS, FAILED, PREDICTED_CLASS, SCORE_BIN, FEATURE_BIN, LABELLED, LABELLED_CLASS, LABELLED_SLICE, PAIRED,
-    PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SHADOW_LABELLED, SPLIT, DECLARED_SHARE, ERROR_BIN, LATENCY, REJECTED,
-    LABEL_EVENTS, LABELS_EXPIRED, LABELS_PENDING, LABEL_STORE_FAILURES, CALIBRATION, REFERENCE_SHARE, BUILD_INFO,
-    MODEL_BYTES, UP,
+    PREDICTIONS, FAILED, REPEATS, PREDICTED_CLASS, SCORE_BIN, FEATURE_BIN, LABELLED, LABELLED_CLASS, LABELLED_SLICE,
+    PAIRED, PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SHADOW_LABELLED, SPLIT, DECLARED_SHARE, ERROR_BIN, LATENCY,
+    REJECTED, LABEL_EVENTS, LABELS_EXPIRED, LABELS_PENDING, LABEL_STORE_FAILURES, CALIBRATION, REFERENCE_SHARE,
+    BUILD_INFO, MODEL_BYTES, UP,
 )  # fmt: skip
 """What is counted of models."""
 EXPORTER_CATALOGUE = (
@@ -189,7 +196,7 @@ FAILURES: tuple[FailureReason, ...] = ("not_finite", "exception", "timeout", "st
 """How an answer fails; the label `reason` of `FAILED` takes no other value."""
 REJECTIONS = (
     "not_finite", "unknown_class", "unknown_slice", "bad_shape", "bad_latency", "bad_feature", "bad_id",
-    "duplicate_id", "clock", "too_many_ids", "store_failed", "too_many_revisions",
+    "bad_unit", "duplicate_id", "clock", "too_many_ids", "store_failed", "too_many_revisions",
 )  # fmt: skip
 """Why an observation is refused; the label `reason` takes no other value."""
 EXPORTER_INPUTS = ("http", "tail", "cloudevents")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from makeweight_monitors.backtest.clustering import MARKED, Clustering
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import Outcome
 
@@ -23,7 +24,7 @@ def fired(outcomes: Sequence[Outcome], kind: str) -> bool:
     )
 
 
-def data(outcomes: Sequence[Outcome], recorded: Recorded) -> dict[str, Any]:
+def data(outcomes: Sequence[Outcome], recorded: Recorded, alike: Sequence[Clustering]) -> dict[str, Any]:
     """Times in Unix seconds; `fired` is null for what was pending and never long enough."""
     return {
         "start": recorded.start,
@@ -42,11 +43,17 @@ def data(outcomes: Sequence[Outcome], recorded: Recorded) -> dict[str, Any]:
             }
             for outcome in outcomes
         ],
+        "clustering": [
+            {"test": one.test, "labels": dict(one.labels), "requests": one.requests, "design_effect": one.effect}
+            for one in alike
+        ],
     }
 
 
-def table(outcomes: Sequence[Outcome], recorded: Recorded) -> str:
-    """A line for each set of labels under which an alert would have fired, the first to do so first."""
+def table(outcomes: Sequence[Outcome], recorded: Recorded, alike: Sequence[Clustering]) -> str:
+    """A line for each set of labels under which an alert would have fired, the first to do so first; then how alike
+    neighbouring requests are.
+    """
     rows = sorted(_rows(outcomes, recorded))
     names = {outcome.rule.name for outcome in outcomes}
     quiet = sorted(names - {row[2] for row in rows})
@@ -65,6 +72,17 @@ def table(outcomes: Sequence[Outcome], recorded: Recorded) -> str:
         lines.append("nothing would have fired")
     if quiet:
         lines += ["", f"never fired: {', '.join(quiet)}"]
+    if alike:
+        lines += ["", "design effect: of so many requests each says as much as one that is independent"]
+        lines += [
+            f"{one.effect:6.2f}  {one.test} of {one.requests:,} requests, {_shown(one.labels)}".rstrip(", ")
+            for one in alike
+        ]
+    if any(one.effect > MARKED for one in alike):
+        lines.append(
+            "requests come in runs that are right or wrong together, and the tests that roll back err more often"
+        )
+        lines.append("than they promise: give the observers a `unit` (a user, a session, a camera)")
     return "\n".join(lines)
 
 
@@ -73,10 +91,14 @@ def _rows(outcomes: Sequence[Outcome], recorded: Recorded) -> Iterator[tuple[flo
         for labels, listed in outcome.episodes:
             loud = [(one.fired, one.until) for one in listed if one.fired is not None]
             if loud:
-                shown = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()) if key not in _OWN)
+                shown = _shown(labels)
                 total = sum(until - begun + recorded.step for begun, until in loud)
                 kind = outcome.rule.labels.get("kind", "-")
                 yield max(loud[0][0], recorded.start), kind, outcome.rule.name, len(loud), total, shown
+
+
+def _shown(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(labels.items()) if key not in _OWN)
 
 
 def _time(at: float) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from makeweight_base.errors import Exit, UsageError, reason
 from makeweight_monitors.backtest import recorded as records
 from makeweight_monitors.backtest import rulefile, summary
+from makeweight_monitors.backtest.clustering import clustering
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import replay
 from makeweight_monitors.prometheus import throwaway
@@ -32,10 +33,11 @@ def run(options: argparse.Namespace) -> Exit:
     recorded = _recorded(options, rules)
     with tempfile.TemporaryDirectory(prefix="makeweight-backtest-") as folder:
         outcomes = replay(rules, recorded, programs, Path(folder), lambda text: print(text, file=sys.stderr))
+    alike = clustering(recorded)
     if options.json:
-        print(json.dumps(summary.data(outcomes, recorded), ensure_ascii=False))
+        print(json.dumps(summary.data(outcomes, recorded, alike), ensure_ascii=False))
     else:
-        print(summary.table(outcomes, recorded))
+        print(summary.table(outcomes, recorded, alike))
     return Exit.FAIL if summary.fired(outcomes, "rollback") else Exit.PASS
 
 

@@ -22,7 +22,7 @@ Kind = Literal["scores", "name", "index", "values", "failure"]
 Whose = tuple[str | None, str | None, str | None]
 """Model, environment and revision, as an event names them."""
 _NUMBERS = (float, int)
-_LISTS = ("answers", "canary", "latency", "canary_latency", "confidence", "ids", "slices")
+_LISTS = ("answers", "canary", "latency", "canary_latency", "confidence", "ids", "slices", "units")
 """Of a batch, in the order of its attributes."""
 
 
@@ -40,6 +40,7 @@ class Batch:
     confidence: list[float] = field(default_factory=list)
     ids: list[Any] = field(default_factory=list)
     slices: list[str | None] = field(default_factory=list)
+    units: list[Any] = field(default_factory=list)
     features: dict[str, list[float]] = field(default_factory=dict)
     """By name, the values of those that have it."""
     failed: tuple[FailureReason | None, FailureReason | None] = (None, None)
@@ -59,6 +60,7 @@ class Batch:
         rest = {
             "id": self.ids if any(one is not None for one in self.ids) else None,
             "slice": self.slices if any(one is not None for one in self.slices) else None,
+            "unit": self.units if any(one is not None for one in self.units) else None,
         }
         if self.canary:
             latency = (self.latency or None, self.canary_latency or None)
@@ -185,6 +187,7 @@ def _label(grouped: Grouped, event: Event, model: str | None) -> None:
 def _rest(batch: Batch, event: Event) -> None:
     batch.ids.append(event.get("id"))
     batch.slices.append(_slice(event.get("slice")))
+    batch.units.append(event.get("unit"))
     features = event.get("features")
     if features is None:
         return

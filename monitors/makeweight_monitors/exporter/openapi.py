@@ -39,6 +39,10 @@ _FAILURE = {"enum": list(FAILURES), "description": "In place of an answer: how i
 _REVISION = {**_TEXT, "description": "May be left out where the exporter was told one."}
 _ENVIRONMENT = {**_TEXT, "description": "Such as staging; no two are ever compared."}
 _FEATURES = _map({"type": "number"}, "Values of watched features.")
+_UNIT = {
+    "type": ["string", "integer"],
+    "description": "Whose request it was: a user, a session, a camera. Each counts once in the tests.",
+}
 _ARM = {"scores": _SCORES, "prediction": _PREDICTION, "failure": _FAILURE, "latency": _LATENCY}
 _ARMS: Schema = dict.fromkeys(VARIANTS, _object(_ARM))
 _REST = {
@@ -58,8 +62,9 @@ _PROPERTIES = {
     "confidence": {"type": "number", "minimum": 0, "maximum": 1, "description": "Of the top class."},
     "latency": _LATENCY,
     "features": _FEATURES,
+    "unit": _UNIT,
 }
-_REASONS = "Why events, or parts of them (a slice, a feature, a latency, an id), were refused."
+_REASONS = "Why events, or parts of them (a slice, a feature, a latency, an id, a unit), were refused."
 
 SCHEMAS: Schema = {
     "Prediction": _object(
@@ -74,6 +79,7 @@ SCHEMAS: Schema = {
             "environment": _ENVIRONMENT,
             **_ARMS,
             "features": _FEATURES,
+            "unit": _UNIT,
         },
         ["type", *VARIANTS],
         "A request that both variants answered: stable's answer went out, canary's did not.",

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from makeweight_monitors import metrics
-from makeweight_monitors.metrics import FAILURES, LABEL_RESULTS, REJECTIONS, RIGHT_OR_WRONG, VARIANTS, Metric
+from makeweight_monitors.metrics import (
+    ANSWERED_OR_FAILED,
+    FAILURES,
+    LABEL_RESULTS,
+    REJECTIONS,
+    RIGHT_OR_WRONG,
+    VARIANTS,
+    Metric,
+)
 from makeweight_monitors.observe.classes import Classes
 from makeweight_monitors.observe.counters import LATENCY_ROWS, Counters
 from makeweight_monitors.observe.labelfile import PAIR, Owner
@@ -52,6 +60,7 @@ class Arm:
         self.latency = at(metrics.LATENCY, {"le": LATENCY_ROWS})
         self.latency_sum = self.latency + len(LATENCY_ROWS) - 1
         self.failed = by_value(metrics.FAILED, "reason", FAILURES, weight=weight)
+        self.repeats = at(metrics.REPEATS, {"outcome": ANSWERED_OR_FAILED}, weight=weight)
         self.rejected = by_value(metrics.REJECTED, "reason", REJECTIONS)
         self.events = by_value(metrics.LABEL_EVENTS, "result", LABEL_RESULTS)
         self.expired = at(metrics.LABELS_EXPIRED)

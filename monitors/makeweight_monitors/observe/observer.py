@@ -29,16 +29,19 @@ from makeweight_monitors.observe.arm import Arm, Arms, Shape
 from makeweight_monitors.observe.classes import Classes
 from makeweight_monitors.observe.counters import Counters
 from makeweight_monitors.observe.labelfile import PAIR, LabelResult, Owner
-from makeweight_monitors.observe.outcomes import BOTH, Outcomes
+from makeweight_monitors.observe.outcomes import AGAIN, BOTH, Outcomes
 from makeweight_monitors.observe.pending import LONGEST_ID, Pending, identity
 from makeweight_monitors.observe.quick import NOT_COUNTED
 from makeweight_monitors.observe.reading import Answered, Reader
+from makeweight_monitors.observe.units import Units
 from makeweight_monitors.reference import Reference, ScoreKind
 
 if TYPE_CHECKING:
     from prometheus_client.registry import CollectorRegistry
 
 ENVIRONMENT = "MAKEWEIGHT_ENVIRONMENT"
+_NAMES = (str, bytes, int, uuid.UUID)
+"""What is one id, or one unit, and no list of them."""
 
 
 class Observer:
@@ -150,6 +153,7 @@ class Observer:
         self._outcomes = Outcomes(
             counters, self._arms, self._own, self._shape, self._error_edges, tolerance, self.refused
         )
+        self._units = Units(counters, None if shared is None else Path(shared))
         self._prepared = False
         self._quick_scores: quick.Scores = quick.not_yet
         self._quick_class: quick.Class = quick.not_yet
@@ -175,6 +179,7 @@ class Observer:
         features: Mapping[str, Any] | None = None,
         id: Any = None,
         slice: Any = None,
+        unit: Any = None,
     ) -> None:
         """Count answers: one, or a batch of n.
 
@@ -187,9 +192,11 @@ class Observer:
             features: values of watched features, by name; one or [n].
             id: by which a label may come later; one, or [n] (None where none will).
             slice: the group that the example belongs to; one name, or [n].
+            unit: whose request it is, such as a user, a session or a camera; one, or [n] (None where that is not
+                known). The tests count each once: requests of one unit are right or wrong together.
         """
         try:
-            if features is None and confidence is None:
+            if features is None and confidence is None and unit is None:
                 # the short way, for one answer; what it does not take is read like a batch
                 top = NOT_COUNTED
                 if scores is None:
@@ -204,9 +211,9 @@ class Observer:
                     top = self._quick_scores(scores, latency)
                 if top != NOT_COUNTED:
                     if id is not None and self._labels is not None:
-                        self._put(1, (0,), [self._name(top)], id, slice, self._owner)
+                        self._put(self._ids(id, 1), (0,), [self._name(top)], slice, self._owner)
                     return
-            self.take(scores, latency, predictions, confidence, features, id, slice)
+            self.take(scores, latency, predictions, confidence, features, id, slice, unit)
         except Exception as error:  # noqa: BLE001 - whatever it was given, the server goes on
             self.refused(None, "bad_shape", 1, f"what was recorded cannot be read: {error}")
 
@@ -219,6 +226,7 @@ class Observer:
         features: Mapping[str, Any] | None = None,
         id: Any = None,
         slice: Any = None,
+        unit: Any = None,
     ) -> int:
         """`record` for callers that answer for what they hand over: how many are counted, failed ones among them.
 
@@ -228,12 +236,17 @@ class Observer:
         answered = self._reader.read(scores, predictions, confidence)
         if not self._prepared and scores is not None:
             self._prepare()
+        told, ids, units = answered.told(), self._ids(id, answered.count), self._units_of(unit, answered.count)
+        if units is not None:
+            self._count_repeats([(self._own, answered)], self._known(units, told, None, self.variant))
         self._count(self._own, answered, latency)
         if features is not None:
             self.count_features(features)
-        if id is not None and self._labels is not None:
-            texts = [self._reader.text(answered, index) for index in answered.told()]
-            self._put(answered.count, answered.told(), texts, id, slice, self._owner)
+        if ids is not None:
+            texts = [self._reader.text(answered, index) for index in told]
+            again = self._known(units, told, ids, self.variant)
+            texts = [text + AGAIN * (index in again) for index, text in zip(told, texts, strict=True)]
+            self._put(ids, told, texts, slice, self._owner)
         return answered.count - sum(answered.refused.values())
 
     def record_pair(
@@ -246,6 +259,7 @@ class Observer:
         features: Mapping[str, Any] | None = None,
         id: Any = None,
         slice: Any = None,
+        unit: Any = None,
     ) -> None:
         """Count a request, or a batch of n, that both arms answered: the stable model's answer went out, the canary
         answered in its shadow. Whichever arm this observer is for, both are counted.
@@ -254,9 +268,10 @@ class Observer:
             stable, canary: scores, as for `record`; where one failed, its `Failure`: it counts as wrong.
             latency: (stable, canary), each as for `record`.
             predictions: (stable, canary) in place of scores.
+            unit: as for `record`.
         """
         try:
-            self.take_pair(stable, canary, latency, predictions, features, id, slice)
+            self.take_pair(stable, canary, latency, predictions, features, id, slice, unit)
         except Exception as error:  # noqa: BLE001 - whatever it was given, the server goes on
             self.refused(None, "bad_shape", 1, f"what was recorded cannot be read: {error}")
 
@@ -269,6 +284,7 @@ class Observer:
         features: Mapping[str, Any] | None = None,
         id: Any = None,
         slice: Any = None,
+        unit: Any = None,
     ) -> int:
         """`record_pair` for callers that answer for what they hand over: how many pairs are counted.
 
@@ -280,21 +296,27 @@ class Observer:
         both = [self._reader.read(scores, answer, None) for scores, answer in given]
         if both[0].count != both[1].count:
             raise ValueError(f"{both[0].count} answers of stable and {both[1].count} of canary")
+        ids, units = self._ids(id, both[0].count), self._units_of(unit, both[0].count)
+        if units is not None:
+            every = range(both[0].count)
+            self._count_repeats(zip(arms, both, strict=True), self._known(units, every, None, PAIR))
         for arm, answered, seconds in zip(arms, both, latency or (None, None), strict=True):
             self._count(arm, answered, seconds)
         if features is not None:
             self.count_features(features)
         kept = sorted(set(both[0].told()) & set(both[1].told()))
+        again = self._known(units, kept, ids, f"compared {PAIR}")
         texts = [[self._reader.text(answered, index) for index in kept] for answered in both]
         if self._shape.outcomes:
-            agree = sum(map(self._outcomes.agree, *texts))
+            agree = [self._outcomes.agree(*one) for index, *one in zip(kept, *texts, strict=True) if index not in again]
             with self._counters.lock:
-                self._counters.cells[pair.agree] += agree
-                self._counters.cells[pair.agree + 1] += len(kept) - agree
-        if id is not None and self._labels is not None:
+                self._counters.cells[pair.agree] += sum(agree)
+                self._counters.cells[pair.agree + 1] += len(agree) - sum(agree)
+        if ids is not None:
             cleaned = [[name.replace(BOTH, " ") for name in arm] for arm in texts]
             joined = [BOTH.join(answer) for answer in zip(*cleaned, strict=True)]
-            self._put(both[0].count, kept, joined, id, slice, self._pair_owner)
+            joined = [text + AGAIN * (index in again) for index, text in zip(kept, joined, strict=True)]
+            self._put(ids, kept, joined, slice, self._pair_owner)
         return len(kept)
 
     def count_features(self, features: Mapping[str, Any]) -> None:
@@ -399,19 +421,60 @@ class Observer:
         if self._on_refusal is not None:
             self._on_refusal(reason, count)
 
-    def _put(self, count: int, kept: Iterable[int], texts: list[str], id: Any, slice: Any, owner: Owner) -> None:
+    def _ids(self, id: Any, count: int) -> list[Any] | None:
+        """By which labels may come, for each of `count` answers; None where none will."""
+        if id is None or self._labels is None:
+            return None
+        ids = [id] if isinstance(id, _NAMES) else list(id)
+        if len(ids) != count:
+            raise ValueError(f"{len(ids)} ids for {count} answers")
+        return ids
+
+    def _units_of(self, unit: Any, count: int) -> list[str | None] | None:
+        """Whose each of `count` requests is; None where that is not known of any."""
+        if unit is None:
+            return None
+        units = [unit] * count if isinstance(unit, _NAMES) else list(unit)
+        if len(units) != count:
+            raise ValueError(f"{len(units)} units for {count} answers")
+        names = [None if one is None else identity(one) for one in units]
+        bad = sum(one is not None and name is None for one, name in zip(units, names, strict=True))
+        if bad:
+            self.refused(None, "bad_unit", bad, f"a unit that is no text of 1 to {LONGEST_ID} characters")
+        return names
+
+    def _known(
+        self, units: list[str | None] | None, which: Iterable[int], ids: list[Any] | None, what: str
+    ) -> set[int]:
+        """Those of the requests whose unit stands in a test already: by what may get a label where that has an id."""
+        if units is None:
+            return set()
+        own = (self.model, *self._owner.release, what)
+        found = set()
+        for index in which:
+            name, labelled = units[index], ids is not None and ids[index] is not None
+            if name is not None and self._units.known(*own, "labelled" if labelled else "", name):
+                found.add(index)
+        return found
+
+    def _count_repeats(self, arms: Iterable[tuple[Arm, Answered]], again: set[int]) -> None:
+        with self._counters.lock:
+            for arm, answered in arms:
+                for index in again.intersection(answered.told()):
+                    failed = answered.failed is not None and bool(answered.failed[index])
+                    self._counters.cells[arm.repeats + failed] += 1
+
+    def _put(self, ids: list[Any] | None, kept: Iterable[int], texts: list[str], slice: Any, owner: Owner) -> None:
         """Put aside what may get a label.
 
         Args:
-            count: how many were handed over; `kept`, which of them are counted; `texts`, what those answered.
+            ids: of all that were handed over; `kept`, which of them are counted; `texts`, what those answered.
         """
-        if self._labels is None:
+        if self._labels is None or ids is None:
             return
-        one = isinstance(id, str | bytes | int | uuid.UUID)
-        ids = [id] if one else list(id)
         slices = [slice] * len(ids) if slice is None or isinstance(slice, str) else list(slice)
-        if not len(ids) == len(slices) == count:
-            raise ValueError(f"{len(ids)} ids and {len(slices)} slices for {count} answers")
+        if len(slices) != len(ids):
+            raise ValueError(f"{len(slices)} slices for {len(ids)} answers")
         for index, text in zip(kept, texts, strict=True):
             if ids[index] is None:
                 continue

@@ -18,6 +18,8 @@ from makeweight_monitors.observe.pending import LONGEST_ID, Pending, identity
 
 BOTH = "\x1f"
 """Between the two answers of a pair, in the label store."""
+AGAIN = "\x1e"
+"""Behind an answer there: its unit stands in the tests by another one."""
 Refuse = Callable[[Owner | None, str, int, str], None]
 """Count what is refused: whose it is, one of metrics.REJECTIONS, how many, and what it was."""
 
@@ -102,6 +104,8 @@ class Outcomes:
 
     def _count_outcome(self, owner: Owner, arms: list[Arm], answer: str, truth: Any, slice: str) -> bool:
         """Count right and wrong; False where the two cannot be compared."""
+        counts = not answer.endswith(AGAIN)
+        answer = answer.removesuffix(AGAIN)
         given = answer.split(BOTH) if owner.variant == PAIR else [answer]
         errors: list[list[float]] = [[] for _ in given]
         if self.shape.classes is not None:
@@ -128,12 +132,12 @@ class Outcomes:
                         cells[arm.labelled_class + 2 * row + bad] += 1
                     if at is not None:
                         cells[arm.slices + 2 * at + bad] += 1
-                    if owner.weight:
+                    if owner.weight and counts:
                         cells[arm.split + bad] += 1
                 if self.shape.error_bins:
                     for error in off:
                         cells[arm.errors + bisect_right(self.edges, error)] += 1
-            if pair is not None and self.shape.outcomes:
+            if pair is not None and self.shape.outcomes and counts:
                 cells[pair.labelled + (not self.agree(*given))] += 1
                 cell = 2 * wrong[0] + wrong[1]
                 cells[pair.paired + cell] += 1

@@ -154,6 +154,8 @@ def _rollback(terms: Terms) -> Iterator[Trial]:
     rows = healthy(terms, LENGTH)
     failing = spoiled(rows, metrics.FAILED, {"reason": "exception", **_OF_CANARY}, 150)
     yield Trial("a fifth of the canary's answers fail", failing, {names.FAILURES_ABOVE_STABLE})
+    once = spoiled(failing, metrics.REPEATS, {"outcome": "failed", **_OF_CANARY}, 150)
+    yield Trial("those that fail are of one unit: no rollback", once, {names.WATCHDOG})
     harmed = _turned(rows, metrics.PAIRED, 20, _TIE, _HARM, {})
     paired = {names.ACCURACY_DROP_PAIRED, names.FLIPS_BURN}
     yield Trial("the canary is wrong wherever stable is right", harmed, paired)

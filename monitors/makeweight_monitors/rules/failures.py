@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from makeweight_monitors.metrics import FAILED, PREDICTIONS
+from makeweight_monitors.metrics import FAILED, PREDICTIONS, REPEATS
 from makeweight_monitors.rules import names, samples
 from makeweight_monitors.rules.promql import CANARY, STABLE, exact, inner, part
 from makeweight_monitors.rules.rollback import ask
 from makeweight_monitors.rules.rule import Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import SPEED
+
+_FAILED = 'outcome="failed"'
 
 
 def groups(terms: Terms) -> Iterator[Group]:
@@ -22,23 +24,27 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 
 def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
-    """A failed answer is a wrong one: failures may rise by what accuracy may fall.
+    """A failed answer is a wrong one: failures may rise by what accuracy may fall. A unit counts once.
 
     At each declared share apart: a time in which both arms fail would else weigh more on the one that had more of the
     traffic then.
     """
     found, by = names.FAILURES, ("weight",)
-    canary, failed = terms.of(found.canary), terms.of(found.canary_wrong)
-    yield Recording(found.canary_wrong, exact(FAILED, terms.model, terms.history, by, CANARY))
-    yield Recording(found.canary, f"{exact(PREDICTIONS, terms.model, terms.history, by, CANARY)}\n+ {failed}")
+    canary = terms.of(found.canary)
     serving = f"count by (model, revision, weight) ({terms.of(PREDICTIONS.series, CANARY)})"
-    for name, seen, metrics in (
-        (found.stable_wrong, names.STABLE_FAILED, (FAILED,)),
-        (found.stable, names.STABLE_ASKED, (FAILED, PREDICTIONS)),
+    for name, metrics, of in ((found.canary_wrong, (FAILED,), (_FAILED,)), (found.canary, (FAILED, PREDICTIONS), ())):
+        every = "\n+ ".join(exact(metric, terms.model, terms.history, by, CANARY) for metric in metrics)
+        repeated = exact(REPEATS, terms.model, terms.history, by, CANARY, *of)
+        yield Recording(name, f"{every}\n- ({repeated}\nor {serving} * 0)")
+    for name, seen, metrics, of in (
+        (found.stable_wrong, names.STABLE_FAILED, (FAILED,), (_FAILED,)),
+        (found.stable, names.STABLE_ASKED, (FAILED, PREDICTIONS), ()),
     ):
         every = "\n+\n".join(
             f"sum by (model) (\n{inner(exact(metric, terms.model, terms.history, (), STABLE))}\n)" for metric in metrics
         )
+        repeated = f"sum by (model) (\n{inner(exact(REPEATS, terms.model, terms.history, (), STABLE, *of))}\n)"
+        every += f"\n- ({repeated}\nor sum by (model) ({serving}) * 0)"
         yield Recording(seen, f"({serving} * 0)\n+ on (model) group_left () (\n{inner(every)}\n)")
         # while the canary served at this share, and not before or after
         during = f"{terms.of(seen)}[{terms.history}]"

@@ -65,6 +65,8 @@ def _rows(terms: Terms, minutes: int) -> Iterator[Row]:
         yield _gauge(metrics.UP, where, 1_700_000_000, minutes)
         yield Row(metrics.PREDICTIONS.series, where, 600)
         yield _gauge(metrics.DECLARED_SHARE, where, 0.5, minutes)
+        for outcome in metrics.ANSWERED_OR_FAILED:
+            yield _row(metrics.REPEATS, where, 0, outcome=outcome)
         for name in (*CLASSES, "other"):
             yield _row(metrics.PREDICTED_CLASS, where, 0 if name == "other" else 200, class_=name)
         yield from _scores(where, minutes)

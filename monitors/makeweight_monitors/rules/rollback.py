@@ -74,7 +74,7 @@ def ask(
         summary=summary,
         description=f"The e-value against {against} is {{{{ $value | humanize }}}}, over {number(over.line)}. A canary "
         f"within all that is tolerated ever gets here with probability at most {terms.alpha:g}, however often this is "
-        "looked at.",
+        "looked at: if requests are independent, or those that are not have a `unit`, which counts once.",
         hold=hold,
         labels={"test": test},
     )

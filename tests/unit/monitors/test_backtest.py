@@ -155,7 +155,7 @@ def test_the_table_tells_what_fired_first_and_what_never_did() -> None:
     )
     never = Outcome(rule("Never", "x", True), (({}, (Episode(0, None, 60),)),))
     past = Recorded((), 0, 7200, 60)
-    written = summary.table([late, early, never], past)
+    written = summary.table([late, early, never], past, [])
     lines = written.splitlines()
     assert lines[0] == "1970-01-01 00:00:00Z to 1970-01-01 02:00:00Z, every 60 s, 0 recorded series"
     assert lines[3].split() == ["1970-01-01", "00:10:00Z", "rollback", "Early", "2", "3", "min", "revision=r"]
@@ -163,14 +163,14 @@ def test_the_table_tells_what_fired_first_and_what_never_did() -> None:
     assert lines[-1] == "never fired: Never"
     assert summary.fired([late, early], "rollback")
     assert not summary.fired([late, never], "rollback")
-    assert summary.data([never], past)["alerts"] == [
+    assert summary.data([never], past, [])["alerts"] == [
         {
             "alert": "Never",
             "kind": None,
             "episodes": [{"labels": {}, "pending": 0, "fired": None, "until": 60}],
         }
     ]
-    assert "nothing would have fired" in summary.table([never], past)
+    assert "nothing would have fired" in summary.table([never], past, [])
 
 
 def test_times() -> None:

@@ -55,6 +55,25 @@ def test_a_prediction_a_pair_and_their_labels_in_one_body() -> None:
         assert exporting["exporter_events_total outcome"] == {"accepted": 6, "refused": 1}
 
 
+def test_a_unit_of_predictions_and_of_pairs_counts_once() -> None:
+    with Exporting() as exporting:
+        said = exporting.post(
+            [
+                *[prediction(unit="ann") for _ in range(3)],
+                prediction(unit=7),
+                prediction(),
+                *[pair({"scores": SURE}, {"failure": "timeout"}, unit="ann", id=f"p{n}") for n in range(2)],
+                prediction(unit={"no": "text"}),
+            ]
+        ).json()
+        assert (said["accepted"], said["reasons"]) == (8, {"bad_unit": 1})
+        assert exporting["predictions_total variant"] == {"canary": 6, "stable": 2}
+        assert exporting["repeats_total variant outcome"] == {
+            "canary answered": 2, "stable answered": 1, "canary failed": 1,
+        }  # fmt: skip
+        assert exporting["shadow_pairs_total agree"] == {"no": 1}
+
+
 scores = st.lists(st.floats(-30, 30, width=32) | st.sampled_from([float("nan"), float("inf")]), min_size=3, max_size=3)
 event = st.fixed_dictionaries(
     {"variant": st.just("canary")},
