@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,10 @@ def _blocks(job: BlocksJob) -> Result:
     models = {"a": job.a, "b": job.b, "control": job.a}
     before = facts.conditions()
     samples = inputs.read(job.inputs)
+    sizes = inputs.sizes(samples)
+    unlike = job.batch is not None and len(sizes) > 1
+    if unlike:
+        job = replace(job, batch=None)
     # Where a model lands in memory sways its speed: the order of loading is drawn anew in every process.
     order = [blocks.ARMS[index] for index in np.random.default_rng(job.seed + 1).permutation(len(blocks.ARMS))]
     cache = facts.last_level_cache()
@@ -57,11 +62,13 @@ def _blocks(job: BlocksJob) -> Result:
                 worker.wait()
                 arms[name] = worker
             else:
-                arms[name] = Here(_open(models[name]).run, samples, job.batch)
+                arms[name] = Here(_open(models[name]).run, samples, job.batch, inputs.axes(job.inputs))
         gc.disable()  # a collection in the middle of a timed call would be charged to that arm
         result = blocks.measure(job, arms, len(samples), None if cache is None else cache * 5 // 4)
     state = {"before": before, "after": facts.conditions(), "identity": facts.identity()}
-    result.facts.update(apart=job.apart, **state)
+    result.facts.update(apart=job.apart, sizes=sizes, **state)
+    if unlike:
+        result.facts["no_batches"] = "the samples have different sizes, so they make no batch"
     return result
 
 

@@ -34,8 +34,8 @@ def ask(job: AnswersJob) -> Result:
     mixing: list[Noise] = []
     scores: list[tuple[NDArray[Any], NDArray[Any]]] = []
     refused: str | None = None
-    for start in range(0, len(samples), size):
-        some = samples[start : start + size]
+    along = inputs.axes(job.inputs)
+    for some in inputs.alike(samples, size):
         own = [_run(model, feeds) for feeds in some]
         noises = noises or [Noise() for _ in own[0]]
         mixing = mixing or [Noise() for _ in own[0]]
@@ -48,7 +48,7 @@ def ask(job: AnswersJob) -> Result:
                     scores.append((wanted[job.scores], given[job.scores]))
         if job.together is not None and len(some) > 1 and refused is None:
             try:
-                at_once = model.run(inputs.joined(some))
+                at_once = model.run(inputs.joined(some, along))
             except Exception as error:  # noqa: BLE001 - one at a time it runs: what it says here is the finding
                 refused = _said(error)
                 continue

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight_probe import inputs
+from makeweight_probe.inputs import NO_AXES, Axes
 from makeweight_probe.session import Feeds
 
 Times = tuple[list[float], list[float]]
@@ -33,10 +34,12 @@ class Arm(Protocol):
 class Here:
     """An arm in this process."""
 
-    def __init__(self, run: Callable[[Feeds], object], samples: Sequence[Feeds], batch: int | None = None) -> None:
+    def __init__(
+        self, run: Callable[[Feeds], object], samples: Sequence[Feeds], batch: int | None = None, along: Axes = NO_AXES
+    ) -> None:
         self._run = run
         self._samples = samples
-        self._batch = None if batch is None else _of(samples, batch)
+        self._batch = None if batch is None else _of(samples, batch, along)
 
     def block(self, sample: int, runs: int, inner: int) -> Times:
         run, feeds = self._run, self._samples[sample]
@@ -73,6 +76,6 @@ def _rubbish(size: int) -> NDArray[Any]:
     return np.ones(size, np.uint8)
 
 
-def _of(samples: Sequence[Feeds], size: int) -> Feeds:
+def _of(samples: Sequence[Feeds], size: int, along: Axes) -> Feeds:
     """One batch of so many samples, the first ones over again where there are too few."""
-    return inputs.joined([samples[i % len(samples)] for i in range(size)])
+    return inputs.joined([samples[i % len(samples)] for i in range(size)], along)

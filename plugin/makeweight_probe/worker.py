@@ -148,7 +148,7 @@ def serve(heard: TextIO, answers: TextIO) -> None:
         return
     model = load_model(first["model"])
     session = sessions.find(model.runtime).open_session(model.path, model.threads)
-    arm = Here(session.run, inputs.read(first["inputs"]), first["batch"])
+    arm = Here(session.run, inputs.read(first["inputs"]), first["batch"], inputs.axes(first["inputs"]))
     gc.disable()
     say({"ready": True})
     for line in heard:

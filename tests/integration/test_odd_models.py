@@ -11,6 +11,7 @@ import tiny_models
 
 from makeweight.cli import main
 from makeweight.measurement import Measurement, loads
+from makeweight_probe import inputs
 
 N = 24
 RNG = np.random.default_rng(1)
@@ -208,7 +209,7 @@ def test_from_file_to_verdict_and_back_to_stale(
             tiny_models.speech,
             {"sound": np.ones((4, 16)), "state": np.ones((4, 1, 4)), "rate": np.ones(4), "target": np.ones(4)},
             {"task": "regression"},
-            "wants shape []",
+            "begins with 2, and not with the batch as sound [N, 16] does",
         ),
         (tiny_models.unknown_operator, {"x": X, "target": np.arange(N) % 3}, {}, "FlashFusion"),
         (lambda path: path.write_bytes(b""), {"x": X, "target": np.arange(N) % 3}, {}, "the file is empty"),
@@ -231,6 +232,23 @@ def test_what_cannot_work_is_told_and_leaves_no_report(
     assert said in err
     assert "Traceback" not in err
     assert not (root / "reports").exists()
+
+
+def test_a_voice_detector(repository: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Its state and its sampling rate are fed in each verb: with others its answers are twice as large, or shifted."""
+    sound = RNG.standard_normal((N, 40)).astype(np.float32)
+    given = {"sound": sound, "target": 3 * np.abs(sound).mean(1)}
+    root = repository(given, task="regression", model=", constants: {sr: 16000}, states: [state]")
+    tiny_models.voice(root / "model.onnx")
+    run("baseline", "compress small", "evaluate small", "device here", "benchmark small --device here")
+    assert figures(root, "baseline")["mae"].value == pytest.approx(0, abs=1e-6)
+    made = json.loads((root / "artifacts" / "small" / "manifest.json").read_text())
+    assert made["status"] == "ready"
+    assert [port["shape"] for port in made["model"]["inputs"]] == [["N", None], [2, "N", 4], []]
+    assert [port["constant"] for port in made["model"]["inputs"]] == [None, 0, 16000]
+    fed = str(root / "artifacts" / "baseline" / "inputs.npz")
+    assert inputs.axes(fed) == {"state": 1, "sr": None}
+    assert [values.shape for values in inputs.read(fed)[0].values()] == [(1, 40), (2, 1, 4), ()]
 
 
 def test_verbs_in_the_wrong_order_name_what_is_missing(

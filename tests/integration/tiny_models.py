@@ -66,6 +66,34 @@ def speech(path: Path) -> Path:
     return save(path, nodes, inputs, [value("y", ["N", 16])])
 
 
+def voice(path: Path) -> Path:
+    """As voice detectors are: sound of any length, a state whose batch stands second, one sampling rate for all, and a
+    branch that looks at it. The score is the mean of |sound| (of 2 |sound| at another rate than 16000) through a layer
+    of one weight, 3, plus the state's sum."""
+    then = helper.make_graph([helper.make_node("Identity", ["loud"], ["a"])], "at_16000", [], [value("a", None)])
+    other = helper.make_graph([helper.make_node("Add", ["loud", "loud"], ["b"])], "at_8000", [], [value("b", None)])
+    nodes = [
+        helper.make_node("Abs", ["sound"], ["loud"]),
+        helper.make_node("Equal", ["sr", "wideband"], ["is_wide"]),
+        helper.make_node("If", ["is_wide"], ["chosen"], then_branch=then, else_branch=other),
+        helper.make_node("ReduceMean", ["chosen"], ["mean"], axes=[1], keepdims=1),
+        helper.make_node("MatMul", ["mean", "weight"], ["scaled"]),
+        helper.make_node("ReduceSum", ["state", "axes"], ["sums"], keepdims=0),
+        helper.make_node("Unsqueeze", ["sums", "one"], ["held"]),
+        helper.make_node("Add", ["scaled", "held"], ["speech"]),
+        helper.make_node("Add", ["state", "unit"], ["stateN"]),
+    ]
+    inputs = [value("sound", [None, None]), value("state", [2, None, 4]), value("sr", [], TensorProto.INT64)]
+    weights = {
+        "wideband": np.array(16000),
+        "weight": np.array([[3.0]], np.float32),
+        "axes": np.array([0, 2]),
+        "one": np.array([1]),
+        "unit": np.array(1, np.float32),
+    }
+    return save(path, nodes, inputs, [value("speech", [None, 1]), value("stateN", [2, None, 4])], weights)
+
+
 def unknown_operator(path: Path) -> Path:
     node = helper.make_node("FlashFusion", ["x"], ["y"], domain="com.example")
     graph = helper.make_graph([node], "tiny", [value("x", ["N", 4])], [value("y", ["N", 4])])

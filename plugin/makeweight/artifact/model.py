@@ -89,7 +89,7 @@ def of_plain(folder: Path, data: Mapping[str, Any]) -> Model:
     if not files or any(not is_within(file.name) for file in files):
         raise ValueError("a model has files, and they lie in its folder")
     ports = {
-        key: tuple(Port(port["name"], tuple(port["shape"]), port["dtype"]) for port in data[key])
+        key: tuple(Port(**{**port, "shape": tuple(port["shape"])}) for port in data[key])
         for key in ("inputs", "outputs")
     }
     return Model(folder=folder, **{**data, "files": files, **ports})

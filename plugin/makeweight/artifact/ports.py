@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,24 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight_base.errors import UsageError
+from makeweight_probe.inputs import Axes
 from makeweight_probe.session import Feeds as Feeds
 
+Shape = tuple[int | str | None, ...]
+"""A size that is free is a name, the same for one size wherever it stands, or None where it has none."""
+_WHERE = "makeweight.yaml: model.inputs"
 _CONVERT = "Convert in the loader; makeweight does not guess a scale."
 
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output. In its shape a size that is free is a name, or None where it has none."""
+    """An input or output. The first size of an input that examples feed is the batch."""
 
     name: str
-    shape: tuple[int | str | None, ...]
+    shape: Shape
     dtype: str
     """The element type as numpy names it (`float32`); "" for one that numpy has not."""
+    constant: Any = None
+    """A number, or nested tuples of them: what it is always fed with, spread over its shape (a state: 0). None: it is
+    fed with examples."""
 
     def __str__(self) -> str:
         return f"{self.name} {shown(self.shape)}"
 
-    def takes(self, shape: Sequence[int | str]) -> bool:
+    def takes(self, shape: Sequence[int | str | None]) -> bool:
         """Whether a shape is of its rank, and of its sizes where they are fixed."""
         return len(shape) == len(self.shape) and all(
             want == have for want, have in zip(self.shape, shape, strict=True) if isinstance(want, int)
@@ -39,45 +46,93 @@ def shown(shape: Sequence[int | str | None]) -> str:
     return f"[{', '.join('N' if size is None else str(size) for size in shape)}]"
 
 
+def of_examples(inputs: Iterable[Port]) -> list[Port]:
+    """Those that examples feed."""
+    return [port for port in inputs if port.constant is None]
+
+
 def batch_size(inputs: Sequence[Port]) -> int | None:
     """The batch that a model insists on; None when it takes any."""
-    first = {port.shape[0] for port in inputs if port.shape}
+    first = {port.shape[0] for port in of_examples(inputs) if port.shape}
     fixed = {size for size in first if isinstance(size, int)}
     return fixed.pop() if len(fixed) == 1 else None
 
 
+def batch_axes(inputs: Sequence[Port]) -> Axes:
+    """Along which axis the examples of a batch lie, of the inputs that they do not feed; of all others it is the
+    first."""
+    batches = {port.shape[0] for port in of_examples(inputs) if port.shape} - {None}
+    return {
+        port.name: next((axis for axis, size in enumerate(port.shape) if size in batches), None)
+        for port in inputs
+        if port.constant is not None
+    }
+
+
 def fit(inputs: Sequence[Port], feeds: Feeds) -> Feeds:
-    """Feeds in the types that the model asks for.
+    """Feeds in the types that the model asks for, with what it is always fed with besides.
 
     Raises:
-        UsageError: an input is missing, has another rank or size, or would lose more than precision.
+        UsageError: an input is missing, has another rank or size, or would lose more than precision; or a size that is
+            one by its name is two.
     """
-    ports = {port.name: port for port in inputs}
-    if set(ports) != set(feeds):
+    constants = {port.name for port in inputs if port.constant is not None}
+    asked = {port.name: port for port in of_examples(inputs)}
+    given = {name: values for name, values in feeds.items() if name not in constants}
+    if set(asked) != set(given):
         raise UsageError(
-            f"the model's inputs are {', '.join(ports)}, and the data have {', '.join(feeds)}",
-            where="makeweight.yaml: model.inputs",
+            f"the model's inputs are {', '.join(asked)}, and the data have {', '.join(given)}",
+            where=_WHERE,
             do="Name the inputs as the model does.",
         )
-    fitted: Feeds = {}
-    for name, port in ports.items():
-        values = feeds[name]
-        if not port.takes(values.shape):
+    for name, port in asked.items():
+        if not port.takes(given[name].shape):
             raise UsageError(
-                f"input `{name}` wants shape {shown(port.shape)}, and the data have {list(values.shape)}",
-                where="makeweight.yaml: model.inputs",
+                f"input `{name}` wants shape {shown(port.shape)}, and the data have {list(given[name].shape)}",
+                where=_WHERE,
                 do="Mend the loader's shape (one example has no batch dimension), or the model's inputs.",
             )
-        if port.dtype and values.dtype != port.dtype:
-            if not np.can_cast(values.dtype, port.dtype, casting="same_kind"):
+    sizes = named_sizes({name: (port.shape, given[name].shape) for name, port in asked.items()})
+    found = {
+        port.name: _converted(port, given[port.name]) if port.constant is None else _spread(port, sizes)
+        for port in inputs
+    }
+    return {name: np.asarray(values, order="C") for name, values in found.items()}
+
+
+def named_sizes(shapes: Mapping[str, tuple[Shape, tuple[int, ...]]]) -> dict[str, int]:
+    """What the named sizes are, of inputs' shapes and those of their arrays.
+
+    Raises:
+        UsageError: one is two.
+    """
+    sizes: dict[str, int] = {}
+    of: dict[str, str] = {}
+    for name, (wanted, given) in shapes.items():
+        for letter, size in zip(wanted, given, strict=True):
+            if not isinstance(letter, str):
+                continue
+            if sizes.setdefault(letter, size) != size:
+                both = f"in `{of[letter]}` and in `{name}`" if of[letter] != name else f"within `{name}`"
                 raise UsageError(
-                    f"input `{name}` wants {port.dtype}, and the data are {values.dtype.name}",
-                    where="the data loader",
-                    do=_CONVERT,
+                    f"`{letter}` is {sizes[letter]} and {size}, {both}, and a letter is one size over all inputs",
+                    where=_WHERE,
+                    do="Mend the loader, or give the two sizes letters of their own.",
                 )
-            values = _cast(name, values, port.dtype)
-        fitted[name] = np.ascontiguousarray(values)
-    return fitted
+            of.setdefault(letter, name)
+    return sizes
+
+
+def _converted(port: Port, values: NDArray[Any]) -> NDArray[Any]:
+    if not port.dtype or values.dtype == port.dtype:
+        return values
+    if not np.can_cast(values.dtype, port.dtype, casting="same_kind"):
+        raise UsageError(
+            f"input `{port.name}` wants {port.dtype}, and the data are {values.dtype.name}",
+            where="the data loader",
+            do=_CONVERT,
+        )
+    return _cast(port.name, values, port.dtype)
 
 
 def padded(feeds: Feeds, size: int) -> Feeds:
@@ -101,3 +156,11 @@ def _cast(name: str, values: NDArray[Any], dtype: str) -> NDArray[Any]:
             do=_CONVERT,
         )
     return cast
+
+
+def _spread(port: Port, sizes: Mapping[str, int]) -> NDArray[Any]:
+    """A constant over the whole of an input."""
+    # a size that no example gives is one that only this input has: whoever declares it is asked for it before
+    shape = [size if isinstance(size, int) else sizes.get(str(size), 1) for size in port.shape]
+    values = np.asarray(port.constant)
+    return np.broadcast_to(values if not port.dtype else values.astype(port.dtype), shape)

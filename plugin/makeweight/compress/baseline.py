@@ -8,13 +8,13 @@ from pathlib import Path
 from makeweight import registry
 from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import shown
 from makeweight.artifact.versions import versions
 from makeweight.layout import BASELINE, CONFIG
 from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.runtime import Program, Runtime
 from makeweight.user.declared import Declared
-from makeweight.user.module import load_module, program, shapes
+from makeweight.user.module import load_module, program
+from makeweight.user.ports import as_declared
 from makeweight.user.ran import ran
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
@@ -34,7 +34,7 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
     else:
         source = runtime.read(declared.root / declared.model.file)
         runtime.open(source)
-    model = runtime.lower(source, FLOAT32, None, folder / f"model{runtime.suffix}")
+    model = as_declared(runtime.lower(source, FLOAT32, None, folder / f"model{runtime.suffix}"), declared.model)
     _refuse_undeclared(declared, model)
     exporters = runtime.exporters if isinstance(source, Program) else ()
     left_out = source.size - model.size if isinstance(source, Model) else 0
@@ -57,23 +57,10 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
 
 
 def _refuse_undeclared(declared: Declared, model: Model) -> None:
-    """The declared inputs and output against those of the file."""
-    where, mend = str(declared.model.file or CONFIG), f"Mend `model.inputs` in {CONFIG}."
+    """The declared output against those of the file."""
     outputs = [port.name for port in model.outputs]
     if declared.model.output is not None and declared.model.output not in outputs:
         raise UsageError(
             f"the model has no output `{declared.model.output}`; it has {', '.join(outputs)}",
             where=f"{CONFIG}: model.output",
         )
-    wanted = shapes(declared)
-    ports = {port.name: port for port in model.inputs}
-    if wanted and set(wanted) != set(ports):
-        raise UsageError(
-            f"the model's inputs are {', '.join(ports)}, and {', '.join(wanted)} are declared", where=where, do=mend
-        )
-    for name, shape in wanted.items():
-        if not ports[name].takes(shape):
-            have = shown(ports[name].shape)
-            raise UsageError(
-                f"input `{name}` has shape {have}, and is declared as {shown(shape)}", where=where, do=mend
-            )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.artifact.ports import Feeds
+from makeweight.artifact.ports import Feeds, Port, fit
 from makeweight.config.settings import TaskSettings
 from makeweight.user.split import Batch as Read
 from makeweight.user.split import Change, Split
 
 Tensors = dict[str, Any]
-"""Examples by input name, first size first."""
+"""By input name."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,13 @@ class Batch:
 class Examples:
     """A split: inputs and targets.
 
-    `change`: what is done to a training batch when it is read.
+    `ports`: the inputs of the module, of which some may be constants. `change`: what is done to a training batch when
+    it is read.
     """
 
     split: Split
     task: TaskSettings
+    ports: Sequence[Port]
     change: Change | None = None
 
     def batches(self, size: int) -> Iterator[Batch]:
@@ -48,7 +50,7 @@ class Examples:
         return map(self._batch, self.split.epoch(size, seed, epoch, self.change))
 
     def _batch(self, read: Read) -> Batch:
-        return Batch(_tensor(read.numbers), tensors(read.inputs), self._targets(read.targets))
+        return Batch(_tensor(read.numbers), tensors(self.ports, read.inputs), self._targets(read.targets))
 
     def _targets(self, targets: NDArray[Any] | None) -> Any:
         if targets is not None and (self.task.kind == "regression" or targets.dtype == np.float64):
@@ -58,11 +60,11 @@ class Examples:
         return None if targets is None else _tensor(targets)
 
 
-def tensors(inputs: Feeds) -> Tensors:
-    """Arrays as tensors; floating point in the precision of the weights (float32)."""
+def tensors(ports: Sequence[Port], inputs: Feeds) -> Tensors:
+    """All inputs of a module as tensors; floating point in the precision of the weights (float32)."""
     return {
         name: _tensor(values.astype(np.float32) if values.dtype.kind == "f" else values)
-        for name, values in inputs.items()
+        for name, values in fit(ports, inputs).items()
     }
 
 
@@ -79,5 +81,5 @@ def _tensors_of(target: Any) -> Any:
 def _tensor(values: NDArray[Any]) -> Any:
     import torch
 
-    whole = np.ascontiguousarray(values)
+    whole = np.asarray(values, order="C")
     return torch.from_numpy(whole if whole.flags.writeable else whole.copy())

@@ -26,6 +26,7 @@ from makeweight.runtimes.format import FLOAT32, Format
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module, program
+from makeweight.user.ports import as_declared
 from makeweight.user.ran import ran
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
@@ -135,7 +136,7 @@ def _lowered(
 ) -> Model:
     source = subject.source if subject.kind == "graph" else program(supply.declared, subject.source, subject.left)
     calibration = supply.split("calibration") if format.calibrates else None
-    return supply.runtime.lower(source, format, calibration, target, notes)
+    return as_declared(supply.runtime.lower(source, format, calibration, target, notes), supply.declared.model)
 
 
 def _control(plan: Plan, supply: Supply, target: Path) -> Model | None:

@@ -83,7 +83,7 @@ class Prune(Transformation):
         import torch
 
         module = subject.source
-        example = tensors(given.splits["calibration"].first(2).inputs)
+        example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
         with torch.no_grad():
             shape = judged(call(module, example), given.output).shape
         before, parameters = _widths(module), _parameters(module)
@@ -271,7 +271,7 @@ def _gradients(module: Any, options: PruneOptions, given: Given) -> None:
     """The gradient of the mean loss over examples of the train split, left in the parameters."""
 
     drawn = given.splits["train"].draw(_GRADIENT_EXAMPLES, given.seed)
-    data = Examples(drawn, given.task)
+    data = Examples(drawn, given.task, given.ports)
     loss = loss_of(options.loss, reading(given.baseline, data, given.output), given.task, given.root)
     module.zero_grad()
     for batch in data.batches(_TOGETHER):

@@ -13,6 +13,7 @@ from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user import data
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module
+from makeweight.user.ports import of_module
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
@@ -42,6 +43,7 @@ class Supply:
         return Given(
             root=self.declared.root,
             task=self.declared.task,
+            ports=of_module(self.declared.model),
             output=self.declared.model.output,
             seed=self.declared.seed,
             channel_multiple=self.runtime.channel_multiple,
@@ -62,7 +64,7 @@ class Supply:
         split is not read for that, and some projects have no other than the test split."""
         at_hand = Layout(self.declared.root).inputs
         if "calibration" not in self._splits and at_hand.is_file():
-            return samples.read(at_hand)
+            return samples.read(at_hand, data.input_names(self.declared))
         return self.split("calibration")
 
     def split(self, name: str) -> Split:

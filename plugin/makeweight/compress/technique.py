@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from makeweight.runtimes.format import Format, SourceKind
 
 if TYPE_CHECKING:
+    from makeweight.artifact.ports import Port
     from makeweight.compress.subject import Subject
     from makeweight.compress.training import TrainingOptions
     from makeweight.config.settings import TaskSettings
@@ -44,6 +45,8 @@ class Given:
     root: Path
     """The project's folder, where the user's own callables are found."""
     task: TaskSettings
+    ports: Sequence[Port]
+    """The inputs of the module; `fit` gives them what examples do not feed."""
     output: str | None
     """The name of the output that holds the scores; None: the first."""
     seed: int

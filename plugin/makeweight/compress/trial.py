@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Feeds, fit, padded
+from makeweight.artifact.ports import Feeds, batch_axes, fit, padded
 from makeweight.artifact.trial import Trial
 from makeweight.bench import probe
 from makeweight.bench.probe import JobFailed
@@ -60,11 +60,12 @@ def try_out(
         UsageError: the examples do not fit its inputs.
         EnvironmentFailed, OSError, MemoryError: the machine failed.
     """
-    feeds = [fit(model.inputs, each) for each in _some(split, model.batch, macs)]
+    # neighbours of one shape are asked together
+    feeds = sorted((fit(model.inputs, each) for each in _some(split, model.batch, macs)), key=_shapes)
     index = _judged(model, declared) if declared.task.kind == "classification" else None
     with tempfile.TemporaryDirectory(prefix="makeweight-trial-") as folder:
         inputs = Path(folder, "inputs.npz")
-        store(inputs, feeds)
+        store(inputs, feeds, batch_axes(model.inputs))
         job = AnswersJob(
             model_of(model, 1),
             None if reference is None else model_of(reference, 1),
@@ -115,6 +116,10 @@ def _some(split: Split, batch: int | None, macs: int | None) -> Sequence[Feeds]:
     number = max(min(wanted, count) // size, 1) * size
     chosen = split.take(np.linspace(0, count - 1, number).round().astype(int))
     return [padded(feeds, size) for feeds in chosen.feeds(size)]
+
+
+def _shapes(feeds: Feeds) -> list[tuple[int, ...]]:
+    return [values.shape for values in feeds.values()]
 
 
 def _judged(model: Model, declared: Declared) -> int | None:

@@ -25,7 +25,7 @@ def tune(module: Any, options: TrainingOptions, given: Given, label: str, left: 
         UsageError: the task has no loss of its own and none is given, the given one fails, a target is no output of
             the model, or an example cannot be read.
     """
-    data, classifies = Examples(given.splits["train"], given.task), given.task.kind == "classification"
+    data, classifies = Examples(given.splits["train"], given.task, given.ports), given.task.kind == "classification"
     read = reading(given.baseline, data, given.output)
     labels = loss = loss_of(options.loss, read, given.task, given.root)
     if options.teacher == "baseline":
@@ -34,7 +34,7 @@ def tune(module: Any, options: TrainingOptions, given: Given, label: str, left: 
         loss = distilled(labels, distance, options.teacher_weight)
     judge = None
     if "validation" in given.splits:
-        validation = Examples(given.splits["validation"], given.task)
+        validation = Examples(given.splits["validation"], given.task, given.ports)
         judge = judge_of(validation, labels, read if classifies else None, given.output)
     else:
         why = given.absent.get("validation", "none was handed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self, get_args
@@ -55,6 +56,19 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _constant(value: Any) -> Any:
+    if isinstance(value, list) and value:
+        return [_constant(each) for each in value]
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise ValueError(f"a number, or a list of numbers, is wanted here, not `{value}`")
+
+
+Constant = Annotated[Any, AfterValidator(_constant), WithJsonSchema({"type": ["number", "boolean", "array"]})]
+
+_BATCH = "N"
+"""What every page calls the batch."""
+
 RUNTIME = "onnxruntime"
 """What a model runs on where nothing is said."""
 FILES = ("onnx", "tflite", "pte")
@@ -81,7 +95,15 @@ class ModelSettings(Section):
     pte: str | None = Field(None, description="An ExecuTorch file (comes with makeweight[executorch]).")
     inputs: dict[str, list[int | str]] = Field(
         default_factory=dict,
-        description="Input names and shapes, the batch dimension as a letter: {image: [N, 1, 8, 8]}.",
+        description="Input names and shapes, the batch first; a letter is a free size, one over all inputs: "
+        "{tokens: [N, T], mask: [N, T]}.",
+    )
+    constants: dict[str, Constant] = Field(
+        default_factory=dict,
+        description="Inputs that are fed with the same number for every example, or with the same list: {sr: 16000}.",
+    )
+    states: list[str] = Field(
+        default_factory=list, description="Inputs that hold what an earlier call left: fed with zeros."
     )
     output: str | None = Field(None, description="Which output holds the scores (default: the first).")
     batch: int | None = Field(
@@ -109,14 +131,36 @@ class ModelSettings(Section):
             raise ValueError(
                 "a PyTorch module needs `inputs` to be exported, such as `inputs: {image: [N, 3, 32, 32]}`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _inputs_hold_together(self) -> Self:
+        beside = {**dict.fromkeys(self.states, "states"), **dict.fromkeys(self.constants, "constants")}
+        if both := sorted(set(self.states) & set(self.constants)):
+            raise ValueError(f"`{both[0]}` is a constant and a state; it can be one of the two")
+        if unknown := [name for name in self.states if self.file is None and name not in self.inputs]:
+            raise ValueError(f"states: `{unknown[0]}` needs a shape among `inputs`, such as `{unknown[0]}: [1, N, 64]`")
+        asked = {name: shape for name, shape in self.inputs.items() if name not in beside}
+        if self.inputs and not asked:
+            raise ValueError("inputs: all of them are constants or states, and none is left for the examples")
         for name, shape in self.inputs.items():
-            letters = [size for size in shape if isinstance(size, str)]
-            if not shape:
+            if not shape and name in asked:
                 raise ValueError(f"inputs.{name}: a shape begins with the batch, such as `[N, 8]`")
             if any(isinstance(size, int) and size < 1 for size in shape):
                 raise ValueError(f"inputs.{name}: every size is at least 1")
-            if letters and (len(letters) > 1 or not isinstance(shape[0], str)):
-                raise ValueError(f"inputs.{name}: only the first size, the batch, may be a letter")
+            if odd := [size for size in shape if isinstance(size, str) and not size.isidentifier()]:
+                raise ValueError(f"inputs.{name}: a size is a number or a letter, and `{odd[0]}` is neither")
+        given = {size for shape in asked.values() for size in shape}
+        batch = next((shape[0] for shape in asked.values()), None)
+        for name, shape in self.inputs.items():
+            free = [size for size in shape if isinstance(size, str)]
+            if name in beside and (lost := [size for size in free if size not in given]):
+                raise ValueError(f"inputs.{name}: no example says what `{lost[0]}` is; give a number")
+            if name in asked and (shape[0] != batch or {batch, _BATCH} & set(map(str, shape[1:]))):
+                raise ValueError(
+                    f"inputs.{name}: the batch stands first, the same in every input that examples feed; transpose in "
+                    "forward(), and declare what begins otherwise under `constants` or `states`"
+                )
         return self
 
     @property

@@ -112,7 +112,8 @@ def _figures(timings: Timings, metric: Metric, variant: str, device: str) -> Ite
     median = quantile == MEDIAN
     values = medians(timings, clock) if median else tails(timings, clock, quantile)
     floor, count = noise_floor(timings, clock, quantile), _count(timings, clock)
-    told = f"{len(timings.processes)} processes, {timings.where}, "
+    fed = f"fed with {timings.fed}, " if timings.fed else ""
+    told = f"{len(timings.processes)} processes, {timings.where}, {fed}"
     for arm, model, against in (("b", variant, None), ("a", BASELINE, variant)):
         interval, method = _interval(timings, clock, arm, quantile, values[arm]), f"{told}order statistics"
         yield Measurement(name, model, "s", values[arm], interval, count, method, against, device, noise_floor=floor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.artifact.ports import Feeds, Port, batch_size, fit, padded
+from makeweight.artifact.ports import Feeds, Port, batch_axes, batch_size, fit, padded
 from makeweight.user.form import Form
 from makeweight.user.indexed import Indexed
 from makeweight.user.split import Split
@@ -29,26 +30,31 @@ def write(path: Path, ports: Sequence[Port], split: Split, seed: int, batch: int
     wanted = max(size, COUNT // size * size)
     count, rng = split.length(), np.random.default_rng(seed)
     chosen = split.take(rng.choice(count, wanted, replace=wanted > count))
-    store(path, [fit(ports, padded(feeds, size)) for feeds in chosen.feeds(size)])
+    store(path, [fit(ports, padded(feeds, size)) for feeds in chosen.feeds(size)], batch_axes(ports))
 
 
-def read(path: Path) -> Split:
-    """The examples that were stored, without their targets."""
-    fed = inputs.read(str(path))
+def read(path: Path, names: Sequence[str]) -> Split:
+    """The examples that were stored, without their targets.
+
+    Args:
+        names: the inputs that examples feed.
+    """
     one_by_one = [
-        ({name: values[index] for name, values in feeds.items()}, 0)
-        for feeds in fed
-        for index in range(len(next(iter(feeds.values()))))
+        ({name: feeds[name][index] for name in names}, 0)
+        for feeds in inputs.read(str(path))
+        for index in range(len(feeds[names[0]]))
     ]
-    form = Form(tuple(fed[0]), "custom", path.name, path.name, path.parent)
+    form = Form(tuple(names), "custom", path.name, path.name, path.parent)
     return Split("samples", Indexed(one_by_one, np.arange(len(one_by_one)), form))
 
 
-def store(path: Path, samples: list[Feeds]) -> None:
-    """Store what the probe feeds a model with, one inference after the other."""
+def store(path: Path, samples: list[Feeds], along: inputs.Axes = inputs.NO_AXES) -> None:
+    """Store what the probe feeds a model with, one inference after the other, and how they are joined."""
     arrays: dict[str, Any] = {
         f"{index}:{name}": values for index, feeds in enumerate(samples) for name, values in feeds.items()
     }
+    if along:
+        arrays[inputs.AXES] = np.array(json.dumps(dict(along)))
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
 

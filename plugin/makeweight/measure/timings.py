@@ -53,6 +53,13 @@ class Timings:
         """How the arms lived."""
         return "a process an arm" if any(result.facts["apart"] for result in self.processes) else "in one process"
 
+    @property
+    def fed(self) -> str:
+        """The sizes of what the models were fed with, where there were several: `words` [1, 4] to [1, 31]."""
+        sizes = self.processes[0].facts.get("sizes", []) if self.processes else []
+        varying = [name for name in sizes[0] if len({tuple(each[name]) for each in sizes}) > 1] if sizes else []
+        return ", ".join(f"`{name}` {list(sizes[0][name])} to {list(sizes[-1][name])}" for name in varying)
+
     def runs(self, name: str) -> list[NDArray[Any]]:
         """Every run that counts, one array per process: `wall_b`, `cpu_a`. Empty when it was not measured."""
         return [result.samples[name].ravel() for result in self.processes if name in result.samples]

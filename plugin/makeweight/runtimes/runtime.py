@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Feeds
+from makeweight.artifact.ports import Feeds, Shape
 from makeweight.runtimes.format import Format, SourceKind
 from makeweight_probe.session import Session as Session
 
@@ -32,10 +32,10 @@ class Program:
 
     module: Any
     """A torch.nn.Module in eval mode, called with its inputs as `inputs.py` says; or a torch.export program."""
-    inputs: Mapping[str, tuple[int | str, ...]]
-    """Declared shapes by input name; a letter in first place is a batch that stays free."""
+    inputs: Mapping[str, Shape]
+    """Declared shapes by input name; a letter is a size that stays free."""
     example: Feeds
-    """Real arrays by input name, batch first."""
+    """Real arrays by input name."""
     left: Mapping[str, Any] = field(default_factory=dict)
     """What the recipe's steps left behind, by technique: masks, codebooks, learned ranges."""
 

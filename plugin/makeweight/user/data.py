@@ -16,6 +16,7 @@ from makeweight.user.arrays import Arrays
 from makeweight.user.declared import Declared
 from makeweight.user.form import GIVE, Form
 from makeweight.user.indexed import Indexed
+from makeweight.user.ports import fed_names
 from makeweight.user.split import Source, Split
 from makeweight.user.streamed import Stream
 from makeweight_base.errors import UsageError, at
@@ -47,14 +48,14 @@ def undrawn(declared: Declared) -> Split:
 
 
 def input_names(declared: Declared) -> tuple[str, ...]:
-    """The model's inputs in order: as declared, else as its file has them."""
+    """The inputs that examples feed, in order: as declared, else as the model's file has them."""
     if declared.model.inputs or declared.model.file is None:
-        return tuple(declared.model.inputs)
+        return fed_names(tuple(declared.model.inputs), declared.model)
     runtime = registry.ready("runtime", declared.model.runtime)()
     names = tuple(port.name for port in runtime.read(declared.root / declared.model.file).inputs)
     if not names:
         raise UsageError("the model has no input, so there is nothing to feed it with", where=declared.model.file)
-    return names
+    return fed_names(names, declared.model)
 
 
 def _from_callable(declared: Declared, split: str) -> Source:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.artifact.kind import absent, kind_of
-from makeweight.artifact.ports import Port, shown
+from makeweight.artifact.ports import Port, Shape, shown
 from makeweight.layout import CONFIG
 from makeweight_base.errors import UsageError, first_line
 from makeweight_base.quiet import quiet
@@ -21,7 +21,7 @@ from makeweight_base.quiet import quiet
 _AGAIN = "Export it again: torch.export.save(torch.export.export(module.eval(), …), path)."
 
 
-def load(path: Path, inputs: Mapping[str, tuple[int | str, ...]]) -> Any:
+def load(path: Path, inputs: Mapping[str, Shape]) -> Any:
     """The program as a torch.nn.Module that takes its inputs by name.
 
     Args:
@@ -127,7 +127,7 @@ def _runs_code(path: Path) -> Iterator[str]:
                     yield f"`{name.partition('/')[2] or name}`, which is more than tensors"
 
 
-def _refuse_undeclared(has: list[Port], declared: Mapping[str, tuple[int | str, ...]]) -> None:
+def _refuse_undeclared(has: list[Port], declared: Mapping[str, Shape]) -> None:
     where, mend = f"{CONFIG}: model.inputs", "Mend the declaration, or export the program with `dynamic_shapes`."
     names = [port.name for port in has]
     if set(names) != set(declared):

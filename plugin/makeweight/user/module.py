@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from makeweight import registry
-from makeweight.artifact.ports import Feeds, padded, shown
+from makeweight.artifact.ports import Feeds, Port, Shape, batch_size, fit, of_examples, shown
 from makeweight.layout import CONFIG
 from makeweight.runtimes.runtime import Program
 from makeweight.user import callables, data, exported, weights
 from makeweight.user.declared import Declared
+from makeweight.user.ports import of_module
 from makeweight_base.errors import UsageError, at
 from makeweight_base.progress import Progress
 from makeweight_base.quiet import quiet
+
+# Examples that a module is traced on where its batch is free.
+_FEW = 4
 
 
 def load_module(declared: Declared, progress: Progress | None = None) -> Any:
@@ -36,7 +41,7 @@ def load_module(declared: Declared, progress: Progress | None = None) -> Any:
     build, file, program = declared.model.build, declared.model.weights, declared.model.pt2
     if program is not None:
         with at(program):
-            return exported.load(declared.root / program, shapes(declared))
+            return exported.load(declared.root / program, _shapes(of_module(declared.model)))
     if build is None or file is None:
         raise UsageError(
             "this model is a file without a PyTorch module",
@@ -65,43 +70,42 @@ def program(declared: Declared, module: Any, left: Mapping[str, Any] | None = No
     Raises:
         UsageError: see `example`.
     """
-    return Program(module, shapes(declared), example(declared), left or {})
+    ports = of_module(declared.model)
+    return Program(module, _shapes(ports), example(declared, ports), left or {})
 
 
-def shapes(declared: Declared) -> dict[str, tuple[int | str, ...]]:
-    """The declared inputs, in order."""
-    return {name: tuple(shape) for name, shape in declared.model.inputs.items()}
+def _shapes(ports: Sequence[Port]) -> dict[str, Shape]:
+    return {port.name: port.shape for port in ports}
 
 
-def example(declared: Declared) -> Feeds:
-    """Real examples to trace the module on: as many as its batch, two where that is free.
+def example(declared: Declared, ports: Sequence[Port]) -> Feeds:
+    """Real examples to trace the module on: as many as its batch, a few where that is free.
 
     Raises:
         UsageError: the data do not have the declared inputs or shapes, or too few examples.
     """
-    sizes = [shape[0] for shape in shapes(declared).values() if shape and isinstance(shape[0], int)]
-    wanted = max(sizes, default=2)
+    asked = of_examples(ports)
+    batch = batch_size(ports)
+    wanted = batch or _FEW
     chosen = data.undrawn(declared).first(wanted).inputs
-    feeds: Feeds = {}
-    for name, shape in shapes(declared).items():
-        if name not in chosen:
+    for port in asked:
+        if port.name not in chosen:
             raise UsageError(
-                f"the data have no input `{name}`; they have {', '.join(chosen)}",
-                where=f"{CONFIG}: model.inputs",
+                f"the data have no input `{port.name}`; they have {', '.join(chosen)}", where=f"{CONFIG}: model.inputs"
             )
-        values = chosen[name]
-        if values.shape[1:] != shape[1:]:
+        values = chosen[port.name]
+        if not replace(port, shape=port.shape[1:]).takes(values.shape[1:]):
             raise UsageError(
-                f"input `{name}` is declared as {shown(shape)}, and one example of the data has shape "
+                f"input `{port.name}` is declared as {shown(port.shape)}, and one example of the data has shape "
                 f"{shown(values.shape[1:])}",
                 where=f"{CONFIG}: model.inputs",
                 do="Mend the declaration, or the loader; the first size is the batch.",
             )
-        if len(values) < wanted and sizes:
+        if batch is not None and len(values) < batch:
             raise UsageError(
-                f"input `{name}` is declared with a batch of {wanted}, and there are {len(values)} examples",
+                f"input `{port.name}` is declared with a batch of {batch}, and there are {len(values)} examples",
                 where=f"{CONFIG}: data.calibration",
                 do="Give more examples, or declare the batch as a letter.",
             )
-        feeds[name] = values.astype(np.float32) if values.dtype.kind == "f" else values
-    return padded(feeds, wanted)
+    feeds = fit(ports, {port.name: chosen[port.name] for port in asked})
+    return {name: values.astype(np.float32) if values.dtype.kind == "f" else values for name, values in feeds.items()}

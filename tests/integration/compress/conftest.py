@@ -12,6 +12,7 @@ import pytest
 from makeweight.compress.technique import Given
 from makeweight.project.project import Project
 from makeweight.user import data, module
+from makeweight.user.ports import of_module
 
 
 class Told:
@@ -40,6 +41,7 @@ def make_given(tmp_path: Path) -> Callable[..., Given]:
         return Given(
             root=project.root,
             task=project.task,
+            ports=of_module(project.model),
             output=project.model.output,
             seed=seed,
             channel_multiple=16,

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from integration.compress.conftest import fresh
+from makeweight.artifact.ports import Port
 from makeweight.compress.prune import Prune, PruneOptions
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.subject import Subject
@@ -249,14 +250,22 @@ def test_several_inputs(given: Any) -> None:
             super().__init__()
             self.left, self.right, self.head = nn.Linear(4, 32), nn.Linear(6, 32), nn.Linear(32, 3)
 
-        def forward(self, left: Any, right: Any) -> Any:
-            return self.head(torch.relu(self.left(left) + self.right(right)))
+        def forward(self, left: Any, right: Any, state: Any, gain: Any) -> Any:
+            return self.head(torch.relu(self.left(left) + self.right(right))) * gain + state[0]
 
+    ports = (
+        Port("right", ("N", 6), ""),
+        Port("state", (1, "N", 3), "float32", 0),
+        Port("left", ("N", 4), ""),
+        Port("gain", (), "float32", 0.5),
+    )
     rng = np.random.default_rng(0)
     inputs = {"right": rng.random((24, 6)), "left": rng.random((24, 4), dtype=np.float32)}
     data = split_of("noise", inputs, np.arange(24) % 3)
     module = Two()
-    two = replace(given, splits=dict.fromkeys(("train", "validation", "calibration"), data), baseline=Two())
+    two = replace(
+        given, splits=dict.fromkeys(("train", "validation", "calibration"), data), baseline=Two(), ports=ports
+    )
     _pruned(module, PruneOptions(ratio=0.5, epochs=1, importance="taylor"), two)
     assert (module.left.out_features, module.right.out_features, module.head.in_features) == (16, 16, 16)
 

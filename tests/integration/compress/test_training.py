@@ -326,7 +326,7 @@ def test_one_number_for_two_classes(make_project: Any, make_given: Any, last: An
     assert trained.validation is not None
     assert trained.validation > 0.75
     by_hand = nn.functional.binary_cross_entropy_with_logits
-    data = Examples(splits["train"], two.task)
+    data = Examples(splits["train"], two.task, two.ports)
     (batch,) = data.batches(1000)
     with torch.no_grad():
         raw = module[:4](*batch.inputs.values())
@@ -368,7 +368,7 @@ def test_what_a_step_left_behind_holds_through_a_later_training(make_project: An
 def test_any_loss_can_be_minimised(make_project: Any, make_given: Any) -> None:
     """The loop knows nothing of labels: here a module learns to answer 3, whatever it sees."""
     given = make_given(make_project())
-    data, module = Examples(given.splits["train"], given.task), fresh(given)
+    data, module = Examples(given.splits["train"], given.task, given.ports), fresh(given)
 
     def distance(scores: Any, batch: Batch) -> Any:
         return ((scores - 3) ** 2).mean()

@@ -184,7 +184,7 @@ def _line(mark: str) -> int:
         (DependsOnValues(), "what it does depends on the values of its input", "MARK"),
         (NoCounterpart(), "ONNX has no counterpart of the operator `aten.linalg_eig`", None),
         (Fails(), "the module fails on an example: ValueError: my own mistake", "FAILS"),
-        (FixedBatch(), "shape '[2, 64]' is invalid for input of size 64", None),
+        (FixedBatch(), "`N` of input `image` cannot be free: forward() works with 2 alone", None),
         (NoTensor(), "the module returns str, which holds no tensor", None),
         (ReturnsItsInput(), "an input and an output `image`", None),
     ],

@@ -86,3 +86,15 @@ def test_feeds_that_do_not_fit_are_told(feeds: dict[str, np.ndarray], said: str)
     with pytest.raises(UsageError) as refused:
         fit([Port("x", (None, 2), "float32")], feeds)
     assert said in str(refused.value)
+
+
+def test_a_letter_is_one_size_over_all_inputs() -> None:
+    ports = [Port("tokens", ("N", "T"), ""), Port("mask", ("N", "T"), ""), Port("square", ("N", "S", "S"), "")]
+    feeds = {"tokens": np.zeros((2, 5)), "mask": np.zeros((2, 5)), "square": np.zeros((2, 3, 3))}
+    assert list(fit(ports, feeds)) == ["tokens", "mask", "square"]
+    with pytest.raises(UsageError, match="`T` is 5 and 4, in `tokens` and in `mask`"):
+        fit(ports, feeds | {"mask": np.zeros((2, 4))})
+    with pytest.raises(UsageError, match="`N` is 2 and 3, in `tokens` and in `mask`"):
+        fit(ports, feeds | {"mask": np.zeros((3, 5))})
+    with pytest.raises(UsageError, match="`S` is 3 and 4, within `square`"):
+        fit(ports, feeds | {"square": np.zeros((2, 3, 4))})

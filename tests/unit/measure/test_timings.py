@@ -326,3 +326,11 @@ def test_memory_takes_the_middle_of_the_repeats() -> None:
     by_name = {(m.measurand.name, m.variant): m for m in memory.measure(taken(memory=peaks), "v", "local")}
     assert by_name["peak_memory", "baseline"].value == 2e6
     assert by_name["peak_memory_ratio", "v"].value == 1.5
+
+
+def test_the_sizes_that_varied_are_told() -> None:
+    sizes = [{"words": [1, 4], "sr": []}, {"words": [1, 9], "sr": []}, {"words": [1, 31], "sr": []}]
+    assert taken(process(60, sizes=sizes)).fed == "`words` [1, 4] to [1, 31]"
+    assert taken(process(60, sizes=sizes[:1])).fed == ""
+    told = {each.method for each in figures(taken(process(60, sizes=sizes))).values() if each.metric == "latency_p50"}
+    assert all("fed with `words` [1, 4] to [1, 31]" in str(method) for method in told)

@@ -6,6 +6,7 @@ https://docs.pytorch.org/docs/stable/onnx_export.html
 
 from __future__ import annotations
 
+import itertools
 import re
 import traceback
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.artifact.ports import Feeds
+from makeweight.artifact.ports import Feeds, Shape, named_sizes
 from makeweight.runtimes import outputs
 from makeweight.runtimes.inputs import call, from_dict_to_dict
 from makeweight.runtimes.onnxruntime import refusal
@@ -30,20 +31,22 @@ LARGEST = 2**31 - 1
 # float32; summing in another order moves a deep net's outputs by 1e-5 or so.
 TOLERANCE = 1e-3
 _SILENT = "it said nothing"
-_CONSTANT_BATCH = "forward() probably holds a constant batch size, such as view(2, -1); take it from x.shape[0]."
+# The least of a free size, besides the batch, while a module is traced.
+_SMALL = 5
+_CONSTANT_SIZE = "forward() probably holds a constant size, such as view(2, -1); take it from the tensor's shape."
 
 
-def export(module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Feeds, path: Path) -> None:
+def export(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path) -> None:
     """Write `module` to `path`. Two exports of one module give the same bytes.
 
     Args:
         module: a torch.nn.Module in eval mode, called with its inputs as `runtimes/inputs.py` says.
-        inputs: shapes by input name; a letter in first place is a batch that stays free.
-        example: real arrays by input name, batch first, on which the module is traced and the file checked.
+        inputs: shapes by input name; a letter is a size that stays free, one in first place the batch.
+        example: real arrays by input name, on which the module is traced and the file checked.
 
     Raises:
         UsageError: the module fails on the example, cannot be traced, holds an operator that ONNX has not, or is
-            larger than one file can be; or the file computes something else.
+            larger than one file can be; or a size is not free in it; or the file computes something else.
     """
     import torch
 
@@ -53,15 +56,16 @@ def export(module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Fe
             f"the weights take {size / 1e9:.1f} GB, and one ONNX file holds at most {LARGEST / 1e9:.1f} GB",
             do="Store the weights in fewer bits, or split the model.",
         )
-    free = any(map(_free, inputs.values()))
-    arrays = {name: _traceable(example[name], shape) for name, shape in inputs.items()}
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    sizes = _traceable(inputs, example)
+    arrays = _resized(inputs, example, sizes)
+    tensors = _tensors(arrays)
     expected = _outputs(module, tensors)
     if shared := set(inputs) & set(expected):
         raise UsageError(
             f"the module has an input and an output `{min(shared)}`, and in an ONNX file a name stands for one value",
             do="Return it by another name.",
         )
+    _forget_recurrences()
     with quiet():
         try:
             program = torch.onnx.export(
@@ -70,37 +74,93 @@ def export(module: Any, inputs: Mapping[str, tuple[int | str, ...]], example: Fe
                 dynamo=True,
                 input_names=list(inputs),
                 output_names=list(expected),
-                dynamic_shapes={"inputs": _dynamic(inputs)} if free else None,
+                dynamic_shapes={"inputs": _free(inputs)} if sizes else None,
                 verbose=False,
             )
             model = program.model_proto
         except Exception as error:
             refusal.reraise_environment(error)
-            raise _cannot(error) from error
+            raise _cannot(error, inputs) from error
     write(model, path)
-    _check(path, arrays, expected)
-    if free:
-        single = {name: array[:1] for name, array in arrays.items()}
-        _check(path, single, _outputs(module, {name: tensor[:1] for name, tensor in tensors.items()}))
+    _refuse_fixed(model, inputs)
+    _check(path, arrays, expected, sizes)
+    for letter, size in sizes.items():
+        other = 1 if letter in _batches(inputs) else max(size // 2, 1)
+        smaller = _resized(inputs, arrays, {letter: other})
+        try:
+            wanted = _outputs(module, _tensors(smaller))
+        except UsageError:
+            if letter in _batches(inputs):
+                raise
+            continue  # it may have a smallest size, or take multiples alone
+        _check(path, smaller, wanted, {letter: other})
 
 
-def _free(shape: tuple[int | str, ...]) -> bool:
-    """Whether the batch is."""
-    return bool(shape) and isinstance(shape[0], str)
+def _batches(inputs: Mapping[str, Shape]) -> set[str]:
+    """The letters in first place."""
+    return {shape[0] for shape in inputs.values() if shape and isinstance(shape[0], str)}
 
 
-def _traceable(array: NDArray[Any], shape: tuple[int | str, ...]) -> NDArray[Any]:
-    """A batch of two where the batch is free: torch.export takes a size of one for a constant."""
-    if _free(shape) and len(array) < 2:
-        array = np.concatenate([array, array])
-    return np.ascontiguousarray(array)
+def _traceable(inputs: Mapping[str, Shape], example: Feeds) -> dict[str, int]:
+    """What free sizes are while the module is traced, which takes a size of one, and sizes that happen to be equal to
+    another or to a number in the module, for constants: the small ones are made larger."""
+    sizes = named_sizes({name: (shape, example[name].shape) for name, shape in inputs.items()})
+    batches = _batches(inputs)
+    found = {letter: size * -(-_SMALL // size) for letter, size in sizes.items() if letter not in batches}
+    taken = {*found.values(), *(size for shape in inputs.values() for size in shape if isinstance(size, int))}
+    free = next(size for size in itertools.count(2) if size not in taken)
+    return {letter: found.get(letter, free) for letter in sizes}
 
 
-def _dynamic(inputs: Mapping[str, tuple[int | str, ...]]) -> dict[str, Any]:
-    from torch.export import Dim
+def _resized(inputs: Mapping[str, Shape], arrays: Feeds, sizes: Mapping[str, int]) -> Feeds:
+    """Arrays cut, or begun anew at their end, so that the named sizes are these."""
+    resized: Feeds = {}
+    for name, shape in inputs.items():
+        array = arrays[name]
+        for axis, letter in enumerate(shape):
+            if letter in sizes:
+                array = np.take(array, np.arange(sizes[str(letter)]) % array.shape[axis], axis)
+        resized[name] = np.asarray(array, order="C")
+    return resized
 
-    letters = {shape[0]: Dim(str(shape[0])) for shape in inputs.values() if _free(shape)}
-    return {name: {0: letters[shape[0]]} if _free(shape) else {} for name, shape in inputs.items()}
+
+def _tensors(arrays: Feeds) -> dict[str, Any]:
+    import torch
+
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _free(inputs: Mapping[str, Shape]) -> dict[str, dict[int, str]]:
+    """Which sizes are, by input and axis."""
+    return {
+        name: {axis: size for axis, size in enumerate(shape) if isinstance(size, str)} for name, shape in inputs.items()
+    }
+
+
+def _forget_recurrences() -> None:
+    """torch.onnx keeps LSTM and GRU whole while it exports, for sizes that are free; but torch remembers how it took
+    them apart before, and would unroll them over the example's steps in every export but the first of a process."""
+    import torch
+
+    for operator in (torch.ops.aten.lstm.input, torch.ops.aten.gru.input):
+        operator._dispatch_cache.clear()
+
+
+def _refuse_fixed(model: Any, inputs: Mapping[str, Shape]) -> None:
+    """Refuse a graph in which a size that is declared free has become a number."""
+    for value in model.graph.input:
+        for axis, letter in _free(inputs)[value.name].items():
+            dim = value.type.tensor_type.shape.dim[axis]
+            if dim.HasField("dim_value"):
+                raise _fixed(letter, value.name, dim.dim_value)
+
+
+def _fixed(letter: str, name: str, size: int | str) -> UsageError:
+    return UsageError(
+        f"`{letter}` of input `{name}` cannot be free: forward() works with {size} alone",
+        where="makeweight.yaml: model.inputs",
+        do=f"Declare it as {size}, or let nothing in forward() (a loop, a list, a layer's width) depend on that size.",
+    )
 
 
 def _outputs(module: Any, tensors: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
@@ -122,25 +182,23 @@ def _outputs(module: Any, tensors: Mapping[str, Any]) -> dict[str, NDArray[Any]]
     return {name: tensor.numpy() for name, tensor in outputs.named(answer).items()}
 
 
-def _check(path: Path, feeds: Feeds, expected: Mapping[str, NDArray[Any]]) -> None:
+def _check(path: Path, feeds: Feeds, expected: Mapping[str, NDArray[Any]], sizes: Mapping[str, int]) -> None:
     """Tracing records what happens to tensors; what a module does besides (numpy, `.item()`) is frozen, silently."""
-    batch = next((len(array) for array in feeds.values() if array.ndim), 1)
+    sized = " and ".join(f"{letter} = {size}" for letter, size in sizes.items()) or "an example"
     with refusal.translated(path):
         session = open_session(str(path), 1)
     try:
         answers = session.run(feeds)
     except Exception as error:
         refusal.reraise_environment(error)
-        raise UsageError(
-            f"the exported graph fails for a batch of {batch}: {refusal.reason(error)}", do=_CONSTANT_BATCH
-        ) from error
+        raise UsageError(f"the exported graph fails for {sized}: {refusal.reason(error)}", do=_CONSTANT_SIZE) from error
     for name, answer in zip(session.outputs, answers, strict=True):
         wanted = expected[name]
         if answer.shape != wanted.shape:
             raise UsageError(
-                f"the exported graph answers shape {list(answer.shape)} for a batch of {batch}, and the "
+                f"the exported graph answers shape {list(answer.shape)} for {sized}, and the "
                 f"module {list(wanted.shape)} (output `{name}`)",
-                do=_CONSTANT_BATCH,
+                do=_CONSTANT_SIZE,
             )
         if wanted.dtype.kind != "f" or not wanted.size:
             continue
@@ -155,7 +213,7 @@ def _check(path: Path, feeds: Feeds, expected: Mapping[str, NDArray[Any]]) -> No
             )
 
 
-def _cannot(error: Exception) -> UsageError:
+def _cannot(error: Exception, inputs: Mapping[str, Shape]) -> UsageError:
     """The exporter's error in one sentence: the operator that ONNX has not, or the line that cannot be traced."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__) is not None:
@@ -171,6 +229,10 @@ def _cannot(error: Exception) -> UsageError:
     # the user's line as the exporter's message quotes it
     quoted = re.findall(r'File "([^"]+)", line (\d+)', text)
     where = next((f"{file}:{line}" for file, line in quoted if _is_users(file)), where)
+    if match := re.search(
+        r"inferred a static shape of (\d+) for dimension inputs\['inputs'\]\['(.+?)'\].shape\[(\d+)\]", text
+    ):
+        return _fixed(str(inputs[match[2]][int(match[3])]), match[2], match[1])
     if "data-dependent" in text:
         return UsageError(
             "the module cannot be traced: what it does depends on the values of its input",
