@@ -15,8 +15,6 @@ CLOUDS = '''\
 """Sixteen clouds of points far apart from each other, and a network that is trained to tell them apart."""
 
 import numpy as np
-import torch
-from torch import nn
 
 SEEDS = {"train": 1, "validation": 2, "test": 3}
 
@@ -29,10 +27,14 @@ def load(split):
 
 
 def build():
+    from torch import nn
+
     return nn.Sequential(nn.Linear(16, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 16))
 
 
 if __name__ == "__main__":
+    import torch
+
     torch.manual_seed(0)
     torch.set_num_threads(1)
     points, clouds = map(torch.from_numpy, load("train"))
@@ -41,7 +43,7 @@ if __name__ == "__main__":
     for _ in range(5):
         for some in torch.randperm(len(points)).split(50):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(network(points[some]), clouds[some]).backward()
+            torch.nn.functional.cross_entropy(network(points[some]), clouds[some]).backward()
             optimizer.step()
     torch.save(network.state_dict(), "weights.pt")
 '''
