@@ -77,7 +77,7 @@ def change(project: Project, base: Base | None, before: Tracked | None, now: Tra
 
 def declared(project: Project) -> tuple[str, ...]:
     """What makeweight.yaml names: code, model and data, from the project's folder."""
-    return (*project.sources, *project.model.files, *(project.data.npz or {}).values())
+    return (*project.sources, *project.model.files, *project.data.places.values())
 
 
 def _tracked(project: Project, before: Tracked | None, now: Tracked) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from makeweight.layout import Layout
 from makeweight.measure import samples
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user import data
+from makeweight.user.augment import change_of
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module
 from makeweight.user.ports import of_module
@@ -50,6 +51,7 @@ class Supply:
             scratch=self.scratch,
             progress=self.progress,
             splits=splits,
+            change=change_of(self.declared),
             absent=absent,
             baseline=self._baseline if needs.baseline else None,
             notes=self.notes,

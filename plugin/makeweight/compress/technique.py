@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from makeweight.compress.subject import Subject
     from makeweight.compress.training import TrainingOptions
     from makeweight.config.settings import TaskSettings
-    from makeweight.user.split import Split
+    from makeweight.user.split import Change, Split
     from makeweight_base.progress import Progress
 
 
@@ -56,6 +56,8 @@ class Given:
     """For intermediate files; thrown away afterwards."""
     progress: Progress
     splits: Mapping[str, Split] = field(default_factory=dict)
+    change: Change | None = None
+    """What is done to training batches when they are read: `data.augment`."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Why a split that it wished for is not there."""
     baseline: Any = None

@@ -34,6 +34,10 @@ class TrainingOptions(technique.Options):
     )
     temperature: float = Field(4.0, gt=0, description="How far the teacher's and the student's scores are softened.")
     teacher_weight: float = Field(0.7, ge=0, le=1, description="The teacher's share of the loss.")
+    train: CallablePath | None = Field(
+        None,
+        description="module:callable(module, training) that does the whole training in place of the built-in loop.",
+    )
     loss: CallablePath | None = Field(
         None,
         description="module:callable(outputs, targets) -> a scalar tensor (default: cross entropy for classification, "
@@ -62,8 +66,8 @@ class Trained:
     epochs: int
     kept: int
     """The epoch whose weights were kept: the best on the validation split, else the last."""
-    loss: float
-    """Mean training loss of the last epoch."""
+    loss: float | None
+    """Mean training loss of the last epoch; None where the user's own callable trained."""
     validation: float | None
     """Of the kept epoch: accuracy for a classification, else the loss."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from makeweight.compress.examples import Batch, Examples
+from makeweight.compress.handed_over import hand_over
 from makeweight.compress.losses import distilled, from_teacher, loss_of
 from makeweight.compress.scores import LARGE, Reading, answers, reading
 from makeweight.compress.subject import Left
@@ -18,14 +19,21 @@ NEEDS = Needs(splits=("train",), wishes=("validation",), baseline=True)
 
 
 def tune(module: Any, options: TrainingOptions, given: Given, label: str, left: Collection[Left] = ()) -> Trained:
-    """Train on the train split; the best epoch on the validation split is kept, if the data have one.
+    """Train on the train split; the best epoch on the validation split is kept, if the data have one. Where a callable
+    of the user's trains, it decides what is kept.
 
     Raises:
-        RecipeFailed: see `train`.
+        RecipeFailed: see `train` and `hand_over`.
         UsageError: the task has no loss of its own and none is given, the given one fails, a target is no output of
             the model, or an example cannot be read.
     """
-    data, classifies = Examples(given.splits["train"], given.task, given.ports), given.task.kind == "classification"
+    data = Examples(given.splits["train"], given.task, given.ports, given.change)
+    held_out = given.splits.get("validation")
+    validation = None if held_out is None else Examples(held_out, given.task, given.ports)
+    if options.train is not None:
+        hand_over(module, data, validation, options, given, label, left)
+        return Trained(options.epochs, options.epochs, None, None)
+    classifies = given.task.kind == "classification"
     read = reading(given.baseline, data, given.output)
     labels = loss = loss_of(options.loss, read, given.task, given.root)
     if options.teacher == "baseline":
@@ -33,8 +41,7 @@ def tune(module: Any, options: TrainingOptions, given: Given, label: str, left: 
         distance = from_teacher(asked, read, options.temperature if classifies else None)
         loss = distilled(labels, distance, options.teacher_weight)
     judge = None
-    if "validation" in given.splits:
-        validation = Examples(given.splits["validation"], given.task, given.ports)
+    if validation is not None:
         judge = judge_of(validation, labels, read if classifies else None, given.output)
     else:
         why = given.absent.get("validation", "none was handed")

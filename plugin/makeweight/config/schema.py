@@ -39,7 +39,7 @@ def of_config() -> Schema:
         {"required": ["pt2", "inputs"]},
         *({"required": [file]} for file in FILES),
     ]
-    definitions["DataSettings"]["oneOf"] = [{"required": ["load"]}, {"required": ["npz"]}]
+    definitions["DataSettings"]["oneOf"] = [{"required": [origin]} for origin in ("load", "npz", "images")]
     definitions["DataSettings"]["properties"]["npz"]["anyOf"][0]["required"] = ["test"]
     of_kinds = {
         name: {
@@ -56,7 +56,11 @@ def of_config() -> Schema:
         "default": kinds[0],
         "description": definitions["TaskSettings"].pop("description"),
     }
-    callables = {"ModelSettings": ("build",), "DataSettings": ("load", "slices"), "TaskSettings": ("metric",)}
+    callables = {
+        "ModelSettings": ("build",),
+        "DataSettings": ("load", "slices", "augment"),
+        "TaskSettings": ("metric",),
+    }
     for owner, name in ((owner, name) for owner, names in callables.items() for name in names):
         definitions[owner]["properties"][name]["anyOf"][0]["pattern"] = _CALLABLE
     # a metric with one rule is written without the list

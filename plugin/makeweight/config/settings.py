@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -186,16 +187,59 @@ class Calibration(Section):
     samples: int = Field(256, ge=1, description="How many, drawn with the project's seed.")
 
 
+SplitName = Literal["train", "validation", "calibration", "test"]
+SPLITS: tuple[str, ...] = get_args(SplitName)
+
+
+class ImageSettings(Section):
+    """Pictures by split: each a folder with a folder for each class, or a CSV with the columns file and target."""
+
+    train: str | None = None
+    validation: str | None = None
+    calibration: str | None = None
+    test: str
+    size: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(
+        description="Height and width that a picture is scaled and cut to: one number, or [height, width]."
+    )
+    mean: list[float] = Field(
+        default_factory=lambda: [0.0] * 3, description="By channel, of pixels from 0 to 1; one number: grey pictures."
+    )
+    std: list[Annotated[float, Field(gt=0)]] = Field(
+        default_factory=lambda: [1.0] * 3, description="What pixels less the mean are divided by."
+    )
+
+    @model_validator(mode="after")
+    def _channels(self) -> Self:
+        if len(self.mean) not in (1, 3) or len(self.std) not in (1, len(self.mean)):
+            raise ValueError("`mean` and `std` have 3 numbers, red, green and blue, or 1 for grey pictures")
+        return self
+
+    @property
+    def splits(self) -> dict[str, str]:
+        """The places by split."""
+        return {name: place for name in SPLITS if (place := getattr(self, name)) is not None}
+
+    @property
+    def height_and_width(self) -> tuple[int, int]:
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+
 class DataSettings(Section):
-    """Where examples come from: a callable, or .npz files by split."""
+    """Where examples come from: a callable, .npz files or pictures by split."""
 
     load: CallablePath | None = Field(
         None,
-        description="module:callable(split) -> (input, target) pairs, or (inputs, targets) arrays; "
-        "splits: train, validation, test.",
+        description="module:callable(split) -> a torch Dataset or DataLoader, (input, target) pairs, or (inputs, "
+        "targets) arrays; splits: train, validation, test.",
     )
-    npz: dict[Literal["train", "validation", "calibration", "test"], str] | None = Field(
+    npz: dict[SplitName, str] | None = Field(
         None, description="One .npz file a split: arrays by input name, and `target`."
+    )
+    images: ImageSettings | None = Field(None, description="Pictures by split, in folders or named in a CSV.")
+    augment: CallablePath | list[Literal["crop", "flip"]] | None = Field(
+        None,
+        description="module:callable(inputs, targets, rng) -> (inputs, targets), on training batches only; of pictures "
+        "also [crop, flip].",
     )
     workers: int = Field(0, ge=0, description="How many processes read examples (default: none beside our own).")
     calibration: Calibration = Field(default_factory=Calibration)
@@ -205,11 +249,18 @@ class DataSettings(Section):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if (self.load is None) == (self.npz is None):
-            raise ValueError("data come from `load` or from `npz`: give one of the two")
+        if sum(origin is not None for origin in (self.load, self.npz, self.images)) != 1:
+            raise ValueError("data come from `load`, from `npz` or from `images`: give one of them")
+        if isinstance(self.augment, list) and self.images is None:
+            raise ValueError("`augment: [crop, flip]` goes with `images`; give a module:callable of your own")
         if self.npz is not None and "test" not in self.npz:
             raise ValueError("`npz` needs a `test` file: it is what accuracy is measured on")
         return self
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """The declared files or folders by split; none where a callable loads them."""
+        return self.images.splits if self.images else {str(split): path for split, path in (self.npz or {}).items()}
 
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]

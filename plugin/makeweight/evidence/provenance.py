@@ -31,7 +31,7 @@ def provenance(at_hand: AtHand, answered: Iterable[str], timed: Iterable[tuple[s
         "makeweight": makeweight.__version__,
         "config": hash_of(layout.config),
         "model": {path: hash_of(project.root / path) for path in project.model.files},
-        "data": {path: hash_of(project.root / path) for path in (project.data.npz or {}).values()},
+        "data": {path: hash_of(project.root / path) for path in project.data.places.values()},
         "artifacts": dict(at_hand.hashes),
         "manifests": {name: hash_of(layout.artifact(name) / artifact.MANIFEST) for name in manifests},
         "controls": {path.relative_to(layout.root).as_posix(): hash_of(path) for path in controls},

@@ -29,15 +29,15 @@ def stages(project: Project) -> Stages:
     sources = [_source(path) for path in project.sources]
     weights = [_path(path) for path in (project.model.of_module,) if path]
     files = [_path(path) for path in project.model.files]
-    npz = {split: _path(path) for split, path in (project.data.npz or {}).items()}
-    unseen = [path for split, path in npz.items() if split != "test"]
-    test = [path for split, path in npz.items() if split == "test"]
+    data = {split: _path(path) for split, path in project.data.places.items()}
+    unseen = [path for split, path in data.items() if split != "test"]
+    test = [path for split, path in data.items() if split == "test"]
     baseline, answers = str(at.artifact(BASELINE)), str(at.outcomes(BASELINE))
     key, device, variant = "${key}", "${item.device}", "${item.variant}"
     return {
         "baseline": {
             "cmd": "makeweight baseline",
-            "deps": _unique(files, sources, npz.values()),
+            "deps": _unique(files, sources, data.values()),
             "params": _params("name", "model", "sources", "data", "task", "seed"),
             "outs": [baseline, answers, _uncached(at.reference(BASELINE))],
             "metrics": [_uncached(at.evaluation(BASELINE))],

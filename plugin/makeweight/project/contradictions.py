@@ -66,10 +66,11 @@ def _of_names(settings: Settings, problems: Problems) -> None:
 
 
 def _of_calibration(settings: Settings, variants: Mapping[str, Variant], problems: Problems) -> None:
-    npz, split = settings.data.npz, settings.data.calibration.split
-    if npz is None or "calibration" in npz or split in npz:
+    places, split = settings.data.places, settings.data.calibration.split
+    if not places or "calibration" in places or split in places:
         return
     if any(variant.plan.format.calibrates for variant in variants.values()):
         problems.note(
-            ("data", "npz"), f"quantization calibrates on `{split}`, and no such file is given; add `calibration:`"
+            ("data", "images" if settings.data.images else "npz"),
+            f"quantization calibrates on `{split}`, and no such file is given; add `calibration:`",
         )

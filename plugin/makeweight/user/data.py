@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight import registry
-from makeweight.user import callables, npz, targets
+from makeweight.config.settings import ImageSettings
+from makeweight.user import callables, npz, pictures, targets
 from makeweight.user.arrays import Arrays
 from makeweight.user.declared import Declared
 from makeweight.user.form import GIVE, Form
@@ -31,7 +32,7 @@ def load(declared: Declared, split: str) -> Split:
         UsageError: the loader fails, or gives no examples or arrays of different lengths; or there is no such split.
             What is wrong with an example is told when it is read.
     """
-    examples = _from_callable(declared, split) if declared.data.load else _from_npz(declared, split)
+    examples = _source(declared, split)
     return Split(split, examples, _slices(declared, split, examples.count))
 
 
@@ -42,8 +43,8 @@ def calibration(declared: Declared) -> Split:
 
 def undrawn(declared: Declared) -> Split:
     """What the calibration examples are drawn from."""
-    if declared.data.npz is not None and "calibration" in declared.data.npz:
-        return Split("calibration", _from_npz(declared, "calibration"))
+    if "calibration" in declared.data.places:
+        return Split("calibration", _source(declared, "calibration"))
     return load(declared, declared.data.calibration.split)
 
 
@@ -56,6 +57,12 @@ def input_names(declared: Declared) -> tuple[str, ...]:
     if not names:
         raise UsageError("the model has no input, so there is nothing to feed it with", where=declared.model.file)
     return fed_names(names, declared.model)
+
+
+def _source(declared: Declared, split: str) -> Source:
+    if declared.data.images is not None:
+        return _from_images(declared, declared.data.images, split)
+    return _from_callable(declared, split) if declared.data.load else _from_npz(declared, split)
 
 
 def _from_callable(declared: Declared, split: str) -> Source:
@@ -180,6 +187,19 @@ def _from_npz(declared: Declared, split: str) -> Arrays:
             arrays = {form.names[0]: next(iter(arrays.values()))}
         inputs = form.arrays(arrays)
         return _checked(Arrays(inputs, None if target is None else targets.whole(target, form.task), form))
+
+
+def _from_images(declared: Declared, settings: ImageSettings, split: str) -> Indexed:
+    found = pictures.pictures(settings, split, declared.root, declared.task.classes)
+    where = settings.splits[split]
+    form = Form(input_names(declared), declared.task.kind, where, where, declared.root)
+    if len(form.names) != 1:
+        raise UsageError(
+            f"the model has {len(form.names)} inputs ({', '.join(form.names)}), and pictures are one",
+            where="makeweight.yaml: data.images",
+            do="Load the examples with `data.load`.",
+        )
+    return Indexed(found, np.arange(len(found)), form, declared.data.workers)
 
 
 def _slices(declared: Declared, split: str, count: int | None) -> NDArray[np.str_] | None:

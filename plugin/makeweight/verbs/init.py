@@ -114,10 +114,9 @@ def _last_words(root: Path, project: Project, pipeline: str | None) -> list[str]
         said.append("warning: git ignores reports/, where metrics and the verdict belong; take it out of .gitignore")
     if shutil.which("makeweight") is None:
         said.append("warning: the stages call `makeweight`, which is not on the PATH; activate its environment first")
-    npz = {path: split for split, path in (project.data.npz or {}).items()}
-    wanted = (*project.sources, *project.model.files, *npz)
+    wanted = (*project.sources, *project.model.files, *project.data.places.values())
     absent = [path for path in dict.fromkeys(wanted) if not is_there(root, path, pipeline)]
-    shapes = {path: f" ({arrays(project.model.inputs, split)})" for path, split in npz.items()}
+    shapes = {path: f" ({arrays(project.model.inputs, split)})" for split, path in (project.data.npz or {}).items()}
     said += [f"not there yet: {path}{shapes.get(path, '')}" for path in absent]
     if absent:
         return [*said, f"next: put {'it' if len(absent) == 1 else 'them'} there, or mend {CONFIG}; then: dvc repro"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import re
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -379,3 +381,87 @@ def test_any_loss_can_be_minimised(make_project: Any, make_given: Any) -> None:
     assert trained.kept == 20
     with torch.no_grad():
         assert all(float((module(*batch.inputs.values()) - 3).abs().mean()) < 0.5 for batch in data.batches(100))
+
+
+HANDED = """
+
+
+def own(module, training):
+    import torch
+
+    optimizer = torch.optim.SGD(module.parameters(), lr=training.options.lr)
+    for epoch in range(1, training.options.epochs + 1):
+        for inputs, targets in training.batches(epoch):
+            loss = torch.nn.functional.cross_entropy(module(inputs["image"]), targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            training.after_step()
+    own.seen = (module.training, training.teacher is None, sum(len(targets) for _, targets in training.validation()))
+
+
+def breaks(module, training):
+    raise KeyError("nothing")
+
+
+def another(module, training):
+    return torch.nn.Linear(1, 1)
+
+
+def spoils(module, training):
+    with torch.no_grad():
+        next(module.parameters()).fill_(float("nan"))
+"""
+
+
+def test_the_whole_training_can_be_the_users(make_project: Any, make_given: Any) -> None:
+    project, mask = make_project(code=HANDED), Mask()
+    name, given = str(project.model.build).split(":")[0], make_given(project)
+    module, by_hand = fresh(given), fresh(given)
+    options = TrainingOptions(epochs=2, lr=0.1, train=f"{name}:own")
+    trained = tune(module, options, given, "finetune", (mask,))
+    assert trained == training.Trained(2, 2, None, None)
+    assert not module.training
+    assert mask.steps == 2 * 96 / 32 + 1, "after each step, and at the end in any case"
+    assert sys.modules[name].own.seen == (True, True, given.splits["validation"].count)
+    optimizer, mask = torch.optim.SGD(by_hand.train().parameters(), lr=0.1), Mask()
+    for epoch in (1, 2):
+        for batch in given.splits["train"].epoch(32, 0, epoch):
+            scores = by_hand(torch.from_numpy(batch.inputs["image"]))
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(scores, torch.from_numpy(batch.targets)).backward()
+            optimizer.step()
+            mask.after_step(by_hand)
+    assert _equal(_weights(module), by_hand.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("does", "raised", "said"),
+    [
+        ("breaks", UsageError, "raised KeyError: 'nothing'"),
+        ("another", UsageError, "returned Linear"),
+        ("spoils", RecipeFailed, "left NaN or infinity in 0.weight"),
+        ("nowhere", UsageError, "has no `nowhere`"),
+    ],
+)
+def test_what_the_users_training_does_wrong_is_told(
+    make_project: Any, make_given: Any, does: str, raised: type[Exception], said: str
+) -> None:
+    project = make_project(code=HANDED)
+    name, given = str(project.model.build).split(":")[0], make_given(project)
+    with pytest.raises(raised, match=re.escape(said)):
+        tune(fresh(given), TrainingOptions(train=f"{name}:{does}"), given, "finetune")
+
+
+def test_a_teacher_sees_what_its_student_sees(make_project: Any, make_given: Any) -> None:
+    """Where batches are changed, the teacher is asked about the changed ones."""
+    given, asked = make_given(make_project()), []
+
+    def doubled(batch: Any, rng: Any) -> Any:
+        return replace(batch, inputs={"image": batch.inputs["image"] * 0 + 5})
+
+    teacher = fresh(given)
+    teacher.register_forward_hook(lambda *seen: asked.append(seen[1][0].unique().tolist()))
+    changed = replace(given, change=doubled, baseline=teacher)
+    tune(fresh(given), TrainingOptions(epochs=1, teacher="baseline"), changed, "finetune")
+    assert asked[1:] == [[5.0]] * 3, "the first sees plain examples, to learn how its scores are read"

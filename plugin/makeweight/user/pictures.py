@@ -1,0 +1,173 @@
+"""Pictures without code: a folder a class or a CSV of files and targets, each read, cut to size and made numbers."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.config.settings import ImageSettings
+from makeweight_base.errors import UsageError, first_line
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+_FILE = "file"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Read by number: a picture, shape [channels, height, width], and its target.
+
+    It is scaled to cover the size and cut in the middle, in RGB, or grey where `mean` has one number; from 0..255 to
+    0..1, less the mean, over the deviation.
+    """
+
+    files: Sequence[Path]
+    targets: Sequence[Any]
+    settings: ImageSettings
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, number: int) -> tuple[NDArray[np.float32], Any]:
+        """Raises:
+        UsageError: the file is no picture, or broken.
+        """
+        from PIL import Image, ImageOps
+
+        path, settings = self.files[number], self.settings
+        height, width = settings.height_and_width
+        try:
+            with Image.open(path) as opened:
+                wanted = opened.convert("L" if len(settings.mean) == 1 else "RGB")
+            fitted = ImageOps.fit(wanted, (width, height), Image.Resampling.BILINEAR)
+        except MemoryError:
+            raise
+        except Exception as error:
+            told = first_line(error).split(str(path), 1)[0].rstrip(" '")
+            raise UsageError(
+                f"cannot be read as a picture: {told or type(error).__name__}",
+                where=str(path),
+                do="Mend the file or take it out.",
+            ) from error
+        pixels = np.asarray(fitted, np.float32).reshape(height, width, -1) / np.float32(255)
+        scaled = (pixels - np.array(settings.mean, np.float32)) / np.array(settings.std, np.float32)
+        return np.ascontiguousarray(scaled.transpose(2, 0, 1)), self.targets[number]
+
+
+def pictures(settings: ImageSettings, split: str, root: Path, classes: Sequence[str] | None) -> Pictures:
+    """A split's pictures, found and not yet read.
+
+    Args:
+        classes: the names of the classes in the order of the model's outputs; None: folders are classes in the order of
+            their names, over all splits.
+
+    Raises:
+        UsageError: there is no such split or place, no picture in it, or a line of the CSV is wrong.
+    """
+    places = settings.splits
+    if split not in places:
+        raise UsageError(
+            f"there is no `{split}` split: data.images has {', '.join(places)}", where="makeweight.yaml: data.images"
+        )
+    place = root / places[split]
+    if place.is_dir():
+        known = list(classes) if classes else _folders_of_all([root / each for each in places.values()])
+        files, targets = _in_folders(place, places[split], known)
+    elif place.is_file():
+        files, targets = _in_table(place, places[split], list(classes or ()))
+    else:
+        raise UsageError("no such folder or file", where=places[split], do="Mend data.images in makeweight.yaml.")
+    if not files:
+        raise UsageError(
+            "holds no pictures",
+            where=places[split],
+            do="Put them into a folder for each class, or name them in a CSV with the columns file and target.",
+        )
+    return Pictures(files, targets, settings)
+
+
+def _in_folders(place: Path, named: str, classes: list[str]) -> tuple[list[Path], list[int]]:
+    files: list[Path] = []
+    targets: list[int] = []
+    for name in folders(place):
+        if name not in classes:
+            raise UsageError(
+                f"the folder `{name}` is no class: they are {', '.join(classes)}",
+                where=named,
+                do="Mend `task.classes` in makeweight.yaml, or rename the folder.",
+            )
+        found = sorted(path for path in (place / name).rglob("*") if path.suffix.lower() in SUFFIXES)
+        files += found
+        targets += [classes.index(name)] * len(found)
+    return files, targets
+
+
+def folders(place: Path) -> list[str]:
+    """The names of the classes in a folder that has one for each."""
+    return sorted(path.name for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _folders_of_all(places: Sequence[Path]) -> list[str]:
+    """The classes of all splits, so that one which a split lacks moves no other."""
+    names = sorted({name for place in places if place.is_dir() for name in folders(place)})
+    if all(name.isdecimal() for name in names) and names != sorted(names, key=int):
+        raise UsageError(
+            "the folders are numbers, and it is not clear whether class 10 comes before class 2, as text is sorted",
+            where="makeweight.yaml: data.images",
+            do="Name the classes in the order of the model's outputs: `task: {kind: classification, classes: [...]}`.",
+        )
+    return names
+
+
+def _in_table(place: Path, named: str, classes: list[str]) -> tuple[list[Path], list[Any]]:
+    """Files, beside the table or below, and targets: a number or the name of a class, or numbers in several columns."""
+    files: list[Path] = []
+    targets: list[Any] = []
+    try:
+        with place.open(encoding="utf-8-sig", newline="") as table:
+            rows = csv.DictReader(table)
+            columns = [name for name in rows.fieldnames or () if name != _FILE]
+            if _FILE not in (rows.fieldnames or ()) or not columns:
+                raise UsageError(
+                    f"the first line names the columns {', '.join(rows.fieldnames or ()) or 'none'}, and not file and "
+                    "target",
+                    where=f"{named}:1",
+                    do="Begin with the line `file,target`, then a line for each picture.",
+                )
+            for row in rows:
+                where = f"{named}:{rows.line_num}"
+                files.append(_there(place.parent, row[_FILE], where))
+                values = [_number(row[name], name, classes, where) for name in columns]
+                targets.append(values[0] if len(values) == 1 else values)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"cannot be read as a CSV in UTF-8: {error}", where=named) from error
+    return files, targets
+
+
+def _there(folder: Path, name: str | None, where: str) -> Path:
+    path = folder / (name or "")
+    if not name or not path.is_file():
+        raise UsageError(
+            f"there is no picture `{name or ''}`", where=where, do=f"Files are named from {folder.name}/ on."
+        )
+    return path
+
+
+def _number(text: str | None, column: str, classes: list[str], where: str) -> float | int:
+    if text in classes:
+        return classes.index(text)
+    try:
+        number = float(text or "")
+    except ValueError:
+        known = f"none of {', '.join(classes)}" if classes else "no number, and `task.classes` names no classes"
+        raise UsageError(
+            f"`{column}` is `{text or ''}`, which is {known}",
+            where=where,
+            do="Mend the line, or name the classes in `task.classes`.",
+        ) from None
+    return int(number) if number.is_integer() else number
