@@ -21,6 +21,7 @@ class Given:
     data: str | None = None
     npz_test: str | None = None
     npz_calibration: str | None = None
+    images: str | None = None
     task: str | None = None
     name: str | None = None
 
@@ -36,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     examples.add_argument("--data", metavar="MODULE:CALLABLE", help="called with a split, returns its examples")
     examples.add_argument("--npz-test", metavar="FILE", help="arrays by input name, and `target`")
     examples.add_argument("--npz-calibration", metavar="FILE", help="arrays by input name, for static quantization")
+    examples.add_argument(
+        "--images", metavar="FOLDER", help="pictures: test/, train/ and so on in it, with a folder a class, or test.csv"
+    )
     more = parser.add_argument_group("more")
     more.add_argument("--inputs", metavar="NAME=N,1,8,8", nargs="+", default=[], help="shapes; N is a free batch")
     more.add_argument("--task", help="classification (default), regression, or your own metric as module:callable")

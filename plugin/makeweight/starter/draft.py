@@ -30,8 +30,8 @@ class Entry(NamedTuple):
 class Draft:
     """What is known of a model before its makeweight.yaml is written.
 
-    Either `build` and `weights`, or `file`; either `load`, or `npz` by split. `npz_is_guessed` says that the
-    files are only a proposal.
+    Either `build` and `weights`, or `file`; either `load`, or `npz` by split, or `images`. `npz_is_guessed` says that
+    the files are only a proposal.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Draft:
     load: str | None = None
     npz: Mapping[str, str] = field(default_factory=dict)
     npz_is_guessed: bool = False
+    images: Mapping[str, Any] = field(default_factory=dict)
     task: str = "classification"
     sources: tuple[str, ...] = ()
 
@@ -54,7 +55,17 @@ class Draft:
 
     @property
     def calibrates(self) -> bool:
-        return bool(self.load) or "calibration" in self.npz
+        return bool(self.load) or not self.places.keys().isdisjoint(("calibration", self.drawn_from))
+
+    @property
+    def places(self) -> Mapping[str, Any]:
+        """What is known of splits that need no code."""
+        return {**self.npz, **self.images}
+
+    @property
+    def drawn_from(self) -> str:
+        """The split that calibration examples are drawn from, where they have none of their own."""
+        return "validation" if "validation" in self.places and "train" not in self.places else "train"
 
     @property
     def variants(self) -> list[Entry]:
@@ -67,7 +78,7 @@ class Draft:
         found.append(
             Entry("int8-dynamic", [dynamic], "8-bit weights; reaches products (transformers), not convolutions")
         )
-        if self.build and self.load:
+        if self.build and (self.load or "train" in self.places):
             prune: dict[str, Any] = {"prune": {"structure": "channel", "ratio": 0.5}}
             tune: dict[str, Any] = {"finetune": {"epochs": 3}}
             found += [

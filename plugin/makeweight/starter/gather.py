@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from makeweight import registry
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
-from makeweight.config.settings import FILES, RUNTIME
+from makeweight.config.settings import FILES, RUNTIME, SPLITS
 from makeweight.pipeline import dvcyaml
-from makeweight.starter import inputs, survey
+from makeweight.starter import examples, inputs, survey
 from makeweight.starter.arguments import Given
-from makeweight.starter.draft import Draft
+from makeweight.starter.draft import Draft, Shape
 from makeweight.user import exported
 from makeweight_base.errors import UsageError, at
 from makeweight_base.progress import Progress
@@ -34,8 +36,8 @@ def gather(root: Path, given: Given, pipeline: str | None, progress: Progress) -
     """
     _refuse_contradictions(given)
     if given.build or given.weights:
-        return _from_module(root, given, pipeline)
-    return _from_file(root, given, given.onnx or given.pt2 or _found_model(root, progress), pipeline)
+        return _from_module(root, given, pipeline, progress)
+    return _from_file(root, given, given.onnx or given.pt2 or _found_model(root, progress), pipeline, progress)
 
 
 def is_there(root: Path, path: str, pipeline: str | None) -> bool:
@@ -56,8 +58,8 @@ def _refuse_contradictions(given: Given) -> None:
 
     if sum(map(bool, (given.onnx, given.pt2, given.build or given.weights))) > 1:
         refuse("several models are given", "Give `--build` and `--weights`, or `--onnx`, or `--pt2`.")
-    if given.data and (given.npz_test or given.npz_calibration):
-        refuse("examples are given twice, by `--data` and by `.npz`", "Give one of them.")
+    if sum(map(bool, (given.data, given.npz_test or given.npz_calibration, given.images))) > 1:
+        refuse("examples are given twice", "Give `--data`, `.npz` files or `--images`.")
     if given.npz_calibration and not given.npz_test:
         refuse("`--npz-calibration` alone leaves nothing to measure accuracy on", "Give `--npz-test` as well.")
     if given.task and ":" not in given.task and given.task not in ("classification", "regression"):
@@ -67,11 +69,13 @@ def _refuse_contradictions(given: Given) -> None:
         )
 
 
-def _from_module(root: Path, given: Given, pipeline: str | None) -> Draft:
+def _from_module(root: Path, given: Given, pipeline: str | None, progress: Progress) -> Draft:
+    declared = inputs.given(given.inputs)
+    lying = _lying_there(root, given, declared, pipeline, progress)
     needed = {
         "--build": given.build,
         "--weights": given.weights,
-        "--data": given.data or given.npz_test,
+        "--data": given.data or lying,
         "--inputs": given.inputs,
     }
     missing = [option for option, value in needed.items() if not value]
@@ -86,17 +90,17 @@ def _from_module(root: Path, given: Given, pipeline: str | None) -> Draft:
     sources = _sources(root, given, survey.source_of(root, given.build, "--build"))
     return Draft(
         name=given.name or root.resolve().name or "model",
-        inputs=inputs.given(given.inputs),
+        inputs=declared,
         build=given.build,
         weights=weights,
         load=given.data,
-        npz=_npz(root, given, pipeline),
+        **lying,
         task=given.task or "classification",
         sources=sources,
     )
 
 
-def _from_file(root: Path, given: Given, model: str, pipeline: str | None) -> Draft:
+def _from_file(root: Path, given: Given, model: str, pipeline: str | None, progress: Progress) -> Draft:
     suffix = PurePosixPath(model).suffix
     extra = registry.awaited(suffix)
     if extra is not None:
@@ -118,15 +122,14 @@ def _from_file(root: Path, given: Given, model: str, pipeline: str | None) -> Dr
         inputs.must_fit(declared, takes, path)
     else:
         declared = inputs.of_model(takes, path)
-    npz = _npz(root, given, pipeline)
+    lying = _lying_there(root, given, declared, pipeline, progress)
     return Draft(
         name=given.name or root.resolve().name or "model",
         inputs=declared,
         file=path,
         runtime=runtime,
         load=given.data,
-        npz=npz if npz or given.data else _GUESS,
-        npz_is_guessed=not npz and not given.data,
+        **(lying if lying or given.data else {"npz": _GUESS, "npz_is_guessed": True}),
         task=given.task or "classification",
         sources=_sources(root, given, *beside),
     )
@@ -173,6 +176,23 @@ def _found_model(root: Path, progress: Progress) -> str:
         where=str(root.resolve()),
         do=f"Give one, in either way:\n    {call}\n    {_FILE_CALL}",
     )
+
+
+def _lying_there(
+    root: Path, given: Given, declared: Mapping[str, Shape], pipeline: str | None, progress: Progress
+) -> dict[str, Any]:
+    """Examples that need no code, as fields of a draft: those given, else those that are found, else none."""
+    if npz := _npz(root, given, pipeline):
+        return {"npz": npz}
+    if given.data:
+        return {}
+    if not given.images and (found := examples.arrays(root)):
+        progress.say(f"found {', '.join(found.values())}")
+        return {"npz": found}
+    pictures = examples.images(root, declared, _relative(root, given.images) if given.images else None)
+    if pictures and not given.images:
+        progress.say(f"found pictures: {', '.join(pictures[split] for split in SPLITS if split in pictures)}")
+    return {"images": pictures} if pictures else {}
 
 
 def _npz(root: Path, given: Given, pipeline: str | None) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight_base.errors import UsageError
+
 if TYPE_CHECKING:
     from makeweight.user.split import Batch
 
@@ -49,7 +51,7 @@ class Digest:
         if not known or known[-1][1] != layout:
             known.append((self._count, layout))
         if values.dtype.hasobject:
-            self._hash(name).update(b"".join(map(mark, values)))
+            self._hash(name).update(b"".join(map(_of_target, values)))
         else:
             self._hash(name).update(np.ascontiguousarray(values).data)
 
@@ -70,6 +72,16 @@ def mark(given: Any) -> bytes:
     if array.dtype.hasobject:
         raise TypeError(type(given).__name__)
     return _of(f"{array.dtype} {array.shape}", array.tobytes())
+
+
+def _of_target(given: Any) -> bytes:
+    try:
+        return mark(given)
+    except TypeError as error:
+        raise UsageError(
+            f"a target holds {error}, of which nobody knows whether it is the same another time",
+            do="Give numbers, texts and arrays, or sequences and mappings of them.",
+        ) from error
 
 
 def _of(kind: str, *parts: bytes) -> bytes:

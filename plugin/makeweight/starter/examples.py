@@ -1,0 +1,85 @@
+"""What examples lie in a project's folder: .npz files named for splits, or pictures in folders or tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from makeweight.config.settings import SPLITS
+from makeweight.starter import survey
+from makeweight.starter.draft import Shape
+from makeweight.user.pictures import SUFFIXES, folders
+from makeweight_base.errors import UsageError
+
+# Other names by which splits are known.
+_ALIASES = {
+    "train": ("training",),
+    "validation": ("val", "valid"),
+    "calibration": ("cal", "calib"),
+    "test": ("testing",),
+}
+
+
+def arrays(root: Path) -> dict[str, str]:
+    """.npz files by split, by their names; none where there is no `test` among them."""
+    found = {path: PurePosixPath(path).stem.lower() for path in survey.files(root, ".npz")}
+    named = {split: [path for path, stem in found.items() if stem in _names(split)] for split in SPLITS}
+    sure = {split: paths[0] for split, paths in named.items() if len(paths) == 1}
+    return sure if "test" in sure else {}
+
+
+def images(root: Path, inputs: Mapping[str, Shape], folder: str | None) -> dict[str, Any]:
+    """`data.images` of the pictures in a folder (None: wherever they lie); nothing where there are no test pictures, or
+    the model takes none.
+
+    Raises:
+        UsageError: a folder is given, and holds no test pictures or the model takes no pictures.
+    """
+    size = _size(inputs)
+    places = [folder] if folder else ["data", "images", "dataset", "."]
+    for place in places:
+        splits = {split: path for split in SPLITS if (path := _pictures(root, place, split))}
+        if "test" in splits and size is not None:
+            channels, height, width = size
+            plain = {"mean": [0.0] * channels, "std": [1.0] * channels}
+            return {**splits, "size": height if height == width else [height, width], **plain}
+    if folder and size is None:
+        raise UsageError("the model does not take pictures: one input [N, channels, height, width]", where="--images")
+    if folder:
+        raise UsageError(
+            "holds no test pictures",
+            where=f"--images {folder}",
+            do="Put them into test/ in it, with a folder for each class, or name them in test.csv: file,target.",
+        )
+    return {}
+
+
+def _size(inputs: Mapping[str, Shape]) -> tuple[int, int, int] | None:
+    """Channels, height and width of the one input, where it is a picture."""
+    shapes = list(inputs.values())
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        return None
+    channels, height, width = shapes[0][1:]
+    if channels not in (1, 3) or not isinstance(height, int) or not isinstance(width, int):
+        return None
+    return int(channels), height, width
+
+
+def _pictures(root: Path, place: str, split: str) -> str | None:
+    for name in _names(split):
+        path = PurePosixPath(place, name)
+        if (root / path).is_dir() and _have_pictures(root / path):
+            return path.as_posix()
+        if (root / f"{path}.csv").is_file() and (root / f"{path}.csv").open(encoding="utf-8").readline().count("file"):
+            return f"{path}.csv"
+    return None
+
+
+def _have_pictures(folder: Path) -> bool:
+    """Whether it has a folder with a picture in it."""
+    return any(path.suffix.lower() in SUFFIXES for name in folders(folder) for path in (folder / name).iterdir())
+
+
+def _names(split: str) -> tuple[str, ...]:
+    return (split, *_ALIASES[split])
