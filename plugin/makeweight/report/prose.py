@@ -190,9 +190,10 @@ def settling(rules: list[RuleVerdict]) -> list[str]:
 
 
 def sentence(text: str, most: int = _SENTENCE) -> str:
-    """As the first of a paragraph, and no longer than one should be."""
+    """As the first of a paragraph, and no longer than one should be; what is written like mAP stays so."""
     line = elided(text, most)
-    return line[:1].upper() + line[1:]
+    word = line.partition(" ")[0]
+    return line if word != word.lower() else line[:1].upper() + line[1:]
 
 
 def code(name: str) -> str:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from makeweight.report.prose import sentence
 from makeweight.report.text import (
     address,
     elided,
@@ -129,3 +131,17 @@ def test_bare_addresses_stay_text():
     assert markdown("see https://a.b and WWW.c.d") == "see https&#58;//a.b and WWW&#46;c.d"
     assert markdown_code("https://a.b`|") == "<code>https&#58;//a.b&#96;&#124;</code>"
     assert markdown_code("https://a.b") == "`https://a.b`"
+
+
+@pytest.mark.parametrize(
+    ("said", "begins"),
+    [
+        ("size is 2 kB", "Size is 2 kB"),
+        ("mAP drops 2 pt", "mAP drops 2 pt"),
+        ("mIoU is low", "mIoU is low"),
+        ("`Slim` fails", "`Slim` fails"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_unless_its_first_word_has_its_own(said: str, begins: str) -> None:
+    assert sentence(said) == begins
