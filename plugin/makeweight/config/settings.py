@@ -279,6 +279,10 @@ GO_WITH: dict[str, tuple[TaskKind, ...]] = {
 """Keys of a task that go with some kinds only."""
 
 
+KINDS = tuple(kind for kind in get_args(TaskKind) if kind != "custom")
+"""The kinds of tasks that are named by a word; a metric of the user's own is named by its callable."""
+
+
 class TaskSettings(Section):
     """What the model does, hence how its answers are judged."""
 

@@ -42,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     more = parser.add_argument_group("more")
     more.add_argument("--inputs", metavar="NAME=N,1,8,8", nargs="+", default=[], help="shapes; N is a free batch")
-    more.add_argument("--task", help="classification (default), regression, or your own metric as module:callable")
+    more.add_argument(
+        "--task",
+        help="classification (default), multilabel, regression, segmentation, detection, or your own metric as "
+        "module:callable",
+    )
     more.add_argument("--name", help="the project's name in reports (default: its folder's)")
     more.add_argument("--force", action="store_true", help=f"write {CONFIG} anew; the old one is kept beside it")
     more.add_argument(

@@ -26,6 +26,10 @@ class Entry(NamedTuple):
     meaning: str
 
 
+# Tasks that a model can be trained further for without a loss of the user's own.
+_WITH_A_LOSS = ("classification", "regression")
+
+
 @dataclass(frozen=True)
 class Draft:
     """What is known of a model before its makeweight.yaml is written.
@@ -78,7 +82,7 @@ class Draft:
         found.append(
             Entry("int8-dynamic", [dynamic], "8-bit weights; reaches products (transformers), not convolutions")
         )
-        if self.build and (self.load or "train" in self.places):
+        if self.build and (self.load or "train" in self.places) and self.task in _WITH_A_LOSS:
             prune: dict[str, Any] = {"prune": {"structure": "channel", "ratio": 0.5}}
             tune: dict[str, Any] = {"finetune": {"epochs": 3}}
             found += [
@@ -96,6 +100,9 @@ class Draft:
                 Entry("worst_class_accuracy", {"max_drop": "5 pt"}, "the class that loses most"),
                 Entry("negative_flips", {"max": "2 %"}, "examples that the baseline has right and the variant wrong"),
             ],
+            "multilabel": [Entry("f1", {"max_drop": "1 pt"}, "mean over the labels, against the baseline's")],
+            "segmentation": [Entry("miou", {"max_drop": "1 pt"}, "mean over the classes, against the baseline's")],
+            "detection": [Entry("map", {"max_drop": "1 pt"}, "COCO's mean average precision, against the baseline's")],
             "regression": [
                 Entry("rmse", {"max_ratio": 1.05}, "root mean square error, over the baseline's"),
                 Entry("r2", {"max_drop": 0.01}, "share of the variance explained"),

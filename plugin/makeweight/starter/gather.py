@@ -9,7 +9,7 @@ from typing import Any
 from makeweight import registry
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
-from makeweight.config.settings import FILES, RUNTIME, SPLITS
+from makeweight.config.settings import FILES, KINDS, RUNTIME, SPLITS
 from makeweight.pipeline import dvcyaml
 from makeweight.starter import examples, inputs, survey
 from makeweight.starter.arguments import Given
@@ -62,10 +62,10 @@ def _refuse_contradictions(given: Given) -> None:
         refuse("examples are given twice", "Give `--data`, `.npz` files or `--images`.")
     if given.npz_calibration and not given.npz_test:
         refuse("`--npz-calibration` alone leaves nothing to measure accuracy on", "Give `--npz-test` as well.")
-    if given.task and ":" not in given.task and given.task not in ("classification", "regression"):
+    if given.task and ":" not in given.task and given.task not in KINDS:
         refuse(
             f"`--task {given.task}` is no task",
-            "Give classification, regression, or a metric of your own as module:callable.",
+            f"Give {', '.join(KINDS)}, or a metric of your own as module:callable.",
         )
 
 

@@ -64,6 +64,9 @@ def test_without_training_data_nothing_is_pruned() -> None:
     [
         ("classification", ["accuracy", "worst_class_accuracy", "negative_flips"]),
         ("regression", ["rmse", "r2"]),
+        ("multilabel", ["f1"]),
+        ("segmentation", ["miou"]),
+        ("detection", ["map"]),
         ("digits.score:f1", ["metric"]),
     ],
 )
@@ -72,6 +75,10 @@ def test_the_budget_suits_the_task(task: str, metrics: list[str]) -> None:
     assert project.task.kind == (task if ":" not in task else "custom")
     assert {rule.metric.name for rule in project.rules} == {"size", *metrics, "latency_p50"}
     assert {rule.level for rule in project.rules} == {"error"}
+
+
+def test_a_task_without_a_loss_of_its_own_is_not_trained_further() -> None:
+    assert list(loaded(replace(MODULE, task="detection")).variants) == ["fp16", "int8", "int8-dynamic"]
 
 
 def test_every_key_that_dvc_needs_is_written_out() -> None:
