@@ -103,6 +103,13 @@ def _parser() -> argparse.ArgumentParser:
         "--threads", type=whole(1, 1024), help="threads within one inference (default: the device's, or 1)"
     )
     own.add_argument("--inputs", type=Path, metavar="FILE.npz", help="real samples (default: made-up numbers)")
+    own.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="T=128",
+        help="a free size of made-up inputs, or the whole shape of one: INPUT=1,3,224,224; may be given again",
+    )
 
     from makeweight.verbs.ci.arguments import add_arguments as add_ci_arguments
 
@@ -162,6 +169,7 @@ def _compare(options: argparse.Namespace) -> Exit:
         threads=options.threads,
         max_ratio=options.max_ratio,
         given=options.inputs,
+        shapes=options.shape,
         as_json=options.json,
         progress=progress.Silent() if options.json else progress.on(),
     )

@@ -44,6 +44,7 @@ def run(job: Job) -> Result:
 
 def _blocks(job: BlocksJob) -> Result:
     models = {"a": job.a, "b": job.b, "control": job.a}
+    fed = {"a": job.inputs, "b": job.inputs_b or job.inputs, "control": job.inputs}
     before = facts.conditions()
     samples = inputs.read(job.inputs)
     sizes = inputs.sizes(samples)
@@ -58,11 +59,12 @@ def _blocks(job: BlocksJob) -> Result:
         for name in order:
             if job.apart:
                 patience = TO_ANSWER + job.seconds
-                worker = stack.enter_context(Worker(name, models[name], job.inputs, job.batch, patience))
+                worker = stack.enter_context(Worker(name, models[name], fed[name], job.batch, patience))
                 worker.wait()
                 arms[name] = worker
             else:
-                arms[name] = Here(_open(models[name]).run, samples, job.batch, inputs.axes(job.inputs))
+                own = samples if fed[name] == job.inputs else inputs.read(fed[name])
+                arms[name] = Here(_open(models[name]).run, own, job.batch, inputs.axes(fed[name]))
         gc.disable()  # a collection in the middle of a timed call would be charged to that arm
         result = blocks.measure(job, arms, len(samples), None if cache is None else cache * 5 // 4)
     state = {"before": before, "after": facts.conditions(), "identity": facts.identity()}

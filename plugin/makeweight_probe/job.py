@@ -88,12 +88,17 @@ class BlocksJob:
     """Batch size for throughput; None: the model's batch is fixed, so it is not measured."""
     cold: Cold | None
     seed: int
+    inputs_b: str | None = None
+    """The same samples in the types that `b` takes; None: it takes them as `a` does."""
 
     def files(self) -> tuple[Files, ...]:
-        return self.a.files, self.b.files, (self.inputs,)
+        own = () if self.inputs_b is None else ((self.inputs_b,),)
+        return self.a.files, self.b.files, (self.inputs,), *own
 
     def moved(self, places: Mapping[str, str]) -> BlocksJob:
-        return replace(self, a=self.a.moved(places), b=self.b.moved(places), inputs=places[self.inputs])
+        own = self.inputs_b and places[self.inputs_b]
+        moved = replace(self, a=self.a.moved(places), b=self.b.moved(places), inputs=places[self.inputs])
+        return replace(moved, inputs_b=own)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_models
+from onnx import TensorProto, helper
 
 from makeweight.bench import sitting
 from makeweight.cli import main
@@ -74,6 +75,30 @@ def test_models_of_every_shape_are_fed(models: Path, capsys: pytest.CaptureFixtu
     assert out.startswith("within: ")
 
 
+def _in_half_precision(path: Path) -> Path:
+    """With a float16 input and output, and a batch of four."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["wide"], ["sum"], keepdims=1),
+        helper.make_node("Cast", ["sum"], ["y"], to=TensorProto.FLOAT16),
+    ]
+    return tiny_models.save(
+        path,
+        nodes,
+        [tiny_models.value("x", [4, tiny_models.FEATURES], TensorProto.FLOAT16)],
+        [tiny_models.value("y", [1, 1], TensorProto.FLOAT16)],
+    )
+
+
+def test_float_types_and_a_fixed_batch_may_differ(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    half = _in_half_precision(tmp_path / "half.onnx")
+    code, out, _ = compare(capsys, models / "small.onnx", half, "--seconds", 0.5, "--max-ratio", 50)
+    assert code == 0
+    assert "inputs made up: x [4, 8]" in out
+
+
 @pytest.mark.parametrize("suffix", ["", "onnx"])
 def test_real_samples(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
     np.savez(tmp_path / "real.npz", x=np.ones((10, tiny_models.FEATURES), np.float32), target=np.zeros(10))
@@ -133,9 +158,8 @@ def test_a_file_of_no_runtime_is_told(models: Path, tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ("renamed", "small.onnx takes x [N, 8], and renamed.onnx takes image [N, 8]"),
-        ("one", "and one.onnx takes x [1, 8]"),
-        ("words", "and words.onnx takes tokens [N, 5]"),
+        ("renamed", "small.onnx takes x [N, 8] float32, and renamed.onnx takes image [N, 8] float32"),
+        ("words", "and words.onnx takes tokens [N, 5] int64"),
     ],
 )
 def test_models_with_different_inputs_are_not_compared(

@@ -32,6 +32,8 @@ class Pair:
     """Whether both take batches of any size."""
     apart: bool = False
     """Give each arm a process of its own, also where they could share one."""
+    inputs_b: str | None = None
+    """What to feed `b` with where it takes other types; None: the same."""
 
 
 def model_of(made: artifact.Model, threads: int) -> Model:
@@ -68,6 +70,7 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
             THROUGHPUT_BATCH if pair.free_batch else None,
             None if aim.cold_limits is None else Cold(aim.cold_limits, cold_rounds, share),
             seed=seed * 1000 + index,
+            inputs_b=pair.inputs_b,
         )
         result = probe.run(device, job, progress.say)
         results.append(result)
@@ -83,8 +86,8 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
     peaks: dict[str, list[dict[str, object]]] = {"a": [], "b": []}
     if aim.memory:
         for _ in range(options.processes):
-            for arm, model in (("a", pair.a), ("b", pair.b)):
-                peaks[arm].append(probe.run(device, MemoryJob(model, pair.inputs), progress.say).facts)
+            for arm, model, inputs in (("a", pair.a, pair.inputs), ("b", pair.b, pair.inputs_b or pair.inputs)):
+                peaks[arm].append(probe.run(device, MemoryJob(model, inputs), progress.say).facts)
     return Timings(tuple(results), peaks)
 
 

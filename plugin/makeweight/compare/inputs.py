@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Feeds, fit
+from makeweight.artifact.ports import Feeds, Port, batch_size, fit
+from makeweight.compare.sizes import Asked, sized
 from makeweight.measure import samples
 from makeweight.runtimes.runtime import Runtime, Session
 from makeweight_base.errors import UsageError
 
 
-def of(given: Path | None, model: Model) -> list[Feeds]:
-    """One value a run, in the batches that the model takes.
+def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
+    """One value a run, in the batches that the models take.
 
     Args:
         given: the user's samples, arrays by input name, batch first; None: made up.
+        ports: what both models take.
+        shapes: the sizes of made-up inputs that the models leave free.
 
     Raises:
-        UsageError: they cannot be read, or do not fit the model.
+        UsageError: they cannot be read, or do not fit the models; or nobody says which sizes to feed.
     """
     if given is None:
-        return samples.made_up(model.inputs, seed=0)
-    size = model.batch or 1
+        return samples.made_up(sized(ports, shapes), seed=0)
+    if shapes:
+        raise UsageError("sizes of made-up inputs are given, and samples too", where="--shape", do="Give one of them.")
+    size = batch_size(ports) or 1
     try:
         with np.load(given, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files if name != "target"}
@@ -35,7 +40,7 @@ def of(given: Path | None, model: Model) -> list[Feeds]:
         raise UsageError(f"holds no {'batch' if size > 1 else 'example'}", where=str(given))
     return [
         # what is no array of examples (a sampling rate) goes with each of them
-        fit(model.inputs, {name: v[i * size : (i + 1) * size] if v.ndim else v for name, v in arrays.items()})
+        fit(ports, {name: v[i * size : (i + 1) * size] if v.ndim else v for name, v in arrays.items()})
         for i in range(min(count, samples.COUNT))
     ]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from makeweight import registry
 from makeweight.artifact.kind import absent, kind_of
 from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Port
 from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import UsageError
 
@@ -32,24 +34,36 @@ def runtime_of(path: Path) -> Runtime:
     raise UsageError(f"{which}; there is {there}", where=str(path))
 
 
-def refuse_different_inputs(a: Model, b: Model) -> None:
-    """Raises:
-    UsageError: they take no inputs, or not the same.
+def shared_inputs(a: Model, b: Model) -> list[Port]:
+    """The inputs that both take, each as far as one of the two fixes it. Float types may differ.
+
+    Raises:
+        UsageError: they take no inputs, or not the same.
     """
     for model in (a, b):
         if not model.inputs:
             raise UsageError("the model has no input, so there is nothing to feed it with", where=str(model.path))
-    if _fixed(a) != _fixed(b):
+    others = {port.name: port for port in b.inputs}
+    if set(others) != {port.name for port in a.inputs} or not all(_agree(port, others[port.name]) for port in a.inputs):
         raise UsageError(
             f"{a.path.name} takes {_signature(a)}, and {b.path.name} takes {_signature(b)}",
             do="Only models with the same inputs can be compared.",
         )
+    return [replace(port, shape=tuple(map(_size, port.shape, others[port.name].shape))) for port in a.inputs]
 
 
-def _fixed(model: Model) -> set[object]:
-    """Its inputs as far as they are fixed: what a free size is called does not matter."""
-    return {(p.name, tuple(s if isinstance(s, int) else None for s in p.shape), p.dtype) for p in model.inputs}
+def _agree(one: Port, other: Port) -> bool:
+    floats = all(port.dtype.startswith("float") for port in (one, other))
+    fixed = tuple(
+        size if isinstance(size, int) else one.shape[axis] for axis, size in enumerate(other.shape[: len(one.shape)])
+    )
+    return len(one.shape) == len(other.shape) and one.takes(fixed) and (floats or one.dtype == other.dtype)
+
+
+def _size(one: int | str | None, other: int | str | None) -> int | str | None:
+    """The number, if one of the two is, else a name."""
+    return other if isinstance(other, int) or one is None else one
 
 
 def _signature(model: Model) -> str:
-    return ", ".join(str(port) for port in model.inputs)
+    return ", ".join(f"{port} {port.dtype}".rstrip() for port in model.inputs)

@@ -32,6 +32,7 @@ def plain(answer: Answer, models: Mapping[str, Model], inputs: str, identity: Ma
         **{arm: _described(model, answer.seconds_of[arm]) for arm, model in models.items()},
         "device": dict(identity),
         "inputs": inputs,
+        "sizes": answer.taken.sizes,
     }
 
 
@@ -44,11 +45,17 @@ def text(answer: Answer, models: Mapping[str, Model], inputs: str) -> str:
         f"at most {answer.max_ratio:g}x was asked for",
         f"  {times} (median), {answer.taken.rounds} rounds of blocks in {answer.taken.seconds:.1f} s, "
         f"{len(answer.taken.processes)} times afresh, {answer.taken.where}, "
-        f"identical models differed by {answer.noise_floor:.1%}, inputs {inputs}",
+        f"identical models differed by {answer.noise_floor:.1%}, inputs {inputs}: {_sizes(answer)}",
     ]
     if answer.verdict == "inconclusive":
         lines.append("  " + _settle(answer))
     return "\n".join(lines)
+
+
+def _sizes(answer: Answer) -> str:
+    return ", ".join(
+        f"{name} {each[0]}" + (f" to {each[-1]}" if len(each) > 1 else "") for name, each in answer.taken.sizes.items()
+    )
 
 
 def _settle(answer: Answer) -> str:

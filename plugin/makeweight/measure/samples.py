@@ -62,7 +62,7 @@ def store(path: Path, samples: list[Feeds], along: inputs.Axes = inputs.NO_AXES)
 def made_up(ports: Sequence[Port], seed: int) -> list[Feeds]:
     """Inputs for a model that comes without data: normal numbers for floats, zeros and ones for the rest.
 
-    Free sizes beyond the batch are set to 1. Timing hardly depends on values in dense nets; where it does (sparse
+    Sizes that are free are set to 1. Timing hardly depends on values in dense nets; where it does (sparse
     embeddings, early exits), real samples are the answer.
     """
     rng = np.random.default_rng(seed)

@@ -56,9 +56,15 @@ class Timings:
     @property
     def fed(self) -> str:
         """The sizes of what the models were fed with, where there were several: `words` [1, 4] to [1, 31]."""
-        sizes = self.processes[0].facts.get("sizes", []) if self.processes else []
-        varying = [name for name in sizes[0] if len({tuple(each[name]) for each in sizes}) > 1] if sizes else []
-        return ", ".join(f"`{name}` {list(sizes[0][name])} to {list(sizes[-1][name])}" for name in varying)
+        several = {name: each for name, each in self.sizes.items() if len(each) > 1}
+        return ", ".join(f"`{name}` {each[0]} to {each[-1]}" for name, each in several.items())
+
+    @property
+    def sizes(self) -> dict[str, list[list[int]]]:
+        """The shapes that each input had, from the smallest sample to the largest."""
+        told: list[dict[str, list[int]]] = self.processes[0].facts.get("sizes", []) if self.processes else []
+        names = told[0] if told else {}
+        return {name: [list(s) for s in dict.fromkeys(tuple(each[name]) for each in told)] for name in names}
 
     def runs(self, name: str) -> list[NDArray[Any]]:
         """Every run that counts, one array per process: `wall_b`, `cpu_a`. Empty when it was not measured."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from makeweight import registry
+from makeweight.artifact.ports import fit
 from makeweight.bench import sitting
 from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import Pair, model_of
-from makeweight.compare import inputs, models, telling
+from makeweight.compare import inputs, models, sizes, telling
 from makeweight.compare.answer import Verdict, answer
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import samples
@@ -33,6 +35,7 @@ def run(
     threads: int | None,
     max_ratio: float,
     given: Path | None,
+    shapes: Sequence[str] = (),
     as_json: bool,
     progress: Progress,
 ) -> Exit:
@@ -41,6 +44,7 @@ def run(
     Args:
         seconds, threads: None: the device's; for this machine 10 s and 1 thread.
         given: samples to feed them with; None: made up.
+        shapes: what is free in made-up ones, as `T=128`.
 
     Raises:
         UsageError: a file that is no model, models that do not take the same inputs, inputs that fit neither.
@@ -50,19 +54,24 @@ def run(
     runtimes = [models.runtime_of(path) for path in (a, b)]
     read = [runtime.read(path) for runtime, path in zip(runtimes, (a, b), strict=True)]
     sessions = [runtime.open(model, options.threads) for runtime, model in zip(runtimes, read, strict=True)]
-    models.refuse_different_inputs(*read)
-    feeds = inputs.of(given, read[0])
-    for path, runtime, session in zip((a, b), runtimes, sessions, strict=True):
-        inputs.try_out(path, runtime, session, feeds[0], made_up=given is None)
+    feeds = inputs.of(given, models.shared_inputs(*read), sizes.asked(shapes))
+    # each in the float type that it takes
+    own = [[fit(model.inputs, each) for each in feeds] for model in read]
+    for path, runtime, session, fed in zip((a, b), runtimes, sessions, own, strict=True):
+        inputs.try_out(path, runtime, session, fed[0], made_up=given is None)
     with tempfile.TemporaryDirectory(prefix="makeweight-compare-") as folder:
-        fed = Path(folder, "inputs.npz")
-        samples.store(fed, feeds)
+        files = [Path(folder, f"inputs-{arm}.npz") for arm in "ab"]
+        for file, fed in zip(files, own, strict=True):
+            samples.store(file, fed)
         first, second = (model_of(model, options.threads) for model in read)
         where = "" if device_name is None else f" of {device_name}"
         several = "s" if options.threads > 1 else ""
         progress.say(f"measuring for at most {options.seconds:g} s on {options.threads} thread{several}{where}")
         # throughput and memory are no part of the answer
-        pair, aim = Pair(first, second, str(fed), free_batch=False), Aim((max_ratio,), memory=False)
+        pair, aim = (
+            Pair(first, second, str(files[0]), free_batch=False, inputs_b=str(files[1])),
+            Aim((max_ratio,), memory=False),
+        )
         taken = sitting.carry_out(device, options, pair, aim, seed=0, progress=progress)
     found = answer(taken, max_ratio, options.seconds)
     described = dict(zip("ab", read, strict=True))
