@@ -212,7 +212,7 @@ def test_from_file_to_verdict_and_back_to_stale(
             "begins with 2, and not with the batch as sound [N, 16] does",
         ),
         (tiny_models.unknown_operator, {"x": X, "target": np.arange(N) % 3}, {}, "FlashFusion"),
-        (lambda path: path.write_bytes(b""), {"x": X, "target": np.arange(N) % 3}, {}, "the file is empty"),
+        (lambda path: path.write_bytes(b""), {"x": X, "target": np.arange(N) % 3}, {}, "this is an empty file"),
         (lambda _: None, {"x": X, "target": np.arange(N) % 3}, {}, "no such file"),
     ],
     ids=["absent", "beyond", "shape", "NaN", "output", "targets", "scalar input", "operator", "empty", "missing"],

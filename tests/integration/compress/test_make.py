@@ -136,7 +136,7 @@ def test_what_a_step_leaves_behind_goes_into_the_lowering(carry_out: Make, monke
     assert isinstance(program, Program)
     assert isinstance(floating, Model)  # the same in float32: it is what is quantized, and compared with
     assert set(program.left) == {"sparsify"}
-    assert {name: value.shape for name, value in program.example.items()} == {"image": (2, 1, 6, 6)}
+    assert {name: value.shape for name, value in program.example.items()} == {"image": (4, 1, 6, 6)}
 
 
 def test_a_runtime_that_cannot_quantize_its_own_files_is_given_the_module(

@@ -28,7 +28,8 @@ def _on_images(given: Any, channels: int = 3, size: int = 8, classes: int = 3) -
     """What is given, with noise for data."""
     images = np.random.default_rng(0).random((24, channels, size, size), dtype=np.float32)
     data = split_of("noise", {"image": images}, np.arange(24) % classes)
-    return replace(given, splits=dict.fromkeys(("train", "validation", "calibration"), data))
+    ports = (Port("image", ("N", channels, size, size), "float32"),)
+    return replace(given, splits=dict.fromkeys(("train", "validation", "calibration"), data), ports=ports)
 
 
 def _pruned(module: Any, options: PruneOptions, given: Any) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from integration.compress.conftest import fresh
+from makeweight.artifact.ports import Port
 from makeweight.compress import training, tuning
 from makeweight.compress.examples import Batch, Examples
 from makeweight.compress.finetune import Finetune
@@ -27,6 +28,7 @@ from makeweight.compress.tuning import tune
 from makeweight.config.settings import TaskSettings
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user import module as user_module
+from makeweight.user.ports import of_module
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError
 from split_values import split_of
@@ -201,6 +203,7 @@ def test_regression_learns(make_project: Any, make_given: Any) -> None:
         given,
         task=TaskSettings(kind="regression"),
         splits={"train": data, "validation": data},
+        ports=(Port("x", ("N", 3), "float32"),),
         baseline=copy.deepcopy(line),
     )
     trained = tune(line, TrainingOptions(epochs=30, lr=0.1), given, "finetune")
@@ -340,7 +343,9 @@ def test_one_number_for_two_classes(make_project: Any, make_given: Any, last: An
 
 def test_the_modules_example_is_the_datas(make_project: Any) -> None:
     project = make_project()
-    assert user_module.example(project.declared)["image"].shape == (2, 1, 6, 6)
+    (port,) = of_module(project.model)
+    assert user_module.example(project.declared, [port])["image"].shape == (4, 1, 6, 6)
+    assert user_module.example(project.declared, [replace(port, shape=(3, 1, 6, 6))])["image"].shape == (3, 1, 6, 6)
 
 
 class Mask:

@@ -71,7 +71,11 @@ def test_the_commands_of_the_page_run(served: str) -> None:
     answer, _, page = done.stdout.partition("# HELP")
     assert answer == promised
     assert re.search(r'outcome="right",revision="r2",sha256="\w*",variant="canary"} 1.0', page)
-    assert 'makeweight_calibration_accuracy{bin="00",model="digits",revision="r2",variant="stable"}' in page
+    assert re.search(
+        r'^makeweight_calibration_accuracy{[^}]*\bbin="00",[^}]*\bmodel="digits",[^}]*\bvariant="stable"}',
+        page,
+        re.MULTILINE,
+    )
 
 
 def test_the_files_of_the_page_are_what_they_are_meant_to_be(project: Path) -> None:
