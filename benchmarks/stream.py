@@ -25,6 +25,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from makeweight.artifact.ports import Port
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.technique import Given
 from makeweight.compress.training import TrainingOptions
@@ -149,6 +150,7 @@ def trained(title: str, given: Any, channels: int, root: Path) -> None:
                     handed = Given(
                         root=root,
                         task=task,
+                        ports=[Port("image", (None, channels, None, None), "float32")],
                         output=None,
                         seed=0,
                         channel_multiple=1,

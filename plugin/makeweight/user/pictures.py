@@ -29,6 +29,8 @@ class Pictures:
     files: Sequence[Path]
     targets: Sequence[Any]
     settings: ImageSettings
+    root: Path
+    """The project's folder, from which files are named in errors."""
 
     def __len__(self) -> int:
         return len(self.files)
@@ -51,7 +53,7 @@ class Pictures:
             told = first_line(error).split(str(path), 1)[0].rstrip(" '")
             raise UsageError(
                 f"cannot be read as a picture: {told or type(error).__name__}",
-                where=str(path),
+                where=str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path),
                 do="Mend the file or take it out.",
             ) from error
         pixels = np.asarray(fitted, np.float32).reshape(height, width, -1) / np.float32(255)
@@ -88,7 +90,7 @@ def pictures(settings: ImageSettings, split: str, root: Path, classes: Sequence[
             where=places[split],
             do="Put them into a folder for each class, or name them in a CSV with the columns file and target.",
         )
-    return Pictures(files, targets, settings)
+    return Pictures(files, targets, settings, root)
 
 
 def _in_folders(place: Path, named: str, classes: list[str]) -> tuple[list[Path], list[int]]:
