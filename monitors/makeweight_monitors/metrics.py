@@ -111,6 +111,12 @@ SPLIT = Metric(
 DECLARED_SHARE = Metric(
     "makeweight_declared_share", "gauge", _REPLICA, "The canary's share of split traffic, as the process was told."
 )
+EPOCH = Metric(
+    "makeweight_epoch",
+    "gauge",
+    _REPLICA,
+    "The number of the rollout's step that the process was told last.",
+)
 ERROR_BIN = Metric(
     "makeweight_error_bin",
     "counter",
@@ -181,7 +187,8 @@ EXPORTER_HELD = Metric(
 
 CATALOGUE = (
     PREDICTIONS, FAILED, REPEATS, PREDICTED_CLASS, SCORE_BIN, FEATURE_BIN, LABELLED, LABELLED_CLASS, LABELLED_SLICE,
-    PAIRED, PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SHADOW_LABELLED, SPLIT, DECLARED_SHARE, ERROR_BIN, LATENCY,
+    PAIRED, PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SHADOW_LABELLED, SPLIT, DECLARED_SHARE, EPOCH, ERROR_BIN,
+    LATENCY,
     REJECTED, LABEL_EVENTS, LABELS_EXPIRED, LABELS_PENDING, LABEL_STORE_FAILURES, CALIBRATION, REFERENCE_SHARE,
     BUILD_INFO, MODEL_BYTES, UP,
 )  # fmt: skip

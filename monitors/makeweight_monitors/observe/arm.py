@@ -44,10 +44,11 @@ def bin_names(count: int) -> list[str]:
 
 
 class Arm:
-    """One variant of one release. Every attribute is the index of a cell, or of the first of several."""
+    """One variant of one release. Every other attribute is the index of a cell, or of the first of several."""
 
     def __init__(self, counters: Counters, model: str, owner: Owner, shape: Shape) -> None:
         labels, weight = owner.labels(model), owner.weight
+        self.variant = owner.variant
 
         def at(metric: Metric, axes: Mapping[str, Sequence[str]] | None = None, **more: str) -> int:
             return counters.block(metric, {**labels, **more}, axes).at
@@ -135,6 +136,11 @@ class Arms:
         self.pair(owner)
         return self._both(owner)
 
+    def turn(self, owner: Owner) -> Arm:
+        """Count as another owner of the own release from now on, such as at another share of the traffic."""
+        self._owner = owner
+        return self.arm(owner)
+
     def both(self) -> list[Arm]:
         """Stable and canary of the own release."""
         return self._both(self._owner)
@@ -153,6 +159,10 @@ class Arms:
                 self._both(owner)
                 pair = self._pairs[owner] = Pair(self._counters, self._model, owner, self._shape)
         return pair
+
+    def paired(self, owner: Owner) -> Pair | None:
+        """The pairs of a release, where they are counted."""
+        return self._pairs.get(owner)
 
     def _both(self, owner: Owner) -> list[Arm]:
         """The arms of a release; of another one than the own, what it was served at is not known any more."""

@@ -23,12 +23,13 @@ from makeweight_monitors import build
 from makeweight_monitors.build import Build
 from makeweight_monitors.complaints import Complaints
 from makeweight_monitors.metrics import VARIANTS, Variant
-from makeweight_monitors.observe import batch, given, prefork, quick, standing
+from makeweight_monitors.observe import batch, given, local, prefork, quick, standing
 from makeweight_monitors.observe import counters as counting
 from makeweight_monitors.observe.arm import Arm, Arms, Shape
 from makeweight_monitors.observe.classes import Classes
 from makeweight_monitors.observe.counters import Counters
 from makeweight_monitors.observe.labelfile import PAIR, LabelResult, Owner
+from makeweight_monitors.observe.local import Local
 from makeweight_monitors.observe.outcomes import AGAIN, BOTH, Outcomes
 from makeweight_monitors.observe.pending import LONGEST_ID, Pending, identity
 from makeweight_monitors.observe.quick import NOT_COUNTED
@@ -71,6 +72,8 @@ class Observer:
         attempt: which try of the same revision this is; a new one is judged afresh, as is another file.
         registry: of prometheus_client; None: the one that it serves by default.
         shared: a folder for the counters of all processes of a pre-fork server; None: this process stands alone.
+        on_outcome: called with the variant, how many of its answers were counted and how many failed, after each call
+            that counts, from whichever thread: for a breaker beside the model.
         on_refusal: called with the reason and the number of whatever is refused, from whichever thread, for a server
             that answers for it.
 
@@ -100,17 +103,16 @@ class Observer:
         attempt: str | int = "",
         registry: CollectorRegistry | None = None,
         shared: Path | str | None = None,
+        on_outcome: Callable[[str, int, int], object] | None = None,
         on_refusal: Callable[[str, int], object] | None = None,
     ) -> None:
         if variant not in VARIANTS:
             raise UsageError(f"variant {variant!r} is neither `stable` nor `canary`")
-        if weight is not None and not 0 < weight < 1:
-            raise UsageError(f"the canary's share is {weight}, and should lie between 0 and 1", where="weight")
         if tolerance is not None and not 0 <= tolerance < float("inf"):
             raise UsageError(f"a tolerance of {tolerance}", where="tolerance", do="Give a number of at least 0.")
         self.model, self.revision, self.variant = model, revision, variant
         self._complaints = Complaints(f"{model} {variant}")
-        self._on_refusal = on_refusal
+        self._on_refusal, self._on_outcome = on_refusal, on_outcome
         by_arm = given.of_references(reference, variant)
         first = by_arm.get(variant) or next(iter(by_arm.values()), None)
         self.task = task or (first.task if first else "classification")
@@ -142,7 +144,7 @@ class Observer:
         self._owner = Owner(
             revision,
             variant,
-            "" if weight is None else f"{weight:.12g}",
+            _share(weight),
             os.environ.get(ENVIRONMENT, "") if environment is None else environment,
             str(attempt),
             sha256.get(variant, ""),
@@ -168,6 +170,8 @@ class Observer:
             arm: replace(self._owner, variant=arm, sha256=sha256.get(arm, "")) for arm in VARIANTS
         }
         standing.tell(counters, model, owners, arms, by_arm, builds, self._labels)
+        self._told = [owners[arm] for arm in arms]
+        self._tell_step(None)
 
     def record(
         self,
@@ -210,6 +214,8 @@ class Observer:
                 elif scores.__class__ is list and scores and scores[0].__class__ is float and predictions is None:
                     top = self._quick_scores(scores, latency)
                 if top != NOT_COUNTED:
+                    if self._on_outcome is not None:
+                        self._hook(self.variant, 1, 0)
                     if id is not None and self._labels is not None:
                         self._put(self._ids(id, 1), (0,), [self._name(top)], slice, self._owner)
                     return
@@ -319,6 +325,30 @@ class Observer:
             self._put(ids, kept, joined, slice, self._pair_owner)
         return len(kept)
 
+    def local(self) -> Local:
+        """What this process has counted of its own arm, and of pairs, at the share of the traffic it was told last."""
+        return local.read(self._counters, self._own, self._arms.paired(self._pair_owner))
+
+    def follow(self, epoch: int, weight: float | None = None) -> None:
+        """A step of the rollout: from now on answers are counted at another share of the traffic.
+
+        Both are shown at once (`makeweight_epoch`, `makeweight_declared_share`), so that whoever takes the step can see
+        that each process has.
+
+        Args:
+            epoch: the number of the step; weight: the canary's share from now on, as for the observer.
+
+        Raises:
+            UsageError: the share is none.
+        """
+        self._owner = replace(self._owner, weight=_share(weight))
+        self._own = self._arms.turn(self._owner)
+        self._outcomes.own = self._own
+        self._prepared = False
+        self._quick_scores = self._quick_class = quick.not_yet
+        self._prepare()
+        self._tell_step(epoch)
+
     def count_features(self, features: Mapping[str, Any]) -> None:
         """Count values of watched features, one or [n] of each, apart from answers.
 
@@ -414,6 +444,20 @@ class Observer:
             self._tell(reason, refused, f"{refused} of {answered.count} answers")
         if bad:
             self._tell("bad_latency", bad, f"{bad} latencies that are negative, no number, or days")
+        if self._on_outcome is not None:
+            failed = sum(answered.failures.values())
+            self._hook(arm.variant, len(answered.indices()), failed)
+
+    def _hook(self, variant: str, counted: int, failed: int) -> None:
+        try:
+            if self._on_outcome is not None:
+                self._on_outcome(variant, counted, failed)
+        except Exception as error:  # noqa: BLE001 - what is counted stays counted, whatever the breaker does
+            self._complaints.say("on_outcome", f"the hook for outcomes failed: {error}")
+
+    def _tell_step(self, epoch: int | None) -> None:
+        for owner in self._told:
+            standing.tell_step(self._counters, self.model, replace(owner, weight=self._owner.weight), epoch)
 
     def _tell(self, reason: str, count: int, what: str) -> None:
         """Say what was refused, once it is counted."""
@@ -485,6 +529,13 @@ class Observer:
             reason = self._labels.put(name, owner, text, self._outcomes.slice(slices[index]))
             if reason is not None:
                 self.refused(owner, reason, 1, "a prediction that cannot wait for its label")
+
+
+def _share(weight: float | None) -> str:
+    """The canary's share as a label: always the same text for the same share."""
+    if weight is not None and not 0 < weight < 1:
+        raise UsageError(f"the canary's share is {weight}, and should lie between 0 and 1", where="weight")
+    return "" if weight is None else f"{weight:.12g}"
 
 
 def _counters(registry: CollectorRegistry | None, shared: Path | str | None) -> Counters:

@@ -47,14 +47,21 @@ def tell(
         owner = owners[variant]
         labels = owner.labels(model)
         counters.gauge(metrics.UP, labels, lambda: counters.began)
-        if owner.weight:
-            counters.gauge(metrics.DECLARED_SHARE, labels, partial(float, owner.weight))
         if store is not None:
             counters.gauge(metrics.LABELS_PENDING, labels, partial(_waiting, store, owner))
     for variant, reference in references.items():
         _tell_reference(counters, owners[variant].labels(model), reference)
     for variant, made in builds.items():
         _tell_build(counters, owners[variant].labels(model), made)
+
+
+def tell_step(counters: Counters, model: str, owner: Owner, epoch: int | None) -> None:
+    """The share of the traffic, and the step of the rollout, that one arm of a process was told."""
+    labels = owner.labels(model)
+    if owner.weight:
+        counters.gauge(metrics.DECLARED_SHARE, labels, partial(float, owner.weight))
+    if epoch is not None:
+        counters.gauge(metrics.EPOCH, labels, partial(float, epoch))
 
 
 def _tell_reference(counters: Counters, labels: Mapping[str, str], reference: Reference) -> None:
