@@ -20,8 +20,8 @@ from typing import TypeVar
 
 import pytest
 
+from examples.monitoring import package
 from makeweight_base.errors import EnvironmentFailed
-from makeweight_monitors.prometheus import package
 from makeweight_monitors.prometheus.throwaway import Programs
 
 _BUILD = Path(__file__).resolve().parent.parent / "build" / "prometheus"

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 from examples.digits import data
+from examples.monitoring import package
 from examples.monitoring.shadow import REVISION
 from examples.monitoring.story import say, watched
 from examples.monitoring.traffic import Traffic
@@ -29,7 +30,7 @@ from makeweight_base.errors import EnvironmentFailed, Exit, MakeweightError, Usa
 from makeweight_monitors import program
 from makeweight_monitors import reference as references
 from makeweight_monitors.metrics import PREDICTIONS
-from makeweight_monitors.prometheus import package, throwaway
+from makeweight_monitors.prometheus import throwaway
 from makeweight_monitors.prometheus.queries import Client
 
 _FIRST_SCRAPE = 30.0

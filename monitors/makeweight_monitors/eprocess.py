@@ -23,7 +23,8 @@ FALLS = (0.003, 0.0044, 0.0065, 0.0095, 0.014, 0.02, 0.03, 0.044, 0.065, 0.095, 
 close together because they have to fit the shares of the two, which nobody has to know."""
 SIDE = 0.95
 """No bet may lose more than this at once: one unlucky pair must not end the test."""
-CEILING = 1e12
+CEILING = 1e300
+"""What a number of 64 bits still holds, whatever is added up: far above every line that a rate can ask for."""
 
 Count = Any
 """How many events of a kind: one number, or an array of them (numpy)."""

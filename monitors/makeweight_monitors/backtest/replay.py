@@ -17,6 +17,7 @@ from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors.backtest.firing import Episode, episodes
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.rulefile import Loaded, layers
+from makeweight_monitors.backtest.unrolled import unrolled
 from makeweight_monitors.prometheus import throwaway
 from makeweight_monitors.prometheus.queries import Client, Series
 from makeweight_monitors.prometheus.throwaway import Programs
@@ -47,6 +48,7 @@ def replay(
         UsageError: a rule is refused, or rules depend on each other in a circle.
         EnvironmentFailed: the programs fail.
     """
+    rules = [unrolled(rule, recorded.end - recorded.first) for rule in rules]
     ordered = layers(rules)
     _keep(programs, folder, recorded.series)
     for number, layer in enumerate(ordered, 1):

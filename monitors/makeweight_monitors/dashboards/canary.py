@@ -13,20 +13,20 @@ from makeweight_monitors.dashboards.look import CANARY, FLOOR, GOOD, LIMIT, STAB
 from makeweight_monitors.dashboards.panel import Steps, abreast, lines, states, value
 from makeweight_monitors.dashboards.project import of_project
 from makeweight_monitors.dashboards.query import Query, both, of_canary, of_model, of_revision, of_stable
-from makeweight_monitors.dashboards.rollback import CERTIFIED, LEAST_DRAWN, line, worst
+from makeweight_monitors.dashboards.rollback import CERTIFIED, LEAST_DRAWN, drawn, line, worst
 from makeweight_monitors.metrics import MODEL_BYTES
 from makeweight_monitors.rules import burn, names
 from makeweight_monitors.rules.limits import limits
 from makeweight_monitors.rules.restarts import FIRST
 from makeweight_monitors.rules.terms import Terms
 
-FAILURES = "E-value of failures"
-EVALUES = "E-values"
+FAILURES = "Failures: evidence for a rollback"
+EVALUES = "Wrong answers: evidence for a rollback"
 DROP = "Drop in accuracy"
 DISAGREEMENT = "Disagreement"
-PAIRS_SEEN = "What the pairs say"
+PAIRS_SEEN = "Labelled pairs: who was right"
 SPLIT = "Labelled requests of split traffic"
-SHARE = "Share of the requests"
+SHARE = "The canary's share: actual and declared"
 
 
 def build(terms: Terms) -> Dashboard:
@@ -50,14 +50,14 @@ def _state(terms: Terms) -> Iterator[Panel]:
     yield failing.state()
     if terms.drop is not None:
         yield worst(
-            "Way to rollback",
+            "How near to a rollback",
             "How much of the evidence that a rollback takes the labelled pairs give, by logarithms: at 100 % a "
             "rollback is asked for.",
             names.PAIRS.evalue,
             "paired",
         )
         yield value(
-            "Drop so far",
+            "Accuracy lost so far",
             "(harm - help) / pairs since the canary began: how much accuracy it costs by the labelled pairs. "
             f"{terms.drop:.2%} is tolerated.",
             "percentunit",
@@ -68,7 +68,7 @@ def _state(terms: Terms) -> Iterator[Panel]:
         )
     if terms.drop is not None and terms.classification:
         yield value(
-            "Without labels",
+            "Shown safe without labels",
             "`safe`: stable and the canary differ on so few requests that no drop beyond the tolerated one fits in. "
             "That it is not shown says nothing against the canary.",
             "none",
@@ -158,7 +158,7 @@ def _labels(terms: Terms) -> Iterator[Panel]:
 
 
 def _drawn(series: str) -> str:
-    return f"clamp_min({of_revision(series)}, {LEAST_DRAWN})"
+    return drawn(of_revision(series))
 
 
 def _evalues() -> Panel:
@@ -250,11 +250,11 @@ def _split(terms: Terms) -> Iterator[Panel]:
         return
     at_each = of_revision(names.SPLIT.evalue_at_weight, FIRST)
     yield lines(
-        "E-value at each share",
+        "Split traffic: evidence at each share",
         "Each arm counts for itself, at each declared share apart, since the canary began; their e-values are "
         "multiplied.",
         "short",
-        Query(f"clamp_min({at_each}, {LEAST_DRAWN})", "at {{weight}} {{revision}}"),
+        Query(drawn(at_each), "at {{weight}} {{revision}}"),
         Query(f"max({line('split')})", "roll back", LIMIT),
         axis="log",
     )

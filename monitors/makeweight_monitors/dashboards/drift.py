@@ -77,7 +77,7 @@ def _state(terms: Terms) -> Iterator[Panel]:
     for test in (test for test in terms.families() if test in names.BY_PART):
         yield worst(
             f"Worst {test}",
-            f"Way to rollback of the {test} with the most evidence against the canary; at 100 % it is asked for.",
+            f"How near to a rollback the {test} is that speaks most against the canary; at 100 % it is asked for.",
             names.BY_PART[test].evalue,
             test,
         )

@@ -75,7 +75,7 @@ def _canaries() -> Panel:
 
     return rows(
         "Canaries",
-        "One row for each canary. Way to rollback: how much of the evidence that a rollback takes the labelled pairs "
+        "One row for each canary. How near to a rollback: how much of the evidence that one takes the labelled pairs "
         "give. Drop: share of pairs on which the canary lost an answer, less those on which it won one. Safe without "
         "labels: even the upper bound of the disagreement is within the tolerated drop.",
         Column("model", link=link),
@@ -97,7 +97,7 @@ def _canaries() -> Panel:
 def _canary_graphs() -> list[Panel]:
     return [
         lines(
-            "Way to rollback",
+            "How near to a rollback",
             "The logarithm of each canary's e-value as a share of that of its line: at 100 % a rollback is asked for.",
             "percentunit",
             Query(_WAY, "{{model}} {{revision}}"),

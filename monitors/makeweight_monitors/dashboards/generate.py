@@ -49,6 +49,9 @@ _SHOWN = {
     "health.json": {
         names.NOTHING_OBSERVED: health.REPLICAS,
         names.REPLICA_DOWN: health.REPLICAS,
+        names.STABLE_UNSEEN: health.REPLICAS,
+        names.CANARY_GONE: health.REPLICAS,
+        names.NO_LABELS: health.COVERAGE,
         names.OBSERVATIONS_REJECTED: health.REFUSED,
         names.LABEL_COVERAGE_LOW: health.COVERAGE,
         names.LABELS_UNMATCHED: health.STRANGERS,

@@ -9,11 +9,11 @@ from grafana_foundation_sdk.models.dashboard import Panel
 from makeweight_monitors.dashboards.look import CANARY, LIMIT, STABLE
 from makeweight_monitors.dashboards.panel import HALF, Column, bars, lines, rows
 from makeweight_monitors.dashboards.query import Query, now_of_both, of_canary, of_revision, of_stable
-from makeweight_monitors.dashboards.rollback import LEAST_DRAWN, WAY, line, way_to_rollback
+from makeweight_monitors.dashboards.rollback import LEAST_DRAWN, WAY, drawn, line, way_to_rollback
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.terms import Terms, Test
 
-BY_SLICE, BY_CLASS = "E-values by slice", "E-values by class"
+BY_SLICE, BY_CLASS = "Evidence for a rollback by slice", "Evidence for a rollback by class"
 SLICE_PAIRS = "Labelled pairs by slice"
 MANY_CLASSES = 40
 """More than can be told apart as groups of bars."""
@@ -21,14 +21,14 @@ WORST = 20
 
 
 def _evalues(test: Test, title: str) -> Panel:
-    drawn = f"topk({WORST}, clamp_min({of_revision(names.BY_PART[test].evalue)}, {LEAST_DRAWN}))"
+    worst_of_all = f"topk({WORST}, {drawn(of_revision(names.BY_PART[test].evalue))})"
     return lines(
         title,
         f"Evidence that the canary is worse than tolerated on one {test}, on a logarithmic axis; at the line a "
         f"rollback is asked for. Below 1 it speaks for the canary; at most {LEAST_DRAWN} is drawn as such. The worst "
         f"{WORST} are shown.",
         "short",
-        Query(drawn, f"{{{{{test}}}}} {{{{revision}}}}"),
+        Query(worst_of_all, f"{{{{{test}}}}} {{{{revision}}}}"),
         Query(f"max({line(test)})", "roll back", LIMIT),
         axis="log",
     )

@@ -12,8 +12,12 @@ from makeweight_monitors.rules.promql import equals
 
 WAY = Steps(GOOD, ((0.5, WARN), (1.0, BAD)))
 CERTIFIED = {0: ("not shown", QUIET), 1: ("safe", GOOD)}
-LEAST_DRAWN = "0.001"
-"""The e-value of a healthy canary goes to zero, which no logarithmic axis has."""
+LEAST_DRAWN, MOST_DRAWN = "0.001", "1e15"
+"""The e-value of a healthy canary goes to zero, which no logarithmic axis has; that of a broken one has no end."""
+
+
+def drawn(evalue: str) -> str:
+    return f"clamp({evalue}, {LEAST_DRAWN}, {MOST_DRAWN})"
 
 
 def line(test: str) -> str:

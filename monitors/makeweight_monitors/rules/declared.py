@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from makeweight_monitors.reference import Confidence, Reference
 from makeweight_monitors.rules import names
+from makeweight_monitors.rules.arguments import ENVIRONMENT
 from makeweight_monitors.rules.burn import bucket
 from makeweight_monitors.rules.terms import LatencyLimit, Terms
 
@@ -26,6 +27,7 @@ def terms(
     device: str | None = None,
     interval: int = 15,
     history: str = "7d",
+    environment: tuple[str, ...] = ENVIRONMENT,
     models: int = 1,
     runbooks: str = Terms.runbooks,
 ) -> tuple[Terms, list[str]]:
@@ -62,8 +64,7 @@ def terms(
     class_drop = _limit(project, "worst_class_accuracy", "max_drop")
     if class_drop is not None and classes > MANY_CLASSES:
         notes.append(
-            f"each of the {classes} classes is tested apart: four series a process and class are read over {history} "
-            "every few minutes; a shorter `--history` reads less"
+            f"each of the {classes} classes is tested apart: four series a process and class are read every few minutes"
         )
     found = Terms(
         model=project.name,
@@ -85,6 +86,7 @@ def terms(
         judged=reference.unavailable is None,
         interval=interval,
         history=history,
+        environment=environment,
         models=models,
         runbooks=runbooks,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from makeweight_monitors.metrics import FAILED, PREDICTIONS, REPEATS
-from makeweight_monitors.rules import names, samples
-from makeweight_monitors.rules.promql import CANARY, STABLE, exact, inner, part
+from makeweight_monitors.rules import names, samples, totals
+from makeweight_monitors.rules.promql import CANARY, STABLE, carried, exact, inner, part
 from makeweight_monitors.rules.rollback import ask
 from makeweight_monitors.rules.rule import Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
@@ -31,24 +31,26 @@ def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
     """
     found, by = names.FAILURES, ("weight",)
     canary = terms.of(found.canary)
+    yield from totals.rules(terms, FAILED, PREDICTIONS, REPEATS)
     serving = f"count by (model, revision, weight) ({terms.of(PREDICTIONS.series, CANARY)})"
     for name, metrics, of in ((found.canary_wrong, (FAILED,), (_FAILED,)), (found.canary, (FAILED, PREDICTIONS), ())):
-        every = "\n+ ".join(exact(metric, terms.model, terms.history, by, CANARY) for metric in metrics)
-        repeated = exact(REPEATS, terms.model, terms.history, by, CANARY, *of)
+        every = "\n+ ".join(exact(metric, terms.model, by, CANARY) for metric in metrics)
+        repeated = exact(REPEATS, terms.model, by, CANARY, *of)
         yield Recording(name, f"{every}\n- ({repeated}\nor {serving} * 0)")
-    for name, seen, metrics, of in (
-        (found.stable_wrong, names.STABLE_FAILED, (FAILED,), (_FAILED,)),
-        (found.stable, names.STABLE_ASKED, (FAILED, PREDICTIONS), ()),
+    still = f"and on (model, revision) {terms.of(names.SERVING)}"
+    for name, did, metrics, of in (
+        (found.stable_wrong, names.STABLE_DID["failed"], (FAILED,), (_FAILED,)),
+        (found.stable, names.STABLE_DID["asked"], (FAILED, PREDICTIONS), ()),
     ):
-        every = "\n+\n".join(
-            f"sum by (model) (\n{inner(exact(metric, terms.model, terms.history, (), STABLE))}\n)" for metric in metrics
-        )
-        repeated = f"sum by (model) (\n{inner(exact(REPEATS, terms.model, terms.history, (), STABLE, *of))}\n)"
-        every += f"\n- ({repeated}\nor sum by (model) ({serving}) * 0)"
-        yield Recording(seen, f"({serving} * 0)\n+ on (model) group_left () (\n{inner(every)}\n)")
+        ever, before, latest = (terms.of(one) for one in did)
+        every = "\n+ ".join(f"sum by (model) ({exact(metric, terms.model, (), STABLE)})" for metric in metrics)
+        repeated = f"sum by (model) ({exact(REPEATS, terms.model, (), STABLE, *of)})"
+        every += f"\n- ({repeated} or sum by (model) ({serving}) * 0)"
+        yield Recording(did[0], f"{serving} * 0\n+ on (model) group_left () (\n{inner(every)}\n)")
         # while the canary served at this share, and not before or after
-        during = f"{terms.of(seen)}[{terms.history}]"
-        yield Recording(name, f"max_over_time({during}) - min_over_time({during})\nor\n{canary} * 0")
+        yield Recording(did[1], f"(\n  {carried(ever, before, 'min_over_time', own_first=True)}\n)\n{still}")
+        yield Recording(did[2], f"(\n  {carried(ever, latest, 'max_over_time')}\n)\n{still}")
+        yield Recording(name, f"{latest} - {before}\nor\n{canary} * 0")
     yield from samples.evalue(terms, found, drop)
     yield ask(
         terms,

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from makeweight_monitors.rules import accuracy, burn, confidence, failures, health, latency, limits, rollback, share
+from makeweight_monitors.rules import (
+    accuracy,
+    burn,
+    confidence,
+    failures,
+    health,
+    identity,
+    latency,
+    limits,
+    rollback,
+    share,
+    totals,
+)
 from makeweight_monitors.rules.rule import Alert, Group
 from makeweight_monitors.rules.terms import Terms
 
-_WATCHES = (limits, failures, rollback, accuracy, confidence, latency, burn, share, health)
+_WATCHES = (limits, totals, failures, rollback, accuracy, confidence, latency, burn, share, health)
 
 
 def groups(terms: Terms) -> tuple[Group, ...]:
-    return tuple(group for watch in _WATCHES for group in watch.groups(terms))
+    written = (group for watch in _WATCHES for group in watch.groups(terms))
+    return tuple(identity.widened(group, terms.environment) for group in written)
 
 
 def alerts(groups: tuple[Group, ...]) -> list[Alert]:

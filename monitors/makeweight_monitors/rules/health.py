@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from makeweight_monitors import metrics
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.promql import CANARY, STABLE, block, equals, part, ratio, selector
+from makeweight_monitors.rules.promql import CANARY, STABLE, block, equals, part, quoted, ratio, selector
 from makeweight_monitors.rules.rule import ALARM, EVIDENCE, Alert, Comparison, Group, Level, Recording, Rule, literal
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import BY_GROUP, SPEED
@@ -17,7 +17,8 @@ MOST_REJECTED = 0.01
 
 
 def groups(terms: Terms) -> Iterator[Group]:
-    yield Group("makeweight-health", (*_recordings(terms), *_sources(terms), *_evidence(terms), *_labels(terms)))
+    rules = (*_recordings(terms), *_sources(terms), *_arms(terms), *_evidence(terms), *_labels(terms))
+    yield Group("makeweight-health", rules)
 
 
 def _recordings(terms: Terms) -> Iterator[Recording]:
@@ -84,13 +85,41 @@ def _sources(terms: Terms) -> Iterator[Alert]:
         description="{{ $value }} series of {{ $labels.metric }} are NaN. A comparison with NaN is never true: every "
         "rule that sums over them is silent until the process is replaced.",
     )
+    canary, stable = terms.of(names.TRAFFIC, CANARY), terms.of(names.TRAFFIC, STABLE)
     yield Alert(
         names.NO_TRAFFIC,
-        Comparison(terms.of(names.TRAFFIC), "==", 0),
+        f"{canary} == 0\nor\n({stable} == 0 unless on (model) {canary} > 0)",
         EVIDENCE,
         hold="15m",
         summary="{{ $labels.model }} ({{ $labels.variant }}) is up and answers nothing",
         description="No prediction in the last five minutes. Nothing is learnt about it, for good or ill.",
+    )
+
+
+def _arms(terms: Terms) -> Iterator[Alert]:
+    """Whether both arms are there to be compared."""
+    canary, stable = terms.of(names.TRAFFIC, CANARY), terms.of(names.TRAFFIC, STABLE)
+    yield Alert(
+        names.STABLE_UNSEEN,
+        f"sum by (model) ({canary} > 0) unless on (model) {stable} > 0",
+        ALARM,
+        hold="10m",
+        summary="{{ $labels.model }}: a canary answers, and nothing is counted of stable",
+        description="There is nothing to compare the canary with: no test asks for its rollback, however wrong it is.",
+    )
+    up = terms.of(metrics.UP.series, CANARY)
+    yield Alert(
+        names.CANARY_GONE,
+        block(f"""
+            count by (model, revision) (last_over_time({up}[1h]))
+            unless on (model, revision) {up}
+            unless on (model, revision) (last_over_time({up}[1h]) and on (job, instance) up == 0)
+            """),
+        EVIDENCE,
+        hold="5m",
+        summary="{{ $labels.model }} {{ $labels.revision }}: no process of the canary is there any more",
+        description="None is a target of Prometheus. That is as it should be after a rollback, a promotion or the end "
+        "of a trial. Otherwise it was lost, and nobody counts what it answers.",
     )
 
 
@@ -100,11 +129,24 @@ def _seen(metric: metrics.Metric, terms: Terms, *matchers: str) -> str:
 
 def _evidence(terms: Terms) -> Iterator[Rule]:
     """Whether a canary that serves can be judged."""
+    labelled = f"max by (model) (max_over_time({terms.of(names.COVERAGE)}[1d])) > 0"
+    if terms.judged:
+        yield Alert(
+            names.NO_LABELS,
+            f"sum by (model) ({terms.of(names.TRAFFIC)}) > 0\nunless on (model) {labelled}",
+            EVIDENCE,
+            hold="1h",
+            summary="{{ $labels.model }}: no label has come for a day",
+            description="Nobody tells which answers are right: accuracy is not watched, of stable or of any canary. "
+            "Failed answers, disagreement and drift are.",
+        )
     if terms.drop is not None and terms.judged:
         yield Alert(
             names.CANARY_UNWATCHED,
             block(f"""
                 {terms.of(names.TRAFFIC, CANARY)} > 0
+                and on (model) {terms.of(names.TRAFFIC, STABLE)} > 0
+                and on (model) {labelled}
                 unless on (model, revision) (
                   {_seen(metrics.PAIRED, terms)}
                   or
@@ -176,9 +218,11 @@ def _labels(terms: Terms) -> Iterator[Alert]:
         names.EXPORTER_REFUSING,
         Comparison(
             block(f"""
-                sum by (job, instance, outcome) (increase({refusing}[15m]))
-                * on (job, instance) group_left (model)
-                (max by (model, job, instance) ({terms.of(metrics.UP.series)}) ^ 0)
+                label_replace(
+                  sum by (job, instance, outcome) (increase({refusing}[15m]))
+                  and on (job, instance) {terms.of(metrics.UP.series)},
+                  "model", {quoted(terms.model)}, "", ""
+                )
                 """),
             ">",
             0,

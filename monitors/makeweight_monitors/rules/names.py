@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
+from makeweight_monitors.metrics import Metric
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -25,7 +27,7 @@ class Pairs:
     evalue_since: str
     """These by `since`: `start`, or the age of a test that began anew."""
     evalue: str
-    """Of all of them; at most 1e12: beyond, a graph has nothing to show."""
+    """Of all of them."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,21 @@ def _distribution(bins: str, whole: str, events: str, window: str) -> Distributi
     )
 
 
+# Counts since the canary began.
+SERVING = "makeweight:canary:serving"
+"""How many processes serve a canary that is there."""
+
+
+def total(metric: Metric) -> str:
+    """By the labels of the metric, without `boot`: over all processes, those that ended included."""
+    return f"makeweight:{metric.name.removeprefix('makeweight_')}:total"
+
+
+def ended(metric: Metric) -> str:
+    """By the labels of the metric: what the processes that ended had counted."""
+    return f"makeweight:{metric.name.removeprefix('makeweight_')}:ended"
+
+
 # What the tests compare with, written down so that a graph can draw it. Labels: model.
 ROLLBACK_LINE = "makeweight:rollback:threshold"
 """By `test` (failures, paired, split, slice, class): the e-value at which a rollback is asked for."""
@@ -99,9 +116,11 @@ answers (`disagreement`), `latency_p99` in seconds, `latency_ratio_p99` as canar
 FAILURES = _named(Samples, "failures", "failures_rise")
 FAILED = "makeweight:failed:ratio5m"
 """Of the requests of five minutes, the share whose answer failed. By arm."""
-STABLE_FAILED = "makeweight:failures:stable_failed_ever"
-STABLE_ASKED = "makeweight:failures:stable_asked_ever"
-"""Of all that stable did within the history, while the canary serves."""
+STABLE_DID = {
+    of: tuple(f"makeweight:failures:stable_{of}_{when}" for when in ("ever", "before", "latest"))
+    for of in ("failed", "asked")
+}
+"""Of stable, while the canary serves at a share: all, what it had done before that, and at the end of it."""
 
 # Pairs of a shadowed canary. Labels: model, revision.
 PAIRS = _named(Pairs, "pairs", "accuracy_drop")
@@ -230,6 +249,9 @@ INPUTS_SHIFTED = "MakeweightInputsShifted"
 NOTHING_OBSERVED = "MakeweightNothingObserved"
 NO_TRAFFIC = "MakeweightNoTraffic"
 CANARY_UNWATCHED = "MakeweightCanaryUnwatched"
+CANARY_GONE = "MakeweightCanaryGone"
+STABLE_UNSEEN = "MakeweightStableUnseen"
+NO_LABELS = "MakeweightNoLabels"
 SLICE_UNWATCHED = "MakeweightSliceUnwatched"
 SHARE_OFF = "MakeweightShareOff"
 REPLICA_DOWN = "MakeweightReplicaDown"

@@ -11,7 +11,10 @@ from textwrap import dedent, indent
 
 from makeweight_monitors.eprocess import CEILING, Bet
 from makeweight_monitors.metrics import Metric
+from makeweight_monitors.rules import names
 
+MEMORY = "1h"
+"""How long a Prometheus may be down and still go on from what it had recorded."""
 Z = 2.576
 """The normal quantile of a two-sided 99 % interval."""
 Z_RARE = 3.0902
@@ -27,8 +30,12 @@ def selector(name: str, *matchers: str) -> str:
 
 def equals(label: str, value: str) -> str:
     """A matcher; the value may hold anything."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'{label}="{escaped}"'
+    return f"{label}={quoted(value)}"
+
+
+def quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def block(text: str) -> str:
@@ -44,17 +51,20 @@ def number(value: float) -> str:
     return f"{value:.12g}"
 
 
-def exact(metric: Metric, model: str, history: str, by: Iterable[str], *matchers: str) -> str:
-    """A sum over all processes, those that ended included: integers, no extrapolation.
-
-    Each process is a series of its own (`boot`) that never falls. The maximum comes first: a process that is scraped
-    twice, or under a new address, counts once.
-    """
+def exact(metric: Metric, model: str, by: Iterable[str], *matchers: str) -> str:
+    """A sum over all processes since the canary began, as `totals.py` records it, by revision and `by`."""
     labels = ", ".join(("model", "revision", *by))
-    cells = [label for label in metric.labels if label in ("stable", "canary", "outcome", "reason", "variant")]
-    apart = ", ".join(("model", "revision", *by, "boot", *cells))
-    chosen = selector(metric.series, equals("model", model), *matchers)
-    return f"sum by ({labels}) (\n  max by ({apart}) (\n    last_over_time({chosen}[{history}])\n  )\n)"
+    return f"sum by ({labels}) ({selector(names.total(metric), equals('model', model), *matchers)})"
+
+
+def carried(source: str, own: str, function: str = "last_over_time", *, own_first: bool = False) -> str:
+    """What a series was, and what the same rule recorded of it before: remembered from look to look.
+
+    Where both are there the first counts. A backtest, which has no looks one after the other, reads this form
+    (`backtest/unrolled.py`).
+    """
+    seen, kept = f"{function}({source}[{MEMORY}])", f"last_over_time({own}[{MEMORY}])"
+    return f"{kept} or {seen}" if own_first else f"{seen} or {kept}"
 
 
 def beside(canary: str, operator: str, stable: str, by: Iterable[str] = ()) -> str:

@@ -32,7 +32,7 @@ def since(count: str) -> str:
     parts = {START: count}
     for age in AGES:
         then = f"last_over_time(last_over_time({count}[5m])[{EVERY}:{EVERY}] offset {age})"
-        # never below zero: a process that ended longer ago than `history` takes its counts with it
+        # never below zero: a Prometheus that was down for long has forgotten the processes that ended
         parts[age] = f"clamp_min({count} - {then}, 0)"
     return "\nor\n".join(f'label_replace({part}, "since", "{name}", "", "")' for name, part in parts.items())
 

@@ -6,8 +6,16 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 
 from makeweight_monitors import eprocess
-from makeweight_monitors.metrics import PAIRED, PAIRED_CLASS, PAIRED_SLICE, SPLIT, Metric
-from makeweight_monitors.rules import names, restarts, samples, selection
+from makeweight_monitors.metrics import (
+    PAIRED,
+    PAIRED_CLASS,
+    PAIRED_SLICE,
+    SHADOW_LABELLED,
+    SHADOW_PAIRS,
+    SPLIT,
+    Metric,
+)
+from makeweight_monitors.rules import names, restarts, samples, selection, totals
 from makeweight_monitors.rules.names import Pairs
 from makeweight_monitors.rules.promql import CANARY, HARM, HELP, STABLE, equals, evalue, exact, number
 from makeweight_monitors.rules.rule import ROLLBACK, Alert, Comparison, Group, Recording, Rule
@@ -24,14 +32,16 @@ _LONGEST = 240
 def groups(terms: Terms) -> Iterator[Group]:
     whole: list[Rule] = [*_lines(terms)]
     if {"paired", "slice", "class"} & set(terms.families()):
-        whole += selection.rules(terms)
+        whole += [*totals.rules(terms, SHADOW_PAIRS, SHADOW_LABELLED), *selection.rules(terms)]
     if terms.drop is not None and terms.judged:
+        whole += totals.rules(terms, PAIRED, SPLIT)
         whole += [*_paired(terms, terms.drop), *_split(terms, terms.drop)]
     if whole:
         yield Group("makeweight-rollback", tuple(whole), f"{terms.interval}s")
     slices: list[Tolerated] = [(drop, {"slice": name}) for name, drop in terms.slices.items()]
     classes: list[Tolerated] = [(terms.class_drop, {})] if terms.class_drop is not None and terms.classes else []
     parts = (
+        *totals.rules(terms, *([PAIRED_SLICE] if slices else []), *([PAIRED_CLASS] if classes else [])),
         *_apart(terms, names.ACCURACY_DROP_SLICE, "slice", PAIRED_SLICE, slices),
         *_apart(terms, names.ACCURACY_DROP_CLASS, "class", PAIRED_CLASS, classes),
     )
@@ -76,7 +86,7 @@ def ask(
         f"within all that is tolerated ever gets here with probability at most {terms.alpha:g}, however often this is "
         "looked at: if requests are independent, or those that are not have a `unit`, which counts once.",
         hold=hold,
-        labels={"test": test},
+        labels={"test": test, "variant": "canary"},
     )
 
 
@@ -97,7 +107,7 @@ def _evidence(
         (pairs.harm, pairs.harm_since, HARM),
         (pairs.help, pairs.help_since, HELP),
     ):
-        yield Recording(name, exact(metric, terms.model, terms.history, by, *narrowed, *matchers), labels)
+        yield Recording(name, exact(metric, terms.model, by, *narrowed, *matchers), labels)
         yield Recording(name_since, restarts.since(terms.of(name, *narrowed)), labels)
     count, harm, help_, tie = (
         terms.of(name, *narrowed) for name in (pairs.count_since, pairs.harm_since, pairs.help_since, pairs.tie_since)
@@ -141,8 +151,11 @@ def _split(terms: Terms, drop: float) -> Iterator[Rule]:
         (split.stable, (STABLE,)),
         (split.stable_wrong, (STABLE, wrong)),
     ):
-        counted = exact(SPLIT, terms.model, terms.history, ("weight",), *matchers)
-        # stable may be told of a new share later, or not at all
-        yield Recording(name, counted if CANARY in matchers else f"{counted}\nor\n{canary} * 0")
+        counted = exact(SPLIT, terms.model, ("weight",), *matchers)
+        if STABLE in matchers:
+            # of the same rollout, from another file; stable may be told of a new share later, or not at all
+            by = "model, rollout, weight"
+            counted = f"{canary} * 0 + on ({by}) group_left () sum by ({by}) ({counted})\nor\n{canary} * 0"
+        yield Recording(name, counted)
     yield from samples.evalue(terms, split, drop)
     yield _ask(terms, names.ACCURACY_DROP_SPLIT, "split", terms.of(split.evalue), f"{drop:.2%}", " (split traffic)")

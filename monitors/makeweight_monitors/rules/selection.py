@@ -23,7 +23,7 @@ def rules(terms: Terms) -> Iterator[Rule]:
         (names.SHADOWED, names.SHADOWED_SINCE, SHADOW_PAIRS),
         (names.SHADOW_LABELLED, names.SHADOW_LABELLED_SINCE, SHADOW_LABELLED),
     ):
-        yield Recording(name, exact(metric, terms.model, terms.history, ("agree",)))
+        yield Recording(name, exact(metric, terms.model, ("agree",)))
         yield Recording(name_since, restarts.since(terms.of(name)))
     pairs, labelled = terms.of(names.SHADOWED), terms.of(names.SHADOW_LABELLED)
     apart, labelled_apart = terms.of(names.SHADOWED, APART), terms.of(names.SHADOW_LABELLED, APART)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from makeweight_monitors.rules.arguments import RUNBOOKS
+from makeweight_monitors.rules.arguments import ENVIRONMENT, RUNBOOKS
 from makeweight_monitors.rules.promql import CANARY, STABLE, equals, selector
 
 Test = Literal["failures", "paired", "split", "slice", "class"]
@@ -53,7 +53,9 @@ class Terms:
     interval: int = 15
     """Seconds between two looks of the sequential tests."""
     history: str = "7d"
-    """How far back a process that has ended still counts: at least as long as a canary lives."""
+    """At least as long as a canary lives."""
+    environment: tuple[str, ...] = ENVIRONMENT
+    """The labels that tell environments apart."""
     models: int = 1
     """How many models share alpha."""
     runbooks: str = RUNBOOKS

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from makeweight_base import atomic
 from makeweight_base.errors import Exit, UsageError, reason
 from makeweight_monitors import reference as references
-from makeweight_monitors.rules import declared, generate, text, unit_tests
-from makeweight_monitors.rules.cases import cases
+from makeweight_monitors.rules import declared, generate, text
 from makeweight_monitors.rules.terms import Terms
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ def run(options: argparse.Namespace) -> Exit:
         EnvironmentFailed: the folder cannot be written to.
     """
     import makeweight
+    from makeweight_monitors.rules.trials import unit_tests
+    from makeweight_monitors.rules.trials.cases import cases
 
     terms, notes = read(options)
     groups = generate.groups(terms)
@@ -66,6 +67,7 @@ def read(options: argparse.Namespace) -> tuple[Terms, list[str]]:
         device=options.device,
         interval=options.interval,
         history=options.history,
+        environment=options.environment,
         models=options.models,
         runbooks=options.runbooks,
     )

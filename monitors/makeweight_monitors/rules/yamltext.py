@@ -11,13 +11,17 @@ _FOLDED = 95
 """Characters from which on a text is folded: beside its key and margin it would be wider than a page."""
 
 
-def document(content: Mapping[str, Any], heading: Iterable[str], *, width: float = WIDTH) -> str:
-    """A file; `heading` becomes comments. Of infinite `width` nothing is folded."""
+def document(content: Mapping[str, Any], heading: Iterable[str], *, width: float = WIDTH, aliases: bool = False) -> str:
+    """A file; `heading` becomes comments. Of infinite `width` nothing is folded.
+
+    Args:
+        aliases: whether a mapping that stands in several places, as one object, is written once and named there.
+    """
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, _: Any) -> bool:
-            return True
+        def ignore_aliases(self, data: Any) -> bool:
+            return not (aliases and isinstance(data, dict))
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
         long = len(value) > _FOLDED and width < math.inf

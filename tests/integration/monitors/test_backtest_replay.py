@@ -37,6 +37,8 @@ def past() -> Iterator[Series]:
             )
     served = tuple((float(time), 100.0 * i) for i, time in enumerate(times[: STEPS - 10]))
     yield Series({"__name__": "makeweight_predictions_total", "variant": "canary", **where}, served)
+    up = {"__name__": "makeweight_observer_start_time_seconds", "variant": "canary", **where}
+    yield Series(up, tuple((time, float(START)) for time, _ in served))
 
 
 @pytest.fixture(scope="module")

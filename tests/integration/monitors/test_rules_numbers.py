@@ -51,6 +51,7 @@ def growing(name: str, rate: float, first: float = 0, begin: int = 0, end: int =
 def fleet() -> Iterator[Series]:
     for variant, revision in (("stable", "r1"), ("canary", R)):
         where = {"variant": variant, "revision": revision, "boot": f"{variant}-0"}
+        yield growing("makeweight_observer_start_time_seconds", 0, START, **where)
         for index, rate in enumerate(SCORES[variant]):
             yield growing("makeweight_score_bin_total", rate, bin=f"{index:02}", **where)
             gauge = {"variant": variant, "revision": revision, "bin": f"{index:02}"}

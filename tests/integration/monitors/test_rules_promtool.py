@@ -9,8 +9,9 @@ import pytest
 
 import dashboards_project
 import prometheus
-from makeweight_monitors.rules import cases, generate, text, unit_tests
+from makeweight_monitors.rules import generate, text
 from makeweight_monitors.rules.terms import Terms
+from makeweight_monitors.rules.trials import cases, unit_tests
 
 BUDGETS = {name: dashboards_project.BUDGETS[name] for name in ("digits", "all that there is", "regression")}
 BUDGETS["all that there is"] = replace(BUDGETS["all that there is"], alpha=0.01, models=3)
@@ -42,8 +43,8 @@ def test_promtool_accepts_them_and_their_tests_hold(name: str, tmp_path: Path) -
         ("vector(1)", "vector(1) > 1", "MakeweightWatchdog"),
         ("up == 0", "up == 2", "MakeweightReplicaDown"),
         (
-            "max by (model, revision, boot, stable, canary)",
-            "max by (model, revision, stable, canary)",
+            "max by (environment, namespace, model, revision, attempt, sha256, boot, stable, canary)",
+            "max by (environment, namespace, model, revision, attempt, sha256, stable, canary)",
             "MakeweightAccuracyDropPaired",
         ),
     ],

@@ -16,8 +16,9 @@ from makeweight_monitors.backtest.firing import Episode, episodes
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import Outcome
 from makeweight_monitors.backtest.rulefile import Loaded
+from makeweight_monitors.backtest.unrolled import unrolled
 from makeweight_monitors.prometheus.queries import Series
-from makeweight_monitors.rules import generate, text
+from makeweight_monitors.rules import generate, promql, text
 from rules_project import digits
 
 
@@ -63,6 +64,18 @@ def test_a_circle_is_refused() -> None:
         rulefile.layers([rule("a", "b"), rule("b", "a")])
 
 
+@pytest.mark.parametrize(
+    ("own_first", "function"), [(False, "last_over_time"), (False, "max_over_time"), (True, "min_over_time")]
+)
+def test_what_a_rule_remembers_of_itself_is_read_from_the_past(own_first: bool, function: str) -> None:
+    own, source = 'a{m="x}\\"", n="1"}', 'b{m="y"}'
+    kept = promql.carried(source, own, function, own_first=own_first)
+    found = unrolled(rule("a", f"sum({kept}) unless c[1h]"), 90.4)
+    assert found.expression == f"sum({function}({source}[90s])) unless c[90s]"
+    other = rule("d", f"a + {function}(b[1h])")
+    assert unrolled(other, 90) is other
+
+
 def test_generated_rules_are_read_back(tmp_path: Path) -> None:
     terms, _ = digits()
     path = tmp_path / "rules.yaml"
@@ -71,7 +84,9 @@ def test_generated_rules_are_read_back(tmp_path: Path) -> None:
     assert [one.name for one in read if one.alert] == [alert.name for alert in generate.alerts(generate.groups(terms))]
     down = next(one for one in read if one.name == "MakeweightReplicaDown")
     assert (down.hold, down.labels["kind"]) == (120, "alarm")
-    assert 2 <= len(rulefile.layers(read)) <= 8
+    with pytest.raises(UsageError, match="in a circle"):
+        rulefile.layers(read)
+    assert 2 <= len(rulefile.layers([unrolled(rule, 3600) for rule in read])) <= 16
     assert "makeweight_paired_total" in rulefile.raw(read)
 
 

@@ -16,7 +16,7 @@ from canary_lives import first_crossings
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from makeweight_monitors.eprocess import Bet, evalue, paired, shared, two_samples
+from makeweight_monitors.eprocess import CEILING, Bet, evalue, paired, shared, two_samples
 from makeweight_monitors.rules.terms import Terms
 
 DROP = 0.01
@@ -173,5 +173,5 @@ def test_many_e_values_are_those_of_one_after_the_other() -> None:
         gains = (1 + bet.stake * (x - DROP) for x, count in ((1, harm), (-1, help_), (0, tie)) for _ in range(count))
         return min(math.prod(gains), 1e300)
 
-    one_by_one = [min(1e12, sum(capital(bet, *map(int, column)) for bet in bets) / len(bets)) for column in some.T]
+    one_by_one = [min(CEILING, sum(capital(bet, *map(int, column)) for bet in bets) / len(bets)) for column in some.T]
     assert evalue(bets, *some) == pytest.approx(one_by_one)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from examples.monitoring import package
 from makeweight_base.errors import EnvironmentFailed
-from makeweight_monitors.prometheus import package
 
 
 @pytest.fixture(autouse=True)

@@ -17,12 +17,15 @@ import rules_project
 from makeweight.project import reading
 from makeweight_monitors import eprocess, reference
 from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE
-from makeweight_monitors.rules import cases, declared, generate, names, promql, text, unit_tests, yamltext
+from makeweight_monitors.rules import declared, generate, names, promql, text, yamltext
 from makeweight_monitors.rules.dependencies import chooses_by_pattern, reached, words
 from makeweight_monitors.rules.rule import Alert, Recording
 from makeweight_monitors.rules.terms import LatencyLimit, Terms
+from makeweight_monitors.rules.trials import cases, unit_tests
 from rules_project import REPOSITORY, digits
 
+CANARY = "environment, namespace, model, revision, attempt, sha256"
+"""Whose evidence it is."""
 GOLDEN = Path(__file__).parent / "golden"
 FULL = Terms(
     "digits",
@@ -120,7 +123,7 @@ def test_only_the_sequential_tests_may_roll_back() -> None:
     for rule in loaded(FULL):
         if rule.get("labels", {}).get("kind") == "rollback":
             evalue = r"makeweight:\w+:evalue\{model=\"digits\"\}"
-            guard = r"unless on \(model, revision\)\nmakeweight:shadowed:labels_excess\{model=\"digits\"\} > 3.0902"
+            guard = rf"unless on \({CANARY}\)\nmakeweight:shadowed:labels_excess\{{model=\"digits\"\}} > 3.0902"
             of_pairs = rule["alert"] not in (names.FAILURES_ABOVE_STABLE, names.ACCURACY_DROP_SPLIT)
             assert re.fullmatch((rf"\({evalue}\n{guard}\)" if of_pairs else evalue) + r" > \d+", rule["expr"])
             # what befalls both arms shows on both within two looks
@@ -169,6 +172,16 @@ def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not()
     assert {name for check in checks for name in check.about - check.fires} == existing - {names.WATCHDOG}
 
 
+def test_the_cases_stay_a_file_that_can_be_read() -> None:
+    written = unit_tests.render(cases.cases(FULL), "rules.yaml", ["x"])
+    assert len(written) < 100_000
+    plain = yaml.safe_load(written)["tests"]
+    assert [test["name"] for test in plain] == [case.name for case in cases.cases(FULL)]
+    assert plain[0]["input_series"][1] == dict(
+        zip(("series", "values"), cases.cases(FULL)[0].rows[1].notation(), strict=True)
+    )
+
+
 def test_rules_read_nothing_that_nobody_exports() -> None:
     recorded = {rule["record"] for rule in loaded(FULL) if "record" in rule}
     exported = {metric.series for metric in (*CATALOGUE, *EXPORTER_CATALOGUE)} | {
@@ -185,6 +198,8 @@ def test_every_recorded_name_is_in_the_list() -> None:
     listed |= {*names.LATENCY.values(), *names.LATENCY_RATIO.values()}
     families = [names.PAIRS, *names.BY_PART.values(), names.FAILURES, names.SPLIT]
     listed |= {name for family in families for name in astuple(family)}
+    listed |= {name for did in names.STABLE_DID.values() for name in did}
+    listed |= {of(metric) for metric in CATALOGUE for of in (names.total, names.ended)}
     listed |= {name for family in (names.SCORES, names.PREDICTED, names.ERRORS) for name in astuple(family)}
     for rule in loaded(FULL):
         name = rule.get("record") or rule["alert"]

@@ -10,21 +10,24 @@ from collections.abc import Iterable
 from typing import Any
 
 from makeweight_monitors.rules import yamltext
-from makeweight_monitors.rules.cases import Case, Check
+from makeweight_monitors.rules.trials.cases import Case, Check
 
 
 def render(cases: Iterable[Case], rules: str, heading: Iterable[str]) -> str:
     """The text of a file of tests; `rules` is how the rules' file is found from it."""
-    content = {"rule_files": [rules], "evaluation_interval": "4m", "tests": [_test(case) for case in cases]}
-    return yamltext.document(content, heading, width=math.inf)
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    tests = [_test(case, rows) for case in cases]
+    content = {"rule_files": [rules], "evaluation_interval": "4m", "tests": tests}
+    return yamltext.document(content, heading, width=math.inf, aliases=True)
 
 
-def _test(case: Case) -> dict[str, Any]:
-    rows = (row.notation(case.minutes) for row in case.rows)
+def _test(case: Case, known: dict[tuple[str, str], dict[str, str]]) -> dict[str, Any]:
+    """One case; a series that others have too is the same object in all of them."""
+    rows = (row.notation() for row in case.rows)
     return {
         "name": case.name,
         "interval": "1m",
-        "input_series": [{"series": series, "values": values} for series, values in rows],
+        "input_series": [known.setdefault(row, dict(zip(("series", "values"), row, strict=True))) for row in rows],
         "promql_expr_test": [_check(check) for check in case.checks],
     }
 

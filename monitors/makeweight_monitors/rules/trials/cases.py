@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from makeweight_monitors import eprocess, metrics
 from makeweight_monitors.rules import burn, generate, names
 from makeweight_monitors.rules.dependencies import reached
-from makeweight_monitors.rules.fleet import BINS, CLASSES, Row, fast_bucket, healthy, latency, spoiled
 from makeweight_monitors.rules.rule import Group, Recording
 from makeweight_monitors.rules.terms import Terms
+from makeweight_monitors.rules.trials.fleet import BINS, CLASSES, Row, fast_bucket, healthy, latency, spoiled
 
 LENGTH = 48
 """Minutes of a case, unless it has to last: over the half hour that most alerts wait at most."""
@@ -39,7 +39,6 @@ class Case:
     name: str
     rows: tuple[Row, ...]
     checks: tuple[Check, ...]
-    minutes: int = LENGTH
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Trial:
         expected = existing & self.fires
         about = existing & {*_ASKING, *self.about, *expected}
         checks = (Check(self.minutes - 4, about, expected),)
-        return Case(self.name, tuple(self.rows), checks, self.minutes) if expected else None
+        return Case(self.name, tuple(self.rows), checks) if expected else None
 
 
 def cases(terms: Terms) -> list[Case]:
@@ -85,12 +84,14 @@ def _without_idle_rows(case: Case, groups: tuple[Group, ...]) -> Case:
 
 
 def _good(terms: Terms, existing: frozenset[str]) -> Iterator[Case]:
-    rows = healthy(terms, LENGTH)
+    rows = healthy(terms)
     quiet, only = _kept(terms, existing), frozenset({names.WATCHDOG})
     checks = tuple(Check(minute, quiet, only) for minute in (20, LENGTH - 4))
     yield Case("all is well", tuple(rows), checks)
     restarted = [row for one in rows for row in _reborn(one)]
-    yield Case("a replica restarts: its counters begin at nought", tuple(restarted), checks)
+    about = existing & {*_ASKING, names.REPLICA_DOWN, names.CANARY_GONE, names.STABLE_UNSEEN, names.SHARE_OFF}
+    silent = tuple(Check(minute, about, frozenset()) for minute in (28, LENGTH - 4))
+    yield Case("a replica restarts: its counters begin at nought", tuple(restarted), silent)
     if names.ACCURACY_DROP_PAIRED in existing and terms.drop is not None:
         yield _over_two_boots(terms, rows)
 
@@ -102,7 +103,7 @@ def _reborn(row: Row) -> list[Row]:
     half = LENGTH // 2
     values = row.notation(half)[1]
     after = {**row.labels, "boot": "canary-0-again"}
-    return [replace(row, values=f"{values} stale"), replace(row, labels=after, values=f"_x{half} {values}")]
+    return [row.until(half), replace(row, labels=after, values=f"_x{half} {values}")]
 
 
 def _over_two_boots(terms: Terms, rows: list[Row]) -> Case:
@@ -151,7 +152,7 @@ def _turned(
 
 
 def _rollback(terms: Terms) -> Iterator[Trial]:
-    rows = healthy(terms, LENGTH)
+    rows = healthy(terms)
     failing = spoiled(rows, metrics.FAILED, {"reason": "exception", **_OF_CANARY}, 150)
     yield Trial("a fifth of the canary's answers fail", failing, {names.FAILURES_ABOVE_STABLE})
     once = spoiled(failing, metrics.REPEATS, {"outcome": "failed", **_OF_CANARY}, 150)
@@ -169,7 +170,7 @@ def _rollback(terms: Terms) -> Iterator[Trial]:
 
 
 def _evidence(terms: Terms) -> Iterator[Trial]:
-    rows = healthy(terms, LENGTH)
+    rows = healthy(terms)
     wrong = _turned(rows, metrics.LABELLED, 300, {"outcome": "right"}, {"outcome": "wrong"})
     fires = {names.ACCURACY_BELOW_STABLE, names.ACCURACY_BURN}
     yield Trial("labels say that the canary is wrong: evidence, and no rollback", wrong, fires)
@@ -185,7 +186,7 @@ def _evidence(terms: Terms) -> Iterator[Trial]:
     ]
     for index in range(2):
         one = next(row for row in rows if row.labels.get("boot") == f"canary-{index}" and "variant" in row.labels)
-        slow += latency(one.labels, len(metrics.LATENCY_BUCKETS))
+        slow += latency(terms, one.labels, len(metrics.LATENCY_BUCKETS))
     yield Trial("the canary is slow", slow, {names.LATENCY_BURN, names.LATENCY_ABOVE_STABLE})
 
 
@@ -193,17 +194,17 @@ def _inputs(terms: Terms) -> Case:
     """Three hours as they were, then one in which everything falls into the first bin."""
     before, after = 90, 60
     rows = []
-    for row in healthy(terms, before + after):
+    for row in healthy(terms):
         if row.name == metrics.FEATURE_BIN.series:
             then = 600 if row.labels["bin"] == BINS[0] else 0
             rows.append(replace(row, values=f"0+60x{before} {60 * before}+{then}x{after}"))
     about = frozenset({names.INPUTS_SHIFTED})
     checks = (Check(before - 4, about, frozenset()), Check(before + after - 4, about, about))
-    return Case("inputs shift", tuple(rows), checks, before + after)
+    return Case("inputs shift", tuple(rows), checks)
 
 
 def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
-    rows, half = healthy(terms, LENGTH), LENGTH // 2
+    rows, half = healthy(terms), LENGTH // 2
     yield Trial(
         "no traffic: nothing is known, and nothing rolled back",
         [replace(row, rate=0.0) for row in rows],
@@ -213,22 +214,31 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
     scraped = [row for row in rows if row.name == "up"]
     yield Trial("no process at all", scraped, {names.NOTHING_OBSERVED, names.WATCHDOG}, existing)
     gone = [
-        replace(row, values=f"1x{half} 0x{half}" if row.name == "up" else f"{row.notation(half)[1]} stale")
-        if row.labels.get("instance") == "canary-1:9000"
+        (replace(row, values=f"1x{half} 0x{half}") if row.name == "up" else row.until(half))
+        if row.is_of("canary-1")
         else row
         for row in rows
     ]
-    lost = {names.REPLICA_DOWN, names.WATCHDOG}
-    yield Trial("one replica is gone: told, and the rest is judged on", gone, lost, _kept(terms, existing))
+    apart = {names.STABLE_UNSEEN, names.CANARY_GONE, names.REPLICA_DOWN, names.NO_TRAFFIC, names.NOTHING_OBSERVED}
+    yield Trial("one replica is gone: told, and the rest is judged on", gone, {names.REPLICA_DOWN}, apart)
+    alone = [row for row in rows if not row.is_of("stable")]
+    yield Trial("a canary beside no stable model", alone, {names.STABLE_UNSEEN}, apart)
+    gone = [row.until(half) if row.is_of("canary") else row for row in rows]
+    yield Trial("the canary is no target any more", gone, {names.CANARY_GONE}, apart)
     broken = f"0+20x{half} " + " ".join(["NaN"] * half)
     poisoned = [
-        replace(row, values=broken) if row.fits(metrics.PAIRED, {**_TIE, "boot": "canary-0"}) else row for row in rows
+        replace(row, values=broken) if row.fits(metrics.PAIRED, {**_TIE, "boot": "canary-0"}) else row
+        for row in rows
+        if row.fits(metrics.PAIRED, {})
     ]
     yield Trial("a counter turns into NaN", poisoned, {names.COUNTER_POISONED})
-    lasting = healthy(terms, LONG)
+    lasting = healthy(terms)
     silent = spoiled(spoiled(lasting, metrics.PAIRED, {}), metrics.SPLIT, {})
     watched = {names.CANARY_UNWATCHED, names.SLICE_UNWATCHED}
     yield Trial("the canary serves and no label comes", silent, {names.CANARY_UNWATCHED}, watched, LONG)
+    for metric in (metrics.LABEL_EVENTS, metrics.LABELLED):
+        silent = spoiled(silent, metric, {})
+    yield Trial("a model that nobody labels", silent, {names.NO_LABELS}, {names.NO_LABELS, *watched}, LONG)
     chosen = _turned(spoiled(rows, metrics.SHADOW_PAIRS, {"agree": "no"}, 4), metrics.PAIRED, 4, _TIE, _HARM, {})
     chosen = _turned(chosen, metrics.SHADOW_LABELLED, 4, {"agree": "yes"}, {"agree": "no"}, {})
     yield Trial("labels come for the pairs that differ alone", chosen, {names.LABELS_SELECTED})
@@ -239,7 +249,7 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
 
 
 def _labels(terms: Terms) -> Iterator[Trial]:
-    rows = healthy(terms, LENGTH)
+    rows = healthy(terms)
     # of one variant alone: the other must not be named
     spoilt: tuple[tuple[str, metrics.Metric, int, dict[str, str], str], ...] = (
         ("answers that cannot be read", metrics.REJECTED, 60, {"reason": "bad_shape"}, names.OBSERVATIONS_REJECTED),

@@ -1,0 +1,74 @@
+"""Counts since the canary began, over all processes, those that ended included: integers, no extrapolation.
+
+Each process is a series of its own (`boot`) that never falls, so a total is the sum of the last values. Of those that
+live Prometheus has them. Those that ended are carried on, look by look, in a series for each: then a look costs the
+same however old the canary is, and one that is repeated or left out changes nothing. A Prometheus that was down for
+longer than `MEMORY` has forgotten them. All of it ends with the canary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from makeweight_monitors.metrics import UP, Metric
+from makeweight_monitors.rules import names
+from makeweight_monitors.rules.promql import CANARY, STABLE, block, carried
+from makeweight_monitors.rules.rule import Group, Recording, Rule
+from makeweight_monitors.rules.terms import Terms
+
+SERVED = "10m"
+"""A canary that was not seen for so long is gone, and so is what asked for its rollback."""
+_OF_IDENTITY = ("environment", "attempt", "sha256")
+
+
+def groups(terms: Terms) -> Iterator[Group]:
+    up = f"last_over_time({terms.of(UP.series, CANARY)}[{SERVED}])"
+    serving = Recording(names.SERVING, f"count by (model, revision) ({up})")
+    yield Group("makeweight-serving", (serving,), f"{terms.interval}s")
+
+
+def rules(terms: Terms, *metrics: Metric) -> Iterator[Rule]:
+    for metric in metrics:
+        words = [label for label in metric.labels if label not in _OF_IDENTITY]
+        arms = (CANARY, STABLE) if "variant" in words else ("",)
+        every = ", ".join(words)
+        ended = names.ended(metric)
+        # the maximum comes first: a process that is scraped twice, or under a new address, counts once
+        yield Recording(
+            ended,
+            "\nor\n".join(
+                block(f"""
+                    (
+                      max by ({every}) ({carried(terms.of(metric.series, *_some(arm)), terms.of(ended, *_some(arm)))})
+                      unless
+                      max by ({every}) ({terms.of(metric.series, *_some(arm))})
+                    )
+                    and on ({_while(arm)}) {terms.of(names.SERVING)}
+                    """)
+                for arm in arms
+            ),
+        )
+        apart = ", ".join(word for word in words if word != "boot")
+        yield Recording(
+            names.total(metric),
+            "\nor\n".join(
+                block(f"""
+                    sum by ({apart}) (
+                      max by ({every}) ({terms.of(metric.series, *_some(arm))})
+                      or
+                      {terms.of(ended, *_some(arm))}
+                    )
+                    and on ({_while(arm)}) {terms.of(names.SERVING)}
+                    """)
+                for arm in arms
+            ),
+        )
+
+
+def _some(arm: str) -> tuple[str, ...]:
+    return (arm,) if arm else ()
+
+
+def _while(arm: str) -> str:
+    """Stable is counted while any canary serves beside it."""
+    return "model" if arm == STABLE else "model, revision"
