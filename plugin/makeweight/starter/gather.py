@@ -11,7 +11,7 @@ from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
 from makeweight.config.settings import FILES, KINDS, RUNTIME, SPLITS
 from makeweight.pipeline import dvcyaml
-from makeweight.starter import examples, inputs, survey
+from makeweight.starter import code, examples, inputs, survey
 from makeweight.starter.arguments import Given
 from makeweight.starter.draft import Draft, Shape
 from makeweight.user import exported
@@ -87,7 +87,6 @@ def _from_module(root: Path, given: Given, pipeline: str | None, progress: Progr
         )
     weights = _relative(root, given.weights)
     _must_be_there(root, weights, "--weights", pipeline)
-    sources = _sources(root, given, survey.source_of(root, given.build, "--build"))
     return Draft(
         name=given.name or root.resolve().name or "model",
         inputs=declared,
@@ -96,7 +95,7 @@ def _from_module(root: Path, given: Given, pipeline: str | None, progress: Progr
         load=given.data,
         **lying,
         task=given.task or "classification",
-        sources=sources,
+        sources=_sources(root, given),
     )
 
 
@@ -142,11 +141,13 @@ def _of_program(root: Path, path: str) -> tuple[Port, ...]:
         return tuple(exported.ports(exported.read(root / path)))
 
 
-def _sources(root: Path, given: Given, *own: str | None) -> tuple[str, ...]:
-    """What is the model's own, the user's other code that is called, and the lock of the toolchain."""
-    data = survey.source_of(root, given.data, "--data") if given.data else None
-    task = survey.source_of(root, given.task, "--task") if given.task and ":" in given.task else None
-    return tuple(dict.fromkeys(path for path in (*own, data, task, survey.lock(root)) if path))
+def _sources(root: Path, given: Given, *own: str) -> tuple[str, ...]:
+    """What is the model's own, the user's code that is called, and the lock of the toolchain."""
+    called = (("--build", given.build), ("--data", given.data), ("--task", given.task))
+    dotted = [(option, each) for option, each in called if each and (option != "--task" or ":" in each)]
+    written = [source for option, each in dotted for source in code.sources_of(root, each, option)]
+    locks = [] if (lock := survey.lock(root)) is None else [lock]
+    return tuple(dict.fromkeys([*own, *written, *locks]))
 
 
 def _found_model(root: Path, progress: Progress) -> str:

@@ -6,7 +6,8 @@ import os
 import posixpath
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from types import CodeType
@@ -14,7 +15,11 @@ from types import CodeType
 import makeweight
 from makeweight.artifact.files import sha256_of
 from makeweight.layout import CONFIG
+from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
+
+# How many files an error names.
+_NAMED = 5
 
 _executed: set[str] = set()
 """Where code came from that was executed since `watch`: also a module's that took itself out of sys.modules."""
@@ -58,12 +63,45 @@ def _installed() -> list[Path]:
     return [*(Path(place).resolve() for place in places), *own]
 
 
-def told(root: Path, sources: Iterable[str], progress: Progress) -> None:
-    """Say which of it a change would alter without DVC's seeing it, and what to add."""
+def refuse_undeclared(root: Path, sources: Iterable[str], progress: Progress) -> None:
+    """Refuse code of the project's folder that ran and that `sources` does not name: DVC would not see it change. What
+    lies elsewhere in the repository is told.
+
+    Raises:
+        UsageError: such code ran.
+    """
     lines = undeclared(sources, ran(root))
+    own = [line for line in lines if not line.startswith("../") and "site-packages" not in Path(line).parts]
+    if own:
+        raise UsageError(
+            f"code ran that no entry covers, so DVC would not see it change: {_some(own)}",
+            where=f"{CONFIG}: sources",
+            do=f"Add, and run `makeweight init`:{_listed(entries(own))}",
+        )
+    told(lines, progress)
+
+
+def told(lines: Sequence[str], progress: Progress) -> None:
+    """Say which code ran that a change would alter without DVC's seeing it."""
     if lines:
-        listed = "".join(f"\n  - {path}" for path in lines)
-        progress.say(f"code ran that `sources` in {CONFIG} does not name, so DVC does not see it change; add{listed}")
+        progress.say(
+            f"code ran that `sources` in {CONFIG} does not name, so DVC does not see it change; add{_listed(lines)}"
+        )
+
+
+def entries(paths: Sequence[str]) -> list[str]:
+    """The lines of `sources` that cover files, by their paths from the project's folder; several in one by its name."""
+    counts = Counter(path.partition("/")[0] for path in paths)
+    return sorted({path if counts[top] == 1 else f"{top}/" for path in paths if (top := path.partition("/")[0])})
+
+
+def _listed(lines: Iterable[str]) -> str:
+    return "".join(f"\n  - {line}" for line in lines)
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return f"{', '.join(paths[:_NAMED])}{more}"
 
 
 def undeclared(sources: Iterable[str], paths: Iterable[str]) -> list[str]:

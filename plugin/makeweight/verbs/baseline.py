@@ -34,22 +34,24 @@ def run(project: Project, progress: Progress) -> Exit:
         made = manifest.made()
         progress.say(f"baseline: {manifest.size:,} bytes, {runtime.name} {runtime.version()}")
         split = data.load(project.declared, "test")
+        ran.refuse_undeclared(project.root, project.sources, progress)
         manifest = replace(manifest, trial=_tried(project, manifest, split, runtime, progress))
         artifact.write(folder, manifest)
         batch = manifest.batch(project.model.batch)
         own = answer(project.declared, runtime, made, split, "baseline on test", progress, batch=batch)
         samples.write(folder / layout.inputs.name, made.inputs, split, project.seed, project.model.batch)
-    bad = int((~own.finite).sum())
-    if bad:
-        raise UsageError(
-            f"the baseline itself answers NaN or infinity for {bad} of {len(own)} test examples",
-            where=_source(project),
-            do="Mend the model first: nothing can be compared with it.",
-        )
-    TASKS[project.task.kind].check(project.task, own)
-    figures = [*storage.measure(manifest, None), *quality.measure(project.task, BASELINE, own, None)]
+        bad = int((~own.finite).sum())
+        if bad:
+            raise UsageError(
+                f"the baseline itself answers NaN or infinity for {bad} of {len(own)} test examples",
+                where=_source(project),
+                do="Mend the model first: nothing can be compared with it.",
+            )
+        TASKS[project.task.kind].check(project.task, own)
+        figures = [*storage.measure(manifest, None), *quality.measure(project.task, BASELINE, own, None)]
+        # once more: what measures may import others
+        ran.refuse_undeclared(project.root, project.sources, progress)
     keep(project, BASELINE, own, own, figures)
-    ran.told(project.root, project.sources, progress)
     return Exit.PASS
 
 

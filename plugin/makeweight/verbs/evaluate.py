@@ -51,11 +51,11 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
         served = base.batch(project.model.batch)
         control = answer(project.declared, runtime, manifest.control, split, label, progress, before, served)
         figures += _against_control(project, name, own, control)
+    ran.refuse_undeclared(project.root, project.sources, progress)
     with atomic.replacing_folder(layout.flips(name)) as folder:
         chosen = flips.choose(project.task, own, before) if project.task.kind == "classification" else []
         flips.write(folder, chosen, split)
     keep(project, name, own, before, figures)
-    ran.told(project.root, project.sources, progress)
     return Exit.PASS
 
 
