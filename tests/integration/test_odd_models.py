@@ -136,6 +136,7 @@ def test_it_is_evaluated(
 def test_a_metric_of_the_users_own(repository: Callable[..., Path], better: str) -> None:
     task = f"{{kind: custom, metric: 'own_{better}:spread', better: {better}}}"
     root = repository({"x": X, "target": np.zeros(N)}, task=task, kind="custom")
+    (root / "makeweight.yaml").write_text((root / "makeweight.yaml").read_text() + f"sources: [own_{better}.py]\n")
     (root / f"own_{better}.py").write_text("def spread(outputs, targets): return outputs['scores'].std(axis=1)\n")
     tiny_models.dense(root / "model.onnx")
     run("baseline", "compress small", "evaluate small")

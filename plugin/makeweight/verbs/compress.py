@@ -6,7 +6,6 @@ from makeweight.artifact import artifact
 from makeweight.compress.make import make
 from makeweight.layout import BASELINE
 from makeweight.project.project import Project
-from makeweight.user import ran
 from makeweight_base import atomic
 from makeweight_base.errors import Exit
 from makeweight_base.progress import Progress
@@ -23,6 +22,4 @@ def run(project: Project, variant_name: str, progress: Progress) -> Exit:
     baseline = artifact.read(layout.artifact(BASELINE))
     with atomic.replacing_folder(layout.artifact(variant.name)) as folder:
         make(variant, project.declared, baseline, folder, progress)
-    # not refused: hours of training would be lost
-    ran.told(ran.undeclared(project.sources, ran.ran(project.root)), progress)
     return Exit.PASS

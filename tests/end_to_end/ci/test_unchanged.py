@@ -211,27 +211,19 @@ def test_an_edit_behind_a_link_is_run(coded: Hub) -> None:
 
 
 @attack(
-    "`sources` is empty, so that DVC sees no code change at all",
-    "what Python ran is recorded, told in the comment, and compared by its content in git",
+    "`sources` is emptied, so that DVC sees no code change at all",
+    "`baseline` refuses to run, and names the code that ran with the lines to add",
 )
-def test_code_that_nothing_declares_is_told_and_an_edit_of_it_is_run(coded: Hub) -> None:
-    coded.git("checkout", "-q", "main")
-    coded.config(("[mine]", "[]"))(coded.work)
-    coded.run("makeweight", "init")
-    said = coded.run("dvc", "repro", ok=False)
-    assert "add\n" in said, said
-    assert "  - mine/data.py" in said
-    coded.run("dvc", "push", "-q")
-    coded.change("undeclared", lambda _: None)
-    coded.git("checkout", "-q", "-B", "main", "undeclared")
-    coded.git("push", "-q", "origin", "main")
-    coded.change("words", lambda root: [(root / "README.md").write_text("words\n")])  # type: ignore[func-returns-value]
-    run = coded.pull_request("words")
-    assert run.outputs["verdict"] == "pass", run.log
-    assert "Running stage" not in run.log
-    assert "`mine/data.py`" in coded.github.comments[0]["body"]
-    coded.change("edit", lambda root: [(root / "mine/data.py").write_text(OTHER)])  # type: ignore[func-returns-value]
-    refused(coded, "edit", "`mine/data.py` ran for the base")
+def test_code_that_no_source_covers_is_refused(coded: Hub) -> None:
+    def empty(root: Path) -> None:
+        coded.config(("[mine]", "[]"))(root)
+        coded.run("makeweight", "init")
+
+    coded.change("emptied", empty)
+    run = coded.pull_request("emptied")
+    assert (run.result.conclusion, run.outputs["verdict"]) == ("failure", "error"), run.log
+    assert "makeweight.yaml: sources: code ran that no entry covers" in run.log
+    assert "mine/data.py" in run.log
 
 
 def refused(hub: Hub, branch: str, why: str) -> None:

@@ -90,6 +90,28 @@ def test_a_cost_that_shapes_do_not_tell_is_not_made_up() -> None:
     assert count(_model([free], {"x": ["N", 4, "H", "W"]}, ["y"], {"w": [6, 4, 3, 3]})) is None
 
 
+@pytest.mark.parametrize(
+    ("operator", "domain", "expected"),
+    [
+        ("Mystery", "my.ops", None),
+        ("Relu", "my.ops", None),
+        ("MatMul", "my.ops", None),
+        ("LinearRegressor", "ai.onnx.ml", None),
+        ("GroupQueryAttention", "com.microsoft", None),
+        ("Scaler", "ai.onnx.ml", 30),
+        ("FastGelu", "com.microsoft", 30),
+    ],
+)
+def test_what_an_operator_of_another_domain_costs_is_not_made_up(
+    operator: str, domain: str, expected: int | None
+) -> None:
+    product = helper.make_node("MatMul", ["x", "w"], ["h"])
+    other = helper.make_node(operator, ["h", "v"][: 2 if operator == "MatMul" else 1], ["y"], domain=domain)
+    model = _model([product, other], {"x": ["N", 10]}, ["y"], {"w": [10, 3], "v": [3, 3]})
+    model.opset_import.extend([helper.make_opsetid("my.ops", 1), helper.make_opsetid("ai.onnx.ml", 3)])
+    assert count(model) == expected
+
+
 def test_a_branch_is_not_counted_as_taken_once() -> None:
     body = helper.make_graph(
         [helper.make_node("Relu", ["x"], ["z"])], "b", [], [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from makeweight.user.ran import undeclared
+from makeweight.user.ran import entries, undeclared
 
 ASK = """\
 import json, sys
@@ -84,3 +84,7 @@ def test_what_no_source_is_or_holds_is_undeclared() -> None:
     ran = ["mine/data.py", "mine.py", "../above.py", "lib/deep.py"]
     assert undeclared(["mine", "./lib/deep.py"], ran) == ["../above.py", "mine.py"]
     assert undeclared([], ran) == sorted(ran)
+
+
+def test_the_lines_to_add_are_files_and_folders_with_several() -> None:
+    assert entries(["one.py", "mine/a.py", "mine/deep/b.py", "other/c.py"]) == ["mine/", "one.py", "other/c.py"]

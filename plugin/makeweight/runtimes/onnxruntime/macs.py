@@ -13,6 +13,10 @@ from makeweight.runtimes.onnxruntime.graphs import constants, inner
 Shapes = Mapping[str, tuple[int, ...]]
 """By tensor, as far as they are known and fixed."""
 
+# How ONNX's own domain is written, and those whose operators are what they are called.
+_OWN = ("", "ai.onnx")
+_SAME = (*_OWN, "com.microsoft")
+
 
 class _Unknown(Exception):
     """An operator whose cost is not known."""
@@ -22,7 +26,8 @@ def count(model: Any) -> int | None:
     """Multiply-accumulates of convolutions, products and recurrences for one example.
 
     The batch (the first size of every input, where it is free) is set to one; a fixed batch is divided out.
-    None where shapes are not known well enough, and for operators whose cost does not follow from shapes.
+    None where shapes are not known well enough, and for operators whose cost does not follow from shapes or that are
+    of somebody's own domain.
     """
     import onnx
 
@@ -69,10 +74,12 @@ def _shapes(model: Any) -> Shapes:
 def _node(node: Any, shapes: Shapes) -> int:
     if any(inner(node)):
         raise _Unknown  # a branch or a loop: how often it runs is known only when it does
-    if node.op_type in _COST:
+    if node.op_type in _COST and node.domain in _SAME:
         cost, at = _COST[node.op_type]
         return cost(node, shapes, at)
-    if node.op_type in operators.FLOATING | operators.INTEGER:
+    multiplies = node.op_type in operators.FLOATING | operators.INTEGER
+    costless = not multiplies if node.domain in _OWN else node.op_type in operators.COSTLESS.get(node.domain, ())
+    if not costless:
         raise _Unknown
     return 0
 

@@ -22,3 +22,23 @@ INTEGER = frozenset(
 
 QUANTIZING = INTEGER | {"DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"}
 """What only a quantized graph holds."""
+
+COSTLESS = {
+    "com.microsoft": frozenset(
+        {
+            "BiasAdd", "BiasGelu", "BiasSoftmax", "BiasSplitGelu", "DequantizeLinear", "EmbedLayerNormalization",
+            "FastGelu", "Gelu", "GroupNorm", "Pad", "QLinearAdd", "QLinearAveragePool", "QLinearConcat",
+            "QLinearGlobalAveragePool", "QLinearLeakyRelu", "QLinearMul", "QLinearReduceMean", "QLinearSigmoid",
+            "QLinearSoftmax", "QLinearWhere", "QuantizeLinear", "QuickGelu", "RotaryEmbedding",
+            "SimplifiedLayerNormalization", "SkipGroupNorm", "SkipLayerNormalization",
+            "SkipSimplifiedLayerNormalization", "Trilu", "Unique",
+        }
+    ),
+    "ai.onnx.ml": frozenset(
+        {
+            "ArrayFeatureExtractor", "Binarizer", "CastMap", "CategoryMapper", "DictVectorizer", "FeatureVectorizer",
+            "Imputer", "LabelEncoder", "Normalizer", "OneHotEncoder", "Scaler", "ZipMap",
+        }
+    ),
+}  # fmt: skip
+"""What multiplies nothing with weights, of the domains beside ONNX's own. Of all others nobody knows what they do."""
