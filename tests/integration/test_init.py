@@ -198,7 +198,7 @@ def test_an_onnx_file_with_its_examples_is_ready_to_run(root: Path) -> None:
         ({"onnx": "half.onnx"}, "half.onnx: the ONNX file is cut short or damaged"),
         ({"onnx": "old.pt"}, "old.pt: this is no ONNX file"),
         ({"onnx": "gone.onnx"}, "gone.onnx: no such file"),
-        ({"onnx": "free.onnx"}, "sizes besides the batch are free: `x` ?,1,?,8"),
+        ({**MODULE, "constants": ("sr=fast",)}, "--constants: `sr=fast` is no constant"),
         ({"onnx": "free.onnx", "inputs": ("y=N,1,8,8",)}, "the model's inputs are x, and y were given"),
         ({"onnx": "free.onnx", "inputs": ("x=N,2,8,8",)}, "`x` is ?,1,?,8 there, and N,2,8,8 was given"),
         ({"onnx": "net.tflite"}, "makeweight[litert], which is not out yet"),

@@ -100,3 +100,14 @@ def unknown_operator(path: Path) -> Path:
     sets = [helper.make_opsetid("", 17), helper.make_opsetid("com.example", 1)]
     onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), path)
     return path
+
+
+def zipped(path: Path) -> Path:
+    """A classifier as scikit-learn's are exported: probabilities as a list of dictionaries."""
+    node = helper.make_node("ZipMap", ["x"], ["probabilities"], domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2, 3])
+    entry = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    listed = helper.make_value_info("probabilities", helper.make_sequence_type_proto(entry))
+    graph = helper.make_graph([node], "tiny", [value("x", ["N", 4])], [listed])
+    sets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), path)
+    return path

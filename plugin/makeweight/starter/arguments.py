@@ -18,6 +18,8 @@ class Given:
     pt2: str | None = None
     inputs: tuple[str, ...] = ()
     """Each `NAME=N,1,8,8`."""
+    constants: tuple[str, ...] = ()
+    """Each `NAME=16000`."""
     data: str | None = None
     npz_test: str | None = None
     npz_calibration: str | None = None
@@ -41,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--images", metavar="FOLDER", help="pictures: test/, train/ and so on in it, with a folder a class, or test.csv"
     )
     more = parser.add_argument_group("more")
-    more.add_argument("--inputs", metavar="NAME=N,1,8,8", nargs="+", default=[], help="shapes; N is a free batch")
+    more.add_argument("--inputs", metavar="NAME=N,1,8,8", nargs="+", default=[], help="shapes; a letter is a free size")
+    more.add_argument(
+        "--constants", metavar="NAME=16000", nargs="+", default=[], help="inputs that are the same for all examples"
+    )
     more.add_argument(
         "--task",
         help="classification (default), multilabel, regression, segmentation, detection, or your own metric as "
@@ -62,4 +67,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def given(options: argparse.Namespace) -> Given:
     """What the arguments say."""
     said = {field.name: getattr(options, field.name) for field in fields(Given)}
-    return Given(**{**said, "inputs": tuple(options.inputs)})
+    return Given(**{**said, "inputs": tuple(options.inputs), "constants": tuple(options.constants)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -40,6 +40,8 @@ class Draft:
 
     name: str
     inputs: Mapping[str, Shape]
+    constants: Mapping[str, int | float] = field(default_factory=dict)
+    states: Sequence[str] = ()
     build: str | None = None
     weights: str | None = None
     file: str | None = None

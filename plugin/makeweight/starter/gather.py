@@ -90,6 +90,7 @@ def _from_module(root: Path, given: Given, pipeline: str | None, progress: Progr
     return Draft(
         name=given.name or root.resolve().name or "model",
         inputs=declared,
+        constants=inputs.constants(given.constants),
         build=given.build,
         weights=weights,
         load=given.data,
@@ -111,20 +112,25 @@ def _from_file(root: Path, given: Given, model: str, pipeline: str | None, progr
     path = _relative(root, model)
     runtime = registry.runtime_of(suffix) or RUNTIME
     if suffix == ".pt2":
-        takes, beside = _of_program(root, path), []
+        takes, gives, beside = _of_program(root, path), tuple[Port, ...](), []
     else:
         found: Model = registry.ready("runtime", runtime)().read(root / path)
-        takes = found.inputs
+        takes, gives = found.inputs, found.outputs
         beside = [(PurePosixPath(path).parent / file.name).as_posix() for file in found.files[1:]]
+    constants = inputs.constants(given.constants)
+    states = [name for name in inputs.states(takes, gives) if name not in constants]
+    asked = [port for port in takes if port.name not in states and port.name not in constants]
     declared = inputs.given(given.inputs)
     if declared:
-        inputs.must_fit(declared, takes, path)
+        inputs.must_fit(declared, asked, path)
     else:
-        declared = inputs.of_model(takes, path)
+        declared = inputs.of_model(asked, path)
     lying = _lying_there(root, given, declared, pipeline, progress)
     return Draft(
         name=given.name or root.resolve().name or "model",
         inputs=declared,
+        constants=constants,
+        states=states,
         file=path,
         runtime=runtime,
         load=given.data,

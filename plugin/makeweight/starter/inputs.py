@@ -1,7 +1,9 @@
-"""The inputs that a first makeweight.yaml declares: as the call gives them, or as the model file has them."""
+"""The inputs that a first makeweight.yaml declares, as the call gives them or the model file has them; and what else
+feeds them: constants and states."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -19,36 +21,87 @@ def given(texts: Sequence[str]) -> dict[str, Shape]:
     found: dict[str, Shape] = {}
     for text in texts:
         name, _, sizes = text.partition("=")
-        first, *others = (part.strip() for part in sizes.split(","))
-        fits = re.fullmatch(r"[1-9]\d*|[A-Za-z]\w*", first) and all(re.fullmatch(r"[1-9]\d*", part) for part in others)
-        if not name.strip() or not fits:
+        parts = [part.strip() for part in sizes.split(",")]
+        if not name.strip() or not all(re.fullmatch(r"[1-9]\d*|[A-Za-z]\w*", part) for part in parts):
             raise UsageError(
-                f"`{text}` is no input; write NAME=N,1,8,8 (N: the batch, whose size is free)", where="--inputs"
+                f"`{text}` is no input; write NAME=N,1,8,8 (N: the batch; a letter is a free size)", where="--inputs"
             )
         if name.strip() in found:
             raise UsageError(f"`{name.strip()}` is given twice", where="--inputs")
-        found[name.strip()] = [int(part) if part.isdigit() else part for part in (first, *others)]
+        found[name.strip()] = [int(part) if part.isdigit() else part for part in parts]
     return found
 
 
-def of_model(ports: Sequence[Port], where: str) -> dict[str, Shape]:
-    """As a model file has them: N for a free batch.
+def constants(texts: Sequence[str]) -> dict[str, int | float]:
+    """Of texts such as `NAME=16000`.
 
     Raises:
-        UsageError: another size than the batch is free, so there is no one shape to measure.
+        UsageError: one is none.
+    """
+    found: dict[str, int | float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not name.strip() or not math.isfinite(number):
+            raise UsageError(f"`{text}` is no constant; write NAME=16000", where="--constants")
+        found[name.strip()] = int(value) if value.strip().lstrip("-").isdecimal() else number
+    return found
+
+
+def states(inputs: Sequence[Port], outputs: Sequence[Port]) -> list[str]:
+    """Inputs, besides the first, that one of the later outputs hands on: of the same type and sizes, and a name that
+    holds theirs (`state` and `stateN`, `h0` and `hn`)."""
+    return [
+        port.name
+        for port in inputs[1:]
+        if any(
+            (later.dtype, *_fixed(later)) == (port.dtype, *_fixed(port))
+            and port.name.lower().rstrip("0123456789_") in later.name.lower()
+            for later in outputs[1:]
+        )
+    ]
+
+
+def of_model(ports: Sequence[Port], where: str) -> dict[str, Shape]:
+    """Of the inputs that examples feed, as a model file has them: N for a free batch, and a letter for every other size
+    that is free.
+
+    Raises:
+        UsageError: there is none, or one has no batch.
     """
     if not ports:
         raise UsageError("the model has no input", where=where, do="Export it with its inputs.")
-    free = [port for port in ports if not all(isinstance(size, int) for size in port.shape[1:])]
-    if free:
-        shown = ", ".join(f"`{port.name}` {_written(port.shape, '?')}" for port in free)
-        options = " ".join(f"{port.name}=N,{_written(port.shape[1:], '224')}" for port in free)
-        raise UsageError(
-            f"sizes besides the batch are free: {shown}",
-            where=where,
-            do=f"Say what to measure with, such as --inputs {options}.",
-        )
-    return {port.name: [size if isinstance(size, int) else "N" for size in port.shape] for port in ports}
+    free = not isinstance(next(iter(ports[0].shape), None), int)
+    for port in ports:
+        if not port.shape or (free and isinstance(port.shape[0], int)):
+            raise UsageError(
+                f"input `{port.name}` [{_written(port.shape, '?')}] does not begin with the batch, so it is the same "
+                "for all examples",
+                where=where,
+                do=f"Say what it is fed with, as in `--constants {port.name}=16000`; a state that begins with zeros "
+                "stands under `model.states`.",
+            )
+    letters = (letter for letter in "TSUVXYZABCDE")
+    named: dict[str, str] = {}
+
+    def letter(port: Port, axis: int, size: int | str | None) -> int | str:
+        if isinstance(size, int):
+            return size
+        if axis == 0:
+            return "N"
+        own = "HW"[axis - 2] if len(port.shape) == 4 and axis > 1 else None
+        if size is None:
+            return own or next(letters)
+        return named.setdefault(size, own or next(letters))
+
+    return {port.name: [letter(port, axis, size) for axis, size in enumerate(port.shape)] for port in ports}
+
+
+def _fixed(port: Port) -> list[int | None]:
+    return [size if isinstance(size, int) else None for size in port.shape]
 
 
 def must_fit(declared: dict[str, Shape], ports: Sequence[Port], where: str) -> None:

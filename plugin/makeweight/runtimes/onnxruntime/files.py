@@ -26,7 +26,8 @@ def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
     """The model that begins with this file.
 
     Raises:
-        UsageError: it is no ONNX file, or names one that is missing, cut short or outside its folder.
+        UsageError: it is no ONNX file or answers no tensors, or it names one that is missing, cut short or outside its
+            folder.
     """
     import onnx
 
@@ -38,6 +39,12 @@ def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
         ends[name] = max(end, ends.get(name, 0))
     for name, end in sorted(ends.items()):
         _refuse_unreadable(path, name, end)
+    if zipped := next((node for node in proto.graph.node if node.op_type == "ZipMap"), None):
+        raise UsageError(
+            f"the output `{zipped.output[0]}` is a list of dictionaries (ZipMap), and answers are compared as tensors",
+            where=str(path),
+            do="Export it with plain arrays, in skl2onnx: convert_sklearn(…, options={'zipmap': False}).",
+        )
     weights = {tensor.name for tensor in proto.graph.initializer}
     return Model(
         folder=path.parent,
