@@ -150,11 +150,14 @@ def _task(before: Project, project: Project, same: Callable[[str], bool]) -> Alt
     old, new = before.task, project.task
     harmless = {"classes", *(["absent_classes"] if new.absent_classes == "refuse" else [])}
     yield from _fields("task", old, new, harmless=harmless)
-    if new.metric is not None and new.metric == old.metric:
-        module = new.metric.partition(":")[0].replace(".", "/")
+    for name in ("metric", "outputs"):  # what judges, or makes of the outputs what is judged
+        dotted = getattr(new, name)
+        if not isinstance(dotted, str) or dotted != getattr(old, name):
+            continue
+        module = dotted.partition(":")[0].replace(".", "/")
         for path in (f"{module}.py", f"{module}/__init__.py"):
             if not same(path):
-                yield Alteration("the code of `task.metric`", f"`{path}`", "the file was edited")
+                yield Alteration(f"the code of `task.{name}`", f"`{path}`", "the file was edited")
 
 
 def _model(before: Project, project: Project) -> Alterations:

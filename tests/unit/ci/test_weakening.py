@@ -207,12 +207,19 @@ def test_a_worse_baseline_lets_more_through_and_is_told(
     assert same == []
 
 
-def test_a_metric_of_ones_own_is_told_when_its_file_was_edited(made: Made) -> None:
-    own = made(
-        ("task: classification", "task: 'code.score:mean'"), ("  size: {max_ratio: 0.5}\n", "  metric: {min: 1}\n")
-    )
+@pytest.mark.parametrize(
+    ("task", "rule", "what"),
+    [
+        ("'code.score:mean'", "metric: {min: 1}", "task.metric"),
+        ("{kind: detection, outputs: 'code.score:decode'}", "map: {min: 40 %}", "task.outputs"),
+    ],
+)
+def test_code_of_ones_own_that_judges_is_told_when_its_file_was_edited(
+    made: Made, task: str, rule: str, what: str
+) -> None:
+    own = made(("task: classification", f"task: {task}"), ("  size: {max_ratio: 0.5}\n", f"  {rule}\n"))
     found = weakening.alterations(own, base_of(own), (), [], {}, lambda path: path != "code/score.py")
-    assert told(found) == [("the code of `task.metric`", "`code/score.py`", "the file was edited")]
+    assert told(found) == [(f"the code of `{what}`", "`code/score.py`", "the file was edited")]
 
 
 # --- the budget, and whose word there is
