@@ -133,7 +133,7 @@ def _stream(given: Any, again: Callable[[], Any], form: Form) -> Stream:
 
     def opened() -> Iterable[Any]:
         once: Iterable[Any] = left.pop() if left else again()
-        if iter(once) is not once:
+        if not hasattr(once, "__next__"):
             left.append(once)
         return once
 
@@ -150,7 +150,8 @@ def _of_loader(loader: Any, form: Form, workers: int) -> Source:
     is decided here how many there are in a batch, and in what order they are trained on."""
     from torch.utils.data import default_collate
 
-    if loader.collate_fn is not default_collate:
+    # without batches of its own, a loader's function converts one example
+    if loader.batch_sampler is not None and loader.collate_fn is not default_collate:
         form = replace(form, collate=loader.collate_fn)
     if not _is_indexed(loader.dataset):
         return _stream(loader.dataset, lambda: loader.dataset, form)

@@ -212,6 +212,7 @@ def test_data_sets_of_torch(load: Load) -> None:
         "DataLoader(pairs, sampler=SubsetRandomSampler([5, 1, 3]))": [1, 3, 5],
         "DataLoader(pairs, batch_sampler=[[8, 2], [4]])": [2, 4, 8],
         "DataLoader(Comes(), batch_size=4)": list(range(10)),
+        "DataLoader(pairs, batch_size=None)": list(range(10)),
         "Comes()": list(range(10)),
         "TensorDataset(torch.tensor([[i, i] for i in range(10)]), torch.arange(10))": list(range(10)),
         "Subset(pairs, [6, 3])": [6, 3],
@@ -288,6 +289,15 @@ def test_a_stream_that_gives_less_the_second_time_is_told(load: Load) -> None:
     split = load("left = [3, 2]\ndef load(split): return iter([([1., 2.], 0)] * left.pop(0))")
     assert split.length() == 3
     assert "gave 2 examples, and 3 the time before" in refusal(split)
+
+
+def test_a_stream_that_does_not_begin_is_told(load: Load) -> None:
+    split = load("""
+    class Fails:
+        def __iter__(self): raise ConnectionError("nobody there")
+    def load(split): return Fails()
+    """)
+    assert "raised ConnectionError: nobody there" in refusal(split)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
