@@ -76,8 +76,10 @@ class Layout:
     def html(self) -> Path:
         return self.reports / "report.html"
 
-    def card(self, variant: str) -> Path:
-        return self.reports / variant / "model-card.md"
+    @property
+    def card(self) -> Path:
+        """The model card of what ships: one file, so that no variant keeps a card of its time."""
+        return self.reports / "model-card.md"
 
     @property
     def history(self) -> Path:

@@ -80,8 +80,8 @@ def written(
     atomic.write_text(layout.html, html.render(content))
     for name, text in dvcplots.files(content).items():
         atomic.write_text(layout.plot(name), text)
-    if decided.ship is not None and decided.ship in content.manifests:
-        atomic.write_text(layout.card(decided.ship), card.render(content, decided.ship))
+    ships = decided.ship if decided.ship in content.manifests else None
+    atomic.write_text(layout.card, card.nothing(content) if ships is None else card.render(content, ships))
     # last: where there is a verdict, there are the reports that belong to it
     atomic.write_text(layout.verdict, verdict.dumps(decided))
     return content

@@ -60,6 +60,7 @@ elif verb == "report":
     metric("reports/verdict.json", verdict="pass" if passes else "fail", seen=there)
     put("reports/report.md", "report")
     put("reports/report.html", "report")
+    put("reports/model-card.md", "card")
     put("reports/plots/points.json", json.dumps([{{"size": 1, "accuracy": 2}}]))
 elif verb == "gate":
     if json.loads(Path("reports/verdict.json").read_text())["verdict"] != "pass":

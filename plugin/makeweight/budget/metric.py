@@ -31,6 +31,8 @@ class Metric:
     origin: Origin
     meaning: str
     tasks: tuple[TaskKind, ...] = get_args(TaskKind)
+    falling: str = ""
+    """The title of its drop, where that may be of something else: of another class."""
     plural: bool = False
     """Whether the title is one: sentences about it say `are`."""
     meter: Meter | None = None
@@ -145,6 +147,7 @@ _ALL = (
         "worst class",
         "higher",
         "accuracy of the least accurate class; its drop is the largest drop of any class",
+        falling="class that fell most",
     ),
     _of_classes(
         "negative_flips",

@@ -200,6 +200,11 @@ def not_made(variant: str, reason: str) -> RuleVerdict:
     return _sound(variant, RECIPE, "fail", f"`{variant}` could not be made: {reason}")
 
 
+def outdated(variant: str, why: str) -> RuleVerdict:
+    """What was decided of a variant is no longer known to hold."""
+    return replace(_sound(variant, "fresh", "inconclusive", f"what was judged is stale: {why}."), settle="dvc repro")
+
+
 def soundness(variant: str, measured: Measured) -> list[RuleVerdict]:
     """A model whose answers are not numbers never ships, whatever the budget says. Silent when all is well."""
     measurement = measured.get((variant, None, Measurand("nonfinite_outputs")))

@@ -55,6 +55,13 @@ class RuleVerdict:
         return OPERATORS.get(self.operator)
 
     @property
+    def excess(self) -> float:
+        """How many times its limit a broken rule's figure is, turned where it lies under it; 0: that is no number."""
+        if self.verdict != "fail" or self.limits is None or not self.value or not self.limit:
+            return 0.0
+        return self.value / self.limit if self.limits.upper else self.limit / self.value
+
+    @property
     def blocks(self) -> bool:
         return self.level == "error" and self.verdict in ("fail", "inconclusive") and self.waiver is None
 
@@ -63,8 +70,8 @@ RECIPE = "recipe"
 """The rule, never declared, that there is a model at all."""
 
 
-def distance(rules: Iterable[RuleVerdict]) -> tuple[bool, bool, int, int]:
-    """How far a variant is from passing, the nearest first: by its rules.
+def distance(rules: Iterable[RuleVerdict]) -> tuple[bool, bool, int, int, float]:
+    """How far a variant is from passing, the nearest first: by its rules, then by how far it is over their limits.
 
     A variant that never came to be breaks a single rule, and is yet the farthest away. What is waived holds nothing
     up, but of two variants that are equally near the one that needs fewer waivers is nearer.
@@ -73,7 +80,8 @@ def distance(rules: Iterable[RuleVerdict]) -> tuple[bool, bool, int, int]:
     blocking = [rule for rule in own if rule.blocks]
     broken = any(rule.verdict == "fail" for rule in blocking)
     waived = sum(rule.waiver is not None for rule in own)
-    return broken, any(rule.rule == RECIPE for rule in blocking), len(blocking), waived
+    farthest = max((rule.excess for rule in blocking), default=0.0)
+    return broken, any(rule.rule == RECIPE for rule in blocking), len(blocking), waived, farthest
 
 
 @dataclass(frozen=True)

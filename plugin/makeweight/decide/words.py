@@ -9,7 +9,11 @@ from makeweight.measurement import Measurement
 
 def subject(rule: Rule, device: str | None) -> str:
     where = f" on {device}" if device else f" of slice `{rule.slice}`" if rule.slice else ""
-    return f"{rule.metric.title}{where}"
+    return f"{_title(rule)}{where}"
+
+
+def _title(rule: Rule) -> str:
+    return rule.metric.falling if rule.metric.falling and rule.operator.comparison == "drop" else rule.metric.title
 
 
 def amount(rule: Rule, measurement: Measurement, interval: tuple[float, float] | None) -> str:

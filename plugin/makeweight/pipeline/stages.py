@@ -89,7 +89,7 @@ def stages(project: Project) -> Stages:
                 str(at.device("x").parent),
                 CONFIG,
             ],
-            "outs": [_uncached(path) for path in (at.verdict, at.markdown, at.html, at.plot("x").parent)],
+            "outs": [_uncached(path) for path in (at.verdict, at.markdown, at.html, at.card, at.plot("x").parent)],
         },
         "gate": {"cmd": "makeweight gate", "deps": [str(at.verdict)]},
     }

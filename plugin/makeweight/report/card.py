@@ -58,6 +58,12 @@ def render(content: Content, variant: str) -> str:
     return "\n\n".join(sections) + "\n"
 
 
+def nothing(content: Content) -> str:
+    """The card where no variant ships."""
+    reason = markdown_prose(prose.sentence(content.verdict.sentence))
+    return f"# Model card: {markdown(content.verdict.project)}\n\nNo variant ships, so there is no card. {reason}\n"
+
+
 def _section(name: str, owner_adds: str, *facts: str) -> str:
     """What is known, a paragraph each, and what the owner has yet to say."""
     return "\n\n".join([f"## {name}", *facts, f"> **To be filled in by the owner:** {owner_adds}"])
@@ -181,6 +187,7 @@ def _table(figures: Figures, variant: str, wanted: list[tuple[Measurand, str | N
             continue
         value = _with_interval(own) if own.value else f"not measured: {markdown(own.reason)}"
         change = markdown(own.change.words) if own.change is not None else "–"
+        change += f" ({markdown(own.change_detail)} fell most)" if own.change is not None and own.change_detail else ""
         rows.append(f"| {markdown(title(of))} | {_with_interval(base) or '–'} | {value} | {change} |")
     if not rows:
         return "Nothing was measured."
@@ -188,7 +195,8 @@ def _table(figures: Figures, variant: str, wanted: list[tuple[Measurand, str | N
 
 
 def _with_interval(shown: Cell) -> str:
-    return markdown(" ".join(part for part in (shown.value, shown.interval) if part))
+    detail = f"({shown.detail})" if shown.detail else ""
+    return markdown(" ".join(part for part in (shown.value, shown.interval, detail) if part and shown.value))
 
 
 def _caveats(content: Content, figures: Figures, variant: str) -> str:

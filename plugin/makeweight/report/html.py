@@ -11,6 +11,7 @@ from makeweight.report.comparison import LATENCY, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat
 from makeweight.report.figures import NOT_RECORDED, Figures
+from makeweight.report.remedy import remedy
 from makeweight.report.sections.charts import by_class, latencies, tradeoffs
 from makeweight.report.sections.examples import flipped
 from makeweight.report.sections.tables import everything, judgement, machines, recipe
@@ -63,7 +64,7 @@ def _page(content: Content) -> dict[str, Any]:
         "waivers": prose.waivers(content, lead) if lead else [],
         "reasons": prose.reasons(content, lead) if lead else [],
         "settling": prose.settling(held_up),
-        "remedy": prose.remedy(content, figures, lead) if lead and verdict.verdict != "pass" else "",
+        "remedy": remedy(content, figures, lead) if lead and verdict.verdict != "pass" else "",
         "warnings": [prose.sentence(rule.sentence) for rule in warnings(verdict, lead)] if lead else [],
         "tiles": tiles(figures, lead, [*held_up, *waived(verdict, lead)]) if lead else [],
         "quality": heading(figures),

@@ -15,6 +15,7 @@ from makeweight.report.content import Content
 from makeweight.report.facts import flat, inputs
 from makeweight.report.figures import NOT_RECORDED, Figures
 from makeweight.report.mermaid import quadrant
+from makeweight.report.remedy import remedy
 from makeweight.report.standing import WORDS, blocking, leading, mark, side, subject, warnings
 from makeweight.report.text import elided, markdown, markdown_code, markdown_link, markdown_prose
 from makeweight.report.written import title
@@ -98,8 +99,8 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
             settling = [markdown_code(each) for each in prose.settling(blocking(content.verdict, variant))]
             if settling:
                 yield _listed("what would settle it", "What would settle it", settling)
-            remedy = markdown_prose(prose.remedy(content, figures, variant))
-            yield _Block("what would pass", f"**What would pass.** {remedy}")
+            would = markdown_prose(remedy(content, figures, variant))
+            yield _Block("what would pass", f"**What would pass.** {would}")
         yield from _warnings(content, variant)
     yield from _also_altered(content)
     yield _all_variants(content, figures)
@@ -192,27 +193,33 @@ def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: 
     of = Measurand(rule.metric, slice=rule.slice)
     base = cell(figures, of, BASELINE, rule.device, beside=rule.variant)
     own = cell(figures, of, rule.variant, rule.device)
-    before, after = base.value, own.value
+    before, after = markdown(base.value), own.value
     dropped = rule.limits is not None and rule.limits.comparison == "drop"
     detail = own.change_detail if dropped else own.detail
     of_class = next((each for each in content.classes.get(rule.variant, ()) if each.name == detail), None)
     if of_class is not None and dropped:
         # the class that dropped most, which need not be the least accurate one
-        before, after = show(of_class.baseline, FRACTION), show(of_class.variant, FRACTION)
-    name += f" ({markdown(elided(detail, _NAME))})" if detail else ""
+        before, after = markdown(show(of_class.baseline, FRACTION)), show(of_class.variant, FRACTION)
+    name += f" ({_class(detail)})" if detail else ""
+    before += f" ({_class(base.detail)})" if before and not dropped and base.detail not in ("", detail) else ""
     change = _change(figures, rule, own)
+    change += f" ({_class(own.change_detail)} fell most)" if change and own.change_detail not in ("", detail) else ""
     lacking = "not measured"
     if not after and not rule.blocks:  # why a rule blocks is told below
         lacking += ", as above" if own.reason in reasons else f": {_reason(own.reason)}"
         reasons.add(own.reason)
     return [
         f"**{name}**" if broken else name,
-        markdown(before) if before else "–",
+        before if before else "–",
         markdown(after) if after else lacking,
         f"**{change}**" if broken and change else change,
         markdown(rule.limit_text),
         _mark(rule),
     ]
+
+
+def _class(name: str) -> str:
+    return markdown(elided(name, _NAME))
 
 
 def _mark(rule: RuleVerdict) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
+from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.decide.verdict import Review, RuleVerdict
 from makeweight.report.comparison import LATENCY, SIZE, heading
 from makeweight.report.content import Content, Flips
 from makeweight.report.figures import Figures
-from makeweight.report.standing import HEADLINES, blocking, leading, passing, subject, waived
+from makeweight.report.standing import HEADLINES, blocking, leading, subject, waived
 from makeweight.report.text import elided, plain
+from makeweight.report.written import title
 
 _NAME = 80
 _SENTENCE = 600
@@ -28,7 +30,9 @@ def headline(content: Content, figures: Figures) -> str:
     if verdict.ship is not None:
         gained = ", ".join(gains(figures, variant))
         with_waivers = f" with {let_through} of {_rules(len(judged))} waived" if let_through else ""
-        return f"{code(variant)} ships{with_waivers}{': ' if gained else ''}{gained}"
+        without = unlimited(content, figures, variant)
+        but = f"; the budget has no rule on {listed(without)}" if without else ""
+        return f"{code(variant)} ships{with_waivers}{': ' if gained else ''}{gained}{but}"
     held_up = blocking(verdict, variant)
     broken = sum(rule.verdict == "fail" for rule in held_up)
     still_open = len(held_up) - broken
@@ -70,6 +74,19 @@ def gains(figures: Figures, variant: str) -> list[str]:
     return changes
 
 
+def unlimited(content: Content, figures: Figures, variant: str) -> list[str]:
+    """What got worse beside the baseline and no rule of the budget is about: `accuracy (drop 5.0 pt)`."""
+    ruled = {rule.metric for rule in content.verdict.of(variant)}
+    wanted: list[tuple[Measurand, str | None]] = [(SIZE, None), (figures.quality, None)]
+    wanted += [(of, device) for device in figures.devices for of in (LATENCY, Measurand("peak_memory"))]
+    worse = []
+    for of, device in wanted:
+        change = figures.change(of, variant, device)
+        if of.metric not in ruled and change is not None and change.better is False:
+            worse.append(f"{title(of, device)}, which got worse ({change.bare})")
+    return worse
+
+
 def reasons(content: Content, variant: str) -> list[str]:
     """Why it was decided so: the blocking rules' sentences, or the verdict's own."""
     held_up = blocking(content.verdict, variant)
@@ -96,13 +113,14 @@ def _gathered(held_up: list[RuleVerdict]) -> list[str]:
     for rule in held_up:
         names = list(dict.fromkeys(subject(each) for each in alike.get(rule.reason or "", ())))
         if len(names) > 1:
-            sentences.append(sentence(f"{_listed(names)} are not measured: {rule.reason}."))
+            sentences.append(sentence(f"{listed(names)} are not measured: {rule.reason}."))
         else:
             sentences.append(sentence(rule.sentence))
     return list(dict.fromkeys(sentences))
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """`a, b and c`."""
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
@@ -115,27 +133,6 @@ def confusion(flips: Flips) -> str | None:
     if count < 2 or count * 3 < flips.total:
         return None
     return f"{count} of the {flips.total} flipped examples are {code(truth)} taken for {code(taken)}."
-
-
-def remedy(content: Content, figures: Figures, variant: str) -> str:
-    """What would pass, when the verdict does not."""
-    if content.verdict.review.ships is not None:
-        return f"{code(variant)} passes every rule: it ships as soon as what was altered is reviewed."
-    able = [name for name in passing(content.verdict) if name != variant]
-    if able:
-        others = f"{'; '.join(_able(content, figures, name) for name in able)}."
-        return f"{others} To ship it, name it under `ship:`." if content.verdict.policy == variant else others
-    held_up = blocking(content.verdict, variant)
-    if held_up and all(rule.verdict == "inconclusive" and rule.value is None and not rule.settle for rule in held_up):
-        away = list(dict.fromkeys(code(rule.device) for rule in held_up if rule.device and rule.cause == "unreachable"))
-        only_that = all(rule.cause == "unreachable" for rule in held_up)
-        again = f" Run it again when {_listed(away)} can be reached." if away and only_that else ""
-        return f"That is not known: what is open could not be measured here.{again}"
-    if any(rule.settle for rule in held_up):
-        return "Nothing is known to yet: settle what is open first."
-    if content.verdict.policy == variant and len(figures.variants) > 1:
-        return "No other variant here passes every rule either."
-    return "Nothing measured here: soften the recipe, or change the budget in `makeweight.yaml`."
 
 
 def altered(content: Content) -> str:
@@ -157,13 +154,6 @@ def word_on_it(review: Review) -> str | None:
     return (
         f"{asked}here an entry `rule: review` under `waivers:` on that branch stands for it, with reason and last day."
     )
-
-
-def _able(content: Content, figures: Figures, variant: str) -> str:
-    let_through = len(waived(content.verdict, variant))
-    passes = f"passes every rule{f' with {let_through} waived' if let_through else ''}"
-    gained = ", ".join(gains(figures, variant))
-    return f"{code(variant)} {passes}" + (f" ({gained})" if gained else "")
 
 
 def waivers(content: Content, variant: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from makeweight.budget.measurand import Measurand
+from makeweight.budget.metric import METRICS
 from makeweight.decide.verdict import Outcome, RuleVerdict, Verdict, distance
 from makeweight.layout import BASELINE
 from makeweight.report.written import title
@@ -22,7 +23,7 @@ HEADLINES: dict[Outcome, str] = {
 }
 SIGNS: dict[Outcome, str] = {"pass": "✓", "fail": "✕", "inconclusive": "?", "not_applicable": "–"}
 """What stands beside the word, so that colour is never alone."""
-_UNDECLARED = {"recipe": "could not be made", "finite_outputs": "finite answers"}
+_UNDECLARED = {"recipe": "could not be made", "finite_outputs": "finite answers", "fresh": "what was judged is stale"}
 
 
 def leading(verdict: Verdict) -> str | None:
@@ -104,6 +105,9 @@ def subject(rule: RuleVerdict) -> str:
     """What a rule is about: `latency p50 on pi5`, `accuracy of night`."""
     if rule.limit is None:
         return _UNDECLARED.get(rule.metric, rule.metric.replace("_", " "))
+    metric = METRICS.get(rule.metric)
+    if metric is not None and metric.falling and rule.limits is not None and rule.limits.comparison == "drop":
+        return metric.falling
     return title(Measurand(rule.metric, slice=rule.slice), rule.device)
 
 

@@ -109,7 +109,7 @@ def _shown(console: Console, content: Content) -> str:
         for line in [*(f"({i}) {note}" for i, note in enumerate(notes, 1)), *_footer(content, figures, table)]:
             console.print(Padding(Text(line, style="dim", overflow="fold"), (0, 0, 0, 2)))
         console.print()
-        console.print(_verdict_line(content.verdict))
+        console.print(_verdict_line(content, figures))
         for word, said in last_lines(content.verdict):
             text = Text(said, overflow="fold")
             text.stylize(_WORD_STYLES.get(word, "bold"), 0, len(word))
@@ -126,11 +126,14 @@ def _headline(content: Content, figures: Figures) -> str:
     )
 
 
-def _verdict_line(verdict: Verdict) -> Text:
+def _verdict_line(content: Content, figures: Figures) -> Text:
     from rich.text import Text
 
+    verdict = content.verdict
     word = {"pass": "pass", "fail": "fail", "inconclusive": "undecided"}.get(verdict.verdict, "nothing to decide")
     text = Text(f"{word}: {plain(verdict.sentence)}", overflow="fold")
+    if verdict.ship is not None and (without := prose.unlimited(content, figures, verdict.ship)):
+        text.append(f" The budget has no rule on {plain(prose.listed(without))}.", style="yellow")
     text.stylize(f"bold {_STYLES.get(verdict.verdict, '')}".strip(), 0, len(word))
     return text
 

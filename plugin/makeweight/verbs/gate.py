@@ -11,10 +11,12 @@ from pathlib import Path
 import makeweight
 from makeweight.artifact.files import sha256_of
 from makeweight.decide import decide, verdict
+from makeweight.decide.stale import stale
 from makeweight.decide.verdict import Verdict
 from makeweight.evidence import collection
 from makeweight.layout import Layout
 from makeweight.project import reading
+from makeweight.proof.audit import audit
 from makeweight.report import junit as forms
 from makeweight.report import terminal
 from makeweight.report.content import Content
@@ -23,7 +25,8 @@ from makeweight_base.errors import Exit, UsageError
 
 
 def run(root: Path, files: Sequence[Path] = (), *, as_json: bool, junit: Path | None = None) -> Exit:
-    """Without `files`, what `report` decided; with them, what the project's budget says to just these figures.
+    """Without `files`, what `report` decided, stale where what it decided on changed; with them, what the project's
+    budget says to just these figures.
 
     Args:
         junit: where to write the verdict as JUnit XML as well.
@@ -32,7 +35,9 @@ def run(root: Path, files: Sequence[Path] = (), *, as_json: bool, junit: Path | 
         UsageError: there is no verdict, a file is damaged, or files do not belong together.
         EnvironmentFailed: `junit` cannot be written.
     """
-    content = Content(_decided(root, files), html="none, only these files were read") if files else Content(_read(root))
+    content = (
+        Content(_decided(root, files), html="none, only these files were read") if files else Content(_fresh(root))
+    )
     if junit is not None:
         atomic.write_text(junit, forms.render(content.verdict))
     if as_json:
@@ -40,6 +45,16 @@ def run(root: Path, files: Sequence[Path] = (), *, as_json: bool, junit: Path | 
     else:
         terminal.print_to(content, sys.stdout)
     return verdict.EXIT_CODES[content.verdict.verdict]
+
+
+def _fresh(root: Path) -> Verdict:
+    """The verdict; a stale one where makeweight.yaml, a model, or what it was measured on is another than was judged.
+
+    What is not here (an artifact that was not pulled) speaks against nothing.
+    """
+    decided = _read(root)
+    findings = audit(decided.provenance, root)
+    return stale(decided, [each.what for each in findings if each.status == "differs" and each.kind == "file"])
 
 
 def _read(root: Path) -> Verdict:

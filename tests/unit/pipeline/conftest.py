@@ -149,6 +149,8 @@ stages:
           cache: false
       - reports/report.html:
           cache: false
+      - reports/model-card.md:
+          cache: false
       - reports/plots:
           cache: false
 

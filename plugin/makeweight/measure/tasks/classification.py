@@ -83,7 +83,8 @@ def _by_example(task: TaskSettings, variant: str, own: Outcomes, baseline: Outco
     yield _drop("accuracy", variant, before, right)
     drops = {c: _drop("worst_class_accuracy", variant, before[of], right[of]) for c, of in by_class.items()}
     deepest = max(drops, key=lambda c: drops[c].value or 0.0)
-    yield replace(drops[deepest], detail=class_name(task, deepest))
+    fell = (drops[deepest].value or 0.0) > 0
+    yield replace(drops[deepest], detail=class_name(task, deepest) if fell else None)
     for name, members in _groups(own):
         yield replace(_drop("accuracy", variant, before[members], right[members]), slice=name)
     harm, gain = _flips(before, right)
