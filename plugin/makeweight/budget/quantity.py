@@ -124,6 +124,13 @@ def parse(text: object, dimension: Dimension) -> float:
     return value
 
 
+def pattern(dimension: Dimension) -> str:
+    """A regular expression (ECMA 262, as JSON Schema has them) that texts fit which `parse` reads, range aside."""
+    units = "|".join(sorted(dimension.units, key=len, reverse=True))
+    optional = "?" if dimension.bare else ""
+    return rf"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*{f'({units}){optional}' if units else ''}\s*$"
+
+
 def show(value: float, dimension: Dimension) -> str:
     """`value` (base units) as a person would write it, with its unit, to three significant figures."""
     return _joined(*parts(value, dimension))

@@ -25,7 +25,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS, Metric
 from makeweight.budget.operator import OPERATORS, Operator
-from makeweight.budget.quantity import FRACTION, Dimension, QuantityError, parse, show_limit
+from makeweight.budget.quantity import FRACTION, Dimension, QuantityError, parse, pattern, show_limit
 
 Level = Literal["error", "warn"]
 WhenUnmeasured = Literal["fail", "warn", "ignore"]
@@ -83,7 +83,7 @@ class RuleSpec(BaseModel):
     confidence: Annotated[
         float | None,
         BeforeValidator(lambda text: None if text is None else _read(text, FRACTION)),
-        WithJsonSchema({"type": ["string", "number", "null"], "examples": ["95 %"]}),
+        WithJsonSchema({"type": ["string", "number", "null"], "pattern": pattern(FRACTION), "examples": ["95 %"]}),
     ] = Field(None, gt=0.5, lt=1, description="Judge the interval at this confidence, not the point estimate.")
 
     @model_validator(mode="after")
@@ -136,11 +136,23 @@ def _limit_reader(metric: Metric, operator: Operator) -> Callable[[object], floa
     return read
 
 
+def _written(limit: Dimension) -> str:
+    """`a size, such as 400 kB (units: B, kB, MB)`."""
+    units = f" (units: {', '.join(limit.units)})" if limit.units else ""
+    return f"a {limit.name}, such as {limit.example}{units}"
+
+
 def _spec_of(metric: Metric) -> type[RuleSpec]:
     fields: dict[str, Any] = {}
     for name, operator in OPERATORS.items():
-        example, meaning = operator.limit_dimension(metric).example, operator.meaning
-        schema: dict[str, Any] = {"type": ["string", "number"], "examples": [example], "description": meaning}
+        limit = operator.limit_dimension(metric)
+        meaning = f"{operator.meaning}: {_written(limit)}"
+        schema: dict[str, Any] = {
+            "type": ["string", "number"] if limit.bare else "string",
+            "pattern": pattern(limit),
+            "examples": [limit.example],
+            "description": meaning,
+        }
         if (objection := operator.fits(metric)) is not None:
             schema = {"not": {}, "description": f"not for this metric: {objection}"}
         read = BeforeValidator(_limit_reader(metric, operator))

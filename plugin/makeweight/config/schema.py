@@ -73,25 +73,27 @@ def of_config() -> Schema:
 
 
 def _techniques(definitions: Schema) -> Schema:
-    """A step: a technique's name, or the name with its options."""
+    """A step: a technique's name, or the name with its options. Told by conditions and not by `anyOf`, so that an error
+    is told of the option that it is in, and not as none of all techniques."""
     options, needless = {}, []
     for name in registry.names("technique"):
         described = _options(registry.load("technique", name)().Options, name, definitions)
-        options[name] = {"anyOf": [described, {"type": "null"}]}
-        if not described.get("required"):
+        if described.get("required"):
+            options[name] = described
+        else:
+            options[name] = {"if": {"type": "null"}, "else": described, "description": described.get("description", "")}
             needless.append(name)
     return {
         "description": "One technique: its name, or `name: {options}`.",
-        "anyOf": [
-            {"enum": needless},
-            {
-                "type": "object",
-                "properties": options,
-                "additionalProperties": False,
-                "minProperties": 1,
-                "maxProperties": 1,
-            },
-        ],
+        "if": {"type": "string"},
+        "then": {"enum": needless},
+        "else": {
+            "type": "object",
+            "properties": options,
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        },
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 import yaml
 
 from makeweight.budget.metric import METRICS
+from makeweight.budget.operator import OPERATORS
+from makeweight.budget.quantity import pattern
 from makeweight.cli import main
 from makeweight.config import schema
 from makeweight.config.settings import Settings
@@ -108,6 +111,10 @@ def at(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         at("budget", "sise", value={"max": "1 kB"}),
         at("budget", "accuracy", value={"max": "90 %"}),
         at("budget", "latency_p50", "level", value="fatal"),
+        at("budget", "size", "max", value="400 ms"),
+        at("budget", "size", "max", value=400),
+        at("budget", "accuracy", 0, "max_drop", value="0.5 %"),
+        at("budget", "accuracy", 1, "min", value="ninety"),
         at("waivers", 0, "reason", value=None),
         at("canary", "traffic_share", value=1),
     ],
@@ -162,3 +169,20 @@ def test_every_key_and_metric_is_described() -> None:
 def test_it_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(schema.of_config()))
+
+
+def test_an_error_in_a_step_is_told_of_its_option(validator: jsonschema.Draft202012Validator) -> None:
+    bad = copy.deepcopy(GOOD)
+    bad["variants"]["slim"]["steps"][0] = {"prune": {"ratio": "half"}}
+    (error,) = validator.iter_errors(plain(bad))
+    assert list(error.absolute_path) == ["variants", "slim", "steps", 0, "prune", "ratio"]
+    assert error.message == "'half' is not of type 'number'"
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_unit_of_a_limit_fits_its_pattern(metric: str) -> None:
+    for operator in OPERATORS.values():
+        if operator.fits(METRICS[metric]) is None:
+            limit = operator.limit_dimension(METRICS[metric])
+            for text in (limit.example, *(f"1.5{space}{unit}" for unit in limit.units for space in ("", " "))):
+                assert re.search(pattern(limit), text), text
