@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONFIG = "makeweight.yaml"
+SCHEMA = "makeweight.schema.json"
 PIPELINE = "dvc.yaml"
 LOCK = "dvc.lock"
 BASELINE = "baseline"
@@ -20,6 +21,11 @@ class Layout:
     @property
     def config(self) -> Path:
         return self.root / CONFIG
+
+    @property
+    def schema(self) -> Path:
+        """The JSON Schema that the first line of a makeweight.yaml names, for editors."""
+        return self.root / SCHEMA
 
     @property
     def pipeline(self) -> Path:

@@ -6,6 +6,7 @@ from what can be plugged in here.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from makeweight import registry
@@ -15,6 +16,11 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _CALLABLE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 
 Schema = dict[str, Any]
+
+
+def text() -> str:
+    """The schema as a file holds it."""
+    return json.dumps(of_config(), indent=2, ensure_ascii=False) + "\n"
 
 
 def of_config() -> Schema:

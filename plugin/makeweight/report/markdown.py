@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from makeweight.budget.measurand import Measurand
+from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import FRACTION, show
 from makeweight.decide.verdict import Alteration, Outcome, RuleVerdict
 from makeweight.layout import BASELINE
@@ -200,6 +201,8 @@ def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: 
     if of_class is not None and dropped:
         # the class that dropped most, which need not be the least accurate one
         before, after = markdown(show(of_class.baseline, FRACTION)), show(of_class.variant, FRACTION)
+    if dropped and not detail and after and METRICS[rule.metric].falling:
+        before, after = "", "none fell"
     name += f" ({_class(detail)})" if detail else ""
     before += f" ({_class(base.detail)})" if before and not dropped and base.detail not in ("", detail) else ""
     change = _change(figures, rule, own)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from makeweight.config.settings import FILES, RUNTIME
+from makeweight.layout import SCHEMA
 
 Shape = list[int | str]
 
@@ -127,7 +128,7 @@ def write(draft: Draft) -> str:
     )
     environment.filters["scalar"] = environment.filters["flow"] = _flow
     template = (Path(__file__).parent / "makeweight.yaml.j2").read_text(encoding="utf-8")
-    return _aligned(environment.from_string(template).render(draft=draft, arrays=arrays, note=_NOTE))
+    return _aligned(environment.from_string(template).render(draft=draft, arrays=arrays, note=_NOTE, schema=SCHEMA))
 
 
 def arrays(inputs: Mapping[str, Shape], split: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from makeweight.layout import CONFIG, PIPELINE, Layout
+from makeweight.config import schema
+from makeweight.layout import CONFIG, PIPELINE, SCHEMA, Layout
 from makeweight.pipeline import dvcyaml, plots
 from makeweight.pipeline.merge import merge
 from makeweight.pipeline.parameters import add_missing
@@ -70,6 +71,9 @@ def run(
         atomic.write_text(layout.config, config)
     elif keeps and given != Given():
         progress.say(f"{CONFIG}: kept as it is; what the call says is for a new one (`--force` writes it anew)")
+    if SCHEMA in config.partition("\n")[0] and repository.text(layout.schema) != (described := schema.text()):
+        atomic.write_text(layout.schema, described)
+        said.append(f"{SCHEMA}: written; editors complete {CONFIG} by it")
     if pipeline != old_pipeline:
         repository.write_pipeline(layout.pipeline, old_pipeline, pipeline)
         said.append(f"{PIPELINE}: {'; '.join(changes)}")
