@@ -78,8 +78,9 @@ def _rows(terms: Terms) -> Iterator[Row]:
         yield Row("up", target, values=f"1x{LONGEST}")
         yield _gauge(metrics.UP, where | target, 1_700_000_000)
         yield Row(metrics.PREDICTIONS.series, where, 1200 if variant == "stable" else 600)
-        yield _gauge(metrics.DECLARED_SHARE, where, 0.5)
-        for outcome in metrics.ANSWERED_OR_FAILED if where["boot"] == "canary-0" else ():
+        if variant == "canary":
+            yield _gauge(metrics.DECLARED_SHARE, where, 0.5)
+        for outcome in metrics.ANSWERED_OR_FAILED if variant == "canary" else ():
             yield _row(metrics.REPEATS, where, 0, outcome=outcome)
         for name in (*CLASSES, "other"):
             yield _row(metrics.PREDICTED_CLASS, where, 0 if name == "other" else 300, class_=name)
