@@ -95,7 +95,9 @@ def of_model(ports: Sequence[Port], where: str) -> dict[str, Shape]:
         own = "HW"[axis - 2] if len(port.shape) == 4 and axis > 1 else None
         if size is None:
             return own or next(letters)
-        return named.setdefault(size, own or next(letters))
+        if size not in named:
+            named[size] = own or next(letters)
+        return named[size]
 
     return {port.name: [letter(port, axis, size) for axis, size in enumerate(port.shape)] for port in ports}
 
