@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from makeweight_monitors.metrics import SHADOW_LABELLED, SHADOW_PAIRS
+from makeweight_monitors.metrics import PAIRED, SHADOW_LABELLED, SHADOW_PAIRS
 from makeweight_monitors.rules import names, restarts
 from makeweight_monitors.rules.promql import Z_RARE, block, exact
 from makeweight_monitors.rules.rule import Alert, Comparison, Level, Recording, Rule
@@ -37,7 +37,9 @@ def rules(terms: Terms) -> Iterator[Rule]:
             2 * (
               sqrt(sum by (model, revision) ({labelled_apart}))
               - sqrt(sum by (model, revision) ({labelled}) * {share})
-            ) / sqrt(1 - {share})
+            ) / sqrt(1 - {share}) > -Inf
+            or
+            sum by (model, revision) ({terms.of(PAIRED.series)}) * 0
             """),
     )
     yield Alert(
@@ -53,8 +55,19 @@ def rules(terms: Terms) -> Iterator[Rule]:
 
 
 def unselected(terms: Terms, evalue: str) -> str:
-    """The e-value of pairs, where labels do not betray a choice."""
-    return f"({evalue}\nunless on (model, revision)\n{terms.of(names.LABELS_EXCESS)} > {Z_RARE})"
+    """The e-value of pairs, where labels do not betray a choice; divided by what speaks for one.
+
+    Few labels that are chosen look like harm before the choice shows beyond doubt. By a normal deviate z it is
+    exp(z^2 / 2) times as likely as by chance at most; squared, that outgrows the harm that the choice feigns.
+    """
+    excess = terms.of(names.LABELS_EXCESS)
+    return block(f"""
+        (
+          {evalue}
+          / on (model, revision) group_left () exp(clamp_min({excess}, 0) ^ 2)
+          unless on (model, revision) {excess} > {Z_RARE}
+        )
+        """)
 
 
 def ties(terms: Terms, count: str, harm: str, help: str) -> str:

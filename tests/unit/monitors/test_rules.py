@@ -123,9 +123,12 @@ def test_only_the_sequential_tests_may_roll_back() -> None:
     for rule in loaded(FULL):
         if rule.get("labels", {}).get("kind") == "rollback":
             evalue = r"makeweight:\w+:evalue\{model=\"digits\"\}"
-            guard = rf"unless on \({CANARY}\)\nmakeweight:shadowed:labels_excess\{{model=\"digits\"\}} > 3.0902"
+            excess = r"makeweight:shadowed:labels_excess\{model=\"digits\"\}"
+            doubt = rf"/ on \({CANARY}\) group_left \(\) exp\(clamp_min\({excess}, 0\) \^ 2\)"
+            guard = rf"unless on \({CANARY}\) {excess} > 3.0902"
             of_pairs = rule["alert"] not in (names.FAILURES_ABOVE_STABLE, names.ACCURACY_DROP_SPLIT)
-            assert re.fullmatch((rf"\({evalue}\n{guard}\)" if of_pairs else evalue) + r" > \d+", rule["expr"])
+            value = rf"\(\n  {evalue}\n  {doubt}\n  {guard}\n\)" if of_pairs else evalue
+            assert re.fullmatch(value + r" > \d+", rule["expr"])
             # what befalls both arms shows on both within two looks
             assert rule.get("for", "0s") == ("30s" if rule["alert"] == names.FAILURES_ABOVE_STABLE else "0s")
 
