@@ -14,6 +14,7 @@ from makeweight_monitors import eprocess
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import replay
 from makeweight_monitors.backtest.rulefile import read
+from makeweight_monitors.metrics import UP
 from makeweight_monitors.prometheus import throwaway
 from makeweight_monitors.prometheus.queries import Client, Series
 from makeweight_monitors.rules import generate, names, text
@@ -64,6 +65,8 @@ def recorded() -> Iterator[Series]:
     for agree, counts in (("yes", pairs - harm - help_), ("no", harm + help_)):
         yield series("shadow_pairs", counts, revision="r", agree=agree)
         yield series("shadow_labelled", counts, revision="r", agree=agree)
+    up = {"__name__": UP.series, "model": "m", "revision": "r", "variant": "canary", "boot": "b"}
+    yield Series(up, tuple((START + STEP * i, float(START)) for i in range(STEPS + 1)))
     for arm in ("stable", "canary"):
         where = {"variant": arm, "revision": "r", "weight": "0.05"}
         yield series("failures", COUNTS[f"{arm} failed"], reason="status", **where)
@@ -75,7 +78,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     programs = prometheus.install()
     folder: Path = tmp_path_factory.mktemp("restarts")
     rules = folder / "rules.yaml"
-    sequential = [one for one in generate.groups(TERMS) if one.name in ("makeweight-failures", "makeweight-rollback")]
+    names_of = ("makeweight-serving", "makeweight-failures", "makeweight-rollback")
+    sequential = [one for one in generate.groups(TERMS) if one.name in names_of]
     rules.write_text(text.render(sequential, [], TERMS.runbooks))
     replay(read(rules), Recorded(tuple(recorded()), START, START + STEP * STEPS, STEP), programs, folder / "store")
     with throwaway.running(programs, folder / "store", lookback="54s", scrape="1h") as client:
