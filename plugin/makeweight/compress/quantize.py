@@ -29,7 +29,7 @@ class Quantize(technique.NumberFormat):
         method: Literal["static", "dynamic"] = Field(
             "static",
             description="`static` fixes the ranges of activations from calibration examples; `dynamic` finds them at "
-            "run time and reaches products only, no convolutions.",
+            "run time and reaches products, LSTMs and tables of vectors (`Gather`), no convolutions.",
         )
         bits: Annotated[Literal[8], BeforeValidator(_eight)] = Field(8, description="Bits of a weight.")
         calibrate: Observer = Field(

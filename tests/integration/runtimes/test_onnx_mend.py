@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,10 @@ def test_an_embedding_that_the_last_product_reads_too(tmp_path: Path) -> None:
     (given,), notes, _ = made(source, ids)
     assert decibels(table[ids].mean(1) @ table.T, given) > HEALTHY
     assert notes == {"one scale for the tensor": ["e"]}
+    (given,), _, _ = made(source, ids, DYNAMIC)
+    assert decibels(table[ids].mean(1) @ table.T, given) > HEALTHY
     with pytest.raises(RecipeFailed, match="would make it larger: its weights would take"):
-        made(source, ids, DYNAMIC)
+        made(source, ids, replace(DYNAMIC, operators=("MatMul",)))
 
 
 def test_a_grouped_transposed_convolution_has_one_scale(tmp_path: Path) -> None:

@@ -167,6 +167,35 @@ def test_dynamic_reaches_products_only(
     assert facts.parameters == runtime.inspect(runtime.read(exported)).parameters
 
 
+def test_dynamic_reaches_a_table_of_vectors_and_the_recurrence_behind_it(runtime: OnnxRuntime, tmp_path: Path) -> None:
+    rng, width, hidden, words = np.random.default_rng(0), 32, 64, 500
+    weights = {
+        "table": rng.normal(size=(words, width)),
+        "w": rng.normal(0, 0.1, (1, 4 * hidden, width)),
+        "r": rng.normal(0, 0.1, (1, 4 * hidden, hidden)),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gather", ["table", "tokens"], ["vectors"]),
+            helper.make_node("LSTM", ["vectors", "w", "r"], ["", "y"], hidden_size=hidden),
+        ],
+        "g",
+        [helper.make_tensor_value_info("tokens", TensorProto.INT64, ["T", "N"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, "N", hidden])],
+        [numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()],
+    )
+    model, path = tmp_path / "lstm.onnx", tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), model)
+    quantize.quantize(runtime.read(model), path, DYNAMIC, None)
+
+    large = [tensor for tensor in onnx.load(path).graph.initializer if np.prod(tensor.dims) >= words]
+    assert [tensor.data_type for tensor in large] == [TensorProto.UINT8, TensorProto.INT8, TensorProto.INT8]
+    assert path.stat().st_size < model.stat().st_size / 3
+    tokens = {"tokens": rng.integers(0, words, (6, 5))}
+    (given,), (wanted,) = runtime.open(runtime.read(path)).run(tokens), runtime.open(runtime.read(model)).run(tokens)
+    assert 0 < np.abs(given - wanted).max() < 0.05 * np.abs(wanted).max()
+
+
 def _onnx_file(path: Path, nodes: list[Any], shape: list[Any], weights: dict[str, Any], opset: int = 18) -> Path:
     graph = helper.make_graph(
         nodes,
@@ -194,8 +223,8 @@ def test_dynamic_on_convolutions_alone_says_why_it_did_nothing(
     with pytest.raises(RecipeFailed) as caught:
         quantize.quantize(runtime.read(convolution), tmp_path / "model.onnx", DYNAMIC, None)
     assert str(caught.value) == (
-        "dynamic quantization changed nothing: it reaches MatMul and Gemm with constant weights, and the graph has "
-        "1 Conv; use `method: static`"
+        "dynamic quantization changed nothing: it reaches MatMul, Gemm and LSTM with constant weights, and the graph "
+        "has 1 Conv; use `method: static`"
     )
     assert not (tmp_path / "model.onnx").exists()
     assert capfd.readouterr() == ("", "")

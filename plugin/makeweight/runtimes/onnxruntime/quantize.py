@@ -31,8 +31,9 @@ from makeweight_probe.sessions.onnxruntime import runtime_module
 
 # The first opset whose QuantizeLinear knows scales by channel.
 _PER_CHANNEL_SINCE = 13
-# What dynamic quantization pays off for: products with constant weights. (ConvInteger is slower than Conv.)
-_DYNAMIC = ["MatMul", "Gemm"]
+# What dynamic quantization pays off for: constant weights of products and recurrences, and tables of vectors that are
+# looked up. (ConvInteger is slower than Conv.)
+_DYNAMIC = ["Gather", "Gemm", "LSTM", "MatMul"]
 # What preparation turns into each other: a product with a sum behind it.
 _PRODUCTS = frozenset({"MatMul", "Gemm"})
 # What ONNX Runtime quantizes by itself where it stands between quantizers (its optimizer WeightBiasQuantization).
@@ -40,7 +41,7 @@ _TAKEN_OVER = frozenset({"Conv", "ConvTranspose", "Gemm"})
 # Why a product that nothing is known against was left alone.
 _UNREACHED = {
     "static": "ONNX Runtime's quantizer does not reach it",
-    "dynamic": "dynamic quantization reaches products with constant weights only",
+    "dynamic": "dynamic quantization reaches constant weights of products and LSTMs only",
 }
 _EXCLUDED, _UNNAMED = "`exclude` names it", "`operators` does not name it"
 
@@ -339,8 +340,8 @@ def _nothing(model: Any, how: Format) -> str:
         )
     if how.ranges == "dynamic":
         return (
-            "dynamic quantization changed nothing: it reaches MatMul and Gemm with constant weights, and the graph "
-            f"has {has}; use `method: static`"
+            "dynamic quantization changed nothing: it reaches MatMul, Gemm and LSTM with constant weights, and the "
+            f"graph has {has}; use `method: static`"
         )
     return f"static quantization changed nothing: the graph has {has}, and ONNX Runtime quantizes none of them"
 
