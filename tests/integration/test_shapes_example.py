@@ -40,6 +40,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.set_num_threads(threads)
         Path("models").mkdir()
         torch.save(network.state_dict(), "models/baseline.pt")
+        del sys.modules["train"]  # it is no source of the project, and runs before it
         for words in ("baseline", "compress int8", "evaluate int8", "report"):
             assert cli.main(words.split()) == 0, words
         for name in MODULES:
