@@ -88,7 +88,7 @@ def _sources(terms: Terms) -> Iterator[Alert]:
     canary, stable = terms.of(names.TRAFFIC, CANARY), terms.of(names.TRAFFIC, STABLE)
     yield Alert(
         names.NO_TRAFFIC,
-        f"{canary} == 0\nor\n({stable} == 0 unless on (model) {canary} > 0)",
+        f"({canary} == bool 0) > 0\nor\n((({stable} == bool 0) > 0) unless on (model) {canary} > 0)",
         EVIDENCE,
         hold="15m",
         summary="{{ $labels.model }} ({{ $labels.variant }}) is up and answers nothing",

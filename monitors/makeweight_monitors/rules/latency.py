@@ -19,7 +19,8 @@ def groups(terms: Terms) -> Iterator[Group]:
 def _rules(terms: Terms) -> Iterator[Rule]:
     buckets = terms.by_arm(f"{LATENCY.series}_bucket", SPEED, by=("le",), function="rate")
     for quantile, name in names.LATENCY.items():
-        yield Recording(name, f"histogram_quantile(\n  {quantile},\n{inner(buckets)}\n)")
+        # where nothing was answered the quantile is NaN, which no panel shows and every rule that reads it hands on
+        yield Recording(name, f"histogram_quantile(\n  {quantile},\n{inner(buckets)}\n) >= 0")
     total, count = (terms.by_arm(f"{LATENCY.series}_{of}", SPEED, function="rate") for of in ("sum", "count"))
     yield Recording(names.LATENCY_MEAN, ratio(total, count))
     compared = [(names.LATENCY[q], name) for q, name in names.LATENCY_RATIO.items()]
