@@ -48,6 +48,7 @@ def test_promtool_accepts_them_and_their_tests_hold(name: str, tmp_path: Path) -
             "MakeweightAccuracyDropPaired",
         ),
     ],
+    ids=["a line too high", "a heartbeat that stops", "a process that is never down", "processes taken for one"],
 )
 def test_a_rule_that_is_broken_fails_them(sound: str, broken: str, missed: str, tmp_path: Path) -> None:
     programs = prometheus.install()
