@@ -81,10 +81,14 @@ class Git:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         ) as self._reader:
+            pipe = self._reader.stdin
             try:
                 yield
             finally:
                 self._reader = None
+                with contextlib.suppress(BrokenPipeError):  # it ended before it read all
+                    assert pipe is not None  # noqa: S101 - it is a pipe
+                    pipe.close()
 
     def read(self, revision: str, path: str) -> bytes | None:
         """A file as a commit holds it; None when it holds none."""
