@@ -19,6 +19,7 @@ from makeweight.artifact.ports import Feeds, fit
 from makeweight.runtimes.format import Observer
 from makeweight.runtimes.runtime import Examples
 from makeweight_base.errors import UsageError
+from makeweight_probe.inputs import NO_AXES, joined
 
 # Examples that a calibration run takes at once, where the model lets it choose.
 BATCH = 32
@@ -42,7 +43,7 @@ def batches(model: Model, examples: Examples) -> list[Feeds]:
     for _, group in sorted(alike.items()):
         ordered = [feeds for _, feeds in sorted(group, key=lambda pair: pair[0])]
         starts = range(0, len(ordered) - step + 1 if size else len(ordered), step)
-        cut += [fit(model.inputs, _joined(ordered[at : at + step])) for at in starts]
+        cut += [fit(model.inputs, joined(ordered[at : at + step], NO_AXES)) for at in starts]
     if not cut:
         most = max(len(group) for group in alike.values())
         raise UsageError(
@@ -64,10 +65,6 @@ def _shapes(feeds: Feeds) -> str:
 
 def _digest(feeds: Feeds) -> bytes:
     return hashlib.sha256(b"".join(np.ascontiguousarray(feeds[name]).tobytes() for name in sorted(feeds))).digest()
-
-
-def _joined(some: Sequence[Feeds]) -> Feeds:
-    return {name: np.concatenate([feeds[name] for feeds in some]) for name in some[0]}
 
 
 def ranges(prepared: Path, folder: Path, operators: Sequence[str], observer: Observer, fed: Sequence[Feeds]) -> Any:
