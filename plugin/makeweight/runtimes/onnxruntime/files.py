@@ -15,7 +15,7 @@ from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
 from makeweight.artifact.versions import versions_of
 from makeweight.runtimes.onnxruntime import refusal
-from makeweight.runtimes.onnxruntime.graphs import graphs, tensors
+from makeweight.runtimes.onnxruntime.graphs import all_tensors
 from makeweight_base.errors import UsageError
 
 # What stands in a clone for a file that is kept elsewhere is a few lines.
@@ -58,11 +58,10 @@ def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
 
 def _outside(proto: Any) -> Iterator[tuple[str, int]]:
     """The files that tensors of the model lie in, besides its own, and where there each of them ends."""
-    for part in (*graphs(proto.graph), *proto.functions):
-        for tensor in (*getattr(part, "initializer", ()), *(held for node in part.node for held in tensors(node))):
-            told = {entry.key: entry.value for entry in tensor.external_data}
-            if "location" in told:
-                yield told["location"], int(told.get("offset", 0)) + int(told.get("length", 0))
+    for tensor in all_tensors(proto):
+        told = {entry.key: entry.value for entry in tensor.external_data}
+        if "location" in told:
+            yield told["location"], int(told.get("offset", 0)) + int(told.get("length", 0))
 
 
 def _refuse_unreadable(path: Path, name: str, end: int) -> None:

@@ -30,6 +30,14 @@ def tensors(node: Any) -> Iterator[Any]:
             yield attribute.t
 
 
+def all_tensors(model: Any) -> Iterator[Any]:
+    """The tensors that a model stores: initializers and what nodes hold, in its graphs and its functions."""
+    for part in (*graphs(model.graph), *model.functions):
+        yield from getattr(part, "initializer", ())
+        for node in part.node:
+            yield from tensors(node)
+
+
 def constants(graph: Any) -> Iterator[tuple[str, Any]]:
     """What the nodes `Constant` of a graph hold, by the name that other nodes read it by."""
     return ((node.output[0], tensor) for node in graph.node if node.op_type == "Constant" for tensor in tensors(node))

@@ -6,7 +6,6 @@ Quantizing drops some of it and float16 none, so sizes compare like with like on
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.artifact.model import Model
-from makeweight.runtimes.onnxruntime.graphs import graphs, tensors
+from makeweight.runtimes.onnxruntime.graphs import all_tensors, graphs
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 # By ONNX's name, what a tensor's numbers are that may lie in `int32_data`, where one takes up to ten bytes.
@@ -36,7 +35,7 @@ def lean(model: Any) -> None:
             _name_by_module(node)
     for part in (model.graph, *model.functions):
         _strip(part)
-    for tensor in _stored(model):
+    for tensor in all_tensors(model):
         narrow = _NARROW.get(_type(tensor))
         if narrow is not None and tensor.int32_data:
             values: NDArray[Any] = np.array(tensor.int32_data, np.int32).astype(narrow)
@@ -61,13 +60,6 @@ def write(model: Any, target: Path) -> None:
     """Write a model as one lean file, each time with the same bytes."""
     lean(model)
     target.write_bytes(model.SerializeToString(deterministic=True))
-
-
-def _stored(model: Any) -> Iterator[Any]:
-    for part in (*graphs(model.graph), *model.functions):
-        yield from getattr(part, "initializer", ())
-        for node in part.node:
-            yield from tensors(node)
 
 
 def _type(tensor: Any) -> str:
