@@ -12,6 +12,7 @@ from makeweight.compress.subject import Left
 from makeweight.compress.technique import Given
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user import callables
+from makeweight.user.weights import not_finite
 from makeweight_base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,8 +63,6 @@ def hand_over(
         UsageError: there is no such callable, or it raises.
         RecipeFailed: a weight is no longer finite.
     """
-    import torch
-
     dotted = options.train or ""
     own = callables.find(dotted, given.root, where="makeweight.yaml: train")
     teacher = given.baseline if options.teacher == "baseline" else None
@@ -78,8 +77,7 @@ def hand_over(
         )
     training.after_step()
     module.eval()
-    bad = [name for name, value in module.state_dict().items() if not bool(torch.isfinite(value).all())]
-    if bad:
+    if bad := not_finite(module):
         raise RecipeFailed(f"{label}: `{dotted}` left NaN or infinity in {', '.join(bad[:3])}")
 
 

@@ -45,8 +45,6 @@ def load(module: Any, path: Path, key: str | None) -> str:
         UsageError: the file cannot be read or is something else; several parts of it fit, or none does; or the weights
             hold NaN or infinity.
     """
-    import torch
-
     content = saved.read(path)
     try:
         tensors = dict(saved.tensors(content))
@@ -77,14 +75,22 @@ def load(module: Any, path: Path, key: str | None) -> str:
         raise
     except Exception as error:  # modules may load in ways of their own
         raise _explained(error, place, places) from error
-    bad = [
-        name
-        for name, value in module.state_dict().items()
-        if isinstance(value, torch.Tensor) and value.is_floating_point() and not bool(torch.isfinite(value).all())
-    ]
-    if bad:
+    if bad := not_finite(module):
         raise UsageError(f"the weights hold NaN or infinity: {some(bad)}", do="Train the model again.")
     return place.name
+
+
+def not_finite(module: Any) -> list[str]:
+    """The names of what a module keeps that holds NaN or infinity."""
+    import torch
+
+    return [
+        name
+        for name, value in module.state_dict().items()
+        if isinstance(value, torch.Tensor)
+        and (value.is_floating_point() or value.is_complex())
+        and not bool(torch.isfinite(value).all())
+    ]
 
 
 def _places(tensors: Mapping[str, Any]) -> dict[str, Place]:

@@ -458,6 +458,17 @@ def test_what_the_users_training_does_wrong_is_told(
         tune(fresh(given), TrainingOptions(train=f"{name}:{does}"), given, "finetune")
 
 
+def test_the_users_training_may_train_what_keeps_more_than_tensors(make_project: Any, make_given: Any) -> None:
+    class Noted(nn.Sequential):
+        def get_extra_state(self) -> dict[str, list[str]]:
+            return {"classes": ["cat", "dog"]}
+
+    project = make_project(code=HANDED)
+    name, given = str(project.model.build).split(":")[0], make_given(project)
+    trained = tune(Noted(*fresh(given)), TrainingOptions(epochs=1, train=f"{name}:own"), given, "finetune")
+    assert trained == training.Trained(1, 1, None, None)
+
+
 def test_a_teacher_sees_what_its_student_sees(make_project: Any, make_given: Any) -> None:
     """Where batches are changed, the teacher is asked about the changed ones."""
     given, asked = make_given(make_project()), []
