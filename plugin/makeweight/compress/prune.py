@@ -16,13 +16,13 @@ from pydantic import Field
 
 from makeweight.compress.deadend import layer_of, left_out
 from makeweight.compress.examples import Examples, Tensors, tensors
-from makeweight.compress.losses import loss_of
+from makeweight.compress.losses import Loss, loss_of
 from makeweight.compress.narrowing import Removal, departing, differentiable, narrow, parting
 from makeweight.compress.scores import reading
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given, Needs, Transformation
 from makeweight.compress.training import TrainingOptions
-from makeweight.compress.tuning import NEEDS, tune
+from makeweight.compress.tuning import NEEDS, Tuner, tuner
 from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.layers import named, unfit
@@ -98,10 +98,12 @@ class Prune(Transformation):
         with _following("follow this model", module):
             refused = _refused(module, example, shape, options, given, excluded)
             pruner = _pruner(module, example, options, given, [*excluded, *refused])
+        learnt = _learnt(options, given) if options.importance == "taylor" else None
+        train: Tuner | None = None
         rounds = []
         for number in range(1, options.rounds + 1):
-            if options.importance == "taylor":
-                _gradients(module, options, given)
+            if learnt is not None:
+                _gradients(module, *learnt, given.output)
             with _following("prune this model", module):
                 was = copy.deepcopy(module)
                 removed = narrow(pruner, module)
@@ -113,8 +115,9 @@ class Prune(Transformation):
             if wrong:
                 raise RecipeFailed(_lost(wrong) + left_out([*excluded, *wrong]))
             if options.epochs:
+                train = train or tuner(options, given)
                 label = f"prune, round {number} of {options.rounds}" if options.rounds > 1 else "prune"
-                rounds.append(asdict(tune(module, options, given, label, subject.left.values())))
+                rounds.append(asdict(train(module, label, subject.left.values())))
         module.eval()
         after = _widths(module)
         changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
@@ -267,16 +270,18 @@ def _output_layers(module: Any, example: Tensors) -> list[Any]:
     return layers
 
 
-def _gradients(module: Any, options: PruneOptions, given: Given) -> None:
-    """The gradient of the mean loss over examples of the train split, left in the parameters."""
+def _learnt(options: PruneOptions, given: Given) -> tuple[Examples, Loss]:
+    """Examples of the train split whose gradients decide, and what they are gradients of: in all rounds the same."""
+    data = Examples(given.splits["train"].draw(_GRADIENT_EXAMPLES, given.seed), given.task, given.ports)
+    return data, loss_of(options.loss, reading(given.baseline, data, given.output), given.task, given.root)
 
-    drawn = given.splits["train"].draw(_GRADIENT_EXAMPLES, given.seed)
-    data = Examples(drawn, given.task, given.ports)
-    loss = loss_of(options.loss, reading(given.baseline, data, given.output), given.task, given.root)
+
+def _gradients(module: Any, data: Examples, loss: Loss, output: str | None) -> None:
+    """The gradient of the mean loss over examples, left in the parameters."""
     module.zero_grad()
     for batch in data.batches(_TOGETHER):
-        scores = judged(call(module, batch.inputs), given.output)
-        (loss(scores, batch) * len(batch.indices) / drawn.length()).backward()
+        scores = judged(call(module, batch.inputs), output)
+        (loss(scores, batch) * len(batch.indices) / data.split.length()).backward()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Protocol
 
 from makeweight.compress.examples import Batch, Examples
 from makeweight.compress.handed_over import hand_over
@@ -18,21 +18,39 @@ from makeweight.user.arrays import Arrays
 NEEDS = Needs(splits=("train",), wishes=("validation",), baseline=True)
 
 
+class Tuner(Protocol):
+    """Trains a torch.nn.Module in place."""
+
+    def __call__(self, module: Any, label: str, left: Collection[Left] = ()) -> Trained:
+        """Raises:
+        RecipeFailed: see `train` and `hand_over`.
+        UsageError: the given loss fails, a target is no output of the model, or an example cannot be read.
+        """
+
+
 def tune(module: Any, options: TrainingOptions, given: Given, label: str, left: Collection[Left] = ()) -> Trained:
-    """Train on the train split; the best epoch on the validation split is kept, if the data have one. Where a callable
-    of the user's trains, it decides what is kept.
+    """Train once; see `tuner`."""
+    return tuner(options, given)(module, label, left)
+
+
+def tuner(options: TrainingOptions, given: Given) -> Tuner:
+    """Training on the train split; the best epoch on the validation split is kept, if the data have one. Where a
+    callable of the user's trains, it decides what is kept. What does not depend on the module that is trained is found
+    out once, whatever the number of trainings: how scores are read, and what a teacher answers.
 
     Raises:
-        RecipeFailed: see `train` and `hand_over`.
-        UsageError: the task has no loss of its own and none is given, the given one fails, a target is no output of
-            the model, or an example cannot be read.
+        UsageError: the task has no loss of its own and none is given, or an example cannot be read.
     """
     data = Examples(given.splits["train"], given.task, given.ports, given.change)
     held_out = given.splits.get("validation")
     validation = None if held_out is None else Examples(held_out, given.task, given.ports)
     if options.train is not None:
-        hand_over(module, data, validation, options, given, label, left)
-        return Trained(options.epochs, options.epochs, None, None)
+
+        def handed(module: Any, label: str, left: Collection[Left] = ()) -> Trained:
+            hand_over(module, data, validation, options, given, label, left)
+            return Trained(options.epochs, options.epochs, None, None)
+
+        return handed
     classifies = given.task.kind == "classification"
     read = reading(given.baseline, data, given.output)
     labels = loss = loss_of(options.loss, read, given.task, given.root)
@@ -46,7 +64,11 @@ def tune(module: Any, options: TrainingOptions, given: Given, label: str, left: 
     else:
         why = given.absent.get("validation", "none was handed")
         given.progress.say(f"no validation split, so the last epoch is kept ({why})")
-    return train(module, data, loss, judge, options, given, label, left)
+
+    def trained(module: Any, label: str, left: Collection[Left] = ()) -> Trained:
+        return train(module, data, loss, judge, options, given, label, left)
+
+    return trained
 
 
 def _asked(teacher: Any, data: Examples, read: Reading, output: str | None) -> Callable[[Batch], Any]:

@@ -97,6 +97,17 @@ def test_rounds_train_in_between_and_win_accuracy_back(given: Any) -> None:
     ]
 
 
+def test_what_rounds_have_in_common_is_found_out_and_told_once(given: Any) -> None:
+    teacher, seen = fresh(given), []
+    teacher.register_forward_hook(lambda *called: seen.append(len(called[1][0])))
+    splits = {name: given.splits[name] for name in ("train", "calibration")}
+    options = PruneOptions(ratio=0.5, rounds=3, epochs=1, teacher="baseline")
+    _pruned(fresh(given), options, replace(given, splits=splits, baseline=teacher))
+    every = given.splits["train"].count
+    assert seen == [every, every], "how its scores are read, and what it teaches"
+    assert [line.startswith("no validation split") for line in given.progress.lines].count(True) == 1
+
+
 class Residual(nn.Module):
     def __init__(self) -> None:
         super().__init__()
