@@ -17,6 +17,7 @@ from typing import Any
 from makeweight.compress.examples import Tensors
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import named
+from makeweight.user.weights import shared
 
 # The largest difference that still counts as rounding, as a part of the largest answer.
 TOLERANCE = 1e-3
@@ -72,17 +73,9 @@ def parting(before: Any, removed: Sequence[Removal], example: Tensors) -> list[s
     def parts(removal: Removal) -> bool:
         narrowed = copy.deepcopy(before)
         _repeat(narrowed, [removal], example)
-        return _shared(narrowed) != _shared(before)
+        return shared(narrowed) != shared(before)
 
     return [removal.layer for removal in removed if parts(removal)]
-
-
-def _shared(module: Any) -> set[frozenset[str]]:
-    """The names of each weight that has several."""
-    names: dict[int, set[str]] = {}
-    for name, weight in module.named_parameters(remove_duplicate=False):
-        names.setdefault(id(weight), set()).add(name)
-    return {frozenset(each) for each in names.values() if len(each) > 1}
 
 
 def _shaken(before: Any) -> Any:

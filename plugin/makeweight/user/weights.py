@@ -58,7 +58,7 @@ def load(module: Any, path: Path, key: str | None) -> str:
         raise UsageError(f"the file has no weights under `{key}`; it has {held}", where=_KEY)
     within = [place for place in places.values() if key in (None, place.name) or place.name.startswith(f"{key}.")]
     own = {bare(name): (name, value) for name, value in module.state_dict().items()}
-    place = _chosen(within, {name: value for name, (_, value) in own.items()}, _shared(module))
+    place = _chosen(within, {name: value for name, (_, value) in own.items()}, shared(module))
     state = OrderedDict((own[name][0] if name in own else name, value) for name, value in place.state.items())
     _refuse_other_numbers(state, own)
     above = f"{place.name}." if place.name else ""
@@ -104,8 +104,8 @@ def _places(tensors: Mapping[str, Any]) -> dict[str, Place]:
     return places
 
 
-def _shared(module: Any) -> list[list[str]]:
-    """The names of parameters that have several: files leave out all but one of them (safetensors must)."""
+def shared(module: Any) -> list[list[str]]:
+    """The names of each parameter that has several: files leave out all but one of them (safetensors must)."""
     names: dict[int, list[str]] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(bare(name))
