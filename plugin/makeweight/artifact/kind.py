@@ -38,6 +38,7 @@ class Kind:
 
 _EMPTY = Kind("an empty file", "Fetch it or save it again.")
 _CUT = Kind("a file that is cut short or damaged", "Fetch it or save it again.")
+_LFS = Kind("a Git LFS pointer, not the file itself", "Run `git lfs pull`.")
 _TORCH = Kind(
     "a file of PyTorch's", "Declare it as `model.weights`, and as `model.build` what makes its module.", "torch"
 )
@@ -55,8 +56,8 @@ _TORCHSCRIPT = Kind(
 
 # By where they stand and what they are: the bytes that a kind of file begins with.
 _HEADS: tuple[tuple[int, bytes, Kind], ...] = (
-    (0, b"version https://git-lfs", Kind("a Git LFS pointer, not the file itself", "Run `git lfs pull`.")),
-    (0, b"version https://hawser", Kind("a Git LFS pointer, not the file itself", "Run `git lfs pull`.")),
+    (0, b"version https://git-lfs", _LFS),
+    (0, b"version https://hawser", _LFS),  # as it was called at first
     (0, b"/annex/objects/", Kind("a git-annex pointer, not the file itself", "Run `git annex get` on it.")),
     (0, b"\x89HDF\r\n\x1a\n", Kind("an HDF5 file, as Keras saves them", _KERAS)),
     (0, b"\x93NUMPY", _NPZ),
@@ -138,9 +139,8 @@ def _of_archive(path: Path) -> Kind:
 
 
 def _pickled(head: bytes) -> Kind:
-    by = "scikit-learn" if b"sklearn" in head else None
-    if by is not None:
-        return Kind(f"a pickled model of {by}", "Convert it to ONNX with skl2onnx, and declare `model.onnx`.")
+    if b"sklearn" in head:
+        return Kind("a pickled model of scikit-learn", "Convert it to ONNX with skl2onnx, and declare `model.onnx`.")
     return Kind("a pickle, which could run any code and is not opened", STATE)
 
 
