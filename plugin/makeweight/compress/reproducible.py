@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from makeweight.user.seeded import generators_restored
+
 # Sums are split among threads, so their number decides the last bits of a result: it is fixed, whatever
 # OMP_NUM_THREADS or the CI runner says. Few networks small enough to train here gain from more than four.
 THREADS = min(4, os.cpu_count() or 1)
@@ -27,8 +29,7 @@ def reproducible(seed: int) -> Iterator[None]:
     threads = torch.get_num_threads()
     strict = torch.are_deterministic_algorithms_enabled()
     only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with generators_restored(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*deterministic")
         torch.manual_seed(seed)
         random.seed(seed)
@@ -40,5 +41,3 @@ def reproducible(seed: int) -> Iterator[None]:
         finally:
             torch.use_deterministic_algorithms(strict, warn_only=only_warn)
             torch.set_num_threads(threads)
-            random.setstate(python)
-            np.random.set_state(numpy)
