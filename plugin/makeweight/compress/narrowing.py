@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,18 +35,20 @@ class Removal:
 
 def narrow(pruner: Any, module: Any) -> list[Removal]:
     """One step of a pruner of Torch-Pruning on its module; what it removed."""
-    from torch import nn
-
-    names = {part: name for name, part in (*module.named_modules(), *module.named_parameters())}
-    widths = {part: _head_width(part) for part in module.modules() if isinstance(part, nn.MultiheadAttention)}
+    names = {part: name for name, part in parts(module).items()}
+    widths = _head_widths(module)
     removed = []
     for group in pruner.step(interactive=True):
         dependency, channels = group[0]
         removed.append(Removal(names[dependency.target.module], dependency.handler, tuple(map(int, channels))))
         group.prune()
-    for attention, width in widths.items():
-        _keep_temperature(attention, width)
+    _keep_temperature(widths)
     return removed
+
+
+def parts(module: Any) -> dict[str, Any]:
+    """Layers and parameters by name."""
+    return dict((*module.named_modules(), *module.named_parameters()))
 
 
 def departing(before: Any, removed: Sequence[Removal], example: Tensors) -> list[str]:
@@ -70,12 +72,12 @@ def parting(before: Any, removed: Sequence[Removal], example: Tensors) -> list[s
         before: the module as it was.
     """
 
-    def parts(removal: Removal) -> bool:
+    def is_parting(removal: Removal) -> bool:
         narrowed = copy.deepcopy(before)
         _repeat(narrowed, [removal], example)
         return shared(narrowed) != shared(before)
 
-    return [removal.layer for removal in removed if parts(removal)]
+    return [removal.layer for removal in removed if is_parting(removal)]
 
 
 def _shaken(before: Any) -> Any:
@@ -124,9 +126,7 @@ def _repeat(module: Any, removed: Sequence[Removal], example: Tensors, fill: Any
     Args:
         fill: what to put in place of each weight before that.
     """
-    import torch
     import torch_pruning
-    from torch import nn
 
     for parameter in module.parameters():
         parameter.requires_grad_(True)
@@ -135,14 +135,11 @@ def _repeat(module: Any, removed: Sequence[Removal], example: Tensors, fill: Any
     if fill is not None:
         for parameter in module.parameters():
             parameter.data = fill(parameter)
-    parts = dict((*module.named_modules(), *module.named_parameters()))
-    widths = {part: _head_width(part) for part in module.modules() if isinstance(part, nn.MultiheadAttention)}
+    named_parts, widths = parts(module), _head_widths(module)
     for removal in removed:
-        graph.get_pruning_group(parts[removal.layer], removal.remove, list(removal.channels)).prune()
+        graph.get_pruning_group(named_parts[removal.layer], removal.remove, list(removal.channels)).prune()
     if fill is None:
-        with torch.no_grad():
-            for attention, width in widths.items():
-                _keep_temperature(attention, width)
+        _keep_temperature(widths)
 
 
 def differentiable(outputs: Any) -> list[Any]:
@@ -164,22 +161,30 @@ def _same(one: Any, other: Any, example: Tensors) -> bool:
     return True
 
 
+def _head_widths(module: Any) -> dict[Any, int]:
+    """Of every attention layer, how wide a head is."""
+    from torch import nn
+
+    return {part: _head_width(part) for part in module.modules() if isinstance(part, nn.MultiheadAttention)}
+
+
 def _head_width(attention: Any) -> int:
     return int(attention.embed_dim // attention.num_heads)
 
 
-def _keep_temperature(attention: Any, width: int) -> None:
-    """Scores are divided by the root of a head's width: narrower heads would make them larger."""
+def _keep_temperature(widths: Mapping[Any, int]) -> None:
+    """Scores are divided by the root of a head's width: heads narrower than these would make them larger."""
     import torch
 
-    factor = math.sqrt(_head_width(attention) / width)
-    if factor == 1:
-        return
-    with torch.no_grad():
-        for name in ("in_proj_weight", "q_proj_weight", "in_proj_bias"):
-            weight = getattr(attention, name, None)
-            if weight is not None:
-                weight[: attention.embed_dim] *= factor
+    for attention, width in widths.items():
+        factor = math.sqrt(_head_width(attention) / width)
+        if factor == 1:
+            continue
+        with torch.no_grad():
+            for name in ("in_proj_weight", "q_proj_weight", "in_proj_bias"):
+                weight = getattr(attention, name, None)
+                if weight is not None:
+                    weight[: attention.embed_dim] *= factor
 
 
 def _normalized_axis(part: Any) -> int | None:

@@ -17,7 +17,7 @@ from pydantic import Field
 from makeweight.compress.deadend import layer_of, left_out
 from makeweight.compress.examples import Examples, Tensors, tensors
 from makeweight.compress.losses import Loss, loss_of
-from makeweight.compress.narrowing import Removal, departing, differentiable, narrow, parting
+from makeweight.compress.narrowing import Removal, departing, differentiable, narrow, parting, parts
 from makeweight.compress.scores import reading
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given, Needs, Transformation
@@ -194,6 +194,7 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
     import torch
     import torch_pruning
 
+    layers = parts(module)
     for parameter in module.parameters():
         parameter.requires_grad_(True)  # the dependencies are traced by autograd
     importance = {
@@ -216,7 +217,7 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
         global_pruning=options.scope == "global",
         pruning_ratio=options.ratio,
         iterative_steps=options.rounds,
-        ignored_layers=[*_output_layers(module, example), *(_part(module, name) for name in kept)],
+        ignored_layers=[*_output_layers(module, example), *(layers[name] for name in kept)],
         round_to=_multiple(options, given),
         output_transform=differentiable,
         # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
@@ -235,11 +236,6 @@ def removed(wanted: int, channels: int, multiple: int) -> int:
     """
     left = max(1, math.ceil((channels - wanted) / multiple - 0.5)) * multiple
     return max(0, channels - left)
-
-
-def _part(module: Any, name: str) -> Any:
-    """A layer or a bare parameter of a module."""
-    return dict((*module.named_modules(), *module.named_parameters()))[name]
 
 
 def _output_layers(module: Any, example: Tensors) -> list[Any]:
