@@ -405,8 +405,9 @@ class Observer:
 
     def expired(self, owner: Owner, count: int) -> None:
         """Count predictions whose label never came; the label store calls this."""
+        arms = self._arms.of(owner)
         with self._counters.lock:
-            for arm in self._arms.of(owner):
+            for arm in arms:
                 self._counters.cells[arm.expired] += count
 
     def store_failed(self, what: str) -> None:

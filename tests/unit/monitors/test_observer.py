@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from observing import CLASSES, Watched, reference
+from observing import CLASSES, Clock, Watched, reference
 from prometheus_client import CollectorRegistry
 
 from makeweight_base.errors import UsageError
@@ -240,6 +240,22 @@ def test_a_label_counts_for_the_attempt_and_the_file_that_answered(tmp_path: Pat
     assert after.observer.label_many(["a", "b"], [1, 1]) == ["matched"] * 2
     assert after["labelled_total attempt sha256"] == {f"1 {'a' * 64}": 1, f"2 {'b' * 64}": 1}
     after.observer.close()
+
+
+def test_what_another_attempt_answered_expires_for_that_one(tmp_path: Path) -> None:
+    clock = Clock()
+    before, after = (Pending(tmp_path / "labels.sqlite", every=0, timeout=100, clock=clock) for _ in range(2))
+    first = Watched(labels=before, attempt=1)
+    first.observer.record(SURE, id="a")
+    first.observer.close()
+    second = Watched(labels=after, attempt=2)
+    clock.now += 101
+    within = threading.Thread(target=after.tend, daemon=True)
+    within.start()
+    within.join(60)
+    assert not within.is_alive(), "it holds the lock that it waits for"
+    assert second["labels_expired_total attempt"] == {"1": 1}
+    second.observer.close()
 
 
 def test_a_label_makes_an_answer_right_or_wrong() -> None:
