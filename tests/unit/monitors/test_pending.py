@@ -66,6 +66,26 @@ def locked(path: Path) -> Iterator[None]:
         other.close()
 
 
+@contextmanager
+def held(store: Pending) -> Iterator[None]:
+    """Another thread of this process is within the file."""
+    within, ended = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with store._storing:
+            within.set()
+            ended.wait(60)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        assert within.wait(60)
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 @pytest.mark.parametrize("written", [True, False], ids=["in the file", "still in memory"])
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_a_prediction_is_matched_once(tmp_path: Path, written: bool, on_disk: bool) -> None:
@@ -326,20 +346,9 @@ def test_a_file_that_stays_locked_is_told_and_labels_are_not_lost_without_a_word
 def test_a_scrape_and_a_label_do_not_wait_for_the_thread_that_writes(tmp_path: Path) -> None:
     store, _ = opened(tmp_path / "labels.sqlite")
     store.put("a", CANARY, "dog")
-    writing, ended = threading.Event(), threading.Event()
-
-    def write() -> None:
-        with store._storing:
-            writing.set()
-            ended.wait(60)
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    assert writing.wait(60)
-    assert store.waiting() == {CANARY: 1}
-    assert take(store, "a") == ["deferred"]
-    ended.set()
-    thread.join()
+    with held(store):
+        assert store.waiting() == {CANARY: 1}
+        assert take(store, "a") == ["deferred"]
     assert take(store, "a") == ["matched"]
 
 
@@ -378,12 +387,12 @@ def child(run: Callable[[], int | None], seconds: int = 60) -> int:
 def test_after_a_fork_each_process_writes_its_own(tmp_path: Path) -> None:
     store, _ = opened(tmp_path / "labels.sqlite")
     store.put("parent's", CANARY, "dog")
-    child = os.fork()
-    if child == 0:
+
+    def write() -> None:
         store.put("child's", CANARY, "cat")
         store.close()
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+
+    assert child(write) == 0
     store.tend()
     assert store.waiting() == {CANARY: 2}
     assert [taken.answer for taken in store.take(["child's", "parent's"])] == ["cat", "dog"]
@@ -429,20 +438,9 @@ def test_a_child_whose_parent_was_within_sqlite_does_without_it(
 ) -> None:
     monkeypatch.setattr("makeweight_monitors.observe.pending._FORK_PATIENCE", 0.01)
     store, ear = opened(tmp_path / "labels.sqlite")
-    within, ended = threading.Event(), threading.Event()
-
-    def write() -> None:
-        with store._storing:
-            within.set()
-            ended.wait(60)
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    assert within.wait(60)
     told = lambda: int(take(store, "a") != ["rejected"] or "was forked" not in ear.failures[0])  # noqa: E731
-    assert child(told) == 0
-    ended.set()
-    thread.join()
+    with held(store):
+        assert child(told) == 0
     assert take(store, "a") == ["unknown"], "the parent goes on"
 
 
