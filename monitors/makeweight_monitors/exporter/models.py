@@ -205,6 +205,7 @@ class Models:
 
     def __init__(self, models: list[Model], own: Counters) -> None:
         self._models = {model.name: model for model in models}
+        self._services = {model.settings.service: model for model in models if model.settings.service is not None}
         self._own = own
 
     def find(self, name: str | None) -> Model | None:
@@ -215,10 +216,14 @@ class Models:
 
     def of_service(self, name: str | None, namespace: str = "") -> Model | None:
         """A model by the service that serves it in a cluster; one that names the namespace too goes before others."""
-        by_service = {one.settings.service: one for one in self._models.values() if one.settings.service is not None}
-        named = by_service.get(f"{namespace}/{name}") or (by_service.get(name) if name else None)
-        found = named or self.find(name)
-        return found if found is named or not name or found is None or found.settings.service is None else None
+        if name is None:
+            return self.find(None)
+        named = self._services.get(f"{namespace}/{name}") or self._services.get(name)
+        if named is not None:
+            return named
+        found = self._models.get(name)
+        # one whose service has a name of its own is not meant by the model's
+        return found if found is not None and found.settings.service is None else None
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self._models.values())
