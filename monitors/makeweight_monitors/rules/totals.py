@@ -30,45 +30,38 @@ def groups(terms: Terms) -> Iterator[Group]:
 def rules(terms: Terms, *metrics: Metric) -> Iterator[Rule]:
     for metric in metrics:
         words = [label for label in metric.labels if label not in _OF_IDENTITY]
-        arms = (CANARY, STABLE) if "variant" in words else ("",)
-        every = ", ".join(words)
+        every, apart = ", ".join(words), ", ".join(word for word in words if word != "boot")
         ended = names.ended(metric)
-        # the maximum comes first: a process that is scraped twice, or under a new address, counts once
-        yield Recording(
-            ended,
-            "\nor\n".join(
+        gone, whole = [], []
+        for arm in ((CANARY,), (STABLE,)) if "variant" in words else ((),):
+            series, own = terms.of(metric.series, *arm), terms.of(ended, *arm)
+            # the maximum comes first: a process that is scraped twice, or under a new address, counts once
+            living = f"max by ({every}) ({series})"
+            serving = f"and on ({_while(arm)}) {terms.of(names.SERVING)}"
+            gone.append(
                 block(f"""
                     (
-                      max by ({every}) ({carried(terms.of(metric.series, *_some(arm)), terms.of(ended, *_some(arm)))})
+                      max by ({every}) ({carried(series, own)})
                       unless
-                      max by ({every}) ({terms.of(metric.series, *_some(arm))})
+                      {living}
                     )
-                    and on ({_while(arm)}) {terms.of(names.SERVING)}
+                    {serving}
                     """)
-                for arm in arms
-            ),
-        )
-        apart = ", ".join(word for word in words if word != "boot")
-        yield Recording(
-            names.total(metric),
-            "\nor\n".join(
+            )
+            whole.append(
                 block(f"""
                     sum by ({apart}) (
-                      max by ({every}) ({terms.of(metric.series, *_some(arm))})
+                      {living}
                       or
-                      {terms.of(ended, *_some(arm))}
+                      {own}
                     )
-                    and on ({_while(arm)}) {terms.of(names.SERVING)}
+                    {serving}
                     """)
-                for arm in arms
-            ),
-        )
+            )
+        yield Recording(ended, "\nor\n".join(gone))
+        yield Recording(names.total(metric), "\nor\n".join(whole))
 
 
-def _some(arm: str) -> tuple[str, ...]:
-    return (arm,) if arm else ()
-
-
-def _while(arm: str) -> str:
+def _while(arm: tuple[str, ...]) -> str:
     """Stable is counted while any canary serves beside it."""
-    return "model" if arm == STABLE else "model, revision"
+    return "model" if STABLE in arm else "model, revision"
