@@ -124,6 +124,8 @@ class Arms:
         self._shape = shape
         self._arms: dict[Owner, Arm] = {}
         self._pairs: dict[Owner, Pair] = {}
+        self.own = self.arm(owner)
+        """What belongs to no release is counted here too."""
 
     def of(self, owner: Owner) -> list[Arm]:
         """One arm, or both for a pair; none for a release of so long ago that it has no series any more."""
@@ -136,10 +138,9 @@ class Arms:
         self.pair(owner)
         return self._both(owner)
 
-    def turn(self, owner: Owner) -> Arm:
+    def turn(self, owner: Owner) -> None:
         """Count as another owner of the own release from now on, such as at another share of the traffic."""
-        self._owner = owner
-        return self.arm(owner)
+        self._owner, self.own = owner, self.arm(owner)
 
     def both(self) -> list[Arm]:
         """Stable and canary of the own release."""

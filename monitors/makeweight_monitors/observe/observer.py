@@ -151,10 +151,7 @@ class Observer:
         )
         self._pair_owner = replace(self._owner, variant=PAIR, weight="", sha256=sha256.get("canary", ""))
         self._arms = Arms(counters, model, self._owner, self._shape, sha256)
-        self._own = self._arms.arm(self._owner)
-        self._outcomes = Outcomes(
-            counters, self._arms, self._own, self._shape, self._error_edges, tolerance, self.refused
-        )
+        self._outcomes = Outcomes(counters, self._arms, self._shape, self._error_edges, tolerance, self.refused)
         self._units = Units(counters, None if shared is None else Path(shared))
         self._prepared = False
         self._quick_scores: quick.Scores = quick.not_yet
@@ -244,8 +241,8 @@ class Observer:
             self._prepare()
         told, ids, units = answered.told(), self._ids(id, answered.count), self._units_of(unit, answered.count)
         if units is not None:
-            self._count_repeats([(self._own, answered)], self._known(units, told, None, self.variant))
-        self._count(self._own, answered, latency)
+            self._count_repeats([(self._arms.own, answered)], self._known(units, told, None, self.variant))
+        self._count(self._arms.own, answered, latency)
         if features is not None:
             self.count_features(features)
         if ids is not None:
@@ -327,7 +324,7 @@ class Observer:
 
     def local(self) -> Local:
         """What this process has counted of its own arm, and of pairs, at the share of the traffic it was told last."""
-        return local.read(self._counters, self._own, self._arms.paired(self._pair_owner))
+        return local.read(self._counters, self._arms.own, self._arms.paired(self._pair_owner))
 
     def follow(self, epoch: int, weight: float | None = None) -> None:
         """A step of the rollout: from now on answers are counted at another share of the traffic.
@@ -342,8 +339,7 @@ class Observer:
             UsageError: the share is none.
         """
         self._owner = replace(self._owner, weight=_share(weight))
-        self._own = self._arms.turn(self._owner)
-        self._outcomes.own = self._own
+        self._arms.turn(self._owner)
         self._prepared = False
         self._quick_scores = self._quick_class = quick.not_yet
         self._prepare()
@@ -362,7 +358,7 @@ class Observer:
             if name not in features:
                 continue
             try:
-                bad = batch.count_feature(self._counters, self._own.features[name], edges, features[name])
+                bad = batch.count_feature(self._counters, self._arms.own.features[name], edges, features[name])
             except (TypeError, ValueError):
                 self.refused(None, "bad_feature", 1, f"feature `{name}` holds no numbers")
                 continue
@@ -392,14 +388,14 @@ class Observer:
         except Exception as error:  # noqa: BLE001 - whatever it was given, the server goes on
             self.refused(None, "bad_shape", 1, f"labels that cannot be read: {error}")
             results: list[LabelResult] = ["rejected"] * len(ids)
-            self._outcomes.count_results([(self._own, result) for result in results])
+            self._outcomes.count_results([(self._arms.own, result) for result in results])
             return results
 
     def refused(self, owner: Owner | None, reason: str, count: int, what: str) -> None:
         """Count what was refused, by one of metrics.REJECTIONS, and say it in the log."""
-        arms = [self._own] if owner is None else self._arms.of(owner)
+        arms = [self._arms.own] if owner is None else self._arms.of(owner)
         with self._counters.lock:
-            for arm in arms or [self._own]:
+            for arm in arms or [self._arms.own]:
                 self._counters.cells[arm.rejected[reason]] += count
         self._tell(reason, count, what)
 
@@ -413,7 +409,7 @@ class Observer:
     def store_failed(self, what: str) -> None:
         """Count a label store that could not be written or read; it calls this."""
         with self._counters.lock:
-            self._counters.cells[self._own.store_failures] += 1
+            self._counters.cells[self._arms.own.store_failures] += 1
         self._complaints.say("store_failed", what)
 
     def close(self) -> None:
@@ -427,11 +423,11 @@ class Observer:
         if classes is None:
             return
         if classes.declared is not None:
-            self._quick_class = quick.of_class(self._counters, self._own, classes.rows_of_all())
+            self._quick_class = quick.of_class(self._counters, self._arms.own, classes.rows_of_all())
         if reader.kind is not None and reader.columns and max(reader.columns) < quick.MANY:
             rows = [classes.row_of(index) for index in range(max(2, *reader.columns))]
             make = quick.of_logits if reader.kind == "softmax" and min(reader.columns) > 1 else quick.of_probabilities
-            self._quick_scores = make(self._counters, self._own, reader, rows)
+            self._quick_scores = make(self._counters, self._arms.own, reader, rows)
             self._prepared = True
 
     def _name(self, top: int) -> str:

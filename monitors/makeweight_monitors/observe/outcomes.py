@@ -30,8 +30,6 @@ class Outcomes:
 
     counters: Counters
     arms: Arms
-    own: Arm
-    """It counts what belongs to none."""
     shape: Shape
     edges: Sequence[float]
     """Inner edges of the bins of the absolute error."""
@@ -54,7 +52,7 @@ class Outcomes:
             raise ValueError(f"{len(ids)} ids, {len(truths)} truths and {len(slices)} slices")
         results: list[LabelResult] = ["rejected"] * len(ids)
         checked = [(index, name, truth) for index, (name, truth) in enumerate(map(self._check, ids, truths)) if name]
-        self.count_results([(self.own, "rejected")] * (len(ids) - len(checked)))
+        self.count_results([(self.arms.own, "rejected")] * (len(ids) - len(checked)))
         told = [(truth, slices[index]) for index, _, truth in checked]
         taken = [Taken("unknown")] * len(checked)
         if store is not None:
@@ -69,14 +67,14 @@ class Outcomes:
         events: list[tuple[Arm, LabelResult]] = []
         for (truth, slice), one in zip(told, taken, strict=True):
             result = one.result
-            arms = self.arms.of(one.owner) if one.owner else [self.own]
+            arms = self.arms.of(one.owner) if one.owner else [self.arms.own]
             if one.result == "matched" and one.owner:
                 group = self.slice(slice) or one.slice
                 if not arms or not self._count_outcome(one.owner, arms, one.answer, truth, group):
                     result = "late" if not arms else "rejected"
             results.append(result)
             if result != "deferred":  # it will be counted once it is known
-                events += [(arm, result) for arm in arms or [self.own]]
+                events += [(arm, result) for arm in arms or [self.arms.own]]
         self.count_results(events)
         return results
 
