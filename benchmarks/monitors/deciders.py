@@ -72,29 +72,30 @@ def false_alarms(looks: int = 1_000_000, runs: int = 4_000) -> None:
         )
 
 
+def worth(harm: Counts, help_: Counts, seen: Counts) -> NDArray[np.float64]:
+    """The e-values of so many harms and helps among the pairs that were seen."""
+    return np.asarray(evalue(paired(DROP), harm, help_, seen - harm - help_))
+
+
 def eprocess(line: float) -> Decider:
     def decide(harm: Counts, help_: Counts) -> NDArray[np.bool_]:
-        return evalue(paired(DROP), harm, help_, numbers(harm) - harm - help_) >= line
+        return worth(harm, help_, numbers(harm)) >= line
 
     return decide
 
 
 def begun_anew(line: float) -> Decider:
     """Beside the test from the beginning those that begin anew, as the rules have them."""
-    every, ages = (durations.seconds(restarts.EVERY) // SECONDS, [durations.seconds(age) for age in restarts.AGES])
+    every, *ages = (int(durations.seconds(text) / SECONDS) for text in (restarts.EVERY, *restarts.AGES))
 
     def decide(harm: Counts, help_: Counts) -> NDArray[np.bool_]:
         now, later = np.arange(harm.shape[1]), []
+        counted = (harm, help_, numbers(harm)[None])
         for age in ages:
-            start = ((now - age // SECONDS) // every * every).astype(int)
+            start = (now - age) // every * every
             begun = start >= 0
-            worse, better, seen = (
-                counts - np.where(begun, counts[:, start], 0) for counts in (harm, help_, numbers(harm)[None])
-            )
-            later.append(np.where(begun, evalue(paired(DROP), worse, better, seen - worse - better), 0))
-        seen = numbers(harm)
-        first = evalue(paired(DROP), harm, help_, seen - harm - help_)
-        return shared(first, later, restarts.many("7d")) >= line
+            later.append(np.where(begun, worth(*(counts - counts[:, start] for counts in counted)), 0))
+        return np.asarray(shared(worth(*counted), later, restarts.many("7d")) >= line)
 
     return decide
 
