@@ -33,10 +33,11 @@ def build(terms: Terms) -> Dashboard:
     sections = [
         Section("", (*abreast(_state(terms)), firing.alerts(terms.runbooks))),
         Section("Does it fail? Without labels", tuple(_failures(terms))),
-        Section("Is it worse? By labels", tuple(_labels(terms))),
-        Section("Does it answer otherwise? Without labels", tuple(_without_labels(terms))),
-        Section("Is it faster and smaller?", tuple(gain.panels(terms))),
     ]
+    if terms.judged:
+        sections.append(Section("Is it worse? By labels", tuple(_labels(terms))))
+        sections.append(Section("Does it answer otherwise? Without labels", tuple(_without_labels(terms))))
+    sections.append(Section("Is it faster and smaller?", tuple(gain.panels(terms))))
     budgets = tuple(_budgets(terms))
     if budgets:
         sections.append(Section("Budgets that burn", budgets, collapsed=True))
@@ -48,7 +49,7 @@ def build(terms: Terms) -> Dashboard:
 def _state(terms: Terms) -> Iterator[Panel]:
     yield firing.state()
     yield failing.state()
-    if terms.drop is not None:
+    if terms.drop is not None and terms.judged:
         yield worst(
             "How near to a rollback",
             "How much of the evidence that a rollback takes the labelled pairs give, by logarithms: at 100 % a "
@@ -76,7 +77,7 @@ def _state(terms: Terms) -> Iterator[Panel]:
             words=CERTIFIED,
             nothing="no pair yet",
         )
-    else:
+    elif terms.judged:
         what = "Share of shadowed requests that the two answered differently, over half an hour."
         share = f"max({of_revision(names.DISAGREEMENT)})"
         yield value("Disagreement", what, "percentunit", share, nothing="no pair yet", decimals=2)
@@ -246,7 +247,7 @@ def _split(terms: Terms) -> Iterator[Panel]:
         Query(of_revision(names.SHARE), "canary {{revision}}", CANARY),
         Query(of_revision(names.SHARE_DECLARED), "declared {{revision}}", LIMIT),
     )
-    if terms.drop is None:
+    if terms.drop is None or not terms.judged:
         return
     at_each = of_revision(names.SPLIT.evalue_at_weight, FIRST)
     yield lines(

@@ -35,7 +35,7 @@ def build(terms: Terms) -> Dashboard:
         if terms.examples:
             sections.append(Section("Confidence", tuple(_confidence())))
         sections.append(Section("Predicted classes", tuple(_predicted(terms))))
-    else:
+    elif terms.judged:
         sections.append(Section("Size of the errors", tuple(_errors())))
     sections.append(Section("Inputs", tuple(_inputs())))
     question = f"What {terms.model} shows without labels, and each part of it with labels: evidence to be weighed."
@@ -66,7 +66,7 @@ def _state(terms: Terms) -> Iterator[Panel]:
         yield over("Against the test split", "the confidence of the worse arm", " or ".join(each))
     if terms.classification:
         yield arms("Predicted classes", names.PREDICTED)
-    else:
+    elif terms.judged:
         yield arms("Size of the errors", names.ERRORS)
     yield over(
         "Inputs",

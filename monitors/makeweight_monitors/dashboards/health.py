@@ -159,7 +159,7 @@ def _labels(terms: Terms) -> Iterator[Panel]:
     yield lines("Waiting for their label", waiting, "short", *pending, size=THIRD)
     expired = _arms(metrics.LABELS_EXPIRED.series, f"sum(rate({{}}[{RATE}]))")
     yield lines("Given up waiting", "Predictions whose label did not come in time.", "cps", *expired, size=THIRD)
-    if terms.drop is not None:
+    if terms.of_pairs():
         yield lines(
             AGREEING,
             "Of the shadowed requests since the canary began, the share that got its label, by whether the two "

@@ -31,7 +31,7 @@ _LONGEST = 240
 
 def groups(terms: Terms) -> Iterator[Group]:
     whole: list[Rule] = [*_lines(terms)]
-    if {"paired", "slice", "class"} & set(terms.families()):
+    if terms.of_pairs():
         whole += [*totals.rules(terms, SHADOW_PAIRS, SHADOW_LABELLED), *selection.rules(terms)]
     if terms.drop is not None and terms.judged:
         whole += totals.rules(terms, PAIRED, SPLIT)

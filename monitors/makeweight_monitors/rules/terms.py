@@ -84,6 +84,10 @@ class Terms:
             families.append("class")
         return tuple(families)
 
+    def of_pairs(self) -> bool:
+        """Whether any of these tests goes by labelled pairs."""
+        return not {"paired", "slice", "class"}.isdisjoint(self.families())
+
     def line(self, test: Test) -> float:
         """The e-value at which one hypothesis of this test is rejected: its share of alpha, inverted."""
         members = {"slice": len(self.slices), "class": self.classes}.get(test, 1)

@@ -15,8 +15,10 @@ from makeweight_monitors.dashboards import board, generate
 from makeweight_monitors.dashboards.look import CANARY, STABLE
 from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE
 from makeweight_monitors.rules import generate as rules
+from makeweight_monitors.rules import names
 from makeweight_monitors.rules.dependencies import words
 from makeweight_monitors.rules.rule import Recording
+from makeweight_monitors.rules.terms import Terms
 
 GOLDEN = Path(__file__).parent / "golden" / "digits.grafana"
 BOARDS = {f"{budget}, {file}": one for budget, terms in BUDGETS.items() for file, one in loaded(terms).items()}
@@ -155,10 +157,16 @@ def check_colours(panel: dict[str, Any]) -> None:
                 assert colour == look.color, (legend, colour)
 
 
-@pytest.mark.parametrize("budget", BUDGETS)
-def test_dashboards_read_nothing_that_nobody_writes(budget: str) -> None:
+OTHERS = {
+    "no answer is right or wrong": Terms("boxes", drop=0.01, classification=False, judged=False),
+    "nor is a drop tolerated": Terms("boxes", classification=False, judged=False),
+    "a slice alone": Terms("part", slices={"night": 0.01}, classes=3),
+}
+
+
+@pytest.mark.parametrize("terms", [*BUDGETS.values(), *OTHERS.values()], ids=[*BUDGETS, *OTHERS])
+def test_dashboards_read_nothing_that_nobody_writes(terms: Terms) -> None:
     """A panel is there only where the budget makes the rules record what it shows; the fleet's are of all budgets."""
-    terms = BUDGETS[budget]
     recorded = {rule.record for group in rules.groups(terms) for rule in group.rules if isinstance(rule, Recording)}
     exported = {metric.series for metric in (*CATALOGUE, *EXPORTER_CATALOGUE)}
     for file, one in loaded(terms).items():
@@ -189,6 +197,11 @@ def test_panels_follow_the_budget() -> None:
     assert "Size of the errors" in titles("regression", "drift.json")
     assert "Safe without labels" not in titles("regression", "canary.json")
     assert "Wrong answers: evidence for a rollback" in titles("regression", "canary.json")
+
+
+def test_the_alert_on_selected_labels_has_its_panel_where_slices_alone_are_tested() -> None:
+    terms = OTHERS["a slice alone"]
+    assert names.LABELS_SELECTED in generate.panels(terms, generate.dashboards(terms))
 
 
 def test_names_of_any_kind_make_addresses_and_questions_that_work() -> None:
