@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,7 @@ class Classification:
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         yield from _by_example(task, variant, own, baseline)
-        before = None if baseline is None else _statistic(task, baseline)
-        yield from whole_set.figures(variant, len(own), _statistic(task, own), before, _reasons(own))
+        yield from whole_set.figures(variant, own, baseline, partial(_statistic, task), _reasons(own))
 
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         highest = int(outcomes.target.max())

@@ -50,8 +50,7 @@ class Detection:
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         del task
-        before = None if baseline is None else _statistic(baseline)
-        return whole_set.figures(variant, len(own), _statistic(own), before, dict.fromkeys(("map", "map_50"), _NOTHING))
+        return whole_set.figures(variant, own, baseline, _statistic, dict.fromkeys(("map", "map_50"), _NOTHING))
 
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         del task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,7 @@ class MultiLabel:
         return _Keeper(asked)
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
-        before = None if baseline is None else _statistic(task, baseline)
-        return whole_set.figures(variant, len(own), _statistic(task, own), before, _reasons(own))
+        return whole_set.figures(variant, own, baseline, partial(_statistic, task), _reasons(own))
 
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         check_classes(task, outcomes.classes, outcomes.target.sum(axis=0) > 0, "label")

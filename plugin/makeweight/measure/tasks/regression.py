@@ -65,8 +65,7 @@ class Regression:
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         del task
-        before = None if baseline is None else _statistic(baseline)
-        return whole_set.figures(variant, len(own), _statistic(own), before, _reasons(own))
+        return whole_set.figures(variant, own, baseline, _statistic, _reasons(own))
 
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         """Any numbers can be judged."""

@@ -113,8 +113,7 @@ class Segmentation:
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         del task
-        before = None if baseline is None else _statistic(baseline)
-        return whole_set.figures(variant, len(own), _statistic(own), before, _NOTHING)
+        return whole_set.figures(variant, own, baseline, _statistic, _NOTHING)
 
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         check_classes(task, outcomes.classes, outcomes.kept["places"][:, 0].sum(axis=0) > 0)

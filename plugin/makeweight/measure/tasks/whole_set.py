@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.layout import BASELINE
 from makeweight.measure.bootstrap import METHOD, Statistic, interval, resampled, whole
+from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.tasks.task import Figures
 from makeweight.measurement import Measurement, unavailable
 
@@ -19,37 +20,29 @@ Reasons = Mapping[str, str]
 
 
 def figures(
-    variant: str,
-    examples: int,
-    own: Statistic,
-    baseline: Statistic | None,
-    reasons: Reasons,
-    *,
-    details: Mapping[str, str] | None = None,
-    slice: str | None = None,
+    variant: str, own: Outcomes, baseline: Outcomes | None, statistic: Callable[[Outcomes], Statistic], reasons: Reasons
 ) -> Figures:
-    """Every figure that `own` gives, and how it compares with the baseline's: a ratio where less is better, or a drop.
+    """Every figure of `own`, and how it compares with the baseline's: a ratio where less is better, or a drop.
 
     Args:
-        details: what names a figure more closely, by metric.
-        slice: the group that the examples are.
+        statistic: what makes the figures of a model's answers.
     """
-    statistics = [own] if baseline is None else [own, baseline]
-    values = [{name: float(each[0]) for name, each in statistic(whole(examples)).items()} for statistic in statistics]
+    examples = len(own)
+    statistics = [statistic(each) for each in (own, baseline) if each is not None]
+    values = [{name: float(found[0]) for name, found in each(whole(examples)).items()} for each in statistics]
     varied = resampled(examples, *statistics) if examples > 1 else None
     for metric, value in values[0].items():
         unit = METRICS[metric].dimension.symbol
         if np.isfinite(value):
             spread = None if varied is None else interval(varied[0][metric], CONFIDENCE)
             told = f"test split, {METHOD}"
-            detail = (details or {}).get(metric)
-            yield Measurement(metric, variant, unit, value, spread, examples, told, detail=detail, slice=slice)
+            yield Measurement(metric, variant, unit, value, spread, examples, told)
         else:
-            yield unavailable(Measurand(metric, slice=slice), variant, unit, reasons[metric])
+            yield unavailable(Measurand(metric), variant, unit, reasons[metric])
         if baseline is None:
             continue
         before, falls = values[1][metric], METRICS[metric].better != "lower"
-        of = Measurand(metric, "drop" if falls else "ratio", slice)
+        of = Measurand(metric, "drop" if falls else "ratio")
         unit = unit if falls else "ratio"
         if not np.isfinite(value):
             yield unavailable(of, variant, unit, reasons[metric])
@@ -66,5 +59,5 @@ def figures(
             compared = before - value if falls else value / before
             told = f"paired: both on the same resamples of the test split, {METHOD}"
             yield Measurement(
-                metric, variant, unit, compared, spread, examples, told, BASELINE, comparison=of.comparison, slice=slice
+                metric, variant, unit, compared, spread, examples, told, BASELINE, comparison=of.comparison
             )
