@@ -50,8 +50,7 @@ class _Keeper:
 
 
 class Classification:
-    def keeper(self, asked: Asked) -> _Keeper:
-        return _Keeper(asked)
+    keeper = _Keeper
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         yield from _by_example(task, variant, own, baseline)

@@ -70,8 +70,7 @@ class _Keeper:
 
 
 class Custom:
-    def keeper(self, asked: Asked) -> _Keeper:
-        return _Keeper(asked)
+    keeper = _Keeper
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         scores = own.kept["score"]

@@ -45,8 +45,7 @@ class _Keeper:
 
 
 class Detection:
-    def keeper(self, asked: Asked) -> _Keeper:
-        return _Keeper(asked)
+    keeper = _Keeper
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         del task

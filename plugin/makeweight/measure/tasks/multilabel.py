@@ -45,8 +45,7 @@ class _Keeper:
 
 
 class MultiLabel:
-    def keeper(self, asked: Asked) -> _Keeper:
-        return _Keeper(asked)
+    keeper = _Keeper
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         return whole_set.figures(variant, own, baseline, partial(_statistic, task), _reasons(own))

@@ -108,8 +108,7 @@ class _Keeper:
 
 
 class Segmentation:
-    def keeper(self, asked: Asked) -> _Keeper:
-        return _Keeper(asked)
+    keeper = _Keeper
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         del task
