@@ -20,7 +20,7 @@ from makeweight.measure.ranking import Ranking
 from makeweight.measure.statistics import mcnemar, paired_difference, wilson
 from makeweight.measure.tasks import whole_set
 from makeweight.measure.tasks.readings import Readings
-from makeweight.measure.tasks.task import Asked, Figures, Kept, Outputs, check_classes, class_name
+from makeweight.measure.tasks.task import Asked, Figures, Kept, Outputs, check_classes, class_name, finite
 from makeweight.measure.tasks.whole_set import CONFIDENCE
 from makeweight.measurement import Measurement
 from makeweight_base.errors import UsageError
@@ -42,7 +42,7 @@ class _Keeper:
         for kind in self._readings.of(found == "probability", otherwise):
             prediction, confidence, self._classes, _ = classify(scores, kind)
             self._readings.add(kind, prediction=prediction, confidence=confidence, target=targets)
-        return np.asarray(np.isfinite(scores.reshape(len(scores), -1)).all(axis=1))
+        return finite(scores)
 
     def kept(self) -> Kept:
         kind, arrays = self._readings.settled()

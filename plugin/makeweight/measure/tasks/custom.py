@@ -13,7 +13,7 @@ from makeweight.config.settings import TaskSettings
 from makeweight.layout import BASELINE
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.statistics import mean_difference
-from makeweight.measure.tasks.task import Asked, Figures, Kept, Outputs
+from makeweight.measure.tasks.task import Asked, Figures, Kept, Outputs, finite
 from makeweight.measure.tasks.whole_set import CONFIDENCE
 from makeweight.measurement import Measurement, unavailable
 from makeweight.user import callables
@@ -44,11 +44,11 @@ class _Keeper:
             )
         else:
             self._scores.append(given)
-        finite = np.ones(len(targets), bool)
+        known = np.ones(len(targets), bool)
         for values in outputs.values():
             if values.dtype.kind == "f" and len(values) == len(targets):
-                finite &= np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-        return finite
+                known &= finite(values)
+        return known
 
     def kept(self) -> Kept:
         if not self._held:

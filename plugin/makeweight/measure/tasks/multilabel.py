@@ -14,8 +14,8 @@ from makeweight.measure.bootstrap import Statistic, Weights
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.ranking import Ranking
 from makeweight.measure.tasks import whole_set
-from makeweight.measure.tasks.readings import probable
-from makeweight.measure.tasks.task import Asked, Figures, Gathered, Kept, Outputs, check_classes
+from makeweight.measure.tasks.readings import least_given, probable
+from makeweight.measure.tasks.task import Asked, Figures, Gathered, Kept, Outputs, check_classes, finite
 from makeweight_base.errors import UsageError
 
 
@@ -36,7 +36,7 @@ class _Keeper:
                 do="Name the output with `model.output`, or mend the targets.",
             )
         self._gathered.add(score=scores, target=targets.astype(np.int8))
-        return np.asarray(np.isfinite(scores).all(axis=1))
+        return finite(scores)
 
     def kept(self) -> Kept:
         arrays = self._gathered.all()
@@ -56,11 +56,9 @@ class MultiLabel:
 
 def _statistic(task: TaskSettings, outcomes: Outcomes) -> Statistic:
     score, target = outcomes.kept["score"].astype(np.float64), outcomes.target > 0
-    finite = np.isfinite(score)
-    # the same comparison with the probability, without losing digits to a logit that is large
-    least = task.threshold if outcomes.scores == "probability" else np.log(task.threshold / (1 - task.threshold))
+    least = least_given(task.threshold, outcomes.scores)
     # an answer that is no number is the wrong one
-    given = np.where(finite, score >= least, ~target)
+    given = np.where(np.isfinite(score), score >= least, ~target)
     counted = [each.astype(np.float64) for each in (target, given, given & target)]
     rankings = [Ranking(score[:, label], target[:, label]) for label in range(target.shape[1])]
 

@@ -47,3 +47,9 @@ class Readings:
 def probable(scores: NDArray[np.float64]) -> bool:
     """Whether every number could be a probability; those that are no numbers say nothing."""
     return bool(((scores >= 0) & (scores <= 1) | ~np.isfinite(scores)).all())
+
+
+def least_given(threshold: float, kind: ScoreKind) -> float:
+    """The score from which a label counts as given, of a probability from which it does: of a logit its logit, so that
+    a large one loses no digits."""
+    return threshold if kind == "probability" else float(np.log(threshold / (1 - threshold)))

@@ -11,7 +11,7 @@ from makeweight.config.settings import TaskSettings
 from makeweight.measure.bootstrap import Statistic, Weights
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.tasks import whole_set
-from makeweight.measure.tasks.task import Asked, Figures, Gathered, Kept, Outputs
+from makeweight.measure.tasks.task import Asked, Figures, Gathered, Kept, Outputs, finite
 from makeweight_base.errors import UsageError
 
 FEW = 256
@@ -53,7 +53,7 @@ class _Keeper:
         if self._size != 0:
             self._size = off.shape[1]
             self._numbers.add(prediction=given.astype(np.float64), target=wanted.astype(np.float64))
-        return np.asarray(np.isfinite(given).all(axis=1))
+        return finite(given)
 
     def kept(self) -> Kept:
         return Kept({**self._sums.all(), **self._numbers.all()})
@@ -74,11 +74,11 @@ class Regression:
 def _statistic(outcomes: Outcomes) -> Statistic:
     kept = outcomes.kept
     sums = np.stack([kept["absolute"], kept["squared"], kept["count"].astype(np.float64)], axis=1)
-    finite = bool(np.isfinite(sums).all())
+    known = bool(np.isfinite(sums).all())
     target = _varying(kept.get("target"))
 
     def statistic(weights: Weights) -> dict[str, NDArray[np.float64]]:
-        if not finite:
+        if not known:
             nothing = np.full(len(weights), np.nan)
             return {"mae": nothing, "rmse": nothing, "r2": nothing}
         absolute, squared, count = (weights @ sums).T

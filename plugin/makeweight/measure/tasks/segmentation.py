@@ -12,8 +12,8 @@ from makeweight.measure import overlap
 from makeweight.measure.bootstrap import Statistic, Weights
 from makeweight.measure.outcomes import WRONG, Outcomes, ScoreKind
 from makeweight.measure.tasks import whole_set
-from makeweight.measure.tasks.readings import Readings, probable
-from makeweight.measure.tasks.task import Asked, Figures, Kept, Outputs, check_classes
+from makeweight.measure.tasks.readings import Readings, least_given, probable
+from makeweight.measure.tasks.task import Asked, Figures, Kept, Outputs, check_classes, finite
 from makeweight_base.errors import UsageError
 
 _NOTHING = dict.fromkeys(
@@ -32,7 +32,6 @@ class _Keeper:
     def add(self, outputs: Outputs, targets: NDArray[Any]) -> NDArray[np.bool_]:
         scores = self._asked.judged(outputs, len(targets))
         shape = targets.shape[1:]
-        finite = np.asarray(np.isfinite(scores.reshape(len(scores), -1)).all(axis=1))
         if scores.shape[1:] == shape and (scores.dtype.kind in "iu" or len(self._asked.task.classes or ()) > 2):
             self._alone(scores.reshape(len(scores), -1), targets, self._named())
         elif scores.shape[1:] in (shape, (1, *shape), (*shape, 1)):
@@ -48,7 +47,7 @@ class _Keeper:
                 f"[classes, {', '.join(map(str, shape))}] is wanted",
                 do=_NAME + " Where the model answers at another resolution, resize its answer or the targets.",
             )
-        return finite
+        return finite(scores)
 
     def _named(self) -> int:
         if self._asked.task.classes is None:
@@ -60,9 +59,8 @@ class _Keeper:
 
     def _of_two(self, scores: NDArray[np.float64], targets: NDArray[Any]) -> None:
         """One number for each place: of the second of two classes."""
-        threshold = self._asked.task.threshold
         for kind in self._readings.of(probable(scores), "sigmoid"):
-            least = threshold if kind == "probability" else np.log(threshold / (1 - threshold))
+            least = least_given(self._asked.task.threshold, kind)
             self._add(kind, np.where(np.isfinite(scores), scores >= least, WRONG), targets, 2)
 
     def _of_many(self, scores: NDArray[Any], targets: NDArray[Any]) -> None:

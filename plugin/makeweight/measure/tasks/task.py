@@ -123,6 +123,11 @@ def named(outputs: Outputs, name: str, where: str) -> NDArray[Any]:
     return np.asarray(outputs[name])
 
 
+def finite(answers: NDArray[Any]) -> NDArray[np.bool_]:
+    """Of each example, whether every number of its answer is finite; shape [examples, ...] to [examples]."""
+    return np.asarray(np.isfinite(answers.reshape(len(answers), -1)).all(axis=1))
+
+
 def class_name(task: TaskSettings, index: int) -> str:
     return task.classes[index] if task.classes and index < len(task.classes) else str(index)
 
