@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from makeweight.compress.examples import Batch, Examples
-from makeweight.measure.outcomes import classify
+from makeweight.measure.outcomes import kind_of
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
 
@@ -43,7 +43,7 @@ def reading(baseline: Any, data: Examples, output: str | None) -> Reading:
     if data.task.kind != "classification":
         return lambda scores: scores
     some = answers(baseline, next(data.batches(LARGE)), output)
-    kind = classify(some.double().numpy())[3]
+    kind = kind_of(some.double().numpy())
 
     def logits(scores: Any) -> Any:
         scores = scores.reshape(len(scores), -1)

@@ -84,17 +84,9 @@ def classify(
     Raises:
         UsageError: the scores have more than one dimension besides the batch.
     """
-    scores = scores.reshape(len(scores), -1) if scores.ndim > 2 and max(scores.shape[1:]) == scores[0].size else scores
-    if scores.ndim > 2:
-        raise UsageError(
-            f"a classifier's output is one score per class, and this one has shape {list(scores.shape[1:])} an example",
-            where="makeweight.yaml: model.output",
-            do="Name the output that holds the class scores, or declare another `task`.",
-        )
-    scores = scores.reshape(len(scores), -1)
-    finite: NDArray[np.bool_] = np.asarray(np.isfinite(scores).all(axis=1))
+    kind = kind or kind_of(scores)
+    scores, finite = _rows(scores)
     safe = np.where(finite[:, None], scores, 0.0)
-    kind = kind or _kind_of(safe[finite])
     if scores.shape[1] == 1:
         positive = (
             np.clip(safe[:, 0], 0, 1) if kind == "probability" else 1 / (1 + np.exp(-np.clip(safe[:, 0], -700, 700)))
@@ -110,11 +102,30 @@ def classify(
     return prediction.astype(np.int64), confidence, probabilities.shape[1], kind
 
 
-def _kind_of(scores: NDArray[np.float64]) -> ScoreKind:
+def kind_of(scores: NDArray[np.float64]) -> ScoreKind:
+    """How a classifier's scores are to be read, as `classify` finds it out.
+
+    Raises:
+        UsageError: see `classify`.
+    """
+    scores, finite = _rows(scores)
+    scores = scores[finite]
     within = bool(((scores >= 0) & (scores <= 1)).all())
     if scores.shape[1] == 1:
         return "probability" if within else "sigmoid"
     return "probability" if within and bool(np.allclose(scores.sum(axis=1), 1, atol=1e-3)) else "softmax"
+
+
+def _rows(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The scores, shape [examples, classes], and for each example whether all of them are finite."""
+    if scores.ndim > 2 and max(scores.shape[1:]) != scores[0].size:
+        raise UsageError(
+            f"a classifier's output is one score per class, and this one has shape {list(scores.shape[1:])} an example",
+            where="makeweight.yaml: model.output",
+            do="Name the output that holds the class scores, or declare another `task`.",
+        )
+    scores = scores.reshape(len(scores), -1)
+    return scores, np.asarray(np.isfinite(scores).all(axis=1))
 
 
 _WORDS = ("classes", "scores", "digest", "facts", "code")

@@ -15,7 +15,7 @@ from makeweight.config.settings import TaskSettings
 from makeweight.layout import BASELINE
 from makeweight.measure import overlap
 from makeweight.measure.bootstrap import Statistic, Weights
-from makeweight.measure.outcomes import Outcomes, ScoreKind, classify
+from makeweight.measure.outcomes import Outcomes, ScoreKind, classify, kind_of
 from makeweight.measure.ranking import Ranking
 from makeweight.measure.statistics import mcnemar, paired_difference, wilson
 from makeweight.measure.tasks import whole_set
@@ -37,9 +37,8 @@ class _Keeper:
 
     def add(self, outputs: Outputs, targets: NDArray[Any]) -> NDArray[np.bool_]:
         scores = self._asked.judged(outputs, len(targets)).astype(np.float64)
-        found = classify(scores)[3]
         otherwise: ScoreKind = "sigmoid" if scores.size == len(scores) else "softmax"
-        for kind in self._readings.of(found == "probability", otherwise):
+        for kind in self._readings.of(kind_of(scores) == "probability", otherwise):
             prediction, confidence, self._classes, _ = classify(scores, kind)
             self._readings.add(kind, prediction=prediction, confidence=confidence, target=targets)
         return finite(scores)
