@@ -100,11 +100,15 @@ def _points(objects: NDArray[np.float64]) -> NDArray[np.float64]:
 
     A point is reached as the original has it, where found / objects is not less in floating point.
     """
-    least = np.ceil(_RECALLS[:, None] * objects)
-    for step in (1, -1):  # what rounding may have left one too low, or one too high
-        near = least + min(step, 0)
-        short = np.divide(near, objects, out=np.ones_like(near), where=objects > 0) < _RECALLS[:, None]
-        least = np.where(short, least + 1, least) if step > 0 else np.where(short, least, near)
+    wanted = _RECALLS[:, None]
+
+    def short(found: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.divide(found, objects, out=np.ones_like(found), where=objects > 0) < wanted
+
+    # rounding may have left it one too low, or one too high
+    least = np.ceil(wanted * objects)
+    least = np.where(short(least), least + 1, least)
+    least = np.where(short(least - 1), least, least - 1)
     places = np.maximum(least, 0).astype(np.int64) * len(objects) + np.arange(len(objects))
     most = int(objects.max(initial=0)) + 2
     reached = np.bincount(places.ravel(), minlength=most * len(objects)).reshape(-1, len(objects)).astype(np.float64)
