@@ -75,7 +75,7 @@ def gains(figures: Figures, variant: str) -> list[str]:
 
 
 def unlimited(content: Content, figures: Figures, variant: str) -> list[str]:
-    """What got worse beside the baseline and no rule of the budget is about: `accuracy (drop 5.0 pt)`."""
+    """What got worse beside the baseline, without a rule on it: `accuracy, which got worse (drop 5.0 pt)`."""
     ruled = {rule.metric for rule in content.verdict.of(variant)}
     wanted: list[tuple[Measurand, str | None]] = [(SIZE, None), (figures.quality, None)]
     wanted += [(of, device) for device in figures.devices for of in (LATENCY, Measurand("peak_memory"))]
