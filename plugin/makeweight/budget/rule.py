@@ -193,6 +193,7 @@ class _RulesOf:
 
 def _budget_model() -> type[BaseModel]:
     limits: dict[str, Any] = dict.fromkeys(OPERATORS, (float | None, None))
+    # says which keys there are, for a misspelt one (`config/problems.py`); rules are read by `_RulesOf`
     some = create_model("SomeRule", __base__=RuleSpec, **limits)
     fields: dict[str, Any] = {
         metric.name: (
