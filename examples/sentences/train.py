@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from encoder import build
-from sentences import Sentences, padded
+from sentences import Example, Sentences, padded
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -39,6 +39,7 @@ def train(data: Path, epochs: int = EPOCHS) -> nn.Module:
     torch.manual_seed(SEED)
     torch.set_num_threads(THREADS)
     batches = DataLoader(Sentences(data, "train"), BATCH, shuffle=True, collate_fn=padded)
+    validation = DataLoader(Sentences(data, "validation"), 128, collate_fn=padded)
     network = build()
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=epochs * len(batches))
@@ -52,7 +53,7 @@ def train(data: Path, epochs: int = EPOCHS) -> nn.Module:
             loss.backward()
             optimizer.step()
             schedule.step()
-        accuracy = _accuracy(network.eval(), data)
+        accuracy = _accuracy(network.eval(), validation)
         if accuracy > best:
             best, kept = accuracy, {name: value.clone() for name, value in network.state_dict().items()}
         seconds = time.monotonic() - began
@@ -64,10 +65,10 @@ def train(data: Path, epochs: int = EPOCHS) -> nn.Module:
     return network
 
 
-def _accuracy(network: nn.Module, data: Path) -> float:
+def _accuracy(network: nn.Module, batches: DataLoader[Example]) -> float:
     right = total = 0
     with torch.no_grad():
-        for inputs, targets in DataLoader(Sentences(data, "validation"), 128, collate_fn=padded):
+        for inputs, targets in batches:
             right += int((network(**inputs).argmax(1) == targets).sum())
             total += len(targets)
     return right / total
