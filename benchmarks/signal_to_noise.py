@@ -15,6 +15,7 @@ from torch import nn
 
 from makeweight.artifact.model import Model
 from makeweight.compress.trial import FLOOR_DECIBELS
+from makeweight.measure import samples
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Program
@@ -85,7 +86,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
 def decibels(made: Model, floating: Model, examples: np.ndarray, folder: Path) -> float:
     """Signal to noise of the one output, asked one example at a time."""
     fed = folder / "inputs.npz"
-    np.savez(fed, **{f"{index}:x": examples[index : index + 1] for index in range(len(examples))})
+    samples.store(fed, [{"x": example[None]} for example in examples])
     asked = [Asked("onnxruntime", str(model.folder / model.files[0].name), 1) for model in (made, floating)]
     (value,) = answers.ask(AnswersJob(*asked, str(fed), None, None)).facts["decibels"]
     return float(value)

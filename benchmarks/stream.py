@@ -11,7 +11,6 @@ two take turns, and the median of the ratios counts.
 from __future__ import annotations
 
 import argparse
-import re
 import statistics
 import tempfile
 import time
@@ -39,6 +38,7 @@ from makeweight.user.declared import Declared
 from makeweight.user.form import Form
 from makeweight.user.split import Split
 from makeweight_base.progress import Silent
+from makeweight_probe.memory import peak_bytes
 
 RATIO, RESIDENT = 1.15, 1e9
 SIDE, CLASSES = 224, 10
@@ -121,9 +121,7 @@ def evaluated(root: Path, count: int) -> None:
     turns = Turns(plain)
     own = answer(declared, runtime, model, split, "images", turns)
     assert np.array_equal(own.prediction, np.concatenate(right))
-    match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert match is not None
-    resident, ours, plainly = int(match[1]) * 1024, turns.seconds["ours"], turns.seconds["plain"]
+    resident, ours, plainly = peak_bytes(), turns.seconds["ours"], turns.seconds["plain"]
     told = f"{count:,} images of 3x{SIDE}x{SIDE}"
     print(f"{kept(resident / RESIDENT, 1)} {told}: {resident / 1e6:.0f} MB resident at most", flush=True)
     print(
