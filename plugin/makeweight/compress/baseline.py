@@ -12,6 +12,7 @@ from makeweight.artifact.versions import versions
 from makeweight.layout import BASELINE, CONFIG
 from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.runtime import Program, Runtime
+from makeweight.user import data
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module, program
 from makeweight.user.ports import as_declared
@@ -29,7 +30,7 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
     runtime: Runtime = registry.ready("runtime", declared.model.runtime)()
     source: Program | Model
     if declared.model.file is None:
-        source = program(declared, load_module(declared, progress))
+        source = program(declared, load_module(declared, progress), data.undrawn(declared))
         progress.say("baseline: exporting the module")
     else:
         source = runtime.read(declared.root / declared.model.file)

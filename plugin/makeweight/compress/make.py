@@ -25,7 +25,7 @@ from makeweight.layout import BASELINE
 from makeweight.runtimes.format import FLOAT32, Format
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
-from makeweight.user.module import load_module, program
+from makeweight.user.module import load_module
 from makeweight.user.ports import as_declared
 from makeweight.user.ran import ran
 from makeweight_base.errors import UsageError
@@ -134,7 +134,7 @@ def _tried(made: Model, reference: Model, macs: int | None, supply: Supply) -> T
 def _lowered(
     subject: Subject, format: Format, supply: Supply, target: Path, notes: dict[str, Any] | None = None
 ) -> Model:
-    source = subject.source if subject.kind == "graph" else program(supply.declared, subject.source, subject.left)
+    source = subject.source if subject.kind == "graph" else supply.program(subject)
     calibration = supply.split("calibration") if format.calibrates else None
     return as_declared(supply.runtime.lower(source, format, calibration, target, notes), supply.declared.model)
 

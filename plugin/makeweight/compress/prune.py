@@ -77,7 +77,7 @@ class Prune(Transformation):
 
     def needs(self, options: PruneOptions) -> Needs:
         learns = options.epochs or options.importance == "taylor"
-        return replace(NEEDS, splits=("calibration", *NEEDS.splits)) if learns else Needs(("calibration",))
+        return replace(NEEDS, splits=(*NEEDS.splits, "calibration")) if learns else Needs(("calibration",))
 
     def apply(self, subject: Subject, options: PruneOptions, given: Given) -> Subject:
         import torch

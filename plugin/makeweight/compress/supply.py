@@ -6,14 +6,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given, Needs
 from makeweight.layout import Layout
 from makeweight.measure import samples
-from makeweight.runtimes.runtime import RecipeFailed, Runtime
+from makeweight.runtimes.runtime import Program, RecipeFailed, Runtime
 from makeweight.user import data
 from makeweight.user.augment import change_of
 from makeweight.user.declared import Declared
-from makeweight.user.module import load_module
+from makeweight.user.module import load_module, program
 from makeweight.user.ports import of_module
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError
@@ -28,7 +29,8 @@ class Supply:
     ) -> None:
         self.declared, self.runtime, self.scratch = declared, runtime, scratch
         self.notes, self.progress = notes, progress
-        self._splits: dict[str, Split] = {}
+        self._loaded: dict[str, Split] = {}
+        self._calibration: Split | None = None
 
     def given(self, needs: Needs) -> Given:
         """Raises:
@@ -65,7 +67,7 @@ class Supply:
         """What is made is tried on the calibration examples. Where no step needs them, on the benchmark's samples: a
         split is not read for that, and some projects have no other than the test split."""
         at_hand = Layout(self.declared.root).inputs
-        if "calibration" not in self._splits and at_hand.is_file():
+        if self._calibration is None and at_hand.is_file():
             return samples.read(at_hand, data.input_names(self.declared))
         return self.split("calibration")
 
@@ -73,7 +75,15 @@ class Supply:
         """One of the declared splits; `calibration` are the declared calibration examples."""
         if name == "test":
             raise RecipeFailed("a technique asked for the test split, which is the gate's alone")
-        if name not in self._splits:
-            calibrates = name == "calibration"
-            self._splits[name] = data.calibration(self.declared) if calibrates else data.load(self.declared, name)
-        return self._splits[name]
+        if name == "calibration":
+            if self._calibration is None:
+                self._calibration = data.calibration(self.declared, self._loaded)
+            return self._calibration
+        if name not in self._loaded:
+            self._loaded[name] = data.load(self.declared, name)
+        return self._loaded[name]
+
+    def program(self, subject: Subject) -> Program:
+        """A module as it is lowered."""
+        examples = data.undrawn(self.declared, self._loaded)
+        return program(self.declared, subject.source, examples, subject.left)

@@ -22,6 +22,7 @@ from makeweight.user.split import Source, Split
 from makeweight.user.streamed import Stream
 from makeweight_base.errors import UsageError, at
 
+_NONE: Mapping[str, Split] = {}
 _CHECK = "Check the loader; every split needs at least one."
 
 
@@ -36,16 +37,25 @@ def load(declared: Declared, split: str) -> Split:
     return Split(split, examples, _slices(declared, split, examples.count))
 
 
-def calibration(declared: Declared) -> Split:
-    """The declared calibration examples: a file of their own, or a sample of a split, drawn with the seed."""
-    return undrawn(declared).draw(declared.data.calibration.samples, declared.seed)
+def calibration(declared: Declared, loaded: Mapping[str, Split] = _NONE) -> Split:
+    """The declared calibration examples: a file of their own, or a sample of a split, drawn with the seed.
+
+    Args:
+        loaded: see `undrawn`.
+    """
+    return undrawn(declared, loaded).draw(declared.data.calibration.samples, declared.seed)
 
 
-def undrawn(declared: Declared) -> Split:
-    """What the calibration examples are drawn from."""
+def undrawn(declared: Declared, loaded: Mapping[str, Split] = _NONE) -> Split:
+    """What the calibration examples are drawn from.
+
+    Args:
+        loaded: splits that are at hand, by name, so that they need not be loaded again.
+    """
     if "calibration" in declared.data.places:
         return Split("calibration", _source(declared, "calibration"))
-    return load(declared, declared.data.calibration.split)
+    name = declared.data.calibration.split
+    return loaded[name] if name in loaded else load(declared, name)
 
 
 def input_names(declared: Declared) -> tuple[str, ...]:

@@ -12,9 +12,10 @@ from makeweight import registry
 from makeweight.artifact.ports import Feeds, Port, Shape, batch_size, fit, of_examples, shown
 from makeweight.layout import CONFIG
 from makeweight.runtimes.runtime import Program
-from makeweight.user import callables, data, exported, weights
+from makeweight.user import callables, exported, weights
 from makeweight.user.declared import Declared
 from makeweight.user.ports import of_module
+from makeweight.user.split import Split
 from makeweight_base.errors import UsageError, at
 from makeweight_base.progress import Progress
 from makeweight_base.quiet import quiet
@@ -64,21 +65,24 @@ def load_module(declared: Declared, progress: Progress | None = None) -> Any:
     return module.eval()
 
 
-def program(declared: Declared, module: Any, left: Mapping[str, Any] | None = None) -> Program:
+def program(declared: Declared, module: Any, examples: Split, left: Mapping[str, Any] | None = None) -> Program:
     """A module of the declared inputs, to be lowered.
+
+    Args:
+        examples: what it is traced on, see `data.undrawn`.
 
     Raises:
         UsageError: see `example`.
     """
     ports = of_module(declared.model)
-    return Program(module, _shapes(ports), example(declared, ports), left or {})
+    return Program(module, _shapes(ports), example(examples, ports), left or {})
 
 
 def _shapes(ports: Sequence[Port]) -> dict[str, Shape]:
     return {port.name: port.shape for port in ports}
 
 
-def example(declared: Declared, ports: Sequence[Port]) -> Feeds:
+def example(examples: Split, ports: Sequence[Port]) -> Feeds:
     """Real examples to trace the module on: as many as its batch, a few where that is free.
 
     Raises:
@@ -87,7 +91,7 @@ def example(declared: Declared, ports: Sequence[Port]) -> Feeds:
     asked = of_examples(ports)
     batch = batch_size(ports)
     wanted = batch or _FEW
-    chosen = data.undrawn(declared).first(wanted).inputs
+    chosen = examples.first(wanted).inputs
     for port in asked:
         if port.name not in chosen:
             raise UsageError(

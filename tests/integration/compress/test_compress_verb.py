@@ -102,9 +102,15 @@ def test_a_recipe_on_the_graph(project: Project, capfd: pytest.CaptureFixture[st
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_recipe_that_trains_leaves_a_control(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
-    told = Told()
+def test_a_recipe_that_trains_leaves_a_control(
+    project: Project, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, loaded = Told(), list[str]()
+    users = sys.modules[str(project.model.build).split(":")[0]]
+    plain = users.load
+    monkeypatch.setattr(users, "load", lambda split: (loaded.append(split), plain(split))[1])
     assert compress.run(project, "slim-int8", told) == Exit.PASS
+    assert loaded == ["train", "validation"], "each once, whatever is drawn of it and traced on it"
     manifest, folder = _made(project, "slim-int8")
     assert sorted(path.name for path in folder.iterdir()) == ["control.onnx", "manifest.json", "model.onnx"]
     assert manifest.control is not None

@@ -27,6 +27,7 @@ from makeweight.compress.training import Quality, TrainingOptions
 from makeweight.compress.tuning import tune
 from makeweight.config.settings import TaskSettings
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.user import data as user_data
 from makeweight.user import module as user_module
 from makeweight.user.ports import of_module
 from makeweight.user.split import Split
@@ -343,9 +344,9 @@ def test_one_number_for_two_classes(make_project: Any, make_given: Any, last: An
 
 def test_the_modules_example_is_the_datas(make_project: Any) -> None:
     project = make_project()
-    (port,) = of_module(project.model)
-    assert user_module.example(project.declared, [port])["image"].shape == (4, 1, 6, 6)
-    assert user_module.example(project.declared, [replace(port, shape=(3, 1, 6, 6))])["image"].shape == (3, 1, 6, 6)
+    (port,), undrawn = of_module(project.model), user_data.undrawn(project.declared)
+    assert user_module.example(undrawn, [port])["image"].shape == (4, 1, 6, 6)
+    assert user_module.example(undrawn, [replace(port, shape=(3, 1, 6, 6))])["image"].shape == (3, 1, 6, 6)
 
 
 class Mask:
