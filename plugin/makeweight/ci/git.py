@@ -188,7 +188,11 @@ class Git:
         return shutil.which("git", path=bare.get("PATH")), listed.stdout
 
     def content(self, revisions: Sequence[str], paths: Iterable[str]) -> list[bytes]:
-        """What some commits are, hold by hash, and hold in some files: git believes an object what its name says."""
+        """What some commits are, hold by hash, and hold in some files: git believes an object what its name says.
+
+        Each time anew, by processes that end with it: what is asked before code ran that may alter git is compared with
+        what is asked after.
+        """
         files = "".join(f"{revision}:./{path}\n" for revision in revisions for path in paths)
         return [
             self._run("rev-parse", *revisions),
@@ -253,10 +257,8 @@ class Git:
                 self._run("worktree", "remove", "--force", "--force", str(tree), check=False)
                 self._run("worktree", "prune", check=False)
 
-    def _run(
-        self, *arguments: str, check: bool = True, more: Mapping[str, str] | None = None, given: bytes | None = None
-    ) -> bytes:
-        done = self._done(*arguments, more=more, given=given)
+    def _run(self, *arguments: str, check: bool = True, more: Mapping[str, str] | None = None) -> bytes:
+        done = self._done(*arguments, more=more)
         if check and done.returncode != 0:
             said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
             raise EnvironmentFailed(f"`git {arguments[0]}` failed: {said}", where=str(self.folder.resolve()))
