@@ -130,14 +130,15 @@ def put_back(project: Project, base: Base | None, git: Git) -> None:
     Whoever makes artifacts can write any file, and is not asked how fast they are.
     """
     states.remove(project.root / FOLDER / states.REGRESSIONS)
-    for device in project.devices:
-        pairs = [(name, device) for name in (BASELINE, *project.variants)]
-        measured = [place(*pair) for pair in pairs for place in (_AT.benchmark, _AT.timings)]
-        for path in (_AT.device(device), *measured):
-            content = None if base is None else git.read(base.sha, path.as_posix())
-            states.remove(project.root / path)
-            if content is not None:
-                atomic.write_bytes(project.root / path, content)
+    with git.reading():
+        for device in project.devices:
+            pairs = [(name, device) for name in (BASELINE, *project.variants)]
+            measured = [place(*pair) for pair in pairs for place in (_AT.benchmark, _AT.timings)]
+            for path in (_AT.device(device), *measured):
+                content = None if base is None else git.read(base.sha, path.as_posix())
+                states.remove(project.root / path)
+                if content is not None:
+                    atomic.write_bytes(project.root / path, content)
 
 
 def _hashes(root: Path, places: Iterable[str]) -> dict[str, str]:

@@ -46,12 +46,13 @@ def of_commits(git: Git, last: int) -> list[Entry]:
     """
     path = Layout(Path()).verdict.as_posix()
     entries = []
-    for sha, day in reversed(git.history(path, last)):
-        text = git.read(sha, path)
-        try:
-            entries.append(Entry(sha, day, brief.of(verdict.loads((text or b"").decode(errors="replace"), sha))))
-        except UsageError:
-            continue
+    with git.reading():
+        for sha, day in reversed(git.history(path, last)):
+            text = git.read(sha, path)
+            try:
+                entries.append(Entry(sha, day, brief.of(verdict.loads((text or b"").decode(errors="replace"), sha))))
+            except UsageError:
+                continue
     return entries
 
 

@@ -1,5 +1,6 @@
 """What one phase hands on is what the next one takes, file by file; else it takes nothing."""
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Mapping
@@ -192,7 +193,7 @@ def project(root: Path, made: Made) -> Project:
 
 def holding(files: Mapping[str, bytes]) -> Any:
     """A git whose every commit has these files."""
-    return SimpleNamespace(read=lambda _, name: files.get(name))
+    return SimpleNamespace(reading=contextlib.nullcontext, read=lambda _, name: files.get(name))
 
 
 def test_figures_of_devices_are_the_bases_until_they_are_measured(project: Project) -> None:
