@@ -134,7 +134,7 @@ def _of_files(commit: Commit) -> Iterator[Output]:
 
 
 def _of_stages(commit: Commit) -> Iterator[Output]:
-    own = posixpath.join(commit.folder, PIPELINE)
+    own = commit.whole(PIPELINE)
     for file in commit.named(PIPELINE):
         place = posixpath.join(posixpath.dirname(file), LOCK)
         try:
@@ -210,7 +210,7 @@ def _variables(commit: Commit, file: str, pipeline: yaml.Node | None) -> object:
     found = [_joined(posixpath.dirname(file), name) for name in ("params.yaml", *named)]
     held = [(path, commit.entries[path].id) for path in found if path is not None and path in commit.entries]
     # makeweight.yaml gives our own stages their names, and whatever of it matters is compared by itself
-    own = posixpath.join(commit.folder, CONFIG)
+    own = commit.whole(CONFIG)
     return (nodes.written(listed), tuple(each for each in held if each[0] != own))
 
 
