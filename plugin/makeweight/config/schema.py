@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from makeweight import registry
-from makeweight.config.settings import FILES, GO_WITH, NAME, RESERVED_DEVICES, RESERVED_VARIANTS, Settings
+from makeweight.config.settings import FILES, GO_WITH, KINDS, NAME, RESERVED_DEVICES, RESERVED_VARIANTS, Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _CALLABLE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
@@ -56,10 +56,9 @@ def of_config() -> Schema:
     }
     of_kinds["metric"]["then"] = {"required": ["metric"]}
     definitions["TaskSettings"]["allOf"] = list(of_kinds.values())
-    kinds = [kind for kind in definitions["TaskSettings"]["properties"]["kind"]["enum"] if kind != "custom"]
     sections["task"] = {
-        "anyOf": [{"enum": kinds}, {"type": "string", "pattern": _CALLABLE}, {"$ref": "#/$defs/TaskSettings"}],
-        "default": kinds[0],
+        "anyOf": [{"enum": list(KINDS)}, {"type": "string", "pattern": _CALLABLE}, {"$ref": "#/$defs/TaskSettings"}],
+        "default": KINDS[0],
         "description": definitions["TaskSettings"].pop("description"),
     }
     callables = {
