@@ -35,29 +35,23 @@ def sources_of(root: Path, dotted: str, option: str) -> list[str]:
             )
         return []
     place = home.joinpath(*module.split("."))
-    file = next((each for each in _files(place) if each.is_file()), None)
+    file = _file(place)
     if file is None:
         raise UsageError(f"there is no module `{module}`", where=option, do=f"Looked for {place}.py.")
     _check_name(file, attribute.split(".")[0], root, option)
     found: dict[str, None] = {}
     reached = {file: home}
-    for each in _growing(reached):
+    ahead = [file]
+    for each in ahead:  # which grows meanwhile
         inside = each.relative_to(reached[each])
         top_level = reached[each] / inside.parts[0]
         found[top_level.relative_to(root).as_posix() + ("/" if len(inside.parts) > 1 else "")] = None
         for name in _imported(each, inside):
             if (of := _home(root, name.partition(".")[0])) is not None:
-                reached |= {file: of for file in _modules(of, name) if file not in reached}
+                new = {file: of for file in _modules(of, name) if file not in reached}
+                reached |= new
+                ahead += new
     return list(found)
-
-
-def _growing(reached: dict[Path, Path]) -> Iterator[Path]:
-    """The keys, also those that come while they are gone through."""
-    done: set[Path] = set()
-    while left := [each for each in reached if each not in done]:
-        for each in left:
-            done.add(each)
-            yield each
 
 
 def _imported(file: Path, inside: Path) -> Iterator[str]:
@@ -80,9 +74,10 @@ def _imported(file: Path, inside: Path) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in statement.names)
 
 
-def _files(place: Path) -> tuple[Path, Path]:
+def _file(place: Path) -> Path | None:
     """Where the code of a module lies, the package first, as Python has it."""
-    return place / "__init__.py", place.with_name(f"{place.name}.py")
+    places = (place / "__init__.py", place.with_name(f"{place.name}.py"))
+    return next((each for each in places if each.is_file()), None)
 
 
 def _modules(home: Path, dotted: str) -> Iterator[Path]:
@@ -90,8 +85,7 @@ def _modules(home: Path, dotted: str) -> Iterator[Path]:
     place = home
     for part in dotted.split("."):
         place = place / part
-        file = next((each for each in _files(place) if each.is_file()), None)
-        if file is not None:
+        if (file := _file(place)) is not None:
             yield file
         elif not place.is_dir():
             return

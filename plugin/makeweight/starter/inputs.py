@@ -78,7 +78,7 @@ def of_model(ports: Sequence[Port], where: str) -> dict[str, Shape]:
     for port in ports:
         if not port.shape or (free and isinstance(port.shape[0], int)):
             raise UsageError(
-                f"input `{port.name}` [{_written(port.shape, '?')}] does not begin with the batch, so it is the same "
+                f"input `{port.name}` [{_written(port.shape)}] does not begin with the batch, so it is the same "
                 "for all examples",
                 where=where,
                 do=f"Say what it is fed with, as in `--constants {port.name}=16000`; a state that begins with zeros "
@@ -121,11 +121,11 @@ def must_fit(declared: dict[str, Shape], ports: Sequence[Port], where: str) -> N
         sizes = zip(has[name], shape, strict=False)
         if len(has[name]) != len(shape) or any(isinstance(size, int) and size != own for size, own in sizes):
             raise UsageError(
-                f"`{name}` is {_written(has[name], '?')} there, and {','.join(map(str, shape))} was given",
+                f"`{name}` is {_written(has[name])} there, and {','.join(map(str, shape))} was given",
                 where=where,
                 do="Mend `--inputs`.",
             )
 
 
-def _written(shape: Sequence[int | str | None], free: str) -> str:
-    return ",".join(str(size) if isinstance(size, int) else free for size in shape)
+def _written(shape: Sequence[int | str | None]) -> str:
+    return ",".join(str(size) if isinstance(size, int) else "?" for size in shape)
