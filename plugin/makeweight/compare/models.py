@@ -8,7 +8,7 @@ from pathlib import Path
 from makeweight import registry
 from makeweight.artifact.kind import absent, kind_of
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Port
+from makeweight.artifact.ports import Port, Shape
 from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import UsageError
 
@@ -49,15 +49,17 @@ def shared_inputs(a: Model, b: Model) -> list[Port]:
             f"{a.path.name} takes {_signature(a)}, and {b.path.name} takes {_signature(b)}",
             do="Only models with the same inputs can be compared.",
         )
-    return [replace(port, shape=tuple(map(_size, port.shape, others[port.name].shape))) for port in a.inputs]
+    return [replace(port, shape=_shape(port, others[port.name])) for port in a.inputs]
 
 
 def _agree(one: Port, other: Port) -> bool:
     floats = all(port.dtype.startswith("float") for port in (one, other))
-    fixed = tuple(
-        size if isinstance(size, int) else one.shape[axis] for axis, size in enumerate(other.shape[: len(one.shape)])
-    )
-    return len(one.shape) == len(other.shape) and one.takes(fixed) and (floats or one.dtype == other.dtype)
+    same_rank = len(one.shape) == len(other.shape)
+    return same_rank and one.takes(_shape(one, other)) and (floats or one.dtype == other.dtype)
+
+
+def _shape(one: Port, other: Port) -> Shape:
+    return tuple(map(_size, one.shape, other.shape))
 
 
 def _size(one: int | str | None, other: int | str | None) -> int | str | None:
