@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import shutil
@@ -364,19 +363,16 @@ def publish(hub: Hub) -> None:
 
 @pytest.fixture
 def hub(seed: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]:
-    with _grown(seed, tmp_path, plain) as found:
-        yield found
+    yield from grown(seed, tmp_path / "hub", plain)
 
 
 @pytest.fixture
 def hub_of_two(seed_of_two: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]:
-    with _grown(seed_of_two, tmp_path, plain) as found:
-        yield found
+    yield from grown(seed_of_two, tmp_path / "hub", plain)
 
 
-@contextlib.contextmanager
-def _grown(seed: Path, place: Path, plain: dict[str, str]) -> Iterator[Hub]:
-    folder = place / "hub"
+def grown(seed: Path, folder: Path, plain: dict[str, str]) -> Iterator[Hub]:
+    """A copy of a repository in a folder of its own, with a GitHub of its own."""
     shutil.copytree(seed, folder, symlinks=True)
     with Server() as github:
         found = Hub(folder, plain, github)

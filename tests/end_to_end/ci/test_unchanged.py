@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import LOCAL, Hub
+from end_to_end.ci.conftest import LOCAL, Hub, grown
 from end_to_end.ci.test_devices import Jobs
 from end_to_end.ci.test_events import FLOAT16
 from integration.github.server import Server
@@ -48,14 +48,6 @@ def begin(seed: Path, folder: Path, plain: dict[str, str], edit: Callable[[Hub],
     hub.change("main", lambda _: None)
 
 
-def copy(folder: Path, to: Path, plain: dict[str, str]) -> Iterator[Hub]:
-    shutil.copytree(folder, to, symlinks=True)
-    with Server() as github:
-        hub = Hub(to, plain, github)
-        hub.git("remote", "set-url", "origin", str(hub.origin))
-        yield hub
-
-
 @pytest.fixture(scope="session")
 def whole_seed(seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Path:
     def edit(hub: Hub) -> None:
@@ -74,7 +66,7 @@ def whole_seed(seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict
 @pytest.fixture
 def whole(whole_seed: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]:
     """Model and data lie in folders that DVC tracks whole."""
-    yield from copy(whole_seed, tmp_path / "hub", plain)
+    yield from grown(whole_seed, tmp_path / "hub", plain)
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +84,7 @@ def coded_seed(seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict
 @pytest.fixture
 def coded(coded_seed: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]:
     """The examples are loaded by code, one module of which lies behind a link."""
-    yield from copy(coded_seed, tmp_path / "hub", plain)
+    yield from grown(coded_seed, tmp_path / "hub", plain)
 
 
 def save_a_model_that_does_not_shrink(path: Path) -> None:
@@ -287,7 +279,7 @@ def vendored(seed: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]
         hub.config(("sources: [notes.txt]", "sources: [vendor/notes.txt]"))(hub.work)
 
     begin(seed, tmp_path / "seed", plain, add)
-    yield from copy(tmp_path / "seed", tmp_path / "hub", plain)
+    yield from grown(tmp_path / "seed", tmp_path / "hub", plain)
 
 
 @attack(
