@@ -20,7 +20,7 @@ def loss_of(declared: str | None, read: Reading, task: TaskSettings, root: Path)
     """The declared loss, or the task's own.
 
     Raises:
-        UsageError: a task of kind `custom` without a declared loss, or no such callable.
+        UsageError: none is declared and the task has none of its own, or there is no such callable.
     """
     if declared is not None:
         return _users(declared, root)
