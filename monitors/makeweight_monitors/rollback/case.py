@@ -1,0 +1,78 @@
+"""What is known and meant of one canary: where it stands, and what was begun with it. Data alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Stage = Literal["observing", "rolling_back", "rolled_back", "failed", "promoted"]
+STAGES: tuple[Stage, ...] = ("observing", "rolling_back", "rolled_back", "failed", "promoted")
+"""`rolled_back` and `promoted` are latched: no alert moves them. `failed`: a rollback that is not done yet, though it
+was tried; it is tried again."""
+Kind = Literal["rollback", "step", "promote"]
+Phase = Literal["begun", "acted", "read_back", "confirmed"]
+"""`begun`: written down, perhaps done. `acted`: the target took it. `read_back`: the target says that it is so.
+`confirmed`: the traffic says so too; what is left is to tell the target that it is over."""
+
+
+@dataclass(frozen=True, order=True)
+class Canary:
+    """One file of a model on trial in one environment, and which try of it this is."""
+
+    environment: str
+    model: str
+    sha256: str
+    attempt: str = ""
+    revision: str = field(default="", compare=False)
+    """For people: it does not tell canaries apart."""
+
+    def __str__(self) -> str:
+        named = " ".join(part for part in (self.model, self.revision or self.sha256[:12]) if part)
+        return f"{self.environment}: {named}" if self.environment else named
+
+
+@dataclass(frozen=True)
+class Answered:
+    """How many requests the canary had answered at a time (Unix, in seconds), over all its processes."""
+
+    time: float
+    count: float
+
+
+@dataclass(frozen=True)
+class Deed:
+    """A change of the traffic that was begun and is not done."""
+
+    kind: Kind
+    share: float
+    """Of the traffic, that the canary is to have."""
+    begun: float
+    """Unix time, like all times here."""
+    phase: Phase = "begun"
+    tries: int = 0
+    """How often it went wrong."""
+    again: float = 0.0
+    """It is not tried before that."""
+    answered: Answered | None = None
+    """After it was read back: the last look at the canary's traffic at which that had grown."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One canary."""
+
+    canary: Canary
+    stage: Stage = "observing"
+    share: float = 0.0
+    """Of the traffic, that it has."""
+    since: float = 0.0
+    """When it got that share."""
+    good_since: float | None = None
+    """Since when every look found it good enough for more."""
+    blind_since: float | None = None
+    """Since when nothing is known."""
+    deed: Deed | None = None
+    why: str = ""
+    """The last decision, in a sentence."""
+    topic: str = ""
+    """What that was about, as `machine.Step` has it."""

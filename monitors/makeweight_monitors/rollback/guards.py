@@ -1,0 +1,30 @@
+"""When a test that asks for a rollback is not believed: what it takes for granted does not hold just now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from makeweight_monitors.rollback.seen import Alerting
+from makeweight_monitors.rules import names
+
+_LABELLED = frozenset({"paired", "split", "slice", "class"})
+_ALL = _LABELLED | {"failures"}
+GUARDS = {
+    names.REPLICA_DOWN: _ALL,
+    names.STABLE_UNSEEN: _ALL,
+    names.COUNTER_POISONED: _ALL,
+    names.SHARE_OFF: _LABELLED,
+    names.LABEL_COVERAGE_LOW: _LABELLED,
+    names.LABELS_SELECTED: _LABELLED - {"split"},
+}
+"""By alert, the tests that are not believed while it fires. An answer that failed has failed, whatever the share and
+whoever labels what."""
+
+
+def disbelieved(asking: Alerting, alerting: Iterable[Alerting]) -> Iterator[Alerting]:
+    """Those that speak against an alert of the kind `rollback`."""
+    for guard in alerting:
+        # a canary that no longer answers its scrapes is no less broken for that
+        own = guard.name == names.REPLICA_DOWN and guard.variant == "canary" and asking.test == "failures"
+        if guard.firing and asking.test in GUARDS.get(guard.name, ()) and not own:
+            yield guard

@@ -1,0 +1,281 @@
+"""The decision: from a canary's case and what happened to its case after that, and what is to be done. Pure.
+
+What is to be done is done only after the case is written down, and what came of it is the next event. So whatever is
+begun can be taken up again from the case alone. An alert that is sent here is no event: it is a reason to look, and the
+look decides. So it makes no difference how often an alert comes, in what order, or from whom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from makeweight_monitors.rollback import guards, promotion
+from makeweight_monitors.rollback.case import Case, Deed, Kind, Phase, Stage
+from makeweight_monitors.rollback.policy import ROUNDED, Policy
+from makeweight_monitors.rollback.seen import Alerting, Seen
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Prometheus and the target were asked."""
+
+    seen: Seen
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """A person asked for a rollback."""
+
+    seen: Seen
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Did:
+    """What was to be done was done."""
+
+    time: float
+
+
+@dataclass(frozen=True)
+class WentWrong:
+    """It was not: the target refused, or says something else than it was told."""
+
+    time: float
+    why: str
+
+
+Event = Looked | Ordered | Did | WentWrong
+Action = Literal["nothing", "set", "verify", "finalize"]
+"""Of the case's deed: set the share, ask whether it is so, tell the target that it is over."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an event comes to."""
+
+    case: Case
+    action: Action = "nothing"
+    sentence: str = ""
+    """What was decided, and why, with its numbers; empty: nothing that was not known before."""
+    topic: str = ""
+    """What it is about: as long as that stays the same nothing is said again, though its numbers move; empty: the
+    sentence itself."""
+
+
+def step(case: Case, event: Event, policy: Policy) -> Step:
+    """The next state of a canary."""
+    match event:
+        case Looked(seen):
+            taken = _looked(case, seen, policy)
+        case Ordered(seen, who, reason):
+            taken = _ordered(case, seen, who, reason)
+        case Did(time):
+            taken = _did(case, time)
+        case WentWrong(time, why):
+            taken = _went_wrong(case, time, why, policy)
+    topic = taken.topic or taken.sentence
+    if not topic or topic == case.topic:
+        return replace(taken, sentence="")
+    return replace(taken, case=replace(taken.case, why=taken.sentence, topic=topic))
+
+
+def _looked(case: Case, seen: Seen, policy: Policy) -> Step:
+    blind_since = None if not seen.blind else case.blind_since if case.blind_since is not None else seen.time
+    case = replace(case, blind_since=blind_since)
+    if case.stage in ("rolled_back", "promoted"):
+        return _latched(case, seen)
+    if case.deed is not None and (case.deed.kind == "rollback" or case.deed.phase == "confirmed"):
+        return _go_on(case, case.deed, seen, policy)
+    if not seen.placement.holds(case.canary):
+        return Step(replace(case, deed=None, good_since=None), sentence=f"{case.canary} does not serve any more")
+    if seen.blind:
+        return _blind(case, seen, policy)
+    asking = [one for one in seen.alerting if one.kind == "rollback" and one.firing and one.of(case.canary)]
+    disbelieved = ""
+    for one in asking:
+        off = sorted({guard.name for guard in guards.disbelieved(one, seen.alerting)})
+        if not off:
+            return _begin(case, seen, "rollback", 0.0, _rollback_sentence(case, one, seen))
+        disbelieved = (
+            f"{case.canary}: {one.name} asks for a rollback, and is not believed while {' and '.join(off)} is firing"
+        )
+    if case.deed is not None:
+        return _go_on(case, case.deed, seen, policy)
+    if disbelieved:
+        return Step(replace(case, good_since=None), sentence=disbelieved)
+    return _onward(case, seen, policy)
+
+
+def _latched(case: Case, seen: Seen) -> Step:
+    if case.stage == "rolled_back" and seen.placement.holds(case.canary) and seen.placement.share > 0:
+        return Step(case, sentence=_let_in_again(case))
+    return Step(case)
+
+
+def _let_in_again(case: Case) -> str:
+    return f"{case.canary} was rolled back, and somebody let it in again: that is left to them; a new attempt is judged"
+
+
+def _blind(case: Case, seen: Seen, policy: Policy) -> Step:
+    for_ = seen.time - (seen.time if case.blind_since is None else case.blind_since)
+    case = replace(case, good_since=None)
+    if policy.silence == "rollback" and for_ >= policy.silence_for and seen.placement.share > 0:
+        said = (
+            f"rolls {case.canary} back from {seen.placement.share:.0%}: nothing has been known of it for {for_:.0f} s "
+            f"({seen.blind}), and the declared policy for silence is rollback after {policy.silence_for:.0f} s"
+        )
+        return _begin(case, seen, "rollback", 0.0, said)
+    said = f"holds {case.canary} at {seen.placement.share:.0%}: nothing is known ({seen.blind})"
+    return Step(case, sentence=said, topic="blind")
+
+
+def _onward(case: Case, seen: Seen, policy: Policy) -> Step:
+    """Whether it goes further."""
+    share = seen.placement.share
+    if abs(share - case.share) > ROUNDED:
+        said = f"{case.canary} has {share:.0%} of the traffic, set by somebody else; it was {case.share:.0%}"
+        return Step(replace(case, share=share, since=seen.time, good_since=None), sentence=said)
+    if not policy.steps or share <= 0:
+        return Step(replace(case, good_since=None))
+    objections = list(promotion.against(case.canary, seen, policy))
+    if objections:
+        said = f"holds {case.canary} at {share:.0%}: {'; '.join(one.sentence for one in objections)}"
+        topic = f"holds at {share}: {' '.join(one.what for one in objections)}"
+        return Step(replace(case, good_since=None), sentence=said, topic=topic)
+    good_since = seen.time if case.good_since is None else case.good_since
+    case = replace(case, good_since=good_since)
+    if seen.time - good_since < policy.step_for:
+        return Step(
+            case, sentence=f"{case.canary} does well at {share:.0%}; more after {policy.step_for:.0f} s of that"
+        )
+    further = policy.next_step(share)
+    if further is None:
+        return Step(case, sentence=f"{case.canary} does well at {share:.0%}, the last step that is declared")
+    ground = f"every look of {seen.time - good_since:.0f} s found it good enough: {promotion.ground(seen)}"
+    if further >= 1:
+        return _begin(case, seen, "promote", 1.0, f"promotes {case.canary}, which has {share:.0%}: {ground}")
+    return _begin(case, seen, "step", further, f"gives {case.canary} {further:.0%} after {share:.0%}: {ground}")
+
+
+def _begin(case: Case, seen: Seen, kind: Kind, share: float, said: str) -> Step:
+    stage: Stage = "rolling_back" if kind == "rollback" else case.stage
+    begun = replace(case, stage=stage, deed=Deed(kind, share, seen.time), good_since=None)
+    return Step(begun, "set", said, topic=f"{kind} to {share}")
+
+
+def _rollback_sentence(case: Case, asking: Alerting, seen: Seen) -> str:
+    line = seen.lines.get(asking.test)
+    value = f"e-value {asking.value:.4g}" + (f" over {line:.4g}" if line is not None else "")
+    return (
+        f"rolls {case.canary} back from {seen.placement.share:.0%}: {asking.name} fires since {asking.since}, "
+        f"its test `{asking.test}` has an {value}"
+    )
+
+
+def _go_on(case: Case, deed: Deed, seen: Seen, policy: Policy) -> Step:
+    """With what was begun: by this process, or by one that ended."""
+    if seen.time < deed.again:
+        return Step(case)
+    if deed.kind == "rollback" and deed.phase != "confirmed":
+        there = seen.placement.holds(case.canary) and seen.placement.share > 0
+        if deed.phase == "read_back":
+            return _confirm(case, deed, seen, there, policy)
+        if not there:
+            # done by a process that ended before it could note that, or by somebody else
+            read_back = replace(deed, phase="read_back", answered=None)
+            return Step(replace(case, share=0.0, since=seen.time, deed=read_back), sentence=_read_back(case))
+    match deed.phase:
+        case "begun":
+            return Step(case, "set")
+        case "acted":
+            return Step(case, "verify")
+        case _:
+            return Step(case, "finalize")
+
+
+def _read_back(case: Case) -> str:
+    return f"{case.canary} gets no traffic any more, says the target; what it still answers is watched"
+
+
+def _confirm(case: Case, deed: Deed, seen: Seen, there: bool, policy: Policy) -> Step:
+    """Whether the traffic is gone indeed."""
+    if there:
+        # it was read back as gone: whoever let it in again knew of the rollback
+        back = replace(case, stage="rolled_back", deed=None, share=seen.placement.share)
+        return Step(back, sentence=_let_in_again(case))
+    late = seen.time - deed.begun >= policy.confirm_within
+    if seen.blind:
+        if late:
+            said = f"{case.canary} gets nothing, says the target; that is unconfirmed: nothing is known ({seen.blind})"
+            return Step(replace(case, stage="failed"), sentence=said, topic="unconfirmed")
+        return Step(case)
+    if seen.answered is None:
+        return _confirmed(case, deed, f"{case.canary} answers nothing: none of its processes is scraped any more")
+    before, now = deed.answered, seen.answered
+    if before is not None and now.count <= before.count:
+        for_ = now.time - before.time
+        if for_ >= policy.settle:
+            return _confirmed(case, deed, f"{case.canary} has answered nothing for {for_:.0f} s")
+        return Step(case)
+    if now.time > case.since:  # else it was scraped before
+        case = replace(case, deed=replace(deed, answered=now))
+    if late:
+        more = "" if before is None else f", {now.count - before.count:.0f} in the last {now.time - before.time:.0f} s"
+        said = (
+            f"{case.canary}: {seen.time - deed.begun:.0f} s after its rollback, which the target says is in force, "
+            f"it still answers requests ({now.count:.0f} so far{more})"
+        )
+        return Step(replace(case, stage="failed"), sentence=said, topic="still answers")
+    return Step(case)
+
+
+def _confirmed(case: Case, deed: Deed, said: str) -> Step:
+    return Step(replace(case, deed=replace(deed, phase="confirmed", again=0.0)), "finalize", said)
+
+
+def _did(case: Case, time: float) -> Step:
+    deed = case.deed
+    if deed is None:
+        return Step(case)
+    if deed.phase == "begun":
+        return Step(replace(case, deed=replace(deed, phase="acted")), "verify")
+    if deed.phase == "acted" and deed.kind == "step":
+        said = f"{case.canary} has {deed.share:.0%} of the traffic"
+        return Step(replace(case, share=deed.share, since=time, deed=None), sentence=said)
+    if deed.phase == "acted" and deed.kind == "promote":
+        return Step(replace(case, share=deed.share, since=time, deed=replace(deed, phase="confirmed")), "finalize")
+    if deed.phase == "acted":
+        read_back = replace(deed, phase="read_back", answered=None)
+        return Step(replace(case, share=deed.share, since=time, deed=read_back), sentence=_read_back(case))
+    if deed.kind == "promote":
+        said = f"{case.canary} is promoted: it is stable now"
+        return Step(replace(case, stage="promoted", since=time, deed=None), sentence=said)
+    took = f"{case.canary} is rolled back, {time - deed.begun:.1f} s after that was decided; it stays so"
+    return Step(replace(case, stage="rolled_back", deed=None), sentence=took)
+
+
+def _went_wrong(case: Case, time: float, why: str, policy: Policy) -> Step:
+    deed = case.deed
+    if deed is None:
+        return Step(case)
+    tries = deed.tries + 1
+    phase: Phase = "begun" if deed.phase == "acted" else deed.phase  # what is not so, is done once more
+    again = replace(deed, phase=phase, tries=tries, again=time + policy.wait(tries))
+    stage: Stage = "failed" if deed.kind == "rollback" else case.stage
+    what = {"rollback": "the rollback", "step": "the step", "promote": "the promotion"}[deed.kind]
+    said = f"{case.canary}: {what} did not succeed, and is tried again: {why}"
+    return Step(replace(case, stage=stage, deed=again), sentence=said)
+
+
+def _ordered(case: Case, seen: Seen, who: str, reason: str) -> Step:
+    if case.deed is not None and case.deed.kind == "rollback":
+        return Step(case, sentence=f"{case.canary} is being rolled back already, as {who} asks ({reason})")
+    if not seen.placement.holds(case.canary) or seen.placement.share <= 0:
+        return Step(
+            case, sentence=f"{case.canary} gets no traffic: there is nothing to roll back, as {who} asks ({reason})"
+        )
+    said = f"rolls {case.canary} back from {seen.placement.share:.0%}: {who} asks for it ({reason})"
+    return _begin(case, seen, "rollback", 0.0, said)

@@ -1,0 +1,76 @@
+"""What one look saw: of Prometheus, and of the target. Data alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from makeweight_monitors.rollback.case import Answered, Canary
+
+
+@dataclass(frozen=True)
+class Alerting:
+    """An alert that is active, of a model that is declared."""
+
+    name: str
+    kind: str
+    """As `rules/rule.py` has it: rollback, alarm, evidence."""
+    firing: bool
+    """Else it is pending."""
+    value: float = float("nan")
+    since: str = ""
+    """As Prometheus tells the time."""
+    test: str = ""
+    variant: str = ""
+    sha256: str = ""
+    attempt: str = ""
+
+    def of(self, canary: Canary) -> bool:
+        """Whether it is about this canary, and no other."""
+        return (self.sha256, self.attempt) == (canary.sha256, canary.attempt)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Who gets the traffic, as the target says."""
+
+    share: float
+    """Of the traffic, that the canary gets; 0: none."""
+    sha256: str | None = None
+    """Of the canary that is there; empty: there is none; None: this target does not know files."""
+    attempt: str | None = None
+    """Likewise; None: this target does not know attempts."""
+    mark: str = ""
+    """What differs whenever somebody changed it: a change is made only if it is still this."""
+
+    def holds(self, canary: Canary) -> bool:
+        """Whether it is this canary, as far as the target can tell."""
+        return self.sha256 in (None, canary.sha256) and self.attempt in (None, canary.attempt)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that a decision goes by."""
+
+    time: float
+    """Unix time."""
+    placement: Placement
+    blind: str = ""
+    """Why nothing is known; empty: it is."""
+    alerting: tuple[Alerting, ...] = ()
+    lines: Mapping[str, float] = field(default_factory=dict)
+    """By test, the e-value at which it asks for a rollback."""
+    drop_high: float | None = None
+    """The upper end of the drop's 99 % interval; None: there are no labels to tell."""
+    tolerated: float | None = None
+    """The drop that the budget tolerates."""
+    certified: bool = False
+    """Whether disagreement alone shows that the drop is tolerated."""
+    share: float | None = None
+    """Of the requests of half an hour, that the canary answered."""
+    answered: Answered | None = None
+    """As of its last scrape; None: none of its processes is scraped."""
+    held: str = ""
+    """Who asked for no further step, and why; empty: nobody."""
+    last_rollback: float | None = None
+    """Of any canary of the model in this environment."""
