@@ -18,25 +18,31 @@ SECONDS_APART = 1.1
 LONGEST = 250
 
 
-def collect(seed: str) -> list[str]:
-    """The names of all tests, as one process collects them."""
-    run = subprocess.run(
+def collecting(seed: str) -> subprocess.Popen[str]:
+    """One process that collects them."""
+    return subprocess.Popen(
         [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider"],
         env={**os.environ, "PYTHONHASHSEED": seed},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
+
+
+def collected(run: subprocess.Popen[str]) -> list[str]:
+    """The names of all tests, as that process has collected them."""
+    lines = run.communicate()[0].splitlines()
     if run.returncode:
-        what = "\n".join(line for line in f"{run.stdout}\n{run.stderr}".splitlines() if "::" not in line)
+        what = "\n".join(line for line in lines if "::" not in line)
         sys.exit(f"the tests cannot be collected:\n{what.strip()[-3000:]}")
-    return [line for line in run.stdout.splitlines() if "::" in line]
+    return [line for line in lines if "::" in line]
 
 
 def main() -> int:
-    first = collect("1")
+    run = collecting("1")
     time.sleep(SECONDS_APART)
-    second = collect("2")
+    other = collecting("2")
+    first, second = collected(run), collected(other)
     differing = [line[:200] for line in difflib.unified_diff(first, second, lineterm="", n=0)]
     if differing:
         print("tests whose names differ from one collection to the next; give them ids in words:", file=sys.stderr)
