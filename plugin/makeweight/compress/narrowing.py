@@ -12,7 +12,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from makeweight.compress.examples import Tensors
 from makeweight.runtimes.inputs import call
@@ -23,8 +23,21 @@ from makeweight.user.weights import shared
 TOLERANCE = 1e-3
 
 
+class Removal(Protocol):
+    """Something that was removed, and can be from a copy too."""
+
+    @property
+    def layer(self) -> str:
+        """Its name, as `exclude` knows it."""
+        ...
+
+    def carry_out(self, module: Any, graph: Any, /) -> None:
+        """Remove it, as Torch-Pruning's graph of the module knows what hangs together."""
+        ...
+
+
 @dataclass(frozen=True)
-class Removal:
+class ChannelRemoval:
     """Channels of a layer that were removed, and with them whatever hangs together with those."""
 
     layer: str
@@ -32,15 +45,18 @@ class Removal:
     """Torch-Pruning's function for that kind of layer."""
     channels: tuple[int, ...]
 
+    def carry_out(self, module: Any, graph: Any, /) -> None:
+        graph.get_pruning_group(parts(module)[self.layer], self.remove, list(self.channels)).prune()
+
 
 def narrow(pruner: Any, module: Any) -> list[Removal]:
     """One step of a pruner of Torch-Pruning on its module; what it removed."""
     names = {part: name for name, part in parts(module).items()}
     widths = _head_widths(module)
-    removed = []
+    removed: list[Removal] = []
     for group in pruner.step(interactive=True):
         dependency, channels = group[0]
-        removed.append(Removal(names[dependency.target.module], dependency.handler, tuple(map(int, channels))))
+        removed.append(ChannelRemoval(names[dependency.target.module], dependency.handler, tuple(map(int, channels))))
         group.prune()
     _keep_temperature(widths)
     return removed
@@ -57,10 +73,10 @@ def departing(before: Any, removed: Sequence[Removal], example: Tensors) -> list
     Args:
         before: the module as it was.
     """
-    shaken = _shaken(before)
-    if not removed or _sound(shaken, removed, example):
+    wide = shaken(before)
+    if not removed or _sound(wide, removed, example):
         return []
-    alone = [removal.layer for removal in removed if not _sound(shaken, [removal], example)]
+    alone = [removal.layer for removal in removed if not _sound(wide, [removal], example)]
     # where each is sound by itself, it is their being removed together that is not
     return alone or [removal.layer for removal in removed]
 
@@ -80,22 +96,40 @@ def parting(before: Any, removed: Sequence[Removal], example: Tensors) -> list[s
     return [removal.layer for removal in removed if is_parting(removal)]
 
 
-def _shaken(before: Any) -> Any:
+def shaken(before: Any) -> Any:
     """A copy whose weights are none of them zero: what is removed by mistake must not go unseen because it was dead."""
     import torch
 
-    shaken, drawn = copy.deepcopy(before).eval(), torch.Generator().manual_seed(0)
+    copied, drawn = copy.deepcopy(before).eval().requires_grad_(True), torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for weight in shaken.parameters():
+        for weight in copied.parameters():
             spread = float(weight.std()) if weight.numel() > 1 else 0.0
             weight.add_(torch.randn(weight.shape, generator=drawn) * max(spread, 0.05) / 2)
-    return shaken
+    return copied
+
+
+def same(one: Any, other: Any, example: Tensors) -> bool:
+    """Whether two modules answer the same, but for rounding; one that does not run answers nothing."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            answers = [differentiable(call(module.eval(), example)) for module in (one, other)]
+    except Exception:  # noqa: BLE001 - a forward that counts channels may raise anything
+        return False
+    for first, second in zip(*answers, strict=True):
+        if first.shape != second.shape:
+            return False
+        largest = max(float(first.abs().max()), float(second.abs().max()), 1e-12)
+        if not bool(((first - second).abs() <= TOLERANCE * largest).all()):
+            return False
+    return True
 
 
 def _sound(before: Any, removed: Sequence[Removal], example: Tensors) -> bool:
     narrowed = copy.deepcopy(before)
     _repeat(narrowed, removed, example)
-    return _same(_masked(before, removed, narrowed, example), narrowed, example)
+    return same(_masked(before, removed, narrowed, example), narrowed, example)
 
 
 def _masked(before: Any, removed: Sequence[Removal], narrowed: Any, example: Tensors) -> Any:
@@ -135,9 +169,9 @@ def _repeat(module: Any, removed: Sequence[Removal], example: Tensors, fill: Any
     if fill is not None:
         for parameter in module.parameters():
             parameter.data = fill(parameter)
-    named_parts, widths = parts(module), _head_widths(module)
+    widths = _head_widths(module)
     for removal in removed:
-        graph.get_pruning_group(named_parts[removal.layer], removal.remove, list(removal.channels)).prune()
+        removal.carry_out(module, graph)
     if fill is None:
         _keep_temperature(widths)
 
@@ -145,20 +179,6 @@ def _repeat(module: Any, removed: Sequence[Removal], example: Tensors, fill: Any
 def differentiable(outputs: Any) -> list[Any]:
     """The outputs that channels are traced from; class indices and the like are not."""
     return [tensor for tensor in named(outputs).values() if tensor.is_floating_point()]
-
-
-def _same(one: Any, other: Any, example: Tensors) -> bool:
-    import torch
-
-    with torch.no_grad():
-        answers = [differentiable(call(module.eval(), example)) for module in (one, other)]
-    for first, second in zip(*answers, strict=True):
-        if first.shape != second.shape:
-            return False
-        largest = max(float(first.abs().max()), float(second.abs().max()), 1e-12)
-        if not bool(((first - second).abs() <= TOLERANCE * largest).all()):
-            return False
-    return True
 
 
 def _head_widths(module: Any) -> dict[Any, int]:

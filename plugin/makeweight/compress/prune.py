@@ -6,18 +6,20 @@ Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, https://arxi
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from makeweight.compress import attention
 from makeweight.compress.deadend import layer_of, left_out
 from makeweight.compress.examples import Examples, Tensors, tensors
+from makeweight.compress.heads import HeadPruner, Narrowable, narrowable
 from makeweight.compress.losses import Loss, loss_of
-from makeweight.compress.narrowing import Removal, departing, differentiable, narrow, parting, parts
+from makeweight.compress.narrowing import Removal, departing, differentiable, narrow, parting, parts, shaken
+from makeweight.compress.rounding import removed
 from makeweight.compress.scores import reading
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given, Needs, Transformation
@@ -96,8 +98,8 @@ class Prune(Transformation):
             )
         excluded = _excluded(options, list(before))
         with _following("follow this model", module):
-            refused = _refused(module, example, shape, options, given, excluded)
-            pruner = _pruner(module, example, options, given, [*excluded, *refused])
+            plan = _tried(_plan(module, example, excluded, given), module, example, shape, options, given)
+            pruner = _pruner(module, example, options, given, plan)
         learnt = _learnt(options, given) if options.importance == "taylor" else None
         train: Tuner | None = None
         rounds = []
@@ -106,14 +108,14 @@ class Prune(Transformation):
                 _gradients(module, *learnt, given.output)
             with _following("prune this model", module):
                 was = copy.deepcopy(module)
-                removed = narrow(pruner, module)
+                removed = pruner.step(module)
             module.zero_grad(set_to_none=True)
             _still_runs(module, example, shape, given)
             _refuse_growth(was, module, removed, example)
             with _following("check the narrower model", module):
                 wrong = departing(was, removed, example)
             if wrong:
-                raise RecipeFailed(_lost(wrong) + left_out([*excluded, *wrong]))
+                raise RecipeFailed(_lost(wrong) + left_out([*excluded, *plan.refused, *wrong]))
             if options.epochs:
                 train = train or tuner(options, given)
                 label = f"prune, round {number} of {options.rounds}" if options.rounds > 1 else "prune"
@@ -121,8 +123,10 @@ class Prune(Transformation):
         module.eval()
         after = _widths(module)
         changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
-        if not changed and refused:
-            raise RecipeFailed(_lost(refused))
+        if not changed and plan.refused:
+            raise RecipeFailed(_lost(plan.refused))
+        if not changed and plan.stuck:
+            raise RecipeFailed(_stuck(plan.stuck))
         if not changed:
             raise RecipeFailed(
                 "prune changed nothing: no layer could give up channels and keep a multiple of "
@@ -135,8 +139,10 @@ class Prune(Transformation):
             f"prune: {len(changed)} of {len(before)} layers narrower, {parameters:,} -> {left:,} parameters"
         )
         given.notes[self.name] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
-        if refused:
-            given.notes[self.name]["refused"] = refused
+        if fewer := pruner.heads.fewer():
+            given.notes[self.name]["heads"] = fewer
+        if unwilling := [*plan.refused, *plan.stuck]:
+            given.notes[self.name]["refused"] = unwilling
         return subject
 
     def training(self, options: PruneOptions) -> TrainingOptions | None:
@@ -157,22 +163,78 @@ def _excluded(options: PruneOptions, layers: list[str]) -> list[str]:
     return named(options.exclude, layers)
 
 
-def _refused(
-    module: Any, example: Tensors, shape: Any, options: PruneOptions, given: Given, excluded: list[str]
-) -> list[str]:
-    """The layers that keep their channels, since Torch-Pruning loses track of them: found out on a copy."""
+@dataclass(frozen=True)
+class _Plan:
+    """Which attention gives up heads, and which layers keep their channels."""
+
+    heads: tuple[Narrowable, ...]
+    kept: tuple[str, ...]
+    stuck: tuple[str, ...]
+    """The attention whose `forward` takes no fewer heads."""
+    readers: tuple[str, ...]
+    """What reads of that."""
+    refused: tuple[str, ...] = ()
+    """Of the layers that keep their channels, those that Torch-Pruning loses track of."""
+
+
+@dataclass(frozen=True)
+class _Pruner:
+    """One step removes channels, and heads of attention whose channels Torch-Pruning leaves alone."""
+
+    channels: Any
+    heads: HeadPruner
+
+    def step(self, module: Any) -> list[Removal]:
+        return [*narrow(self.channels, module), *self.heads.step(module)]
+
+
+def _plan(module: Any, example: Tensors, excluded: list[str], given: Given) -> _Plan:
+    wide = shaken(module)
+    found = attention.find(wide, example)
+    wanted = [each for each in found if not set(each.makers) & set(excluded)]
+    tried = [(each, narrowable(wide, each, example)) for each in wanted]
+    stuck = [each for each, able in tried if able is None]
+    plan = _Plan(
+        heads=tuple(able for _, able in tried if able is not None),
+        kept=(*excluded, *(maker for each in found for maker in each.makers)),
+        stuck=tuple(each.name or each.reader for each in stuck),
+        readers=tuple(each.reader for each in stuck),
+    )
+    if stuck:
+        given.progress.say(_stuck(plan.stuck))
+    return plan
+
+
+def _tried(plan: _Plan, module: Any, example: Tensors, shape: Any, options: PruneOptions, given: Given) -> _Plan:
+    """What is left of a plan after it was carried out on a copy: layers keep their channels where Torch-Pruning loses
+    track of them, and attention that takes no fewer heads the width of its inputs too, where its heads follow that."""
     trial, plain = copy.deepcopy(module), options.model_copy(update={"importance": "magnitude"})
     with _following("prune this model", trial):
-        removed = narrow(_pruner(trial, example, plain, given, excluded), trial)
-    _still_runs(trial, example, shape, given)
+        removed = _pruner(trial, example, plain, given, plan).step(trial)
+    try:
+        _still_runs(trial, example, shape, given)
+    except RecipeFailed:
+        if set(plan.readers) <= set(plan.kept):
+            raise
+        plan = replace(plan, kept=(*plan.kept, *plan.readers))
+        return _tried(plan, module, example, shape, options, given)
     _refuse_growth(module, trial, removed, example)
     refused = departing(module, removed, example)
     if refused:
         given.progress.say(f"prune: channels kept where Torch-Pruning loses track of them: {', '.join(refused)}")
-    return refused
+    heads = tuple(each for each in plan.heads if not set(each.attention.makers) & set(refused))
+    return replace(plan, heads=heads, kept=(*plan.kept, *refused), refused=tuple(refused))
 
 
-def _lost(layers: list[str]) -> str:
+def _stuck(attentions: Sequence[str]) -> str:
+    named = ", ".join(f"`{name}`" for name in attentions)
+    return (
+        f"prune: all heads are kept in {named}: without one of them, forward() fails or computes something else, "
+        "whatever numbers it keeps; have it count heads by an attribute and find their width by `-1`"
+    )
+
+
+def _lost(layers: Sequence[str]) -> str:
     named = ", ".join(f"`{name}`" for name in layers)
     return (
         f"prune: Torch-Pruning loses track of the channels of {named}: without them the network computes something "
@@ -190,7 +252,7 @@ def _refuse_growth(before: Any, after: Any, removed: list[Removal], example: Ten
         )
 
 
-def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, kept: list[str]) -> Any:
+def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, plan: _Plan) -> _Pruner:
     import torch
     import torch_pruning
 
@@ -202,22 +264,22 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
         "taylor": torch_pruning.importance.GroupTaylorImportance,
         "lamp": torch_pruning.importance.LAMPImportance,
         "fpgm": torch_pruning.importance.FPGMImportance,
-    }[options.importance]
+    }[options.importance]()
 
     class Pruner(torch_pruning.pruner.BasePruner):  # type: ignore[misc]
         # The library's own rounds down, so that with 32 channels, multiples of 16 and a ratio of 0.1, half would go.
         def _round_to(self, n_pruned: int, current_channels: int, round_to: int) -> int:
             return removed(n_pruned, current_channels, round_to)
 
-    return Pruner(
+    channels = Pruner(
         module,
         example_inputs=example,
         forward_fn=call,
-        importance=importance(),
+        importance=importance,
         global_pruning=options.scope == "global",
         pruning_ratio=options.ratio,
         iterative_steps=options.rounds,
-        ignored_layers=[*_output_layers(module, example), *(layers[name] for name in kept)],
+        ignored_layers=[*_output_layers(module, example), *(layers[name] for name in plan.kept)],
         round_to=_multiple(options, given),
         output_transform=differentiable,
         # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
@@ -227,15 +289,10 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
         num_heads={part: part.num_heads for part in module.modules() if isinstance(part, torch.nn.MultiheadAttention)},
         channel_groups={},
     )
-
-
-def removed(wanted: int, channels: int, multiple: int) -> int:
-    """How many of `channels` to remove so that the multiple remains which is nearest to `channels - wanted`.
-
-    At least one multiple remains, and where two are equally near, the smaller.
-    """
-    left = max(1, math.ceil((channels - wanted) / multiple - 0.5)) * multiple
-    return max(0, channels - left)
+    together, multiple = options.scope == "global", _multiple(options, given)
+    return _Pruner(
+        channels, HeadPruner(list(plan.heads), importance, options.ratio, options.rounds, together, multiple)
+    )
 
 
 def _output_layers(module: Any, example: Tensors) -> list[Any]:

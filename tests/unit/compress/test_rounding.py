@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeweight.compress.prune import removed
+from makeweight.compress.rounding import removed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,145 @@
+"""Attention heads, removed whole from attention that is written by hand.
+
+Michel et al., "Are Sixteen Heads Really Better than One?", NeurIPS 2019, https://arxiv.org/abs/1905.10650
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from makeweight.compress import attention
+from makeweight.compress.attention import Attention
+from makeweight.compress.examples import Tensors
+from makeweight.compress.narrowing import same
+from makeweight.compress.rounding import removed
+
+# Numbers of an attention that are tried as those that its forward counts heads by.
+_NUMBERS = 6
+
+
+@dataclass(frozen=True)
+class Number:
+    """An attribute of a module that grows with the number of heads: that number, or the channels of all."""
+
+    part: str
+    attribute: str
+    per_head: int
+
+
+@dataclass(frozen=True)
+class Narrowable:
+    """An attention, and what has to change with the number of its heads so that `forward` takes fewer."""
+
+    attention: Attention
+    numbers: tuple[Number, ...]
+
+
+@dataclass(frozen=True)
+class HeadRemoval:
+    """Heads of an attention that were removed."""
+
+    of: Narrowable
+    heads: tuple[int, ...]
+
+    @property
+    def layer(self) -> str:
+        return next(iter(self.of.attention.makers))
+
+    def carry_out(self, module: Any, _: Any, /) -> None:
+        attention.remove(module, self.of.attention, self.heads)
+        _count(module, self.of.numbers, self.of.attention.count - len(self.heads))
+
+
+@dataclass
+class HeadPruner:
+    """Removes heads round by round, those that matter least.
+
+    Args:
+        importance: of a group of Torch-Pruning.
+        together: all heads are compared, not those of one attention.
+        multiple: of channels that is kept where heads allow it.
+    """
+
+    left: list[Narrowable]
+    importance: Callable[[Any], Any]
+    ratio: float
+    rounds: int
+    together: bool
+    multiple: int
+
+    def __post_init__(self) -> None:
+        self._round = 0
+        self._counts = [each.attention.count for each in self.left]
+
+    def step(self, module: Any) -> list[HeadRemoval]:
+        self._round += 1
+        scores = [attention.importances(module, each.attention, self.importance) for each in self.left]
+        going = []
+        for place, (each, wanted) in enumerate(zip(self.left, self._wanted(scores), strict=True)):
+            width, count = each.attention.width, each.attention.count
+            fewer = removed(wanted * width, count * width, math.lcm(self.multiple, width)) // width
+            least = sorted(range(count), key=lambda head: scores[place][head])[:fewer]
+            if least:
+                going.append(HeadRemoval(each, tuple(sorted(least))))
+                going[-1].carry_out(module, None)
+                self.left[place] = Narrowable(each.attention.without(least), each.numbers)
+        return going
+
+    def fewer(self) -> dict[str, list[int]]:
+        """By attention, how many heads there were and are, where some were removed."""
+        counts = zip(self._counts, (each.attention for each in self.left), strict=True)
+        return {each.name or each.reader: [first, each.count] for first, each in counts if each.count < first}
+
+    def _wanted(self, scores: Sequence[Sequence[float]]) -> list[float]:
+        """Of each attention, how many heads to remove in this round."""
+        part = self.ratio * self._round / self.rounds
+        gone = [first - len(own) for first, own in zip(self._counts, scores, strict=True)]
+        if not self.together:
+            return [part * first - before for first, before in zip(self._counts, gone, strict=True)]
+        every = sorted((score, place) for place, own in enumerate(scores) for score in own)
+        least = [place for _, place in every[: max(0, round(part * sum(self._counts)) - sum(gone))]]
+        return [float(least.count(place)) for place in range(len(scores))]
+
+
+def narrowable(shaken: Any, found: Attention, example: Tensors) -> Narrowable | None:
+    """How an attention takes fewer heads and answers as before with the others masked; None: it does not.
+
+    Args:
+        shaken: the module, with weights of which none is zero.
+    """
+    masked, narrowed = copy.deepcopy(shaken), copy.deepcopy(shaken)
+    attention.mask(masked, found, [0])
+    attention.remove(narrowed, found, [0])
+    for numbers in _some(_numbers(narrowed, found)):
+        _count(narrowed, numbers, found.count - 1)
+        if same(masked, narrowed, example):
+            return Narrowable(found, numbers)
+        _count(narrowed, numbers, found.count)
+    return None
+
+
+def _numbers(module: Any, found: Attention) -> list[Number]:
+    """Whole numbers of what the user wrote of an attention that may be counted by heads; the smallest first."""
+    numbers = []
+    for name, part in module.get_submodule(found.name).named_modules(prefix=found.name):
+        if type(part).__module__.startswith("torch."):
+            continue
+        for attribute, value in vars(part).items():
+            if type(value) is int and value > 0 and value % found.count == 0:
+                numbers.append(Number(name, attribute, value // found.count))
+    return sorted(numbers, key=lambda number: number.per_head)[:_NUMBERS]
+
+
+def _some(numbers: Sequence[Number]) -> Iterator[tuple[Number, ...]]:
+    """Every choice of some, few before many."""
+    return (chosen for size in range(len(numbers) + 1) for chosen in combinations(numbers, size))
+
+
+def _count(module: Any, numbers: Sequence[Number], heads: int) -> None:
+    for number in numbers:
+        setattr(module.get_submodule(number.part), number.attribute, number.per_head * heads)
