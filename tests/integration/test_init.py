@@ -183,7 +183,7 @@ def test_an_onnx_file_with_its_examples_is_ready_to_run(root: Path) -> None:
     ("given", "says"),
     [
         ({}, "there is no model to start from; old.pt may be weights"),
-        ({"build": "digits.model:build"}, "a PyTorch model needs --weights and --data and --inputs as well"),
+        ({"build": "digits.model:build"}, "a PyTorch model needs --weights and --data as well"),
         ({**MODULE, "build": "digits.model:biuld"}, "did you mean `build`?"),
         (
             {**MODULE, "weights": "gone.pt"},

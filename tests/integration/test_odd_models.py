@@ -212,7 +212,12 @@ def test_from_file_to_verdict_and_back_to_stale(
             {"task": "regression"},
             "begins with 2, and not with the batch as sound [N, 16] does",
         ),
-        (tiny_models.zipped, {"x": X[:, :4], "target": np.arange(N) % 3}, {}, "options={'zipmap': False}"),
+        (
+            lambda path: tiny_models.zipped(path, inside=True),
+            {"x": X, "target": np.arange(N) % 3},
+            {},
+            "options={'zipmap': False}",
+        ),
         (tiny_models.unknown_operator, {"x": X, "target": np.arange(N) % 3}, {}, "FlashFusion"),
         (lambda path: path.write_bytes(b""), {"x": X, "target": np.arange(N) % 3}, {}, "this is an empty file"),
         (lambda _: None, {"x": X, "target": np.arange(N) % 3}, {}, "no such file"),

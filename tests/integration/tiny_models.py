@@ -102,12 +102,37 @@ def unknown_operator(path: Path) -> Path:
     return path
 
 
-def zipped(path: Path) -> Path:
-    """A classifier as scikit-learn's are exported: probabilities as a list of dictionaries."""
-    node = helper.make_node("ZipMap", ["x"], ["probabilities"], domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2, 3])
-    entry = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
-    listed = helper.make_value_info("probabilities", helper.make_sequence_type_proto(entry))
-    graph = helper.make_graph([node], "tiny", [value("x", ["N", 4])], [listed])
+def zipped(path: Path, labels: list[Any] | None = None, *, inside: bool = False) -> Path:
+    """A classifier as scikit-learn's are exported: the class, and probabilities as a list of dictionaries.
+
+    Args:
+        labels: of the columns.
+        inside: the model goes on with the list of dictionaries.
+    """
+    labels = labels or list(range(CLASSES))
+    kind = {"classlabels_strings": labels} if isinstance(labels[0], str) else {"classlabels_int64s": labels}
+    rng = np.random.default_rng(7)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"]),
+        helper.make_node("Softmax", ["m"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["probabilities"], ["column"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["labels", "column"], ["output_label"]),
+        helper.make_node("ZipMap", ["probabilities"], ["output_probability"], domain="ai.onnx.ml", **kind),
+    ]
+    entry = helper.make_map_type_proto(
+        TensorProto.STRING if "classlabels_strings" in kind else TensorProto.INT64,
+        helper.make_tensor_type_proto(TensorProto.FLOAT, []),
+    )
+    listed = helper.make_value_info("output_probability", helper.make_sequence_type_proto(entry))
+    if inside:
+        nodes.append(helper.make_node("SequenceLength", ["output_probability"], ["count"]))
+    numbers = np.array(labels if "classlabels_int64s" in kind else range(len(labels)), np.int64)
+    weights = [
+        numpy_helper.from_array(rng.standard_normal((FEATURES, len(labels))).astype(np.float32), "w"),
+        numpy_helper.from_array(numbers, "labels"),
+    ]
+    outputs = [value("output_label", ["N"], TensorProto.INT64), listed]
+    graph = helper.make_graph(nodes, "tiny", [value("x", ["N", FEATURES])], outputs, weights)
     sets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
     onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), path)
     return path

@@ -69,8 +69,11 @@ def batch_axes(inputs: Sequence[Port]) -> Axes:
     }
 
 
-def fit(inputs: Sequence[Port], feeds: Feeds) -> Feeds:
+def fit(inputs: Sequence[Port], feeds: Feeds, first: int | None = None) -> Feeds:
     """Feeds in the types that the model asks for, with what it is always fed with besides.
+
+    Args:
+        first: the number of the first example, for errors.
 
     Raises:
         UsageError: an input is missing, has another rank or size, or would lose more than precision; or a size that is
@@ -92,7 +95,7 @@ def fit(inputs: Sequence[Port], feeds: Feeds) -> Feeds:
                 where=_WHERE,
                 do="Mend the loader's shape (one example has no batch dimension), or the model's inputs.",
             )
-    sizes = named_sizes({name: (port.shape, given[name].shape) for name, port in asked.items()})
+    sizes = named_sizes({name: (port.shape, given[name].shape) for name, port in asked.items()}, first)
     found = {
         port.name: _converted(port, given[port.name]) if port.constant is None else _spread(port, sizes)
         for port in inputs
@@ -100,26 +103,31 @@ def fit(inputs: Sequence[Port], feeds: Feeds) -> Feeds:
     return {name: np.asarray(values, order="C") for name, values in found.items()}
 
 
-def named_sizes(shapes: Mapping[str, tuple[Shape, tuple[int, ...]]]) -> dict[str, int]:
+def named_sizes(shapes: Mapping[str, tuple[Shape, tuple[int, ...]]], first: int | None = None) -> dict[str, int]:
     """What the named sizes are, of inputs' shapes and those of their arrays.
+
+    Args:
+        first: the number of the first example, for errors.
 
     Raises:
         UsageError: one is two.
     """
     sizes: dict[str, int] = {}
-    of: dict[str, str] = {}
+    places: dict[str, str] = {}
     for name, (wanted, given) in shapes.items():
-        for letter, size in zip(wanted, given, strict=True):
+        for axis, (letter, size) in enumerate(zip(wanted, given, strict=True)):
             if not isinstance(letter, str):
                 continue
+            place = f"axis {axis} of `{name}` {list(given)}"
             if sizes.setdefault(letter, size) != size:
-                both = f"in `{of[letter]}` and in `{name}`" if of[letter] != name else f"within `{name}`"
+                example = "" if first is None else f"in example {first}, "
                 raise UsageError(
-                    f"`{letter}` is {sizes[letter]} and {size}, {both}, and a letter is one size over all inputs",
+                    f"{example}`{letter}` is {sizes[letter]} ({places[letter]}) and {size} ({place}), and a letter is "
+                    "one size over all inputs",
                     where=_WHERE,
                     do="Mend the loader, or give the two sizes letters of their own.",
                 )
-            of.setdefault(letter, name)
+            places.setdefault(letter, place)
     return sizes
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from makeweight import registry
 from makeweight.artifact.artifact import Manifest
@@ -35,11 +36,14 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
     else:
         source = runtime.read(declared.root / declared.model.file)
         runtime.open(source)
-    model = as_declared(runtime.lower(source, FLOAT32, None, folder / f"model{runtime.suffix}"), declared.model)
+    notes: dict[str, Any] = {}
+    lowered = runtime.lower(source, FLOAT32, None, folder / f"model{runtime.suffix}", notes)
+    model = as_declared(lowered, declared.model)
     _refuse_undeclared(declared, model)
     exporters = runtime.exporters if isinstance(source, Program) else ()
-    left_out = source.size - model.size if isinstance(source, Model) else 0
+    left_out = source.size - model.size if isinstance(source, Model) and not notes else 0
     if left_out:
+        notes["left out"] = f"{left_out:,} bytes of notes by its exporter"
         progress.say(f"baseline: {left_out:,} bytes of notes by its exporter, which no inference reads, are left out")
     return Manifest(
         variant=BASELINE,
@@ -51,7 +55,7 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
         versions=versions((*exporters, *runtime.packages)),
         model=model,
         size_compressed=model.compressed_size(),
-        notes={"left out": f"{left_out:,} bytes of notes by its exporter"} if left_out else {},
+        notes=notes,
         code=ran(declared.root),
         **asdict(runtime.inspect(model)),
     )

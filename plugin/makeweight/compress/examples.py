@@ -50,7 +50,8 @@ class Examples:
         return map(self._batch, self.split.epoch(size, seed, epoch, self.change))
 
     def _batch(self, read: Read) -> Batch:
-        return Batch(_tensor(read.numbers), tensors(self.ports, read.inputs), self._targets(read.targets))
+        inputs = tensors(self.ports, read.inputs, int(read.numbers[0]))
+        return Batch(_tensor(read.numbers), inputs, self._targets(read.targets))
 
     def _targets(self, targets: NDArray[Any] | None) -> Any:
         if targets is not None and (self.task.kind == "regression" or targets.dtype == np.float64):
@@ -60,11 +61,15 @@ class Examples:
         return None if targets is None else _tensor(targets)
 
 
-def tensors(ports: Sequence[Port], inputs: Feeds) -> Tensors:
-    """All inputs of a module as tensors; floating point in the precision of the weights (float32)."""
+def tensors(ports: Sequence[Port], inputs: Feeds, first: int | None = None) -> Tensors:
+    """All inputs of a module as tensors; floating point in the precision of the weights (float32).
+
+    Args:
+        first: the number of the first example, for errors.
+    """
     return {
         name: _tensor(values.astype(np.float32) if values.dtype.kind == "f" else values)
-        for name, values in fit(ports, inputs).items()
+        for name, values in fit(ports, inputs, first).items()
     }
 
 

@@ -54,7 +54,7 @@ def outputs(
         for given in together:
             count = len(given)
             asked = size or count
-            fitted = fit(model.inputs, padded(given.inputs, asked))
+            fitted = fit(model.inputs, padded(given.inputs, asked), int(given.numbers[0]))
             try:
                 answers = session.run(fitted)
             except Exception as error:

@@ -40,6 +40,16 @@ def from_dict_to_dict(module: Any) -> Any:
     return traced
 
 
+def parameters(module: Any) -> dict[str, bool]:
+    """What `forward` takes by name, in order, and whether it has to be given; nothing where one dict holds all
+    inputs."""
+    named = {name: each for name, each in inspect.signature(module.forward).parameters.items() if not _varies(each)}
+    required = [name for name, each in named.items() if each.default is each.empty]
+    if len(required) == 1 and _is_mapping(_annotation(module, required[0])):
+        return {}
+    return {name: name in required for name in named}
+
+
 def bound(module: Any, inputs: Mapping[str, Any]) -> BoundArguments:
     """The arguments that `forward` is called with.
 

@@ -43,6 +43,7 @@ class Draft:
     inputs: Mapping[str, Shape]
     constants: Mapping[str, int | float] = field(default_factory=dict)
     states: Sequence[str] = ()
+    output: str | None = None
     build: str | None = None
     weights: str | None = None
     file: str | None = None

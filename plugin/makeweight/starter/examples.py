@@ -29,23 +29,16 @@ def arrays(root: Path) -> dict[str, str]:
     return sure if "test" in sure else {}
 
 
-def images(root: Path, inputs: Mapping[str, Shape], folder: str | None) -> dict[str, Any]:
-    """`data.images` of the pictures in a folder (None: wherever they lie); nothing where there are no test pictures, or
-    the model takes none.
+def pictures(root: Path, folder: str | None) -> dict[str, str]:
+    """Pictures by split, in a folder (None: wherever they lie); none where there is no `test` among them.
 
     Raises:
-        UsageError: a folder is given, and holds no test pictures or the model takes no pictures.
+        UsageError: a folder is given, and holds no test pictures.
     """
-    size = _size(inputs)
-    places = [folder] if folder else ["data", "images", "dataset", "."]
-    for place in places:
+    for place in [folder] if folder else ["data", "images", "dataset", "."]:
         splits = {split: path for split in SPLITS if (path := _pictures(root, place, split))}
-        if "test" in splits and size is not None:
-            channels, height, width = size
-            plain = {"mean": [0.0] * channels, "std": [1.0] * channels}
-            return {**splits, "size": height if height == width else [height, width], **plain}
-    if folder and size is None:
-        raise UsageError("the model does not take pictures: one input [N, channels, height, width]", where="--images")
+        if "test" in splits:
+            return splits
     if folder:
         raise UsageError(
             "holds no test pictures",
@@ -55,15 +48,16 @@ def images(root: Path, inputs: Mapping[str, Shape], folder: str | None) -> dict[
     return {}
 
 
-def _size(inputs: Mapping[str, Shape]) -> tuple[int, int, int] | None:
-    """Channels, height and width of the one input, where it is a picture."""
+def form_of_pictures(inputs: Mapping[str, Shape]) -> dict[str, Any] | None:
+    """`size`, `mean` and `std` of `data.images` for the one input; None where that is no picture of a fixed size."""
     shapes = list(inputs.values())
     if len(shapes) != 1 or len(shapes[0]) != 4:
         return None
     channels, height, width = shapes[0][1:]
     if channels not in (1, 3) or not isinstance(height, int) or not isinstance(width, int):
         return None
-    return int(channels), height, width
+    size = height if height == width else [height, width]
+    return {"size": size, "mean": [0.0] * int(channels), "std": [1.0] * int(channels)}
 
 
 def _pictures(root: Path, place: str, split: str) -> str | None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from makeweight import registry
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
-from makeweight.config.settings import FILES, KINDS, RUNTIME, SPLITS
+from makeweight.config.settings import FILES, KINDS, RUNTIME
 from makeweight.pipeline import dvcyaml
-from makeweight.starter import code, examples, inputs, survey
+from makeweight.starter import code, examples, inputs, shown, survey
 from makeweight.starter.arguments import Given
 from makeweight.starter.draft import Draft, Shape
 from makeweight.user import exported
@@ -19,10 +19,7 @@ from makeweight_base.errors import UsageError, at
 from makeweight_base.progress import Progress
 
 _WHERE = "makeweight init"
-_MODULE_CALL = (
-    "makeweight init --build package.module:callable --weights {weights} --data package.module:callable "
-    "--inputs image=N,3,32,32"
-)
+_MODULE_CALL = "makeweight init --build package.module:callable --weights {weights} --data package.module:callable"
 _FILE_CALL = "makeweight init --onnx model.onnx --npz-test test.npz --npz-calibration calibration.npz"
 # Where .npz files are proposed to lie when none is given.
 _GUESS = {"test": "data/test.npz", "calibration": "data/calibration.npz"}
@@ -70,33 +67,39 @@ def _refuse_contradictions(given: Given) -> None:
 
 
 def _from_module(root: Path, given: Given, pipeline: str | None, progress: Progress) -> Draft:
-    declared = inputs.given(given.inputs)
-    lying = _lying_there(root, given, declared, pipeline, progress)
-    needed = {
-        "--build": given.build,
-        "--weights": given.weights,
-        "--data": given.data or lying,
-        "--inputs": given.inputs,
-    }
+    lying = _lying_there(root, given, pipeline, progress)
+    needed = {"--build": given.build, "--weights": given.weights, "--data": given.data or lying}
     missing = [option for option, value in needed.items() if not value]
     if missing or given.build is None or given.weights is None:
-        raise UsageError(
-            f"a PyTorch model needs {' and '.join(missing)} as well",
-            where=_WHERE,
-            do=f"For example: {_MODULE_CALL.format(weights=given.weights or 'model.pt')}",
-        )
+        raise _incomplete(missing, given)
     weights = _relative(root, given.weights)
     _must_be_there(root, weights, "--weights", pipeline)
+    constants, sources = inputs.constants(given.constants), _sources(root, given)
+    task = given.task or "classification"
+    declared = inputs.given(given.inputs) or shown.inputs(
+        root, given.build, {"load": given.data} if given.data else lying, constants, task, progress
+    )
+    fitting = _fitted(lying, declared, given, progress)
+    if not given.data and not fitting:
+        raise _incomplete(["--data"], given)
     return Draft(
         name=given.name or root.resolve().name or "model",
         inputs=declared,
-        constants=inputs.constants(given.constants),
+        constants=constants,
         build=given.build,
         weights=weights,
         load=given.data,
-        **lying,
-        task=given.task or "classification",
-        sources=_sources(root, given),
+        **fitting,
+        task=task,
+        sources=sources,
+    )
+
+
+def _incomplete(missing: Sequence[str], given: Given) -> UsageError:
+    return UsageError(
+        f"a PyTorch model needs {' and '.join(missing)} as well",
+        where=_WHERE,
+        do=f"For example: {_MODULE_CALL.format(weights=given.weights or 'model.pt')}",
     )
 
 
@@ -125,17 +128,19 @@ def _from_file(root: Path, given: Given, model: str, pipeline: str | None, progr
         inputs.must_fit(declared, asked, path)
     else:
         declared = inputs.of_model(asked, path)
-    lying = _lying_there(root, given, declared, pipeline, progress)
+    lying = _fitted(_lying_there(root, given, pipeline, progress), declared, given, progress)
+    task = given.task or "classification"
     return Draft(
         name=given.name or root.resolve().name or "model",
         inputs=declared,
         constants=constants,
         states=states,
+        output=inputs.scores(gives) if task == "classification" else None,
         file=path,
         runtime=runtime,
         load=given.data,
         **(lying if lying or given.data else {"npz": _GUESS, "npz_is_guessed": True}),
-        task=given.task or "classification",
+        task=task,
         sources=_sources(root, given, *beside),
     )
 
@@ -185,10 +190,9 @@ def _found_model(root: Path, progress: Progress) -> str:
     )
 
 
-def _lying_there(
-    root: Path, given: Given, declared: Mapping[str, Shape], pipeline: str | None, progress: Progress
-) -> dict[str, Any]:
-    """Examples that need no code, as fields of a draft: those given, else those that are found, else none."""
+def _lying_there(root: Path, given: Given, pipeline: str | None, progress: Progress) -> dict[str, Any]:
+    """Examples that need no code, by split: those given, else those that are found, else none. As fields of a draft,
+    but for the size of pictures."""
     if npz := _npz(root, given, pipeline):
         return {"npz": npz}
     if given.data:
@@ -196,10 +200,22 @@ def _lying_there(
     if not given.images and (found := examples.arrays(root)):
         progress.say(f"found {', '.join(found.values())}")
         return {"npz": found}
-    pictures = examples.images(root, declared, _relative(root, given.images) if given.images else None)
-    if pictures and not given.images:
-        progress.say(f"found pictures: {', '.join(pictures[split] for split in SPLITS if split in pictures)}")
+    pictures = examples.pictures(root, _relative(root, given.images) if given.images else None)
     return {"images": pictures} if pictures else {}
+
+
+def _fitted(lying: dict[str, Any], declared: Mapping[str, Shape], given: Given, progress: Progress) -> dict[str, Any]:
+    """Pictures with the size that the model takes; none where it takes none and they were only found."""
+    if "images" not in lying:
+        return lying
+    form = examples.form_of_pictures(declared)
+    if form is None and given.images:
+        raise UsageError("the model does not take pictures: one input [N, channels, height, width]", where="--images")
+    if form is None:
+        return {}
+    if not given.images:
+        progress.say(f"found pictures: {', '.join(lying['images'].values())}")
+    return {"images": {**lying["images"], **form}}
 
 
 def _npz(root: Path, given: Given, pipeline: str | None) -> dict[str, str]:

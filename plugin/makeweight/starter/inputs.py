@@ -1,11 +1,11 @@
-"""The inputs that a first makeweight.yaml declares, as the call gives them or the model file has them; and what else
-feeds them: constants and states."""
+"""The inputs that a first makeweight.yaml declares, as the call gives them, the model file has them or examples show
+them; what else feeds them: constants and states; and which output is judged."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from makeweight.artifact.ports import Port
 from makeweight.starter.draft import Shape
@@ -65,6 +65,15 @@ def states(inputs: Sequence[Port], outputs: Sequence[Port]) -> list[str]:
     ]
 
 
+def scores(outputs: Sequence[Port]) -> str | None:
+    """The output that has a number for each class, where the first is the class itself (classifiers of scikit-learn);
+    None: the first is."""
+    if not outputs or outputs[0].dtype.startswith("float") or len(outputs[0].shape) > 1:
+        return None
+    later = [port.name for port in outputs[1:] if port.dtype.startswith("float") and len(port.shape) == 2]
+    return later[0] if len(later) == 1 else None
+
+
 def of_model(ports: Sequence[Port], where: str) -> dict[str, Shape]:
     """Of the inputs that examples feed, as a model file has them: N for a free batch, and a letter for every other size
     that is free.
@@ -100,6 +109,28 @@ def of_model(ports: Sequence[Port], where: str) -> dict[str, Shape]:
         return named[size]
 
     return {port.name: [letter(port, axis, size) for axis, size in enumerate(port.shape)] for port in ports}
+
+
+def of_examples(shapes: Mapping[str, Sequence[tuple[int, ...]]], where: str) -> dict[str, Shape]:
+    """Of the shapes that single examples have, without a batch, by input: a size in which they differ is free, and the
+    same as another one that differs alike.
+
+    Raises:
+        UsageError: examples of one input have no elements, or not as many dimensions.
+    """
+    for name, each in shapes.items():
+        ranks = sorted({len(shape) for shape in each})
+        if len(ranks) > 1:
+            raise UsageError(f"examples of `{name}` have {ranks[0]} and {ranks[1]} dimensions", where=where)
+        if any(not any(sizes) for sizes in zip(*each, strict=True)):
+            raise UsageError(f"examples of `{name}` are empty: {list(each[0])}", where=where)
+    ports = [Port(name, (None, *map(_common, zip(*each, strict=True))), "") for name, each in shapes.items()]
+    return of_model(ports, where)
+
+
+def _common(sizes: tuple[int, ...]) -> int | str:
+    """A size that is the same in all examples; else a name that only the very same sizes have."""
+    return sizes[0] if len(set(sizes)) == 1 else ",".join(map(str, sizes))
 
 
 def _fixed(port: Port) -> list[int | None]:

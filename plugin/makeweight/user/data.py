@@ -93,7 +93,7 @@ def source(given: Any, again: Callable[[], Any], form: Form, workers: int = 0) -
     Raises:
         UsageError: it holds no examples.
     """
-    if _are_arrays(given):
+    if are_arrays(given):
         return _checked(Arrays(form.arrays(given[0]), targets.whole(given[1], form.task), form))
     if _is_loader(given):
         return _of_loader(given, form, workers)
@@ -104,8 +104,8 @@ def source(given: Any, again: Callable[[], Any], form: Form, workers: int = 0) -
     return _stream(given, again, form)
 
 
-def _are_arrays(given: Any) -> bool:
-    """Whether it is `(inputs, targets)`, and not two examples."""
+def are_arrays(given: Any) -> bool:
+    """Whether a loader gave `(inputs, targets)`, and not two examples."""
     pair = isinstance(given, tuple) and len(given) == 2
     return pair and hasattr(given[1], "__len__") and not isinstance(given[1], tuple)
 

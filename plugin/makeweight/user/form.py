@@ -19,7 +19,7 @@ from makeweight_base.errors import UsageError, at
 
 GIVE = "Return (inputs, targets) arrays, or (input, target) pairs, one an example."
 # What the column is usually called that holds the target of a row.
-_TARGETS = ("target", "targets", "label", "labels", "y")
+TARGETS = ("target", "targets", "label", "labels", "y")
 
 Example = tuple[Mapping[str, NDArray[Any]], Any]
 """One example's inputs by name, and its target."""
@@ -90,7 +90,7 @@ class Form:
         return {name: _array(values, name) for name, values in self._by_name(inputs, wrong).items()}
 
     def _collated(self, given: list[Any], places: NDArray[np.int64]) -> Batch:
-        made = self._together(given)
+        made = self.together(given)
         with at(self.where):
             inputs, wanted = self._parted(made, f"collate_fn gave {type(made).__name__}")
             arrays = {name: _array(values, name) for name, values in inputs.items()}
@@ -100,10 +100,11 @@ class Form:
         try:
             return mark(given)
         except TypeError:  # something of the user's own: what it becomes when it is alone
-            inputs, wanted = self._parted(self._together([given]), "")
+            inputs, wanted = self._parted(self.together([given]), "")
             return mark([[np.asarray(inputs[name]) for name in self.names], np.asarray(wanted)])
 
-    def _together(self, given: list[Any]) -> Any:
+    def together(self, given: list[Any]) -> Any:
+        """Examples as the user's `collate` makes them one."""
         return self.call(self.collate or list, given, part=".collate_fn")
 
     def _example(self, given: Any, place: int) -> Example:
@@ -121,7 +122,7 @@ class Form:
 
     def _row(self, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
         others = [name for name in row if name not in self.names]
-        target = others[0] if len(others) == 1 else next((name for name in _TARGETS if name in others), None)
+        target = others[0] if len(others) == 1 else next((name for name in TARGETS if name in others), None)
         single = [name for name in others if name != target]
         if len(self.names) == 1 and self.names[0] not in row and target is not None and len(single) == 1:
             return {self.names[0]: row[single[0]]}, row[target]
@@ -130,7 +131,7 @@ class Form:
             raise UsageError(
                 f"a row has the columns {', '.join(map(str, row))}, and "
                 + (f"no `{missing[0]}`, which the model takes" if missing else "none that is known for the target"),
-                do=f"Name the columns as the model names its inputs, and the target `{_TARGETS[0]}`.",
+                do=f"Name the columns as the model names its inputs, and the target `{TARGETS[0]}`.",
             )
         return {name: row[name] for name in self.names}, row[target]
 

@@ -91,7 +91,8 @@ def example(examples: Split, ports: Sequence[Port]) -> Feeds:
     asked = of_examples(ports)
     batch = batch_size(ports)
     wanted = batch or _FEW
-    chosen = examples.first(wanted).inputs
+    drawn = examples.first(wanted)
+    chosen = drawn.inputs
     for port in asked:
         if port.name not in chosen:
             raise UsageError(
@@ -111,5 +112,5 @@ def example(examples: Split, ports: Sequence[Port]) -> Feeds:
                 where=f"{CONFIG}: data.calibration",
                 do="Give more examples, or declare the batch as a letter.",
             )
-    feeds = fit(ports, {port.name: chosen[port.name] for port in asked})
+    feeds = fit(ports, {port.name: chosen[port.name] for port in asked}, int(drawn.numbers[0]))
     return {name: values.astype(np.float32) if values.dtype.kind == "f" else values for name, values in feeds.items()}

@@ -1,5 +1,6 @@
 """Arrays that fit a model's inputs: shapes, batches, and types that lose no more than precision."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -92,9 +93,18 @@ def test_a_letter_is_one_size_over_all_inputs() -> None:
     ports = [Port("tokens", ("N", "T"), ""), Port("mask", ("N", "T"), ""), Port("square", ("N", "S", "S"), "")]
     feeds = {"tokens": np.zeros((2, 5)), "mask": np.zeros((2, 5)), "square": np.zeros((2, 3, 3))}
     assert list(fit(ports, feeds)) == ["tokens", "mask", "square"]
-    with pytest.raises(UsageError, match="`T` is 5 and 4, in `tokens` and in `mask`"):
-        fit(ports, feeds | {"mask": np.zeros((2, 4))})
-    with pytest.raises(UsageError, match="`N` is 2 and 3, in `tokens` and in `mask`"):
-        fit(ports, feeds | {"mask": np.zeros((3, 5))})
-    with pytest.raises(UsageError, match="`S` is 3 and 4, within `square`"):
-        fit(ports, feeds | {"square": np.zeros((2, 3, 4))})
+    for given, said in (
+        (
+            {"mask": np.zeros((2, 4))},
+            "`T` is 5 (axis 1 of `tokens` [2, 5]) and 4 (axis 1 of `mask` [2, 4]), and a letter",
+        ),
+        ({"mask": np.zeros((3, 5))}, "`N` is 2 (axis 0 of `tokens` [2, 5]) and 3 (axis 0 of `mask` [3, 5])"),
+        (
+            {"square": np.zeros((2, 3, 4))},
+            "`S` is 3 (axis 1 of `square` [2, 3, 4]) and 4 (axis 2 of `square` [2, 3, 4])",
+        ),
+    ):
+        with pytest.raises(UsageError, match=re.escape(said)):
+            fit(ports, feeds | given)
+    with pytest.raises(UsageError, match="in example 7, `T` is 5"):
+        fit(ports, feeds | {"mask": np.zeros((2, 4))}, 7)

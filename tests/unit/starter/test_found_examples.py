@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,29 +45,37 @@ def test_arrays_by_their_names(tmp_path: Path, files: tuple[str, ...], found: di
 def test_pictures_in_folders_and_tables(tmp_path: Path) -> None:
     touch(tmp_path, "data/test/cat/1.jpg", "data/test/dog/2.PNG", "data/val/cat/3.webp", "data/train/notes/1.txt")
     (tmp_path / "data" / "calib.csv").write_text("file,target\n")
-    plain = {"size": [4, 6], "mean": [0.0] * 3, "std": [1.0] * 3}
     found = {"validation": "data/val", "calibration": "data/calib.csv", "test": "data/test"}
-    assert examples.images(tmp_path, PICTURE, None) == {**found, **plain}
-    assert examples.images(tmp_path, {"image": ["N", 1, 8, 8]}, "data")["mean"] == [0.0]
-    assert examples.images(tmp_path, {"x": ["N", 8]}, None) == {}
+    assert examples.pictures(tmp_path, None) == found
+    assert examples.pictures(tmp_path, "data") == found
+    assert examples.pictures(tmp_path / "data" / "train", None) == {}
 
 
 @pytest.mark.parametrize(
-    ("inputs", "said"),
-    [({"x": ["N", 8]}, "the model does not take pictures"), (PICTURE, "--images data: holds no test pictures")],
+    ("shape", "form"),
+    [
+        (["N", 3, 4, 6], {"size": [4, 6], "mean": [0.0] * 3, "std": [1.0] * 3}),
+        (["N", 1, 8, 8], {"size": 8, "mean": [0.0], "std": [1.0]}),
+        (["N", 8], None),
+        (["N", 3, "H", "W"], None),
+    ],
+    ids=["colours", "grey", "no_picture", "free"],
 )
-def test_a_folder_that_is_given_must_hold_what_the_model_takes(
-    tmp_path: Path, inputs: dict[str, Shape], said: str
-) -> None:
-    with pytest.raises(UsageError, match=said):
-        examples.images(tmp_path, inputs, "data")
+def test_pictures_have_the_size_that_the_model_takes(shape: list[int | str], form: dict[str, Any] | None) -> None:
+    assert examples.form_of_pictures({"x": shape}) == form
+    assert examples.form_of_pictures({"x": shape, "y": shape}) is None
+
+
+def test_a_folder_that_is_given_must_hold_test_pictures(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--images data: holds no test pictures"):
+        examples.pictures(tmp_path, "data")
 
 
 def test_a_first_configuration_with_pictures_holds_together(tmp_path: Path) -> None:
     for split in ("train", "test"):
         (tmp_path / split / "cat").mkdir(parents=True)
         Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / split / "cat" / "1.png")
-    images = examples.images(tmp_path, PICTURE, None)
+    images = {**examples.pictures(tmp_path, None), **(examples.form_of_pictures(PICTURE) or {})}
     made = draft.write(Draft("net", PICTURE, build="net:build", weights="w.pt", images=images))
     project = understand(made, "makeweight.yaml", tmp_path)
     assert project.data.places == {"train": "train", "test": "test"}

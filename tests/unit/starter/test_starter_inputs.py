@@ -56,6 +56,33 @@ def test_what_does_not_begin_with_the_batch_is_asked_for() -> None:
         inputs.of_model(VOICE[:2], "voice.onnx")
 
 
+@pytest.mark.parametrize(
+    ("seen", "declared"),
+    [
+        ({"image": [(1, 8, 8)] * 3}, {"image": ["N", 1, 8, 8]}),
+        ({"tokens": [(5,), (7,)], "mask": [(5,), (7,)]}, {"tokens": ["N", "T"], "mask": ["N", "T"]}),
+        ({"sound": [(5,), (7,)], "text": [(7,), (5,)]}, {"sound": ["N", "T"], "text": ["N", "S"]}),
+        ({"image": [(3, 4, 6), (3, 5, 6)]}, {"image": ["N", 3, "H", 6]}),
+        ({"x": [(), ()]}, {"x": ["N"]}),
+        ({"x": [(0,), (2,)]}, {"x": ["N", "T"]}),
+    ],
+    ids=["fixed", "alike", "unlike", "height", "numbers", "one_is_empty"],
+)
+def test_sizes_in_which_examples_differ_are_free(
+    seen: dict[str, list[tuple[int, ...]]], declared: dict[str, list[int | str]]
+) -> None:
+    assert inputs.of_examples(seen, "the test split") == declared
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [([(3,), (3, 1)], "examples of `x` have 1 and 2 dimensions"), ([(2, 0), (2, 0)], r"of `x` are empty: \[2, 0\]")],
+)
+def test_examples_that_are_no_input_are_told(seen: list[tuple[int, ...]], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        inputs.of_examples({"x": seen}, "the test split")
+
+
 def test_constants_are_whole_where_they_are_written_so() -> None:
     found = inputs.constants(["sr=16000", "gain=0.5", "shift=-2"])
     assert found == {"sr": 16000, "gain": 0.5, "shift": -2}

@@ -14,8 +14,9 @@ from makeweight.artifact.kind import absent, kind_of
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
 from makeweight.artifact.versions import versions_of
-from makeweight.runtimes.onnxruntime import refusal
-from makeweight.runtimes.onnxruntime.graphs import all_tensors
+from makeweight.runtimes.onnxruntime import refusal, zipmap
+from makeweight.runtimes.onnxruntime.graphs import all_tensors, graphs
+from makeweight.runtimes.onnxruntime.zipmap import ZIPMAP
 from makeweight_base.errors import UsageError
 
 # What stands in a clone for a file that is kept elsewhere is a few lines.
@@ -23,11 +24,11 @@ _LONGEST_POINTER = 1024
 
 
 def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
-    """The model that begins with this file.
+    """The model that begins with this file, as it is once it is taken over.
 
     Raises:
-        UsageError: it is no ONNX file or answers no tensors, or it names one that is missing, cut short or outside its
-            folder.
+        UsageError: it is no ONNX file or works with dictionaries inside, or it names one that is missing, cut short or
+            outside its folder.
     """
     import onnx
 
@@ -39,9 +40,11 @@ def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
         ends[name] = max(end, ends.get(name, 0))
     for name, end in sorted(ends.items()):
         _refuse_unreadable(path, name, end)
-    if zipped := next((node for node in proto.graph.node if node.op_type == "ZipMap"), None):
+    zipmap.take_apart(proto)
+    if zipped := next((node for each in graphs(proto.graph) for node in each.node if node.op_type == ZIPMAP), None):
         raise UsageError(
-            f"the output `{zipped.output[0]}` is a list of dictionaries (ZipMap), and answers are compared as tensors",
+            f"`{zipped.output[0]}` is a list of dictionaries (ZipMap) that the model itself goes on with, and answers "
+            "are compared as tensors",
             where=str(path),
             do="Export it with plain arrays, in skl2onnx: convert_sklearn(…, options={'zipmap': False}).",
         )

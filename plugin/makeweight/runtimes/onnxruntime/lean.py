@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.artifact.model import Model
+from makeweight.runtimes.onnxruntime import zipmap
 from makeweight.runtimes.onnxruntime.graphs import all_tensors, graphs
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
@@ -43,17 +44,23 @@ def lean(model: Any) -> None:
             tensor.raw_data = values.astype(values.dtype.newbyteorder("<")).tobytes()
 
 
-def lean_copy(source: Model, target: Path) -> None:
+def lean_copy(source: Model, target: Path) -> list[str]:
     """Copy a model's files, with `target` as the one that the runtime opens; that one is written anew where it gets
-    smaller by it."""
+    smaller by it, or answers dictionaries.
+
+    Returns:
+        the names of the outputs that were dictionaries.
+    """
     import onnx
 
     source.copy(target)
     model = onnx.load(source.path, load_external_data=False)
     before = model.ByteSize()
+    zipped = zipmap.take_apart(model)
     lean(model)
-    if model.ByteSize() < before:
+    if zipped or model.ByteSize() < before:
         write(model, target)
+    return zipped
 
 
 def write(model: Any, target: Path) -> None:

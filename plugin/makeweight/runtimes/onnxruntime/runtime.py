@@ -60,7 +60,7 @@ class OnnxRuntime:
                 export.export(source.module, source.inputs, source.example, exported)
                 source = self.read(exported)
             if format == FLOAT32:
-                return source if source.path == target else self._taken_over(source, target)
+                return source if source.path == target else self._taken_over(source, target, notes)
             if format == _FLOAT16:
                 float16.to_float16(source.path, target)
             else:
@@ -78,12 +78,16 @@ class OnnxRuntime:
         with refusal.translated(model.path):
             return inspect.inspect(model.path)
 
-    def _taken_over(self, source: Model, target: Path) -> Model:
+    def _taken_over(self, source: Model, target: Path, notes: dict[str, Any] | None) -> Model:
         if any(file.name == target.name for file in source.files[1:]):
             raise UsageError(
                 f"the weights lie in `{target.name}`, which is what the model itself is to be called",
                 where=str(source.path),
                 do="Save them under another name: onnx.save(…, save_as_external_data=True, location=NAME).",
             )
-        lean.lean_copy(source, target)
+        zipped = lean.lean_copy(source, target)
+        if zipped and notes is not None:
+            notes["taken apart"] = (
+                f"{', '.join(zipped)}: of dictionaries (ZipMap) the scores, in the order of the classes"
+            )
         return self.read(target)
