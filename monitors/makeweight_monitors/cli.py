@@ -12,6 +12,7 @@ from makeweight_base.errors import Exit
 from makeweight_monitors.backtest.arguments import add_arguments as add_backtest
 from makeweight_monitors.dashboards.arguments import add_arguments as add_dashboards
 from makeweight_monitors.exporter.arguments import add_arguments as add_exporter
+from makeweight_monitors.rollback.arguments import add_audit, add_controller, add_order
 from makeweight_monitors.rules.arguments import add_arguments as add_rules
 
 
@@ -33,6 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     add_backtest(add("backtest", partial(_run, "backtest"), summary, project=False, json=True))
     summary = "count for any server: prediction events in, /metrics out"
     add_exporter(add("exporter", partial(_run, "exporter"), summary, project=False))
+    ask = partial(_run, "rollback")
+    add_controller(add("rollback", ask, "roll a bad canary back, promote a good one; `--reason`: roll it back now"))
+    for asked, summary in (("hold", "let no canary go further, until `resume`"), ("resume", "end a `hold`")):
+        add_order(add(asked, ask, summary, project=False), asked)
+    add_order(add("status", ask, "what the controller knows and means", project=False, json=True), "status")
+    add_audit(add("audit", ask, "verify the controller's audit log", project=False))
     return parser
 
 

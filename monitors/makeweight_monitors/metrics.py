@@ -185,6 +185,33 @@ EXPORTER_HELD = Metric(
     "makeweight_exporter_held_payloads", "gauge", ("boot",), "Logged requests and responses that wait for each other."
 )
 
+CONTROLLER_REQUESTS = Metric(
+    "makeweight_rollback_requests",
+    "counter",
+    ("endpoint", "outcome"),
+    "Requests to the controller, by what became of them.",
+)
+CONTROLLER_LOOKS = Metric(
+    "makeweight_rollback_looks",
+    "counter",
+    ("outcome",),
+    "Looks at the canary, by what came of them.",
+)
+CONTROLLER_LAST_LOOK = Metric("makeweight_rollback_last_look_seconds", "gauge", (), "When it last looked, Unix time.")
+CONTROLLER_LEADS = Metric("makeweight_rollback_leads", "gauge", (), "1 where this controller holds the lease, else 0.")
+CONTROLLER_BLIND = Metric(
+    "makeweight_rollback_blind", "gauge", (), "1 where nothing is known of the canary, or nothing can be done, else 0."
+)
+CONTROLLER_HELD = Metric(
+    "makeweight_rollback_held", "gauge", (), "1 where somebody holds the canary where it is, else 0."
+)
+CONTROLLER_STAGE = Metric(
+    "makeweight_rollback_stage",
+    "gauge",
+    ("environment", "model", "revision", "attempt", "sha256", "stage"),
+    "1; where a canary stands: observing, rolling_back, rolled_back, failed, promoted.",
+)
+
 CATALOGUE = (
     PREDICTIONS, FAILED, REPEATS, PREDICTED_CLASS, SCORE_BIN, FEATURE_BIN, LABELLED, LABELLED_CLASS, LABELLED_SLICE,
     PAIRED, PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SHADOW_LABELLED, SPLIT, DECLARED_SHARE, EPOCH, ERROR_BIN,
@@ -197,6 +224,11 @@ EXPORTER_CATALOGUE = (
     EXPORTER_HELD,
 )  # fmt: skip
 """What an exporter tells of itself."""
+CONTROLLER_CATALOGUE = (
+    CONTROLLER_REQUESTS, CONTROLLER_LOOKS, CONTROLLER_LAST_LOOK, CONTROLLER_LEADS, CONTROLLER_BLIND, CONTROLLER_HELD,
+    CONTROLLER_STAGE,
+)  # fmt: skip
+"""What a controller tells of itself."""
 
 FAILURES: tuple[FailureReason, ...] = ("not_finite", "exception", "timeout", "status", "lost")
 """How an answer fails; the label `reason` of `FAILED` takes no other value."""
@@ -215,6 +247,9 @@ EXPORTER_REFUSALS = (
     "unknown_type", "not_a_predictor", "too_long", "no_response", "no_prediction",
 )  # fmt: skip
 """Why an event is counted for no model."""
+CONTROLLER_ENDPOINTS = ("alertmanager", "prometheus", "orders", "status")
+CONTROLLER_ANSWERS = ("taken", "malformed", "unauthorized", "unknown", "too_large", "slow", "busy", "failed")
+CONTROLLER_LOOKS_OUTCOMES = ("seen", "blind", "failed", "standby")
 LABEL_RESULTS = ("matched", "unknown", "duplicate", "late", "rejected")
 LATENCY_BUCKETS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds in seconds."""

@@ -1,7 +1,8 @@
 """What can be plugged in: built-in parts by dotted path, third-party parts by entry point.
 
 A part that is known but whose extra is not installed, or that is yet to come, is refused by the extra's name.
-Group names for third parties: `makeweight.techniques`, `makeweight.runtimes`, `makeweight.devices`.
+Group names for third parties: `makeweight.techniques`, `makeweight.runtimes`, `makeweight.devices`,
+`makeweight.targets`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Literal
 from makeweight_base.errors import MissingExtra, UsageError
 from makeweight_base.installed import installed
 
-Kind = Literal["technique", "runtime", "device"]
+Kind = Literal["technique", "runtime", "device", "target"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
         "local": Part("makeweight.devices.local:Local"),
         "ssh": Part(None, "ssh"),
         "adb": Part(None, "adb"),
+    },
+    "target": {
+        "pointer": Part("makeweight_monitors.rollback.targets.pointer:PointerTarget"),
+        "webhook": Part("makeweight_monitors.rollback.targets.webhook:WebhookTarget"),
+        "haproxy": Part("makeweight_monitors.rollback.targets.haproxy:HaproxyTarget"),
     },
 }
 

@@ -23,6 +23,8 @@ def test_everything_built_in_is_there_under_its_name(kind: Any, name: str) -> No
     elif kind == "runtime":
         assert found.name == name
         assert found.suffix.startswith(".")
+    elif kind == "target":
+        assert all(hasattr(found, method) for method in ("Options", "get", "set", "verify", "finalize"))
     else:
         assert "seconds" in found.Options.model_fields
 

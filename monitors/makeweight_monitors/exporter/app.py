@@ -16,11 +16,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from makeweight_monitors.exporter import openapi
-from makeweight_monitors.exporter.bodies import Refusal, received, unpacked
 from makeweight_monitors.exporter.cloudevents import BATCH, STRUCTURED
 from makeweight_monitors.exporter.counting import Outcome
 from makeweight_monitors.exporter.events import of_json, of_lines
 from makeweight_monitors.exporter.running import Running
+from makeweight_monitors.http.bodies import Refusal, received, unpacked
 
 _log = logging.getLogger("makeweight_monitors")
 JSON = "application/json"

@@ -27,24 +27,6 @@ class Bounds:
     """Within which a body has to come."""
 
 
-class Inflight:
-    """How many bytes of bodies are being received or counted."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.held = 0
-
-    def take(self, size: int) -> bool:
-        """Whether there is room for so many more; they are taken if there is."""
-        if self.held + size > self.most:
-            return False
-        self.held += size
-        return True
-
-    def give_back(self, size: int) -> None:
-        self.held -= size
-
-
 class Rate:
     """So many requests a second, and as many at once (a token bucket)."""
 

@@ -7,15 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from makeweight_monitors import metrics
-from makeweight_monitors.exporter.bearer import Bearer
 from makeweight_monitors.exporter.cloudevents import Payloads
 from makeweight_monitors.exporter.counting import Counting, Refusals
 from makeweight_monitors.exporter.events import of_lines
 from makeweight_monitors.exporter.figures import Figures
-from makeweight_monitors.exporter.limits import MOST_REVISIONS, Bounds, Inflight, Rate
+from makeweight_monitors.exporter.limits import MOST_REVISIONS, Bounds, Rate
 from makeweight_monitors.exporter.models import Model, Models
 from makeweight_monitors.exporter.settings import ModelSettings
 from makeweight_monitors.exporter.tail import Tail
+from makeweight_monitors.http.bearer import Bearer
+from makeweight_monitors.http.inflight import Inflight
 
 
 class Running:

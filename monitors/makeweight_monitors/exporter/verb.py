@@ -23,10 +23,10 @@ def run(options: argparse.Namespace) -> Exit:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise MissingExtra("the exporter", "exporter") from error
-    from makeweight_monitors.exporter import server
     from makeweight_monitors.exporter.app import build
-    from makeweight_monitors.exporter.bearer import Bearer
     from makeweight_monitors.exporter.running import Running
+    from makeweight_monitors.http import server
+    from makeweight_monitors.http.bearer import Bearer
 
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     models = described(options)

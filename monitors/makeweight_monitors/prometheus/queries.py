@@ -36,14 +36,15 @@ class Series:
 
 
 class Client:
-    """One Prometheus, by its address.
+    """One Prometheus, by its address; an answer is waited for so many seconds.
 
     Every method raises EnvironmentFailed where it cannot be reached or fails, and UsageError where it refuses the
     question.
     """
 
-    def __init__(self, url: str, bearer: str | None = None) -> None:
+    def __init__(self, url: str, bearer: str | None = None, seconds: float = _SECONDS) -> None:
         self.url = url.rstrip("/")
+        self.seconds = seconds
         self._headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
 
     def query(self, expression: str, at: float | None = None) -> list[Sample]:
@@ -90,7 +91,7 @@ class Client:
         try:
             # a long expression does not fit into an address
             method = "POST" if "query" in asked else "GET"
-            answer = requests.request(method, where, data=asked, headers=self._headers, timeout=_SECONDS)
+            answer = requests.request(method, where, data=asked, headers=self._headers, timeout=self.seconds)
             body = answer.json()
         except requests.exceptions.JSONDecodeError as error:
             raise EnvironmentFailed(f"answered {answer.status_code} and no JSON", where=where, do=do) from error

@@ -61,6 +61,7 @@ def running(
     *,
     rules: Sequence[Path] = (),
     targets: Mapping[str, Sequence[str]] | None = None,
+    alerts_to: Sequence[str] = (),
     scrape: str = "1s",
     evaluate: str | None = None,
     lookback: str = "5m",
@@ -69,6 +70,7 @@ def running(
 
     Args:
         targets: `host:port` to scrape, by job.
+        alerts_to: `host:port` of those that alerts are sent to, as to an Alertmanager.
         scrape: how often; `evaluate`, how often rules are, is the same unless given.
         lookback: how old a sample an instant query takes.
 
@@ -77,7 +79,7 @@ def running(
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "prometheus.json"  # JSON is YAML
-    config.write_text(json.dumps(_config(rules, targets or {}, scrape, evaluate or scrape), indent=1))
+    config.write_text(json.dumps(_config(rules, targets or {}, alerts_to, scrape, evaluate or scrape), indent=1))
     with contextlib.ExitStack() as stack:
         for left in reversed(range(_TRIES)):
             try:
@@ -91,11 +93,16 @@ def running(
 
 
 def _config(
-    rules: Sequence[Path], targets: Mapping[str, Sequence[str]], scrape: str, evaluate: str
+    rules: Sequence[Path],
+    targets: Mapping[str, Sequence[str]],
+    alerts_to: Sequence[str],
+    scrape: str,
+    evaluate: str,
 ) -> dict[str, object]:
     return {
         "global": {"scrape_interval": scrape, "scrape_timeout": scrape, "evaluation_interval": evaluate},
         "rule_files": [str(path.resolve()) for path in rules],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(alerts_to)}]}] if alerts_to else []},
         "scrape_configs": [
             {"job_name": job, "static_configs": [{"targets": list(addresses)}]} for job, addresses in targets.items()
         ],

@@ -42,6 +42,9 @@ class Placement:
     """Likewise; None: this target does not know attempts."""
     mark: str = ""
     """What differs whenever somebody changed it: a change is made only if it is still this."""
+    revision: str = ""
+    model: str = ""
+    """As the target calls them; empty: it does not."""
 
     def holds(self, canary: Canary) -> bool:
         """Whether it is this canary, as far as the target can tell."""

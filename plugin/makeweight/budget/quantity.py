@@ -53,6 +53,7 @@ SECONDS = Dimension(
     shown=("s", "ms", "us", "ns"),
     symbol="s",
 )
+DURATION = Dimension("duration", {"s": 1, "min": 60, "h": 3600, "d": 86_400}, "6 h", symbol="s")
 JOULES = Dimension(
     "energy",
     {"J": 1, "mJ": 1e-3, "uJ": 1e-6, "µJ": 1e-6, "μJ": 1e-6, "kJ": 1e3},

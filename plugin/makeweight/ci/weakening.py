@@ -24,8 +24,8 @@ from makeweight.report.written import title, written
 
 _NONE = "none"
 # Of what is a number, the side on which it asks for less.
-_LOOSER_LOWER = frozenset({"processes", "seconds", "false_rollback_rate"})
-_LOOSER_HIGHER = frozenset({"traffic", "max_accuracy_drop"})
+_LOOSER_LOWER = frozenset({"processes", "seconds", "false_rollback_rate", "step_for", "cooldown"})
+_LOOSER_HIGHER = frozenset({"traffic", "max_accuracy_drop", "silence_for"})
 
 Alterations = Iterator[Alteration]
 

@@ -32,7 +32,9 @@ def of_config() -> Schema:
     definitions["Technique"] = _techniques(definitions)
     definitions["VariantSettings"]["properties"]["steps"]["items"] = {"$ref": "#/$defs/Technique"}
     definitions["VariantSettings"]["properties"]["steps"]["minItems"] = 1
-    definitions["Device"] = _devices(definitions)
+    definitions["Device"] = _kinds("device", definitions, "How the device is reached.", "local")
+    definitions["Target"] = _kinds("target", definitions, "What moves the traffic.")
+    definitions["CanarySettings"]["properties"]["target"]["anyOf"][0] = {"$ref": "#/$defs/Target"}
     sections["devices"]["additionalProperties"] = {"$ref": "#/$defs/Device"}
     for section, reserved in (("variants", RESERVED_VARIANTS), ("devices", RESERVED_DEVICES)):
         sections[section]["propertyNames"] = {"pattern": f"^{NAME.pattern}$", "not": {"enum": sorted(reserved)}}
@@ -102,22 +104,21 @@ def _techniques(definitions: Schema) -> Schema:
     }
 
 
-def _devices(definitions: Schema) -> Schema:
-    """A device: what can be set depends on its kind, which is `local` when it is not said."""
-    kinds = registry.names("device")
+def _kinds(kind: registry.Kind, definitions: Schema, what: str, default: str | None = None) -> Schema:
+    """A part whose options depend on its `kind`; where that is not said, it is the default."""
+    kinds = registry.names(kind)
     branches = []
-    for kind in kinds:
-        described = _options(registry.load("device", kind).Options, kind, definitions)
-        described["properties"] = {"kind": {"const": kind}, **described.get("properties", {})}
-        is_kind: Schema = {"properties": {"kind": {"const": kind}}}
-        if kind != "local":
+    for name in kinds:
+        described = _options(registry.load(kind, name).Options, name, definitions)
+        described["properties"] = {"kind": {"const": name}, **described.get("properties", {})}
+        is_kind: Schema = {"properties": {"kind": {"const": name}}}
+        if name != default:
             is_kind["required"] = ["kind"]
         branches.append({"if": is_kind, "then": described})
-    return {
-        "type": "object",
-        "properties": {"kind": {"enum": kinds, "default": "local", "description": "How the device is reached."}},
-        "allOf": branches,
-    }
+    told: Schema = {"enum": kinds, "description": what}
+    if default is None:
+        return {"type": "object", "properties": {"kind": told}, "required": ["kind"], "allOf": branches}
+    return {"type": "object", "properties": {"kind": told | {"default": default}}, "allOf": branches}
 
 
 def _options(model: Any, name: str, definitions: Schema) -> Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from makeweight.budget.metric import Metric, TaskKind
-from makeweight.budget.quantity import FRACTION, POINTS, Dimension, parse
+from makeweight.budget.quantity import DURATION, FRACTION, POINTS, Dimension, parse
 from makeweight.budget.rule import Budget
 
 # Names become DVC stage names, folders and parts of metric paths, so no dot, slash, space or `@`.
@@ -50,6 +51,9 @@ CallablePath = Annotated[str, AfterValidator(_callable_path)]
 VariantName = Annotated[str, _name(RESERVED_VARIANTS)]
 DeviceName = Annotated[str, _name(RESERVED_DEVICES)]
 Share = Annotated[float, _quantity(FRACTION), WithJsonSchema({"type": ["string", "number"], "examples": ["5 %"]})]
+Wait = Annotated[
+    float, _quantity(DURATION), Field(gt=0, le=31_536_000), WithJsonSchema({"type": "string", "examples": ["6 h"]})
+]
 Points = Annotated[float, _quantity(POINTS), WithJsonSchema({"type": "string", "examples": ["0.5 pt"]})]
 
 
@@ -372,6 +376,21 @@ class CanarySettings(Section):
     traffic: Share = 0.05
     false_rollback_rate: float = Field(0.001, gt=0, lt=1)
     max_accuracy_drop: Points | None = None
+    target: dict[str, Any] | None = Field(None, description="What moves the traffic: `kind`, and options of its own.")
+    steps: list[Share] = Field(
+        default_factory=lambda: [0.05, 0.25, 0.5, 1.0],
+        description="The shares of the traffic that a good canary goes through; with 100 % it becomes stable.",
+    )
+    step_for: Wait = Field(3600.0, description="For how long it has to be good at each share, such as `6 h`.")
+    cooldown: Wait = Field(3600.0, description="After a rollback, for how long no canary goes further.")
+    silence: Literal["hold", "rollback"] = Field("hold", description="What is done where nothing is known.")
+    silence_for: Wait = Field(300.0, description="For how long nothing has to be known before that is done.")
+
+    @model_validator(mode="after")
+    def _steps_rise(self) -> Self:
+        if any(not before < after for before, after in itertools.pairwise([0.0, *self.steps])):
+            raise ValueError("`steps` should rise, such as [5 %, 25 %, 50 %, 100 %]")
+        return self
 
 
 class Settings(Section):

@@ -59,6 +59,7 @@ def understand(text: str, source: str, root: pathlib.Path) -> Project:
     settings = problems.validated(Settings, document.data)
     variants = dict(_variants(document.data, problems))
     devices = dict(_devices(document.data if settings is None else {"devices": settings.devices}, problems))
+    _target(document.data, problems)
     if settings is not None:
         contradictions.note(settings, variants, problems)
     if problems or settings is None:
@@ -172,3 +173,19 @@ def _devices(data: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str,
         checked = problems.validated(device.Options, options, path, beside=("kind",))
         if checked is not None:
             yield str(name), DeviceEntry(str(name), kind, checked)
+
+
+def _target(data: Mapping[str, Any], problems: Problems) -> None:
+    """What moves the canary's traffic: the monitors make it, and here it is told what is wrong with it."""
+    canary = data.get("canary")
+    entry = canary.get("target") if isinstance(canary, dict) else None
+    if not isinstance(entry, dict):
+        return  # there is none, or the schema has told
+    path: Path = ("canary", "target")
+    if "kind" not in entry:
+        problems.note(path, f"`kind` is missing, one of {', '.join(registry.names('target'))}")
+        return
+    target = _plugged("target", str(entry["kind"]), (*path, "kind"), problems)
+    if target is not None:
+        options = {key: value for key, value in entry.items() if key != "kind"}
+        problems.validated(target.Options, options, path, beside=("kind",))

@@ -148,7 +148,7 @@ def test_a_body_of_more_than_ten_megabytes_is_refused_and_its_sender_sees_why(tm
 
 
 def test_clients_that_let_their_request_drip_in_are_left(tmp_path: Path) -> None:
-    script = "from makeweight_monitors.exporter import patience; patience.SECONDS = 0.5"
+    script = "from makeweight_monitors.http import patience; patience.SECONDS = 0.5"
     with running(tmp_path, *MODEL, script=script) as exporter, contextlib.ExitStack() as stack:
         port = int(exporter.address.rpartition(":")[2])
         slow = []

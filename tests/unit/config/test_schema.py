@@ -43,7 +43,7 @@ budget:
   accuracy: [{max_drop: 0.5 pt}, {min: 90 %, slice: night, level: warn}]
   latency_p50: {max_ratio: 70 %, device: local}
 waivers: [{rule: size.max, reason: soon, until: 2030-01-31}]
-canary: {traffic: 5 %}
+canary: {traffic: 5 %, target: {kind: pointer, path: serving/current.json}, step_for: 6 h, steps: [5 %, 100 %]}
 """)
 
 
@@ -117,6 +117,10 @@ def at(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         at("budget", "accuracy", 1, "min", value="ninety"),
         at("waivers", 0, "reason", value=None),
         at("canary", "traffic_share", value=1),
+        at("canary", "target", "kind", value="pointr"),
+        at("canary", "target", value={"path": "a"}),
+        at("canary", "target", "socket", value="a"),
+        at("canary", "silence", value="healthy"),
     ],
 )
 def test_what_the_loader_refuses_the_schema_refuses(

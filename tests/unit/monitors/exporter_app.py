@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asgi
+from asgi import Answer
+
 from makeweight_monitors.exporter.app import build
-from makeweight_monitors.exporter.bearer import Bearer
 from makeweight_monitors.exporter.limits import Bounds
 from makeweight_monitors.exporter.running import Running
 from makeweight_monitors.exporter.settings import ModelSettings, understand
+from makeweight_monitors.http.bearer import Bearer
 
 CLASSES = ["cat", "dog", "owl"]
 SURE = [0.0, 9.0, 0.0]
@@ -30,16 +32,6 @@ def settings(name: str = "digits", **said: Any) -> ModelSettings:
 
 def prediction(**said: Any) -> dict[str, Any]:
     return {"type": "prediction", "variant": "canary", "scores": SURE, **said}
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 class Exporting:
@@ -76,32 +68,7 @@ class Exporting:
     async def asked(
         self, method: str, path: str, chunks: Iterable[bytes] = (b"",), headers: Mapping[str, str] | None = None
     ) -> Answer:
-        parts = list(chunks)
-        messages = [
-            {"type": "http.request", "body": part, "more_body": number < len(parts)}
-            for number, part in enumerate(parts, 1)
-        ]
-        waiting = iter(messages)
-        sent: list[Any] = []
-
-        async def receive() -> Any:
-            for message in waiting:
-                return message
-            await asyncio.sleep(3600)
-            return None
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
-        scope = {
-            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
-            "headers": raw, "http_version": "1.1", "scheme": "http", "server": ("127.0.0.1", 1),
-            "client": ("127.0.0.1", 2), "root_path": "", "asgi": {"version": "3.0"},
-        }  # fmt: skip
-        await self.app(scope, receive, send)
-        told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-        return Answer(sent[0]["status"], told, b"".join(one.get("body", b"") for one in sent[1:]))
+        return await asgi.asked(self.app, method, path, chunks, headers)
 
     def post(self, events: Any, **headers: str) -> Answer:
         """Events as JSON, or bytes as they are."""

@@ -16,8 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors import metrics
-from makeweight_monitors.exporter.limits import Bounds, Inflight, Rate
-from makeweight_monitors.exporter.server import is_loopback, listen, tls
+from makeweight_monitors.exporter.limits import Bounds, Rate
+from makeweight_monitors.http.inflight import Inflight
+from makeweight_monitors.http.server import is_loopback, listen, tls
 
 LINES = {"content-type": "application/x-ndjson"}
 PACKED = gzip.compress(b"{}", mtime=0)

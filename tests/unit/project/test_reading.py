@@ -279,7 +279,16 @@ def test_unknown_names_suggest_the_near_one() -> None:
         (("until: 2030-01-31", "until: 2030-02-31"), 41, "`2030-02-31` cannot be read"),
         (("until: 2030-01-31", "until: 2030-01-31, til: 1"), 41, "waivers[0].til: unknown key; did you mean `until`?"),
         (("traffic: 5 %", "traffic: 50"), 42, "canary.traffic: `50` is more than 100 %"),
-        (("traffic: 5 %", "traffic: 5 %, target: {kind: pointer}"), 42, "canary.target: unknown key; "),
+        (("traffic: 5 %", "traffic: 5 %, target: {kind: pointer}"), 42, "canary.target.path: "),
+        (
+            ("traffic: 5 %", "target: {kind: pointr, path: a}"),
+            42,
+            "canary.target.kind: unknown target `pointr`;",
+        ),
+        (("traffic: 5 %", "target: {path: a.json}"), 42, "canary.target: `kind` is missing, one of pointer, webhook"),
+        (("traffic: 5 %", "target: {kind: haproxy, socket: s, backend: 'a b'}"), 42, "canary.target.backend: "),
+        (("traffic: 5 %", "steps: [5 %, 5 %]"), 42, "canary: `steps` should rise, such as [5 %, 25 %, 50 %, 100 %]"),
+        (("traffic: 5 %", "step_for: 6"), 42, "canary.step_for: `6` has no unit; write it like `6 h`"),
         (("max_accuracy_drop: 0.5 pt", "max_accuracy_drop: 0.5 %"), 42, "% is ambiguous for a drop"),
         (("  energy: {max: 12 mJ,", "  size: {max: 12 kB,"), 39, "`size` is given twice; the first is on line 30"),
         (

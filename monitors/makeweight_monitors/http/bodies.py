@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from makeweight_monitors.exporter.limits import Inflight
+from makeweight_monitors.http.inflight import Inflight
 
 DISCARD = 2.0
 """Seconds for which the rest of a refused body is read away, so that its sender comes to see the answer."""
@@ -22,7 +22,7 @@ class Refusal(Exception):
 
     status: int
     outcome: str
-    """One of metrics.EXPORTER_ANSWERS."""
+    """By what it is counted: one of the answers in metrics.py."""
     what: str
     retry: int | None = None
     """Seconds after which to try again."""

@@ -1,4 +1,4 @@
-"""The exporter as a server: where it listens, TLS, and how it ends without losing what it took."""
+"""A server: where it listens, TLS, and how it ends without losing what it took."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Any
 import uvicorn
 
 from makeweight_base.errors import EnvironmentFailed, UsageError, reason
-from makeweight_monitors.exporter import patience
+from makeweight_monitors.http import patience
 
 CONNECTIONS = 1000
 KEPT = 65

@@ -1,0 +1,1 @@
+"""What every server here does alike: where it listens, who may come in, which bodies are received, how it ends."""

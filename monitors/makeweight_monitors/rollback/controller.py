@@ -1,0 +1,261 @@
+"""The controller: looks, writes down what is decided, does it, and looks whether it is so. From one thread only.
+
+The order is the point: first the journal has what is meant, then the target is told, then it is read back, then traffic
+has to show it. A process that is killed anywhere in that is followed by one that goes on from the journal.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from makeweight_base.errors import EnvironmentFailed, MakeweightError
+from makeweight_monitors.rollback import machine
+from makeweight_monitors.rollback.case import Canary, Case
+from makeweight_monitors.rollback.journal import Hold, Journal
+from makeweight_monitors.rollback.lease import Lease
+from makeweight_monitors.rollback.looking import Looking
+from makeweight_monitors.rollback.machine import Action, Did, Event, Looked, Ordered, WentWrong
+from makeweight_monitors.rollback.policy import Policy
+from makeweight_monitors.rollback.seen import Placement, Seen
+from makeweight_monitors.rollback.targets.target import Moved, Target
+
+_log = logging.getLogger("makeweight_monitors")
+_LATCHED = ("rolled_back", "promoted")
+
+
+@dataclass(frozen=True)
+class Health:
+    """How the last look went."""
+
+    time: float = 0.0
+    """Unix time of the last look that saw something; 0: there was none yet."""
+    leads: bool = False
+    trouble: str = ""
+    """What keeps it from looking or acting; empty: nothing."""
+    blind: str = ""
+    """Why nothing is known of the canary; empty: it is, or there is none."""
+
+
+class Controller:
+    """One model in one environment, and its target.
+
+    Args:
+        dry: whether only to say what would be done.
+        clock: Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        looking: Looking,
+        journal: Journal,
+        lease: Lease,
+        policy: Policy,
+        clock: Callable[[], float],
+        dry: bool = False,
+    ) -> None:
+        self.target, self.looking, self.journal, self.lease = target, looking, journal, lease
+        self.policy, self.clock, self.dry = policy, clock, dry
+        self.health = Health()
+        self._told = ""
+        """The last trouble that stands in the audit log."""
+        self._said: dict[Canary, str] = {}
+        """In a dry run, what was said last."""
+
+    def tick(self) -> Health:
+        """Look, and do what is called for. Raises nothing that a machine may bring about: `health` has it."""
+        try:
+            if not self.lease.take():
+                self.health = replace(self.health, time=self.clock(), leads=False, trouble="")
+                return self.health
+            self.health = replace(self.health, leads=True)
+            self.journal.flush()
+            self._look()
+        except MakeweightError as error:
+            self._trouble(str(error))
+        return self.health
+
+    def order(self, order: str, who: str, reason: str, nonce: tuple[str, float]) -> str | None:
+        """A person's `rollback`, `hold` or `resume`: what came of it; None: this very order came before.
+
+        Raises:
+            EnvironmentFailed: it could not be taken, and may be sent again.
+        """
+        now = self.clock()
+        if not self.lease.take():
+            raise EnvironmentFailed("another controller leads; nothing was done here")
+        placement, canary = self._placed() if order == "rollback" else (Placement(0.0), None)
+        line = self._line("order", f"{who} asks for {order} ({reason})", canary)
+        facts: dict[str, Any] = {}
+        if order == "hold":
+            facts["hold"] = asdict(Hold(who, reason, now))
+        if order == "resume":
+            facts["hold"] = None
+        if not self.journal.note(line, nonce=nonce, now=now, **facts):
+            return None
+        if order == "hold":
+            return f"held: no canary goes further until `resume`; what asks for a rollback still gets it ({reason})"
+        if order == "resume":
+            return "resumed"
+        if canary is None:
+            return "no canary gets any traffic: there is nothing to roll back"
+        case = self.journal.case(canary) or self._found(canary, placement)
+        self._advance(case, Ordered(Seen(now, placement), who, reason))
+        after = self.journal.case(canary)
+        return after.why if after is not None else ""
+
+    def status(self) -> dict[str, Any]:
+        """What is known and meant, as plain data."""
+        hold = self.journal.hold()
+        return {
+            "model": self.looking.model,
+            "scope": dict(self.looking.scope),
+            "dry_run": self.dry,
+            "health": asdict(self.health),
+            "hold": None if hold is None else asdict(hold),
+            "audit": asdict(self.journal.head()),
+            "canaries": [asdict(case) for case in self.journal.cases()],
+        }
+
+    def _look(self) -> None:
+        placement, current = self._placed()
+        blind = ""
+        for case in self._open(placement, current):
+            if case.canary == current or case.deed is not None:
+                seen = self.looking.look(case.canary, placement, self.clock())
+                blind = seen.blind
+            else:
+                seen = Seen(self.clock(), placement)
+            hold = self.journal.hold()
+            told = replace(seen, held="" if hold is None else str(hold), last_rollback=self.journal.last_rollback())
+            self._advance(case, Looked(told))
+        self.health = Health(self.clock(), True, "", blind)
+        if self._told:
+            self._told = ""
+            self.journal.note(self._line("trouble", "it is over"))
+
+    def _placed(self) -> tuple[Placement, Canary | None]:
+        """Who gets the traffic, and which canary is part of that."""
+        placement = self.target.get()
+        if placement.model not in ("", self.looking.model):
+            raise EnvironmentFailed(
+                f"the target serves `{placement.model}`, and `{self.looking.model}` is declared", where="canary.target"
+            )
+        if placement.sha256 is None:
+            return self._recognized(placement)
+        if not placement.sha256:
+            return placement, None
+        scope = self.looking.scope.get("environment", "")
+        canary = Canary(scope, self.looking.model, placement.sha256, placement.attempt or "", placement.revision)
+        return placement, canary
+
+    def _recognized(self, placement: Placement) -> tuple[Placement, Canary | None]:
+        """Of a target that knows no files: the canary whose processes are scraped, if it is one alone."""
+        try:
+            serving = self.looking.serving()
+        except MakeweightError:
+            # unseen, it is still the one that was there
+            serving = [case.canary for case in self.journal.cases() if case.stage not in _LATCHED][-1:]
+        canary = serving[0] if len(serving) == 1 and serving[0].sha256 else None
+        if canary is None:
+            return replace(placement, sha256="", attempt=""), None
+        return replace(placement, sha256=canary.sha256, attempt=canary.attempt), canary
+
+    def _open(self, placement: Placement, current: Canary | None) -> list[Case]:
+        """The cases that may come to something, and that of a canary that is new."""
+        known = {case.canary: case for case in self.journal.cases()}
+        if current is not None and current not in known:
+            known[current] = self._found(current, placement)
+        return [case for case in known.values() if case.stage not in _LATCHED or case.canary == current]
+
+    def _found(self, canary: Canary, placement: Placement) -> Case:
+        case = Case(canary, share=placement.share, since=self.clock())
+        line = self._line("observed", f"watches {canary}, which has {placement.share:.1%} of the traffic", canary)
+        self.journal.note(line, case=case)
+        return case
+
+    def _advance(self, case: Case, first: Looked | Ordered) -> None:
+        """One event, and what it leads to, until nothing more is to be done now."""
+        event: Event = first
+        while True:
+            step = machine.step(case, event, self.policy)
+            if self.dry and step.action != "nothing":
+                self._would(step)
+                return
+            self._note(case, step)
+            case = step.case
+            if step.action == "nothing":
+                return
+            try:
+                self._do(case, step.action, first.seen)
+                event = Did(self.clock())
+            except Moved as error:
+                _log.warning("%s: %s; looks again", case.canary, error)
+                return
+            except MakeweightError as error:
+                event = WentWrong(self.clock(), str(error))
+            except Exception as error:  # noqa: BLE001 - a target may be a stranger's
+                event = WentWrong(self.clock(), f"the target itself failed: {type(error).__name__}: {error}")
+
+    def _do(self, case: Case, action: Action, seen: Seen) -> None:
+        deed = case.deed
+        if deed is None:
+            return
+        if action == "set":
+            self.target.set(seen.placement, deed.share)
+        elif action == "verify":
+            self.target.verify(deed.share)
+        else:
+            self.target.finalize(case.canary, deed.kind == "promote")
+
+    def _note(self, before: Case, step: machine.Step) -> None:
+        if step.case == before and not step.sentence:
+            return
+        line = None
+        if step.sentence:
+            line = self._line("decision", step.sentence, step.case.canary, step)
+            _log.warning("%s", step.sentence)
+        deed = step.case.deed
+        in_force = deed is not None and deed.kind == "rollback" and deed.phase == "read_back"
+        facts: dict[str, Any] = {"last_rollback": self.clock()} if in_force and before.deed != deed else {}
+        self.journal.note(line, case=step.case, **facts)
+
+    def _would(self, step: machine.Step) -> None:
+        said = step.case.topic
+        if self._said.get(step.case.canary) != said:
+            self._said[step.case.canary] = said
+            self.journal.note(self._line("dry run", step.case.why, step.case.canary, step))
+            _log.warning("dry run: %s", step.case.why)
+
+    def _trouble(self, what: str) -> None:
+        self.health = replace(self.health, trouble=what)
+        if what == self._told:
+            return
+        self._told = what
+        _log.error("%s", what)
+        try:
+            self.journal.note(self._line("trouble", what))
+        except MakeweightError as error:
+            _log.error("%s", error)
+
+    def _line(
+        self, event: str, sentence: str, canary: Canary | None = None, step: machine.Step | None = None
+    ) -> Mapping[str, Any]:
+        """Of the audit log."""
+        line: dict[str, Any] = {"time": stamp(self.clock()), "event": event, "sentence": sentence}
+        if canary is not None:
+            line |= asdict(canary) | {"graph": self.looking.graph(canary)}
+        if step is not None:
+            line |= {"stage": step.case.stage, "action": step.action}
+            if step.case.deed is not None:
+                line["share"] = step.case.deed.share
+        return line
+
+
+def stamp(time: float) -> str:
+    """Unix time as RFC 3339 has it, to the millisecond."""
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")

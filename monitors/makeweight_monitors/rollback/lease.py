@@ -1,0 +1,45 @@
+"""Which of several controllers acts: the one that holds a lock on a file. The system frees it when its process ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from makeweight_base.errors import EnvironmentFailed, reason
+
+
+class Lease:
+    """A file that all controllers of a target share; not on a network's file system, whose locks may be lost."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: int | None = None
+
+    def take(self) -> bool:
+        """Whether it is ours, from before or from now on.
+
+        Raises:
+            EnvironmentFailed: the file cannot be opened.
+        """
+        if self._handle is not None:
+            return True
+        try:
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise EnvironmentFailed(f"the lease cannot be opened: {reason(error)}", where=str(self.path)) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        except OSError as error:
+            os.close(handle)
+            raise EnvironmentFailed(f"the lease cannot be taken: {reason(error)}", where=str(self.path)) from error
+        self._handle = handle
+        return True
+
+    def give_back(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None

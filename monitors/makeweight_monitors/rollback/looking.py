@@ -1,0 +1,127 @@
+"""A look at a canary: what Prometheus says of it now. All that is decided on comes from here and from the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from makeweight_base.errors import MakeweightError
+from makeweight_monitors import metrics
+from makeweight_monitors.prometheus.queries import Client
+from makeweight_monitors.rollback.case import Answered, Canary
+from makeweight_monitors.rollback.seen import Alerting, Placement, Seen
+from makeweight_monitors.rules import names
+from makeweight_monitors.rules.promql import CANARY, equals, selector
+
+STALE = 60.0
+"""Rules that were last evaluated so many seconds ago say nothing of now."""
+_ANSWERED = f'__name__=~"{metrics.PREDICTIONS.series}|{metrics.FAILED.series}"'
+
+
+class Looking:
+    """One model in one environment, as one Prometheus has it.
+
+    Args:
+        scope: the labels that tell environments apart, with their values here.
+        stale: seconds; at least some intervals of the rules.
+    """
+
+    def __init__(self, client: Client, model: str, scope: Mapping[str, str], stale: float = STALE) -> None:
+        self.client, self.model, self.scope, self.stale = client, model, scope, stale
+        self._of = (equals("model", model), *(equals(*label) for label in scope.items()))
+
+    def serving(self) -> list[Canary]:
+        """The canaries whose processes are scraped, for targets that do not know files.
+
+        Raises:
+            EnvironmentFailed, UsageError: Prometheus does not answer.
+        """
+        series = selector(metrics.UP.series, *self._of, CANARY)
+        rows = self.client.query(f"group by (sha256, attempt, revision) ({series})")
+        return [
+            Canary(
+                self.scope.get("environment", ""),
+                self.model,
+                row.labels.get("sha256", ""),
+                attempt(row.labels.get("attempt", "")),
+                row.labels.get("revision", ""),
+            )
+            for row in rows
+        ]
+
+    def look(self, canary: Canary, placement: Placement, time: float) -> Seen:
+        """What is known of a canary; where nothing is, `blind` says why. Raises nothing."""
+        seen = Seen(time, placement)
+        try:
+            return self._looked(canary, seen)
+        except MakeweightError as error:
+            return replace(seen, blind=f"Prometheus does not answer: {error.what}")
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            return replace(seen, blind=f"Prometheus' answer has another form: {type(error).__name__}")
+
+    def _looked(self, canary: Canary, seen: Seen) -> Seen:
+        watchdog = selector("ALERTS", equals("alertname", names.WATCHDOG), equals("model", self.model))
+        age = self._one(f"time() - max(timestamp({watchdog}))")
+        if age is None:
+            return replace(seen, blind=f"{names.WATCHDOG} does not fire: the rules are not evaluated")
+        if age > self.stale:
+            return replace(seen, blind=f"the rules were last evaluated {age:.0f} s ago")
+        alerting = tuple(one for given in self.client.alerts() if (one := self._alerting(given)) is not None)
+        if any(one.name == names.NOTHING_OBSERVED and one.firing for one in alerting):
+            return replace(seen, blind=f"{names.NOTHING_OBSERVED} is firing", alerting=alerting)
+        own = (*self._of, equals("sha256", canary.sha256), _attempt_is(canary.attempt))
+        count = self._one(f"sum({selector('', _ANSWERED, *own, CANARY)})")
+        scraped = self._one(f"min(timestamp({selector(metrics.PREDICTIONS.series, *own, CANARY)}))")
+        lines = self.client.query(selector(names.ROLLBACK_LINE, equals("model", self.model)))
+        tolerated = selector(names.TOLERATED_DROP, equals("model", self.model), 'test=~"failures|paired|split"')
+        return replace(
+            seen,
+            alerting=alerting,
+            lines={row.labels.get("test", ""): row.value for row in lines},
+            drop_high=self._one(f"max({selector(names.DROP_HIGH, *own)})"),
+            tolerated=self._one(f"min({tolerated})"),
+            certified=self._one(f"min({selector(names.CERTIFIED, *own)})") == 1,
+            share=self._one(f"max({selector(names.SHARE, *own)})"),
+            answered=None if count is None or scraped is None else Answered(scraped, count),
+        )
+
+    def _one(self, expression: str) -> float | None:
+        rows = self.client.query(expression)
+        return rows[0].value if rows else None
+
+    def _alerting(self, given: Mapping[str, Any]) -> Alerting | None:
+        labels = given["labels"]
+        kind = labels.get("kind", "")
+        if labels.get("model") != self.model:
+            return None
+        for label, value in self.scope.items():
+            # what bears no environment concerns all of them; a test that asks for a rollback always bears its own
+            if labels.get(label, "") != value and (kind == "rollback" or label in labels):
+                return None
+        return Alerting(
+            labels["alertname"],
+            kind,
+            given["state"] == "firing",
+            float(given["value"]),
+            str(given["activeAt"])[:19] + "Z",
+            labels.get("test", ""),
+            labels.get("variant", ""),
+            labels.get("sha256", ""),
+            attempt(labels.get("attempt", "")),
+        )
+
+    def graph(self, canary: Canary) -> str:
+        """Where the alerts on it are drawn."""
+        asked = selector("ALERTS", equals("model", self.model), equals("sha256", canary.sha256))
+        return f"{self.client.url}/graph?g0.expr={quote(asked)}&g0.tab=0&g0.range_input=6h"
+
+
+def attempt(label: str) -> str:
+    """The first try bears no number, or nought."""
+    return "" if label == "0" else label
+
+
+def _attempt_is(told: str) -> str:
+    return equals("attempt", told) if told else 'attempt=~"0?"'

@@ -1,0 +1,112 @@
+"""A controller with all that its interface speaks to; one thread looks and acts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from makeweight_monitors import metrics
+from makeweight_monitors.http.bearer import Bearer
+from makeweight_monitors.http.inflight import Inflight
+from makeweight_monitors.rollback.alerts import Declared
+from makeweight_monitors.rollback.controller import Controller, Health
+from makeweight_monitors.rollback.refusals import Refusals
+
+MOST_BODY = 1_000_000
+"""Bytes."""
+
+
+class Running:
+    """A controller that serves.
+
+    Args:
+        bearer: of those who send alerts and read the status; metrics_bearer: of those who read metrics.
+        secret: what orders are signed with; None: none are taken.
+        every: seconds between two looks.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        bearer: Bearer | None,
+        metrics_bearer: Bearer | None,
+        secret: bytes | None,
+        every: float,
+    ) -> None:
+        self.controller, self.bearer, self.metrics_bearer, self.secret = controller, bearer, metrics_bearer, secret
+        self.every = every
+        self.declared = Declared(controller.looking.model, controller.looking.scope)
+        self.refusals = Refusals(controller.journal, controller.clock)
+        self.inflight = Inflight(8 * MOST_BODY)
+        self.worker = ThreadPoolExecutor(1, thread_name_prefix="makeweight-controller")
+        """The one thread that uses the controller."""
+        self.requests = dict.fromkeys(
+            ((one, outcome) for one in metrics.CONTROLLER_ENDPOINTS for outcome in metrics.CONTROLLER_ANSWERS), 0
+        )
+        self.looks = dict.fromkeys(metrics.CONTROLLER_LOOKS_OUTCOMES, 0)
+        self.ending = False
+        self._began = 0.0
+        """When the last look began, on the monotonic clock."""
+        self._next: Future[Health] | None = None
+
+    def every_second(self) -> None:
+        """Look again when it is time, unless a look still goes on."""
+        idle = self._next is None or self._next.done()
+        if idle and time.monotonic() - self._began >= self.every - 0.5:
+            self._next = self.worker.submit(self.look)
+
+    def look(self, asked: float | None = None) -> Health:
+        """A look that began after it was asked for (monotonic): one serves all that wait for it."""
+        if asked is not None and self._began > asked:
+            return self.controller.health
+        self._began = time.monotonic()
+        health = self.controller.tick()
+        outcome = "failed" if health.trouble else "standby" if not health.leads else "blind" if health.blind else "seen"
+        self.looks[outcome] += 1
+        return health
+
+    def not_ready(self) -> str:
+        """Why it is not; empty: it is."""
+        health = self.controller.health
+        if self.ending:
+            return "it is ending"
+        if health.trouble:
+            return health.trouble
+        late = self.controller.clock() - health.time
+        return f"no look for {late:.0f} s" if late > 3 * self.every + 10 else ""
+
+    def ask_to_end(self) -> None:
+        self.ending = True
+
+    def close(self) -> None:
+        """What is being done is finished; what is begun is in the journal."""
+        self.worker.shutdown(wait=True)
+        self.controller.lease.give_back()
+        self.controller.journal.close()
+
+    def collect(self) -> Iterator[Any]:
+        """Its metrics."""
+        health = self.controller.health
+        for metric, counts in ((metrics.CONTROLLER_REQUESTS, self.requests), (metrics.CONTROLLER_LOOKS, self.looks)):
+            counter = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+            for labels, count in counts.items():
+                counter.add_metric([labels] if isinstance(labels, str) else list(labels), count)
+            yield counter
+        for metric, value in (
+            (metrics.CONTROLLER_LAST_LOOK, health.time),
+            (metrics.CONTROLLER_LEADS, float(health.leads)),
+            (metrics.CONTROLLER_BLIND, float(bool(health.blind or health.trouble))),
+            (metrics.CONTROLLER_HELD, float(self.controller.journal.hold() is not None)),
+        ):
+            yield GaugeMetricFamily(metric.name, metric.help, value=value)
+        stages = GaugeMetricFamily(
+            metrics.CONTROLLER_STAGE.name, metrics.CONTROLLER_STAGE.help, labels=metrics.CONTROLLER_STAGE.labels
+        )
+        for case in self.controller.journal.cases():
+            one = case.canary
+            stages.add_metric([one.environment, one.model, one.revision, one.attempt, one.sha256, case.stage], 1.0)
+        yield stages

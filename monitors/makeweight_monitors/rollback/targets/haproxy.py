@@ -1,0 +1,92 @@
+"""`haproxy`: two servers of one backend, weighed against each other through HAProxy's runtime socket.
+
+Source: docs.haproxy.org/2.6/management.html, section 9.3 (`get weight`, `set server … weight`). A weight takes effect
+with the next request, and drops none. It does not outlive a reload: keep the configured ones as they should be then.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from makeweight_base.errors import EnvironmentFailed, reason
+from makeweight_monitors.rollback.case import Canary
+from makeweight_monitors.rollback.policy import ROUNDED
+from makeweight_monitors.rollback.seen import Placement
+from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, disagrees
+
+WHOLE = 256
+"""The largest weight there is."""
+_SECONDS = 5.0
+_NAME = r"^[A-Za-z0-9_.:-]+$"
+_WEIGHT = re.compile(r"(\d+) \(initial \d+\)")
+
+
+class HaproxyOptions(TargetOptions):
+    """Where the socket is, and what the servers are called."""
+
+    socket: str = Field(min_length=1, description="`stats socket` of HAProxy, of level admin: a path, or HOST:PORT.")
+    backend: str = Field(pattern=_NAME, description="The backend that both are in.")
+    canary: str = Field("canary", pattern=_NAME, description="The server of the canary.")
+    stable: str = Field("stable", pattern=_NAME, description="The server of the original.")
+
+
+class HaproxyTarget:
+    """Weights of two servers; it does not know which file is behind them."""
+
+    Options: ClassVar[type[TargetOptions]] = HaproxyOptions
+
+    def __init__(self, options: HaproxyOptions, folder: Path) -> None:
+        self.address = options.socket if re.search(r":\d+$", options.socket) else str(folder / options.socket)
+        self.canary, self.stable = (f"{options.backend}/{name}" for name in (options.canary, options.stable))
+
+    def get(self) -> Placement:
+        weights = [self._weight(server) for server in (self.canary, self.stable)]
+        return Placement(weights[0] / sum(weights) if any(weights) else 0.0, mark=f"{weights[0]}:{weights[1]}")
+
+    def set(self, seen: Placement, share: float) -> None:
+        stands = self.get()
+        if stands.mark != seen.mark:
+            raise Moved(f"the weights are {stands.mark} by now, and were {seen.mark}", where=self.address)
+        canary = round(share * WHOLE)
+        # first the one that is to have more: at no time has nobody any weight
+        order = [(self.stable, WHOLE - canary), (self.canary, canary)]
+        for server, weight in order if share <= stands.share else reversed(order):
+            said = self._ask(f"set server {server} weight {weight}")
+            if said:
+                raise EnvironmentFailed(f"HAProxy refuses a weight of {server}: {said[:200]}", where=self.address)
+
+    def verify(self, share: float) -> None:
+        has = self.get().share
+        if abs(has - share) > ROUNDED:
+            raise disagrees(f"has {has:.1%}", share, self.address)
+
+    def finalize(self, canary: Canary, promoted: bool) -> None:
+        """Nothing: which file a server has is not HAProxy's to know."""
+
+    def _weight(self, server: str) -> int:
+        said = self._ask(f"get weight {server}")
+        found = _WEIGHT.match(said)
+        if found is None:
+            raise EnvironmentFailed(f"HAProxy does not tell the weight of {server}: {said[:200]}", where=self.address)
+        return int(found[1])
+
+    def _ask(self, command: str) -> str:
+        host, colon, port = self.address.rpartition(":")
+        tcp = bool(colon) and port.isdecimal()
+        family = socket.AF_INET if tcp else socket.AF_UNIX
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as connection:
+                connection.settimeout(_SECONDS)
+                connection.connect((host, int(port)) if tcp else self.address)
+                connection.sendall(command.encode() + b"\n")
+                chunks = []
+                while chunk := connection.recv(4096):
+                    chunks.append(chunk)
+        except OSError as error:
+            raise EnvironmentFailed(f"HAProxy's socket does not answer: {reason(error)}", where=self.address) from error
+        return b"".join(chunks).decode(errors="replace").strip()

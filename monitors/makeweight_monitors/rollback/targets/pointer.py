@@ -1,0 +1,73 @@
+"""`pointer`: the file that says who serves, as `serving/pointer.py` has it. Servers watch it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from makeweight_base.errors import EnvironmentFailed
+from makeweight_monitors.rollback.case import Canary
+from makeweight_monitors.rollback.policy import ROUNDED
+from makeweight_monitors.rollback.seen import Placement
+from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, disagrees
+from makeweight_monitors.serving import pointer
+from makeweight_monitors.serving.pointer import Overtaken, Pointer
+
+
+class PointerOptions(TargetOptions):
+    """Where the file is."""
+
+    path: str = Field(min_length=1, description="The pointer's file, from the folder of makeweight.yaml on.")
+
+
+class PointerTarget:
+    """A JSON file that is replaced whole, and counts its epoch up with each change."""
+
+    Options: ClassVar[type[TargetOptions]] = PointerOptions
+
+    def __init__(self, options: PointerOptions, folder: Path) -> None:
+        self.path = folder / options.path
+
+    def get(self) -> Placement:
+        stands = pointer.load(self.path)
+        canary = stands.canary
+        if canary is None:
+            return Placement(0.0, "", "", str(stands.epoch))
+        return Placement(
+            canary.weight, canary.sha256, attempt(canary.attempt), str(stands.epoch), canary.revision, canary.model
+        )
+
+    def set(self, seen: Placement, share: float) -> None:
+        stands = pointer.load(self.path)
+        if str(stands.epoch) != seen.mark:
+            raise Moved(f"it is at epoch {stands.epoch} by now, and was at {seen.mark}", where=str(self.path))
+        if stands.canary is None and share <= 0:
+            return
+        self._write(stands.rolled_back() if share <= 0 else stands.at_weight(share))
+
+    def verify(self, share: float) -> None:
+        canary = pointer.load(self.path).canary
+        has = 0.0 if canary is None else canary.weight
+        if abs(has - share) > ROUNDED:
+            raise disagrees(f"has {has:.1%}", share, str(self.path))
+
+    def finalize(self, canary: Canary, promoted: bool) -> None:
+        stands = pointer.load(self.path)
+        if not promoted or (stands.canary is None and stands.stable.sha256 == canary.sha256):
+            return
+        if stands.canary is None or stands.canary.sha256 != canary.sha256:
+            raise EnvironmentFailed(f"{canary} is not on trial there any more", where=str(self.path))
+        self._write(stands.promoted())
+
+    def _write(self, wanted: Pointer) -> None:
+        try:
+            pointer.write(self.path, wanted)
+        except Overtaken as error:
+            raise Moved(error.what, where=error.where) from error
+
+
+def attempt(number: int) -> str:
+    """As the label has it; the first try bears none."""
+    return str(number) if number else ""

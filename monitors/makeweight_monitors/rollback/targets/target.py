@@ -1,0 +1,59 @@
+"""What a target is: whatever decides who gets the traffic. Others come by entry point `makeweight.targets`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from makeweight_base.errors import EnvironmentFailed
+from makeweight_monitors.rollback.case import Canary
+from makeweight_monitors.rollback.seen import Placement
+
+
+class TargetOptions(BaseModel):
+    """What a target is told in makeweight.yaml, under `canary.target`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Moved(EnvironmentFailed):
+    """Somebody changed it since it was looked at: nothing was set."""
+
+
+class Target(Protocol):
+    """Each method may be called again after a process was killed in it, and comes to the same.
+
+    What does not succeed is an `EnvironmentFailed` or a `UsageError`; its sentence goes into the audit log.
+    """
+
+    Options: ClassVar[type[TargetOptions]]
+
+    def __init__(self, options: Any, folder: Path) -> None:
+        """Relative paths start from `folder`, that of makeweight.yaml."""
+
+    def get(self) -> Placement:
+        """Who gets the traffic now."""
+
+    def set(self, seen: Placement, share: float) -> None:
+        """Give the canary another share of the traffic, none or all of it included, if all is still as it was seen.
+
+        Raises:
+            Moved: it is not.
+        """
+
+    def verify(self, share: float) -> None:
+        """Read back.
+
+        Raises:
+            EnvironmentFailed: the canary's share is another.
+        """
+
+    def finalize(self, canary: Canary, promoted: bool) -> None:
+        """It is over: the canary is stable from now on, or has been rolled back."""
+
+
+def disagrees(what: str, wanted: float, where: str) -> EnvironmentFailed:
+    """What `verify` raises."""
+    return EnvironmentFailed(f"the canary was to have {wanted:.1%} of the traffic, and {what}", where=where)

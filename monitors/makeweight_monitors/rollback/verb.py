@@ -1,0 +1,161 @@
+"""`makeweight-monitors rollback`, and what people ask of it: `hold`, `resume`, `status`, `audit`, a rollback."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from makeweight_base.errors import Exit, MissingExtra, UsageError, reason
+from makeweight_monitors.rollback import asking, audit, signing
+from makeweight_monitors.rollback.arguments import STATE
+
+if TYPE_CHECKING:
+    from makeweight_monitors.rollback.controller import Controller
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """One of the verbs.
+
+    Raises:
+        UsageError: what is asked for cannot be; EnvironmentFailed: the controller, or the machine, does not.
+    """
+    match options.asked:
+        case "audit":
+            return _verify(options)
+        case "status":
+            return _status(options)
+        case "serve" if options.reason is None:
+            return _serve(options)
+        case asked:
+            return _order("rollback" if asked == "serve" else asked, options)
+
+
+def _order(order: str, options: argparse.Namespace) -> Exit:
+    who = options.who or getpass.getuser()
+    secret = signing.secret(options.secret_file)
+    print(asking.order(options.controller, secret, order, who, options.reason))
+    return Exit.PASS
+
+
+def _status(options: argparse.Namespace) -> Exit:
+    told = asking.status(options.controller, signing.secret(options.secret_file))
+    if options.json:
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+        return Exit.PASS
+    health = told["health"]
+    known = health["trouble"] or (f"nothing is known: {health['blind']}" if health["blind"] else "looks well")
+    leads = "leads" if health["leads"] else "stands by"
+    print(f"{told['model']}: {leads}; {known}{' (dry run)' if told['dry_run'] else ''}")
+    if told["hold"]:
+        print(f"held by {told['hold']['who']}: {told['hold']['reason']}")
+    for case in told["canaries"]:
+        named = case["canary"]["revision"] or case["canary"]["sha256"][:12]
+        print(f"{named} {case['stage']} at {case['share']:.0%}: {case['why'] or 'nothing yet'}")
+    return Exit.PASS
+
+
+def _verify(options: argparse.Namespace) -> Exit:
+    from makeweight_monitors.rollback.journal import Journal
+
+    known = None
+    log = options.log
+    if log is None:
+        if not (options.state / "journal.sqlite").exists():
+            raise UsageError("no journal there", where=str(options.state), do="Name its folder with `--state`.")
+        journal = Journal(options.state)
+        known, log = journal.head(), journal.log
+        journal.close()
+    if not log.exists() and known in (None, audit.Head()):
+        raise UsageError("there is no audit log", where=str(log))
+    found = audit.verify(log, known)
+    if isinstance(found, audit.Break):
+        print(f"{log}:{found.line}: {found.what}")
+        return Exit.FAIL
+    print(f"{log}: {found.number} lines, all as they were written; the last hash is {found.hash}")
+    return Exit.PASS
+
+
+def _serve(options: argparse.Namespace) -> Exit:
+    try:
+        import orjson  # noqa: F401
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("the controller", "exporter") from error
+    from makeweight_monitors.http import server
+    from makeweight_monitors.http.bearer import Bearer
+    from makeweight_monitors.rollback.app import build
+    from makeweight_monitors.rollback.running import Running
+
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    if options.prometheus is None:
+        raise UsageError("which Prometheus evaluates the rules?", do="Name it with `--prometheus URL`.")
+    bearer = None if options.bearer_file is None else Bearer(options.bearer_file)
+    metrics_bearer = None if options.metrics_bearer_file is None else Bearer(options.metrics_bearer_file)
+    secret = None
+    if options.secret_file is not None or os.environ.get(signing.SECRET):
+        secret = signing.secret(options.secret_file)
+    if not server.is_loopback(options.host) and bearer is None and options.tls_client_ca is None:
+        raise UsageError(
+            "anybody who reaches this address could send alerts",
+            where=f"--host {options.host}",
+            do="Give a token with `--bearer-file FILE`, or let in clients by certificate with `--tls-client-ca PEM`.",
+        )
+    if (options.tls_cert is None) != (options.tls_key is None) or (options.tls_client_ca and not options.tls_cert):
+        raise UsageError("TLS needs both `--tls-cert` and `--tls-key`")
+    tls = None
+    if options.tls_cert is not None:
+        tls = server.tls(options.tls_cert, options.tls_key, options.tls_client_ca)
+    controller = _controller(options)
+    running = Running(controller, bearer, metrics_bearer, secret, options.every)
+    try:
+        listening = server.listen(options.host, options.port)
+        host, port = listening.getsockname()[:2]
+        scheme = "http" if tls is None else "https"
+        shown = f"[{host}]" if ":" in host else host
+        dry = "; a dry run: nothing is done" if options.dry_run else ""
+        print(f"watching {controller.looking.model}; listening on {scheme}://{shown}:{port}{dry}", flush=True)
+        server.serve(build(running), listening, tls, 0.0, running.ask_to_end, running.every_second)
+    finally:
+        running.close()
+    print("what was begun is in the journal", flush=True)
+    return Exit.PASS
+
+
+def _controller(options: argparse.Namespace) -> Controller:
+    from makeweight.project import reading
+    from makeweight_base.errors import MakeweightError
+    from makeweight_monitors.prometheus.queries import Client
+    from makeweight_monitors.rollback import declared
+    from makeweight_monitors.rollback.controller import Controller
+    from makeweight_monitors.rollback.journal import Journal
+    from makeweight_monitors.rollback.lease import Lease
+    from makeweight_monitors.rollback.looking import Looking
+
+    try:
+        project = reading.load(options.project)
+    except MakeweightError as error:
+        raise UsageError(error.what, where=error.where, do=error.do) from error
+    target, policy = declared.target(project), declared.policy(project)
+    scope = dict(options.environment or [("environment", os.environ.get("MAKEWEIGHT_ENVIRONMENT", ""))])
+    client = Client(options.prometheus, _token(options.prometheus_bearer_file), seconds=10)
+    state = options.state or options.project / STATE
+    journal = Journal(state)
+    looking = Looking(client, project.name, scope)
+    return Controller(target, looking, journal, Lease(state / "lease"), policy, time.time, options.dry_run)
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the token cannot be read: {reason(error)}", where=str(path)) from error

@@ -1,0 +1,273 @@
+"""The controller with a pointer's file: what is written down, done, read back, and taken up by the next process."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from controlled import CANARY, POLICY, STABLE, Controlled
+
+from makeweight_base.errors import EnvironmentFailed
+from makeweight_monitors.rollback import audit
+from makeweight_monitors.rollback.audit import Head
+from makeweight_monitors.rollback.case import Canary
+from makeweight_monitors.rollback.lease import Lease
+from makeweight_monitors.rollback.seen import Placement
+from makeweight_monitors.rules import names
+from makeweight_monitors.serving import pointer
+from makeweight_monitors.serving.pointer import Pointer
+
+_ANSWERED = "sum({__name__"
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[Controlled]:
+    controlled = Controlled(tmp_path)
+    yield controlled
+    controlled.end()
+
+
+def test_a_rollback_from_the_alert_to_the_last_answer(one: Controlled) -> None:
+    one.prometheus.asks()
+    one.prometheus.answers = {_ANSWERED: 70.0}
+    one.tick()
+    assert (one.share, one.stages) == (0.0, ["rolling_back"])
+    one.prometheus.answers = {_ANSWERED: 71.0}
+    one.tick(later=5.0)
+    one.tick(later=5.0)
+    assert one.stages == ["rolling_back"]
+    one.tick(later=5.0)
+    assert one.stages == ["rolled_back"]
+    assert one.lines("observed") == ["watches prod: digits r2, which has 5.0% of the traffic"]
+    assert one.lines() == [
+        "rolls prod: digits r2 back from 5%: MakeweightAccuracyDropPaired fires since 2030-01-01T00:00:00Z, "
+        "its test `paired` has an e-value 5000",
+        "prod: digits r2 gets no traffic any more, says the target; what it still answers is watched",
+        "prod: digits r2 has answered nothing for 10 s",
+        "prod: digits r2 is rolled back, 15.0 s after that was decided; it stays so",
+    ]
+    epoch = one.epoch
+    pointer.write(one.file, Pointer(STABLE, CANARY, epoch))  # a person reverts the revert
+    for _ in range(5):
+        one.tick(later=60.0)
+    assert one.epoch == epoch + 1
+    assert isinstance(audit.verify(one.journal.log, one.journal.head()), Head)
+
+
+STEPS = ("set", "verify", "finalize", "note")
+
+
+class Killed(BaseException):
+    """What ends a process."""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("what", STEPS)
+def test_killed_before_or_after_any_step_the_next_process_finishes_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, when: str, number: int
+) -> None:
+    one = Controlled(tmp_path)
+    one.prometheus.asks()
+    one.prometheus.answers = {_ANSWERED: 70.0}
+    of = one.journal if what == "note" else one.target
+    whole, times = getattr(of, what), iter(range(100))
+
+    def killed(*given: object, **more: object) -> object:
+        last = next(times) == number
+        if last and when == "before":
+            raise Killed
+        done = whole(*given, **more)
+        if last:
+            raise Killed
+        return done
+
+    with monkeypatch.context() as patched, contextlib.suppress(Killed):
+        patched.setattr(of, what, killed)
+        for _ in range(4):
+            one.tick(later=10.0)
+    one.end()
+    one.begin()
+    for _ in range(5):
+        one.tick(later=10.0)
+    assert (one.share, one.epoch, one.stages) == (0.0, 2, ["rolled_back"])
+    assert isinstance(audit.verify(one.journal.log, one.journal.head()), Head)
+    one.end()
+
+
+def test_a_good_one_is_stable_in_the_end(one: Controlled) -> None:
+    one.prometheus.answers = {names.DROP_HIGH: 0.002, _ANSWERED: 5.0}
+    shares = []
+    for _ in range(20):
+        one.tick(later=50.0)
+        shares.append(one.share)
+    assert sorted(set(shares)) == [0.0, 0.05, 0.25, 0.5]
+    assert pointer.load(one.file).stable == replace(CANARY, weight=1.0)
+    assert one.stages == ["promoted"]
+    assert [line for line in one.lines() if "promote" in line] == [
+        "promotes prod: digits r2, which has 50%: every look of 100 s found it good enough: "
+        "the drop is at most 0.20% (99 % interval), and 1.00% is tolerated",
+        "prod: digits r2 is promoted: it is stable now",
+    ]
+
+
+def test_no_answer_of_prometheus_is_no_health(one: Controlled) -> None:
+    one.prometheus.asks()
+    one.prometheus.down = "no connection"
+    one.tick()
+    one.tick(later=600.0)
+    assert (one.share, one.controller.health.blind) == (0.05, "Prometheus does not answer: no connection")
+    assert len(one.lines()) == 1
+    one.prometheus.down = ""
+    one.prometheus.answers = {names.WATCHDOG: 61.0}
+    one.tick()
+    assert one.controller.health.blind == "the rules were last evaluated 61 s ago"
+    one.prometheus.answers = {}
+    one.tick()
+    assert (one.share, one.controller.health.blind) == (0.0, "")
+
+
+def test_two_controllers_and_one_lease(one: Controlled) -> None:
+    one.tick()
+    other = Controlled(one.folder)
+    other.prometheus.asks()
+    other.tick()
+    assert (other.controller.health.leads, one.share) == (False, 0.05)
+    with pytest.raises(EnvironmentFailed, match="another controller leads"):
+        other.controller.order("rollback", "Ada", "odd", ("n", 1.0))
+    one.lease.give_back()
+    other.tick()
+    assert (other.controller.health.leads, one.share) == (True, 0.0)
+    other.end()
+
+
+def test_somebody_else_writes_at_the_same_time(one: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of theirs is lost; the next look finds it as it is."""
+    looked = one.controller.looking.look
+
+    def slow(canary: Canary, placement: Placement, time: float) -> object:
+        found = looked(canary, placement, time)
+        pointer.write(one.file, pointer.load(one.file).at_weight(0.1))
+        return found
+
+    one.prometheus.asks()
+    with monkeypatch.context() as patched:
+        patched.setattr(one.controller.looking, "look", slow)
+        one.tick()
+    assert (one.share, one.stages) == (0.1, ["rolling_back"])
+    one.tick()
+    assert one.share == 0.0
+
+
+def test_a_target_that_cannot_be_read_is_told_once_and_its_end_too(one: Controlled) -> None:
+    whole = one.file.read_bytes()
+    one.file.write_text("{")
+    one.tick()
+    one.tick(later=5.0)
+    assert "no pointer" in one.controller.health.trouble
+    one.file.write_bytes(whole)
+    one.tick(later=5.0)
+    assert one.controller.health.trouble == ""
+    trouble = one.lines("trouble")
+    assert ("no pointer" in trouble[0], trouble[1:]) == (True, ["it is over"])
+
+
+def test_a_target_of_another_model_is_left_alone(one: Controlled) -> None:
+    pointer.write(one.file, Pointer(STABLE, replace(CANARY, model="faces"), 1))
+    one.prometheus.asks()
+    one.tick()
+    assert "the target serves `faces`, and `digits` is declared" in one.controller.health.trouble
+    assert one.share == 0.05
+
+
+def test_a_dry_run_says_once_what_would_be_done(tmp_path: Path) -> None:
+    one = Controlled(tmp_path, dry=True)
+    one.prometheus.asks()
+    one.tick()
+    one.tick(later=5.0)
+    assert (one.share, one.epoch, len(one.lines("dry run"))) == (0.05, 1, 1)
+    assert one.lines("dry run")[0].startswith("rolls prod: digits r2 back from 5%")
+    one.end()
+
+
+def test_a_target_that_knows_no_files_is_told_by_what_is_scraped(
+    one: Controlled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = Canary("prod", "digits", CANARY.sha256, "1", "r2")
+    monkeypatch.setattr(one.target, "get", lambda: Placement(0.05, mark="1"))
+    monkeypatch.setattr(one.controller.looking, "serving", lambda: [canary, replace(canary, sha256="b" * 64)])
+    one.prometheus.asks()
+    one.tick()
+    assert one.stages == []  # two at once: which is it?
+    monkeypatch.setattr(one.controller.looking, "serving", lambda: [canary])
+    one.tick()
+    assert (one.share, one.stages) == (0.0, ["rolling_back"])
+
+
+ORDERS = [
+    ("hold", "held: no canary goes further until `resume`; what asks for a rollback still gets it (odd)"),
+    ("resume", "resumed"),
+    ("rollback", "prod: digits r2 gets no traffic any more, says the target; what it still answers is watched"),
+]
+
+
+@pytest.mark.parametrize(("order", "says"), ORDERS)
+def test_an_order_of_a_person_counts_once(one: Controlled, order: str, says: str) -> None:
+    one.tick()
+    assert one.controller.order(order, "Ada", "odd", ("n" * 16, 2000.0)) == says
+    assert one.controller.order(order, "Ada", "odd", ("n" * 16, 2000.0)) is None
+    assert one.lines("order") == [f"Ada asks for {order} (odd)"]
+
+
+def test_held_it_goes_no_further_and_is_still_rolled_back(one: Controlled) -> None:
+    one.prometheus.answers = {names.DROP_HIGH: 0.002}
+    one.controller.order("hold", "Ada", "demo", ("n1", 9e9))
+    for _ in range(5):
+        one.tick(later=100.0)
+    assert one.share == 0.05
+    one.controller.order("resume", "Ada", "over", ("n2", 9e9))
+    for _ in range(3):
+        one.tick(later=100.0)
+    assert one.share == 0.25
+    one.controller.order("hold", "Ada", "demo", ("n3", 9e9))
+    one.prometheus.asks()
+    one.tick()
+    assert one.share == 0.0
+
+
+def test_a_journal_on_a_full_disk_acts_on_nothing(one: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+    one.tick()
+    one.prometheus.asks()
+
+    def full(*_: object) -> None:
+        raise EnvironmentFailed("the audit log cannot be written: No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(audit, "append", full)
+        one.tick()
+        assert (one.share, one.controller.health.trouble) == (
+            0.05,
+            "the audit log cannot be written: No space left on device",
+        )
+    one.tick()
+    assert one.share == 0.0
+
+
+def test_the_policy_is_what_is_declared() -> None:
+    assert POLICY.next_step(0.05) == 0.25
+    assert POLICY.next_step(13 / 256) == 0.25
+    assert POLICY.next_step(1.0) is None
+    assert [POLICY.wait(tries) for tries in (1, 2, 3, 99)] == [2.0, 4.0, 8.0, 60.0]
+
+
+def test_the_lease_is_free_once_its_process_ended(tmp_path: Path) -> None:
+    one, other = Lease(tmp_path / "lease"), Lease(tmp_path / "lease")
+    assert (one.take(), one.take(), other.take()) == (True, True, False)
+    one.give_back()
+    assert other.take()
+    other.give_back()
+    with pytest.raises(EnvironmentFailed, match="cannot be opened"):
+        Lease(tmp_path / "no folder" / "lease").take()
