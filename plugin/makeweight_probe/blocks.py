@@ -30,6 +30,9 @@ LONGEST_KEPT_NS = 20e6
 # some processors the clock rate, too, after another arm that uses its vector units more.
 TRIAL_NS = 10e6
 TRIALS = 9
+# A model of microseconds gets faster so slowly that no step of its curve stands out: for so long after another arm, the
+# models of `benchmarks/warm_ratio.py` were 3 to 7 % slower than when they run alone.
+COLD_NS = 2e6
 # A run is a cold one if in so many of the trials it takes longer than those that follow, by more than that.
 MOST_TRIALS, WARM_WITHIN = 2 / 3, 0.025
 BATCH_ROUNDS = 10
@@ -66,7 +69,10 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
         # the control is the baseline once more
         trials_of = {"a": _runs(trials, "a", "control"), "b": _runs(trials, "b")}
         curves = {model: curve(runs, kept) for model, runs in trials_of.items()}
-        a, b = (warm_after(runs, kept) for runs in trials_of.values())
+        a, b = (
+            max(warm_after(runs, kept), _cold_runs(run[model], at_most=runs.shape[1] - kept))
+            for model, runs in trials_of.items()
+        )
     else:
         trials, curves, (a, b) = [], {}, job.warming
     taken = _Taken({"a": a, "b": b, "control": a}, kept)
@@ -143,6 +149,11 @@ def warm_after(trials: NDArray[Any], kept: int) -> int:
         if np.mean(step > rest * (1 + WARM_WITHIN)) >= MOST_TRIALS:
             cold.append(end)
     return max(1, *cold)
+
+
+def _cold_runs(run: float, at_most: int) -> int:
+    """How many runs, of so many ns each, a block's beginning holds in any case."""
+    return min(int(np.ceil(COLD_NS / run)), at_most)
 
 
 def _steps(runs: int, kept: int) -> list[tuple[int, int]]:
