@@ -10,7 +10,7 @@ from pathlib import Path
 
 import makeweight
 from makeweight_base import commandline
-from makeweight_base.commandline import above_zero, whole
+from makeweight_base.commandline import above_zero, share, whole
 from makeweight_base.errors import Exit, UsageError
 
 
@@ -67,6 +67,40 @@ def _parser() -> argparse.ArgumentParser:
         help="decide on these files of measurements, and nothing else (default: read the verdict)",
     )
     own.add_argument("--junit", type=Path, metavar="FILE.xml", help="write the verdict as JUnit XML too")
+
+    verb = _verb(
+        "ship",
+        "project",
+        "to",
+        arm="arm",
+        weight="weight",
+        revision="revision",
+        attempt="attempt",
+        key="key",
+        as_json="json",
+    )
+    summary = "gather what the verdict chose in shipped/ (a stage of dvc.yaml); with --to, hand it to serving"
+    own = add("ship", verb, summary, json=True)
+    own.add_argument(
+        "--to",
+        metavar="TARGET",
+        help="hand over what lies in shipped/: `pointer:FILE`, which servers follow, or `folder:PATH`",
+    )
+    own.add_argument(
+        "--as",
+        dest="arm",
+        choices=("canary", "stable"),
+        default="canary",
+        help="what a pointer points at it as (default: canary)",
+    )
+    own.add_argument(
+        "--weight", type=share, default=0.05, metavar="SHARE", help="the canary's of the traffic (default: 0.05)"
+    )
+    own.add_argument("--revision", metavar="NAME", help="of the release (default: from the model's hash)")
+    own.add_argument(
+        "--attempt", type=whole(0, 10**9), default=1, metavar="N", help="which try of the revision (default: 1)"
+    )
+    own.add_argument("--key", type=Path, metavar="PUB", help="the public key that must vouch for the verdict")
 
     summary = "draw a badge of the verdict, and a chart of what the commits of this branch came to"
     own = add("history", _verb("history", "project", "last"), summary)

@@ -88,6 +88,11 @@ class Layout:
         return self.reports / "model-card.md"
 
     @property
+    def shipped(self) -> Path:
+        """The folder of what the verdict chose, from which it is deployed (a cached DVC output that is kept)."""
+        return self.root / "shipped"
+
+    @property
     def history(self) -> Path:
         """The folder of the badge and of the chart over commits: what git tells already, drawn."""
         return self.reports / "history"

@@ -61,6 +61,16 @@ def above_zero(text: str) -> float:
     raise argparse.ArgumentTypeError(f"`{text}` is no number above zero")
 
 
+def share(text: str) -> float:
+    """The type of an argument: a share from 0 to 1, or in per cent (`5 %`)."""
+    number, percent, rest = text.partition("%")
+    with contextlib.suppress(ValueError):
+        value = float(number) / (100 if percent else 1)
+        if 0 <= value <= 1 and not rest.strip():
+            return value
+    raise argparse.ArgumentTypeError(f"`{text}` is no share: give a number from 0 to 1, or per cent such as `5%`")
+
+
 def run(program: str, verb: Verb, options: argparse.Namespace) -> int:
     """Run one verb; every failure becomes a sentence on standard error and an exit code."""
     try:

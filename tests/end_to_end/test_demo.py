@@ -98,6 +98,7 @@ def test_one_variants_recipe_runs_that_variant_again(demo: Path, shell, tmp_path
     config.write_text(text.replace("method: dynamic", "method: dynamic\n          per_channel: false"))
     again = shell("dvc repro", copy)
     assert stages_run(again.stdout) - {"gate"} == {
+        "ship",
         "device@local",
         "compress@int8-dynamic",
         "evaluate@int8-dynamic",

@@ -65,6 +65,10 @@ elif verb == "report":
 elif verb == "gate":
     if json.loads(Path("reports/verdict.json").read_text())["verdict"] != "pass":
         sys.exit("size.max_ratio: slim is 0.55x, at most 0.1x")
+elif verb == "ship":
+    if json.loads(Path("reports/verdict.json").read_text())["verdict"] != "pass":
+        sys.exit("nothing ships")
+    put("shipped/model", Path("artifacts/slim/model").read_text())
 """
 
 CONFIG = """\
@@ -204,11 +208,11 @@ def test_the_first_run_calls_every_verb_in_order(finished: tuple[Repo, Ran]) -> 
     assert sorted(first.verbs) == sorted(
         [
             "baseline", "compress int8", "compress slim", "evaluate int8", "evaluate slim", "device local",
-            "benchmark int8 --device local", "benchmark slim --device local", "report", "gate",
+            "benchmark int8 --device local", "benchmark slim --device local", "report", "gate", "ship",
         ]
     )  # fmt: skip
     at = first.verbs.index
-    assert at("baseline") < at("compress int8") < at("evaluate int8") < at("report") < at("gate")
+    assert at("baseline") < at("compress int8") < at("evaluate int8") < at("report") < at("gate") < at("ship")
     assert max(at("device local"), at("compress slim")) < at("benchmark slim --device local") < at("report")
 
 
@@ -223,7 +227,7 @@ def test_one_recipe_changed_runs_that_variant(repo: Repo) -> None:
     repo.edit("makeweight.yaml", "ratio: 0.5", "ratio: 0.7")
     changed = repo.dvc("repro")
     assert sorted(changed.verbs) == sorted(
-        ["compress slim", "evaluate slim", "device local", "benchmark slim --device local", "report"]
+        ["compress slim", "evaluate slim", "device local", "benchmark slim --device local", "report", "ship"]
     )
 
 
@@ -232,7 +236,7 @@ def test_a_variant_and_a_device_are_added_without_touching_dvc_yaml(repo: Repo) 
     repo.edit("makeweight.yaml", "variants:\n", "variants:\n  half:\n    steps: [float16]\n")
     added = repo.dvc("repro")
     assert sorted(added.verbs) == sorted(
-        ["compress half", "evaluate half", "device local", "benchmark half --device local", "report", "gate"]
+        ["compress half", "evaluate half", "device local", "benchmark half --device local", "report", "gate", "ship"]
     )
     assert json.loads(repo.read("reports/verdict.json"))["seen"] == ["half", "int8", "slim"]
     repo.edit("makeweight.yaml", "devices:\n", "devices:\n  two: {kind: local, threads: 2}\n")
@@ -297,6 +301,12 @@ def test_a_broken_budget_fails_at_the_gate_with_the_report_written(repo: Repo) -
     assert lines[-2] == "size.max_ratio: slim is 0.55x, at most 0.1x"
     assert lines[-1].startswith("ERROR: failed to reproduce 'gate'")
     assert repo.dvc("repro").verbs == ["device local", "gate"]
+    # nothing ships, by itself neither, and what shipped before stays, in the folder and in the lock
+    shipped, noted = repo.read("shipped/model"), repo.read("dvc.lock").partition("\n  ship:\n")[2]
+    assert repo.dvc("repro", "--single-item", "ship").code == 255
+    assert repo.read("shipped/model") == shipped
+    assert noted
+    assert repo.read("dvc.lock").partition("\n  ship:\n")[2] == noted
     repo.edit("makeweight.yaml", "max_ratio: 0.1", "max_ratio: 0.6")
     assert repo.dvc("repro").code == 0
 
@@ -360,7 +370,7 @@ def test_a_fresh_clone_runs_nothing_but_the_device(repo: Repo, tmp_path: Path, t
             done = full.dvc(*command)
             assert done.code == 0, done.text
         assert sorted(done.verbs) == sorted(
-            ["compress slim", "evaluate slim", "device local", "benchmark slim --device local", "report"]
+            ["compress slim", "evaluate slim", "device local", "benchmark slim --device local", "report", "ship"]
         )
         assert json.loads(full.read("reports/verdict.json"))["seen"] == ["int8", "slim"]
     # with both flags and no pull DVC cannot bring a folder that several stages write: it stops, and says so
@@ -390,5 +400,5 @@ def test_dvc_reads_what_was_merged(repo: Repo, theirs: str) -> None:
     assert listed.code == 0, listed.text
     assert listed.out.split() == [
         "train", "baseline", "compress@int8", "compress@slim", "evaluate@int8", "evaluate@slim", "device@local",
-        "benchmark@local-int8", "benchmark@local-slim", "report", "gate",
+        "benchmark@local-int8", "benchmark@local-slim", "report", "gate", "ship",
     ]  # fmt: skip

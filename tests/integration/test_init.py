@@ -22,7 +22,7 @@ from makeweight.starter.arguments import Given
 from makeweight.verbs import init
 from makeweight_base.errors import ConfigError, Exit, MissingExtra, UsageError
 
-PIPELINE = ["baseline", "compress", "evaluate", "device", "benchmark", "report", "gate"]
+PIPELINE = ["baseline", "compress", "evaluate", "device", "benchmark", "report", "gate", "ship"]
 
 
 class Said:
@@ -110,7 +110,7 @@ def test_a_module_becomes_a_pipeline_that_dvc_reads(root: Path) -> None:
     assert list(pipeline["stages"]) == PIPELINE
     assert pipeline["stages"]["baseline"]["deps"] == ["base.pt", "digits", "requirements.txt"]
     assert next(name for plot in pipeline["plots"] for name in plot) == "accuracy against size"
-    assert (root / ".gitignore").read_text().splitlines()[1:] == ["/artifacts/", "/samples/"]
+    assert (root / ".gitignore").read_text().splitlines()[1:] == ["/artifacts/", "/samples/", "/shipped"]
     assert "__pycache__/" in (root / ".dvcignore").read_text()
     listed = repository.dvc(root, "stage", "list", "--name-only")
     assert "benchmark@local-slim-int8" in listed.stdout.split(), listed.stderr
@@ -337,7 +337,7 @@ def test_a_subfolder_gets_a_dvc_of_its_own_unless_there_is_one_above(root: Path)
     assert repository.start_dvc(root).startswith("dvc init: ")
     assert "dvc init" not in run(root / "two")
     assert not (root / "two" / ".dvc").exists()
-    assert (root / "two" / ".gitignore").read_text().splitlines()[1:] == ["/artifacts/", "/samples/"]
+    assert (root / "two" / ".gitignore").read_text().splitlines()[1:] == ["/artifacts/", "/samples/", "/shipped"]
     listed = repository.dvc(root / "two", "stage", "list", "--name-only")
     assert "compress@int8" in listed.stdout, listed.stderr
 
@@ -352,6 +352,7 @@ def test_a_git_that_ignores_reports_is_told(root: Path) -> None:
         "artifacts/",
         "# made by the pipeline; DVC keeps them",
         "/samples/",
+        "/shipped",
     ]
 
 

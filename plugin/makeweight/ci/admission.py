@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from makeweight.layout import PIPELINE
-from makeweight.pipeline.stages import stages
+from makeweight.pipeline.stages import SHIP, stages
 from makeweight.project.project import Project
 from makeweight_base.errors import ConfigError, Problem
 from makeweight_base.yamlfile import Document, parse
@@ -33,7 +33,8 @@ def check(head: str | None, base: str | None, project: Project) -> None:
     problems = [
         line
         for name, body in wanted.items()
-        if name not in there or _plain(there[name]) not in (_plain(body), _plain(before.get(name)))
+        if not (name == SHIP and name not in there and name not in before)
+        and (name not in there or _plain(there[name]) not in (_plain(body), _plain(before.get(name))))
         for line in _objections(name, there.get(name), body, document)
     ]
     if problems:

@@ -20,7 +20,7 @@ SCHEMA = "2.0"
 MAKING = ("baseline", "compress", "evaluate")
 """The stages whose outputs follow from what is committed, whatever the machine."""
 OTHER_OUTPUTS = "names other outputs than are made here"
-_OURS = frozenset({*MAKING, "device", "benchmark", "report", "gate"})
+_OURS = frozenset({*MAKING, "device", "benchmark", "report", "gate", "ship"})
 
 
 def is_ours(stage: str) -> bool:

@@ -19,7 +19,7 @@ _COLLISION = (
 
 
 def read(text: str) -> Document:
-    """The file, of which `vars`, `stages` and `plots` are what DVC takes there.
+    """The file, of which `vars`, `stages`, `artifacts` and `plots` are what DVC takes there.
 
     Raises:
         ConfigError: it is no YAML, or no pipeline.
@@ -27,7 +27,7 @@ def read(text: str) -> Document:
     document = parse(text, PIPELINE)
     if document.data is not None and not isinstance(document.data, dict):
         raise ConfigError([document.problem((), "a mapping (`stages:` and the like) is wanted here")])
-    for key, kinds in (("stages", dict), ("vars", list), ("plots", (list, dict))):
+    for key, kinds in (("stages", dict), ("vars", list), ("artifacts", dict), ("plots", (list, dict))):
         value = (document.data or {}).get(key)
         if value is not None and not isinstance(value, kinds):
             raise ConfigError([document.problem((key,), f"{key}: this is no `{key}` that DVC could read")])

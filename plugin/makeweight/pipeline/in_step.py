@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from makeweight.layout import CONFIG
 from makeweight.pipeline import dvcyaml
 from makeweight.pipeline.dvcyaml import leaves
-from makeweight.pipeline.stages import stages
+from makeweight.pipeline.stages import SHIP, stages
 
 if TYPE_CHECKING:
     from makeweight.project.project import Project
@@ -35,6 +35,8 @@ def in_step(existing: str, project: Project) -> list[str]:
         return []
     found = [f"{CONFIG}:{key} is not among its `vars`" for key in dvcyaml.untemplated(data)]
     for name, body in wanted.items():
+        if name == SHIP and name not in there:
+            continue
         if name not in there or not is_ours(name, there[name]):
             found.append(f"stage `{name}` is missing")
             continue

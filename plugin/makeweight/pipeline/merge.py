@@ -1,4 +1,4 @@
-"""The stages and plots of a project put into somebody's dvc.yaml, beside their own and kept up to date."""
+"""Stages, artifact and plots of a project put into somebody's dvc.yaml, beside their own and kept up to date."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from makeweight.layout import CONFIG, PIPELINE
-from makeweight.pipeline import dvcyaml, plots, yamledit
+from makeweight.pipeline import artifacts, dvcyaml, plots, yamledit
 from makeweight.pipeline.in_step import is_ours, updates
 from makeweight.pipeline.stages import stages
 from makeweight_base.errors import ConfigError
@@ -66,8 +66,9 @@ def merge(existing: str | None, project: Project, drawn: Sequence[Any]) -> tuple
             changes.append(f"brought stage {name} up to date ({', '.join(changed)})")
     if added:
         changes.append(f"added the stage{'s' * (len(added) > 1)} {', '.join(added)}")
+    text, listed = artifacts.put(text, data.get("artifacts"), project.name)
     text, done = plots.put(text, data.get("plots"), drawn)
-    return text, changes + done
+    return text, changes + listed + done
 
 
 def _put(text: str, path: Path, value: Any, above: Sequence[str] = ()) -> str:

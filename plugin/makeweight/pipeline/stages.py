@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from makeweight.project.project import Project
 
 Stages = dict[str, dict[str, Any]]
+SHIP = "ship"
+"""The stage that a pipeline may lack: one that was set up before there was it goes on without."""
 
 
 def stages(project: Project) -> Stages:
@@ -92,13 +94,20 @@ def stages(project: Project) -> Stages:
             "outs": [_uncached(path) for path in (at.verdict, at.markdown, at.html, at.card, at.plot("x").parent)],
         },
         "gate": {"cmd": "makeweight gate", "deps": [str(at.verdict)]},
+        SHIP: {
+            "cmd": f"makeweight {SHIP}",
+            # The verdict last: what it chose, and the other files that ship, belong to it.
+            "deps": [str(at.artifact("x").parent), str(at.card), str(at.verdict)],
+            # Kept, not removed before it runs: where nothing may ship, what shipped before stays.
+            "outs": [{str(at.shipped): {"persist": True}}],
+        },
     }
 
 
 def _source(path: str) -> str:
     plain = _path(path)
     contains = set(plain.split("/")) <= {".", ".."}
-    if contains or plain.split("/")[0] in ("artifacts", "samples", "reports"):
+    if contains or plain.split("/")[0] in ("artifacts", "samples", "reports", "shipped"):
         raise UsageError(
             f"sources: `{path}` {'holds' if contains else 'is'} what the pipeline itself writes, so every run would "
             "call for the next",

@@ -99,7 +99,7 @@ def check(
     from_key = _public(public_key, where)
     from cryptography.exceptions import InvalidSignature
 
-    claimed, raw = _read(signature, source)
+    claimed, raw = _parts(signature, source)
     fingerprint, digest = _fingerprint(from_key), hashlib.sha256(data).hexdigest()
     if claimed.key != fingerprint:
         raise NotGenuine(f"it was signed with another key: {claimed.key}, and the key given is {fingerprint}")
@@ -117,7 +117,16 @@ def dumps(signature: Signature) -> str:
     return json.dumps({"algorithm": signature.algorithm, **asdict(signature)}, indent=2) + "\n"
 
 
-def _read(text: str, source: str) -> tuple[Signature, bytes]:
+def read(text: str, source: str) -> Signature:
+    """What `dumps` wrote; nothing is proven by it yet.
+
+    Raises:
+        UsageError: it is no signature.
+    """
+    return _parts(text, source)[0]
+
+
+def _parts(text: str, source: str) -> tuple[Signature, bytes]:
     """What `dumps` wrote, and the signature's bytes."""
     try:
         held = json.loads(text)

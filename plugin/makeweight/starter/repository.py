@@ -17,7 +17,7 @@ from makeweight_base.errors import EnvironmentFailed, MissingExtra, UsageError
 DVC = (sys.executable, "-E", "-P", "-m", "dvc")
 # What the pipeline writes into DVC's cache. Ignored as whole folders: DVC would put a .gitignore into each of them, so
 # that in a fresh clone they exist half empty and look changed.
-_CACHED = ("/artifacts/", "/samples/")
+_CACHED = ("/artifacts/", "/samples/", "/shipped")
 # What Python, notebooks and macOS leave in source folders; as part of a dependency it would change at every run.
 _LITTER = ("__pycache__/", "*.py[co]", ".ipynb_checkpoints/", ".DS_Store")
 

@@ -11,17 +11,15 @@ from pathlib import Path
 import makeweight
 from makeweight.artifact.files import sha256_of
 from makeweight.decide import decide, verdict
-from makeweight.decide.stale import stale
 from makeweight.decide.verdict import Verdict
 from makeweight.evidence import collection
-from makeweight.layout import Layout
 from makeweight.project import reading
-from makeweight.proof.audit import audit
+from makeweight.proof import fresh
 from makeweight.report import junit as forms
 from makeweight.report import terminal
 from makeweight.report.content import Content
 from makeweight_base import atomic
-from makeweight_base.errors import Exit, UsageError
+from makeweight_base.errors import Exit
 
 
 def run(root: Path, files: Sequence[Path] = (), *, as_json: bool, junit: Path | None = None) -> Exit:
@@ -36,7 +34,7 @@ def run(root: Path, files: Sequence[Path] = (), *, as_json: bool, junit: Path | 
         EnvironmentFailed: `junit` cannot be written.
     """
     content = (
-        Content(_decided(root, files), html="none, only these files were read") if files else Content(_fresh(root))
+        Content(_decided(root, files), html="none, only these files were read") if files else Content(fresh.read(root))
     )
     if junit is not None:
         atomic.write_text(junit, forms.render(content.verdict))
@@ -45,25 +43,6 @@ def run(root: Path, files: Sequence[Path] = (), *, as_json: bool, junit: Path | 
     else:
         terminal.print_to(content, sys.stdout)
     return verdict.EXIT_CODES[content.verdict.verdict]
-
-
-def _fresh(root: Path) -> Verdict:
-    """The verdict; a stale one where makeweight.yaml, a model, or what it was measured on is another than was judged.
-
-    What is not here (an artifact that was not pulled) speaks against nothing.
-    """
-    decided = _read(root)
-    findings = audit(decided.provenance, root)
-    return stale(decided, [each.what for each in findings if each.status == "differs" and each.kind == "file"])
-
-
-def _read(root: Path) -> Verdict:
-    path = Layout(root).verdict
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UsageError("no verdict yet", where=str(path), do="Run `dvc repro`, or `makeweight report`.") from error
-    return verdict.loads(text, str(path))
 
 
 def _decided(root: Path, files: Sequence[Path]) -> Verdict:

@@ -18,6 +18,7 @@ class Declared:
     model: ModelSettings
     sources: tuple[str, ...]
     data: DataSettings
+    name: str = "digits"
 
 
 def module(*sources: str, weights: str = "models/base.pt") -> Declared:
@@ -158,6 +159,22 @@ stages:
     cmd: makeweight gate
     deps:
       - reports/verdict.json
+
+  ship:
+    cmd: makeweight ship
+    deps:
+      - artifacts
+      - reports/model-card.md
+      - reports/verdict.json
+    outs:
+      - shipped:
+          persist: true
+
+artifacts:
+  digits:
+    path: shipped
+    type: model
+    desc: what the verdict chose, with its manifest, reference, card and verdict
 
 plots:
   - size:

@@ -23,7 +23,8 @@ def test_the_whole_pipeline_of_a_module() -> None:
     assert text == THE_PIPELINE
     assert changes == [
         "added makeweight.yaml:variants,devices to the vars",
-        "added the stages baseline, compress, evaluate, device, benchmark, report, gate",
+        "added the stages baseline, compress, evaluate, device, benchmark, report, gate, ship",
+        "added the artifact digits",
         "added the plots size, reports/plots/latency.json",
     ]
 

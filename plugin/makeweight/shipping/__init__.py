@@ -1,0 +1,1 @@
+"""What passed the gate, gathered in one folder, and handed on from there."""

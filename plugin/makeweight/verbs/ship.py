@@ -1,0 +1,61 @@
+"""`makeweight ship`: gather what the verdict chose in `shipped/`; with `--to`, hand what lies there to serving."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from makeweight.layout import Layout
+from makeweight.shipping import handover, shipped
+from makeweight.shipping.shipped import Shipped
+from makeweight_base.errors import Exit, UsageError
+from makeweight_monitors.metrics import Variant
+
+
+def run(
+    root: Path,
+    to: str | None = None,
+    *,
+    arm: Variant = "canary",
+    weight: float = 0.05,
+    revision: str | None = None,
+    attempt: int = 1,
+    key: Path | None = None,
+    as_json: bool = False,
+) -> Exit:
+    """Without `to`, the stage: exit 1 or 3, as the gate, where the verdict lets nothing ship.
+
+    Args:
+        to: `pointer:FILE` or `folder:PATH`.
+        arm, weight, revision, attempt: how a pointer points at it.
+        key: the public key that must vouch for the verdict.
+
+    Raises:
+        UsageError, EnvironmentFailed: see `shipped.gather`, and `handover.to_pointer` and `to_folder`.
+    """
+    if to is None:
+        if key is not None:
+            raise UsageError("a signature is checked when what shipped is handed over", where="--key", do="Add `--to`.")
+        _tell(shipped.gather(root), as_json, {"to": str(Layout(root).shipped)})
+        return Exit.PASS
+    kind, place = handover.target(to)
+    held = shipped.read(Layout(root).shipped)
+    if key is not None:
+        handover.vouched(held, key)
+    if kind == "folder":
+        handover.to_folder(held, place)
+        _tell(held, as_json, {"to": str(place)})
+        return Exit.PASS
+    pointed = handover.to_pointer(held, place, arm, weight=weight, revision=revision, attempt=attempt)
+    said = f"{arm}{f' on {weight:.4g} of the traffic' if arm == 'canary' else ''}, epoch {pointed.epoch}"
+    _tell(held, as_json, {"to": str(place), "pointer": asdict(pointed)}, f" as {said}")
+    return Exit.PASS
+
+
+def _tell(held: Shipped, as_json: bool, more: dict[str, object], how: str = "") -> None:
+    told: dict[str, object] = {"variant": held.manifest.variant, "sha256": held.sha256, **more}
+    if as_json:
+        print(json.dumps(told, ensure_ascii=False))
+    else:
+        print(f"{held.manifest.variant} ({held.sha256[:12]}): {len(held.files)} files in {more['to']}{how}")

@@ -1,0 +1,233 @@
+"""What ships: all of what the verdict chose or nothing; handed over, the same to the byte, and pointed at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from makeweight.artifact import artifact
+from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.files import sha256_of
+from makeweight.cli import main
+from makeweight.decide.verdict import dumps
+from makeweight.layout import Layout
+from makeweight.proof import signing
+from makeweight.shipping import shipped
+from makeweight_base.errors import EnvironmentFailed, Exit
+from makeweight_monitors.serving import pointer as pointers
+from model_values import model_in
+from unit.report import invented_content as invented
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+CHOSEN = invented.content().verdict.ship or ""
+FILES = {
+    "manifest.json",
+    "model-card.md",
+    "model.onnx",
+    "reference.json",
+    "verdict.json",
+    "weights/model.bin",
+}
+
+
+def judge(root: Path, **changes: Any) -> None:
+    """Write a verdict on what lies there."""
+    manifest = artifact.read(Layout(root).artifact(CHOSEN))
+    provenance = {
+        "config": sha256_of(root / "makeweight.yaml"),
+        "artifacts": {CHOSEN: manifest.sha256},
+        "manifests": {CHOSEN: sha256_of(Layout(root).artifact(CHOSEN) / "manifest.json")},
+    }
+    decided = replace(invented.content().verdict, **{"provenance": provenance, **changes})
+    Layout(root).verdict.write_text(dumps(decided))
+
+
+def make(root: Path, weights: bytes) -> None:
+    """A model of two files, and what tells of it."""
+    layout = Layout(root)
+    folder = layout.artifact(CHOSEN)
+    (folder / "weights").mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(b"graph")
+    (folder / "weights/model.bin").write_bytes(weights)
+    (folder / "control.onnx").write_bytes(b"never ships")
+    model = model_in(folder, "model.onnx", "weights/model.bin")
+    artifact.write(folder, Manifest(CHOSEN, "ready", "onnxruntime", [], 0, None, {}, model=model))
+    layout.reference(CHOSEN).parent.mkdir(parents=True, exist_ok=True)
+    layout.reference(CHOSEN).write_text("{}")
+    layout.card.write_text("card")
+    layout.config.write_text("name: net\n")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose verdict is a pass."""
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path, b"first")
+    judge(tmp_path)
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_all_that_belongs_to_the_model_ships_and_nothing_else(root: Path) -> None:
+    assert main(["ship"]) == Exit.PASS
+    held = contents(root / "shipped")
+    assert held.keys() == FILES
+    assert held["weights/model.bin"] == b"first"
+    assert held["verdict.json"] == (root / "reports/verdict.json").read_bytes()
+    listed = "".join(
+        f"{hashlib.sha256(held[name]).hexdigest()}  {name}\n" for name in ("model.onnx", "weights/model.bin")
+    )
+    assert json.loads(held["manifest.json"])["sha256"] == hashlib.sha256(listed.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"), [("fail", Exit.FAIL), ("inconclusive", Exit.INCONCLUSIVE)], ids=["fail", "inconclusive"]
+)
+def test_without_a_pass_nothing_ships_and_what_did_before_stays(
+    root: Path, verdict: str, code: Exit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["ship"])
+    before = contents(root / "shipped")
+    make(root, b"second")
+    judge(root, verdict=verdict, ship=None)
+    assert main(["ship"]) == code
+    assert f"nothing ships, the verdict is {verdict}." in capsys.readouterr().err
+    assert contents(root / "shipped") == before
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ("makeweight.yaml", Exit.INCONCLUSIVE),
+        ("artifacts/{}/weights/model.bin", Exit.INCONCLUSIVE),
+        ("artifacts/{}/manifest.json", Exit.INCONCLUSIVE),
+    ],
+    ids=["configuration", "weights", "manifest"],
+)
+def test_what_changed_since_the_verdict_does_not_ship(root: Path, place: str, code: Exit) -> None:
+    path = root / place.format(CHOSEN)
+    path.write_bytes(path.read_bytes() + b" ")
+    assert main(["ship"]) == code
+    assert not (root / "shipped").exists()
+
+
+def test_a_model_that_the_verdict_does_not_name_does_not_ship(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    judge(root, provenance={"config": sha256_of(root / "makeweight.yaml")})
+    assert main(["ship"]) == Exit.USAGE
+    assert "is not the one that was judged" in capsys.readouterr().err
+
+
+def test_a_file_that_is_missing_leaves_what_shipped_before_whole(root: Path) -> None:
+    main(["ship"])
+    before = contents(root / "shipped")
+    Layout(root).reference(CHOSEN).unlink()
+    assert main(["ship"]) == Exit.USAGE
+    assert contents(root / "shipped") == before
+    assert [path.name for path in root.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_a_signature_ships_where_it_is_of_this_verdict(root: Path) -> None:
+    verdict = Layout(root).verdict
+    signing.vouch(verdict, PEM, where="the key")
+    main(["ship"])
+    assert contents(root / "shipped").keys() == FILES | {"verdict.json.sig"}
+    judge(root, sentence="another")
+    main(["ship"])
+    assert contents(root / "shipped").keys() == FILES
+
+
+def hand(*more: str) -> int:
+    return main(["ship", "--to", "pointer:serving/current.json", *more])
+
+
+def test_a_pointer_is_moved_to_a_copy_under_the_hash_of_its_files(root: Path) -> None:
+    main(["ship"])
+    assert hand("--as", "stable", "--revision", "r1") == Exit.PASS
+    make(root, b"second")
+    judge(root)
+    main(["ship"])
+    assert hand("--weight", "5 %", "--revision", "r2", "--attempt", "3") == Exit.PASS
+    held = pointers.load(root / "serving/current.json")
+    assert held.canary is not None
+    assert (held.stable.revision, held.stable.weight, held.epoch) == ("r1", 0.95, 2)
+    assert (held.canary.weight, held.canary.attempt, held.canary.variant) == (0.05, 3, CHOSEN)
+    assert (root / "serving" / held.stable.path / "weights/model.bin").read_bytes() == b"first"
+    assert contents(root / "serving" / held.canary.path) == contents(root / "shipped")
+    assert held.canary.sha256 == json.loads((root / "shipped/manifest.json").read_text())["sha256"]
+
+
+def test_a_canary_needs_a_stable_and_a_stable_waits_for_the_canary(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["ship"])
+    assert hand() == Exit.USAGE
+    assert "no stable model" in capsys.readouterr().err
+    assert not (root / "serving").exists()
+    assert [hand("--as", "stable"), hand(), hand("--as", "stable")] == [Exit.PASS, Exit.PASS, Exit.USAGE]
+    assert "is on trial" in capsys.readouterr().err
+
+
+def test_a_damaged_copy_beside_the_pointer_is_made_anew(root: Path) -> None:
+    main(["ship"])
+    hand("--as", "stable")
+    place = root / "serving" / pointers.load(root / "serving/current.json").stable.path
+    (place / "model.onnx").write_bytes(b"rotten")
+    assert hand() == Exit.PASS
+    assert contents(place) == contents(root / "shipped")
+
+
+def test_a_folder_takes_it_and_what_is_not_ours_is_not_overwritten(root: Path) -> None:
+    main(["ship"])
+    (root / "home").mkdir()
+    (root / "home/thesis.tex").write_text("ten years")
+    assert main(["ship", "--to", "folder:home"]) == Exit.USAGE
+    assert contents(root / "home").keys() == {"thesis.tex"}
+    for _ in range(2):
+        assert main(["ship", "--to", "folder:out/net"]) == Exit.PASS
+        assert contents(root / "out/net") == contents(root / "shipped")
+
+
+def test_what_was_tampered_with_on_its_way_is_not_handed_over(root: Path) -> None:
+    main(["ship"])
+    (root / "shipped/weights/model.bin").write_bytes(b"other")
+    assert hand("--as", "stable") == Exit.USAGE
+    assert not (root / "serving").exists()
+
+
+def test_a_disk_that_gives_back_something_else_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main(["ship"])
+    held = shipped.read(root / "shipped")
+    monkeypatch.setattr(shipped.shutil, "copyfile", lambda _, place: Path(place).write_bytes(b"rotten"))
+    with pytest.raises(EnvironmentFailed, match="not whole"):
+        shipped.copy(held, root / "out")
+    assert not (root / "out").exists()
+
+
+def test_a_key_must_vouch_for_the_verdict(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "key.pub").write_bytes(PUBLIC)
+    main(["ship"])
+    assert main(["ship", "--to", "folder:out", "--key", "key.pub"]) == Exit.USAGE
+    assert "is not signed" in capsys.readouterr().err
+    signing.vouch(Layout(root).verdict, PEM, where="the key")
+    main(["ship"])
+    assert main(["ship", "--to", "folder:out", "--key", "key.pub"]) == Exit.PASS
+    path = root / "shipped/verdict.json"
+    path.write_text(path.read_text().replace("\n}", " \n}"))
+    assert main(["ship", "--to", "folder:again", "--key", "key.pub"]) == Exit.FAIL
+
+
+def test_nothing_has_shipped_yet(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hand() == Exit.USAGE
+    assert "nothing has shipped here" in capsys.readouterr().err
