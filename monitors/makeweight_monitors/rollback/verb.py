@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from makeweight_base.errors import Exit, MissingExtra, UsageError, reason
 from makeweight_monitors.rollback import asking, audit, signing
@@ -97,6 +98,9 @@ def _serve(options: argparse.Namespace) -> Exit:
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     if options.prometheus is None:
         raise UsageError("which Prometheus evaluates the rules?", do="Name it with `--prometheus URL`.")
+    if "@" in urlsplit(options.prometheus).netloc:
+        # the address stands in the audit log, as part of a link
+        raise UsageError("an address with a password in it", do="Give a token with `--prometheus-bearer-file FILE`.")
     bearer = None if options.bearer_file is None else Bearer(options.bearer_file)
     metrics_bearer = None if options.metrics_bearer_file is None else Bearer(options.metrics_bearer_file)
     secret = None
