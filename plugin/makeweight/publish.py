@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from makeweight.budget.metric import of_role
+from makeweight.budget.metric import TaskKind, of_role
 from makeweight.budget.rule import Rule
 from makeweight.decide import Terms, Waiver, verdict
 from makeweight.decide.verdict import Verdict
@@ -17,13 +17,18 @@ from makeweight.evidence.evidence import Evidence
 from makeweight.layout import BASELINE, Layout
 from makeweight.measure import flips
 from makeweight.measure.outcomes import Outcomes
-from makeweight.measure.tasks.task import class_name
+from makeweight.measure.tasks.table import TASKS
 from makeweight.project.project import Project
 from makeweight.report import card, dvcplots, html, markdown, tried
-from makeweight.report.content import ClassAccuracy, Content, Flip, Flips, Machine, Timing
+from makeweight.report.content import ClassFigure, Content, Flip, Flips, Machine, Timing
 from makeweight_base import atomic
 from makeweight_base.errors import UsageError
 
+_CLASS_FIGURES: Mapping[TaskKind, str] = {
+    "multilabel": "F1",
+    "segmentation": "intersection over union",
+    "detection": "average precision",
+}
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -88,7 +93,8 @@ def written(
 
 
 def _content(project: Project, evidence: Evidence, decided: Verdict) -> Content:
-    paired = _answered(project, evidence) if project.task.kind == "classification" else []
+    paired = _answered(project, evidence)
+    shown = paired if project.task.kind == "classification" else []
     timings = []
     for (variant, device), taken in evidence.timings.items():
         if taken.processes:
@@ -99,8 +105,9 @@ def _content(project: Project, evidence: Evidence, decided: Verdict) -> Content:
         manifests=evidence.manifests,
         machines=tuple(_machine(project, evidence, decided, name) for name in project.devices),
         timings=tuple(timings),
-        flips={name: _flips(project.layout, name, evidence.outcomes) for name in paired},
+        flips={name: _flips(project.layout, name, evidence.outcomes) for name in shown},
         classes={name: _classes(project, evidence.outcomes, name) for name in paired},
+        class_figure=_CLASS_FIGURES.get(project.task.kind, Content.class_figure),
         better=project.task.better if project.task.kind == "custom" else None,
     )
 
@@ -163,12 +170,10 @@ def _picture(folder: Path, name: str) -> bytes:
     )
 
 
-def _classes(project: Project, outcomes: Mapping[str, Outcomes], name: str) -> tuple[ClassAccuracy, ...]:
-    own, base = outcomes[name], outcomes[BASELINE]
-    found = []
-    for index in range(base.classes):
-        members = base.target == index
-        if members.any():
-            shares = float(base.right[members].mean()), float(own.right[members].mean())
-            found.append(ClassAccuracy(class_name(project.task, index), int(members.sum()), *shares))
-    return tuple(found)
+def _classes(project: Project, outcomes: Mapping[str, Outcomes], name: str) -> tuple[ClassFigure, ...]:
+    task = TASKS[project.task.kind]
+    before, after = (task.by_class(project.task, outcomes[each]) for each in (BASELINE, name))
+    if before is None or after is None:
+        return ()
+    rows = zip(before.names, before.examples, before.values, after.values, strict=True)
+    return tuple(ClassFigure(named, int(count), float(was), float(now)) for named, count, was, now in rows)

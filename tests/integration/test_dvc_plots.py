@@ -16,10 +16,10 @@ import yaml
 from makeweight.decide.verdict import VariantVerdict, Verdict
 from makeweight.measurement import Measurement
 from makeweight.report import dvcplots
-from makeweight.report.content import ClassAccuracy, Content
+from makeweight.report.content import ClassFigure, Content
 
 
-def _content(quality: str, classes: tuple[ClassAccuracy, ...]) -> Content:
+def _content(quality: str, classes: tuple[ClassFigure, ...]) -> Content:
     measurements = [
         Measurement("size", "baseline", "B", 1_920_000.0),
         Measurement("size", "int8", "B", 510_000.0),
@@ -71,7 +71,7 @@ def _shown(root: Path, content: Content, plots: list[dict[str, Any]]) -> dict[st
 
 
 def test_dvc_draws_every_plot(repository: Path):
-    classes = (ClassAccuracy("0", 60, 1.0, 0.98), ClassAccuracy("1", 60, 0.97, 0.98))
+    classes = (ClassFigure("0", 60, 1.0, 0.98), ClassFigure("1", 60, 0.97, 0.98))
     drawn = _shown(repository, _content("accuracy", classes), dvcplots.definitions())
     assert list(drawn) == ["accuracy against size", "accuracy against latency", "latency", "drop by class"]
     size = drawn["accuracy against size"]

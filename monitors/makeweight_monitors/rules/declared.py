@@ -73,7 +73,7 @@ def terms(
         slices={
             rule.slice: rule.limit
             for rule in project.rules
-            if rule.slice is not None and rule.operator.name == "max_drop"
+            if rule.slice is not None and (rule.metric.name, rule.operator.name) == ("accuracy", "max_drop")
         },
         class_drop=class_drop,
         classes=classes,

@@ -87,12 +87,19 @@ def _of_classes(name: str, title: str, better: Better, meaning: str, **more: Any
 
 def _of_the_set(name: str, title: str, tasks: tuple[TaskKind, ...], meaning: str, **more: Any) -> Metric:
     """A fraction that all test examples have together, and no example by itself."""
-    return Metric(name, title, FRACTION, "higher", "evaluate", meaning, tasks, role="quality", **more)
+    return Metric(name, title, FRACTION, "higher", "evaluate", meaning, tasks, role="quality", sliced=True, **more)
 
 
-def _of_numbers(name: str, title: str, better: Better, task: TaskKind, meaning: str, *, headline: bool) -> Metric:
+def _of_the_worst(name: str, called: str, task: TaskKind, short: str, figure: str) -> Metric:
+    """The lowest figure of any class, where a class has no share of examples that are right."""
+    title, fell = f"{short} of the worst {called}", f"{short} of the {called} that fell most"
+    meaning = f"{figure} of the {called} that has the lowest; its drop is the largest drop of any {called}"
+    return Metric(name, title, FRACTION, "higher", "evaluate", meaning, (task,), falling=fell)
+
+
+def _of_numbers(name: str, title: str, better: Better, task: TaskKind, meaning: str, **more: Any) -> Metric:
     """What can stand for the quality of a task whose answers are numbers."""
-    return Metric(name, title, NUMBER, better, "evaluate", meaning, (task,), role="quality", headline=headline)
+    return Metric(name, title, NUMBER, better, "evaluate", meaning, (task,), role="quality", **more)
 
 
 def _times(name: str, title: str, meter: Meter, of: str, quantiles: Mapping[float, str]) -> list[Metric]:
@@ -178,6 +185,7 @@ _ALL = (
         "area under the receiver operating characteristic, by label, and their mean",
         of_two_classes=True,
     ),
+    _of_the_worst("worst_label_f1", "label", "multilabel", "F1", "F1 score"),
     _of_the_set(
         "miou",
         "mIoU",
@@ -186,11 +194,13 @@ _ALL = (
         headline=True,
     ),
     _of_the_set("pixel_accuracy", "pixel accuracy", ("segmentation",), "share of all pixels whose top class is right"),
+    _of_the_worst("worst_class_iou", "class", "segmentation", "IoU", "intersection over union"),
     _of_the_set(
         "map", "mAP", ("detection",), "COCO's mean average precision, over IoU 0.50 to 0.95 and classes", headline=True
     ),
     _of_the_set("map_50", "mAP at IoU 0.5", ("detection",), "COCO's mean average precision at an IoU of 0.5"),
-    _of_numbers("mae", "mean absolute error", "lower", "regression", "mean of |output - target|", headline=False),
+    _of_the_worst("worst_class_ap", "class", "detection", "AP", "COCO's average precision"),
+    _of_numbers("mae", "mean absolute error", "lower", "regression", "mean of |output - target|", sliced=True),
     _of_numbers(
         "rmse",
         "root mean square error",
@@ -198,9 +208,10 @@ _ALL = (
         "regression",
         "square root of the mean of (output - target)^2",
         headline=True,
+        sliced=True,
     ),
     _of_numbers(
-        "r2", "R squared", "higher", "regression", "1 - residual sum of squares / total sum of squares", headline=False
+        "r2", "R squared", "higher", "regression", "1 - residual sum of squares / total sum of squares", sliced=True
     ),
     _of_numbers("metric", "metric", "declared", "custom", "what `task.metric` computes", headline=True),
     *_times("latency", "latency", "wall", "wall time of one inference", {0.5: "median", **_TAILS}),

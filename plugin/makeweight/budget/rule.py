@@ -94,7 +94,7 @@ class RuleSpec(BaseModel):
         if self.device is not None and not self.metric.per_device:
             raise PydanticCustomError("no_device", f"{self.metric.name} is the same on every device; drop `device`")
         if self.slice is not None and not self.metric.sliced:
-            fitting = " and ".join(name for name, metric in METRICS.items() if metric.sliced)
+            fitting = ", ".join(name for name, metric in METRICS.items() if metric.sliced)
             raise PydanticCustomError("no_slice", "`slice` goes with {fitting} only", {"fitting": fitting})
         if self.confidence is not None and self.metric.origin != "evaluate":
             raise PydanticCustomError(

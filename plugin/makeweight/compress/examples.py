@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from makeweight.artifact.ports import Feeds, Port, fit
 from makeweight.config.settings import TaskSettings
+from makeweight.measure.inference import at_once
 from makeweight.user.split import Batch as Read
 from makeweight.user.split import Change, Split
 
@@ -40,6 +41,10 @@ class Examples:
     task: TaskSettings
     ports: Sequence[Port]
     change: Change | None = None
+
+    def in_order(self) -> Iterator[Batch]:
+        """All in order, as they are, in batches as evaluation asks for them: nothing is learnt of these."""
+        return self.batches(at_once(self.split))
 
     def batches(self, size: int) -> Iterator[Batch]:
         """All in order, as they are."""

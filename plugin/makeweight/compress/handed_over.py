@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from makeweight.compress.examples import Batch, Examples, Tensors
-from makeweight.compress.scores import LARGE
 from makeweight.compress.subject import Left
 from makeweight.compress.technique import Given
 from makeweight.runtimes.runtime import RecipeFailed
@@ -40,7 +39,7 @@ class Training:
 
     def validation(self) -> Iterator[tuple[Tensors, Any]] | None:
         """The validation split in order; None where there is none."""
-        return None if self._validation is None else map(_pair, self._validation.batches(LARGE))
+        return None if self._validation is None else map(_pair, self._validation.in_order())
 
     def after_step(self) -> None:
         """To be called after each step of the optimizer: what steps before left behind (masks) is made true again."""

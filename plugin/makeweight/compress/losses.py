@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from makeweight.budget.metric import TaskKind
 from makeweight.compress.examples import Batch
-from makeweight.compress.scores import Reading
 from makeweight.config.settings import TaskSettings
 from makeweight.user import callables
 from makeweight_base.errors import UsageError
+
+if TYPE_CHECKING:
+    from makeweight.compress.scores import Reading
+
+_DATA = "makeweight.yaml: data"
+GIVE = (
+    "Give the step a `train: module:callable(module, training)`, which does the whole training, or a `loss: "
+    "module:callable(outputs, targets)` of the one output that `model.output` names."
+)
 
 Loss = Callable[[Any, Batch], Any]
 """One number to make small, of a module's scores for a batch."""
@@ -19,20 +28,21 @@ Loss = Callable[[Any, Batch], Any]
 def loss_of(declared: str | None, read: Reading, task: TaskSettings, root: Path) -> Loss:
     """The declared loss, or the task's own.
 
+    Args:
+        read: makes scores logits, as `scores.reading` found out.
+
     Raises:
         UsageError: none is declared and the task has none of its own, or there is no such callable.
     """
     if declared is not None:
         return _users(declared, root)
-    if task.kind == "classification":
-        return cross_entropy(read)
-    if task.kind == "regression":
-        return squared_error
-    raise UsageError(
-        f"a task of kind `{task.kind}` has no loss of its own to train with",
-        where="makeweight.yaml: variants",
-        do="Give the step a `loss: module:callable(outputs, targets)`.",
-    )
+    if task.kind not in OWN:
+        raise UsageError(none_of_its_own(task.kind), where="makeweight.yaml: variants", do=GIVE)
+    return OWN[task.kind](read, task)
+
+
+def none_of_its_own(kind: TaskKind) -> str:
+    return f"a task of kind `{kind}` has no loss of its own to train with"
 
 
 def cross_entropy(read: Reading) -> Loss:
@@ -45,10 +55,55 @@ def cross_entropy(read: Reading) -> Loss:
             raise UsageError(
                 f"example {int(batch.indices[batch.targets.argmax()])} is of class {highest}, and the model has "
                 f"{logits.shape[1]} classes",
-                where="makeweight.yaml: data",
+                where=_DATA,
                 do="Class indices begin at 0; mend the loader, or build the model with enough outputs.",
             )
         return functional.cross_entropy(logits, batch.targets)
+
+    return loss
+
+
+def binary_cross_entropy(read: Reading) -> Loss:
+    """For labels: the mean over examples and labels. Called, it raises UsageError where scores and targets differ in
+    number."""
+    from torch.nn import functional
+
+    def loss(scores: Any, batch: Batch) -> Any:
+        logits, targets = read(scores), batch.targets
+        if logits.shape != targets.shape:
+            raise _unfit(logits, targets)
+        return functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype))
+
+    return loss
+
+
+def cross_entropy_of_places(read: Reading, ignored: int | None) -> Loss:
+    """For a segmentation: the mean over the places that count; 0 where none does. Called, it raises UsageError where a
+    target is no class of the model, or scores and targets differ in their places.
+
+    Args:
+        ignored: the target of the places that do not count.
+    """
+    from torch.nn import functional
+
+    def loss(scores: Any, batch: Batch) -> Any:
+        logits, targets = read(scores), batch.targets
+        if logits.shape[2:] != targets.shape[1:]:
+            raise _unfit(logits, targets)
+        counts = _counting(targets, ignored)
+        beyond = counts & ((targets < 0) | (targets >= logits.shape[1]))
+        if beyond.any():
+            first = beyond.nonzero()[0]
+            raise UsageError(
+                f"example {int(batch.indices[first[0]])} has a place of class {int(targets[tuple(first)])}, and the "
+                f"model has {logits.shape[1]} classes",
+                where=_DATA,
+                do="Class indices begin at 0; mend the targets, or name the value of places that do not count in "
+                "`task.ignore_index`.",
+            )
+        # what does not count has any class, and no weight
+        lost = functional.cross_entropy(logits, targets.where(counts, 0), reduction="none")
+        return _mean_of(lost, counts)
 
     return loss
 
@@ -63,11 +118,7 @@ def squared_error(scores: Any, batch: Batch) -> Any:
 
     targets = batch.targets
     if scores.numel() != targets.numel():
-        raise UsageError(
-            f"the model gives shape {list(scores.shape)} and the targets have {list(targets.shape)}",
-            where="makeweight.yaml: data.load",
-            do="Make the loader's targets fit the model's output.",
-        )
+        raise _unfit(scores, targets)
     # [n, 1] against [n] would broadcast to [n, n], and learn nonsense
     return functional.mse_loss(scores.reshape(targets.shape), targets)
 
@@ -77,26 +128,53 @@ def distilled(labels: Loss, distance: Loss, weight: float) -> Loss:
     return lambda scores, batch: (1 - weight) * labels(scores, batch) + weight * distance(scores, batch)
 
 
-def from_teacher(asked: Callable[[Batch], Any], read: Reading, temperature: float | None) -> Loss:
+def from_teacher(asked: Callable[[Batch], Any], read: Reading, task: TaskSettings, temperature: float) -> Loss:
     """Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, https://arxiv.org/abs/1503.02531.
 
-    Both softened by the temperature T, the gradient scaled back by T^2. Without one, where the task is no
-    classification, the squared error from the teacher's answers.
+    Both softened by the temperature T, the gradient scaled back by T^2: of a classification the divergence of the
+    student's probabilities from the teacher's, of a segmentation its mean over the places that count, of labels the
+    cross entropy of each, which is one of two classes. Of every other task, the squared error from the teacher's
+    answers.
 
     Args:
         asked: gives the teacher's answers to a batch, as `read` reads them.
     """
     from torch.nn import functional
 
-    def distance(scores: Any, batch: Batch) -> Any:
-        student, teacher = read(scores), asked(batch)
-        if temperature is None:
-            return functional.mse_loss(student, teacher)
+    def of_classes(student: Any, teacher: Any, batch: Batch) -> Any:
         student = functional.log_softmax(student / temperature, dim=1)
         soft = functional.log_softmax(teacher / temperature, dim=1)
-        return functional.kl_div(student, soft, reduction="batchmean", log_target=True) * temperature**2
+        apart = functional.kl_div(student, soft, reduction="none", log_target=True).sum(1) * temperature**2
+        return apart.mean() if apart.ndim == 1 else _mean_of(apart, _counting(batch.targets, task.ignore_index))
 
-    return distance
+    def of_labels(student: Any, teacher: Any, _: Batch) -> Any:
+        soft = (teacher / temperature).sigmoid()
+        return functional.binary_cross_entropy_with_logits(student / temperature, soft) * temperature**2
+
+    def of_numbers(student: Any, teacher: Any, _: Batch) -> Any:
+        return functional.mse_loss(student, teacher)
+
+    ways = {"classification": of_classes, "segmentation": of_classes, "multilabel": of_labels}
+    apart = ways.get(task.kind, of_numbers)
+    return lambda scores, batch: apart(read(scores), asked(batch), batch)
+
+
+def _counting(targets: Any, ignored: int | None) -> Any:
+    import torch
+
+    return torch.ones_like(targets, dtype=torch.bool) if ignored is None else targets != ignored
+
+
+def _mean_of(values: Any, counts: Any) -> Any:
+    return (values * counts).sum() / counts.sum().clamp(min=1)
+
+
+def _unfit(scores: Any, targets: Any) -> UsageError:
+    return UsageError(
+        f"the model gives shape {list(scores.shape)} and the targets have {list(targets.shape)}",
+        where="makeweight.yaml: data.load",
+        do="Make the loader's targets fit the model's output.",
+    )
 
 
 def _users(dotted: str, root: Path) -> Loss:
@@ -117,3 +195,13 @@ def _users(dotted: str, root: Path) -> Loss:
         return value
 
     return loss
+
+
+OWN: Mapping[TaskKind, Callable[[Reading, TaskSettings], Loss]] = {
+    "classification": lambda read, _: cross_entropy(read),
+    "multilabel": lambda read, _: binary_cross_entropy(read),
+    "segmentation": lambda read, task: cross_entropy_of_places(read, task.ignore_index),
+    "regression": lambda *_: squared_error,
+}
+"""The losses of the tasks that have one. What a detector is trained with depends on its head: on its anchors, on how
+objects are given to them, on how its boxes are written."""

@@ -1,22 +1,26 @@
-"""What a module answers, and how a classifier's scores are read."""
+"""What a module answers, and how its scores are read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from makeweight.compress.examples import Batch, Examples
 from makeweight.measure.outcomes import kind_of
+from makeweight.measure.tasks.readings import probable
+from makeweight.measure.tasks.segmentation import layout_of
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
+from makeweight_base.errors import UsageError
 
-# Examples at once where nothing is learnt, so that the number is of no consequence.
-LARGE = 256
 # The smallest probability whose logarithm is taken.
 _LEAST = 1e-7
 
 Reading = Callable[[Any], Any]
-"""From a model's scores to logits, shape [examples, classes]; as they are where the task is no classification."""
+"""From a model's scores to logits: of a classification, shape [examples, classes]; of labels, [examples, labels]; of a
+segmentation, [examples, classes, ...]. As they are where the task is none of these."""
 
 
 def answers(module: Any, batch: Batch, output: str | None) -> Any:
@@ -28,29 +32,83 @@ def answers(module: Any, batch: Batch, output: str | None) -> Any:
         return judged(call(module, batch.inputs), output)
 
 
+def as_they_are(scores: Any) -> Any:
+    """The reading of scores that are read in no way of their own."""
+    return scores
+
+
 def reading(baseline: Any, data: Examples, output: str | None) -> Reading:
-    """How a classifier's scores are read: as evaluation reads the baseline's (logits, probabilities, one number).
+    """How scores are read: as evaluation reads the baseline's (logits, probabilities, one number for two classes).
 
     Args:
         data: what the first examples are taken of, to see the baseline's scores.
 
     Raises:
-        UsageError: the scores are none of a classifier.
+        UsageError: the scores are none of the task.
     """
+    if data.task.kind not in ("classification", "multilabel", "segmentation"):
+        return as_they_are
+    batch = next(data.in_order())
+    some = answers(baseline, batch, output)
+    if data.task.kind == "segmentation":
+        return _of_places(some, data, batch)
+    if data.task.kind == "multilabel":
+        return _of_labels(probable(some.double().numpy()))
+    kind = kind_of(some.double().numpy())
+    return _of_one_class(kind == "probability")
+
+
+def _of_one_class(probabilities: bool) -> Reading:
     import torch
     from torch.nn import functional
 
-    if data.task.kind != "classification":
-        return lambda scores: scores
-    some = answers(baseline, next(data.batches(LARGE)), output)
-    kind = kind_of(some.double().numpy())
-
     def logits(scores: Any) -> Any:
         scores = scores.reshape(len(scores), -1)
-        if kind == "probability":
+        if probabilities:
             scores = scores.clamp(_LEAST, 1 - _LEAST)
             return torch.cat([1 - scores, scores], dim=1).log() if scores.shape[1] == 1 else scores.log()
         # one number z stands for two classes, the second with probability sigmoid(z)
         return functional.pad(scores, (1, 0)) if scores.shape[1] == 1 else scores
 
     return logits
+
+
+def _of_labels(probabilities: bool) -> Reading:
+    import torch
+
+    def logits(scores: Any) -> Any:
+        scores = scores.reshape(len(scores), -1)
+        return torch.logit(scores, eps=_LEAST) if probabilities else scores
+
+    return logits
+
+
+def _of_places(some: Any, data: Examples, batch: Batch) -> Reading:
+    """Where the classes are, and what the scores are, is told by the first examples."""
+    import torch
+
+    values, shape = some.numpy(), tuple(batch.targets.shape[1:])
+    layout = layout_of(values, shape, data.task)
+    if layout == "classes":
+        raise UsageError(
+            "the model answers with classes, not with scores, and nothing can be learnt from those",
+            where="makeweight.yaml: model.output",
+            do="Name the output that holds the scores, or give the step a `train: module:callable(module, training)`.",
+        )
+    classes_last = np.moveaxis(values, 1, -1) if layout == "first" else values
+    rows = classes_last.reshape(-1, 1 if layout == "two" else classes_last.shape[-1])
+    probabilities, many = kind_of(rows) == "probability", values.ndim > batch.targets.ndim
+    axis = 1 if values.shape[1:] == (1, *shape) else -1
+
+    def of_two(scores: Any) -> Any:
+        scores = scores.squeeze(axis) if many else scores
+        if not probabilities:
+            return torch.stack([torch.zeros_like(scores), scores], dim=1)
+        scores = scores.clamp(_LEAST, 1 - _LEAST)
+        return torch.stack([1 - scores, scores], dim=1).log()
+
+    def of_many(scores: Any) -> Any:
+        scores = scores.movedim(-1, 1) if layout == "last" else scores
+        return scores.clamp(_LEAST, 1).log() if probabilities else scores
+
+    return of_two if layout == "two" else of_many

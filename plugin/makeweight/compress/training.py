@@ -13,7 +13,7 @@ from pydantic import Field
 from makeweight.compress import technique
 from makeweight.compress.examples import Examples, Tensors
 from makeweight.compress.losses import Loss
-from makeweight.compress.scores import LARGE, Reading, answers
+from makeweight.compress.scores import Reading, answers
 from makeweight.compress.subject import Left
 from makeweight.config.settings import CallablePath
 from makeweight.runtimes.inputs import call
@@ -40,8 +40,8 @@ class TrainingOptions(technique.Options):
     )
     loss: CallablePath | None = Field(
         None,
-        description="module:callable(outputs, targets) -> a scalar tensor (default: cross entropy for classification, "
-        "mean squared error for regression).",
+        description="module:callable(outputs, targets) -> a scalar tensor (default: cross entropy for classification "
+        "and segmentation, binary cross entropy for labels, mean squared error for regression).",
     )
 
 
@@ -138,7 +138,7 @@ def judge_of(data: Examples, loss: Loss, read: Reading | None, output: str | Non
 
     def judge(module: Any) -> Quality:
         lost = right = seen = 0.0
-        for batch in data.batches(LARGE):
+        for batch in data.in_order():
             scores, count = answers(module, batch, output), len(batch.indices)
             with torch.no_grad():
                 lost += float(loss(scores, batch)) * count

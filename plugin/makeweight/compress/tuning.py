@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from makeweight.compress.examples import Batch, Examples
 from makeweight.compress.handed_over import hand_over
 from makeweight.compress.losses import distilled, from_teacher, loss_of
-from makeweight.compress.scores import LARGE, Reading, answers, reading
+from makeweight.compress.scores import Reading, answers, as_they_are, reading
 from makeweight.compress.subject import Left
 from makeweight.compress.technique import Given, Needs
 from makeweight.compress.training import Trained, TrainingOptions, judge_of, train
@@ -16,6 +16,9 @@ from makeweight.user.arrays import Arrays
 
 # The baseline is needed even without a teacher: its scores tell how the student's are read.
 NEEDS = Needs(splits=("train",), wishes=("validation",), baseline=True)
+
+# Bytes of a teacher's answers that are held.
+_HELD = 64 * 2**20
 
 
 class Tuner(Protocol):
@@ -52,11 +55,13 @@ def tuner(options: TrainingOptions, given: Given) -> Tuner:
 
         return handed
     classifies = given.task.kind == "classification"
-    read = reading(given.baseline, data, given.output)
+    # a loss of the user's takes scores as they are
+    wanted = classifies or options.loss is None or options.teacher == "baseline"
+    read = reading(given.baseline, data, given.output) if wanted else as_they_are
     labels = loss = loss_of(options.loss, read, given.task, given.root)
     if options.teacher == "baseline":
         asked = _asked(given.baseline, data, read, given.output)
-        distance = from_teacher(asked, read, options.temperature if classifies else None)
+        distance = from_teacher(asked, read, given.task, options.temperature)
         loss = distilled(labels, distance, options.teacher_weight)
     judge = None
     if validation is not None:
@@ -72,10 +77,17 @@ def tuner(options: TrainingOptions, given: Given) -> Tuner:
 
 
 def _asked(teacher: Any, data: Examples, read: Reading, output: str | None) -> Callable[[Batch], Any]:
-    """The teacher's answers to a batch. Of whole arrays that nothing changes it is asked once, else with each batch."""
+    """The teacher's answers to a batch. Of whole arrays that nothing changes it is asked once, where there is room for
+    its answers; else with each batch."""
     import torch
 
-    if data.change is not None or not isinstance(data.split.source, Arrays):
-        return lambda batch: read(answers(teacher, batch, output))
-    known = torch.cat([read(answers(teacher, batch, output)) for batch in data.batches(LARGE)])
+    def ask(batch: Batch) -> Any:
+        return read(answers(teacher, batch, output))
+
+    source = data.split.source
+    if data.change is not None or not isinstance(source, Arrays):
+        return ask
+    if ask(next(data.batches(1))).nbytes * source.count > _HELD:
+        return ask
+    known = torch.cat([ask(batch) for batch in data.in_order()])
     return lambda batch: known[batch.indices]

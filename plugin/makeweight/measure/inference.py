@@ -20,14 +20,18 @@ BATCH = 64
 _BYTES = 16 * 2**20
 
 
+def at_once(split: Split) -> int:
+    """How many examples to ask for at once where their number makes no difference."""
+    return max(1, min(BATCH, _BYTES // max(1, split.source.bytes_each())))
+
+
 def reading(model: Model, split: Split, batch: int | None = None) -> Reading:
     """A pass over the split, in the batches that suit the model.
 
     Args:
         batch: how many to ask for at once where the model takes any number; None: it makes no difference.
     """
-    free = max(1, min(BATCH, _BYTES // max(1, split.source.bytes_each())))
-    return split.read(model.batch or batch or free)
+    return split.read(model.batch or batch or at_once(split))
 
 
 def outputs(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +42,11 @@ class Outcomes:
 
     def __len__(self) -> int:
         return len(self.finite)
+
+    def some(self, members: NDArray[np.bool_]) -> Outcomes:
+        """The answers to some of the examples, where all that is kept has a row for each; in no slices."""
+        kept = {name: values[members] for name, values in self.kept.items()}
+        return replace(self, kept=kept, finite=self.finite[members], slices=None)
 
     @property
     def prediction(self) -> NDArray[Any]:

@@ -7,18 +7,18 @@ recall and the envelope are those of its evaluation code, https://cocodataset.or
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.measure import scan
 from makeweight.measure.bootstrap import Weights
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """Intersections over union from which a box counts as found."""
 _RECALLS = np.linspace(0, 1, 101)
-# Numbers of one block of resamples, so that what one class has stays in the caches; and how many at least.
-_BLOCK, _COLUMNS = 1 << 18, 64
+# Numbers of one block of resamples, so that what one class has stays in the caches.
+_BLOCK = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,22 @@ class Matches:
             shape [resamples, classes, thresholds], of the classes that have an object, in rising order; NaN where a
             resample has none of a class.
         """
-        classes, columns = np.unique(self.object_label), np.ascontiguousarray(weights.T)
-        figures = np.full((len(weights), len(classes), len(THRESHOLDS)), np.nan)
-        for place, label in enumerate(classes):
-            own = self._of(int(label))
-            size = max(_COLUMNS, _BLOCK // max(len(own.example), 1))
+        figures = np.full((len(weights), len(self.classes), len(THRESHOLDS)), np.nan)
+        for place, own in enumerate(self._apart):
+            size = max(1, _BLOCK // max(len(own.example), 1))
             for start in range(0, len(weights), size):
-                some = columns[:, start : start + size]
-                figures[start : start + size, place] = own.average_precision(some)
+                rows = slice(start, start + size)
+                figures[rows, place] = own.average_precision(weights[rows])
         return figures
+
+    @cached_property
+    def classes(self) -> NDArray[np.int64]:
+        """The labels that have an object, in rising order."""
+        return np.unique(self.object_label)
+
+    @cached_property
+    def _apart(self) -> list[_OneClass]:
+        return [self._of(int(label)) for label in self.classes]
 
     def _of(self, label: int) -> _OneClass:
         own = np.flatnonzero(self.label == label)
@@ -73,63 +80,90 @@ class _OneClass:
     passed_over: NDArray[np.uint16]
     objects: NDArray[np.float64]
 
-    def average_precision(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of resamples, shape [examples, resamples].
+    def average_precision(self, weights: Weights) -> NDArray[np.float64]:
+        """Of resamples, shape [resamples, examples].
 
         Returns:
             shape [resamples, thresholds].
         """
-        objects = self.objects @ columns
-        drawn = columns[self.example]
-        counted = scan.sums(drawn.copy())
-        points = _points(objects)
+        objects = weights @ self.objects
         figures = np.zeros((len(objects), len(THRESHOLDS)))
-        for bit in range(len(THRESHOLDS)):
-            mask = np.uint16(1 << bit)
-            hits = np.flatnonzero(self.found & mask)
-            upto = counted
-            if (self.passed_over & mask).any():
-                upto = scan.sums(np.where((self.passed_over & mask)[:, None] > 0, 0.0, drawn))
-            figures[:, bit] = _area(scan.sums(drawn[hits]), upto[hits], points)
+        some = [bit for bit, finds in enumerate(self._finds) if len(finds)]
+        if some:
+            finds = np.concatenate([self._finds[bit] for bit in some])
+            ends = np.cumsum([len(self._finds[bit]) for bit in some])
+            drawn, counted = np.take(weights, self.example[finds], axis=1), self._counted(weights, some)
+            figures[:, some] = _areas(drawn, counted, ends, _points(objects))
         figures[objects == 0] = np.nan
         return figures
 
+    @cached_property
+    def _finds(self) -> list[NDArray[np.int64]]:
+        """By threshold, the detections that find an object. Precision rises with these only, and is looked at there
+        alone."""
+        return [np.flatnonzero(self.found & np.uint16(1 << bit)) for bit in range(len(THRESHOLDS))]
 
-def _points(objects: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How many of the points of recall are reached by each number of objects found, shape [most + 1, resamples].
+    def _counted(self, weights: Weights, bits: list[int]) -> NDArray[np.float64]:
+        """How many detections there are up to each find, at one threshold after the other, shape [resamples, finds]."""
+        drawn = np.take(weights, self.example, axis=1)
+        upto = np.cumsum(drawn, axis=1)
+        counted = []
+        for bit in bits:
+            counts = (self.passed_over & np.uint16(1 << bit)) == 0
+            these = upto if counts.all() else np.cumsum(drawn * counts, axis=1)
+            counted.append(np.take(these, self._finds[bit], axis=1))
+        return np.concatenate(counted, axis=1)
+
+
+def _points(objects: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many objects have to be found for each point of recall, at least one; shape [resamples, points].
 
     A point is reached as the original has it, where found / objects is not less in floating point.
     """
-    wanted = _RECALLS[:, None]
+    wanted, of = _RECALLS, objects[:, None]
 
     def short(found: NDArray[np.float64]) -> NDArray[np.bool_]:
-        return np.divide(found, objects, out=np.ones_like(found), where=objects > 0) < wanted
+        return np.divide(found, of, out=np.ones_like(found), where=of > 0) < wanted
 
     # rounding may have left it one too low, or one too high
-    least = np.ceil(wanted * objects)
+    least = np.ceil(wanted * of)
     least = np.where(short(least), least + 1, least)
     least = np.where(short(least - 1), least, least - 1)
-    places = np.maximum(least, 0).astype(np.int64) * len(objects) + np.arange(len(objects))
-    most = int(objects.max(initial=0)) + 2
-    reached = np.bincount(places.ravel(), minlength=most * len(objects)).reshape(-1, len(objects)).astype(np.float64)
-    return scan.sums(reached)
+    return np.maximum(least, 1).astype(np.int64)
 
 
-def _area(hits: NDArray[np.float64], counted: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over the points of recall of the highest precision at that recall or a higher one, by resample.
-
-    Precision rises with a hit only, so it is looked at there alone.
+def _areas(
+    drawn: NDArray[np.float64], counted: NDArray[np.float64], ends: NDArray[np.int64], points: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The mean over the points of recall of the highest precision at that recall or a higher one.
 
     Args:
-        hits: objects found up to each hit, shape [hits, resamples].
+        drawn: how often each find was drawn, at one threshold after the other, shape [resamples, finds].
         counted: detections up to it.
+        ends: where the finds of each threshold end, of which each has some.
         points: see `_points`.
+
+    Returns:
+        shape [resamples, thresholds].
     """
-    if len(hits) == 0:
-        return np.zeros(hits.shape[1])
-    precision = np.divide(hits, counted, out=np.zeros_like(hits), where=counted > 0)
-    highest = scan.maxima(precision[::-1].copy())[::-1]
-    reached = np.take(points.ravel(), (hits * hits.shape[1] + np.arange(hits.shape[1])).astype(np.int64))
-    area: NDArray[np.float64] = np.einsum("ij,ij->j", highest, reached)
-    area -= np.einsum("ij,ij->j", highest[1:], reached[:-1])
-    return area / len(_RECALLS)
+    resamples, finds = drawn.shape
+    found = np.cumsum(drawn, axis=1)
+    upto = found[:, ends - 1]
+    before = np.concatenate([np.zeros((resamples, 1)), upto[:, :-1]], axis=1)
+    for start, end, less in zip([0, *ends], ends, before.T, strict=False):
+        found[:, start:end] -= less[:, None]
+    # where each object that was found was, in all resamples one after the other
+    places = np.repeat(np.arange(drawn.size), drawn.ravel().astype(np.int64))
+    if len(places) == 0:
+        return np.zeros(upto.shape)
+    rows = np.cumsum(upto[:, -1]) - upto[:, -1]
+    reached = points[:, None] <= (upto - before)[..., None]
+    nth = (rows[:, None] + before).astype(np.int64)[..., None] + points[:, None] - 1
+    last = np.arange(resamples)[:, None, None] * finds + ends[:, None] - 1
+    starts = np.where(reached, places[np.where(reached, nth, 0)], last)
+    # nothing was found where nothing was counted
+    precision = np.divide(found, np.maximum(counted, 1, out=counted), out=found)
+    # from each point to the next, and of the last one to the end; what comes before the first find drawn is 0
+    between = np.maximum.reduceat(precision.ravel(), starts.ravel()).reshape(starts.shape)
+    highest = np.maximum.accumulate(between[..., ::-1], axis=-1)[..., ::-1]
+    return np.asarray(np.where(reached, highest, 0.0).sum(axis=-1) / len(_RECALLS))

@@ -1,4 +1,4 @@
-"""Running sums and maxima down the rows of a table, many columns at once. Pure."""
+"""Running sums down the rows of a table, many columns at once. Pure."""
 
 from __future__ import annotations
 
@@ -11,26 +11,18 @@ _GROUP = 16
 
 
 def sums(table: NDArray[Any]) -> NDArray[Any]:
-    """Sums of the rows so far, in place; the same as `cumsum(axis=0)`, and several times as fast."""
-    return _scanned(np.add, table)
+    """Sums of the rows so far, in place; the same as `cumsum(axis=0)`, and several times as fast.
 
-
-def maxima(table: NDArray[Any]) -> NDArray[Any]:
-    """The largest of the rows so far, in place."""
-    return _scanned(np.maximum, table)
-
-
-def _scanned(operation: np.ufunc, table: NDArray[Any]) -> NDArray[Any]:
-    """Within groups of rows, then over the groups' ends (Blelloch, "Prefix Sums and Their Applications", 1990): each
-    step is one operation on whole rows, where numpy's own goes down one column at a time.
+    Within groups of rows, then over the groups' ends (Blelloch, "Prefix Sums and Their Applications", 1990): each step
+    is one operation on whole rows, where numpy's own goes down one column at a time.
     """
     grouped = len(table) // _GROUP
     if grouped > 1:
         groups = table[: grouped * _GROUP].reshape(grouped, _GROUP, *table.shape[1:])
         for row in range(1, _GROUP):
-            operation(groups[:, row], groups[:, row - 1], out=groups[:, row])
-        before = _scanned(operation, groups[:-1, -1].copy())[:, None]
-        operation(groups[1:], before, out=groups[1:])
+            np.add(groups[:, row], groups[:, row - 1], out=groups[:, row])
+        before = sums(groups[:-1, -1].copy())[:, None]
+        np.add(groups[1:], before, out=groups[1:])
     for row in range(grouped * _GROUP if grouped > 1 else 1, len(table)):
-        operation(table[row], table[row - 1], out=table[row])
+        np.add(table[row], table[row - 1], out=table[row])
     return table

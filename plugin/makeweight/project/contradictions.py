@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from makeweight.budget.rule import Rule, rules_of
+from makeweight.compress import losses
 from makeweight.compress.recipe import Variant
 from makeweight.config.problems import Problems, near
 from makeweight.config.settings import Settings
@@ -24,6 +25,7 @@ def note(settings: Settings, variants: Mapping[str, Variant], problems: Problems
             problems.note(_place(rule), f"`{rule.id}` is limited twice")
         seen.add(rule.id)
         _of_rule(rule, settings, problems)
+    _of_training(settings, variants, problems)
     _of_names(settings, problems)
     _of_calibration(settings, variants, problems)
 
@@ -48,6 +50,25 @@ def _of_rule(rule: Rule, settings: Settings, problems: Problems) -> None:
         )
     if rule.slice is not None and settings.data.slices is None:
         problems.note(("budget", name, "slice"), "slices are named, but `data.slices` is not declared")
+
+
+def _of_training(settings: Settings, variants: Mapping[str, Variant], problems: Problems) -> None:
+    kind = settings.task.kind
+    for name, variant in variants.items():
+        for index, step in enumerate(variant.plan.steps):
+            options = step.transformation.training(step.options)
+            if options is None or options.train is not None:
+                continue
+            place: Path = ("variants", name, "steps", index, step.name)
+            if options.loss is None and kind not in losses.OWN:
+                problems.note(place, f"{losses.none_of_its_own(kind)}. {losses.GIVE}")
+            elif kind == "detection" and options.teacher == "baseline":
+                problems.note(
+                    (*place, "teacher"),
+                    "what stands at one place in two detectors' answers may be two things, so there is no distance "
+                    "from a teacher; learn from it in a `train: module:callable(module, training)`, as "
+                    "`training.teacher`",
+                )
 
 
 def _of_names(settings: Settings, problems: Problems) -> None:

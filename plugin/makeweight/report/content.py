@@ -38,8 +38,9 @@ class Flips:
 
 
 @dataclass(frozen=True)
-class ClassAccuracy:
-    """One class of the test split: shares of its examples that are right."""
+class ClassFigure:
+    """One class of the test split: the share of its examples that are right, its F1, its average precision or its
+    intersection over union; `examples`: how many have it."""
 
     name: str
     examples: int
@@ -91,8 +92,10 @@ class Content:
     """In the order in which they are declared."""
     timings: tuple[Timing, ...] = ()
     flips: Mapping[str, Flips] = field(default_factory=dict)
-    classes: Mapping[str, tuple[ClassAccuracy, ...]] = field(default_factory=dict)
+    classes: Mapping[str, tuple[ClassFigure, ...]] = field(default_factory=dict)
     """By variant, in the order of the model's outputs."""
+    class_figure: str = "accuracy"
+    """What is told of each class."""
     better: Literal["higher", "lower"] | None = None
     """Which way a custom metric is better; None: as the catalogue says."""
     html: str = "reports/report.html"

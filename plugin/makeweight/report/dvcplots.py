@@ -34,7 +34,7 @@ def definitions(quality: str = "accuracy") -> list[dict[str, Any]]:
         plot(f"{shown} against size", PARETO, "scatter", "size_kb", quality, "size, kB", shown),
         plot(f"{shown} against latency", PARETO, "scatter", "latency_ms", quality, "latency p50, ms", shown),
         plot("latency", LATENCIES, "bar_horizontal", "ms", "series", "latency, ms", ""),
-        plot("drop by class", CLASSES, "bar_horizontal", "drop_pt", "series", "drop of accuracy, pt", ""),
+        plot("drop by class", CLASSES, "bar_horizontal", "drop_pt", "series", f"drop of {shown}, pt", ""),
     ]
 
 
@@ -44,7 +44,7 @@ def files(content: Content) -> dict[str, str]:
     return {
         PARETO: _json(_pareto(figures)),
         LATENCIES: _csv(("series", "variant", "device", "percentile", "ms"), _latency(figures)),
-        CLASSES: _csv(("series", "variant", "class", "accuracy", "drop_pt"), _classes(content)),
+        CLASSES: _csv(("series", "variant", "class", content.class_figure, "drop_pt"), _classes(content)),
     }
 
 

@@ -76,6 +76,7 @@ def _page(content: Content) -> dict[str, Any]:
         "timed": any(each.device is not None and each.value is not None for each in figures),
         "latencies": latencies(content, figures),
         "classes": by_class(content, order),
+        "class_figure": content.class_figure,
         "flips": flipped(content, order),
         "all_figures": everything(figures),
         "everyone": figures.models,

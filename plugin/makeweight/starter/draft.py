@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from makeweight.compress import losses
 from makeweight.config.settings import FILES, RUNTIME
 from makeweight.layout import SCHEMA
 
@@ -25,10 +26,6 @@ class Entry(NamedTuple):
     name: str
     value: Any
     meaning: str
-
-
-# Tasks that a model can be trained further for without a loss of the user's own.
-_WITH_A_LOSS = ("classification", "regression")
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ class Draft:
         found.append(
             Entry("int8-dynamic", [dynamic], "8-bit weights; reaches products (transformers), not convolutions")
         )
-        if self.build and (self.load or "train" in self.places) and self.task in _WITH_A_LOSS:
+        if self.build and (self.load or "train" in self.places) and self.task in losses.OWN:
             prune: dict[str, Any] = {"prune": {"structure": "channel", "ratio": 0.5}}
             tune: dict[str, Any] = {"finetune": {"epochs": 3}}
             found += [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,11 @@ def whole(given: Any, kind: TaskKind) -> NDArray[Any]:
     Raises:
         UsageError: they are no numbers where the task needs some, or one for all.
     """
-    array = _as_given(given) if kind in _OF_ANY_FORM else numbers(given, "targets", "hold")
-    if array.ndim == 0:
-        raise UsageError("gave one target for all examples; each needs its own")
-    return array
+    with _answered(kind):
+        array = _as_given(given) if kind in _OF_ANY_FORM else numbers(given, "targets", "hold")
+        if array.ndim == 0:
+            raise UsageError("gave one target for all examples; each needs its own")
+        return array
 
 
 def of_batch(given: Any, kind: TaskKind, places: NDArray[np.int64]) -> NDArray[Any]:
@@ -56,11 +58,22 @@ def of_batch(given: Any, kind: TaskKind, places: NDArray[np.int64]) -> NDArray[A
     """
     if kind in _OF_ANY_FORM:
         return _as_given(given)
-    array = numbers(given, "targets", "hold")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = int(places[np.argwhere(~np.isfinite(array))[0][0]])
-        raise UsageError(f"the target of example {bad} is not finite")
-    return _CHECKS[kind](array, places) if kind in _CHECKS else array
+    with _answered(kind):
+        array = numbers(given, "targets", "hold")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            bad = int(places[np.argwhere(~np.isfinite(array))[0][0]])
+            raise UsageError(f"the target of example {bad} is not finite")
+        return _CHECKS[kind](array, places) if kind in _CHECKS else array
+
+
+@contextmanager
+def _answered(kind: TaskKind) -> Iterator[None]:
+    """Tell with what is wrong what a target of the task is."""
+    try:
+        yield
+    except UsageError as error:
+        do = f"{_WANTED[kind]} Mend the loader, or say in `task:` what the model does."
+        raise UsageError(error.what, where=error.where, do=do) from error
 
 
 def _as_given(given: Any) -> NDArray[Any]:
@@ -121,4 +134,12 @@ _CHECKS: dict[TaskKind, Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.i
     "classification": _classes,
     "multilabel": _labels,
     "segmentation": _masks,
+}
+_WANTED: dict[TaskKind, str] = {
+    "classification": "A target is the index of a class, counted from 0.",
+    "multilabel": "A target is 0 or 1 for each label.",
+    "regression": "A target is as many numbers as the model gives for an example.",
+    "segmentation": "A target is the index of a class for each place.",
+    "detection": "A target is {boxes: [objects, 4], labels: [objects]}.",
+    "custom": "A target is what your metric takes, one an example.",
 }

@@ -79,13 +79,14 @@ def keep(project: Project, name: str, own: Outcomes, before: Outcomes, figures: 
 
 def _against_control(project: Project, name: str, own: Outcomes, control: Outcomes) -> list[Measurement]:
     """The variant's quality against the baseline trained as long as it was: what compression alone cost."""
+    own, control = (replace(each, slices=None) for each in (own, control))
     paired = quality.measure(project.task, name, own, control)
     alone = quality.measure(project.task, name, control, None)
     shown = {metric.name for metric in of_role("quality")}
     return [
         _of_control(figure)
         for figure in (*(each for each in paired if each.comparison == "drop"), *alone)
-        if figure.metric in shown and figure.slice is None and figure.value is not None
+        if figure.metric in shown and figure.value is not None
     ]
 
 

@@ -173,14 +173,15 @@ def test_distillation_is_hintons_loss() -> None:
     soft = (teacher[batch.indices] / temperature).softmax(1)
     taught = (soft * (soft.log() - (student / temperature).log_softmax(1))).sum(1).mean() * temperature**2
     labels = nn.functional.cross_entropy(student, batch.targets)
-    distance = from_teacher(lambda batch: teacher[batch.indices], lambda scores: scores, temperature)
+    distance = from_teacher(lambda batch: teacher[batch.indices], lambda scores: scores, TaskSettings(), temperature)
     loss = distilled(cross_entropy(lambda scores: scores), distance, weight)
     assert math.isclose(float(loss(student, batch)), 0.3 * float(labels) + 0.7 * float(taught), rel_tol=1e-5)
     assert float(distance(teacher, Batch(torch.arange(9), (), None))) == pytest.approx(0, abs=1e-6)
 
 
 def test_distillation_of_a_regression_is_the_distance_from_the_teachers_answers() -> None:
-    distance = from_teacher(lambda batch: torch.tensor([[5.0], [1.0]])[batch.indices], lambda scores: scores, None)
+    task = TaskSettings(kind="regression")
+    distance = from_teacher(lambda batch: torch.tensor([[5.0], [1.0]])[batch.indices], lambda scores: scores, task, 4.0)
     loss = distilled(squared_error, distance, 0.5)
     batch = Batch(torch.tensor([1]), (), torch.tensor([4.0]))
     assert float(loss(torch.tensor([[2.0]]), batch)) == 0.5 * (2 - 4) ** 2 + 0.5 * (2 - 1) ** 2

@@ -80,7 +80,7 @@ def test_a_limit_in_words(text: dict[str, object], words: str) -> None:
         ({"size": {"min": "1 kB"}}, "lower is better here; use `max`"),
         ({"size": {"max_drop": "1 kB"}}, "limit how it grows with `max_ratio`"),
         ({"size": {"max": "1 kB", "device": "pi5"}}, "the same on every device; drop `device`"),
-        ({"size": {"max": "1 kB", "slice": "night"}}, "`slice` goes with accuracy only"),
+        ({"size": {"max": "1 kB", "slice": "night"}}, "`slice` goes with accuracy, f1, "),
         ({"size": {"max": "1 kB", "confidence": "95 %"}}, "`confidence` goes with evaluation metrics"),
         ({"parameters": {"max_regression": "5 %"}}, "counts are exact"),
         ({"accuracy": {"max": "95 %"}}, "higher is better here; use `min`"),

@@ -373,6 +373,32 @@ def test_a_custom_metric_is_limited_on_its_bad_side(better: str, wrong: str, rig
     assert f"`task.better` is {better}; use `{right}`" in told
 
 
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("finetune: {}", "a task of kind `detection` has no loss of its own to train with. Give the step a `train:"),
+        ("finetune: {loss: 'a:b'}", None),
+        ("finetune: {loss: 'a:b', teacher: baseline}", "teacher: what stands at one place in two detectors' answers"),
+        ("finetune: {train: 'a:b', teacher: baseline}", None),
+    ],
+    ids=["nothing to learn by", "a loss", "a teacher without a distance", "the whole training"],
+)
+def test_a_detector_is_trained_by_the_users_own_code(step: str, said: str | None) -> None:
+    model = "model: {build: 'a:b', weights: w.pt, inputs: {x: [N, 3, 8, 8]}}"
+    text = changed(
+        ("model: {onnx: model.onnx}", model),
+        ("[float16]", f"[{{prune: {{ratio: 0.5, epochs: 0}}}}, {{{step}}}]"),
+        text=ONNX,
+    )
+    text += "task: detection\n"
+    if said is None:
+        read(text)
+    else:
+        (told,) = problems(text)
+        assert said in told
+        assert told.startswith("makeweight.yaml:5: variants.half.steps[1].finetune")
+
+
 def test_stages_that_would_share_a_name_are_refused() -> None:
     """DVC names a stage benchmark@DEVICE-VARIANT, and both halves may hold a `-`."""
     text = changed(("  half:", "  b-c: {steps: [float16]}\n  c:"), text=ONNX) + "devices: {a: {}, a-b: {}}\n"

@@ -13,7 +13,7 @@ from makeweight.artifact.artifact import Manifest
 from makeweight.budget.measurand import Measurand
 from makeweight.decide.verdict import Outcome, RuleVerdict, VariantVerdict, Verdict
 from makeweight.measurement import Measurement, unavailable
-from makeweight.report.content import ClassAccuracy, Content, Flip, Flips, Machine, Timing
+from makeweight.report.content import ClassFigure, Content, Flip, Flips, Machine, Timing
 from model_values import invented_model
 
 CLASSES = tuple(str(digit) for digit in range(10))
@@ -138,7 +138,7 @@ def content(
         flips={model.name: Flips(flips, tuple(_flip(rng, i, classes) for i in range(flips))) for model in usable},
         classes={
             model.name: tuple(
-                ClassAccuracy(name, 60, 1 - 0.004 * i, min(1.0, 1 - 0.004 * i - model.drop * (i - 3) / 2))
+                ClassFigure(name, 60, 1 - 0.004 * i, min(1.0, 1 - 0.004 * i - model.drop * (i - 3) / 2))
                 for i, name in enumerate(classes)
             )
             for model in usable

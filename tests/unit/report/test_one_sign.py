@@ -15,7 +15,7 @@ from makeweight.decide import decide
 from makeweight.measurement import Measurement
 from makeweight.project.reading import understand
 from makeweight.report import card, dvcplots, html, junit, markdown, terminal
-from makeweight.report.content import ClassAccuracy, Content
+from makeweight.report.content import ClassFigure, Content
 
 CONFIG = """\
 name: digits
@@ -44,7 +44,7 @@ def content(drop: float, low: float, high: float, grown: float) -> Content:
     ]
     decided = decide(publish.terms(project), figures, {})
     made = invented.content((invented.Model("half", 0.5, drop),), ship=None, devices=())
-    classes = {"half": (ClassAccuracy("cat", 50, 0.9, 0.9 - drop), ClassAccuracy("dog", 50, 0.9, 0.9))}
+    classes = {"half": (ClassFigure("cat", 50, 0.9, 0.9 - drop), ClassFigure("dog", 50, 0.9, 0.9))}
     return Content(
         decided, manifests={"half": made.manifests["half"], "baseline": made.manifests["baseline"]}, classes=classes
     )

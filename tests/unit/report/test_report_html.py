@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from makeweight.report import html
-from makeweight.report.content import ClassAccuracy, Flip, Flips
+from makeweight.report.content import ClassFigure, Flip, Flips
 from makeweight.report.sections import examples
 
 CONTENTS = {
@@ -188,7 +188,7 @@ def test_large_pictures_do_not_make_a_page_that_will_not_open(monkeypatch: pytes
 
 
 def test_of_many_classes_those_that_changed_most_are_shown():
-    classes = tuple(ClassAccuracy(f"class {i}", 5, 0.9, 0.9 - (i - 500) / 10_000) for i in range(1000))
+    classes = tuple(ClassFigure(f"class {i}", 5, 0.9, 0.9 - (i - 500) / 10_000) for i in range(1000))
     text = html.render(replace(CONTENTS["three"], classes={"slim-int8": classes}))
     assert "The 24 of 1000 classes that changed most." in Page(text).text
     assert "class 999: " in text

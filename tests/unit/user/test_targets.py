@@ -57,5 +57,6 @@ def test_what_has_no_one_shape_stays_as_it_was_given(kind: Any, given: Any) -> N
     ],
 )
 def test_what_fits_no_task_is_told(kind: Any, given: Any, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=said) as caught:
         of_batch(given, kind, PLACES)
+    assert "Mend the loader, or say in `task:` what the model does." in str(caught.value.do)

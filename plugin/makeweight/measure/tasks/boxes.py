@@ -16,6 +16,7 @@ from makeweight.user import callables
 from makeweight_base.errors import UsageError
 
 _TARGET = "Return for each example a target {boxes: [objects, 4], labels: [objects]}."
+_FORMAT = "Mend the loader, or say in `task.box_format` what the four numbers are: xyxy, xywh or cxcywh."
 _DECODED = "Return for each example of the batch {boxes: [k, 4], scores: [k], labels: [k]}."
 
 
@@ -52,7 +53,14 @@ def of_target(given: Any, number: int, form: BoxFormat) -> Boxes:
         raise UsageError(
             f"{what} has a box that is none: corners ({box}) with label {found.labels[flat[0]]}; x2 is beyond x1, y2 "
             "beyond y1, and labels begin at 0",
-            do="Mend the loader, or say in `task.box_format` what the four numbers are: xyxy, xywh or cxcywh.",
+            do=_FORMAT,
+        )
+    beyond = np.flatnonzero((found.corners[:, 2:] <= 0).any(axis=1))
+    if len(beyond):
+        box = ", ".join(f"{end:g}" for end in found.corners[beyond[0]])
+        raise UsageError(
+            f"{what} has a box that no picture shows any of: corners ({box}) end before 0",
+            do=_FORMAT,
         )
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,10 +17,19 @@ from makeweight.measure.bootstrap import Statistic, Weights
 from makeweight.measure.outcomes import Outcomes, ScoreKind, classify, kind_of
 from makeweight.measure.ranking import Ranking
 from makeweight.measure.statistics import mcnemar, paired_difference, wilson
-from makeweight.measure.tasks import whole_set
 from makeweight.measure.tasks.readings import Readings
-from makeweight.measure.tasks.task import Asked, Figures, Kept, Outputs, check_classes, class_name, finite
-from makeweight.measure.tasks.whole_set import CONFIDENCE
+from makeweight.measure.tasks.task import (
+    Asked,
+    ByClass,
+    Figures,
+    Kept,
+    Outputs,
+    by_class,
+    check_classes,
+    class_name,
+    finite,
+)
+from makeweight.measure.tasks.whole_set import CONFIDENCE, Reasons, WholeSet, groups
 from makeweight.measurement import Measurement
 from makeweight_base.errors import UsageError
 
@@ -53,7 +61,12 @@ class Classification:
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         yield from _by_example(task, variant, own, baseline)
-        yield from whole_set.figures(variant, own, baseline, partial(_statistic, task), _reasons(own))
+        yield from WholeSet(partial(_statistic, task), _reasons).figures(variant, own, baseline)
+
+    def by_class(self, task: TaskSettings, outcomes: Outcomes) -> ByClass:
+        of = np.bincount(outcomes.target, minlength=outcomes.classes)
+        right = np.bincount(outcomes.target[outcomes.right], minlength=outcomes.classes)
+        return by_class(task, of, right / np.maximum(of, 1))
 
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         highest = int(outcomes.target.max())
@@ -69,21 +82,21 @@ class Classification:
 def _by_example(task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
     right, n = own.right, len(own)
     yield _share("accuracy", variant, int(right.sum()), n, "test split,")
-    by_class = {c: own.target == c for c in range(own.classes) if (own.target == c).any()}
-    worst = min(by_class, key=lambda c: float(right[by_class[c]].mean()))
-    lowest = _share("worst_class_accuracy", variant, *_counted(right, by_class[worst]), "lowest of the classes,")
+    members_of = {c: own.target == c for c in range(own.classes) if (own.target == c).any()}
+    worst = min(members_of, key=lambda c: float(right[members_of[c]].mean()))
+    lowest = _share("worst_class_accuracy", variant, *_counted(right, members_of[worst]), "lowest of the classes,")
     yield replace(lowest, detail=class_name(task, worst))
-    for name, members in _groups(own):
+    for name, members in groups(own):
         yield replace(_share("accuracy", variant, *_counted(right, members), "examples of the slice,"), slice=name)
     if baseline is None:
         return
     before = baseline.right
     yield _drop("accuracy", variant, before, right)
-    drops = {c: _drop("worst_class_accuracy", variant, before[of], right[of]) for c, of in by_class.items()}
+    drops = {c: _drop("worst_class_accuracy", variant, before[of], right[of]) for c, of in members_of.items()}
     deepest = max(drops, key=lambda c: drops[c].value or 0.0)
     fell = (drops[deepest].value or 0.0) > 0
     yield replace(drops[deepest], detail=class_name(task, deepest) if fell else None)
-    for name, members in _groups(own):
+    for name, members in groups(own):
         yield replace(_drop("accuracy", variant, before[members], right[members]), slice=name)
     harm, gain = _flips(before, right)
     yield replace(_share("negative_flips", variant, harm, n, "baseline right, variant wrong;"), against=BASELINE)
@@ -100,12 +113,6 @@ def _share(metric: str, variant: str, count: int, n: int, of: str) -> Measuremen
 def _counted(right: NDArray[np.bool_], members: NDArray[np.bool_]) -> tuple[int, int]:
     """How many of the members are right, and how many there are."""
     return int(right[members].sum()), int(members.sum())
-
-
-def _groups(outcomes: Outcomes) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    if outcomes.slices is not None:
-        for name in sorted(set(outcomes.slices.tolist()) - {""}):
-            yield name, outcomes.slices == name
 
 
 def _flips(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> tuple[int, int]:
@@ -146,6 +153,6 @@ def _of_second(outcomes: Outcomes) -> NDArray[np.float64]:
     return np.where(outcomes.prediction == 1, outcomes.confidence, 1 - outcomes.confidence)
 
 
-def _reasons(outcomes: Outcomes) -> whole_set.Reasons:
+def _reasons(outcomes: Outcomes) -> Reasons:
     lacking = "positive, that is of class 1" if not (outcomes.target == 1).any() else "negative, that is of class 0"
     return {"f1": "", **dict.fromkeys(("average_precision", "auroc"), f"no test example is {lacking}")}

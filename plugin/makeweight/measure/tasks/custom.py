@@ -92,6 +92,10 @@ class Custom:
         method = "paired on the test split" + told
         yield Measurement("metric", variant, "number", value, interval, len(own), method, BASELINE, comparison="drop")
 
+    def by_class(self, task: TaskSettings, outcomes: Outcomes) -> None:
+        """What classes there are only the metric knows."""
+        del task, outcomes
+
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         """The user's own metric knows what it can judge."""
         del task, outcomes

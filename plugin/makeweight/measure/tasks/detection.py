@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,16 +12,16 @@ from numpy.typing import NDArray
 
 from makeweight.config.settings import TaskSettings
 from makeweight.measure import overlap
-from makeweight.measure.bootstrap import Statistic, Weights
+from makeweight.measure.bootstrap import Statistic, Weights, whole
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.precision import THRESHOLDS, Matches
-from makeweight.measure.tasks import whole_set
 from makeweight.measure.tasks.boxes import Boxes, of_outputs, of_target
-from makeweight.measure.tasks.task import Asked, Figures, Gathered, Kept, Outputs
+from makeweight.measure.tasks.task import Asked, ByClass, Figures, Gathered, Kept, Outputs, class_name
+from makeweight.measure.tasks.whole_set import WholeSet
 from makeweight_base.errors import UsageError
 from makeweight_base.quiet import quiet
 
-_NOTHING = "no target holds an object"
+_REASONS = dict.fromkeys(("map", "map_50", "worst_class_ap"), "no target holds an object")
 # COCO's limit on an example's detections of one class.
 _MOST = 100
 
@@ -48,8 +50,14 @@ class Detection:
     keeper = _Keeper
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
-        del task
-        return whole_set.figures(variant, own, baseline, _statistic, dict.fromkeys(("map", "map_50"), _NOTHING))
+        made = WholeSet(_statistic, lambda _: _REASONS, partial(_names, task), _some)
+        return made.figures(variant, own, baseline)
+
+    def by_class(self, task: TaskSettings, outcomes: Outcomes) -> ByClass:
+        matches = _matches(outcomes)
+        values = matches.average_precisions(whole(len(outcomes)))[0].mean(axis=-1)
+        pairs = np.unique(np.stack([matches.object_label, matches.object_example]), axis=1)
+        return ByClass(_names(task, outcomes), np.unique(pairs[0], return_counts=True)[1], values)
 
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         del task
@@ -61,14 +69,35 @@ class Detection:
             )
 
 
+def _matches(outcomes: Outcomes) -> Matches:
+    return Matches(**outcomes.kept, examples=len(outcomes))
+
+
 def _statistic(outcomes: Outcomes) -> Statistic:
-    matches = Matches(**outcomes.kept, examples=len(outcomes))
+    matches = _matches(outcomes)
 
     def statistic(weights: Weights) -> dict[str, NDArray[np.float64]]:
-        by_threshold = overlap.mean(np.moveaxis(matches.average_precisions(weights), 1, -1))
-        return {"map": by_threshold.mean(axis=1), "map_50": by_threshold[:, 0]}
+        found = matches.average_precisions(weights)
+        by_threshold = overlap.mean(np.moveaxis(found, 1, -1))
+        of_class = found.mean(axis=-1) if len(matches.classes) else np.full(len(weights), np.nan)
+        return {"map": by_threshold.mean(axis=1), "map_50": by_threshold[:, 0], "worst_class_ap": of_class}
 
     return statistic
+
+
+def _names(task: TaskSettings, outcomes: Outcomes) -> list[str]:
+    """Of the classes that have an object."""
+    return [class_name(task, int(label)) for label in _matches(outcomes).classes]
+
+
+def _some(outcomes: Outcomes, members: NDArray[np.bool_]) -> Outcomes:
+    """Detections and objects have a row each, and say by number of which example they are."""
+    number, kept = np.cumsum(members) - 1, {}
+    for name, values in outcomes.kept.items():
+        of = outcomes.kept["object_example" if name.startswith("object") else "example"]
+        own = values[members[of]]
+        kept[name] = number[own] if name in ("example", "object_example") else own
+    return replace(outcomes, kept=kept, finite=outcomes.finite[members], slices=None)
 
 
 def _refuse_unnamed(task: TaskSettings, wanted: list[Boxes]) -> None:

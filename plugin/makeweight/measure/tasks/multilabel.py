@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,12 +11,23 @@ from numpy.typing import NDArray
 
 from makeweight.config.settings import TaskSettings
 from makeweight.measure import overlap
-from makeweight.measure.bootstrap import Statistic, Weights
+from makeweight.measure.bootstrap import Statistic, Weights, whole
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.ranking import Ranking
-from makeweight.measure.tasks import whole_set
 from makeweight.measure.tasks.readings import least_given, probable
-from makeweight.measure.tasks.task import Asked, Figures, Gathered, Kept, Outputs, check_classes, finite
+from makeweight.measure.tasks.task import (
+    Asked,
+    ByClass,
+    Figures,
+    Gathered,
+    Kept,
+    Outputs,
+    by_class,
+    check_classes,
+    class_names,
+    finite,
+)
+from makeweight.measure.tasks.whole_set import Reasons, WholeSet
 from makeweight_base.errors import UsageError
 
 
@@ -48,27 +60,40 @@ class MultiLabel:
     keeper = _Keeper
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
-        return whole_set.figures(variant, own, baseline, partial(_statistic, task), _reasons(own))
+        made = WholeSet(partial(_statistic, task), _reasons, partial(class_names, task))
+        return made.figures(variant, own, baseline)
+
+    def by_class(self, task: TaskSettings, outcomes: Outcomes) -> ByClass:
+        of = outcomes.target.sum(axis=0, dtype=np.int64)
+        (values,) = _f1(task, outcomes)(whole(len(outcomes)))
+        return by_class(task, of, values)
 
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         check_classes(task, outcomes.classes, outcomes.target.sum(axis=0) > 0, "label")
 
 
-def _statistic(task: TaskSettings, outcomes: Outcomes) -> Statistic:
+def _f1(task: TaskSettings, outcomes: Outcomes) -> Callable[[Weights], NDArray[np.float64]]:
+    """F1 of each label, shape [resamples, labels]."""
     score, target = outcomes.kept["score"].astype(np.float64), outcomes.target > 0
     least = least_given(task.threshold, outcomes.scores)
     # an answer that is no number is the wrong one
     given = np.where(np.isfinite(score), score >= least, ~target)
     counted = [each.astype(np.float64) for each in (target, given, given & target)]
+    return lambda weights: overlap.f1(*(weights @ each for each in counted))
+
+
+def _statistic(task: TaskSettings, outcomes: Outcomes) -> Statistic:
+    score, target, f1 = outcomes.kept["score"].astype(np.float64), outcomes.target > 0, _f1(task, outcomes)
     rankings = [Ranking(score[:, label], target[:, label]) for label in range(target.shape[1])]
 
     def statistic(weights: Weights) -> dict[str, NDArray[np.float64]]:
-        columns = np.ascontiguousarray(weights.T)
+        columns, by_label = np.ascontiguousarray(weights.T), f1(weights)
         precision, auroc = (
             np.stack(of, axis=1) for of in zip(*(each.areas(columns) for each in rankings), strict=True)
         )
         return {
-            "f1": overlap.mean(overlap.f1(*(weights @ each for each in counted))),
+            "f1": overlap.mean(by_label),
+            "worst_label_f1": by_label,
             "average_precision": overlap.mean(precision),
             "auroc": overlap.mean(auroc),
         }
@@ -76,8 +101,8 @@ def _statistic(task: TaskSettings, outcomes: Outcomes) -> Statistic:
     return statistic
 
 
-def _reasons(outcomes: Outcomes) -> whole_set.Reasons:
+def _reasons(outcomes: Outcomes) -> Reasons:
     nothing = "no test example has a label"
     everything = "every label that a test example has is every example's, so that there is none without it"
     auroc = everything if outcomes.target.any() else nothing
-    return {"f1": nothing, "average_precision": nothing, "auroc": auroc}
+    return {**dict.fromkeys(("f1", "worst_label_f1", "average_precision"), nothing), "auroc": auroc}

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from makeweight.config.settings import TaskSettings
 from makeweight.measure.bootstrap import Statistic, Weights
 from makeweight.measure.outcomes import Outcomes
-from makeweight.measure.tasks import whole_set
 from makeweight.measure.tasks.task import Asked, Figures, Gathered, Kept, Outputs, finite
+from makeweight.measure.tasks.whole_set import Reasons, WholeSet
 from makeweight_base.errors import UsageError
 
 FEW = 256
@@ -64,7 +64,11 @@ class Regression:
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         del task
-        return whole_set.figures(variant, own, baseline, _statistic, _reasons(own))
+        return WholeSet(_statistic, _reasons).figures(variant, own, baseline)
+
+    def by_class(self, task: TaskSettings, outcomes: Outcomes) -> None:
+        """Numbers have no classes."""
+        del task, outcomes
 
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         """Any numbers can be judged."""
@@ -105,7 +109,7 @@ def _total(target: NDArray[np.float64] | None, weights: Weights) -> NDArray[np.f
     return np.where(total > scale * 1e-12, total, np.nan)
 
 
-def _reasons(outcomes: Outcomes) -> whole_set.Reasons:
+def _reasons(outcomes: Outcomes) -> Reasons:
     if not outcomes.finite.all():
         return dict.fromkeys(("mae", "rmse", "r2"), "answers hold NaN or infinity")
     same, many = "every target is the same", f"it is of outputs with a mean each, and there are more than {FEW}"

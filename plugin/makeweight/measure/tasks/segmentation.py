@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.config.settings import TaskSettings
 from makeweight.measure import overlap
-from makeweight.measure.bootstrap import Statistic, Weights
+from makeweight.measure.bootstrap import Statistic, Weights, whole
 from makeweight.measure.outcomes import WRONG, Outcomes, ScoreKind
-from makeweight.measure.tasks import whole_set
 from makeweight.measure.tasks.readings import Readings, least_given, probable
-from makeweight.measure.tasks.task import Asked, Figures, Kept, Outputs, check_classes, finite
+from makeweight.measure.tasks.task import (
+    Asked,
+    ByClass,
+    Figures,
+    Kept,
+    Outputs,
+    by_class,
+    check_classes,
+    class_names,
+    finite,
+)
+from makeweight.measure.tasks.whole_set import WholeSet
 from makeweight_base.errors import UsageError
 
 _NOTHING = dict.fromkeys(
-    ("miou", "pixel_accuracy"), "no place of a test example counts: every target is `ignore_index`"
+    ("miou", "worst_class_iou", "pixel_accuracy"),
+    "no place of a test example counts: every target is `ignore_index`",
 )
+Layout = Literal["classes", "two", "first", "last"]
+"""Of an answer: class indices; one score for each place, of the second of two classes; or a score for each class, and
+whether the classes come before the places or after them."""
 _NAME = "Name the output with `model.output`, or mend the targets."
 
 
@@ -31,22 +46,16 @@ class _Keeper:
 
     def add(self, outputs: Outputs, targets: NDArray[Any]) -> NDArray[np.bool_]:
         scores = self._asked.judged(outputs, len(targets))
-        shape = targets.shape[1:]
-        if scores.shape[1:] == shape and (scores.dtype.kind in "iu" or len(self._asked.task.classes or ()) > 2):
+        layout = layout_of(scores, targets.shape[1:], self._asked.task)
+        if layout == "classes":
             self._alone(scores.reshape(len(scores), -1), targets, self._named())
-        elif scores.shape[1:] in (shape, (1, *shape), (*shape, 1)):
+        elif layout == "two":
             self._of_two(scores.reshape(len(scores), -1).astype(np.float64), targets)
-        elif scores.shape[2:] == shape:
+        elif layout == "first":
             self._of_many(scores.reshape(*scores.shape[:2], -1), targets)
-        elif scores.shape[1:-1] == shape:
+        else:
             flat = scores.reshape(len(scores), -1, scores.shape[-1])
             self._of_many(np.moveaxis(flat, -1, 1), targets)
-        else:
-            raise UsageError(
-                f"the model gives shape {list(scores.shape[1:])} an example, and the targets have {list(shape)}: "
-                f"[classes, {', '.join(map(str, shape))}] is wanted",
-                do=_NAME + " Where the model answers at another resolution, resize its answer or the targets.",
-            )
         return finite(scores)
 
     def _named(self) -> int:
@@ -109,11 +118,37 @@ class Segmentation:
     keeper = _Keeper
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
-        del task
-        return whole_set.figures(variant, own, baseline, _statistic, _NOTHING)
+        made = WholeSet(_statistic, lambda _: _NOTHING, partial(class_names, task))
+        return made.figures(variant, own, baseline)
+
+    def by_class(self, task: TaskSettings, outcomes: Outcomes) -> ByClass:
+        of = np.count_nonzero(outcomes.kept["places"][:, 0], axis=0)
+        (values,) = _statistic(outcomes)(whole(len(outcomes)))["worst_class_iou"]
+        return by_class(task, of, values)
 
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         check_classes(task, outcomes.classes, outcomes.kept["places"][:, 0].sum(axis=0) > 0)
+
+
+def layout_of(scores: NDArray[Any], shape: tuple[int, ...], task: TaskSettings) -> Layout:
+    """How scores, shape [examples, ...], lie where the targets of an example have that shape.
+
+    Raises:
+        UsageError: they do not fit.
+    """
+    if scores.shape[1:] == shape and (scores.dtype.kind in "iu" or len(task.classes or ()) > 2):
+        return "classes"
+    if scores.shape[1:] in (shape, (1, *shape), (*shape, 1)):
+        return "two"
+    if scores.shape[2:] == shape:
+        return "first"
+    if scores.shape[1:-1] == shape:
+        return "last"
+    raise UsageError(
+        f"the model gives shape {list(scores.shape[1:])} an example, and the targets have {list(shape)}: "
+        f"[classes, {', '.join(map(str, shape))}] is wanted",
+        do=_NAME + " Where the model answers at another resolution, resize its answer or the targets.",
+    )
 
 
 def _statistic(outcomes: Outcomes) -> Statistic:
@@ -125,6 +160,7 @@ def _statistic(outcomes: Outcomes) -> Statistic:
         true, given, right = np.moveaxis((weights @ flat).reshape(len(weights), 3, classes), 1, 0)
         all_of = true.sum(axis=1)
         share = np.divide(right.sum(axis=1), all_of, out=np.full(len(weights), np.nan), where=all_of > 0)
-        return {"miou": overlap.mean(overlap.iou(true, given, right)), "pixel_accuracy": share}
+        each = overlap.iou(true, given, right)
+        return {"miou": overlap.mean(each), "worst_class_iou": each, "pixel_accuracy": share}
 
     return statistic

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -79,6 +79,19 @@ class Keeper(Protocol):
         """All that was kept; at least one batch was added."""
 
 
+@dataclass(frozen=True)
+class ByClass:
+    """A figure that each class has by itself.
+
+    `names`: of the classes that the test split has. `examples`, shape [classes]: how many have each. `values`, shape
+    [classes].
+    """
+
+    names: Sequence[str]
+    examples: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
 class Task(Protocol):
     """One kind of task."""
 
@@ -86,6 +99,9 @@ class Task(Protocol):
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         """Every quality figure of one model; with `baseline`, also how far it fell."""
+
+    def by_class(self, task: TaskSettings, outcomes: Outcomes) -> ByClass | None:
+        """What each class has by itself; None for a task without classes."""
 
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         """Refuse a test split that cannot judge the model.
@@ -126,6 +142,17 @@ def named(outputs: Outputs, name: str, where: str) -> NDArray[Any]:
 def finite(answers: NDArray[Any]) -> NDArray[np.bool_]:
     """Of each example, whether every number of its answer is finite; shape [examples, ...] to [examples]."""
     return np.asarray(np.isfinite(answers.reshape(len(answers), -1)).all(axis=1))
+
+
+def by_class(task: TaskSettings, examples: NDArray[np.int64], values: NDArray[np.float64]) -> ByClass:
+    """Of all classes that a model tells apart, those that an example has; arguments of shape [classes]."""
+    there = np.flatnonzero(examples)
+    return ByClass([class_name(task, int(index)) for index in there], examples[there], values[there])
+
+
+def class_names(task: TaskSettings, outcomes: Outcomes) -> list[str]:
+    """Of all classes that a model tells apart."""
+    return [class_name(task, index) for index in range(outcomes.classes)]
 
 
 def class_name(task: TaskSettings, index: int) -> str:

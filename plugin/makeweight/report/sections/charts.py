@@ -15,7 +15,7 @@ from makeweight.decide.verdict import RuleVerdict
 from makeweight.layout import BASELINE
 from makeweight.report import prose
 from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading
-from makeweight.report.content import ClassAccuracy, Content, Timing
+from makeweight.report.content import ClassFigure, Content, Timing
 from makeweight.report.figures import Figures
 from makeweight.report.measuring import floor, protocol_line
 from makeweight.report.plots import classes, latency, tradeoff
@@ -183,7 +183,7 @@ def by_class(content: Content, order: list[str]) -> list[dict[str, Any]]:
         charts.append(
             {
                 "variant": variant,
-                "svg": classes.draw(bars, f"Accuracy of {variant} by class, against the baseline"),
+                "svg": classes.draw(bars, f"{variant} by class: {content.class_figure} against the baseline"),
                 "shown": len(kept),
                 "count": len(listed),
                 "worst": _most_lost(by_drop[0]),
@@ -193,11 +193,11 @@ def by_class(content: Content, order: list[str]) -> list[dict[str, Any]]:
     return charts
 
 
-def _most_lost(each: ClassAccuracy) -> str:
+def _most_lost(each: ClassFigure) -> str:
     return f"{each.name} lost most, {show(each.drop, POINTS)}" if each.drop > 0 else "no class lost"
 
 
-def _class_words(each: ClassAccuracy) -> str:
+def _class_words(each: ClassFigure) -> str:
     return (
         f"{each.name}: {show(each.variant, FRACTION)}, baseline {show(each.baseline, FRACTION)}, "
         f"{each.examples:,} example{'' if each.examples == 1 else 's'}"

@@ -254,6 +254,7 @@ def test_a_predicted_box_turned_over_finds_nothing() -> None:
         ),
         ({"boxes": [[5, 5, 5, 9]], "labels": [0]}, "x2 is beyond x1"),
         ({"boxes": [[5, 5, np.nan, 9]], "labels": [0]}, "a box that is none"),
+        ({"boxes": [[-9, 5, 0, 9]], "labels": [0]}, r"no picture shows any of: corners \(-9, 5, 0, 9\) end before 0"),
         ({"boxes": [[1, 1, 4, 9]], "labels": [-1]}, "labels begin at 0"),
         ({"boxes": [[1, 1, 4, 9]], "labels": [0.5]}, "labels that are no class indices"),
         ({"boxes": [[1, 1, 4, 9]], "labels": [0, 1]}, r"boxes of shape \[1, 4\] and labels of \[2\]"),

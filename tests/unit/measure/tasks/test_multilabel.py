@@ -56,7 +56,10 @@ def test_a_label_that_no_example_has_counts_nowhere() -> None:
 
 @pytest.mark.parametrize(
     ("targets", "missing"),
-    [(np.zeros_like(TARGETS), {"f1", "average_precision", "auroc"}), (np.ones_like(TARGETS), {"auroc"})],
+    [
+        (np.zeros_like(TARGETS), {"f1", "worst_label_f1", "average_precision", "auroc"}),
+        (np.ones_like(TARGETS), {"auroc"}),
+    ],
     ids=["no label at all", "every label everywhere"],
 )
 def test_without_positives_or_negatives_there_is_no_area(targets: Any, missing: set[str]) -> None:
