@@ -21,6 +21,9 @@ Heads = tuple[tuple[int, ...], ...]
 # What autograd calls the operations that weigh values by a softmax over scores.
 _WEIGHING = ("Softmax", "ScaledDotProduct")
 
+# The standard deviation of queries and keys that gives scores a spread of about four.
+_SPREAD = 2.0
+
 
 @dataclass(frozen=True)
 class Attention:
@@ -70,6 +73,18 @@ def find(module: Any, example: Tensors) -> list[Attention]:
     calls = _calls(module, example)
     with torch.enable_grad():
         return [found for reader in calls if (found := _attention(reader, calls))]
+
+
+def sharpen(module: Any, found: Sequence[Attention], example: Tensors) -> None:
+    """Scale what makes queries and keys, so that scores differ and each head weighs in its own way."""
+    import torch
+
+    calls = _calls(module, example)
+    with torch.no_grad():
+        for name in dict.fromkeys(maker for each in found for maker in each.makers):
+            factor = _SPREAD / float(calls[name].answer.std())
+            for weight in module.get_submodule(name).parameters():
+                weight *= factor
 
 
 def remove(module: Any, attention: Attention, heads: Sequence[int]) -> None:

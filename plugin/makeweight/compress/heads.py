@@ -8,16 +8,19 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 from makeweight.compress import attention
 from makeweight.compress.attention import Attention
 from makeweight.compress.examples import Tensors
-from makeweight.compress.narrowing import same
+from makeweight.compress.narrowing import deviation
 from makeweight.compress.rounding import removed
 
+# The largest deviation of sharpened attention that still counts as rounding. Heads that are cut otherwise than before
+# mostly answer alike, as long as each takes a little of everything.
+ROUNDING = 2e-5
 # Numbers of an attention that are tried as those that its forward counts heads by.
 _NUMBERS = 6
 
@@ -37,6 +40,8 @@ class Narrowable:
 
     attention: Attention
     numbers: tuple[Number, ...]
+    follows: bool = False
+    """Whether heads have to be as many as the width of its inputs has room for: `forward` divides that by them."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,17 @@ class HeadPruner:
         scores = [attention.importances(module, each.attention, self.importance) for each in self.left]
         going = []
         for place, (each, wanted) in enumerate(zip(self.left, self._wanted(scores), strict=True)):
-            width, count = each.attention.width, each.attention.count
-            fewer = removed(wanted * width, count * width, math.lcm(self.multiple, width)) // width
+            count = each.attention.count
+            fewer = _surplus(module, each.attention) if each.follows else self._rounded(each.attention, wanted)
             least = sorted(range(count), key=lambda head: scores[place][head])[:fewer]
             if least:
                 going.append(HeadRemoval(each, tuple(sorted(least))))
                 going[-1].carry_out(module, None)
-                self.left[place] = Narrowable(each.attention.without(least), each.numbers)
+                self.left[place] = replace(each, attention=each.attention.without(least))
         return going
+
+    def _rounded(self, of: Attention, wanted: float) -> int:
+        return removed(wanted * of.width, of.count * of.width, math.lcm(self.multiple, of.width)) // of.width
 
     def fewer(self) -> dict[str, list[int]]:
         """By attention, how many heads there were and are, where some were removed."""
@@ -110,17 +118,38 @@ def narrowable(shaken: Any, found: Attention, example: Tensors) -> Narrowable | 
     """How an attention takes fewer heads and answers as before with the others masked; None: it does not.
 
     Args:
-        shaken: the module, with weights of which none is zero.
+        shaken: the module, with weights of which none is zero, and sharpened attention.
     """
     masked, narrowed = copy.deepcopy(shaken), copy.deepcopy(shaken)
     attention.mask(masked, found, [0])
     attention.remove(narrowed, found, [0])
     for numbers in _some(_numbers(narrowed, found)):
         _count(narrowed, numbers, found.count - 1)
-        if same(masked, narrowed, example):
+        if deviation(masked, narrowed, example) <= ROUNDING:
             return Narrowable(found, numbers)
         _count(narrowed, numbers, found.count)
     return None
+
+
+def following(found: Sequence[Attention], module: Any) -> Iterator[tuple[Narrowable, ...]]:
+    """All ways in which attention could give up heads where its inputs become narrower, few changed numbers first.
+
+    Numbers of one name are changed in all of them or in none.
+    """
+    numbers = [_numbers(module, each) for each in found]
+    names = list(dict.fromkeys(number.attribute for own in numbers for number in own))[:_NUMBERS]
+    for size in range(len(names) + 1):
+        for chosen in combinations(names, size):
+            yield tuple(
+                Narrowable(each, tuple(number for number in own if number.attribute in chosen), follows=True)
+                for each, own in zip(found, numbers, strict=True)
+            )
+
+
+def _surplus(module: Any, of: Attention) -> int:
+    """How many heads an attention has that its inputs, whose width its heads used to share, have no room for."""
+    maker = module.get_submodule(next(iter(of.makers)))
+    return max(0, of.count - int(maker.weight.shape[1]) // of.width)
 
 
 def _numbers(module: Any, found: Attention) -> list[Number]:

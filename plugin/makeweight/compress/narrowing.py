@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from makeweight.compress import normalization
 from makeweight.compress.examples import Tensors
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import named
@@ -74,9 +75,9 @@ def departing(before: Any, removed: Sequence[Removal], example: Tensors) -> list
         before: the module as it was.
     """
     wide = shaken(before)
-    if not removed or _sound(wide, removed, example):
+    if not removed or drift(wide, removed, example) <= TOLERANCE:
         return []
-    alone = [removal.layer for removal in removed if not _sound(wide, [removal], example)]
+    alone = [removal.layer for removal in removed if drift(wide, [removal], example) > TOLERANCE]
     # where each is sound by itself, it is their being removed together that is not
     return alone or [removal.layer for removal in removed]
 
@@ -108,28 +109,35 @@ def shaken(before: Any) -> Any:
     return copied
 
 
-def same(one: Any, other: Any, example: Tensors) -> bool:
-    """Whether two modules answer the same, but for rounding; one that does not run answers nothing."""
+def drift(before: Any, removed: Sequence[Removal], example: Tensors) -> float:
+    """How far the removal of all changes more than what was removed; see `deviation`.
+
+    Args:
+        before: the module as it was, with weights of which none is zero.
+    """
+    narrowed = copy.deepcopy(before)
+    _repeat(narrowed, removed, example)
+    return deviation(_masked(before, removed, narrowed, example), narrowed, example)
+
+
+def deviation(one: Any, other: Any, example: Tensors) -> float:
+    """The largest difference between the answers of two modules, as a part of the largest answer; without end where
+    one does not run."""
     import torch
 
     try:
         with torch.no_grad():
             answers = [differentiable(call(module.eval(), example)) for module in (one, other)]
     except Exception:  # noqa: BLE001 - a forward that counts channels may raise anything
-        return False
+        return math.inf
+    found = 0.0
     for first, second in zip(*answers, strict=True):
         if first.shape != second.shape:
-            return False
+            return math.inf
         largest = max(float(first.abs().max()), float(second.abs().max()), 1e-12)
-        if not bool(((first - second).abs() <= TOLERANCE * largest).all()):
-            return False
-    return True
-
-
-def _sound(before: Any, removed: Sequence[Removal], example: Tensors) -> bool:
-    narrowed = copy.deepcopy(before)
-    _repeat(narrowed, removed, example)
-    return same(_masked(before, removed, narrowed, example), narrowed, example)
+        difference = float((first - second).abs().max()) / largest
+        found = max(found, difference if math.isfinite(difference) else math.inf)
+    return found
 
 
 def _masked(before: Any, removed: Sequence[Removal], narrowed: Any, example: Tensors) -> Any:
@@ -146,11 +154,14 @@ def _masked(before: Any, removed: Sequence[Removal], narrowed: Any, example: Ten
             mask = torch.zeros(weight.numel(), dtype=weight.dtype)
             mask[kept[name]] = 1
             weight.mul_(mask.reshape(weight.shape))
-    for name, part in list(masked.named_modules()):
-        places = kept.get(f"{name}.weight")
-        if places is not None and (axis := _normalized_axis(part)) is not None and len(places) < part.weight.numel():
-            parent, _, own = name.rpartition(".")
-            setattr(masked.get_submodule(parent), own, _over_kept(narrowed.get_submodule(name), places, axis))
+    for name, part in list(before.named_modules()):
+        own = next((each for each, _ in part.named_parameters(name, recurse=False)), None)
+        if own is None or len(kept[own]) == masked.get_parameter(own).numel():
+            continue
+        if (axis := normalization.axis(part, narrowed.get_submodule(name), kept[own])) is not None:
+            parent, _, last = name.rpartition(".")
+            left = normalization.over_kept(narrowed.get_submodule(name), kept[own], axis)
+            setattr(masked.get_submodule(parent), last, left)
     return masked
 
 
@@ -165,7 +176,13 @@ def _repeat(module: Any, removed: Sequence[Removal], example: Tensors, fill: Any
     for parameter in module.parameters():
         parameter.requires_grad_(True)
     graph = torch_pruning.DependencyGraph()
-    graph.build_dependency(module, example_inputs=example, forward_fn=call, output_transform=differentiable)
+    graph.build_dependency(
+        module,
+        example_inputs=example,
+        forward_fn=call,
+        output_transform=differentiable,
+        customized_pruners=normalization.pruners(),
+    )
     if fill is not None:
         for parameter in module.parameters():
             parameter.data = fill(parameter)
@@ -205,29 +222,3 @@ def _keep_temperature(widths: Mapping[Any, int]) -> None:
                 weight = getattr(attention, name, None)
                 if weight is not None:
                     weight[: attention.embed_dim] *= factor
-
-
-def _normalized_axis(part: Any) -> int | None:
-    """The axis that a layer takes its statistics over; None: it takes none over channels."""
-    from torch import nn
-
-    if isinstance(part, nn.LayerNorm | nn.RMSNorm):
-        return -1
-    return 1 if isinstance(part, nn.GroupNorm) else None
-
-
-def _over_kept(narrowed: Any, places: Any, axis: int) -> Any:
-    """A normalization of the channels that are left: what is zero must not count in its statistics."""
-    import torch
-    from torch import nn
-
-    class OverKept(nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.narrowed = copy.deepcopy(narrowed)
-
-        def forward(self, values: Any) -> Any:
-            normalized = self.narrowed(values.index_select(axis, places))
-            return torch.zeros_like(values).index_copy(axis, places, normalized)
-
-    return OverKept()

@@ -6,6 +6,7 @@ Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, https://arxi
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -13,12 +14,13 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from makeweight.compress import attention
+from makeweight.compress import attention, normalization
+from makeweight.compress.attention import Attention
 from makeweight.compress.deadend import layer_of, left_out
 from makeweight.compress.examples import Examples, Tensors, tensors
-from makeweight.compress.heads import HeadPruner, Narrowable, narrowable
+from makeweight.compress.heads import ROUNDING, HeadPruner, Narrowable, following, narrowable
 from makeweight.compress.losses import Loss, loss_of
-from makeweight.compress.narrowing import Removal, departing, differentiable, narrow, parting, parts, shaken
+from makeweight.compress.narrowing import Removal, departing, differentiable, drift, narrow, parting, parts, shaken
 from makeweight.compress.rounding import removed
 from makeweight.compress.scores import reading
 from makeweight.compress.subject import Subject
@@ -98,7 +100,8 @@ class Prune(Transformation):
             )
         excluded = _excluded(options, list(before))
         with _following("follow this model", module):
-            plan = _tried(_plan(module, example, excluded, given), module, example, shape, options, given)
+            plan = _plan(module, example, options, given, excluded)
+            plan = _tried(plan, module, example, shape, options, given)
             pruner = _pruner(module, example, options, given, plan)
         learnt = _learnt(options, given) if options.importance == "taylor" else None
         train: Tuner | None = None
@@ -141,7 +144,7 @@ class Prune(Transformation):
         given.notes[self.name] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
         if fewer := pruner.heads.fewer():
             given.notes[self.name]["heads"] = fewer
-        if unwilling := [*plan.refused, *plan.stuck]:
+        if unwilling := [*plan.refused, *(each.name or each.reader for each in plan.stuck)]:
             given.notes[self.name]["refused"] = unwilling
         return subject
 
@@ -169,10 +172,8 @@ class _Plan:
 
     heads: tuple[Narrowable, ...]
     kept: tuple[str, ...]
-    stuck: tuple[str, ...]
+    stuck: tuple[Attention, ...] = ()
     """The attention whose `forward` takes no fewer heads."""
-    readers: tuple[str, ...]
-    """What reads of that."""
     refused: tuple[str, ...] = ()
     """Of the layers that keep their channels, those that Torch-Pruning loses track of."""
 
@@ -188,36 +189,48 @@ class _Pruner:
         return [*narrow(self.channels, module), *self.heads.step(module)]
 
 
-def _plan(module: Any, example: Tensors, excluded: list[str], given: Given) -> _Plan:
+def _plan(module: Any, example: Tensors, options: PruneOptions, given: Given, excluded: list[str]) -> _Plan:
     wide = shaken(module)
     found = attention.find(wide, example)
+    attention.sharpen(wide, found, example)
     wanted = [each for each in found if not set(each.makers) & set(excluded)]
     tried = [(each, narrowable(wide, each, example)) for each in wanted]
-    stuck = [each for each, able in tried if able is None]
     plan = _Plan(
         heads=tuple(able for _, able in tried if able is not None),
         kept=(*excluded, *(maker for each in found for maker in each.makers)),
-        stuck=tuple(each.name or each.reader for each in stuck),
-        readers=tuple(each.reader for each in stuck),
+        stuck=tuple(each for each, able in tried if able is None),
     )
-    if stuck:
-        given.progress.say(_stuck(plan.stuck))
+    if not plan.stuck:
+        return plan
+    for heads in following(plan.stuck, module):
+        whole = replace(plan, heads=(*plan.heads, *heads), stuck=())
+        trial, removed = _carried_out(whole, module, example, options, given)
+        if _parameters(trial) < _parameters(module) and drift(wide, removed, example) <= ROUNDING:
+            return whole
+    given.progress.say(_stuck(plan.stuck))
     return plan
+
+
+def _carried_out(
+    plan: _Plan, module: Any, example: Tensors, options: PruneOptions, given: Given
+) -> tuple[Any, list[Removal]]:
+    """A copy of the module that was pruned as planned."""
+    trial, plain = copy.deepcopy(module), options.model_copy(update={"importance": "magnitude"})
+    with _following("prune this model", trial):
+        return trial, _pruner(trial, example, plain, given, plan).step(trial)
 
 
 def _tried(plan: _Plan, module: Any, example: Tensors, shape: Any, options: PruneOptions, given: Given) -> _Plan:
     """What is left of a plan after it was carried out on a copy: layers keep their channels where Torch-Pruning loses
-    track of them, and attention that takes no fewer heads the width of its inputs too, where its heads follow that."""
-    trial, plain = copy.deepcopy(module), options.model_copy(update={"importance": "magnitude"})
-    with _following("prune this model", trial):
-        removed = _pruner(trial, example, plain, given, plan).step(trial)
+    track of them, and so does what reads of attention that takes no fewer heads, where it needs inputs of one width."""
+    trial, removed = _carried_out(plan, module, example, options, given)
+    readers = tuple(each.reader for each in plan.stuck)
     try:
         _still_runs(trial, example, shape, given)
     except RecipeFailed:
-        if set(plan.readers) <= set(plan.kept):
+        if set(readers) <= set(plan.kept):
             raise
-        plan = replace(plan, kept=(*plan.kept, *plan.readers))
-        return _tried(plan, module, example, shape, options, given)
+        return _tried(replace(plan, kept=(*plan.kept, *readers)), module, example, shape, options, given)
     _refuse_growth(module, trial, removed, example)
     refused = departing(module, removed, example)
     if refused:
@@ -226,11 +239,13 @@ def _tried(plan: _Plan, module: Any, example: Tensors, shape: Any, options: Prun
     return replace(plan, heads=heads, kept=(*plan.kept, *refused), refused=tuple(refused))
 
 
-def _stuck(attentions: Sequence[str]) -> str:
-    named = ", ".join(f"`{name}`" for name in attentions)
+def _stuck(attentions: Sequence[Attention]) -> str:
+    layers = [each.name or each.reader for each in attentions]
+    named = ", ".join(f"`{name}`" for name in layers)
     return (
         f"prune: all heads are kept in {named}: without one of them, forward() fails or computes something else, "
         "whatever numbers it keeps; have it count heads by an attribute and find their width by `-1`"
+        f"{left_out(layers)}"
     )
 
 
@@ -257,6 +272,9 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
     import torch_pruning
 
     layers = parts(module)
+    kept = [layers[name] for name in plan.kept]
+    # the width of inputs that heads are counted by has to hold whole heads
+    multiple = math.lcm(_multiple(options, given), *(each.attention.width for each in plan.heads if each.follows))
     for parameter in module.parameters():
         parameter.requires_grad_(True)  # the dependencies are traced by autograd
     importance = {
@@ -279,9 +297,10 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
         global_pruning=options.scope == "global",
         pruning_ratio=options.ratio,
         iterative_steps=options.rounds,
-        ignored_layers=[*_output_layers(module, example), *(layers[name] for name in plan.kept)],
-        round_to=_multiple(options, given),
+        ignored_layers=[*kept, *_output_layers(module, example, kept)],
+        round_to=multiple,
         output_transform=differentiable,
+        customized_pruners=normalization.pruners(),
         # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
         in_channel_groups={},
         out_channel_groups={},
@@ -289,14 +308,15 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
         num_heads={part: part.num_heads for part in module.modules() if isinstance(part, torch.nn.MultiheadAttention)},
         channel_groups={},
     )
-    together, multiple = options.scope == "global", _multiple(options, given)
+    together = options.scope == "global"
     return _Pruner(
         channels, HeadPruner(list(plan.heads), importance, options.ratio, options.rounds, together, multiple)
     )
 
 
-def _output_layers(module: Any, example: Tensors) -> list[Any]:
-    """The layers whose channels are the model's outputs, directly or through operations that pass channels on."""
+def _output_layers(module: Any, example: Tensors, kept: Sequence[Any]) -> list[Any]:
+    """The layers whose channels are the model's outputs, directly or through operations that pass channels on; those
+    that keep their channels besides are not asked for (in attention, Torch-Pruning would follow them without end)."""
     import torch_pruning
 
     ends: set[Any] = set()
@@ -312,10 +332,14 @@ def _output_layers(module: Any, example: Tensors) -> list[Any]:
         return leaves
 
     graph = torch_pruning.DependencyGraph().build_dependency(
-        module, example_inputs=example, forward_fn=call, output_transform=note
+        module,
+        example_inputs=example,
+        forward_fn=call,
+        output_transform=note,
+        customized_pruners=normalization.pruners(),
     )
     layers = []
-    for group in graph.get_all_groups():
+    for group in graph.get_all_groups(ignored_layers=list(kept)):
         root = group[0].dep.target.module
         passing = (item.dep.target for item in group.items if graph.is_out_channel_pruning_fn(item.dep.handler))
         if any(node.grad_fn in ends for node in passing):

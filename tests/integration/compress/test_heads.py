@@ -113,6 +113,22 @@ class Shared(nn.Module):
         return self.out(attend(query, key, value).transpose(1, 2).flatten(2))
 
 
+class OfInputs(nn.Module):
+    """As GPT's first rewrites: the width of a head is that of the inputs, divided by their number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_head, self.n_embd = _HEADS, _WIDTH
+        self.qkv, self.out = nn.Linear(_WIDTH, 3 * _WIDTH), nn.Linear(_WIDTH, _WIDTH)
+
+    def forward(self, x: Any) -> Any:
+        count, tokens, width = x.size()
+        cut = (count, tokens, self.n_head, width // self.n_head)
+        query, key, value = (part.view(*cut).transpose(1, 2) for part in self.qkv(x).split(self.n_embd, dim=2))
+        mixed = attend(query, key, value, is_causal=True).transpose(1, 2).contiguous()
+        return self.out(mixed.view(count, tokens, width))
+
+
 class FixedCount(Fused):
     """The number of heads stands in the code."""
 
@@ -185,10 +201,12 @@ class Encoder(nn.Module):
 
     def __init__(self, kind: Any) -> None:
         super().__init__()
+        self.embed = nn.Linear(_WIDTH, _WIDTH)
         self.blocks = nn.ModuleList(nn.ModuleDict({"attention": kind(), "norm": nn.LayerNorm(_WIDTH)}) for _ in "ab")
         self.head = nn.Linear(_WIDTH, 3)
 
     def forward(self, x: Any) -> Any:
+        x = self.embed(x)
         for block in self.blocks:
             x = x + block["attention"](block["norm"](x))
         return self.head(x.mean(1))
@@ -212,17 +230,22 @@ def _pruned(module: Any, given: Any, **options: Any) -> Any:
     return given.notes["prune"]
 
 
-@pytest.mark.parametrize("scope", ["uniform", "global"])
-@pytest.mark.parametrize("rounds", [1, 2])
-def test_the_heads_that_matter_least_go(given: Any, scope: str, rounds: int) -> None:
-    torch.manual_seed(0)
-    module = Encoder(Fused).eval()
+def _kill_two_heads(module: Any) -> None:
+    """Of each of its attentions, the first and the third."""
     dead = [0, 1, 2, 3, 8, 9, 10, 11]
     with torch.no_grad():
         for block in module.blocks:
             block["attention"].qkv.weight[[part * _WIDTH + place for part in range(3) for place in dead]] = 0
             block["attention"].qkv.bias[[part * _WIDTH + place for part in range(3) for place in dead]] = 0
             block["attention"].out.weight[:, dead] = 0
+
+
+@pytest.mark.parametrize("scope", ["uniform", "global"])
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_the_heads_that_matter_least_go(given: Any, scope: str, rounds: int) -> None:
+    torch.manual_seed(0)
+    module = Encoder(Fused).eval()
+    _kill_two_heads(module)
     wanted = module(**_example()).detach()
     note = _pruned(module, given, scope=scope, rounds=rounds)
     torch.testing.assert_close(module(**_example()), wanted, rtol=0, atol=1e-5)
@@ -245,6 +268,28 @@ def test_excluded_attention_keeps_its_heads(given: Any) -> None:
 
 def test_attention_that_keeps_its_heads_is_told_by_name(given: Any) -> None:
     with pytest.raises(
-        RecipeFailed, match=r"all heads are kept in `blocks.0.attention`, `blocks.1.attention`: .* `-1`"
+        RecipeFailed, match=r"all heads are kept in `blocks.0.attention`, `blocks.1.attention`: .* `exclude: \["
     ):
         _pruned(Encoder(FixedCount), given)
+
+
+def test_heads_whose_number_is_that_of_the_inputs_go_with_these(given: Any) -> None:
+    torch.manual_seed(0)
+    module, dead = Encoder(OfInputs).eval(), [1, 3, 4, 7, 8, 9, 12, 15]
+    _kill_two_heads(module)
+    with torch.no_grad():
+        for block in module.blocks:
+            block["norm"] = nn.Identity()
+        for layer in (module.embed, *(block["attention"].out for block in module.blocks)):
+            layer.weight[dead] = 0
+            layer.bias[dead] = 0
+        for layer in (module.head, *(block["attention"].qkv for block in module.blocks)):
+            layer.weight[:, dead] = 0
+    wanted = module(**_example()).detach()
+    note = _pruned(module, given, exclude=())
+    torch.testing.assert_close(module(**_example()), wanted, rtol=0, atol=1e-5)
+    assert note["heads"] == {"blocks.0.attention": [4, 2], "blocks.1.attention": [4, 2]}
+    assert module.embed.out_features == module.blocks[0]["attention"].n_embd == 8
+    kept = Encoder(OfInputs)
+    with pytest.raises(RecipeFailed, match=r"all heads are kept in `blocks.0.attention`"):
+        _pruned(kept, given, exclude=("*.out",))

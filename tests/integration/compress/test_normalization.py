@@ -1,0 +1,102 @@
+"""What takes statistics over channels is known by what it does, however it is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from makeweight.artifact.ports import Port
+from makeweight.compress import normalization
+from makeweight.compress.prune import Prune, PruneOptions
+from makeweight.compress.subject import Subject
+from split_values import split_of
+
+_KEPT = torch.tensor([0, 2, 3, 7, 9])
+
+
+class Weighed(nn.Module):
+    """A weight for each channel, and `channels` as a number that pruning does not know of."""
+
+    shape: tuple[int, ...] = (-1,)
+
+    def __init__(self, weight: Any) -> None:
+        super().__init__()
+        self.channels, self.weight = 10, nn.Parameter(weight.reshape(self.shape))
+
+
+class MeanSquare(Weighed):
+    def forward(self, x: Any) -> Any:
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.weight
+
+
+class Standard(Weighed):
+    def forward(self, x: Any) -> Any:
+        return (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True, unbiased=False) + 1e-5).sqrt() * self.weight
+
+
+class ChannelsFirst(Weighed):
+    shape = (-1, 1, 1)
+
+    def forward(self, x: Any) -> Any:
+        return nn.functional.layer_norm(x.movedim(1, -1), (x.shape[1],)).movedim(-1, 1) * self.weight
+
+
+class CountsOfBefore(Weighed):
+    """Of unit length, times the root of how many channels there were."""
+
+    def forward(self, x: Any) -> Any:
+        return nn.functional.normalize(x, dim=-1) * self.channels**0.5 * self.weight
+
+
+class Scales(Weighed):
+    def forward(self, x: Any) -> Any:
+        return x * self.weight
+
+
+class Mixes(Weighed):
+    """Each channel is set beside its neighbour: another one, where some are gone."""
+
+    def forward(self, x: Any) -> Any:
+        return (x - x.roll(1, -1)) / x.norm(dim=-1, keepdim=True) * self.weight
+
+
+@pytest.mark.parametrize(
+    ("kind", "axis"),
+    [(MeanSquare, -1), (Standard, -1), (ChannelsFirst, 1), (CountsOfBefore, None), (Scales, None), (Mixes, None)],
+)
+@pytest.mark.parametrize("kept", [_KEPT, _KEPT[:-1]], ids=["an odd number", "an even number"])
+def test_the_axis_of_a_normalization_by_hand(kind: Any, axis: int | None, kept: Any) -> None:
+    weight = torch.rand(10, generator=torch.Generator().manual_seed(0)) + 0.5
+    assert normalization.axis(kind(weight), kind(weight[kept]), kept) == axis
+
+
+class Stream(nn.Module):
+    def __init__(self, norm: Any) -> None:
+        super().__init__()
+        self.embed, self.norm, self.wide, self.head = nn.Linear(4, 16), norm, nn.Linear(16, 16), nn.Linear(16, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.head(torch.relu(self.wide(self.norm(self.embed(x)))))
+
+
+@pytest.mark.parametrize(
+    ("norm", "refused"),
+    [(nn.RMSNorm(16), None), (MeanSquare(torch.ones(16)), None), (Mixes(torch.ones(16)), ["embed"])],
+    ids=["of torch", "by hand", "something else"],
+)
+def test_weights_of_a_normalization_follow_its_channels_or_these_are_kept(
+    make_project: Any, make_given: Any, norm: Any, refused: Any
+) -> None:
+    values = np.random.default_rng(0).random((8, 4), dtype=np.float32)
+    data = split_of("noise", {"x": values}, np.arange(8) % 3)
+    given = replace(make_given(make_project()), splits={"calibration": data}, ports=(Port("x", ("N", 4), "float32"),))
+    module = Stream(norm)
+    Prune().apply(Subject(module), PruneOptions(ratio=0.5, round_to=1, epochs=0), given)
+    assert given.notes["prune"].get("refused") == refused
+    assert module.norm.weight.numel() == module.embed.out_features == (16 if refused else 8)
+    assert module.wide.out_features == 8
