@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Self
 
 from makeweight_probe import ProbeFailed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PROTOCOL = 2
 """Part of every benchmark's key: raise it when figures would no longer be comparable."""
@@ -190,12 +190,16 @@ def load_model(data: Mapping[str, Any]) -> Model:
 
 
 def dump_result(result: Result, path: Path) -> None:
+    import numpy as np
+
     arrays: dict[str, Any] = dict(result.samples)
     with path.open("wb") as file:
         np.savez(file, facts=np.array(json.dumps(result.facts)), **arrays)
 
 
 def load_result(path: Path) -> Result:
+    import numpy as np
+
     with np.load(path, allow_pickle=False) as data:
         facts = json.loads(str(data["facts"]))
         return Result({name: data[name] for name in data.files if name != "facts"}, facts)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-Feeds = dict[str, NDArray[Any]]
+Feeds: TypeAlias = "dict[str, NDArray[Any]]"
 """What one inference is fed with: arrays by input name, batch first."""
 
 

@@ -17,8 +17,8 @@ import yaml
 
 from makeweight.ci import code, inputs, nodes
 from makeweight.ci.base import Base
-from makeweight.ci.measure import unmeasured
 from makeweight.ci.tracked import Tracked
+from makeweight.ci.unmeasured import unmeasured
 from makeweight.layout import BASELINE, CONFIG, LOCK, PIPELINE
 from makeweight.project.project import Project
 

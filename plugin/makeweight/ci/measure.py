@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from makeweight import measurement, registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.bench.sitting import Pair, model_of
-from makeweight.budget.measurand import Measurand, headline
 from makeweight.ci import base_artifacts, regression
 from makeweight.ci.base import Base
 from makeweight.ci.renaming import earlier
 from makeweight.ci.state import FOLDER, REGRESSIONS, State
+from makeweight.ci.unmeasured import unmeasured
 from makeweight.devices import record
 from makeweight.devices.device import DeviceFailed
 from makeweight.evidence import disk
@@ -67,26 +67,6 @@ def _due(project: Project, device: str) -> list[str]:
     """The variants without all figures on this device that belong to what is at hand."""
     gathered = disk.collect(project)
     return unmeasured(project, device, gathered.measurements, gathered.failed)
-
-
-def unmeasured(
-    project: Project, device: str, measurements: Iterable[Measurement], failed: Mapping[str, str]
-) -> list[str]:
-    """The variants that could be measured on a device and of which a figure is missing: the latency by which every
-    report tells them apart, or one that a rule is held against.
-
-    What cannot be had there, whatever is done, is not missing.
-    """
-    asked = {headline("latency")} | {
-        Measurand(rule.metric.name)
-        for rule in project.rules
-        if rule.metric.per_device and rule.device in (None, device) and rule.operator.against != regression.AGAINST
-    }
-    known: dict[str, set[Measurand]] = {}
-    for m in measurements:
-        if m.device == device and m.cause is None:
-            known.setdefault(m.variant, set()).add(m.measurand)
-    return [name for name in project.variants if name not in failed and not asked <= known.get(name, set())]
 
 
 def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Progress) -> list[Measurement]:

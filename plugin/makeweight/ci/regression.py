@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from makeweight.bench import sitting
-from makeweight.bench.aim import from_rules
-from makeweight.bench.sitting import Pair
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.rule import Rule
-from makeweight.devices.device import Device, DeviceOptions
-from makeweight.measure import latency, memory
-from makeweight.measure.timings import Timings
 from makeweight.measurement import Cause, Measurement, unavailable
-from makeweight_base.progress import Progress
+
+if TYPE_CHECKING:
+    from makeweight.bench.sitting import Pair
+    from makeweight.devices.device import Device, DeviceOptions
+    from makeweight.measure.timings import Timings
+    from makeweight_base.progress import Progress
 
 AGAINST = "merge base"
 
@@ -37,6 +37,9 @@ def measure(
     Raises:
         DeviceFailed: the device was lost.
     """
+    from makeweight.bench import sitting
+    from makeweight.bench.aim import from_rules
+
     wants_memory = any(rule.metric.meter == "memory" for rule in rules)
     aim = from_rules(rules, lambda rule: 1 + rule.limit, memory=wants_memory)
     return sitting.carry_out(device, options, replace(pair, free_batch=False), aim, seed, progress)
@@ -44,6 +47,8 @@ def measure(
 
 def of_timings(timings: Timings, rules: list[Rule], variant: str, device: str, threads: int) -> Iterator[Measurement]:
     """The growth of each metric that a rule names; a ratio of 1.04 is a growth of 0.04."""
+    from makeweight.measure import latency, memory
+
     figures = list(latency.measure(timings, variant, device, threads))
     if timings.memory["b"]:
         figures += memory.measure(timings, variant, device)

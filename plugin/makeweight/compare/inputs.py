@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from makeweight.artifact.ports import Feeds, Port, batch_size, fit
+from makeweight.artifact.feeds import fit
+from makeweight.artifact.ports import Feeds, Port, batch_size
 from makeweight.compare.sizes import Asked, sized
 from makeweight.measure import samples
 from makeweight.runtimes.runtime import Runtime, Session

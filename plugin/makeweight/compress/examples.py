@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.artifact.ports import Feeds, Port, fit
+from makeweight.artifact.feeds import fit
+from makeweight.artifact.ports import Feeds, Port
 from makeweight.config.settings import TaskSettings
 from makeweight.measure.inference import at_once
 from makeweight.user.split import Batch as Read

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from makeweight.artifact.feeds import fit, padded
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Feeds, batch_axes, fit, padded
+from makeweight.artifact.ports import Feeds, batch_axes
 from makeweight.artifact.trial import Trial
 from makeweight.bench import probe
 from makeweight.bench.probe import JobFailed

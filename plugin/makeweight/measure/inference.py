@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight.artifact.feeds import fit, padded
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import fit, padded
 from makeweight.runtimes.runtime import Runtime
 from makeweight.user.split import Batch, Reading, Split
 from makeweight_base.errors import UsageError

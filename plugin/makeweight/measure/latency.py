@@ -15,7 +15,8 @@ import numpy as np
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import Metric, times
 from makeweight.layout import BASELINE
-from makeweight.measure.statistics import MEDIAN, quantile_interval, samples_needed
+from makeweight.measure.sampled import quantile_interval
+from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Cause, Measurement, unavailable
 from makeweight_probe.sequential import confidence_sequence

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.artifact.ports import Feeds, Port, batch_axes, batch_size, fit, padded
+from makeweight.artifact.feeds import fit, padded
+from makeweight.artifact.ports import Feeds, Port, batch_axes, batch_size
 from makeweight.user.form import Form
 from makeweight.user.indexed import Indexed
 from makeweight.user.split import Split

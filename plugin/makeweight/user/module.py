@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from makeweight import registry
-from makeweight.artifact.ports import Feeds, Port, Shape, batch_size, fit, of_examples, shown
+from makeweight.artifact.feeds import fit
+from makeweight.artifact.ports import Feeds, Port, Shape, batch_size, of_examples, shown
 from makeweight.layout import CONFIG
 from makeweight.runtimes.runtime import Program
 from makeweight.user import callables, exported, weights

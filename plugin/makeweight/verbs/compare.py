@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from makeweight import registry
-from makeweight.artifact.ports import fit
+from makeweight.artifact.feeds import fit
 from makeweight.bench import sitting
 from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import Pair, model_of

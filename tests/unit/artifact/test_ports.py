@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight.artifact.ports import Port, batch_size, fit, shown
+from makeweight.artifact.feeds import fit
+from makeweight.artifact.ports import Port, batch_size, shown
 from makeweight_base.errors import UsageError
 
 

@@ -12,7 +12,8 @@ from makeweight.budget.metric import METRICS
 from makeweight.config.settings import TaskSettings
 from makeweight.measure import outcomes, quality
 from makeweight.measure.outcomes import WRONG, Outcomes
-from makeweight.measure.statistics import mean_difference, paired_difference, wilson
+from makeweight.measure.sampled import mean_difference
+from makeweight.measure.statistics import paired_difference, wilson
 from makeweight.measure.tasks.table import TASKS
 from makeweight.measure.tasks.task import Asked
 from makeweight.measurement import Measurement

@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from makeweight.measure.sampled import mean_difference, quantile_interval
 from makeweight.measure.statistics import (
     at_confidence,
     examples_needed,
     mcnemar,
-    mean_difference,
     paired_difference,
-    quantile_interval,
     samples_needed,
     wilson,
     z_of,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight.artifact.ports import Port, Shape, batch_axes, batch_size, fit, of_examples
+from makeweight.artifact.feeds import fit
+from makeweight.artifact.ports import Port, Shape, batch_axes, batch_size, of_examples
 from makeweight.config.settings import ModelSettings
 from makeweight.user.ports import as_declared, fed_names, of_module
 from makeweight_base.errors import UsageError

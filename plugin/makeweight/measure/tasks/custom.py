@@ -12,7 +12,7 @@ from makeweight.budget.measurand import Measurand
 from makeweight.config.settings import TaskSettings
 from makeweight.layout import BASELINE
 from makeweight.measure.outcomes import Outcomes
-from makeweight.measure.statistics import mean_difference
+from makeweight.measure.sampled import mean_difference
 from makeweight.measure.tasks.task import Asked, Figures, Kept, Outputs, finite
 from makeweight.measure.tasks.whole_set import CONFIDENCE
 from makeweight.measurement import Measurement, unavailable

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from makeweight.artifact.feeds import fit
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Feeds, fit
+from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Observer
 from makeweight.runtimes.runtime import Examples
 from makeweight_base.errors import UsageError

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.artifact.ports import Feeds, Shape, named_sizes
+from makeweight.artifact.feeds import named_sizes
+from makeweight.artifact.ports import Feeds, Shape
 from makeweight.runtimes import outputs
 from makeweight.runtimes.inputs import call, from_dict_to_dict
 from makeweight.runtimes.onnxruntime import refusal

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from makeweight.ci import measure as measuring
 from makeweight.ci import runners
 from makeweight.ci import state as states
 from makeweight.project import reading
-from makeweight.verbs import benchmark, device
 from makeweight.verbs.ci import against
 from makeweight.verbs.ci.run import Run
 from makeweight_base.errors import Exit
@@ -23,6 +21,9 @@ def measured(run: Run) -> Exit:
     if not found.change or state.lacking:
         run.progress.say("nothing to be measured" + (f": {state.lacking}" if state.lacking else ""))
         return Exit.PASS
+    from makeweight.ci import measure as measuring
+    from makeweight.verbs import benchmark, device
+
     for name in names:
         if name in state.refused:
             run.progress.say(f"{name}: not measured, {state.refused[name]}")
