@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import OTHER, Hub
+from end_to_end.ci.conftest import GROWTH, OTHER, Hub
 from end_to_end.ci.test_events import FLOAT16, write
 
 
@@ -110,6 +110,7 @@ def test_a_variant_that_is_gone_and_a_model_that_is_renamed(hub_of_two: Hub) -> 
 
 
 def test_the_pull_request_that_brings_makeweight_has_nothing_to_be_compared_with(hub: Hub) -> None:
+    hub.change("main", hub.config(GROWTH))
     hub.git("checkout", "-q", "--orphan", "bare", "main")
     hub.git("rm", "-q", "-r", "--cached", "-f", ".")
     (hub.work / "README.md").write_text("a model\n")

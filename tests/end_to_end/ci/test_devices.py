@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import FORK, Hub
+from end_to_end.ci.conftest import FORK, GROWTH, Hub
 from integration.action.runner import assignments
 
 STATIC = ("{method: dynamic}", "{method: static}")
@@ -89,7 +89,7 @@ class Jobs:
 
 
 def two_devices(hub: Hub) -> None:
-    hub.change("main", hub.config(TWO))
+    hub.change("main", hub.config(TWO, GROWTH))
 
 
 def test_devices_measure_apart_and_one_that_is_offline_is_not_measured(hub: Hub) -> None:

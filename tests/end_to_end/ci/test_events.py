@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import FORK, Hub
+from end_to_end.ci.conftest import FORK, GROWTH, Hub
 
 FLOAT16 = ("      - quantize: {method: dynamic}\n", "      - float16\n")
 """A recipe that makes int8 half as large instead of a quarter: over the budget's 0.3."""
@@ -120,11 +120,14 @@ def test_the_second_run_of_one_commit_leaves_the_comment_as_it_is(hub: Hub) -> N
 
 
 def test_a_fork_is_judged_without_credentials_and_its_comment_is_relayed(hub: Hub) -> None:
+    hub.change("main", hub.config(GROWTH))
     head = hub.change("stranger", hub.config(("{method: dynamic}", "{method: static}")))
     (hub.folder / "store").rename(hub.folder / "store-away")
     hub.github.deny("write")
     run = hub.pull_request("stranger", fork=True)
     assert run.outputs["verdict"] == "pass", run.log
+    assert "making int8 of the base again" in run.log
+    assert "int8 beside the merge base's int8" in run.log
     assert run.outputs["comment-written"] == "relayed"
     assert hub.github.comments == []
     assert "makeweight-report" in run.uploads
