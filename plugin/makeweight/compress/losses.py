@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from makeweight.budget.metric import TaskKind
-from makeweight.compress.examples import Batch
 from makeweight.config.settings import TaskSettings
 from makeweight.user import callables
 from makeweight_base.errors import UsageError
 
 if TYPE_CHECKING:
+    from makeweight.compress.examples import Batch
     from makeweight.compress.scores import Reading
 
 _DATA = "makeweight.yaml: data"
@@ -21,7 +21,7 @@ GIVE = (
     "module:callable(outputs, targets)` of the one output that `model.output` names."
 )
 
-Loss = Callable[[Any, Batch], Any]
+Loss: TypeAlias = "Callable[[Any, Batch], Any]"
 """One number to make small, of a module's scores for a batch."""
 
 
