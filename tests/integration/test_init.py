@@ -338,8 +338,10 @@ def test_a_subfolder_gets_a_dvc_of_its_own_unless_there_is_one_above(root: Path)
     assert "dvc init" not in run(root / "two")
     assert not (root / "two" / ".dvc").exists()
     assert (root / "two" / ".gitignore").read_text().splitlines()[1:] == ["/artifacts/", "/samples/", "/shipped"]
-    listed = repository.dvc(root / "two", "stage", "list", "--name-only")
-    assert "compress@int8" in listed.stdout, listed.stderr
+    # the folder stands before our names, where the user's own are the same
+    (root / "dvc.yaml").write_text("stages:\n  gate:\n    cmd: echo\n")
+    listed = repository.dvc(root, "stage", "list", "--name-only", "--recursive", ".")
+    assert {"gate", "two/dvc.yaml:gate", "two/dvc.yaml:compress@int8"} <= set(listed.stdout.split()), listed.stderr
 
 
 def test_a_git_that_ignores_reports_is_told(root: Path) -> None:

@@ -69,6 +69,14 @@ def sounds(split):
     return [(np.zeros(length), 1) for length in (10, 20)]
 
 
+def nothing():
+    return torch.zeros(3)
+
+
+def empty(split):
+    return [{"label": 1}]
+
+
 def broken(split):
     raise RuntimeError("no disk")
 
@@ -135,8 +143,10 @@ def test_pictures_of_one_size_are_tried_in_colours_and_grey(project: Project, tm
         ("Voice", "sounds", r"which parameters of forward\(sound, sr\) the declared inputs are is not clear: sound"),
         ("Words", "broken", r"shown_\d+\.py:\d+: .* raised RuntimeError: no disk"),
         ("Nothing", "images", "has no `Nothing`"),
+        ("nothing", "images", "--build: .* gave Tensor, not a torch.nn.Module"),
+        ("Anything", "empty", "the test split: the examples have targets and no inputs"),
     ],
-    ids=["sizes", "refused", "a_parameter_is_left", "loader", "build"],
+    ids=["sizes", "refused", "a_parameter_is_left", "loader", "build", "no_module", "no_inputs"],
 )
 def test_what_no_example_tells_is_asked_for(
     project: Project, tmp_path: Path, build: str, data: str | list[tuple[int, int]], said: str

@@ -20,8 +20,9 @@ _HEADER = (
     "(`sources`), and run it again to bring them up to date. `device` always runs: it says who measures.",
 )
 _STRANGER = (
-    "a stage of yours has the name `{name}`, which makeweight needs; rename it here and in dvc.lock "
-    "(to `{name}-model`, say), then run `makeweight init` again"
+    "a stage of yours has the name `{name}`, which makeweight needs; rename it here and in dvc.lock (to "
+    "`{name}-model`, say), or give ours a folder, which stands before their names: `mkdir compression`, then "
+    "`makeweight init --project compression …`"
 )
 
 

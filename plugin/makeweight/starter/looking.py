@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from makeweight import registry
-from makeweight.config.settings import KINDS, DataSettings, ModelSettings, TaskSettings
+from makeweight.config.settings import KINDS, DataSettings, ImageSettings, ModelSettings, TaskSettings
 from makeweight.runtimes import inputs as reaching
 from makeweight.starter import inputs
 from makeweight.starter.draft import Shape
 from makeweight.user import callables, data, npz, pictures, undeclared
 from makeweight.user.declared import Declared
 from makeweight.user.form import Form
+from makeweight.user.module import built
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError, at
 
@@ -62,15 +62,15 @@ def look(asked: Asked) -> dict[str, Shape]:
         UsageError: the user's code fails, or its examples do not tell.
     """
     root = Path(asked.root)
-    registry.require_extra("a PyTorch module", "torch")
-    built = callables.find(asked.build, root, where="--build")
-    module = callables.call(built, name=asked.build, root=root)
+    module = built(asked.build, root, where="--build")
     parameters = {name: must for name, must in reaching.parameters(module).items() if name not in asked.constants}
     if "images" in asked.data:
         return _of_pictures(asked.data["images"], root, module, undeclared.only("image", parameters))
     settings = DataSettings(**asked.data)
     task = TaskSettings(kind=asked.task) if asked.task in KINDS else TaskSettings(kind="custom", metric=asked.task)
     names = _names(settings, task, root, parameters)
+    if not names:
+        raise UsageError("the examples have targets and no inputs", where=f"the {_SPLIT} split")
     # sizes are what is looked for: no example is held against the declared ones when it is read
     model = ModelSettings(build=asked.build, weights=".", inputs={name: ["N"] for name in names})
     split = data.load(Declared(root, model, settings, task, 0), _SPLIT)
@@ -108,9 +108,7 @@ def _of_pictures(places: Mapping[str, Any], root: Path, module: Any, name: str) 
     """Of pictures that are all of one size, if the module takes that: what it is cut to otherwise, no file tells."""
     from PIL import Image
 
-    settings = DataSettings(images={**places, "size": 1}).images
-    if settings is None:
-        raise AssertionError
+    settings = ImageSettings(**{**places, "size": 1})  # what the size is is asked here
     files = pictures.pictures(settings, _SPLIT, root, None).files
     sizes: set[tuple[int, int]] = set()
     for file in files[:: -(-len(files) // _COMPARED)]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight import registry
-from makeweight.config.settings import ImageSettings
+from makeweight.config.settings import SPLITS, ImageSettings
 from makeweight.user import callables, npz, pictures, targets
 from makeweight.user.arrays import Arrays
 from makeweight.user.declared import Declared
@@ -98,7 +98,9 @@ def source(given: Any, again: Callable[[], Any], form: Form, workers: int = 0) -
     if _is_loader(given):
         return _of_loader(given, form, workers)
     if isinstance(given, Mapping) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
-        raise UsageError(f"gave {type(given).__name__}, not examples", do=GIVE)
+        all_splits = isinstance(given, Mapping) and not given.keys().isdisjoint(SPLITS)
+        do = "It has the splits by name: return the split that is asked for." if all_splits else GIVE
+        raise UsageError(f"gave {type(given).__name__}, not examples", do=do)
     if _is_indexed(given):
         return _indexed(given, np.arange(form.call(len, given)), form, workers)
     return _stream(given, again, form)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,6 @@ def load_module(declared: Declared, progress: Progress | None = None) -> Any:
         MissingExtra: PyTorch is not installed.
     """
     registry.require_extra("a PyTorch module", "torch")
-    with quiet():
-        import torch
-
     build, file, program = declared.model.build, declared.model.weights, declared.model.pt2
     if program is not None:
         with at(program):
@@ -50,20 +48,33 @@ def load_module(declared: Declared, progress: Progress | None = None) -> Any:
             where=CONFIG,
             do="Declare `model.build` and `model.weights`.",
         )
-    module = callables.call(
-        callables.find(build, declared.root, where=f"{CONFIG}: model.build"), name=build, root=declared.root
-    )
-    if not isinstance(module, torch.nn.Module):
-        raise UsageError(
-            f"`{build}` gave {type(module).__name__}, not a torch.nn.Module",
-            where=f"{CONFIG}: model.build",
-            do="Return the module itself; its weights are loaded from `model.weights`.",
-        )
+    module = built(build, declared.root, where=f"{CONFIG}: model.build")
     with at(file):
         part = weights.load(module, declared.root / file, declared.model.weights_key)
     if part and progress is not None:
         progress.say(f"the weights are `{part}` of {file}")
     return module.eval()
+
+
+def built(build: str, root: Path, *, where: str) -> Any:
+    """The torch.nn.Module that `module:callable` returns.
+
+    Raises:
+        UsageError: it fails, or gives no module.
+        MissingExtra: PyTorch is not installed.
+    """
+    registry.require_extra("a PyTorch module", "torch")
+    with quiet():
+        import torch
+
+    module = callables.call(callables.find(build, root, where=where), name=build, root=root)
+    if not isinstance(module, torch.nn.Module):
+        raise UsageError(
+            f"`{build}` gave {type(module).__name__}, not a torch.nn.Module",
+            where=where,
+            do="Return the module itself; its weights are loaded from their file.",
+        )
+    return module
 
 
 def program(declared: Declared, module: Any, examples: Split, left: Mapping[str, Any] | None = None) -> Program:

@@ -128,6 +128,7 @@ def test_a_stage_of_the_users_by_our_name_is_refused_with_its_line() -> None:
     assert second.startswith("dvc.yaml:6: ")
     assert "rename it" in first
     assert "evaluate-model" in first
+    assert "`makeweight init --project compression …`" in first
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,61 @@ def test_data_sets_of_torch(load: Load) -> None:
 # Rows
 
 
+SPLIT = """
+from PIL import Image
+
+def row(i, form):
+    number = {"plain": int, "numpy": np.int64}[form]
+    x = {"plain": list, "numpy": lambda values: np.array(values, np.float32)}[form]([i, i + .5])
+    return {"x": x, "sentence": "words", "idx": number(i), "label": number(i % 2)}
+
+class Split:
+    # as `datasets` of Hugging Face has a split: rows by number, columns by name, columns of some rows.
+    def __init__(self, form): self.form = form
+    def __len__(self): return 10
+    def __getitem__(self, key):
+        if isinstance(key, int):
+            return row(key, self.form)
+        if isinstance(key, str):
+            return [row(i, self.form)[key] for i in range(10)]
+        return {name: self[name][key] for name in row(0, self.form)}
+    def __iter__(self): return (self[i] for i in range(10))
+
+class Streamed:
+    def __iter__(self): return (row(i, "plain") for i in range(10))
+
+class Pictures:
+    def __len__(self): return 3
+    def __getitem__(self, i):
+        return {"image": Image.fromarray(np.full((4, 6, 3), i, np.uint8)), "label": i}
+"""
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["Split('plain')", "Split('numpy')", "Streamed()", "(Split('plain')['x'], Split('plain')['label'])"],
+    ids=["rows", "with_format", "streamed", "columns"],
+)
+def test_a_split_of_hugging_face_is_read_by_its_columns(load: Load, given: str) -> None:
+    code = f"{SPLIT}\ndef load(split): return {given}"
+    inputs, targets = whole(load(code))
+    np.testing.assert_array_equal(inputs["x"], TEN)
+    assert targets.tolist() == [i % 2 for i in range(10)]
+    assert digest(load(code)) == digest(load(BY_NUMBER))
+
+
+def test_its_pictures_are_what_pillow_has_until_they_are_transformed(load: Load) -> None:
+    inputs, targets = whole(load(f"{SPLIT}\ndef load(split): return Pictures()"))
+    assert (inputs["x"].shape, inputs["x"].dtype) == ((3, 4, 6, 3), np.uint8)
+    assert inputs["x"][:, 0, 0, 0].tolist() == targets.tolist() == [0, 1, 2]
+
+
+def test_all_splits_at_once_are_refused(load: Load) -> None:
+    with pytest.raises(UsageError, match="gave dict, not examples") as refused:
+        load(f"{SPLIT}\ndef load(split): return {{'train': Split('plain'), 'test': Split('plain')}}")
+    assert "the split that is asked for" in str(refused.value.do)
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
