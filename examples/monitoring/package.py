@@ -1,4 +1,4 @@
-"""Debian's package of Prometheus, fetched by apt and only unpacked: no service is set up, and no rights are needed."""
+"""Debian's packages, fetched by apt and only unpacked: no service is set up, and no rights are needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from makeweight_base.errors import EnvironmentFailed
@@ -25,11 +25,23 @@ def programs(folder: Path) -> Programs:
     """
     if shutil.which("prometheus") and shutil.which("promtool"):
         return find()
-    unpacked = folder / "usr" / "bin"
+    return find(unpacked(folder, "usr/bin/promtool", "prometheus").parent)
+
+
+def unpacked(folder: Path, program: str, *packages: str) -> Path:
+    """A program that is unpacked in `folder`, with the packages that it takes; fetched when they are not there yet.
+
+    Args:
+        program: where it lies in them.
+        packages: the first is what people would install.
+
+    Raises:
+        EnvironmentFailed: apt cannot give them.
+    """
     with _alone(folder):
-        if not (unpacked / "promtool").is_file():
-            _unpack(folder)
-    return find(unpacked)
+        if not (folder / program).is_file():
+            _unpack(folder, packages)
+    return folder / program
 
 
 @contextlib.contextmanager
@@ -41,23 +53,24 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _unpack(folder: Path) -> None:
+def _unpack(folder: Path, packages: Sequence[str]) -> None:
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-        raise _lacking("there is no apt-get to fetch it with")
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".prometheus.") as temporary:
+        raise _lacking(packages[0], "there is no apt-get to fetch it with")
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         work = Path(temporary)
-        if not _ran(["apt-get", "download", "prometheus"], work) and os.geteuid() == 0:
+        if not _ran(["apt-get", "download", *packages], work) and os.geteuid() == 0:
             _ran(["apt-get", "update", "--quiet"], work)
-            _ran(["apt-get", "download", "prometheus"], work)
-        packages = list(work.glob("prometheus_*.deb"))
-        if not packages:
-            raise _lacking("apt-get could not fetch it")
-        unpacked = work / "unpacked"
-        if not _ran(["dpkg", "-x", str(packages[0]), str(unpacked)], work):
-            raise _lacking(f"{packages[0].name} could not be unpacked")
+            _ran(["apt-get", "download", *packages], work)
+        whole = work / "unpacked"
+        for package in packages:
+            found = list(work.glob(f"{package}_*.deb"))
+            if not found:
+                raise _lacking(packages[0], f"apt-get could not fetch {package}")
+            if not _ran(["dpkg", "-x", str(found[0]), str(whole)], work):
+                raise _lacking(packages[0], f"{found[0].name} could not be unpacked")
         # moved whole: an unpacking that was interrupted leaves nothing half-done
         shutil.rmtree(folder, ignore_errors=True)
-        unpacked.rename(folder)
+        whole.rename(folder)
 
 
 def _ran(command: list[str], folder: Path) -> bool:
@@ -67,8 +80,8 @@ def _ran(command: list[str], folder: Path) -> bool:
         return False
 
 
-def _lacking(why: str) -> EnvironmentFailed:
+def _lacking(package: str, why: str) -> EnvironmentFailed:
     return EnvironmentFailed(
-        f"Prometheus is not installed, and {why}",
-        do="Install it (Debian and Ubuntu: apt install prometheus), or put `prometheus` and `promtool` on the PATH.",
+        f"{package} is not installed, and {why}",
+        do=f"Install it (Debian and Ubuntu: apt install {package}), or put its programs on the PATH.",
     )

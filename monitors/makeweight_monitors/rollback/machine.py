@@ -110,7 +110,7 @@ def _looked(case: Case, seen: Seen, policy: Policy) -> Step:
 
 
 def _latched(case: Case, seen: Seen) -> Step:
-    if case.stage == "rolled_back" and seen.placement.holds(case.canary) and seen.placement.share > 0:
+    if case.stage == "rolled_back" and seen.placement.serves(case.canary):
         return Step(case, sentence=_let_in_again(case))
     return Step(case)
 
@@ -122,7 +122,7 @@ def _let_in_again(case: Case) -> str:
 def _blind(case: Case, seen: Seen, policy: Policy) -> Step:
     for_ = seen.time - (seen.time if case.blind_since is None else case.blind_since)
     case = replace(case, good_since=None)
-    if policy.silence == "rollback" and for_ >= policy.silence_for and seen.placement.share > 0:
+    if policy.silence == "rollback" and for_ >= policy.silence_for and seen.placement.serves(case.canary):
         said = (
             f"rolls {case.canary} back from {seen.placement.share:.0%}: nothing has been known of it for {for_:.0f} s "
             f"({seen.blind}), and the declared policy for silence is rollback after {policy.silence_for:.0f} s"
@@ -180,7 +180,7 @@ def _go_on(case: Case, deed: Deed, seen: Seen, policy: Policy) -> Step:
     if seen.time < deed.again:
         return Step(case)
     if deed.kind == "rollback" and deed.phase != "confirmed":
-        there = seen.placement.holds(case.canary) and seen.placement.share > 0
+        there = seen.placement.serves(case.canary)
         if deed.phase == "read_back":
             return _confirm(case, deed, seen, there, policy)
         if not there:
@@ -273,7 +273,7 @@ def _went_wrong(case: Case, time: float, why: str, policy: Policy) -> Step:
 def _ordered(case: Case, seen: Seen, who: str, reason: str) -> Step:
     if case.deed is not None and case.deed.kind == "rollback":
         return Step(case, sentence=f"{case.canary} is being rolled back already, as {who} asks ({reason})")
-    if not seen.placement.holds(case.canary) or seen.placement.share <= 0:
+    if not seen.placement.serves(case.canary):
         return Step(
             case, sentence=f"{case.canary} gets no traffic: there is nothing to roll back, as {who} asks ({reason})"
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from makeweight_monitors.rollback.case import Canary
+from makeweight_monitors.rollback.guards import GUARDS
 from makeweight_monitors.rollback.policy import Policy
 from makeweight_monitors.rollback.seen import Seen
 from makeweight_monitors.rules import names
@@ -42,7 +43,7 @@ def against(canary: Canary, seen: Seen, policy: Policy) -> Iterator[Objection]:
         concerns = one.of(canary) if one.sha256 else one.variant in ("", "canary")
         if one.kind == "rollback" and one.of(canary):
             yield Objection(one.name, f"{one.name} is {'firing' if one.firing else 'pending'}")
-        elif concerns and one.firing and (one.kind == "alarm" or one.name in OF_THE_BUDGET):
+        elif one.firing and (one.name in GUARDS or (concerns and (one.kind == "alarm" or one.name in OF_THE_BUDGET))):
             yield Objection(one.name, f"{one.name} is firing")
     if not seen.certified:
         if seen.drop_high is None:

@@ -45,10 +45,16 @@ class Placement:
     revision: str = ""
     model: str = ""
     """As the target calls them; empty: it does not."""
+    shadowed: bool = False
+    """Whether the canary answers copies of requests, though none of its answers goes out."""
 
     def holds(self, canary: Canary) -> bool:
         """Whether it is this canary, as far as the target can tell."""
         return self.sha256 in (None, canary.sha256) and self.attempt in (None, canary.attempt)
+
+    def serves(self, canary: Canary) -> bool:
+        """Whether it gets requests."""
+        return self.holds(canary) and (self.share > 0 or self.shadowed)
 
 
 @dataclass(frozen=True)

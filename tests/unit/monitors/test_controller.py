@@ -130,6 +130,15 @@ def test_no_answer_of_prometheus_is_no_health(one: Controlled) -> None:
     assert (one.share, one.controller.health.blind) == (0.0, "")
 
 
+def test_a_canary_in_the_shadow_is_taken_off(one: Controlled) -> None:
+    pointer.write(one.file, Pointer(replace(STABLE, weight=1.0), replace(CANARY, weight=0.0), 1))
+    one.prometheus.asks()
+    one.tick()
+    assert pointer.load(one.file).canary is None
+    one.tick(later=11.0)
+    assert one.stages == ["rolled_back"]
+
+
 def test_two_controllers_and_one_lease(one: Controlled) -> None:
     one.tick()
     other = Controlled(one.folder)

@@ -20,7 +20,7 @@ def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_of_several_that_want_it_at_once_one_fetches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
 
-    def unpack(folder: Path) -> None:
+    def unpack(folder: Path, packages: object) -> None:
         fetched.append(folder)
         time.sleep(0.2)  # long enough for the others to come by
         programs = folder / "usr" / "bin"

@@ -18,6 +18,7 @@ from makeweight_monitors.rules import names
 
 DEED = Deed("rollback", 0.0, 1000.0)
 GOOD = replace(OBSERVED, good_since=1000.0)
+SHADOWED = Placement(0.0, CANARY.sha256, CANARY.attempt, shadowed=True)
 
 
 def rolling(**said: Any) -> Case:
@@ -113,6 +114,20 @@ STEPS = {
         "nothing",
         "LatencyAboveStable",
     ),
+    "what a test takes for granted does not hold": (
+        GOOD,
+        Looked(seen(5000, 0.05, alert(names.LABEL_COVERAGE_LOW, "evidence", variant="stable", sha256="0" * 64))),
+        "observing",
+        "nothing",
+        "LabelCoverageLow is firing",
+    ),
+    "an alarm about another canary does not": (
+        GOOD,
+        Looked(seen(1100, 0.05, alert(names.CANARY_UNWATCHED, variant="canary", sha256="b" * 64))),
+        "observing",
+        "set",
+        "gives",
+    ),
     "good for too short": (GOOD, Looked(seen(1099)), "observing", "nothing", "does well at 5%"),
     "good for long enough": (GOOD, Looked(seen(1100)), "observing", "set", "every look of 100 s"),
     "good at half of the traffic is promoted": (
@@ -125,6 +140,20 @@ STEPS = {
     "a share that somebody else set": (GOOD, Looked(seen(5000, 0.4)), "observing", "nothing", "has 40% of the traffic"),
     "a weight that the target rounded": (GOOD, Looked(seen(1100, 13 / 256)), "observing", "set", "25%"),
     "a person's order": (OBSERVED, Ordered(seen(1000), "Ada", "odd"), "rolling_back", "set", "Ada asks for it (odd)"),
+    "a canary in the shadow": (
+        replace(OBSERVED, share=0.0),
+        Looked(seen(1000, 0.0, ASKS, placement=SHADOWED)),
+        "rolling_back",
+        "set",
+        "from 0%",
+    ),
+    "one in the shadow that nobody took away yet": (
+        rolling(share=0.0),
+        Looked(seen(2000, 0.0, placement=SHADOWED)),
+        "rolling_back",
+        "set",
+        "",
+    ),
     "an order for what has no traffic": (
         OBSERVED,
         Ordered(seen(1000, 0.0), "Ada", "odd"),

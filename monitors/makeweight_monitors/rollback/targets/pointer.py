@@ -36,7 +36,13 @@ class PointerTarget:
         if canary is None:
             return Placement(0.0, "", "", str(stands.epoch))
         return Placement(
-            canary.weight, canary.sha256, attempt(canary.attempt), str(stands.epoch), canary.revision, canary.model
+            canary.weight,
+            canary.sha256,
+            attempt(canary.attempt),
+            str(stands.epoch),
+            canary.revision,
+            canary.model,
+            shadowed=canary.weight == 0,
         )
 
     def set(self, seen: Placement, share: float) -> None:
