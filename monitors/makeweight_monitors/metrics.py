@@ -212,6 +212,22 @@ CONTROLLER_STAGE = Metric(
     "1; where a canary stands: observing, rolling_back, rolled_back, failed, promoted.",
 )
 
+SERVING_BREAKER = Metric(
+    "makeweight_serving_breaker_open",
+    "gauge",
+    _REPLICA,
+    "1 where this process sends the canary's traffic to stable, because the canary is clearly bad; else 0.",
+)
+SERVING_EPOCH = Metric(
+    "makeweight_serving_epoch", "gauge", ("model", "boot"), "The epoch of the pointer that this process follows."
+)
+SERVING_REFUSED = Metric(
+    "makeweight_serving_refused",
+    "counter",
+    ("model", "reason", "boot"),
+    "Pointers and models that a server could not take over, by reason; what it served stayed.",
+)
+
 CATALOGUE = (
     PREDICTIONS, FAILED, REPEATS, PREDICTED_CLASS, SCORE_BIN, FEATURE_BIN, LABELLED, LABELLED_CLASS, LABELLED_SLICE,
     PAIRED, PAIRED_SLICE, PAIRED_CLASS, SHADOW_PAIRS, SHADOW_LABELLED, SPLIT, DECLARED_SHARE, EPOCH, ERROR_BIN,
@@ -229,6 +245,11 @@ CONTROLLER_CATALOGUE = (
     CONTROLLER_STAGE,
 )  # fmt: skip
 """What a controller tells of itself."""
+
+SERVING_CATALOGUE = (SERVING_BREAKER, SERVING_EPOCH, SERVING_REFUSED)
+"""What a server that follows a pointer tells of itself."""
+SERVING_REFUSALS = ("pointer", "damaged", "load")
+"""Why something is not taken over: the pointer cannot be read, a model is not the one it names, it does not load."""
 
 FAILURES: tuple[FailureReason, ...] = ("not_finite", "exception", "timeout", "status", "lost")
 """How an answer fails; the label `reason` of `FAILED` takes no other value."""

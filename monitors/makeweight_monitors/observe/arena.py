@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE, Metric
+from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE, SERVING_CATALOGUE, Metric
 
 KEYS = 1 << 20
 """Bytes for what the cells count."""
@@ -25,7 +25,7 @@ CELLS = 1 << 17
 """How many cells: enough for hundreds of models, and no memory before it is used."""
 SIZE = 64 + KEYS + 8 * CELLS
 _MAGIC = int.from_bytes(b"makewgt1", "little")
-METRICS = {metric.name: metric for metric in (*CATALOGUE, *EXPORTER_CATALOGUE)}
+METRICS = {metric.name: metric for metric in (*CATALOGUE, *EXPORTER_CATALOGUE, *SERVING_CATALOGUE)}
 Labels = tuple[tuple[str, str], ...]
 Key = tuple[str, Labels]
 """The name of a metric, and the labels of one of its series, in order."""

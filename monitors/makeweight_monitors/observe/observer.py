@@ -170,6 +170,11 @@ class Observer:
         self._told = [owners[arm] for arm in arms]
         self._tell_step(None)
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Of every series of its arm, but for the process's own."""
+        return self._owner.labels(self.model)
+
     def record(
         self,
         scores: Any = None,
