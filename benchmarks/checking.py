@@ -19,7 +19,7 @@ from makeweight_base.progress import Silent
 
 SHARE, SECONDS = 0.10, 5.0
 # Layers, channels, and pixels along a side.
-NETWORKS = {"8 layers of 32 channels on 16x16": (8, 32, 16), "20 layers of 64 channels on 64x64": (20, 64, 64)}
+NETWORKS = {"8 layers of 32 channels on 16x16": (8, 32, 16), "20 layers of 64 channels on 32x32": (20, 64, 32)}
 PROJECT = """\
 model: {onnx: net.onnx}
 data: {npz: {calibration: examples.npz, test: examples.npz}}

@@ -17,6 +17,8 @@ from makeweight.measure.bootstrap import Weights
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """Intersections over union from which a box counts as found."""
 _RECALLS = np.linspace(0, 1, 101)
+Times = NDArray[np.int32]
+"""How often each thing is in each resample."""
 # Numbers of one block of resamples, so that what one class has stays in the caches.
 _BLOCK = 1 << 17
 
@@ -46,12 +48,13 @@ class Matches:
             shape [resamples, classes, thresholds], of the classes that have an object, in rising order; NaN where a
             resample has none of a class.
         """
-        figures = np.full((len(weights), len(self.classes), len(THRESHOLDS)), np.nan)
+        times = weights.astype(np.int32)  # running sums of integers are twice as fast
+        figures = np.full((len(times), len(self.classes), len(THRESHOLDS)), np.nan)
         for place, own in enumerate(self._apart):
             size = max(1, _BLOCK // max(len(own.example), 1))
-            for start in range(0, len(weights), size):
+            for start in range(0, len(times), size):
                 rows = slice(start, start + size)
-                figures[rows, place] = own.average_precision(weights[rows])
+                figures[rows, place] = own.average_precision(times[rows])
         return figures
 
     @cached_property
@@ -80,20 +83,20 @@ class _OneClass:
     passed_over: NDArray[np.uint16]
     objects: NDArray[np.float64]
 
-    def average_precision(self, weights: Weights) -> NDArray[np.float64]:
+    def average_precision(self, times: Times) -> NDArray[np.float64]:
         """Of resamples, shape [resamples, examples].
 
         Returns:
             shape [resamples, thresholds].
         """
-        objects = weights @ self.objects
+        objects = times @ self.objects
         figures = np.zeros((len(objects), len(THRESHOLDS)))
         some = [bit for bit, finds in enumerate(self._finds) if len(finds)]
         if some:
             finds = np.concatenate([self._finds[bit] for bit in some])
             ends = np.cumsum([len(self._finds[bit]) for bit in some])
-            drawn, counted = np.take(weights, self.example[finds], axis=1), self._counted(weights, some)
-            figures[:, some] = _areas(drawn, counted, ends, _points(objects))
+            drawn = np.take(times, self.example[finds], axis=1)
+            figures[:, some] = _areas(drawn, self._counted(times, some), ends, _points(objects))
         figures[objects == 0] = np.nan
         return figures
 
@@ -103,14 +106,14 @@ class _OneClass:
         alone."""
         return [np.flatnonzero(self.found & np.uint16(1 << bit)) for bit in range(len(THRESHOLDS))]
 
-    def _counted(self, weights: Weights, bits: list[int]) -> NDArray[np.float64]:
+    def _counted(self, times: Times, bits: list[int]) -> Times:
         """How many detections there are up to each find, at one threshold after the other, shape [resamples, finds]."""
-        drawn = np.take(weights, self.example, axis=1)
-        upto = np.cumsum(drawn, axis=1)
+        drawn = np.take(times, self.example, axis=1)
+        upto = np.cumsum(drawn, axis=1, dtype=np.int32)
         counted = []
         for bit in bits:
             counts = (self.passed_over & np.uint16(1 << bit)) == 0
-            these = upto if counts.all() else np.cumsum(drawn * counts, axis=1)
+            these = upto if counts.all() else np.cumsum(drawn * counts, axis=1, dtype=np.int32)
             counted.append(np.take(these, self._finds[bit], axis=1))
         return np.concatenate(counted, axis=1)
 
@@ -132,9 +135,7 @@ def _points(objects: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.maximum(least, 1).astype(np.int64)
 
 
-def _areas(
-    drawn: NDArray[np.float64], counted: NDArray[np.float64], ends: NDArray[np.int64], points: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _areas(drawn: Times, counted: Times, ends: NDArray[np.int64], points: NDArray[np.int64]) -> NDArray[np.float64]:
     """The mean over the points of recall of the highest precision at that recall or a higher one.
 
     Args:
@@ -146,24 +147,21 @@ def _areas(
     Returns:
         shape [resamples, thresholds].
     """
-    resamples, finds = drawn.shape
-    found = np.cumsum(drawn, axis=1)
+    found = np.cumsum(drawn, axis=1, dtype=np.int32)
     upto = found[:, ends - 1]
-    before = np.concatenate([np.zeros((resamples, 1)), upto[:, :-1]], axis=1)
+    before = np.concatenate([np.zeros_like(upto[:, :1]), upto[:, :-1]], axis=1)
+    np.maximum(counted, 1, out=counted)  # nothing was found where nothing was counted
+    highest = np.empty(found.shape)
     for start, end, less in zip([0, *ends], ends, before.T, strict=False):
-        found[:, start:end] -= less[:, None]
+        backwards = highest[:, start:end][:, ::-1]
+        np.divide(found[:, start:end] - less[:, None], counted[:, start:end], out=highest[:, start:end])
+        np.maximum.accumulate(backwards, axis=1, out=backwards)
     # where each object that was found was, in all resamples one after the other
-    places = np.repeat(np.arange(drawn.size), drawn.ravel().astype(np.int64))
+    places = np.repeat(np.arange(drawn.size), drawn.ravel())
     if len(places) == 0:
         return np.zeros(upto.shape)
-    rows = np.cumsum(upto[:, -1]) - upto[:, -1]
+    rows = np.cumsum(upto[:, -1], dtype=np.int64) - upto[:, -1]
     reached = points[:, None] <= (upto - before)[..., None]
-    nth = (rows[:, None] + before).astype(np.int64)[..., None] + points[:, None] - 1
-    last = np.arange(resamples)[:, None, None] * finds + ends[:, None] - 1
-    starts = np.where(reached, places[np.where(reached, nth, 0)], last)
-    # nothing was found where nothing was counted
-    precision = np.divide(found, np.maximum(counted, 1, out=counted), out=found)
-    # from each point to the next, and of the last one to the end; what comes before the first find drawn is 0
-    between = np.maximum.reduceat(precision.ravel(), starts.ravel()).reshape(starts.shape)
-    highest = np.maximum.accumulate(between[..., ::-1], axis=-1)[..., ::-1]
-    return np.asarray(np.where(reached, highest, 0.0).sum(axis=-1) / len(_RECALLS))
+    nth = (rows[:, None] + before)[..., None] + points[:, None] - 1
+    precision = highest.ravel()[places[np.where(reached, nth, 0)]]
+    return np.asarray(np.where(reached, precision, 0.0).sum(axis=-1) / len(_RECALLS))
