@@ -5,12 +5,16 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from made_once import made_once
+from makeweight.artifact import artifact
 from makeweight.project.project import Project
 from makeweight.project.reading import understand
+from makeweight_base.progress import Silent
 
 # Modules stay imported for the whole test run, so each project's code gets a name of its own.
 _NUMBERS = itertools.count()
@@ -60,29 +64,46 @@ Maker = Callable[..., Project]
 
 @pytest.fixture
 def make_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Maker:
-    """Write user code and weights into the test's folder; the project that the rest of the configuration gives.
+    """`small_project` in the test's folder."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return partial(small_project, tmp_path)
+
+
+def small_project(
+    folder: Path,
+    more: str = "variants: {int8: {steps: [quantize]}}",
+    *,
+    code: str = "",
+    config: str = CONFIG,
+    weights: bool = True,
+) -> Project:
+    """Write user code and weights into a folder that is then imported from; the project that the rest of the
+    configuration gives.
 
     `code` is added to the user's module, `config` stands for the whole configuration.
     """
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    import importlib
 
-    def make(
-        more: str = "variants: {int8: {steps: [quantize]}}",
-        *,
-        code: str = "",
-        config: str = CONFIG,
-        weights: bool = True,
-    ) -> Project:
-        import importlib
+    import torch
 
-        import torch
+    name = f"tiny_user_{next(_NUMBERS)}"
+    (folder / f"{name}.py").write_text(USER_CODE + code)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    if weights:
+        torch.save(importlib.import_module(name).build().state_dict(), folder / "weights.pt")
+    return understand(config.format(module=name, more=more), "makeweight.yaml", folder)
 
-        name = f"tiny_user_{next(_NUMBERS)}"
-        (tmp_path / f"{name}.py").write_text(USER_CODE + code)
-        sys.path.insert(0, str(tmp_path))
-        importlib.invalidate_caches()
-        if weights:
-            torch.save(importlib.import_module(name).build().state_dict(), tmp_path / "weights.pt")
-        return understand(config.format(module=name, more=more), "makeweight.yaml", tmp_path)
 
-    return make
+@pytest.fixture(scope="session")
+def small_baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artifact of the small project's baseline: exporting takes a second, so it is done once."""
+    from makeweight.compress.baseline import write_baseline
+
+    def export(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "path", list(sys.path))
+            project = small_project(tmp_path_factory.mktemp("small"))
+            artifact.write(folder, write_baseline(project.declared, folder, Silent()))
+
+    return made_once(tmp_path_factory, "small-baseline", export)

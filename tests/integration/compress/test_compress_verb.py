@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from makeweight import registry
@@ -63,8 +66,21 @@ def _with_baseline(project: Project) -> Project:
 
 
 @pytest.fixture
-def project(make_project: Any) -> Project:
-    return _with_baseline(make_project(VARIANTS))
+def make_exported(make_project: Any, small_baseline: Path) -> Callable[..., Project]:
+    """The small project with its baseline."""
+
+    def make(more: str, **options: Any) -> Project:
+        project: Project = make_project(more, **options)
+        shutil.copytree(small_baseline, project.layout.artifact("baseline"))
+        return project
+
+    return make
+
+
+@pytest.fixture
+def project(make_exported: Any) -> Project:
+    exported: Project = make_exported(VARIANTS)
+    return exported
 
 
 def _made(project: Project, variant: str) -> tuple[artifact.Manifest, Path]:
@@ -152,14 +168,15 @@ from makeweight.project.reading import understand
 from makeweight.verbs import compress
 root = Path(sys.argv[1])
 project = understand((root / "makeweight.yaml").read_text(), "makeweight.yaml", root)
-for variant in ("slim-int8", "int8", "fp16", "dynamic"):
+for variant in sys.argv[2:]:
     compress.run(project, variant, Silent())
 """
 
 
 def test_the_same_recipe_gives_the_same_bytes_in_another_process(
-    make_project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_exported: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """Of another hash seed, which this process has of its own, and another number of threads."""
     config = """
 name: tiny
 model: {{build: "{module}:build", weights: weights.pt, inputs: {{image: [N, 1, 6, 6]}}}}
@@ -167,20 +184,29 @@ data: {{load: "{module}:load", calibration: {{samples: 64}}}}
 {more}
 budget: {{size: {{max: 1 MB}}}}
 """
-    project = make_project(VARIANTS, config=config)
+    variants = ("slim-int8", "int8", "fp16", "dynamic")
+    project = make_exported(VARIANTS, config=config)
     module = str(project.model.build).split(":")[0]
     (tmp_path / "makeweight.yaml").write_text(config.format(module=module, more=VARIANTS))
-    _with_baseline(project)
-    made = []
-    for seed, threads in (("1", "1"), ("2", "2")):
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": threads}
-        done = subprocess.run(
-            [sys.executable, "-c", AGAIN, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
-        )
-        assert (done.stdout, done.stderr) == ("", "")
-        made.append({path: path.read_bytes() for path in sorted((tmp_path / "artifacts").rglob("*.*"))})
-    assert made[0] == made[1]
-    assert len(made[0]) == 2 * 5 + 1
+
+    def made() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in sorted((tmp_path / "artifacts").rglob("*.*"))}
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for variant in variants:
+            compress.run(project, variant, Silent())
+    finally:
+        torch.set_num_threads(threads)
+    assert capfd.readouterr() == ("", "")
+    here = made()
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", AGAIN, str(tmp_path), *variants]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+    assert made() == here
+    assert len(here) == 2 * 5 + 1
 
 
 def test_a_recipe_that_cannot_be_carried_out_is_data(project: Project) -> None:
@@ -281,11 +307,11 @@ def test_a_missing_extra_is_named_before_anything_is_done(project: Project, monk
     assert compress.run(project, "int8", Silent()) == Exit.PASS
 
 
-def test_a_baseline_that_is_missing_or_was_changed(make_project: Any) -> None:
+def test_a_baseline_that_is_missing_or_was_changed(make_project: Any, small_baseline: Path) -> None:
     project = make_project(VARIANTS)
     with pytest.raises(UsageError, match="no such artifact yet"):
         compress.run(project, "int8", Silent())
-    _with_baseline(project)
+    shutil.copytree(small_baseline, project.layout.artifact("baseline"))
     path = project.layout.artifact("baseline") / "model.onnx"
     path.write_bytes(path.read_bytes() + b"\x00")
     with pytest.raises(
@@ -299,9 +325,9 @@ def test_an_unknown_variant(project: Project) -> None:
         compress.run(project, "int9", Silent())
 
 
-def test_a_training_loss_that_diverges_fails_the_variant_only(make_project: Any) -> None:
+def test_a_training_loss_that_diverges_fails_the_variant_only(make_exported: Any) -> None:
     more = "variants:\n  wild: {steps: [finetune: {epochs: 1, lr: 1.0e+30}, quantize]}\n  int8: {steps: [quantize]}"
-    project = _with_baseline(make_project(more))
+    project = make_exported(more)
     assert compress.run(project, "wild", Silent()) == Exit.PASS
     manifest, _ = _made(project, "wild")
     assert manifest.status == "failed"

@@ -14,7 +14,6 @@ from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
 from makeweight.compress import technique
-from makeweight.compress.baseline import write_baseline
 from makeweight.compress.make import make
 from makeweight.compress.quantize import Quantize
 from makeweight.compress.recipe import Plan, Step, Variant
@@ -84,13 +83,10 @@ Make = Callable[..., Manifest]
 
 
 @pytest.fixture
-def carry_out(make_project: Any, tmp_path: Path) -> Make:
+def carry_out(make_project: Any, small_baseline: Path, tmp_path: Path) -> Make:
     """Carry a plan out on the small project."""
     project: Project = make_project()
-    folder = project.layout.artifact("baseline")
-    folder.mkdir(parents=True)
-    baseline = write_baseline(project.declared, folder, Silent())
-    artifact.write(folder, baseline)
+    baseline = artifact.read(small_baseline)
 
     def carry_out(*steps: Step, lowering: Step | None = None) -> Manifest:
         target = tmp_path / "made"
