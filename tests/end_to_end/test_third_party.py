@@ -65,6 +65,15 @@ budget:
 """
 
 
+IN_TURN = """
+import sys
+from makeweight.cli import main
+
+for line in sys.argv[1:]:
+    assert main(line.split()) == 0, line
+"""
+
+
 class User:
     """Somebody with the package installed beside makeweight, and a drawer that has it beside numpy alone."""
 
@@ -73,8 +82,15 @@ class User:
         self._environment = environment
 
     def run(self, *arguments: str, code: int = 0) -> str:
+        return self._python("-m", "makeweight", *arguments, code=code)
+
+    def in_turn(self, *lines: str) -> None:
+        """Verbs one after the other, in one process: each of its own would import torch anew."""
+        self._python("-c", IN_TURN, *lines, code=0)
+
+    def _python(self, *arguments: str, code: int) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "makeweight", *arguments],
+            [sys.executable, *arguments],
             cwd=self.root,
             env=self._environment,
             capture_output=True,
@@ -90,24 +106,23 @@ class User:
 
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[str, str]) -> User:
-    root, site, machine, folder = (tmp_path_factory.mktemp(name) for name in ("user", "site", "machine", "drawer"))
+    names = ("user", "wheel", "site", "machine", "drawer")
+    root, built, site, machine, folder = (tmp_path_factory.mktemp(name) for name in names)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--no-deps", "--target", site, PACKAGE], check=True)
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", built, PACKAGE], check=True)
+    (wheel,) = built.glob("*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", site, wheel], check=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", machine], check=True)
     interpreter = machine / "bin" / "python"
-    subprocess.run([*pip, "--python", interpreter, "install", PACKAGE], check=True)
+    subprocess.run([*pip, "--python", interpreter, "install", wheel], check=True)
     for name, text in (("model.py", MODEL), ("data.py", DATA), ("train.py", TRAIN)):
         (root / name).write_text(text)
     config = CONFIG.format(features=FEATURES, folder=folder, interpreter=interpreter)
     (root / "makeweight.yaml").write_text(config)
     subprocess.run([sys.executable, "train.py"], cwd=root, check=True)
     made = User(root, {**user_environment, "PYTHONPATH": str(site)}, folder)
-    made.run("baseline")
-    for variant in ("snapped", "half", "elsewhere"):
-        made.run("compress", variant)
-        made.run("evaluate", variant)
-    for device in ("drawer", "here"):
-        made.run("device", device)
+    variants = [f"{verb} {name}" for name in ("snapped", "half", "elsewhere") for verb in ("compress", "evaluate")]
+    made.in_turn("baseline", *variants, "device drawer", "device here")
     return made
 
 
