@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -55,15 +56,35 @@ def files(root: Path) -> dict[str, bytes]:
     }
 
 
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+
+
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty git repository."""
-    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    _quiet(monkeypatch)
     folder = tmp_path / "net"
-    folder.mkdir()
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("begun") / "net"
+    with pytest.MonkeyPatch.context() as patch:
+        _quiet(patch)
+        subprocess.run(["git", "init", "-q", str(folder)], check=True)
+        assert repository.start_dvc(folder).startswith("dvc init: ")
+    return folder
+
+
+@pytest.fixture
+def tracked(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty git repository that DVC was started in."""
+    _quiet(monkeypatch)
+    return Path(shutil.copytree(begun, tmp_path / "net"))
 
 
 def save_net(path: Path, shape: list[int | str], *, external: bool = False) -> None:
@@ -125,33 +146,33 @@ def test_a_module_becomes_a_pipeline_that_dvc_reads(root: Path) -> None:
     assert said.splitlines()[-1] == "next: dvc repro"
 
 
-def test_a_second_call_changes_nothing_and_says_so(root: Path) -> None:
-    save_package(root)
-    run(root, **MODULE)
-    before = files(root)
-    again = run(root)
+def test_a_second_call_changes_nothing_and_says_so(tracked: Path) -> None:
+    save_package(tracked)
+    run(tracked, **MODULE)
+    before = files(tracked)
+    again = run(tracked)
     assert again.splitlines()[0] == "nothing to change: makeweight.yaml and dvc.yaml agree"
-    same = run(root, **MODULE)
+    same = run(tracked, **MODULE)
     assert "makeweight.yaml: kept as it is" in same
-    assert files(root) == before
+    assert files(tracked) == before
 
 
-def test_edited_sources_reach_dvc_yaml(root: Path) -> None:
-    save_package(root)
-    run(root, **MODULE)
-    config = root / "makeweight.yaml"
+def test_edited_sources_reach_dvc_yaml(tracked: Path) -> None:
+    save_package(tracked)
+    run(tracked, **MODULE)
+    config = tracked / "makeweight.yaml"
     config.write_text(config.read_text().replace("  - digits/\n", "  - digits/\n  - tool.lock\n"))
-    said = run(root)
+    said = run(tracked)
     assert "dvc.yaml: brought stage baseline up to date (deps); brought stage compress up to date (deps)" in said
     assert "not there yet: tool.lock" in said
-    assert "- tool.lock" in (root / "dvc.yaml").read_text()
+    assert "- tool.lock" in (tracked / "dvc.yaml").read_text()
     assert "makeweight.yaml:" not in said
 
 
-def test_an_onnx_file_is_found_and_read(root: Path) -> None:
-    save_net(root / "models" / "net.onnx", ["batch", 1, 8, 8])
-    said = run(root)
-    loaded = reading.load(root)
+def test_an_onnx_file_is_found_and_read(tracked: Path) -> None:
+    save_net(tracked / "models" / "net.onnx", ["batch", 1, 8, 8])
+    said = run(tracked)
+    loaded = reading.load(tracked)
     assert (loaded.model.onnx, loaded.model.inputs) == ("models/net.onnx", {"x": ["N", 1, 8, 8]})
     assert list(loaded.variants) == ["fp16", "int8", "int8-dynamic"]
     assert "found models/net.onnx" in said
@@ -159,19 +180,19 @@ def test_an_onnx_file_is_found_and_read(root: Path) -> None:
     assert said.splitlines()[-1] == "next: put them there, or mend makeweight.yaml; then: dvc repro"
 
 
-def test_an_onnx_file_with_its_examples_is_ready_to_run(root: Path) -> None:
-    save_net(root / "net.onnx", [1, 1, 8, 8], external=True)
-    np.savez(root / "test.npz", x=np.zeros((2, 1, 8, 8)), target=np.zeros(2))
-    np.savez(root / "cal.npz", x=np.zeros((2, 1, 8, 8)))
+def test_an_onnx_file_with_its_examples_is_ready_to_run(tracked: Path) -> None:
+    save_net(tracked / "net.onnx", [1, 1, 8, 8], external=True)
+    np.savez(tracked / "test.npz", x=np.zeros((2, 1, 8, 8)), target=np.zeros(2))
+    np.savez(tracked / "cal.npz", x=np.zeros((2, 1, 8, 8)))
     said = run(
-        root,
-        onnx=str(root / "net.onnx"),
+        tracked,
+        onnx=str(tracked / "net.onnx"),
         npz_test="test.npz",
         npz_calibration="cal.npz",
         task="regression",
         name="R",
     )
-    loaded = reading.load(root)
+    loaded = reading.load(tracked)
     assert (loaded.name, loaded.model.onnx, loaded.task.kind) == ("R", "net.onnx", "regression")
     assert loaded.model.inputs == {"x": [1, 1, 8, 8]}
     assert loaded.data.npz == {"test": "test.npz", "calibration": "cal.npz"}
@@ -226,10 +247,10 @@ def test_what_does_not_suffice_is_told_and_nothing_is_written(root: Path, given:
     assert not (root / ".dvc").exists()
 
 
-def test_free_sizes_are_taken_from_the_call(root: Path) -> None:
-    save_net(root / "net.onnx", ["N", 1, "h", "w"])
-    run(root, inputs=("x=N,1,8,8",))
-    assert reading.load(root).model.inputs == {"x": ["N", 1, 8, 8]}
+def test_free_sizes_are_taken_from_the_call(tracked: Path) -> None:
+    save_net(tracked / "net.onnx", ["N", 1, "h", "w"])
+    run(tracked, inputs=("x=N,1,8,8",))
+    assert reading.load(tracked).model.inputs == {"x": ["N", 1, 8, 8]}
 
 
 def test_several_models_ask_which(root: Path) -> None:
@@ -253,32 +274,32 @@ def test_a_model_file_whose_runtime_is_not_installed_is_told(
     assert set(files(root)) == {"net.onnx"}
 
 
-def test_force_writes_anew_and_keeps_the_old(root: Path) -> None:
-    save_package(root)
-    run(root, **MODULE)
-    (root / "makeweight.yaml").write_text((root / "makeweight.yaml").read_text() + "# mine\n")
-    mine = (root / "makeweight.yaml").read_bytes()
-    said = run(root, force=True, **MODULE)
+def test_force_writes_anew_and_keeps_the_old(tracked: Path) -> None:
+    save_package(tracked)
+    run(tracked, **MODULE)
+    (tracked / "makeweight.yaml").write_text((tracked / "makeweight.yaml").read_text() + "# mine\n")
+    mine = (tracked / "makeweight.yaml").read_bytes()
+    said = run(tracked, force=True, **MODULE)
     assert "written anew; the old one is makeweight.yaml.bak" in said
-    assert (root / "makeweight.yaml.bak").read_bytes() == mine
-    assert b"# mine" not in (root / "makeweight.yaml").read_bytes()
-    (root / "makeweight.yaml").write_bytes(mine)
-    run(root, force=True, **MODULE)
-    assert (root / "makeweight.yaml.bak1").exists()
+    assert (tracked / "makeweight.yaml.bak").read_bytes() == mine
+    assert b"# mine" not in (tracked / "makeweight.yaml").read_bytes()
+    (tracked / "makeweight.yaml").write_bytes(mine)
+    run(tracked, force=True, **MODULE)
+    assert (tracked / "makeweight.yaml.bak1").exists()
 
 
-def test_keys_that_dvc_needs_are_added_to_a_file_written_by_hand(root: Path) -> None:
-    save_net(root / "net.onnx", ["N", 1, 8, 8])
+def test_keys_that_dvc_needs_are_added_to_a_file_written_by_hand(tracked: Path) -> None:
+    save_net(tracked / "net.onnx", ["N", 1, 8, 8])
     mine = (
         "model: {onnx: net.onnx}   # net\ndata: {npz: {test: t.npz}}\n"
         "variants: {a: {steps: [float16]}}\nbudget: {size: {max: 1 kB}}\n"
     )
-    (root / "makeweight.yaml").write_text(mine)
-    said = run(root)
+    (tracked / "makeweight.yaml").write_text(mine)
+    said = run(tracked)
     assert "makeweight.yaml: added name, sources, task, seed, devices" in said
-    assert (root / "makeweight.yaml").read_text().startswith(mine)
-    assert reading.load(root).devices["local"].kind == "local"
-    listed = repository.dvc(root, "stage", "list", "--name-only")
+    assert (tracked / "makeweight.yaml").read_text().startswith(mine)
+    assert reading.load(tracked).devices["local"].kind == "local"
+    listed = repository.dvc(tracked, "stage", "list", "--name-only")
     assert "benchmark@local-a" in listed.stdout, listed.stderr
 
 
@@ -299,23 +320,23 @@ def test_names_that_params_yaml_holds_are_refused(root: Path) -> None:
     assert files(root) == before
 
 
-def test_weights_that_a_stage_makes_need_not_be_there_yet(root: Path) -> None:
-    save_package(root)
-    (root / "base.pt").unlink()
+def test_weights_that_a_stage_makes_need_not_be_there_yet(tracked: Path) -> None:
+    save_package(tracked)
+    (tracked / "base.pt").unlink()
     theirs = "stages:\n  train:   # ours\n    cmd: python train.py\n    outs: [base.pt]\n"
-    (root / "dvc.yaml").write_text(theirs)
-    said = run(root, **MODULE)
-    assert (root / "dvc.yaml").read_text().startswith(theirs)
+    (tracked / "dvc.yaml").write_text(theirs)
+    said = run(tracked, **MODULE)
+    assert (tracked / "dvc.yaml").read_text().startswith(theirs)
     assert said.splitlines()[-1] == "next: dvc repro"
 
 
-def test_what_dvc_objects_to_is_undone(root: Path) -> None:
-    save_package(root)
+def test_what_dvc_objects_to_is_undone(tracked: Path) -> None:
+    save_package(tracked)
     theirs = "stages:\n  mine:\n    cmd: echo\n    outs: [reports]\n"
-    (root / "dvc.yaml").write_text(theirs)
+    (tracked / "dvc.yaml").write_text(theirs)
     with pytest.raises(UsageError, match=r"^dvc\.yaml: DVC refuses the pipeline: .*overlap"):
-        run(root, **MODULE)
-    assert (root / "dvc.yaml").read_text() == theirs
+        run(tracked, **MODULE)
+    assert (tracked / "dvc.yaml").read_text() == theirs
 
 
 def test_a_folder_without_git_gets_dvc_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,12 +365,12 @@ def test_a_subfolder_gets_a_dvc_of_its_own_unless_there_is_one_above(root: Path)
     assert {"gate", "two/dvc.yaml:gate", "two/dvc.yaml:compress@int8"} <= set(listed.stdout.split()), listed.stderr
 
 
-def test_a_git_that_ignores_reports_is_told(root: Path) -> None:
-    save_package(root)
-    (root / ".gitignore").write_text("reports\nartifacts/")
-    said = run(root, **MODULE)
+def test_a_git_that_ignores_reports_is_told(tracked: Path) -> None:
+    save_package(tracked)
+    (tracked / ".gitignore").write_text("reports\nartifacts/")
+    said = run(tracked, **MODULE)
     assert "warning: git ignores reports/" in said
-    assert (root / ".gitignore").read_text().splitlines() == [
+    assert (tracked / ".gitignore").read_text().splitlines() == [
         "reports",
         "artifacts/",
         "# made by the pipeline; DVC keeps them",
