@@ -169,9 +169,10 @@ def _begin(case: Case, seen: Seen, kind: Kind, share: float, said: str) -> Step:
 def _rollback_sentence(case: Case, asking: Alerting, seen: Seen) -> str:
     line = seen.lines.get(asking.test)
     value = f"e-value {asking.value:.4g}" + (f" over {line:.4g}" if line is not None else "")
+    had = f"; it had {seen.share:.1%} of the requests of half an hour" if seen.share is not None else ""
     return (
         f"rolls {case.canary} back from {seen.placement.share:.0%}: {asking.name} fires since {asking.since}, "
-        f"its test `{asking.test}` has an {value}"
+        f"its test `{asking.test}` has an {value}{had}"
     )
 
 

@@ -144,7 +144,7 @@ def test_from_the_first_failed_answer_to_the_last(tmp_path: Path, capsys) -> Non
     (began,) = [line for line in sentences() if line.startswith("rolls")]
     assert re.fullmatch(
         r"rolls digits r2 back from 20%: MakeweightFailuresAboveStable fires since \S+, its test `failures` has an "
-        r"e-value \S+ over 5000",
+        r"e-value \S+ over 5000; it had \S+% of the requests of half an hour",
         began,
     ), began
     assert main(["audit", "verify", "--state", str(state)]) == 0

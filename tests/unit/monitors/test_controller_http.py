@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from makeweight_base.errors import EnvironmentFailed, UsageError
+from makeweight_monitors import metrics
 from makeweight_monitors.http.bearer import Bearer
 from makeweight_monitors.rollback import audit, signing
 from makeweight_monitors.rollback.app import build
@@ -236,6 +237,7 @@ def test_its_own_health_status_and_metrics(one: Served) -> None:
     page = one.ask("GET", "/metrics").body.decode()
     assert f'attempt="1",environment="prod",model="digits",revision="r2",sha256="{LABELS["sha256"]}"' in page
     assert 'makeweight_rollback_looks_total{outcome="seen"} 1.0' in page
+    assert all(f"\n{metric.series}" in page for metric in metrics.CONTROLLER_CATALOGUE)
     assert "makeweight_rollback_leads 1.0" in page
     status = one.ask("GET", "/v1/status", headers=signing.headers(SECRET, "GET", "/v1/status", b"")).json()
     assert (status["canaries"][0]["share"], status["health"]["leads"], status["hold"]) == (0.05, True, None)

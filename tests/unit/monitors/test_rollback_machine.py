@@ -228,10 +228,10 @@ def test_one_step(case: Case, event: machine.Event, stage: str, action: str, say
 
 
 def test_a_rollback_is_explained_with_its_numbers() -> None:
-    step = machine.step(OBSERVED, Looked(seen(1000, 0.05, ASKS)), POLICY)
+    step = machine.step(OBSERVED, Looked(replace(seen(1000, 0.05, ASKS), share=0.0481)), POLICY)
     assert step.sentence == (
         "rolls prod: digits r2 back from 5%: MakeweightAccuracyDropPaired fires since 2030-01-01T12:00:00Z, "
-        "its test `paired` has an e-value 5120 over 5000"
+        "its test `paired` has an e-value 5120 over 5000; it had 4.8% of the requests of half an hour"
     )
 
 

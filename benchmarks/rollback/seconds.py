@@ -1,0 +1,130 @@
+"""How long a bad canary goes on answering, once the evidence against it was scraped.
+
+Target, at one look a second of Prometheus: at most 3 s at the 95th percentile, from the first scrape whose counts are
+enough to the canary's last answer. Two of them are the alert's own: it has to hold for two looks.
+
+One real Prometheus with the generated rules, one controller that it sends its alerts to, and a server that reads the
+pointer before each answer. Each trial is a new canary, which begins well and then fails each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import requests
+from prometheus_client import CollectorRegistry, start_http_server
+
+from makeweight_monitors import program
+from makeweight_monitors.build import Build
+from makeweight_monitors.observe.observer import Observer
+from makeweight_monitors.prometheus import throwaway
+from makeweight_monitors.prometheus.queries import Client
+from makeweight_monitors.rules import generate, text
+from makeweight_monitors.rules.terms import Terms
+from makeweight_monitors.serving import pointer
+from makeweight_monitors.serving.pointer import Served
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STABLE = Served("digits", "baseline", "r1", "0" * 64, "a", 1.0, 0)
+TARGET = "\ncanary: {traffic: 20 %, target: {kind: pointer, path: current.json}}\n"
+COMMAND = [sys.executable, "-c", "import sys; from makeweight_monitors.cli import main; sys.exit(main())", "rollback"]
+CLASSES = [str(number) for number in range(10)]
+RIGHT, WRONG = [0.0] * 9 + [1.0], [float("nan")] * 10
+WELL = 4.0
+"""Seconds for which a canary is fine."""
+LONGEST = 60.0
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Unix times."""
+
+    scraped: float
+    """The first scrape that showed enough."""
+    answered: float
+    """The last answer of the canary."""
+
+
+def trial(file: Path, client: Client, registry: CollectorRegistry, stable: Observer, number: int) -> Timeline | None:
+    canary = Served("digits", "int8", f"r{number + 2}", f"{number + 1:064x}", "b", 0.2, 0)
+    observer = Observer(
+        "digits", canary.revision, "canary", classes=CLASSES, weight=0.2, manifest=Build("int8", sha256=canary.sha256),
+        registry=registry,
+    )  # fmt: skip
+    pointer.write(file, pointer.load(file).on_trial(canary))
+    began, answered = time.time(), 0.0
+    while pointer.load(file).canary is not None:
+        if time.time() - began > LONGEST:
+            return None
+        for _ in range(4):
+            stable.record(RIGHT, 0.001)
+        observer.record(RIGHT if time.time() - began < WELL else WRONG, 0.001)
+        answered = time.time()
+        time.sleep(0.02)
+    asking = [one for one in client.alerts() if one["labels"].get("kind") == "rollback"]
+    active = next(one["activeAt"] for one in asking if one["labels"]["sha256"] == canary.sha256)
+    since = datetime.fromisoformat(active[:26].rstrip("Z") + "+00:00").timestamp()
+    seen = client.query(f'max(timestamp(makeweight_failures_total{{sha256="{canary.sha256}"}}))', at=since)
+    observer.close()
+    return Timeline(seen[0].value, answered)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--trials", type=int, default=50)
+    options = parser.parse_args()
+    registry = CollectorRegistry()
+    stable = Observer(
+        "digits", "r1", "stable", classes=CLASSES, weight=0.2, manifest=Build("baseline", sha256=STABLE.sha256),
+        registry=registry,
+    )  # fmt: skip
+    server, _ = start_http_server(0, "127.0.0.1", registry)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, port = Path(temporary), program.free_port()
+        file, rules = folder / "current.json", folder / "rules.yaml"
+        (folder / "makeweight.yaml").write_text((REPOSITORY / "makeweight.yaml").read_text() + TARGET)
+        pointer.write(file, pointer.Pointer(STABLE))
+        terms = Terms("digits", drop=0.01, classes=10, interval=1)
+        rules.write_text(text.render(generate.groups(terms), [], terms.runbooks))
+        targets = {"models": [f"127.0.0.1:{server.server_port}"]}
+        with throwaway.running(
+            throwaway.find(), folder / "prometheus", rules=[rules], targets=targets, alerts_to=[f"127.0.0.1:{port}"]
+        ) as client:
+            more = ["--project", str(folder), "--prometheus", client.url, "--environment", "environment="]
+            process = subprocess.Popen([*COMMAND, *more, "--port", str(port)], stderr=subprocess.DEVNULL)
+            try:
+                while not _answers(port):
+                    time.sleep(0.1)
+                lines = [trial(file, client, registry, stable, number) for number in range(options.trials)]
+            finally:
+                process.kill()
+                process.wait()
+    server.shutdown()
+    took = sorted(line.answered - line.scraped for line in lines if line is not None)
+    if len(took) < max(2, options.trials):
+        print(f"{options.trials - len(took)} of {options.trials} canaries were not rolled back within {LONGEST:.0f} s")
+        return 1
+    p95 = statistics.quantiles(took, n=20, method="inclusive")[-1]
+    print(json.dumps({"trials": len(took), "median_s": round(statistics.median(took), 2), "p95_s": round(p95, 2),
+                      "most_s": round(took[-1], 2)}))  # fmt: skip
+    return 0 if p95 <= 3 else 1
+
+
+def _answers(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=1).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
