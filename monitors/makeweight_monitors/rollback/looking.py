@@ -83,6 +83,7 @@ class Looking:
             drop_high=self._one(f"max({selector(names.DROP_HIGH, *own)})"),
             tolerated=self._one(f"min({tolerated})"),
             certified=self._one(f"min({selector(names.CERTIFIED, *own)})") == 1,
+            breakers=int(self._one(f"sum({selector(metrics.SERVING_BREAKER.series, *own)})") or 0),
             share=self._one(f"max({selector(names.SHARE, *own)})"),
             answered=None if count is None or scraped is None else Answered(scraped, count),
         )

@@ -39,6 +39,9 @@ def against(canary: Canary, seen: Seen, policy: Policy) -> Iterator[Objection]:
     if seen.last_rollback is not None and seen.time - seen.last_rollback < policy.cooldown:
         ago = seen.time - seen.last_rollback
         yield Objection("cooldown", f"the last rollback is {ago:.0f} s ago, and the cooldown {policy.cooldown:.0f} s")
+    if seen.breakers:
+        said = f"in {seen.breakers} of its processes the breaker is open, and its requests go to the original"
+        yield Objection("breaker", said)
     for one in seen.alerting:
         concerns = one.of(canary) if one.sha256 else one.variant in ("", "canary")
         if one.kind == "rollback" and one.of(canary):

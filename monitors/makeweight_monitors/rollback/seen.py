@@ -79,6 +79,8 @@ class Seen:
     """Of the requests of half an hour, that the canary answered."""
     answered: Answered | None = None
     """As of its last scrape; None: none of its processes is scraped."""
+    breakers: int = 0
+    """Of how many processes the breaker is open, so that the canary's requests go to the original."""
     held: str = ""
     """Who asked for no further step, and why; empty: nobody."""
     last_rollback: float | None = None

@@ -11,6 +11,7 @@ import pytest
 from controlled import CANARY, POLICY, STABLE, Controlled
 
 from makeweight_base.errors import EnvironmentFailed
+from makeweight_monitors.metrics import SERVING_BREAKER
 from makeweight_monitors.rollback import audit
 from makeweight_monitors.rollback.audit import Head
 from makeweight_monitors.rollback.case import Canary
@@ -128,6 +129,14 @@ def test_no_answer_of_prometheus_is_no_health(one: Controlled) -> None:
     one.prometheus.answers = {}
     one.tick()
     assert (one.share, one.controller.health.blind) == (0.0, "")
+
+
+def test_a_breaker_that_is_open_holds(one: Controlled) -> None:
+    one.prometheus.answers = {names.DROP_HIGH: 0.002, SERVING_BREAKER.series: 1.0}
+    for _ in range(5):
+        one.tick(later=100.0)
+    assert one.share == 0.05
+    assert "in 1 of its processes the breaker is open" in one.lines()[-1]
 
 
 def test_a_canary_in_the_shadow_is_taken_off(one: Controlled) -> None:

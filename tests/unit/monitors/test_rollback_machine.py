@@ -100,6 +100,13 @@ STEPS = {
     ),
     "held by a person": (GOOD, Looked(seen(5000, held="Ada (a demo)")), "observing", "nothing", "held by Ada (a demo)"),
     "cooling down": (GOOD, Looked(seen(5000, last_rollback=4700.0)), "observing", "nothing", "300 s ago"),
+    "an open breaker": (
+        GOOD,
+        Looked(seen(5000, breakers=2)),
+        "observing",
+        "nothing",
+        "in 2 of its processes the breaker",
+    ),
     "an alarm holds": (
         GOOD,
         Looked(seen(5000, 0.05, alert(names.CANARY_UNWATCHED))),
