@@ -8,7 +8,12 @@ from makeweight.ci import lock
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
 from makeweight.layout import LOCK, Layout
+from makeweight.pipeline import dvcyaml
+from makeweight.pipeline.stages import SHIP
 from makeweight.project.project import Project
+from makeweight.shipping import shipped
+from makeweight.shipping.shipped import NothingShips
+from makeweight_base.errors import UsageError
 
 BOT = {"NAME": "makeweight[bot]", "EMAIL": "makeweight[bot]@users.noreply.github.com"}
 _SKIP = "[skip ci]"
@@ -42,11 +47,13 @@ def same_reports(git: Git, one: str, other: str) -> bool:
     return git.same(one, other, at.reports.as_posix(), at.history.as_posix())
 
 
-def take_over(project: Project, passes: bool, dvc: Dvc) -> None:
-    """Have DVC take what was measured and reported here for its own.
+def take_over(project: Project, passes: bool, dvc: Dvc) -> str | None:
+    """Have DVC take what was measured, reported and shipped here for its own.
+
+    Returns why nothing shipped where the pipeline has a stage for that; what shipped before stays then.
 
     Raises:
-        EnvironmentFailed: DVC refuses.
+        EnvironmentFailed: DVC or the disk refuses.
     """
     layout = project.layout
     asked = [f"device@{device}" for device in project.devices if layout.device(device).exists()]
@@ -56,7 +63,29 @@ def take_over(project: Project, passes: bool, dvc: Dvc) -> None:
         for variant in project.variants
         if layout.timings(variant, device).exists()
     ]
-    dvc.commit([*asked, *timed, "report", *(["gate"] if passes else [])])
+    passed = ["gate"] if passes else []
+    why = None
+    if passes and _may_ship(project):
+        why = _ship(project)
+        passed += [SHIP] if why is None else []
+    dvc.commit([*asked, *timed, "report", *passed])
+    return why
+
+
+def _may_ship(project: Project) -> bool:
+    """Whether the pipeline has the stage."""
+    path = project.layout.pipeline
+    stages = (dvcyaml.read(path.read_text(encoding="utf-8")).data or {}).get("stages") if path.exists() else None
+    return SHIP in (stages or {})
+
+
+def _ship(project: Project) -> str | None:
+    """Ship by the verdict that lies in the reports, which knows of no waiver by label; why not, where it does not."""
+    try:
+        shipped.gather(project.root)
+    except (NothingShips, UsageError) as error:
+        return error.what
+    return None
 
 
 def commit(git: Git, branch: str, head: str) -> str | None:

@@ -64,3 +64,14 @@ def test_a_missing_stage_and_a_missing_pipeline_are_told(made: Made) -> None:
         admission.check(None, None, made())
     with pytest.raises(ConfigError):
         admission.check("stages: [a]", None, made())
+
+
+def test_a_pipeline_of_before_there_was_a_stage_to_ship_goes_on_without_and_none_is_taken_away(made: Made) -> None:
+    pipeline = yaml.safe_load(written(made))
+    del pipeline["stages"]["ship"]
+    before = yaml.safe_dump(pipeline)
+    admission.check(before, None, made())
+    admission.check(before, before, made())
+    admission.check(written(made), before, made())
+    with pytest.raises(ConfigError, match="stage `ship` is missing"):
+        admission.check(before, written(made), made())

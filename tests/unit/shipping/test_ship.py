@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from makeweight.artifact import artifact
-from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.files import sha256_of
 from makeweight.cli import main
-from makeweight.decide.verdict import dumps
 from makeweight.layout import Layout
 from makeweight.proof import signing
 from makeweight.shipping import shipped
 from makeweight_base.errors import EnvironmentFailed, Exit
 from makeweight_monitors.serving import pointer as pointers
-from model_values import model_in
-from unit.report import invented_content as invented
+from unit.shipping.judged_project import CHOSEN, judge, make
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-CHOSEN = invented.content().verdict.ship or ""
 FILES = {
     "manifest.json",
     "model-card.md",
@@ -37,34 +30,6 @@ FILES = {
     "verdict.json",
     "weights/model.bin",
 }
-
-
-def judge(root: Path, **changes: Any) -> None:
-    """Write a verdict on what lies there."""
-    manifest = artifact.read(Layout(root).artifact(CHOSEN))
-    provenance = {
-        "config": sha256_of(root / "makeweight.yaml"),
-        "artifacts": {CHOSEN: manifest.sha256},
-        "manifests": {CHOSEN: sha256_of(Layout(root).artifact(CHOSEN) / "manifest.json")},
-    }
-    decided = replace(invented.content().verdict, **{"provenance": provenance, **changes})
-    Layout(root).verdict.write_text(dumps(decided))
-
-
-def make(root: Path, weights: bytes) -> None:
-    """A model of two files, and what tells of it."""
-    layout = Layout(root)
-    folder = layout.artifact(CHOSEN)
-    (folder / "weights").mkdir(parents=True, exist_ok=True)
-    (folder / "model.onnx").write_bytes(b"graph")
-    (folder / "weights/model.bin").write_bytes(weights)
-    (folder / "control.onnx").write_bytes(b"never ships")
-    model = model_in(folder, "model.onnx", "weights/model.bin")
-    artifact.write(folder, Manifest(CHOSEN, "ready", "onnxruntime", [], 0, None, {}, model=model))
-    layout.reference(CHOSEN).parent.mkdir(parents=True, exist_ok=True)
-    layout.reference(CHOSEN).write_text("{}")
-    layout.card.write_text("card")
-    layout.config.write_text("name: net\n")
 
 
 @pytest.fixture

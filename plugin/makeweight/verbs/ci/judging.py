@@ -212,7 +212,9 @@ def _keep(run: Run, found: Compared, verdict: Verdict) -> None:
         report.run(project, run.progress)  # as the pipeline itself writes it, without this run's own circumstances
         if run.settings.commit_lock:
             shutil.copytree(run.reports.history, project.layout.history, dirs_exist_ok=True)
-        landed.take_over(project, verdict.verdict == "pass", dvc)
+        why = landed.take_over(project, verdict.verdict == "pass", dvc)
+        if why is not None:
+            run.progress.say(f"what shipped before stays: {why}")
         if run.settings.push:
             dvc.push()
     branch = run.event.base_ref or run.event.default_branch or "main"
