@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -126,7 +127,7 @@ def deviation(one: Any, other: Any, example: Tensors) -> float:
     import torch
 
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _layer_by_layer():
             answers = [differentiable(call(module.eval(), example)) for module in (one, other)]
     except Exception:  # noqa: BLE001 - a forward that counts channels may raise anything
         return math.inf
@@ -138,6 +139,19 @@ def deviation(one: Any, other: Any, example: Tensors) -> float:
         difference = float((first - second).abs().max()) / largest
         found = max(found, difference if math.isfinite(difference) else math.inf)
     return found
+
+
+@contextmanager
+def _layer_by_layer() -> Iterator[None]:
+    """PyTorch's encoders in inference would take the weights of their layers and call none of these."""
+    from torch.backends import mha
+
+    was = mha.get_fastpath_enabled()
+    mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        mha.set_fastpath_enabled(was)
 
 
 def _masked(before: Any, removed: Sequence[Removal], narrowed: Any, example: Tensors) -> Any:

@@ -285,9 +285,22 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
     }[options.importance]()
 
     class Pruner(torch_pruning.pruner.BasePruner):  # type: ignore[misc]
+        groups = 1
+
         # The library's own rounds down, so that with 32 channels, multiples of 16 and a ratio of 0.1, half would go.
+        # Where channels fall into groups, of which each loses as many, it takes those of one for those of all.
         def _round_to(self, n_pruned: int, current_channels: int, round_to: int) -> int:
-            return removed(n_pruned, current_channels, round_to)
+            groups: int = self.groups
+            return removed(n_pruned * groups, current_channels, math.lcm(round_to, groups)) // groups
+
+        # Asked of each group just before its channels are rounded.
+        def _is_atten_group(self, group: Any) -> Any:
+            self.groups = self._get_channel_groups(group)
+            return super()._is_atten_group(group)
+
+        # The library's own begins the group at a layer that reads of it, whose own group then takes its place.
+        def _downstream_node_as_root_if_attention(self, group: Any) -> Any:
+            return group
 
     channels = Pruner(
         module,

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.ports import of_examples
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.layout import BASELINE
 from makeweight.measurement import Measurement, unavailable
-
-# Why a graph does not tell a figure; where a delegate holds the graph, it hides the rest too.
-_UNKNOWN = {"macs": "the graph's shapes are not all known"}
 
 
 def measure(own: Manifest, baseline: Manifest | None) -> Iterator[Measurement]:
@@ -23,7 +21,7 @@ def measure(own: Manifest, baseline: Manifest | None) -> Iterator[Measurement]:
         name, unit = metric.name, metric.dimension.symbol
         value = getattr(own, name)
         if own.status == "failed" or value is None:
-            reason = own.reason or f"{metric.title} could not be counted: {_UNKNOWN.get(name, 'the file hides it')}"
+            reason = own.reason or f"{metric.title} could not be counted: {_hidden(name, own)}"
             yield unavailable(Measurand(name), own.variant, unit, reason)
             if baseline is not None:
                 yield unavailable(Measurand(name, "ratio"), own.variant, "ratio", reason)
@@ -37,3 +35,20 @@ def measure(own: Manifest, baseline: Manifest | None) -> Iterator[Measurement]:
             else:
                 reason = "the baseline has none to compare with"
                 yield unavailable(Measurand(name, "ratio"), own.variant, "ratio", reason)
+
+
+def _hidden(metric: str, own: Manifest) -> str:
+    """Why a graph does not tell a figure; where a delegate holds the graph, it hides the rest too."""
+    if metric != "macs" or own.model is None:
+        return "the file hides it"
+    free = [
+        f"{size or '?'} of `{port.name}`"
+        for port in of_examples(own.model.inputs)
+        for size in port.shape[1:]
+        if not isinstance(size, int)
+    ]
+    if free:
+        return (
+            f"they differ with the size of an example, which is free ({', '.join(free)}); latency is that of real ones"
+        )
+    return "the graph's shapes are not all known, or an operator's cost does not follow from them"

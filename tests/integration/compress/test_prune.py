@@ -104,7 +104,7 @@ def test_what_rounds_have_in_common_is_found_out_and_told_once(given: Any) -> No
     options = PruneOptions(ratio=0.5, rounds=3, epochs=1, teacher="baseline")
     _pruned(fresh(given), options, replace(given, splits=splits, baseline=teacher))
     every = given.splits["train"].count
-    assert seen == [every, every], "how its scores are read, and what it teaches"
+    assert seen == [64, 1, 64, every - 64], "how its scores are read, how large an answer is, and what it teaches"
     assert [line.startswith("no validation split") for line in given.progress.lines].count(True) == 1
 
 
@@ -181,6 +181,24 @@ def test_attention_keeps_its_heads_equally_wide(given: Any) -> None:
     _pruned(module, PruneOptions(ratio=0.5, epochs=0), _on_images(given))
     assert module.wide.out_features == 64
     assert module.attention.embed_dim % module.attention.num_heads == 0
+
+
+def test_an_encoder_of_torch_becomes_narrower_with_each_of_its_heads(given: Any) -> None:
+    class Encodes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
+            self.embed, self.encoder = nn.Linear(8, 16), nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+            self.head = nn.Linear(16, 3)
+
+        def forward(self, image: Any) -> Any:
+            return self.head(self.encoder(self.embed(image.flatten(1, 2))).mean(1))
+
+    module, on_images = Encodes().eval(), _on_images(given)
+    _pruned(module, PruneOptions(ratio=0.5, round_to=4, epochs=0), on_images)
+    assert {(part.self_attn.embed_dim, part.self_attn.num_heads) for part in module.encoder.layers} == {(8, 4)}
+    assert on_images.notes["prune"]["channels"]["encoder.layers.1.linear1"] == [32, 16]
+    assert "refused" not in on_images.notes["prune"]
 
 
 def test_one_pruning_does_not_remember_another(given: Any) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.ports import Port
 from makeweight.budget.metric import METRICS
 from makeweight.measure import storage
 from model_values import invented_model
@@ -23,6 +24,8 @@ BASE = Manifest(
     macs=50,
 )
 OWN = replace(BASE, variant="int8", parent="p", model=invented_model(size=100), size_compressed=90, macs=25)
+_TEXT = (Port("ids", ("N", "T"), "int64"), Port("mask", ("N", None), "int64"), Port("state", (2, "N"), "float32", 0))
+_FREE = replace(OWN, macs=None, model=invented_model(inputs=_TEXT))
 
 
 def test_figures_and_ratios() -> None:
@@ -50,6 +53,7 @@ def test_every_metric_of_the_catalogue_is_there() -> None:
     [
         (replace(OWN, macs=None), BASE, "macs", "MACs could not be counted"),
         (replace(OWN, macs=None), BASE, "macs_ratio", "MACs could not be counted"),
+        (_FREE, BASE, "macs", "which is free (T of `ids`, ? of `mask`); latency is that of real ones"),
         (OWN, replace(BASE, macs=0), "macs_ratio", "the baseline has none to compare with"),
         (OWN, replace(BASE, macs=None), "macs_ratio", "the baseline has none to compare with"),
         (replace(OWN, status="failed", reason="nothing to prune"), BASE, "size", "nothing to prune"),
