@@ -265,7 +265,8 @@ EXPORTER_ANSWERS = ("counted", "malformed", "unauthorized", "too_large", "slow",
 """What becomes of a request as a whole; each is one status code (exporter/openapi.py)."""
 EXPORTER_REFUSALS = (
     "malformed", "not_an_event", "unknown_model", "unknown_environment", "unknown_revision", "unknown_variant",
-    "unknown_type", "not_a_predictor", "too_long", "no_response", "no_prediction",
+    "unknown_type", "not_a_predictor", "too_long", "no_response", "late_response",
+    "no_prediction",
 )  # fmt: skip
 """Why an event is counted for no model."""
 CONTROLLER_ENDPOINTS = ("alertmanager", "prometheus", "orders", "status")

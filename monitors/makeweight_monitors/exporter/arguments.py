@@ -48,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     inputs("--endpoint", "NAME=VARIANT", "payload logging: a predictor's name", _whose, action="append")
     by_pod = "payload logging: a pattern for `source`, such as '*-00002-*=canary'"
     inputs("--source", "PATTERN=VARIANT", by_pod, _whose, action="append")
+    waits = "payload logging: in which a response has to come, else its request has failed (default: 30s)"
+    inputs("--response-timeout", "T", waits, durations.seconds, 30.0)
 
     group = parser.add_argument_group("server")
     server = partial(_add, group)

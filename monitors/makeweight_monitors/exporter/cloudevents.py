@@ -1,7 +1,9 @@
 """The payload logging of KServe and Seldon Core: CloudEvents that carry what was asked of a model and what it answered.
 
 A request and its response are two events that bear one id, and come in either order. What they tell together (the
-answer, the inputs by name, the time between) becomes one prediction; its id is the id by which a label may come.
+answer, the inputs by name, the time between) becomes one prediction; its id is the id by which a label may come. A
+request whose response does not come in time is a failed answer: KServe logs no response that is not 200, and none that
+its model never gave.
 
 The attributes are those that the two loggers set (kserve/kserve pkg/logger, SeldonIO/seldon-core executor/logger):
 `inferenceservicename` and `namespace` name the model and its environment. Seldon gives the predictor's name as
@@ -35,7 +37,7 @@ BATCH = "application/cloudevents-batch+json"
 REQUESTS = ("org.kubeflow.serving.inference.request", "io.seldon.serving.inference.request")
 RESPONSES = ("org.kubeflow.serving.inference.response", "io.seldon.serving.inference.response")
 TIMEOUT = 30.0
-"""Seconds for which one of the two waits for the other."""
+"""Seconds for which one of the two waits for the other, unless told otherwise."""
 MOST = 100_000
 MOST_BYTES = 16_000_000
 """How many wait, and of what size they came; beyond, the oldest is treated as if its time were over."""
@@ -76,6 +78,7 @@ class Payloads:
             whose answers do not go out.
         sources: patterns of the shell for `source`, each with its variant; the first that fits counts, and goes
             before the names that an endpoint has by itself.
+        timeout: seconds in which the response to a request has to come.
     """
 
     def __init__(
@@ -100,6 +103,8 @@ class Payloads:
         self._clock = clock
         self._halves: OrderedDict[Key, Half] = OrderedDict()
         self._size = 0
+        self._late: OrderedDict[Key, float] = OrderedDict()
+        """Requests that were counted as failed, and until when their response is still known for theirs."""
 
     def __len__(self) -> int:
         return len(self._halves) + (len(self._shadows) if self._shadows is not None else 0)
@@ -122,7 +127,7 @@ class Payloads:
         return self._count([_taken_apart(one) for one in (parsed if isinstance(parsed, list) else [parsed])], len(body))
 
     def expire(self) -> None:
-        """Count what has waited too long: a response without what the request would have told, a request not."""
+        """Count what has waited too long: a response without what the request would have told, a request as failed."""
         self._flush(self._clock())
 
     def close(self) -> None:
@@ -140,12 +145,19 @@ class Payloads:
             self._counting.events(ready, "cloudevents", 0, refused)
 
     def _give_up(self, ready: list[Event], refused: Counter[str]) -> None:
-        _, half = self._halves.popitem(last=False)
+        """Of the oldest: a response counts alone, and a request as failed, unless it was not waited for long enough."""
+        key, half = self._halves.popitem(last=False)
         self._size -= half.size
-        if half.answers is None:
+        if half.answers is not None:
+            ready += half.answers
+        elif (now := self._clock()) < half.until:
             refused["no_response"] += 1
         else:
-            ready += half.answers
+            every = half.inputs or [{}]
+            ready += self._told([{"failure": "timeout", "features": one or None} for one in every], key)
+            self._late[key] = now + self._timeout
+            while len(self._late) > self._most or next(iter(self._late.values())) < now:
+                self._late.popitem(last=False)
 
     def _count(self, received: list[tuple[Mapping[str, Any], Any]], size: int) -> Outcome:
         ready: list[Event] = []
@@ -166,18 +178,25 @@ class Payloads:
             if kind in REQUESTS:
                 half.inputs = inputs(data)
             else:
-                half.answers = answers(data)
-                for index, answer in enumerate(half.answers):
-                    answer["id"] = identity if len(half.answers) == 1 else f"{identity}/{index}"
-                    answer.update(self._whose(key))
+                if self._late.get(key, 0.0) > self._clock():
+                    refused["late_response"] += 1
+                    continue
+                half.answers = self._told(answers(data), key)
                 if not half.answers:
                     refused["no_prediction"] += 1
-                    continue
             self._join(key, half, ready, refused)
         return self._counting.events(self._paired(ready), "cloudevents", size, refused)
 
     def _paired(self, ready: list[Event]) -> list[Event]:
-        return ready if self._shadows is None else self._shadows.paired(ready, self._clock() + self._timeout)
+        # twice as long: the other half may be a request that waits for its response as long as it may
+        return ready if self._shadows is None else self._shadows.paired(ready, self._clock() + 2 * self._timeout)
+
+    def _told(self, answers: list[Event], key: Key) -> list[Event]:
+        """The answers to one request, with an id each and whose they are."""
+        whose = self._whose(key)
+        for index, answer in enumerate(answers):
+            answer.update(whose, id=key.id if len(answers) == 1 else f"{key.id}/{index}")
+        return answers
 
     def _whose(self, key: Key) -> Event:
         """Model, environment and variant; no variant where nothing tells it: then it is the one that there is."""

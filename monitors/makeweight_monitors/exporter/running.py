@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from makeweight_monitors import metrics
-from makeweight_monitors.exporter.cloudevents import Payloads
+from makeweight_monitors.exporter.cloudevents import TIMEOUT, Payloads
 from makeweight_monitors.exporter.counting import Counting, Refusals
 from makeweight_monitors.exporter.events import of_lines
 from makeweight_monitors.exporter.figures import Figures
@@ -24,7 +24,7 @@ class Running:
 
     Args:
         bearer: for those who send events; metrics_bearer: for those who read metrics.
-        endpoints, sources: of payload logging, as `Payloads` has them.
+        endpoints, sources, response_timeout: of payload logging, as `Payloads` has them.
 
     Raises:
         UsageError: what is said of a model contradicts itself.
@@ -39,12 +39,13 @@ class Running:
         endpoints: Mapping[str, str] | None = None,
         most_revisions: int = MOST_REVISIONS,
         sources: Sequence[tuple[str, str]] = (),
+        response_timeout: float = TIMEOUT,
     ) -> None:
         refusals, self.figures = Refusals(), Figures()
         models = [Model(one, refusals, most_revisions=most_revisions) for one in settings]
         self.models = Models(models, self.figures.counters)
         self.counting = Counting(self.models, refusals, self.figures)
-        self.payloads = Payloads(self.counting, self.models, endpoints, sources)
+        self.payloads = Payloads(self.counting, self.models, endpoints, sources, timeout=response_timeout)
         self.bounds = bounds or Bounds()
         self.bearer, self.metrics_bearer = bearer, metrics_bearer
         self.inflight, self.rate = Inflight(self.bounds.inflight), Rate(self.bounds.requests)

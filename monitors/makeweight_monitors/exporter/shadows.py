@@ -10,7 +10,7 @@ from makeweight_monitors.exporter.events import Event
 
 SHADOW = "shadow"
 """In the place of a variant: a canary whose answers do not go out."""
-_OF_ARM = ("scores", "prediction", "latency")
+_OF_ARM = ("scores", "prediction", "failure", "latency")
 
 
 @dataclass(slots=True)

@@ -45,7 +45,16 @@ def run(options: argparse.Namespace) -> Exit:
     bounds = Bounds(options.most_body, max(options.most_inflight, options.most_body), options.most_requests)
     metrics_bearer = None if options.metrics_bearer_file is None else Bearer(options.metrics_bearer_file)
     endpoints = dict(options.endpoint or ())
-    running = Running(models, bounds, bearer, metrics_bearer, endpoints, options.most_revisions, options.source or ())
+    running = Running(
+        models,
+        bounds,
+        bearer,
+        metrics_bearer,
+        endpoints,
+        options.most_revisions,
+        options.source or (),
+        options.response_timeout,
+    )
     if options.tail is not None:
         running.follow(options.tail, options.tail_offset)
     listening = server.listen(options.host, options.port)

@@ -166,7 +166,7 @@ def test_seldons_shadow_under_one_id_forms_pairs(first: str) -> None:
         assert exporting["paired_total stable canary"] == {"right wrong": 1}
         seldon(exporting, first, 2, SURE)
         assert exporting["exporter_held_payloads"] == {"": 1}
-        clock.now += cloudevents.TIMEOUT + 1
+        clock.now += 2 * cloudevents.TIMEOUT + 1
         payloads.expire()
         variant = "stable" if first == "main" else "canary"
         assert exporting.running.models is not None
@@ -197,7 +197,73 @@ def test_what_waits_too_long_is_counted_without_the_other() -> None:
         payloads.expire()
         assert exporting["predictions_total variant"] == {"canary": 1}
         assert exporting["latency_seconds_count"] == {}
-        assert exporting["exporter_refused_total reason"] == {"no_response": 1}
+        assert exporting["failures_total variant reason"] == {"canary timeout": 1}
+        assert exporting["exporter_refused_total reason"] == {}
+        assert len(payloads) == 0
+        for _ in range(2):
+            said = binary(exporting, {**RESPONSE, "id": "b"}, V1).json()
+            assert (said["accepted"], said["reasons"]) == (0, {"late_response": 1}), "the request counts once"
+        clock.now += cloudevents.TIMEOUT + 1
+        payloads.expire()
+        assert exporting["failures_total"] == {"": 1}
+
+
+def test_every_example_of_a_request_without_a_response_failed() -> None:
+    clock = Clock()
+    with Exporting(settings(features={"light": [0.5]}), response_timeout=5.0) as exporting:
+        payloads = exporting.running.payloads
+        payloads._clock = clock
+        binary(exporting, REQUEST, {"instances": [{"light": 0.1}, {"light": 0.9}, [1, 2]]})
+        clock.now += 4
+        payloads.expire()
+        assert exporting["failures_total"] == {}
+        clock.now += 1
+        payloads.expire()
+        assert exporting["failures_total variant reason"] == {"canary timeout": 3}
+        assert exporting["feature_bin_total bin"] == {"00": 1, "01": 1}
+        label = {"type": "label", "id": "a/1", "truth": "dog"}
+        assert exporting.post([label]).json()["labels"] == {"matched": 1}
+        assert exporting["labelled_total variant outcome"] == {"canary wrong": 1}
+
+
+def test_an_answer_that_holds_no_prediction_is_no_lost_one() -> None:
+    clock = Clock()
+    with Exporting() as exporting:
+        payloads = exporting.running.payloads
+        payloads._clock = clock
+        binary(exporting, REQUEST, {})
+        assert binary(exporting, RESPONSE, {"error": "x"}).json()["reasons"] == {"no_prediction": 1}
+        clock.now += cloudevents.TIMEOUT + 1
+        payloads.expire()
+        assert exporting["failures_total"] == {}
+
+
+def test_a_request_that_was_given_up_early_is_not_called_failed() -> None:
+    with Exporting() as exporting:
+        exporting.running.payloads._most = 10
+        structured(exporting, *({**REQUEST, "id": str(n), "data": {}} for n in range(25)), batch=True)
+        assert exporting["exporter_held_payloads"] == {"": 10}
+    assert exporting["failures_total"] == {}
+    assert exporting["exporter_refused_total reason"] == {"no_response": 25}
+
+
+def test_seldons_shadow_that_never_answers_is_wrong_in_its_pair() -> None:
+    clock = Clock()
+    with Exporting(endpoints={"main": "stable", "mirror": "shadow"}) as exporting:
+        payloads = exporting.running.payloads
+        payloads._clock = clock
+        more = {"requestid": "r-1", "source": "http://:8000/"}
+        binary(exporting, attributes(REQUESTS[1], id="1", endpoint="main", **more), {})
+        binary(exporting, attributes(RESPONSES[1], id="2", endpoint="main", **more), {"data": {"ndarray": [SURE]}})
+        clock.now += 2
+        binary(exporting, attributes(REQUESTS[1], id="3", endpoint="mirror", **more), {})
+        for _ in range(2):
+            clock.now += cloudevents.TIMEOUT - 1
+            payloads.expire()
+        assert exporting["failures_total variant reason"] == {"canary timeout": 1}
+        assert exporting["shadow_pairs_total agree"] == {"no": 1}
+        assert exporting.post([{"type": "label", "id": "r-1", "truth": "dog"}]).json()["labels"] == {"matched": 1}
+        assert exporting["paired_total stable canary"] == {"right wrong": 1}
         assert len(payloads) == 0
 
 
