@@ -25,6 +25,7 @@ from makeweight_monitors.rules.promql import equals
 JOB = "models"
 DIGITS, PRICES = "digits", "prices"
 OLD, NEW = "r1", "r2"
+WHERE = "production"
 SLICES = ("heavy ink", "light ink")
 _BASE = Build("baseline", "32", "onnxruntime", "", "b" * 64, 1_900_000)
 _FIRST = Build("int8", "8", "onnxruntime", "1" * 12, "1" * 64, 500_000)
@@ -162,6 +163,7 @@ class Fleet:
             labels=Pending(),
             shadow=shadow,
             registry=process.registry,
+            environment=WHERE,
         )
 
     def _record(self, observer: Observer, wrong: float, seconds: float) -> None:
@@ -189,6 +191,7 @@ class Fleet:
             shadow=True,
             manifest={"stable": _BASE, "canary": _FIRST},
             registry=process.registry,
+            environment=WHERE,
         )
 
         def count(wrong: float) -> None:

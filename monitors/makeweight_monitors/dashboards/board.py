@@ -6,16 +6,18 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.prometheus import Dataquery
 
 from makeweight_monitors.dashboards.marks import Mark, marks
 from makeweight_monitors.dashboards.panel import COLUMNS
-from makeweight_monitors.dashboards.query import source
+from makeweight_monitors.dashboards.query import placed, source
+from makeweight_monitors.metrics import PREDICTIONS
 
 _STEP = "60s"
 """Between two looks for something to mark."""
@@ -50,10 +52,16 @@ def assembled(
     sections: Sequence[Section],
     variables: Sequence[dashboard.QueryVariable],
     *,
+    environment: Sequence[str],
     runbooks: str,
     span: str,
 ) -> models.Dashboard:
-    """The dashboard; `span` is how far back it looks at first, such as `6h`."""
+    """The dashboard, every panel of which shows the environment that is chosen.
+
+    Args:
+        environment: the labels that tell environments apart; each becomes a variable.
+        span: how far back it looks at first, such as `6h`.
+    """
     made = dashboard.Dashboard(title).uid(own_uid).description(description).tags([TAG]).editable()
     made = made.time(f"now-{span}", "now").refresh("30s").timezone("browser")
     made = made.tooltip(models.DashboardCursorSync.CROSSHAIR)
@@ -64,13 +72,18 @@ def assembled(
         made = made.link(page.target_blank(True).tooltip("What each alert means and what to do"))
     known = dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
     made = made.with_variable(known.description("The Prometheus that has the rules."))
-    for variable in variables:
+    for variable in (*map(_where, environment), *variables):
         made = made.with_variable(variable)
     built = made.build()
     built.panels = _placed(sections)
     for each in built.templating.list_val or ():
         each.auto = each.auto_count = each.auto_min = None  # of variables of intervals only
-    built.annotations.list_val = [_Annotation(mark) for mark in marks()]
+    every = [target for section in sections for panel in section.panels for target in panel.targets or ()]
+    for asked in every:
+        if isinstance(asked, Dataquery):
+            asked.expr = placed(asked.expr, environment)
+    here = (replace(mark, expression=placed(mark.expression, environment)) for mark in marks())
+    built.annotations.list_val = [_Annotation(mark) for mark in here]
     return built
 
 
@@ -91,6 +104,12 @@ def chosen(
         return made.current(models.VariableOption(True, given, given)).include_all(False).multi(several)
     made = made.include_all(True).all_value(".*").multi(several)
     return made.current(models.VariableOption(True, "All", "$__all"))
+
+
+def _where(label: str) -> dashboard.QueryVariable:
+    """One of the labels by which environments are told apart."""
+    which = "Environments that are shown together. Choose one where there are several: a canary is of one of them."
+    return chosen(label, label.capitalize(), which, f"label_values({PREDICTIONS.series}, {label})", several=True)
 
 
 class _Annotation(models.AnnotationQuery):

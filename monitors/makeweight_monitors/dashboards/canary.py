@@ -12,7 +12,7 @@ from makeweight_monitors.dashboards.board import Section
 from makeweight_monitors.dashboards.look import CANARY, FLOOR, GOOD, LIMIT, STABLE, WARN, Look
 from makeweight_monitors.dashboards.panel import Steps, abreast, lines, states, value
 from makeweight_monitors.dashboards.project import of_project
-from makeweight_monitors.dashboards.query import Query, both, of_canary, of_model, of_revision, of_stable
+from makeweight_monitors.dashboards.query import Query, both, of_budget, of_canary, of_revision, of_stable
 from makeweight_monitors.dashboards.rollback import CERTIFIED, LEAST_DRAWN, drawn, line, worst
 from makeweight_monitors.metrics import MODEL_BYTES
 from makeweight_monitors.rules import burn, names
@@ -132,7 +132,7 @@ def _labels(terms: Terms) -> Iterator[Panel]:
             *_band(of_revision(names.DROP_LOW), of_revision(names.DROP_HIGH), "half an hour", CANARY),
             Query(of_revision(names.DROP), "half an hour {{revision}}", CANARY),
             Query(of_revision(names.PAIRED_DROP), "by pairs, so far {{revision}}", Look("purple")),
-            Query(of_model(names.TOLERATED_DROP, 'test="paired"'), "tolerated", LIMIT),
+            Query(of_budget(names.TOLERATED_DROP, 'test="paired"'), "tolerated", LIMIT),
             least=None,
         )
     within = "" if terms.classification else " An answer is right within the tolerance that its server was told."
@@ -184,9 +184,9 @@ def _without_labels(terms: Terms) -> Iterator[Panel]:
     ]
     if terms.classification:
         if terms.drop is not None:
-            queries.append(Query(of_model(names.TOLERATED_DROP, 'test="paired"'), "tolerated drop", LIMIT))
+            queries.append(Query(of_budget(names.TOLERATED_DROP, 'test="paired"'), "tolerated drop", LIMIT))
         if "disagreement" in found:
-            expected = of_model(names.LIMIT, 'what="disagreement"')
+            expected = of_budget(names.LIMIT, 'what="disagreement"')
             queries.append(Query(expected, "most that the budget leads to expect", FLOOR))
         text = (
             "Share of shadowed requests that the two answered differently, with its 99 % interval. It bounds the drop "
@@ -223,7 +223,7 @@ def _budgets(terms: Terms) -> Iterator[Panel]:
                 queries.append(Query(of_revision(series), f"canary {{{{revision}}}} {window}", canary))
             else:
                 queries += both(series, f" {window}", stable, canary)
-        queries.append(Query(of_model(names.LIMIT, f'what="{objective.what}"'), "allowed", LIMIT))
+        queries.append(Query(of_budget(names.LIMIT, f'what="{objective.what}"'), "allowed", LIMIT))
         yield lines(
             budget_title(objective),
             f"Share of {objective.of} that are bad, over windows of rising length, and the share that the budget "

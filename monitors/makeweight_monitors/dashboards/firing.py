@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models.dashboard import Panel
 from makeweight_monitors.dashboards.board import published
 from makeweight_monitors.dashboards.look import BAD, GOOD, QUIET, WARN
 from makeweight_monitors.dashboards.panel import NONE_IS_GOOD, Column, Size, Steps, rows, value
-from makeweight_monitors.dashboards.query import of_model
+from makeweight_monitors.dashboards.query import of_alerts
 from makeweight_monitors.rules.names import WATCHDOG
 from makeweight_monitors.rules.promql import equals
 
@@ -20,7 +20,7 @@ _KINDS = {"rollback": 3, "alarm": 2, "evidence": 1}
 
 def state() -> Panel:
     """The worst kind of alert that fires; 0 only while the watchdog tells that rules are evaluated."""
-    alive = of_model("ALERTS", _FIRING, f'alertname="{WATCHDOG}"')
+    alive = of_alerts(_FIRING, f'alertname="{WATCHDOG}"')
     return value(
         "State",
         "The most urgent kind of alert that fires. `evidence` is to be weighed, `alarm` calls somebody, `roll back` "
@@ -35,7 +35,7 @@ def state() -> Panel:
 
 
 def counted(kind: str, title: str, description: str) -> Panel:
-    found = of_model("ALERTS", _FIRING, _MEANT, equals("kind", kind))
+    found = of_alerts(_FIRING, _MEANT, equals("kind", kind))
     return value(title, description, "short", f"count({found}) or vector(0)", steps=NONE_IS_GOOD)
 
 
@@ -66,4 +66,4 @@ def alerts(runbooks: str) -> Panel:
 
 def _by_kind() -> list[str]:
     """Each alert with the number of its kind."""
-    return [f"{n} * {of_model('ALERTS', _FIRING, _MEANT, equals('kind', kind))}" for kind, n in _KINDS.items()]
+    return [f"{n} * {of_alerts(_FIRING, _MEANT, equals('kind', kind))}" for kind, n in _KINDS.items()]

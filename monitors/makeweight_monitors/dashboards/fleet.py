@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from makeweight_monitors.dashboards import failing, firing
 from makeweight_monitors.dashboards.board import Section, assembled, chosen
 from makeweight_monitors.dashboards.look import CANARY, LIMIT, STABLE
 from makeweight_monitors.dashboards.panel import NONE_IS_GOOD, WIDE, Column, Size, abreast, lines, rows, states, value
-from makeweight_monitors.dashboards.query import Query, of_model
+from makeweight_monitors.dashboards.query import HERE, Query, of_alerts, of_model, placed
 from makeweight_monitors.dashboards.rollback import CERTIFIED, WAY, line, way_to_rollback
 from makeweight_monitors.metrics import BUILD_INFO, MODEL_BYTES, PREDICTIONS
 from makeweight_monitors.rules import names, promql
+from makeweight_monitors.rules.promql import selector
 
 _ONE = "model, revision"
 _LINE = line("paired")
 _WAY = way_to_rollback(of_model(names.PAIRS.evalue), _LINE)
 
 
-def build(runbooks: str) -> Dashboard:
-    question = f"label_values({PREDICTIONS.series}, model)"
+def build(runbooks: str, environment: Sequence[str]) -> Dashboard:
+    question = f"label_values({placed(selector(PREDICTIONS.series, HERE), environment)}, model)"
     return assembled(
         "mw-fleet",
         "Makeweight: fleet",
         "All models and their compressed canaries: what fires, what is served, how each does.",
         [
-            Section("", (*abreast(_state()), _canaries(), firing.alerts(runbooks))),
+            Section("", (*abreast(_state()), _canaries(environment), firing.alerts(runbooks))),
             Section("How the canaries do", tuple(_canary_graphs())),
             Section("What is served", tuple(_served())),
         ],
         [chosen("model", "Model", "The models that are shown.", question, several=True)],
+        environment=environment,
         runbooks=runbooks,
         span="6h",
     )
@@ -64,11 +68,12 @@ def _state() -> list[Panel]:
     ]
 
 
-def _canaries() -> Panel:
-    fired = of_model("ALERTS", 'alertstate="firing"', 'severity!="none"', 'revision!=""')
+def _canaries(environment: Sequence[str]) -> Panel:
+    fired = of_alerts('alertstate="firing"', 'severity!="none"', 'revision!=""')
     stable_size, canary_size = _sizes()
     of_stables = f"{canary_size}\n/ on (model) group_left ()\n{stable_size}"
-    link = ("This canary against stable", "/d/mw-canary-${__data.fields.model}?${__url_time_range}")
+    where = "".join(f"&${{{label}:queryparam}}" for label in environment)
+    link = ("This canary against stable", f"/d/mw-canary-${{__data.fields.model}}?${{__url_time_range}}{where}")
 
     def of_each(series: str, *matchers: str) -> str:
         return f"max by ({_ONE}) ({of_model(series, *matchers)})"

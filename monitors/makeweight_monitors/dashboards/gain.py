@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models.dashboard import Panel
 
 from makeweight_monitors.dashboards.look import CANARY, LIMIT, STABLE, Look
 from makeweight_monitors.dashboards.panel import THIRD, lines
-from makeweight_monitors.dashboards.query import Query, both, of_canary, of_model, of_revision, of_stable
+from makeweight_monitors.dashboards.query import Query, both, of_budget, of_canary, of_revision, of_stable
 from makeweight_monitors.metrics import MODEL_BYTES
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.limits import limits
@@ -71,4 +71,4 @@ def _declared(terms: Terms, what: str, legend: str) -> Iterator[Query]:
     """The budget's own limits on percentiles."""
     for named in (f"p{quantile * 100:g}" for quantile in names.LATENCY):
         if f"{what}{named}" in limits(terms):
-            yield Query(of_model(names.LIMIT, f'what="{what}{named}"'), f"{legend}{named}", LIMIT)
+            yield Query(of_budget(names.LIMIT, f'what="{what}{named}"'), f"{legend}{named}", LIMIT)

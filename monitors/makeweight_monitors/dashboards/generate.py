@@ -67,7 +67,7 @@ _SHOWN = {
 def dashboards(terms: Terms) -> dict[str, Dashboard]:
     """By the names of their files."""
     return {
-        "fleet.json": fleet.build(terms.runbooks),
+        "fleet.json": fleet.build(terms.runbooks, terms.environment),
         "canary.json": canary.build(terms),
         "drift.json": drift.build(terms),
         "health.json": health.build(terms),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from makeweight_monitors.dashboards.look import BAD
-from makeweight_monitors.dashboards.query import of_model
+from makeweight_monitors.dashboards.query import of_alerts, of_model
 from makeweight_monitors.metrics import BUILD_INFO, PREDICTIONS
 
 _AGO = "5m"
@@ -26,7 +26,7 @@ def marks() -> list[Mark]:
     stable, canary = (of_model(BUILD_INFO.series, f'variant="{variant}"') for variant in ("stable", "canary"))
     traffic = of_model(PREDICTIONS.series, 'variant="canary"')
     build = of_model(BUILD_INFO.series)
-    firing = of_model("ALERTS", 'alertstate="firing"', 'kind="rollback"')
+    firing = of_alerts('alertstate="firing"', 'kind="rollback"')
     served = f"sum by (model, revision) (rate({traffic}[{_AGO}]"
     what = "model, variant, compressed, sha256"
     return [

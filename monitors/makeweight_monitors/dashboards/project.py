@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from makeweight_monitors.dashboards.board import Section, assembled, chosen, uid
-from makeweight_monitors.dashboards.query import MODEL
+from makeweight_monitors.dashboards.query import of_model, placed
 from makeweight_monitors.metrics import PREDICTIONS
-from makeweight_monitors.rules.promql import CANARY, selector
+from makeweight_monitors.rules.promql import CANARY
 from makeweight_monitors.rules.terms import Terms
 
 _PLAIN = re.compile(r"[A-Za-z0-9_. -]+")
@@ -20,7 +20,7 @@ def of_project(
     terms: Terms, kind: str, title: str, question: str, sections: Sequence[Section], *, span: str, revision: bool = True
 ) -> Dashboard:
     """`revision`: whether one canary of several can be chosen."""
-    canaries = selector(PREDICTIONS.series, MODEL, CANARY)
+    canaries = placed(of_model(PREDICTIONS.series, CANARY), terms.environment)
     model = chosen(
         "model",
         "Model",
@@ -34,4 +34,13 @@ def of_project(
     attempt = chosen("revision", "Canary's revision", which, f"label_values({canaries}, revision)")
     variables = [model, attempt] if revision else [model]
     title = f"Makeweight: {terms.model}, {title}"
-    return assembled(uid(kind, terms.model), title, question, sections, variables, runbooks=terms.runbooks, span=span)
+    return assembled(
+        uid(kind, terms.model),
+        title,
+        question,
+        sections,
+        variables,
+        environment=terms.environment,
+        runbooks=terms.runbooks,
+        span=span,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grafana_foundation_sdk.builders import prometheus
@@ -14,6 +15,8 @@ from makeweight_monitors.rules.promql import selector
 
 RATE = "$__rate_interval"
 SOURCE = "${datasource}"
+HERE, HERE_OR_NOWHERE = "$here", "$here-or-nowhere"
+"""Stand for matchers of the labels that tell environments apart; `placed` puts these in."""
 MODEL = 'model=~"$model"'
 REVISION = 'revision=~"$revision"'
 
@@ -30,22 +33,39 @@ def source() -> DataSourceRef:
 
 
 def of_model(series: str, *matchers: str) -> str:
-    """A series of the chosen model."""
+    """A series of the chosen model in the chosen environment."""
+    return selector(series, HERE, MODEL, *matchers)
+
+
+def of_budget(series: str, *matchers: str) -> str:
+    """What the budget says of the chosen model, which is the same in all environments."""
     return selector(series, MODEL, *matchers)
+
+
+def of_alerts(*matchers: str) -> str:
+    """Those of the chosen model; some, such as that it is not seen at all, are of no environment."""
+    return selector("ALERTS", HERE_OR_NOWHERE, MODEL, *matchers)
 
 
 def of_revision(series: str, *matchers: str) -> str:
     """A comparison with the chosen canary."""
-    return selector(series, MODEL, REVISION, *matchers)
+    return of_model(series, REVISION, *matchers)
 
 
 def of_canary(series: str, *matchers: str) -> str:
-    return selector(series, MODEL, REVISION, promql.CANARY, *matchers)
+    return of_revision(series, promql.CANARY, *matchers)
 
 
 def of_stable(series: str, *matchers: str) -> str:
     """The stable model's, which is pooled over its revisions where it is a recorded series."""
-    return selector(series, MODEL, promql.STABLE, *matchers)
+    return of_model(series, promql.STABLE, *matchers)
+
+
+def placed(expression: str, environment: Sequence[str]) -> str:
+    """The question about the environment that is chosen, by a variable for each of these labels."""
+    for stands, none in ((HERE_OR_NOWHERE, "|"), (HERE, "")):
+        expression = expression.replace(stands, ", ".join(f'{label}=~"${label}{none}"' for label in environment))
+    return expression
 
 
 def both(series: str, more: str = "", stable: Look = STABLE, canary: Look = CANARY) -> list[Query]:

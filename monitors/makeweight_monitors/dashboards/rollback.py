@@ -6,7 +6,7 @@ from grafana_foundation_sdk.models.dashboard import Panel
 
 from makeweight_monitors.dashboards.look import BAD, GOOD, QUIET, WARN
 from makeweight_monitors.dashboards.panel import Steps, value
-from makeweight_monitors.dashboards.query import of_model, of_revision
+from makeweight_monitors.dashboards.query import of_budget, of_revision
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import equals
 
@@ -22,7 +22,7 @@ def drawn(evalue: str) -> str:
 
 def line(test: str) -> str:
     """The e-value at which a test asks for a rollback."""
-    return of_model(names.ROLLBACK_LINE, equals("test", test))
+    return of_budget(names.ROLLBACK_LINE, equals("test", test))
 
 
 def worst(title: str, description: str, evalue: str, test: str) -> Panel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -76,6 +77,34 @@ def test_a_dashboard_takes_its_data_source_from_a_variable(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BOARDS)
+def test_an_environment_can_be_chosen_by_each_of_its_labels(name: str) -> None:
+    one = BOARDS[name]
+    chosen = {each["name"]: each for each in one["templating"]["list"]}
+    assert list(chosen)[:3] == ["datasource", "environment", "namespace"]
+    for label in ("environment", "namespace"):
+        each = chosen[label]
+        assert each["query"]["query"] == f"label_values(makeweight_predictions_total, {label})"
+        # all of them, those among them that bear no such label
+        assert (each["multi"], each["includeAll"], each["allValue"], each["current"]["value"]) == (
+            True, True, ".*", "$__all",
+        )  # fmt: skip
+    for each in chosen.values():
+        if each["name"] == "revision":
+            assert 'environment=~"$environment", namespace=~"$namespace"' in each["query"]["query"]
+    for mark in one["annotations"]["list"]:
+        check_here(mark["expr"])
+
+
+def test_the_labels_that_tell_environments_apart_are_declared() -> None:
+    for one in loaded(replace(BUDGETS["digits"], environment=("cluster",))).values():
+        assert [each["name"] for each in one["templating"]["list"]][:3] == ["datasource", "cluster", "model"]
+        for panel in panels(one):
+            for target in panel["targets"]:
+                assert "namespace" not in target["expr"]
+                check_here(target["expr"], 'cluster=~"$cluster{0}", ')
+
+
+@pytest.mark.parametrize("name", BOARDS)
 def test_every_panel_says_what_it_shows(name: str) -> None:
     for panel in panels(BOARDS[name]):
         check_panel(panel)
@@ -106,6 +135,18 @@ def test_every_question_is_asked_well(name: str) -> None:
             check_question(target["expr"])
 
 
+OF_THE_BUDGET = {names.ROLLBACK_LINE, names.TOLERATED_DROP, names.LIMIT}
+"""The same in every environment."""
+
+
+def check_here(expression: str, here: str = 'environment=~"$environment{0}", namespace=~"$namespace{0}", ') -> None:
+    """It asks about the chosen environment alone; of alerts, about those of none too."""
+    assert "$here" not in expression
+    for name, matchers in re.findall(r"(makeweight[\w:]*|ALERTS)\{([^}]*)", expression):
+        meant = here.format("|" if name == "ALERTS" else "")
+        assert matchers.startswith(meant) == (name not in OF_THE_BUDGET), (name, matchers)
+
+
 def check_question(expression: str) -> None:
     for function, counter, window in re.findall(r"(\w+)\((\w+_total)\{[^}]*\}\[([^]]+)\]", expression):
         assert function in ("rate", "increase"), counter
@@ -115,6 +156,7 @@ def check_question(expression: str) -> None:
         assert re.search(rf"(rate|increase)\({series}|count by \(\w+\) \({series}", expression), series
     selected = re.findall(r"(makeweight[\w:]*|ALERTS)\{([^}]*)", expression)
     assert all('model=~"$model"' in matchers for _, matchers in selected)
+    check_here(expression)
     assert selected or expression.startswith("vector(")
 
 
