@@ -6,10 +6,12 @@ simulation; seeds are fixed.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +189,36 @@ def delays() -> Iterator[str]:
         yield f"| {name} | " + " | ".join(row) + " |"
 
 
+def least() -> Iterator[str]:
+    """How many labelled answers of the canary any test needs at least on average, by how much it is worse and when."""
+    by_bets = np.linspace(0, 0.99, 10_000)
+
+    def of_pairs(drop: float) -> float:
+        """The most that a pair's logarithm can grow by, over all bets on harm, help or a tie."""
+        chances = {1.0: 0.02 + drop, -1.0: 0.02, 0.0: 0.96 - drop}
+        grown = [chance * np.log1p(by_bets * (x - DROP)) for x, chance in chances.items()]
+        return float(np.sum(grown, axis=0).max())
+
+    def of_arms(stable: float, drop: float) -> float:
+        """The divergence of Kullback and Leibler: stable's rate taken as known."""
+        p, q = stable + drop, stable + DROP
+        return p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
+
+    lines = (math.log(LINE), math.log(2 * STARTS * LINE))
+    yield "| worse by | 3 points | 10 points | 3, after a day | 10, after a day |"
+    yield "|---|---|---|---|---|"
+    rates: tuple[tuple[str, float, Callable[[float], float]], ...] = (
+        (f"pairs, {PAIRS // 4} in 15 s", PAIRS, of_pairs),
+        ("split traffic, 5 %", REQUESTS * 0.05, partial(of_arms, 0.1)),
+        ("split traffic, 50 %", REQUESTS * 0.5, partial(of_arms, 0.1)),
+        ("failures, 5 %", REQUESTS * 0.05, partial(of_arms, 0.001)),
+        ("failures, 50 %", REQUESTS * 0.5, partial(of_arms, 0.001)),
+    )
+    for name, minute, grows in rates:
+        needed = [line / grows(drop) for line in lines for drop in (0.03, 0.1)]
+        yield f"| {name} | " + " | ".join(f"{many:,.0f}: {many / minute:.1f} min" for many in needed) + " |"
+
+
 INTRODUCTION = f"""# Evidence
 
 How often harmless canaries are rolled back by the [tests that may](rules.md#three-kinds-of-alert), and how soon bad
@@ -210,12 +242,24 @@ than half are found within {MINUTES // 60} hours. One point is tolerated. {FOUND
 from when they are worse: at once, or after a healthy day. Pairs then have 2 % help and so much more harm; of stable's
 answers 10 % are wrong in split traffic, and 0.1 % fail.
 """
+LEAST = f"""
+How soon they could be found at best: no test that keeps the same promise needs fewer answers of the canary on average
+than the logarithm of the line over what one answer tells (Kullback and Leibler), were stable's rate known exactly.
+After a healthy day the line is {2 * STARTS:,} times as high for a test that began anew: that many share the error.
+So many labelled answers of the canary (pairs; all answers, for failures), and how long they take to come: with 5 % of
+{REQUESTS} requests a minute there are {REQUESTS * 0.05:.0f}, and no fewer minutes are to be had but by a larger share.
+"""
 
 
 def main() -> None:
     began = time.monotonic()
     lines = []
-    parts = ((INTRODUCTION, false_rollbacks(HARMLESS)), (ASSUMED, false_rollbacks(BEYOND)), (DELAYS, delays()))
+    parts = (
+        (INTRODUCTION, false_rollbacks(HARMLESS)),
+        (ASSUMED, false_rollbacks(BEYOND)),
+        (DELAYS, delays()),
+        (LEAST, least()),
+    )
     for text, rows in parts:
         lines.append(text)
         for row in rows:
