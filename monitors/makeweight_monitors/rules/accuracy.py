@@ -75,9 +75,9 @@ def _by_group(terms: Terms) -> Iterator[Rule]:
 
 def _disagreement(terms: Terms) -> Iterator[Rule]:
     share, count = terms.of(names.DISAGREEMENT), terms.of(names.DISAGREEMENT_PAIRS)
-    every, apart = terms.of(SHADOW_PAIRS.series), terms.of(SHADOW_PAIRS.series, 'agree="no"')
-    yield Recording(names.DISAGREEMENT_PAIRS, f"sum by (model, revision) (increase({every}[{COMPARE}]))")
-    yield Recording(names.DISAGREEMENT, f"sum by (model, revision) (increase({apart}[{COMPARE}])) / ({count} > 0)")
+    every, apart = (terms.over(SHADOW_PAIRS.series, COMPARE, *matchers) for matchers in ((), ('agree="no"',)))
+    yield Recording(names.DISAGREEMENT_PAIRS, f"sum by (model, revision) ({every})")
+    yield Recording(names.DISAGREEMENT, f"sum by (model, revision) ({apart}) / ({count} > 0)")
     yield Recording(names.DISAGREEMENT_LOW, wilson(share, count, "-"))
     yield Recording(names.DISAGREEMENT_HIGH, wilson(share, count, "+"))
     if terms.drop is not None and terms.classification:

@@ -88,17 +88,19 @@ def _events(terms: Terms, objective: Objective, window: str) -> tuple[str, str]:
     if objective.what == "wrong":
         return terms.by_arm(LABELLED.series, window, 'outcome="wrong"'), terms.by_arm(LABELLED.series, window)
     if objective.what == "flips":
-        harm, every = terms.of(PAIRED.series, *HARM), terms.of(PAIRED.series)
-        pooled = "sum by (model, revision) (increase({}[{}]))"
-        return pooled.format(harm, window), pooled.format(every, window)
+        harm, every = (
+            f"sum by (model, revision) ({terms.over(PAIRED.series, window, *matchers)})" for matchers in (HARM, ())
+        )
+        return harm, every
     every = terms.by_arm(f"{LATENCY.series}_count", window)
-    in_time = terms.by_arm(f"{LATENCY.series}_bucket", window, _le(objective.bound))
+    in_time = terms.by_arm(f"{LATENCY.series}_bucket", window, within(objective.bound))
     return f"(\n{inner(every)}\n) - (\n{inner(in_time)}\n)", every
 
 
-def _le(bound: float) -> str:
-    """Whole bounds are written `1` by some clients and `1.0` by others."""
-    return f'le=~"{bound:g}|{bound:.1f}"' if bound == int(bound) else f'le="{bound!r}"'
+def within(*bounds: float) -> str:
+    """A matcher of buckets. Whole bounds are written `1` by some clients and `1.0` by others."""
+    written = [form for bound in bounds for form in dict.fromkeys((f"{bound:g}", repr(float(bound))))]
+    return f'le=~"{"|".join(written)}"'
 
 
 def _alerts(terms: Terms, declared: list[Objective]) -> Iterator[Alert]:

@@ -118,7 +118,7 @@ def _estimate(terms: Terms) -> Iterator[Rule]:
     def weighed(power: str) -> str:
         """Sums over bins whose calibration is known, by arm; the calibration is each revision's own."""
         return "\nor\n".join(
-            f"sum by ({labels}) (\n  sum by ({by}) (increase({terms.of(SCORE_BIN.series, arm)}[{COMPARE}]))\n"
+            f"sum by ({labels}) (\n  sum by ({by}) ({terms.over(SCORE_BIN.series, COMPARE, arm)})\n"
             f"  * max by ({by}) ({terms.of(CALIBRATION.series, arm)}){power}\n)"
             for arm, labels in arms
         )
@@ -148,11 +148,9 @@ def _estimate(terms: Terms) -> Iterator[Rule]:
 
 def _inputs(terms: Terms) -> Iterator[Rule]:
     """Both arms see the same inputs: they are pooled, and the last hour is held against the day before it."""
-    for name, window in (
-        (names.FEATURE_BIN_1H, f"[{INPUTS}]"),
-        (names.FEATURE_BIN_1D, f"[{INPUTS_BEFORE}] offset {INPUTS}"),
-    ):
-        yield Recording(name, f"sum by (model, feature, bin) (increase({terms.of(FEATURE_BIN.series)}{window}))")
+    for name, window, ago in ((names.FEATURE_BIN_1H, INPUTS, ""), (names.FEATURE_BIN_1D, INPUTS_BEFORE, INPUTS)):
+        counted = terms.over(FEATURE_BIN.series, window, offset=ago)
+        yield Recording(name, f"sum by (model, feature, bin) ({counted})")
     now, before = terms.of(names.FEATURE_BIN_1H), terms.of(names.FEATURE_BIN_1D)
     for name, bins in ((names.FEATURE_SHARE_1H, now), (names.FEATURE_SHARE_1D, before)):
         yield Recording(name, share_of(bins, f"sum without (bin) ({bins})", "bin"))

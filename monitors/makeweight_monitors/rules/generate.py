@@ -13,8 +13,10 @@ from makeweight_monitors.rules import (
     limits,
     rollback,
     share,
+    steps,
     totals,
 )
+from makeweight_monitors.rules.dependencies import words
 from makeweight_monitors.rules.rule import Alert, Group
 from makeweight_monitors.rules.terms import Terms
 
@@ -22,8 +24,9 @@ _WATCHES = (limits, totals, failures, rollback, accuracy, confidence, latency, b
 
 
 def groups(terms: Terms) -> tuple[Group, ...]:
-    written = (group for watch in _WATCHES for group in watch.groups(terms))
-    return tuple(identity.widened(group, terms.environment) for group in written)
+    written = [group for watch in _WATCHES for group in watch.groups(terms)]
+    read = {word for group in written for rule in group.rules for word in words(rule.expression)}
+    return tuple(identity.widened(group, terms.environment) for group in (*steps.groups(terms, read), *written))
 
 
 def alerts(groups: tuple[Group, ...]) -> list[Alert]:

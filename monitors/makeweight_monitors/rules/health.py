@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from makeweight_monitors import metrics
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.promql import CANARY, STABLE, block, equals, part, quoted, ratio, selector
+from makeweight_monitors.rules.promql import CANARY, STABLE, block, carried, equals, part, quoted, ratio, selector
 from makeweight_monitors.rules.rule import ALARM, EVIDENCE, Alert, Comparison, Group, Level, Recording, Rule, literal
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import BY_GROUP, SPEED
@@ -27,13 +27,22 @@ def _recordings(terms: Terms) -> Iterator[Recording]:
     expired = terms.by_arm(metrics.LABELS_EXPIRED.series, BY_GROUP)
     matched = terms.by_arm(metrics.LABEL_EVENTS.series, BY_GROUP, 'result="matched"')
     strangers = terms.by_arm(metrics.LABEL_EVENTS.series, BY_GROUP, 'result=~"unknown|late"')
-    yield Recording(names.TRAFFIC, terms.by_arm(metrics.PREDICTIONS.series, SPEED, function="rate"))
+    yield Recording(names.TRAFFIC, terms.speed(metrics.PREDICTIONS.series, SPEED))
     yield Recording(
         names.REPLICAS,
         block(f"""
             count by (model, revision, variant) ({terms.of(metrics.UP.series, CANARY)})
             or
             count by (model, variant) ({terms.of(metrics.UP.series, STABLE)})
+            """),
+    )
+    seen = carried(terms.of(metrics.UP.series), terms.of(names.SILENT))
+    yield Recording(
+        names.SILENT,
+        block(f"""
+            max by (model, revision, variant, job, instance) ({seen})
+            and on (job, instance)
+            up == 0
             """),
     )
     yield Recording(names.REJECTED, part(refused, answered))
@@ -61,11 +70,7 @@ def _sources(terms: Terms) -> Iterator[Alert]:
     )
     yield Alert(
         names.REPLICA_DOWN,
-        block(f"""
-            max by (model, revision, variant, job, instance) (last_over_time({terms.of(metrics.UP.series)}[1d]))
-            and on (job, instance)
-            up == 0
-            """),
+        terms.of(names.SILENT),
         ALARM,
         hold="2m",
         summary="{{ $labels.instance }} of {{ $labels.model }} ({{ $labels.variant }}) can no longer be scraped",
@@ -124,7 +129,7 @@ def _arms(terms: Terms) -> Iterator[Alert]:
 
 
 def _seen(metric: metrics.Metric, terms: Terms, *matchers: str) -> str:
-    return f"sum by (model, revision) (increase({terms.of(metric.series, *matchers)}[{BY_GROUP}])) > 0"
+    return f"sum by (model, revision) ({terms.over(metric.series, BY_GROUP, *matchers)}) > 0"
 
 
 def _evidence(terms: Terms) -> Iterator[Rule]:
@@ -235,10 +240,10 @@ def _labels(terms: Terms) -> Iterator[Alert]:
     )
     if not terms.classification:
         return
-    others = terms.of(metrics.PREDICTED_CLASS.series, 'class="other"')
+    others = terms.over(metrics.PREDICTED_CLASS.series, "1h", 'class="other"')
     yield Alert(
         names.CAP_REACHED,
-        Comparison(f"sum by (model, revision, variant) (increase({others}[1h]))", ">", 0),
+        Comparison(f"sum by (model, revision, variant) ({others})", ">", 0),
         EVIDENCE,
         summary="{{ $labels.model }} ({{ $labels.variant }}) names more classes than are told apart",
         description=f"Beyond {metrics.MOST_CLASSES} class names all others count as one. "

@@ -9,7 +9,7 @@ which is what both arms of it have in common.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from makeweight_monitors.rules.rule import Alert, Comparison, Group, Rule
@@ -20,6 +20,11 @@ _GROUPING = re.compile(r"\b(by|on) \(([a-z_, ]*)\)")
 def widened(group: Group, environment: Sequence[str]) -> Group:
     """The group with every grouping of its rules by all labels that are meant."""
     return replace(group, rules=tuple(_rule(rule, environment) for rule in group.rules))
+
+
+def words(labels: Iterable[str]) -> list[str]:
+    """The words of a grouping that stand for the labels of a metric."""
+    return [label for label in labels if label not in ("environment", "attempt", "sha256")]
 
 
 def labels(words: Sequence[str], environment: Sequence[str]) -> list[str]:

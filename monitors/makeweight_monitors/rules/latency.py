@@ -17,11 +17,11 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 
 def _rules(terms: Terms) -> Iterator[Rule]:
-    buckets = terms.by_arm(f"{LATENCY.series}_bucket", SPEED, by=("le",), function="rate")
+    buckets = terms.speed(f"{LATENCY.series}_bucket", SPEED, by=("le",))
     for quantile, name in names.LATENCY.items():
         # where nothing was answered the quantile is NaN, which no panel shows and every rule that reads it hands on
         yield Recording(name, f"histogram_quantile(\n  {quantile},\n{inner(buckets)}\n) >= 0")
-    total, count = (terms.by_arm(f"{LATENCY.series}_{of}", SPEED, function="rate") for of in ("sum", "count"))
+    total, count = (terms.speed(f"{LATENCY.series}_{of}", SPEED) for of in ("sum", "count"))
     yield Recording(names.LATENCY_MEAN, ratio(total, count))
     compared = [(names.LATENCY[q], name) for q, name in names.LATENCY_RATIO.items()]
     for name, against in (*compared, (names.LATENCY_MEAN, names.LATENCY_MEAN_RATIO)):

@@ -103,6 +103,16 @@ def ended(metric: Metric) -> str:
     return f"makeweight:{metric.name.removeprefix('makeweight_')}:ended"
 
 
+# What came from step to step, from which all windows are put together.
+PROCESSES = "makeweight:processes:known"
+"""Those whose new series are new altogether. By model and boot."""
+
+
+def step(series: str) -> str:
+    """By the labels of the series, without `boot`: what it rose by since the step before."""
+    return f"makeweight:{series.removeprefix('makeweight_').removesuffix('_total')}:step"
+
+
 # What the tests compare with, written down so that a graph can draw it. Labels: model.
 ROLLBACK_LINE = "makeweight:rollback:threshold"
 """By `test` (failures, paired, split, slice, class): the e-value at which a rollback is asked for."""
@@ -228,6 +238,8 @@ REJECTED = "makeweight:rejected:ratio5m"
 """Of the observations, the share that was refused. By arm."""
 REPLICAS = "makeweight:replicas:count"
 """Processes that are being scraped. By arm."""
+SILENT = "makeweight:replicas:silent"
+"""Processes that were scraped, and whose target does not answer. By arm, job and instance."""
 
 # Alerts. What each means and what to do: docs/monitors/runbooks.md, under its name.
 FAILURES_ABOVE_STABLE = "MakeweightFailuresAboveStable"

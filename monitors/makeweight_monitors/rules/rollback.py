@@ -73,7 +73,15 @@ def _lines(terms: Terms) -> Iterator[Recording]:
 
 
 def ask(
-    terms: Terms, name: str, test: Test, evalue: str, *, summary: str, against: str, hold: str = Alert.hold
+    terms: Terms,
+    name: str,
+    test: Test,
+    evalue: str,
+    *,
+    summary: str,
+    against: str,
+    hold: str = Alert.hold,
+    assumed: str = "",
 ) -> Alert:
     """The alert that rolls back where the e-value of a test is over its line."""
     over = Comparison(evalue, ">", terms.line(test))
@@ -84,15 +92,15 @@ def ask(
         summary=summary,
         description=f"The e-value against {against} is {{{{ $value | humanize }}}}, over {number(over.line)}. A canary "
         f"within all that is tolerated ever gets here with probability at most {terms.alpha:g}, however often this is "
-        "looked at: if requests are independent, or those that are not have a `unit`, which counts once.",
+        f"looked at: if requests are independent, or those that are not have a `unit`, which counts once{assumed}.",
         hold=hold,
         labels={"test": test, "variant": "canary"},
     )
 
 
-def _ask(terms: Terms, name: str, test: Test, evalue: str, drops: str, where: str = "") -> Alert:
+def _ask(terms: Terms, name: str, test: Test, evalue: str, drops: str, where: str = "", assumed: str = "") -> Alert:
     less = f"{{{{ $labels.model }}}} {{{{ $labels.revision }}}}{where} is less accurate than stable: roll it back"
-    return ask(terms, name, test, evalue, summary=less, against=f"a drop of at most {drops}")
+    return ask(terms, name, test, evalue, summary=less, against=f"a drop of at most {drops}", assumed=assumed)
 
 
 def _evidence(
@@ -158,4 +166,8 @@ def _split(terms: Terms, drop: float) -> Iterator[Rule]:
             counted = f"{canary} * 0 + on ({by}) group_left () sum by ({by}) ({counted})\nor\n{canary} * 0"
         yield Recording(name, counted)
     yield from samples.evalue(terms, split, drop)
-    yield _ask(terms, names.ACCURACY_DROP_SPLIT, "split", terms.of(split.evalue), f"{drop:.2%}", " (split traffic)")
+    where = " (split traffic)"
+    assumed = (
+        ", and if labels come regardless of who was right, which is taken for granted here: of pairs alone does it show"
+    )
+    yield _ask(terms, names.ACCURACY_DROP_SPLIT, "split", terms.of(split.evalue), f"{drop:.2%}", where, assumed)

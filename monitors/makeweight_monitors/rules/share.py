@@ -21,8 +21,8 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 def _rules(terms: Terms) -> Iterator[Rule]:
     def asked(by: str, *matchers: str) -> str:
-        counted = (terms.of(metric.series, *matchers) for metric in (PREDICTIONS, FAILED))
-        return " + ".join(f"sum by ({by}) (increase({one}[{COMPARE}]))" for one in counted)
+        counted = (terms.over(metric.series, COMPARE, *matchers) for metric in (PREDICTIONS, FAILED))
+        return " + ".join(f"sum by ({by}) ({one})" for one in counted)
 
     every, actual, declared = (terms.of(name) for name in (names.ASKED, names.SHARE, names.SHARE_DECLARED))
     yield Recording(names.ASKED, asked("model"))

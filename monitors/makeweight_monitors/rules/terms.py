@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from makeweight_monitors import durations
+from makeweight_monitors.rules import names
 from makeweight_monitors.rules.arguments import ENVIRONMENT, RUNBOOKS
 from makeweight_monitors.rules.promql import CANARY, STABLE, equals, selector
 
@@ -65,12 +67,24 @@ class Terms:
         """A selector of the model's own."""
         return selector(series, equals("model", self.model), *matchers)
 
-    def by_arm(
-        self, series: str, window: str, *matchers: str, by: Iterable[str] = (), function: str = "increase"
-    ) -> str:
+    def over(self, series: str, window: str, *matchers: str, offset: str = "") -> str:
+        """What a counter rose by over a window, from what `steps.py` records; `offset` ends it so long ago."""
+        then = f" offset {offset}" if offset else ""
+        # a second less: of two steps at its ends one belongs to it
+        return f"sum_over_time({self.of(names.step(series), *matchers)}[{durations.seconds(window) - 1:g}s]{then})"
+
+    def by_arm(self, series: str, window: str, *matchers: str, by: Iterable[str] = ()) -> str:
         """A counter over a window: the canary's by revision, the stable model's pooled."""
+        return self._by_arm([self.over(series, window, arm, *matchers) for arm in (CANARY, STABLE)], by)
+
+    def speed(self, series: str, window: str, by: Iterable[str] = ()) -> str:
+        """How fast a counter rises, a second, as of now: by arm, as above."""
+        return self._by_arm([f"rate({self.of(series, arm)}[{window}])" for arm in (CANARY, STABLE)], by)
+
+    @staticmethod
+    def _by_arm(arms: Sequence[str], by: Iterable[str]) -> str:
+        canary, stable = arms
         labels = ", ".join(("variant", *by))
-        canary, stable = (f"{function}({self.of(series, arm, *matchers)}[{window}])" for arm in (CANARY, STABLE))
         return f"sum by (model, revision, {labels}) ({canary})\nor\nsum by (model, {labels}) ({stable})"
 
     def families(self) -> tuple[Test, ...]:

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from makeweight_monitors.metrics import UP, Metric
-from makeweight_monitors.rules import names
+from makeweight_monitors.rules import identity, names
 from makeweight_monitors.rules.promql import CANARY, STABLE, block, carried
 from makeweight_monitors.rules.rule import Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
 
 SERVED = "10m"
 """A canary that was not seen for so long is gone, and so is what asked for its rollback."""
-_OF_IDENTITY = ("environment", "attempt", "sha256")
 
 
 def groups(terms: Terms) -> Iterator[Group]:
@@ -29,7 +28,7 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 def rules(terms: Terms, *metrics: Metric) -> Iterator[Rule]:
     for metric in metrics:
-        words = [label for label in metric.labels if label not in _OF_IDENTITY]
+        words = identity.words(metric.labels)
         every, apart = ", ".join(words), ", ".join(word for word in words if word != "boot")
         ended = names.ended(metric)
         gone, whole = [], []

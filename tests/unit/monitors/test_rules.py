@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import rules_project
 from makeweight.project import reading
 from makeweight_monitors import eprocess, reference
-from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE
+from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE, LATENCY
 from makeweight_monitors.rules import declared, generate, names, promql, text, yamltext
 from makeweight_monitors.rules.dependencies import chooses_by_pattern, reached, words
 from makeweight_monitors.rules.rule import Alert, Recording
@@ -201,6 +201,8 @@ def test_every_recorded_name_is_in_the_list() -> None:
     listed |= {*names.LATENCY.values(), *names.LATENCY_RATIO.values()}
     families = [names.PAIRS, *names.BY_PART.values(), names.FAILURES, names.SPLIT]
     listed |= {name for family in families for name in astuple(family)}
+    exported = {metric.series for metric in CATALOGUE} | {f"{LATENCY.series}_{of}" for of in ("bucket", "count")}
+    listed |= {names.step(series) for series in exported}
     listed |= {name for did in names.STABLE_DID.values() for name in did}
     listed |= {of(metric) for metric in CATALOGUE for of in (names.total, names.ended)}
     listed |= {name for family in (names.SCORES, names.PREDICTED, names.ERRORS) for name in astuple(family)}
