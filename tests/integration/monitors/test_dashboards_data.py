@@ -22,7 +22,7 @@ import prometheus
 import rules_project
 from dashboards_project import loaded, panels
 from makeweight_monitors.dashboards import managed
-from makeweight_monitors.metrics import CATALOGUE
+from makeweight_monitors.metrics import CATALOGUE, FEATURE_BIN
 from makeweight_monitors.prometheus import throwaway
 from makeweight_monitors.prometheus.queries import Client, Sample
 from makeweight_monitors.rules import generate as rules
@@ -98,6 +98,15 @@ OF_SOME = {"recipe", "bits", "variant", "revision", "slice", "class", "feature",
 QUESTIONS = tuple(questions())
 
 
+def inputs_before(now: float) -> Iterator[str]:
+    """What the rules would have recorded of the inputs, two hours of it: the day before is told by nothing else."""
+    for model, feature, bins in ((observed_fleet.DIGITS, "ink", 5), (observed_fleet.PRICES, "area", 4)):
+        for index in range(bins):
+            where = f'environment="{observed_fleet.WHERE}",model="{model}",feature="{feature}",bin="{index:02}"'
+            for ago in range(180, 60, -1):
+                yield f"{names.step(FEATURE_BIN.series)}{{{where}}} 30 {now - 60 * ago:.3f}"
+
+
 def groups(model: str) -> tuple[Any, ...]:
     return rules.groups(TERMS[model])
 
@@ -116,6 +125,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     every = [rule for model in TERMS for group in groups(model) for rule in group.rules]
     recorded = {rule.record for rule in every if isinstance(rule, Recording)}
     recorded -= {names.ended(metric) for metric in CATALOGUE}  # not of every metric has a process ended
+    recorded.remove(names.SILENT)  # nor is any target silent
     fleet = observed_fleet.Fleet()
     log = folder / "events.ndjson"
     log.touch()
@@ -128,7 +138,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     (folder / "models.yaml").write_text(json.dumps({"models": served}))
     options = ("--models", "models.yaml", "--tail", str(log))
     with fleet.served(time.time()) as addresses, exporting.running(folder, *options) as exporter:
-        prometheus.backfill(programs, folder / "prometheus", "\n".join([*fleet.past, "# EOF", ""]))
+        prometheus.backfill(
+            programs, folder / "prometheus", "\n".join([*fleet.past, *inputs_before(time.time()), "# EOF", ""])
+        )
         targets = {observed_fleet.JOB: addresses, "exporter": [exporter.address.removeprefix("http://")]}
         with throwaway.running(
             programs, folder / "prometheus", rules=files, targets=targets, scrape="1s", evaluate="2s"
