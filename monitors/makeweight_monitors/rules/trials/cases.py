@@ -244,7 +244,8 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
     yield Trial("labels come for the pairs that differ alone", chosen, {names.LABELS_SELECTED})
     silent = spoiled(lasting, metrics.PAIRED_SLICE, {})
     yield Trial("no label comes for the slices", silent, {names.SLICE_UNWATCHED}, watched, LONG)
-    more = spoiled(lasting, metrics.PREDICTIONS, _OF_CANARY, 640)
+    # a step is of a minute, and one of four is seen here: enough that a quarter of the requests tells it
+    more = spoiled(lasting, metrics.PREDICTIONS, _OF_CANARY, 700)
     yield Trial("the canary gets more than its share", more, {names.SHARE_OFF}, {names.SHARE_OFF}, LONG)
 
 
