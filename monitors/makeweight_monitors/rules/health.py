@@ -70,7 +70,7 @@ def _sources(terms: Terms) -> Iterator[Alert]:
     )
     yield Alert(
         names.REPLICA_DOWN,
-        terms.of(names.SILENT),
+        Comparison(terms.of(names.SILENT), ">", 0),
         ALARM,
         hold="2m",
         summary="{{ $labels.instance }} of {{ $labels.model }} ({{ $labels.variant }}) can no longer be scraped",

@@ -239,7 +239,7 @@ REJECTED = "makeweight:rejected:ratio5m"
 REPLICAS = "makeweight:replicas:count"
 """Processes that are being scraped. By arm."""
 SILENT = "makeweight:replicas:silent"
-"""Processes that were scraped, and whose target does not answer. By arm, job and instance."""
+"""When processes began that were scraped, and whose target does not answer. By arm, job and instance."""
 
 # Alerts. What each means and what to do: docs/monitors/runbooks.md, under its name.
 FAILURES_ABOVE_STABLE = "MakeweightFailuresAboveStable"
