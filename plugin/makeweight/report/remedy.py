@@ -6,6 +6,7 @@ from makeweight.budget.metric import METRICS, Metric
 from makeweight.budget.quantity import FRACTION, POINTS, show
 from makeweight.decide.verdict import RuleVerdict, distance
 from makeweight.layout import BASELINE
+from makeweight.report.comparison import LATENCY
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
 from makeweight.report.prose import code, gains, listed
@@ -34,7 +35,7 @@ def remedy(content: Content, figures: Figures, variant: str) -> str:
         return f"That is not known: what is open could not be measured here.{again}"
     if any(rule.settle for rule in held_up):
         return "Nothing is known to yet: settle what is open first."
-    return " ".join([_mend(variant, held_up), *_others(content, variant)])
+    return " ".join([_mend(variant, held_up), *_dynamic(content, figures), *_others(content, variant)])
 
 
 def _able(content: Content, figures: Figures, variant: str) -> str:
@@ -62,6 +63,26 @@ def _mend(variant: str, held_up: list[RuleVerdict]) -> str:
     else:
         way = _MORE if costs else _LESS
     return f"Nothing measured here. {code(variant)} is nearest: {far}. So {way}, or change the budget."
+
+
+def _dynamic(content: Content, figures: Figures) -> list[str]:
+    """That ranges could be found at run time, where fixed ones are slower than floating point and no convolution, which
+    needs them, is on integers."""
+    integer = {name: each for name, each in content.manifests.items() if each.status == "ready" and each.quantized}
+    if not all(each.calibrated for each in integer.values()):
+        return []
+    slower = [
+        code(name)
+        for name, each in integer.items()
+        if not any("Conv" in kind for kind in each.operators)
+        and any((figures.value(LATENCY.compared("ratio"), name, device) or 0) > 1 for device in figures.devices)
+    ]
+    if not slower:
+        return []
+    return [
+        f"{listed(slower)} {'is' if len(slower) == 1 else 'are'} slower than the baseline, with ranges that are fixed: "
+        "`quantize: {method: dynamic}` finds them at run time, and makes integers of what has weights too."
+    ]
 
 
 def _others(content: Content, variant: str) -> list[str]:

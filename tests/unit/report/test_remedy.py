@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from makeweight import publish
+from makeweight.artifact.artifact import Manifest
 from makeweight.decide import decide
 from makeweight.measurement import Measurement
 from makeweight.project.reading import understand
@@ -104,3 +105,31 @@ def test_nothing_is_told_where_a_rule_is_about_it_or_it_is_no_worse(budget: str)
         ]
         made = replace(made, verdict=replace(made.verdict, measurements=figures))
     assert "no rule on" not in markdown.render(made)
+
+
+_STATIC = Manifest(
+    "int8", "ready", "onnxruntime", [], 0, "p", {}, operators={"QGemm": 4}, quantized=4, floating=0, calibrated=True
+)
+_DYNAMIC = replace(_STATIC, variant="half", operators={"DynamicQuantizeMatMul": 4}, calibrated=False)
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "manifests", "told"),
+    [
+        (1.2, [_STATIC], True),
+        (0.8, [_STATIC], False),
+        (1.2, [replace(_STATIC, operators={"QLinearConv": 2, "QGemm": 2})], False),
+        (1.2, [_STATIC, _DYNAMIC], False),
+        (1.2, [], False),
+    ],
+    ids=["slower", "faster", "with convolutions", "beside a dynamic one", "nothing known of it"],
+)
+def test_ranges_found_at_run_time_are_offered_where_fixed_ones_are_slower(
+    slowdown: float, manifests: list[Manifest], told: bool
+) -> None:
+    made = content("{size: {max: 200 kB}}")
+    slow = Measurement("latency_p50", "int8", "ratio", slowdown, against="baseline", device="local", comparison="ratio")
+    verdict = replace(made.verdict, measurements=[*made.verdict.measurements, asdict(slow)])
+    would = _would(replace(made, verdict=verdict, manifests={each.variant: each for each in manifests}))
+    said = "`int8` is slower than the baseline, with ranges that are fixed: `quantize: {method: dynamic}` finds them"
+    assert (said in would) == told
