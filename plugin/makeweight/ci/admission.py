@@ -28,7 +28,8 @@ def check(head: str | None, base: str | None, project: Project) -> None:
     if (odd := odd_break(head)) is not None:
         raise ConfigError([Problem(PIPELINE, odd, "a line break here is one to some readers only; write a plain one")])
     document = parse(head, PIPELINE)
-    there, before = _stages(document.data), _of_base(base)
+    there = _stages(document.data)
+    before = there if base == head else _of_base(base)
     wanted = stages(project)
     problems = [
         line

@@ -61,7 +61,8 @@ def run(
     if not change:
         count = len(project.variants) * len(project.devices)
         progress.say("nothing that makes artifacts differs from the base: its measurements decide")
-        notices = _about_an_idle_lock(committed, lock.stages(base.lock if base is not None else None, LOCK))
+        theirs = base.lock if base is not None else None
+        notices = [] if theirs == own else _about_an_idle_lock(committed, lock.stages(theirs, LOCK))
         if base is not None and not landed.same_reports(git, base.sha, "HEAD"):
             notices.append(
                 "Nothing here makes other artifacts than the base, and yet this change alters what was measured, "
@@ -117,7 +118,8 @@ def lay(root: Path, base: Base | None, git: Git) -> Mapping[str, object]:
     layout, own = Layout(root), _lock_of(root)
     theirs = base.lock if base is not None else None
     head = lock.stages(own, LOCK)
-    lock.stages(theirs, f"{LOCK} of the base")
+    if theirs != own:
+        lock.stages(theirs, f"{LOCK} of the base")
     for folder in (layout.reports, layout.artifact("x").parent, layout.outcomes("x").parent.parent):
         remove(folder)
     if base is not None:

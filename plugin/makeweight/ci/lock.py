@@ -64,8 +64,10 @@ def joined(head: str | None, base: str | None, without: Collection[str] = ()) ->
     Joined as nodes, not as data: DVC writes YAML 1.2, where `on` and `12:30:45` are text, and would take what is read
     and written as 1.1 for changed parameters.
     """
-    chosen = [(name, body) for name, body in _nodes(head) if not is_ours(name.value)]
-    chosen += [(name, body) for name, body in _nodes(base) if is_ours(name.value) and name.value not in without]
+    own = _nodes(head)
+    theirs = own if base == head else _nodes(base)
+    chosen = [(name, body) for name, body in own if not is_ours(name.value)]
+    chosen += [(name, body) for name, body in theirs if is_ours(name.value) and name.value not in without]
     text, mapping = yaml.SafeDumper.DEFAULT_SCALAR_TAG, yaml.SafeDumper.DEFAULT_MAPPING_TAG
     whole = yaml.MappingNode(
         mapping,
