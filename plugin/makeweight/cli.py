@@ -94,7 +94,10 @@ def _parser() -> argparse.ArgumentParser:
         help="what a pointer points at it as (default: canary)",
     )
     own.add_argument(
-        "--weight", type=share, default=0.05, metavar="SHARE", help="the canary's of the traffic (default: 0.05)"
+        "--weight",
+        type=share,
+        metavar="SHARE",
+        help="the canary's of the traffic (default: `canary.traffic` of makeweight.yaml, else 5 %%)",
     )
     own.add_argument("--revision", metavar="NAME", help="of the release (default: from the model's hash)")
     own.add_argument(

@@ -29,7 +29,7 @@ class NothingShips(MakeweightError):
         passes = decided.verdict == "pass"
         self.exit_code = Exit.INCONCLUSIVE if passes else verdict.EXIT_CODES[decided.verdict]
         super().__init__(
-            f"nothing ships, the verdict is {decided.verdict}. {decided.sentence}",
+            f"nothing ships, the verdict is {decided.verdict}: {decided.sentence}",
             where=where,
             do="What shipped before stays as it was.",
         )

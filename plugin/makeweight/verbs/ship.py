@@ -6,7 +6,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from makeweight.config.settings import CanarySettings
 from makeweight.layout import Layout
+from makeweight.project import reading
 from makeweight.shipping import handover, shipped
 from makeweight.shipping.shipped import Shipped
 from makeweight_base.errors import Exit, UsageError
@@ -18,7 +20,7 @@ def run(
     to: str | None = None,
     *,
     arm: Variant = "canary",
-    weight: float = 0.05,
+    weight: float | None = None,
     revision: str | None = None,
     attempt: int = 1,
     key: Path | None = None,
@@ -28,7 +30,7 @@ def run(
 
     Args:
         to: `pointer:FILE` or `folder:PATH`.
-        arm, weight, revision, attempt: how a pointer points at it.
+        arm, weight, revision, attempt: how a pointer points at it; the weight is by default what `canary` declares.
         key: the public key that must vouch for the verdict.
 
     Raises:
@@ -47,10 +49,17 @@ def run(
         handover.to_folder(held, place)
         _tell(held, as_json, {"to": str(place)})
         return Exit.PASS
+    weight = _traffic(root) if weight is None else weight
     pointed = handover.to_pointer(held, place, arm, weight=weight, revision=revision, attempt=attempt)
     said = f"{arm}{f' on {weight:.4g} of the traffic' if arm == 'canary' else ''}, epoch {pointed.epoch}"
     _tell(held, as_json, {"to": str(place), "pointer": asdict(pointed)}, f" as {said}")
     return Exit.PASS
+
+
+def _traffic(root: Path) -> float:
+    """The share that a canary begins with, as a makeweight.yaml that is here declares it."""
+    declared = reading.load(root).canary if Layout(root).config.exists() else None
+    return (declared or CanarySettings()).traffic
 
 
 def _tell(held: Shipped, as_json: bool, more: dict[str, object], how: str = "") -> None:

@@ -56,4 +56,4 @@ def test_what_passes_by_a_label_alone_does_not_ship_and_is_told(root: Path) -> N
     said, committed, ships = taken_over(root, WITH)
     assert (committed, ships) == (["report", "gate"], False)
     assert said is not None
-    assert said.startswith("nothing ships, the verdict is fail.")
+    assert said.startswith("nothing ships, the verdict is fail: ")

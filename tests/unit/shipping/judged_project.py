@@ -16,6 +16,16 @@ from unit.report import invented_content as invented
 
 CHOSEN = invented.content().verdict.ship or ""
 
+CONFIG = """\
+model: {onnx: model.onnx}
+data: {npz: {test: test.npz}}
+task: classification
+variants: {half: {steps: [float16]}}
+devices: {local: {kind: local}}
+budget: {size: {max: 1 MB}}
+canary: {traffic: 10 %}
+"""
+
 
 def judge(root: Path, **changes: Any) -> None:
     """Write a verdict on what lies there."""
@@ -42,4 +52,4 @@ def make(root: Path, weights: bytes) -> None:
     layout.reference(CHOSEN).parent.mkdir(parents=True, exist_ok=True)
     layout.reference(CHOSEN).write_text("{}")
     layout.card.write_text("card")
-    layout.config.write_text("name: net\n")
+    layout.config.write_text(CONFIG)

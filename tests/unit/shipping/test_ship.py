@@ -68,7 +68,7 @@ def test_without_a_pass_nothing_ships_and_what_did_before_stays(
     make(root, b"second")
     judge(root, verdict=verdict, ship=None)
     assert main(["ship"]) == code
-    assert f"nothing ships, the verdict is {verdict}." in capsys.readouterr().err
+    assert f"nothing ships, the verdict is {verdict}: " in capsys.readouterr().err
     assert contents(root / "shipped") == before
 
 
@@ -123,11 +123,11 @@ def test_a_pointer_is_moved_to_a_copy_under_the_hash_of_its_files(root: Path) ->
     make(root, b"second")
     judge(root)
     main(["ship"])
-    assert hand("--weight", "5 %", "--revision", "r2", "--attempt", "3") == Exit.PASS
+    assert hand("--revision", "r2", "--attempt", "3") == Exit.PASS
     held = pointers.load(root / "serving/current.json")
     assert held.canary is not None
-    assert (held.stable.revision, held.stable.weight, held.epoch) == ("r1", 0.95, 2)
-    assert (held.canary.weight, held.canary.attempt, held.canary.variant) == (0.05, 3, CHOSEN)
+    assert (held.stable.revision, held.stable.weight, held.epoch) == ("r1", 0.9, 2)
+    assert (held.canary.weight, held.canary.attempt, held.canary.variant) == (0.1, 3, CHOSEN)
     assert (root / "serving" / held.stable.path / "weights/model.bin").read_bytes() == b"first"
     assert contents(root / "serving" / held.canary.path) == contents(root / "shipped")
     assert held.canary.sha256 == json.loads((root / "shipped/manifest.json").read_text())["sha256"]
