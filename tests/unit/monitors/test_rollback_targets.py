@@ -12,18 +12,22 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 from controlled import CANARY, STABLE
 
-from makeweight_base.errors import EnvironmentFailed, UsageError
-from makeweight_monitors.rollback import signing
+import rules_project
+from makeweight import registry
+from makeweight.project import reading
+from makeweight_base.errors import ConfigError, EnvironmentFailed, UsageError
+from makeweight_monitors.rollback import declared, signing
 from makeweight_monitors.rollback.case import Canary
 from makeweight_monitors.rollback.seen import Placement
 from makeweight_monitors.rollback.targets.haproxy import HaproxyOptions, HaproxyTarget
 from makeweight_monitors.rollback.targets.pointer import PointerOptions, PointerTarget
-from makeweight_monitors.rollback.targets.target import Moved
+from makeweight_monitors.rollback.targets.target import Moved, TargetOptions
 from makeweight_monitors.rollback.targets.webhook import WebhookOptions, WebhookTarget
 from makeweight_monitors.serving import pointer
 from makeweight_monitors.serving.pointer import Pointer
@@ -222,3 +226,28 @@ def test_a_pointer_is_finalized_once_and_only_for_its_own(tmp_path: Path) -> Non
     target.set(target.get(), 0.0)
     target.finalize(ON_TRIAL, False)
     assert pointer.load(file).epoch == 3
+
+
+class Switch:
+    """A stranger's target."""
+
+    Options: ClassVar[type[TargetOptions]] = PointerOptions
+
+    def __init__(self, options: Any, folder: Path) -> None:
+        self.path = folder / options.path
+
+
+def test_a_stranger_offers_a_target_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (rules_project.REPOSITORY / "makeweight.yaml").read_text()
+    declares = "canary: {steps: [10 %, 100 %], step_for: 2 h, silence: rollback, target: {kind: switch, path: a}}\n"
+    with pytest.raises(ConfigError, match="unknown target `switch`; there is pointer, webhook, haproxy"):
+        reading.understand(text + declares, "makeweight.yaml", tmp_path)
+    entry = SimpleNamespace(load=lambda: Switch)
+    monkeypatch.setattr(registry, "_entry_points", lambda kind: {"switch": entry} if kind == "target" else {})
+    project = reading.understand(text + declares, "makeweight.yaml", tmp_path)
+    target, policy = declared.target(project), declared.policy(project)
+    assert (type(target), target.path) == (Switch, tmp_path / "a")  # type: ignore[attr-defined]
+    assert (policy.steps, policy.step_for, policy.cooldown) == ((0.1, 1.0), 7200.0, 3600.0)
+    assert (policy.silence, policy.silence_for) == ("rollback", 300.0)
+    with pytest.raises(ConfigError, match=r"canary.target.pth: unknown key"):
+        reading.understand(text + declares.replace("path", "pth"), "makeweight.yaml", tmp_path)
