@@ -126,7 +126,8 @@ def _masks(array: NDArray[Any], _: NDArray[np.int64]) -> NDArray[np.int64]:
 def _whole(array: NDArray[Any], task: str) -> NDArray[np.int64]:
     if array.dtype.kind == "f" and not (array == np.round(array)).all():
         raise UsageError(f"targets of {task} are class indices, and these are not whole")
-    return array.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # one beyond all integers becomes one that no class has
+        return array.astype(np.int64)
 
 
 _OF_ANY_FORM: tuple[TaskKind, ...] = ("detection", "custom")
