@@ -82,7 +82,7 @@ def sharpen(module: Any, found: Sequence[Attention], example: Tensors) -> None:
     calls = _calls(module, example)
     with torch.no_grad():
         for name in dict.fromkeys(maker for each in found for maker in each.makers):
-            factor = _SPREAD / float(calls[name].answer.std())
+            factor = _SPREAD / float(calls[name][0].answer.std())
             for weight in module.get_submodule(name).parameters():
                 weight *= factor
 
@@ -131,8 +131,8 @@ class _Call:
     """Of the channels."""
 
 
-def _calls(module: Any, example: Tensors) -> dict[str, _Call]:
-    """By the name of each convolution and linear layer that is called exactly once."""
+def _calls(module: Any, example: Tensors) -> dict[str, list[_Call]]:
+    """By the name of each convolution and linear layer, in order."""
     import torch
     from torch import nn
 
@@ -157,26 +157,28 @@ def _calls(module: Any, example: Tensors) -> dict[str, _Call]:
     finally:
         for hook in hooks:
             hook.remove()
-    return {name: each[0] for name, each in calls.items() if len(each) == 1}
+    return calls
 
 
-def _attention(reader: str, calls: Mapping[str, _Call]) -> Attention | None:
-    makers = _makers(calls[reader].given, calls)
+def _attention(reader: str, calls: Mapping[str, list[_Call]]) -> Attention | None:
+    given = calls[reader][0]
+    makers = _makers(given.given, calls)
     if not makers:
         return None
-    read = _heads(calls[reader], [calls[name] for name in makers])
+    read = _heads(given, list(makers.values()))
     if read is None:
         return None
-    touched = [_touched(calls[reader], [calls[name] for name in makers], own) for own in read]
+    touched = [_touched(given, list(makers.values()), own) for own in read]
     by_maker = {name: tuple(tuple(sorted(each[index])) for each in touched) for index, name in enumerate(makers)}
-    whole = all(_parted(heads, calls[name]) for name, heads in by_maker.items())
+    whole = all(_parted(heads, makers[name]) for name, heads in by_maker.items())
     return Attention(by_maker, reader, read) if whole else None
 
 
-def _makers(given: Any, calls: Mapping[str, _Call]) -> list[str]:
-    """The layers whose answers reach a tensor through no other layer; none where no weighing is on the way."""
-    made = {each.answer.grad_fn: name for name, each in calls.items()}
-    found: dict[str, None] = {}
+def _makers(given: Any, calls: Mapping[str, list[_Call]]) -> dict[str, _Call]:
+    """The layers whose answers reach a tensor through no other layer; none where no weighing is on the way, or a layer
+    is called twice on it."""
+    made = {call.answer.grad_fn: (name, call) for name, each in calls.items() for call in each}
+    found: dict[str, _Call] = {}
     weighed, seen, waiting = False, set(), [given.grad_fn]
     while waiting:
         step = waiting.pop()
@@ -184,11 +186,14 @@ def _makers(given: Any, calls: Mapping[str, _Call]) -> list[str]:
             continue
         seen.add(step)
         if step in made:
-            found[made[step]] = None
+            name, call = made[step]
+            if name in found:
+                return {}
+            found[name] = call
             continue
         weighed |= any(name in step.name() for name in _WEIGHING)
         waiting.extend(before for before, _ in step.next_functions)
-    return [name for name in calls if name in found] if weighed else []
+    return {name: found[name] for name in calls if name in found} if weighed else {}
 
 
 def _heads(reader: _Call, makers: Sequence[_Call]) -> Heads | None:

@@ -177,6 +177,18 @@ def test_an_attention_that_takes_no_fewer_heads_is_none() -> None:
     assert narrowable(FixedCount(), found, _example()) is None
 
 
+def test_an_attention_that_is_called_twice_is_found_once() -> None:
+    class Twice(Fused):
+        def forward(self, x: Any) -> Any:
+            return super().forward(x + super().forward(x))
+
+    torch.manual_seed(0)
+    module = Twice().eval()
+    (found,) = attention.find(module, _example())
+    assert (found.count, found.reader, list(found.makers)) == (_HEADS, "out", ["qkv"])
+    assert narrowable(module, found, _example()) is not None
+
+
 def test_one_head_and_layers_without_attention_have_none() -> None:
     class One(Fused):
         def __init__(self) -> None:
