@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import Hub, Run
+from end_to_end.ci.conftest import Hub
 from end_to_end.ci.test_events import write
 
 TIGHT = ("max_ratio: 0.3", "max_ratio: 0.1")
@@ -27,14 +27,6 @@ def lenient(hub: Hub) -> None:
 def told(hub: Hub) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What stands on GitHub."""
     return copy.deepcopy(hub.github.comments), copy.deepcopy(hub.github.checks)
-
-
-def phase(hub: Hub, run: Run, name: str, *options: str) -> str:
-    """One phase more in the clone of a run, as the same run."""
-    _, environment = hub.checkout(run.started.event, run.started.ref, run.started.payload, run.started)
-    environment |= {"MAKEWEIGHT_TOKEN": hub.github.token, "GITHUB_RUN_ATTEMPT": "1"}
-    own = Hub(hub.folder, environment, hub.github)
-    return own.run("makeweight", "ci", name, *options, cwd=run.workspace / hub.subfolder, ok=False)
 
 
 @attack(
@@ -76,9 +68,9 @@ def test_a_run_of_an_older_commit_has_no_say(hub: Hub) -> None:
 
     # one that was overtaken while it was at work closes its own check
     now, hub.github.pulls[7] = hub.github.pulls[7], before
-    assert "against" in phase(hub, older, "open")
+    assert "against" in hub.phase(older, "open")
     hub.github.pulls[7] = now
-    assert "superseded" in phase(hub, older, "gate")
+    assert "superseded" in hub.phase(older, "gate")
     comments, (*others, own) = told(hub)
     assert (comments, others) == stands
     assert (own["head_sha"], own["conclusion"]) == (older.started.payload["pull_request"]["head"]["sha"], "cancelled")
@@ -149,7 +141,7 @@ def test_two_projects_of_one_repository_keep_apart(hub: Hub) -> None:
     assert hub.github.checks[0]["name"] == "makeweight verdict (models/one)"
     assert set(one.uploads) == {"makeweight-report-models-one"}
 
-    assert "against" in phase(hub, one, "open", "--check-name", "weight")
+    assert "against" in hub.phase(one, "open", "--check-name", "weight")
     hub.subfolder = "models/two"
     two = hub.pull_request("docs", check_name="weight")
     assert two.outputs["verdict"] == "pass", two.log

@@ -6,7 +6,7 @@ import hashlib
 import json
 import py_compile
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +36,20 @@ OTHER = 'raise SystemExit("other code than the base\'s ran")\n'
 NPZ = "  npz: {test: test.npz, calibration: calibration.npz}\n"
 
 
-def begin(seed: Path, folder: Path, plain: dict[str, str], edit: Callable[[Hub], None]) -> None:
-    """The seed after an edit that is made, measured and stored."""
+def begin(
+    seed: Path, folder: Path, plain: dict[str, str], edit: Callable[[Hub], None], how: Sequence[str] = ("repro",)
+) -> None:
+    """The seed after an edit that is made, measured and stored.
+
+    Args:
+        how: what DVC does. With `commit` it takes what lies there for made, where the edit makes the same.
+    """
     shutil.copytree(seed, folder, symlinks=True, dirs_exist_ok=True)
     hub = Hub(folder, plain, Server())
     hub.git("remote", "set-url", "origin", str(hub.origin))
     edit(hub)
     hub.run("makeweight", "init")
-    hub.run("dvc", "repro", "-q")
+    hub.run("dvc", *how, "-q")
     hub.run("dvc", "push", "-q")
     hub.change("main", lambda _: None)
 
@@ -278,7 +284,7 @@ def vendored(seed: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[Hub]
         hub.git(*LOCAL, "submodule", "--quiet", "add", str(tmp_path / "vendor"), "vendor")
         hub.config(("sources: [notes.txt]", "sources: [vendor/notes.txt]"))(hub.work)
 
-    begin(seed, tmp_path / "seed", plain, add)
+    begin(seed, tmp_path / "seed", plain, add, ("commit", "--force"))
     yield from grown(tmp_path / "seed", tmp_path / "hub", plain)
 
 
