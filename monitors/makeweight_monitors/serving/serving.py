@@ -267,7 +267,7 @@ class Serving:
         self._tried = time.monotonic()
         with self._counters.lock:
             self._counters.cells[self._refused + metrics.SERVING_REFUSALS.index(reason)] += 1
-        self._complaints.say(reason, f"{what}; what served goes on to serve")
+        self._complaints.say(reason, f"what served goes on to serve: {what}")
 
     def _tell(self, canary: Arm | None) -> None:
         """The breaker of a canary, as a series; it stays, as it was last, when the canary has left."""
