@@ -58,7 +58,7 @@ def test_a_rollback_from_the_alert_to_the_last_answer(one: Controlled) -> None:
     assert isinstance(audit.verify(one.journal.log, one.journal.head()), Head)
 
 
-STEPS = ("set", "verify", "finalize", "note")
+STEPS = [("set", 0), ("verify", 0), ("finalize", 0), *(("note", number) for number in range(7))]
 
 
 class Killed(BaseException):
@@ -66,8 +66,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("number", range(5))
-@pytest.mark.parametrize("what", STEPS)
+@pytest.mark.parametrize(("what", "number"), STEPS)
 def test_killed_before_or_after_any_step_the_next_process_finishes_it_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, when: str, number: int
 ) -> None:
