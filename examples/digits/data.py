@@ -6,9 +6,11 @@ https://doi.org/10.24432/C50P49
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 SEED = 20240229
 # How many images each split holds; what is left, 997 of 1797, is for training.
@@ -22,16 +24,29 @@ def load(split: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     Returns:
         images of shape [n, 1, 8, 8], 0 is paper and 1 is ink, and digits of shape [n].
     """
-    pixels, digits = load_digits(return_X_y=True)
+    pixels, digits = _read()
     chosen = _splits(digits)[split]
     images = (pixels[chosen] / 16).astype(np.float32).reshape(-1, 1, 8, 8)
-    return images, digits[chosen].astype(np.int64)
+    return images, digits[chosen]
 
 
 def slices(split: str) -> list[str]:
     """For each image, whether it has more ink than the median image of the train split: a thin pen, or a thick one."""
     median = np.median(_ink(load("train")[0]))
     return [HEAVY if ink > median else LIGHT for ink in _ink(load(split)[0])]
+
+
+def _read() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """All images of shape [1797, 64], from 0 to 16, and their digits.
+
+    As `sklearn.datasets.load_digits` gives them. Importing that takes a second, in each process that loads data, and
+    reading its file a thirtieth of it.
+    """
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("the digits come with scikit-learn, which is not installed: pip install scikit-learn")
+    table = np.loadtxt(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    return table[:, :-1], table[:, -1].astype(np.int64)
 
 
 def _ink(images: NDArray[np.float32]) -> NDArray[np.float32]:

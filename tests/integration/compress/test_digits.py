@@ -24,8 +24,12 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_splits_share_no_image_and_every_digit_has_its_share() -> None:
+    from sklearn.datasets import load_digits
+
     from examples.digits.data import load
 
+    pixels, numbers = load_digits(return_X_y=True)
+    everything = {(image / 16).astype(np.float32).tobytes(): each for image, each in zip(pixels, numbers, strict=True)}
     seen: set[bytes] = set()
     for split, size in {"train": 997, "validation": 300, "test": 500}.items():
         images, digits = load(split)
@@ -35,9 +39,11 @@ def test_splits_share_no_image_and_every_digit_has_its_share() -> None:
         np.testing.assert_allclose(shares, 0.1, atol=0.006)
         found = {image.tobytes() for image in images}
         assert not seen & found
+        assert [everything[image.tobytes()] for image in images] == digits.tolist()
         seen |= found
         again, _ = load(split)
         np.testing.assert_array_equal(images, again)
+    assert seen == set(everything)
     assert len(seen) == 1797
 
 
