@@ -25,7 +25,7 @@ from makeweight_probe.inputs import NO_AXES, joined
 # Examples that a calibration run takes at once, where the model lets it choose.
 BATCH = 32
 # Bins of a histogram over a range. Of the 128 that ONNX Runtime takes, entropy can cut none away.
-_BINS = {"entropy": 512, "percentile": 2048}
+BINS = {"entropy": 512, "percentile": 2048}
 
 
 def batches(model: Model, examples: Examples) -> list[Feeds]:
@@ -90,7 +90,7 @@ def ranges(prepared: Path, folder: Path, operators: Sequence[str], observer: Obs
     spans = spanning.compute_data()
     if observer == "minmax":
         return spans
-    counting = calibrator(observer, {"num_bins": _BINS[observer]})
+    counting = calibrator(observer, {"num_bins": BINS[observer]})
     counting.collector = _collector(counting)
     # what reaches to infinity has no bins, and is nothing to be quantized either
     endless = {name for name in counting.tensors_to_calibrate if not np.isfinite(_largest(spans[name]))}
@@ -126,7 +126,7 @@ def _empty(span: Any, observer: Observer) -> tuple[Any, ...]:
     """A histogram without counts over a whole range, as the collector keeps them: of values for entropy, of sizes for
     percentiles."""
     lowest, highest, largest = np.float32(np.min(span.lowest)), np.float32(np.max(span.highest)), _largest(span)
-    counts = np.zeros(_BINS[observer], dtype=np.int64)
+    counts = np.zeros(BINS[observer], dtype=np.int64)
     edges = np.linspace(-largest if observer == "entropy" else 0, largest, len(counts) + 1, dtype=np.float32)
     known = (counts, edges, lowest, highest)
     return (*known, largest) if observer == "entropy" else known
