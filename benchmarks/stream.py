@@ -107,8 +107,8 @@ def main() -> None:
             f"from stream import Images\ndef load(split): return Images({count})\n"
         )
         evaluated(root, count)
-        trained("whole arrays of 1x16x16", arrays(4096), 1, root)
-        trained("images of 3x64x64 on demand", Images(768, 64), 3, root)
+        trained("4,096 images of 1x16x16, whole arrays", arrays(4096), 1, root)
+        trained("3,072 images of 3x64x64 on demand", Images(3072, 64), 3, root)
 
 
 def evaluated(root: Path, count: int) -> None:
