@@ -334,7 +334,7 @@ class Observer:
     def follow(self, epoch: int, weight: float | None = None) -> None:
         """A step of the rollout: from now on answers are counted at another share of the traffic.
 
-        Both are shown at once (`makeweight_epoch`, `makeweight_declared_share`), so that whoever takes the step can see
+        Both are shown at once (`makeweight_epoch`, `makeweight_declared_share`), so that who takes the step can see
         that each process has.
 
         Args:

@@ -438,7 +438,7 @@ def _rejoin() -> None:
 
 
 def _renew() -> None:
-    """In the child, without SQLite: whoever needs the file opens it."""
+    """In the child, without SQLite: who needs the file opens it."""
     parted = _parted.pop(threading.get_ident(), [])
     _parted.clear()
     for store in list(_living):

@@ -18,7 +18,7 @@ GUARDS = {
     names.LABELS_SELECTED: _LABELLED - {"split"},
 }
 """By alert, the tests that are not believed while it fires. An answer that failed has failed, whatever the share and
-whoever labels what."""
+no matter who labels what."""
 
 
 def disbelieved(asking: Alerting, alerting: Iterable[Alerting]) -> Iterator[Alerting]:

@@ -204,7 +204,7 @@ def _read_back(case: Case) -> str:
 def _confirm(case: Case, deed: Deed, seen: Seen, there: bool, policy: Policy) -> Step:
     """Whether the traffic is gone indeed."""
     if there:
-        # it was read back as gone: whoever let it in again knew of the rollback
+        # it was read back as gone: the one who let it in again knew of the rollback
         back = replace(case, stage="rolled_back", deed=None, share=seen.placement.share)
         return Step(back, sentence=_let_in_again(case))
     late = seen.time - deed.begun >= policy.confirm_within

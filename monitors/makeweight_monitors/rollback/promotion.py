@@ -62,5 +62,5 @@ def against(canary: Canary, seen: Seen, policy: Policy) -> Iterator[Objection]:
 def ground(seen: Seen) -> str:
     """What speaks for it."""
     if seen.certified:
-        return "the two disagree on so few requests that the drop is within what is tolerated, whoever is right"
+        return "the two disagree on so few requests that the drop is within what is tolerated, whichever is right"
     return f"the drop is at most {seen.drop_high:.2%} (99 % interval), and {seen.tolerated:.2%} is tolerated"

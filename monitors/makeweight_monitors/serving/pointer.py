@@ -3,7 +3,7 @@
     pointer = load(path)
     write(path, pointer.rolled_back())      # refused where another writer was faster
 
-Whoever serves watches the file; whoever decides writes it. It is written whole, under a lock, and each write counts its
+Servers watch the file; who decides writes it. It is written whole, under a lock, and each write counts its
 epoch up by one, so that a writer who read an older state is told so and undoes nothing.
 """
 

@@ -114,7 +114,7 @@ def _cast(name: str, values: NDArray[Any], dtype: str) -> NDArray[Any]:
 
 def _spread(port: Port, sizes: Mapping[str, int]) -> NDArray[Any]:
     """A constant over the whole of an input."""
-    # a size that no example gives is one that only this input has: whoever declares it is asked for it before
+    # a size that no example gives is one that only this input has: the one who declares it is asked for it before
     shape = [size if isinstance(size, int) else sizes.get(str(size), 1) for size in port.shape]
     values = np.asarray(port.constant)
     return np.broadcast_to(values if not port.dtype else values.astype(port.dtype), shape)

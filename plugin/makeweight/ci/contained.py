@@ -54,7 +54,7 @@ def started(
             errors="replace",
             start_new_session=True,
         ) as process:
-            # In a thread: what is left behind may hold the output open, and whoever reads would wait for it.
+            # In a thread: what is left behind may hold the output open, and a reader would wait for it.
             ending = _Ending(process, spared)
             ending.start()
             try:
@@ -109,7 +109,7 @@ class _Ending(threading.Thread):
     def _unseen(self) -> bool:
         """Whether something is left that a look at all processes, one after the other, did not find.
 
-        It may fork and end faster than that, but the kernel knows: whoever has a descendant has a child.
+        It may fork and end faster than that, but the kernel knows: what has a descendant has a child.
         """
         if self._spared:
             return False

@@ -127,7 +127,7 @@ def unaltered(root: Path, base: str | None, git: Git, environment: Mapping[str, 
 def put_back(project: Project, base: Base | None, git: Git) -> None:
     """Leave of devices what the base knows of them: they measure only after this, and not at all where nothing is due.
 
-    Whoever makes artifacts can write any file, and is not asked how fast they are.
+    What makes artifacts can write any file, and is not asked how fast they are.
     """
     states.remove(project.root / FOLDER / states.REGRESSIONS)
     with git.reading():

@@ -61,7 +61,7 @@ class Indexed:
     def _together(
         self, cut: list[NDArray[np.int64]], seed: Sequence[int], change: Change | None, index: int
     ) -> list[Batch]:
-        """The batch of that index. Its random numbers are its own, whoever reads it and when."""
+        """The batch of that index. Its random numbers are its own, no matter which worker reads it and when."""
         places = cut[index]
         with seeded((*seed, index)) as rng:
             found = self.form.batches([self._entry(place) for place in places.tolist()], places)

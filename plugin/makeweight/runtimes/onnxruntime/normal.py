@@ -1,4 +1,4 @@
-"""One normal form of a graph, whoever wrote it: no functions of its own, and no constants among its inputs."""
+"""One normal form of a graph, from any exporter: no functions of its own, and no constants among its inputs."""
 
 from __future__ import annotations
 

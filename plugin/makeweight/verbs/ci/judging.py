@@ -92,7 +92,7 @@ def _alone(run: Run) -> None:
 def _judged(run: Run) -> tuple[Content, Compared]:
     """The decision, written to `.makeweight/reports/`, and what it was held against."""
     git, event, given = run.git(), run.event, run.settings.collected
-    # a failure is told whoever noted it: it never passes
+    # a failure is told, no matter which phase noted it: it never passes
     failure = states.read_failure(run.root if given is None else given / collected.COMPRESSED)
     if failure is not None:
         raise failure
