@@ -6,12 +6,12 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import MANIFEST, Manifest
-from makeweight.artifact.files import File, files_of
+from makeweight.artifact.files import File, files_of, sha256_of
 from makeweight.decide import verdict
 from makeweight.decide.verdict import Verdict
 from makeweight.layout import Layout
@@ -77,8 +77,7 @@ def gather(root: Path) -> Shipped:
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"a file of the model is called `{twice.pop()}`, as one of those beside it", where=str(folder))
     sources = [*(folder / file.name for file in model.files), *beside]
-    _copy(zip(names, sources, strict=True), layout.shipped)
-    return read(layout.shipped)
+    return _copy(zip(names, sources, strict=True), layout.shipped)
 
 
 def verdict_of(folder: Path) -> Path:
@@ -106,13 +105,13 @@ def read(folder: Path) -> Shipped:
     return Shipped(folder, manifest, decided, model.sha256, files_of(folder, names))
 
 
-def copy(shipped: Shipped, target: Path) -> Shipped:
+def copy(shipped: Shipped, target: Path) -> None:
     """Copy a shipped folder; what arrives is read back and is the same to the byte.
 
     Raises:
         EnvironmentFailed: the disk refuses, or gives back something else; what stood at `target` is untouched.
     """
-    return _copy(((file.name, shipped.folder / file.name) for file in shipped.files), target, shipped.digest)
+    _copy(((file.name, shipped.folder / file.name) for file in shipped.files), target, shipped.digest)
 
 
 def _copy(files: Iterable[tuple[str, Path]], target: Path, digest: str | None = None) -> Shipped:
@@ -137,7 +136,7 @@ def _copy(files: Iterable[tuple[str, Path]], target: Path, digest: str | None = 
                 where=str(target),
                 do="Run it again; if that stays so, the disk is failing.",
             )
-    return read(target)
+    return replace(copied, folder=target, manifest=artifact.read(target))
 
 
 def _refuse_another(decided: Verdict, sha256: str, where: str) -> None:
@@ -157,4 +156,4 @@ def _signature(path: Path) -> list[Path]:
     if not beside.is_file():
         return []
     claimed = signing.read(beside.read_text(encoding="utf-8", errors="replace"), str(beside))
-    return [beside] if claimed.sha256 == hashlib.sha256(path.read_bytes()).hexdigest() else []
+    return [beside] if claimed.sha256 == sha256_of(path) else []
