@@ -166,11 +166,7 @@ def _devices(data: Mapping[str, Any], problems: Problems) -> Iterator[tuple[str,
             continue  # the schema has told
         path: Path = ("devices", str(name))
         kind = str(entry.get("kind", "local"))
-        device = _plugged("device", kind, (*path, "kind"), problems)
-        if device is None:
-            continue
-        options = {key: value for key, value in entry.items() if key != "kind"}
-        checked = problems.validated(device.Options, options, path, beside=("kind",))
+        checked = _options("device", kind, entry, path, problems)
         if checked is not None:
             yield str(name), DeviceEntry(str(name), kind, checked)
 
@@ -185,7 +181,13 @@ def _target(data: Mapping[str, Any], problems: Problems) -> None:
     if "kind" not in entry:
         problems.note(path, f"`kind` is missing, one of {', '.join(registry.names('target'))}")
         return
-    target = _plugged("target", str(entry["kind"]), (*path, "kind"), problems)
-    if target is not None:
-        options = {key: value for key, value in entry.items() if key != "kind"}
-        problems.validated(target.Options, options, path, beside=("kind",))
+    _options("target", str(entry["kind"]), entry, path, problems)
+
+
+def _options(part: registry.Kind, kind: str, entry: Mapping[str, Any], path: Path, problems: Problems) -> Any:
+    """What an entry sets of a device or target of that kind; None where something is wrong with it."""
+    offered = _plugged(part, kind, (*path, "kind"), problems)
+    if offered is None:
+        return None
+    options = {key: value for key, value in entry.items() if key != "kind"}
+    return problems.validated(offered.Options, options, path, beside=("kind",))
