@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from makeweight.runtimes.onnxruntime.graphs import inner
+from makeweight.runtimes.onnxruntime.graphs import graphs
 
 ZIPMAP = "ZipMap"
 
@@ -64,8 +64,7 @@ def _batch(graph: Any) -> int | str | None:
 
 def _read(graph: Any) -> Iterator[str]:
     """What nodes read, those of graphs within it too, and what graphs within it answer."""
-    for node in graph.node:
-        yield from node.input
-        for each in inner(node):
-            yield from _read(each)
+    for each in graphs(graph):
+        yield from (name for node in each.node for name in node.input)
+        if each is not graph:
             yield from (value.name for value in each.output)
