@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 from makeweight.compress import attention
 from makeweight.compress.attention import Attention
@@ -23,6 +23,8 @@ from makeweight.compress.rounding import removed
 ROUNDING = 2e-5
 # Numbers of an attention that are tried as those that its forward counts heads by.
 _NUMBERS = 6
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -138,12 +140,11 @@ def following(found: Sequence[Attention], module: Any) -> Iterator[tuple[Narrowa
     """
     numbers = [_numbers(module, each) for each in found]
     names = list(dict.fromkeys(number.attribute for own in numbers for number in own))[:_NUMBERS]
-    for size in range(len(names) + 1):
-        for chosen in combinations(names, size):
-            yield tuple(
-                Narrowable(each, tuple(number for number in own if number.attribute in chosen), follows=True)
-                for each, own in zip(found, numbers, strict=True)
-            )
+    for chosen in _some(names):
+        yield tuple(
+            Narrowable(each, tuple(number for number in own if number.attribute in chosen), follows=True)
+            for each, own in zip(found, numbers, strict=True)
+        )
 
 
 def _surplus(module: Any, of: Attention) -> int:
@@ -164,9 +165,9 @@ def _numbers(module: Any, found: Attention) -> list[Number]:
     return sorted(numbers, key=lambda number: number.per_head)[:_NUMBERS]
 
 
-def _some(numbers: Sequence[Number]) -> Iterator[tuple[Number, ...]]:
+def _some(of: Sequence[_T]) -> Iterator[tuple[_T, ...]]:
     """Every choice of some, few before many."""
-    return (chosen for size in range(len(numbers) + 1) for chosen in combinations(numbers, size))
+    return (chosen for size in range(len(of) + 1) for chosen in combinations(of, size))
 
 
 def _count(module: Any, numbers: Sequence[Number], heads: int) -> None:
