@@ -55,6 +55,11 @@ class Attention:
             common.append(parts[0])
         return ".".join(common)
 
+    @property
+    def called(self) -> str:
+        """What people are told of it: its part of the module, or, where that is the whole, its reader."""
+        return self.name or self.reader
+
     def without(self, heads: Iterable[int]) -> Attention:
         """The attention that is left, its channels counted anew."""
         gone = set(heads)

@@ -103,7 +103,7 @@ class HeadPruner:
     def fewer(self) -> dict[str, list[int]]:
         """By attention, how many heads there were and are, where some were removed."""
         counts = zip(self._counts, (each.attention for each in self.left), strict=True)
-        return {each.name or each.reader: [first, each.count] for first, each in counts if each.count < first}
+        return {each.called: [first, each.count] for first, each in counts if each.count < first}
 
     def _wanted(self, scores: Sequence[Sequence[float]]) -> list[float]:
         """Of each attention, how many heads to remove in this round."""

@@ -144,7 +144,7 @@ class Prune(Transformation):
         given.notes[self.name] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
         if fewer := pruner.heads.fewer():
             given.notes[self.name]["heads"] = fewer
-        if unwilling := [*plan.refused, *(each.name or each.reader for each in plan.stuck)]:
+        if unwilling := [*plan.refused, *(each.called for each in plan.stuck)]:
             given.notes[self.name]["refused"] = unwilling
         return subject
 
@@ -240,7 +240,7 @@ def _tried(plan: _Plan, module: Any, example: Tensors, shape: Any, options: Prun
 
 
 def _stuck(attentions: Sequence[Attention]) -> str:
-    layers = [each.name or each.reader for each in attentions]
+    layers = [each.called for each in attentions]
     named = ", ".join(f"`{name}`" for name in layers)
     return (
         f"prune: all heads are kept in {named}: without one of them, forward() fails or computes something else, "
