@@ -43,8 +43,7 @@ def from_dict_to_dict(module: Any) -> Any:
 def parameters(module: Any) -> dict[str, bool]:
     """What `forward` takes by name, in order, and whether it has to be given; nothing where one dict holds all
     inputs."""
-    named = {name: each for name, each in inspect.signature(module.forward).parameters.items() if not _varies(each)}
-    required = [name for name, each in named.items() if each.default is each.empty]
+    named, required = _by_name(inspect.signature(module.forward).parameters)
     if len(required) == 1 and _is_mapping(_annotation(module, required[0])):
         return {}
     return {name: name in required for name in named}
@@ -62,8 +61,7 @@ def bound(module: Any, inputs: Mapping[str, Any]) -> BoundArguments:
     """
     signature = inspect.signature(module.forward)
     parameters = signature.parameters
-    named = {name: each for name, each in parameters.items() if not _varies(each)}
-    required = [name for name, each in named.items() if each.default is each.empty]
+    named, required = _by_name(parameters)
     if any(name in named for name in inputs):
         placed = {name: inputs[name] for name in named if name in inputs}
         others = {name: value for name, value in inputs.items() if name not in named}
@@ -77,6 +75,12 @@ def bound(module: Any, inputs: Mapping[str, Any]) -> BoundArguments:
     if not clear or any(name not in placed for name in required):
         raise _unclear(parameters.values(), inputs)
     return BoundArguments(signature, typing.cast(Any, placed))
+
+
+def _by_name(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str]]:
+    """Those that are given by name, and of these the ones that have to be, in order."""
+    named = [name for name, each in parameters.items() if not _varies(each)]
+    return named, [name for name in named if parameters[name].default is Parameter.empty]
 
 
 def _unnamed(
