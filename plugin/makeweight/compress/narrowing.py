@@ -185,18 +185,9 @@ def _repeat(module: Any, removed: Sequence[Removal], example: Tensors, fill: Any
     Args:
         fill: what to put in place of each weight before that.
     """
-    import torch_pruning
-
     for parameter in module.parameters():
         parameter.requires_grad_(True)
-    graph = torch_pruning.DependencyGraph()
-    graph.build_dependency(
-        module,
-        example_inputs=example,
-        forward_fn=call,
-        output_transform=differentiable,
-        customized_pruners=normalization.pruners(),
-    )
+    graph = graph_of(module, example)
     if fill is not None:
         for parameter in module.parameters():
             parameter.data = fill(parameter)
@@ -210,6 +201,23 @@ def _repeat(module: Any, removed: Sequence[Removal], example: Tensors, fill: Any
 def differentiable(outputs: Any) -> list[Any]:
     """The outputs that channels are traced from; class indices and the like are not."""
     return [tensor for tensor in named(outputs).values() if tensor.is_floating_point()]
+
+
+def graph_of(module: Any, example: Tensors, outputs: Callable[[Any], list[Any]] = differentiable) -> Any:
+    """Torch-Pruning's graph of what hangs together in a module.
+
+    Args:
+        outputs: takes of the module's answer the tensors that channels are traced from.
+    """
+    import torch_pruning
+
+    return torch_pruning.DependencyGraph().build_dependency(
+        module,
+        example_inputs=example,
+        forward_fn=call,
+        output_transform=outputs,
+        customized_pruners=normalization.pruners(),
+    )
 
 
 def _head_widths(module: Any) -> dict[Any, int]:

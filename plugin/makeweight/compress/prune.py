@@ -20,7 +20,17 @@ from makeweight.compress.deadend import layer_of, left_out
 from makeweight.compress.examples import Examples, Tensors, tensors
 from makeweight.compress.heads import ROUNDING, HeadPruner, Narrowable, following, narrowable
 from makeweight.compress.losses import Loss, loss_of
-from makeweight.compress.narrowing import Removal, departing, differentiable, drift, narrow, parting, parts, shaken
+from makeweight.compress.narrowing import (
+    Removal,
+    departing,
+    differentiable,
+    drift,
+    graph_of,
+    narrow,
+    parting,
+    parts,
+    shaken,
+)
 from makeweight.compress.rounding import removed
 from makeweight.compress.scores import reading
 from makeweight.compress.subject import Subject
@@ -330,8 +340,6 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
 def _output_layers(module: Any, example: Tensors, kept: Sequence[Any]) -> list[Any]:
     """The layers whose channels are the model's outputs, directly or through operations that pass channels on; those
     that keep their channels besides are not asked for (in attention, Torch-Pruning would follow them without end)."""
-    import torch_pruning
-
     ends: set[Any] = set()
 
     def note(outputs: Any) -> Any:
@@ -344,13 +352,7 @@ def _output_layers(module: Any, example: Tensors, kept: Sequence[Any]) -> list[A
             )
         return leaves
 
-    graph = torch_pruning.DependencyGraph().build_dependency(
-        module,
-        example_inputs=example,
-        forward_fn=call,
-        output_transform=note,
-        customized_pruners=normalization.pruners(),
-    )
+    graph = graph_of(module, example, note)
     layers = []
     for group in graph.get_all_groups(ignored_layers=list(kept)):
         root = group[0].dep.target.module
