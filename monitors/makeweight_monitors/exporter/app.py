@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -20,7 +19,9 @@ from makeweight_monitors.exporter.cloudevents import BATCH, STRUCTURED
 from makeweight_monitors.exporter.counting import Outcome
 from makeweight_monitors.exporter.events import of_json, of_lines
 from makeweight_monitors.exporter.running import Running
-from makeweight_monitors.http.bodies import Refusal, received, unpacked
+from makeweight_monitors.http.bodies import received, unpacked
+from makeweight_monitors.http.refusal import Refusal, let_in
+from makeweight_monitors.http.scraping import scraped
 
 _log = logging.getLogger("makeweight_monitors")
 JSON = "application/json"
@@ -38,12 +39,7 @@ def build(exporter: Running) -> Starlette:
         return await _taken(exporter, request, "cloudevents", lambda: _of_cloudevents(exporter, request))
 
     async def scrape(request: Request) -> Response:
-        if exporter.metrics_bearer is not None and not exporter.metrics_bearer.admits(_authorization(request)):
-            return _refused(Refusal(401, "unauthorized", "a bearer token is needed to read metrics"))
-        encode, kind = choose_encoder(request.headers.get("accept", ""))
-        loop = asyncio.get_running_loop()
-        page = await loop.run_in_executor(exporter.reader, encode, exporter.models)
-        return Response(page, headers={"content-type": kind})
+        return await scraped(request, exporter.metrics_bearer, exporter.models, exporter.reader)
 
     async def healthy(_: Request) -> Response:
         return Response("healthy\n", media_type="text/plain")
@@ -76,21 +72,20 @@ async def _taken(exporter: Running, request: Request, endpoint: str, job: Callab
         outcome = await _counted(exporter, request, job)
     except Refusal as refusal:
         exporter.figures.request(endpoint, refusal.outcome)
-        return _refused(refusal)
+        return refusal.answer()
     except ClientDisconnect:
         exporter.figures.request(endpoint, "malformed")
         return Response(status_code=400)  # nobody is there to read it
     except Exception:  # noqa: BLE001 - one body must not stop the others
         exporter.figures.request(endpoint, "failed")
         _log.exception("a body could not be counted")
-        return _refused(Refusal(500, "failed", "the exporter itself failed; its log says more"))
+        return Refusal(500, "failed", "the exporter itself failed; its log says more").answer()
     exporter.figures.request(endpoint, "counted")
     return Response(orjson.dumps(outcome.data()), media_type=JSON)
 
 
 async def _counted(exporter: Running, request: Request, job: Callable[[], Job]) -> Outcome:
-    if exporter.bearer is not None and not exporter.bearer.admits(_authorization(request)):
-        raise Refusal(401, "unauthorized", "a bearer token is needed to send events")
+    let_in(request, exporter.bearer, "send events")
     wait = exporter.rate.take()
     if wait:
         what = f"more than {exporter.bounds.requests:g} requests a second; send more events in each"
@@ -134,18 +129,5 @@ def _attributes(headers: Mapping[str, str]) -> dict[str, Any]:
     return {name[3:].lower(): value for name, value in headers.items() if name.lower().startswith("ce-")}
 
 
-def _authorization(request: Request) -> str | None:
-    return request.headers.get("authorization")
-
-
 def _content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _refused(refusal: Refusal) -> Response:
-    headers = {}
-    if refusal.retry is not None:
-        headers["retry-after"] = str(refusal.retry)
-    if refusal.status == 401:
-        headers["www-authenticate"] = "Bearer"
-    return Response(orjson.dumps({"error": refusal.what}), refusal.status, headers, JSON)

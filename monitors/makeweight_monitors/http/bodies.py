@@ -6,26 +6,14 @@ import asyncio
 import contextlib
 import zlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from makeweight_monitors.http.inflight import Inflight
+from makeweight_monitors.http.refusal import Refusal
 
 DISCARD = 2.0
 """Seconds for which the rest of a refused body is read away, so that its sender comes to see the answer."""
-
-
-@dataclass
-class Refusal(Exception):
-    """A request that is sent away."""
-
-    status: int
-    outcome: str
-    """By what it is counted: one of the answers in metrics.py."""
-    what: str
-    retry: int | None = None
-    """Seconds after which to try again."""
 
 
 @contextlib.asynccontextmanager

@@ -9,15 +9,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from makeweight_base.errors import MakeweightError
-from makeweight_monitors.http.bearer import Bearer
-from makeweight_monitors.http.bodies import Refusal, received
+from makeweight_monitors.http.bodies import received
+from makeweight_monitors.http.refusal import Refusal, let_in
+from makeweight_monitors.http.scraping import scraped
 from makeweight_monitors.rollback import alerts, signing
 from makeweight_monitors.rollback.alerts import Sent
 from makeweight_monitors.rollback.running import MOST_BODY, Running
@@ -36,7 +36,7 @@ def build(running: Running) -> Starlette:
     """The application."""
 
     async def webhook(request: Request) -> dict[str, Any]:
-        _let_in(request, running.bearer, "send alerts")
+        let_in(request, running.bearer, "send alerts")
         body = await _body(running, request)
         sent = _read(alerts.of_webhook, body)
         refused = [running.declared.refused(one) for one in sent]
@@ -47,7 +47,7 @@ def build(running: Running) -> Starlette:
         return await _told(running, sent)
 
     async def prometheus(request: Request) -> dict[str, Any]:
-        _let_in(request, running.bearer, "send alerts")
+        let_in(request, running.bearer, "send alerts")
         return await _told(running, _read(alerts.of_prometheus, await _body(running, request)))
 
     async def order(request: Request) -> dict[str, Any]:
@@ -66,19 +66,12 @@ def build(running: Running) -> Starlette:
         if running.secret is not None and signing.SIGNATURE in request.headers:
             _signed(running.secret, request, b"")
         else:
-            _let_in(request, running.bearer, "read the status")
+            let_in(request, running.bearer, "read the status")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, running.controller.status)
 
     async def scrape(request: Request) -> Response:
-        try:
-            _let_in(request, running.metrics_bearer, "read metrics")
-        except Refusal as refusal:
-            return _refused(refusal)
-        encode, kind = choose_encoder(request.headers.get("accept", ""))
-        loop = asyncio.get_running_loop()
-        page = await loop.run_in_executor(None, encode, running)
-        return Response(page, headers={"content-type": kind})
+        return await scraped(request, running.metrics_bearer, running, None)
 
     async def healthy(_: Request) -> Response:
         return Response("healthy\n", media_type="text/plain")
@@ -119,17 +112,17 @@ async def _taken(running: Running, request: Request, endpoint: str, answer: Answ
             await loop.run_in_executor(running.worker, running.refusals.note, *noted)
         except MakeweightError as error:
             _log.error("%s", error)
-        return _refused(refusal)
+        return refusal.answer()
     except ClientDisconnect:
         running.requests[endpoint, "malformed"] += 1
         return Response(status_code=400)  # nobody is there to read it
     except MakeweightError as error:
         running.requests[endpoint, "failed"] += 1
-        return _refused(Refusal(503, "failed", str(error), retry=1))
+        return Refusal(503, "failed", str(error), retry=1).answer()
     except Exception:  # noqa: BLE001 - one request must not stop the others
         running.requests[endpoint, "failed"] += 1
         _log.exception("a request could not be answered")
-        return _refused(Refusal(503, "failed", "the controller itself failed; its log says more", retry=1))
+        return Refusal(503, "failed", "the controller itself failed; its log says more", retry=1).answer()
     running.requests[endpoint, "taken"] += 1
     return Response(orjson.dumps(content), media_type=JSON)
 
@@ -140,13 +133,14 @@ async def _told(running: Running, sent: list[Sent]) -> dict[str, Any]:
     for one in sent:
         if why := running.declared.refused(one):
             ignored[why] = ignored.get(why, 0) + 1
-    if sum(ignored.values()) < len(sent):
+    looked = sum(ignored.values()) < len(sent)
+    if looked:
         loop = asyncio.get_running_loop()
         health = await loop.run_in_executor(running.worker, running.look, time.monotonic())
         if health.trouble or health.blind:
             # 5xx: Alertmanager tries again at once; after 4xx it would wait for its next interval
             raise Refusal(503, "failed", f"could not look now: {health.trouble or health.blind}", retry=1)
-    return {"looked": sum(ignored.values()) < len(sent), "ignored": ignored}
+    return {"looked": looked, "ignored": ignored}
 
 
 def _read(read: Callable[[bytes], list[Sent]], body: bytes) -> list[Sent]:
@@ -156,11 +150,6 @@ def _read(read: Callable[[bytes], list[Sent]], body: bytes) -> list[Sent]:
         raise Refusal(400, "malformed", str(error)) from error
     except alerts.NoAlerts as error:
         raise Refusal(422, "malformed", str(error)) from error
-
-
-def _let_in(request: Request, bearer: Bearer | None, what: str) -> None:
-    if bearer is not None and not bearer.admits(request.headers.get("authorization")):
-        raise Refusal(401, "unauthorized", f"a bearer token is needed to {what}")
 
 
 async def _body(running: Running, request: Request) -> bytes:
@@ -188,12 +177,3 @@ def _order(body: bytes) -> tuple[str, str, str]:
     if not (isinstance(who, str) and who.strip() and isinstance(reason, str) and reason.strip()):
         raise Refusal(422, "malformed", "`who` asks, and for which `reason`?")
     return what, who.strip()[:_LONGEST], reason.strip()[:_LONGEST]
-
-
-def _refused(refusal: Refusal) -> Response:
-    headers = {}
-    if refusal.retry is not None:
-        headers["retry-after"] = str(refusal.retry)
-    if refusal.status == 401:
-        headers["www-authenticate"] = "Bearer"
-    return Response(orjson.dumps({"error": refusal.what}), refusal.status, headers, JSON)
