@@ -9,14 +9,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from makeweight_base.errors import Exit, UsageError, reason
+from makeweight_base.errors import Exit, UsageError
 from makeweight_monitors.backtest import recorded as records
 from makeweight_monitors.backtest import rulefile, summary
 from makeweight_monitors.backtest.clustering import clustering
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import replay
 from makeweight_monitors.prometheus import throwaway
-from makeweight_monitors.prometheus.queries import Client
+from makeweight_monitors.prometheus.queries import Client, token
 
 _STEP = 60.0
 
@@ -50,17 +50,8 @@ def _recorded(options: argparse.Namespace, rules: list[rulefile.Loaded]) -> Reco
         end = time.time() if options.end is None else options.end
         if end <= options.start:
             raise UsageError("`--end` is not after `--start`")
-        client = Client(options.prometheus, _token(options.bearer_file))
+        client = Client(options.prometheus, token(options.bearer_file))
         recorded = records.ask(client, rulefile.raw(rules), options.start, end, options.step or _STEP, options.lead)
     if recorded.end <= recorded.start:
         raise UsageError("there is nothing between --start and --end")
     return recorded
-
-
-def _token(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the token cannot be read: {reason(error)}", where=str(path)) from error

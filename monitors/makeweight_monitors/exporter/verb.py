@@ -37,11 +37,7 @@ def run(options: argparse.Namespace) -> Exit:
             where=f"--host {options.host}",
             do="Give a token with `--bearer-file FILE`; or `--insecure`, where the network lets in only your servers.",
         )
-    if (options.tls_cert is None) != (options.tls_key is None) or (options.tls_client_ca and not options.tls_cert):
-        raise UsageError("TLS needs both `--tls-cert` and `--tls-key`")
-    tls = None
-    if options.tls_cert is not None:
-        tls = server.tls(options.tls_cert, options.tls_key, options.tls_client_ca)
+    tls = server.tls(options.tls_cert, options.tls_key, options.tls_client_ca)
     bounds = Bounds(options.most_body, max(options.most_inflight, options.most_body), options.most_requests)
     metrics_bearer = None if options.metrics_bearer_file is None else Bearer(options.metrics_bearer_file)
     endpoints = dict(options.endpoint or ())
@@ -58,10 +54,8 @@ def run(options: argparse.Namespace) -> Exit:
     if options.tail is not None:
         running.follow(options.tail, options.tail_offset)
     listening = server.listen(options.host, options.port)
-    host, port = listening.getsockname()[:2]
-    scheme = "http" if tls is None else "https"
     names = ", ".join(one.name for one in models)
-    print(f"counting for {names}; listening on {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    print(f"counting for {names}; listening on {server.address(listening, tls)}", flush=True)
     running.start()
     try:
         app = build(running)

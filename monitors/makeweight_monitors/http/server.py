@@ -31,8 +31,12 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _TICK = 0.1
 
 
-def tls(certificate: Path, key: Path, client_ca: Path | None = None) -> ssl.SSLContext:
-    """From files of PEM; UsageError where they do not serve."""
+def tls(certificate: Path | None, key: Path | None, client_ca: Path | None = None) -> ssl.SSLContext | None:
+    """From files of PEM; None where none is named, UsageError where they do not serve."""
+    if (certificate is None) != (key is None) or (client_ca and not certificate):
+        raise UsageError("TLS needs both `--tls-cert` and `--tls-key`")
+    if certificate is None or key is None:
+        return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
@@ -82,6 +86,12 @@ def listen(host: str, port: int) -> socket.socket:
             do = "This port is not for everybody; choose one above 1024 with `--port`."
         raise EnvironmentFailed(f"cannot listen there: {error.strerror}", where=where, do=do) from error
     return listening
+
+
+def address(listening: socket.socket, context: ssl.SSLContext | None) -> str:
+    """What to ask, of a server that listens there."""
+    host, port = listening.getsockname()[:2]
+    return f"{'http' if context is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def serve(

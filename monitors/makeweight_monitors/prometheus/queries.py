@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from makeweight_base.errors import EnvironmentFailed, UsageError
+from makeweight_base.errors import EnvironmentFailed, UsageError, reason
 
 _SECONDS = 60
 MOST_POINTS = 11_000
@@ -102,6 +103,16 @@ class Client:
             kind = UsageError if answer.status_code in (400, 422) else EnvironmentFailed
             raise kind(f"{why} (asked: {asked.get('query', '')[:300]})", where=where)
         return body["data"]
+
+
+def token(path: Path | None) -> str | None:
+    """What a Prometheus wants to be shown, from its file; None: nothing. UsageError: the file cannot be read."""
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the token cannot be read: {reason(error)}", where=str(path)) from error
 
 
 def _ground(error: BaseException) -> object:

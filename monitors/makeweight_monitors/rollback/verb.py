@@ -9,11 +9,10 @@ import logging
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from makeweight_base.errors import Exit, MissingExtra, UsageError, reason
+from makeweight_base.errors import Exit, MissingExtra, UsageError
 from makeweight_monitors.rollback import asking, audit, signing
 from makeweight_monitors.rollback.arguments import STATE
 
@@ -112,20 +111,13 @@ def _serve(options: argparse.Namespace) -> Exit:
             where=f"--host {options.host}",
             do="Give a token with `--bearer-file FILE`, or let in clients by certificate with `--tls-client-ca PEM`.",
         )
-    if (options.tls_cert is None) != (options.tls_key is None) or (options.tls_client_ca and not options.tls_cert):
-        raise UsageError("TLS needs both `--tls-cert` and `--tls-key`")
-    tls = None
-    if options.tls_cert is not None:
-        tls = server.tls(options.tls_cert, options.tls_key, options.tls_client_ca)
+    tls = server.tls(options.tls_cert, options.tls_key, options.tls_client_ca)
     controller = _controller(options)
     running = Running(controller, bearer, metrics_bearer, secret, options.every)
     try:
         listening = server.listen(options.host, options.port)
-        host, port = listening.getsockname()[:2]
-        scheme = "http" if tls is None else "https"
-        shown = f"[{host}]" if ":" in host else host
         dry = "; a dry run: nothing is done" if options.dry_run else ""
-        print(f"watching {controller.looking.model}; listening on {scheme}://{shown}:{port}{dry}", flush=True)
+        print(f"watching {controller.looking.model}; listening on {server.address(listening, tls)}{dry}", flush=True)
         server.serve(build(running), listening, tls, 0.0, running.ask_to_end, running.every_second)
     finally:
         running.close()
@@ -136,7 +128,7 @@ def _serve(options: argparse.Namespace) -> Exit:
 def _controller(options: argparse.Namespace) -> Controller:
     from makeweight.project import reading
     from makeweight_base.errors import MakeweightError
-    from makeweight_monitors.prometheus.queries import Client
+    from makeweight_monitors.prometheus.queries import Client, token
     from makeweight_monitors.rollback import declared
     from makeweight_monitors.rollback.controller import Controller
     from makeweight_monitors.rollback.journal import Journal
@@ -149,17 +141,8 @@ def _controller(options: argparse.Namespace) -> Controller:
         raise UsageError(error.what, where=error.where, do=error.do) from error
     target, policy = declared.target(project), declared.policy(project)
     scope = dict(options.environment or [("environment", os.environ.get("MAKEWEIGHT_ENVIRONMENT", ""))])
-    client = Client(options.prometheus, _token(options.prometheus_bearer_file), seconds=10)
+    client = Client(options.prometheus, token(options.prometheus_bearer_file), seconds=10)
     state = options.state or options.project / STATE
     journal = Journal(state)
     looking = Looking(client, project.name, scope)
     return Controller(target, looking, journal, Lease(state / "lease"), policy, time.time, options.dry_run)
-
-
-def _token(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the token cannot be read: {reason(error)}", where=str(path)) from error
