@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from makeweight_base.errors import EnvironmentFailed, reason
 
@@ -60,11 +60,8 @@ def append(path: Path, lines: list[str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as log:
-            end = log.seek(0, os.SEEK_END)
-            log.seek(max(0, end - _LONGEST))
-            tail = log.read()
-            if tail and not tail.endswith(b"\n"):
-                log.truncate(end - len(tail) + tail.rfind(b"\n") + 1)
+            end, _ = _whole(log)
+            log.truncate(end)
             log.write("".join(lines).encode())
             log.flush()
             os.fsync(log.fileno())
@@ -76,13 +73,10 @@ def head(path: Path) -> Head:
     """Of the whole lines that are there; what they say is not verified."""
     try:
         with path.open("rb") as log:
-            end = log.seek(0, os.SEEK_END)
-            log.seek(max(0, end - _LONGEST))
-            tail = log.read()
-        whole = tail[: tail.rfind(b"\n") + 1].splitlines()
-        if not whole:
+            _, lines = _whole(log)
+        if not lines:
             return Head()
-        last = json.loads(whole[-1])
+        last = json.loads(lines[-1])
         return Head(int(last["number"]), str(last["hash"]))
     except FileNotFoundError:
         return Head()
@@ -92,6 +86,15 @@ def head(path: Path) -> Head:
             where=str(path),
             do="See what became of it: `makeweight-monitors audit verify`. Move it aside to begin another.",
         ) from error
+
+
+def _whole(log: BinaryIO) -> tuple[int, list[bytes]]:
+    """Where the whole lines end, and the last of them."""
+    end = log.seek(0, os.SEEK_END)
+    start = log.seek(max(0, end - _LONGEST))
+    tail = log.read()
+    whole = tail[: tail.rfind(b"\n") + 1]
+    return start + len(whole), whole.splitlines()
 
 
 def verify(path: Path, known: Head | None = None) -> Head | Break:

@@ -100,8 +100,8 @@ class Journal:
 
     def head(self) -> audit.Head:
         """The last line of the audit log, as it ought to be."""
-        content = self._fact("head")
-        return audit.Head() if content is None else audit.Head(**content)
+        with self._telling(), self._lock:
+            return self._head()
 
     def note(
         self,
