@@ -15,9 +15,8 @@ from pydantic import Field
 
 from makeweight_base.errors import EnvironmentFailed, reason
 from makeweight_monitors.rollback.case import Canary
-from makeweight_monitors.rollback.policy import ROUNDED
 from makeweight_monitors.rollback.seen import Placement
-from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, disagrees
+from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, agree
 
 WHOLE = 256
 """The largest weight there is."""
@@ -61,9 +60,7 @@ class HaproxyTarget:
                 raise EnvironmentFailed(f"HAProxy refuses a weight of {server}: {said[:200]}", where=self.address)
 
     def verify(self, share: float) -> None:
-        has = self.get().share
-        if abs(has - share) > ROUNDED:
-            raise disagrees(f"has {has:.1%}", share, self.address)
+        agree(self.get().share, share, self.address)
 
     def finalize(self, canary: Canary, promoted: bool) -> None:
         """Nothing: which file a server has is not HAProxy's to know."""

@@ -9,9 +9,8 @@ from pydantic import Field
 
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.rollback.case import Canary
-from makeweight_monitors.rollback.policy import ROUNDED
 from makeweight_monitors.rollback.seen import Placement
-from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, disagrees
+from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, agree
 from makeweight_monitors.serving import pointer
 from makeweight_monitors.serving.pointer import Overtaken, Pointer
 
@@ -55,9 +54,7 @@ class PointerTarget:
 
     def verify(self, share: float) -> None:
         canary = pointer.load(self.path).canary
-        has = 0.0 if canary is None else canary.weight
-        if abs(has - share) > ROUNDED:
-            raise disagrees(f"has {has:.1%}", share, str(self.path))
+        agree(0.0 if canary is None else canary.weight, share, str(self.path))
 
     def finalize(self, canary: Canary, promoted: bool) -> None:
         stands = pointer.load(self.path)

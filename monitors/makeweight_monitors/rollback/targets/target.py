@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.rollback.case import Canary
+from makeweight_monitors.rollback.policy import ROUNDED
 from makeweight_monitors.rollback.seen import Placement
 
 
@@ -54,6 +55,7 @@ class Target(Protocol):
         """It is over: the canary is stable from now on, or has been rolled back."""
 
 
-def disagrees(what: str, wanted: float, where: str) -> EnvironmentFailed:
-    """What `verify` raises."""
-    return EnvironmentFailed(f"the canary was to have {wanted:.1%} of the traffic, and {what}", where=where)
+def agree(has: float, wanted: float, where: str) -> None:
+    """`verify` of a target that tells shares; EnvironmentFailed: they are not the same."""
+    if abs(has - wanted) > ROUNDED:
+        raise EnvironmentFailed(f"the canary was to have {wanted:.1%} of the traffic, and has {has:.1%}", where=where)

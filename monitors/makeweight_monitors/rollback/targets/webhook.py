@@ -17,9 +17,8 @@ from pydantic import Field
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.rollback import signing
 from makeweight_monitors.rollback.case import Canary
-from makeweight_monitors.rollback.policy import ROUNDED
 from makeweight_monitors.rollback.seen import Placement
-from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, disagrees
+from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, agree
 
 _SECONDS = 10.0
 _MOST = 100_000
@@ -51,9 +50,7 @@ class WebhookTarget:
         self._ask({"action": "set", "share": share, "mark": seen.mark})
 
     def verify(self, share: float) -> None:
-        has = self.get().share
-        if abs(has - share) > ROUNDED:
-            raise disagrees(f"has {has:.1%}", share, self.url)
+        agree(self.get().share, share, self.url)
 
     def finalize(self, canary: Canary, promoted: bool) -> None:
         self._ask({"action": "finalize", "sha256": canary.sha256, "attempt": canary.attempt, "promoted": promoted})
