@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Stage = Literal["observing", "rolling_back", "rolled_back", "failed", "promoted"]
-STAGES: tuple[Stage, ...] = ("observing", "rolling_back", "rolled_back", "failed", "promoted")
 """`rolled_back` and `promoted` are latched: no alert moves them. `failed`: a rollback that is not done yet, though it
 was tried; it is tried again."""
 Kind = Literal["rollback", "step", "promote"]
@@ -76,3 +75,8 @@ class Case:
     """The last decision, in a sentence."""
     topic: str = ""
     """What that was about, as `machine.Step` has it."""
+
+    @property
+    def latched(self) -> bool:
+        """Whether no alert moves it any more."""
+        return self.stage in ("rolled_back", "promoted")

@@ -24,7 +24,6 @@ from makeweight_monitors.rollback.seen import Placement, Seen
 from makeweight_monitors.rollback.targets.target import Moved, Target
 
 _log = logging.getLogger("makeweight_monitors")
-_LATCHED = ("rolled_back", "promoted")
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ class Controller:
             serving = self.looking.serving()
         except MakeweightError:
             # unseen, it is still the one that was there
-            serving = [case.canary for case in self.journal.cases() if case.stage not in _LATCHED][-1:]
+            serving = [case.canary for case in self.journal.cases() if not case.latched][-1:]
         canary = serving[0] if len(serving) == 1 and serving[0].sha256 else None
         if canary is None:
             return replace(placement, sha256="", attempt=""), None
@@ -170,7 +169,7 @@ class Controller:
         known = {case.canary: case for case in self.journal.cases()}
         if current is not None and current not in known:
             known[current] = self._found(current, placement)
-        return [case for case in known.values() if case.stage not in _LATCHED or case.canary == current]
+        return [case for case in known.values() if not case.latched or case.canary == current]
 
     def _found(self, canary: Canary, placement: Placement) -> Case:
         case = Case(canary, share=placement.share, since=self.clock())

@@ -85,7 +85,7 @@ def step(case: Case, event: Event, policy: Policy) -> Step:
 def _looked(case: Case, seen: Seen, policy: Policy) -> Step:
     blind_since = None if not seen.blind else case.blind_since if case.blind_since is not None else seen.time
     case = replace(case, blind_since=blind_since)
-    if case.stage in ("rolled_back", "promoted"):
+    if case.latched:
         return _latched(case, seen)
     if case.deed is not None and (case.deed.kind == "rollback" or case.deed.phase == "confirmed"):
         return _go_on(case, case.deed, seen, policy)
