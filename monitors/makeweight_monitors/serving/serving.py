@@ -125,7 +125,6 @@ class Serving:
         self._complaints = Complaints(f"serving {self._path}")
         self._following = threading.Lock()
         self._stopped = threading.Event()
-        self._seen: object = None
         self._tried = 0.0
         self.trouble: str | None = None
         """What of the pointer could not be taken over, in a sentence; None: all of it serves."""
