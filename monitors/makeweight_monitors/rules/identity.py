@@ -22,9 +22,10 @@ def widened(group: Group, environment: Sequence[str]) -> Group:
     return replace(group, rules=tuple(_rule(rule, environment) for rule in group.rules))
 
 
-def words(labels: Iterable[str]) -> list[str]:
-    """The words of a grouping that stand for the labels of a metric."""
-    return [label for label in labels if label not in ("environment", "attempt", "sha256")]
+def groupings(labels: Iterable[str]) -> tuple[str, str]:
+    """The words of two groupings that stand for the labels of a metric: by process, and over all processes."""
+    words = [label for label in labels if label not in ("environment", "attempt", "sha256")]
+    return ", ".join(words), ", ".join(word for word in words if word != "boot")
 
 
 def labels(words: Sequence[str], environment: Sequence[str]) -> list[str]:

@@ -72,8 +72,7 @@ def _known(terms: Terms) -> Rule:
 
 
 def _step(terms: Terms, counter: _Counter) -> Rule:
-    words = identity.words(counter.labels)
-    every, apart = ", ".join(words), ", ".join(word for word in words if word != "boot")
+    every, apart = identity.groupings(counter.labels)
     series = terms.of(counter.series, *counter.matchers)
     # the maximum comes first: a process that is scraped twice, or under a new address, counts once
     now, before = (

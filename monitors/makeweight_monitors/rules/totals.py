@@ -28,11 +28,10 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 def rules(terms: Terms, *metrics: Metric) -> Iterator[Rule]:
     for metric in metrics:
-        words = identity.words(metric.labels)
-        every, apart = ", ".join(words), ", ".join(word for word in words if word != "boot")
+        every, apart = identity.groupings(metric.labels)
         ended = names.ended(metric)
         gone, whole = [], []
-        for arm in ((CANARY,), (STABLE,)) if "variant" in words else ((),):
+        for arm in ((CANARY,), (STABLE,)) if "variant" in metric.labels else ((),):
             series, own = terms.of(metric.series, *arm), terms.of(ended, *arm)
             # the maximum comes first: a process that is scraped twice, or under a new address, counts once
             living = f"max by ({every}) ({series})"
