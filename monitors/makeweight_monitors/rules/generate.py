@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from makeweight_monitors.rules import (
     accuracy,
     burn,
@@ -16,8 +18,8 @@ from makeweight_monitors.rules import (
     steps,
     totals,
 )
-from makeweight_monitors.rules.dependencies import words
-from makeweight_monitors.rules.rule import Alert, Group
+from makeweight_monitors.rules.dependencies import reached, words
+from makeweight_monitors.rules.rule import Alert, Group, Recording
 from makeweight_monitors.rules.terms import Terms
 
 _WATCHES = (limits, totals, failures, rollback, accuracy, confidence, latency, burn, share, health)
@@ -31,6 +33,16 @@ def groups(terms: Terms) -> tuple[Group, ...]:
 
 def alerts(groups: tuple[Group, ...]) -> list[Alert]:
     return [rule for group in groups for rule in group.rules if isinstance(rule, Alert)]
+
+
+def read_by(about: Collection[str], groups: tuple[Group, ...]) -> set[str]:
+    """All words that the alerts of these names read, directly or through recordings."""
+    recorded: dict[str, list[str]] = {}
+    for group in groups:
+        for rule in group.rules:
+            if isinstance(rule, Recording):
+                recorded.setdefault(rule.record, []).append(rule.expression)
+    return reached((alert.expression for alert in alerts(groups) if alert.name in about), recorded)
 
 
 def heading(terms: Terms, version: str) -> list[str]:

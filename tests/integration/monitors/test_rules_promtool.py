@@ -10,7 +10,6 @@ import pytest
 import dashboards_project
 import prometheus
 from makeweight_monitors.rules import generate, text
-from makeweight_monitors.rules.dependencies import reached
 from makeweight_monitors.rules.rule import Group, Recording
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.trials import cases, unit_tests
@@ -33,13 +32,8 @@ def written(
 
 def seen(case: Case, groups: tuple[Group, ...]) -> tuple[Group, ...]:
     """The alerts that a case is about, and what is recorded for them."""
-    recorded: dict[str, list[str]] = {}
-    for group in groups:
-        for rule in group.rules:
-            if isinstance(rule, Recording):
-                recorded.setdefault(rule.record, []).append(rule.expression)
     about = {name for check in case.checks for name in check.about}
-    read = reached((alert.expression for alert in generate.alerts(groups) if alert.name in about), recorded)
+    read = generate.read_by(about, groups)
     kept = (
         tuple(
             rule for rule in group.rules if (rule.record in read if isinstance(rule, Recording) else rule.name in about)

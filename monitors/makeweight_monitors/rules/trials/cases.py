@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 from makeweight_monitors import eprocess, metrics
 from makeweight_monitors.rules import burn, generate, names
-from makeweight_monitors.rules.dependencies import reached
-from makeweight_monitors.rules.rule import Group, Recording
+from makeweight_monitors.rules.rule import Group
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.trials.fleet import BINS, CLASSES, Row, fast_bucket, healthy, latency, spoiled
 
@@ -73,13 +72,7 @@ def cases(terms: Terms) -> list[Case]:
 
 def _without_idle_rows(case: Case, groups: tuple[Group, ...]) -> Case:
     """The case with only those series that its alerts read, directly or through recordings."""
-    recorded: dict[str, list[str]] = {}
-    for group in groups:
-        for rule in group.rules:
-            if isinstance(rule, Recording):
-                recorded.setdefault(rule.record, []).append(rule.expression)
-    about = {name for check in case.checks for name in check.about}
-    read = reached((alert.expression for alert in generate.alerts(groups) if alert.name in about), recorded)
+    read = generate.read_by({name for check in case.checks for name in check.about}, groups)
     return replace(case, rows=tuple(row for row in case.rows if row.name in read))
 
 
