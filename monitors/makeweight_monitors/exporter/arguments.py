@@ -11,7 +11,7 @@ from typing import Any
 
 from makeweight_base.commandline import whole
 from makeweight_monitors import durations
-from makeweight_monitors.exporter.limits import MOST_REVISIONS, Bounds
+from makeweight_monitors.exporter.limits import MOST_REVISIONS, RESPONSE_TIMEOUT, Bounds
 
 PORT = 9464
 LOGGED = ("stable", "canary", "shadow")
@@ -48,8 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     inputs("--endpoint", "NAME=VARIANT", "payload logging: a predictor's name", _whose, action="append")
     by_pod = "payload logging: a pattern for `source`, such as '*-00002-*=canary'"
     inputs("--source", "PATTERN=VARIANT", by_pod, _whose, action="append")
-    waits = "payload logging: in which a response has to come, else its request has failed (default: 30s)"
-    inputs("--response-timeout", "T", waits, durations.seconds, 30.0)
+    waits = "payload logging: in which a response has to come, else its request has failed"
+    waits += f" (default: {RESPONSE_TIMEOUT:g}s)"
+    inputs("--response-timeout", "T", waits, durations.seconds, RESPONSE_TIMEOUT)
 
     group = parser.add_argument_group("server")
     server = partial(_add, group)

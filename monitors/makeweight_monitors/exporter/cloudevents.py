@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from makeweight_monitors.exporter import events
 from makeweight_monitors.exporter.counting import Counting, Outcome
 from makeweight_monitors.exporter.events import Event
+from makeweight_monitors.exporter.limits import RESPONSE_TIMEOUT
 from makeweight_monitors.exporter.models import Models
 from makeweight_monitors.exporter.shadows import SHADOW, Shadows
 from makeweight_monitors.observe.pending import LONGEST_ID
@@ -36,8 +37,6 @@ STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 REQUESTS = ("org.kubeflow.serving.inference.request", "io.seldon.serving.inference.request")
 RESPONSES = ("org.kubeflow.serving.inference.response", "io.seldon.serving.inference.response")
-TIMEOUT = 30.0
-"""Seconds for which one of the two waits for the other, unless told otherwise."""
 MOST = 100_000
 MOST_BYTES = 16_000_000
 """How many wait, and of what size they came; beyond, the oldest is treated as if its time were over."""
@@ -88,7 +87,7 @@ class Payloads:
         endpoints: Mapping[str, str] | None = None,
         sources: Sequence[tuple[str, str]] = (),
         *,
-        timeout: float = TIMEOUT,
+        timeout: float = RESPONSE_TIMEOUT,
         most: int = MOST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

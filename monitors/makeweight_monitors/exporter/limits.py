@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 MOST_REVISIONS = 32
 """Of a model, that are told apart."""
+RESPONSE_TIMEOUT = 30.0
+"""Seconds for which a logged request and its response wait for each other."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from makeweight_monitors import metrics
-from makeweight_monitors.exporter.cloudevents import TIMEOUT, Payloads
+from makeweight_monitors.exporter.cloudevents import Payloads
 from makeweight_monitors.exporter.counting import Counting, Refusals
 from makeweight_monitors.exporter.events import of_lines
 from makeweight_monitors.exporter.figures import Figures
-from makeweight_monitors.exporter.limits import MOST_REVISIONS, Bounds, Rate
+from makeweight_monitors.exporter.limits import MOST_REVISIONS, RESPONSE_TIMEOUT, Bounds, Rate
 from makeweight_monitors.exporter.models import Model, Models
 from makeweight_monitors.exporter.settings import ModelSettings
 from makeweight_monitors.exporter.tail import Tail
@@ -39,7 +39,7 @@ class Running:
         endpoints: Mapping[str, str] | None = None,
         most_revisions: int = MOST_REVISIONS,
         sources: Sequence[tuple[str, str]] = (),
-        response_timeout: float = TIMEOUT,
+        response_timeout: float = RESPONSE_TIMEOUT,
     ) -> None:
         refusals, self.figures = Refusals(), Figures()
         models = [Model(one, refusals, most_revisions=most_revisions) for one in settings]

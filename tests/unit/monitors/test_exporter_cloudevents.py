@@ -12,6 +12,7 @@ from observing import Clock
 
 from makeweight_monitors.exporter import cloudevents
 from makeweight_monitors.exporter.cloudevents import REQUESTS, RESPONSES, answers, inputs
+from makeweight_monitors.exporter.limits import RESPONSE_TIMEOUT
 
 V1 = {"predictions": [SURE]}
 V2 = {
@@ -166,7 +167,7 @@ def test_seldons_shadow_under_one_id_forms_pairs(first: str) -> None:
         assert exporting["paired_total stable canary"] == {"right wrong": 1}
         seldon(exporting, first, 2, SURE)
         assert exporting["exporter_held_payloads"] == {"": 1}
-        clock.now += 2 * cloudevents.TIMEOUT + 1
+        clock.now += 2 * RESPONSE_TIMEOUT + 1
         payloads.expire()
         variant = "stable" if first == "main" else "canary"
         assert exporting.running.models is not None
@@ -193,7 +194,7 @@ def test_what_waits_too_long_is_counted_without_the_other() -> None:
         binary(exporting, {**REQUEST, "id": "b"}, {})
         assert exporting["exporter_held_payloads"] == {"": 2}
         assert exporting["predictions_total"] == {}
-        clock.now += cloudevents.TIMEOUT + 1
+        clock.now += RESPONSE_TIMEOUT + 1
         payloads.expire()
         assert exporting["predictions_total variant"] == {"canary": 1}
         assert exporting["latency_seconds_count"] == {}
@@ -203,7 +204,7 @@ def test_what_waits_too_long_is_counted_without_the_other() -> None:
         for _ in range(2):
             said = binary(exporting, {**RESPONSE, "id": "b"}, V1).json()
             assert (said["accepted"], said["reasons"]) == (0, {"late_response": 1}), "the request counts once"
-        clock.now += cloudevents.TIMEOUT + 1
+        clock.now += RESPONSE_TIMEOUT + 1
         payloads.expire()
         assert exporting["failures_total"] == {"": 1}
 
@@ -233,7 +234,7 @@ def test_an_answer_that_holds_no_prediction_is_no_lost_one() -> None:
         payloads._clock = clock
         binary(exporting, REQUEST, {})
         assert binary(exporting, RESPONSE, {"error": "x"}).json()["reasons"] == {"no_prediction": 1}
-        clock.now += cloudevents.TIMEOUT + 1
+        clock.now += RESPONSE_TIMEOUT + 1
         payloads.expire()
         assert exporting["failures_total"] == {}
 
@@ -258,7 +259,7 @@ def test_seldons_shadow_that_never_answers_is_wrong_in_its_pair() -> None:
         clock.now += 2
         binary(exporting, attributes(REQUESTS[1], id="3", endpoint="mirror", **more), {})
         for _ in range(2):
-            clock.now += cloudevents.TIMEOUT - 1
+            clock.now += RESPONSE_TIMEOUT - 1
             payloads.expire()
         assert exporting["failures_total variant reason"] == {"canary timeout": 1}
         assert exporting["shadow_pairs_total agree"] == {"no": 1}
