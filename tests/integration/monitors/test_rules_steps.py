@@ -7,6 +7,7 @@ from pathlib import Path
 
 import prometheus
 from makeweight_monitors.rules import generate, names, text
+from makeweight_monitors.rules.promql import equals, selector
 from makeweight_monitors.rules.terms import Terms
 
 OLD = -100_000
@@ -47,10 +48,9 @@ def series(process: str, began: str | None, counted: str) -> list[dict[str, str]
     if began is not None:
         written.append(("makeweight_observer_start_time_seconds", where, began))
     return [
-        {"series": f"{name}{{{', '.join(f'{key}={json.dumps(value)}' for key, value in labels.items())}}}",
-         "values": values}
+        {"series": selector(name, *(equals(*label) for label in labels.items())), "values": values}
         for name, labels, values in written
-    ]  # fmt: skip
+    ]
 
 
 def test_a_window_has_what_every_process_counted_within_it(tmp_path: Path) -> None:

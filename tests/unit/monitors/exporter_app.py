@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -63,7 +62,7 @@ class Exporting:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request by the letter of the ASGI specification."""
-        return asyncio.run(self.asked(method, path, chunks, headers))
+        return asgi.ask(self.app, method, path, chunks, headers)
 
     async def asked(
         self, method: str, path: str, chunks: Iterable[bytes] = (b"",), headers: Mapping[str, str] | None = None

@@ -49,6 +49,13 @@ def structured(exporting: Exporting, *events: Any, batch: bool = False) -> Any:
     return exporting.ask("POST", "/v1/cloudevents", [body], {"content-type": kind})
 
 
+def clocked(exporting: Exporting) -> tuple[cloudevents.Payloads, Clock]:
+    """What joins requests and responses, by a clock that the test moves."""
+    payloads, clock = exporting.running.payloads, Clock()
+    payloads._clock = clock
+    return payloads, clock
+
+
 REQUEST = attributes(REQUESTS[0], at="2030-12-31T08:00:00.000Z")
 RESPONSE = attributes(RESPONSES[0])
 INPUTS = {"inputs": [{"name": "light", "shape": [1], "datatype": "FP32", "data": [0.7]}]}
@@ -153,10 +160,8 @@ def seldon(exporting: Exporting, predictor: str, number: int, answer: list[float
 
 @pytest.mark.parametrize("first", ["main", "mirror"])
 def test_seldons_shadow_under_one_id_forms_pairs(first: str) -> None:
-    clock = Clock()
     with Exporting(endpoints={"main": "stable", "mirror": "shadow"}) as exporting:
-        payloads = exporting.running.payloads
-        payloads._clock = clock
+        payloads, clock = clocked(exporting)
         answers = {"main": SURE, "mirror": [9.0, 0.0, 0.0]}
         for predictor in sorted(answers, reverse=first == "mirror"):
             seldon(exporting, predictor, 1, answers[predictor])
@@ -186,10 +191,8 @@ def test_a_service_may_be_called_otherwise_than_the_model() -> None:
 
 
 def test_what_waits_too_long_is_counted_without_the_other() -> None:
-    clock = Clock()
     with Exporting() as exporting:
-        payloads = exporting.running.payloads
-        payloads._clock = clock
+        payloads, clock = clocked(exporting)
         binary(exporting, RESPONSE, V1)
         binary(exporting, {**REQUEST, "id": "b"}, {})
         assert exporting["exporter_held_payloads"] == {"": 2}
@@ -210,10 +213,8 @@ def test_what_waits_too_long_is_counted_without_the_other() -> None:
 
 
 def test_every_example_of_a_request_without_a_response_failed() -> None:
-    clock = Clock()
     with Exporting(settings(features={"light": [0.5]}), response_timeout=5.0) as exporting:
-        payloads = exporting.running.payloads
-        payloads._clock = clock
+        payloads, clock = clocked(exporting)
         binary(exporting, REQUEST, {"instances": [{"light": 0.1}, {"light": 0.9}, [1, 2]]})
         clock.now += 4
         payloads.expire()
@@ -228,10 +229,8 @@ def test_every_example_of_a_request_without_a_response_failed() -> None:
 
 
 def test_an_answer_that_holds_no_prediction_is_no_lost_one() -> None:
-    clock = Clock()
     with Exporting() as exporting:
-        payloads = exporting.running.payloads
-        payloads._clock = clock
+        payloads, clock = clocked(exporting)
         binary(exporting, REQUEST, {})
         assert binary(exporting, RESPONSE, {"error": "x"}).json()["reasons"] == {"no_prediction": 1}
         clock.now += RESPONSE_TIMEOUT + 1
@@ -249,10 +248,8 @@ def test_a_request_that_was_given_up_early_is_not_called_failed() -> None:
 
 
 def test_seldons_shadow_that_never_answers_is_wrong_in_its_pair() -> None:
-    clock = Clock()
     with Exporting(endpoints={"main": "stable", "mirror": "shadow"}) as exporting:
-        payloads = exporting.running.payloads
-        payloads._clock = clock
+        payloads, clock = clocked(exporting)
         more = {"requestid": "r-1", "source": "http://:8000/"}
         binary(exporting, attributes(REQUESTS[1], id="1", endpoint="main", **more), {})
         binary(exporting, attributes(RESPONSES[1], id="2", endpoint="main", **more), {"data": {"ndarray": [SURE]}})
