@@ -36,6 +36,15 @@ SWING = 0.015 * (1 + 0.8 * np.sin(TIME / 60))
 """What differs between the two models comes and goes."""
 STEPS = np.repeat([0.05, 0.2, 0.5], MINUTES // 3)
 WORSE = np.linspace(0.10, 0.14, MINUTES)
+IN_PAIRS, HELP = f"pairs, {PAIRS // 4} in 15 s", 0.02
+"""Those of bad canaries, and how many of them show help."""
+IN_ARMS = {
+    "split traffic, 5 %": (0.1, 0.05),
+    "split traffic, 50 %": (0.1, 0.5),
+    "failures, 5 %": (0.001, 0.05),
+    "failures, 50 %": (0.001, 0.5),
+}
+"""Stable's rate beside bad canaries, and the canary's share of the traffic."""
 GAPS = tuple((begin, begin + 30) for begin in range(100, MINUTES, 180))
 
 
@@ -149,14 +158,9 @@ def bad(drop: float, healthy: int) -> dict[str, Draw]:
     """Canaries that are worse by `drop`, after so many healthy minutes."""
     minutes = healthy + MINUTES
     late = np.arange(minutes) >= healthy
-    harm, help_ = np.where(late, 0.02 + drop, 0.005), np.where(late, 0.02, 0.005)
-    return {
-        f"pairs, {PAIRS // 4} in 15 s": pairs(harm, help_, minutes),
-        "split traffic, 5 %": arms(0.1, drop * late, 0.05, minutes),
-        "split traffic, 50 %": arms(0.1, drop * late, 0.5, minutes),
-        "failures, 5 %": arms(0.001, drop * late, 0.05, minutes),
-        "failures, 50 %": arms(0.001, drop * late, 0.5, minutes),
-    }
+    harm, help_ = np.where(late, HELP + drop, 0.005), np.where(late, HELP, 0.005)
+    beside = {name: arms(rate, drop * late, share, minutes) for name, (rate, share) in IN_ARMS.items()}
+    return {IN_PAIRS: pairs(harm, help_, minutes), **beside}
 
 
 def crossed(seen: Seen, now: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -195,7 +199,7 @@ def least() -> Iterator[str]:
 
     def of_pairs(drop: float) -> float:
         """The most that a pair's logarithm can grow by, over all bets on harm, help or a tie."""
-        chances = {1.0: 0.02 + drop, -1.0: 0.02, 0.0: 0.96 - drop}
+        chances = {1.0: HELP + drop, -1.0: HELP, 0.0: 1 - 2 * HELP - drop}
         grown = [chance * np.log1p(by_bets * (x - DROP)) for x, chance in chances.items()]
         return float(np.sum(grown, axis=0).max())
 
@@ -208,11 +212,8 @@ def least() -> Iterator[str]:
     yield "| worse by | 3 points | 10 points | 3, after a day | 10, after a day |"
     yield "|---|---|---|---|---|"
     rates: tuple[tuple[str, float, Callable[[float], float]], ...] = (
-        (f"pairs, {PAIRS // 4} in 15 s", PAIRS, of_pairs),
-        ("split traffic, 5 %", REQUESTS * 0.05, partial(of_arms, 0.1)),
-        ("split traffic, 50 %", REQUESTS * 0.5, partial(of_arms, 0.1)),
-        ("failures, 5 %", REQUESTS * 0.05, partial(of_arms, 0.001)),
-        ("failures, 50 %", REQUESTS * 0.5, partial(of_arms, 0.001)),
+        (IN_PAIRS, PAIRS, of_pairs),
+        *((name, REQUESTS * share, partial(of_arms, rate)) for name, (rate, share) in IN_ARMS.items()),
     )
     for name, minute, grows in rates:
         needed = [line / grows(drop) for line in lines for drop in (0.03, 0.1)]

@@ -20,7 +20,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -108,12 +108,12 @@ def series(where: Labels, began: float) -> Iterator[tuple[str, Labels, float, fl
 
 def steps(count: int, recorded: set[str]) -> Iterator[tuple[str, Labels, float]]:
     """What the rules would have recorded in each minute: by name and labels, the sum over the replicas."""
-    each: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
+    each: dict[tuple[str, tuple[tuple[str, str], ...]], float] = defaultdict(float)
     for where in replicas(count):
         for name, labels, _, grown in series(where, 0):
             if names.step(name) in recorded:
                 alike = {key: value for key, value in labels.items() if key not in ("boot", "job", "instance")}
-                each[names.step(name), tuple(sorted(alike.items()))] += grown * STEP / EVERY  # type: ignore[assignment]
+                each[names.step(name), tuple(sorted(alike.items()))] += grown * STEP / EVERY
     for (name, alike), grown in each.items():
         yield name, dict(alike), grown
 
