@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from typing import Any
 
 from makeweight.starter import looking
 from makeweight.starter.draft import Shape
+from makeweight_base.ended import ended
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
@@ -54,7 +54,5 @@ def inputs(
 
 
 def _ended(done: subprocess.CompletedProcess[str]) -> list[str | None]:
-    code = done.returncode
-    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it said nothing")
-    return [f"the process that reads examples ended with {how}: {last.strip()}", None, None]
+    return [f"the process that reads examples ended with {ended(done.returncode)}: {last.strip()}", None, None]

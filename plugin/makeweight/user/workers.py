@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from typing import Any, TypeVar
 
+from makeweight_base.ended import ended
 from makeweight_base.errors import UsageError
 
 T = TypeVar("T")
@@ -92,10 +93,8 @@ def _received(worker: _Worker, words: str, where: str) -> Any:
         answer, refused = pickle.loads(worker.answers.recv_bytes())  # noqa: S301 - of a child of this process
     except (EOFError, ConnectionError) as error:
         worker.process.join()
-        code = worker.process.exitcode or 0
-        ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         raise UsageError(
-            f"a process that reads {words} ended ({ended})",
+            f"a process that reads {words} ended ({ended(worker.process.exitcode or 0)})",
             where=where,
             do="See what the loader does there with `data.workers: 0`; a SIGKILL is often memory that ran out.",
         ) from error
