@@ -39,8 +39,8 @@ def slices(split: str) -> list[str]:
 def _read() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """All images of shape [1797, 64], from 0 to 16, and their digits.
 
-    As `sklearn.datasets.load_digits` gives them. Importing that takes a second, in each process that loads data, and
-    reading its file a thirtieth of it.
+    As `sklearn.datasets.load_digits` gives them, read from its file: importing that takes far longer than reading, in
+    each process that loads data.
     """
     package = find_spec("sklearn")
     if package is None or package.origin is None:
