@@ -30,8 +30,8 @@ LONGEST_KEPT_NS = 20e6
 # some processors the clock rate, too, after another arm that uses its vector units more.
 TRIAL_NS = 10e6
 TRIALS = 9
-# A model of microseconds gets faster so slowly that no step of its curve stands out. For so long after another arm it is
-# slower than when it runs alone; `benchmarks/warm_ratio.py` prints what is left of that.
+# A model of microseconds gets faster so slowly that no step of its curve stands out. For so long after another arm it
+# is slower than when it runs alone; `benchmarks/warm_ratio.py` prints what is left of that.
 COLD_NS = 2e6
 # A run is a cold one if in so many of the trials it takes longer than those that follow, by more than that.
 MOST_TRIALS, WARM_WITHIN = 2 / 3, 0.025
