@@ -1,6 +1,7 @@
 """What can be plugged in: named, near-named, not out yet, not installed, and brought by others."""
 
 import importlib.util
+import inspect
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from makeweight import registry
 from makeweight.registry import BUILT_IN
 from makeweight_base.errors import MissingExtra, UsageError
+from makeweight_monitors.rollback.targets.target import Target
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,10 @@ def test_everything_built_in_is_there_under_its_name(kind: Any, name: str) -> No
         assert found.name == name
         assert found.suffix.startswith(".")
     elif kind == "target":
-        assert all(hasattr(found, method) for method in ("Options", "get", "set", "verify", "finalize"))
+        assert hasattr(found, "Options")
+        for method in ("__init__", "get", "set", "verify", "finalize"):
+            asked, offered = (inspect.signature(getattr(one, method)).parameters for one in (Target, found))
+            assert [*offered] == [*asked], method
     else:
         assert "seconds" in found.Options.model_fields
 

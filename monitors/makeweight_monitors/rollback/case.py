@@ -54,6 +54,8 @@ class Deed:
     """It is not tried before that."""
     answered: Answered | None = None
     """After it was read back: the last look at the canary's traffic at which that had grown."""
+    why: str = ""
+    """The sentence in which it was decided."""
 
 
 @dataclass(frozen=True)

@@ -190,8 +190,8 @@ class Controller:
             if step.action == "nothing":
                 return
             try:
-                self._do(case, step.action, first.seen)
-                event = Did(self.clock())
+                told = self._do(case, step.action, first.seen)
+                event = Did(self.clock(), told or "")
             except Moved as error:
                 _log.warning("%s: %s; looks again", case.canary, error)
                 return
@@ -200,16 +200,18 @@ class Controller:
             except Exception as error:  # noqa: BLE001 - a target may be a stranger's
                 event = WentWrong(self.clock(), f"the target itself failed: {type(error).__name__}: {error}")
 
-    def _do(self, case: Case, action: Action, seen: Seen) -> None:
+    def _do(self, case: Case, action: Action, seen: Seen) -> str | None:
+        """What else came of it, as a clause."""
         deed = case.deed
         if deed is None:
-            return
+            return None
         if action == "set":
             self.target.set(seen.placement, deed.share)
         elif action == "verify":
             self.target.verify(deed.share)
         else:
-            self.target.finalize(case.canary, deed.kind == "promote")
+            return self.target.finalize(case.canary, deed.kind == "promote", deed.why)
+        return None
 
     def _note(self, before: Case, step: machine.Step) -> None:
         if step.case == before and not step.sentence:

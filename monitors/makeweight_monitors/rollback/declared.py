@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from makeweight_base.errors import UsageError
 from makeweight_monitors.rollback.policy import Policy
-from makeweight_monitors.rollback.targets.target import Target
+from makeweight_monitors.rollback.targets.target import Target, made
 
 if TYPE_CHECKING:
     from makeweight.project.project import Project
@@ -18,8 +18,6 @@ def target(project: Project) -> Target:
     Raises:
         UsageError: none is declared, or it cannot be used.
     """
-    from makeweight import registry
-
     declared = project.canary.target if project.canary is not None else None
     if declared is None:
         raise UsageError(
@@ -27,10 +25,7 @@ def target(project: Project) -> Target:
             where=str(project.root / "makeweight.yaml"),
             do="Say what moves the traffic, such as `canary: {target: {kind: pointer, path: serving/current.json}}`.",
         )
-    kind = registry.ready("target", str(declared["kind"]))
-    options = kind.Options(**{key: value for key, value in declared.items() if key != "kind"})
-    made: Target = kind(options, project.root)
-    return made
+    return made(declared, project.root)
 
 
 def policy(project: Project) -> Policy:

@@ -37,6 +37,8 @@ class Did:
     """What was to be done was done."""
 
     time: float
+    told: str = ""
+    """What else the target did for it, as a clause; empty: nothing."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def step(case: Case, event: Event, policy: Policy) -> Step:
             taken = _looked(case, seen, policy)
         case Ordered(seen, who, reason):
             taken = _ordered(case, seen, who, reason)
-        case Did(time):
-            taken = _did(case, time)
+        case Did(time, told):
+            taken = _did(case, time, f"; {told}" if told else "")
         case WentWrong(time, why):
             taken = _went_wrong(case, time, why, policy)
     topic = taken.topic or taken.sentence
@@ -162,7 +164,7 @@ def _onward(case: Case, seen: Seen, policy: Policy) -> Step:
 
 def _begin(case: Case, seen: Seen, kind: Kind, share: float, said: str) -> Step:
     stage: Stage = "rolling_back" if kind == "rollback" else case.stage
-    begun = replace(case, stage=stage, deed=Deed(kind, share, seen.time), good_since=None)
+    begun = replace(case, stage=stage, deed=Deed(kind, share, seen.time, why=said), good_since=None)
     return Step(begun, "set", said, topic=f"{kind} to {share}")
 
 
@@ -237,7 +239,7 @@ def _confirmed(case: Case, deed: Deed, said: str) -> Step:
     return Step(replace(case, deed=replace(deed, phase="confirmed", again=0.0)), "finalize", said)
 
 
-def _did(case: Case, time: float) -> Step:
+def _did(case: Case, time: float, more: str) -> Step:
     deed = case.deed
     if deed is None:
         return Step(case)
@@ -252,9 +254,9 @@ def _did(case: Case, time: float) -> Step:
         read_back = replace(deed, phase="read_back", answered=None)
         return Step(replace(case, share=deed.share, since=time, deed=read_back), sentence=_read_back(case))
     if deed.kind == "promote":
-        said = f"{case.canary} is promoted: it is stable now"
+        said = f"{case.canary} is promoted: it is stable now{more}"
         return Step(replace(case, stage="promoted", since=time, deed=None), sentence=said)
-    took = f"{case.canary} is rolled back, {time - deed.begun:.1f} s after that was decided; it stays so"
+    took = f"{case.canary} is rolled back, {time - deed.begun:.1f} s after that was decided; it stays so{more}"
     return Step(replace(case, stage="rolled_back", deed=None), sentence=took)
 
 

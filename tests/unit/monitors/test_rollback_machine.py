@@ -223,6 +223,13 @@ STEPS = {
         "unconfirmed",
     ),
     "finalized": (rolling(phase="confirmed"), Did(1020), "rolled_back", "nothing", "20.0 s after"),
+    "finalized, with a word of the target": (
+        rolling(phase="confirmed"),
+        Did(1020, "removed 2 models"),
+        "rolled_back",
+        "nothing",
+        "it stays so; removed 2 models",
+    ),
 }
 
 
@@ -240,6 +247,8 @@ def test_a_rollback_is_explained_with_its_numbers() -> None:
         "rolls prod: digits r2 back from 5%: MakeweightAccuracyDropPaired fires since 2030-01-01T12:00:00Z, "
         "its test `paired` has an e-value 5120 over 5000; it had 4.8% of the requests of half an hour"
     )
+    assert step.case.deed is not None
+    assert step.case.deed.why == step.sentence
 
 
 LABELLED = ("paired", "split", "slice", "class")

@@ -174,8 +174,9 @@ def test_a_service_is_asked_by_signed_requests(service: tuple[WebhookTarget, Ser
     target.verify(0.0)
     with pytest.raises(Moved, match="changed since it was seen"):
         target.set(seen, 0.0)
-    target.finalize(ON_TRIAL, True)
-    assert server.finalized[-1] == {"action": "finalize", "sha256": CANARY.sha256, "attempt": "1", "promoted": True}
+    target.finalize(ON_TRIAL, True, "it does well")
+    told = {"sha256": CANARY.sha256, "attempt": "1", "promoted": True, "why": "it does well"}
+    assert server.finalized[-1] == {"action": "finalize", **told}
     (tmp_path / "secret").write_text("another one, of some length")
     other = WebhookTarget(WebhookOptions(url=target.url, secret_file=str(tmp_path / "secret")), tmp_path)
     with pytest.raises(EnvironmentFailed, match="answers 401 to `get`"):
@@ -218,13 +219,13 @@ def test_a_pointer_is_finalized_once_and_only_for_its_own(tmp_path: Path) -> Non
     assert target.get() == Placement(0.05, CANARY.sha256, "1", "1", "r2", "digits")
     target.set(target.get(), 1.0)
     with pytest.raises(EnvironmentFailed, match="is not on trial there any more"):
-        target.finalize(Canary("", "digits", "b" * 64), True)
+        target.finalize(Canary("", "digits", "b" * 64), True, "")
     for _ in range(2):
-        target.finalize(ON_TRIAL, True)
+        target.finalize(ON_TRIAL, True, "")
     assert pointer.load(file).stable.sha256 == CANARY.sha256
     assert pointer.load(file).epoch == 3
     target.set(target.get(), 0.0)
-    target.finalize(ON_TRIAL, False)
+    target.finalize(ON_TRIAL, False, "")
     assert pointer.load(file).epoch == 3
 
 

@@ -62,7 +62,7 @@ class HaproxyTarget:
     def verify(self, share: float) -> None:
         agree(self.get().share, share, self.address)
 
-    def finalize(self, canary: Canary, promoted: bool) -> None:
+    def finalize(self, canary: Canary, promoted: bool, why: str) -> None:
         """Nothing: which file a server has is not HAProxy's to know."""
 
     def _weight(self, server: str) -> int:

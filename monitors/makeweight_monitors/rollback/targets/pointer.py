@@ -56,7 +56,7 @@ class PointerTarget:
         canary = pointer.load(self.path).canary
         agree(0.0 if canary is None else canary.weight, share, str(self.path))
 
-    def finalize(self, canary: Canary, promoted: bool) -> None:
+    def finalize(self, canary: Canary, promoted: bool, why: str) -> None:
         stands = pointer.load(self.path)
         if not promoted or (stands.canary is None and stands.stable.sha256 == canary.sha256):
             return

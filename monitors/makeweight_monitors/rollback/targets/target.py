@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -51,8 +52,28 @@ class Target(Protocol):
             EnvironmentFailed: the canary's share is another.
         """
 
-    def finalize(self, canary: Canary, promoted: bool) -> None:
-        """It is over: the canary is stable from now on, or has been rolled back."""
+    def finalize(self, canary: Canary, promoted: bool, why: str) -> str | None:
+        """It is over: the canary is stable from now on, or has been rolled back.
+
+        Args:
+            why: the sentence in which that was decided, with its numbers.
+
+        Returns:
+            What else was done now, as a clause for the audit log; None: nothing.
+        """
+
+
+def made(declared: Mapping[str, Any], folder: Path) -> Target:
+    """The target of an entry of makeweight.yaml, which was found right when that was read.
+
+    Raises:
+        UsageError: it cannot be used.
+    """
+    from makeweight import registry
+
+    kind = registry.ready("target", str(declared["kind"]))
+    target: Target = kind(kind.Options(**{key: value for key, value in declared.items() if key != "kind"}), folder)
+    return target
 
 
 def agree(has: float, wanted: float, where: str) -> None:

@@ -1,9 +1,9 @@
 """`webhook`: a service of the user's that moves the traffic, asked by signed requests.
 
 Each is a POST of a JSON object with `action`, which is `get`, `set` (with `share`, and the `mark` of what was seen) or
-`finalize` (with `sha256`, `attempt`, `promoted`). All are answered with who gets the traffic: `{"share": 0.05,
-"sha256": "…", "attempt": "1", "mark": "…"}`, where only `share` has to be there. A 409 says that somebody changed it
-since it was seen.
+`finalize` (with `sha256`, `attempt`, `promoted`, and in `why` the sentence in which it was decided). All are answered
+with who gets the traffic: `{"share": 0.05, "sha256": "…", "attempt": "1", "mark": "…"}`, where only `share` has to be
+there. A 409 says that somebody changed it since it was seen.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ class WebhookTarget:
     def verify(self, share: float) -> None:
         agree(self.get().share, share, self.url)
 
-    def finalize(self, canary: Canary, promoted: bool) -> None:
-        self._ask({"action": "finalize", "sha256": canary.sha256, "attempt": canary.attempt, "promoted": promoted})
+    def finalize(self, canary: Canary, promoted: bool, why: str) -> None:
+        of = {"sha256": canary.sha256, "attempt": canary.attempt, "promoted": promoted, "why": why}
+        self._ask({"action": "finalize", **of})
 
     def _ask(self, asked: dict[str, Any]) -> Placement:
         import orjson
