@@ -29,7 +29,7 @@ from torch import nn
 from makeweight.artifact.ports import Port
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.technique import Given
-from makeweight.compress.training import TrainingOptions
+from makeweight.compress.training_options import TrainingOptions
 from makeweight.compress.tuning import tune
 from makeweight.config.settings import DataSettings, ModelSettings, TaskSettings
 from makeweight.measure.answers import answer

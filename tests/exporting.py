@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 import prometheus
 
-COMMAND = [sys.executable, "-c", "import sys; from makeweight_monitors.cli import main; sys.exit(main())", "exporter"]
+COMMAND = [sys.executable, "-m", "makeweight_monitors", "exporter"]
 SURE = [0.0, 9.0, 0.0]
 """Scores of the second of three classes."""
 
@@ -57,6 +57,12 @@ class Exporter:
         return self.process.wait(60)
 
 
+def after(script: str) -> list[str]:
+    """The command of an exporter in whose process some Python runs first."""
+    first = f"{script}\nimport runpy; runpy.run_module('makeweight_monitors', run_name='__main__', alter_sys=True)"
+    return [sys.executable, "-c", first, "exporter"]
+
+
 @contextlib.contextmanager
 def running(
     folder: Path, *arguments: str, port: int = 0, most_file: int | None = None, script: str = ""
@@ -68,7 +74,7 @@ def running(
         script: Python that runs in it first.
     """
     log = folder / "exporter.log"
-    command = [*COMMAND[:2], f"{script}\n{COMMAND[2]}", COMMAND[3], "--port", str(port), *arguments]
+    command = [*(after(script) if script else COMMAND), "--port", str(port), *arguments]
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with log.open("w") as said:
         process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT, text=True)

@@ -45,7 +45,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 STABLE = Served("digits", "baseline", "r1", "0" * 64, "a", 0.8, 0)
 CANARY = Served("digits", "int8", "r2", "1" * 64, "b", 0.2, 0)
 TARGET = "\ncanary: {traffic: 20 %, target: {kind: pointer, path: current.json}}\n"
-COMMAND = [sys.executable, "-c", "import sys; from makeweight_monitors.cli import main; sys.exit(main())", "rollback"]
+COMMAND = [sys.executable, "-m", "makeweight_monitors", "rollback"]
 PATIENCE = 240
 """Seconds for which a trial may last: much else runs on this machine."""
 REST = 20.0

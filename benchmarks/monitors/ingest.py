@@ -64,11 +64,11 @@ class Exporter:
 
 @contextlib.contextmanager
 def running() -> Iterator[Exporter]:
-    command = [sys.executable, "-c", "import sys; from makeweight_monitors.cli import main; sys.exit(main())"]
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
-            [*command, "exporter", "--model", "digits", "--classes", ",".join("0123456789"), "--scores", "softmax",
-             "--port", "0", "--labels", f"{folder}/labels.sqlite", "--linger", "0", "--most-waiting", "10000000"],
+            [sys.executable, "-m", "makeweight_monitors", "exporter", "--model", "digits",
+             "--classes", ",".join("0123456789"), "--scores", "softmax", "--port", "0",
+             "--labels", f"{folder}/labels.sqlite", "--linger", "0", "--most-waiting", "10000000"],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout is not None

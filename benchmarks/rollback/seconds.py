@@ -36,7 +36,7 @@ from makeweight_monitors.serving.pointer import Served
 REPOSITORY = Path(__file__).resolve().parents[2]
 STABLE = Served("digits", "baseline", "r1", "0" * 64, "a", 1.0, 0)
 TARGET = "\ncanary: {traffic: 20 %, target: {kind: pointer, path: current.json}}\n"
-COMMAND = [sys.executable, "-c", "import sys; from makeweight_monitors.cli import main; sys.exit(main())", "rollback"]
+COMMAND = [sys.executable, "-m", "makeweight_monitors", "rollback"]
 CLASSES = [str(number) for number in range(10)]
 RIGHT, WRONG = [0.0] * 9 + [1.0], [float("nan")] * 10
 WELL = 4.0

@@ -7,8 +7,7 @@ from typing import ClassVar
 
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given, Needs, Transformation
-from makeweight.compress.training import TrainingOptions
-from makeweight.compress.tuning import NEEDS, tune
+from makeweight.compress.training_options import NEEDS, TrainingOptions
 from makeweight.runtimes.format import SourceKind
 
 
@@ -24,6 +23,8 @@ class Finetune(Transformation):
         return NEEDS
 
     def apply(self, subject: Subject, options: TrainingOptions, given: Given) -> Subject:
+        from makeweight.compress.tuning import tune
+
         trained = tune(subject.source, options, given, self.name, subject.left.values())
         given.notes[self.name] = asdict(trained)
         return subject

@@ -15,7 +15,7 @@ from makeweight.user.weights import not_finite
 from makeweight_base.errors import UsageError
 
 if TYPE_CHECKING:
-    from makeweight.compress.training import TrainingOptions
+    from makeweight.compress.training_options import TrainingOptions
 
 
 @dataclass(frozen=True)

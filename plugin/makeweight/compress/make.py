@@ -19,8 +19,9 @@ from makeweight.compress.recipe import Plan, Variant
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.subject import Subject
 from makeweight.compress.supply import Supply
+from makeweight.compress.training_options import NEEDS
 from makeweight.compress.trial import refuse_noise, try_out
-from makeweight.compress.tuning import NEEDS, tune
+from makeweight.compress.tuning import tune
 from makeweight.layout import BASELINE
 from makeweight.runtimes.format import FLOAT32, Format
 from makeweight.runtimes.runtime import RecipeFailed, Runtime

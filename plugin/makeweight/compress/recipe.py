@@ -10,7 +10,7 @@ from makeweight.compress.technique import NumberFormat, Options, Technique, Tran
 from makeweight.runtimes.format import FLOAT32, Format, SourceKind
 
 if TYPE_CHECKING:
-    from makeweight.compress.training import TrainingOptions
+    from makeweight.compress.training_options import TrainingOptions
 
 Objection = Callable[[Format, SourceKind], str | None]
 """Why a runtime does not offer a format, of a module or a file; None where it does."""

@@ -14,7 +14,7 @@ from makeweight.runtimes.format import Format, SourceKind
 if TYPE_CHECKING:
     from makeweight.artifact.ports import Port
     from makeweight.compress.subject import Subject
-    from makeweight.compress.training import TrainingOptions
+    from makeweight.compress.training_options import TrainingOptions
     from makeweight.config.settings import TaskSettings
     from makeweight.user.split import Change, Split
     from makeweight_base.progress import Progress

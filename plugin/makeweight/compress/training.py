@@ -6,43 +6,18 @@ import copy
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from makeweight.compress import technique
 from makeweight.compress.examples import Examples, Tensors
 from makeweight.compress.losses import Loss
 from makeweight.compress.scores import Reading, answers
 from makeweight.compress.subject import Left
-from makeweight.config.settings import CallablePath
+from makeweight.compress.training_options import TrainingOptions
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.errors import UsageError, first_line
-
-
-class TrainingOptions(technique.Options):
-    """How to train: AdamW, the learning rate falling to zero along a half cosine."""
-
-    epochs: int = Field(3, ge=1, description="Passes through the train split.")
-    lr: float = Field(1e-3, gt=0, description="Learning rate at the start.")
-    batch: int = Field(32, ge=1, description="Examples in a step.")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay.")
-    teacher: Literal["none", "baseline"] = Field(
-        "none", description="`baseline` learns from the uncompressed model's outputs too (knowledge distillation)."
-    )
-    temperature: float = Field(4.0, gt=0, description="How far the teacher's and the student's scores are softened.")
-    teacher_weight: float = Field(0.7, ge=0, le=1, description="The teacher's share of the loss.")
-    train: CallablePath | None = Field(
-        None,
-        description="module:callable(module, training) that does the whole training in place of the built-in loop.",
-    )
-    loss: CallablePath | None = Field(
-        None,
-        description="module:callable(outputs, targets) -> a scalar tensor (default: cross entropy for classification "
-        "and segmentation, binary cross entropy for labels, mean squared error for regression).",
-    )
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,10 @@ from makeweight.compress.handed_over import hand_over
 from makeweight.compress.losses import distilled, from_teacher, loss_of
 from makeweight.compress.scores import Reading, answers, as_they_are, reading
 from makeweight.compress.subject import Left
-from makeweight.compress.technique import Given, Needs
-from makeweight.compress.training import Trained, TrainingOptions, judge_of, train
+from makeweight.compress.technique import Given
+from makeweight.compress.training import Trained, judge_of, train
+from makeweight.compress.training_options import TrainingOptions
 from makeweight.user.arrays import Arrays
-
-# The baseline is needed even without a teacher: its scores tell how the student's are read.
-NEEDS = Needs(splits=("train",), wishes=("validation",), baseline=True)
 
 # Bytes of a teacher's answers that are held.
 _HELD = 64 * 2**20

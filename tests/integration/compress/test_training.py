@@ -23,7 +23,8 @@ from makeweight.compress.losses import cross_entropy, distilled, from_teacher, s
 from makeweight.compress.reproducible import THREADS, reproducible
 from makeweight.compress.scores import reading
 from makeweight.compress.subject import Subject
-from makeweight.compress.training import Quality, TrainingOptions
+from makeweight.compress.training import Quality
+from makeweight.compress.training_options import TrainingOptions
 from makeweight.compress.tuning import tune
 from makeweight.config.settings import TaskSettings
 from makeweight.runtimes.runtime import RecipeFailed

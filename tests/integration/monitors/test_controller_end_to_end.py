@@ -77,7 +77,7 @@ class Process:
     def __init__(self, folder: Path, prometheus_url: str, port: int) -> None:
         self.log = folder / "controller.log"
         self._command = [
-            sys.executable, "-c", "import sys; from makeweight_monitors.cli import main; sys.exit(main())", "rollback",
+            sys.executable, "-m", "makeweight_monitors", "rollback",
             "--project", str(folder), "--prometheus", prometheus_url, "--port", str(port), "--every", "1s",
             "--environment", "environment=", "--secret-file", str(folder / "secret"),
         ]  # fmt: skip

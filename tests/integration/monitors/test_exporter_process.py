@@ -21,7 +21,7 @@ import pytest
 import requests
 
 import prometheus
-from exporting import COMMAND, label, prediction, running
+from exporting import COMMAND, after, label, prediction, running
 from makeweight_monitors import metrics
 from makeweight_monitors.prometheus import throwaway
 
@@ -271,8 +271,8 @@ def test_what_does_not_start_says_why(tmp_path: Path) -> None:
 
 def test_the_servers_own_extra_is_named_where_it_is_missing(tmp_path: Path) -> None:
     (tmp_path / "uvicorn.py").write_text("raise ImportError(name='uvicorn')")
-    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{COMMAND[2]}"
-    done = subprocess.run([*COMMAND[:2], script, *COMMAND[3:], *MODEL], capture_output=True, text=True, timeout=60)
+    command = after(f"import sys; sys.path.insert(0, {str(tmp_path)!r})")
+    done = subprocess.run([*command, *MODEL], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "pip install 'makeweight[exporter]'" in done.stderr
 

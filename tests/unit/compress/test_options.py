@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,8 @@ from makeweight.compress.prune import Prune
 from makeweight.compress.quantize import Quantize
 from makeweight.project.reading import understand
 from makeweight_base.errors import ConfigError
+
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("bits", [4, 16, "8", 0, None, 8.5])
@@ -65,11 +68,32 @@ def test_the_control_trains_as_long_as_all_rounds_together(epochs: int, rounds: 
         assert Finetune().training(repeated) == repeated
 
 
-def test_reading_a_recipe_imports_nothing_heavy() -> None:
+def test_reading_a_project_loads_nothing_that_carries_it_out(tmp_path: Path) -> None:
+    """Nor does making the target of a canary: what moves traffic serves nothing."""
+    declared = (
+        f"{(REPOSITORY / 'makeweight.yaml').read_text()}\ncanary: {{target: {{kind: pointer, path: now.json}}}}\n"
+    )
+    (tmp_path / "makeweight.yaml").write_text(declared)
     code = (
-        "import sys, makeweight.compress.prune, makeweight.compress.finetune, makeweight.compress.quantize, "
-        "makeweight.compress.float16, makeweight.runtimes.onnxruntime.runtime, makeweight.compress.make, "
-        "makeweight.verbs.compress\n"
+        "import pathlib, sys\n"
+        "from makeweight.project import reading\n"
+        "from makeweight_monitors.rollback import declared\n"
+        "project = reading.load(pathlib.Path(sys.argv[1]))\n"
+        "declared.target(project)\n"
+        "steps = [step for variant in project.variants.values() for step in variant.plan.steps]\n"
+        "print(*{step.transformation.name for step in steps})\n"
+        "heavy = ('numpy', 'torch', 'torch_pruning', 'onnx', 'onnxruntime', 'rich', 'dvc')\n"
+        "print(*(each for each in heavy if each in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    steps, loaded = done.stdout.splitlines()
+    assert set(steps.split()) >= {"prune"}
+    assert loaded == ""
+
+
+def test_a_verb_that_carries_out_loads_what_is_heavy_when_it_does() -> None:
+    code = (
+        "import sys, makeweight.compress.channels, makeweight.compress.make, makeweight.verbs.compress\n"
         "print([m for m in ('torch', 'torch_pruning', 'onnx', 'onnxruntime', 'rich', 'dvc') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -77,8 +101,6 @@ def test_reading_a_recipe_imports_nothing_heavy() -> None:
 
 
 def test_a_wrong_width_is_told_with_its_line() -> None:
-    from pathlib import Path
-
     text = """\
 model: {onnx: model.onnx}
 data: {npz: {calibration: c.npz, test: t.npz}}

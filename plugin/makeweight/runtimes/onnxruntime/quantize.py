@@ -16,7 +16,7 @@ from typing import Any
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
-from makeweight.runtimes.format import FLOAT32, Format
+from makeweight.runtimes.format import Format
 from makeweight.runtimes.layers import fits, told_of, unfit
 from makeweight.runtimes.onnxruntime import operators, refusal
 from makeweight.runtimes.onnxruntime.calibration import batches, extremes, ranges
@@ -44,14 +44,6 @@ _UNREACHED = {
     "dynamic": "dynamic quantization reaches constant weights of products and LSTMs only",
 }
 _EXCLUDED, _UNNAMED = "`exclude` names it", "`operators` does not name it"
-
-
-def offers(how: Format) -> bool:
-    """Whether this is what is written here: 8-bit weights and activations, the ranges static or found at run time."""
-    eight = how.weights.type == how.activations.type == "int8" and how.weights.group is None
-    observed = how.observer is not None if how.ranges == "static" else how.ranges == "dynamic"
-    excluding = all(other == FLOAT32 for _, other in how.exceptions)
-    return eight and how.activations.scales == "tensor" and observed and excluding
 
 
 def quantize(

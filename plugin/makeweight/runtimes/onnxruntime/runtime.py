@@ -1,4 +1,5 @@
-"""ONNX Runtime as a runtime: each task is a file of its own."""
+"""ONNX Runtime as a runtime: each task is a file of its own, loaded when it is asked for: to read a configuration, what
+a runtime offers is enough."""
 
 from __future__ import annotations
 
@@ -7,14 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from makeweight.artifact.model import Model
-from makeweight.runtimes.format import FLOAT32, Format, Numbers, SourceKind
-from makeweight.runtimes.onnxruntime import export, files, float16, inspect, lean, quantize, refusal
+from makeweight.runtimes.format import FLOAT32, Format, SourceKind
+from makeweight.runtimes.onnxruntime import offered, refusal
 from makeweight.runtimes.runtime import Examples, GraphFacts, Program, RecipeFailed, Session
 from makeweight_base.errors import UsageError
 from makeweight_base.installed import installed
-from makeweight_probe.sessions.onnxruntime import open_session
-
-_FLOAT16 = Format(Numbers("float16"), Numbers("float16"))
 
 
 class OnnxRuntime:
@@ -31,18 +29,19 @@ class OnnxRuntime:
         return installed("onnxruntime")
 
     def objection(self, format: Format, source: SourceKind) -> str | None:  # noqa: ARG002 - file to file, so alike for both
-        if format in (FLOAT32, _FLOAT16) or quantize.offers(format):
-            return None
-        offered = "float32, float16, and int8 (static or dynamic; with layers left in float32)"
-        return f"ONNX Runtime is offered {offered}, and not {format}"
+        return offered.objection(format)
 
     def read(self, path: Path) -> Model:
+        from makeweight.runtimes.onnxruntime import files
+
         with refusal.translated(path):
             if not path.is_file():
                 raise refusal.no_file(path)
             return files.read(path, self.name, self.packages)
 
     def open(self, model: Model, threads: int = 1) -> Session:
+        from makeweight_probe.sessions.onnxruntime import open_session
+
         with refusal.translated(model.path):
             return open_session(str(model.path), threads)
 
@@ -54,6 +53,8 @@ class OnnxRuntime:
         target: Path,
         notes: dict[str, Any] | None = None,
     ) -> Model:
+        from makeweight.runtimes.onnxruntime import export, float16, quantize
+
         with tempfile.TemporaryDirectory(prefix="makeweight-lower-") as scratch:
             if isinstance(source, Program):
                 exported = target if format == FLOAT32 else Path(scratch, "exported.onnx")
@@ -61,7 +62,7 @@ class OnnxRuntime:
                 source = self.read(exported)
             if format == FLOAT32:
                 return source if source.path == target else self._taken_over(source, target, notes)
-            if format == _FLOAT16:
+            if format == offered.FLOAT16:
                 float16.to_float16(source.path, target)
             else:
                 quantize.quantize(source, target, format, calibration, notes)
@@ -75,10 +76,14 @@ class OnnxRuntime:
         return refusal.reason(error)
 
     def inspect(self, model: Model) -> GraphFacts:
+        from makeweight.runtimes.onnxruntime import inspect
+
         with refusal.translated(model.path):
             return inspect.inspect(model.path)
 
     def _taken_over(self, source: Model, target: Path, notes: dict[str, Any] | None) -> Model:
+        from makeweight.runtimes.onnxruntime import lean
+
         if any(file.name == target.name for file in source.files[1:]):
             raise UsageError(
                 f"the weights lie in `{target.name}`, which is what the model itself is to be called",
