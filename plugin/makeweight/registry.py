@@ -59,6 +59,7 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
         "pointer": Part("makeweight_monitors.rollback.targets.pointer:PointerTarget"),
         "webhook": Part("makeweight_monitors.rollback.targets.webhook:WebhookTarget"),
         "haproxy": Part("makeweight_monitors.rollback.targets.haproxy:HaproxyTarget"),
+        "nginx": Part("makeweight_monitors.rollback.targets.nginx:NginxTarget"),
     },
 }
 
