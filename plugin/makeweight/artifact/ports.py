@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Shape = tuple[int | str | None, ...]
 """A size that is free is a name, the same for one size wherever it stands, or None where it has none."""
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Those of arrays, by name."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,16 @@ def batch_size(inputs: Sequence[Port]) -> int | None:
     first = {port.shape[0] for port in of_examples(inputs) if port.shape}
     fixed = {size for size in first if isinstance(size, int)}
     return fixed.pop() if len(fixed) == 1 else None
+
+
+def free_sizes(inputs: Iterable[Port]) -> list[str]:
+    """The sizes that may differ between examples, in words: what a model costs differs with them."""
+    return [
+        f"{size or '?'} of `{port.name}`"
+        for port in of_examples(inputs)
+        for size in port.shape[1:]
+        if not isinstance(size, int)
+    ]
 
 
 def batch_axes(inputs: Sequence[Port]) -> Axes:

@@ -120,7 +120,7 @@ def _carried_out(
         refuse_noise(trial, supply.declared.task.ranked)
     control = _control(plan, supply, folder / f"control{runtime.suffix}")
     try:
-        facts = asdict(runtime.inspect(made))
+        facts = asdict(runtime.inspect(made, supply.asked()))
     except UsageError as error:
         raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
     facts |= {"weights": plan.format.weights.type, "calibrated": plan.format.calibrates, "trial": trial}

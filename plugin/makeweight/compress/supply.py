@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from makeweight.artifact.ports import Shapes
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given, Needs
 from makeweight.layout import Layout
@@ -70,6 +72,10 @@ class Supply:
         if self._calibration is None and at_hand.is_file():
             return samples.read(at_hand, data.input_names(self.declared))
         return self.split("calibration")
+
+    def asked(self) -> Sequence[Shapes]:
+        """The shapes of the inferences that models are measured with; none where there is no baseline's folder."""
+        return samples.shapes(Layout(self.declared.root).inputs)
 
     def split(self, name: str) -> Split:
         """One of the declared splits; `calibration` are the declared calibration examples."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.artifact.feeds import fit, padded
-from makeweight.artifact.ports import Feeds, Port, batch_axes, batch_size
+from makeweight.artifact.ports import Feeds, Port, Shapes, batch_axes, batch_size
 from makeweight.user.form import Form
 from makeweight.user.indexed import Indexed
 from makeweight.user.split import Split
@@ -47,6 +47,11 @@ def read(path: Path, names: Sequence[str]) -> Split:
     ]
     form = Form(tuple(names), "custom", path.name, path.name, path.parent)
     return Split("samples", Indexed(one_by_one, np.arange(len(one_by_one)), form))
+
+
+def shapes(path: Path) -> list[Shapes]:
+    """Of each inference that was stored; none where there is no such file."""
+    return [inputs.shapes(feeds) for feeds in inputs.read(str(path))] if path.is_file() else []
 
 
 def store(path: Path, samples: list[Feeds], along: inputs.Axes = inputs.NO_AXES) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from makeweight.artifact.artifact import Manifest
-from makeweight.artifact.ports import of_examples
+from makeweight.artifact.ports import free_sizes
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.layout import BASELINE
@@ -26,29 +26,26 @@ def measure(own: Manifest, baseline: Manifest | None) -> Iterator[Measurement]:
             if baseline is not None:
                 yield unavailable(Measurand(name, "ratio"), own.variant, "ratio", reason)
             continue
-        yield Measurement(name, own.variant, unit, value, method="counted in the file")
+        how = f"counted in the file{_of_which(name, own)}"
+        yield Measurement(name, own.variant, unit, value, method=how)
         if baseline is not None:
             before = getattr(baseline, name)
             if before:
-                ratio = Measurement(name, own.variant, "ratio", value / before, method="counted", against=BASELINE)
+                ratio = Measurement(name, own.variant, "ratio", value / before, method=how, against=BASELINE)
                 yield replace(ratio, comparison="ratio")
             else:
                 reason = "the baseline has none to compare with"
                 yield unavailable(Measurand(name, "ratio"), own.variant, "ratio", reason)
 
 
+def _of_which(metric: str, own: Manifest) -> str:
+    """Of which examples it is the figure, where they are not alike."""
+    free = [] if metric != "macs" or own.model is None else free_sizes(own.model.inputs)
+    return f", a mean over the examples that latency is measured on: {', '.join(free)} differ" if free else ""
+
+
 def _hidden(metric: str, own: Manifest) -> str:
     """Why a graph does not tell a figure; where a delegate holds the graph, it hides the rest too."""
     if metric != "macs" or own.model is None:
         return "the file hides it"
-    free = [
-        f"{size or '?'} of `{port.name}`"
-        for port in of_examples(own.model.inputs)
-        for size in port.shape[1:]
-        if not isinstance(size, int)
-    ]
-    if free:
-        return (
-            f"they differ with the size of an example, which is free ({', '.join(free)}); latency is that of real ones"
-        )
     return "the graph's shapes are not all known, or an operator's cost does not follow from them"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Feeds, Shape
+from makeweight.artifact.ports import Feeds, Shape, Shapes
 from makeweight.runtimes.format import Format, SourceKind
 from makeweight_probe.session import Session as Session
 
@@ -46,7 +46,7 @@ class GraphFacts:
 
     parameters: int | None = None
     macs: int | None = None
-    """Multiply-accumulates for one example."""
+    """Multiply-accumulates for one example; the mean over those that the model was asked with, where it was."""
     operators: Mapping[str, int] = field(default_factory=dict)
     """Nodes by type in the graph as the runtime optimised it."""
     quantized: int | None = None
@@ -116,8 +116,12 @@ class Runtime(Protocol):
             OSError, MemoryError: that is what it means: the machine failed, not the model.
         """
 
-    def inspect(self, model: Model) -> GraphFacts:
+    def inspect(self, model: Model, asked: Sequence[Shapes] = ()) -> GraphFacts:
         """Count what is in a model and in its optimised graph.
+
+        Args:
+            asked: the inputs' shapes of each inference that it is measured with. Where sizes are free, what one example
+                costs is known from them alone.
 
         Raises:
             UsageError: see `open`.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from makeweight import registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.ports import free_sizes
 from makeweight.artifact.trial import Trial
 from makeweight.compress.baseline import write_baseline
 from makeweight.compress.trial import try_out
@@ -35,11 +36,14 @@ def run(project: Project, progress: Progress) -> Exit:
         progress.say(f"baseline: {manifest.size:,} bytes, {runtime.name} {runtime.version()}")
         split = data.load(project.declared, "test")
         ran.refuse_undeclared(project.root, project.sources, progress)
+        samples.write(folder / layout.inputs.name, made.inputs, split, project.seed, project.model.batch)
+        if free_sizes(made.inputs):  # what an example costs is known by those that are measured
+            asked = samples.shapes(folder / layout.inputs.name)
+            manifest = replace(manifest, **asdict(runtime.inspect(made, asked)))
         manifest = replace(manifest, trial=_tried(project, manifest, split, runtime, progress))
         artifact.write(folder, manifest)
         batch = manifest.batch(project.model.batch)
         own = answer(project.declared, runtime, made, split, "baseline on test", progress, batch=batch)
-        samples.write(folder / layout.inputs.name, made.inputs, split, project.seed, project.model.batch)
         bad = int((~own.finite).sum())
         if bad:
             raise UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from makeweight.artifact.files import files_of
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Port
+from makeweight.artifact.ports import Port, Shapes
 from makeweight.runtimes.format import FLOAT32, Format, Numbers, SourceKind
 from makeweight.runtimes.runtime import Examples, GraphFacts, Program, RecipeFailed
 from makeweight_base.errors import UsageError
@@ -73,7 +74,8 @@ class Pocket:
     def reason(self, error: Exception) -> str:
         return str(error)
 
-    def inspect(self, model: Model) -> GraphFacts:
+    def inspect(self, model: Model, asked: Sequence[Shapes] = ()) -> GraphFacts:
+        del asked  # no size is free
         layers = _loaded(model.path).layers
         return GraphFacts(
             parameters=sum(layer.weight.size + layer.bias.size for layer in layers),

@@ -78,6 +78,40 @@ def test_recurrence() -> None:
     assert count(model) == 20 * 4 + 20 * 5
 
 
+def test_recurrence_on_integers_costs_what_it_costs_in_floating_point() -> None:
+    quantized = helper.make_node(
+        "DynamicQuantizeLSTM", ["x", "w", "r", "", "", "", "", "", "s", "z", "s", "z"], ["y"],
+        hidden_size=5, domain="com.microsoft",
+    )  # fmt: skip
+    after = helper.make_node("MatMul", ["y", "v"], ["o"])  # y is [steps, 1, N, 5]
+    weights = {"w": [1, 4, 20], "r": [1, 5, 20], "s": [1], "z": [1], "v": [5, 2]}
+    model = _model([quantized, after], {"x": ["T", "N", 4]}, ["o"], weights)
+    assert count(model, [{"x": (6, 1, 4)}]) == 6 * (20 * 4 + 20 * 5 + 5 * 2)
+
+
+def test_where_sizes_are_free_it_is_the_mean_over_what_is_asked() -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["q"]),
+        helper.make_node("Transpose", ["x"], ["k"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["q", "k"], ["y"]),
+    ]
+    model = _model(nodes, {"x": ["N", "T", 64]}, ["y"], {"w": [64, 64]})
+    assert count(model) is None
+    lengths = (3, 10, 10, 24)
+    by_hand = [length * 64 * 64 + length * length * 64 for length in lengths]
+    assert count(model, [{"x": (1, length, 64)} for length in lengths], 4) == sum(by_hand) / 4
+    # the same eight examples, asked for two at a time
+    assert count(model, [{"x": (2, length, 64)} for length in lengths], 8) == sum(by_hand) / 4
+
+
+def test_pictures_of_any_size() -> None:
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    model = _model([node], {"x": ["N", 4, "H", "W"]}, ["y"], {"w": [6, 4, 3, 3]})
+    sizes = [(8, 8), (8, 12), (5, 7)]
+    wanted = [6 * height * width * 4 * 9 for height, width in sizes]
+    assert count(model, [{"x": (1, 4, *size)} for size in sizes], 3) == sum(wanted) / 3
+
+
 def test_what_does_not_multiply_costs_nothing() -> None:
     model = _model([helper.make_node("Relu", ["x"], ["y"])], {"x": ["N", 10]}, ["y"], {})
     assert count(model) == 0

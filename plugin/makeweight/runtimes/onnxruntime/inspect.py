@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from makeweight.artifact.ports import Shapes
 from makeweight.runtimes.onnxruntime import macs, operators
 from makeweight.runtimes.onnxruntime.graphs import constants, graphs
 from makeweight.runtimes.onnxruntime.normal import normal
@@ -27,15 +28,19 @@ _SCALES = {
 }
 
 
-def inspect(path: Path) -> GraphFacts:
-    """Parameters and MACs of the file; operators of the optimised graph, as this machine's ONNX Runtime runs it."""
+def inspect(path: Path, asked: Sequence[Shapes] = (), examples: int = 1) -> GraphFacts:
+    """Parameters and MACs of the file; operators of the optimised graph, as this machine's ONNX Runtime runs it.
+
+    Args:
+        asked, examples: see `macs.count`.
+    """
     import onnx
 
     model = normal(onnx.load(path))
     counts = Counter(node.op_type for node in _nodes(_optimised(path).graph))
     return GraphFacts(
         parameters=sum(math.prod(tensor.dims) for tensor in weights(model)),
-        macs=macs.count(model),
+        macs=macs.count(model, asked, examples),
         operators=dict(sorted(counts.items())),
         quantized=sum(counts[name] for name in operators.INTEGER),
         floating=sum(counts[name] for name in operators.FLOATING),

@@ -1,17 +1,19 @@
-"""Multiply-accumulates of a graph for one example, from its shapes."""
+"""Multiply-accumulates of a graph for one example, from its shapes and those it is asked with."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+from makeweight.artifact.ports import Shapes
 from makeweight.runtimes.onnxruntime import operators
 from makeweight.runtimes.onnxruntime.graphs import constants, inner
 
-Shapes = Mapping[str, tuple[int, ...]]
-"""By tensor, as far as they are known and fixed."""
+# Of no more elements are the tensors that hold shapes, axes and the like.
+_LARGE = 1024
 
 # How ONNX's own domain is written, and those whose operators are what they are called.
 _OWN = ("", "ai.onnx")
@@ -22,27 +24,80 @@ class _Unknown(Exception):
     """An operator whose cost is not known."""
 
 
-def count(model: Any) -> int | None:
+def count(model: Any, asked: Sequence[Shapes] = (), examples: int = 1) -> int | None:
     """Multiply-accumulates of convolutions, products and recurrences for one example.
 
-    The batch (the first size of every input, where it is free) is set to one; a fixed batch is divided out.
     None where shapes are not known well enough, and for operators whose cost does not follow from shapes or that are
     of somebody's own domain.
+
+    Args:
+        asked: the inputs' shapes of each inference, over which the figure is a mean. Without them, the batch (the first
+            size of every input) is set to one where it is free, else divided out, and no other size may be free.
+        examples: how many there are in these inferences together.
     """
+    bare = _without_weights(model)
+    _name_alike(bare)
+    if not asked:
+        batch = _set_batch(bare)
+        total = _total(bare)
+        return None if total is None else total // batch
+    products = 0
+    for shapes, times in Counter(tuple(sorted(each.items())) for each in asked).items():
+        one = _total(_sized(bare, dict(shapes)))
+        if one is None:
+            return None
+        products += one * times
+    return round(products / examples)
+
+
+def _without_weights(model: Any) -> Any:
+    """A copy to be changed, in which large weights are told of and not there: shapes do not follow from what is in
+    them, and inference would copy them."""
     import onnx
 
-    model = deepcopy(model)
-    batch = _set_batch(model)
+    bare = deepcopy(model)
+    for tensor in bare.graph.initializer:
+        if math.prod(tensor.dims) > _LARGE:
+            told = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+            told.data_location = onnx.TensorProto.EXTERNAL
+            tensor.CopyFrom(told)
+    return bare
+
+
+def _name_alike(model: Any) -> None:
+    """Name what ONNX does not know, and so does not infer, as what it is but for the numbers it computes with."""
+    for node in model.graph.node:
+        if node.op_type == "DynamicQuantizeLSTM" and node.domain == "com.microsoft":
+            node.op_type, node.domain = "LSTM", ""
+            del node.input[8:]  # scales and zero points
+
+
+def _total(model: Any) -> int | None:
+    """Of one inference, at the sizes that the inputs have."""
+    import onnx
+
+    for value in model.graph.output:  # declared with the free sizes; inference finds them anew
+        value.type.tensor_type.ClearField("shape")
+    del model.graph.value_info[:]
     try:
         model = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception:  # noqa: BLE001 - a figure that cannot be had is none, whatever the reason
         return None
     shapes = _shapes(model)
     try:
-        total = sum(_node(node, shapes) for node in model.graph.node)
+        return sum(_node(node, shapes) for node in model.graph.node)
     except (_Unknown, KeyError):  # a shape that inference did not find is no key
         return None
-    return total // batch
+
+
+def _sized(model: Any, shapes: Shapes) -> Any:
+    """A copy whose inputs have these shapes."""
+    sized = deepcopy(model)
+    for value in sized.graph.input:
+        if value.name in shapes:
+            for dim, size in zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True):
+                dim.dim_value = size
+    return sized
 
 
 def _set_batch(model: Any) -> int:
@@ -56,13 +111,11 @@ def _set_batch(model: Any) -> int:
         if not dims[0].HasField("dim_value"):
             dims[0].dim_value = 1
         sizes.add(dims[0].dim_value)
-    for value in model.graph.output:  # declared with the free batch; inference finds them anew
-        value.type.tensor_type.ClearField("shape")
-    del model.graph.value_info[:]
     return max(1, sizes.pop()) if len(sizes) == 1 else 1
 
 
 def _shapes(model: Any) -> Shapes:
+    """Of its tensors, as far as they are known and fixed."""
     shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
         dims = value.type.tensor_type.shape.dim
@@ -106,7 +159,8 @@ def _gemm(node: Any, shapes: Shapes, at: int) -> int:
 
 
 def _recurrence(node: Any, shapes: Shapes, at: int) -> int:
-    # W is [directions, gates x hidden, input], R is [directions, gates x hidden, hidden]; X is [steps, batch, input]
+    # W is [directions, gates x hidden, input], R is [directions, gates x hidden, hidden], on integers both transposed;
+    # X is [steps, batch, input]
     steps, batch = shapes[node.input[0]][:2]
     return steps * batch * sum(math.prod(shapes[name]) for name in node.input[at : at + 2])
 

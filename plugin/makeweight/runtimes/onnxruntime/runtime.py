@@ -4,10 +4,12 @@ a runtime offers is enough."""
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Shapes, of_examples
 from makeweight.runtimes.format import FLOAT32, Format, SourceKind
 from makeweight.runtimes.onnxruntime import offered, refusal
 from makeweight.runtimes.runtime import Examples, GraphFacts, Program, RecipeFailed, Session
@@ -75,11 +77,12 @@ class OnnxRuntime:
         refusal.reraise_environment(error)
         return refusal.reason(error)
 
-    def inspect(self, model: Model) -> GraphFacts:
+    def inspect(self, model: Model, asked: Sequence[Shapes] = ()) -> GraphFacts:
         from makeweight.runtimes.onnxruntime import inspect
 
         with refusal.translated(model.path):
-            return inspect.inspect(model.path)
+            fed = of_examples(model.inputs)[0].name
+            return inspect.inspect(model.path, asked, sum(shapes[fed][0] for shapes in asked))
 
     def _taken_over(self, source: Model, target: Path, notes: dict[str, Any] | None) -> Model:
         from makeweight.runtimes.onnxruntime import lean
