@@ -43,6 +43,7 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
         "float16": Part("makeweight.compress.float16:Float16", "onnx", ("onnx", "onnxruntime")),
         "quantize": Part("makeweight.compress.quantize:Quantize", "onnx", ("onnx", "onnxruntime")),
         "prune": Part("makeweight.compress.prune:Prune", "torch", ("torch", "torch_pruning")),
+        "factorize": Part("makeweight.compress.factorize:Factorize", "torch", ("torch",)),
         "finetune": Part("makeweight.compress.finetune:Finetune", "torch", ("torch",)),
     },
     "runtime": {

@@ -127,7 +127,7 @@ def deviation(one: Any, other: Any, example: Tensors) -> float:
     import torch
 
     try:
-        with torch.no_grad(), _layer_by_layer():
+        with torch.no_grad(), layer_by_layer():
             answers = [differentiable(call(module.eval(), example)) for module in (one, other)]
     except Exception:  # noqa: BLE001 - a forward that counts channels may raise anything
         return math.inf
@@ -142,7 +142,7 @@ def deviation(one: Any, other: Any, example: Tensors) -> float:
 
 
 @contextmanager
-def _layer_by_layer() -> Iterator[None]:
+def layer_by_layer() -> Iterator[None]:
     """PyTorch's encoders in inference would take the weights of their layers and call none of these."""
     from torch.backends import mha
 

@@ -85,7 +85,7 @@ def _techniques(definitions: Schema) -> Schema:
     options, needless = {}, []
     for name in registry.names("technique"):
         described = _options(registry.load("technique", name)().Options, name, definitions)
-        if described.get("required"):
+        if "required" in described or "oneOf" in described:
             options[name] = described
         else:
             options[name] = {"if": {"type": "null"}, "else": described, "description": described.get("description", "")}

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from makeweight.compress.factorize import Factorize
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.float16 import Float16
 from makeweight.compress.prune import Prune
@@ -40,6 +41,13 @@ def test_a_recipe_without_options_quantizes_statically_per_channel() -> None:
         (Prune, {"ratio": 0.5, "structure": "filter"}),
         (Prune, {"ratio": 0.5, "importance": "bnscale"}),
         (Prune, {"ratio": 0.5, "round_to": 0}),
+        (Factorize, {}),
+        (Factorize, {"energy": 0.9, "rank": 8}),
+        (Factorize, {"energy": 1}),
+        (Factorize, {"ratio": 0}),
+        (Factorize, {"rank": 0}),
+        (Factorize, {"rank": 8, "round_to": 8}),
+        (Factorize, {"ratio": 0.5, "convolutions": "cp"}),
         (Finetune, {"epochs": 0}),
         (Finetune, {"lr": 0}),
         (Finetune, {"teacher": "somebody"}),
@@ -93,11 +101,30 @@ def test_reading_a_project_loads_nothing_that_carries_it_out(tmp_path: Path) -> 
 
 def test_a_verb_that_carries_out_loads_what_is_heavy_when_it_does() -> None:
     code = (
-        "import sys, makeweight.compress.channels, makeweight.compress.make, makeweight.verbs.compress\n"
+        "import sys, makeweight.compress.channels, makeweight.compress.lowrank, makeweight.compress.make, "
+        "makeweight.verbs.compress\n"
         "print([m for m in ('torch', 'torch_pruning', 'onnx', 'onnxruntime', 'rich', 'dvc') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_rank_is_chosen_in_one_way_told_with_the_line() -> None:
+    text = """\
+model: {build: "a:b", weights: w.pt, inputs: {x: [N, 4]}}
+data: {load: "a:load"}
+variants:
+  thin:
+    steps:
+      - factorize: {energy: 0.9, rank: 8}
+budget: {size: {max: 1 MB}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        understand(text, "makeweight.yaml", Path("/no/such/folder"))
+    told = (
+        "makeweight.yaml:6: variants.thin.steps[0].factorize: give exactly one of `energy`, `ratio` and `rank`; it has"
+    )
+    assert told in str(caught.value)
 
 
 def test_a_wrong_width_is_told_with_its_line() -> None:

@@ -34,7 +34,7 @@ seed: 1
 variants:
   half: {steps: [float16]}
   int8: {runtime: onnxruntime, steps: [{quantize: {method: static, calibrate: entropy}}]}
-  slim: {steps: [{prune: {ratio: 0.5}}, {finetune: }, quantize]}
+  slim: {steps: [{prune: {ratio: 0.5}}, {factorize: {energy: 0.9}}, {finetune: }, quantize]}
 ship: int8
 prefer: size
 devices: {local: {kind: local, threads: 2}, other: {processes: 1}}
@@ -98,6 +98,8 @@ def at(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         at("variants", "half", "steps", value=[]),
         at("variants", "half", "steps", 0, value="float32"),
         at("variants", "half", "steps", 0, value="prune"),
+        at("variants", "half", "steps", 0, value="factorize"),
+        at("variants", "half", "steps", 0, value={"factorize": {"energy": 0.9, "ratio": 0.5}}),
         at("variants", "half", "steps", 0, value={"float16": {"bits": 3}}),
         at("variants", "int8", "steps", 0, value={"quantize": {"method": "guess"}}),
         at("variants", "int8", "steps", 0, value={"quantize": {}, "float16": {}}),

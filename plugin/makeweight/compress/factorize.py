@@ -1,0 +1,76 @@
+"""factorize: put thinner layers in place of one, where a lower rank says nearly the same with fewer numbers. What can
+be set stands here; `lowrank.py` does it, which the configuration is read without.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from makeweight.compress import technique
+from makeweight.compress.subject import Subject
+from makeweight.compress.technique import Given, Needs, Transformation
+from makeweight.runtimes.format import SourceKind
+
+_MEASURES = ("energy", "ratio", "rank")
+
+
+class FactorizeOptions(technique.Options):
+    """How far the rank goes down: exactly one of `energy`, `ratio` and `rank`."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"oneOf": [{"required": [name]} for name in _MEASURES]}
+    )
+
+    energy: float | None = Field(
+        None, gt=0, lt=1, description="The least share of a layer's squared weights that is kept."
+    )
+    ratio: float | None = Field(None, gt=0, lt=1, description="The rank that is kept, as a part of the full one.")
+    rank: int | None = Field(None, ge=1, description="The rank that is kept, of every layer and taken as it is.")
+    convolutions: Literal["tucker", "spatial", "none"] = Field(
+        "tucker",
+        description="Convolutions lose channels within (`tucker`), become a column and a row (`spatial`), or stay.",
+    )
+    round_to: int | None = Field(
+        None,
+        ge=1,
+        description="With `energy` or `ratio`, a multiple that the rank is rounded to (default: what the runtime is "
+        "fast at).",
+    )
+    exclude: tuple[str, ...] = Field(
+        (),
+        description="Layers that stay as they are: names of modules, of parts of the model that hold them "
+        "(`blocks.0`), or patterns (`*.attention`).",
+    )
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> Self:
+        given = [name for name in _MEASURES if getattr(self, name) is not None]
+        if len(given) != 1:
+            says = f"it has {' and '.join(given)}" if given else "it has none"
+            raise ValueError(f"give exactly one of `energy`, `ratio` and `rank`; {says}")
+        if self.rank is not None and self.round_to is not None:
+            raise ValueError("`rank` is taken as it is; drop `round_to`")
+        return self
+
+
+class Factorize(Transformation):
+    """Truncated singular values of linear layers, embeddings and convolutions, where that makes them smaller and no
+    slower. Nothing is trained."""
+
+    name: ClassVar[str] = "factorize"
+    accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
+    compresses: ClassVar[bool] = True
+    Options = FactorizeOptions
+
+    def needs(self, options: FactorizeOptions) -> Needs:  # noqa: ARG002
+        return Needs(("calibration",))
+
+    def apply(self, subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
+        from makeweight.compress import lowrank
+
+        return lowrank.lower(subject, options, given)
+
+    def training(self, options: FactorizeOptions) -> None:  # noqa: ARG002
+        return None
