@@ -213,7 +213,7 @@ _ALL = (
     _of_numbers(
         "r2", "R squared", "higher", "regression", "1 - residual sum of squares / total sum of squares", sliced=True
     ),
-    _of_numbers("metric", "metric", "declared", "custom", "what `task.metric` computes", headline=True),
+    _of_numbers("metric", "metric", "declared", "custom", "what `task.metric` computes", headline=True, sliced=True),
     *_times("latency", "latency", "wall", "wall time of one inference", {0.5: "median", **_TAILS}),
     *_times("latency_cold", "cold latency", "cold", _COLD, {0.5: "median"}),
     *_times("cpu_time", "CPU time", "cpu", _CPU, {0.5: "median", **_TAILS}),

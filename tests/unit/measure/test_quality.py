@@ -1,5 +1,6 @@
 """Quality, alone and paired, on answers small enough to be counted by hand; and replayed from its file."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,26 @@ def test_one_number_for_all_examples_has_no_interval() -> None:
     found = by_metric(quality.measure(custom(), "v", scored([0.5], 3), scored([0.75], 3)))
     assert (found["metric"].value, found["metric"].interval) == (0.5, None)
     assert (found["metric_drop"].value, found["metric_drop"].interval) == (0.25, None)
+
+
+def test_scores_of_a_custom_metric_have_slices() -> None:
+    night = np.array(["night", "", "night", "day"])
+    own, base = replace(scored([1, 2, 5, 7], 4), slices=night), scored([2, 2, 8, 7], 4)
+    found = by_metric(quality.measure(custom(), "v", own, base))
+    assert {name: found[name].value for name in found if "[" in name} == {
+        "metric[day]": 7, "metric_drop[day]": 0, "metric[night]": 3, "metric_drop[night]": 2,
+    }  # fmt: skip
+    assert found["metric_drop[night]"].interval == mean_difference(np.array([1.0, 3.0]))
+    assert found["metric[day]"].interval is None, "one example has none"
+
+
+def test_a_custom_metric_of_all_examples_has_no_slices_and_says_so() -> None:
+    night = np.array(["night", "", "night"])
+    found = by_metric(quality.measure(custom(), "v", replace(scored([0.5], 3), slices=night), scored([0.7], 3)))
+    for name in ("metric[night]", "metric_drop[night]"):
+        assert found[name].status == "unavailable"
+        assert "`my:score` gives one number for all examples" in str(found[name].reason)
+    assert found["metric"].value == 0.5
 
 
 def test_a_custom_metric_that_is_no_number_is_unavailable() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from makeweight.layout import BASELINE
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.sampled import mean_difference
 from makeweight.measure.tasks.task import Asked, Figures, Kept, Outputs, finite
-from makeweight.measure.tasks.whole_set import CONFIDENCE
+from makeweight.measure.tasks.whole_set import CONFIDENCE, groups
 from makeweight.measurement import Measurement, unavailable
 from makeweight.user import callables
 from makeweight_base.errors import UsageError
@@ -73,24 +74,18 @@ class Custom:
     keeper = _Keeper
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
-        scores = own.kept["score"]
-        value = float(scores.mean())
-        if not np.isfinite(value):
-            reason = f"`{task.metric}` gave a figure that is not finite"
-            yield unavailable(Measurand("metric"), variant, "number", reason)
-            yield unavailable(Measurand("metric", "drop"), variant, "number", reason)
-            return
-        per_example = len(scores) == len(own) and len(scores) > 1
-        interval = mean_difference(scores, CONFIDENCE) if per_example else None
-        told = ", 95 % interval (normal)" if per_example else ""
-        method = f"`{task.metric}` on the test split{told}"
-        yield Measurement("metric", variant, "number", value, interval, len(own), method)
-        if baseline is None:
-            return
-        fall = (1.0 if task.better == "higher" else -1.0) * (baseline.kept["score"] - scores)
-        value, interval = float(fall.mean()), mean_difference(fall, CONFIDENCE) if per_example else None
-        method = "paired on the test split" + told
-        yield Measurement("metric", variant, "number", value, interval, len(own), method, BASELINE, comparison="drop")
+        scores, before = own.kept["score"], None if baseline is None else baseline.kept["score"]
+        by_example = len(scores) == len(own)
+        yield from _figures(task, variant, scores, before, len(own), "the test split")
+        for name, members in groups(own):
+            count = int(members.sum())
+            if by_example:
+                part = scores[members], None if before is None else before[members]
+                found = _figures(task, variant, *part, count, "a slice of the test split")
+            else:
+                reason = f"`{task.metric}` gives one number for all examples; of a group, it takes one for each example"
+                found = _lacking(variant, baseline is not None, reason)
+            yield from (replace(figure, slice=name) for figure in found)
 
     def by_class(self, task: TaskSettings, outcomes: Outcomes) -> None:
         """What classes there are only the metric knows."""
@@ -99,3 +94,34 @@ class Custom:
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         """The user's own metric knows what it can judge."""
         del task, outcomes
+
+
+def _figures(
+    task: TaskSettings,
+    variant: str,
+    scores: NDArray[np.float64],
+    before: NDArray[np.float64] | None,
+    examples: int,
+    of: str,
+) -> Figures:
+    """Of scores of shape [examples], or of one over all; `before`: the baseline's."""
+    value = float(scores.mean())
+    if not np.isfinite(value):
+        yield from _lacking(variant, before is not None, f"`{task.metric}` gave a figure that is not finite")
+        return
+    varies = len(scores) == examples > 1
+    told = ", 95 % interval (normal)" if varies else ""
+    interval = mean_difference(scores, CONFIDENCE) if varies else None
+    yield Measurement("metric", variant, "number", value, interval, examples, f"`{task.metric}` on {of}{told}")
+    if before is None:
+        return
+    fall = (1.0 if task.better == "higher" else -1.0) * (before - scores)
+    value, interval = float(fall.mean()), mean_difference(fall, CONFIDENCE) if varies else None
+    method = f"paired on {of}{told}"
+    yield Measurement("metric", variant, "number", value, interval, examples, method, BASELINE, comparison="drop")
+
+
+def _lacking(variant: str, compared: bool, reason: str) -> Figures:
+    yield unavailable(Measurand("metric"), variant, "number", reason)
+    if compared:
+        yield unavailable(Measurand("metric", "drop"), variant, "number", reason)

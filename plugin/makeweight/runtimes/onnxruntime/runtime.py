@@ -81,8 +81,8 @@ class OnnxRuntime:
         from makeweight.runtimes.onnxruntime import inspect
 
         with refusal.translated(model.path):
-            fed = of_examples(model.inputs)[0].name
-            return inspect.inspect(model.path, asked, sum(shapes[fed][0] for shapes in asked))
+            examples = sum(shapes[of_examples(model.inputs)[0].name][0] for shapes in asked)
+            return inspect.inspect(model.path, asked, examples)
 
     def _taken_over(self, source: Model, target: Path, notes: dict[str, Any] | None) -> Model:
         from makeweight.runtimes.onnxruntime import lean
