@@ -44,12 +44,14 @@ def add_controller(parser: argparse.ArgumentParser) -> None:
     )
     server.add_argument("--bearer-file", type=Path, metavar="FILE", help="the token that alerts need")
     server.add_argument("--metrics-bearer-file", type=Path, metavar="FILE", help="the token that /metrics needs")
-    server.add_argument("--tls-cert", type=Path, metavar="PEM", help="serve by TLS with this certificate chain")
+    server.add_argument(
+        "--tls-cert", type=Path, metavar="PEM", help="serve by TLS with this certificate chain; an order shows it"
+    )
     server.add_argument("--tls-key", type=Path, metavar="PEM", help="its private key")
     server.add_argument("--tls-client-ca", type=Path, metavar="PEM", help="let in only clients that this CA signed")
     order = parser.add_argument_group("an order, to a controller that runs")
     order.add_argument("--reason", metavar="TEXT", help="roll the canary back now, for this reason")
-    _add_order(order)
+    _add_asked(order)
 
 
 def add_order(parser: argparse.ArgumentParser, asked: str) -> None:
@@ -57,7 +59,9 @@ def add_order(parser: argparse.ArgumentParser, asked: str) -> None:
     parser.set_defaults(asked=asked)
     if asked != "status":
         parser.add_argument("--reason", metavar="TEXT", required=True, help="why; it stands in the audit log")
-    _add_order(parser)
+    parser.add_argument("--tls-cert", type=Path, metavar="PEM", help="the certificate to show, where one is wanted")
+    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="its private key")
+    _add_asked(parser)
 
 
 def add_audit(parser: argparse.ArgumentParser) -> None:
@@ -72,11 +76,14 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", type=Path, metavar="FILE", help="a log alone, without its journal")
 
 
-def _add_order(parser: argparse._ActionsContainer) -> None:
+def _add_asked(parser: argparse._ActionsContainer) -> None:
     default = f"http://127.0.0.1:{PORT}"
     parser.add_argument("--controller", default=default, metavar="URL", help=f"whom to ask (default: {default})")
     parser.add_argument(
         "--secret-file", type=Path, metavar="FILE", help="what orders are signed with (or MAKEWEIGHT_SIGNING_SECRET)"
+    )
+    parser.add_argument(
+        "--tls-ca", type=Path, metavar="PEM", help="who signed its certificate (default: whom this machine believes)"
     )
     parser.add_argument("--who", metavar="NAME", help="who asks (default: who is logged in)")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from makeweight_base.errors import EnvironmentFailed, UsageError
@@ -11,30 +13,52 @@ from makeweight_monitors.rollback import signing
 _SECONDS = 60
 
 
-def order(url: str, secret: bytes, order: str, who: str, why: str) -> str:
+@dataclass(frozen=True)
+class Asked:
+    """A controller that runs, and what is shown to it."""
+
+    url: str
+    secret: bytes
+    ca: Path | None = None
+    """Who signed its certificate; None: one of those that this machine believes."""
+    certificate: tuple[Path, Path] | None = None
+    """Of who asks, with its private key."""
+
+
+def order(asked: Asked, order: str, who: str, why: str) -> str:
     """What came of it, in a sentence.
 
     Raises:
         UsageError: it was refused; EnvironmentFailed: nobody answers, or it could not be done.
     """
     body = json.dumps({"order": order, "who": who, "reason": why}).encode()
-    return str(_ask(url, secret, "POST", "/v1/orders", body)["sentence"])
+    return str(_ask(asked, "POST", "/v1/orders", body)["sentence"])
 
 
-def status(url: str, secret: bytes) -> dict[str, Any]:
+def status(asked: Asked) -> dict[str, Any]:
     """Likewise: what `Controller.status` returns."""
-    return _ask(url, secret, "GET", "/v1/status", b"")
+    return _ask(asked, "GET", "/v1/status", b"")
 
 
-def _ask(url: str, secret: bytes, method: str, path: str, body: bytes) -> dict[str, Any]:
+def _ask(asked: Asked, method: str, path: str, body: bytes) -> dict[str, Any]:
     import requests
 
-    where = url.rstrip("/") + path
-    headers = {"content-type": "application/json", **signing.headers(secret, method, signing.path(where), body)}
+    where = asked.url.rstrip("/") + path
+    headers = {"content-type": "application/json", **signing.headers(asked.secret, method, signing.path(where), body)}
+    for file in (asked.ca, *(asked.certificate or ())):
+        if file is not None and not file.is_file():
+            raise UsageError("there is no such file", where=str(file))
     try:
-        answer = requests.request(method, where, data=body, headers=headers, timeout=_SECONDS, allow_redirects=False)
+        with requests.Session() as session:
+            session.verify = True if asked.ca is None else str(asked.ca)
+            if asked.certificate is not None:
+                certificate, key = asked.certificate
+                session.cert = str(certificate), str(key)
+            # a bundle that the environment names would take the place of the one that is given
+            session.trust_env = asked.ca is None
+            answer = session.request(method, where, data=body, headers=headers, timeout=_SECONDS, allow_redirects=False)
         told = answer.json()
-    except requests.RequestException as error:
+    except OSError as error:
         raise EnvironmentFailed(
             f"no answer of a controller: {type(error).__name__}",
             where=where,

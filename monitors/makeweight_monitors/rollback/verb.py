@@ -39,13 +39,20 @@ def run(options: argparse.Namespace) -> Exit:
 
 def _order(order: str, options: argparse.Namespace) -> Exit:
     who = options.who or getpass.getuser()
-    secret = signing.secret(options.secret_file)
-    print(asking.order(options.controller, secret, order, who, options.reason))
+    print(asking.order(_asked(options), order, who, options.reason))
     return Exit.PASS
 
 
+def _asked(options: argparse.Namespace) -> asking.Asked:
+    certificate, key = options.tls_cert, options.tls_key
+    if (certificate is None) != (key is None):
+        raise UsageError("a certificate is shown with its key", do="Name both `--tls-cert` and `--tls-key`.")
+    shown = None if certificate is None else (certificate, key)
+    return asking.Asked(options.controller, signing.secret(options.secret_file), options.tls_ca, shown)
+
+
 def _status(options: argparse.Namespace) -> Exit:
-    told = asking.status(options.controller, signing.secret(options.secret_file))
+    told = asking.status(_asked(options))
     if options.json:
         print(json.dumps(told, indent=2, ensure_ascii=False))
         return Exit.PASS

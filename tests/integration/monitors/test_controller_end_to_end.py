@@ -13,10 +13,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+import requests
 from prometheus_client import CollectorRegistry, start_http_server
 
 import prometheus
 import rules_project
+from certificates import certificate
 from makeweight_monitors import program
 from makeweight_monitors.build import Build
 from makeweight_monitors.cli import main
@@ -74,12 +77,13 @@ def served(file: Path) -> Iterator[str]:
 class Process:
     """The controller, begun as often as it is killed."""
 
-    def __init__(self, folder: Path, prometheus_url: str, port: int) -> None:
+    def __init__(self, folder: Path, prometheus_url: str, port: int, *more: str) -> None:
         self.log = folder / "controller.log"
         self._command = [
             sys.executable, "-m", "makeweight_monitors", "rollback",
             "--project", str(folder), "--prometheus", prometheus_url, "--port", str(port), "--every", "1s",
             "--environment", "environment=", "--secret-file", str(folder / "secret"),
+            *more,
         ]  # fmt: skip
         self.process: subprocess.Popen[str] | None = None
 
@@ -152,3 +156,35 @@ def test_from_the_first_failed_answer_to_the_last(tmp_path: Path, capsys) -> Non
     log.write_bytes(log.read_bytes().replace(b"from 20%", b"from 25%", 1))
     assert main(["audit", "verify", "--state", str(state)]) == 1
     assert "its hash is not that of its content" in capsys.readouterr().out
+
+
+def test_clients_are_let_in_by_certificate_alone(tmp_path: Path, capsys) -> None:
+    folder = rules_project.measured(tmp_path)
+    with (folder / "makeweight.yaml").open("a") as declared:
+        declared.write(TARGET)
+    (folder / "secret").write_text("a secret for this test alone")
+    pointer.write(folder / "current.json", Pointer(STABLE, CANARY))
+    certificate(folder)
+    certificates = ["--tls-cert", str(folder / "server.pem"), "--tls-key", str(folder / "server.key")]
+    ca, port = str(folder / "server.pem"), program.free_port()
+    tls = (*certificates, "--tls-client-ca", ca)
+    address = f"https://127.0.0.1:{port}"
+    asked = ["status", "--controller", address, "--secret-file", str(folder / "secret"), "--tls-ca", ca]
+    controller = Process(folder, "http://127.0.0.1:1", port, "--host", "0.0.0.0", *tls)  # noqa: S104 - what is tested
+    controller.begin()
+    try:
+        with requests.Session() as session:
+            session.trust_env, session.verify = False, ca
+            for method, path in (("GET", "/healthz"), ("GET", "/metrics"), ("POST", "/api/v2/alerts")):
+                with pytest.raises(requests.exceptions.RequestException):
+                    session.request(method, address + path, data="[]", timeout=10)
+            session.cert = (ca, str(folder / "server.key"))
+            assert session.post(f"{address}/api/v2/alerts", data="[]", timeout=10).json()["looked"] is False
+        assert main(asked) == 4
+        assert "no answer of a controller" in capsys.readouterr().err
+        assert main([*asked, *certificates]) == 0
+        assert capsys.readouterr().out.startswith("digits: leads; ")
+    finally:
+        controller.kill()
+    refused = (folder / "monitoring" / "controller" / "audit.jsonl").read_text()
+    assert "alerts" not in refused  # they never came to ask

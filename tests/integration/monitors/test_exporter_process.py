@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import http.client
-import ipaddress
 import json
 import re
 import resource
@@ -21,6 +19,7 @@ import pytest
 import requests
 
 import prometheus
+from certificates import certificate
 from exporting import COMMAND, after, label, prediction, running
 from makeweight_monitors import metrics
 from makeweight_monitors.prometheus import throwaway
@@ -288,31 +287,3 @@ def test_it_imports_nothing_of_the_plugin(tmp_path: Path) -> None:
         assert exporter.send(prediction()).json()["accepted"] == 1
         assert exporter.end() == 0
     assert "imported:\n" in exporter.log.read_text()
-
-
-def certificate(folder: Path) -> None:
-    """`server.pem`, signed by its own `server.key`, for 127.0.0.1; it may sign and be a client's as well."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "exporter")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "server.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )

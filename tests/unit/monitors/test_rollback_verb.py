@@ -68,6 +68,15 @@ def test_nobody_answers(project: Path, capsys: Any, verb: str) -> None:
     assert "no answer of a controller" in capsys.readouterr().err
 
 
+def test_a_certificate_that_cannot_be_shown(project: Path, capsys: Any) -> None:
+    asked = ["status", "--controller", "https://127.0.0.1:1", "--secret-file", str(project / "secret")]
+    assert main([*asked, "--tls-cert", "a.pem"]) == 2
+    assert main([*asked, "--tls-ca", "none.pem"]) == 2
+    err = capsys.readouterr().err
+    assert "a certificate is shown with its key" in err
+    assert "none.pem: there is no such file" in err
+
+
 def test_an_order_without_a_secret(project: Path, capsys: Any) -> None:
     assert main(["hold", "--reason", "odd"]) == 2
     assert f"{signing.SECRET}: a secret has at least 16 characters" in capsys.readouterr().err
