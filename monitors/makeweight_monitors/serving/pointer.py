@@ -175,8 +175,9 @@ def write(path: Path, pointer: Pointer) -> Pointer:
         UsageError: what stands there is no pointer.
         EnvironmentFailed: it cannot be written, or another writer holds the lock.
     """
-    with _locked(path):
-        stands = load(path).epoch if os.path.lexists(path) else 0
+    with locked(path):
+        before = load(path) if os.path.lexists(path) else None
+        stands = 0 if before is None else before.epoch
         if stands != pointer.epoch:
             raise Overtaken(
                 f"the pointer is at epoch {stands} by now, not at {pointer.epoch}",
@@ -186,6 +187,9 @@ def write(path: Path, pointer: Pointer) -> Pointer:
         written = replace(pointer, epoch=pointer.epoch + 1)
         write_json(path, asdict(written))
         _sync(path.parent)
+        for served in (*(() if before is None else before.served()), *written.served()):
+            with contextlib.suppress(OSError):
+                os.utime(path.parent / served.path)  # by when it was last named, `retention` goes
     return written
 
 
@@ -209,8 +213,12 @@ def _keys(data: Any, kind: type[Pointer] | type[Served], above: str) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One writer at a time, of any process on this machine; the system frees the lock of one that died."""
+def locked(path: Path) -> Iterator[None]:
+    """One writer of a pointer at a time, of any process on this machine; the system frees the lock of one that died.
+
+    Raises:
+        EnvironmentFailed: another writer holds it.
+    """
     lock = path.parent / f".{path.name}.lock"
     until = time.monotonic() + _PATIENCE
     try:

@@ -13,10 +13,9 @@ from makeweight_base.errors import UsageError
 from makeweight_monitors.metrics import Variant
 from makeweight_monitors.serving import pointer as pointers
 from makeweight_monitors.serving.pointer import Pointer, Served
+from makeweight_monitors.serving.retention import MODELS
 
 Kind = Literal["pointer", "folder"]
-MODELS = "models"
-"""The folder beside a pointer in which models lie, each under the hash of its files; none is ever removed here."""
 
 
 def target(text: str) -> tuple[Kind, Path]:
@@ -105,7 +104,10 @@ def to_pointer(
             changed = stands.on_trial(served)
     except ValueError as error:
         raise UsageError(f"that cannot be pointed at: {error}", where=str(pointer)) from error
-    return pointers.write(pointer, changed)
+    written = pointers.write(pointer, changed)
+    if not place.is_dir():  # until it was named, it might have been removed as an old one
+        folders.copy(shipped, place)
+    return written
 
 
 def _is_there(shipped: Shipped, place: Path) -> bool:

@@ -153,5 +153,5 @@ def test_a_pointer_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_writer_that_hangs_holds_nobody_for_ever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pointers, "_PATIENCE", 0.02)
-    with pointers._locked(path), pytest.raises(EnvironmentFailed, match="another writer"):
+    with pointers.locked(path), pytest.raises(EnvironmentFailed, match="another writer"):
         pointers.write(path, pointers.load(path).rolled_back())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,24 @@ def test_a_damaged_copy_beside_the_pointer_is_made_anew(root: Path) -> None:
     (place / "model.onnx").write_bytes(b"rotten")
     assert hand() == Exit.PASS
     assert contents(place) == contents(root / "shipped")
+
+
+def test_a_copy_that_goes_as_an_old_one_before_it_is_named_is_made_anew(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main(["ship"])
+    hand("--as", "stable")
+    whole = pointers.write
+
+    def write(path: Path, pointer: pointers.Pointer) -> pointers.Pointer:
+        shutil.rmtree(path.parent / "models")
+        return whole(path, pointer)
+
+    monkeypatch.setattr(pointers, "write", write)
+    assert hand() == Exit.PASS
+    held = pointers.load(root / "serving/current.json")
+    assert held.canary is not None
+    assert contents(root / "serving" / held.canary.path) == contents(root / "shipped")
 
 
 def test_a_folder_takes_it_and_what_is_not_ours_is_not_overwritten(root: Path) -> None:

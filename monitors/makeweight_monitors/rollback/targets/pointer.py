@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.errors import EnvironmentFailed, MakeweightError
 from makeweight_monitors.rollback.case import Canary
 from makeweight_monitors.rollback.seen import Placement
 from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, agree
-from makeweight_monitors.serving import pointer
+from makeweight_monitors.serving import pointer, retention
 from makeweight_monitors.serving.pointer import Overtaken, Pointer
 
 
@@ -19,6 +19,9 @@ class PointerOptions(TargetOptions):
     """Where the file is."""
 
     path: str = Field(min_length=1, description="The pointer's file, from the folder of makeweight.yaml on.")
+    keep: int = Field(
+        2, ge=0, description="How many models stay beside it that are served no more, when a canary's trial is over."
+    )
 
 
 class PointerTarget:
@@ -27,7 +30,7 @@ class PointerTarget:
     Options: ClassVar[type[TargetOptions]] = PointerOptions
 
     def __init__(self, options: PointerOptions, folder: Path) -> None:
-        self.path = folder / options.path
+        self.path, self.keep = folder / options.path, options.keep
 
     def get(self) -> Placement:
         stands = pointer.load(self.path)
@@ -56,13 +59,27 @@ class PointerTarget:
         canary = pointer.load(self.path).canary
         agree(0.0 if canary is None else canary.weight, share, str(self.path))
 
-    def finalize(self, canary: Canary, promoted: bool, why: str) -> None:
+    def finalize(self, canary: Canary, promoted: bool, why: str) -> str | None:
+        if promoted:
+            self._promote(canary)
+        return self._clear()
+
+    def _promote(self, canary: Canary) -> None:
         stands = pointer.load(self.path)
-        if not promoted or (stands.canary is None and stands.stable.sha256 == canary.sha256):
+        if stands.canary is None and stands.stable.sha256 == canary.sha256:
             return
         if stands.canary is None or stands.canary.sha256 != canary.sha256:
             raise EnvironmentFailed(f"{canary} is not on trial there any more", where=str(self.path))
         self._write(stands.promoted())
+
+    def _clear(self) -> str | None:
+        """What came of removing older models; that they cannot be removed is told, and stops nothing."""
+        try:
+            gone = retention.remove_older(self.path, self.keep)
+        except MakeweightError as error:
+            return f"older models stay: {str(error).splitlines()[0]}"
+        names = ", ".join(name[:12] for name in gone)
+        return f"removed {len(gone)} that nobody serves any more ({names})" if gone else None
 
     def _write(self, wanted: Pointer) -> None:
         try:
