@@ -35,6 +35,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "dvc": ("dvc",),
     "onnx": ("onnx", "onnxruntime", "pillow"),
     "torch": ("torch", "onnxscript", "torch-pruning", "safetensors"),
+    "kubernetes": ("lightkube",),
 }
 """What each extra brings, by the name of its distribution."""
 
@@ -61,6 +62,10 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
         "webhook": Part("makeweight_monitors.rollback.targets.webhook:WebhookTarget"),
         "haproxy": Part("makeweight_monitors.rollback.targets.haproxy:HaproxyTarget"),
         "nginx": Part("makeweight_monitors.rollback.targets.nginx:NginxTarget"),
+        "argo-rollouts": Part(
+            "makeweight_monitors.rollback.targets.argo_rollouts:ArgoRolloutsTarget", "kubernetes", ("lightkube",)
+        ),
+        "kserve": Part("makeweight_monitors.rollback.targets.kserve:KserveTarget", "kubernetes", ("lightkube",)),
     },
 }
 

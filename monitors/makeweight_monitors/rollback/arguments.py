@@ -11,6 +11,7 @@ from makeweight_monitors import durations
 
 PORT = 9465
 STATE = Path("monitoring") / "controller"
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _LABEL = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]*)=(.*)")
 
 
@@ -35,6 +36,12 @@ def add_controller(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--every", type=durations.seconds, default=5.0, metavar="T", help="between two looks (default: 5s)"
+    )
+    parser.add_argument(
+        "--lease",
+        type=_lease,
+        metavar="[NAMESPACE/]NAME",
+        help="the Kubernetes Lease that controllers on several machines share (default: a lock on a file of --state)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     server = parser.add_argument_group("server")
@@ -86,6 +93,13 @@ def _add_asked(parser: argparse._ActionsContainer) -> None:
         "--tls-ca", type=Path, metavar="PEM", help="who signed its certificate (default: whom this machine believes)"
     )
     parser.add_argument("--who", metavar="NAME", help="who asks (default: who is logged in)")
+
+
+def _lease(text: str) -> tuple[str | None, str]:
+    namespace, slash, name = text.rpartition("/")
+    if not _NAME.fullmatch(name) or (slash and not _NAME.fullmatch(namespace)):
+        raise argparse.ArgumentTypeError(f"`{text}` is no [NAMESPACE/]NAME, in small letters, digits, `-` and `.`")
+    return namespace or None, name
 
 
 def _scope(text: str) -> tuple[str, str]:

@@ -16,12 +16,12 @@ from makeweight_base.errors import EnvironmentFailed, MakeweightError
 from makeweight_monitors.rollback import machine
 from makeweight_monitors.rollback.case import Canary, Case
 from makeweight_monitors.rollback.journal import Hold, Journal
-from makeweight_monitors.rollback.lease import Lease
+from makeweight_monitors.rollback.leases.lease import Lease
 from makeweight_monitors.rollback.looking import Looking
 from makeweight_monitors.rollback.machine import Action, Did, Event, Looked, Ordered, WentWrong
 from makeweight_monitors.rollback.policy import Policy
 from makeweight_monitors.rollback.seen import Placement, Seen
-from makeweight_monitors.rollback.targets.target import Moved, Target
+from makeweight_monitors.rollback.targets.target import Moved, Rehearsing, Target
 
 _log = logging.getLogger("makeweight_monitors")
 
@@ -183,7 +183,7 @@ class Controller:
         while True:
             step = machine.step(case, event, self.policy)
             if self.dry and step.action != "nothing":
-                self._would(step)
+                self._would(step, first.seen.placement)
                 return
             self._note(case, step)
             case = step.case
@@ -205,6 +205,8 @@ class Controller:
         deed = case.deed
         if deed is None:
             return None
+        if not self.lease.take():
+            raise Moved("another controller has the lease by now")
         if action == "set":
             self.target.set(seen.placement, deed.share)
         elif action == "verify":
@@ -225,12 +227,23 @@ class Controller:
         facts: dict[str, Any] = {"last_rollback": self.clock()} if in_force and before.deed != deed else {}
         self.journal.note(line, case=step.case, **facts)
 
-    def _would(self, step: machine.Step) -> None:
-        said = step.case.topic
-        if self._said.get(step.case.canary) != said:
-            self._said[step.case.canary] = said
-            self.journal.note(self._line("dry run", step.case.why, step.case.canary, step))
-            _log.warning("dry run: %s", step.case.why)
+    def _would(self, step: machine.Step, placement: Placement) -> None:
+        topic = step.case.topic
+        if self._said.get(step.case.canary) != topic:
+            self._said[step.case.canary] = topic
+            said = step.case.why + self._rehearsed(step, placement)
+            self.journal.note(self._line("dry run", said, step.case.canary, step))
+            _log.warning("dry run: %s", said)
+
+    def _rehearsed(self, step: machine.Step, placement: Placement) -> str:
+        """What the target says to that, if it can be asked."""
+        if step.case.deed is None or not isinstance(self.target, Rehearsing):
+            return ""
+        try:
+            self.target.rehearse(placement, step.case.deed.share)
+        except MakeweightError as error:
+            return f"; the target would not take it: {error}"
+        return "; the target would take it"
 
     def _trouble(self, what: str) -> None:
         self.health = replace(self.health, trouble=what)

@@ -92,6 +92,8 @@ def _looked(case: Case, seen: Seen, policy: Policy) -> Step:
     if case.deed is not None and (case.deed.kind == "rollback" or case.deed.phase == "confirmed"):
         return _go_on(case, case.deed, seen, policy)
     if not seen.placement.holds(case.canary):
+        if seen.placement.stable == case.canary.sha256:
+            return _promoted(replace(case, share=1.0, good_since=None), seen.time)
         return Step(replace(case, deed=None, good_since=None), sentence=f"{case.canary} does not serve any more")
     if seen.blind:
         return _blind(case, seen, policy)
@@ -182,6 +184,9 @@ def _go_on(case: Case, deed: Deed, seen: Seen, policy: Policy) -> Step:
     """With what was begun: by this process, or by one that ended."""
     if seen.time < deed.again:
         return Step(case)
+    if deed.kind == "rollback" and seen.placement.stable == case.canary.sha256:
+        said = f"{case.canary} was made stable by somebody else, and has all of the traffic: deploy what was before it"
+        return Step(replace(case, stage="failed"), sentence=said)
     if deed.kind == "rollback" and deed.phase != "confirmed":
         there = seen.placement.serves(case.canary)
         if deed.phase == "read_back":
@@ -254,10 +259,14 @@ def _did(case: Case, time: float, more: str) -> Step:
         read_back = replace(deed, phase="read_back", answered=None)
         return Step(replace(case, share=deed.share, since=time, deed=read_back), sentence=_read_back(case))
     if deed.kind == "promote":
-        said = f"{case.canary} is promoted: it is stable now{more}"
-        return Step(replace(case, stage="promoted", since=time, deed=None), sentence=said)
+        return _promoted(case, time, more)
     took = f"{case.canary} is rolled back, {time - deed.begun:.1f} s after that was decided; it stays so{more}"
     return Step(replace(case, stage="rolled_back", deed=None), sentence=took)
+
+
+def _promoted(case: Case, time: float, more: str = "") -> Step:
+    said = f"{case.canary} is promoted: it is stable now{more}"
+    return Step(replace(case, stage="promoted", since=time, deed=None), sentence=said)
 
 
 def _went_wrong(case: Case, time: float, why: str, policy: Policy) -> Step:

@@ -47,6 +47,8 @@ class Placement:
     """As the target calls them; empty: it does not."""
     shadowed: bool = False
     """Whether the canary answers copies of requests, though none of its answers goes out."""
+    stable: str = ""
+    """sha256 of what is stable, where there is no canary and the target knows; else empty."""
 
     def holds(self, canary: Canary) -> bool:
         """Whether it is this canary, as far as the target can tell."""

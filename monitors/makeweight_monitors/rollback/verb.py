@@ -6,6 +6,7 @@ import argparse
 import getpass
 import json
 import logging
+import math
 import os
 import sys
 import time
@@ -17,7 +18,10 @@ from makeweight_monitors.rollback import asking, audit, signing
 from makeweight_monitors.rollback.arguments import STATE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from makeweight_monitors.rollback.controller import Controller
+    from makeweight_monitors.rollback.leases.lease import Lease
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -139,7 +143,6 @@ def _controller(options: argparse.Namespace) -> Controller:
     from makeweight_monitors.rollback import declared
     from makeweight_monitors.rollback.controller import Controller
     from makeweight_monitors.rollback.journal import Journal
-    from makeweight_monitors.rollback.lease import Lease
     from makeweight_monitors.rollback.looking import Looking
 
     try:
@@ -152,4 +155,26 @@ def _controller(options: argparse.Namespace) -> Controller:
     state = options.state or options.project / STATE
     journal = Journal(state)
     looking = Looking(client, project.name, scope)
-    return Controller(target, looking, journal, Lease(state / "lease"), policy, time.time, options.dry_run)
+    lease = _lease(options, state)
+    return Controller(target, looking, journal, lease, policy, time.time, options.dry_run)
+
+
+def _lease(options: argparse.Namespace, state: Path) -> Lease:
+    """What is shared with other controllers; a dry run takes nothing from one that acts."""
+    from makeweight_monitors.rollback.leases.file import FileLease
+
+    if options.lease is None or options.dry_run:
+        return FileLease(state / "lease")
+    import socket
+    import uuid
+
+    from makeweight.registry import require_extra
+    from makeweight_monitors.rollback.kubernetes import Cluster
+    from makeweight_monitors.rollback.leases.kubernetes import KubernetesLease
+
+    require_extra("`--lease`", "kubernetes")
+    namespace, name = options.lease
+    identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+    # three looks may fail before another takes it
+    lasts = math.ceil(3 * options.every) + 15
+    return KubernetesLease(Cluster(namespace), name, identity, lasts, time.monotonic, time.time)

@@ -11,7 +11,7 @@ from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.prometheus.queries import Client, Sample
 from makeweight_monitors.rollback.controller import Controller
 from makeweight_monitors.rollback.journal import Journal
-from makeweight_monitors.rollback.lease import Lease
+from makeweight_monitors.rollback.leases.file import FileLease
 from makeweight_monitors.rollback.looking import Looking
 from makeweight_monitors.rollback.policy import Policy
 from makeweight_monitors.rollback.targets.pointer import PointerOptions, PointerTarget
@@ -76,7 +76,7 @@ class Controlled:
     def begin(self) -> None:
         """A new process."""
         looking = Looking(self.prometheus, "digits", {"environment": "prod"})
-        self.journal, self.lease = Journal(self.folder / "state"), Lease(self.folder / "state" / "lease")
+        self.journal, self.lease = Journal(self.folder / "state"), FileLease(self.folder / "state" / "lease")
         self.controller = Controller(
             self.target, looking, self.journal, self.lease, self.policy, lambda: self.prometheus.time, **self.given
         )

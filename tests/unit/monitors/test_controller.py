@@ -15,7 +15,7 @@ from makeweight_monitors.metrics import SERVING_BREAKER
 from makeweight_monitors.rollback import audit
 from makeweight_monitors.rollback.audit import Head
 from makeweight_monitors.rollback.case import Canary
-from makeweight_monitors.rollback.lease import Lease
+from makeweight_monitors.rollback.leases.file import FileLease
 from makeweight_monitors.rollback.seen import Placement
 from makeweight_monitors.rules import names
 from makeweight_monitors.serving import pointer
@@ -281,10 +281,10 @@ def test_the_policy_is_what_is_declared() -> None:
 
 
 def test_the_lease_is_free_once_its_process_ended(tmp_path: Path) -> None:
-    one, other = Lease(tmp_path / "lease"), Lease(tmp_path / "lease")
+    one, other = FileLease(tmp_path / "lease"), FileLease(tmp_path / "lease")
     assert (one.take(), one.take(), other.take()) == (True, True, False)
     one.give_back()
     assert other.take()
     other.give_back()
     with pytest.raises(EnvironmentFailed, match="cannot be opened"):
-        Lease(tmp_path / "no folder" / "lease").take()
+        FileLease(tmp_path / "no folder" / "lease").take()

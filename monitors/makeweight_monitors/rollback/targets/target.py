@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -74,6 +74,14 @@ def made(declared: Mapping[str, Any], folder: Path) -> Target:
     kind = registry.ready("target", str(declared["kind"]))
     target: Target = kind(kind.Options(**{key: value for key, value in declared.items() if key != "kind"}), folder)
     return target
+
+
+@runtime_checkable
+class Rehearsing(Protocol):
+    """A target that can be asked whether it would take a change: what a dry run does there."""
+
+    def rehearse(self, seen: Placement, share: float) -> None:
+        """As `set`, with its errors, and nothing is changed."""
 
 
 def agree(has: float, wanted: float, where: str) -> None:

@@ -1,4 +1,4 @@
-"""Which of several controllers acts: the one that holds a lock on a file. The system frees it when its process ends."""
+"""A lock on a file, which the system frees when its process ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from makeweight_base.errors import EnvironmentFailed, reason
 
 
-class Lease:
+class FileLease:
     """A file that all controllers of a target share; not on a network's file system, whose locks may be lost."""
 
     def __init__(self, path: Path) -> None:

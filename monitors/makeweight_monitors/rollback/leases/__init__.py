@@ -1,0 +1,1 @@
+"""Which of several controllers acts: the one that has the lease, of a kind for each file."""

@@ -1,0 +1,194 @@
+"""The Lease in a cluster, beside a double of the API server: who has it, for how long, and by which clock."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from controlled import Controlled
+
+import cluster
+from makeweight_base.errors import EnvironmentFailed
+from makeweight_monitors.cli import main
+from makeweight_monitors.rollback.kubernetes import Cluster
+from makeweight_monitors.rollback.leases.kubernetes import KubernetesLease
+
+LASTS = 30
+Contender = Callable[..., KubernetesLease]
+
+
+class Clock:
+    """Of one machine: what is monotonic goes with the test, what tells the day is off by years."""
+
+    now = 0.0
+
+    def __init__(self, off: float = 0.0) -> None:
+        self.off = off
+
+    def monotonic(self) -> float:
+        return Clock.now
+
+    def time(self) -> float:
+        return 1_700_000_000.0 + self.off + Clock.now
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[cluster.ApiServer]:
+    with cluster.running() as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared: cluster.ApiServer) -> cluster.ApiServer:
+    shared.reset()
+    Clock.now = 0.0
+    return shared
+
+
+@pytest.fixture
+def contender(server: cluster.ApiServer, tmp_path: Path) -> Contender:
+    reached = Cluster(None, server.kubeconfig(tmp_path / "kubeconfig"))
+
+    def one(identity: str, off: float = 0.0) -> KubernetesLease:
+        clock = Clock(off)
+        return KubernetesLease(reached, "digits", identity, LASTS, clock.monotonic, clock.time)
+
+    return one
+
+
+def spec(server: cluster.ApiServer) -> dict[str, Any]:
+    told: dict[str, Any] = server.objects["leases", "digits"]["spec"]
+    return told
+
+
+def test_it_is_made_renewed_and_taken_when_it_stands_still(server: cluster.ApiServer, contender: Contender) -> None:
+    a, b = contender("a"), contender("b", off=-1e9)  # the other's clock is thirty years behind
+    assert (a.take(), b.take()) == (True, False)
+    assert spec(server) == {
+        "holderIdentity": "a",
+        "leaseDurationSeconds": LASTS,
+        "acquireTime": "2023-11-14T22:13:20.000000Z",
+        "renewTime": "2023-11-14T22:13:20.000000Z",
+        "leaseTransitions": 0,
+    }
+    for _ in range(10):
+        Clock.now += 10.0
+        assert (a.take(), b.take()) == (True, False)
+    assert spec(server)["renewTime"] == "2023-11-14T22:15:00.000000Z"
+    Clock.now += 29.9
+    assert not b.take()
+    Clock.now += 0.1
+    assert b.take()
+    assert (spec(server)["holderIdentity"], spec(server)["leaseTransitions"]) == ("b", 1)
+    assert not a.take()
+    assert server.managers == {"makeweight-monitors"}
+
+
+def test_one_that_was_held_before_we_came_is_waited_for(server: cluster.ApiServer, contender: Contender) -> None:
+    held = {"holderIdentity": "gone", "leaseDurationSeconds": 5, "renewTime": "1999-01-01T00:00:00.000000Z"}
+    meta = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "digits"}}
+    server.put({**meta, "spec": held})
+    a = contender("a")
+    Clock.now = 1000.0
+    assert not a.take()  # it may have been renewed a moment ago, by a clock that is wrong
+    Clock.now = 1004.9
+    assert not a.take()
+    Clock.now = 1005.0
+    assert a.take()
+    server.put({**meta, "spec": {}})  # whose, nobody knows: it is nobody's
+    assert contender("b").take()
+
+
+def test_whoever_gives_it_back_lets_another_in_at_once(server: cluster.ApiServer, contender: Contender) -> None:
+    a, b = contender("a"), contender("b")
+    a.take()
+    a.give_back()
+    assert spec(server)["holderIdentity"] == ""
+    assert (b.take(), a.take()) == (True, False)
+    a.give_back()  # it is not a's
+    assert spec(server)["holderIdentity"] == "b"
+    server.fault = (500, "application/json", b"{}")
+    b.give_back()
+
+
+def test_of_two_at_the_same_time_one_gets_it(server: cluster.ApiServer, contender: Contender) -> None:
+    a, b = contender("a"), contender("b")
+    a.take()
+    b.take()
+    Clock.now = 30.0
+
+    def faster() -> None:
+        told = copy.deepcopy(server.objects["leases", "digits"])
+        told["spec"]["holderIdentity"] = "c"
+        server.store(("leases", "digits"), told)
+
+    server.before_patch = [faster]
+    assert not b.take()
+    assert spec(server)["holderIdentity"] == "c"
+    Clock.now = 59.9
+    assert not b.take()  # c's time began when it took it
+
+
+def test_an_api_server_that_is_away_ends_it_in_time(server: cluster.ApiServer, contender: Contender) -> None:
+    a, b = contender("a"), contender("b")
+    a.take()
+    b.take()
+    server.fault = (503, "application/json", b"{}")
+    with pytest.raises(EnvironmentFailed, match="busy"):
+        b.take()
+    Clock.now = 19.9
+    assert a.take()
+    Clock.now = 20.0  # ten seconds before anybody else may have it
+    with pytest.raises(EnvironmentFailed, match=r"not renewed for 20 s, and another may take it: nothing is done here"):
+        a.take()
+    server.fault = None
+    assert a.take()  # nobody else came
+
+
+def test_a_controller_that_lost_it_acts_no_more(
+    server: cluster.ApiServer, contender: Contender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    one, other = Controlled(tmp_path / "one"), Controlled(tmp_path / "other")
+    one.controller.lease, other.controller.lease = contender("one"), contender("other")
+    other.controller.target = one.controller.target
+    one.tick()
+    other.tick()
+    assert (one.controller.health.leads, other.controller.health.leads) == (True, False)
+    with pytest.raises(EnvironmentFailed, match="another controller leads"):
+        other.controller.order("rollback", "Ada", "odd", ("n", 9e9))
+    looked = one.controller.looking.look
+
+    def slow(*given: Any) -> Any:
+        """Prometheus takes a minute, in which the other takes over."""
+        Clock.now += 60.0
+        other.tick()
+        return looked(*given)
+
+    one.prometheus.asks()
+    with monkeypatch.context() as patched:
+        patched.setattr(one.controller.looking, "look", slow)
+        one.tick()
+    assert (one.share, other.controller.health.leads) == (0.05, True)
+    one.tick()
+    assert one.controller.health.leads is False
+    other.prometheus.asks()
+    other.tick()
+    assert one.share == 0.0
+    for each in (one, other):
+        each.controller.lease.give_back()
+        each.end()
+
+
+NAMES = ["", "A", "a/b/c", "/a", "a/", "a_b", "-a"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_lease_is_named_as_kubernetes_names_it(name: str, capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        main(["rollback", f"--lease={name}"])
+    assert "is no [NAMESPACE/]NAME" in capsys.readouterr().err
