@@ -13,11 +13,12 @@ SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo monitor-demo pictures test lint unit benchmarks clean
+.PHONY: help demo monitor-demo canary-demo pictures test lint unit benchmarks clean
 
 help:
 	@echo "make demo          train the digits model, compress it, measure it, judge it (in $(DEMO), which git ignores)"
 	@echo "make monitor-demo  serve that model and its int8 canary, let the canary go wrong, watch Prometheus find out"
+	@echo "make canary-demo   promote that canary step by step, then roll a bad one back: HAProxy, Prometheus, Alertmanager"
 	@echo "make pictures      draw the pictures of README and docs anew from that demo (needs Chromium)"
 	@echo "make test          lint, types, import contracts and every test"
 	@echo "make lint          lint, types and import contracts only"
@@ -40,7 +41,10 @@ demo: $(VENV)/.demo
 	@PATH="$(BIN):$$PATH" bash examples/demo.sh $(DEMO)
 
 monitor-demo: $(VENV)/.demo
-	@PATH="$(BIN):$$PATH" bash examples/monitoring/demo.sh $(DEMO) $(ARGS)
+	@PATH="$(BIN):$$PATH" bash examples/monitoring/demo.sh shade $(DEMO) $(ARGS)
+
+canary-demo: $(VENV)/.demo
+	@PATH="$(BIN):$$PATH" bash examples/monitoring/demo.sh rollout $(DEMO) $(ARGS)
 
 pictures: $(VENV)/.demo
 	@PATH="$(BIN):$$PATH" $(BIN)/python docs/pictures/draw.py $(DEMO)

@@ -1,1 +1,1 @@
-"""A model server with a canary in its shadow, and what Prometheus sees of the two."""
+"""A model server with a canary, what Prometheus sees of the two, and two stories that are told with them."""

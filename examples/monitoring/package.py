@@ -15,10 +15,12 @@ from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.prometheus.throwaway import Programs, find
 
 _SECONDS = 300
+_TEMPLATES = Path("usr/share/prometheus/alertmanager")
+"""Debian's Alertmanager reads its templates from there, wherever it lies itself, and ends without them."""
 
 
 def programs(folder: Path) -> Programs:
-    """The programs on the PATH, else those unpacked in `folder`, fetched when they are not there yet.
+    """Prometheus and promtool on the PATH, else those unpacked in `folder`, fetched when they are not there yet.
 
     Raises:
         EnvironmentFailed: they are nowhere, and apt cannot give them.
@@ -26,6 +28,40 @@ def programs(folder: Path) -> Programs:
     if shutil.which("prometheus") and shutil.which("promtool"):
         return find()
     return find(unpacked(folder, "usr/bin/promtool", "prometheus").parent)
+
+
+def haproxy(folder: Path) -> list[str]:
+    """The command of HAProxy: on the PATH, else unpacked in `folder` with the libraries that it takes.
+
+    Raises:
+        EnvironmentFailed: it is nowhere, and apt cannot give it.
+    """
+    if (found := shutil.which("haproxy")) is not None:
+        return [found]
+    libraries = ("liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
+    program = unpacked(folder, "usr/sbin/haproxy", "haproxy", *libraries)
+    beside = ":".join(str(path) for path in (folder / "usr" / "lib").glob("*-linux-gnu"))
+    return ["env", f"LD_LIBRARY_PATH={beside}", str(program)]
+
+
+def alertmanager(folder: Path) -> list[str]:
+    """The command of Alertmanager: on the PATH, else unpacked in `folder`.
+
+    Raises:
+        EnvironmentFailed: it is nowhere, and apt cannot give it, or nobody may put its templates where it reads them.
+    """
+    for name in ("prometheus-alertmanager", "alertmanager"):
+        if (found := shutil.which(name)) is not None:
+            return [found]
+    program = unpacked(folder, "usr/bin/prometheus-alertmanager", "prometheus-alertmanager")
+    there = Path("/") / _TEMPLATES
+    if not (there / "default.tmpl").is_file():
+        try:
+            shutil.copytree(folder / _TEMPLATES, there, dirs_exist_ok=True)
+        except OSError as error:
+            why = f"Debian's reads its templates from {there}, which only root may write to"
+            raise _lacking("prometheus-alertmanager", why) from error
+    return [str(program)]
 
 
 def unpacked(folder: Path, program: str, *packages: str) -> Path:

@@ -1,11 +1,11 @@
-"""A small model server: the stable model answers, the canary answers the same in its shadow.
+"""A small model server: it answers, counts what it answers, and may have a canary answer the same in its shadow.
 
-    python -m examples.monitoring.serve --stable artifacts/baseline --canary artifacts/int8 --events http://...
+    python -m examples.monitoring.serve --port 8500 --release '{"model": "digits", "variant": "stable", ...}'
 
-`POST /predict` with `{"id": ..., "image": [64 numbers]}` is answered `{"id": ..., "class": ...}`, and `GET /-/ready` as
-soon as both models are open. `POST /-/canary` with `{"revision": ..., "nan": 0.2}` begins the trial of another canary,
-which answers so many requests with NaN: a fault to be found. What the canary does, and whether anybody counts it, never
-delays an answer: shadow.py.
+`POST /predict` with `{"id": ..., "image": [64 numbers]}` is answered `{"id": ..., "class": ..., "variant": ...}`, and
+`POST /labels` takes `[{"id": ..., "truth": ..., "slice": ...}, ...]`; `/metrics` has the counts. `POST /-/release` says
+what it serves from now on (`Release`), and counts it afresh. What a proxy in front says of the canary's weight, in the
+header `x-canary-weight`, is counted with each answer; a canary that has traffic of its own has none in the shadow.
 """
 
 from __future__ import annotations
@@ -13,23 +13,48 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+from prometheus_client import CollectorRegistry, generate_latest
 
-from examples.monitoring.shadow import REVISION, Request, Shadow
+from examples.monitoring.shadow import Request, Shadow
+from makeweight_monitors.metrics import Variant
+from makeweight_monitors.observe.observer import Observer
+from makeweight_monitors.observe.pending import Pending
+from makeweight_monitors.rollback.targets.haproxy import WHOLE
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a server serves, and as what."""
+
+    model: str
+    revision: str
+    """The release on trial: both arms bear it."""
+    variant: Variant
+    artifact: Mapping[Variant, str]
+    """By variant, the folder of a model and its manifest: the server's own, and a canary for its shadow, if any."""
+    reference: Mapping[Variant, str]
+    """By variant, reports/<variant>/reference.json."""
+    slices: list[str] = field(default_factory=list)
+    nan: float = 0.0
+    """The share of the answers in the shadow that are NaN, as an overflow in half precision would make them."""
 
 
 class Model:
     """An ONNX model on one thread: [1, ...] of the shape that it declares in, scores out."""
 
-    def __init__(self, artifact: Path) -> None:
+    def __init__(self, artifact: str) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
-        self._session = ort.InferenceSession(artifact / "model.onnx", options, providers=["CPUExecutionProvider"])
+        self._session = ort.InferenceSession(Path(artifact) / "model.onnx", options, providers=["CPUExecutionProvider"])
         (declared,) = self._session.get_inputs()
         self._name, self.shape = declared.name, [1, *declared.shape[1:]]
 
@@ -40,50 +65,104 @@ class Model:
         return scores[0].tolist(), time.perf_counter() - began
 
 
-class Canary:
-    """A model that may be made to answer NaN, as an overflow in half precision would."""
+class Overflowing:
+    """A model that answers some requests with NaN."""
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    def __init__(self, model: Model, share: float) -> None:
+        self._model, self._share = model, share
         self._random = np.random.default_rng(0)
-        self.revision = REVISION
-        self.nan = 0.0
-        """The share of its answers that are NaN."""
 
     def __call__(self, image: np.ndarray) -> tuple[list[float], float]:
         scores, seconds = self._model(image)
-        return ([float("nan")] * len(scores) if self._random.random() < self.nan else scores), seconds
+        return ([float("nan")] * len(scores) if self._random.random() < self._share else scores), seconds
+
+
+class Served:
+    """A release with its models open and its counters at zero."""
+
+    def __init__(self, release: Release) -> None:
+        self.release = release
+        self.registry = CollectorRegistry()
+        self._model = Model(release.artifact[release.variant])
+        beside: Variant | None = "canary" if release.variant == "stable" and "canary" in release.artifact else None
+        self._observer = Observer(
+            release.model,
+            release.revision,
+            release.variant,
+            reference=release.reference,
+            manifest={arm: Path(artifact) / "manifest.json" for arm, artifact in release.artifact.items()},
+            slices=release.slices,
+            labels=Pending(),
+            shadow=beside is not None,
+            environment="",
+            registry=self.registry,
+        )
+        self._shadow = None
+        if beside is not None:
+            self._shadow = Shadow(Overflowing(Model(release.artifact[beside]), release.nan), self._observer)
+        self._step, self._share = 0, 0.0
+        self._stepping = threading.Lock()
+
+    def answer(self, id: str | None, image: np.ndarray, share: float) -> int:
+        """The class of one image; `share` of the requests go to the canary."""
+        scores, seconds = self._model(image)
+        if share != self._share:
+            self._follow(share)
+        if self._shadow is not None and not share:
+            self._shadow.put(Request(id, image, scores, seconds))
+        else:
+            self._observer.record(scores, seconds, id=id)
+        return int(np.argmax(scores))
+
+    def label(self, labels: list[dict[str, str]]) -> None:
+        ids, truths, slices = ([one[key] for one in labels] for key in ("id", "truth", "slice"))
+        self._observer.label_many(ids, truths, slices)
+
+    def close(self) -> None:
+        if self._shadow is not None:
+            self._shadow.close()
+
+    def _follow(self, share: float) -> None:
+        with self._stepping:
+            if share != self._share:
+                self._step, self._share = self._step + 1, share
+                self._observer.follow(self._step, share if 0 < share < 1 else None)
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # connections stay open
     disable_nagle_algorithm = True
-    stable: Model
-    canary: Canary
-    shadow: Shadow
+    served: list[Served]
+    """The one that serves now, for all requests to come."""
 
     def do_GET(self) -> None:
-        self._answer(200 if self.path == "/-/ready" else 404, {})
+        if self.path == "/metrics":
+            self._answer(200, generate_latest(self.served[0].registry), "text/plain; version=0.0.4")
+        else:
+            self._answer(200 if self.path == "/-/ready" else 404, b"")
 
     def do_POST(self) -> None:
+        served = self.served[0]
         try:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            if self.path == "/-/canary":
-                self.canary.revision, self.canary.nan = str(asked["revision"]), float(asked["nan"])
-                self._answer(200, {})
-                return
-            image = np.array(asked["image"], np.float32)
-            scores, seconds = self.stable(image)
+            told: dict[str, object] = {}
+            if self.path == "/predict":
+                share = round(int(self.headers.get("x-canary-weight", 0)) / WHOLE, 2)
+                found = served.answer(asked.get("id"), np.array(asked["image"], np.float32), share)
+                told = {"id": asked.get("id"), "class": found, "variant": served.release.variant}
+            elif self.path == "/labels":
+                served.label(asked)
+            else:
+                self.served[0] = Served(Release(**asked))
+                served.close()
         except Exception as error:  # noqa: BLE001 - whatever a client sent, the server goes on
-            self._answer(400, {"error": f"not understood: {error}"})
+            self._answer(400, json.dumps({"error": f"not understood: {error}"}).encode())
             return
-        self._answer(200, {"id": asked.get("id"), "class": int(np.argmax(scores))})
-        self.shadow.put(Request(asked.get("id"), image, scores, seconds, self.canary.revision))
+        self._answer(200, json.dumps(told).encode())
 
-    def _answer(self, status: int, content: dict[str, object]) -> None:
-        body = json.dumps(content).encode()
+    def _answer(self, status: int, body: bytes, kind: str = "application/json") -> None:
         self.send_response(status)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -95,14 +174,10 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1")
-    parser.add_argument("--stable", type=Path, required=True, help="the artifact's folder")
-    parser.add_argument("--canary", type=Path, required=True)
-    parser.add_argument("--events", required=True, help="where the exporter takes events")
+    parser.add_argument("--release", type=json.loads, required=True, help="what it begins with, as JSON")
     options = parser.parse_args()
-    canary = Canary(Model(options.canary))
-    shadow = Shadow(canary, options.events)
-    handler = type("OwnHandler", (Handler,), {"stable": Model(options.stable), "canary": canary, "shadow": shadow})
-    server = ThreadingHTTPServer(("127.0.0.1", options.port), handler)
+    served = [Served(Release(**options.release))]
+    server = ThreadingHTTPServer(("127.0.0.1", options.port), type("OwnHandler", (Handler,), {"served": served}))
     server.daemon_threads = True
     signal.signal(signal.SIGTERM, _interrupted)
     try:
@@ -111,11 +186,7 @@ def main() -> None:
         pass
     finally:
         server.server_close()
-        shadow.close()
-        print(
-            f"{shadow.told} pairs told, {shadow.failed} with a canary that failed and {shadow.lost} that it had no "
-            f"time for among them; {shadow.untold} that nobody took"
-        )
+        served[0].close()
 
 
 def _interrupted(*_: object) -> None:

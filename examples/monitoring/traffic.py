@@ -9,7 +9,9 @@ import http.client
 import json
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -26,19 +28,30 @@ def shaded(images: NDArray[np.float32], depth: float) -> NDArray[np.float32]:
     return images + rows[:, None]
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a client got."""
+
+    time: float
+    """Unix time in seconds."""
+    variant: str
+    right: bool
+
+
 class Traffic:
-    """`rate` requests a second to a model server until it is stopped, drawn with a fixed seed.
+    """`rate` requests a second until it is stopped, drawn with a fixed seed.
 
     Args:
-        server: its address; events: where the exporter takes labels.
+        front: the address that clients ask.
+        servers: by variant, the address that takes the labels of what it answered.
         images: of the shape [n, 1, rows, columns]; digits, slices: the truth about each, [n].
         delay: seconds from answer to label.
     """
 
     def __init__(
         self,
-        server: str,
-        events: str,
+        front: str,
+        servers: Mapping[str, str],
         images: NDArray[np.float32],
         digits: NDArray[np.int64],
         slices: list[str],
@@ -46,13 +59,15 @@ class Traffic:
         rate: float,
         delay: float,
     ) -> None:
-        self._server, self._events = server, events
+        self._front, self._servers = front, servers
         self._images, self._digits, self._slices = images, digits, slices
         self.rate, self.delay = rate, delay
         self.depth = 0.0
         """How dark the shadow is that lies on the pages from now on."""
-        self.sent = self.failed = self.labelled = 0
-        self._due: deque[tuple[float, str, int]] = deque()
+        self.answers: list[Answer] = []
+        self.failed = 0
+        """Requests and labels that were not taken."""
+        self._due: deque[tuple[float, str, str, int]] = deque()
         self._stop = threading.Event()
         self._counting = threading.Lock()
         self._threads = [threading.Thread(target=self._ask, args=(number,), daemon=True) for number in range(CLIENTS)]
@@ -68,14 +83,9 @@ class Traffic:
             if thread.ident is not None:
                 thread.join(2 * _SECONDS)
 
-    def try_canary(self, revision: str, nan: float) -> None:
-        """Have the server try another canary, which answers such a share of the requests with NaN."""
-        asked = {"revision": revision, "nan": nan}
-        requests.post(f"{self._server}/-/canary", json=asked, timeout=_SECONDS).raise_for_status()
-
     def _ask(self, number: int) -> None:
         random = np.random.default_rng(number)
-        connection = http.client.HTTPConnection(urlsplit(self._server).netloc, timeout=_SECONDS)
+        connection = http.client.HTTPConnection(urlsplit(self._front).netloc, timeout=_SECONDS)
         turn = time.monotonic()
         count = 0
         while not self._stop.is_set():
@@ -87,16 +97,15 @@ class Traffic:
                 body = json.dumps({"id": id, "image": image.ravel().tolist()})
                 connection.request("POST", "/predict", body, {"content-type": "application/json"})
                 answer = connection.getresponse()
-                answer.read()
-                good = answer.status == 200
-            except (OSError, http.client.HTTPException):
+                told = json.loads(answer.read())
+                variant, found = told["variant"], told["class"]
+            except (OSError, http.client.HTTPException, ValueError, KeyError):
                 connection.close()
-                good = False
-            with self._counting:
-                self.sent += good
-                self.failed += not good
-            if good:
-                self._due.append((time.monotonic() + self.delay, id, chosen))
+                with self._counting:
+                    self.failed += 1
+            else:
+                self.answers.append(Answer(time.time(), variant, found == self._digits[chosen]))
+                self._due.append((time.monotonic() + self.delay, variant, id, chosen))
             # a client that is late does not make up for it: that would be a burst
             turn = max(turn + CLIENTS / self.rate, time.monotonic())
             self._stop.wait(turn - time.monotonic())
@@ -104,16 +113,13 @@ class Traffic:
     def _label(self) -> None:
         session = requests.Session()
         while not self._stop.wait(0.2):
-            events = []
+            due = defaultdict(list)
             while self._due and self._due[0][0] <= time.monotonic():
-                _, id, chosen = self._due.popleft()
-                events.append(
-                    {"type": "label", "id": id, "truth": int(self._digits[chosen]), "slice": self._slices[chosen]}
-                )
-            try:
-                if events:
-                    session.post(self._events, json=events, timeout=_SECONDS).raise_for_status()
-                    self.labelled += len(events)
-            except requests.RequestException:
-                with self._counting:
-                    self.failed += len(events)
+                _, variant, id, chosen = self._due.popleft()
+                due[variant].append({"id": id, "truth": int(self._digits[chosen]), "slice": self._slices[chosen]})
+            for variant, labels in due.items():
+                try:
+                    session.post(f"{self._servers[variant]}/labels", json=labels, timeout=_SECONDS).raise_for_status()
+                except requests.RequestException:
+                    with self._counting:
+                        self.failed += len(labels)

@@ -66,7 +66,7 @@ def look(client: Client, model: str, revision: str) -> Look:
     of = f'model="{model}", revision=~"{revision}|"'  # what is stable's, or a limit, bears no revision
     counted = {
         (sample.labels["stable"], sample.labels["canary"]): int(sample.value)
-        for sample in client.query(f"sum by (stable, canary) ({PAIRED.series}{{{of}}})")
+        for sample in client.query(f"sum by (stable, canary) (last_over_time({PAIRED.series}{{{of}}}[1m]))")
     }
     pairs = Pairs(*(counted.get(answers, 0) for answers in product(RIGHT_OR_WRONG, repeat=2)))
     chosen = "|".join(_RECORDED)

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isnan
-from threading import Event
 
-from examples.monitoring.shadow import REVISION
+from examples.monitoring import interrupted
+from examples.monitoring.parts import say
 from examples.monitoring.traffic import Traffic
 from examples.monitoring.watch import Look, Pairs, look
 from makeweight_monitors.prometheus.queries import Client
@@ -19,9 +19,10 @@ from makeweight_monitors.rules.confidence import MARKED
 
 SHADOW = 0.5
 """How much darker the top of each page gets, where 1 is ink."""
-NEXT = "demo-nan"
-"""The revision of the canary that answers NaN, and the share of the requests that it does so on."""
+FIRST, NEXT = "demo", "demo-nan"
+"""The revisions on trial: of the canary, and of the one that answers NaN."""
 NAN = 0.2
+"""The share of the requests that it does so on."""
 LEAST_PAIRS = 200
 """With fewer, a quiet phase says nothing."""
 _LABEL_WAIT = 60.0
@@ -53,13 +54,21 @@ class Phase:
         return self.last.pairs.since(self.before)
 
 
-def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patience: float, interrupted: Event) -> bool:
+def watched(
+    client: Client,
+    model: str,
+    traffic: Traffic,
+    another: Callable[[str, float], None],
+    *,
+    quiet: float,
+    patience: float,
+) -> bool:
     """Start the traffic and tell what Prometheus sees of it.
 
     Args:
+        another: begins the trial of another canary: its revision, and the share of its answers that are NaN.
         quiet: seconds before the shadow falls.
         patience: seconds to wait for the alert after that.
-        interrupted: set when it is to end.
 
     Returns:
         Whether nothing called anybody while all was well, and both rollbacks were asked for afterwards.
@@ -71,7 +80,7 @@ def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patie
     began = time.monotonic()
     say(f"traffic       {traffic.rate:g} requests a second; their labels come {traffic.delay:g} s later")
     say(f"\nfor {quiet:g} s all is well:")
-    healthy = Phase("all is well", REVISION, Pairs(), look(client, model, REVISION))
+    healthy = Phase("all is well", FIRST, Pairs(), look(client, model, FIRST))
     certified = _Noticed(began, healthy=True)
 
     def long_enough(seen: Look) -> bool:
@@ -79,7 +88,7 @@ def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patie
         over = time.monotonic() - began - quiet
         return over > (0 if healthy.pairs.count >= LEAST_PAIRS else _LABEL_WAIT)
 
-    _follow(client, model, healthy, long_enough, interrupted)
+    _follow(client, model, healthy, long_enough)
     if healthy.pairs.count < LEAST_PAIRS:
         say(f"\nonly {healthy.pairs.count} labelled pairs came; {traffic.failed} requests or labels failed")
         _table([healthy])
@@ -88,7 +97,7 @@ def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patie
     say(f"\na shadow falls on the top of every page (up to {SHADOW:g} darker):")
     traffic.depth = SHADOW
     fell = time.monotonic()
-    dark = Phase("in the shadow", REVISION, healthy.last.pairs, healthy.last)
+    dark = Phase("in the shadow", FIRST, healthy.last.pairs, healthy.last)
     noticed = _Noticed(fell, healthy=False)
 
     def over(seen: Look) -> bool:
@@ -96,10 +105,10 @@ def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patie
         called = names.ACCURACY_DROP_PAIRED in seen.alerts("firing", "rollback")
         return called or time.monotonic() > fell + patience
 
-    _follow(client, model, dark, over, interrupted)
+    _follow(client, model, dark, over)
     fired = names.ACCURACY_DROP_PAIRED in dark.last.alerts("firing", "rollback")
     took = time.monotonic() - fell
-    _follow(client, model, dark, lambda _: False, interrupted, for_=3)
+    _follow(client, model, dark, lambda _: False, for_=3)
     say("")
     if fired:
         say(
@@ -110,21 +119,23 @@ def watched(client: Client, model: str, traffic: Traffic, *, quiet: float, patie
         say(f"{names.ACCURACY_DROP_PAIRED} did not fire within {patience:g} s")
     phases = [healthy, dark]
     if fired:
-        phases.append(_answers_nan(client, model, traffic, patience, interrupted))
+        phases.append(_answers_nan(client, model, traffic, another, patience))
         fired = names.FAILURES_ABOVE_STABLE in phases[-1].alerts and not phases[-1].pairs.count
     _table(phases)
     if traffic.failed:
-        say(f"{traffic.failed} of {traffic.sent + traffic.failed} requests or labels failed")
+        say(f"{traffic.failed} of {len(traffic.answers) + traffic.failed} requests or labels failed")
     if healthy.alerts:
         say(f"not quiet while all was well: {', '.join(sorted(healthy.alerts))}")
     return fired and not healthy.alerts
 
 
-def _answers_nan(client: Client, model: str, traffic: Traffic, patience: float, interrupted: Event) -> Phase:
+def _answers_nan(
+    client: Client, model: str, traffic: Traffic, another: Callable[[str, float], None], patience: float
+) -> Phase:
     """Another canary, up to the alert, which no label is needed for."""
     say(f"\nthe light is back, and another canary takes its place; it answers {NAN:.0%} of the requests with NaN:")
     traffic.depth = 0.0
-    traffic.try_canary(NEXT, NAN)
+    another(NEXT, NAN)
     began = time.monotonic()
     broken = Phase("NaN", NEXT, Pairs(), look(client, model, NEXT))
 
@@ -132,7 +143,7 @@ def _answers_nan(client: Client, model: str, traffic: Traffic, patience: float, 
         called = names.FAILURES_ABOVE_STABLE in seen.alerts("firing", "rollback")
         return called or time.monotonic() > began + patience
 
-    _follow(client, model, broken, over, interrupted)
+    _follow(client, model, broken, over)
     if names.FAILURES_ABOVE_STABLE in broken.alerts:
         say(
             f"\n{names.FAILURES_ABOVE_STABLE} (kind: rollback) fires {time.monotonic() - began:.0f} s after that "
@@ -183,7 +194,6 @@ def _follow(
     model: str,
     phase: Phase,
     over: Callable[[Look], bool],
-    interrupted: Event,
     for_: float = float("inf"),
 ) -> None:
     """Look every half second until it is over; say how it stands every five."""
@@ -200,8 +210,7 @@ def _follow(
             say(f"  {told - began:3.0f} s  {_standing(phase)}")
         if done:
             return
-        if interrupted.wait(0.5):
-            raise KeyboardInterrupt
+        interrupted.wait(0.5)
 
 
 def _standing(phase: Phase) -> str:
@@ -237,7 +246,3 @@ def _evalue(value: float | None) -> str:
     if value is None:
         return "?"
     return f"{value:,.0f}" if 100 <= value < 1e6 else f"{value:.2g}"
-
-
-def say(line: str) -> None:
-    print(line, flush=True)

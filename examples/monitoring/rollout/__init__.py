@@ -1,0 +1,1 @@
+"""A canary that gets more of the traffic step by step, and one that loses it."""
