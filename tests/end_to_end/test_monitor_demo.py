@@ -81,7 +81,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, shell) -> Path:
 
 
 def command(project: Path, *options: str) -> list[str]:
-    short = ["--healthy", "8", "--rate", "150", "--delay", "6"]
+    short = ["--healthy", "8", "--rate", "150", "--delay", "8"]
     return [sys.executable, "-m", "examples.monitoring.shade", str(project), *short, *options]
 
 
