@@ -11,17 +11,18 @@ from makeweight_monitors import program
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], folder: Path, webhook: str, token: Path) -> Iterator[str]:
+def running(command: Sequence[str], folder: Path, webhook: str, token: Path, repeat: str = "1h") -> Iterator[str]:
     """Its address.
 
     Args:
         webhook: where the controller takes alerts; token: the file of the bearer token that it wants.
+        repeat: after how long an alert that still fires is sent again.
 
     Raises:
         EnvironmentFailed: it does not start; what it said is part of the error.
     """
     config = folder / "alertmanager.json"  # JSON is YAML
-    config.write_text(json.dumps(_config(webhook, token), indent=1))
+    config.write_text(json.dumps(_config(webhook, token, repeat), indent=1))
     address = f"127.0.0.1:{program.free_port()}"
     started = [
         *command,
@@ -35,7 +36,7 @@ def running(command: Sequence[str], folder: Path, webhook: str, token: Path) -> 
         yield f"http://{address}"
 
 
-def _config(webhook: str, token: Path) -> dict[str, object]:
+def _config(webhook: str, token: Path, repeat: str) -> dict[str, object]:
     """Alerts wait for no others: of the kind `rollback` there is no heap to be bundled."""
     authorization = {"authorization": {"credentials_file": str(token)}}
     return {
@@ -48,7 +49,7 @@ def _config(webhook: str, token: Path) -> dict[str, object]:
                     "group_by": ["..."],
                     "group_wait": "0s",
                     "group_interval": "1s",
-                    "repeat_interval": "1h",
+                    "repeat_interval": repeat,
                 }
             ],
         },

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from controlled import CANARY, POLICY, STABLE, Controlled
 
+from controlled import CANARY, POLICY, STABLE, Controlled
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.metrics import SERVING_BREAKER
 from makeweight_monitors.rollback import audit

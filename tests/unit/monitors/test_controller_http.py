@@ -13,10 +13,10 @@ from typing import Any
 import asgi
 import pytest
 from asgi import Answer
-from controlled import LABELS, Controlled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from controlled import LABELS, Controlled
 from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors import metrics
 from makeweight_monitors.http.bearer import Bearer

@@ -16,9 +16,9 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
-from controlled import CANARY, STABLE
 
 import rules_project
+from controlled import CANARY, STABLE
 from makeweight import registry
 from makeweight.project import reading
 from makeweight_base.errors import ConfigError, EnvironmentFailed, UsageError

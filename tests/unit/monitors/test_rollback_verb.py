@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from controlled import Controlled
 
 import rules_project
+from controlled import Controlled
 from makeweight_monitors.cli import main
 from makeweight_monitors.rollback import asking, signing
 
