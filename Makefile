@@ -19,7 +19,7 @@ help:
 	@echo "make demo          train the digits model, compress it, measure it, judge it (in $(DEMO), which git ignores)"
 	@echo "make monitor-demo  serve that model and its int8 canary, let the canary go wrong, watch Prometheus find out"
 	@echo "make canary-demo   promote that canary step by step, then roll a bad one back: HAProxy, Prometheus, Alertmanager"
-	@echo "make pictures      draw the pictures of README and docs anew from that demo (needs Chromium)"
+	@echo "make pictures      draw the pictures of README and docs anew from these demos (needs Chromium)"
 	@echo "make test          lint, types, import contracts and every test"
 	@echo "make lint          lint, types and import contracts only"
 	@echo "make unit          tests of single parts only, in a minute or so"
@@ -47,7 +47,7 @@ canary-demo: $(VENV)/.demo
 	@PATH="$(BIN):$$PATH" bash examples/monitoring/demo.sh rollout $(DEMO) $(ARGS)
 
 pictures: $(VENV)/.demo
-	@PATH="$(BIN):$$PATH" $(BIN)/python docs/pictures/draw.py $(DEMO)
+	@PATH="$(BIN):$$PATH" $(BIN)/python -m docs.pictures.draw $(DEMO)
 
 test: lint
 	$(BIN)/python -m pytest -n 3 $(SIDE_BY_SIDE)

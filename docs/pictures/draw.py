@@ -1,7 +1,8 @@
 """Draw the pictures of README and docs anew: `make pictures`. They are what Chromium shows of the terminal's table, of
-the comment on a pull request and of report.html, as makeweight writes them of the verdict of a demo.
+the comment on a pull request and of report.html, as makeweight writes them of the verdict of a demo; and of the timeline
+that `make canary-demo` recorded.
 
-That verdict stands beside them, with a digest of what was written of it: a test says when it is written differently.
+Verdict and timeline stand beside them, with a digest of what was made of them: a test says when that changes.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from examples.monitoring.rollout import picture, recorded
 from makeweight.decide import verdict
 from makeweight.report import html, markdown, terminal
 from makeweight.report.content import Content
 
 HERE = Path(__file__).parent
-VERDICT, DIGEST = HERE / "verdict.json", HERE / "drawn.sha256"
+VERDICT, TIMELINE, DIGEST = HERE / "verdict.json", HERE / "timeline.json", HERE / "drawn.sha256"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # A picture of a README is seen at half the size that it is drawn in; more colours than these are not told apart.
 _COLOURS = 128
@@ -40,9 +42,9 @@ details {{ margin: 6px 0 }} sub {{ color: #59636e }}
 
 
 def digest() -> str:
-    """Of what makeweight writes today about the verdict that the pictures were drawn from."""
+    """Of what is made today of the verdict and the timeline that the pictures were drawn from."""
     content = _content()
-    forms = (terminal.render(content), markdown.render(content), html.render(content))
+    forms = (terminal.render(content), markdown.render(content), html.render(content), _timeline())
     return hashlib.sha256("\0".join(forms).encode()).hexdigest()
 
 
@@ -51,16 +53,20 @@ def main(demo: Path) -> int:
     if browser is None:
         sys.stderr.write("no Chromium here, which draws the pictures: on Debian and Ubuntu, apt install chromium\n")
         return 4
-    made = demo / "reports" / VERDICT.name
-    if made.is_file():
-        shutil.copyfile(made, VERDICT)
-    else:
-        sys.stderr.write(f"no verdict in {demo}: drawn from the figures of the last time; `make demo` measures anew\n")
+    for kept, made, how in (
+        (VERDICT, demo / "reports" / VERDICT.name, "make demo"),
+        (TIMELINE, demo / "rollout" / TIMELINE.name, "make canary-demo"),
+    ):
+        if made.is_file():
+            shutil.copyfile(made, kept)
+        else:
+            sys.stderr.write(f"no {made}: drawn from the figures of the last time; `{how}` makes them anew\n")
     content = _content()
     pages = {
         "terminal.png": _FRAME.format(page="#1b1f27", width=1400, body=_terminal(content)),
         "comment.png": _FRAME.format(page="#ffffff", width=1000, body=_comment(content)),
         "report.png": html.render(content),
+        "rollback.png": _timeline(),
     }
     for name, page in pages.items():
         _draw(browser, page, HERE / name)
@@ -71,6 +77,12 @@ def main(demo: Path) -> int:
 
 def _content() -> Content:
     return Content(verdict.loads(VERDICT.read_text(encoding="utf-8"), str(VERDICT)))
+
+
+def _timeline() -> str:
+    """The drawing itself, as a page without a margin."""
+    drawn = picture.draw(recorded.loads(TIMELINE.read_text(encoding="utf-8")))
+    return f'<!doctype html><meta charset="utf-8"><style>body {{ margin: 0 }}</style>{drawn}'
 
 
 def _terminal(content: Content) -> str:

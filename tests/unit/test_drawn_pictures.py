@@ -19,10 +19,10 @@ def test_the_pictures_show_what_is_written_today() -> None:
     draw = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(draw)
     recorded = (PICTURES / "drawn.sha256").read_text().strip()
-    assert draw.digest() == recorded, "the report looks different now: run `make demo pictures` and look at them"
+    assert draw.digest() == recorded, "they look different now: run `make demo canary-demo pictures` and look at them"
 
 
-@pytest.mark.parametrize("name", ["terminal.png", "comment.png", "report.png"])
+@pytest.mark.parametrize("name", ["terminal.png", "comment.png", "report.png", "rollback.png"])
 def test_each_is_a_small_picture_that_is_shown(name: str) -> None:
     data = (PICTURES / name).read_bytes()
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
