@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from controlled import Controlled
 
 import cluster
+from controlled import Controlled
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.cli import main
 from makeweight_monitors.rollback.kubernetes import Cluster

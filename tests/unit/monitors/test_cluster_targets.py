@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from controlled import CANARY, Controlled
 
 import cluster
+from controlled import CANARY, Controlled
 from makeweight import registry
 from makeweight_base.errors import EnvironmentFailed, MissingExtra, UsageError
 from makeweight_monitors.rollback import kubernetes

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from controlled import CANARY, STABLE
 
+from controlled import CANARY, STABLE
 from makeweight_base.errors import UsageError
 from makeweight_monitors.rollback.case import Canary
 from makeweight_monitors.rollback.targets.pointer import PointerOptions, PointerTarget
