@@ -1,6 +1,6 @@
 """Draw the pictures of README and docs anew: `make pictures`. They are what Chromium shows of the terminal's table, of
-the comment on a pull request and of report.html, as makeweight writes them of the verdict of a demo; and of the timeline
-that `make canary-demo` recorded.
+the comment on a pull request and of report.html, as makeweight writes them of the verdict of a demo; and of the
+timeline that `make canary-demo` recorded.
 
 Verdict and timeline stand beside them, with a digest of what was made of them: a test says when that changes.
 """
