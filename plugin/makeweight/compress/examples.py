@@ -35,13 +35,14 @@ class Examples:
     """A split: inputs and targets.
 
     `ports`: the inputs of the module, of which some may be constants. `change`: what is done to a training batch when
-    it is read.
+    it is read. `labels`: whether targets are handed out; without them nothing can learn of any.
     """
 
     split: Split
     task: TaskSettings
     ports: Sequence[Port]
     change: Change | None = None
+    labels: bool = True
 
     def in_order(self) -> Iterator[Batch]:
         """All in order, as they are, in batches as evaluation asks for them: nothing is learnt of these."""
@@ -57,7 +58,7 @@ class Examples:
 
     def _batch(self, read: Read) -> Batch:
         inputs = tensors(self.ports, read.inputs, int(read.numbers[0]))
-        return Batch(_tensor(read.numbers), inputs, self._targets(read.targets))
+        return Batch(_tensor(read.numbers), inputs, self._targets(read.targets) if self.labels else None)
 
     def _targets(self, targets: NDArray[Any] | None) -> Any:
         if targets is not None and (self.task.kind == "regression" or targets.dtype == np.float64):

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from makeweight.compress import technique
 from makeweight.compress.subject import Subject
-from makeweight.compress.technique import Given, Needs, Transformation
+from makeweight.compress.technique import Effect, Given, Needs, Transformation
 from makeweight.runtimes.format import SourceKind
 
 _MEASURES = ("energy", "ratio", "rank")
@@ -61,8 +61,10 @@ class Factorize(Transformation):
 
     name: ClassVar[str] = "factorize"
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
-    compresses: ClassVar[bool] = True
     Options = FactorizeOptions
+
+    def effect(self, options: FactorizeOptions) -> Effect:  # noqa: ARG002
+        return "changes"
 
     def needs(self, options: FactorizeOptions) -> Needs:  # noqa: ARG002
         return Needs(("calibration",))

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import ClassVar
 
 from makeweight.compress.subject import Subject
-from makeweight.compress.technique import Given, Needs, Transformation
+from makeweight.compress.technique import Effect, Given, Needs, Transformation
 from makeweight.compress.training_options import NEEDS, TrainingOptions
 from makeweight.runtimes.format import SourceKind
 
@@ -16,8 +16,10 @@ class Finetune(Transformation):
 
     name: ClassVar[str] = "finetune"
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
-    compresses: ClassVar[bool] = False
     Options = TrainingOptions
+
+    def effect(self, options: TrainingOptions) -> Effect:  # noqa: ARG002
+        return "trains"
 
     def needs(self, options: TrainingOptions) -> Needs:  # noqa: ARG002
         return NEEDS

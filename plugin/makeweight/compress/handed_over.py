@@ -27,7 +27,7 @@ class Training:
     seed: int
     """All random numbers are seeded with it already."""
     teacher: Any
-    """The uncompressed module in eval mode, not to be changed; None unless `teacher: baseline`."""
+    """The module that teaches, in eval mode, not to be changed; None with `teacher: none`."""
     _module: Any
     _train: Examples
     _validation: Examples | None
@@ -55,6 +55,7 @@ def hand_over(
     given: Given,
     label: str,
     left: Collection[Left],
+    teacher: Any,
 ) -> None:
     """Have the user's callable train the module in place, and leave it in eval mode.
 
@@ -64,7 +65,6 @@ def hand_over(
     """
     dotted = options.train or ""
     own = callables.find(dotted, given.root, where="makeweight.yaml: train")
-    teacher = given.baseline if options.teacher == "baseline" else None
     training = Training(options, given.seed, teacher, module, train, validation, left)
     module.train()
     returned = callables.call(own, module, training, name=dotted, root=given.root)

@@ -5,12 +5,12 @@ does it, which the configuration is read without.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from makeweight.compress.subject import Subject
-from makeweight.compress.technique import Given, Needs, Transformation
+from makeweight.compress.technique import Effect, Given, Needs, Transformation
 from makeweight.compress.training_options import NEEDS, TrainingOptions
 from makeweight.runtimes.format import SourceKind
 
@@ -44,6 +44,12 @@ class PruneOptions(TrainingOptions):
         "(`blocks.0`), or patterns (`*.attention`).",
     )
 
+    @model_validator(mode="after")
+    def _taylor_has_labels(self) -> Self:
+        if self.importance == "taylor" and not self.labels:
+            raise ValueError("`importance: taylor` is of the loss on labels, and `labels: false` reads none")
+        return self
+
 
 class Prune(Transformation):
     """Structured channel pruning in rounds. The layers that make the model's outputs are never pruned."""
@@ -51,8 +57,10 @@ class Prune(Transformation):
     name: ClassVar[str] = "prune"
     packages: ClassVar[tuple[str, ...]] = ("torch-pruning",)
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
-    compresses: ClassVar[bool] = True
     Options = PruneOptions
+
+    def effect(self, options: PruneOptions) -> Effect:  # noqa: ARG002
+        return "changes"
 
     def needs(self, options: PruneOptions) -> Needs:
         learns = options.epochs or options.importance == "taylor"

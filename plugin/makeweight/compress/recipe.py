@@ -86,7 +86,7 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
 
     Raises:
         Nonsense: an empty recipe, a step that comes too late, one that the source cannot have, two number
-            formats, one that the runtime does not offer, or training alone.
+            formats, one that the runtime does not offer, one whose work a later one throws away, or training alone.
     """
     if not steps:
         raise Nonsense("a variant needs at least one step; the uncompressed model is already measured as `baseline`")
@@ -121,7 +121,17 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
             )
         if kind == "module" and "module" not in accepts:
             kind, left_module_at = "graph", index
-    if format_at is None and not any(step.transformation.compresses for step in steps):
+    effects = [
+        None if step.technique.sets_number_format else step.transformation.effect(step.options) for step in steps
+    ]
+    if "replaces" in effects[1:]:
+        later = effects.index("replaces", 1)
+        raise Nonsense(
+            f"what `{steps[0].name}` does is lost: `{steps[later].name}` after it puts another model in place of this "
+            f"one; put `{steps[later].name}` first",
+            0,
+        )
+    if format_at is None and not {"changes", "replaces"} & set(effects):
         raise Nonsense("training alone compresses nothing; add a step that does, or drop the variant", 0)
     before = tuple(step for step in steps if not step.technique.sets_number_format)
     made = Plan(before, None if format_at is None else steps[format_at])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from makeweight.config.settings import TaskSettings
     from makeweight.user.split import Change, Split
     from makeweight_base.progress import Progress
+
+
+Effect = Literal["trains", "changes", "replaces"]
+"""What a step does to a model: other weights alone, which makes nothing smaller; another form; or another model in its
+place, so that nothing done to it before counts."""
 
 
 class Options(BaseModel):
@@ -83,8 +88,8 @@ class Transformation(Technique, Protocol):
     accepts: ClassVar[frozenset[SourceKind]]
     """A recipe on a module stays there as long as its steps accept one; a step that accepts graphs alone makes it be
     lowered before."""
-    compresses: ClassVar[bool]
-    """False for training alone, which makes nothing smaller."""
+
+    def effect(self, options: Any) -> Effect: ...
 
     def needs(self, options: Any) -> Needs: ...
 

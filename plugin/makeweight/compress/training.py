@@ -56,6 +56,7 @@ def train(
     given: technique.Given,
     label: str,
     left: Collection[Left],
+    beside: Collection[Any] = (),
 ) -> Trained:
     """Train a torch.nn.Module in place, and leave it in eval mode with the weights of its best epoch.
 
@@ -63,6 +64,7 @@ def train(
         loss: what is minimised, of the scores for a batch.
         judge: of a module in eval mode, by which the best epoch is chosen; None: the last is kept.
         left: what is made true again after each step.
+        beside: parameters of the loss, which learn too.
 
     Raises:
         RecipeFailed: the loss is no longer finite, or the module fails in training.
@@ -70,7 +72,7 @@ def train(
     """
     import torch
 
-    optimizer = torch.optim.AdamW(module.parameters(), lr=options.lr, weight_decay=options.weight_decay)
+    optimizer = torch.optim.AdamW([*module.parameters(), *beside], lr=options.lr, weight_decay=options.weight_decay)
     steps = options.epochs * data.split.steps(options.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
     best: tuple[Quality, int, dict[str, Any]] | None = None

@@ -6,15 +6,19 @@ from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from makeweight.compress.examples import Batch, Examples
+from makeweight.compress.features import followed
 from makeweight.compress.handed_over import hand_over
-from makeweight.compress.losses import distilled, from_teacher, loss_of
+from makeweight.compress.losses import Loss, distilled, from_teacher, loss_of
 from makeweight.compress.scores import Reading, answers, as_they_are, reading
 from makeweight.compress.subject import Left
+from makeweight.compress.teachers import answered, refuse_unfit, teacher_of
 from makeweight.compress.technique import Given
 from makeweight.compress.training import Trained, judge_of, train
 from makeweight.compress.training_options import TrainingOptions
 from makeweight.user.arrays import Arrays
 
+# Examples that a teacher and the layers of a student are first seen on.
+_SOME = 2
 # Bytes of a teacher's answers that are held.
 _HELD = 64 * 2**20
 
@@ -40,36 +44,52 @@ def tuner(options: TrainingOptions, given: Given) -> Tuner:
     out once, whatever the number of trainings: how scores are read, and what a teacher answers.
 
     Raises:
-        UsageError: the task has no loss of its own and none is given, or an example cannot be read.
+        UsageError: the task has no loss of its own and none is given, the teacher cannot teach this model, or an
+            example cannot be read.
     """
-    data = Examples(given.splits["train"], given.task, given.ports, given.change)
+    data = Examples(given.splits["train"], given.task, given.ports, given.change, options.labels)
     held_out = given.splits.get("validation")
-    validation = None if held_out is None else Examples(held_out, given.task, given.ports)
+    validation = None if held_out is None else Examples(held_out, given.task, given.ports, labels=options.labels)
+    teacher = teacher_of(options, given)
     if options.train is not None:
 
         def handed(module: Any, label: str, left: Collection[Left] = ()) -> Trained:
-            hand_over(module, data, validation, options, given, label, left)
+            hand_over(module, data, validation, options, given, label, left, teacher)
             return Trained(options.epochs, options.epochs, None, None)
 
         return handed
     classifies = given.task.kind == "classification"
     # a loss of the user's takes scores as they are
-    wanted = classifies or options.loss is None or options.teacher == "baseline"
+    wanted = classifies or options.loss is None or teacher is not None
     read = reading(given.baseline, data, given.output) if wanted else as_they_are
-    labels = loss = loss_of(options.loss, read, given.task, given.root)
-    if options.teacher == "baseline":
-        asked = _asked(given.baseline, data, read, given.output)
-        distance = from_teacher(asked, read, given.task, options.temperature)
-        loss = distilled(labels, distance, options.teacher_weight)
+    some = next(data.batches(_SOME))
+    taught = read
+    if teacher is not None and options.teacher != "baseline":
+        answered(teacher, options.teacher, some, given.output)
+        taught = reading(teacher, data, given.output)
+        refuse_unfit(teacher, taught, options.teacher, some, read, given)
+
+    def distance(examples: Examples) -> Loss:
+        asked = _asked(teacher, examples, taught, given.output)
+        return from_teacher(asked, read, given.task, options.temperature)
+
+    labels = loss_of(options.loss, read, given.task, given.root) if options.labels else None
+    loss = labels or distance(data)
+    if labels is not None and teacher is not None:
+        loss = distilled(labels, distance(data), options.teacher_weight)
     judge = None
     if validation is not None:
-        judge = judge_of(validation, labels, read if classifies else None, given.output)
+        by_class = read if classifies and options.labels else None
+        judge = judge_of(validation, labels or distance(validation), by_class, given.output)
     else:
         why = given.absent.get("validation", "none was handed")
         given.progress.say(f"no validation split, so the last epoch is kept ({why})")
 
     def trained(module: Any, label: str, left: Collection[Left] = ()) -> Trained:
-        return train(module, data, loss, judge, options, given, label, left)
+        if not options.hints and not options.attention:
+            return train(module, data, loss, judge, options, given, label, left)
+        with followed(loss, module, teacher, options, some) as (whole, regressors):
+            return train(module, data, whole, judge, options, given, label, left, regressors)
 
     return trained
 

@@ -33,7 +33,7 @@ def _name(reserved: frozenset[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _callable_path(text: str) -> str:
+def callable_path(text: str) -> str:
     module, colon, attribute = text.partition(":")
     if not (colon and all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))):
         raise ValueError(f"`{text}` is no `module:callable`, such as `digits.data:load`")
@@ -47,7 +47,7 @@ def _quantity(dimension: Dimension) -> BeforeValidator:
 PARAMETERS = ("name", "model", "sources", "data", "task", "seed", "variants", "devices")
 """What DVC reads of the file as parameters and template variables: it fails when one is absent, default or not."""
 
-CallablePath = Annotated[str, AfterValidator(_callable_path)]
+CallablePath = Annotated[str, AfterValidator(callable_path)]
 VariantName = Annotated[str, _name(RESERVED_VARIANTS)]
 DeviceName = Annotated[str, _name(RESERVED_DEVICES)]
 Share = Annotated[float, _quantity(FRACTION), WithJsonSchema({"type": ["string", "number"], "examples": ["5 %"]})]

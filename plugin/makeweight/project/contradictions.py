@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from makeweight.budget.rule import Rule, rules_of
 from makeweight.compress import losses
@@ -10,6 +13,9 @@ from makeweight.compress.recipe import Variant
 from makeweight.config.problems import Problems, near
 from makeweight.config.settings import Settings
 from makeweight_base.yamlfile import Path
+
+if TYPE_CHECKING:
+    from makeweight.compress.training_options import TrainingOptions
 
 
 def note(settings: Settings, variants: Mapping[str, Variant], problems: Problems) -> None:
@@ -57,18 +63,35 @@ def _of_training(settings: Settings, variants: Mapping[str, Variant], problems: 
     for name, variant in variants.items():
         for index, step in enumerate(variant.plan.steps):
             options = step.transformation.training(step.options)
-            if options is None or options.train is not None:
+            if options is None:
                 continue
             place: Path = ("variants", name, "steps", index, step.name)
-            if options.loss is None and kind not in losses.OWN:
+            _of_teacher(options, kind, settings, place, problems)
+            if options.train is not None:
+                continue
+            if options.labels and options.loss is None and kind not in losses.OWN:
                 problems.note(place, f"{losses.none_of_its_own(kind)}. {losses.GIVE}")
-            elif kind == "detection" and options.teacher == "baseline":
+            elif kind == "detection" and options.teacher != "none":
                 problems.note(
                     (*place, "teacher"),
                     "what stands at one place in two detectors' answers may be two things, so there is no distance "
                     "from a teacher; learn from it in a `train: module:callable(module, training)`, as "
                     "`training.teacher`",
                 )
+
+
+def _of_teacher(options: TrainingOptions, kind: str, settings: Settings, place: Path, problems: Problems) -> None:
+    for path in options.teacher_files:
+        under = {posixpath.normpath(each) for each in (*settings.sources, *settings.model.files)}
+        plain = PurePosixPath(posixpath.normpath(path))
+        if not under & {str(each) for each in (plain, *plain.parents)}:
+            problems.note(
+                place,
+                f"`{path}` is read, and nothing under `sources` covers it: add it, so that what learnt "
+                "of it is made again when it changes",
+            )
+    if not options.labels and kind == "segmentation":
+        problems.note(place, "`labels: false`: where the classes of a segmentation are is told by its targets")
 
 
 def _of_names(settings: Settings, problems: Problems) -> None:

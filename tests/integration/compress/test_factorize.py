@@ -132,7 +132,7 @@ def test_a_single_layer_is_a_model(given: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"rank": 20}, r"rank 20 is beyond the full rank of `11` \(3\); to leave it as before: `exclude: \[11\]`"),
+        ({"rank": 20}, r"rank 20 is beyond the full rank of `0` \(9\), `11` \(3\); .* `exclude: \[0, 11\]`"),
         ({"ratio": 0.9, "exclude": ["head"]}, "in `exclude`, `head` fits no layer; there are"),
         ({"rank": 3, "convolutions": "none"}, "changed nothing: `11`: at rank 3 of 3 it would be no smaller"),
     ],

@@ -18,7 +18,7 @@ from makeweight.compress.make import make
 from makeweight.compress.quantize import Quantize
 from makeweight.compress.recipe import Plan, Step, Variant
 from makeweight.compress.subject import Subject
-from makeweight.compress.technique import Given, Needs
+from makeweight.compress.technique import Effect, Given, Needs
 from makeweight.project.project import Project
 from makeweight.runtimes.format import Format, SourceKind
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
@@ -33,8 +33,10 @@ class Transformation:
 
     sets_number_format: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ("pip",)
-    compresses: ClassVar[bool] = True
     Options = technique.Options
+
+    def effect(self, options: Any) -> Effect:
+        return "changes"
 
     def needs(self, options: Any) -> Needs:
         return Needs()

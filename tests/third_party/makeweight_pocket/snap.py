@@ -8,7 +8,7 @@ from pydantic import Field
 
 from makeweight.compress import technique
 from makeweight.compress.subject import Subject
-from makeweight.compress.technique import Given, Needs
+from makeweight.compress.technique import Effect, Given, Needs
 from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.runtime import RecipeFailed
 
@@ -20,12 +20,15 @@ class Snap:
     sets_number_format: ClassVar[bool] = False
     packages: ClassVar[tuple[str, ...]] = ("makeweight-pocket",)
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
-    compresses: ClassVar[bool] = True
 
     class Options(technique.Options):
         """How coarse."""
 
         grid: float = Field(0.05, gt=0, description="The distance between two values that a weight can have.")
+
+    def effect(self, options: Options) -> Effect:
+        del options
+        return "changes"
 
     def needs(self, options: Options) -> Needs:
         del options

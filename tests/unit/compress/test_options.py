@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from makeweight.compress.distill import Distill
 from makeweight.compress.factorize import Factorize
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.float16 import Float16
@@ -48,6 +49,21 @@ def test_a_recipe_without_options_quantizes_statically_per_channel() -> None:
         (Factorize, {"rank": 0}),
         (Factorize, {"rank": 8, "round_to": 8}),
         (Factorize, {"ratio": 0.5, "convolutions": "cp"}),
+        (Distill, {"teacher": "none"}),
+        (Distill, {"teacher": "teacher.pt"}),
+        (Distill, {"teacher": "a:b:c"}),
+        (Distill, {"student": "a:b", "width": 0.5}),
+        (Distill, {"student": "a:b", "depth": 0.5}),
+        (Distill, {"width": 1}),
+        (Distill, {"depth": 0}),
+        (Distill, {"round_to": 8}),
+        (Distill, {"teacher_weights": "t.pt"}),
+        (Distill, {"teacher": "t.onnx", "hints": {"a": "b"}}),
+        (Distill, {"labels": False, "loss": "a:b"}),
+        (Finetune, {"labels": False}),
+        (Finetune, {"hints": {"a": "b"}}),
+        (Finetune, {"teacher": "baseline", "attention": {"a": "b"}, "train": "a:b"}),
+        (Prune, {"ratio": 0.5, "importance": "taylor", "teacher": "baseline", "labels": False}),
         (Finetune, {"epochs": 0}),
         (Finetune, {"lr": 0}),
         (Finetune, {"teacher": "somebody"}),
@@ -107,6 +123,41 @@ def test_a_verb_that_carries_out_loads_what_is_heavy_when_it_does() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_control_of_a_student_has_not_its_layers_and_learns_the_rest_alike() -> None:
+    hints = {"stem": "0"}
+    own = Distill.Options(student="a:b", hints=hints, labels=False, epochs=7)
+    derived = Distill.Options(depth=0.5, hints=hints)
+    assert [Distill().training(each).hints for each in (own, derived)] == [{}, hints]
+    repeated = Distill().training(own)
+    assert (repeated.epochs, repeated.teacher, repeated.labels) == (7, "baseline", False)
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        ("{distill: {student: 'a:b', teacher: big.onnx}}", "`big.onnx` is read, and nothing under `sources` covers it"),
+        ("{distill: {student: 'a:b', depth: 0.5}}", "is as wide and deep as you build it; drop `depth`"),
+        ("{distill: {labels: false}}", "training alone compresses nothing"),
+    ],
+    ids=["not tracked", "two students", "no student"],
+)
+def test_a_student_that_makes_no_sense_is_told_with_its_line(step: str, says: str) -> None:
+    text = f"""\
+model: {{build: "a:b", weights: w.pt, inputs: {{x: [N, 4]}}}}
+data: {{load: "a:load"}}
+sources: [code/]
+variants:
+  small:
+    steps:
+      - {step}
+budget: {{size: {{max: 1 MB}}}}
+"""
+    with pytest.raises(ConfigError) as caught:
+        understand(text, "makeweight.yaml", Path("/no/such/folder"))
+    assert "makeweight.yaml:7: variants.small.steps[0]" in str(caught.value)
+    assert says in str(caught.value)
 
 
 def test_a_rank_is_chosen_in_one_way_told_with_the_line() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from makeweight.compress.distill import Distill
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.float16 import Float16
 from makeweight.compress.prune import Prune
@@ -27,12 +28,13 @@ def step(technique: Any, **options: Any) -> Step:
 
 def transformation(name: str, *accepts: SourceKind) -> Step:
     technique = SimpleNamespace(
-        name=name, accepts=frozenset(accepts), sets_number_format=False, compresses=True, packages=()
+        name=name, accepts=frozenset(accepts), sets_number_format=False, effect=lambda _: "changes", packages=()
     )
     return Step(technique, Quantize.Options())  # type: ignore[arg-type]
 
 
 PRUNE, TUNE, INT8, HALF = step(Prune, ratio=0.5), step(Finetune), step(Quantize), step(Float16)
+OTHER = step(Distill, student="a:b")
 EITHER, GRAPH = transformation("sparsify", "module", "graph"), transformation("simplify", "graph")
 
 
@@ -43,7 +45,8 @@ def test_steps_keep_their_order_and_the_number_format_is_the_lowerings() -> None
     assert made.format == Format(Numbers("int8", "channel"), Numbers("int8"), "static", "minmax")
     assert [technique.name for technique in made.techniques] == ["prune", "finetune", "quantize"]
     assert plan("module", [PRUNE], allows).format == FLOAT32
-    assert [(made.format, "module"), (FLOAT32, "module")] == OFFERED
+    assert plan("module", [OTHER, PRUNE], allows).steps == (OTHER, PRUNE)
+    assert [(made.format, "module"), (FLOAT32, "module"), (FLOAT32, "module")] == OFFERED
 
 
 @pytest.mark.parametrize(
@@ -79,8 +82,27 @@ def test_the_runtime_is_asked_for_the_format_of_what_will_be_lowered(
         ("module", [GRAPH, PRUNE], 1, "`prune` works on the PyTorch module, but `simplify` before it works on the"),
         ("module", [INT8, EITHER], 1, "`sparsify` changes the model, and `quantize` before it sets the numbers"),
         ("module", [TUNE, TUNE], 0, "training alone compresses nothing"),
+        ("module", [step(Distill), INT8, HALF], 2, "`float16` after `quantize`"),
+        ("module", [TUNE, step(Distill)], 0, "training alone compresses nothing"),
+        (
+            "module",
+            [PRUNE, OTHER, INT8],
+            0,
+            "what `prune` does is lost: `distill` after it puts another model in place",
+        ),
     ],
-    ids=["empty", "no module", "two formats", "too late", "left the module", "after the format", "training alone"],
+    ids=[
+        "empty",
+        "no module",
+        "two formats",
+        "too late",
+        "left the module",
+        "after the format",
+        "training alone",
+        "distilled, then two",
+        "no student",
+        "thrown away",
+    ],
 )
 def test_nonsense_names_the_step(source: SourceKind, steps: list[Step], at: int | None, says: str) -> None:
     with pytest.raises(Nonsense) as caught:

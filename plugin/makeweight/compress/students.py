@@ -1,0 +1,170 @@
+"""Who learns: a module of the user's, or the model with fewer channels or fewer blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from makeweight.compress import channels
+from makeweight.compress.examples import Tensors, tensors
+from makeweight.compress.narrowing import layer_by_layer
+from makeweight.compress.prune import PruneOptions
+from makeweight.compress.subject import Subject
+from makeweight.compress.technique import Given
+from makeweight.compress.tuning import tune
+from makeweight.runtimes.inputs import call
+from makeweight.runtimes.outputs import judged
+from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.user.module import built
+from makeweight_base.errors import UsageError, first_line
+
+if TYPE_CHECKING:
+    from makeweight.compress.distill import DistillOptions
+
+NAME = "distill"
+_STUDENT = "makeweight.yaml: student"
+
+
+def taught(subject: Subject, options: DistillOptions, given: Given) -> Subject:
+    """See `Distill` and `Transformation.apply`."""
+    example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
+    before, notes = _parameters(subject.source), dict[str, Any]()
+    if options.student is not None:
+        subject = Subject(_users(options.student, subject.source, example, given))
+    if options.depth is not None:
+        notes["blocks"] = shallower(subject.source, options.depth, example)
+    if options.width is not None:
+        narrower = PruneOptions(ratio=1 - options.width, round_to=options.round_to, epochs=0)
+        subject = channels.remove(subject, narrower, given)
+    left = _parameters(subject.source)
+    given.progress.say(f"distill: the student has {left:,} of {before:,} parameters")
+    trained = tune(subject.source, options, given, NAME, subject.left.values())
+    about = {"parameters": [before, left], "teacher": options.teacher, "labels": options.labels}
+    given.notes[NAME] = {**about, **notes, **asdict(trained)}
+    return subject
+
+
+def shallower(module: Any, part: float, example: Tensors) -> list[str]:
+    """Take blocks out of a module in place: of modules of one kind in a row (the layers of an encoder, the residual
+    blocks of a stage), those whose inputs and outputs have one shape. Of each row this part is kept, evenly spread and
+    the first of all.
+
+    Returns:
+        the names of those that were taken out.
+
+    Raises:
+        RecipeFailed: there is nothing to take out, or the module does not run without.
+    """
+    import torch
+
+    shape = _answer(module, example).shape
+    passing = _passing(module, example)
+    gone = []
+    for row in _rows(module):
+        able = [name for name in row if name in passing]
+        count = max(round(part * len(row)), 1) - (len(row) - len(able))
+        kept = {able[number * len(able) // count] for number in range(max(count, 0))}
+        gone += [name for name in able if name not in kept]
+    if not gone:
+        raise RecipeFailed(
+            "distill: no block can be taken out: `depth` is of modules of one kind in a row, in a Sequential or a "
+            "ModuleList, whose inputs and outputs have one shape; raise `depth` no further, or build a `student`"
+        )
+
+    class Without(torch.nn.Module):  # type: ignore[misc]
+        """Passes on what a block would have changed."""
+
+        def forward(self, values: Any, *_: Any, **__: Any) -> Any:
+            return values
+
+    for name in gone:
+        parent, _, last = name.rpartition(".")
+        setattr(module.get_submodule(parent), last, Without())
+    try:
+        answer = _answer(module, example)
+    except Exception as error:
+        raise RecipeFailed(
+            f"distill: without {', '.join(gone)} the model no longer runs ({type(error).__name__}: "
+            f"{first_line(error)}); build a `student`"
+        ) from error
+    if answer.shape != shape:
+        raise RecipeFailed(f"distill: without {', '.join(gone)} the model answers another shape; build a `student`")
+    return gone
+
+
+def _rows(module: Any) -> Iterator[list[str]]:
+    """Names of modules of one kind, made of others, that follow each other."""
+    from torch import nn
+
+    for name, part in module.named_modules():
+        if isinstance(part, nn.Sequential | nn.ModuleList):
+            kinds: dict[Any, list[str]] = {}
+            for last, block in part.named_children():
+                if any(True for _ in block.children()):
+                    kinds.setdefault(type(block), []).append(f"{name}.{last}".lstrip("."))
+            yield from (row for row in kinds.values() if len(row) > 1)
+
+
+def _passing(module: Any, example: Tensors) -> set[str]:
+    """The modules whose answer has the shape of their first input, whenever they are called."""
+    import torch
+
+    agreeing: dict[str, bool] = {}
+
+    def note(name: str, given: Any, answer: Any) -> None:
+        both = (*given[:1], answer)
+        same = (
+            len(both) == 2 and all(isinstance(each, torch.Tensor) for each in both) and both[0].shape == both[1].shape
+        )
+        agreeing[name] = agreeing.get(name, True) and same
+
+    def listen(name: str) -> Any:
+        return lambda _, given, answer: note(name, given, answer)
+
+    hooks = [part.register_forward_hook(listen(name)) for name, part in module.named_modules() if name]
+    try:
+        with layer_by_layer():
+            _answer(module, example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name for name, same in agreeing.items() if same}
+
+
+def _answer(module: Any, example: Tensors, output: str | None = None) -> Any:
+    import torch
+
+    with torch.no_grad():
+        return judged(call(module, example), output)
+
+
+def _users(dotted: str, model: Any, example: Tensors, given: Given) -> Any:
+    """The user's own student.
+
+    Raises:
+        UsageError: it is no module, does not take the model's inputs, or answers another shape.
+    """
+    student = built(dotted, given.root, where=_STUDENT).eval()
+    wanted = _answer(model, example, given.output)
+    try:
+        answer = _answer(student, example, given.output)
+    except Exception as error:
+        told = error.what if isinstance(error, UsageError) else f"{type(error).__name__}: {first_line(error)}"
+        raise UsageError(
+            f"the student `{dotted}` does not take the model's inputs ({', '.join(example)}): {told}",
+            where=_STUDENT,
+            do="A student takes the inputs of the model and answers with its outputs, by the same names.",
+        ) from error
+    if answer.shape != wanted.shape:
+        raise UsageError(
+            f"the student `{dotted}` answers {list(answer.shape[1:])} for an example, and the model "
+            f"{list(wanted.shape[1:])}",
+            where=_STUDENT,
+            do="Build it with the classes of the model.",
+        )
+    return student
+
+
+def _parameters(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
