@@ -18,17 +18,14 @@ from makeweight_base.errors import MakeweightError
 from makeweight_monitors.http.bodies import received
 from makeweight_monitors.http.refusal import Refusal, let_in
 from makeweight_monitors.http.scraping import scraped
-from makeweight_monitors.rollback import alerts, signing
+from makeweight_monitors.rollback import alerts, openapi, orders, signing
 from makeweight_monitors.rollback.alerts import Sent
 from makeweight_monitors.rollback.running import MOST_BODY, Running
 
 _log = logging.getLogger("makeweight_monitors")
 JSON = "application/json"
-ORDERS = ("rollback", "hold", "resume")
 _SECONDS = 10.0
 """Within which a body has to come."""
-_LONGEST = 2000
-"""Characters of a reason."""
 Answered = Callable[[Request], Awaitable[dict[str, Any]]]
 
 
@@ -55,7 +52,7 @@ def build(running: Running) -> Starlette:
             raise Refusal(401, "unauthorized", "this controller has no secret, and so takes no orders")
         body = await _body(running, request)
         nonce = _signed(running.secret, request, body)
-        what, who, reason = _order(body)
+        what, who, reason = orders.read(body)
         loop = asyncio.get_running_loop()
         came = await loop.run_in_executor(running.worker, running.controller.order, what, who, reason, nonce)
         if came is None:
@@ -72,6 +69,11 @@ def build(running: Running) -> Starlette:
 
     async def scrape(request: Request) -> Response:
         return await scraped(request, running.metrics_bearer, running, None)
+
+    description = orjson.dumps(openapi.description(MOST_BODY), option=orjson.OPT_INDENT_2)
+
+    async def described(_: Request) -> Response:
+        return Response(description, media_type=JSON)
 
     async def healthy(_: Request) -> Response:
         return Response("healthy\n", media_type="text/plain")
@@ -95,6 +97,7 @@ def build(running: Running) -> Starlette:
             Route("/metrics", scrape, methods=["GET"]),
             Route("/healthz", healthy, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
+            Route("/openapi.json", described, methods=["GET"]),
         ]
     )
 
@@ -163,17 +166,3 @@ def _signed(secret: bytes, request: Request, body: bytes) -> tuple[str, float]:
         return signing.checked(secret, request.headers, request.method, request.url.path, body, time.time())
     except signing.Forged as error:
         raise Refusal(401, "unauthorized", f"the request is refused: {error}") from error
-
-
-def _order(body: bytes) -> tuple[str, str, str]:
-    try:
-        told = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Refusal(400, "malformed", "the body is no JSON") from error
-    given = told if isinstance(told, dict) else {}
-    what, who, reason = (given.get(key) for key in ("order", "who", "reason"))
-    if what not in ORDERS:
-        raise Refusal(422, "malformed", f"`order` is one of {', '.join(ORDERS)}")
-    if not (isinstance(who, str) and who.strip() and isinstance(reason, str) and reason.strip()):
-        raise Refusal(422, "malformed", "`who` asks, and for which `reason`?")
-    return what, who.strip()[:_LONGEST], reason.strip()[:_LONGEST]

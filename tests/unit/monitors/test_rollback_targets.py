@@ -16,6 +16,8 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import rules_project
 from controlled import CANARY, STABLE
@@ -28,7 +30,7 @@ from makeweight_monitors.rollback.seen import Placement
 from makeweight_monitors.rollback.targets.haproxy import HaproxyOptions, HaproxyTarget
 from makeweight_monitors.rollback.targets.pointer import PointerOptions, PointerTarget
 from makeweight_monitors.rollback.targets.target import Moved, TargetOptions
-from makeweight_monitors.rollback.targets.webhook import WebhookOptions, WebhookTarget
+from makeweight_monitors.rollback.targets.webhook import WebhookOptions, WebhookTarget, _placement
 from makeweight_monitors.serving import pointer
 from makeweight_monitors.serving.pointer import Pointer
 
@@ -202,6 +204,21 @@ def test_a_service_that_answers_otherwise(
     server.status, server.answer = status, answer
     with pytest.raises(EnvironmentFailed, match=said):
         target.get()
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(
+    st.binary(max_size=30)
+    | st.fixed_dictionaries({"share": st.none() | st.booleans() | st.floats() | st.text() | st.integers()})
+    .map(json.dumps)
+    .map(str.encode)
+)
+def test_whatever_a_service_answers_is_a_share_or_refused(body: bytes) -> None:
+    try:
+        share = _placement(body, "there").share
+    except EnvironmentFailed:
+        return
+    assert 0 <= share <= 1
 
 
 def test_a_service_that_is_not_there_and_a_secret_that_is_not(tmp_path: Path) -> None:
