@@ -9,6 +9,7 @@ from importlib import import_module
 
 from makeweight_base import commandline
 from makeweight_base.errors import Exit
+from makeweight_monitors.analysis.arguments import add_arguments as add_analysis
 from makeweight_monitors.backtest.arguments import add_arguments as add_backtest
 from makeweight_monitors.dashboards.arguments import add_arguments as add_dashboards
 from makeweight_monitors.exporter.arguments import add_arguments as add_exporter
@@ -30,6 +31,8 @@ def _parser() -> argparse.ArgumentParser:
     add_rules(add("rules", partial(_run, "rules"), "write Prometheus rules from the budget, and their tests"))
     summary = "write Grafana dashboards and provisioning from the budget"
     add_dashboards(add("dashboards", partial(_run, "dashboards"), summary))
+    summary = "write what Argo Rollouts or Flagger ask of the rules, to let those decide"
+    add_analysis(add("analysis", partial(_run, "analysis"), summary))
     summary = "replay recorded counters: when would each alert have fired?"
     add_backtest(add("backtest", partial(_run, "backtest"), summary, project=False, json=True))
     summary = "count for any server: prediction events in, /metrics out"

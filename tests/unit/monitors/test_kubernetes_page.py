@@ -28,7 +28,8 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
-MANIFESTS = {told["kind"]: told for told in map(yaml.safe_load, blocks("yaml")) if "kind" in told}
+SNIPPETS = [yaml.safe_load(text) for text in blocks("yaml")]
+MANIFESTS = {told["kind"]: told for told in SNIPPETS if "kind" in told}
 CONFIGS = [text for text in blocks("yaml") if text.startswith("canary:")]
 
 
@@ -101,3 +102,23 @@ def test_a_dry_run_leaves_the_lease_to_those_who_act(server: cluster.ApiServer, 
     assert server.used == []
     one.lease.give_back()
     one.journal.close()
+
+
+def test_the_commands_for_argo_and_flagger_write_what_the_page_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(rules_project.measured(tmp_path))
+    (commands,) = [text for text in blocks("sh") if "analysis" in text]
+    for command in commands.splitlines():
+        assert cli.main(shlex.split(command)[1:]) == 0
+    names = {path.name for path in (tmp_path / "monitoring").iterdir()}
+    assert names == {"makeweight.argo.yaml", "makeweight.flagger.yaml", "makeweight.flagger.canary.yaml"}
+    assert all(name in PAGE.read_text() for name in names)
+    template = yaml.safe_load((tmp_path / "monitoring" / "makeweight.argo.yaml").read_text())
+    (steps,) = [told["steps"] for told in SNIPPETS if "steps" in told]
+    told = cluster.rollout(SHA)
+    told["spec"]["strategy"]["canary"]["steps"] = steps
+    assert cluster.problems(told) == []
+    analysis = steps[1]["analysis"]
+    assert analysis["templates"] == [{"templateName": template["metadata"]["name"]}]
+    assert [one["name"] for one in analysis["args"]] == [one["name"] for one in template["spec"]["args"]]
