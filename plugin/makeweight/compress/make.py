@@ -102,8 +102,9 @@ def _carried_out(
             needed = supply.given(step.transformation.needs(step.options))
             subject = step.transformation.apply(subject, step.options, needed)
     target = folder / f"model{runtime.suffix}"
+    notes: dict[str, Any] = {}
     if plan.lowering is None:
-        made = _lowered(subject, FLOAT32, supply, target)
+        made = _lowered(subject, plan.format, supply, target, notes)
         trial = replace(_tried(made, baseline, macs, supply), against=BASELINE)
     else:
         supply.progress.say(f"{variant.name}: {plan.lowering.name}")
@@ -112,12 +113,11 @@ def _carried_out(
             floating = supply.scratch / f"float32{runtime.suffix}"
             before = replace(subject, source=_lowered(subject, FLOAT32, supply, floating))
         of_file = runtime.objection(plan.format, "graph") is None
-        notes: dict[str, Any] = {}
         made = _lowered(before if of_file else subject, plan.format, supply, target, notes)
-        if notes:
-            supply.notes[plan.lowering.name] = notes
         trial = replace(_tried(made, before.source, macs, supply), against=FLOAT32.weights.type)
         refuse_noise(trial, supply.declared.task.ranked)
+    if notes:
+        supply.notes[FLOAT32.weights.type if plan.lowering is None else plan.lowering.name] = notes
     control = _control(plan, supply, folder / f"control{runtime.suffix}")
     try:
         facts = asdict(runtime.inspect(made, supply.asked()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from makeweight.compress.technique import NumberFormat, Options, Technique, Transformation
@@ -56,7 +56,9 @@ class Plan:
 
     @property
     def format(self) -> Format:
-        return FLOAT32 if self.lowering is None else self.lowering.format
+        numbers = FLOAT32 if self.lowering is None else self.lowering.format
+        shared = [step.transformation.codebook(step.options) for step in self.steps]
+        return replace(numbers, codebook=next((bits for bits in shared if bits is not None), None))
 
     @property
     def trainings(self) -> list[tuple[str, TrainingOptions]]:
@@ -86,7 +88,7 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
 
     Raises:
         Nonsense: an empty recipe, a step that comes too late, one that the source cannot have, two number
-            formats, one that the runtime does not offer, one whose work a later one throws away, or training alone.
+            formats, one that the runtime does not offer, one that a later one undoes, or training alone.
     """
     if not steps:
         raise Nonsense("a variant needs at least one step; the uncompressed model is already measured as `baseline`")
@@ -131,7 +133,16 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
             f"one; put `{steps[later].name}` first",
             0,
         )
-    if format_at is None and not {"changes", "replaces"} & set(effects):
+    tied = None
+    for index, (step, effect) in enumerate(zip(steps, effects, strict=True)):
+        if tied is not None and effect in ("changes", "ties"):
+            raise Nonsense(
+                f"`{step.name}` changes layers whose weights `{tied}` before it has made share their values; put "
+                f"`{step.name}` first, or keep one of them",
+                index,
+            )
+        tied = step.name if effect == "ties" else tied
+    if format_at is None and not {"changes", "ties", "replaces"} & set(effects):
         raise Nonsense("training alone compresses nothing; add a step that does, or drop the variant", 0)
     before = tuple(step for step in steps if not step.technique.sets_number_format)
     made = Plan(before, None if format_at is None else steps[format_at])

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from makeweight_base.progress import Progress
 
 
-Effect = Literal["trains", "changes", "replaces"]
-"""What a step does to a model: other weights alone, which makes nothing smaller; another form; or another model in its
-place, so that nothing done to it before counts."""
+Effect = Literal["trains", "changes", "ties", "replaces"]
+"""What a step does to a model: other weights alone, which makes nothing smaller; another form; weights that share
+values from then on, so that the form has to stay; or another model in its place, so that nothing before it counts."""
 
 
 class Options(BaseModel):
@@ -90,6 +90,10 @@ class Transformation(Technique, Protocol):
     lowered before."""
 
     def effect(self, options: Any) -> Effect: ...
+
+    def codebook(self, options: Any) -> int | None:  # noqa: ARG002
+        """See `Format.codebook`: how the weights are stored in the file after this step."""
+        return None
 
     def needs(self, options: Any) -> Needs: ...
 

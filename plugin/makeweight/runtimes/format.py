@@ -51,6 +51,8 @@ class Format:
     """By name or pattern, layers in another format; the first that fits counts."""
     operators: tuple[str, ...] = ()
     """Of integers: the kinds of operator that become some, in the runtime's own words; none: all that it reaches."""
+    codebook: int | None = None
+    """Weights of few values are stored as indices of so many bits into a table of them; None: as they are."""
 
     @property
     def calibrates(self) -> bool:
@@ -65,6 +67,8 @@ class Format:
             text += " weights alone"
         if self.operators:
             text += f", of {', '.join(self.operators)} alone"
+        if self.codebook is not None:
+            text += f", stored as indices of {self.codebook} bits"
         return f"{text}, with exceptions by layer" if self.exceptions else text
 
 

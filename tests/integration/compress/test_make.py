@@ -38,6 +38,9 @@ class Transformation:
     def effect(self, options: Any) -> Effect:
         return "changes"
 
+    def codebook(self, options: Any) -> None:
+        return None
+
     def needs(self, options: Any) -> Needs:
         return Needs()
 

@@ -30,6 +30,9 @@ class Snap:
         del options
         return "changes"
 
+    def codebook(self, options: Options) -> None:
+        del options
+
     def needs(self, options: Options) -> Needs:
         del options
         return Needs()

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from makeweight.compress.cluster import Cluster
 from makeweight.compress.distill import Distill
 from makeweight.compress.factorize import Factorize
 from makeweight.compress.finetune import Finetune
@@ -49,6 +50,8 @@ def test_a_recipe_without_options_quantizes_statically_per_channel() -> None:
         (Factorize, {"rank": 0}),
         (Factorize, {"rank": 8, "round_to": 8}),
         (Factorize, {"ratio": 0.5, "convolutions": "cp"}),
+        (Cluster, {"bits": 1}),
+        (Cluster, {"bits": 9}),
         (Distill, {"teacher": "none"}),
         (Distill, {"teacher": "teacher.pt"}),
         (Distill, {"teacher": "a:b:c"}),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from makeweight.compress.cluster import Cluster
 from makeweight.compress.distill import Distill
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.float16 import Float16
@@ -14,6 +16,7 @@ from makeweight.compress.prune import Prune
 from makeweight.compress.quantize import Quantize
 from makeweight.compress.recipe import Nonsense, Plan, Step, plan
 from makeweight.runtimes.format import FLOAT32, Format, Numbers, SourceKind
+from makeweight.runtimes.onnxruntime.offered import objection
 
 OFFERED: list[tuple[Format, SourceKind]] = []
 
@@ -28,13 +31,18 @@ def step(technique: Any, **options: Any) -> Step:
 
 def transformation(name: str, *accepts: SourceKind) -> Step:
     technique = SimpleNamespace(
-        name=name, accepts=frozenset(accepts), sets_number_format=False, effect=lambda _: "changes", packages=()
+        name=name,
+        accepts=frozenset(accepts),
+        sets_number_format=False,
+        effect=lambda _: "changes",
+        codebook=lambda _: None,
+        packages=(),
     )
     return Step(technique, Quantize.Options())  # type: ignore[arg-type]
 
 
 PRUNE, TUNE, INT8, HALF = step(Prune, ratio=0.5), step(Finetune), step(Quantize), step(Float16)
-OTHER = step(Distill, student="a:b")
+OTHER, SHARE = step(Distill, student="a:b"), step(Cluster, bits=4)
 EITHER, GRAPH = transformation("sparsify", "module", "graph"), transformation("simplify", "graph")
 
 
@@ -83,6 +91,8 @@ def test_the_runtime_is_asked_for_the_format_of_what_will_be_lowered(
         ("module", [INT8, EITHER], 1, "`sparsify` changes the model, and `quantize` before it sets the numbers"),
         ("module", [TUNE, TUNE], 0, "training alone compresses nothing"),
         ("module", [step(Distill), INT8, HALF], 2, "`float16` after `quantize`"),
+        ("module", [SHARE, TUNE, PRUNE], 2, "`prune` changes layers whose weights `cluster` before it has made share"),
+        ("module", [SHARE, SHARE], 1, "`cluster` changes layers whose weights `cluster` before it"),
         ("module", [TUNE, step(Distill)], 0, "training alone compresses nothing"),
         (
             "module",
@@ -100,6 +110,8 @@ def test_the_runtime_is_asked_for_the_format_of_what_will_be_lowered(
         "after the format",
         "training alone",
         "distilled, then two",
+        "parted",
+        "shared twice",
         "no student",
         "thrown away",
     ],
@@ -109,6 +121,18 @@ def test_nonsense_names_the_step(source: SourceKind, steps: list[Step], at: int 
         plan(source, steps, allows)
     assert str(caught.value).startswith(says)
     assert caught.value.step == at
+
+
+def test_shared_values_are_stored_as_a_table_in_whatever_numbers_they_are_lowered_in() -> None:
+    assert plan("module", [PRUNE, SHARE, TUNE], allows).format == Format(codebook=4)
+    assert plan("module", [SHARE, HALF], allows).format == replace(HALF.format, codebook=4)
+
+
+def test_an_index_of_a_byte_is_no_smaller_than_an_integer_of_one() -> None:
+    with pytest.raises(Nonsense, match="an index of 6 bits takes a byte in an ONNX file") as caught:
+        plan("module", [step(Cluster, bits=6), INT8], lambda format, _: objection(format))
+    assert caught.value.step == 1
+    assert plan("module", [SHARE, INT8], lambda format, _: objection(format)).format.codebook == 4
 
 
 def test_what_the_runtime_does_not_offer_is_refused_at_the_step_that_asks_for_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 
 FLOAT16 = Format(Numbers("float16"), Numbers("float16"))
@@ -9,7 +11,13 @@ FLOAT16 = Format(Numbers("float16"), Numbers("float16"))
 
 def objection(format: Format) -> str | None:
     """Why it cannot be had; None: it can."""
-    if format in (FLOAT32, FLOAT16) or _eight_bits(format):
+    numbers = replace(format, codebook=None)
+    if format.codebook is not None and format.codebook > 4 and numbers.weights.type == "int8":
+        return (
+            f"an index of {format.codebook} bits takes a byte in an ONNX file, and so does an int8 weight; cluster to "
+            "4 bits, or keep one of the two"
+        )
+    if numbers in (FLOAT32, FLOAT16) or _eight_bits(numbers):
         return None
     offered = "float32, float16, and int8 (static or dynamic; with layers left in float32)"
     return f"ONNX Runtime is offered {offered}, and not {format}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -54,6 +55,24 @@ class OnnxRuntime:
         calibration: Examples | None,
         target: Path,
         notes: dict[str, Any] | None = None,
+    ) -> Model:
+        made = self._in_numbers(source, replace(format, codebook=None), calibration, target, notes)
+        if format.codebook is None:
+            return made
+        from makeweight.runtimes.onnxruntime import codebooks
+
+        packed = codebooks.pack(made.path, format.codebook)
+        if notes is not None:
+            notes["codebooks"] = packed
+        return self.read(made.path)
+
+    def _in_numbers(
+        self,
+        source: Program | Model,
+        format: Format,
+        calibration: Examples | None,
+        target: Path,
+        notes: dict[str, Any] | None,
     ) -> Model:
         from makeweight.runtimes.onnxruntime import export, float16, quantize
 

@@ -1,0 +1,92 @@
+"""Weights of a module that share few values, now and in all that is trained afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from makeweight.compress.kmeans import means, nearest
+from makeweight.compress.subject import Subject
+from makeweight.compress.technique import Given
+from makeweight.runtimes.layers import named, unfit
+from makeweight.runtimes.runtime import RecipeFailed
+
+if TYPE_CHECKING:
+    from makeweight.compress.cluster import ClusterOptions
+
+NAME = "cluster"
+
+
+class Ties:
+    """Which weights share a value. A step of the optimizer moves them together: the gradient of each is the sum over
+    its cluster."""
+
+    def __init__(self, indices: Mapping[str, Any]) -> None:
+        self.indices = indices
+        """By parameter, the cluster of each weight; torch.int64, of the parameter's shape."""
+
+    def after_step(self, module: Any) -> None:
+        """Give each cluster one value, the mean, where a training of the user's moved its weights apart."""
+        import torch
+
+        with torch.no_grad():
+            for name, clusters in self.indices.items():
+                weight = module.get_parameter(name)
+                sums = _summed(weight.double(), clusters)
+                counts = torch.bincount(clusters.flatten(), minlength=len(sums)).clamp(min=1)
+                weight.copy_((sums / counts)[clusters])
+
+    def sum_gradients(self, module: Any) -> None:
+        """Hang on each parameter that its gradients are summed by cluster, whoever trains it."""
+        for name, clusters in self.indices.items():
+            module.get_parameter(name).register_hook(
+                lambda gradient, clusters=clusters: _summed(gradient, clusters)[clusters]
+            )
+
+
+def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
+    """See `Cluster` and `Transformation.apply`."""
+    import torch
+
+    module = subject.source
+    weights = {name: weight for name, weight in module.named_parameters() if weight.ndim > 1}
+    layers = [name.rpartition(".")[0] for name in weights]
+    for pattern in options.exclude:
+        if not named([pattern], layers):
+            raise RecipeFailed(f"cluster: in `exclude`, {unfit(pattern, layers)}")
+    excluded = set(named(options.exclude, layers))
+    size = 2**options.bits
+    indices, values, errors, kept = dict[str, Any](), dict[str, int](), dict[str, float](), list[str]()
+    for name, weight in given.progress.over(weights.items(), NAME, len(weights)):
+        if name.rpartition(".")[0] in excluded:
+            continue
+        if weight.numel() <= 2 * size or not weight.is_floating_point():
+            kept.append(name)
+            continue
+        plain = weight.detach().double().numpy()
+        table = means(plain.ravel(), size)
+        clusters = nearest(plain, table)
+        shared = table[clusters]
+        with torch.no_grad():
+            weight.copy_(torch.from_numpy(shared))
+        weight.requires_grad_(True)
+        indices[name], values[name] = torch.from_numpy(clusters), len(table)
+        norm = float((plain**2).sum()) ** 0.5
+        errors[name] = float(((plain - shared) ** 2).sum()) ** 0.5 / norm if norm else 0.0
+    if kept:
+        given.progress.say(f"cluster: too few weights for {size} values to pay, left as they are: {', '.join(kept)}")
+    if not indices:
+        raise RecipeFailed(f"cluster changed nothing: no layer has more than {2 * size} weights; lower `bits`")
+    ties = Ties(indices)
+    ties.sum_gradients(module)
+    given.progress.say(f"cluster: {len(indices)} weight tensors of at most {size} values")
+    given.notes[NAME] = {"values": values, "errors": errors, "kept": kept}
+    return subject.leaving(NAME, ties)
+
+
+def _summed(values: Any, clusters: Any) -> Any:
+    """By cluster, shape [clusters]."""
+    import torch
+
+    sums = torch.zeros(int(clusters.max()) + 1, dtype=values.dtype)
+    return sums.index_add(0, clusters.flatten(), values.flatten())
