@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from makeweight.forge.client import Client
-from makeweight.forge.marker import same
+from makeweight_base.forge.client import Client
+from makeweight_base.forge.marker import same
 
 Done = Literal["written", "unchanged", "absent"]
 """`absent`: there is none, and none was begun."""

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from makeweight.forge.client import ForgeFailed, Looks
 from makeweight.forge.event import Event
-from makeweight.forge.excerpt import cut, octets, short
-from makeweight.forge.marker import label
 from makeweight.github.client import Client
 from makeweight.github.commands import Annotation
+from makeweight_base.forge.client import ForgeFailed, Looks
+from makeweight_base.forge.excerpt import cut, octets, short
+from makeweight_base.forge.marker import label
 
 Conclusion = Literal["success", "failure", "action_required", "cancelled"]
 

@@ -1,32 +1,18 @@
-"""GitHub's REST API: how it is spoken to, and what helps where it refuses."""
+"""GitHub as a workflow speaks to it: what helps where it refuses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from makeweight.forge import client
-
-_VERSION = "2022-11-28"
-_ACCEPT = "application/vnd.github+json, application/json"
+from makeweight import __version__
+from makeweight_base.forge import github
 
 
-class Client(client.Client):
+class Client(github.Client):
     """Requests to one GitHub.
 
     `needs` is the line that a workflow's `permissions:` must hold for a request, such as `pull-requests: write`.
     """
 
-    forge = "GitHub"
-    variable, example = "GITHUB_API_URL", "https://api.github.com"
-
-    def graphql(self, query: str) -> Any:
-        """The `data` of a query that only reads, from the GraphQL API beside this REST API."""
-        answer = self._request("POST", f"{self.api.removesuffix('/v3')}/graphql", "", body={"query": query})[0]
-        return answer.get("data") if isinstance(answer, dict) else None
-
-    def _headers(self) -> Mapping[str, str]:
-        return {"Accept": _ACCEPT, "X-GitHub-Api-Version": _VERSION}
+    agent = f"makeweight/{__version__}"
 
     def _remedy(self, status: int, needs: str) -> str:
         if status == 401:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from makeweight.forge import kept
 from makeweight.forge.event import Event
-from makeweight.forge.excerpt import units
 from makeweight.forge.kept import Done
-from makeweight.forge.marker import marker
-from makeweight.github.author import login, ours
 from makeweight.github.client import Client
+from makeweight_base.forge.author import login, ours
+from makeweight_base.forge.excerpt import units
+from makeweight_base.forge.marker import marker
 
 LIMIT = 65_536
 """Characters in a comment."""

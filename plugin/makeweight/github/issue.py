@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from makeweight.forge.event import Event
-from makeweight.forge.excerpt import short, units
-from makeweight.forge.marker import marker, same
-from makeweight.github.author import login, ours
 from makeweight.github.client import Client
+from makeweight_base.forge.author import login, ours
+from makeweight_base.forge.excerpt import short, units
+from makeweight_base.forge.marker import marker, same
 
 LIMIT = 65_536
 """Characters in an issue, the mark included."""

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from makeweight.forge.client import Refused
 from makeweight.forge.event import Event
 from makeweight.github import pull
 from makeweight.github.client import Client
+from makeweight_base.forge.client import Refused
 
 DEVICES = "devices:"
 """With the full hash of a commit: its code may run on the devices. 48 characters of the 50 that a label may have."""

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from makeweight.forge.event import Event
-from makeweight.forge.excerpt import cut
-from makeweight.forge.marker import marker
 from makeweight.github import comment, pull, stranger
 from makeweight.github.client import Client
 from makeweight_base import atomic
 from makeweight_base.errors import UsageError, reason
+from makeweight_base.forge.excerpt import cut
+from makeweight_base.forge.marker import marker
 
 FILE = "comment.json"
 LIMIT = 512 * 1024

@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from makeweight.forge.excerpt import cut, octets
 from makeweight_base.errors import EnvironmentFailed, reason
+from makeweight_base.forge.excerpt import cut, octets
 
 SUMMARY_LIMIT = 1024 * 1024
 """Bytes of one step's summary; GitHub drops the whole of a larger one (docs.github.com, "Workflow commands")."""

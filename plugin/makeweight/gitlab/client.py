@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from makeweight.forge import client
+from makeweight import __version__
+from makeweight_base.forge import client
 
 
 class Client(client.Client):
@@ -11,6 +12,7 @@ class Client(client.Client):
     `needs` is the scope and the role that the token must have, such as `api, Reporter`.
     """
 
+    agent = f"makeweight/{__version__}"
     forge = "GitLab"
     variable, example = "CI_API_V4_URL", "https://gitlab.com/api/v4"
 

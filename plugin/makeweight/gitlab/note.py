@@ -10,8 +10,8 @@ from urllib.parse import quote
 from makeweight.forge import kept
 from makeweight.forge.event import Event
 from makeweight.forge.kept import Done
-from makeweight.forge.marker import marker
 from makeweight.gitlab.client import Client
+from makeweight_base.forge.marker import marker
 
 _NEEDS = "scope api, role Reporter"
 # GitLab would carry out `/merge` at the start of a line of what is posted, and its own look for code can be led astray.

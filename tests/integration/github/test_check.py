@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from integration.github.server import DROP, Server
-from makeweight.forge.client import Refused
 from makeweight.forge.event import Event
 from makeweight.github import check, standing
 from makeweight.github.client import Client
 from makeweight.github.commands import Annotation
+from makeweight_base.forge.client import Refused
 
 HEAD = "a" * 40
 PROJECT = "digits in models/a"

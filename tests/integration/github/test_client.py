@@ -11,9 +11,9 @@ import requests
 
 from integration.github.server import DROP, HANG, Server
 from makeweight import __version__
-from makeweight.forge import client as module
-from makeweight.forge.client import ForgeFailed, Invalid, Refused, Unreachable
 from makeweight.github.client import Client
+from makeweight_base.forge import client as module
+from makeweight_base.forge.client import ForgeFailed, Invalid, Refused, Unreachable
 
 PULL = "/repos/acme/model/pulls/7"
 COMMENTS = "/repos/acme/model/issues/7/comments"

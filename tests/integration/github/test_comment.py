@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from integration.github.server import DROP, Server
-from makeweight.forge.client import Refused, Unreachable
 from makeweight.forge.event import Event
-from makeweight.forge.marker import marker
 from makeweight.github import comment
 from makeweight.github.client import Client
+from makeweight_base.forge.client import Refused, Unreachable
+from makeweight_base.forge.marker import marker
 
 EVENT = Event("pull_request", repository="acme/model", number=7, head="a" * 40)
 MARK = marker("digits")

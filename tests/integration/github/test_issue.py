@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from integration.github.server import DROP, Server
-from makeweight.forge.client import Refused
 from makeweight.forge.event import Event
-from makeweight.forge.marker import marker
 from makeweight.github import issue
 from makeweight.github.client import Client
+from makeweight_base.forge.client import Refused
+from makeweight_base.forge.marker import marker
 
 EVENT = Event("schedule", repository="acme/model", head="a" * 40)
 MARK = marker("digits")

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from integration.github.server import Server
-from makeweight.forge.client import Refused
 from makeweight.forge.event import Event
 from makeweight.github import labels
 from makeweight.github.client import Client
 from makeweight.github.labels import Label, approves_devices
+from makeweight_base.forge.client import Refused
 
 HEAD = "a1" * 20
 EVENT = Event("pull_request", repository="acme/model", head=HEAD, number=7)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from integration.github.server import Server
-from makeweight.forge.client import Refused
 from makeweight.forge.event import Event
-from makeweight.forge.marker import marker
 from makeweight.github import comment, relay
 from makeweight.github.client import Client
 from makeweight_base.errors import UsageError
+from makeweight_base.forge.client import Refused
+from makeweight_base.forge.marker import marker
 
 HEAD = "a" * 40
 FORK = "stranger/model"

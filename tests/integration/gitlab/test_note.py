@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from integration.gitlab.server import Gitlab, running
-from makeweight.forge.client import Refused
 from makeweight.forge.event import Event
-from makeweight.forge.marker import marker
 from makeweight.gitlab import note
 from makeweight.gitlab.client import Client
+from makeweight_base.forge.client import Refused
+from makeweight_base.forge.marker import marker
 
 EVENT = Event("pull_request", repository="acme/models/digits", number=7, head="a" * 40)
 MARK = marker("digits")

@@ -13,8 +13,6 @@ from makeweight.ci import state as states
 from makeweight.ci.commenting import When
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git, authenticated
-from makeweight.forge import marker
-from makeweight.forge.client import ForgeFailed
 from makeweight.forge.event import Event
 from makeweight.github import labels, pull, standing
 from makeweight.github.client import Client
@@ -24,6 +22,8 @@ from makeweight.layout import Layout
 from makeweight.verbs.ci.arguments import CHECK_NAME
 from makeweight.verbs.ci.forge import Forge
 from makeweight_base.errors import EnvironmentFailed, UsageError
+from makeweight_base.forge import marker
+from makeweight_base.forge.client import ForgeFailed
 from makeweight_base.progress import Progress
 
 

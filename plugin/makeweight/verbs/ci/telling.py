@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from makeweight.ci import commenting, lines
 from makeweight.ci import telling as texts
-from makeweight.forge.marker import marker
 from makeweight.github import check as checks
 from makeweight.github import commands, step
 from makeweight.github import issue as issues
@@ -24,6 +23,7 @@ from makeweight.report.text import markdown_link
 from makeweight.verbs.ci.run import Run
 from makeweight_base import atomic
 from makeweight_base.errors import MakeweightError
+from makeweight_base.forge.marker import marker
 
 _LONGEST = 20_000
 """Characters of an error that are told."""

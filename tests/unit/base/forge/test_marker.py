@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeweight.forge.marker import identity, marker, same
-from makeweight.github.author import ours
+from makeweight_base.forge.author import ours
+from makeweight_base.forge.marker import identity, marker, same
 
 
 def test_a_plain_name_can_be_read() -> None:

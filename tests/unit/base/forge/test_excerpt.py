@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from makeweight.forge.excerpt import cut, octets, units
+from makeweight_base.forge.excerpt import cut, octets, units
 
 
 @pytest.mark.parametrize(("text", "count"), [("", 0), ("aä", 2), ("\N{GRINNING FACE}", 2), ("\ud800", 1)])

@@ -9,9 +9,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from makeweight import __version__
-from makeweight.forge.excerpt import short
 from makeweight_base.errors import EnvironmentFailed, reason
+from makeweight_base.forge.excerpt import short
 
 if TYPE_CHECKING:
     import requests
@@ -63,8 +62,11 @@ class Client:
         session: speaks HTTP; a new one where none is given.
         sleep: waits for so many seconds.
         tell: is told about every wait.
+        patience: seconds to spend on waiting in one request, at most; 0: who asks comes again by itself.
     """
 
+    agent: ClassVar[str] = "makeweight"
+    """Who asks."""
     forge: ClassVar[str]
     """Its name."""
     variable: ClassVar[str]
@@ -79,12 +81,14 @@ class Client:
         session: requests.Session | None = None,
         sleep: Callable[[float], None] = time.sleep,
         tell: Callable[[str], None] = lambda _: None,
+        patience: float = _PATIENCE,
     ) -> None:
         self.api = api.rstrip("/")
         self.tell = tell
         self._token = (token or "").strip()
         self._session = session
         self._sleep = sleep
+        self._patience = patience
         self._attempts = _ATTEMPTS
 
     def __repr__(self) -> str:
@@ -165,7 +169,7 @@ class Client:
                     where=where,
                     do="It is not sent twice. Look at the page; running the job again mends it.",
                 )
-            if attempt == self._attempts or waited + delay > _PATIENCE:
+            if attempt == self._attempts or waited + delay > self._patience:
                 break
             self.tell(f"{where}: {lost.said}; trying again in {delay:.0f} s")
             self._sleep(delay)
@@ -214,7 +218,7 @@ class Client:
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """As `auth`, because a machine's .netrc would otherwise take the place of the token."""
         request.headers.update(self._headers())
-        request.headers["User-Agent"] = f"makeweight/{__version__}"
+        request.headers["User-Agent"] = self.agent
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request

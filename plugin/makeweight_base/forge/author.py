@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from makeweight.forge.client import ForgeFailed, Refused
-from makeweight.github.client import Client
+from makeweight_base.forge.client import ForgeFailed, Refused
+from makeweight_base.forge.github import Client
 
 ACTIONS = "github-actions[bot]"
 
