@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,9 @@ class Told(Client):
         known = {names.WATCHDOG: 1.0, "min(timestamp": self.time, names.TOLERATED_DROP: 0.01} | self.answers
         found = [value for text, value in known.items() if text in expression]
         return [Sample({}, found[0], self.time)] if found else []
+
+    def numbers(self, expressions: Mapping[str, str]) -> dict[str, float]:
+        return {name: found[0].value for name, text in expressions.items() if (found := self.query(text))}
 
     def alerts(self) -> list[dict[str, Any]]:
         return self.firing

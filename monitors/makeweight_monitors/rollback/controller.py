@@ -165,11 +165,12 @@ class Controller:
         return replace(placement, sha256=canary.sha256, attempt=canary.attempt), canary
 
     def _open(self, placement: Placement, current: Canary | None) -> list[Case]:
-        """The cases that may come to something, and that of a canary that is new."""
+        """The cases that may come to something, that of the canary which serves first, which may be a new one."""
         known = {case.canary: case for case in self.journal.cases()}
         if current is not None and current not in known:
             known[current] = self._found(current, placement)
-        return [case for case in known.values() if not case.latched or case.canary == current]
+        opened = [case for case in known.values() if not case.latched or case.canary == current]
+        return sorted(opened, key=lambda case: case.canary != current)
 
     def _found(self, canary: Canary, placement: Placement) -> Case:
         case = Case(canary, share=placement.share, since=self.clock())

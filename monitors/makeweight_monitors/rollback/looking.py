@@ -62,35 +62,42 @@ class Looking:
             return replace(seen, blind=f"Prometheus' answer has another form: {type(error).__name__}")
 
     def _looked(self, canary: Canary, seen: Seen) -> Seen:
+        own = (*self._of, equals("sha256", canary.sha256), _attempt_is(canary.attempt))
         watchdog = selector("ALERTS", equals("alertname", names.WATCHDOG), equals("model", self.model))
-        age = self._one(f"time() - max(timestamp({watchdog}))")
-        if age is None:
+        tolerated = selector(names.TOLERATED_DROP, equals("model", self.model), 'test=~"failures|paired|split"')
+        found = self.client.numbers(
+            {
+                "age": f"time() - max(timestamp({watchdog}))",
+                "count": f"sum({selector('', _ANSWERED, *own, CANARY)})",
+                "scraped": f"min(timestamp({selector(metrics.PREDICTIONS.series, *own, CANARY)}))",
+                "drop_high": f"max({selector(names.DROP_HIGH, *own)})",
+                "tolerated": f"min({tolerated})",
+                "certified": f"min({selector(names.CERTIFIED, *own)})",
+                "breakers": f"sum({selector(metrics.SERVING_BREAKER.series, *own)})",
+                "share": f"max({selector(names.SHARE, *own)})",
+            }
+        )
+        if "age" not in found:
             return replace(seen, blind=f"{names.WATCHDOG} does not fire: the rules are not evaluated")
-        if age > self.stale:
-            return replace(seen, blind=f"the rules were last evaluated {age:.0f} s ago")
+        if found["age"] > self.stale:
+            return replace(seen, blind=f"the rules were last evaluated {found['age']:.0f} s ago")
         alerting = tuple(one for given in self.client.alerts() if (one := self._alerting(given)) is not None)
         if any(one.name == names.NOTHING_OBSERVED and one.firing for one in alerting):
             return replace(seen, blind=f"{names.NOTHING_OBSERVED} is firing", alerting=alerting)
-        own = (*self._of, equals("sha256", canary.sha256), _attempt_is(canary.attempt))
-        count = self._one(f"sum({selector('', _ANSWERED, *own, CANARY)})")
-        scraped = self._one(f"min(timestamp({selector(metrics.PREDICTIONS.series, *own, CANARY)}))")
-        lines = self.client.query(selector(names.ROLLBACK_LINE, equals("model", self.model)))
-        tolerated = selector(names.TOLERATED_DROP, equals("model", self.model), 'test=~"failures|paired|split"')
+        asks = any(one.kind == "rollback" and one.firing for one in alerting)
+        lines = self.client.query(selector(names.ROLLBACK_LINE, equals("model", self.model))) if asks else []
+        answers = "count" in found and "scraped" in found
         return replace(
             seen,
             alerting=alerting,
             lines={row.labels.get("test", ""): row.value for row in lines},
-            drop_high=self._one(f"max({selector(names.DROP_HIGH, *own)})"),
-            tolerated=self._one(f"min({tolerated})"),
-            certified=self._one(f"min({selector(names.CERTIFIED, *own)})") == 1,
-            breakers=int(self._one(f"sum({selector(metrics.SERVING_BREAKER.series, *own)})") or 0),
-            share=self._one(f"max({selector(names.SHARE, *own)})"),
-            answered=None if count is None or scraped is None else Answered(scraped, count),
+            drop_high=found.get("drop_high"),
+            tolerated=found.get("tolerated"),
+            certified=found.get("certified") == 1,
+            breakers=int(found.get("breakers", 0)),
+            share=found.get("share"),
+            answered=Answered(found["scraped"], found["count"]) if answers else None,
         )
-
-    def _one(self, expression: str) -> float | None:
-        rows = self.client.query(expression)
-        return rows[0].value if rows else None
 
     def _alerting(self, given: Mapping[str, Any]) -> Alerting | None:
         labels = given["labels"]

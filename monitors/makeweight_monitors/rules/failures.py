@@ -60,5 +60,5 @@ def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
         summary="{{ $labels.model }} {{ $labels.revision }} fails to answer more often than stable: roll it back",
         against=f"a rise of failed answers by at most {drop:.2%}",
         # both arms are scraped within that: what befalls both is not held against the one that is scraped first
-        hold=f"{2 * terms.interval}s",
+        hold=f"{terms.interval}s",
     )

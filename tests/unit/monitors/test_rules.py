@@ -129,8 +129,8 @@ def test_only_the_sequential_tests_may_roll_back() -> None:
             of_pairs = rule["alert"] not in (names.FAILURES_ABOVE_STABLE, names.ACCURACY_DROP_SPLIT)
             value = rf"\(\n  {evalue}\n  {doubt}\n  {guard}\n\)" if of_pairs else evalue
             assert re.fullmatch(value + r" > \d+", rule["expr"])
-            # what befalls both arms shows on both within two looks
-            assert rule.get("for", "0s") == ("30s" if rule["alert"] == names.FAILURES_ABOVE_STABLE else "0s")
+            # what befalls both arms shows on both at the next look
+            assert rule.get("for", "0s") == ("15s" if rule["alert"] == names.FAILURES_ABOVE_STABLE else "0s")
 
 
 def test_all_tests_together_keep_alpha() -> None:
