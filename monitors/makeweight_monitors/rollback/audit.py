@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -49,38 +49,34 @@ def _hash(before: str, plain: Mapping[str, Any]) -> str:
     return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
 
 
-def append(path: Path, lines: list[str]) -> None:
-    """Lines at the end of the log, on the disk when this returns.
+def append(path: Path, lines: Sequence[tuple[int, str]]) -> None:
+    """Lines with their numbers: those that are not there yet at the end of the log, on the disk when this returns.
 
     A line that a killed process wrote by half is cut off first: it is among those to be written again.
 
     Raises:
-        EnvironmentFailed: the disk is full, or may not be written to.
+        EnvironmentFailed: the disk is full, or may not be written to; or what stands at the end is no line of this log.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as log:
-            end, _ = _whole(log)
+            end, there = _whole(log)
+            number = _head(there, path).number
             log.truncate(end)
-            log.write("".join(lines).encode())
+            log.write("".join(line for one, line in lines if one > number).encode())
             log.flush()
             os.fsync(log.fileno())
     except OSError as error:
         raise EnvironmentFailed(f"the audit log cannot be written: {reason(error)}", where=str(path)) from error
 
 
-def head(path: Path) -> Head:
-    """Of the whole lines that are there; what they say is not verified."""
+def _head(lines: list[bytes], path: Path) -> Head:
+    if not lines:
+        return Head()
     try:
-        with path.open("rb") as log:
-            _, lines = _whole(log)
-        if not lines:
-            return Head()
         last = json.loads(lines[-1])
         return Head(int(last["number"]), str(last["hash"]))
-    except FileNotFoundError:
-        return Head()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise EnvironmentFailed(
             f"the end of the audit log cannot be read: {reason(error)}",
             where=str(path),

@@ -145,8 +145,7 @@ class Journal:
             waiting = self._base.execute("SELECT number, line FROM lines ORDER BY number").fetchall()
             if not waiting:
                 return
-            there = audit.head(self.log).number
-            audit.append(self.log, [line for number, line in waiting if number > there])
+            audit.append(self.log, waiting)
             self._base.execute("DELETE FROM lines WHERE number <= ?", (waiting[-1][0],))
 
     @contextlib.contextmanager
