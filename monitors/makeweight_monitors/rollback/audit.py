@@ -20,6 +20,10 @@ BEGINNING = "0" * 64
 _LONGEST = 1_000_000
 
 
+class Unwritable(EnvironmentFailed):
+    """What is decided cannot be written down: the disk is full or fails, or it may not be written to."""
+
+
 @dataclass(frozen=True)
 class Head:
     """The last line of a log."""
@@ -55,7 +59,7 @@ def append(path: Path, lines: Sequence[tuple[int, str]]) -> None:
     A line that a killed process wrote by half is cut off first: it is among those to be written again.
 
     Raises:
-        EnvironmentFailed: the disk is full, or may not be written to; or what stands at the end is no line of this log.
+        Unwritable: the disk is full, or may not be written to; or what stands at the end is no line of this log.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +71,7 @@ def append(path: Path, lines: Sequence[tuple[int, str]]) -> None:
             log.flush()
             os.fsync(log.fileno())
     except OSError as error:
-        raise EnvironmentFailed(f"the audit log cannot be written: {reason(error)}", where=str(path)) from error
+        raise Unwritable(f"the audit log cannot be written: {reason(error)}", where=str(path)) from error
 
 
 def _head(lines: list[bytes], path: Path) -> Head:
@@ -77,7 +81,7 @@ def _head(lines: list[bytes], path: Path) -> Head:
         last = json.loads(lines[-1])
         return Head(int(last["number"]), str(last["hash"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise EnvironmentFailed(
+        raise Unwritable(
             f"the end of the audit log cannot be read: {reason(error)}",
             where=str(path),
             do="See what became of it: `makeweight-monitors audit verify`. Move it aside to begin another.",

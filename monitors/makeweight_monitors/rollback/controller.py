@@ -14,7 +14,8 @@ from typing import Any
 
 from makeweight_base.errors import EnvironmentFailed, MakeweightError
 from makeweight_monitors.rollback import machine
-from makeweight_monitors.rollback.case import Canary, Case
+from makeweight_monitors.rollback.audit import Unwritable
+from makeweight_monitors.rollback.case import Canary, Case, Deed
 from makeweight_monitors.rollback.journal import Hold, Journal
 from makeweight_monitors.rollback.leases.lease import Lease
 from makeweight_monitors.rollback.looking import Looking
@@ -64,6 +65,10 @@ class Controller:
         """The last trouble that stands in the audit log."""
         self._said: dict[Canary, str] = {}
         """In a dry run, what was said last."""
+        self._mute_since: float | None = None
+        """Since when nothing can be written down."""
+        self._owed: tuple[Case | None, str] | None = None
+        """A rollback that could not be written down."""
 
     def tick(self) -> Health:
         """Look, and do what is called for. Raises nothing that a machine may bring about: `health` has it."""
@@ -73,7 +78,13 @@ class Controller:
                 return self.health
             self.health = replace(self.health, leads=True)
             self.journal.flush()
+            self.journal.note(looked=self.clock())  # that it can be written shows before it has to be
+            self._note_owed()
             self._look()
+            self._mute_since = None
+        except Unwritable as error:
+            self._trouble(str(error))
+            self._mute()
         except MakeweightError as error:
             self._trouble(str(error))
         return self.health
@@ -256,6 +267,47 @@ class Controller:
             self.journal.note(self._line("trouble", what))
         except MakeweightError as error:
             _log.error("%s", error)
+
+    def _mute(self) -> None:
+        """Nothing can be written down, so nothing is decided: what is declared for silence holds of that as well."""
+        now, policy = self.clock(), self.policy
+        self._mute_since = now if self._mute_since is None else self._mute_since
+        for_ = now - self._mute_since
+        if self.dry or policy.silence != "rollback" or for_ < policy.silence_for:
+            return
+        try:
+            placement, canary = self._placed()
+            if placement.share <= 0 or (canary is not None and self._latched(canary)):
+                return
+            self.target.set(placement, 0.0)
+            self.target.verify(0.0)
+        except Exception as error:  # noqa: BLE001 - a target may be a stranger's; the next look tries again
+            _log.error("%s", error)
+            return
+        said = (
+            f"rolls {canary or 'the canary'} back from {placement.share:.0%}: what is decided could not be written "
+            f"down for {for_:.0f} s, and the declared policy for silence is rollback after {policy.silence_for:.0f} s"
+        )
+        _log.error("%s", said)
+        deed = Deed("rollback", 0.0, now)
+        case = None if canary is None else Case(canary, "rolling_back", since=now, deed=deed, why=said, topic="silence")
+        self._owed = (case, said)
+
+    def _latched(self, canary: Canary) -> bool:
+        """Whether it is with a person, as far as the journal can still be read."""
+        try:
+            case = self.journal.case(canary)
+        except Unwritable:
+            return False
+        return case is not None and case.latched
+
+    def _note_owed(self) -> None:
+        if self._owed is None:
+            return
+        case, said = self._owed
+        line = self._line("decision", said, None if case is None else case.canary)
+        self.journal.note(line, case=case, last_rollback=self.clock())
+        self._owed = None
 
     def _line(
         self, event: str, sentence: str, canary: Canary | None = None, step: machine.Step | None = None

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from makeweight_base.errors import EnvironmentFailed, UsageError
+from makeweight_base.errors import UsageError
 from makeweight_monitors.rollback import audit
+from makeweight_monitors.rollback.audit import Unwritable
 from makeweight_monitors.rollback.case import Answered, Canary, Case, Deed
 
 FORMAT = 1
@@ -48,7 +49,7 @@ class Journal:
     """In a folder: `journal.sqlite`, and `audit.jsonl` beside it. May be used from any thread.
 
     Raises:
-        EnvironmentFailed: the disk is full, or may not be written to.
+        Unwritable: the disk is full, or may not be written to.
         UsageError: it is another version's.
     """
 
@@ -164,10 +165,10 @@ class Journal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise EnvironmentFailed(
+            raise Unwritable(
                 f"the journal cannot be used: {error}",
                 where=str(self.path),
-                do="Free some space or mend the permissions; until then nothing is done.",
+                do="Free some space or mend the permissions; until then nothing is decided.",
             ) from error
 
     def _fact(self, name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -255,22 +256,68 @@ def test_held_it_goes_no_further_and_is_still_rolled_back(one: Controlled) -> No
     assert one.share == 0.0
 
 
-def test_a_journal_on_a_full_disk_acts_on_nothing(one: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process grows beyond 4 kB, which a pointer needs not and a journal does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_cannot_be_written_down_is_not_done(one: Controlled) -> None:
     one.tick()
     one.prometheus.asks()
-
-    def full(*_: object) -> None:
-        raise EnvironmentFailed("the audit log cannot be written: No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(audit, "append", full)
-        one.tick()
-        assert (one.share, one.controller.health.trouble) == (
-            0.05,
-            "the audit log cannot be written: No space left on device",
-        )
+    with full_disk():
+        one.tick(later=1000.0)
+        assert "the journal cannot be used" in one.controller.health.trouble
+        assert one.share == 0.05
     one.tick()
-    assert one.share == 0.0
+    assert (one.share, one.controller.health.trouble) == (0.0, "")
+
+
+def test_a_full_disk_shows_before_anything_has_to_be_written(one: Controlled) -> None:
+    one.tick()
+    with full_disk():
+        one.tick(later=5.0)
+        assert "the journal cannot be used" in one.controller.health.trouble
+
+
+def test_silence_of_the_journal_is_silence(tmp_path: Path) -> None:
+    """With `silence: rollback` the traffic is taken away after the declared time; later it stands in the journal."""
+    one = Controlled(tmp_path, replace(POLICY, silence="rollback"))
+    one.tick()
+    with full_disk():
+        one.tick(later=5.0)
+        one.tick(later=59.0)
+        assert one.share == 0.05
+        one.tick(later=1.0)
+        assert (one.share, one.stages) == (0.0, ["observing"])
+        one.tick(later=5.0)
+    one.tick(later=5.0)
+    one.tick(later=20.0)
+    assert (one.epoch, one.stages) == (2, ["rolled_back"])
+    (said,) = [line for line in one.lines() if line.startswith("rolls")]
+    assert said.startswith("rolls prod: digits r2 back from 5%: what is decided could not be written down for 60 s")
+    assert audit.verify(one.journal.log, one.journal.head()) == one.journal.head()
+    one.end()
+
+
+def test_silence_of_the_journal_leaves_what_a_person_let_in_again(tmp_path: Path) -> None:
+    one = Controlled(tmp_path, replace(POLICY, silence="rollback"))
+    one.prometheus.asks()
+    one.tick()
+    one.tick(later=20.0)
+    one.tick(later=20.0)
+    assert one.stages == ["rolled_back"]
+    pointer.write(one.file, pointer.load(one.file).on_trial(CANARY))
+    with full_disk():
+        one.tick(later=5.0)
+        one.tick(later=500.0)
+        assert one.share == 0.05
+    one.end()
 
 
 def test_the_policy_is_what_is_declared() -> None:
