@@ -69,7 +69,7 @@ class Looking:
             {
                 "age": f"time() - max(timestamp({watchdog}))",
                 "count": f"sum({selector('', _ANSWERED, *own, CANARY)})",
-                "scraped": f"min(timestamp({selector(metrics.PREDICTIONS.series, *own, CANARY)}))",
+                "scraped": _oldest(selector(metrics.PREDICTIONS.series, *own, CANARY)),
                 "drop_high": f"max({selector(names.DROP_HIGH, *own)})",
                 "tolerated": f"min({tolerated})",
                 "certified": f"min({selector(names.CERTIFIED, *own)})",
@@ -124,6 +124,14 @@ class Looking:
         """Where the alerts on it are drawn."""
         asked = selector("ALERTS", equals("model", self.model), equals("sha256", canary.sha256))
         return f"{self.client.url}/graph?g0.expr={quote(asked)}&g0.tab=0&g0.range_input=6h"
+
+
+def _oldest(series: str) -> str:
+    """The time up to which all processes are known: of those that are there at the last scrape of their address. What
+    was killed while Prometheus was down as well stays in its answers for minutes, as of when it was seen last.
+    """
+    there = f"timestamp({series}) >= on (job, instance) group_left () max by (job, instance) (timestamp(up))"
+    return f"(min({there}) or min(timestamp({series})))"
 
 
 def attempt(label: str) -> str:
