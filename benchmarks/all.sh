@@ -6,8 +6,9 @@ for benchmark in *.py ci/{unchanged,overhead,install}.py monitors/{observe,scrap
   echo "== ${benchmark%.py}"
   python "$benchmark"
 done
-# Beside a real Prometheus, in short: more trials as each file says.
-PATH="$PATH:$PWD/../build/prometheus/usr/bin"
+# Beside a real Prometheus, Debian's where there is none; in short: more trials as each file says.
+found='from pathlib import Path; from examples.monitoring import package; print(package.programs(Path("build/prometheus")).prometheus.parent)'
+PATH="$PATH:$(cd .. && realpath "$(python -c "$found")")"
 for benchmark in "rollback/rest.py" "rollback/seconds.py --trials 10" "chaos/killed.py --trials 10"; do
   echo "== $benchmark"
   # shellcheck disable=SC2086

@@ -277,7 +277,7 @@ class Controller:
             return
         try:
             placement, canary = self._placed()
-            if placement.share <= 0 or (canary is not None and self._latched(canary)):
+            if placement.share <= 0 or (canary is not None and self._latched(canary)) or not self.lease.take():
                 return
             self.target.set(placement, 0.0)
             self.target.verify(0.0)
@@ -289,7 +289,7 @@ class Controller:
             f"down for {for_:.0f} s, and the declared policy for silence is rollback after {policy.silence_for:.0f} s"
         )
         _log.error("%s", said)
-        deed = Deed("rollback", 0.0, now)
+        deed = Deed("rollback", 0.0, now, why=said)
         case = None if canary is None else Case(canary, "rolling_back", since=now, deed=deed, why=said, topic="silence")
         self._owed = (case, said)
 

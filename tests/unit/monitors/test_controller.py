@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from full_disk import full_disk
 
 from controlled import CANARY, POLICY, STABLE, Controlled
 from makeweight_base.errors import EnvironmentFailed
@@ -254,17 +254,6 @@ def test_held_it_goes_no_further_and_is_still_rolled_back(one: Controlled) -> No
     one.prometheus.asks()
     one.tick()
     assert one.share == 0.0
-
-
-@contextlib.contextmanager
-def full_disk() -> Iterator[None]:
-    """No file of this process grows beyond 4 kB, which a pointer needs not and a journal does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_what_cannot_be_written_down_is_not_done(one: Controlled) -> None:
