@@ -25,11 +25,13 @@ Loss: TypeAlias = "Callable[[Any, Batch], Any]"
 """One number to make small, of a module's scores for a batch."""
 
 
-def loss_of(declared: str | None, read: Reading, task: TaskSettings, root: Path) -> Loss:
+def loss_of(declared: str | None, read: Reading, task: TaskSettings, root: Path, smoothing: float = 0.0) -> Loss:
     """The declared loss, or the task's own.
 
     Args:
         read: makes scores logits, as `scores.reading` found out.
+        smoothing: the share of a target that is spread over all classes (Szegedy et al., "Rethinking the Inception
+            Architecture for Computer Vision", 2016, https://arxiv.org/abs/1512.00567); of those in `SMOOTHED`.
 
     Raises:
         UsageError: none is declared and the task has none of its own, or there is no such callable.
@@ -38,14 +40,14 @@ def loss_of(declared: str | None, read: Reading, task: TaskSettings, root: Path)
         return _users(declared, root)
     if task.kind not in OWN:
         raise UsageError(none_of_its_own(task.kind), where="makeweight.yaml: variants", do=GIVE)
-    return OWN[task.kind](read, task)
+    return OWN[task.kind](read, task, smoothing)
 
 
 def none_of_its_own(kind: TaskKind) -> str:
     return f"a task of kind `{kind}` has no loss of its own to train with"
 
 
-def cross_entropy(read: Reading) -> Loss:
+def cross_entropy(read: Reading, smoothing: float = 0.0) -> Loss:
     """For a classification. Called, it raises UsageError where a target is no output of the classifier."""
     from torch.nn import functional
 
@@ -58,7 +60,7 @@ def cross_entropy(read: Reading) -> Loss:
                 where=_DATA,
                 do="Class indices begin at 0; mend the loader, or build the model with enough outputs.",
             )
-        return functional.cross_entropy(logits, batch.targets)
+        return functional.cross_entropy(logits, batch.targets, label_smoothing=smoothing)
 
     return loss
 
@@ -77,7 +79,7 @@ def binary_cross_entropy(read: Reading) -> Loss:
     return loss
 
 
-def cross_entropy_of_places(read: Reading, ignored: int | None) -> Loss:
+def cross_entropy_of_places(read: Reading, ignored: int | None, smoothing: float = 0.0) -> Loss:
     """For a segmentation: the mean over the places that count; 0 where none does. Called, it raises UsageError where a
     target is no class of the model, or scores and targets differ in their places.
 
@@ -102,7 +104,8 @@ def cross_entropy_of_places(read: Reading, ignored: int | None) -> Loss:
                 "`task.ignore_index`.",
             )
         # what does not count has any class, and no weight
-        lost = functional.cross_entropy(logits, targets.where(counts, 0), reduction="none")
+        whole = targets.where(counts, 0)
+        lost = functional.cross_entropy(logits, whole, reduction="none", label_smoothing=smoothing)
         return _mean_of(lost, counts)
 
     return loss
@@ -197,11 +200,13 @@ def _users(dotted: str, root: Path) -> Loss:
     return loss
 
 
-OWN: Mapping[TaskKind, Callable[[Reading, TaskSettings], Loss]] = {
-    "classification": lambda read, _: cross_entropy(read),
-    "multilabel": lambda read, _: binary_cross_entropy(read),
-    "segmentation": lambda read, task: cross_entropy_of_places(read, task.ignore_index),
+OWN: Mapping[TaskKind, Callable[[Reading, TaskSettings, float], Loss]] = {
+    "classification": lambda read, _, smoothing: cross_entropy(read, smoothing),
+    "multilabel": lambda read, _, __: binary_cross_entropy(read),
+    "segmentation": lambda read, task, smoothing: cross_entropy_of_places(read, task.ignore_index, smoothing),
     "regression": lambda *_: squared_error,
 }
 """The losses of the tasks that have one. What a detector is trained with depends on its head: on its anchors, on how
 objects are given to them, on how its boxes are written."""
+SMOOTHED: frozenset[TaskKind] = frozenset({"classification", "segmentation"})
+"""Of these, the tasks whose targets can be smoothed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Callable, Collection
@@ -11,6 +12,7 @@ from typing import Any
 from makeweight.compress import technique
 from makeweight.compress.examples import Examples, Tensors
 from makeweight.compress.losses import Loss
+from makeweight.compress.optimizing import Averaged, Optimizer
 from makeweight.compress.scores import Reading, answers
 from makeweight.compress.subject import Left
 from makeweight.compress.training_options import TrainingOptions
@@ -70,43 +72,47 @@ def train(
         RecipeFailed: the loss is no longer finite, or the module fails in training.
         UsageError: the loss raises one.
     """
-    import torch
-
-    optimizer = torch.optim.AdamW([*module.parameters(), *beside], lr=options.lr, weight_decay=options.weight_decay)
     steps = options.epochs * data.split.steps(options.batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+    optimizer = Optimizer([*module.parameters(), *beside], options, steps)
+    averaged = None if options.ema is None else Averaged(module, options.ema)
     best: tuple[Quality, int, dict[str, Any]] | None = None
-    mean = math.nan
+    mean, ran = math.nan, 0
     for epoch in given.progress.over(range(1, options.epochs + 1), label, options.epochs):
         module.train()
         total = seen = 0.0
         for batch in data.epoch(options.batch, given.seed, epoch):
             value = loss(_forward(module, batch.inputs, given.output, label), batch)
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
-            schedule.step()
+            optimizer.step(value)
             for each in left:
                 each.after_step(module)
+            if averaged is not None:
+                averaged.after_step()
             total += float(value.detach()) * len(batch.indices)
             seen += len(batch.indices)
         mean = total / seen
         if not math.isfinite(mean):
             raise RecipeFailed(f"{label}: the loss became {mean} in epoch {epoch}; a smaller `lr` may help")
         module.eval()
-        if judge is not None:
+        ran = epoch
+        if judge is None:
+            continue
+        with contextlib.nullcontext() if averaged is None else averaged.put_in():
             quality = judge(module)
             if best is None or quality.order > best[0].order:
                 best = (quality, epoch, copy.deepcopy(module.state_dict()))
+        if options.patience is not None and epoch - best[1] >= options.patience:
+            break
     module.eval()
-    ran = f"{label}: {options.epochs} epoch{'s' if options.epochs > 1 else ''}, loss {mean:.4f}"
+    told = f"{label}: {ran} epoch{'s' if ran > 1 else ''}, loss {mean:.4f}"
     if best is None:
-        given.progress.say(ran)
-        return Trained(options.epochs, options.epochs, mean, None)
+        if averaged is not None:
+            averaged.keep()
+        given.progress.say(told)
+        return Trained(ran, ran, mean, None)
     quality, kept, state = best
     module.load_state_dict(state)
-    given.progress.say(f"{ran}; kept epoch {kept}, validation {quality.words}")
-    return Trained(options.epochs, kept, mean, quality.figure)
+    given.progress.say(f"{told}; kept epoch {kept}, validation {quality.words}")
+    return Trained(ran, kept, mean, quality.figure)
 
 
 def judge_of(data: Examples, loss: Loss, read: Reading | None, output: str | None) -> Judge:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -28,12 +28,33 @@ Layers = Mapping[str, str]
 
 
 class TrainingOptions(technique.Options):
-    """How to train: AdamW, the learning rate falling to zero along a half cosine."""
+    """How to train."""
 
     epochs: int = Field(3, ge=1, description="Passes through the train split.")
     lr: float = Field(1e-3, gt=0, description="Learning rate at the start.")
     batch: int = Field(32, ge=1, description="Examples in a step.")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay.")
+    optimizer: Literal["adamw", "sgd"] = Field(
+        "adamw", description="`sgd` has a momentum of 0.9 (Nesterov's), and wants a larger `lr`."
+    )
+    weight_decay: float = Field(0.01, ge=0, description="The optimizer's weight decay.")
+    schedule: Literal["cosine", "one_cycle"] = Field(
+        "cosine",
+        description="The learning rate falls to zero along a half cosine, or first rises to `lr` for three tenths of "
+        "the steps (one-cycle).",
+    )
+    clip: float | None = Field(None, gt=0, description="The largest norm of all gradients together in a step.")
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Keep the exponential moving average of the weights, with this share of the old in a step (0.999).",
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Of cross entropy: the share of a target that is spread over all classes."
+    )
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs that are no better on the validation split."
+    )
     teacher: Teacher = Field(
         "none",
         description="Whose outputs are learnt from too (knowledge distillation): `baseline`, the uncompressed model's; "
@@ -77,6 +98,8 @@ class TrainingOptions(technique.Options):
             raise ValueError(f"`{features[0]}` names layers of the teacher, and a file has none; give a module")
         if features and self.train is not None:
             raise ValueError(f"`{features[0]}` is for the built-in loop, and `train` takes its place")
+        if self.label_smoothing and (self.loss is not None or not self.labels):
+            raise ValueError("`label_smoothing` is of the task's own loss on labels, which is not used here")
         if self.loss is not None and not self.labels:
             raise ValueError("`loss` is of outputs and targets, and with `labels: false` there are none")
         return self

@@ -74,16 +74,22 @@ def tuner(options: TrainingOptions, given: Given) -> Tuner:
         return from_teacher(asked, read, given.task, options.temperature)
 
     labels = loss_of(options.loss, read, given.task, given.root) if options.labels else None
-    loss = labels or distance(data)
-    if labels is not None and teacher is not None:
-        loss = distilled(labels, distance(data), options.teacher_weight)
+    if labels is None:
+        loss = distance(data)
+    else:
+        # epochs are compared by the loss as it is
+        smooth = options.label_smoothing
+        loss = loss_of(None, read, given.task, given.root, smooth) if smooth else labels
+        if teacher is not None:
+            loss = distilled(loss, distance(data), options.teacher_weight)
     judge = None
     if validation is not None:
         by_class = read if classifies and options.labels else None
         judge = judge_of(validation, labels or distance(validation), by_class, given.output)
     else:
         why = given.absent.get("validation", "none was handed")
-        given.progress.say(f"no validation split, so the last epoch is kept ({why})")
+        stops = "" if options.patience is None else "training goes on to the end and "
+        given.progress.say(f"no validation split, so {stops}the last epoch is kept ({why})")
 
     def trained(module: Any, label: str, left: Collection[Left] = ()) -> Trained:
         if not options.hints and not options.attention:

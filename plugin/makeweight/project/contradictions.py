@@ -90,6 +90,8 @@ def _of_teacher(options: TrainingOptions, kind: str, settings: Settings, place: 
                 f"`{path}` is read, and nothing under `sources` covers it: add it, so that what learnt "
                 "of it is made again when it changes",
             )
+    if options.label_smoothing and kind not in losses.SMOOTHED:
+        problems.note(place, f"`label_smoothing` is of cross entropy, and the task is {kind}")
     if not options.labels and kind == "segmentation":
         problems.note(place, "`labels: false`: where the classes of a segmentation are is told by its targets")
 

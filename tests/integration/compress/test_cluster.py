@@ -21,7 +21,7 @@ from makeweight.compress.training_options import TrainingOptions
 from makeweight.runtimes.format import Format
 from makeweight.runtimes.onnxruntime import codebooks
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
-from makeweight.runtimes.runtime import Program, RecipeFailed
+from makeweight.runtimes.runtime import RecipeFailed
 
 
 @pytest.fixture
@@ -34,21 +34,31 @@ def _clustered(module: Any, given: Any, **options: Any) -> Subject:
 
 
 def test_training_moves_the_values_and_each_weight_keeps_its_own(given: Any) -> None:
-    subject = _clustered(fresh(given), given, exclude=["11"])
+    layers = nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 3)
+    subject = _clustered(nn.Sequential(nn.Flatten(), *layers), given, exclude=["3"])
     module, ties = subject.source, subject.left["cluster"]
-    before = {name: module.get_parameter(name).detach().clone() for name in ties.indices}  # type: ignore[attr-defined]
-    assert set(before) == {"0.weight", "3.weight", "6.weight"}
+    before = module[1].weight.detach().clone()
+    assert list(ties.indices) == ["1.weight"]  # type: ignore[attr-defined]
     with reproducible(0):
         Finetune().apply(subject, TrainingOptions(epochs=2, lr=0.01), given)
-    for name, was in before.items():
-        weight = module.get_parameter(name).detach()
-        assert len(weight.unique()) <= len(was.unique()) <= 16
-        assert not torch.equal(weight, was)
-        for shared in was.unique():
-            assert len(weight[was == shared].unique()) == 1
-    assert len(module[11].weight.unique()) == module[11].weight.numel()
-    assert given.notes["cluster"]["values"] == dict.fromkeys(before, 16)
-    assert all(0 < error < 0.3 for error in given.notes["cluster"]["errors"].values())
+    after = module[1].weight.detach()
+    assert len(after.unique()) == len(before.unique()) == 16
+    assert not torch.equal(after, before)
+    assert all(len(after[before == shared].unique()) == 1 for shared in before.unique())
+    assert len(module[3].weight.unique()) == module[3].weight.numel()
+    assert given.notes["cluster"]["values"] == {"1.weight": 16}
+    assert 0 < given.notes["cluster"]["errors"]["1.weight"] < 0.3
+
+
+def test_a_training_that_moves_weights_apart_is_put_right(given: Any) -> None:
+    subject = _clustered(nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), given, bits=2)
+    module, ties = subject.source, subject.left["cluster"]
+    before, moved = module[1].weight.detach().numpy().copy(), np.random.default_rng(0).normal(size=(3, 36))
+    with torch.no_grad():
+        module[1].weight.copy_(torch.from_numpy(moved))
+    ties.after_step(module)
+    for shared in np.unique(before):
+        assert np.allclose(module[1].weight.detach().numpy()[before == shared], moved[before == shared].mean())
 
 
 def test_the_gradient_of_a_value_is_the_sum_over_its_weights(given: Any) -> None:
@@ -75,31 +85,27 @@ def test_where_nothing_pays_it_is_refused(given: Any) -> None:
 
 @pytest.mark.parametrize(("bits", "bytes_per_weight"), [(4, 0.5), (6, 1.0)])
 def test_the_file_holds_indices_and_a_table_and_answers_the_same(
-    given: Any, tmp_path: Any, bits: int, bytes_per_weight: float
+    tmp_path: Any, bits: int, bytes_per_weight: float
 ) -> None:
-    """Normalizations are folded into the weights, so that each channel has a table of its own."""
-    module = fresh(given).eval()
-    module[1].weight.data.uniform_(0.5, 2)
-    module[4].weight.data.uniform_(0.5, 2)
-    module[7].weight.data.uniform_(0.5, 2)
-    _clustered(module, given, bits=bits, exclude=["11"])
-    images = given.splits["validation"].source.inputs["image"][:4]
-    runtime, program = OnnxRuntime(), Program(module, {"image": ("N", 1, 6, 6)}, {"image": images})
-    notes: dict[str, Any] = {}
-    made = runtime.lower(program, Format(codebook=bits), None, tmp_path / "model.onnx", notes)
-    with torch.no_grad():
-        wanted = module(torch.from_numpy(images)).numpy()
-    assert np.allclose(runtime.open(made).run({"image": images})[0], wanted, atol=1e-4)
-    assert notes["codebooks"]["bytes"][1] == made.size < notes["codebooks"]["bytes"][0] / 2
+    """A convolution whose 16 values were scaled in each channel, as by a normalization that was folded into it."""
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=16)[rng.integers(0, 16, (48, 32, 3, 3))] * rng.uniform(0.5, 2, (48, 1, 1, 1))
+    weights = {"w": weight.astype(np.float32), "b": rng.normal(size=48).astype(np.float32)}
+    node = onnx.helper.make_node("Conv", ["x", "w", "b"], ["y"])
+    plain = save(tmp_path / "plain.onnx", [node], [value("x", ["N", 32, 5, 5])], [value("y", ["N", 48, 3, 3])], weights)
+    runtime, notes = OnnxRuntime(), dict[str, Any]()
+    source = runtime.read(plain)
+    made = runtime.lower(source, Format(codebook=bits), None, tmp_path / "made.onnx", notes)
+    assert notes["codebooks"] == {"weights": ["w"], "bytes": [source.size, made.size]}
+    assert made.size < source.size / 2
     stored = {each.name: numpy_helper.to_array(each) for each in onnx.load(made.path).graph.initializer}
-    assert len(notes["codebooks"]["weights"]) == 2
-    for name in notes["codebooks"]["weights"]:
-        assert stored[f"{name}/table"].shape[-1] <= 2**bits
-        assert stored[f"{name}/indices"].dtype == np.uint8
-        count = 48 * 32 * 9  # of both the weights
-        assert stored[f"{name}/indices"].size == count * bytes_per_weight
+    assert stored["w/table"].shape == (48, 16)
+    assert (stored["w/indices"].dtype, stored["w/indices"].size) == (np.uint8, weight.size * bytes_per_weight)
+    image = rng.normal(size=(2, 32, 5, 5)).astype(np.float32)
+    assert np.array_equal(runtime.open(made).run({"x": image})[0], runtime.open(source).run({"x": image})[0])
     # what is looked up is looked up once, when the session is opened
     assert "GatherElements" not in runtime.inspect(made).operators
+    assert runtime.inspect(made).macs == runtime.inspect(source).macs == 48 * 32 * 9 * 9
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float16, np.int8])

@@ -87,6 +87,45 @@ def test_the_best_epoch_is_kept_even_if_later_ones_are_worse(
     assert not _equal(_weights(module), states[3])
 
 
+def test_training_stops_when_it_no_longer_gets_better(
+    make_project: Any, make_given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = make_given(make_project())
+    qualities = iter([0.5, 0.9, 0.8, 0.85, 0.95])
+    monkeypatch.setattr(tuning, "judge_of", lambda *_: lambda _: Quality((best := next(qualities),), best, "good"))
+    trained = tune(fresh(given), TrainingOptions(epochs=9, patience=2), given, "finetune")
+    assert (trained.epochs, trained.kept, trained.validation) == (4, 2, 0.9)
+    assert given.progress.lines[-1].startswith("finetune: 4 epochs")
+
+
+def test_what_is_judged_and_kept_is_the_moving_average(
+    make_project: Any, make_given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = make_given(make_project())
+    states: list[dict[str, Any]] = []
+
+    def judged(module: Any) -> Quality:
+        states.append(_weights(module))
+        return Quality((len(states),), 1.0, "good")
+
+    monkeypatch.setattr(tuning, "judge_of", lambda *_: judged)
+    ends = []
+    for ema in (None, 0.9):
+        with reproducible(0):
+            module = fresh(given)
+            tune(module, TrainingOptions(epochs=1, lr=0.01, ema=ema), given, "finetune")
+        assert _equal(_weights(module), states[-1])
+        ends.append(_weights(module)["0.weight"])
+    start = _weights(fresh(given))["0.weight"]
+    # the same steps were made, and the average lags behind
+    assert 0 < (ends[1] - start).norm() < (ends[0] - start).norm()
+    splits = {name: split for name, split in given.splits.items() if name != "validation"}
+    with reproducible(0):
+        unjudged = fresh(given)
+        tune(unjudged, TrainingOptions(epochs=1, lr=0.01, ema=0.9), replace(given, splits=splits), "finetune")
+    assert torch.equal(_weights(unjudged)["0.weight"], ends[1])
+
+
 def test_one_seed_gives_one_network_whatever_was_drawn_before(make_project: Any, make_given: Any) -> None:
     given = make_given(make_project())
     options = TrainingOptions(epochs=2, teacher="baseline")

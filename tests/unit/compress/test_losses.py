@@ -57,6 +57,20 @@ def softmax(z: np.ndarray) -> np.ndarray:
     return raised / raised.sum(1, keepdims=True)
 
 
+def test_smoothed_targets_are_spread_over_all_classes() -> None:
+    scores, classes = TEACHER[:, :, 0, 0], np.array([0, 2, 1, 1])
+    task = TaskSettings(kind="classification")
+    _, read = own(task, scores, classes, lambda z: z)
+    log = np.log(softmax(scores.astype(np.float64)))
+    targets = 0.8 * np.eye(3)[classes] + 0.2 / 3
+    loss = loss_of(None, read, task, Path(), 0.2)
+    assert float(loss(torch.from_numpy(scores), batch(classes))) == pytest.approx(-(targets * log).sum(1).mean())
+    masks = loss_of(None, own(PLACES, TEACHER, MASKS, lambda z: z)[1], PLACES, Path(), 0.2)
+    log = np.log(softmax(TEACHER))
+    spread = 0.8 * np.take_along_axis(log, np.where(COUNTS, MASKS, 0)[:, None], 1)[:, 0] + 0.2 * log.mean(1)
+    assert float(masks(torch.from_numpy(TEACHER), batch(MASKS))) == pytest.approx(-spread[COUNTS].mean())
+
+
 @pytest.mark.parametrize("change", [lambda z: z, lambda z: z.sigmoid()], ids=["logits", "probabilities"])
 def test_labels_are_learnt_one_by_one(change: Callable[[Any], Any]) -> None:
     logits, targets = TEACHER[..., 0, 0], np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 1]])
