@@ -102,7 +102,8 @@ class Cluster:
             Conflict: it is not as it was seen; EnvironmentFailed: by another of the names above.
         """
         name = seen["metadata"]["name"]
-        body = {"metadata": {"resourceVersion": seen["metadata"]["resourceVersion"]}, **change}
+        version = {"resourceVersion": seen["metadata"]["resourceVersion"]}
+        body = {**change, "metadata": {**change.get("metadata", {}), **version}}
         resource = _resource(kind)
         with self._told("patch", kind, name, "/status" if status else ""):
             from lightkube.types import PatchType

@@ -18,9 +18,8 @@ from makeweight_monitors.rollback import asking, audit, signing
 from makeweight_monitors.rollback.arguments import STATE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from makeweight_monitors.rollback.controller import Controller
+    from makeweight_monitors.rollback.journal import Journal
     from makeweight_monitors.rollback.leases.lease import Lease
 
 
@@ -155,20 +154,21 @@ def _controller(options: argparse.Namespace) -> Controller:
     state = options.state or options.project / STATE
     journal = Journal(state)
     looking = Looking(client, project.name, scope)
-    lease = _lease(options, state)
+    lease = _lease(options, journal)
     return Controller(target, looking, journal, lease, policy, time.time, options.dry_run)
 
 
-def _lease(options: argparse.Namespace, state: Path) -> Lease:
+def _lease(options: argparse.Namespace, journal: Journal) -> Lease:
     """What is shared with other controllers; a dry run takes nothing from one that acts."""
     from makeweight_monitors.rollback.leases.file import FileLease
 
     if options.lease is None or options.dry_run:
-        return FileLease(state / "lease")
+        return FileLease(journal.path.parent / "lease")
     import socket
     import uuid
 
     from makeweight.registry import require_extra
+    from makeweight_monitors.rollback import handing
     from makeweight_monitors.rollback.kubernetes import Cluster
     from makeweight_monitors.rollback.leases.kubernetes import KubernetesLease
 
@@ -177,4 +177,13 @@ def _lease(options: argparse.Namespace, state: Path) -> Lease:
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
     # three looks may fail before another takes it
     lasts = math.ceil(3 * options.every) + 15
-    return KubernetesLease(Cluster(namespace), name, identity, lasts, time.monotonic, time.time)
+    return KubernetesLease(
+        Cluster(namespace),
+        name,
+        identity,
+        lasts,
+        time.monotonic,
+        time.time,
+        hands=lambda: handing.told(journal),
+        takes_over=lambda text, before: handing.taken_over(journal, text, before, time.time),
+    )

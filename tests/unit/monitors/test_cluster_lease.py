@@ -1,22 +1,31 @@
-"""The Lease in a cluster, beside a double of the API server: who has it, for how long, and by which clock."""
+"""The Lease in a cluster, beside a double of the API server: who has it, by which clock, and what is handed on."""
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from canary_trials import OBSERVED
 
 import cluster
-from controlled import Controlled
+from controlled import CANARY, STABLE, Controlled
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.cli import main
+from makeweight_monitors.rollback import handing
+from makeweight_monitors.rollback.case import Deed
+from makeweight_monitors.rollback.journal import Hold, Journal
 from makeweight_monitors.rollback.kubernetes import Cluster
-from makeweight_monitors.rollback.leases.kubernetes import KubernetesLease
+from makeweight_monitors.rollback.leases.kubernetes import JOURNAL, KubernetesLease
+from makeweight_monitors.serving import pointer
+from makeweight_monitors.serving.pointer import Pointer
 
 LASTS = 30
+ROLLING = replace(OBSERVED, stage="rolling_back", deed=Deed("rollback", 0.0, 1.5))
 Contender = Callable[..., KubernetesLease]
 
 
@@ -52,9 +61,15 @@ def server(shared: cluster.ApiServer) -> cluster.ApiServer:
 def contender(server: cluster.ApiServer, tmp_path: Path) -> Contender:
     reached = Cluster(None, server.kubeconfig(tmp_path / "kubeconfig"))
 
-    def one(identity: str, off: float = 0.0) -> KubernetesLease:
+    def one(identity: str, off: float = 0.0, journal: Journal | None = None) -> KubernetesLease:
         clock = Clock(off)
-        return KubernetesLease(reached, "digits", identity, LASTS, clock.monotonic, clock.time)
+
+        def takes_over(text: str, before: str) -> None:
+            if journal is not None:
+                handing.taken_over(journal, text, before, clock.time)
+
+        given = (reached, "digits", identity, LASTS, clock.monotonic, clock.time)
+        return KubernetesLease(*given, lambda: "" if journal is None else handing.told(journal), takes_over)
 
     return one
 
@@ -182,6 +197,117 @@ def test_a_controller_that_lost_it_acts_no_more(
     for each in (one, other):
         each.controller.lease.give_back()
         each.end()
+
+
+@pytest.fixture
+def two(contender: Contender, tmp_path: Path) -> Iterator[tuple[Controlled, Controlled]]:
+    """Two machines, each with a journal of its own, of which the first leads; the target is one."""
+    both = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        each = Controlled(tmp_path / name)
+        each.controller.lease = contender(name, journal=each.journal)
+        both.append(each)
+    one, other = both
+    other.controller.target, other.file = one.target, one.file
+    one.tick()
+    other.tick()
+    assert (one.controller.health.leads, other.controller.health.leads) == (True, False)
+    yield one, other
+    for each in both:
+        each.controller.lease.give_back()
+        each.end()
+
+
+def test_what_one_had_latched_and_who_holds_is_known_to_the_next(two: tuple[Controlled, Controlled]) -> None:
+    one, other = two
+    one.prometheus.asks()
+    one.tick()
+    one.tick(later=11.0)
+    assert one.stages == ["rolled_back"]
+    assert one.controller.order("hold", "Ada", "a demo", ("n" * 16, 9e9)) is not None
+    pointer.write(one.file, Pointer(STABLE, CANARY, pointer.load(one.file).epoch))  # a person lets it in again
+    Clock.now += 30.0
+    other.prometheus.asks()
+    other.tick()
+    assert (other.controller.health.leads, other.stages, other.share) == (True, ["rolled_back"], 0.05)
+    assert other.lines("lease") == ["leads after one, who knew of 1 canaries; held by Ada (a demo)"]
+    assert other.journal.hold() == Hold("Ada", "a demo", 1011.0)
+    assert other.journal.last_rollback() == 1000.0
+    assert other.controller.order("hold", "Ada", "a demo", ("n" * 16, 9e9)) is None  # overheard, and sent again
+
+
+class Killed(BaseException):
+    """What ends a process."""
+
+
+def test_what_one_had_begun_the_next_goes_on_with(
+    two: tuple[Controlled, Controlled], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = two
+    one.prometheus.asks()
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(one.target, "set", killed)
+        with pytest.raises(Killed):
+            one.tick()
+    Clock.now += 30.0
+    other.tick()  # nothing asks for it there: the word of the one before is enough
+    other.tick(later=11.0)
+    assert (other.share, other.stages, other.epoch) == (0.0, ["rolled_back"], 2)
+
+
+def test_of_two_accounts_that_counts_which_has_come_further(tmp_path: Path) -> None:
+    far = replace(OBSERVED, stage="rolled_back")
+    for own, theirs, comes in ((far, OBSERVED, far), (OBSERVED, far, far), (OBSERVED, ROLLING, ROLLING)):
+        a, b = Journal(tmp_path / f"{own.stage}{theirs.stage}"), Journal(tmp_path / f"{own.stage}{theirs.stage}b")
+        a.note(case=own, last_rollback=7.0)
+        b.note(case=theirs)
+        handing.taken_over(a, handing.told(b), "", lambda: 1.0)
+        assert (a.cases(), a.last_rollback()) == ([comes], 7.0)
+        a.close()
+        b.close()
+
+
+def test_no_more_is_handed_on_than_an_annotation_holds(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for number in range(50):
+        canary = replace(OBSERVED.canary, sha256=f"{number:064}")
+        why = {"why": "w" * 1000, "topic": "t" * 1000}
+        journal.note(case=replace(OBSERVED, canary=canary, stage="rolled_back", since=float(number), **why))
+    journal.note(case=replace(OBSERVED, since=-1.0))
+    told = handing.told(journal)
+    assert len(told) < 200_000
+    kept = [case["canary"]["sha256"] for case in json.loads(told)["cases"]]
+    assert OBSERVED.canary.sha256 in kept  # it may still come to something
+    assert kept[:2] != [f"{0:064}", f"{1:064}"]
+    assert f"{49:064}" in kept
+    journal.close()
+
+
+STRANGE = ["", "{", "[]", "{}", '{"format": 2}', '{"format": 1, "cases": [{}], "hold": null}']
+
+
+@pytest.mark.parametrize("text", STRANGE)
+def test_what_is_no_word_of_ours_stops_it(
+    server: cluster.ApiServer, contender: Contender, tmp_path: Path, text: str
+) -> None:
+    a = contender("a")
+    a.take()
+    server.objects["leases", "digits"]["metadata"]["annotations"] = {JOURNAL: text}
+    journal = Journal(tmp_path)
+    b = contender("b", journal=journal)
+    b.take()
+    Clock.now += 30.0
+    for _ in range(2):
+        with pytest.raises(EnvironmentFailed, match=r"what a handed on cannot be read: .*\n.*Delete that annotation"):
+            b.take()
+    del server.objects["leases", "digits"]["metadata"]["annotations"]
+    assert b.take()
+    journal.close()
 
 
 NAMES = ["", "A", "a/b/c", "/a", "a/", "a_b", "-a"]

@@ -17,6 +17,8 @@ from typing import Any
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.rollback.kubernetes import Cluster, Conflict, Kind, NotFound
 
+JOURNAL = "makeweight/journal"
+"""The annotation in which its holder tells what the next one has to know."""
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 _log = logging.getLogger("makeweight_monitors")
 
@@ -29,6 +31,8 @@ class KubernetesLease:
         lasts: whole seconds without a renewal after which another may take it; at least some looks.
         monotonic: seconds of a clock that is never set.
         clock: Unix time in seconds, for people who read the Lease.
+        hands: what whoever holds it next has to know, as a text.
+        takes_over: what the one before had to say, and who that was.
     """
 
     def __init__(
@@ -39,9 +43,16 @@ class KubernetesLease:
         lasts: int,
         monotonic: Callable[[], float],
         clock: Callable[[], float],
+        hands: Callable[[], str],
+        takes_over: Callable[[str, str], None],
     ) -> None:
         self.cluster, self.name, self.identity, self.lasts = cluster, name, identity, lasts
         self.monotonic, self.clock = monotonic, clock
+        self.hands, self.takes_over = hands, takes_over
+        self._before = ""
+        """Who had it last that was not us."""
+        self._told = False
+        """Whether that one's word was taken over."""
         self._seen: dict[str, Any] | None = None
         """As it was last read or written."""
         self._changed = 0.0
@@ -73,7 +84,7 @@ class KubernetesLease:
             return
         self._renewed = None
         with contextlib.suppress(EnvironmentFailed):  # it runs out by itself
-            self._write(self._seen, {"holderIdentity": "", "leaseDurationSeconds": 1})
+            self._write(self._seen, {"holderIdentity": "", "leaseDurationSeconds": 1}, self.hands())
 
     def _take(self, began: float) -> bool:
         found = self._read()
@@ -82,7 +93,7 @@ class KubernetesLease:
         spec = found.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
         if holder != self.identity:
-            self._renewed = None
+            self._renewed, self._told, self._before = None, False, holder or self._before
             if holder and self.monotonic() - self._changed < (spec.get("leaseDurationSeconds") or self.lasts):
                 return False
         now = self._now()
@@ -94,10 +105,15 @@ class KubernetesLease:
         if holder != self.identity:
             wanted |= {"acquireTime": now, "leaseTransitions": (spec.get("leaseTransitions") or 0) + 1}
         try:
-            self._write(found, wanted)
+            self._write(found, wanted, self.hands() if self._told else None)
         except Conflict:
             self._renewed = None  # another was faster; who it is will be read
             return False
+        if not self._told:
+            said = _annotations(found).get(JOURNAL)
+            if said is not None:
+                self.takes_over(said, self._before)
+            self._told = True
         self._renewed = began
         return True
 
@@ -122,11 +138,14 @@ class KubernetesLease:
             self._observe(self.cluster.create(LEASE, self.name, {"spec": spec}))
         except Conflict:
             return False
-        self._renewed = began
+        self._renewed, self._told = began, True
         return True
 
-    def _write(self, seen: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        self._observe(self.cluster.change(LEASE, seen, {"spec": spec}))
+    def _write(self, seen: Mapping[str, Any], spec: Mapping[str, Any], hands: str | None = None) -> None:
+        change: dict[str, Any] = {"spec": spec}
+        if hands is not None and hands != _annotations(seen).get(JOURNAL):
+            change["metadata"] = {"annotations": {JOURNAL: hands}}
+        self._observe(self.cluster.change(LEASE, seen, change))
 
     def _observe(self, found: dict[str, Any]) -> None:
         if self._seen is None or found.get("spec") != self._seen.get("spec"):
@@ -136,3 +155,8 @@ class KubernetesLease:
     def _now(self) -> str:
         """As a MicroTime is written."""
         return datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _annotations(lease: Mapping[str, Any]) -> Mapping[str, str]:
+    found: Mapping[str, str] = lease["metadata"].get("annotations") or {}
+    return found

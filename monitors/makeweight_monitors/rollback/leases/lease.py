@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Lease(Protocol):
-    """Asked before every look, and once more before anything is done."""
+    """Asked before every look, and once more when something is written down that is to be done, or to be known."""
 
     def take(self) -> bool:
         """Whether it is ours, from before or from now on.
