@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from makeweight import measurement
@@ -87,7 +88,7 @@ class Figures:
         machine = self.machines.get(device or "")
         return machine.reason if machine is not None and machine.reason else NOT_RECORDED
 
-    @property
+    @cached_property
     def quality(self) -> Measurand:
         """What stands for quality: a metric that the budget names, else the first that was measured."""
         named = {rule.metric for rule in self._content.verdict.rules}
@@ -103,7 +104,7 @@ class Figures:
             return declared
         return self._content.better or "higher"
 
-    @property
+    @cached_property
     def devices(self) -> list[str]:
         """Declared devices in their order, then any other that something was measured on."""
         return list(dict.fromkeys([*self.machines, *(each.device for each in self if each.device is not None)]))

@@ -13,6 +13,7 @@ _CODE = re.compile(r"`([^`\n]+)`")
 _MARKDOWN = {**{mark: f"&#{ord(mark)};" for mark in "|*`\\~"}, "&": "&amp;", "<": "&lt;", ">": "&gt;"}
 # GitHub looks for these two after Markdown is done: a mention would notify somebody, dollars would become mathematics.
 _GITHUB = {"@": "<code>@</code>", "$": "<span>$</span>"}
+_INLINE = str.maketrans({**_MARKDOWN, **_GITHUB})
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|pt|[kMG]?B|[num]?s|[um]?J|/s)(?!\w))")
 _LINE_START = re.compile(r"(#{1,6}|[+-]|\d+[.)])(?=\s|$)|[=-]+$")
 _LINK = re.compile(r"\](?=[(\[:])")
@@ -27,8 +28,9 @@ _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 
 def plain(text: object) -> str:
     """One line without control characters or marks that turn the writing direction round."""
-    odd = (c for c in str(text) if unicodedata.category(c) in _CONTROL or unicodedata.bidirectional(c) in _TURNING)
-    kept = str(text).translate(dict.fromkeys(map(ord, odd), " "))
+    shown = str(text)
+    odd = [c for c in set(shown) if unicodedata.category(c) in _CONTROL or unicodedata.bidirectional(c) in _TURNING]
+    kept = shown.translate(dict.fromkeys(map(ord, odd), " "))
     return re.sub(" +", " ", kept).strip(" ")
 
 
@@ -72,7 +74,7 @@ def _joined(pieces: list[str], code: Callable[[str], str], between: Callable[[st
 
 
 def _inline(line: str) -> str:
-    safe = _unlinked("".join(_MARKDOWN.get(c) or _GITHUB.get(c) or c for c in line))
+    safe = _unlinked(line.translate(_INLINE))
     return _UNDERSCORE.sub("&#95;", _LINK.sub("&#93;", safe))
 
 
