@@ -16,6 +16,7 @@ from makeweight_base.errors import UsageError
 Status = Literal["measured", "estimated", "unavailable"]
 Cause = Literal["stale", "unreachable", "too_few_samples"]
 """Why a figure is unavailable, where something can be done about it: measure anew, reach the device, measure longer."""
+_COMPARISONS, _CAUSES = (None, *get_args(Comparison)), (None, *get_args(Cause))
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ class Measurement:
     """Hash of all that the figure depends on; see `key_of`."""
 
     def __post_init__(self) -> None:
-        if self.comparison not in (None, *get_args(Comparison)):
+        if self.comparison not in _COMPARISONS:
             raise ValueError(f"{self.metric}: there is no comparison {self.comparison}")
-        if self.cause not in (None, *get_args(Cause)):
+        if self.cause not in _CAUSES:
             raise ValueError(f"{self.metric}: there is no cause {self.cause}")
         if self.status == "unavailable":
             if self.value is not None or not self.reason:

@@ -22,6 +22,8 @@ from makeweight.decide.verdict import EXIT_CODES, RuleVerdict, Verdict
 from makeweight.measurement import Cause, Measurement, unavailable
 from makeweight_base.errors import Exit
 
+pytestmark = pytest.mark.long
+
 
 def rules(**budget: object) -> tuple[Rule, ...]:
     return tuple(rules_of(Budget.model_validate(budget)))

@@ -19,6 +19,8 @@ from makeweight_monitors.exporter.grouping import group
 from makeweight_monitors.metrics import EXPORTER_REFUSALS, MOST_CLASSES, REJECTIONS
 from makeweight_monitors.observe import pending
 
+pytestmark = pytest.mark.long
+
 
 def pair(stable: Any, canary: Any, **said: Any) -> dict[str, Any]:
     return {"type": "pair", "stable": stable, "canary": canary, **said}

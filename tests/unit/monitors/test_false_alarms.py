@@ -19,6 +19,8 @@ from scipy.stats import binom
 from makeweight_monitors.eprocess import CEILING, Bet, evalue, paired, shared, two_samples
 from makeweight_monitors.rules.terms import Terms
 
+pytestmark = pytest.mark.long
+
 DROP = 0.01
 ALPHA = 0.05
 RUNS = 2_000

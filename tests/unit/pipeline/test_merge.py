@@ -17,6 +17,8 @@ from makeweight.project import reading
 from makeweight_base.errors import ConfigError
 from unit.pipeline.conftest import PLOTS, THE_PIPELINE, THEIRS, merged, module
 
+pytestmark = pytest.mark.long
+
 
 def test_the_whole_pipeline_of_a_module() -> None:
     text, changes = merged(None, module("digits/", "requirements.lock"))

@@ -18,6 +18,8 @@ from makeweight.runtimes.format import Format, SourceKind
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight_base.errors import ConfigError, UsageError
 
+pytestmark = pytest.mark.long
+
 ROOT = Path("/no/such/folder/digits")
 
 GOOD = """\

@@ -14,6 +14,8 @@ from makeweight.measurement import Cause
 from makeweight.report import markdown
 from makeweight.report.content import Content, Flip, Flips
 
+pytestmark = pytest.mark.long
+
 GITHUB = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 ALL = {
     "three": invented.content(),
