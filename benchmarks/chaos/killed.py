@@ -3,7 +3,7 @@ random moments of its rollback, and the disk of the controller is full for a whi
 
 Target: after each trial exactly one change of the pointer took the canary's traffic, it is latched, the journal is
 whole (SQLite's own check) and every line of the audit log is as it was written. While its disk is full, the controller
-answers an alert by 503.
+answers an alert by 503, and is not ready.
 
 A stand is one of each, all real, on loopback. In each trial a new canary is let in, of which every answer fails; one to
 four faults come within the first seconds, and the same alert is sent again and again. What was killed is begun anew.
@@ -89,7 +89,7 @@ class Outcome:
     log: str
     """What is wrong with the audit log, or with the journal; empty: nothing."""
     refused: tuple[int, ...]
-    """How an alert was answered while the disk was full; 0: not at all."""
+    """How an alert, and whether it is ready, was answered while the disk was full; 0: not at all."""
     seconds: float
 
     @property
@@ -185,7 +185,7 @@ class Stand:
         began, refused, faults = time.monotonic(), [], []
         moments = sorted(self.chance.uniform(0, WITHIN) for _ in range(self.chance.randint(1, 4)))
         for moment in moments:
-            until(lambda moment=moment: self.alert(canary) is None or time.monotonic() - began >= moment)
+            self.alerted(canary, lambda moment=moment: time.monotonic() - began >= moment)
             faults.append(self.chance.choice((*PARTS, DISK)))
             if faults[-1] == DISK:
                 refused += self.full_disk(canary)
@@ -198,7 +198,7 @@ class Stand:
         def stage() -> str:
             return next((case.stage for case in journal.cases() if case.canary.sha256 == canary.sha256), "")
 
-        until(lambda: stage() == "rolled_back" or (self.alert(canary) is None and False))
+        self.alerted(canary, lambda: stage() == "rolled_back")
         took = time.monotonic() - began
         found = audit.verify(self.state / "audit.jsonl", journal.head())
         wrong = "" if isinstance(found, Head) else f"line {found.line}: {found.what}"
@@ -211,8 +211,17 @@ class Stand:
         journal.close()
         return outcome
 
-    def alert(self, canary: Served) -> int | None:
-        """The same one, as often as one likes: how it is answered; 0: not at all."""
+    def alerted(self, canary: Served, found: Callable[[], object]) -> None:
+        """The same alert over and over, until something is so."""
+
+        def alerting() -> object:
+            self.alert(canary)
+            return found()
+
+        until(alerting)
+
+    def alert(self, canary: Served) -> int:
+        """How it is answered; 0: not at all."""
         labels = {"kind": "rollback", "model": "digits", "sha256": canary.sha256, "alertname": "again"}
         try:
             address = f"http://127.0.0.1:{self.ports['controller']}/api/v2/alerts"
@@ -221,13 +230,15 @@ class Stand:
             return 0
 
     def full_disk(self, canary: Served) -> Iterator[int]:
-        """For some seconds, in which an alert is sent."""
+        """For some seconds, in which an alert is sent: the answers of the controller."""
         process = self.parts["controller"].process
         assert process is not None
         limits = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (FULL, limits[1]))
         try:
-            yield self.alert(canary) or 0
+            yield self.alert(canary)
+            with contextlib.suppress(requests.RequestException):
+                yield requests.get(f"http://127.0.0.1:{self.ports['controller']}/readyz", timeout=30).status_code
             time.sleep(self.chance.uniform(0, 3))
         finally:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limits)
