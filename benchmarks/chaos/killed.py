@@ -18,6 +18,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -49,6 +50,8 @@ PATIENCE = 300.0
 """Seconds for which a trial may last: much else may run on this machine."""
 WITHIN = 8.0
 """Seconds after the canary was let in, in which faults come."""
+TOGETHER = 5
+"""Canaries that one Prometheus sees: it judges each for ten minutes after its end, and of many that takes long."""
 FULL = 4096
 """Bytes that no file of a controller with a full disk may exceed: a pointer does not, a journal does."""
 
@@ -105,6 +108,7 @@ class Stand:
     chance: random.Random
     parts: dict[str, Part] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
+    tried: int = 0
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
@@ -177,6 +181,11 @@ class Stand:
         canary = Served("digits", "int8", f"r{number}", f"{number:064x}", "b", 0.2, 0)
         self.parts["exporter"].kill()
         self.describe(canary)
+        self.tried += 1
+        if self.tried % TOGETHER == 0:
+            self.parts["prometheus"].kill()
+            self.parts["prometheus"].process = None
+            shutil.rmtree(self.folder / "data")
         for name in self.parts:
             if name == "exporter" or self.parts[name].process is None:
                 self.begin(name)
