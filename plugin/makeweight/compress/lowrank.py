@@ -26,7 +26,8 @@ from makeweight.runtimes.inputs import call
 from makeweight.runtimes.layers import named, unfit
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
-from makeweight.user.weights import shared
+from makeweight.user.saved import some
+from makeweight.user.weights import not_finite, shared
 from makeweight_base.errors import first_line
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
         raise RecipeFailed(
             "factorize changes layers, and a torch.export program has operators alone; declare `build` and `weights`"
         )
+    if bad := not_finite(module):
+        raise RecipeFailed(f"factorize: {some(bad)} holds NaN or infinity; train with a smaller `lr`")
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
     with torch.no_grad():
         shape = judged(call(module, example), given.output).shape

@@ -10,6 +10,8 @@ from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.runtimes.layers import named, unfit
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.user.saved import some
+from makeweight.user.weights import not_finite
 
 if TYPE_CHECKING:
     from makeweight.compress.cluster import ClusterOptions
@@ -49,6 +51,8 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
     import torch
 
     module = subject.source
+    if bad := not_finite(module):
+        raise RecipeFailed(f"cluster: {some(bad)} holds NaN or infinity; train with a smaller `lr`")
     weights = {name: weight for name, weight in module.named_parameters() if weight.ndim > 1}
     layers = [name.rpartition(".")[0] for name in weights]
     for pattern in options.exclude:

@@ -69,7 +69,7 @@ def shallower(module: Any, part: float, example: Tensors) -> list[str]:
     if not gone:
         raise RecipeFailed(
             "distill: no block can be taken out: `depth` is of modules of one kind in a row, in a Sequential or a "
-            "ModuleList, whose inputs and outputs have one shape; raise `depth` no further, or build a `student`"
+            "ModuleList, whose inputs and outputs have one shape; lower `depth`, or build a `student`"
         )
 
     class Without(torch.nn.Module):  # type: ignore[misc]

@@ -31,8 +31,15 @@ def teacher_of(options: TrainingOptions, given: Given) -> Any:
         return _of_file(options.teacher, given)
     module = built(options.teacher, given.root, where=_WHERE)
     if options.teacher_weights is not None:
+        file = given.root / options.teacher_weights
+        if not file.is_file():
+            raise UsageError(
+                f"there are no weights `{options.teacher_weights}` for the teacher `{options.teacher}`",
+                where=_WHERE,
+                do="Train the teacher first, or mend `teacher_weights`.",
+            )
         with at(options.teacher_weights):
-            weights.load(module, given.root / options.teacher_weights, None)
+            weights.load(module, file, None)
     return module.eval().requires_grad_(False)
 
 

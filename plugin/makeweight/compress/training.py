@@ -47,6 +47,8 @@ class Trained:
     """Mean training loss of the last epoch; None where the user's own callable trained."""
     validation: float | None
     """Of the kept epoch: accuracy for a classification, else the loss."""
+    ended: str | None = None
+    """Why it ended before its time, with the best epoch until then; None: it did not."""
 
 
 def train(
@@ -69,14 +71,14 @@ def train(
         beside: parameters of the loss, which learn too.
 
     Raises:
-        RecipeFailed: the loss is no longer finite, or the module fails in training.
+        RecipeFailed: the loss is no longer finite, and no epoch was judged before; or the module fails in training.
         UsageError: the loss raises one.
     """
     steps = options.epochs * data.split.steps(options.batch)
     optimizer = Optimizer([*module.parameters(), *beside], options, steps)
     averaged = None if options.ema is None else Averaged(module, options.ema)
     best: tuple[Quality, int, dict[str, Any]] | None = None
-    mean, ran = math.nan, 0
+    mean, ran, ended = math.nan, 0, None
     for epoch in given.progress.over(range(1, options.epochs + 1), label, options.epochs):
         module.train()
         total = seen = 0.0
@@ -89,21 +91,24 @@ def train(
                 averaged.after_step()
             total += float(value.detach()) * len(batch.indices)
             seen += len(batch.indices)
-        mean = total / seen
-        if not math.isfinite(mean):
-            raise RecipeFailed(f"{label}: the loss became {mean} in epoch {epoch}; a smaller `lr` may help")
         module.eval()
-        ran = epoch
-        if judge is None:
-            continue
-        with contextlib.nullcontext() if averaged is None else averaged.put_in():
-            quality = judge(module)
-            if best is None or quality.order > best[0].order:
-                best = (quality, epoch, copy.deepcopy(module.state_dict()))
-        if options.patience is not None and epoch - best[1] >= options.patience:
+        reached = [total / seen]
+        if judge is not None and math.isfinite(reached[0]):
+            with contextlib.nullcontext() if averaged is None else averaged.put_in():
+                quality = judge(module)
+                reached += quality.order
+                if all(map(math.isfinite, reached)) and (best is None or quality.order > best[0].order):
+                    best = (quality, epoch, copy.deepcopy(module.state_dict()))
+        if bad := [figure for figure in reached if not math.isfinite(figure)]:
+            ended = f"the loss became {bad[0]} in epoch {epoch}; a smaller `lr` may help"
+            if best is None:
+                raise RecipeFailed(f"{label}: {ended}")
             break
-    module.eval()
-    told = f"{label}: {ran} epoch{'s' if ran > 1 else ''}, loss {mean:.4f}"
+        mean, ran = reached[0], epoch
+        if options.patience is not None and best is not None and epoch - best[1] >= options.patience:
+            ended = f"no better for {options.patience} epoch{'s' if options.patience > 1 else ''}"
+            break
+    told = f"{label}: {ran} epoch{'s' if ran > 1 else ''}, loss {mean:.4f}{f' ({ended})' if ended else ''}"
     if best is None:
         if averaged is not None:
             averaged.keep()
@@ -112,7 +117,7 @@ def train(
     quality, kept, state = best
     module.load_state_dict(state)
     given.progress.say(f"{told}; kept epoch {kept}, validation {quality.words}")
-    return Trained(ran, kept, mean, quality.figure)
+    return Trained(ran, kept, mean, quality.figure, ended)
 
 
 def judge_of(data: Examples, loss: Loss, read: Reading | None, output: str | None) -> Judge:

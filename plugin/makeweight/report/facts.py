@@ -42,8 +42,9 @@ def worded(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, Mapping):
-        nested = any(isinstance(each, list | tuple | Mapping) for each in value.values())
-        return ("; " if nested else ", ").join(f"{key} {worded(each)}" for key, each in value.items())
+        known = {key: each for key, each in value.items() if each is not None}
+        nested = any(isinstance(each, list | tuple | Mapping) for each in known.values())
+        return ("; " if nested else ", ").join(f"{key} {worded(each)}" for key, each in known.items())
     if isinstance(value, list | tuple):
         nested = any(isinstance(each, list | tuple | Mapping) for each in value)
         return ("; " if nested else ", ").join(worded(each) for each in value)

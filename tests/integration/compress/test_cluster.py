@@ -79,6 +79,11 @@ def test_the_gradient_of_a_value_is_the_sum_over_its_weights(given: Any) -> None
 def test_where_nothing_pays_it_is_refused(given: Any) -> None:
     with pytest.raises(RecipeFailed, match="cluster changed nothing: no layer has more than 512 weights; lower `bits`"):
         _clustered(nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), given, bits=8)
+    endless = fresh(given)
+    with torch.no_grad():
+        endless[3].weight[0, 0] = np.inf
+    with pytest.raises(RecipeFailed, match=r"cluster: 3\.weight holds NaN or infinity"):
+        _clustered(endless, given)
     with pytest.raises(RecipeFailed, match="in `exclude`, `stem` fits no layer; there are"):
         _clustered(fresh(given), given, exclude=["stem"])
 

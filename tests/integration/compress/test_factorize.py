@@ -143,6 +143,14 @@ def test_what_cannot_be_is_refused(given: Any, options: dict[str, Any], says: st
         _factorized(fresh(given), given, **options)
 
 
+def test_weights_that_are_no_numbers_are_refused(given: Any) -> None:
+    module = fresh(given)
+    with torch.no_grad():
+        module[3].weight[0, 0] = np.nan
+    with pytest.raises(RecipeFailed, match=r"factorize: 3\.weight holds NaN or infinity"):
+        _factorized(module, given, ratio=0.5)
+
+
 def test_a_convolution_that_would_be_slower_is_kept(given: Any) -> None:
     """A wide kernel of stride 4 on a large image: fewer weights, and more products before the stride."""
     images = np.zeros((2, 32, 16, 16), np.float32)

@@ -95,7 +95,8 @@ def test_training_stops_when_it_no_longer_gets_better(
     monkeypatch.setattr(tuning, "judge_of", lambda *_: lambda _: Quality((best := next(qualities),), best, "good"))
     trained = tune(fresh(given), TrainingOptions(epochs=9, patience=2), given, "finetune")
     assert (trained.epochs, trained.kept, trained.validation) == (4, 2, 0.9)
-    assert given.progress.lines[-1].startswith("finetune: 4 epochs")
+    assert trained.ended == "no better for 2 epochs"
+    assert "(no better for 2 epochs); kept epoch 2" in given.progress.lines[-1]
 
 
 def test_what_is_judged_and_kept_is_the_moving_average(
@@ -183,6 +184,34 @@ def test_a_diverging_loss_fails_the_recipe(make_project: Any, make_given: Any, b
         RecipeFailed, match=r"finetune: the loss became (nan|-?inf) in epoch 1; a smaller `lr` may help"
     ):
         tune(fresh(given), TrainingOptions(loss=f"{name}:diverges"), given, "finetune")
+
+
+def test_a_loss_that_diverges_later_ends_the_training_with_the_best_epoch_until_then(
+    make_project: Any, make_given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """
+STEPS = []
+
+def diverges(outputs, targets):
+    STEPS.append(0)
+    return outputs.square().mean() * (float("nan") if len(STEPS) > 6 else 1)
+"""
+    project = make_project(code=code)
+    name = str(project.model.build).split(":")[0]
+    given, states = make_given(project), list[dict[str, Any]]()
+
+    def judged(module: Any) -> Quality:
+        states.append(_weights(module))
+        return Quality((float(len(states)),), 1.0, "good")
+
+    monkeypatch.setattr(tuning, "judge_of", lambda *_: judged)
+    module = fresh(given)
+    trained = tune(module, TrainingOptions(epochs=5, loss=f"{name}:diverges"), given, "finetune")
+    assert (trained.epochs, trained.kept) == (2, 2)  # three steps each
+    assert trained.ended == "the loss became nan in epoch 3; a smaller `lr` may help"
+    assert math.isfinite(trained.loss or math.nan)
+    assert len(states) == 2
+    assert _equal(_weights(module), states[1])
 
 
 def test_a_student_learns_what_its_teacher_says_even_if_the_labels_disagree(make_project: Any, make_given: Any) -> None:
@@ -319,7 +348,7 @@ def test_finetune_notes_what_came_of_it(make_project: Any, make_given: Any) -> N
     given = make_given(make_project())
     module = fresh(given)
     assert Finetune().apply(Subject(module), TrainingOptions(epochs=1), given).source is module
-    assert set(given.notes["finetune"]) == {"epochs", "kept", "loss", "validation"}
+    assert set(given.notes["finetune"]) == {"epochs", "kept", "loss", "validation", "ended"}
 
 
 class Heads(nn.Module):
