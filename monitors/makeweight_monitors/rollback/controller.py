@@ -102,9 +102,9 @@ class Controller:
         line = self._line("order", f"{who} asks for {order} ({reason})", canary)
         facts: dict[str, Any] = {}
         if order == "hold":
-            facts["hold"] = asdict(Hold(who, reason, now))
+            facts = {"hold": asdict(Hold(who, reason, now)), "hold_changed": now}
         if order == "resume":
-            facts["hold"] = None
+            facts = {"hold": None, "hold_changed": now}
         if not self.journal.note(line, nonce=nonce, now=now, **facts):
             return None
         self.lease.take()  # so that whoever leads next knows of it

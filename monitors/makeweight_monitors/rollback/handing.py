@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.rollback.case import Case
@@ -28,6 +29,7 @@ def told(journal: Journal) -> str:
         "format": FORMAT,
         "cases": [asdict(case) for case in cases],
         "hold": None if hold is None else asdict(hold),
+        "hold_changed": journal.hold_changed(),
         "last_rollback": journal.last_rollback(),
         "nonces": journal.nonces(),
     }
@@ -48,7 +50,8 @@ def taken_over(journal: Journal, text: str, before: str, clock: Callable[[], flo
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']}")
         cases = [understood(case) for case in content["cases"]]
-        hold = None if content["hold"] is None else asdict(Hold(**content["hold"]))
+        hold = None if content["hold"] is None else Hold(**content["hold"])
+        changed = float(content["hold_changed"])
         nonces = [(str(nonce), float(until)) for nonce, until in content["nonces"]]
         last = None if content["last_rollback"] is None else float(content["last_rollback"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -62,11 +65,19 @@ def taken_over(journal: Journal, text: str, before: str, clock: Callable[[], flo
             journal.note(case=case)
     for nonce in nonces:
         journal.note(nonce=nonce)
-    held = "" if hold is None else f"; held by {hold['who']} ({hold['reason']})"
+    if journal.hold_changed() > changed:  # what was asked here could not be handed on
+        hold, changed = journal.hold(), journal.hold_changed()
+    held = "" if hold is None else f"; held by {hold}"
     sentence = f"leads after {before or 'nobody'}, who knew of {len(cases)} canaries{held}"
     line = {"time": stamp(clock()), "event": "lease", "sentence": sentence}
     own = journal.last_rollback()
-    journal.note(line, hold=hold, last_rollback=max((one for one in (own, last) if one is not None), default=None))
+    rolled_back = max((one for one in (own, last) if one is not None), default=None)
+    facts: dict[str, Any] = {
+        "hold": None if hold is None else asdict(hold),
+        "hold_changed": changed,
+        "last_rollback": rolled_back,
+    }
+    journal.note(line, **facts)
 
 
 def _far(case: Case) -> int:

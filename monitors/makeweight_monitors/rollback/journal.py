@@ -94,6 +94,10 @@ class Journal:
         content = self._fact("hold")
         return None if content is None else Hold(**content)
 
+    def hold_changed(self) -> float:
+        """When somebody last asked for a hold, or for its end; 0: nobody did."""
+        return float(self._fact("hold_changed") or 0.0)
+
     def last_rollback(self) -> float | None:
         """When a rollback last took effect, by the target's word."""
         content = self._fact("last_rollback")

@@ -272,6 +272,20 @@ def test_of_two_accounts_that_counts_which_has_come_further(tmp_path: Path) -> N
         b.close()
 
 
+HELD = {"who": "Ada", "reason": "a demo", "time": 5.0}
+
+
+@pytest.mark.parametrize(("own", "theirs", "held"), [(5.0, 4.0, True), (5.0, 6.0, False)], ids=["here", "there"])
+def test_the_last_word_on_a_hold_counts(tmp_path: Path, own: float, theirs: float, held: bool) -> None:
+    a, b = Journal(tmp_path / "a"), Journal(tmp_path / "b")
+    a.note(hold=HELD, hold_changed=own)
+    b.note(hold=None, hold_changed=theirs)
+    handing.taken_over(a, handing.told(b), "b", lambda: 1.0)
+    assert (a.hold() is not None, a.hold_changed()) == (held, max(own, theirs))
+    a.close()
+    b.close()
+
+
 def test_no_more_is_handed_on_than_an_annotation_holds(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     for number in range(50):
