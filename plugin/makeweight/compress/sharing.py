@@ -24,26 +24,50 @@ class Ties:
     its cluster."""
 
     def __init__(self, indices: Mapping[str, Any]) -> None:
-        self.indices = indices
-        """By parameter, the cluster of each weight; torch.int64, of the parameter's shape."""
+        """Args:
+        indices: by parameter, the cluster of each weight; torch.int64, of the parameter's shape.
+        """
+        self.clusters = {name: _Clusters(each) for name, each in indices.items()}
 
     def after_step(self, module: Any) -> None:
         """Give each cluster one value, the mean, where a training of the user's moved its weights apart."""
-        import torch
-
-        with torch.no_grad():
-            for name, clusters in self.indices.items():
-                weight = module.get_parameter(name)
-                sums = _summed(weight.double(), clusters)
-                counts = torch.bincount(clusters.flatten(), minlength=len(sums)).clamp(min=1)
-                weight.copy_((sums / counts)[clusters])
+        for name, clusters in self.clusters.items():
+            clusters.tie(module.get_parameter(name))
 
     def sum_gradients(self, module: Any) -> None:
         """Hang on each parameter that its gradients are summed by cluster, whoever trains it."""
-        for name, clusters in self.indices.items():
-            module.get_parameter(name).register_hook(
-                lambda gradient, clusters=clusters: _summed(gradient, clusters)[clusters]
-            )
+        for name, clusters in self.clusters.items():
+            module.get_parameter(name).register_hook(lambda gradient, of=clusters: of.spread(of.summed(gradient)))
+
+
+class _Clusters:
+    """Of one parameter. Its weights are many, and this is asked with every step."""
+
+    def __init__(self, indices: Any) -> None:
+        import torch
+
+        self._shape, self._flat = indices.shape, indices.flatten()
+        self._counts = torch.bincount(self._flat)
+        # of each cluster, one weight
+        self._one = torch.zeros_like(self._counts).scatter_(0, self._flat, torch.arange(len(self._flat)))
+
+    def summed(self, values: Any) -> Any:
+        """By cluster, shape [clusters]."""
+        import torch
+
+        sums = torch.zeros(len(self._counts), dtype=values.dtype)
+        return sums.index_add_(0, self._flat, values.flatten())
+
+    def spread(self, values: Any) -> Any:
+        """To each weight what its cluster has."""
+        return values.index_select(0, self._flat).reshape(self._shape)
+
+    def tie(self, weight: Any) -> None:
+        import torch
+
+        with torch.no_grad():
+            if not torch.equal(weight, self.spread(weight.flatten()[self._one])):
+                weight.copy_(self.spread(self.summed(weight.double()) / self._counts))
 
 
 def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
@@ -86,11 +110,3 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
     given.progress.say(f"cluster: {len(indices)} weight tensors of at most {size} values")
     given.notes[NAME] = {"values": values, "errors": errors, "kept": kept}
     return subject.leaving(NAME, ties)
-
-
-def _summed(values: Any, clusters: Any) -> Any:
-    """By cluster, shape [clusters]."""
-    import torch
-
-    sums = torch.zeros(int(clusters.max()) + 1, dtype=values.dtype)
-    return sums.index_add(0, clusters.flatten(), values.flatten())

@@ -38,7 +38,7 @@ def test_training_moves_the_values_and_each_weight_keeps_its_own(given: Any) -> 
     subject = _clustered(nn.Sequential(nn.Flatten(), *layers), given, exclude=["3"])
     module, ties = subject.source, subject.left["cluster"]
     before = module[1].weight.detach().clone()
-    assert list(ties.indices) == ["1.weight"]  # type: ignore[attr-defined]
+    assert list(ties.clusters) == ["1.weight"]  # type: ignore[attr-defined]
     with reproducible(0):
         Finetune().apply(subject, TrainingOptions(epochs=2, lr=0.01), given)
     after = module[1].weight.detach()
