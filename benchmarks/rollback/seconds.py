@@ -4,8 +4,9 @@ Target, at one look a second of Prometheus: at most 3 s at the 95th percentile, 
 enough to the canary's last answer. One of them is the alert's own, which has to hold until the next look, and up to one
 more passes until the rules are evaluated after a scrape: at which part of a second either happens is chance, by run.
 
-One real Prometheus with the generated rules, one controller that it sends its alerts to, and a server that reads the
-pointer before each answer. Each trial is a new canary, which begins well and then fails each time.
+A real Prometheus with the generated rules, a controller that it sends its alerts to, and a server that reads the
+pointer before each answer; all anew after a few trials. Each of those is a new canary, which begins well and then fails
+each time.
 """
 
 from __future__ import annotations
@@ -102,41 +103,45 @@ def told(folder: Path, client: Client) -> None:
         print(one["state"], one["activeAt"], one["value"], one["labels"])
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--trials", type=int, default=50)
-    options = parser.parse_args()
-    registry = CollectorRegistry()
+def together(folder: Path, rules: Path, numbers: range) -> list[Timeline | None]:
+    """Trials one after the other beside one Prometheus, in a process's life of their own."""
+    registry, port, file = CollectorRegistry(), program.free_port(), folder / "current.json"
     stable = Observer(
         "digits", "r1", "stable", classes=CLASSES, weight=0.2, manifest=Build("baseline", sha256=STABLE.sha256),
         registry=registry,
     )  # fmt: skip
-    server, _ = start_http_server(0, "127.0.0.1", registry)
+    server, serving = start_http_server(0, "127.0.0.1", registry)
+    own, targets = folder / f"prometheus-{numbers.start}", {"models": [f"127.0.0.1:{server.server_port}"]}
+    to = [f"127.0.0.1:{port}"]
+    with throwaway.running(throwaway.find(), own, rules=[rules], targets=targets, alerts_to=to) as client:
+        more = ["--project", str(folder), "--prometheus", client.url, "--environment", "environment="]
+        process = subprocess.Popen([*COMMAND, *more, "--port", str(port)], stderr=subprocess.DEVNULL)
+        try:
+            while not _answers(port):
+                time.sleep(0.1)
+            return [trial(file, client, registry, stable, number, process) for number in numbers]
+        finally:
+            process.kill()
+            process.wait()
+            stable.close()
+            server.shutdown()
+            server.server_close()
+            serving.join()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--trials", type=int, default=50)
+    options = parser.parse_args()
+    lines: list[Timeline | None] = []
     with tempfile.TemporaryDirectory() as temporary:
-        folder, port = Path(temporary), program.free_port()
-        file, rules = folder / "current.json", folder / "rules.yaml"
+        folder = Path(temporary)
         (folder / "makeweight.yaml").write_text((REPOSITORY / "makeweight.yaml").read_text() + TARGET)
-        pointer.write(file, pointer.Pointer(STABLE))
-        terms = Terms("digits", drop=0.01, classes=10, interval=1)
+        pointer.write(folder / "current.json", pointer.Pointer(STABLE))
+        terms, rules = Terms("digits", drop=0.01, classes=10, interval=1), folder / "rules.yaml"
         rules.write_text(text.render(generate.groups(terms), [], terms.runbooks))
-        targets = {"models": [f"127.0.0.1:{server.server_port}"]}
-        lines: list[Timeline | None] = []
-        while len(lines) < options.trials:
-            with throwaway.running(
-                throwaway.find(), folder / f"prometheus-{len(lines)}", rules=[rules], targets=targets,
-                alerts_to=[f"127.0.0.1:{port}"],
-            ) as client:  # fmt: skip
-                more = ["--project", str(folder), "--prometheus", client.url, "--environment", "environment="]
-                process = subprocess.Popen([*COMMAND, *more, "--port", str(port)], stderr=subprocess.DEVNULL)
-                try:
-                    while not _answers(port):
-                        time.sleep(0.1)
-                    numbers = range(len(lines), min(len(lines) + TOGETHER, options.trials))
-                    lines += [trial(file, client, registry, stable, number, process) for number in numbers]
-                finally:
-                    process.kill()
-                    process.wait()
-    server.shutdown()
+        for begin in range(0, options.trials, TOGETHER):
+            lines += together(folder, rules, range(begin, min(begin + TOGETHER, options.trials)))
     took = sorted(line.answered - line.scraped for line in lines if line is not None)
     if len(took) < max(2, options.trials):
         print(f"{options.trials - len(took)} of {options.trials} canaries were not rolled back within {LONGEST:.0f} s")

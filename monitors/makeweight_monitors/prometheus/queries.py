@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,21 @@ class Series:
     labels: Mapping[str, str]
     points: tuple[tuple[float, float], ...]
     """(Unix time in seconds, value), in order."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of rules that has alerts."""
+
+    name: str
+    interval: float
+    """Seconds between two evaluations, as it should be."""
+    evaluated: float
+    """When it last was, as Unix time; long ago where it never was."""
+    queries: tuple[str, ...]
+    """Of its alerts."""
+    alerts: tuple[Mapping[str, Any], ...]
+    """What is pending or firing now."""
 
 
 class Client:
@@ -78,6 +94,19 @@ class Client:
         """What is pending or firing now."""
         alerts: list[dict[str, Any]] = self.get("/api/v1/alerts", {})["alerts"]
         return alerts
+
+    def alerting(self) -> list[Group]:
+        """The same by group, with when each was evaluated."""
+        return [
+            Group(
+                str(group["name"]),
+                float(group["interval"]),
+                datetime.fromisoformat(group["lastEvaluation"]).timestamp(),
+                tuple(str(rule["query"]) for rule in group["rules"]),
+                tuple(alert for rule in group["rules"] for alert in rule["alerts"]),
+            )
+            for group in self.get("/api/v1/rules?type=alert", {})["groups"]
+        ]
 
     def rules(self) -> list[dict[str, Any]]:
         """Every rule that is loaded, with its health and its last error."""

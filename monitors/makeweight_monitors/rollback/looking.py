@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from makeweight_base.errors import MakeweightError
 from makeweight_monitors import metrics
-from makeweight_monitors.prometheus.queries import Client
+from makeweight_monitors.prometheus.queries import Client, Group
 from makeweight_monitors.rollback.case import Answered, Canary
 from makeweight_monitors.rollback.seen import Alerting, Placement, Seen
 from makeweight_monitors.rules import names
@@ -17,6 +17,8 @@ from makeweight_monitors.rules.promql import CANARY, equals, selector
 
 STALE = 60.0
 """Rules that were last evaluated so many seconds ago say nothing of now."""
+_MISSED = 4
+"""So many evaluations that did not come are silence."""
 _ANSWERED = f'__name__=~"{metrics.PREDICTIONS.series}|{metrics.FAILED.series}"'
 
 
@@ -67,6 +69,7 @@ class Looking:
         tolerated = selector(names.TOLERATED_DROP, equals("model", self.model), 'test=~"failures|paired|split"')
         found = self.client.numbers(
             {
+                "now": "vector(time())",
                 "age": f"time() - max(timestamp({watchdog}))",
                 "count": f"sum({selector('', _ANSWERED, *own, CANARY)})",
                 "scraped": _oldest(selector(metrics.PREDICTIONS.series, *own, CANARY)),
@@ -81,10 +84,15 @@ class Looking:
             return replace(seen, blind=f"{names.WATCHDOG} does not fire: the rules are not evaluated")
         if found["age"] > self.stale:
             return replace(seen, blind=f"the rules were last evaluated {found['age']:.0f} s ago")
-        alerting = tuple(one for given in self.client.alerts() if (one := self._alerting(given)) is not None)
+        groups = self.client.alerting()
+        alerts = (given for group in groups for given in group.alerts)
+        alerting = tuple(one for given in alerts if (one := self._alerting(given)) is not None)
         if any(one.name == names.NOTHING_OBSERVED and one.firing for one in alerting):
             return replace(seen, blind=f"{names.NOTHING_OBSERVED} is firing", alerting=alerting)
-        asks = any(one.kind == "rollback" and one.firing for one in alerting)
+        asks = any(one.kind == "rollback" and one.firing and one.of(canary) for one in alerting)
+        late = None if asks else self._late(groups, found["now"])
+        if late is not None:
+            return replace(seen, blind=late, alerting=alerting)
         lines = self.client.query(selector(names.ROLLBACK_LINE, equals("model", self.model))) if asks else []
         answers = "count" in found and "scraped" in found
         return replace(
@@ -98,6 +106,14 @@ class Looking:
             share=found.get("share"),
             answered=Answered(found["scraped"], found["count"]) if answers else None,
         )
+
+    def _late(self, groups: Iterable[Group], now: float) -> str | None:
+        """Whether any group of this model is behind: each is evaluated by itself, and the watchdog's may be on time."""
+        for group in groups:
+            age = now - group.evaluated
+            if age > max(self.stale, _MISSED * group.interval) and any(self._of[0] in one for one in group.queries):
+                return f"the rules of {group.name} were last evaluated {age:.0f} s ago"
+        return None
 
     def _alerting(self, given: Mapping[str, Any]) -> Alerting | None:
         labels = given["labels"]

@@ -131,6 +131,18 @@ def test_no_answer_of_prometheus_is_no_health(one: Controlled) -> None:
     assert (one.share, one.controller.health.blind) == (0.0, "")
 
 
+def test_tests_that_are_evaluated_late_are_silence_unless_one_asks_for_a_rollback(one: Controlled) -> None:
+    one.prometheus.answers = {names.DROP_HIGH: 0.002}
+    one.prometheus.late = 61.0
+    for _ in range(5):
+        one.tick(later=100.0)
+    assert one.share == 0.05
+    assert one.controller.health.blind == "the rules of makeweight-rollback were last evaluated 61 s ago"
+    one.prometheus.asks()
+    one.tick()
+    assert one.share == 0.0
+
+
 def test_a_breaker_that_is_open_holds(one: Controlled) -> None:
     one.prometheus.answers = {names.DROP_HIGH: 0.002, SERVING_BREAKER.series: 1.0}
     for _ in range(5):
