@@ -64,6 +64,7 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
         "webhook": Part("makeweight_monitors.rollback.targets.webhook:WebhookTarget"),
         "haproxy": Part("makeweight_monitors.rollback.targets.haproxy:HaproxyTarget"),
         "nginx": Part("makeweight_monitors.rollback.targets.nginx:NginxTarget"),
+        "github": Part("makeweight_monitors.rollback.targets.github:GithubTarget"),
         "argo-rollouts": Part(
             "makeweight_monitors.rollback.targets.argo_rollouts:ArgoRolloutsTarget", "kubernetes", ("lightkube",)
         ),

@@ -276,8 +276,10 @@ def _went_wrong(case: Case, time: float, why: str, policy: Policy) -> Step:
     tries = deed.tries + 1
     phase: Phase = "begun" if deed.phase == "acted" else deed.phase  # what is not so, is done once more
     again = replace(deed, phase=phase, tries=tries, again=time + policy.wait(tries))
-    stage: Stage = "failed" if deed.kind == "rollback" else case.stage
+    in_force = deed.kind == "rollback" and deed.phase == "confirmed"
+    stage: Stage = "failed" if deed.kind == "rollback" and not in_force else case.stage
     what = {"rollback": "the rollback", "step": "the step", "promote": "the promotion"}[deed.kind]
+    what = f"{what} is in force; what follows it" if in_force else what
     said = f"{case.canary}: {what} did not succeed, and is tried again: {why}"
     return Step(replace(case, stage=stage, deed=again), sentence=said)
 

@@ -94,10 +94,10 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self.api!r})"
 
-    def get(self, path: str, *, needs: str = "", **params: Any) -> Any:
+    def get(self, path: str, /, *, needs: str = "", **params: Any) -> Any:
         return self._request("GET", path, needs, params=params)[0]
 
-    def pages(self, path: str, *, needs: str = "", **params: Any) -> Iterator[dict[str, Any]]:
+    def pages(self, path: str, /, *, needs: str = "", **params: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list, all pages of it; of an object, the items of the list that it holds."""
         asked: dict[str, Any] = {"per_page": 100, **params}
         seen: list[dict[str, Any]] = []

@@ -6,6 +6,8 @@ description itself, which has no memory.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import secrets
@@ -82,6 +84,10 @@ class Server:
     events: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     permissions: dict[str, str] = field(default_factory=dict)
     """By login: admin, write, read or none."""
+    branches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """By name: commits, the latest first, each with its `sha` and all `files` by their paths."""
+    deployments: list[dict[str, Any]] = field(default_factory=list)
+    """As the API shows them, with their statuses, the latest first, as `statuses`."""
     requests: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -162,6 +168,18 @@ class Server:
             "base": {"sha": base, "ref": base_ref, "repo": {"full_name": self.repository}},
         }
         self.pulls[number] = made
+        return made
+
+    def commit(self, files: dict[str, str], branch: str = "main") -> str:
+        """Somebody commits files to a branch; the commit."""
+        there = self.branches.setdefault(branch, [])
+        there.insert(0, {"sha": f"{self._id():040x}", "files": {**(there[0]["files"] if there else {}), **files}})
+        return str(there[0]["sha"])
+
+    def deploy(self, environment: str, ref: str, sha: str) -> dict[str, Any]:
+        """Somebody deploys."""
+        made = {"id": self._id(), "environment": environment, "ref": ref, "sha": sha, "statuses": []}
+        self.deployments.insert(0, made)
         return made
 
     def label(self, number: int, name: str, by: str, description: str = "") -> None:
@@ -322,12 +340,20 @@ class Server:
             {"number": each["number"], "state": each["state"], "user": {"login": "somebody"}, "pull_request": {}}
             for each in self.pulls.values()
         ]
-        return self._page(request, [each for each in [*self.issues, *pulls] if state in ("all", each["state"])])
+        wanted = {name for name in request.query.get("labels", "").split(",") if name}
+        listed = [
+            each
+            for each in [*self.issues, *pulls]
+            if state in ("all", each["state"]) and wanted <= {label["name"] for label in each.get("labels", [])}
+        ]
+        return self._page(request, listed)
 
     def _add_issue(self, request: Request) -> tuple[int, Any, dict[str, str]]:
         number = self._id()
         made = {"number": number, "state": "open", "user": {"login": self.login}, "title": _text(request, "title", 256)}
         made["body"] = _text(request, "body", _BODY_LIMIT)
+        made["labels"] = [{"name": name} for name in request.body.get("labels", [])]
+        made["html_url"] = f"https://github.test/{self.repository}/issues/{number}"
         self.issues.append(made)
         return 201, made, {}
 
@@ -353,8 +379,76 @@ class Server:
         return 200, self.pulls[int(number)], {}
 
     def _list_pulls(self, request: Request) -> tuple[int, Any, dict[str, str]]:
-        state = request.query.get("state", "open")
-        return self._page(request, [each for each in self.pulls.values() if state in ("all", each["state"])])
+        state, head = request.query.get("state", "open"), request.query.get("head", "").partition(":")[2]
+        listed = [each for each in self.pulls.values() if state in ("all", each["state"])]
+        return self._page(request, [each for each in listed if head in ("", each["head"]["ref"])])
+
+    def _add_pull(self, request: Request) -> tuple[int, Any, dict[str, str]]:
+        body, number = request.body, self._id()
+        if body["head"] not in self.branches or body["base"] not in self.branches:
+            raise Answer(422, "Validation Failed")
+        made = self.pull(number, self.branches[body["head"]][0]["sha"], base_ref=body["base"])
+        made["head"]["ref"] = body["head"]
+        made |= {"title": _text(request, "title", 256), "body": _text(request, "body", _BODY_LIMIT)}
+        made["html_url"] = f"https://github.test/{self.repository}/pull/{number}"
+        return 201, made, {}
+
+    def _get_repository(self, request: Request) -> tuple[int, Any, dict[str, str]]:
+        return 200, {"full_name": self.repository, "default_branch": "main"}, {}
+
+    def _get_branch(self, request: Request, branch: str) -> tuple[int, Any, dict[str, str]]:
+        if branch not in self.branches:
+            raise Answer(404, "Branch not found")
+        return 200, {"name": branch, "commit": {"sha": self.branches[branch][0]["sha"]}}, {}
+
+    def _add_ref(self, request: Request) -> tuple[int, Any, dict[str, str]]:
+        branch = request.body["ref"].removeprefix("refs/heads/")
+        if branch in self.branches:
+            raise Answer(422, "Reference already exists")
+        self.branches[branch] = list(self._commits(request.body["sha"]))
+        return 201, {"ref": request.body["ref"]}, {}
+
+    def _list_commits(self, request: Request) -> tuple[int, Any, dict[str, str]]:
+        path, listed = request.query["path"], self._commits(request.query["sha"])
+        earlier = [*(each["files"].get(path) for each in listed[1:]), None]
+        changed = [each for each, was in zip(listed, earlier, strict=True) if each["files"].get(path) != was]
+        return self._page(request, [{"sha": each["sha"]} for each in changed])
+
+    def _get_content(self, request: Request, path: str) -> tuple[int, Any, dict[str, str]]:
+        text = self._commits(request.query["ref"])[0]["files"].get(path)
+        if text is None:
+            raise Answer(404, "Not Found")
+        content = base64.encodebytes(text.encode()).decode()
+        return 200, {"type": "file", "encoding": "base64", "content": content, "sha": _blob(text)}, {}
+
+    def _put_content(self, request: Request, path: str) -> tuple[int, Any, dict[str, str]]:
+        body, branch = request.body, request.body["branch"]
+        if body["sha"] != _blob(self.branches[branch][0]["files"][path]):
+            raise Answer(409, f"{path} does not match {body['sha']}")
+        made = self.commit({path: base64.b64decode(body["content"]).decode()}, branch)
+        return 200, {"commit": {"sha": made}}, {}
+
+    def _commits(self, ref: str) -> list[dict[str, Any]]:
+        """From a branch or a commit on, the latest first."""
+        if ref in self.branches:
+            return self.branches[ref]
+        for listed in self.branches.values():
+            for index, each in enumerate(listed):
+                if each["sha"] == ref:
+                    return listed[index:]
+        raise Answer(404, "Not Found")
+
+    def _list_deployments(self, request: Request) -> tuple[int, Any, dict[str, str]]:
+        wanted = request.query["environment"]
+        return self._page(request, [each for each in self.deployments if each["environment"] == wanted])
+
+    def _list_statuses(self, request: Request, found: str) -> tuple[int, Any, dict[str, str]]:
+        return self._page(request, _one(self.deployments, "id", found)["statuses"])
+
+    def _add_status(self, request: Request, found: str) -> tuple[int, Any, dict[str, str]]:
+        _text(request, "description", 140)
+        _one(self.deployments, "id", found)["statuses"].insert(0, dict(request.body))
+        return 201, dict(request.body), {}
 
     def _event(self, number: int, kind: str, name: str, by: str) -> None:
         made = {"id": self._id(), "event": kind, "actor": {"login": by}, "label": {"name": name}}
@@ -371,6 +465,11 @@ def _one(listed: list[dict[str, Any]], key: str, value: str) -> dict[str, Any]:
         if each[key] == int(value):
             return each
     raise Answer(404, "Not Found")
+
+
+def _blob(text: str) -> str:
+    """As git calls a file's content."""
+    return hashlib.sha1(f"blob {len(text.encode())}\0{text}".encode(), usedforsecurity=False).hexdigest()
 
 
 def _text(request: Request, key: str, most: int) -> str:
@@ -401,6 +500,16 @@ _ROUTES: tuple[tuple[str, str, tuple[str, ...], _Handle], ...] = (
     ("PATCH", r"/check-runs/(\d+)", ("checks: write",), Server._change_check),
     ("GET", r"/pulls", ("pull-requests: read",), Server._list_pulls),
     ("GET", r"/pulls/(\d+)", ("pull-requests: read",), Server._get_pull),
+    ("POST", r"/pulls", ("pull-requests: write",), Server._add_pull),
+    ("GET", "", ("",), Server._get_repository),
+    ("GET", r"/branches/([^/]+)", ("contents: read",), Server._get_branch),
+    ("POST", r"/git/refs", ("contents: write",), Server._add_ref),
+    ("GET", r"/commits", ("contents: read",), Server._list_commits),
+    ("GET", r"/contents/(.+)", ("contents: read",), Server._get_content),
+    ("PUT", r"/contents/(.+)", ("contents: write",), Server._put_content),
+    ("GET", r"/deployments", ("deployments: read",), Server._list_deployments),
+    ("GET", r"/deployments/(\d+)/statuses", ("deployments: read",), Server._list_statuses),
+    ("POST", r"/deployments/(\d+)/statuses", ("deployments: write",), Server._add_status),
     ("GET", r"/collaborators/([^/]+)/permission", ("",), Server._permission),
 )
 
@@ -417,6 +526,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def do_PATCH(self) -> None:
+        self._serve()
+
+    def do_PUT(self) -> None:
         self._serve()
 
     def do_DELETE(self) -> None:

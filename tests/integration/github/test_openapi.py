@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,12 @@ from makeweight.github.client import Client
 from makeweight.github.commands import Annotation
 from makeweight_base.errors import UsageError
 from makeweight_base.forge.marker import marker
+from makeweight_monitors.rollback.case import Canary
+from makeweight_monitors.rollback.github import deployment, revert
+from makeweight_monitors.rollback.github import issue as rolled_back
 
 HEAD = "a" * 40
+CANARY = Canary("prod", "digits", "b" * 64, "1", "r2")
 FORK = "stranger/model"
 REPOSITORY = "/repos/{owner}/{repo}"
 CALLS = {
@@ -37,7 +42,14 @@ CALLS = {
     f"{REPOSITORY}/commits/{{ref}}/check-runs": ("GET",),
     f"{REPOSITORY}/check-runs": ("POST",),
     f"{REPOSITORY}/check-runs/{{check_run_id}}": ("GET", "PATCH"),
-    f"{REPOSITORY}/pulls": ("GET",),
+    REPOSITORY: ("GET",),
+    f"{REPOSITORY}/branches/{{branch}}": ("GET",),
+    f"{REPOSITORY}/git/refs": ("POST",),
+    f"{REPOSITORY}/commits": ("GET",),
+    f"{REPOSITORY}/contents/{{path}}": ("GET", "PUT"),
+    f"{REPOSITORY}/deployments": ("GET",),
+    f"{REPOSITORY}/deployments/{{deployment_id}}/statuses": ("GET", "POST"),
+    f"{REPOSITORY}/pulls": ("GET", "POST"),
     f"{REPOSITORY}/pulls/{{pull_number}}": ("GET",),
     f"{REPOSITORY}/collaborators/{{username}}/permission": ("GET",),
 }
@@ -132,6 +144,15 @@ def test_all_that_we_send_is_as_github_describes_it(
     behind.label(7, "devices:x", "triage-app[bot]")
     assert labels.approves_devices(labels.on(client, EVENT, ["devices:"]), HEAD)
 
+    behind.commit({"current.json": "a" * 64})
+    behind.commit({"current.json": "b" * 64})
+    behind.deploy("production", "r2", HEAD)
+    for _ in range(2):
+        revert.put(client, "acme/model", "current.json", None, CANARY, "it fails")
+        rolled_back.put(client, "acme/model", CANARY, "it fails", "")
+        deployment.put(client, "acme/model", "production", CANARY, False, "it fails")
+    assert len(behind.deployments[0]["statuses"]) == 1
+
     assert watching.violations == []
     # the double knows every call of ours: what it answered here is all that there is
     sent = {(call.method, call.path) for call in behind.requests}
@@ -181,6 +202,13 @@ def test_what_github_answers_is_what_we_read(instead: str, watching: prism.Watch
     happened, *_ = client.pages("/repos/acme/model/issues/7/events")
     assert (happened["event"], happened["label"]["name"], happened["actor"]["login"]) == ("closed", "label", "octocat")
     assert labels._writes(client, "acme/model", "octocat")
+
+    assert revert.put(client, "acme/model", "README", None, CANARY, "it fails").startswith(
+        "no pull request: `README` on"
+    )
+    assert "https://" in rolled_back.put(client, "acme/model", CANARY, "it fails", "")
+    by_commit = replace(CANARY, revision="a84d88e7554fc1fa21bcbc4efae3c782a70d2b9d")
+    assert deployment.put(client, "acme/model", "production", by_commit, True, "well").endswith("is a success")
 
     relay.write(tmp_path, EVENT, "digits", "over")
     follows = Event("workflow_run", repository="acme/model", head=HEAD, head_repository=FORK, cause="pull_request")
