@@ -8,32 +8,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.rollback.case import Case
 from makeweight_monitors.rollback.controller import stamp
-from makeweight_monitors.rollback.journal import Hold, Journal, understood
+from makeweight_monitors.rollback.journal import Hold, Journal
 
-FORMAT = 1
 MOST = 40
 """So many canaries are handed on, the last ones: annotations hold 256 kB, and a canary takes one or two."""
 
 
+@dataclass(frozen=True)
+class Handed:
+    """All that the next one has to know."""
+
+    format: Literal[1]
+    cases: tuple[Case, ...]
+    hold: Hold | None
+    hold_changed: float
+    last_rollback: float | None
+    nonces: tuple[tuple[str, float], ...]
+
+
 def told(journal: Journal) -> str:
-    """All that the next one has to know; the same text as long as that is the same."""
+    """The same text as long as there is nothing new."""
     cases = sorted(journal.cases(), key=lambda case: (not case.latched, case.since, case.canary))[-MOST:]
-    hold = journal.hold()
-    content = {
-        "format": FORMAT,
-        "cases": [asdict(case) for case in cases],
-        "hold": None if hold is None else asdict(hold),
-        "hold_changed": journal.hold_changed(),
-        "last_rollback": journal.last_rollback(),
-        "nonces": journal.nonces(),
-    }
-    return json.dumps(content, sort_keys=True, separators=(",", ":"))
+    hold, changed = journal.hold(), journal.hold_changed()
+    handed = Handed(1, tuple(cases), hold, changed, journal.last_rollback(), tuple(journal.nonces()))
+    return json.dumps(asdict(handed), sort_keys=True, separators=(",", ":"))
 
 
 def taken_over(journal: Journal, text: str, before: str, clock: Callable[[], float]) -> None:
@@ -46,32 +52,28 @@ def taken_over(journal: Journal, text: str, before: str, clock: Callable[[], flo
         EnvironmentFailed: the text is none of ours.
     """
     try:
-        content = json.loads(text)
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']}")
-        cases = [understood(case) for case in content["cases"]]
-        hold = None if content["hold"] is None else Hold(**content["hold"])
-        changed = float(content["hold_changed"])
-        nonces = [(str(nonce), float(until)) for nonce, until in content["nonces"]]
-        last = None if content["last_rollback"] is None else float(content["last_rollback"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        handed = TypeAdapter(Handed).validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)
         raise EnvironmentFailed(
-            f"what {before or 'another controller'} handed on cannot be read: {error}",
+            f"what {before or 'another controller'} handed on cannot be read: {what}",
             do="Delete that annotation of the Lease: what was rolled back before and who holds is forgotten then.",
         ) from error
     known = {case.canary: case for case in journal.cases()}
-    for case in cases:
+    for case in handed.cases:
         if case.canary not in known or _far(case) >= _far(known[case.canary]):
             journal.note(case=case)
-    for nonce in nonces:
+    for nonce in handed.nonces:
         journal.note(nonce=nonce)
+    hold, changed = handed.hold, handed.hold_changed
     if journal.hold_changed() > changed:  # what was asked here could not be handed on
         hold, changed = journal.hold(), journal.hold_changed()
     held = "" if hold is None else f"; held by {hold}"
-    sentence = f"leads after {before or 'nobody'}, who knew of {len(cases)} canaries{held}"
+    sentence = f"leads after {before or 'nobody'}, who knew of {len(handed.cases)} canaries{held}"
     line = {"time": stamp(clock()), "event": "lease", "sentence": sentence}
     own = journal.last_rollback()
-    rolled_back = max((one for one in (own, last) if one is not None), default=None)
+    rolled_back = max((one for one in (own, handed.last_rollback) if one is not None), default=None)
     facts: dict[str, Any] = {
         "hold": None if hold is None else asdict(hold),
         "hold_changed": changed,

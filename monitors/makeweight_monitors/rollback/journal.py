@@ -81,14 +81,14 @@ class Journal:
     def cases(self) -> list[Case]:
         with self._telling(), self._lock:
             rows = self._base.execute("SELECT content FROM cases").fetchall()
-        return sorted((understood(json.loads(row[0])) for row in rows), key=lambda case: case.canary)
+        return sorted((_case(row[0]) for row in rows), key=lambda case: case.canary)
 
     def case(self, canary: Canary) -> Case | None:
         key = (canary.environment, canary.model, canary.sha256, canary.attempt)
         asked = "SELECT content FROM cases WHERE (environment, model, sha256, attempt) = (?, ?, ?, ?)"
         with self._telling(), self._lock:
             row = self._base.execute(asked, key).fetchone()
-        return None if row is None else understood(json.loads(row[0]))
+        return None if row is None else _case(row[0])
 
     def hold(self) -> Hold | None:
         content = self._fact("hold")
@@ -199,12 +199,8 @@ class Journal:
             self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(content)))
 
 
-def understood(content: dict[str, Any]) -> Case:
-    """A case as plain data tells it, which is used up.
-
-    Raises:
-        KeyError, TypeError, AttributeError: it is none.
-    """
+def _case(text: str) -> Case:
+    content = json.loads(text)
     canary = Canary(**content.pop("canary"))
     deed = content.pop("deed")
     if deed is not None:

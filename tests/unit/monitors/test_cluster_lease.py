@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -302,12 +302,25 @@ def test_no_more_is_handed_on_than_an_annotation_holds(tmp_path: Path) -> None:
     journal.close()
 
 
-STRANGE = ["", "{", "[]", "{}", '{"format": 2}', '{"format": 1, "cases": [{}], "hold": null}']
+OURS = {"format": 1, "cases": [], "hold": None, "hold_changed": 0.0, "last_rollback": None, "nonces": []}
+STRANGE = {
+    "nothing": ("", "Invalid JSON"),
+    "no JSON": ("{", "Invalid JSON"),
+    "no object": ("[]", "Input should be an object"),
+    "a part": ("{}", "format: Field required"),
+    "a later format": (json.dumps({**OURS, "format": 2}), "format: Input should be 1"),
+    "no case": (json.dumps({**OURS, "cases": [{}]}), r"cases\.0\.canary: Field required"),
+    "a stage that there is not": (
+        json.dumps({**OURS, "cases": [{"canary": asdict(OBSERVED.canary), "stage": "x"}]}),
+        r"cases\.0\.stage: Input should be 'observing'",
+    ),
+    "no time": (json.dumps({**OURS, "last_rollback": "soon"}), "last_rollback: Input should be a valid number"),
+}
 
 
-@pytest.mark.parametrize("text", STRANGE)
+@pytest.mark.parametrize(("text", "said"), STRANGE.values(), ids=STRANGE)
 def test_what_is_no_word_of_ours_stops_it(
-    server: cluster.ApiServer, contender: Contender, tmp_path: Path, text: str
+    server: cluster.ApiServer, contender: Contender, tmp_path: Path, text: str, said: str
 ) -> None:
     a = contender("a")
     a.take()
@@ -317,7 +330,9 @@ def test_what_is_no_word_of_ours_stops_it(
     b.take()
     Clock.now += 30.0
     for _ in range(2):
-        with pytest.raises(EnvironmentFailed, match=r"what a handed on cannot be read: .*\n.*Delete that annotation"):
+        with pytest.raises(
+            EnvironmentFailed, match=rf"makeweight/journal: what a .* read: {said}.*\n.*Delete that annot"
+        ):
             b.take()
     del server.objects["leases", "digits"]["metadata"]["annotations"]
     assert b.take()

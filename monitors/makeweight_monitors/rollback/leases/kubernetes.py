@@ -112,10 +112,17 @@ class KubernetesLease:
         if not self._told:
             said = _annotations(found).get(JOURNAL)
             if said is not None:
-                self.takes_over(said, self._before)
+                self._take_over(said)
             self._told = True
         self._renewed = began
         return True
+
+    def _take_over(self, said: str) -> None:
+        try:
+            self.takes_over(said, self._before)
+        except EnvironmentFailed as error:
+            error.where = error.where or f"{self.cluster.where(LEASE, self.name)}: {JOURNAL}"
+            raise
 
     def _read(self) -> dict[str, Any] | None:
         try:
