@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from makeweight.budget.metric import TaskKind, of_role
+from makeweight.budget.metric import of_role
 from makeweight.budget.rule import Rule
 from makeweight.decide import Terms, Waiver, verdict
 from makeweight.decide.verdict import Verdict
@@ -24,11 +24,6 @@ from makeweight.report.content import ClassFigure, Content, Flip, Flips, Machine
 from makeweight_base import atomic
 from makeweight_base.errors import UsageError
 
-_CLASS_FIGURES: Mapping[TaskKind, str] = {
-    "multilabel": "F1",
-    "segmentation": "intersection over union",
-    "detection": "average precision",
-}
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -107,7 +102,7 @@ def _content(project: Project, evidence: Evidence, decided: Verdict) -> Content:
         timings=tuple(timings),
         flips={name: _flips(project.layout, name, evidence.outcomes) for name in shown},
         classes={name: _classes(project, evidence.outcomes, name) for name in paired},
-        class_figure=_CLASS_FIGURES.get(project.task.kind, Content.class_figure),
+        class_figure=TASKS[project.task.kind].class_figure or Content.class_figure,
         better=project.task.better if project.task.kind == "custom" else None,
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from makeweight.compress import attention
 from makeweight.compress.attention import Attention
 from makeweight.compress.examples import Tensors
-from makeweight.compress.narrowing import deviation
+from makeweight.compress.narrowing import Removal, answered, apart
 from makeweight.compress.rounding import removed
 
 # The largest deviation of sharpened attention that still counts as rounding. Heads that are cut otherwise than before
@@ -116,21 +116,50 @@ class HeadPruner:
         return [float(least.count(place)) for place in range(len(scores))]
 
 
-def narrowable(shaken: Any, found: Attention, example: Tensors) -> Narrowable | None:
-    """How an attention takes fewer heads and answers as before with the others masked; None: it does not.
+def narrowable(shaken: Any, found: Sequence[Attention], example: Tensors) -> list[Narrowable | None]:
+    """How each attention takes fewer heads and answers as before with the others masked; None: it does not.
+
+    What holds of one is tried first with those that are made alike, and where nothing does, nothing is tried with them.
 
     Args:
         shaken: the module, with weights of which none is zero, and sharpened attention.
     """
+    known: dict[Any, tuple[int, ...] | None] = {}
+    able: list[Narrowable | None] = []
+    for each in found:
+        numbers = _numbers(shaken, each)
+        kind = _kind(shaken, each, numbers)
+        places = range(len(numbers))
+        first = known.get(kind, ())
+        tried = () if first is None else dict.fromkeys((first, *_some(places)))
+        known[kind] = next(_enough(shaken, each, numbers, tried, example), None)
+        chosen = known[kind]
+        able.append(None if chosen is None else Narrowable(each, tuple(numbers[place] for place in chosen)))
+    return able
+
+
+def _enough(
+    shaken: Any, found: Attention, numbers: Sequence[Number], tried: Iterable[tuple[int, ...]], example: Tensors
+) -> Iterator[tuple[int, ...]]:
+    """Of the choices of numbers, each by its places, those that have to change and no other."""
     masked, narrowed = copy.deepcopy(shaken), copy.deepcopy(shaken)
     attention.mask(masked, found, [0])
     attention.remove(narrowed, found, [0])
-    for numbers in _some(_numbers(narrowed, found)):
-        _count(narrowed, numbers, found.count - 1)
-        if deviation(masked, narrowed, example) <= ROUNDING:
-            return Narrowable(found, numbers)
-        _count(narrowed, numbers, found.count)
-    return None
+    wanted = answered(masked, example)
+    for places in tried:
+        chosen = [numbers[place] for place in places]
+        _count(narrowed, chosen, found.count - 1)
+        if apart(wanted, answered(narrowed, example)) <= ROUNDING:
+            yield places
+        _count(narrowed, chosen, found.count)
+
+
+def _kind(module: Any, found: Attention, numbers: Sequence[Number]) -> Any:
+    """The same for attention of one class that is made with the same numbers."""
+    start = len(found.name)
+    made = tuple((number.part[start:], number.attribute, number.per_head) for number in numbers)
+    layers = tuple((name[start:], heads) for name, heads in found.makers.items())
+    return type(module.get_submodule(found.name)), found.reader[start:], found.read, layers, made
 
 
 def following(found: Sequence[Attention], module: Any) -> Iterator[tuple[Narrowable, ...]]:
@@ -145,6 +174,17 @@ def following(found: Sequence[Attention], module: Any) -> Iterator[tuple[Narrowa
             Narrowable(each, tuple(number for number in own if number.attribute in chosen), follows=True)
             for each, own in zip(found, numbers, strict=True)
         )
+
+
+def runs(narrowed: Any, found: Sequence[Narrowable], removed: Sequence[Removal], example: Tensors) -> bool:
+    """Whether a module runs whose heads were removed, with their numbers counted anew; it is left as it was."""
+    gone = {each.layer: len(each.heads) for each in removed if isinstance(each, HeadRemoval)}
+    for each in found:
+        _count(narrowed, each.numbers, each.attention.count - gone.get(next(iter(each.attention.makers)), 0))
+    answer = answered(narrowed, example)
+    for each in found:
+        _count(narrowed, each.numbers, each.attention.count)
+    return answer is not None
 
 
 def _surplus(module: Any, of: Attention) -> int:

@@ -124,15 +124,26 @@ def drift(before: Any, removed: Sequence[Removal], example: Tensors) -> float:
 def deviation(one: Any, other: Any, example: Tensors) -> float:
     """The largest difference between the answers of two modules, as a part of the largest answer; without end where
     one does not run."""
+    return apart(answered(one, example), answered(other, example))
+
+
+def answered(module: Any, example: Tensors) -> list[Any] | None:
+    """What a module answers; None where it does not run."""
     import torch
 
     try:
         with torch.no_grad(), layer_by_layer():
-            answers = [differentiable(call(module.eval(), example)) for module in (one, other)]
+            return differentiable(call(module.eval(), example))
     except Exception:  # noqa: BLE001 - a forward that counts channels may raise anything
+        return None
+
+
+def apart(one: list[Any] | None, other: list[Any] | None) -> float:
+    """The `deviation` of answers."""
+    if one is None or other is None:
         return math.inf
     found = 0.0
-    for first, second in zip(*answers, strict=True):
+    for first, second in zip(one, other, strict=True):
         if first.shape != second.shape:
             return math.inf
         largest = max(float(first.abs().max()), float(second.abs().max()), 1e-12)

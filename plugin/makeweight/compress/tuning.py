@@ -59,9 +59,7 @@ def tuner(options: TrainingOptions, given: Given) -> Tuner:
 
         return handed
     classifies = given.task.kind == "classification"
-    # a loss of the user's takes scores as they are
-    wanted = classifies or options.loss is None or teacher is not None
-    read = reading(given.baseline, data, given.output) if wanted else as_they_are
+    read = read_as(options, data, given)
     some = next(data.batches(_SOME))
     taught = read
     if teacher is not None and options.teacher != "baseline":
@@ -98,6 +96,17 @@ def tuner(options: TrainingOptions, given: Given) -> Tuner:
             return train(module, data, whole, judge, options, given, label, left, regressors)
 
     return trained
+
+
+def read_as(options: TrainingOptions, data: Examples, given: Given) -> Reading:
+    """How scores are read. A loss of the user's takes them as they are; a teacher and the accuracy of a classifier ask
+    all the same.
+
+    Raises:
+        UsageError: the scores are none of the task.
+    """
+    wanted = given.task.kind == "classification" or options.loss is None or options.teacher != "none"
+    return reading(given.baseline, data, given.output) if wanted else as_they_are
 
 
 def _asked(teacher: Any, data: Examples, read: Reading, output: str | None) -> Callable[[Batch], Any]:

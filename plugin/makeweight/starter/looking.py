@@ -106,18 +106,13 @@ def _shapes(split: Split) -> dict[str, list[tuple[int, ...]]]:
 
 def _of_pictures(places: Mapping[str, Any], root: Path, module: Any, name: str) -> dict[str, Shape]:
     """Of pictures that are all of one size, if the module takes that: what it is cut to otherwise, no file tells."""
-    from PIL import Image
-
     settings = ImageSettings(**{**places, "size": 1})  # what the size is is asked here
     files = pictures.pictures(settings, _SPLIT, root, None).files
     sizes: set[tuple[int, int]] = set()
     for file in files[:: -(-len(files) // _COMPARED)]:
-        try:
-            with Image.open(file) as opened:
-                sizes.add((opened.height, opened.width))
-                grey = opened.mode in ("1", "L", "I", "I;16", "F")
-        except OSError as error:
-            raise UsageError("cannot be read as a picture", where=str(file)) from error
+        with pictures.opened(file, root) as picture:
+            sizes.add((picture.height, picture.width))
+            grey = picture.mode in ("1", "L", "I", "I;16", "F")
     where = settings.test
     if len(sizes) > 1:
         one, other = sorted(sizes)[:2]

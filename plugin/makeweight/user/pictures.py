@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.config.settings import ImageSettings
 from makeweight_base.errors import UsageError, first_line
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _FILE = "file"
@@ -41,24 +45,40 @@ class Pictures:
         """
         from PIL import Image, ImageOps
 
-        path, settings = self.files[number], self.settings
+        settings = self.settings
         height, width = settings.height_and_width
-        try:
-            with Image.open(path) as opened:
-                wanted = opened.convert("L" if len(settings.mean) == 1 else "RGB")
+        with opened(self.files[number], self.root) as picture:
+            wanted = picture.convert("L" if len(settings.mean) == 1 else "RGB")
             fitted = ImageOps.fit(wanted, (width, height), Image.Resampling.BILINEAR)
-        except MemoryError:
-            raise
-        except Exception as error:
-            told = first_line(error).split(str(path), 1)[0].rstrip(" '")
-            raise UsageError(
-                f"cannot be read as a picture: {told or type(error).__name__}",
-                where=str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path),
-                do="Mend the file or take it out.",
-            ) from error
         pixels = np.asarray(fitted, np.float32).reshape(height, width, -1) / np.float32(255)
         scaled = (pixels - np.array(settings.mean, np.float32)) / np.array(settings.std, np.float32)
         return np.ascontiguousarray(scaled.transpose(2, 0, 1)), self.targets[number]
+
+
+@contextmanager
+def opened(path: Path, root: Path) -> Iterator[Image]:
+    """A picture of which what is asked for is read.
+
+    Args:
+        root: the project's folder, from which the file is named in errors.
+
+    Raises:
+        UsageError: the file is no picture, or broken.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            yield picture
+    except MemoryError:
+        raise
+    except Exception as error:
+        told = first_line(error).split(str(path), 1)[0].rstrip(" '")
+        raise UsageError(
+            f"cannot be read as a picture: {told or type(error).__name__}",
+            where=str(path.relative_to(root)) if path.is_relative_to(root) else str(path),
+            do="Mend the file or take it out.",
+        ) from error
 
 
 def pictures(settings: ImageSettings, split: str, root: Path, classes: Sequence[str] | None) -> Pictures:

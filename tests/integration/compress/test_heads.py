@@ -158,7 +158,7 @@ def test_fewer_heads_answer_as_all_with_the_others_masked(kind: Any, heads: list
     module, example = kind().eval(), _example()
     (found,) = attention.find(module, example)
     assert [list(own) for own in found.read] == heads
-    able = narrowable(module, found, example)
+    (able,) = narrowable(module, [found], example)
     assert able is not None
     for gone in ([0], [len(heads) - 1], [1, 2][: len(heads) - 1]):
         masked, narrowed = copy.deepcopy(module), copy.deepcopy(module)
@@ -174,7 +174,7 @@ def test_an_attention_that_takes_no_fewer_heads_is_none() -> None:
     torch.manual_seed(0)
     (found,) = attention.find(FixedCount(), _example())
     assert found.count == _HEADS
-    assert narrowable(FixedCount(), found, _example()) is None
+    assert narrowable(FixedCount(), [found], _example()) == [None]
 
 
 def test_an_attention_that_is_called_twice_is_found_once() -> None:
@@ -186,7 +186,28 @@ def test_an_attention_that_is_called_twice_is_found_once() -> None:
     module = Twice().eval()
     (found,) = attention.find(module, _example())
     assert (found.count, found.reader, list(found.makers)) == (_HEADS, "out", ["qkv"])
-    assert narrowable(module, found, _example()) is not None
+    assert None not in narrowable(module, [found], _example())
+
+
+def test_of_several_attentions_each_takes_fewer_heads_in_its_own_way() -> None:
+    class Stack(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.fixed, self.second, self.stuck = Fused(), FixedCount(), Fused(), FixedCount()
+
+        def forward(self, x: Any) -> Any:
+            return self.stuck(x + self.second(x + self.fixed(x + self.first(x))))
+
+    torch.manual_seed(0)
+    module = Stack().eval()
+    found = attention.find(module, _example())
+    first, fixed, second, stuck = narrowable(module, found, _example())
+    assert first is not None
+    assert second is not None
+    assert (first.attention.name, second.attention.name) == ("first", "second")
+    assert [number.part for number in second.numbers] == ["second"] * len(first.numbers)
+    assert [number.attribute for number in second.numbers] == [number.attribute for number in first.numbers]
+    assert (fixed, stuck) == (None, None)
 
 
 def test_one_head_and_layers_without_attention_have_none() -> None:

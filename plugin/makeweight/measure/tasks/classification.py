@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,7 @@ class _Keeper:
 
 class Classification:
     keeper = _Keeper
+    class_figure: ClassVar[str | None] = "accuracy"
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         yield from _by_example(task, variant, own, baseline)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,7 @@ class _Keeper:
 
 class Custom:
     keeper = _Keeper
+    class_figure: ClassVar[str | None] = None
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         scores, before = own.kept["score"], None if baseline is None else baseline.kept["score"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,7 @@ class _Keeper:
 
 class Detection:
     keeper = _Keeper
+    class_figure: ClassVar[str | None] = "average precision"
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         made = WholeSet(_statistic, lambda _: _REASONS, partial(_names, task), _some)

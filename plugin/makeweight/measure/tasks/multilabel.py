@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,7 @@ class _Keeper:
 
 class MultiLabel:
     keeper = _Keeper
+    class_figure: ClassVar[str | None] = "F1"
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         made = WholeSet(partial(_statistic, task), _reasons, partial(class_names, task))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +116,7 @@ class _Keeper:
 
 class Segmentation:
     keeper = _Keeper
+    class_figure: ClassVar[str | None] = "intersection over union"
 
     def figures(self, task: TaskSettings, variant: str, own: Outcomes, baseline: Outcomes | None) -> Figures:
         made = WholeSet(_statistic, lambda _: _NOTHING, partial(class_names, task))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +94,9 @@ class ByClass:
 
 class Task(Protocol):
     """One kind of task."""
+
+    class_figure: ClassVar[str | None]
+    """What each class has by itself, in words; None for a task without classes."""
 
     def keeper(self, asked: Asked) -> Keeper: ...
 
