@@ -149,9 +149,37 @@ def parts(value: float, dimension: Dimension) -> tuple[str, str]:
 
 def show_interval(low: float, high: float, dimension: Dimension) -> str:
     """`[98.1, 99.0]`: the unit is that of the figure beside it; ends in several units bear theirs."""
+    longest = max(abs(low), abs(high))
+    if dimension == NUMBER and _readable(longest):
+        places = _places(longest, 4)
+        while places and all(_fixed(end, places).endswith("0") for end in (low, high)):
+            places -= 1
+        return f"[{', '.join(_fixed(end, places) for end in (low, high))}]"
     units = {parts(end, dimension)[1] for end in (low, high)}
     shown = [parts(end, dimension)[0] if len(units) == 1 else show(end, dimension) for end in (low, high)]
     return f"[{', '.join(shown)}]"
+
+
+def _plain(number: float, figures: int) -> str:
+    """So many significant figures, or all before the point; with an exponent where it is read more easily so."""
+    if not _readable(number):
+        return f"{number:.{figures}g}"
+    shown = _fixed(number, _places(number, figures))
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
+def _readable(number: float) -> bool:
+    """Whether it is read more easily without an exponent."""
+    return number == 0 or 1e-4 <= abs(number) < 1e8
+
+
+def _places(number: float, figures: int) -> int:
+    """How many decimals show so many significant figures."""
+    return 0 if number == 0 else max(0, figures - 1 - int(f"{number:.{figures - 1}e}".partition("e")[2]))
+
+
+def _fixed(number: float, places: int) -> str:
+    return f"{round(number, places) + 0.0:.{places}f}"  # what rounds to nothing has no sign
 
 
 def _joined(number: str, unit: str) -> str:
@@ -160,10 +188,8 @@ def _joined(number: str, unit: str) -> str:
 
 def _significant(number: float, places: int | None) -> str:
     """`places` decimals; None: three significant figures, never an exponent."""
-    if places is None:
-        exponent = int(f"{number:.2e}".partition("e")[2])  # of the rounded number: 0.9996 is printed as 1.00
-        places = 0 if number == 0 else max(0, 2 - exponent)
-    return f"{round(number, places) + 0.0:.{places}f}"  # what rounds to nothing has no sign
+    # by the rounded number: 0.9996 is printed as 1.00
+    return _fixed(number, _places(number, 3) if places is None else places)
 
 
 def _write(value: float, dimension: Dimension, form: Callable[[float, int | None], str]) -> tuple[str, str]:
@@ -178,7 +204,7 @@ def _write(value: float, dimension: Dimension, form: Callable[[float, int | None
     if dimension == PER_SECOND:
         return form(value, 0 if abs(value) >= 100 else None), "/s"
     if dimension == NUMBER:
-        return f"{value:.4g}", ""
+        return _plain(value, 4), ""
     for unit in dimension.shown:
         size = dimension.units[unit]
         # 999.6 kB reads better as 1.00 MB: the unit is chosen on what will be printed

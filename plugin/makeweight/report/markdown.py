@@ -278,7 +278,7 @@ def _cell(shown: Cell, reason: str) -> str:
 
 
 def _reason(reason: str) -> str:
-    return markdown(elided(reason, 160))
+    return markdown_prose(elided(reason, 160))
 
 
 def _chart(figures: Figures) -> str:
@@ -310,7 +310,7 @@ def _method(content: Content, figures: Figures) -> _Block:
         if known:
             lines.append(f"- {markdown_code(device)}: {markdown(known)}")
     lines += [
-        f"- not measured: {markdown(elided(', '.join(what), 200))}: {markdown(elided(reason, 300))}"
+        f"- not measured: {markdown(elided(', '.join(what), 200))}: {markdown_prose(elided(reason, 300))}"
         for reason, what in figures.unavailable()
     ]
     provenance = content.verdict.provenance

@@ -22,6 +22,7 @@ from makeweight.budget.quantity import (
     QuantityError,
     parse,
     show,
+    show_interval,
     show_limit,
 )
 
@@ -189,9 +190,28 @@ def test_shown_figures_grow_with_the_value(value: float, dimension: Dimension) -
         (0.005, POINTS, "0.5 pt"),
         (12, COUNT, "12"),
         (7_970_000, COUNT, "7.97 M"),
+        (0.29481, NUMBER, "0.2948"),
+        (0.5, NUMBER, "0.5"),
+        (25_312.4, NUMBER, "25312"),
+        (-2.616e-6, NUMBER, "-2.616e-06"),
         (float("nan"), BYTES, "not a finite number"),
         (float("inf"), RATIO, "not a finite number"),
     ],
 )
 def test_known_figures(value: float, dimension: Dimension, shown: str) -> None:
     assert show(value, dimension) == shown
+
+
+@pytest.mark.parametrize(
+    ("ends", "shown"),
+    [
+        ((-0.007197, 0.0112), "[-0.0072, 0.0112]"),
+        ((0.4, 0.43), "[0.40, 0.43]"),
+        ((0.41243, 0.4433), "[0.4124, 0.4433]"),
+        ((24_000.2, 25_010.9), "[24000, 25011]"),
+        ((0, 0), "[0, 0]"),
+        ((-1.75e-5, 1.2e-5), "[-1.75e-05, 1.2e-05]"),
+    ],
+)
+def test_the_ends_of_an_interval_of_numbers_have_as_many_decimals(ends: tuple[float, float], shown: str) -> None:
+    assert show_interval(*ends, NUMBER) == shown

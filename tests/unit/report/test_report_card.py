@@ -75,7 +75,7 @@ def test_groups_are_broken_down():
 
 def test_a_regression_has_a_card_too():
     shown = card.render(invented.regression(), "int8")
-    assert "| root mean square error | 0.412 [0.4, 0.43] | 0.4248 [0.4124, 0.4433] | +3.1 % [+2.1, +4.1] |" in shown
+    assert "| root mean square error | 0.412 [0.40, 0.43] | 0.4248 [0.4124, 0.4433] | +3.1 % [+2.1, +4.1] |" in shown
     assert "By class" not in shown
 
 
