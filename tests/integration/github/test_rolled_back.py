@@ -14,6 +14,8 @@ from makeweight_base.errors import ConfigError, UsageError
 from makeweight_base.forge.client import Unreachable
 from makeweight_monitors.rollback.case import Canary
 from makeweight_monitors.rollback.targets.github import TOKEN, GithubOptions, GithubTarget
+from makeweight_monitors.rollback.targets.pointer import PointerTarget
+from makeweight_monitors.rollback.targets.target import Rehearsing
 from makeweight_monitors.serving import pointer
 from makeweight_monitors.serving.pointer import Pointer, Served
 
@@ -145,6 +147,18 @@ def test_a_stranger_s_issue_with_our_mark_is_not_taken_for_ours(github: Server, 
     github.issues[0]["user"] = {"login": "stranger"}
     target.finalize(CANARY, False, WHY)
     assert len(github.issues) == 2
+
+
+def test_it_rehearses_where_what_moves_the_traffic_does(
+    github: Server, target: GithubTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not isinstance(target, Rehearsing)
+    monkeypatch.setattr(PointerTarget, "rehearse", lambda *given: asked.append(given[1:]), raising=False)
+    asked: list[object] = []
+    rehearsing = made(github, tmp_path)
+    assert isinstance(rehearsing, Rehearsing)
+    rehearsing.rehearse(rehearsing.get(), 0.0)
+    assert asked == [(rehearsing.get(), 0.0)]
 
 
 def test_the_token(github: Server, target: GithubTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,11 +69,15 @@ class GithubTarget:
     """A target, with a repository that follows it."""
 
     Options: ClassVar[type[TargetOptions]] = GithubOptions
+    rehearse: Callable[[Placement, float], None]
+    """There only where what moves the traffic has it."""
 
     def __init__(self, options: GithubOptions, folder: Path) -> None:
         self.options = options
         self.token_file = None if options.token_file is None else folder / options.token_file
         self.traffic = made(options.traffic, folder)
+        if isinstance(self.traffic, Rehearsing):
+            self.rehearse = self.traffic.rehearse
         self._client()
 
     def get(self) -> Placement:
@@ -81,10 +85,6 @@ class GithubTarget:
 
     def set(self, seen: Placement, share: float) -> None:
         self.traffic.set(seen, share)
-
-    def rehearse(self, seen: Placement, share: float) -> None:
-        if isinstance(self.traffic, Rehearsing):
-            self.traffic.rehearse(seen, share)
 
     def verify(self, share: float) -> None:
         self.traffic.verify(share)
