@@ -95,7 +95,8 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
             yield from _taken_over(content, variant, table, str(taken))
             return
         yield table
-        yield _listed("the reason", "Why", [markdown_prose(each) for each in prose.reasons(content, variant)])
+        why = [*prose.reasons(content, variant), *prose.short_of_control(figures, variant)]
+        yield _listed("the reason", "Why", [markdown_prose(each) for each in why])
         if content.verdict.verdict != "pass":
             settling = [markdown_code(each) for each in prose.settling(blocking(content.verdict, variant))]
             if settling:

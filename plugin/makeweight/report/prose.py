@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.decide.verdict import Review, RuleVerdict
-from makeweight.report.comparison import LATENCY, SIZE, heading
+from makeweight.report.comparison import LATENCY, SIZE, cell, heading
 from makeweight.report.content import Content, Flips
 from makeweight.report.figures import Figures
 from makeweight.report.standing import HEADLINES, blocking, leading, subject, waived
@@ -96,6 +97,21 @@ def reasons(content: Content, variant: str) -> list[str]:
     flips = content.flips.get(variant)
     told = confusion(flips) if flips is not None and any(_of_answers(rule) for rule in held_up) else None
     return [*sentences, told] if told else sentences
+
+
+def short_of_control(figures: Figures, variant: str) -> list[str]:
+    """What compression cost a variant that was trained besides, where it stays behind the baseline trained as long."""
+    of = figures.quality
+    held = cell(figures, replace(of, control=True), variant)
+    short = figures.get(replace(of.compared("drop"), control=True), variant)
+    if not held.value or short is None or short.value is None or (short.interval or (short.value,))[0] <= 0:
+        return []
+    less = cell(figures, replace(of.compared("drop"), control=True), variant)
+    much = f"{less.value} {less.interval}".rstrip()
+    return [
+        f"Trained as long and not compressed, the baseline reaches {held.value} ({heading(figures)}): {code(variant)} "
+        f"is {much} short of that."
+    ]
 
 
 def _of_answers(rule: RuleVerdict) -> bool:

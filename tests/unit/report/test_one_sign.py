@@ -113,3 +113,15 @@ def test_what_is_measured_has_it_from_the_start() -> None:
         for name in ("baseline", "half")
     )  # fmt: skip
     assert record["value"] == pytest.approx(before - after)
+
+
+@pytest.mark.parametrize(
+    ("low", "said"), [(0.01, True), (-0.01, False)], ids=["certainly behind its control", "perhaps behind its control"]
+)
+def test_what_compression_alone_cost_is_said_beside_the_verdict(low: float, said: bool) -> None:
+    told = forms(content(0.02, low, 0.03, 0.0))
+    for form in ("the comment", "the page"):
+        found = "Trained as long and not compressed, the baseline reaches 90.0 % (accuracy)" in " ".join(
+            told[form].split()
+        )
+        assert found == said, form
