@@ -60,9 +60,9 @@ def tuner(options: TrainingOptions, given: Given) -> Tuner:
         return handed
     classifies = given.task.kind == "classification"
     read = read_as(options, data, given)
-    some = next(data.batches(_SOME))
     taught = read
     if teacher is not None and options.teacher != "baseline":
+        some = next(data.batches(_SOME))
         answered(teacher, options.teacher, some, given.output)
         taught = reading(teacher, data, given.output)
         refuse_unfit(teacher, taught, options.teacher, some, read, given)
@@ -92,7 +92,7 @@ def tuner(options: TrainingOptions, given: Given) -> Tuner:
     def trained(module: Any, label: str, left: Collection[Left] = ()) -> Trained:
         if not options.hints and not options.attention:
             return train(module, data, loss, judge, options, given, label, left)
-        with followed(loss, module, teacher, options, some) as (whole, regressors):
+        with followed(loss, module, teacher, options, next(data.batches(_SOME))) as (whole, regressors):
             return train(module, data, whole, judge, options, given, label, left, regressors)
 
     return trained
