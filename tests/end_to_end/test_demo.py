@@ -21,14 +21,17 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory, shell) -> Path:
-    """`make demo`, in a folder of its own, of a reference model and recipes that train for a third of the time."""
+    """`make demo`, in a folder of its own, of a reference model that trains for a quarter of the time, of recipes that
+    train for one epoch, measured by one process."""
     source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("demo")
     for name in ("makeweight.yaml", "dvc.yaml", "constraints.txt", ".dvcignore"):
         shutil.copy(REPOSITORY / name, source)
     shutil.copytree(REPOSITORY / "examples", source / "examples")
-    _edit(source / "examples/digits/train.py", "\nEPOCHS = 20\n", "\nEPOCHS = 7\n")
-    _edit(source / "makeweight.yaml", "rounds: 2\n          epochs: 2", "rounds: 1\n          epochs: 1")
+    _edit(source / "examples/digits/train.py", "\nEPOCHS = 20\n", "\nEPOCHS = 5\n")
+    _edit(source / "examples/digits/train.py", "\nTHREADS = min(2, os.cpu_count() or 1)\n", "\nTHREADS = 1\n")
+    _edit(source / "makeweight.yaml", "rounds: 2\n          epochs: 2", "rounds: 1\n          epochs: 0")
     _edit(source / "makeweight.yaml", "epochs: 4", "epochs: 1")
+    _edit(source / "makeweight.yaml", "    threads: 1\n", "    threads: 1\n    processes: 1\n")
     before = shell("git status --porcelain", REPOSITORY).stdout
     done = shell(f"bash {source}/examples/demo.sh {folder}", REPOSITORY)
     (folder / "demo.log").write_text(done.stdout)

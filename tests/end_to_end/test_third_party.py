@@ -57,8 +57,8 @@ variants:
   half: {{steps: [float16]}}
   elsewhere: {{runtime: onnxruntime, steps: [{{quantize: {{method: static}}}}]}}
 devices:
-  drawer: {{kind: drawer, folder: "{folder}", interpreter: "{interpreter}", seconds: 2}}
-  here: {{kind: local, seconds: 2}}
+  drawer: {{kind: drawer, folder: "{folder}", interpreter: "{interpreter}", processes: 1}}
+  here: {{kind: local, processes: 1}}
 budget:
   accuracy: {{max_drop: 5 pt}}
   latency_p50: {{max_ratio: 50, device: drawer}}

@@ -22,7 +22,7 @@ model: {onnx: given/split.onnx}
 data: {npz: {calibration: test.npz, test: test.npz}}
 task: classification
 variants: {int8: {steps: [quantize]}, half: {steps: [float16]}}
-devices: {here: {kind: local, seconds: 0.3}}
+devices: {here: {kind: local, processes: 1}}
 budget: {size: {max_ratio: 0.6}}
 """
 WIDTH = 512

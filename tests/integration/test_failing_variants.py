@@ -21,7 +21,7 @@ task: classification
 variants:
   good: {steps: [{quantize: {method: dynamic}}]}
   bad: {steps: [float16]}
-devices: {here: {kind: local, seconds: 0.3}}
+devices: {here: {kind: local, processes: 1}}
 budget: {size: {max: 1 MB}, latency_p50: {max: 1 s}}
 """
 

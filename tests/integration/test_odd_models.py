@@ -27,7 +27,7 @@ model: {{onnx: model.onnx{model}}}
 data: {{npz: {{test: test.npz, calibration: test.npz}}}}
 task: {task}
 variants: {{small: {{steps: {steps}}}}}
-devices: {{here: {{kind: local, seconds: 0.3}}}}
+devices: {{here: {{kind: local, processes: 1}}}}
 budget: {{size: {{max: 1 MB}}, {budget}{more}}}
 """
 

@@ -18,7 +18,7 @@ data: {{npz: {{test: test.npz, calibration: test.npz}}}}
 task: {{kind: classification, absent_classes: allow}}
 variants:
   half: {{steps: [float16]}}
-devices: {{here: {{kind: local, seconds: 0.3}}}}
+devices: {{here: {{kind: local, processes: 1}}}}
 budget: {{size: {{max: 1 MB}}}}
 """
 EXAMPLES, SHIFT = 30, 3.0
