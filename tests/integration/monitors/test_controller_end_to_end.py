@@ -188,7 +188,7 @@ def test_clients_are_let_in_by_certificate_alone(tmp_path: Path, capsys) -> None
         assert main(asked) == 4
         assert "no answer of a controller" in capsys.readouterr().err
         assert main([*asked, *certificates]) == 0
-        assert capsys.readouterr().out.startswith("digits: leads; ")
+        assert capsys.readouterr().out.startswith("digits: ")
     finally:
         controller.kill()
     refused = (folder / "monitoring" / "controller" / "audit.jsonl").read_text()

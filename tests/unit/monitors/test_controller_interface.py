@@ -16,7 +16,7 @@ from served_controller import SECRET, TOKEN, Served
 from makeweight_monitors.rollback import openapi, signing
 from makeweight_monitors.rollback.running import MOST_BODY
 
-EXAMPLES = 15
+EXAMPLES = 7
 POSTED = {"/v1/alertmanager": TOKEN, "/api/v2/alerts": TOKEN, "/v1/orders": None}
 NO_TOKEN = [{}, {"authorization": "Bearer open"}, {signing.SIGNATURE: "v1=" + "0" * 64}]
 
