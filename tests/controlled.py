@@ -72,8 +72,8 @@ class Told(Client):
 class Controlled:
     """One that is ticked by hand; a pointer with the canary at 5 %."""
 
-    def __init__(self, folder: Path, policy: Policy = POLICY, **given: Any) -> None:
-        self.folder, self.policy, self.given = folder, policy, given
+    def __init__(self, folder: Path, policy: Policy = POLICY, environment: str = "prod", **given: Any) -> None:
+        self.folder, self.policy, self.environment, self.given = folder, policy, environment, given
         self.file = folder / "current.json"
         if not self.file.exists():
             pointer.write(self.file, Pointer(STABLE, CANARY))
@@ -83,7 +83,7 @@ class Controlled:
 
     def begin(self) -> None:
         """A new process."""
-        looking = Looking(self.prometheus, "digits", {"environment": "prod"})
+        looking = Looking(self.prometheus, "digits", {"environment": self.environment})
         self.journal, self.lease = Journal(self.folder / "state"), FileLease(self.folder / "state" / "lease")
         self.controller = Controller(
             self.target, looking, self.journal, self.lease, self.policy, lambda: self.prometheus.time, **self.given

@@ -24,6 +24,7 @@ BUDGETS = {
         flips=0.2,
         latency=(LatencyLimit(0.5, 0.002, 0.9), LatencyLimit(0.9, 2.5, None), LatencyLimit(0.99, 1.0, 1.5)),
         examples=40,
+        controlled=True,
         runbooks=PAGE,
     ),
     "no limit at all": Terms("bare", classes=3),

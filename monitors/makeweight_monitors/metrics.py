@@ -185,25 +185,40 @@ EXPORTER_HELD = Metric(
     "makeweight_exporter_held_payloads", "gauge", ("boot",), "Logged requests and responses that wait for each other."
 )
 
+_CONTROLLED = ("environment", "model")
+"""Of which model a controller is."""
 CONTROLLER_REQUESTS = Metric(
     "makeweight_rollback_requests",
     "counter",
-    ("endpoint", "outcome"),
+    (*_CONTROLLED, "endpoint", "outcome"),
     "Requests to the controller, by what became of them.",
 )
 CONTROLLER_LOOKS = Metric(
     "makeweight_rollback_looks",
     "counter",
-    ("outcome",),
+    (*_CONTROLLED, "outcome"),
     "Looks at the canary, by what came of them.",
 )
-CONTROLLER_LAST_LOOK = Metric("makeweight_rollback_last_look_seconds", "gauge", (), "When it last looked, Unix time.")
-CONTROLLER_LEADS = Metric("makeweight_rollback_leads", "gauge", (), "1 where this controller holds the lease, else 0.")
+CONTROLLER_ACTIONS = Metric(
+    "makeweight_rollback_actions",
+    "counter",
+    (*_CONTROLLED, "action", "outcome"),
+    "What the target was told or asked, by what came of it: set, verify (read back), finalize.",
+)
+CONTROLLER_LAST_LOOK = Metric(
+    "makeweight_rollback_last_look_seconds", "gauge", _CONTROLLED, "When it last looked, Unix time."
+)
+CONTROLLER_LEADS = Metric(
+    "makeweight_rollback_leads", "gauge", _CONTROLLED, "1 where this controller holds the lease, else 0."
+)
 CONTROLLER_BLIND = Metric(
-    "makeweight_rollback_blind", "gauge", (), "1 where nothing is known of the canary, or nothing can be done, else 0."
+    "makeweight_rollback_blind",
+    "gauge",
+    (*_CONTROLLED, "why"),
+    "1 where nothing is known of the canary (prometheus, rules, observers), or nothing can be done (journal, target).",
 )
 CONTROLLER_HELD = Metric(
-    "makeweight_rollback_held", "gauge", (), "1 where somebody holds the canary where it is, else 0."
+    "makeweight_rollback_held", "gauge", _CONTROLLED, "1 where somebody holds the canary where it is, else 0."
 )
 CONTROLLER_STAGE = Metric(
     "makeweight_rollback_stage",
@@ -241,8 +256,8 @@ EXPORTER_CATALOGUE = (
 )  # fmt: skip
 """What an exporter tells of itself."""
 CONTROLLER_CATALOGUE = (
-    CONTROLLER_REQUESTS, CONTROLLER_LOOKS, CONTROLLER_LAST_LOOK, CONTROLLER_LEADS, CONTROLLER_BLIND, CONTROLLER_HELD,
-    CONTROLLER_STAGE,
+    CONTROLLER_REQUESTS, CONTROLLER_LOOKS, CONTROLLER_ACTIONS, CONTROLLER_LAST_LOOK, CONTROLLER_LEADS, CONTROLLER_BLIND,
+    CONTROLLER_HELD, CONTROLLER_STAGE,
 )  # fmt: skip
 """What a controller tells of itself."""
 
@@ -272,6 +287,13 @@ EXPORTER_REFUSALS = (
 CONTROLLER_ENDPOINTS = ("alertmanager", "prometheus", "orders", "status")
 CONTROLLER_ANSWERS = ("taken", "malformed", "unauthorized", "unknown", "too_large", "slow", "busy", "failed")
 CONTROLLER_LOOKS_OUTCOMES = ("seen", "blind", "failed", "standby")
+Blindness = Literal["prometheus", "rules", "observers", "journal", "target"]
+CONTROLLER_BLINDNESS: tuple[Blindness, ...] = ("prometheus", "rules", "observers", "journal", "target")
+"""Prometheus does not answer; the rules are not evaluated; nothing is observed; the journal cannot be written; the
+target cannot be read."""
+CONTROLLER_DEEDS = ("set", "verify", "finalize")
+CONTROLLER_DEED_OUTCOMES = ("done", "moved", "failed")
+"""`moved`: somebody changed the target meanwhile, and nothing was done."""
 LABEL_RESULTS = ("matched", "unknown", "duplicate", "late", "rejected")
 LATENCY_BUCKETS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds in seconds."""

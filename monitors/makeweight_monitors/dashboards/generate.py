@@ -10,6 +10,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, Panel, RowPanel
 from makeweight_monitors.dashboards import (
     board,
     canary,
+    controllers,
     drift,
     exporters,
     fleet,
@@ -59,6 +60,15 @@ _SHOWN = {
         names.LABEL_STORE_FAILING: health.STORE,
         names.CAP_REACHED: health.CAPS,
         names.EXPORTER_REFUSING: exporters.ANSWERS,
+        names.CONTROLLER_GONE: controllers.LAST_LOOK,
+        names.CONTROLLER_BLIND: controllers.BLIND,
+        names.CONTROLLER_HELD: controllers.HELD,
+        names.ROLLBACK_FAILED: controllers.STAGES,
+        names.TARGET_REFUSES: controllers.ACTIONS,
+        names.READ_BACK_DISAGREES: controllers.ACTIONS,
+        names.ALERTS_UNKNOWN: controllers.SENT,
+        names.BREAKER_OPEN: controllers.BREAKERS,
+        names.SERVING_REFUSED: controllers.REFUSED,
     },
 }
 """The panel that shows what an alert is about, by dashboard; budgets have panels of their own."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from makeweight_monitors import metrics
-from makeweight_monitors.dashboards import exporters, failing, firing
+from makeweight_monitors.dashboards import controllers, exporters, failing, firing
 from makeweight_monitors.dashboards.board import Section
 from makeweight_monitors.dashboards.look import BAD, CANARY, GOOD, LIMIT, STABLE, WARN, Look
 from makeweight_monitors.dashboards.panel import NONE_IS_GOOD, THIRD, WIDE, Column, Steps, abreast, lines, rows, value
@@ -38,7 +38,10 @@ def build(terms: Terms) -> Dashboard:
         Section("Which labels come", tuple(_labels(terms))),
         Section("Limits of what is kept", tuple(_caps(terms)), collapsed=True),
         Section("Exporters, where there are any", tuple(exporters.panels()), collapsed=True),
+        Section("Servers that follow a pointer", tuple(controllers.of_servers()), collapsed=True),
     ]
+    if terms.controlled:
+        sections.insert(1, Section("The controller", tuple(controllers.of_controller())))
     return of_project(terms, "health", "observers", question, sections, span="6h", revision=False)
 
 

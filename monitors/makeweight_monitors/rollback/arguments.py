@@ -8,6 +8,7 @@ from pathlib import Path
 
 from makeweight_base.commandline import whole
 from makeweight_monitors import durations
+from makeweight_monitors.rollback.logs import FORMS
 
 PORT = 9465
 STATE = Path("monitoring") / "controller"
@@ -44,6 +45,7 @@ def add_controller(parser: argparse.ArgumentParser) -> None:
         help="the Kubernetes Lease that controllers on several machines share (default: a lock on a file of --state)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument("--log", choices=FORMS, default="text", help="how it is logged, on stderr (default: text)")
     server = parser.add_argument_group("server")
     server.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
     server.add_argument(

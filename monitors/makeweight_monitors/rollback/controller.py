@@ -7,17 +7,20 @@ has to show it. A process that is killed anywhere in that is followed by one tha
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from makeweight_base.errors import EnvironmentFailed, MakeweightError
+from makeweight_monitors.metrics import Blindness
 from makeweight_monitors.rollback import machine
 from makeweight_monitors.rollback.audit import Unwritable
 from makeweight_monitors.rollback.case import Canary, Case, Deed
 from makeweight_monitors.rollback.journal import Hold, Journal
 from makeweight_monitors.rollback.leases.lease import Lease
+from makeweight_monitors.rollback.logs import TOLD
 from makeweight_monitors.rollback.looking import Looking
 from makeweight_monitors.rollback.machine import Action, Did, Event, Looked, Ordered, WentWrong
 from makeweight_monitors.rollback.policy import Policy
@@ -38,6 +41,8 @@ class Health:
     """What keeps it from looking or acting; empty: nothing."""
     blind: str = ""
     """Why nothing is known of the canary; empty: it is, or there is none."""
+    blindness: Blindness | None = None
+    """Of which kind either is."""
 
 
 class Controller:
@@ -63,6 +68,8 @@ class Controller:
         self.health = Health()
         self._told = ""
         """The last trouble that stands in the audit log."""
+        self.actions: Counter[tuple[str, str]] = Counter()
+        """What the target was told or asked, and what came of it, as in metrics.CONTROLLER_ACTIONS."""
         self._said: dict[Canary, str] = {}
         """In a dry run, what was said last."""
         self._mute_since: float | None = None
@@ -74,7 +81,7 @@ class Controller:
         """Look, and do what is called for. Raises nothing that a machine may bring about: `health` has it."""
         try:
             if not self.lease.take():
-                self.health = replace(self.health, time=self.clock(), leads=False, trouble="")
+                self.health = replace(self.health, time=self.clock(), leads=False, trouble="", blind="", blindness=None)
                 return self.health
             self.health = replace(self.health, leads=True)
             self.journal.flush()
@@ -83,10 +90,10 @@ class Controller:
             self._look()
             self._mute_since = None
         except Unwritable as error:
-            self._trouble(str(error))
+            self._trouble(str(error), "journal")
             self._mute()
         except MakeweightError as error:
-            self._trouble(str(error))
+            self._trouble(str(error), "target")
         return self.health
 
     def order(self, order: str, who: str, reason: str, nonce: tuple[str, float]) -> str | None:
@@ -134,17 +141,17 @@ class Controller:
 
     def _look(self) -> None:
         placement, current = self._placed()
-        blind = ""
+        blind, blindness = "", None
         for case in self._open(placement, current):
             if case.canary == current or case.deed is not None:
                 seen = self.looking.look(case.canary, placement, self.clock())
-                blind = seen.blind
+                blind, blindness = seen.blind, seen.blindness
             else:
                 seen = Seen(self.clock(), placement)
             hold = self.journal.hold()
             told = replace(seen, held="" if hold is None else str(hold), last_rollback=self.journal.last_rollback())
             self._advance(case, Looked(told))
-        self.health = Health(self.clock(), True, "", blind)
+        self.health = Health(self.clock(), True, "", blind, blindness)
         if self._told:
             self._told = ""
             self.journal.note(self._line("trouble", "it is over"))
@@ -204,14 +211,17 @@ class Controller:
                 return
             try:
                 told = self._do(case, step.action, first.seen)
-                event = Did(self.clock(), told or "")
+                event, outcome = Did(self.clock(), told or ""), "done"
             except Moved as error:
+                self.actions[step.action, "moved"] += 1
                 _log.warning("%s: %s; looks again", case.canary, error)
                 return
             except MakeweightError as error:
-                event = WentWrong(self.clock(), str(error))
+                event, outcome = WentWrong(self.clock(), str(error)), "failed"
             except Exception as error:  # noqa: BLE001 - a target may be a stranger's
-                event = WentWrong(self.clock(), f"the target itself failed: {type(error).__name__}: {error}")
+                said = f"the target itself failed: {type(error).__name__}: {error}"
+                event, outcome = WentWrong(self.clock(), said), "failed"
+            self.actions[step.action, outcome] += 1
 
     def _do(self, case: Case, action: Action, seen: Seen) -> str | None:
         """What else came of it, as a clause."""
@@ -234,7 +244,7 @@ class Controller:
         line = None
         if step.sentence:
             line = self._line("decision", step.sentence, step.case.canary, step)
-            _log.warning("%s", step.sentence)
+            _log.warning("%s", step.sentence, extra={TOLD: line})
         deed = step.case.deed
         in_force = deed is not None and deed.kind == "rollback" and deed.phase == "read_back"
         facts: dict[str, Any] = {"last_rollback": self.clock()} if in_force and before.deed != deed else {}
@@ -258,12 +268,12 @@ class Controller:
             return f"; the target would not take it: {error}"
         return "; the target would take it"
 
-    def _trouble(self, what: str) -> None:
-        self.health = replace(self.health, trouble=what)
+    def _trouble(self, what: str, kind: Blindness) -> None:
+        self.health = replace(self.health, trouble=what, blindness=kind)
         if what == self._told:
             return
         self._told = what
-        _log.error("%s", what)
+        _log.error("%s", what, extra={TOLD: {"event": "trouble", "kind": kind}})
         try:
             self.journal.note(self._line("trouble", what))
         except MakeweightError as error:
@@ -274,7 +284,7 @@ class Controller:
         now, policy = self.clock(), self.policy
         self._mute_since = now if self._mute_since is None else self._mute_since
         for_ = now - self._mute_since
-        if self.dry or policy.silence != "rollback" or for_ < policy.silence_for:
+        if self.dry or policy.on("journal") != "rollback" or for_ < policy.silence_for:
             return
         try:
             placement, canary = self._placed()

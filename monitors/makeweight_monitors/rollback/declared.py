@@ -37,6 +37,6 @@ def policy(project: Project) -> Policy:
         steps=tuple(canary.steps),
         step_for=canary.step_for,
         cooldown=canary.cooldown,
-        silence=canary.silence,
+        silence=canary.silence if isinstance(canary.silence, str) else dict(canary.silence.items()),
         silence_for=canary.silence_for,
     )

@@ -59,9 +59,10 @@ class Looking:
         try:
             return self._looked(canary, seen)
         except MakeweightError as error:
-            return replace(seen, blind=f"Prometheus does not answer: {error.what}")
+            return replace(seen, blind=f"Prometheus does not answer: {error.what}", blindness="prometheus")
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            return replace(seen, blind=f"Prometheus' answer has another form: {type(error).__name__}")
+            said = f"Prometheus' answer has another form: {type(error).__name__}"
+            return replace(seen, blind=said, blindness="prometheus")
 
     def _looked(self, canary: Canary, seen: Seen) -> Seen:
         own = (*self._of, equals("sha256", canary.sha256), _attempt_is(canary.attempt))
@@ -81,18 +82,21 @@ class Looking:
             }
         )
         if "age" not in found:
-            return replace(seen, blind=f"{names.WATCHDOG} does not fire: the rules are not evaluated")
+            said = f"{names.WATCHDOG} does not fire: the rules are not evaluated"
+            return replace(seen, blind=said, blindness="rules")
         if found["age"] > self.stale:
-            return replace(seen, blind=f"the rules were last evaluated {found['age']:.0f} s ago")
+            said = f"the rules were last evaluated {found['age']:.0f} s ago"
+            return replace(seen, blind=said, blindness="rules")
         groups = self.client.alerting()
         alerts = (given for group in groups for given in group.alerts)
         alerting = tuple(one for given in alerts if (one := self._alerting(given)) is not None)
         if any(one.name == names.NOTHING_OBSERVED and one.firing for one in alerting):
-            return replace(seen, blind=f"{names.NOTHING_OBSERVED} is firing", alerting=alerting)
+            said = f"{names.NOTHING_OBSERVED} is firing"
+            return replace(seen, blind=said, blindness="observers", alerting=alerting)
         asks = any(one.kind == "rollback" and one.firing and one.of(canary) for one in alerting)
         late = None if asks else self._late(groups, found["now"])
         if late is not None:
-            return replace(seen, blind=late, alerting=alerting)
+            return replace(seen, blind=late, blindness="rules", alerting=alerting)
         lines = self.client.query(selector(names.ROLLBACK_LINE, equals("model", self.model))) if asks else []
         answers = "count" in found and "scraped" in found
         return replace(

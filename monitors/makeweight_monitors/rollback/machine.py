@@ -126,7 +126,7 @@ def _let_in_again(case: Case) -> str:
 def _blind(case: Case, seen: Seen, policy: Policy) -> Step:
     for_ = seen.time - (seen.time if case.blind_since is None else case.blind_since)
     case = replace(case, good_since=None)
-    if policy.silence == "rollback" and for_ >= policy.silence_for and seen.placement.serves(case.canary):
+    if policy.on(seen.blindness) == "rollback" and for_ >= policy.silence_for and seen.placement.serves(case.canary):
         said = (
             f"rolls {case.canary} back from {seen.placement.share:.0%}: nothing has been known of it for {for_:.0f} s "
             f"({seen.blind}), and the declared policy for silence is rollback after {policy.silence_for:.0f} s"

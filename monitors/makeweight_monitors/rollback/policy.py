@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from makeweight_monitors.metrics import Blindness
 
 ROUNDED = 0.005
 """Two shares this near are the same: targets count in whole weights, such as 1/256."""
@@ -20,8 +23,8 @@ class Policy:
     """For how long every look has to find it good enough, at each share."""
     cooldown: float = 3600.0
     """After a rollback no canary of the model goes further for so long."""
-    silence: Silence = "hold"
-    """What is done when nothing is known for `silence_for`: nothing, or a rollback."""
+    silence: Silence | Mapping[Blindness, Silence] = "hold"
+    """What is done when nothing is known for `silence_for`, by why: nothing, or a rollback."""
     silence_for: float = 300.0
     settle: float = 10.0
     """For how long the canary must have answered nothing, before its traffic counts as gone."""
@@ -30,6 +33,12 @@ class Policy:
     retry: float = 2.0
     """Before a second try; doubled with each, up to `most_retry`."""
     most_retry: float = 60.0
+
+    def on(self, blindness: Blindness | None) -> Silence:
+        """What silence of a kind means; what is not declared is held."""
+        if isinstance(self.silence, str):
+            return self.silence
+        return "hold" if blindness is None else self.silence.get(blindness, "hold")
 
     def wait(self, tries: int) -> float:
         """Before the next try, after so many that went wrong."""

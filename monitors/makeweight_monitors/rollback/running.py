@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from makeweight_base.errors import MakeweightError
 from makeweight_monitors import metrics
 from makeweight_monitors.http.bearer import Bearer
 from makeweight_monitors.http.inflight import Inflight
@@ -44,7 +46,7 @@ class Running:
         self.inflight = Inflight(8 * MOST_BODY)
         self.worker = ThreadPoolExecutor(1, thread_name_prefix="makeweight-controller")
         """The one thread that uses the controller."""
-        self.requests = dict.fromkeys(
+        self.requests: dict[tuple[str, ...], int] = dict.fromkeys(
             ((one, outcome) for one in metrics.CONTROLLER_ENDPOINTS for outcome in metrics.CONTROLLER_ANSWERS), 0
         )
         self.looks = dict.fromkeys(metrics.CONTROLLER_LOOKS_OUTCOMES, 0)
@@ -89,24 +91,43 @@ class Running:
         self.controller.journal.close()
 
     def collect(self) -> Iterator[Any]:
-        """Its metrics."""
-        health = self.controller.health
-        for metric, counts in ((metrics.CONTROLLER_REQUESTS, self.requests), (metrics.CONTROLLER_LOOKS, self.looks)):
+        """Its metrics; also while the journal cannot be read, which is then one of them."""
+        health, kept = self.controller.health, self.controller.journal
+        own = [self.declared.scope.get("environment", ""), self.declared.model]
+        deeds: dict[tuple[str, ...], int] = {
+            (action, outcome): self.controller.actions[action, outcome]
+            for action in metrics.CONTROLLER_DEEDS
+            for outcome in metrics.CONTROLLER_DEED_OUTCOMES
+        }
+        counters: list[tuple[metrics.Metric, Mapping[tuple[str, ...], int]]] = [
+            (metrics.CONTROLLER_REQUESTS, self.requests),
+            (metrics.CONTROLLER_LOOKS, {(outcome,): count for outcome, count in self.looks.items()}),
+            (metrics.CONTROLLER_ACTIONS, deeds),
+        ]
+        for metric, counts in counters:
             counter = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
             for labels, count in counts.items():
-                counter.add_metric([labels] if isinstance(labels, str) else list(labels), count)
+                counter.add_metric([*own, *labels], count)
             yield counter
-        for metric, value in (
-            (metrics.CONTROLLER_LAST_LOOK, health.time),
-            (metrics.CONTROLLER_LEADS, float(health.leads)),
-            (metrics.CONTROLLER_BLIND, float(bool(health.blind or health.trouble))),
-            (metrics.CONTROLLER_HELD, float(self.controller.journal.hold() is not None)),
-        ):
-            yield GaugeMetricFamily(metric.name, metric.help, value=value)
-        stages = GaugeMetricFamily(
-            metrics.CONTROLLER_STAGE.name, metrics.CONTROLLER_STAGE.help, labels=metrics.CONTROLLER_STAGE.labels
-        )
-        for case in self.controller.journal.cases():
-            one = case.canary
-            stages.add_metric([one.environment, one.model, one.revision, one.attempt, one.sha256, case.stage], 1.0)
+        gauges: list[tuple[metrics.Metric, dict[tuple[str, ...], float]]] = [
+            (metrics.CONTROLLER_LAST_LOOK, {(): health.time}),
+            (metrics.CONTROLLER_LEADS, {(): float(health.leads)}),
+            (
+                metrics.CONTROLLER_BLIND,
+                {(why,): float(health.blindness == why) for why in metrics.CONTROLLER_BLINDNESS},
+            ),
+        ]
+        with contextlib.suppress(MakeweightError):
+            gauges.append((metrics.CONTROLLER_HELD, {(): float(kept.hold() is not None)}))
+        for metric, values in gauges:
+            gauge = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+            for labels, value in values.items():
+                gauge.add_metric([*own, *labels], value)
+            yield gauge
+        stage = metrics.CONTROLLER_STAGE
+        stages = GaugeMetricFamily(stage.name, stage.help, labels=stage.labels)
+        with contextlib.suppress(MakeweightError):
+            for case in kept.cases():
+                one = case.canary
+                stages.add_metric([one.environment, one.model, one.revision, one.attempt, one.sha256, case.stage], 1.0)
         yield stages

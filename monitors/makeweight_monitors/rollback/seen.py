@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from makeweight_monitors.metrics import Blindness
 from makeweight_monitors.rollback.case import Answered, Canary
 
 
@@ -68,6 +69,8 @@ class Seen:
     placement: Placement
     blind: str = ""
     """Why nothing is known; empty: it is."""
+    blindness: Blindness | None = None
+    """Of which kind that is."""
     alerting: tuple[Alerting, ...] = ()
     lines: Mapping[str, float] = field(default_factory=dict)
     """By test, the e-value at which it asks for a rollback."""

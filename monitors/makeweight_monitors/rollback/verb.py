@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
-import logging
 import math
 import os
-import sys
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from makeweight_base.errors import Exit, MissingExtra, UsageError
-from makeweight_monitors.rollback import asking, audit, signing
+from makeweight_monitors.rollback import asking, audit, logs, signing
 from makeweight_monitors.rollback.arguments import STATE
 
 if TYPE_CHECKING:
@@ -104,7 +102,7 @@ def _serve(options: argparse.Namespace) -> Exit:
     from makeweight_monitors.rollback.app import build
     from makeweight_monitors.rollback.running import Running
 
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    logs.to_stderr(options.log)
     if options.prometheus is None:
         raise UsageError("which Prometheus evaluates the rules?", do="Name it with `--prometheus URL`.")
     if "@" in urlsplit(options.prometheus).netloc:

@@ -84,6 +84,7 @@ def terms(
         reference_psi=_psi(confidence, baseline.confidence if baseline is not None else None),
         classification=classification,
         judged=reference.unavailable is None,
+        controlled=canary is not None and canary.target is not None,
         interval=interval,
         history=history,
         environment=environment,

@@ -8,12 +8,14 @@ from makeweight_monitors.rules import (
     accuracy,
     burn,
     confidence,
+    controller,
     failures,
     health,
     identity,
     latency,
     limits,
     rollback,
+    serving,
     share,
     steps,
     totals,
@@ -22,7 +24,7 @@ from makeweight_monitors.rules.dependencies import reached, words
 from makeweight_monitors.rules.rule import Alert, Group, Recording
 from makeweight_monitors.rules.terms import Terms
 
-_WATCHES = (limits, totals, failures, rollback, accuracy, confidence, latency, burn, share, health)
+_WATCHES = (limits, totals, failures, rollback, accuracy, confidence, latency, burn, share, health, controller, serving)
 
 
 def groups(terms: Terms) -> tuple[Group, ...]:

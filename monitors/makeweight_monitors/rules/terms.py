@@ -52,6 +52,8 @@ class Terms:
     judged: bool = True
     """Whether an answer is counted as right or wrong; where not, it can still fail, be slow, and be fed strange inputs.
     """
+    controlled: bool = False
+    """Whether something that moves the traffic is declared, so that a controller ought to be there."""
     interval: int = 15
     """Seconds between two looks of the sequential tests."""
     history: str = "7d"

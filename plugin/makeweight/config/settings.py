@@ -54,6 +54,7 @@ Share = Annotated[float, _quantity(FRACTION), WithJsonSchema({"type": ["string",
 Wait = Annotated[
     float, _quantity(DURATION), Field(gt=0, le=31_536_000), WithJsonSchema({"type": "string", "examples": ["6 h"]})
 ]
+Silence = Literal["hold", "rollback"]
 Points = Annotated[float, _quantity(POINTS), WithJsonSchema({"type": "string", "examples": ["0.5 pt"]})]
 
 
@@ -383,7 +384,11 @@ class CanarySettings(Section):
     )
     step_for: Wait = Field(3600.0, description="For how long it has to be good at each share, such as `6 h`.")
     cooldown: Wait = Field(3600.0, description="After a rollback, for how long no canary goes further.")
-    silence: Literal["hold", "rollback"] = Field("hold", description="What is done where nothing is known.")
+    silence: Silence | dict[Literal["prometheus", "rules", "observers", "journal"], Silence] = Field(
+        "hold",
+        description="What is done where nothing is known: by why, or in any case. Prometheus does not answer, its "
+        "rules are not evaluated, no process observes the model, the controller cannot write down what it decides.",
+    )
     silence_for: Wait = Field(300.0, description="For how long nothing has to be known before that is done.")
 
     @model_validator(mode="after")

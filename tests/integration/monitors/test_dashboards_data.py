@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -14,17 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 import exporting
 import node
 import observed_fleet
 import prometheus
 import rules_project
+from controlled import Controlled
 from dashboards_project import loaded, panels
 from makeweight_monitors.dashboards import managed
-from makeweight_monitors.metrics import CATALOGUE, FEATURE_BIN
+from makeweight_monitors.metrics import CATALOGUE, FEATURE_BIN, SERVING_CATALOGUE
 from makeweight_monitors.prometheus import throwaway
 from makeweight_monitors.prometheus.queries import Client, Sample
+from makeweight_monitors.rollback.running import Running
 from makeweight_monitors.rules import generate as rules
 from makeweight_monitors.rules import names, text
 from makeweight_monitors.rules.rule import Recording
@@ -32,7 +37,9 @@ from makeweight_monitors.rules.terms import LatencyLimit, Terms
 from rules_project import digits
 
 TERMS = {
-    observed_fleet.DIGITS: digits(replaced=("max_ratio: 0.7", "max_ratio: 0.7\n    max: 10 ms"))[0],
+    observed_fleet.DIGITS: replace(
+        digits(replaced=("max_ratio: 0.7", "max_ratio: 0.7\n    max: 10 ms"))[0], controlled=True
+    ),
     observed_fleet.PRICES: Terms(
         observed_fleet.PRICES,
         drop=0.01,
@@ -111,6 +118,39 @@ def groups(model: str) -> tuple[Any, ...]:
     return rules.groups(TERMS[model])
 
 
+@contextlib.contextmanager
+def controller(folder: Path) -> Iterator[str]:
+    """Where a controller that has looked once serves its metrics."""
+    folder.mkdir()
+    one = Controlled(folder, environment=observed_fleet.WHERE)
+    one.tick()
+    running, registry = Running(one.controller, None, None, None, 5.0), CollectorRegistry()
+    registry.register(running)
+    server, thread = start_http_server(0, "127.0.0.1", registry)
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        running.close()
+
+
+class Following:
+    """What a server that follows a pointer tells of itself, beside its counts."""
+
+    def __init__(self, model: str) -> None:
+        release = {"environment": observed_fleet.WHERE, "revision": observed_fleet.NEW, "variant": "canary"}
+        self._labels = release | {"model": model, "boot": model, "reason": "load"}
+
+    def collect(self) -> Iterator[Any]:
+        for metric in SERVING_CATALOGUE:
+            kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+            family = kind(metric.name, metric.help, labels=metric.labels)
+            family.add_metric([self._labels.get(label, "") for label in metric.labels], 1.0)
+            yield family
+
+
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     programs = prometheus.install()
@@ -137,11 +177,21 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     (folder / "reference.json").write_text(json.dumps(rules_project.content()))
     (folder / "models.yaml").write_text(json.dumps({"models": served}))
     options = ("--models", "models.yaml", "--tail", str(log))
-    with fleet.served(time.time()) as addresses, exporting.running(folder, *options) as exporter:
+    with (
+        fleet.served(time.time()) as addresses,
+        exporting.running(folder, *options) as exporter,
+        controller(folder / "controller") as controlling,
+    ):
+        for process, model in (
+            (fleet.processes[0], observed_fleet.DIGITS),
+            (fleet.processes[2], observed_fleet.PRICES),
+        ):
+            process.registry.register(Following(model))
         prometheus.backfill(
             programs, folder / "prometheus", "\n".join([*fleet.past, *inputs_before(time.time()), "# EOF", ""])
         )
         targets = {observed_fleet.JOB: addresses, "exporter": [exporter.address.removeprefix("http://")]}
+        targets["controller"] = [controlling]
         with throwaway.running(
             programs, folder / "prometheus", rules=files, targets=targets, scrape="1s", evaluate="2s"
         ) as client:

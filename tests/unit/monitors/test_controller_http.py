@@ -204,13 +204,32 @@ def test_its_own_health_status_and_metrics(one: Served) -> None:
     assert [one.ask("GET", path, headers={}).status for path in ("/metrics", "/v1/status")] == [401, 401]
     page = one.ask("GET", "/metrics").body.decode()
     assert f'attempt="1",environment="prod",model="digits",revision="r2",sha256="{LABELS["sha256"]}"' in page
-    assert 'makeweight_rollback_looks_total{outcome="seen"} 1.0' in page
+    assert 'makeweight_rollback_looks_total{environment="prod",model="digits",outcome="seen"} 1.0' in page
     assert all(f"\n{metric.series}" in page for metric in metrics.CONTROLLER_CATALOGUE)
-    assert "makeweight_rollback_leads 1.0" in page
+    assert 'makeweight_rollback_leads{environment="prod",model="digits"} 1.0' in page
     status = one.ask("GET", "/v1/status", headers=signing.headers(SECRET, "GET", "/v1/status", b"")).json()
     assert (status["canaries"][0]["share"], status["health"]["leads"], status["hold"]) == (0.05, True, None)
     forged = signing.headers(b"another secret of some length", "GET", "/v1/status", b"")
     assert one.ask("GET", "/v1/status", headers=forged).status == 401
+
+
+def test_a_journal_that_cannot_be_written_is_told_by_metrics_which_come_all_the_same(one: Served) -> None:
+    one.running.look()
+    one.journal.close()
+    one.running.look()
+    page = one.ask("GET", "/metrics").body.decode()
+    assert 'makeweight_rollback_blind{environment="prod",model="digits",why="journal"} 1.0' in page
+    assert 'makeweight_rollback_blind{environment="prod",model="digits",why="target"} 0.0' in page
+    assert 'makeweight_rollback_looks_total{environment="prod",model="digits",outcome="failed"} 1.0' in page
+
+
+def test_what_the_target_is_told_is_counted_by_what_came_of_it(one: Served) -> None:
+    one.prometheus.asks()
+    one.running.look()
+    page = one.ask("GET", "/metrics").body.decode()
+    for action, outcome, count in (("set", "done", 1), ("verify", "done", 1), ("set", "failed", 0)):
+        labels = f'action="{action}",environment="prod",model="digits",outcome="{outcome}"'
+        assert f"makeweight_rollback_actions_total{{{labels}}} {count}.0" in page
 
 
 PLAIN = st.recursive(

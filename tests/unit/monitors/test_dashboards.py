@@ -14,7 +14,7 @@ import pytest
 from dashboards_project import BUDGETS, PAGE, files, loaded, panels
 from makeweight_monitors.dashboards import board, generate
 from makeweight_monitors.dashboards.look import CANARY, STABLE
-from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE
+from makeweight_monitors.metrics import CATALOGUE, CONTROLLER_CATALOGUE, EXPORTER_CATALOGUE, SERVING_CATALOGUE
 from makeweight_monitors.rules import generate as rules
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.dependencies import words
@@ -210,7 +210,8 @@ OTHERS = {
 def test_dashboards_read_nothing_that_nobody_writes(terms: Terms) -> None:
     """A panel is there only where the budget makes the rules record what it shows; the fleet's are of all budgets."""
     recorded = {rule.record for group in rules.groups(terms) for rule in group.rules if isinstance(rule, Recording)}
-    exported = {metric.series for metric in (*CATALOGUE, *EXPORTER_CATALOGUE)}
+    every = (*CATALOGUE, *EXPORTER_CATALOGUE, *CONTROLLER_CATALOGUE, *SERVING_CATALOGUE)
+    exported = {metric.series for metric in every}
     for file, one in loaded(terms).items():
         if file == "fleet.json":
             continue

@@ -10,6 +10,7 @@ from canary_trials import ASKS, CANARY, OBSERVED, POLICY, World, alert, seen
 from hypothesis import given
 from hypothesis import strategies as st
 
+from makeweight_monitors.metrics import Blindness
 from makeweight_monitors.rollback import machine
 from makeweight_monitors.rollback.case import Case, Deed
 from makeweight_monitors.rollback.machine import Did, Looked, Ordered, WentWrong
@@ -316,6 +317,15 @@ def test_silence_follows_the_declared_policy() -> None:
         assert world.share == 0.05
         world.look(blind="no answer", later=1.0)
         assert world.share == share, silence
+
+
+def test_silence_is_declared_for_each_kind_of_it_and_what_is_not_declared_is_held() -> None:
+    kinds: tuple[tuple[Blindness, float], ...] = (("rules", 0.05), ("observers", 0.0), ("prometheus", 0.05))
+    for kind, share in kinds:
+        world = World(policy=replace(POLICY, silence={"rules": "hold", "observers": "rollback"}))
+        world.look(blind="why", blindness=kind)
+        world.look(blind="why", blindness=kind, later=60.0)
+        assert world.share == share, kind
 
 
 def test_the_same_is_said_once_though_its_numbers_move() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import rules_project
 from makeweight.project import reading
 from makeweight_monitors import eprocess, reference
-from makeweight_monitors.metrics import CATALOGUE, EXPORTER_CATALOGUE, LATENCY
+from makeweight_monitors.metrics import CATALOGUE, CONTROLLER_CATALOGUE, EXPORTER_CATALOGUE, LATENCY, SERVING_CATALOGUE
 from makeweight_monitors.rules import declared, generate, names, promql, text, yamltext
 from makeweight_monitors.rules.dependencies import chooses_by_pattern, reached, words
 from makeweight_monitors.rules.rule import Alert, Recording
@@ -38,6 +38,7 @@ FULL = Terms(
     latency=(LatencyLimit(0.5, None, 0.7), LatencyLimit(0.99, 0.02, None)),
     examples=500,
 )
+CONTROLLED = replace(FULL, controlled=True)
 
 
 def rendered(terms: Terms) -> str:
@@ -164,13 +165,13 @@ def test_no_sentence_of_an_alert_asks_the_series_for_a_label_that_the_alert_adds
 def test_every_runbook_is_of_an_alert_that_exists() -> None:
     page = (REPOSITORY / "docs/monitors/runbooks.md").read_text()
     assert set(re.findall(r"^## (Makeweight\w+)$", page, re.MULTILINE)) == {
-        alert.name for alert in generate.alerts(generate.groups(FULL))
+        alert.name for alert in generate.alerts(generate.groups(CONTROLLED))
     }
 
 
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
-    existing = {alert.name for alert in generate.alerts(generate.groups(FULL))}
-    checks = [check for case in cases.cases(FULL) for check in case.checks]
+    existing = {alert.name for alert in generate.alerts(generate.groups(CONTROLLED))}
+    checks = [check for case in cases.cases(CONTROLLED) for check in case.checks]
     assert {name for check in checks for name in check.fires} == existing
     assert {name for check in checks for name in check.about - check.fires} == existing - {names.WATCHDOG}
 
@@ -186,11 +187,12 @@ def test_the_cases_stay_a_file_that_can_be_read() -> None:
 
 
 def test_rules_read_nothing_that_nobody_exports() -> None:
-    recorded = {rule["record"] for rule in loaded(FULL) if "record" in rule}
-    exported = {metric.series for metric in (*CATALOGUE, *EXPORTER_CATALOGUE)} | {
+    every = (*CATALOGUE, *EXPORTER_CATALOGUE, *CONTROLLER_CATALOGUE, *SERVING_CATALOGUE)
+    recorded = {rule["record"] for rule in loaded(CONTROLLED) if "record" in rule}
+    exported = {metric.series for metric in every} | {
         "makeweight_latency_seconds" + s for s in ("_bucket", "_sum", "_count")
     }
-    for rule in loaded(FULL):
+    for rule in loaded(CONTROLLED):
         read = {word for word in words(rule["expr"]) if word.startswith("makeweight")}
         assert read <= recorded | exported, rule
         assert not chooses_by_pattern(rule["expr"])

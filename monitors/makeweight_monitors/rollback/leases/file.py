@@ -6,7 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from makeweight_base.errors import EnvironmentFailed, reason
+from makeweight_base.errors import reason
+from makeweight_monitors.rollback.audit import Unwritable
 
 
 class FileLease:
@@ -20,14 +21,14 @@ class FileLease:
         """Whether it is ours, from before or from now on.
 
         Raises:
-            EnvironmentFailed: the file cannot be opened.
+            Unwritable: the file cannot be opened.
         """
         if self._handle is not None:
             return True
         try:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise EnvironmentFailed(f"the lease cannot be opened: {reason(error)}", where=str(self.path)) from error
+            raise Unwritable(f"the lease cannot be opened: {reason(error)}", where=str(self.path)) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -35,7 +36,7 @@ class FileLease:
             return False
         except OSError as error:
             os.close(handle)
-            raise EnvironmentFailed(f"the lease cannot be taken: {reason(error)}", where=str(self.path)) from error
+            raise Unwritable(f"the lease cannot be taken: {reason(error)}", where=str(self.path)) from error
         self._handle = handle
         return True
 

@@ -44,7 +44,7 @@ class Case:
 class Trial:
     """Series under which, at the end, `fires` fire, as far as they exist.
 
-    Besides these, nothing in `about` does, and never anything that would roll back.
+    Besides these, nothing in `about` does, and nothing of what would roll back.
     """
 
     name: str
@@ -52,10 +52,12 @@ class Trial:
     fires: set[str]
     about: Collection[str] = ()
     minutes: int = LENGTH
+    asking: Collection[str] = _ASKING
+    """None where the series that differ are read by no test."""
 
     def case(self, existing: frozenset[str]) -> Case | None:
         expected = existing & self.fires
-        about = existing & {*_ASKING, *self.about, *expected}
+        about = existing & {*self.asking, *self.about, *expected}
         checks = (Check(self.minutes - 4, about, expected),)
         return Case(self.name, tuple(self.rows), checks) if expected else None
 
@@ -65,7 +67,7 @@ def cases(terms: Terms) -> list[Case]:
     groups = generate.groups(terms)
     existing = frozenset(alert.name for alert in generate.alerts(groups))
     built: list[Case | None] = [*_good(terms, existing)]
-    built += [trial.case(existing) for of in (_rollback, _evidence) for trial in of(terms)]
+    built += [trial.case(existing) for of in (_rollback, _evidence, _controller, _serving) for trial in of(terms)]
     built += [_inputs(terms), *(trial.case(existing) for trial in (*_blind(terms, existing), *_labels(terms)))]
     return [_without_idle_rows(case, groups) for case in built if case is not None]
 
@@ -205,7 +207,8 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
         {names.NOTHING_OBSERVED, *(one.alert for one in burn.objectives(terms))},
     )
     scraped = [row for row in rows if row.name == "up"]
-    yield Trial("no process at all", scraped, {names.NOTHING_OBSERVED, names.WATCHDOG}, existing)
+    nobody = {names.NOTHING_OBSERVED, names.CONTROLLER_GONE, names.WATCHDOG}
+    yield Trial("no process at all", scraped, nobody, existing)
     gone = [
         (replace(row, values=f"1x{half} 0x{half}") if row.name == "up" else row.until(half))
         if row.is_of("canary-1")
@@ -242,6 +245,43 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
     yield Trial("the canary gets more than its share", more, {names.SHARE_OFF}, {names.SHARE_OFF}, LONG)
 
 
+def _controller(terms: Terms) -> Iterator[Trial]:
+    rows = healthy(terms)
+    about = {
+        names.CONTROLLER_GONE, names.CONTROLLER_BLIND, names.ROLLBACK_FAILED, names.TARGET_REFUSES,
+        names.READ_BACK_DISAGREES, names.CONTROLLER_HELD, names.ALERTS_UNKNOWN,
+    }  # fmt: skip
+    gone = [row for row in rows if row.labels.get("job") != "controller"]
+    yield Trial("there is no controller", gone, {names.CONTROLLER_GONE}, about, asking=())
+    hangs = _set(rows, metrics.CONTROLLER_LAST_LOOK, {}, f"0+60x{LENGTH // 2} {30 * LENGTH}+0x{LENGTH}")
+    yield Trial("the controller hangs", hangs, {names.CONTROLLER_GONE}, about, asking=())
+    for why in ("rules", "journal"):
+        blind = _set(rows, metrics.CONTROLLER_BLIND, {"why": why}, f"1x{LENGTH}")
+        yield Trial(f"the controller is blind: {why}", blind, {names.CONTROLLER_BLIND}, about, asking=())
+    failed = _set(rows, metrics.CONTROLLER_STAGE, {"stage": "failed"}, f"1x{LENGTH}")
+    yield Trial("a rollback that is not in force", failed, {names.ROLLBACK_FAILED}, about, asking=())
+    for action, alert in (("set", names.TARGET_REFUSES), ("verify", names.READ_BACK_DISAGREES)):
+        wrong = spoiled(rows, metrics.CONTROLLER_ACTIONS, {"action": action, "outcome": "failed"}, 1)
+        yield Trial(f"what does not succeed: {action}", wrong, {alert}, about, asking=())
+    held = _set(rows, metrics.CONTROLLER_HELD, {}, f"1x{LONG}")
+    yield Trial("somebody holds the canary for long", held, {names.CONTROLLER_HELD}, about, LONG, ())
+    strange = spoiled(rows, metrics.CONTROLLER_REQUESTS, {"outcome": "unknown"}, 1)
+    yield Trial(
+        "alerts about something else are sent to the controller", strange, {names.ALERTS_UNKNOWN}, about, asking=()
+    )
+
+
+def _set(rows: list[Row], metric: metrics.Metric, where: Mapping[str, str], values: str) -> list[Row]:
+    return [replace(row, values=values) if row.fits(metric, where) else row for row in rows]
+
+
+def _serving(terms: Terms) -> Iterator[Trial]:
+    opened = _set(healthy(terms), metrics.SERVING_BREAKER, {"boot": "canary-0"}, f"1x{LENGTH}")
+    refused = spoiled(opened, metrics.SERVING_REFUSED, {}, 1)
+    fires = {names.BREAKER_OPEN, names.SERVING_REFUSED}
+    yield Trial("a breaker opens", refused, fires, asking=())
+
+
 def _labels(terms: Terms) -> Iterator[Trial]:
     rows = healthy(terms)
     # of one variant alone: the other must not be named
@@ -256,4 +296,4 @@ def _labels(terms: Terms) -> Iterator[Trial]:
     for name, metric, rate, where, alert in spoilt:
         yield Trial(name, spoiled(rows, metric, {**where, **_OF_CANARY}, rate), {alert}, every)
     refusing = spoiled(rows, metrics.EXPORTER_REQUESTS, {"outcome": "unauthorized"}, 2)
-    yield Trial("an exporter refuses a sender", refusing, {names.EXPORTER_REFUSING}, every)
+    yield Trial("an exporter refuses a sender", refusing, {names.EXPORTER_REFUSING}, every, asking=())

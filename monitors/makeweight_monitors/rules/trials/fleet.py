@@ -56,7 +56,7 @@ class Row:
 
 def healthy(terms: Terms) -> list[Row]:
     """All that a fleet in good order shows."""
-    return list(_rows(terms))
+    return [*_rows(terms), *(_controller(terms) if terms.controlled else ())]
 
 
 def spoiled(rows: Iterable[Row], metric: Metric, where: Mapping[str, str], rate: float = 0) -> list[Row]:
@@ -107,9 +107,30 @@ def _rows(terms: Terms) -> Iterator[Row]:
         for answer in _ANSWERS if variant == "stable" else ():
             own = {"boot": where["boot"], **target}
             yield _row(metrics.EXPORTER_REQUESTS, own, 60 * (answer == "counted"), endpoint="events", outcome=answer)
+        if variant == "stable":
+            yield _row(metrics.SERVING_REFUSED, {"model": terms.model}, 0, reason="load")
+        elif index == 0:
+            yield _gauge(metrics.SERVING_BREAKER, where, 0)
         yield from latency(terms, where, fast_bucket(terms)[variant == "canary"])
         if variant == "canary":
             yield from pairs({key: value for key, value in where.items() if key != "variant"}, terms)
+
+
+def _controller(terms: Terms) -> Iterator[Row]:
+    """One that looks each minute, and has nothing to do."""
+    where = {"model": terms.model, "job": "controller", "instance": "controller:9465"}
+    yield Row(metrics.CONTROLLER_LAST_LOOK.series, where, values=f"0+60x{LONGEST}")  # promtool's time begins at nought
+    for why in metrics.CONTROLLER_BLINDNESS:
+        yield _gauge(metrics.CONTROLLER_BLIND, {**where, "why": why}, 0)
+    yield _gauge(metrics.CONTROLLER_HELD, where, 0)
+    for stage in ("observing", "failed"):
+        trial = {**where, "revision": CANARY, "stage": stage}
+        yield _gauge(metrics.CONTROLLER_STAGE, trial, int(stage == "observing"))
+    for action in metrics.CONTROLLER_DEEDS:
+        for outcome in metrics.CONTROLLER_DEED_OUTCOMES:
+            yield _row(metrics.CONTROLLER_ACTIONS, where, 0, action=action, outcome=outcome)
+    for outcome in ("taken", "unknown"):
+        yield _row(metrics.CONTROLLER_REQUESTS, where, 0, endpoint="alertmanager", outcome=outcome)
 
 
 def pairs(where: Mapping[str, str], terms: Terms) -> Iterator[Row]:

@@ -1,0 +1,83 @@
+"""The controller watched: that it looks, sees and can act, and that what it did took effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from makeweight_monitors import metrics
+from makeweight_monitors.rules import names
+from makeweight_monitors.rules.rule import ALARM, EVIDENCE, Alert, Comparison, Group
+from makeweight_monitors.rules.terms import Terms
+
+LATEST = 60
+"""Seconds after which a controller that has not looked is gone; it looks every five."""
+_RECENT = "15m"
+
+
+def groups(terms: Terms) -> Iterator[Group]:
+    """Nothing where no target is declared: then there is no controller to be missed."""
+    if terms.controlled:
+        yield Group("makeweight-controller", tuple(_alerts(terms)))
+
+
+def _alerts(terms: Terms) -> Iterator[Alert]:
+    looked = terms.of(metrics.CONTROLLER_LAST_LOOK.series)
+    yield Alert(
+        names.CONTROLLER_GONE,
+        f"absent({looked})\nor\ntime() - max by (model) ({looked}) > {LATEST}",
+        ALARM,
+        hold="1m",
+        summary="{{ $labels.model }}: no controller looks",
+        description="It is not scraped, has ended, or hangs. A bad canary keeps its traffic, but for what the breakers "
+        "in the servers take from it.",
+    )
+    yield Alert(
+        names.CONTROLLER_BLIND,
+        Comparison(f"max by (model, why) ({terms.of(metrics.CONTROLLER_BLIND.series)})", ">", 0),
+        ALARM,
+        hold="2m",
+        summary="{{ $labels.model }}: the controller knows nothing, or can do nothing ({{ $labels.why }})",
+        description="No canary goes further. What else is done where nothing is known is declared: hold, or rollback.",
+    )
+    yield Alert(
+        names.ROLLBACK_FAILED,
+        Comparison(f"max by (model, revision) ({terms.of(metrics.CONTROLLER_STAGE.series, _stage('failed'))})", ">", 0),
+        ALARM,
+        summary="{{ $labels.model }} {{ $labels.revision }}: its rollback was decided, and is not in force",
+        description="The target refused, says something else than it was told, or the canary goes on to answer. It is "
+        "tried again; meanwhile users may meet the bad canary.",
+    )
+    for name, action, what in (
+        (names.TARGET_REFUSES, 'action!="verify"', "the target does not take what it is told"),
+        (names.READ_BACK_DISAGREES, 'action="verify"', "the target says another share than it was told"),
+    ):
+        failed = terms.of(metrics.CONTROLLER_ACTIONS.series, 'outcome="failed"', action)
+        yield Alert(
+            name,
+            Comparison(f"sum by (model, action) (increase({failed}[{_RECENT}]))", ">", 0),
+            ALARM,
+            summary=f"{{{{ $labels.model }}}}: {what}",
+            description="{{ $value | humanize }} times in fifteen minutes ({{ $labels.action }}). The audit log has "
+            "what it said. It is tried again.",
+        )
+    yield Alert(
+        names.CONTROLLER_HELD,
+        Comparison(f"max by (model) ({terms.of(metrics.CONTROLLER_HELD.series)})", ">", 0),
+        EVIDENCE,
+        hold="1h",
+        summary="{{ $labels.model }}: somebody has held its canary for an hour",
+        description="No canary goes further until `resume`; what asks for a rollback still gets it.",
+    )
+    strange = terms.of(metrics.CONTROLLER_REQUESTS.series, 'endpoint="alertmanager"', 'outcome="unknown"')
+    yield Alert(
+        names.ALERTS_UNKNOWN,
+        Comparison(f"sum by (model) (increase({strange}[{_RECENT}]))", ">", 0),
+        EVIDENCE,
+        summary="{{ $labels.model }}: its controller is sent alerts that are not about it",
+        description="{{ $value | humanize }} times in fifteen minutes Alertmanager sent nothing that this controller "
+        "may act on: of another model or environment, of another kind, or without a file.",
+    )
+
+
+def _stage(stage: str) -> str:
+    return f'stage="{stage}"'
