@@ -39,3 +39,16 @@ def test_of_several_that_want_it_at_once_one_fetches_it(tmp_path: Path, monkeypa
 def test_without_apt_it_is_said_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailed, match=r"no apt-get(?s:.*)apt install prometheus"):
         package.programs(tmp_path / "prometheus")
+
+
+def test_without_the_right_to_its_templates_it_is_said_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(package, "unpacked", lambda folder, program, *_: folder / program)
+    monkeypatch.setattr(package, "_TEMPLATES", Path("nowhere") / tmp_path.name)
+    monkeypatch.setattr(package.shutil, "copytree", refused)
+    with pytest.raises(EnvironmentFailed, match=r"only root may write to(?s:.*)apt install prometheus-alertmanager"):
+        package.alertmanager(tmp_path / "alertmanager")
