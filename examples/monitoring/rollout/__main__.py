@@ -106,6 +106,7 @@ def _started(
     webhook = f"{controller}/v1/alertmanager"
     alerts = stack.enter_context(alertmanager.running(alerting, folder, webhook, token))
     targets = {"digits": [address.removeprefix("http://") for address in servers.values()]}
+    targets["controller"] = [controller.removeprefix("http://")]
     client = stack.enter_context(
         throwaway.running(programs, folder, rules=[rules], targets=targets, alerts_to=[alerts.removeprefix("http://")])
     )

@@ -116,6 +116,8 @@ class Looking:
         for group in groups:
             age = now - group.evaluated
             if age > max(self.stale, _MISSED * group.interval) and any(self._of[0] in one for one in group.queries):
+                if group.evaluated <= 0:
+                    return f"the rules of {group.name} have not been evaluated yet"
                 return f"the rules of {group.name} were last evaluated {age:.0f} s ago"
         return None
 

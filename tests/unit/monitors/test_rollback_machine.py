@@ -136,6 +136,13 @@ STEPS = {
         "set",
         "gives",
     ),
+    "that no controller is seen is none to the one that looks": (
+        GOOD,
+        Looked(seen(1100, 0.05, alert(names.CONTROLLER_GONE))),
+        "observing",
+        "set",
+        "gives",
+    ),
     "good for too short": (GOOD, Looked(seen(1099)), "observing", "nothing", "does well at 5%"),
     "good for long enough": (GOOD, Looked(seen(1100)), "observing", "set", "every look of 100 s"),
     "good at half of the traffic is promoted": (
