@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from makeweight.compress import technique
 from makeweight.runtimes.format import FLOAT32, Format, Numbers, Observer
 
+# What says how one method works, and nothing of the others.
+_OF_ONE = {"calibrate": ("static",), "per_channel": ("static", "dynamic"), "group": ("weights",)}
 
-def _eight(bits: object) -> object:
-    if bits != 8:
-        message = "{bits} bits are not out yet, only 8; 4-bit weights are to come"
-        raise PydanticCustomError("bits", message, {"bits": bits})
-    return bits
+
+def _offered(bits: object, told: ValidationInfo) -> object:
+    method = told.data.get("method", "static")
+    if bits == 8 or (bits == 4 and method == "weights"):
+        return bits
+    if bits == 4:
+        message = "4 bits are of `method: weights` alone; `{method}` has 8"
+    else:
+        message = "{bits} bits are not offered, only 8, and 4 with `method: weights`"
+    raise PydanticCustomError("bits", message, {"bits": bits, "method": method})
 
 
 class Quantize(technique.NumberFormat):
-    """8-bit weights and, for `static`, 8-bit activations whose ranges are taken from calibration examples."""
+    """8-bit weights and activations, or weights alone in 8 or 4 bits."""
 
     name: ClassVar[str] = "quantize"
 
     class Options(technique.Options):
         """How to quantize."""
 
-        method: Literal["static", "dynamic"] = Field(
+        method: Literal["static", "dynamic", "weights"] = Field(
             "static",
             description="`static` fixes the ranges of activations from calibration examples; `dynamic` finds them at "
-            "run time and reaches products, LSTMs and tables of vectors (`Gather`), no convolutions.",
+            "run time and reaches products, LSTMs and tables of vectors (`Gather`), no convolutions; `weights` stores "
+            "the weights of products in integers and computes in floating point.",
         )
-        bits: Annotated[Literal[8], BeforeValidator(_eight)] = Field(8, description="Bits of a weight.")
+        bits: Annotated[Literal[8, 4], BeforeValidator(_offered)] = Field(
+            8, description="Bits of a weight; 4 with `method: weights` alone."
+        )
+        group: int = Field(
+            32, ge=2, description="Of `weights`: how many neighbouring weights share a scale; a power of two from 16."
+        )
         calibrate: Observer = Field(
             "minmax",
             description="How `static` finds a range: all that was seen, the range that loses least information, or all "
@@ -49,7 +69,26 @@ class Quantize(technique.NumberFormat):
             "model that hold them (`blocks.0`), or patterns (`*.attention`).",
         )
 
+        @model_validator(mode="after")
+        def _said_of_its_method(self) -> Self:
+            for name, methods in _OF_ONE.items():
+                if name in self.model_fields_set and self.method not in methods:
+                    of = " and ".join(f"`method: {method}`" for method in methods)
+                    raise ValueError(f"`{name}` is of {of}, and says nothing of `{self.method}`; drop it")
+            return self
+
+        @model_serializer(mode="wrap")
+        def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+            told: dict[str, Any] = handler(self)
+            return {name: each for name, each in told.items() if self.method in _OF_ONE.get(name, (self.method,))}
+
     def format(self, options: Options) -> Format:
+        if options.method == "weights":
+            return Format(
+                weights=Numbers(f"int{options.bits}", "group", options.group),
+                exceptions=tuple((name, FLOAT32) for name in options.exclude),
+                operators=options.operators,
+            )
         return Format(
             weights=Numbers(f"int{options.bits}", "channel" if options.per_channel else "tensor"),
             activations=Numbers("int8"),

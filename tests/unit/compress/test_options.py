@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,10 +23,32 @@ from makeweight_base.errors import ConfigError
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("bits", [4, 16, "8", 0, None, 8.5])
-def test_other_widths_are_to_come(bits: object) -> None:
-    with pytest.raises(ValidationError, match="are not out yet, only 8; 4-bit weights are to come"):
-        Quantize.Options(bits=bits)
+@pytest.mark.parametrize("bits", [16, "8", 0, None, 8.5])
+@pytest.mark.parametrize("method", ["static", "weights"])
+def test_other_widths_are_not_offered(bits: object, method: object) -> None:
+    with pytest.raises(ValidationError, match="bits are not offered, only 8, and 4 with `method: weights`"):
+        Quantize.Options(method=method, bits=bits)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"method": "weights", "per_channel": False}, "`per_channel` is of `method: static` and `method: dynamic`"),
+        ({"method": "dynamic", "calibrate": "entropy"}, "`calibrate` is of `method: static`, and says nothing of"),
+        ({"group": 64}, "`group` is of `method: weights`, and says nothing of `static`; drop it"),
+    ],
+    ids=["by channel", "calibrated", "grouped"],
+)
+def test_what_says_nothing_of_the_method_is_refused(options: Any, says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Quantize.Options(**options)
+
+
+def test_a_recipe_tells_the_options_of_its_method_alone() -> None:
+    assert Quantize.Options(method="weights", bits=4).model_dump() == {
+        "method": "weights", "bits": 4, "group": 32, "operators": (), "exclude": ()
+    }  # fmt: skip
+    assert "group" not in Quantize.Options().model_dump()
 
 
 def test_a_recipe_without_options_quantizes_statically_per_channel() -> None:
@@ -201,4 +224,6 @@ budget: {size: {max: 1 MB}}
 """
     with pytest.raises(ConfigError) as caught:
         understand(text, "makeweight.yaml", Path("/no/such/folder"))
-    assert "makeweight.yaml:6: variants.int4.steps[0].quantize.bits: 4 bits are not out yet" in str(caught.value)
+    assert "makeweight.yaml:6: variants.int4.steps[0].quantize.bits: 4 bits are of `method: weights` alone" in str(
+        caught.value
+    )

@@ -135,6 +135,12 @@ def test_an_index_of_a_byte_is_no_smaller_than_an_integer_of_one() -> None:
     assert plan("module", [SHARE, INT8], lambda format, _: objection(format)).format.codebook == 4
 
 
+def test_weights_in_groups_have_no_use_for_a_table() -> None:
+    with pytest.raises(Nonsense, match="int4 weights in groups are indices already") as caught:
+        plan("module", [SHARE, step(Quantize, method="weights", bits=4)], lambda format, _: objection(format))
+    assert caught.value.step == 1
+
+
 def test_what_the_runtime_does_not_offer_is_refused_at_the_step_that_asks_for_it() -> None:
     with pytest.raises(Nonsense, match="no integers here") as caught:
         plan("module", [PRUNE, INT8], lambda format, _: "no integers here" if format.ranges else None)

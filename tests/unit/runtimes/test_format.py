@@ -11,8 +11,9 @@ from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 
 INT8 = Numbers("int8", "channel")
 STATIC = Format(INT8, Numbers("int8"), "static", "entropy")
-# what later formats will say, in the same words
 WEIGHT_ONLY = Format(weights=Numbers("int4", "group", 32))
+UNEVEN, SMALL = Format(Numbers("int8", "group", 48)), Format(Numbers("int4", "group", 8))
+# what later formats will say, in the same words
 LEARNED = Format(INT8, Numbers("int8"), "learned")
 MIXED = Format(INT8, Numbers("int8"), "dynamic", exceptions=(("head.*", Format(Numbers("float16"))),))
 CALIBRATED_BY_LAYER = Format(exceptions=(("body.*", STATIC),))
@@ -42,6 +43,7 @@ def test_the_options_of_quantize_are_a_format() -> None:
     assert Quantize().format(Quantize.Options(calibrate="entropy")) == STATIC
     tensor = Quantize().format(Quantize.Options(method="dynamic", per_channel=False))
     assert tensor == Format(Numbers("int8"), Numbers("int8"), "dynamic")
+    assert Quantize().format(Quantize.Options(method="weights", bits=4)) == WEIGHT_ONLY
 
 
 @pytest.mark.parametrize("source", ["module", "graph"])
@@ -53,6 +55,8 @@ def test_the_options_of_quantize_are_a_format() -> None:
         STATIC,
         Quantize().format(Quantize.Options(method="dynamic")),
         Quantize().format(Quantize.Options(exclude=("head",), operators=("Conv",))),
+        WEIGHT_ONLY,
+        Quantize().format(Quantize.Options(method="weights", group=128, exclude=("head",))),
     ],
     ids=str,
 )
@@ -60,6 +64,6 @@ def test_onnx_runtime_offers_integers_of_all_layers_or_of_some(format: Format, s
     assert OnnxRuntime().objection(format, source) is None  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("format", [WEIGHT_ONLY, LEARNED, MIXED, CALIBRATED_BY_LAYER], ids=str)
+@pytest.mark.parametrize("format", [UNEVEN, SMALL, LEARNED, MIXED, CALIBRATED_BY_LAYER], ids=str)
 def test_what_it_does_not_offer_is_refused_by_its_name(format: Format) -> None:
     assert str(OnnxRuntime().objection(format, "module")).endswith(f"and not {format}")

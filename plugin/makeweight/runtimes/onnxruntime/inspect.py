@@ -25,6 +25,7 @@ _SCALES = {
     "QGemm": (1, 2, 4, 5, 7, 8),
     "MatMulInteger": (2, 3),
     "ConvInteger": (2, 3),
+    "MatMulNBits": (2, 3),
 }
 
 
@@ -39,12 +40,22 @@ def inspect(path: Path, asked: Sequence[Shapes] = (), examples: int = 1) -> Grap
     model = normal(onnx.load(path))
     counts = Counter(node.op_type for node in _nodes(_optimised(path).graph))
     return GraphFacts(
-        parameters=sum(math.prod(tensor.dims) for tensor in weights(model)),
+        parameters=_parameters(model),
         macs=macs.count(model, asked, examples),
         operators=dict(sorted(counts.items())),
         quantized=sum(counts[name] for name in operators.INTEGER),
         floating=sum(counts[name] for name in operators.FLOATING),
     )
+
+
+def _parameters(model: Any) -> int:
+    """How many weights there are; those that share bytes are counted by what their operator says of them."""
+    packed = {
+        node.input[1]: math.prod(each.i for each in node.attribute if each.name in ("K", "N"))
+        for node in _nodes(model.graph)
+        if node.op_type == "MatMulNBits"
+    }
+    return sum(packed.get(tensor.name, math.prod(tensor.dims)) for tensor in weights(model))
 
 
 def _optimised(path: Path) -> Any:

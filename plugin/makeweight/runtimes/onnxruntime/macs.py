@@ -66,10 +66,20 @@ def _without_weights(model: Any) -> Any:
 
 def _name_alike(model: Any) -> None:
     """Name what ONNX does not know, and so does not infer, as what it is but for the numbers it computes with."""
+    import onnx
+
     for node in model.graph.node:
         if node.op_type == "DynamicQuantizeLSTM" and node.domain == "com.microsoft":
             node.op_type, node.domain = "LSTM", ""
             del node.input[8:]  # scales and zero points
+        if node.op_type == "MatMulNBits" and node.domain == "com.microsoft":
+            sizes = {attribute.name: attribute.i for attribute in node.attribute}
+            whole = onnx.TensorProto(name=f"{node.input[1]}/whole", data_type=onnx.TensorProto.FLOAT)
+            whole.dims.extend([sizes["K"], sizes["N"]])
+            whole.data_location = onnx.TensorProto.EXTERNAL
+            if all(tensor.name != whole.name for tensor in model.graph.initializer):
+                model.graph.initializer.append(whole)
+            node.CopyFrom(onnx.helper.make_node("MatMul", [node.input[0], whole.name], list(node.output), node.name))
 
 
 def _total(model: Any) -> int | None:

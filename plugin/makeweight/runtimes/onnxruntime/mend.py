@@ -42,8 +42,12 @@ class Mended:
     """By name, the nodes to leave in floating point, with the reason."""
 
 
-def mend(model: Any) -> Mended:
-    """Put a graph right in place."""
+def mend(model: Any, *, activations: bool = True) -> Mended:
+    """Put a graph right in place.
+
+    Args:
+        activations: whether these become integers too.
+    """
     graph, found = model.graph, Mended()
     _name(graph)
     constants = _Constants(graph)
@@ -53,6 +57,8 @@ def mend(model: Any) -> Mended:
         if node.op_type in _BIASED and len(node.input) > 2 and constants.readers[node.input[2]] > 1:
             constants.give(node, 2, constants[node.input[2]])
     found.by_tensor = dict(sorted(_by_tensor(graph, constants)))
+    if not activations:
+        return found
     shown = _shown_elsewhere(graph, constants)
     for node in graph.node:
         if node.op_type in CLIPPING and node.input[0] in shown:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from makeweight.runtimes.format import FLOAT32, Format, Numbers
+from makeweight.runtimes.format import FLOAT32, FLOATING, Format, Numbers
 
 FLOAT16 = Format(Numbers("float16"), Numbers("float16"))
 
@@ -12,20 +12,38 @@ FLOAT16 = Format(Numbers("float16"), Numbers("float16"))
 def objection(format: Format) -> str | None:
     """Why it cannot be had; None: it can."""
     numbers = replace(format, codebook=None)
+    if format.codebook is not None and numbers.weights.scales == "group":
+        return (
+            f"{numbers.weights.type} weights in groups are indices already, and have no use for a table of "
+            f"{format.codebook} bits; keep `cluster` or `quantize`"
+        )
     if format.codebook is not None and format.codebook > 4 and numbers.weights.type == "int8":
         return (
             f"an index of {format.codebook} bits takes a byte in an ONNX file, and so does an int8 weight; cluster to "
             "4 bits, or keep one of the two"
         )
-    if numbers in (FLOAT32, FLOAT16) or _eight_bits(numbers):
+    if numbers in (FLOAT32, FLOAT16) or _eight_bits(numbers) or _weights_alone(numbers):
         return None
-    offered = "float32, float16, and int8 (static or dynamic; with layers left in float32)"
+    offered = (
+        "float32, float16, int8 (static or dynamic) and int8 or int4 weights alone in groups of a power of two from "
+        "16 (with layers left in float32)"
+    )
     return f"ONNX Runtime is offered {offered}, and not {format}"
 
 
 def _eight_bits(how: Format) -> bool:
-    """What `quantize.py` writes: 8-bit weights and activations, the ranges static or found at run time."""
+    """8-bit weights and activations, the ranges static or found at run time, by ONNX Runtime's quantizer."""
     eight = how.weights.type == how.activations.type == "int8" and how.weights.group is None
     observed = how.observer is not None if how.ranges == "static" else how.ranges == "dynamic"
-    excluding = all(other == FLOAT32 for _, other in how.exceptions)
-    return eight and how.activations.scales == "tensor" and observed and excluding
+    return eight and how.activations.scales == "tensor" and observed and _excluding(how)
+
+
+def _weights_alone(how: Format) -> bool:
+    """What `groups.py` packs."""
+    group, weights = how.weights.group or 0, how.weights
+    packed = weights.type in ("int8", "int4") and weights.scales == "group" and group >= 16 and group.bit_count() == 1
+    return packed and how.activations == FLOATING and how.ranges is None and how.observer is None and _excluding(how)
+
+
+def _excluding(how: Format) -> bool:
+    return all(other == FLOAT32 for _, other in how.exceptions)

@@ -1,4 +1,4 @@
-"""8-bit integers, by ONNX Runtime's own quantizer.
+"""Integers: of 8 bits by ONNX Runtime's own quantizer, and weights alone by `groups.py`.
 
 Static: U8S8 in QDQ format: unsigned activations with a zero point, signed weights. Symmetric signed activations are
 never written: they leave Relu unfused, and such a graph ran slower than float32 (0.70x, against 1.76x for U8S8).
@@ -18,7 +18,7 @@ from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Format
 from makeweight.runtimes.layers import fits, told_of, unfit
-from makeweight.runtimes.onnxruntime import operators, refusal
+from makeweight.runtimes.onnxruntime import groups, operators, refusal
 from makeweight.runtimes.onnxruntime.calibration import batches, extremes, ranges
 from makeweight.runtimes.onnxruntime.graphs import constants
 from makeweight.runtimes.onnxruntime.inspect import stored
@@ -40,6 +40,7 @@ _PRODUCTS = frozenset({"MatMul", "Gemm"})
 _TAKEN_OVER = frozenset({"Conv", "ConvTranspose", "Gemm"})
 # Why a product that nothing is known against was left alone.
 _UNREACHED = {
+    None: "ONNX Runtime has integer weights alone for MatMul and Gemm",
     "static": "ONNX Runtime's quantizer does not reach it",
     "dynamic": "dynamic quantization reaches constant weights of products and LSTMs only",
 }
@@ -111,7 +112,7 @@ def _quantized(prepared: Path, how: Format, fed: list[Feeds], folder: Path, told
     import onnx
 
     graph, made = onnx.load(prepared), folder / "quantized.onnx"
-    mended = mend(graph)
+    mended = mend(graph, activations=how.ranges is not None)
     _leave_out(graph.graph, how, mended)
     with _failing(
         "quantizer", f"; `exclude: [NAME]` leaves a layer in floating point ({told_of(_layers(graph.graph))})"
@@ -119,11 +120,13 @@ def _quantized(prepared: Path, how: Format, fed: list[Feeds], folder: Path, told
         onnx.save(graph, prepared)
         if how.ranges == "static":
             _static(prepared, made, how, fed, mended, folder)
-        else:
+        elif how.ranges == "dynamic":
             _dynamic(prepared, made, how, mended)
+        else:
+            _weights_alone(graph, made, how, mended)
         after = onnx.load(made)
     if not any(_computes_on_integers(after)):
-        raise RecipeFailed(_nothing(graph, how))
+        raise RecipeFailed(_nothing(graph, how, mended))
     _refuse_signed_activations(after)
     _keep_apart(after.graph, mended.left)
     told |= _told(after, how, mended)
@@ -277,6 +280,12 @@ def _dynamic(prepared: Path, made: Path, how: Format, mended: Mended) -> None:
     )
 
 
+def _weights_alone(graph: Any, made: Path, how: Format, mended: Mended) -> None:
+    bits = int(how.weights.type.removeprefix("int"))
+    groups.pack(graph, bits, how.weights.group or 0, _wanted(how, groups.REACHED), mended.left)
+    made.write_bytes(graph.SerializeToString())
+
+
 def _keep_apart(graph: Any, left: Collection[str]) -> None:
     """Put a maximum of one thing between what stays in floating point and a quantizer behind it: directly between
     quantizers, ONNX Runtime makes integers of its weights when it opens the file. (An Identity there it takes out.)"""
@@ -304,7 +313,7 @@ def _told(made: Any, how: Format, mended: Mended) -> dict[str, Any]:
     for node, on_integers in zip(made.graph.node, _computes_on_integers(made), strict=True):
         if node.op_type in operators.FLOATING and not on_integers:
             standing[node.name] = node.op_type
-            reasons.setdefault(node.name, _UNREACHED[str(how.ranges)])
+            reasons.setdefault(node.name, _UNREACHED[how.ranges])
     told: dict[str, Any] = {}
     for name, reason in reasons.items():
         told.setdefault("left in float", {}).setdefault(reason, []).append(f"{standing[name]} {name}")
@@ -322,7 +331,7 @@ def _computes_on_integers(model: Any) -> list[bool]:
     ]
 
 
-def _nothing(model: Any, how: Format) -> str:
+def _nothing(model: Any, how: Format, mended: Mended) -> str:
     counts = Counter(node.op_type for node in model.graph.node if node.op_type in operators.FLOATING)
     has = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
     if how.exceptions or how.operators:
@@ -330,6 +339,9 @@ def _nothing(model: Any, how: Format) -> str:
             f"quantize changed nothing: the graph has {has}, and what `exclude` and `operators` leave of that ONNX "
             "Runtime does not quantize"
         )
+    if how.ranges is None:
+        reasons = ", ".join(sorted(set(mended.left.values()))) or _UNREACHED[None]
+        return f"quantizing weights alone changed nothing: the graph has {has}; {reasons}"
     if how.ranges == "dynamic":
         return (
             "dynamic quantization changed nothing: it reaches MatMul, Gemm and LSTM with constant weights, and the "
