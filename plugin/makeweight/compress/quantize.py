@@ -54,8 +54,8 @@ class Quantize(technique.NumberFormat):
         )
         calibrate: Observer = Field(
             "minmax",
-            description="How `static` finds a range: all that was seen, the range that loses least information, or all "
-            "but outliers.",
+            description="How `static` finds a range: all that was seen, the range that loses least information, all "
+            "but outliers, or the range with the least squared error.",
         )
         per_channel: bool = Field(True, description="A scale for each output channel instead of one for the tensor.")
         operators: tuple[str, ...] = Field(

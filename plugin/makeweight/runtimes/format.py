@@ -14,8 +14,9 @@ SourceKind = Literal["module", "graph"]
 Ranges = Literal["static", "dynamic", "learned"]
 """Where the ranges of integer activations come from: from calibration examples, found anew at each inference, or
 learned in training, so that the module brings them."""
-Observer = Literal["minmax", "entropy", "percentile"]
-"""How a static range is chosen: all that was seen, what loses least information, or all but outliers."""
+Observer = Literal["minmax", "entropy", "percentile", "mse"]
+"""How a static range is chosen: all that was seen, what loses least information, all but outliers, or what has the
+least squared error."""
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ def test_small_probabilities_stay(tmp_path: Path) -> None:
     assert names == ["Softmax last"]
 
 
-@pytest.mark.parametrize("observer", ["minmax", "entropy", "percentile"])
+@pytest.mark.parametrize("observer", ["minmax", "entropy", "percentile", "mse"])
 @pytest.mark.parametrize("shut", [-np.inf, -1e9, -1e4], ids=str)
 def test_a_mask_does_not_drown_the_scores(tmp_path: Path, shut: float, observer: Any) -> None:
     x = random(40, 6, 16, seed=0)

@@ -1,14 +1,14 @@
 """The ranges of activations, from calibration examples: the same whatever order they come in and however they are cut.
 
-Ranges are taken first; the methods that look at histograms fill bins that lie fixed over them, so that only counts are
-added up. Sums of floating point depend on what is computed together, so the examples are brought into an order of their
-own and cut anew.
+Ranges are taken first; the methods that look at histograms (`histograms.py`) fill bins that lie fixed over them, so
+that only counts are added up. Sums of floating point depend on what is computed together, so the examples are brought
+into an order of their own and cut anew.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,13 @@ from makeweight.artifact.feeds import fit
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Observer
+from makeweight.runtimes.onnxruntime.histograms import Histogram, chosen
 from makeweight.runtimes.runtime import Examples
 from makeweight_base.errors import UsageError
 from makeweight_probe.inputs import NO_AXES, joined
 
 # Examples that a calibration run takes at once, where the model lets it choose.
 BATCH = 32
-# Bins of a histogram over a range. Of the 128 that ONNX Runtime takes, entropy can cut none away.
-BINS = {"entropy": 512, "percentile": 2048}
 
 
 def batches(model: Model, examples: Examples) -> list[Feeds]:
@@ -77,32 +76,33 @@ def ranges(prepared: Path, folder: Path, operators: Sequence[str], observer: Obs
         fed: see `batches`.
     """
     from onnxruntime.quantization import CalibrationMethod
-    from onnxruntime.quantization.calibrate import create_calibrator
+    from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
 
-    methods = {method.name.lower(): method for method in CalibrationMethod}
+    def calibrator(method: CalibrationMethod) -> Any:
+        return create_calibrator(prepared, operators, str(folder / f"{method.name}.onnx"), calibrate_method=method)
 
-    def calibrator(method: str, options: dict[str, Any]) -> Any:
-        written = str(folder / f"{method}.onnx")
-        return create_calibrator(prepared, operators, written, calibrate_method=methods[method], extra_options=options)
-
-    spanning = calibrator("minmax", {})
+    spanning = calibrator(CalibrationMethod.MinMax)
     spanning.collect_data(_Reader(fed))
     spans = spanning.compute_data()
     if observer == "minmax":
         return spans
-    counting = calibrator(observer, {"num_bins": BINS[observer]})
-    counting.collector = _collector(counting)
     # what reaches to infinity has no bins, and is nothing to be quantized either
-    endless = {name for name in counting.tensors_to_calibrate if not np.isfinite(_largest(spans[name]))}
-    counting.tensors_to_calibrate -= endless
-    for name in counting.tensors_to_calibrate:
-        counting.collector.histogram_dict[name] = _empty(spans[name], observer)
+    histograms = {
+        name: Histogram(lowest, highest)
+        for name, (lowest, highest) in extremes(spans).items()
+        if np.isfinite([lowest, highest]).all()
+    }
+    counting = calibrator(CalibrationMethod.Percentile)
+    counting.tensors_to_calibrate &= set(histograms)
+    counting.collector = _Collector(histograms)
     for feeds in fed:
         # taken one by one, or every activation of all examples would be in memory
         counting.collect_data(_Reader([feeds]))
-    found = counting.compute_data()
-    found.data.update({name: spans[name] for name in endless})
-    return found
+    found = {name: (each.lowest, each.highest) for name, each in spans.items()}
+    for name, histogram in histograms.items():
+        lowest, highest = chosen(observer, histogram)
+        found[name] = np.array(lowest, np.float32), np.array(highest, np.float32)
+    return TensorsData(CalibrationMethod.MinMax, found)
 
 
 def extremes(found: Any) -> dict[str, tuple[float, float]]:
@@ -110,26 +110,16 @@ def extremes(found: Any) -> dict[str, tuple[float, float]]:
     return {name: (float(np.min(each.lowest)), float(np.max(each.highest))) for name, each in found.items()}
 
 
-def _collector(counting: Any) -> Any:
-    """The one that the calibrator would make when it sees the first batch."""
-    from onnxruntime.quantization.calibrate import HistogramCollector
+class _Collector:
+    """Takes what a calibrator of ONNX Runtime sees of each tensor."""
 
-    told = ("method", "symmetric", "num_bins", "num_quantized_bins", "percentile", "scenario")
-    return HistogramCollector(**{name: getattr(counting, name) for name in told})
+    def __init__(self, histograms: Mapping[str, Histogram]) -> None:
+        self._histograms = histograms
 
-
-def _largest(span: Any) -> np.float32:
-    return np.float32(max(np.max(np.abs(span.lowest)), np.max(np.abs(span.highest))))
-
-
-def _empty(span: Any, observer: Observer) -> tuple[Any, ...]:
-    """A histogram without counts over a whole range, as the collector keeps them: of values for entropy, of sizes for
-    percentiles."""
-    lowest, highest, largest = np.float32(np.min(span.lowest)), np.float32(np.max(span.highest)), _largest(span)
-    counts = np.zeros(BINS[observer], dtype=np.int64)
-    edges = np.linspace(-largest if observer == "entropy" else 0, largest, len(counts) + 1, dtype=np.float32)
-    known = (counts, edges, lowest, highest)
-    return (*known, largest) if observer == "entropy" else known
+    def collect(self, seen: Mapping[str, Sequence[Any]]) -> None:
+        for name, arrays in seen.items():
+            for array in arrays:
+                self._histograms[name].add(array)
 
 
 class _Reader:
