@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
         size_compressed=model.compressed_size(),
         notes=notes,
         code=ran(declared.root),
-        **asdict(runtime.inspect(model)),
+        **runtime.inspect(model).figures(),
     )
 
 

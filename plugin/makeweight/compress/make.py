@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import glob
+import math
 import shutil
 import tempfile
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from makeweight.artifact.trial import Trial
 from makeweight.artifact.versions import versions
 from makeweight.compress.recipe import Plan, Variant
 from makeweight.compress.reproducible import reproducible
+from makeweight.compress.sensitivity import fewest
 from makeweight.compress.subject import Subject
 from makeweight.compress.supply import Supply
 from makeweight.compress.training_options import NEEDS
@@ -30,7 +34,7 @@ from makeweight.user.module import load_module
 from makeweight.user.ports import as_declared
 from makeweight.user.ran import ran
 from makeweight_base.errors import UsageError
-from makeweight_base.progress import Progress
+from makeweight_base.progress import Progress, Silent
 
 
 def make(variant: Variant, declared: Declared, baseline: Manifest, folder: Path, progress: Progress) -> Manifest:
@@ -113,19 +117,70 @@ def _carried_out(
             floating = supply.scratch / f"float32{runtime.suffix}"
             before = replace(subject, source=_lowered(subject, FLOAT32, supply, floating))
         of_file = runtime.objection(plan.format, "graph") is None
-        made = _lowered(before if of_file else subject, plan.format, supply, target, notes)
+        lowered = before if of_file else subject
+        format = _by_sensitivity(plan, lowered, before.source, macs, supply, notes)
+        made = _lowered(lowered, format, supply, target, notes)
         trial = replace(_tried(made, before.source, macs, supply), against=FLOAT32.weights.type)
         refuse_noise(trial, supply.declared.task.ranked)
     if notes:
         supply.notes[FLOAT32.weights.type if plan.lowering is None else plan.lowering.name] = notes
     control = _control(plan, supply, folder / f"control{runtime.suffix}")
     try:
-        facts = asdict(runtime.inspect(made, supply.asked()))
+        facts = runtime.inspect(made, supply.asked()).figures()
     except UsageError as error:
         raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
     facts |= {"weights": plan.format.weights.type, "calibrated": plan.format.calibrates, "trial": trial}
     facts |= {"model": made, "size_compressed": made.compressed_size(), "control": control}
     return {**facts, "trained": bool(plan.trainings)}
+
+
+def _by_sensitivity(
+    plan: Plan, subject: Subject, reference: Model, macs: int | None, supply: Supply, notes: dict[str, Any]
+) -> Format:
+    """The recipe's number format, with those layers in float that the signal to noise takes that it is to keep.
+
+    Args:
+        reference: the same model in float32.
+        macs: see `try_out`.
+        notes: hears which layers those are, and on what figures.
+
+    Raises:
+        RecipeFailed: it cannot be reached.
+        UsageError: there is no validation split.
+    """
+    wanted = None if plan.lowering is None else plan.lowering.signal_to_noise
+    if wanted is None:
+        return plan.format
+    validation, runtime = supply.split("validation"), supply.runtime
+    place = supply.scratch / f"tried{runtime.suffix}"
+
+    def with_exceptions(names: Sequence[str]) -> Format:
+        # a name is meant as it is, whatever it has of a pattern
+        left = tuple((glob.escape(name), FLOAT32) for name in names)
+        return replace(plan.format, exceptions=(*plan.format.exceptions, *left))
+
+    def score(names: Sequence[str]) -> float:
+        try:
+            made = _lowered(subject, with_exceptions(names), supply, place)
+            trial = try_out(made, reference, validation, supply.declared, runtime, macs, Silent())
+        except RecipeFailed:
+            return -math.inf
+        ranked = supply.declared.task.ranked
+        told = [value for name, value in trial.decibels.items() if value is not None and name not in ranked]
+        return min(told, default=-math.inf)
+
+    layers = runtime.inspect(_lowered(subject, plan.format, supply, place)).layers
+    if not layers:
+        raise RecipeFailed(f"{runtime.name} tells no layers by name, of which some could stay in float")
+    found = fewest(layers, score, wanted, supply.progress)
+    notes["by sensitivity"] = {
+        "signal to noise": {"wanted": wanted, "with no layer in float": found.before, "reached": found.reached},
+        "kept in float": found.alone,
+        "models tried": found.tried,
+    }
+    kept = f"{len(found.kept)} of {len(layers)} layers stay in float"
+    supply.progress.say(f"{kept}: {found.reached:.1f} dB, {found.before:.1f} without")
+    return with_exceptions(found.kept)
 
 
 def _tried(made: Model, reference: Model, macs: int | None, supply: Supply) -> Trial:

@@ -17,8 +17,13 @@ from pydantic_core import PydanticCustomError
 from makeweight.compress import technique
 from makeweight.runtimes.format import FLOAT32, Format, Numbers, Observer
 
-# What says how one method works, and nothing of the others.
-_OF_ONE = {"calibrate": ("static",), "per_channel": ("static", "dynamic"), "group": ("weights",)}
+# What says how some of the methods work, and nothing of the others.
+_OF_SOME = {
+    "calibrate": ("static",),
+    "per_channel": ("static", "dynamic"),
+    "group": ("weights",),
+    "signal_to_noise": ("static", "weights"),
+}
 
 
 def _offered(bits: object, told: ValidationInfo) -> object:
@@ -69,9 +74,18 @@ class Quantize(technique.NumberFormat):
             "model that hold them (`blocks.0`), or patterns (`*.attention`).",
         )
 
+        signal_to_noise: float | None = Field(
+            None,
+            gt=0,
+            le=100,
+            allow_inf_nan=False,
+            description="Decibels that every output is to keep against float32 on the validation split: the layers "
+            "that cost most of it, and as few as that takes, stay in floating point.",
+        )
+
         @model_validator(mode="after")
         def _said_of_its_method(self) -> Self:
-            for name, methods in _OF_ONE.items():
+            for name, methods in _OF_SOME.items():
                 if name in self.model_fields_set and self.method not in methods:
                     of = " and ".join(f"`method: {method}`" for method in methods)
                     raise ValueError(f"`{name}` is of {of}, and says nothing of `{self.method}`; drop it")
@@ -80,7 +94,10 @@ class Quantize(technique.NumberFormat):
         @model_serializer(mode="wrap")
         def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
             told: dict[str, Any] = handler(self)
-            return {name: each for name, each in told.items() if self.method in _OF_ONE.get(name, (self.method,))}
+            return {name: each for name, each in told.items() if self.method in _OF_SOME.get(name, (self.method,))}
+
+    def signal_to_noise(self, options: Options) -> float | None:
+        return options.signal_to_noise
 
     def format(self, options: Options) -> Format:
         if options.method == "weights":

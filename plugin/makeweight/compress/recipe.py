@@ -37,6 +37,11 @@ class Step:
         """Of a step that sets the number format."""
         return cast(NumberFormat, self.technique).format(self.options)
 
+    @property
+    def signal_to_noise(self) -> float | None:
+        """Of a step that sets the number format."""
+        return cast(NumberFormat, self.technique).signal_to_noise(self.options)
+
 
 class Nonsense(ValueError):
     """A recipe that could never work; `step` is the index of the step to mend."""

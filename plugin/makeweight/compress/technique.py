@@ -114,3 +114,8 @@ class NumberFormat(Technique, Protocol):
     sets_number_format: ClassVar[bool] = True
 
     def format(self, options: Any) -> Format: ...
+
+    def signal_to_noise(self, options: Any) -> float | None:  # noqa: ARG002
+        """In decibels, what the outputs are to keep on the validation split: the layers that cost most of it stay in
+        float, as exceptions of the format. None: nothing is searched."""
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -53,6 +53,12 @@ class GraphFacts:
     """Compute nodes (convolutions, products) that run on integers there."""
     floating: int | None = None
     """Compute nodes that still run on floating point there."""
+    layers: tuple[str, ...] = ()
+    """The compute nodes of the file that are integers, by names that a format's exceptions know them by."""
+
+    def figures(self) -> dict[str, Any]:
+        """What a manifest keeps of it."""
+        return {name: value for name, value in asdict(self).items() if name != "layers"}
 
 
 class Runtime(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from makeweight import registry
 from makeweight.artifact import artifact
@@ -39,7 +39,7 @@ def run(project: Project, progress: Progress) -> Exit:
         samples.write(folder / layout.inputs.name, made.inputs, split, project.seed, project.model.batch)
         if free_sizes(made.inputs):  # what an example costs is known by those that are measured
             asked = samples.shapes(folder / layout.inputs.name)
-            manifest = replace(manifest, **asdict(runtime.inspect(made, asked)))
+            manifest = replace(manifest, **runtime.inspect(made, asked).figures())
         manifest = replace(manifest, trial=_tried(project, manifest, split, runtime, progress))
         artifact.write(folder, manifest)
         batch = manifest.batch(project.model.batch)

@@ -104,6 +104,7 @@ def test_a_recipe_on_the_graph(project: Project, capfd: pytest.CaptureFixture[st
                 "per_channel": True,
                 "operators": [],
                 "exclude": [],
+                "signal_to_noise": None,
             }
         }
     ]

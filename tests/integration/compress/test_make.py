@@ -93,8 +93,8 @@ def carry_out(make_project: Any, small_baseline: Path, tmp_path: Path) -> Make:
     project: Project = make_project()
     baseline = artifact.read(small_baseline)
 
-    def carry_out(*steps: Step, lowering: Step | None = None) -> Manifest:
-        target = tmp_path / "made"
+    def carry_out(*steps: Step, lowering: Step | None = None, into: str = "made") -> Manifest:
+        target = tmp_path / into
         target.mkdir()
         variant = Variant("v", "onnxruntime", Plan(steps, lowering), [])
         return make(variant, project.declared, baseline, target, Silent())
@@ -115,6 +115,23 @@ def test_what_was_made_was_tried_beside_float32(carry_out: Make) -> None:
     (noise,) = trial.decibels.values()
     assert noise is not None
     assert noise > 20
+
+
+def test_the_layers_that_cost_most_stay_in_float(carry_out: Make, tmp_path: Path) -> None:
+    def quantize(**options: Any) -> Step:
+        return Step(Quantize(), Quantize.Options(**options))
+
+    manifest = carry_out(lowering=quantize(signal_to_noise=52))
+    assert manifest.reason is None
+    told = manifest.notes["quantize"]["by sensitivity"]
+    kept, noise = told["kept in float"], told["signal to noise"]
+    assert noise["with no layer in float"] < noise["wanted"] == 52 <= noise["reached"]
+    assert manifest.notes["quantize"]["left in float"]["`exclude` names it"]
+    assert manifest.floating == len(kept) == 4 - int(manifest.quantized or 0) > 0
+    assert all(alone > noise["with no layer in float"] for alone in kept.values())
+    # and the file is what naming them makes
+    by_hand = carry_out(lowering=quantize(exclude=tuple(kept)), into="by hand")
+    assert by_hand.made().sha256 == manifest.made().sha256
 
 
 def test_without_a_number_format_the_file_is_what_the_step_left(carry_out: Make) -> None:

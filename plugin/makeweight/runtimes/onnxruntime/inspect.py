@@ -45,6 +45,11 @@ def inspect(path: Path, asked: Sequence[Shapes] = (), examples: int = 1) -> Grap
         operators=dict(sorted(counts.items())),
         quantized=sum(counts[name] for name in operators.INTEGER),
         floating=sum(counts[name] for name in operators.FLOATING),
+        layers=tuple(
+            node.name
+            for node, integer in zip(model.graph.node, operators.on_integers(model), strict=True)
+            if integer and node.name
+        ),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 FLOATING = frozenset(
     {
         "Attention", "Conv", "ConvTranspose", "DeformConv", "Einsum", "FusedConv", "FusedGemm", "FusedMatMul",
@@ -42,3 +44,12 @@ COSTLESS = {
     ),
 }  # fmt: skip
 """What multiplies nothing with weights, of the domains beside ONNX's own. Of all others nobody knows what they do."""
+
+
+def on_integers(model: Any) -> list[bool]:
+    """Of each node, whether it is a product of integers, or stands between their quantizers so that it can be one."""
+    integers = {output for node in model.graph.node if node.op_type == "DequantizeLinear" for output in node.output}
+    return [
+        node.op_type in INTEGER or (node.op_type in FLOATING and set(node.input[:2]) <= integers)
+        for node in model.graph.node
+    ]

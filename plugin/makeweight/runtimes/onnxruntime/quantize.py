@@ -125,7 +125,7 @@ def _quantized(prepared: Path, how: Format, fed: list[Feeds], folder: Path, told
         else:
             _weights_alone(graph, made, how, mended)
         after = onnx.load(made)
-    if not any(_computes_on_integers(after)):
+    if not any(operators.on_integers(after)):
         raise RecipeFailed(_nothing(graph, how, mended))
     _refuse_signed_activations(after)
     _keep_apart(after.graph, mended.left)
@@ -310,7 +310,7 @@ def _told(made: Any, how: Format, mended: Mended) -> dict[str, Any]:
     """The products that stay in floating point, by reason, and what else is to be known of how it was made."""
     standing = {node.name: node.op_type for node in made.graph.node if node.name in mended.left}
     reasons = {name: mended.left[name] for name in standing}
-    for node, on_integers in zip(made.graph.node, _computes_on_integers(made), strict=True):
+    for node, on_integers in zip(made.graph.node, operators.on_integers(made), strict=True):
         if node.op_type in operators.FLOATING and not on_integers:
             standing[node.name] = node.op_type
             reasons.setdefault(node.name, _UNREACHED[how.ranges])
@@ -320,15 +320,6 @@ def _told(made: Any, how: Format, mended: Mended) -> dict[str, Any]:
     if mended.by_tensor and how.ranges == "static" and how.weights.scales == "channel":
         told["one scale for the tensor"] = list(mended.by_tensor)
     return told
-
-
-def _computes_on_integers(model: Any) -> list[bool]:
-    """Of each node, whether it is a product of integers, or stands between their quantizers so that it can be one."""
-    integers = {output for node in model.graph.node if node.op_type == "DequantizeLinear" for output in node.output}
-    return [
-        node.op_type in operators.INTEGER or (node.op_type in operators.FLOATING and set(node.input[:2]) <= integers)
-        for node in model.graph.node
-    ]
 
 
 def _nothing(model: Any, how: Format, mended: Mended) -> str:
