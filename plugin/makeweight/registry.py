@@ -45,6 +45,7 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
         "quantize": Part("makeweight.compress.quantize:Quantize", "onnx", ("onnx", "onnxruntime")),
         "prune": Part("makeweight.compress.prune:Prune", "torch", ("torch", "torch_pruning")),
         "factorize": Part("makeweight.compress.factorize:Factorize", "torch", ("torch",)),
+        "sparsify": Part("makeweight.compress.sparsify:Sparsify", "torch", ("torch",)),
         "cluster": Part("makeweight.compress.cluster:Cluster", "torch", ("torch",)),
         "distill": Part("makeweight.compress.distill:Distill", "torch", ("torch", "torch_pruning")),
         "finetune": Part("makeweight.compress.finetune:Finetune", "torch", ("torch",)),

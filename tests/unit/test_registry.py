@@ -38,7 +38,7 @@ def test_everything_built_in_is_there_under_its_name(kind: Any, name: str) -> No
     ("kind", "name", "said"),
     [
         ("technique", "quantise", "unknown technique `quantise`; did you mean `quantize`?"),
-        ("technique", "zzz", "unknown technique `zzz`; there is float16, quantize, prune, factorize, cluster, d"),
+        ("technique", "zzz", "unknown technique `zzz`; there is float16, quantize, prune, factorize, sparsify, "),
         ("runtime", "onnx-runtime", "did you mean `onnxruntime`?"),
         ("runtime", "litert", "comes with the extra makeweight[litert], which is not out yet"),
         ("device", "adb", "comes with the extra makeweight[adb], which is not out yet"),
@@ -95,20 +95,20 @@ def entry(name: str, loads: Any) -> SimpleNamespace:
 def test_parts_of_others_come_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = {
         "makeweight.techniques": [
-            entry("sparsify", Theirs),
+            entry("binarize", Theirs),
             entry("broken", ImportError("no module named cuda")),
             entry("quantize", object),
         ]
     }
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: groups.get(group, []))
-    assert registry.load("technique", "sparsify") is Theirs
-    built_in = ["float16", "quantize", "prune", "factorize", "cluster", "distill", "finetune"]
-    assert registry.names("technique") == [*built_in, "sparsify", "broken"]
+    assert registry.load("technique", "binarize") is Theirs
+    built_in = ["float16", "quantize", "prune", "factorize", "sparsify", "cluster", "distill", "finetune"]
+    assert registry.names("technique") == [*built_in, "binarize", "broken"]
     assert registry.load("technique", "quantize") is not object, "nobody takes the place of what is built in"
     with pytest.raises(UsageError, match="`broken` is installed but cannot be imported: no module named cuda"):
         registry.load("technique", "broken")
-    with pytest.raises(UsageError, match=r"did you mean `sparsify`\?"):
-        registry.load("technique", "sparsfy")
+    with pytest.raises(UsageError, match=r"did you mean `binarize`\?"):
+        registry.load("technique", "binarise")
 
 
 def test_an_entry_point_may_bring_what_is_not_out_yet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_an_entry_point_may_bring_what_is_not_out_yet(monkeypatch: pytest.Monkey
 
 
 def test_an_entry_point_to_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = [entry("sparsify", AttributeError("module has no Sparsify"))]
+    wrong = [entry("binarize", AttributeError("module has no Binarize"))]
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: wrong)
-    with pytest.raises(UsageError, match="cannot be imported: module has no Sparsify"):
-        registry.load("technique", "sparsify")
+    with pytest.raises(UsageError, match="cannot be imported: module has no Binarize"):
+        registry.load("technique", "binarize")

@@ -6,11 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from makeweight.compress.technique import NumberFormat, Options, Technique, Transformation
+from makeweight.compress.technique import Effect, NumberFormat, Options, Technique, Transformation
 from makeweight.runtimes.format import FLOAT32, Format, SourceKind
 
 if TYPE_CHECKING:
     from makeweight.compress.training_options import TrainingOptions
+
+# What holds of weights after a step with such an effect, and the effects of those that would break it.
+_HELD: dict[str | None, tuple[str, tuple[Effect, ...]]] = {
+    "masks": ("zero", ("changes", "masks")),
+    "ties": ("share their values", ("changes", "masks", "ties")),
+}
 
 Objection = Callable[[Format, SourceKind], str | None]
 """Why a runtime does not offer a format, of a module or a file; None where it does."""
@@ -138,16 +144,16 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
             f"one; put `{steps[later].name}` first",
             0,
         )
-    tied = None
     for index, (step, effect) in enumerate(zip(steps, effects, strict=True)):
-        if tied is not None and effect in ("changes", "ties"):
-            raise Nonsense(
-                f"`{step.name}` changes layers whose weights `{tied}` before it has made share their values; put "
-                f"`{step.name}` first, or keep one of them",
-                index,
-            )
-        tied = step.name if effect == "ties" else tied
-    if format_at is None and not {"changes", "ties", "replaces"} & set(effects):
+        for first, earlier in zip(steps[:index], effects[:index], strict=True):
+            held, broken_by = _HELD.get(earlier, ("", ()))
+            if effect in broken_by:
+                raise Nonsense(
+                    f"`{step.name}` changes layers whose weights `{first.name}` before it has made {held}; put "
+                    f"`{step.name}` first, or keep one of them",
+                    index,
+                )
+    if format_at is None and set(effects) <= {"trains"}:
         raise Nonsense("training alone compresses nothing; add a step that does, or drop the variant", 0)
     before = tuple(step for step in steps if not step.technique.sets_number_format)
     made = Plan(before, None if format_at is None else steps[format_at])

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from makeweight.compress import masking
 from makeweight.compress.kmeans import means, nearest
+from makeweight.compress.masking import Masks
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.runtimes.layers import named, unfit
@@ -84,6 +88,8 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
             raise RecipeFailed(f"cluster: in `exclude`, {unfit(pattern, layers)}")
     excluded = set(named(options.exclude, layers))
     size = 2**options.bits
+    masks = subject.left.get(masking.NAME)
+    zeros = masks.zeros if isinstance(masks, Masks) else {}
     indices, values, errors, kept = dict[str, Any](), dict[str, int](), dict[str, float](), list[str]()
     for name, weight in given.progress.over(weights.items(), NAME, len(weights)):
         if name.rpartition(".")[0] in excluded:
@@ -92,8 +98,7 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
             kept.append(name)
             continue
         plain = weight.detach().double().numpy()
-        table = means(plain.ravel(), size)
-        clusters = nearest(plain, table)
+        table, clusters = _clustered(plain, size, zeros.get(name))
         shared = table[clusters]
         with torch.no_grad():
             weight.copy_(torch.from_numpy(shared))
@@ -110,3 +115,14 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
     given.progress.say(f"cluster: {len(indices)} weight tensors of at most {size} values")
     given.notes[NAME] = {"values": values, "errors": errors, "kept": kept}
     return subject.leaving(NAME, ties)
+
+
+def _clustered(plain: Any, size: int, zeros: Any) -> tuple[Any, Any]:
+    """The values of a weight, and which of them each of its elements has. Where zeros have to stay, zero is a value of
+    theirs alone."""
+    if zeros is None:
+        table = means(plain.ravel(), size)
+        return table, nearest(plain, table)
+    zeros = zeros.numpy()
+    table = means(plain[~zeros], size - 1)
+    return np.concatenate([[0.0], table]), np.where(zeros, 0, 1 + nearest(plain, table))

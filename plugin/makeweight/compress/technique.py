@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from makeweight_base.progress import Progress
 
 
-Effect = Literal["trains", "changes", "ties", "replaces"]
-"""What a step does to a model: other weights alone, which makes nothing smaller; another form; weights that share
-values from then on, so that the form has to stay; or another model in its place, so that nothing before it counts."""
+Effect = Literal["trains", "changes", "masks", "ties", "replaces"]
+"""What a step does to a model: other weights alone, which makes nothing smaller; another form; weights that are zero or
+that share values from then on, so that the form has to stay; or another model in its place, so that nothing before it
+counts."""
 
 
 class Options(BaseModel):

@@ -68,10 +68,10 @@ class Mask:
         """Nothing trains here."""
 
 
-class Sparsify(Transformation):
+class Binarize(Transformation):
     """Works on modules, and leaves its mask behind."""
 
-    name: ClassVar[str] = "sparsify"
+    name: ClassVar[str] = "binarize"
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module", "graph"})
 
     def apply(self, subject: Subject, options: Any, given: Given) -> Subject:
@@ -148,12 +148,12 @@ def test_what_a_step_leaves_behind_goes_into_the_lowering(carry_out: Make, monke
         return lower(self, source, *rest)
 
     monkeypatch.setattr(OnnxRuntime, "lower", watched)
-    manifest = carry_out(step(Sparsify()), lowering=INT8)
+    manifest = carry_out(step(Binarize()), lowering=INT8)
     assert manifest.status == "ready"
     program, floating = lowered
     assert isinstance(program, Program)
     assert isinstance(floating, Model)  # the same in float32: it is what is quantized, and compared with
-    assert set(program.left) == {"sparsify"}
+    assert set(program.left) == {"binarize"}
     assert {name: value.shape for name, value in program.example.items()} == {"image": (4, 1, 6, 6)}
 
 

@@ -17,6 +17,7 @@ from makeweight.compress.finetune import Finetune
 from makeweight.compress.float16 import Float16
 from makeweight.compress.prune import Prune
 from makeweight.compress.quantize import Quantize
+from makeweight.compress.sparsify import Sparsify
 from makeweight.project.reading import understand
 from makeweight_base.errors import ConfigError
 
@@ -76,6 +77,13 @@ def test_a_recipe_without_options_quantizes_statically_per_channel() -> None:
         (Factorize, {"ratio": 0.5, "convolutions": "cp"}),
         (Cluster, {"bits": 1}),
         (Cluster, {"bits": 9}),
+        (Sparsify, {}),
+        (Sparsify, {"sparsity": 1}),
+        (Sparsify, {"sparsity": 0}),
+        (Sparsify, {"sparsity": 0.5, "structure": "1:4"}),
+        (Sparsify, {"sparsity": 0.5, "structure": "2:4"}),
+        (Sparsify, {"rounds": 2, "structure": "2:4"}),
+        (Sparsify, {"scope": "global", "structure": "2:4"}),
         (Distill, {"teacher": "none"}),
         (Distill, {"teacher": "teacher.pt"}),
         (Distill, {"teacher": "a:b:c"}),

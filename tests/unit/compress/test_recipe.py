@@ -15,6 +15,7 @@ from makeweight.compress.float16 import Float16
 from makeweight.compress.prune import Prune
 from makeweight.compress.quantize import Quantize
 from makeweight.compress.recipe import Nonsense, Plan, Step, plan
+from makeweight.compress.sparsify import Sparsify
 from makeweight.runtimes.format import FLOAT32, Format, Numbers, SourceKind
 from makeweight.runtimes.onnxruntime.offered import objection
 
@@ -42,8 +43,8 @@ def transformation(name: str, *accepts: SourceKind) -> Step:
 
 
 PRUNE, TUNE, INT8, HALF = step(Prune, ratio=0.5), step(Finetune), step(Quantize), step(Float16)
-OTHER, SHARE = step(Distill, student="a:b"), step(Cluster, bits=4)
-EITHER, GRAPH = transformation("sparsify", "module", "graph"), transformation("simplify", "graph")
+OTHER, SHARE, MASK = step(Distill, student="a:b"), step(Cluster, bits=4), step(Sparsify, sparsity=0.5)
+EITHER, GRAPH = transformation("binarize", "module", "graph"), transformation("simplify", "graph")
 
 
 def test_steps_keep_their_order_and_the_number_format_is_the_lowerings() -> None:
@@ -54,7 +55,13 @@ def test_steps_keep_their_order_and_the_number_format_is_the_lowerings() -> None
     assert [technique.name for technique in made.techniques] == ["prune", "finetune", "quantize"]
     assert plan("module", [PRUNE], allows).format == FLOAT32
     assert plan("module", [OTHER, PRUNE], allows).steps == (OTHER, PRUNE)
-    assert [(made.format, "module"), (FLOAT32, "module"), (FLOAT32, "module")] == OFFERED
+    assert plan("module", [PRUNE, MASK, SHARE, TUNE], allows).steps == (PRUNE, MASK, SHARE, TUNE)
+    assert [
+        (made.format, "module"),
+        (FLOAT32, "module"),
+        (FLOAT32, "module"),
+        (Format(codebook=4), "module"),
+    ] == OFFERED
 
 
 @pytest.mark.parametrize(
@@ -88,11 +95,15 @@ def test_the_runtime_is_asked_for_the_format_of_what_will_be_lowered(
             "`finetune` works on the PyTorch module, but `quantize` before it works on the exported graph",
         ),
         ("module", [GRAPH, PRUNE], 1, "`prune` works on the PyTorch module, but `simplify` before it works on the"),
-        ("module", [INT8, EITHER], 1, "`sparsify` changes the model, and `quantize` before it sets the numbers"),
+        ("module", [INT8, EITHER], 1, "`binarize` changes the model, and `quantize` before it sets the numbers"),
         ("module", [TUNE, TUNE], 0, "training alone compresses nothing"),
         ("module", [step(Distill), INT8, HALF], 2, "`float16` after `quantize`"),
         ("module", [SHARE, TUNE, PRUNE], 2, "`prune` changes layers whose weights `cluster` before it has made share"),
         ("module", [SHARE, SHARE], 1, "`cluster` changes layers whose weights `cluster` before it"),
+        ("module", [MASK, TUNE, PRUNE], 2, "`prune` changes layers whose weights `sparsify` before it has made zero;"),
+        ("module", [MASK, MASK], 1, "`sparsify` changes layers whose weights `sparsify` before it has made zero; put"),
+        ("module", [SHARE, MASK], 1, "`sparsify` changes layers whose weights `cluster` before it has made share"),
+        ("module", [MASK, OTHER], 0, "what `sparsify` does is lost: `distill` after it puts another model in place"),
         ("module", [TUNE, step(Distill)], 0, "training alone compresses nothing"),
         (
             "module",
@@ -112,6 +123,10 @@ def test_the_runtime_is_asked_for_the_format_of_what_will_be_lowered(
         "distilled, then two",
         "parted",
         "shared twice",
+        "filled",
+        "emptied twice",
+        "shared, then emptied",
+        "emptied, then thrown away",
         "no student",
         "thrown away",
     ],

@@ -100,6 +100,8 @@ def at(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         at("variants", "half", "steps", 0, value="prune"),
         at("variants", "half", "steps", 0, value="factorize"),
         at("variants", "half", "steps", 0, value={"factorize": {"energy": 0.9, "ratio": 0.5}}),
+        at("variants", "half", "steps", 0, value="sparsify"),
+        at("variants", "half", "steps", 0, value={"sparsify": {"structure": "2:4", "sparsity": 0.5}}),
         at("variants", "half", "steps", 0, value={"float16": {"bits": 3}}),
         at("variants", "int8", "steps", 0, value={"quantize": {"method": "guess"}}),
         at("variants", "int8", "steps", 0, value={"quantize": {}, "float16": {}}),

@@ -1,0 +1,88 @@
+"""sparsify: have single weights be zero, wherever they stand, while layers keep their shapes. What can be set stands
+here; `masking.py` does it, which the configuration is read without.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from makeweight.compress.subject import Subject
+from makeweight.compress.technique import Effect, Given, Needs, Transformation
+from makeweight.compress.training_options import NEEDS, TrainingOptions
+from makeweight.runtimes.format import SourceKind
+
+
+class SparsifyOptions(TrainingOptions):
+    """Which weights become zero, and how to train after each round."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["sparsity"]},
+                {"required": ["structure"], "properties": {"structure": {"const": "2:4"}}},
+            ]
+        },
+    )
+
+    structure: Literal["weights", "2:4"] = Field(
+        "weights", description="Any weights, or two of every four neighbours along what a layer sums over."
+    )
+    sparsity: float | None = Field(
+        None, gt=0, lt=1, description="With `structure: weights`, the part of the weights that are zero in the end."
+    )
+    scope: Literal["uniform", "global"] = Field(
+        "uniform", description="`uniform` takes that part of every layer, `global` the smallest weights of all."
+    )
+    rounds: int = Field(
+        1, ge=1, le=100, description="Reach the sparsity in so many steps, large ones first, training after each."
+    )
+    epochs: int = Field(1, ge=0, description="Passes through the train split after each round; 0 trains not at all.")
+    exclude: tuple[str, ...] = Field(
+        (),
+        description="Layers that keep their weights: names of modules, of parts of the model that hold them "
+        "(`blocks.0`), or patterns (`*.attention`).",
+    )
+
+    @model_validator(mode="after")
+    def _one_sparsity(self) -> Self:
+        if self.structure == "weights":
+            if self.sparsity is None:
+                raise ValueError('give `sparsity`, the part of the weights that become zero, or `structure: "2:4"`')
+            return self
+        for name, given in (
+            ("sparsity", self.sparsity is not None),
+            ("scope", self.scope != "uniform"),
+            ("rounds", self.rounds > 1),
+        ):
+            if given:
+                raise ValueError(f'`structure: "2:4"` takes half of every layer at once; drop `{name}`')
+        return self
+
+
+class Sparsify(Transformation):
+    """Unstructured and 2:4 pruning by magnitude. What is zero stays zero, whatever trains afterwards."""
+
+    name: ClassVar[str] = "sparsify"
+    accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
+    Options = SparsifyOptions
+
+    def effect(self, options: SparsifyOptions) -> Effect:  # noqa: ARG002
+        return "masks"
+
+    def needs(self, options: SparsifyOptions) -> Needs:
+        return NEEDS if options.epochs else Needs()
+
+    def apply(self, subject: Subject, options: SparsifyOptions, given: Given) -> Subject:
+        from makeweight.compress import masking
+
+        return masking.mask(subject, options, given)
+
+    def training(self, options: SparsifyOptions) -> TrainingOptions | None:
+        if not options.epochs:
+            return None
+        shared = {name: getattr(options, name) for name in TrainingOptions.model_fields}
+        return TrainingOptions(**{**shared, "epochs": options.epochs * options.rounds})
