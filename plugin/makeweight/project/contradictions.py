@@ -34,6 +34,7 @@ def note(settings: Settings, variants: Mapping[str, Variant], problems: Problems
     _of_training(settings, variants, problems)
     _of_names(settings, problems)
     _of_calibration(settings, variants, problems)
+    _of_validation(settings, variants, problems)
 
 
 def _place(rule: Rule) -> Path:
@@ -120,3 +121,16 @@ def _of_calibration(settings: Settings, variants: Mapping[str, Variant], problem
             ("data", "images" if settings.data.images else "npz"),
             f"quantization calibrates on `{split}`, and no such file is given; add `calibration:`",
         )
+
+
+def _of_validation(settings: Settings, variants: Mapping[str, Variant], problems: Problems) -> None:
+    places = settings.data.places
+    if not places or "validation" in places:
+        return
+    for name, variant in variants.items():
+        lowering = variant.plan.lowering
+        if lowering is not None and lowering.signal_to_noise is not None:
+            problems.note(
+                ("variants", name),
+                "`signal_to_noise` is measured on the validation split, and no such file is given; add `validation:`",
+            )

@@ -61,6 +61,18 @@ def _dequantized(graph: Any, node: Any) -> NDArray[Any]:
     return rows[:, : about["K"]].T
 
 
+def _exactly(made: Model, folder: Path) -> NDArray[Any]:
+    """What the file answers where its products may not round what they multiply."""
+    model = onnx.load(made.path)
+    for node in model.graph.node:
+        for attribute in [each for each in node.attribute if each.name == "accuracy_level"]:
+            assert attribute.i == 4
+            node.attribute.remove(attribute)
+    onnx.save(model, folder / "exact.onnx")
+    (given,) = OnnxRuntime().open(OnnxRuntime().read(folder / "exact.onnx")).run({"x": X})
+    return np.asarray(given)
+
+
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("group", [16, 32, 128])
 def test_the_operator_its_bytes_and_its_numbers(bits: int, group: int, tmp_path: Path) -> None:
@@ -71,8 +83,10 @@ def test_the_operator_its_bytes_and_its_numbers(bits: int, group: int, tmp_path:
     assert notes == {}
     first, second = (_dequantized(graph, node) for node in graph.node if node.op_type == "MatMulNBits")
     wanted = (X @ first + WEIGHTS["bias"]) @ second
+    assert np.allclose(_exactly(made, tmp_path), wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
     (given,) = OnnxRuntime().open(made).run({"x": X})
-    assert np.allclose(given, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    # rounding to 8 bits twice, in groups whose largest number is some three times the usual one
+    assert 10 * np.log10(np.square(wanted).mean() / np.square(given - wanted).mean()) > 35
     # a step is a group's largest weight by 2^(bits-1); the other end of the scale is one short, a cut one more
     for stored, weight in ((first, WEIGHTS["first"].T / 2), (second, WEIGHTS["second"])):
         assert np.abs(stored - weight).max() < np.abs(weight).max() / 2 ** (bits - 1) * (1.01 if bits == 8 else 2.5)
@@ -157,9 +171,8 @@ def test_one_weight_of_two_products_is_stored_once(tmp_path: Path) -> None:
     graph = onnx.load(made.path).graph
     assert len({node.input[1] for node in graph.node}) == 1
     weight_of = _dequantized(graph, graph.node[0])
-    (given,) = OnnxRuntime().open(made).run({"x": X})
     wanted = X @ weight_of @ weight_of
-    assert np.allclose(given, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    assert np.allclose(_exactly(made, tmp_path), wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
 
 def test_excluded_layers_and_kinds_stay_in_float(tmp_path: Path) -> None:

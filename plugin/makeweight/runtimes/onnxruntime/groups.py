@@ -18,6 +18,10 @@ from makeweight.runtimes.onnxruntime.graphs import graphs
 REACHED = frozenset({"Gemm", "MatMul"})
 """The operators whose weights are packed."""
 _DOMAIN = "com.microsoft"
+# Lets the product be computed on integers: what is multiplied with a group is rounded to 8 bits on the way. Without it,
+# weights of 8 bits are unpacked at every inference: measured on a perceptron of 1024 x 1024, one example, 0.1x of
+# float32's speed against 2x with it, at 40 dB in place of 45; of 4 bits, 2x to 3x against 9x, at no less.
+_ACCURACY_LEVEL = 4
 # By bits, the parts of a group's largest weight that are tried as the end of its scale: where that one is cut off, the
 # others are stored more finely.
 _ENDS = {8: [1.0], 4: [1 - step / 40 for step in range(13)]}
@@ -62,7 +66,13 @@ def pack(model: Any, bits: int, group: int, wanted: Collection[str], left: dict[
             ]
             names.add(name)
         inputs = [node.input[0], *(tensor.name for tensor in packed[part])]
-        about = {"K": rows.shape[1], "N": rows.shape[0], "bits": bits, "block_size": group}
+        about = {
+            "K": rows.shape[1],
+            "N": rows.shape[0],
+            "bits": bits,
+            "block_size": group,
+            "accuracy_level": _ACCURACY_LEVEL,
+        }
         bias, output = (*node.input, "")[2], node.output[0]
         product = f"{output}/product" if bias else output
         nodes.append(helper.make_node("MatMulNBits", inputs, [product], node.name, domain=_DOMAIN, **about))
