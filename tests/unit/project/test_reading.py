@@ -126,6 +126,7 @@ def test_a_recipe_in_the_manifest_has_every_default_filled_in() -> None:
         "per_channel": True,
         "operators": [],
         "exclude": [],
+        "signal_to_noise": None,
     }
 
 
@@ -251,7 +252,7 @@ def test_unknown_names_suggest_the_near_one() -> None:
         (
             ("- quantize: {method: static, bits: 8}", "- quantize: {method: static, bits: 4}"),
             17,
-            "only 8; 4-bit weights are to come",
+            "4 bits are of `method: weights` alone",
         ),
         (
             ("- quantize: {method: static, bits: 8}", "- quantize: []"),
@@ -320,6 +321,10 @@ def test_a_mistake_is_told_with_its_line_and_the_way_out(edit: tuple[str, str], 
         (("  npz: {test: data/test.npz}", "  slices: a:b"), "give one of them"),
         (("steps: [float16]", "steps: [{prune: {ratio: 0.5}}]"), "`prune` works on a PyTorch module"),
         (("steps: [float16]", "steps: [quantize]"), "quantization calibrates on `train`, and no such file is given"),
+        (
+            ("steps: [float16]", "steps: [{quantize: {method: weights, signal_to_noise: 30}}]"),
+            "`signal_to_noise` is measured on the validation split, and no such file is given",
+        ),
         (("size: {max: 1 MB}", "size: {max: 1 MB, device: local}"), "the same on every device"),
         (("  size: {max: 1 MB}", "  {}"), "no rule is declared: nothing could ever fail"),
     ],
