@@ -17,6 +17,7 @@ from makeweight.compress.attention import Attention
 from makeweight.compress.deadend import layer_of, left_out
 from makeweight.compress.examples import Examples, Tensors, tensors
 from makeweight.compress.heads import ROUNDING, HeadPruner, Narrowable, following, narrowable, runs
+from makeweight.compress.importances import importance_of, of_heads, silent_in
 from makeweight.compress.losses import Loss, loss_of
 from makeweight.compress.narrowing import (
     Removal,
@@ -93,6 +94,11 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     module.eval()
     after = _widths(module)
     changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
+    untold = [name for name, part in parts(module).items() if part in silent_in(pruner.channels.importance)]
+    if untold and not changed:
+        raise RecipeFailed(_untold(untold))
+    if untold:
+        given.progress.say(_untold(untold))
     if not changed and plan.refused:
         raise RecipeFailed(_lost(plan.refused))
     if not changed and plan.stuck:
@@ -109,7 +115,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     given.notes[NAME] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
     if fewer := pruner.heads.fewer():
         given.notes[NAME]["heads"] = fewer
-    if unwilling := [*plan.refused, *(each.called for each in plan.stuck)]:
+    if unwilling := [*plan.refused, *untold, *(each.called for each in plan.stuck)]:
         given.notes[NAME]["refused"] = unwilling
     return subject
 
@@ -217,6 +223,14 @@ def _stuck(attentions: Sequence[Attention]) -> str:
     )
 
 
+def _untold(layers: Sequence[str]) -> str:
+    named = ", ".join(f"`{name}`" for name in layers)
+    return (
+        f"prune: all channels are kept of {named}: no batch normalization tells them apart (none follows, or its "
+        "scales are all alike, as before any training); take another `importance`"
+    )
+
+
 def _lost(layers: Sequence[str]) -> str:
     named = ", ".join(f"`{name}`" for name in layers)
     return (
@@ -245,12 +259,7 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
     multiple = math.lcm(_multiple(options, given), *(each.attention.width for each in plan.heads if each.follows))
     for parameter in module.parameters():
         parameter.requires_grad_(True)  # the dependencies are traced by autograd
-    importance = {
-        "magnitude": torch_pruning.importance.GroupMagnitudeImportance,
-        "taylor": torch_pruning.importance.GroupTaylorImportance,
-        "lamp": torch_pruning.importance.LAMPImportance,
-        "fpgm": torch_pruning.importance.FPGMImportance,
-    }[options.importance]()
+    importance = importance_of(options.importance)
 
     class Pruner(torch_pruning.pruner.BasePruner):  # type: ignore[misc]
         groups = 1
@@ -291,7 +300,7 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
     )
     together = options.scope == "global"
     return _Pruner(
-        channels, HeadPruner(list(plan.heads), importance, options.ratio, options.rounds, together, multiple)
+        channels, HeadPruner(list(plan.heads), of_heads(importance), options.ratio, options.rounds, together, multiple)
     )
 
 

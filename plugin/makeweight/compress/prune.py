@@ -26,10 +26,10 @@ class PruneOptions(TrainingOptions):
     scope: Literal["uniform", "global"] = Field(
         "uniform", description="`uniform` removes the ratio from every layer, `global` where channels matter least."
     )
-    importance: Literal["magnitude", "taylor", "lamp", "fpgm"] = Field(
+    importance: Literal["magnitude", "taylor", "lamp", "fpgm", "bn_scale"] = Field(
         "magnitude",
         description="What a channel matters: the size of its weights, their effect on the loss, their size within the "
-        "layer, or how far they are from the layer's median.",
+        "layer, how far they are from the layer's median, or the scale of its batch normalization.",
     )
     round_to: int | None = Field(
         None,

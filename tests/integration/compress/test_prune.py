@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,81 @@ def test_the_least_important_channels_go(given: Any) -> None:
         module[3].weight[:, 1::2] *= 1e-4
     _pruned(module, PruneOptions(ratio=0.5, epochs=0), given)
     assert torch.equal(module[0].weight, kept)
+
+
+def _lamp(maker: Any, reader: Any) -> Any:
+    """Lee et al., "Layer-adaptive Sparsity", ICLR 2021: its square by the sum of all squares that are no smaller."""
+    squares = ((maker**2).sum((1, 2, 3)) + (reader**2).sum((0, 2, 3))) / 2
+    return [each / squares[squares >= each].sum() for each in squares]
+
+
+def _distances(maker: Any, reader: Any) -> Any:
+    """He et al., "Filter Pruning via Geometric Median", CVPR 2019: the sum of the distances from all others."""
+    rows = maker.reshape(8, -1), reader.transpose(1, 0, 2, 3).reshape(8, -1)
+    found = sum(np.linalg.norm(each[:, None] - each[None], axis=2).sum(1) for each in rows)
+    return found / found.mean()
+
+
+@pytest.mark.parametrize(("importance", "scores"), [("lamp", _lamp), ("fpgm", _distances)])
+def test_channels_go_by_the_published_score(given: Any, importance: str, scores: Any) -> None:
+    widths, rng = (3, 8, 8, 3), np.random.default_rng(3)
+    layers = [nn.Conv2d(before, after, 3, bias=False) for before, after in pairwise(widths)]
+    weights = [rng.standard_normal((after, before, 3, 3)) for before, after in pairwise(widths)]
+    for weight in weights:
+        weight[1] = -weight[0]  # opposite channels are far from each other
+        weight *= rng.uniform(0.5, 1.5, (len(weight), 1, 1, 1))
+    with torch.no_grad():
+        for layer, weight in zip(layers, weights, strict=True):
+            layer.weight.copy_(torch.from_numpy(weight))
+    module = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    options = PruneOptions(ratio=0.5, round_to=1, importance=importance, scope="global", epochs=0)
+    _pruned(module, options, _on_images(given))
+    wanted = np.array([scores(*each) for each in pairwise(weights)])
+    first, second = wanted > np.sort(wanted, axis=None)[7]
+    assert layers[0].weight.detach().numpy() == pytest.approx(weights[0][first])
+    assert layers[1].weight.detach().numpy() == pytest.approx(weights[1][second][:, first])
+    assert first.sum() + second.sum() == 8
+
+
+def test_distances_are_those_of_grouped_and_flattened_channels_too(given: Any) -> None:
+    layers = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=2), nn.Flatten(), nn.Linear(8 * 16, 3)
+    module = nn.Sequential(*layers)
+    with torch.no_grad():
+        for channel in (1, 5):  # in the middle of the others, as their mean
+            for weight, axis in ((module[1].weight, 0), (module[3].weight.view(3, 8, 16), 1)):
+                weight.select(axis, channel).copy_(weight.mean(axis))
+        kept = module[1].weight[[0, 2, 3, 4, 6, 7]].clone()
+    options = PruneOptions(ratio=0.25, round_to=1, importance="fpgm", exclude=("0",), epochs=0)
+    _pruned(module, options, _on_images(given))
+    assert torch.equal(module[1].weight, kept)
+    assert module[3].in_features == 6 * 16
+
+
+def _normalized() -> Any:
+    """Two convolutions with a normalization each, and one without."""
+    layers = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 1)
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+
+
+def test_channels_go_by_the_scale_of_their_normalization_over_all_layers(given: Any) -> None:
+    module = _normalized()
+    scales = np.array([[9, 8, 7, 6, 5, 0.4, 0.3, 0.2], [1, -2, 0.1, 3, -0.1, 4, 5, 6]])
+    with torch.no_grad():
+        for place, own in zip((1, 3), scales, strict=True):
+            module[place].weight.copy_(torch.from_numpy(own))
+    given = _on_images(given)
+    options = PruneOptions(ratio=5 / 16, round_to=1, importance="bn_scale", scope="global", epochs=0)
+    _pruned(module, options, given)
+    assert module[1].weight.tolist() == [9, 8, 7, 6, 5]
+    assert module[3].weight.tolist() == [1, -2, 3, 4, 5, 6]
+    assert module[4].out_channels == 8
+    assert given.notes["prune"]["refused"] == ["4"]
+
+
+def test_scales_that_are_all_alike_tell_no_channels_apart(given: Any) -> None:
+    options = PruneOptions(ratio=0.5, round_to=1, importance="bn_scale", epochs=0)
+    with pytest.raises(RecipeFailed, match="all channels are kept of `0`, `2`, `4`: no batch normalization tells"):
+        _pruned(_normalized(), options, _on_images(given))
 
 
 def test_rounds_train_in_between_and_win_accuracy_back(given: Any) -> None:

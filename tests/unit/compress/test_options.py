@@ -66,7 +66,7 @@ def test_a_recipe_without_options_quantizes_statically_per_channel() -> None:
         (Prune, {"ratio": 1}),
         (Prune, {"ratio": 0.5, "rounds": 0}),
         (Prune, {"ratio": 0.5, "structure": "filter"}),
-        (Prune, {"ratio": 0.5, "importance": "bnscale"}),
+        (Prune, {"ratio": 0.5, "importance": "bn"}),
         (Prune, {"ratio": 0.5, "round_to": 0}),
         (Factorize, {}),
         (Factorize, {"energy": 0.9, "rank": 8}),
