@@ -22,7 +22,8 @@ from onnxruntime.quantization.calibrate import create_calibrator
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from makeweight.compress.quantize import Quantize
-from makeweight.runtimes.onnxruntime.calibration import BATCH, BINS
+from makeweight.runtimes.onnxruntime.calibration import BATCH
+from makeweight.runtimes.onnxruntime.histograms import ENTROPY_BINS
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.user.arrays import Arrays
 from makeweight.user.split import Split
@@ -68,7 +69,7 @@ def ours(source: Path, examples: Split, method: str) -> Callable[[], Path]:
 
 def direct(source: Path, examples: Split, method: str) -> Callable[[], Path]:
     prepared, made = source.with_name("prepared.onnx"), source.with_name("direct.onnx")
-    binned = {"num_bins": BINS[method]} if method in BINS else {}
+    binned = {"num_bins": ENTROPY_BINS} if method == "entropy" else {}
 
     def calibrator(*given: Any, extra_options: dict[str, Any], **named: Any) -> Any:
         return create_calibrator(*given, extra_options=extra_options | binned, **named)

@@ -12,12 +12,12 @@ from makeweight.runtimes.format import Observer
 # Bins from the largest number with a minus to the same without.
 BINS = 4096
 # Of so many bins, which ONNX Runtime's search merges down to 128; of those 128 alone it could cut none away.
-_ENTROPY_BINS, _ENTROPY_LEVELS = 512, 128
+ENTROPY_BINS, _ENTROPY_LEVELS = 512, 128
 # The share of values that percentiles keep.
 _KEPT = 0.99999
 # Of an 8-bit range.
 _STEPS = 255
-# Every so manieth edge of a bin is tried as an end of the range with the least squared error.
+# One edge in so many is tried as an end of the range with the least squared error.
 _PITCH = 8
 
 
@@ -65,9 +65,9 @@ def _entropy(histogram: Histogram) -> tuple[float, float]:
     GTC 2017)."""
     from onnxruntime.quantization.calibrate import HistogramCollector
 
-    collector = HistogramCollector("entropy", False, _ENTROPY_BINS, _ENTROPY_LEVELS, None, None)
-    counts = histogram.counts.reshape(_ENTROPY_BINS, -1).sum(axis=1)
-    edges = histogram.edges[:: BINS // _ENTROPY_BINS].astype(np.float32)
+    collector = HistogramCollector("entropy", False, ENTROPY_BINS, _ENTROPY_LEVELS, None, None)
+    counts = histogram.counts.reshape(ENTROPY_BINS, -1).sum(axis=1)
+    edges = histogram.edges[:: BINS // ENTROPY_BINS].astype(np.float32)
     ends = collector.get_entropy_threshold(
         (counts, edges, np.float32(histogram.lowest), np.float32(histogram.highest)), _ENTROPY_LEVELS
     )
