@@ -94,7 +94,7 @@ def direct(source: Path, examples: Split, method: str) -> Callable[[], Path]:
 
 def compare(title: str, first: Callable[[], Path], second: Callable[[], Path]) -> None:
     runtime = OnnxRuntime()
-    facts = [runtime.inspect(runtime.read(run())) for run in (first, second)]  # warms both up, too
+    facts = [runtime.inspect(runtime.read(run())).figures() for run in (first, second)]  # warms both up, too
     assert facts[0] == facts[1], f"{title}: the graphs differ"
     times: tuple[list[float], list[float]] = ([], [])
     for repeat in range(REPEATS):
