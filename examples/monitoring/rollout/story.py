@@ -1,6 +1,6 @@
 """What happens: a good canary goes from copies of the requests to all of them, then a bad one is let in.
 
-Whoever deploys is played here: what is served, and the first share. All that follows is the controller's.
+The person who deploys is played here: what is served, and the first share. All that follows is the controller's.
 """
 
 from __future__ import annotations

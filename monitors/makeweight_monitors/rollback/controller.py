@@ -114,7 +114,7 @@ class Controller:
             facts = {"hold": None, "hold_changed": now}
         if not self.journal.note(line, nonce=nonce, now=now, **facts):
             return None
-        self.lease.take()  # so that whoever leads next knows of it
+        self.lease.take()  # so that the next to lead knows of it
         if order == "hold":
             return f"held: no canary goes further until `resume`; what asks for a rollback still gets it ({reason})"
         if order == "resume":

@@ -45,7 +45,7 @@ class Kind:
 
 
 class Cluster:
-    """One namespace of one cluster, as whoever runs this may reach it.
+    """One namespace of one cluster, as far as this process may reach it.
 
     Args:
         namespace: None: that of the pod, or of the context.

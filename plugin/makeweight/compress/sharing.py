@@ -39,7 +39,7 @@ class Ties:
             clusters.tie(module.get_parameter(name))
 
     def sum_gradients(self, module: Any) -> None:
-        """Hang on each parameter that its gradients are summed by cluster, whoever trains it."""
+        """Hang on each parameter that its gradients are summed by cluster, by whatever they are trained."""
         for name, clusters in self.clusters.items():
             module.get_parameter(name).register_hook(lambda gradient, of=clusters: of.spread(of.summed(gradient)))
 

@@ -197,7 +197,7 @@ def holding(files: Mapping[str, bytes]) -> Any:
 
 
 def test_figures_of_devices_are_the_bases_until_they_are_measured(project: Project) -> None:
-    """Whoever runs in a stage can write any file; what its own stage makes is all that is taken from it."""
+    """What runs in a stage can write any file; what its own stage makes is all that is taken from it."""
     honest = {"reports/int8/local.json": b"timed", "reports/devices/local.json": b"this machine"}
     git = holding(honest)
     forged = ("reports/int8/local.json", "reports/other/local.json", "samples/int8/local.npz")

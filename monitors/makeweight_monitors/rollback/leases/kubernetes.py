@@ -1,7 +1,7 @@
 """A `Lease` of Kubernetes (coordination.k8s.io/v1), for controllers on several machines.
 
-Whoever has it renews it; whoever has not takes it once it has stood still for as long as its holder said it would last,
-by the observer's own clock since it last saw it change: no other clock is trusted. The holder stops to act before that
+Its holder renews it; another takes it once it has stood still for as long as its holder said it would last, by the
+other's own clock since it last saw it change: no other clock is trusted. The holder stops to act before that
 time is over, counted from before it asked for the last renewal. So two never act at once, as long as no change takes
 longer than what is left (a third of the time). Source: leader election of client-go, and the Lease's own OpenAPI.
 """
@@ -31,7 +31,7 @@ class KubernetesLease:
         lasts: whole seconds without a renewal after which another may take it; at least some looks.
         monotonic: seconds of a clock that is never set.
         clock: Unix time in seconds, for people who read the Lease.
-        hands: what whoever holds it next has to know, as a text.
+        hands: what the next holder has to know, as a text.
         takes_over: what the one before had to say, and who that was.
     """
 
