@@ -14,6 +14,7 @@ from makeweight_monitors.rules.windows import COMPARE, INPUTS, INPUTS_BEFORE
 
 MARKED = 0.2
 """A population stability index beyond which a shift is called marked, by long usage in credit scoring."""
+_BY_BIN = "model, revision, variant, bin"
 LEAST_FALL = 0.01
 """A fall of estimated accuracy that is worth a word where the budget tolerates no drop of its own."""
 
@@ -75,13 +76,15 @@ def _shifts(terms: Terms, examples: int) -> Iterator[Rule]:
         MARKED + terms.reference_psi,
         f" ({number(terms.reference_psi)} was measured on the test split: compression alone changes confidence)",
     )
-    reference, on_test = REFERENCE_SHARE.series, terms.of(names.SCORE_REFERENCE)
+    on_test = terms.of(names.SCORE_REFERENCE)
+    for name, metric in ((names.REFERENCE_BY_REVISION, REFERENCE_SHARE), (names.CALIBRATION_BY_REVISION, CALIBRATION)):
+        yield Recording(name, f"max by ({_BY_BIN}) ({terms.of(metric.series)})")
     yield Recording(
         names.SCORE_REFERENCE,
         block(f"""
-            max by (model, revision, variant, bin) ({terms.of(reference, CANARY)})
+            {terms.of(names.REFERENCE_BY_REVISION, CANARY)}
             or
-            max by (model, variant, bin) ({terms.of(reference, STABLE)})
+            max by (model, variant, bin) ({terms.of(names.REFERENCE_BY_REVISION, STABLE)})
             """),
     )
     smoothed = inner(
@@ -113,13 +116,12 @@ def _estimate(terms: Terms) -> Iterator[Rule]:
     """Confidence-based performance estimation: each bin counts with the accuracy that it had on the test split."""
     estimate, error = terms.of(names.CBPE), terms.of(names.CBPE_ERROR)
     arms = ((CANARY, "model, revision, variant"), (STABLE, "model, variant"))
-    by = "model, revision, variant, bin"
 
     def weighed(power: str) -> str:
         """Sums over bins whose calibration is known, by arm; the calibration is each revision's own."""
         return "\nor\n".join(
-            f"sum by ({labels}) (\n  sum by ({by}) ({terms.over(SCORE_BIN.series, COMPARE, arm)})\n"
-            f"  * max by ({by}) ({terms.of(CALIBRATION.series, arm)}){power}\n)"
+            f"sum by ({labels}) (\n  sum by ({_BY_BIN}) ({terms.over(SCORE_BIN.series, COMPARE, arm)})\n"
+            f"  * on ({_BY_BIN}) {terms.of(names.CALIBRATION_BY_REVISION, arm)}{power}\n)"
             for arm, labels in arms
         )
 
@@ -129,8 +131,8 @@ def _estimate(terms: Terms) -> Iterator[Rule]:
     spread = f"clamp_min(\n  (\n{squares}\n  )\n  / {inner(every).strip()}\n  - {estimate} ^ 2,\n  0\n)"
     yield Recording(names.CBPE_ERROR, f"sqrt({spread} / {terms.of(names.SCORES.count)})")
     on_test = (
-        f"max by ({labels}) (sum by (model, revision, variant) (max by ({by}) "
-        f"({terms.of(REFERENCE_SHARE.series, arm)}) * max by ({by}) ({terms.of(CALIBRATION.series, arm)})))"
+        f"max by ({labels}) (sum by (model, revision, variant) ({terms.of(names.REFERENCE_BY_REVISION, arm)}"
+        f" * on ({_BY_BIN}) {terms.of(names.CALIBRATION_BY_REVISION, arm)}))"
         for arm, labels in arms
     )
     yield Recording(names.REFERENCE_ACCURACY, "\nor\n".join(on_test))

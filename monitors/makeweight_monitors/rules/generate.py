@@ -14,6 +14,7 @@ from makeweight_monitors.rules import (
     identity,
     latency,
     limits,
+    poison,
     rollback,
     serving,
     share,
@@ -30,7 +31,8 @@ _WATCHES = (limits, totals, failures, rollback, accuracy, confidence, latency, b
 def groups(terms: Terms) -> tuple[Group, ...]:
     written = [group for watch in _WATCHES for group in watch.groups(terms)]
     read = {word for group in written for rule in group.rules for word in words(rule.expression)}
-    return tuple(identity.widened(group, terms.environment) for group in (*steps.groups(terms, read), *written))
+    written = [*steps.groups(terms, read), *written, *poison.groups(terms, read)]
+    return tuple(identity.widened(group, terms.environment) for group in written)
 
 
 def alerts(groups: tuple[Group, ...]) -> list[Alert]:

@@ -76,20 +76,6 @@ def _sources(terms: Terms) -> Iterator[Alert]:
         summary="{{ $labels.instance }} of {{ $labels.model }} ({{ $labels.variant }}) can no longer be scraped",
         description="What it counted up to its last scrape still counts; what it does now is not seen.",
     )
-    sums = {"counter": "", "histogram": "_sum"}
-    counters = [one.series + sums[one.kind] for one in metrics.CATALOGUE if one.kind in sums]
-    yield Alert(
-        names.COUNTER_POISONED,
-        "\nor\n".join(
-            f'label_replace(count by (model) ({one} != {one}), "metric", "{metric}", "", "")'
-            for metric in counters
-            for one in [terms.of(metric)]
-        ),
-        ALARM,
-        summary="A counter of {{ $labels.model }} is no number any more",
-        description="{{ $value }} series of {{ $labels.metric }} are NaN. A comparison with NaN is never true: every "
-        "rule that sums over them is silent until the process is replaced.",
-    )
     canary, stable = terms.of(names.TRAFFIC, CANARY), terms.of(names.TRAFFIC, STABLE)
     yield Alert(
         names.NO_TRAFFIC,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from makeweight_monitors.metrics import LATENCY
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.promql import CANARY, STABLE, beside, inner, number, ratio
+from makeweight_monitors.rules.promql import CANARY, STABLE, beside, number, ratio
 from makeweight_monitors.rules.rule import EVIDENCE, Alert, Comparison, Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import SPEED
@@ -17,10 +17,10 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 
 def _rules(terms: Terms) -> Iterator[Rule]:
-    buckets = terms.speed(f"{LATENCY.series}_bucket", SPEED, by=("le",))
+    yield Recording(names.LATENCY_BUCKETS, terms.speed(f"{LATENCY.series}_bucket", SPEED, by=("le",)))
     for quantile, name in names.LATENCY.items():
         # where nothing was answered the quantile is NaN, which no panel shows and every rule that reads it hands on
-        yield Recording(name, f"histogram_quantile(\n  {quantile},\n{inner(buckets)}\n) >= 0")
+        yield Recording(name, f"histogram_quantile({quantile}, {terms.of(names.LATENCY_BUCKETS)}) >= 0")
     total, count = (terms.speed(f"{LATENCY.series}_{of}", SPEED) for of in ("sum", "count"))
     yield Recording(names.LATENCY_MEAN, ratio(total, count))
     compared = [(names.LATENCY[q], name) for q, name in names.LATENCY_RATIO.items()]

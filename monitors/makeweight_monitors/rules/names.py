@@ -91,6 +91,8 @@ def _distribution(bins: str, whole: str, events: str, window: str) -> Distributi
 # Counts since the canary began.
 SERVING = "makeweight:canary:serving"
 """How many processes serve a canary that is there."""
+SCRAPED = "makeweight:processes:serving"
+"""When each process was scraped last. By model, boot, job and instance; at the address where it was scraped last."""
 
 
 def total(metric: Metric) -> str:
@@ -104,8 +106,11 @@ def ended(metric: Metric) -> str:
 
 
 # What came from step to step, from which all windows are put together.
-PROCESSES = "makeweight:processes:known"
-"""Those whose new series are new altogether. By model and boot."""
+PROCESSES = "makeweight:processes:scraped"
+"""When each was scraped last. By model, boot, job and instance; of several addresses the one it was scraped at last."""
+PROCESSES_NOW = "makeweight:processes:now"
+PROCESSES_BEFORE = "makeweight:processes:before"
+"""Those of them whose counts are added up, and those of a step ago whose counts are taken away."""
 
 
 def step(series: str) -> str:
@@ -185,6 +190,9 @@ CERTIFIED = "makeweight:accuracy_drop:certified30m"
 SCORES = _distribution("score_bin", "score", "score", "30m")
 SCORE_REFERENCE = "makeweight:score_bin:reference_share"
 """The shares on the test split."""
+CALIBRATION_BY_REVISION = "makeweight:score_bin:calibration"
+REFERENCE_BY_REVISION = "makeweight:score_bin:reference_share_by_revision"
+"""What each revision's processes tell of the test split: how often each bin is right, and its share."""
 REFERENCE_PSI = "makeweight:score:reference_psi30m"
 """Each arm against its own answers on the test split."""
 REFERENCE_PSI_FLOOR = "makeweight:score:reference_psi_floor30m"
@@ -211,6 +219,8 @@ FEATURE_PSI_FLOOR = "makeweight:feature:psi_floor1h"
 # Latency of each arm over five minutes, in seconds, and canary / stable.
 LATENCY = {0.5: "makeweight:latency_seconds:p50_5m", 0.9: "makeweight:latency_seconds:p90_5m",
            0.99: "makeweight:latency_seconds:p99_5m"}  # fmt: skip
+LATENCY_BUCKETS = "makeweight:latency_seconds:buckets5m"
+"""Answers a second, by arm and bucket."""
 LATENCY_MEAN = "makeweight:latency_seconds:mean5m"
 LATENCY_RATIO = {0.5: "makeweight:latency_ratio:p50_5m", 0.9: "makeweight:latency_ratio:p90_5m",
                  0.99: "makeweight:latency_ratio:p99_5m"}  # fmt: skip

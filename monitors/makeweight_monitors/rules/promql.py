@@ -57,13 +57,13 @@ def exact(metric: Metric, model: str, by: Iterable[str], *matchers: str) -> str:
     return f"sum by ({labels}) ({selector(names.total(metric), equals('model', model), *matchers)})"
 
 
-def carried(source: str, own: str, function: str = "last_over_time", *, own_first: bool = False) -> str:
+def carried(source: str, own: str, function: str = "last_over_time", *, own_first: bool = False, but: str = "") -> str:
     """What a series was, and what the same rule recorded of it before: remembered from look to look.
 
-    Where both are there the first counts. A backtest, which has no looks one after the other, reads this form
-    (`backtest/unrolled.py`).
+    Where both are there the first counts; `but` is a set operation on the source alone. A backtest, which has no looks
+    one after the other, reads this form (`backtest/unrolled.py`).
     """
-    seen, kept = f"{function}({source}[{MEMORY}])", f"last_over_time({own}[{MEMORY}])"
+    seen, kept = f"{function}({source}[{MEMORY}]) {but}".strip(), f"last_over_time({own}[{MEMORY}])"
     return f"{kept} or {seen}" if own_first else f"{seen} or {kept}"
 
 

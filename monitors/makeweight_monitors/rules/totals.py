@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from makeweight_monitors.metrics import UP, Metric
-from makeweight_monitors.rules import identity, names
+from makeweight_monitors.rules import identity, names, processes
+from makeweight_monitors.rules.processes import REACH
 from makeweight_monitors.rules.promql import CANARY, STABLE, block, carried
 from makeweight_monitors.rules.rule import Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
@@ -23,7 +24,9 @@ SERVED = "10m"
 def groups(terms: Terms) -> Iterator[Group]:
     up = f"last_over_time({terms.of(UP.series, CANARY)}[{SERVED}])"
     serving = Recording(names.SERVING, f"count by (model, revision) ({up})")
-    yield Group("makeweight-serving", (serving,), f"{terms.interval}s")
+    # in this order: where a canary is known to serve, so are the processes that count
+    rules = (processes.scraped(terms, names.SCRAPED, REACH), serving)
+    yield Group("makeweight-serving", rules, f"{terms.interval}s")
 
 
 def rules(terms: Terms, *metrics: Metric) -> Iterator[Rule]:
@@ -33,23 +36,27 @@ def rules(terms: Terms, *metrics: Metric) -> Iterator[Rule]:
         gone, whole = [], []
         for arm in ((CANARY,), (STABLE,)) if "variant" in metric.labels else ((),):
             series, own = terms.of(metric.series, *arm), terms.of(ended, *arm)
-            # the maximum comes first: a process that is scraped twice, or under a new address, counts once
-            living = f"max by ({every}) ({series})"
+            # the process of a pair tells of its canary
+            absent = f"unless on (model, revision, boot) {terms.of(UP.series, *(arm or (CANARY,)))}"
             serving = f"and on ({_while(arm)}) {terms.of(names.SERVING)}"
             gone.append(
                 block(f"""
                     (
-                      max by ({every}) ({carried(series, own)})
-                      unless
-                      {living}
+                      max by ({every}) ({carried(series, own, but=absent)})
+                      {absent}
                     )
                     {serving}
                     """)
             )
+            # one that ended counts as such from the first look without it, and is left out here from the same look on
             whole.append(
                 block(f"""
                     sum by ({apart}) (
-                      {living}
+                      sum by ({apart}) (
+                        last_over_time({series}[{REACH}])
+                        and on ({processes.ADDRESS}) {terms.of(names.SCRAPED)}
+                        unless on (model, revision, boot) {own}
+                      )
                       or
                       {own}
                     )

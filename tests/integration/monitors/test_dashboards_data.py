@@ -38,15 +38,17 @@ from rules_project import digits
 
 TERMS = {
     observed_fleet.DIGITS: replace(
-        digits(replaced=("max_ratio: 0.7", "max_ratio: 0.7\n    max: 10 ms"))[0], controlled=True
+        digits(replaced=("max_ratio: 0.7", "max_ratio: 0.7\n    max: 10 ms"), interval=1)[0], controlled=True
     ),
     observed_fleet.PRICES: Terms(
         observed_fleet.PRICES,
         drop=0.01,
         latency=(LatencyLimit(0.99, 0.05, 1.2),),
         classification=False,
+        interval=1,
     ),
 }
+STEPS = "makeweight-steps"
 GRAFANA = {"@grafana/data": "11.6.0", "react": "18.3.1", "react-dom": "18.3.1", "rxjs": "7.8.1"}
 CHOSEN = {
     "everything": {"revision": ".*", "environment": ".*", "namespace": ".*"},
@@ -158,8 +160,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     files = []
     for model, terms in TERMS.items():
         path = folder / f"{model}.yaml"
-        # the rules as they are, but for how often they are evaluated
-        often = [group if group.interval is None else replace(group, interval="1s") for group in groups(model)]
+        # the rules as they are, but for how often they are evaluated; a step is as long as its rules say
+        often = [
+            one if one.interval is None or one.name == STEPS else replace(one, interval="1s") for one in groups(model)
+        ]
         path.write_text(text.render(often, [], terms.runbooks))
         files.append(path)
     every = [rule for model in TERMS for group in groups(model) for rule in group.rules]

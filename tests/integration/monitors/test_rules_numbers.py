@@ -73,19 +73,25 @@ def fleet() -> Iterator[Series]:
         yield growing("makeweight_paired_total", rate, end=20, boot="a", **cell)
         yield growing("makeweight_paired_total", rate, begin=21, boot="b", instance="one", **cell)
         yield growing("makeweight_paired_total", rate, begin=21, end=30, boot="b", instance="two", **cell)
+    for boot, instance, begin, end in (
+        ("a", "", 0, 20), ("b", "one", 21, STEPS), ("b", "two", 21, 30), ("c", "", 0, STEPS),
+    ):  # fmt: skip
+        where = {"variant": "canary", "revision": R, "boot": boot, "instance": instance}
+        yield growing("makeweight_observer_start_time_seconds", 0, START, begin=begin, end=end, **where)
     for kind, members in APART.items():
         for name, (harm, help_, tie) in members.items():
             for (stable, canary), rate in zip(PAIRS, (harm, help_, tie, 0), strict=True):
-                cell = {"stable": stable, "canary": canary, "revision": R, "boot": "b", kind: name}
+                cell = {"stable": stable, "canary": canary, "revision": R, "boot": "c", kind: name}
                 yield growing(f"makeweight_paired_{kind}_total", rate, **cell)
     for name, counts in SHADOW.items():
         for agree, rate in zip(("yes", "no"), counts, strict=True):
-            yield growing(name, rate, revision=R, boot="b", agree=agree)
+            yield growing(name, rate, revision=R, boot="c", agree=agree)
 
 
 def regression() -> Iterator[Series]:
     for variant in ("stable", "canary"):
         where = {"model": "prices", "variant": variant, "revision": R, "boot": f"{variant}-0"}
+        yield growing("makeweight_observer_start_time_seconds", 0, START, **where)
         for index, rate in enumerate(ERRORS[variant]):
             yield growing("makeweight_error_bin_total", rate, bin=f"{index:02}", **where)
         yield growing("makeweight_labelled_total", RIGHT[variant], outcome="right", **where)

@@ -29,7 +29,7 @@ CASES = {
         5 * 9 + 3 * 17,
     ),
     "two, of which one begins at zero again": (
-        {"a": (f"{OLD}x29", "0+4x29"), "b": (f"{OLD}x29", "0+4x14 3+4x14")},
+        {"a": (f"{OLD}x29", "0+4x29"), "b": (f"{OLD}x14 870x14", "0+4x14 3+4x14")},
         4 * 29 + 4 * 14 + 3 + 4 * 14,
     ),
     "one that is not scraped for three minutes": ({"a": (f"{OLD}x10 _x3 {OLD}x15", "0+4x10 _x3 56+4x15")}, 4 * 29),
@@ -42,8 +42,9 @@ CASES = {
 
 def series(process: str, began: str | None, counted: str) -> list[dict[str, str]]:
     boot, _, apart = process.partition(", ")
-    where = {"model": "digits", "variant": "canary", "boot": boot, "instance": apart, "revision": "r1"}
-    labelled = where | ({"revision": "r2"} if apart == "undeclared" else {}) | {"outcome": "right"}
+    revision, address = ("r2", "") if apart == "undeclared" else ("r1", apart)
+    where = {"model": "digits", "variant": "canary", "boot": boot, "instance": address, "revision": "r1"}
+    labelled = where | {"revision": revision, "outcome": "right"}
     written = [("makeweight_labelled_total", labelled, counted)]
     if began is not None:
         written.append(("makeweight_observer_start_time_seconds", where, began))

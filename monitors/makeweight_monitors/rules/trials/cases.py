@@ -93,11 +93,11 @@ def _good(terms: Terms, existing: frozenset[str]) -> Iterator[Case]:
 
 def _reborn(row: Row) -> list[Row]:
     """The first canary ends after an hour, and a process of a new boot takes its address."""
-    if row.labels.get("boot") != "canary-0":
+    if row.labels.get("boot") != "c0":
         return [row]
     half = LENGTH // 2
     values = row.notation(half)[1]
-    after = {**row.labels, "boot": "canary-0-again"}
+    after = {**row.labels, "boot": "c0-again"}
     return [row.until(half), replace(row, labels=after, values=f"_x{half} {values}")]
 
 
@@ -107,7 +107,7 @@ def _over_two_boots(terms: Terms, rows: list[Row]) -> Case:
     while eprocess.shared(eprocess.evalue(bets, enough, 0, 0), (), 1) <= line:
         enough += 1
     half = LENGTH // 2
-    harm = {"canary-0": f"0 {enough - 1}x{half - 1} stale", "canary-0-again": f"_x{half + 1} 0 {enough - 1}x{half - 2}"}
+    harm = {"c0": f"0 {enough - 1}x{half - 1} stale", "c0-again": f"_x{half + 1} 0 {enough - 1}x{half - 2}"}
     counted = [
         replace(row, values=harm.get(row.labels["boot"], row.values)) if row.fits(metrics.PAIRED, _HARM) else row
         for one in spoiled(rows, metrics.PAIRED, {})
@@ -180,7 +180,7 @@ def _evidence(terms: Terms) -> Iterator[Trial]:
         row for row in rows if not (row.name.startswith(metrics.LATENCY.series) and row.labels["variant"] == "canary")
     ]
     for index in range(2):
-        one = next(row for row in rows if row.labels.get("boot") == f"canary-{index}" and "variant" in row.labels)
+        one = next(row for row in rows if row.labels.get("boot") == f"c{index}" and "variant" in row.labels)
         slow += latency(terms, one.labels, len(metrics.LATENCY_BUCKETS))
     yield Trial("the canary is slow", slow, {names.LATENCY_BURN, names.LATENCY_ABOVE_STABLE})
 
@@ -193,6 +193,8 @@ def _inputs(terms: Terms) -> Case:
         if row.name == metrics.FEATURE_BIN.series:
             then = 600 if row.labels["bin"] == BINS[0] else 0
             rows.append(replace(row, values=f"0+60x{before} {60 * before}+{then}x{after}"))
+        elif row.fits(metrics.UP, {}):
+            rows.append(row)
     about = frozenset({names.INPUTS_SHIFTED})
     checks = (Check(before - 4, about, frozenset()), Check(before + after - 4, about, about))
     return Case("inputs shift", tuple(rows), checks)
@@ -210,22 +212,20 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
     nobody = {names.NOTHING_OBSERVED, names.CONTROLLER_GONE, names.WATCHDOG}
     yield Trial("no process at all", scraped, nobody, existing)
     gone = [
-        (replace(row, values=f"1x{half} 0x{half}") if row.name == "up" else row.until(half))
-        if row.is_of("canary-1")
-        else row
+        (replace(row, values=f"1x{half} 0x{half}") if row.name == "up" else row.until(half)) if row.is_of("c1") else row
         for row in rows
     ]
     apart = {names.STABLE_UNSEEN, names.CANARY_GONE, names.REPLICA_DOWN, names.NO_TRAFFIC, names.NOTHING_OBSERVED}
     yield Trial("one replica is gone: told, and the rest is judged on", gone, {names.REPLICA_DOWN}, apart)
-    alone = [row for row in rows if not row.is_of("stable")]
+    alone = [row for row in rows if not row.is_of("s")]
     yield Trial("a canary beside no stable model", alone, {names.STABLE_UNSEEN}, apart)
-    gone = [row.until(half) if row.is_of("canary") else row for row in rows]
+    gone = [row.until(half) if row.is_of("c") else row for row in rows]
     yield Trial("the canary is no target any more", gone, {names.CANARY_GONE}, apart)
     broken = f"0+20x{half} " + " ".join(["NaN"] * half)
     poisoned = [
-        replace(row, values=broken) if row.fits(metrics.PAIRED, {**_TIE, "boot": "canary-0"}) else row
+        replace(row, values=broken) if row.fits(metrics.PAIRED, {**_TIE, "boot": "c0"}) else row
         for row in rows
-        if row.fits(metrics.PAIRED, {})
+        if row.fits(metrics.PAIRED, {}) or row.fits(metrics.UP, {})
     ]
     yield Trial("a counter turns into NaN", poisoned, {names.COUNTER_POISONED})
     lasting = healthy(terms)
@@ -276,7 +276,7 @@ def _set(rows: list[Row], metric: metrics.Metric, where: Mapping[str, str], valu
 
 
 def _serving(terms: Terms) -> Iterator[Trial]:
-    opened = _set(healthy(terms), metrics.SERVING_BREAKER, {"boot": "canary-0"}, f"1x{LENGTH}")
+    opened = _set(healthy(terms), metrics.SERVING_BREAKER, {"boot": "c0"}, f"1x{LENGTH}")
     refused = spoiled(opened, metrics.SERVING_REFUSED, {}, 1)
     fires = {names.BREAKER_OPEN, names.SERVING_REFUSED}
     yield Trial("a breaker opens", refused, fires, asking=())

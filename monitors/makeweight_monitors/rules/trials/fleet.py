@@ -73,10 +73,11 @@ def fast_bucket(terms: Terms) -> tuple[int, int]:
 def _rows(terms: Terms) -> Iterator[Row]:
     for variant, index in REPLICAS:
         revision = CANARY if variant == "canary" else STABLE
-        target = {"job": "model", "instance": f"{variant}-{index}:9000"}
-        where = {"model": terms.model, "revision": revision, "variant": variant, "boot": f"{variant}-{index}"}
+        boot = f"{variant[0]}{index}"
+        target = {"instance": boot}
+        where = {"model": terms.model, "revision": revision, "variant": variant, "boot": boot, **target}
         yield Row("up", target, values=f"1x{LONGEST}")
-        yield _gauge(metrics.UP, where | target, 1_700_000_000)
+        yield _gauge(metrics.UP, where, 1_700_000_000)
         yield Row(metrics.PREDICTIONS.series, where, 1200 if variant == "stable" else 600)
         if variant == "canary":
             yield _gauge(metrics.DECLARED_SHARE, where, 0.5)
@@ -105,8 +106,8 @@ def _rows(terms: Terms) -> Iterator[Row]:
         for name in BINS if variant == "stable" else ():
             yield _row(metrics.FEATURE_BIN, where, 60, feature="width", bin=name)
         for answer in _ANSWERS if variant == "stable" else ():
-            own = {"boot": where["boot"], **target}
-            yield _row(metrics.EXPORTER_REQUESTS, own, 60 * (answer == "counted"), endpoint="events", outcome=answer)
+            sender = {"boot": boot, **target}
+            yield _row(metrics.EXPORTER_REQUESTS, sender, 60 * (answer == "counted"), endpoint="events", outcome=answer)
         if variant == "stable":
             yield _row(metrics.SERVING_REFUSED, {"model": terms.model}, 0, reason="load")
         elif index == 0:

@@ -12,6 +12,9 @@ from typing import Any
 from makeweight_monitors.rules import yamltext
 from makeweight_monitors.rules.trials.cases import Case, Check
 
+_ALERT = "Makeweight"
+"""How the names of all alerts begin."""
+
 
 def render(cases: Iterable[Case], rules: str, heading: Iterable[str]) -> str:
     """The text of a file of tests; `rules` is how the rules' file is found from it."""
@@ -33,9 +36,9 @@ def _test(case: Case, known: dict[tuple[str, str], dict[str, str]]) -> dict[str,
 
 
 def _check(check: Check) -> dict[str, Any]:
-    about = "|".join(sorted(check.about))
+    about = "|".join(name.removeprefix(_ALERT) for name in sorted(check.about))
     return {
-        "expr": f'group by (alertname) (\n  ALERTS{{alertstate="firing", alertname=~"{about}"}}\n)',
+        "expr": f'group by (alertname) (\n  ALERTS{{alertstate="firing", alertname=~"{_ALERT}({about})"}}\n)',
         "eval_time": f"{check.minute}m",
         "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(check.fires)],
     }
