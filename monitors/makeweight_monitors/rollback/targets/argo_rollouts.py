@@ -7,19 +7,16 @@ Source: argoproj.github.io/argo-rollouts/features/canary and its `status` in the
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.rollback.case import Canary
-from makeweight_monitors.rollback.kubernetes import Conflict, Kind, settled
+from makeweight_monitors.rollback.kubernetes import Kind, settled
 from makeweight_monitors.rollback.seen import Placement
-from makeweight_monitors.rollback.targets.clustered import Annotated, ClusterOptions, cluster
-from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, agree
-
-ROLLOUT = Kind("argoproj.io", "v1alpha1", "Rollout", "rollouts")
+from makeweight_monitors.rollback.targets.clustered import Annotated, ClusterOptions, ClusterTarget
+from makeweight_monitors.rollback.targets.target import TargetOptions, agree
 
 
 class ArgoRolloutsOptions(ClusterOptions):
@@ -28,20 +25,17 @@ class ArgoRolloutsOptions(ClusterOptions):
     name: str = Field(min_length=1, description="Of the Rollout.")
 
 
-class ArgoRolloutsTarget:
+class ArgoRolloutsTarget(ClusterTarget):
     """A Rollout; its pod template is annotated with the file that it serves."""
 
+    KIND = Kind("argoproj.io", "v1alpha1", "Rollout", "rollouts")
     Options: ClassVar[type[TargetOptions]] = ArgoRolloutsOptions
-
-    def __init__(self, options: ArgoRolloutsOptions, folder: Path) -> None:
-        self.name, self.cluster = options.name, cluster(options, folder)
-        self.where = self.cluster.where(ROLLOUT, self.name)
 
     def get(self) -> Placement:
         found: list[dict[str, Any]] = []
 
         def noted() -> None:
-            found[:] = [self.cluster.get(ROLLOUT, self.name)]
+            found[:] = [self._read()]
             generation = str(found[0]["metadata"].get("generation", ""))
             if _status(found[0]).get("observedGeneration", "") != generation:
                 said = "Argo's controller has not taken note of its last change"
@@ -50,15 +44,9 @@ class ArgoRolloutsTarget:
         settled(noted)
         return self._placement(found[0])
 
-    def set(self, seen: Placement, share: float) -> None:
-        self._change(seen, share, dry=False)
-
-    def rehearse(self, seen: Placement, share: float) -> None:
-        self._change(seen, share, dry=True)
-
     def verify(self, share: float) -> None:
         def so() -> None:
-            rollout = self.cluster.get(ROLLOUT, self.name)
+            rollout = self._read()
             if share >= 1 and _promoted(rollout):
                 return
             hint = " (`spec.paused` is set: nothing goes on)" if rollout["spec"].get("paused") else ""
@@ -75,7 +63,7 @@ class ArgoRolloutsTarget:
             return
 
         def stable() -> None:
-            if self._placement(self.cluster.get(ROLLOUT, self.name)).stable != canary.sha256:
+            if self._placement(self._read()).stable != canary.sha256:
                 raise EnvironmentFailed(f"Argo has not made {canary} stable yet", where=self.where)
 
         settled(stable)
@@ -92,21 +80,9 @@ class ArgoRolloutsTarget:
         mark = f"{status['currentPodHash']}:{told.sha256}:{bool(status.get('abort'))}:{share}"
         return Placement(share, told.sha256, told.attempt, mark, told.revision, told.model)
 
-    def _change(self, seen: Placement, share: float, dry: bool) -> None:
-        for _ in range(3):  # others write its status too, such as how many pods there are
-            rollout = self.cluster.get(ROLLOUT, self.name)
-            stands = self._placement(rollout)
-            if stands.mark != seen.mark:
-                raise Moved(f"it is at {stands.mark} by now, and was at {seen.mark}", where=self.where)
-            change = _towards(rollout, share, self.where)
-            if change is None:
-                return
-            try:
-                self.cluster.change(ROLLOUT, rollout, {"status": change}, status=True, dry=dry)
-                return
-            except Conflict as error:
-                conflict = error
-        raise Moved(conflict.what, where=self.where) from conflict
+    def _towards(self, rollout: dict[str, Any], share: float) -> dict[str, Any] | None:
+        change = _towards(rollout, share, self.where)
+        return None if change is None else {"status": change}
 
 
 def _towards(rollout: dict[str, Any], share: float, where: str) -> dict[str, Any] | None:

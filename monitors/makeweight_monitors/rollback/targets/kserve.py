@@ -7,19 +7,17 @@ InferenceService's CustomResourceDefinition (serving.kserve.io/v1beta1).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.rollback.case import Canary
-from makeweight_monitors.rollback.kubernetes import Conflict, Kind, settled
+from makeweight_monitors.rollback.kubernetes import Kind, settled
 from makeweight_monitors.rollback.seen import Placement
-from makeweight_monitors.rollback.targets.clustered import Annotated, ClusterOptions, cluster
-from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, agree
+from makeweight_monitors.rollback.targets.clustered import Annotated, ClusterOptions, ClusterTarget
+from makeweight_monitors.rollback.targets.target import TargetOptions, agree
 
-SERVICE = Kind("serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices")
 _KNATIVE = ("Knative", "Serverless")
 """What KServe calls the deployment mode that has revisions, by its version."""
 
@@ -30,27 +28,18 @@ class KserveOptions(ClusterOptions):
     name: str = Field(min_length=1, description="Of the InferenceService.")
 
 
-class KserveTarget:
+class KserveTarget(ClusterTarget):
     """An InferenceService; its predictor is annotated with the file that it serves."""
 
+    KIND = Kind("serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices")
     Options: ClassVar[type[TargetOptions]] = KserveOptions
 
-    def __init__(self, options: KserveOptions, folder: Path) -> None:
-        self.name, self.cluster = options.name, cluster(options, folder)
-        self.where = self.cluster.where(SERVICE, self.name)
-
     def get(self) -> Placement:
-        return self._placement(self.cluster.get(SERVICE, self.name))
-
-    def set(self, seen: Placement, share: float) -> None:
-        self._change(seen, share, dry=False)
-
-    def rehearse(self, seen: Placement, share: float) -> None:
-        self._change(seen, share, dry=True)
+        return self._placement(self._read())
 
     def verify(self, share: float) -> None:
         def so() -> None:
-            service = self.cluster.get(SERVICE, self.name)
+            service = self._read()
             agree(self._placement(service).share, share, self.where + _not_ready(service))
 
         settled(so)
@@ -59,13 +48,13 @@ class KserveTarget:
         """Once promoted, nothing is split any more; a canary without traffic keeps its 0 %, else it would get all."""
         if not promoted:
             return
-        service = self.cluster.get(SERVICE, self.name)
+        service = self._read()
         stands = self._placement(service)
         if stands.stable == canary.sha256:
             return
         if stands.sha256 != canary.sha256 or stands.share < 1:
             raise EnvironmentFailed(f"{canary} does not have all of the traffic any more", where=self.where)
-        self._patch(service, None, dry=False)
+        self._patch(service, _percent(None))
 
     def _placement(self, service: dict[str, Any]) -> Placement:
         mode = (service.get("status") or {}).get("deploymentMode", _KNATIVE[0])
@@ -88,29 +77,19 @@ class KserveTarget:
         )
         return Placement(has / 100, told.sha256, told.attempt, mark, told.revision, told.model)
 
-    def _change(self, seen: Placement, share: float, dry: bool) -> None:
-        for _ in range(3):  # others write its status too
-            service = self.cluster.get(SERVICE, self.name)
-            stands = self._placement(service)
-            if stands.mark != seen.mark:
-                raise Moved(f"it is at {stands.mark} by now, and was at {seen.mark}", where=self.where)
-            percent = round(share * 100)
-            if not stands.sha256 or service["spec"]["predictor"].get("canaryTrafficPercent") == percent:
-                return
-            if percent < 100 and not _component(service).get("latestRolledoutRevision"):
-                raise EnvironmentFailed(
-                    "no revision of it ever had all of the traffic: there is none to go back to", where=self.where
-                )
-            try:
-                self._patch(service, percent, dry)
-                return
-            except Conflict as error:
-                conflict = error
-        raise Moved(conflict.what, where=self.where) from conflict
+    def _towards(self, service: dict[str, Any], share: float) -> dict[str, Any] | None:
+        percent = round(share * 100)
+        if self._placement(service).stable or service["spec"]["predictor"].get("canaryTrafficPercent") == percent:
+            return None
+        if percent < 100 and not _component(service).get("latestRolledoutRevision"):
+            raise EnvironmentFailed(
+                "no revision of it ever had all of the traffic: there is none to go back to", where=self.where
+            )
+        return _percent(percent)
 
-    def _patch(self, service: dict[str, Any], percent: int | None, dry: bool) -> None:
-        change = {"spec": {"predictor": {"canaryTrafficPercent": percent}}}
-        self.cluster.change(SERVICE, service, change, dry=dry)
+
+def _percent(percent: int | None) -> dict[str, Any]:
+    return {"spec": {"predictor": {"canaryTrafficPercent": percent}}}
 
 
 def _component(service: dict[str, Any]) -> dict[str, Any]:
