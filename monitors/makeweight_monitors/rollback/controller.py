@@ -10,7 +10,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from makeweight_base.errors import EnvironmentFailed, MakeweightError
@@ -20,7 +19,7 @@ from makeweight_monitors.rollback.audit import Unwritable
 from makeweight_monitors.rollback.case import Canary, Case, Deed
 from makeweight_monitors.rollback.journal import Hold, Journal
 from makeweight_monitors.rollback.leases.lease import Lease
-from makeweight_monitors.rollback.logs import TOLD
+from makeweight_monitors.rollback.logs import TOLD, stamp
 from makeweight_monitors.rollback.looking import Looking
 from makeweight_monitors.rollback.machine import Action, Did, Event, Looked, Ordered, WentWrong
 from makeweight_monitors.rollback.policy import Policy
@@ -332,8 +331,3 @@ class Controller:
             if step.case.deed is not None:
                 line["share"] = step.case.deed.share
         return line
-
-
-def stamp(time: float) -> str:
-    """Unix time as RFC 3339 has it, to the millisecond."""
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.rollback.case import Case
-from makeweight_monitors.rollback.controller import stamp
 from makeweight_monitors.rollback.journal import Hold, Journal
+from makeweight_monitors.rollback.logs import stamp
 
 MOST = 40
 """So many canaries are handed on, the last ones: annotations hold 256 kB, and a canary takes one or two."""

@@ -22,13 +22,18 @@ def to_stderr(form: Form) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
+def stamp(time: float) -> str:
+    """Unix time as RFC 3339 has it, to the millisecond: here, and in the audit log."""
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+
+
 class Json(logging.Formatter):
     """A line of JSON for each record: `time` (RFC 3339), `level`, `message`, and the facts of what it is about."""
 
     def format(self, record: logging.LogRecord) -> str:
         told: Mapping[str, Any] = getattr(record, TOLD, None) or {}
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": stamp(record.created),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
             **{key: value for key, value in told.items() if key not in ("time", "sentence")},

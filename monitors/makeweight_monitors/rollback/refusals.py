@@ -7,8 +7,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from makeweight_monitors.rollback.controller import stamp
 from makeweight_monitors.rollback.journal import Journal
+from makeweight_monitors.rollback.logs import stamp
 
 _EVERY = 60.0
 
