@@ -80,7 +80,7 @@ class Controller:
         """Look, and do what is called for. Raises nothing that a machine may bring about: `health` has it."""
         try:
             if not self.lease.take():
-                self.health = replace(self.health, time=self.clock(), leads=False, trouble="", blind="", blindness=None)
+                self.health = Health(self.clock())
                 return self.health
             self.health = replace(self.health, leads=True)
             self.journal.flush()
