@@ -92,15 +92,12 @@ class NginxTarget:
         self.canary, self.stable = options.canary, options.stable
 
     def get(self) -> Placement:
-        text, begun = self._text(), self._begun()
-        stands = text if begun is None else begun.text
-        mark = hashlib.sha256(f"{text}\0{stands}".encode()).hexdigest()[:16]
-        return Placement(self._share(stands), mark=mark)
+        return self._placement(self._text(), self._begun())
 
     def set(self, seen: Placement, share: float) -> None:
-        if self.get().mark != seen.mark:
-            raise Moved("its shares were changed since they were seen", where=str(self.include))
         text, begun = self._text(), self._begun()
+        if self._placement(text, begun).mark != seen.mark:
+            raise Moved("its shares were changed since they were seen", where=str(self.include))
         wanted = self._with(text, share)
         if wanted == text and begun is None:
             return
@@ -131,6 +128,11 @@ class NginxTarget:
 
     def finalize(self, canary: Canary, promoted: bool, why: str) -> None:
         """Nothing: which file answers under a name is not nginx's to know."""
+
+    def _placement(self, text: str, begun: Begun | None) -> Placement:
+        stands = text if begun is None else begun.text
+        mark = hashlib.sha256(f"{text}\0{stands}".encode()).hexdigest()[:16]
+        return Placement(self._share(stands), mark=mark)
 
     def _text(self) -> str:
         try:
