@@ -30,6 +30,11 @@ class Canary:
         return f"{self.environment}: {named}" if self.environment else named
 
 
+def attempt(label: str) -> str:
+    """Of a canary, from a label or what stands for one: the first try bears no number, or nought."""
+    return "" if label == "0" else label
+
+
 @dataclass(frozen=True)
 class Answered:
     """How many requests the canary had answered at a time (Unix, in seconds), over all its processes."""

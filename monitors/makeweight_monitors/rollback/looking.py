@@ -10,7 +10,7 @@ from urllib.parse import quote
 from makeweight_base.errors import MakeweightError
 from makeweight_monitors import metrics
 from makeweight_monitors.prometheus.queries import Client, Group
-from makeweight_monitors.rollback.case import Answered, Canary
+from makeweight_monitors.rollback.case import Answered, Canary, attempt
 from makeweight_monitors.rollback.seen import Alerting, Placement, Seen
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import CANARY, equals, selector
@@ -154,11 +154,6 @@ def _oldest(series: str) -> str:
     """
     there = f"timestamp({series}) >= on (job, instance) group_left () max by (job, instance) (timestamp(up))"
     return f"(min({there}) or min(timestamp({series})))"
-
-
-def attempt(label: str) -> str:
-    """The first try bears no number, or nought."""
-    return "" if label == "0" else label
 
 
 def _attempt_is(told: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from makeweight_base.errors import EnvironmentFailed
+from makeweight_monitors.rollback.case import attempt
 from makeweight_monitors.rollback.kubernetes import Cluster, Conflict, Kind
 from makeweight_monitors.rollback.seen import Placement
 from makeweight_monitors.rollback.targets.target import Moved, TargetOptions
@@ -103,8 +104,6 @@ class Annotated:
                 where=where,
                 do=f"Annotate `{place}` with `makeweight/sha256`, the label `sha256` of what its processes export.",
             )
-        number = str(told.get("makeweight/attempt", ""))
-        self.attempt = "" if number == "0" else number
-        """As the label has it; the first try bears none."""
+        self.attempt = attempt(str(told.get("makeweight/attempt", "")))
         self.revision = str(told.get("makeweight/revision", ""))
         self.model = str(told.get("makeweight/model", ""))

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from makeweight_base.errors import EnvironmentFailed, MakeweightError
-from makeweight_monitors.rollback.case import Canary
+from makeweight_monitors.rollback.case import Canary, attempt
 from makeweight_monitors.rollback.seen import Placement
 from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, agree
 from makeweight_monitors.serving import pointer, retention
@@ -40,7 +40,7 @@ class PointerTarget:
         return Placement(
             canary.weight,
             canary.sha256,
-            attempt(canary.attempt),
+            attempt(str(canary.attempt)),
             str(stands.epoch),
             canary.revision,
             canary.model,
@@ -86,8 +86,3 @@ class PointerTarget:
             pointer.write(self.path, wanted)
         except Overtaken as error:
             raise Moved(error.what, where=error.where) from error
-
-
-def attempt(number: int) -> str:
-    """As the label has it; the first try bears none."""
-    return str(number) if number else ""
