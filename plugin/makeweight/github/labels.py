@@ -10,7 +10,6 @@ from urllib.parse import quote
 from makeweight.forge.event import Event
 from makeweight.github import pull
 from makeweight.github.client import Client
-from makeweight_base.forge.client import Refused
 
 DEVICES = "devices:"
 """With the full hash of a commit: its code may run on the devices. 48 characters of the 50 that a label may have."""
@@ -102,10 +101,5 @@ def _setters(client: Client, issue: str, names: Iterable[str]) -> dict[str, str 
 
 def _writes(client: Client, repository: str, login: str) -> bool:
     """By `permission`, which says what a custom role comes to; `role_name` would only say how it is called."""
-    try:
-        answer = client.get(f"/repos/{repository}/collaborators/{quote(login, safe='')}/permission")
-    except Refused as error:
-        if error.status == 404:
-            return False
-        raise
+    answer = client.find(f"/repos/{repository}/collaborators/{quote(login, safe='')}/permission")
     return isinstance(answer, dict) and answer.get("permission") in _WRITES

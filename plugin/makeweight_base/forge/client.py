@@ -97,6 +97,15 @@ class Client:
     def get(self, path: str, /, *, needs: str = "", **params: Any) -> Any:
         return self._request("GET", path, needs, params=params)[0]
 
+    def find(self, path: str, /, *, needs: str = "", **params: Any) -> Any:
+        """What is there; None: nothing (404)."""
+        try:
+            return self.get(path, needs=needs, **params)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            return None
+
     def pages(self, path: str, /, *, needs: str = "", **params: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list, all pages of it; of an object, the items of the list that it holds."""
         asked: dict[str, Any] = {"per_page": 100, **params}

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from makeweight_base.forge.client import Refused
 from makeweight_base.forge.excerpt import short
 from makeweight_base.forge.github import Client
 from makeweight_monitors.rollback.case import Canary
@@ -88,12 +87,7 @@ def _earlier(client: Client, at: str, path: str, base: str) -> Iterator[str]:
 
 def _file(client: Client, at: str, path: str, ref: str) -> _File | None:
     """None: there is none, or it is none that is read here (a folder, more than a megabyte, no text)."""
-    try:
-        told = client.get(_place(at, path), needs=_READS, ref=ref)
-    except Refused as error:
-        if error.status == 404:
-            return None
-        raise
+    told = client.find(_place(at, path), needs=_READS, ref=ref)
     if not isinstance(told, dict) or told.get("encoding") != "base64":
         return None
     try:
@@ -104,12 +98,8 @@ def _file(client: Client, at: str, path: str, ref: str) -> _File | None:
 
 def _commit(client: Client, at: str, branch: str) -> str | None:
     """What a branch is at; None: there is no such branch."""
-    try:
-        return str(client.get(f"{at}/branches/{quote(branch)}", needs=_READS)["commit"]["sha"])
-    except Refused as error:
-        if error.status == 404:
-            return None
-        raise
+    found = client.find(f"{at}/branches/{quote(branch)}", needs=_READS)
+    return None if found is None else str(found["commit"]["sha"])
 
 
 def _place(at: str, path: str) -> str:
