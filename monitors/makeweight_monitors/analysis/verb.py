@@ -31,13 +31,14 @@ def run(options: argparse.Namespace) -> Exit:
     from makeweight_monitors.analysis import argo, flagger
     from makeweight_monitors.rollback import declared
 
-    terms, notes = rules.read(options)
+    project = reading.load(options.project)
+    terms, notes = rules.of(project, options)
     if terms.drop is None:
         raise UsageError(
             "the budget states no tolerated drop in accuracy, and so not which canary is good enough",
             do="State one: `canary.max_accuracy_drop`, or `accuracy: {max_drop}` in the budget.",
         )
-    policy = declared.policy(reading.load(options.project))
+    policy = declared.policy(project)
     name = object_name(terms.model)
     written = (
         f"For {terms.model}, written by makeweight-monitors {makeweight.__version__}, for the rules of the same budget."

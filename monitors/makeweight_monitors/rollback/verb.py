@@ -135,17 +135,13 @@ def _serve(options: argparse.Namespace) -> Exit:
 
 def _controller(options: argparse.Namespace) -> Controller:
     from makeweight.project import reading
-    from makeweight_base.errors import MakeweightError
     from makeweight_monitors.prometheus.queries import Client, token
     from makeweight_monitors.rollback import declared
     from makeweight_monitors.rollback.controller import Controller
     from makeweight_monitors.rollback.journal import Journal
     from makeweight_monitors.rollback.looking import Looking
 
-    try:
-        project = reading.load(options.project)
-    except MakeweightError as error:
-        raise UsageError(error.what, where=error.where, do=error.do) from error
+    project = reading.load(options.project)
     target, policy = declared.target(project), declared.policy(project)
     scope = dict(options.environment or [("environment", os.environ.get("MAKEWEIGHT_ENVIRONMENT", ""))])
     client = Client(options.prometheus, token(options.prometheus_bearer_file), seconds=10)

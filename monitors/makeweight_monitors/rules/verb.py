@@ -50,15 +50,15 @@ def run(options: argparse.Namespace) -> Exit:
 def read(options: argparse.Namespace) -> tuple[Terms, list[str]]:
     """The terms that the arguments stand for, and notes about them; dashboards begin with the same."""
     from makeweight.project import reading
-    from makeweight_base.errors import MakeweightError
 
-    try:
-        project = reading.load(options.project)
-        variant = _variant(project, options.variant)
-        if options.device is not None:
-            project.device(options.device)
-    except MakeweightError as error:
-        raise UsageError(error.what, where=error.where, do=error.do) from error
+    return of(reading.load(options.project), options)
+
+
+def of(project: Project, options: argparse.Namespace) -> tuple[Terms, list[str]]:
+    """Likewise, where the project was read already."""
+    variant = _variant(project, options.variant)
+    if options.device is not None:
+        project.device(options.device)
     baseline = project.layout.reference("baseline")
     return declared.terms(
         project,
