@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from makeweight_monitors import metrics
 from makeweight_monitors.rollback.guards import GUARDS
-from makeweight_monitors.rollback.looking import STALE
+from makeweight_monitors.rollback.looking import STALE, rules_age
 from makeweight_monitors.rollback.promotion import OF_THE_BUDGET
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import CANARY, equals, inner, number, selector
@@ -44,9 +44,7 @@ class Standing:
 
     def _in_all(self, against: Iterable[str]) -> str:
         asks = "\nor\n".join(self._believed(tests, guards) for tests, guards in self._families())
-        well = [
-            f"time() - max(timestamp({self._alert(names.WATCHDOG, equals('model', self.terms.model))})) < {STALE:g}"
-        ]
+        well = [f"{rules_age(self.terms.model)} < {STALE:g}"]
         silent = [
             self._alerts(equals("alertname", names.NOTHING_OBSERVED), _FIRING),
             f"({self._asking()} and {_CANARY} {self._serving()})",
@@ -80,9 +78,6 @@ class Standing:
 
     def _alerts(self, *matchers: str) -> str:
         return selector("ALERTS", equals("model", self.terms.model), *self._or_none, *matchers)
-
-    def _alert(self, name: str, *matchers: str) -> str:
-        return selector("ALERTS", equals("alertname", name), *matchers)
 
     def _serving(self) -> str:
         """The canaries whose processes are scraped; by that, what was said of those before them is past."""

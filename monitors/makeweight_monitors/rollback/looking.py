@@ -66,12 +66,11 @@ class Looking:
 
     def _looked(self, canary: Canary, seen: Seen) -> Seen:
         own = (*self._of, equals("sha256", canary.sha256), _attempt_is(canary.attempt))
-        watchdog = selector("ALERTS", equals("alertname", names.WATCHDOG), equals("model", self.model))
         tolerated = selector(names.TOLERATED_DROP, equals("model", self.model), 'test=~"failures|paired|split"')
         found = self.client.numbers(
             {
                 "now": "vector(time())",
-                "age": f"time() - max(timestamp({watchdog}))",
+                "age": rules_age(self.model),
                 "count": f"sum({selector('', _ANSWERED, *own, CANARY)})",
                 "scraped": _oldest(selector(metrics.PREDICTIONS.series, *own, CANARY)),
                 "drop_high": f"max({selector(names.DROP_HIGH, *own)})",
@@ -146,6 +145,12 @@ class Looking:
         """Where the alerts on it are drawn."""
         asked = selector("ALERTS", equals("model", self.model), equals("sha256", canary.sha256))
         return f"{self.client.url}/graph?g0.expr={quote(asked)}&g0.tab=0&g0.range_input=6h"
+
+
+def rules_age(model: str) -> str:
+    """Seconds since its rules were last evaluated; nothing where the watchdog does not fire."""
+    watchdog = selector("ALERTS", equals("alertname", names.WATCHDOG), equals("model", model))
+    return f"time() - max(timestamp({watchdog}))"
 
 
 def _oldest(series: str) -> str:
