@@ -90,12 +90,12 @@ class Cluster:
             return _plain(self._client.get(_resource(kind), name))
 
     def change(
-        self, kind: Kind, seen: Mapping[str, Any], change: Mapping[str, Any], status: bool = False, dry: bool = False
+        self, kind: Kind, seen: Mapping[str, Any], change: Mapping[str, Any], dry: bool = False
     ) -> dict[str, Any]:
         """Merge a change into an object that is as it was seen (RFC 7396): the object as it is after that.
 
         Args:
-            status: whether the change is of the status, which is a resource of its own.
+            change: of the spec and the like, or of the status alone, which is a resource of its own.
             dry: whether the server is only to say if it would take it.
 
         Raises:
@@ -104,7 +104,7 @@ class Cluster:
         name = seen["metadata"]["name"]
         version = {"resourceVersion": seen["metadata"]["resourceVersion"]}
         body = {**change, "metadata": {**change.get("metadata", {}), **version}}
-        resource = _resource(kind)
+        resource, status = _resource(kind), "status" in change
         with self._told("patch", kind, name, "/status" if status else ""):
             from lightkube.types import PatchType
 

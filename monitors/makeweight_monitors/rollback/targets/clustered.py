@@ -69,7 +69,7 @@ class ClusterTarget(ABC):
         return self.cluster.get(self.KIND, self.name)
 
     def _patch(self, found: dict[str, Any], change: dict[str, Any], dry: bool = False) -> None:
-        self.cluster.change(self.KIND, found, change, status="status" in change, dry=dry)
+        self.cluster.change(self.KIND, found, change, dry)
 
     def _move(self, seen: Placement, share: float, dry: bool) -> None:
         for _ in range(_TRIES):  # others write its status too, such as how many pods there are
