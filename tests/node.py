@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import pytest
+from lacking import lacking
 
 _BUILD = Path(__file__).resolve().parent.parent / "build" / "node"
 _STAMP = "installed.json"
@@ -56,7 +55,7 @@ def _installed(name: str, packages: Mapping[str, str]) -> Path:
         return folder
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
-        _lacking(f"{name} needs npm and node, which are not installed")
+        lacking(f"{name} needs npm and node, which are not installed")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": dict(packages)}))
@@ -65,15 +64,9 @@ def _installed(name: str, packages: Mapping[str, str]) -> Path:
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS)
     except subprocess.TimeoutExpired:
-        _lacking(f"{name}: npm was not done after {_SECONDS} s")
+        lacking(f"{name}: npm was not done after {_SECONDS} s")
     if done.returncode != 0:
-        _lacking(f"{name}: npm failed: {done.stderr.strip()[-500:]}")
+        lacking(f"{name}: npm failed: {done.stderr.strip()[-500:]}")
     # written last: an installation that was interrupted is made again
     stamp.write_text(wanted)
     return folder
-
-
-def _lacking(why: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
