@@ -30,7 +30,7 @@ Looks = Callable[[], Any]
 
 
 class ForgeFailed(EnvironmentFailed):
-    """The forge did not do what it was asked. The verdict stands whatever it answers."""
+    """The forge did not do what it was asked. What was decided of a merge, or of traffic, stands."""
 
 
 class Unreachable(ForgeFailed):
