@@ -31,6 +31,7 @@ from makeweight.compress.narrowing import (
     shaken,
 )
 from makeweight.compress.rounding import removed
+from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.compress.tuning import Tuner, read_as, tuner
@@ -56,8 +57,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
 
     module = subject.source
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
-    with torch.no_grad():
-        shape = judged(call(module, example), given.output).shape
+    shape = answers(module, example, given.output).shape
     before, parameters = _widths(module), _parameters(module)
     if not before:
         flat = any(isinstance(each, torch.fx.GraphModule) for each in module.modules())
@@ -363,8 +363,7 @@ def _still_runs(module: Any, example: Tensors, shape: Any, given: Given) -> None
     import torch
 
     try:
-        with torch.no_grad():
-            answer = judged(call(module, example), given.output)
+        answer = answers(module, example, given.output)
     except Exception as error:
         layer = layer_of(error, module)
         raise RecipeFailed(

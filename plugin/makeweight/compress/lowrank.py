@@ -20,11 +20,11 @@ from makeweight.compress.factors import (
 )
 from makeweight.compress.narrowing import layer_by_layer
 from makeweight.compress.rounding import removed
+from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.layers import named, unfit
-from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.saved import some
 from makeweight.user.weights import not_finite, shared
@@ -48,8 +48,7 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
     if bad := not_finite(module):
         raise RecipeFailed(f"factorize: {some(bad)} holds NaN or infinity; train with a smaller `lr`")
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
-    with torch.no_grad():
-        shape = judged(call(module, example), given.output).shape
+    shape = answers(module, example, given.output).shape
     before = _parameters(module)
     fed = _fed(module, example)
     able, kept = _able(module, fed, options)
@@ -209,8 +208,7 @@ def _refuse_broken(module: Any, example: Tensors, shape: Any, given: Given) -> N
     import torch
 
     try:
-        with torch.no_grad():
-            answer = judged(call(module, example), given.output)
+        answer = answers(module, example, given.output)
     except Exception as error:
         layer = layer_of(error, module)
         raise RecipeFailed(

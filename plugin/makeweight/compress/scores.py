@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from makeweight.compress.examples import Batch, Examples
+from makeweight.compress.examples import Batch, Examples, Tensors
 from makeweight.measure.outcomes import kind_of
 from makeweight.measure.tasks.readings import probable
 from makeweight.measure.tasks.segmentation import layout_of
@@ -23,13 +23,13 @@ Reading = Callable[[Any], Any]
 segmentation, [examples, classes, ...]. As they are where the task is none of these."""
 
 
-def answers(module: Any, batch: Batch, output: str | None) -> Any:
+def answers(module: Any, inputs: Tensors, output: str | None) -> Any:
     """A module's scores for some examples; the module is left in eval mode."""
     import torch
 
     module.eval()
     with torch.no_grad():
-        return judged(call(module, batch.inputs), output)
+        return judged(call(module, inputs), output)
 
 
 def as_they_are(scores: Any) -> Any:
@@ -49,7 +49,7 @@ def reading(baseline: Any, data: Examples, output: str | None) -> Reading:
     if data.task.kind not in ("classification", "multilabel", "segmentation"):
         return as_they_are
     batch = next(data.in_order())
-    some = answers(baseline, batch, output)
+    some = answers(baseline, batch.inputs, output)
     if data.task.kind == "segmentation":
         return _of_places(some, data, batch)
     if data.task.kind == "multilabel":

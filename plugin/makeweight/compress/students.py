@@ -10,11 +10,10 @@ from makeweight.compress import channels
 from makeweight.compress.examples import Tensors, tensors
 from makeweight.compress.narrowing import layer_by_layer
 from makeweight.compress.prune import PruneOptions
+from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.compress.tuning import tune
-from makeweight.runtimes.inputs import call
-from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.module import built
 from makeweight_base.errors import UsageError, first_line
@@ -58,7 +57,7 @@ def shallower(module: Any, part: float, example: Tensors) -> list[str]:
     """
     import torch
 
-    shape = _answer(module, example).shape
+    shape = answers(module, example, None).shape
     passing = _passing(module, example)
     gone = []
     for row in _rows(module):
@@ -82,7 +81,7 @@ def shallower(module: Any, part: float, example: Tensors) -> list[str]:
         parent, _, last = name.rpartition(".")
         setattr(module.get_submodule(parent), last, Without())
     try:
-        answer = _answer(module, example)
+        answer = answers(module, example, None)
     except Exception as error:
         raise RecipeFailed(
             f"distill: without {', '.join(gone)} the model no longer runs ({type(error).__name__}: "
@@ -125,18 +124,11 @@ def _passing(module: Any, example: Tensors) -> set[str]:
     hooks = [part.register_forward_hook(listen(name)) for name, part in module.named_modules() if name]
     try:
         with layer_by_layer():
-            _answer(module, example)
+            answers(module, example, None)
     finally:
         for hook in hooks:
             hook.remove()
     return {name for name, same in agreeing.items() if same}
-
-
-def _answer(module: Any, example: Tensors, output: str | None = None) -> Any:
-    import torch
-
-    with torch.no_grad():
-        return judged(call(module, example), output)
 
 
 def _users(dotted: str, model: Any, example: Tensors, given: Given) -> Any:
@@ -146,9 +138,9 @@ def _users(dotted: str, model: Any, example: Tensors, given: Given) -> Any:
         UsageError: it is no module, does not take the model's inputs, or answers another shape.
     """
     student = built(dotted, given.root, where=_STUDENT).eval()
-    wanted = _answer(model, example, given.output)
+    wanted = answers(model, example, given.output)
     try:
-        answer = _answer(student, example, given.output)
+        answer = answers(student, example, given.output)
     except Exception as error:
         told = error.what if isinstance(error, UsageError) else f"{type(error).__name__}: {first_line(error)}"
         raise UsageError(

@@ -54,7 +54,7 @@ def refuse_unfit(teacher: Any, taught: Reading, name: str, batch: Batch, read: R
         UsageError: naming the teacher.
     """
     theirs = taught(answered(teacher, name, batch, given.output))
-    ours = read(answers(given.baseline, batch, given.output))
+    ours = read(answers(given.baseline, batch.inputs, given.output))
     if theirs.shape != ours.shape:
         raise UsageError(
             f"the teacher `{name}` answers {list(theirs.shape[1:])} for an example, and the model "
@@ -73,7 +73,7 @@ def answered(teacher: Any, name: str, batch: Batch, output: str | None) -> Any:
         UsageError: it does not take the model's inputs, or has not the output that holds the scores.
     """
     try:
-        return answers(teacher, batch, output)
+        return answers(teacher, batch.inputs, output)
     except (OSError, MemoryError):
         raise
     except Exception as error:

@@ -127,7 +127,7 @@ def judge_of(data: Examples, loss: Loss, read: Reading | None, output: str | Non
     def judge(module: Any) -> Quality:
         lost = right = seen = 0.0
         for batch in data.in_order():
-            scores, count = answers(module, batch, output), len(batch.indices)
+            scores, count = answers(module, batch.inputs, output), len(batch.indices)
             with torch.no_grad():
                 lost += float(loss(scores, batch)) * count
             if read is not None:

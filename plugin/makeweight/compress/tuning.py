@@ -115,7 +115,7 @@ def _asked(teacher: Any, data: Examples, read: Reading, output: str | None) -> C
     import torch
 
     def ask(batch: Batch) -> Any:
-        return read(answers(teacher, batch, output))
+        return read(answers(teacher, batch.inputs, output))
 
     source = data.split.source
     if data.change is not None or not isinstance(source, Arrays):
