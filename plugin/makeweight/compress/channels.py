@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from makeweight.compress import attention, normalization
 from makeweight.compress.attention import Attention
-from makeweight.compress.deadend import layer_of, left_out
+from makeweight.compress.deadend import answer_of, excluded, layer_of, left_out, refuse_operators
 from makeweight.compress.examples import Examples, Tensors, tensors
 from makeweight.compress.heads import ROUNDING, HeadPruner, Narrowable, following, narrowable, runs
 from makeweight.compress.importances import importance_of, of_heads, silent_in
@@ -36,7 +36,6 @@ from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.compress.tuning import Tuner, read_as, tuner
 from makeweight.runtimes.inputs import call
-from makeweight.runtimes.layers import named, unfit
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.errors import MakeweightError, first_line
@@ -53,22 +52,16 @@ _TOGETHER = 64
 
 def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     """See `Prune` and `Transformation.apply`."""
-    import torch
-
     module = subject.source
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
     shape = answers(module, example, given.output).shape
     before, parameters = _widths(module), _parameters(module)
     if not before:
-        flat = any(isinstance(each, torch.fx.GraphModule) for each in module.modules())
-        raise RecipeFailed(
-            "prune changes layers, and a torch.export program has operators alone; declare `build` and `weights`"
-            if flat
-            else "prune changed nothing: the module has no layer with channels"
-        )
-    excluded = _excluded(options, list(before))
+        refuse_operators(module, NAME)
+        raise RecipeFailed("prune changed nothing: the module has no layer with channels")
+    left_alone = excluded(options.exclude, list(before), NAME)
     with _following("follow this model", module):
-        plan = _plan(module, example, options, given, excluded)
+        plan = _plan(module, example, options, given, left_alone)
         plan = _tried(plan, module, example, shape, options, given)
         pruner = _pruner(module, example, options, given, plan)
     learnt = _learnt(options, given) if options.importance == "taylor" else None
@@ -86,7 +79,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
         with _following("check the narrower model", module):
             wrong = departing(was, removed, example)
         if wrong:
-            raise RecipeFailed(_lost(wrong) + left_out([*excluded, *plan.refused, *wrong]))
+            raise RecipeFailed(_lost(wrong) + left_out([*left_alone, *plan.refused, *wrong]))
         if options.epochs:
             train = train or tuner(options, given)
             label = f"prune, round {number} of {options.rounds}" if options.rounds > 1 else "prune"
@@ -124,13 +117,6 @@ def _multiple(options: PruneOptions, given: Given) -> int:
     return options.round_to or given.channel_multiple
 
 
-def _excluded(options: PruneOptions, layers: list[str]) -> list[str]:
-    for pattern in options.exclude:
-        if not named([pattern], layers):
-            raise RecipeFailed(f"prune: in `exclude`, {unfit(pattern, layers)}")
-    return named(options.exclude, layers)
-
-
 @dataclass(frozen=True)
 class _Plan:
     """Which attention gives up heads, and which layers keep their channels."""
@@ -154,15 +140,15 @@ class _Pruner:
         return [*narrow(self.channels, module), *self.heads.step(module)]
 
 
-def _plan(module: Any, example: Tensors, options: PruneOptions, given: Given, excluded: list[str]) -> _Plan:
+def _plan(module: Any, example: Tensors, options: PruneOptions, given: Given, left_alone: list[str]) -> _Plan:
     wide = shaken(module)
     found = attention.find(wide, example)
     attention.sharpen(wide, found, example)
-    wanted = [each for each in found if not set(each.makers) & set(excluded)]
+    wanted = [each for each in found if not set(each.makers) & set(left_alone)]
     tried = list(zip(wanted, narrowable(wide, wanted, example), strict=True))
     plan = _Plan(
         heads=tuple(able for _, able in tried if able is not None),
-        kept=(*excluded, *(maker for each in found for maker in each.makers)),
+        kept=(*left_alone, *(maker for each in found for maker in each.makers)),
         stuck=tuple(each for each, able in tried if able is None),
     )
     if not plan.stuck:
@@ -362,15 +348,14 @@ def _following(what: str, module: Any) -> Iterator[None]:
 def _still_runs(module: Any, example: Tensors, shape: Any, given: Given) -> None:
     import torch
 
-    try:
-        answer = answers(module, example, given.output)
-    except Exception as error:
-        layer = layer_of(error, module)
-        raise RecipeFailed(
-            f"prune: the narrower network no longer runs{f' at `{layer}`' if layer else ''} ({type(error).__name__}: "
-            f"{first_line(error)}); forward() probably holds channel counts as numbers: take them from the tensor, or "
-            "name in `exclude` the layer whose channels it counts"
-        ) from error
+    answer = answer_of(
+        module,
+        example,
+        given.output,
+        "prune: the narrower network",
+        "forward() probably holds channel counts as numbers: take them from the tensor, or name in `exclude` the layer "
+        "whose channels it counts",
+    )
     if answer.shape != shape:
         raise RecipeFailed(
             f"prune: the output's shape became {list(answer.shape)}, it was {list(shape)}: forward() probably "

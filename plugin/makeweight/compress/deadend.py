@@ -1,10 +1,71 @@
-"""Which layer a recipe failed at, and how to leave it out."""
+"""Where any step that changes layers fails: at a module without layers, at NaN in it, at a pattern that fits no layer,
+at a module that no longer runs; which layer that was, and how to leave it out."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
 from typing import Any
+
+from makeweight.compress.examples import Tensors
+from makeweight.compress.scores import answers
+from makeweight.runtimes.layers import named, unfit
+from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.user.saved import some
+from makeweight.user.weights import not_finite
+from makeweight_base.errors import first_line
+
+
+def refuse_operators(module: Any, technique: str) -> None:
+    """Raises:
+    RecipeFailed: the module is a program of operators, or holds one.
+    """
+    import torch
+
+    if any(isinstance(each, torch.fx.GraphModule) for each in module.modules()):
+        raise RecipeFailed(
+            f"{technique} changes layers, and a torch.export program has operators alone; declare `build` and `weights`"
+        )
+
+
+def refuse_not_finite(module: Any, technique: str) -> None:
+    """Raises:
+    RecipeFailed: something that the module keeps is NaN or infinity.
+    """
+    if bad := not_finite(module):
+        raise RecipeFailed(f"{technique}: {some(bad)} holds NaN or infinity; train with a smaller `lr`")
+
+
+def excluded(patterns: Sequence[str], layers: Sequence[str], technique: str) -> list[str]:
+    """The layers that a step's `exclude` means.
+
+    Raises:
+        RecipeFailed: a pattern fits none of them.
+    """
+    for pattern in patterns:
+        if not named([pattern], layers):
+            raise RecipeFailed(f"{technique}: in `exclude`, {unfit(pattern, layers)}")
+    return named(patterns, layers)
+
+
+def answer_of(module: Any, example: Tensors, output: str | None, called: str, way_out: str) -> Any:
+    """The scores of a module that was changed.
+
+    Args:
+        called: what it is called in errors, the technique first.
+        way_out: what to do where it fails.
+
+    Raises:
+        RecipeFailed: it no longer runs.
+    """
+    try:
+        return answers(module, example, output)
+    except Exception as error:
+        layer = layer_of(error, module)
+        raise RecipeFailed(
+            f"{called} no longer runs{f' at `{layer}`' if layer else ''} ({type(error).__name__}: "
+            f"{first_line(error)}); {way_out}"
+        ) from error
 
 
 def layer_of(error: BaseException, module: Any) -> str | None:

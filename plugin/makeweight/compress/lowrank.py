@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from makeweight.compress.deadend import layer_of, left_out
+from makeweight.compress.deadend import answer_of, excluded, left_out, refuse_not_finite, refuse_operators
 from makeweight.compress.examples import Tensors, tensors
 from makeweight.compress.factors import (
     Convolutions,
@@ -24,11 +24,8 @@ from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.runtimes.inputs import call
-from makeweight.runtimes.layers import named, unfit
 from makeweight.runtimes.runtime import RecipeFailed
-from makeweight.user.saved import some
-from makeweight.user.weights import not_finite, shared
-from makeweight_base.errors import first_line
+from makeweight.user.weights import shared
 
 if TYPE_CHECKING:
     from makeweight.compress.factorize import FactorizeOptions
@@ -38,15 +35,9 @@ NAME = "factorize"
 
 def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
     """See `Factorize` and `Transformation.apply`."""
-    import torch
-
     module = subject.source
-    if any(isinstance(each, torch.fx.GraphModule) for each in module.modules()):
-        raise RecipeFailed(
-            "factorize changes layers, and a torch.export program has operators alone; declare `build` and `weights`"
-        )
-    if bad := not_finite(module):
-        raise RecipeFailed(f"factorize: {some(bad)} holds NaN or infinity; train with a smaller `lr`")
+    refuse_operators(module, NAME)
+    refuse_not_finite(module, NAME)
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
     shape = answers(module, example, given.output).shape
     before = _parameters(module)
@@ -89,15 +80,12 @@ def _able(module: Any, fed: Mapping[Any, Any], options: FactorizeOptions) -> tup
         for name, part in module.named_modules()
         if any(each.ndim > 1 for each in part.parameters(recurse=False))
     }
-    for pattern in options.exclude:
-        if not named([pattern], weighted):
-            raise RecipeFailed(f"factorize: in `exclude`, {unfit(pattern, list(weighted))}")
-    excluded = named(options.exclude, weighted)
+    left_alone = excluded(options.exclude, list(weighted), NAME)
     twins = {name: [other for other in group if other != name] for group in shared(module) for name in group}
     able: dict[str, Any] = {}
     kept: dict[str, str] = {}
     for name, part in weighted.items():
-        if name in excluded or (_is_convolution(part) and options.convolutions == "none"):
+        if name in left_alone or (_is_convolution(part) and options.convolutions == "none"):
             continue
         others = twins.get(f"{name}.weight")
         reason = f"its weight is `{others[0]}` too" if others else _objection(part, fed)
@@ -207,14 +195,13 @@ def _put(module: Any, name: str, layer: Any) -> Any:
 def _refuse_broken(module: Any, example: Tensors, shape: Any, given: Given) -> None:
     import torch
 
-    try:
-        answer = answers(module, example, given.output)
-    except Exception as error:
-        layer = layer_of(error, module)
-        raise RecipeFailed(
-            f"factorize: the network no longer runs{f' at `{layer}`' if layer else ''} ({type(error).__name__}: "
-            f"{first_line(error)}); name in `exclude` the layer that forward() reads more of than its answer"
-        ) from error
+    answer = answer_of(
+        module,
+        example,
+        given.output,
+        "factorize: the network",
+        "name in `exclude` the layer that forward() reads more of than its answer",
+    )
     if answer.shape != shape or not bool(torch.isfinite(answer).all()):
         raise RecipeFailed("factorize: the network's answers became NaN, infinity or of another shape")
 

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from makeweight.compress.deadend import excluded, refuse_not_finite
 from makeweight.compress.sparsity import FOUR, scheduled, smallest, two_of_four
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.compress.tuning import tuner
-from makeweight.runtimes.layers import named, told_of, unfit
+from makeweight.runtimes.layers import told_of
 from makeweight.runtimes.runtime import RecipeFailed
-from makeweight.user.saved import some
-from makeweight.user.weights import not_finite
 
 if TYPE_CHECKING:
     from makeweight.compress.sparsify import SparsifyOptions
@@ -45,8 +44,7 @@ class Masks:
 def mask(subject: Subject, options: SparsifyOptions, given: Given) -> Subject:
     """See `Sparsify` and `Transformation.apply`."""
     module = subject.source
-    if bad := not_finite(module):
-        raise RecipeFailed(f"sparsify: {some(bad)} holds NaN or infinity; train with a smaller `lr`")
+    refuse_not_finite(module, NAME)
     weights, kept = _weights(module, options)
     if kept:
         given.progress.say(
@@ -71,13 +69,10 @@ def _weights(module: Any, options: SparsifyOptions) -> tuple[dict[str, int], lis
     """The weights that may become zero, each with the axis that its layer sums over; and those that cannot."""
     found = {name: weight for name, weight in module.named_parameters() if weight.ndim > 1}
     layers = {name: name.rpartition(".")[0] for name in found}
-    for pattern in options.exclude:
-        if not named([pattern], layers.values()):
-            raise RecipeFailed(f"sparsify: in `exclude`, {unfit(pattern, list(layers.values()))}")
-    excluded = set(named(options.exclude, layers.values()))
+    left_alone = set(excluded(options.exclude, list(layers.values()), NAME))
     weights, kept = dict[str, int](), list[str]()
     for name, weight in found.items():
-        if layers[name] in excluded or not weight.is_floating_point():
+        if layers[name] in left_alone or not weight.is_floating_point():
             continue
         axis = 0 if getattr(module.get_submodule(layers[name]), "transposed", False) else 1
         if options.structure == "2:4" and weight.shape[axis] % FOUR:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from makeweight.compress import masking
+from makeweight.compress.deadend import excluded, refuse_not_finite
 from makeweight.compress.kmeans import means, nearest
 from makeweight.compress.masking import Masks
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
-from makeweight.runtimes.layers import named, unfit
 from makeweight.runtimes.runtime import RecipeFailed
-from makeweight.user.saved import some
-from makeweight.user.weights import not_finite
 
 if TYPE_CHECKING:
     from makeweight.compress.cluster import ClusterOptions
@@ -79,20 +77,16 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
     import torch
 
     module = subject.source
-    if bad := not_finite(module):
-        raise RecipeFailed(f"cluster: {some(bad)} holds NaN or infinity; train with a smaller `lr`")
+    refuse_not_finite(module, NAME)
     weights = {name: weight for name, weight in module.named_parameters() if weight.ndim > 1}
     layers = [name.rpartition(".")[0] for name in weights]
-    for pattern in options.exclude:
-        if not named([pattern], layers):
-            raise RecipeFailed(f"cluster: in `exclude`, {unfit(pattern, layers)}")
-    excluded = set(named(options.exclude, layers))
+    left_alone = set(excluded(options.exclude, layers, NAME))
     size = 2**options.bits
     masks = subject.left.get(masking.NAME)
     zeros = masks.zeros if isinstance(masks, Masks) else {}
     indices, values, errors, kept = dict[str, Any](), dict[str, int](), dict[str, float](), list[str]()
     for name, weight in given.progress.over(weights.items(), NAME, len(weights)):
-        if name.rpartition(".")[0] in excluded:
+        if name.rpartition(".")[0] in left_alone:
             continue
         if weight.numel() <= 2 * size or not weight.is_floating_point():
             kept.append(name)
