@@ -38,6 +38,7 @@ from makeweight.compress.tuning import Tuner, read_as, tuner
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.user.weights import counted
 from makeweight_base.errors import MakeweightError, first_line
 from makeweight_base.quiet import quiet
 
@@ -55,7 +56,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     module = subject.source
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
     shape = answers(module, example, given.output).shape
-    before, parameters = _widths(module), _parameters(module)
+    before, parameters = _widths(module), counted(module)
     if not before:
         refuse_operators(module, NAME)
         raise RecipeFailed("prune changed nothing: the module has no layer with channels")
@@ -103,7 +104,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
             "output layers keep theirs); lower `round_to`, or raise `ratio`"
         )
     _still_runs(module, example, shape, given)
-    left = _parameters(module)
+    left = counted(module)
     given.progress.say(f"prune: {len(changed)} of {len(before)} layers narrower, {parameters:,} -> {left:,} parameters")
     given.notes[NAME] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
     if fewer := pruner.heads.fewer():
@@ -160,7 +161,7 @@ def _plan(module: Any, example: Tensors, options: PruneOptions, given: Given, le
         if uncounted is None:
             # the ways differ in what is counted by heads, and not in what is removed: the first changes no number
             uncounted, removed = _carried_out(whole, module, example, options, given)
-            if _parameters(uncounted) >= _parameters(module):
+            if counted(uncounted) >= counted(module):
                 break
         if not runs(uncounted, heads, removed, example):
             continue
@@ -226,7 +227,7 @@ def _lost(layers: Sequence[str]) -> str:
 
 
 def _refuse_growth(before: Any, after: Any, removed: list[Removal], example: Tensors) -> None:
-    had, has = _parameters(before), _parameters(after)
+    had, has = counted(before), counted(after)
     if has > had:
         layers = parting(before, removed, example)
         raise RecipeFailed(
@@ -370,7 +371,3 @@ def _widths(module: Any) -> dict[str, int]:
     parts = dict(module.named_modules())
     widths = {name: getattr(part, "out_channels", getattr(part, "out_features", None)) for name, part in parts.items()}
     return {name: width for name, width in widths.items() if isinstance(width, int)}
-
-
-def _parameters(module: Any) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())

@@ -25,7 +25,7 @@ from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.runtime import RecipeFailed
-from makeweight.user.weights import shared
+from makeweight.user.weights import counted, shared
 
 if TYPE_CHECKING:
     from makeweight.compress.factorize import FactorizeOptions
@@ -40,7 +40,7 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
     refuse_not_finite(module, NAME)
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
     shape = answers(module, example, given.output).shape
-    before = _parameters(module)
+    before = counted(module)
     fed = _fed(module, example)
     able, kept = _able(module, fed, options)
     way: Convolutions = "spatial" if options.convolutions == "spatial" else "tucker"
@@ -64,7 +64,7 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
         raise RecipeFailed(f"factorize changed nothing: {_told(kept) or 'the module has no layer to factorize'}")
     module.eval()
     _refuse_broken(module, example, shape, given)
-    left = _parameters(module)
+    left = counted(module)
     given.progress.say(
         f"factorize: {len(ranks)} layer{'s' if len(ranks) > 1 else ''} of a lower rank, "
         f"{before:,} -> {left:,} parameters"
@@ -212,7 +212,3 @@ def _told(kept: Mapping[str, str]) -> str:
     for name, reason in kept.items():
         by_reason.setdefault(reason, []).append(f"`{name}`")
     return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
-
-
-def _parameters(module: Any) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())

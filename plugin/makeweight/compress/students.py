@@ -16,6 +16,7 @@ from makeweight.compress.technique import Given
 from makeweight.compress.tuning import tune
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.module import built
+from makeweight.user.weights import counted
 from makeweight_base.errors import UsageError, first_line
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _STUDENT = "makeweight.yaml: student"
 def taught(subject: Subject, options: DistillOptions, given: Given) -> Subject:
     """See `Distill` and `Transformation.apply`."""
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
-    before, notes = _parameters(subject.source), dict[str, Any]()
+    before, notes = counted(subject.source), dict[str, Any]()
     if options.student is not None:
         subject = Subject(_users(options.student, subject.source, example, given))
     if options.depth is not None:
@@ -36,7 +37,7 @@ def taught(subject: Subject, options: DistillOptions, given: Given) -> Subject:
     if options.width is not None:
         narrower = PruneOptions(ratio=1 - options.width, round_to=options.round_to, epochs=0)
         subject = channels.remove(subject, narrower, given)
-    left = _parameters(subject.source)
+    left = counted(subject.source)
     given.progress.say(f"distill: the student has {left:,} of {before:,} parameters")
     trained = tune(subject.source, options, given, NAME, subject.left.values())
     about = {"parameters": [before, left], "teacher": options.teacher, "labels": options.labels}
@@ -156,7 +157,3 @@ def _users(dotted: str, model: Any, example: Tensors, given: Given) -> Any:
             do="Build it with the classes of the model.",
         )
     return student
-
-
-def _parameters(module: Any) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())

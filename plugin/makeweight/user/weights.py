@@ -80,6 +80,11 @@ def load(module: Any, path: Path, key: str | None) -> str:
     return place.name
 
 
+def counted(module: Any) -> int:
+    """How many numbers a module learns; those that several layers share are counted once."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
 def not_finite(module: Any) -> list[str]:
     """The names of what a module keeps that holds NaN or infinity."""
     import torch
