@@ -72,6 +72,5 @@ class Distill(Transformation):
         return students.taught(subject, options, given)
 
     def training(self, options: DistillOptions) -> TrainingOptions:
-        shared = {name: getattr(options, name) for name in TrainingOptions.model_fields}
         # the layers of a student of the user's are none of the control's
-        return TrainingOptions(**shared if options.student is None else {**shared, "hints": {}, "attention": {}})
+        return options.alone() if options.student is None else options.alone(hints={}, attention={})

@@ -72,7 +72,4 @@ class Prune(Transformation):
         return channels.remove(subject, options, given)
 
     def training(self, options: PruneOptions) -> TrainingOptions | None:
-        if not options.epochs:
-            return None
-        shared = {name: getattr(options, name) for name in TrainingOptions.model_fields}
-        return TrainingOptions(**{**shared, "epochs": options.epochs * options.rounds})
+        return options.alone(epochs=options.epochs * options.rounds) if options.epochs else None

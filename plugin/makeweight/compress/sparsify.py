@@ -82,7 +82,4 @@ class Sparsify(Transformation):
         return masking.mask(subject, options, given)
 
     def training(self, options: SparsifyOptions) -> TrainingOptions | None:
-        if not options.epochs:
-            return None
-        shared = {name: getattr(options, name) for name in TrainingOptions.model_fields}
-        return TrainingOptions(**{**shared, "epochs": options.epochs * options.rounds})
+        return options.alone(epochs=options.epochs * options.rounds) if options.epochs else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -103,6 +103,11 @@ class TrainingOptions(technique.Options):
         if self.loss is not None and not self.labels:
             raise ValueError("`loss` is of outputs and targets, and with `labels: false` there are none")
         return self
+
+    def alone(self, **other: Any) -> TrainingOptions:
+        """These of a step's options, without those of its own; `other` in place of some."""
+        shared = {name: getattr(self, name) for name in TrainingOptions.model_fields}
+        return TrainingOptions(**{**shared, **other})
 
     @property
     def teacher_files(self) -> tuple[str, ...]:
