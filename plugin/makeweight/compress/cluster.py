@@ -25,11 +25,7 @@ class ClusterOptions(technique.Options):
         le=8,
         description="A weight tensor has at most 2^bits values; of 5 and more, an index is a byte in the file.",
     )
-    exclude: tuple[str, ...] = Field(
-        (),
-        description="Layers that stay as they are: names of modules, of parts of the model that hold them "
-        "(`blocks.0`), or patterns (`*.attention`).",
-    )
+    exclude: tuple[str, ...] = technique.layers_that("stay as they are")
 
 
 class Cluster(Transformation):

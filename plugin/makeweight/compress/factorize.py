@@ -38,11 +38,7 @@ class FactorizeOptions(technique.Options):
         description="With `energy` or `ratio`, a multiple that the rank is rounded to (default: what the runtime is "
         "fast at).",
     )
-    exclude: tuple[str, ...] = Field(
-        (),
-        description="Layers that stay as they are: names of modules, of parts of the model that hold them "
-        "(`blocks.0`), or patterns (`*.attention`).",
-    )
+    exclude: tuple[str, ...] = technique.layers_that("stay as they are")
 
     @model_validator(mode="after")
     def _one_measure(self) -> Self:

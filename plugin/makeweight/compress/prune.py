@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from makeweight.compress.subject import Subject
-from makeweight.compress.technique import Effect, Given, Needs, Transformation
+from makeweight.compress.technique import Effect, Given, Needs, Transformation, layers_that
 from makeweight.compress.training_options import NEEDS, TrainingOptions
 from makeweight.runtimes.format import SourceKind
 
@@ -38,11 +38,7 @@ class PruneOptions(TrainingOptions):
         "runtime is fast at).",
     )
     epochs: int = Field(1, ge=0, description="Passes through the train split after each round; 0 trains not at all.")
-    exclude: tuple[str, ...] = Field(
-        (),
-        description="Layers that keep their channels: names of modules, of parts of the model that hold them "
-        "(`blocks.0`), or patterns (`*.attention`).",
-    )
+    exclude: tuple[str, ...] = layers_that("keep their channels")
 
     @model_validator(mode="after")
     def _taylor_has_labels(self) -> Self:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from makeweight.compress.subject import Subject
-from makeweight.compress.technique import Effect, Given, Needs, Transformation
+from makeweight.compress.technique import Effect, Given, Needs, Transformation, layers_that
 from makeweight.compress.training_options import NEEDS, TrainingOptions
 from makeweight.runtimes.format import SourceKind
 
@@ -41,11 +41,7 @@ class SparsifyOptions(TrainingOptions):
         1, ge=1, le=100, description="Reach the sparsity in so many steps, large ones first, training after each."
     )
     epochs: int = Field(1, ge=0, description="Passes through the train split after each round; 0 trains not at all.")
-    exclude: tuple[str, ...] = Field(
-        (),
-        description="Layers that keep their weights: names of modules, of parts of the model that hold them "
-        "(`blocks.0`), or patterns (`*.attention`).",
-    )
+    exclude: tuple[str, ...] = layers_that("keep their weights")
 
     @model_validator(mode="after")
     def _one_sparsity(self) -> Self:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from makeweight.runtimes.format import Format, SourceKind
 
@@ -30,6 +30,15 @@ class Options(BaseModel):
     """What can be set on a step. Unknown keys are refused; a field's description is its documentation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def layers_that(stay: str) -> Any:
+    """The field `exclude` of a step; `stay` says what the layers do that it names."""
+    return Field(
+        (),
+        description=f"Layers that {stay}: names of modules, of parts of the model that hold them (`blocks.0`), or "
+        "patterns (`*.attention`).",
+    )
 
 
 @dataclass(frozen=True)
