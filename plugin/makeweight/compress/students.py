@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from makeweight.compress import channels
+from makeweight.compress import channels, misfits
 from makeweight.compress.examples import Tensors, tensors
 from makeweight.compress.narrowing import layer_by_layer
 from makeweight.compress.prune import PruneOptions
@@ -17,13 +17,12 @@ from makeweight.compress.tuning import tune
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.module import built
 from makeweight.user.weights import counted
-from makeweight_base.errors import UsageError, first_line
+from makeweight_base.errors import first_line
 
 if TYPE_CHECKING:
     from makeweight.compress.distill import DistillOptions
 
 NAME = "distill"
-_STUDENT = "makeweight.yaml: student"
 
 
 def taught(subject: Subject, options: DistillOptions, given: Given) -> Subject:
@@ -138,22 +137,12 @@ def _users(dotted: str, model: Any, example: Tensors, given: Given) -> Any:
     Raises:
         UsageError: it is no module, does not take the model's inputs, or answers another shape.
     """
-    student = built(dotted, given.root, where=_STUDENT).eval()
+    student = built(dotted, given.root, where="makeweight.yaml: student").eval()
     wanted = answers(model, example, given.output)
     try:
         answer = answers(student, example, given.output)
     except Exception as error:
-        told = error.what if isinstance(error, UsageError) else f"{type(error).__name__}: {first_line(error)}"
-        raise UsageError(
-            f"the student `{dotted}` does not take the model's inputs ({', '.join(example)}): {told}",
-            where=_STUDENT,
-            do="A student takes the inputs of the model and answers with its outputs, by the same names.",
-        ) from error
+        raise misfits.of_inputs("student", dotted, example, error) from error
     if answer.shape != wanted.shape:
-        raise UsageError(
-            f"the student `{dotted}` answers {list(answer.shape[1:])} for an example, and the model "
-            f"{list(wanted.shape[1:])}",
-            where=_STUDENT,
-            do="Build it with the classes of the model.",
-        )
+        raise misfits.of_scores("student", dotted, answer, wanted, "Build it with the classes of the model.")
     return student

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from makeweight import registry
+from makeweight.compress import misfits
 from makeweight.compress.examples import Batch
-from makeweight.compress.scores import Reading, answers
+from makeweight.compress.scores import answers
 from makeweight.compress.technique import Given
 from makeweight.compress.training_options import TrainingOptions
 from makeweight.runtimes.runtime import Runtime
 from makeweight.user import weights
 from makeweight.user.module import built
-from makeweight_base.errors import MakeweightError, UsageError, at, first_line
+from makeweight_base.errors import UsageError, at
 
 _WHERE = "makeweight.yaml: teacher"
 
@@ -43,25 +44,19 @@ def teacher_of(options: TrainingOptions, given: Given) -> Any:
     return module.eval().requires_grad_(False)
 
 
-def refuse_unfit(teacher: Any, taught: Reading, name: str, batch: Batch, read: Reading, given: Given) -> None:
-    """Refuse a teacher of other inputs or classes than the model's, before anything is learnt of it.
+def refuse_unfit(name: str, theirs: Any, ours: Any) -> None:
+    """Refuse a teacher of other classes than the model's, before anything is learnt of it.
 
     Args:
-        taught: how the teacher's scores are read.
-        read: how the model's are.
+        theirs: the teacher's scores for some examples, as they are read.
+        ours: the model's for the same.
 
     Raises:
         UsageError: naming the teacher.
     """
-    theirs = taught(answered(teacher, name, batch, given.output))
-    ours = read(answers(given.baseline, batch.inputs, given.output))
     if theirs.shape != ours.shape:
-        raise UsageError(
-            f"the teacher `{name}` answers {list(theirs.shape[1:])} for an example, and the model "
-            f"{list(ours.shape[1:])}",
-            where=_WHERE,
-            do="A teacher has the classes of the model, in the same order.",
-        )
+        do = "A teacher has the classes of the model, in the same order."
+        raise misfits.of_scores("teacher", name, theirs, ours, do)
     if not bool(theirs.isfinite().all()):
         raise UsageError(f"the teacher `{name}` answers NaN or infinity", where=_WHERE, do="Train it again.")
 
@@ -77,12 +72,7 @@ def answered(teacher: Any, name: str, batch: Batch, output: str | None) -> Any:
     except (OSError, MemoryError):
         raise
     except Exception as error:
-        told = error.what if isinstance(error, MakeweightError) else f"{type(error).__name__}: {first_line(error)}"
-        raise UsageError(
-            f"the teacher `{name}` does not take the model's inputs ({', '.join(batch.inputs)}): {told}",
-            where=_WHERE,
-            do="A teacher takes the inputs of the model and answers with its outputs, by the same names.",
-        ) from error
+        raise misfits.of_inputs("teacher", name, batch.inputs, error) from error
 
 
 def _of_file(path: str, given: Given) -> Any:

@@ -63,9 +63,9 @@ def tuner(options: TrainingOptions, given: Given) -> Tuner:
     taught = read
     if teacher is not None and options.teacher != "baseline":
         some = next(data.batches(_SOME))
-        answered(teacher, options.teacher, some, given.output)
+        theirs = answered(teacher, options.teacher, some, given.output)
         taught = reading(teacher, data, given.output)
-        refuse_unfit(teacher, taught, options.teacher, some, read, given)
+        refuse_unfit(options.teacher, taught(theirs), read(answers(given.baseline, some.inputs, given.output)))
 
     def distance(examples: Examples) -> Loss:
         asked = _asked(teacher, examples, taught, given.output)
