@@ -26,7 +26,10 @@ def means(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """
     ordered = np.sort(values)
     different = np.unique(ordered)
-    return different if len(different) <= count else _settled(ordered, _cut(ordered, count))
+    if len(different) <= count:
+        return different
+    totals = np.concatenate([[0.0], np.cumsum(ordered)])  # of the values before each place
+    return _settled(ordered, totals, _cut(totals, count))
 
 
 def nearest(values: NDArray[np.float64], table: NDArray[Any]) -> NDArray[np.int64]:
@@ -34,9 +37,8 @@ def nearest(values: NDArray[np.float64], table: NDArray[Any]) -> NDArray[np.int6
     return np.searchsorted((table[1:] + table[:-1]) / 2, values)
 
 
-def _cut(ordered: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def _cut(totals: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """The means of as many stretches of sorted values."""
-    totals = _totals(ordered)
 
     def won(low: int, high: int) -> tuple[float, int, int, int]:
         """What the best cut of a stretch wins, negative as the heap has the least first; the stretch and the cut."""
@@ -48,7 +50,7 @@ def _cut(ordered: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         best = int(wins.argmax())
         return -float(wins[best]), low, high, int(cuts[best])
 
-    stretches = [won(0, len(ordered))]
+    stretches = [won(0, len(totals) - 1)]
     while len(stretches) < count and stretches[0][0] < 0:
         _, low, high, cut = heapq.heappop(stretches)
         heapq.heappush(stretches, won(low, cut))
@@ -56,13 +58,9 @@ def _cut(ordered: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     return np.array(sorted((totals[high] - totals[low]) / (high - low) for _, low, high, _ in stretches))
 
 
-def _totals(ordered: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of the values before each place."""
-    return np.concatenate([[0.0], np.cumsum(ordered)])
-
-
-def _settled(ordered: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
-    totals = _totals(ordered)
+def _settled(
+    ordered: NDArray[np.float64], totals: NDArray[np.float64], start: NDArray[np.float64]
+) -> NDArray[np.float64]:
     table = np.unique(start)
     for _ in range(_TURNS):
         edges = np.searchsorted(ordered, (table[1:] + table[:-1]) / 2)
