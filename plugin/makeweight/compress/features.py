@@ -52,9 +52,12 @@ def followed(
             terms.append((options.attention_weight / len(options.attention), student, taught, _attention))
 
         def whole(scores: Any, batch: Batch) -> Any:
-            _run(teacher, batch)
-            apart = sum(weight * distance(ours[one], theirs[other]) for weight, one, other, distance in terms)
-            return loss(scores, batch) + apart
+            theirs.clear()
+            of_scores = loss(scores, batch)
+            if not theirs:  # the loss has not asked the teacher, or knows its answers
+                _run(teacher, batch)
+            apart = (weight * distance(ours[one], _of(theirs, other)) for weight, one, other, distance in terms)
+            return of_scores + sum(apart)
 
         yield whole, regressors
 

@@ -46,6 +46,29 @@ def test_a_hint_of_one_width_is_the_mean_squared_difference() -> None:
     assert regressors == []
 
 
+@pytest.mark.parametrize("asks", [True, False], ids=["the loss asks the teacher", "the loss knows its answers"])
+def test_a_teacher_runs_once_for_a_batch(asks: bool) -> None:
+    student, teacher = _convolutions(4), _convolutions(5)
+    first, second = (SimpleNamespace(inputs={"image": torch.randn(2, 1, 6, 6)}) for _ in range(2))
+    for module in (student, teacher):
+        module(first.inputs["image"])
+    runs = []
+
+    def loss(scores: Any, batch: Any) -> Any:
+        if asks:
+            teacher(batch.inputs["image"])
+        return _nothing(scores, batch)
+
+    asked = TrainingOptions(teacher="baseline", attention={"0": "0"})
+    with followed(loss, student, teacher, asked, first) as (whole, _):  # type: ignore[arg-type]
+        teacher.register_forward_hook(lambda *_: runs.append(1))
+        value = float(whole(student(second.inputs["image"]), second).detach())  # type: ignore[arg-type]
+    maps = [module[0](second.inputs["image"]).square().mean(1).flatten(1).detach() for module in (student, teacher)]
+    one, other = (each / each.norm(dim=1, keepdim=True) for each in maps)
+    assert value == pytest.approx(float(((one - other) ** 2).sum(1).mean()), rel=1e-5)
+    assert len(runs) == 1
+
+
 def _shift(module: Any) -> None:
     if isinstance(module, nn.Conv2d):
         nn.init.constant_(module.weight, 0.1)
