@@ -153,6 +153,7 @@ def _by_sensitivity(
         return plan.format
     validation, runtime = supply.split("validation"), supply.runtime
     place = supply.scratch / f"tried{runtime.suffix}"
+    integers = _lowered(subject, plan.format, supply, supply.scratch / f"integers{runtime.suffix}")
 
     def with_exceptions(names: Sequence[str]) -> Format:
         # a name is meant as it is, whatever it has of a pattern
@@ -161,7 +162,7 @@ def _by_sensitivity(
 
     def score(names: Sequence[str]) -> float:
         try:
-            made = _lowered(subject, with_exceptions(names), supply, place)
+            made = _lowered(subject, with_exceptions(names), supply, place) if names else integers
             trial = try_out(made, reference, validation, supply.declared, runtime, macs, Silent())
         except RecipeFailed:
             return -math.inf
@@ -169,7 +170,7 @@ def _by_sensitivity(
         told = [value for name, value in trial.decibels.items() if value is not None and name not in ranked]
         return min(told, default=-math.inf)
 
-    layers = runtime.inspect(_lowered(subject, plan.format, supply, place)).layers
+    layers = runtime.inspect(integers).layers
     if not layers:
         raise RecipeFailed(f"{runtime.name} tells no layers by name, of which some could stay in float")
     found = fewest(layers, score, wanted, supply.progress)
