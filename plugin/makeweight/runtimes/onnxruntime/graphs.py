@@ -1,7 +1,8 @@
-"""Walking through an ONNX graph and the graphs within it: the branches of If, the bodies of Loop and Scan."""
+"""An ONNX graph and the graphs within it (the branches of If, the bodies of Loop and Scan): what they hold and read."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,19 @@ def inner(node: Any) -> Iterator[Any]:
         yield from attribute.graphs
         if attribute.HasField("g"):
             yield attribute.g
+
+
+def readers(graph: Any) -> Counter[str]:
+    """How often each tensor is read: by nodes, at any depth, and as an output."""
+    read = (name for part in graphs(graph) for node in part.node for name in node.input)
+    return Counter([*read, *(value.name for value in graph.output)])
+
+
+def attribute(node: Any, name: str, default: Any) -> Any:
+    """What a node sets, else the default."""
+    from onnx import helper
+
+    return next((helper.get_attribute_value(each) for each in node.attribute if each.name == name), default)
 
 
 def tensors(node: Any) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.runtimes.onnxruntime.graphs import graphs
+from makeweight.runtimes.onnxruntime.graphs import attribute, readers
 
 REACHED = frozenset({"Gemm", "MatMul"})
 """The operators whose weights are packed."""
@@ -43,20 +43,19 @@ def pack(model: Any, bits: int, group: int, wanted: Collection[str], left: dict[
     for node in graph.node:
         if node.op_type in wanted and node.name not in left and (reason := _objection(node, stored, bits, group)):
             left[node.name] = reason
-    readers = Counter(name for part in graphs(graph) for node in part.node for name in node.input)
-    readers.update(value.name for value in graph.output)
+    read = readers(graph)
     meant = [node for node in graph.node if node.op_type in wanted and node.name not in left]
     packing = Counter(node.input[1] for node in meant)
     nodes, packed, names = [], dict[str, list[Any]](), set[str]()
     for node in map(_copy, graph.node):
         name = node.input[1] if node.op_type in wanted and node.name not in left else ""
-        if name and packing[name] < readers[name]:
+        if name and packing[name] < read[name]:
             left[node.name] = "its weight is read by something else too, and would be kept in both forms"
         if not name or node.name in left:
             nodes.append(node)
             continue
         values = numpy_helper.to_array(stored[name])
-        rows = values if _set(node, "transB") else values.T
+        rows = values if attribute(node, "transB", 0) else values.T
         part = f"{name}/columns" if rows is values else f"{name}/rows"
         if part not in packed:
             indices, scales = grouped(rows, bits, group)
@@ -126,18 +125,14 @@ def _objection(node: Any, stored: dict[str, Any], bits: int, group: int) -> str 
         return "its right factor is no constant of 32-bit floating point"
     if len(weight.dims) != 2 or 0 in weight.dims:
         return f"its weight has shape {list(weight.dims)}, and a matrix is wanted"
-    if _set(node, "transA"):
+    if attribute(node, "transA", 0):
         return "it transposes what it multiplies with its weight"
-    inner = weight.dims[1 if _set(node, "transB") else 0]
+    inner = weight.dims[1 if attribute(node, "transB", 0) else 0]
     if -(-inner // group) * (group * bits // 8 + 4) >= inner * 4:
         return f"filled up to groups of {group}, its rows of {inner} would take no fewer bytes"
     if not np.isfinite(numpy_helper.to_array(weight)).all():
         return "its weight holds NaN or infinity"
     return None
-
-
-def _set(node: Any, name: str) -> bool:
-    return any(attribute.name == name and attribute.i for attribute in node.attribute)
 
 
 def _copy(message: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from makeweight.artifact.ports import Shapes
 from makeweight.runtimes.onnxruntime import operators
-from makeweight.runtimes.onnxruntime.graphs import constants, inner
+from makeweight.runtimes.onnxruntime.graphs import attribute, constants, inner
 
 # Of no more elements are the tensors that hold shapes, axes and the like.
 _LARGE = 1024
@@ -73,7 +73,7 @@ def _name_alike(model: Any) -> None:
             node.op_type, node.domain = "LSTM", ""
             del node.input[8:]  # scales and zero points
         if node.op_type == "MatMulNBits" and node.domain == "com.microsoft":
-            sizes = {attribute.name: attribute.i for attribute in node.attribute}
+            sizes = {each.name: each.i for each in node.attribute}
             whole = onnx.TensorProto(name=f"{node.input[1]}/whole", data_type=onnx.TensorProto.FLOAT)
             whole.dims.extend([sizes["K"], sizes["N"]])
             whole.data_location = onnx.TensorProto.EXTERNAL
@@ -164,8 +164,7 @@ def _product(node: Any, shapes: Shapes, at: int) -> int:
 
 
 def _gemm(node: Any, shapes: Shapes, at: int) -> int:
-    transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
-    return math.prod(shapes[node.output[0]]) * shapes[node.input[at]][1 if transposed else 0]
+    return math.prod(shapes[node.output[0]]) * shapes[node.input[at]][1 if attribute(node, "transB", 0) else 0]
 
 
 def _recurrence(node: Any, shapes: Shapes, at: int) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.runtimes.onnxruntime.graphs import graphs
+from makeweight.runtimes.onnxruntime.graphs import attribute, readers
 
 # What has a bias, always its third input.
 _BIASED = frozenset({"Conv", "ConvTranspose", "Gemm"})
@@ -108,8 +108,7 @@ class _Constants:
         self._stored = {
             tensor.name: tensor for tensor in graph.initializer if tensor.data_type == 1 and 0 not in tensor.dims
         }
-        read = (name for part in graphs(graph) for node in part.node for name in node.input)
-        self.readers = Counter([*read, *(value.name for value in graph.output)])
+        self.readers = readers(graph)
 
     def __contains__(self, name: str) -> bool:
         return name in self._stored
@@ -151,7 +150,7 @@ def _name(graph: Any) -> None:
 
 def _fold(gemm: Any, constants: _Constants) -> str | None:
     """Fold a Gemm's factors into its constants, and make its bias a row; else why that cannot be."""
-    alpha, beta = _attribute(gemm, "alpha", 1.0), _attribute(gemm, "beta", 1.0)
+    alpha, beta = attribute(gemm, "alpha", 1.0), attribute(gemm, "beta", 1.0)
     _, factor, bias = (*gemm.input, "")[:3]
     if alpha != 1 and factor not in constants:
         return "it scales a product of two activations"
@@ -160,7 +159,7 @@ def _fold(gemm: Any, constants: _Constants) -> str | None:
     if bias in constants:
         row = constants[bias]
         columns = (
-            constants.shape(factor)[-2 if _attribute(gemm, "transB", 0) else -1] if factor in constants else row.size
+            constants.shape(factor)[-2 if attribute(gemm, "transB", 0) else -1] if factor in constants else row.size
         )
         if row.size not in (1, columns) or row.shape[-1:] not in ((), (row.size,)):
             return "its bias is no single row"
@@ -171,7 +170,7 @@ def _fold(gemm: Any, constants: _Constants) -> str | None:
     if alpha != 1:
         constants.give(gemm, 1, constants[factor] * np.float32(alpha))
     if (alpha, beta) != (1, 1):
-        kept = [attribute for attribute in gemm.attribute if attribute.name not in ("alpha", "beta")]
+        kept = [each for each in gemm.attribute if each.name not in ("alpha", "beta")]
         del gemm.attribute[:]
         gemm.attribute.extend(kept)
     return None
@@ -195,10 +194,10 @@ def _axis(node: Any, index: int, rank: int) -> int | None:
     """Along which axis of a constant a reader's channels lie; None: it has none."""
     if node.op_type == "Conv" and index == 1:
         return 0
-    if node.op_type == "ConvTranspose" and index == 1 and _attribute(node, "group", 1) == 1:
+    if node.op_type == "ConvTranspose" and index == 1 and attribute(node, "group", 1) == 1:
         return 1
     if node.op_type == "Gemm" and index == 1:
-        return 0 if _attribute(node, "transB", 0) else 1
+        return 0 if attribute(node, "transB", 0) else 1
     if node.op_type == "MatMul" and index == 1 and rank == 2:
         return 1
     return None
@@ -224,9 +223,3 @@ def _last(graph: Any) -> Iterator[Any]:
             node = makers.get(node.input[0])
         if node is not None:
             yield node
-
-
-def _attribute(node: Any, name: str, default: Any) -> Any:
-    from onnx import helper
-
-    return next((helper.get_attribute_value(each) for each in node.attribute if each.name == name), default)
