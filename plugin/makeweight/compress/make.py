@@ -104,7 +104,10 @@ def _carried_out(
                 exported = _lowered(subject, FLOAT32, supply, supply.scratch / f"exported{runtime.suffix}")
                 subject = replace(subject, source=exported)
             needed = supply.given(step.transformation.needs(step.options))
-            subject = step.transformation.apply(subject, step.options, needed)
+            try:
+                subject = step.transformation.apply(subject, step.options, needed)
+            finally:
+                supply.keep(needed.notes)
     target = folder / f"model{runtime.suffix}"
     notes: dict[str, Any] = {}
     if plan.lowering is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,13 @@ class Supply:
             change=change_of(self.declared),
             absent=absent,
             baseline=self._baseline if needs.baseline else None,
-            notes=self.notes,
         )
+
+    def keep(self, noted: Mapping[str, Any]) -> None:
+        """Take over what a step noted; of a technique that comes again, by its name and a number."""
+        for name, facts in noted.items():
+            names = chain([name], (f"{name} {number}" for number in count(2)))
+            self.notes[next(each for each in names if each not in self.notes)] = facts
 
     @cached_property
     def _baseline(self) -> Any:

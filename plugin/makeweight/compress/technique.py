@@ -78,7 +78,7 @@ class Given:
     baseline: Any = None
     """The uncompressed module in eval mode, for all steps the same: not to be changed."""
     notes: dict[str, Any] = field(default_factory=dict)
-    """Facts worth keeping in the manifest, by technique."""
+    """Facts worth keeping in the manifest, by technique; of this step alone."""
 
 
 class Technique(Protocol):

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import onnx
 import pytest
-import torch
 
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
@@ -75,8 +74,9 @@ class Binarize(Transformation):
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module", "graph"})
 
     def apply(self, subject: Subject, options: Any, given: Given) -> Subject:
-        with torch.no_grad():
-            subject.source[0].weight[::2] = 0
+        weight = subject.source[0].weight.detach()
+        given.notes[self.name] = {"made zero": int(weight[::2].count_nonzero())}
+        weight[::2] = 0
         return subject.leaving(self.name, Mask())
 
 
@@ -155,6 +155,12 @@ def test_what_a_step_leaves_behind_goes_into_the_lowering(carry_out: Make, monke
     assert isinstance(floating, Model)  # the same in float32: it is what is quantized, and compared with
     assert set(program.left) == {"binarize"}
     assert {name: value.shape for name, value in program.example.items()} == {"image": (4, 1, 6, 6)}
+
+
+def test_what_a_technique_notes_is_kept_of_each_of_its_steps(carry_out: Make) -> None:
+    manifest = carry_out(step(Binarize()), step(Binarize()))
+    assert set(manifest.notes) == {"binarize", "binarize 2"}
+    assert manifest.notes["binarize"]["made zero"] > manifest.notes["binarize 2"]["made zero"] == 0
 
 
 def test_a_runtime_that_cannot_quantize_its_own_files_is_given_the_module(
