@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from makeweight.budget.rule import Rule, rules_of
@@ -12,6 +11,7 @@ from makeweight.compress import losses
 from makeweight.compress.recipe import Variant
 from makeweight.config.problems import Problems, near
 from makeweight.config.settings import Settings
+from makeweight.user.ran import undeclared
 from makeweight_base.yamlfile import Path
 
 if TYPE_CHECKING:
@@ -83,9 +83,7 @@ def _of_training(settings: Settings, variants: Mapping[str, Variant], problems: 
 
 def _of_teacher(options: TrainingOptions, kind: str, settings: Settings, place: Path, problems: Problems) -> None:
     for path in options.teacher_files:
-        under = {posixpath.normpath(each) for each in (*settings.sources, *settings.model.files)}
-        plain = PurePosixPath(posixpath.normpath(path))
-        if not under & {str(each) for each in (plain, *plain.parents)}:
+        if undeclared((*settings.sources, *settings.model.files), [posixpath.normpath(path)]):
             problems.note(
                 place,
                 f"`{path}` is read, and nothing under `sources` covers it: add it, so that what learnt "

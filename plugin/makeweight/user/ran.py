@@ -105,6 +105,6 @@ def _some(paths: Sequence[str]) -> str:
 
 
 def undeclared(sources: Iterable[str], paths: Iterable[str]) -> list[str]:
-    """Of files that ran, by their paths from the project's folder, those that no source is or holds."""
+    """Of files that ran or are read, by their paths from the project's folder, those that no source is or holds."""
     named = [posixpath.normpath(source) for source in sources]
     return sorted(path for path in paths if not any(path == each or path.startswith(f"{each}/") for each in named))
