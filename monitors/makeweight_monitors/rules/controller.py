@@ -11,7 +11,6 @@ from makeweight_monitors.rules.terms import Terms
 
 LATEST = 60
 """Seconds after which a controller that has not looked is gone; it looks every five."""
-_RECENT = "15m"
 
 
 def groups(terms: Terms) -> Iterator[Group]:
@@ -51,10 +50,10 @@ def _alerts(terms: Terms) -> Iterator[Alert]:
         (names.TARGET_REFUSES, 'action!="verify"', "the target does not take what it is told"),
         (names.READ_BACK_DISAGREES, 'action="verify"', "the target says another share than it was told"),
     ):
-        failed = terms.of(metrics.CONTROLLER_ACTIONS.series, 'outcome="failed"', action)
+        failed = terms.lately(metrics.CONTROLLER_ACTIONS.series, "model, action", 'outcome="failed"', action)
         yield Alert(
             name,
-            Comparison(f"sum by (model, action) (increase({failed}[{_RECENT}]))", ">", 0),
+            Comparison(failed, ">", 0),
             ALARM,
             summary=f"{{{{ $labels.model }}}}: {what}",
             description="{{ $value | humanize }} times in fifteen minutes ({{ $labels.action }}). The audit log has "
@@ -68,10 +67,10 @@ def _alerts(terms: Terms) -> Iterator[Alert]:
         summary="{{ $labels.model }}: somebody has held its canary for an hour",
         description="No canary goes further until `resume`; what asks for a rollback still gets it.",
     )
-    strange = terms.of(metrics.CONTROLLER_REQUESTS.series, 'endpoint="alertmanager"', 'outcome="unknown"')
+    unknown = ('endpoint="alertmanager"', 'outcome="unknown"')
     yield Alert(
         names.ALERTS_UNKNOWN,
-        Comparison(f"sum by (model) (increase({strange}[{_RECENT}]))", ">", 0),
+        Comparison(terms.lately(metrics.CONTROLLER_REQUESTS.series, "model", *unknown), ">", 0),
         EVIDENCE,
         summary="{{ $labels.model }}: its controller is sent alerts that are not about it",
         description="{{ $value | humanize }} times in fifteen minutes Alertmanager sent nothing that this controller "

@@ -9,7 +9,7 @@ from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import CANARY, STABLE, block, carried, equals, part, quoted, ratio, selector
 from makeweight_monitors.rules.rule import ALARM, EVIDENCE, Alert, Comparison, Group, Level, Recording, Rule, literal
 from makeweight_monitors.rules.terms import Terms
-from makeweight_monitors.rules.windows import BY_GROUP, SPEED
+from makeweight_monitors.rules.windows import BY_GROUP, RECENT, SPEED
 
 LEAST_COVERAGE = 0.5
 MOST_UNMATCHED = 0.2
@@ -195,10 +195,9 @@ def _labels(terms: Terms) -> Iterator[Alert]:
         description="{{ $value | humanizePercentage }} of the labels name an id that was never recorded or was given "
         "up. Ids may differ between the server and the source of labels, or labels may come too late.",
     )
-    failures = terms.of(metrics.LABEL_STORE_FAILURES.series)
     yield Alert(
         names.LABEL_STORE_FAILING,
-        Comparison(f"sum by (model, revision, variant, boot) (increase({failures}[15m]))", ">", 0),
+        Comparison(terms.lately(metrics.LABEL_STORE_FAILURES.series, "model, revision, variant, boot"), ">", 0),
         EVIDENCE,
         summary="{{ $labels.model }} ({{ $labels.variant }}): the store of pending labels cannot be written or read",
         description="Predictions that wait for their label are kept in memory while they fit; beyond that, or at a "
@@ -210,7 +209,7 @@ def _labels(terms: Terms) -> Iterator[Alert]:
         Comparison(
             block(f"""
                 label_replace(
-                  sum by (job, instance, outcome) (increase({refusing}[15m]))
+                  sum by (job, instance, outcome) (increase({refusing}[{RECENT}]))
                   and on (job, instance) {terms.of(metrics.UP.series)},
                   "model", {quoted(terms.model)}, "", ""
                 )

@@ -23,10 +23,9 @@ def _alerts(terms: Terms) -> Iterator[Alert]:
         description="In {{ $value | humanize }} processes the breaker is open: by what they counted themselves the "
         "canary is clearly bad. Their requests go to stable; those of other processes still reach it.",
     )
-    refused = terms.of(metrics.SERVING_REFUSED.series)
     yield Alert(
         names.SERVING_REFUSED,
-        Comparison(f"sum by (model, reason) (increase({refused}[15m]))", ">", 0),
+        Comparison(terms.lately(metrics.SERVING_REFUSED.series, "model, reason"), ">", 0),
         Level("alarm", "ticket"),
         summary="{{ $labels.model }}: a server cannot take over what the pointer names ({{ $labels.reason }})",
         description="{{ $value | humanize }} times in fifteen minutes. It goes on with what it served; a canary that "

@@ -10,6 +10,7 @@ from makeweight_monitors import durations
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.arguments import ENVIRONMENT, RUNBOOKS
 from makeweight_monitors.rules.promql import CANARY, STABLE, equals, selector
+from makeweight_monitors.rules.windows import RECENT
 
 Test = Literal["failures", "paired", "split", "slice", "class"]
 
@@ -82,6 +83,10 @@ class Terms:
     def speed(self, series: str, window: str, by: Iterable[str] = ()) -> str:
         """How fast a counter rises, a second, as of now: by arm, as above."""
         return self._by_arm([f"rate({self.of(series, arm)}[{window}])" for arm in (CANARY, STABLE)], by)
+
+    def lately(self, series: str, by: str, *matchers: str) -> str:
+        """What a counter of which no step is recorded rose by of late."""
+        return f"sum by ({by}) (increase({self.of(series, *matchers)}[{RECENT}]))"
 
     @staticmethod
     def _by_arm(arms: Sequence[str], by: Iterable[str]) -> str:
