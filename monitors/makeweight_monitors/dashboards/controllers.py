@@ -10,6 +10,7 @@ from makeweight_monitors import metrics
 from makeweight_monitors.dashboards.look import BAD, GOOD, QUIET, WARN
 from makeweight_monitors.dashboards.panel import THIRD, WIDE, Column, lines, rows
 from makeweight_monitors.dashboards.query import RATE, Query, of_model
+from makeweight_monitors.rules.promql import equals
 
 LAST_LOOK = "Since the last look"
 BLIND = "What the controller is blind to"
@@ -55,7 +56,8 @@ def of_controller() -> Iterator[Panel]:
     )
     by = "max by (environment, revision, attempt, sha256)"
     ranked = "\nor\n".join(
-        f"{number} * {of_model(metrics.CONTROLLER_STAGE.series, _is(stage))}" for number, (stage, _) in _STAGES.items()
+        f"{number} * {of_model(metrics.CONTROLLER_STAGE.series, equals('stage', stage.replace(' ', '_')))}"
+        for number, (stage, _) in _STAGES.items()
     )
     yield rows(
         STAGES,
@@ -108,7 +110,3 @@ def of_servers() -> Iterator[Panel]:
         size=THIRD,
         stacked=True,
     )
-
-
-def _is(stage: str) -> str:
-    return f'stage="{stage.replace(" ", "_")}"'

@@ -38,9 +38,10 @@ def _alerts(terms: Terms) -> Iterator[Alert]:
         summary="{{ $labels.model }}: the controller knows nothing, or can do nothing ({{ $labels.why }})",
         description="No canary goes further. What else is done where nothing is known is declared: hold, or rollback.",
     )
+    failed = terms.of(metrics.CONTROLLER_STAGE.series, 'stage="failed"')
     yield Alert(
         names.ROLLBACK_FAILED,
-        Comparison(f"max by (model, revision) ({terms.of(metrics.CONTROLLER_STAGE.series, _stage('failed'))})", ">", 0),
+        Comparison(f"max by (model, revision) ({failed})", ">", 0),
         ALARM,
         summary="{{ $labels.model }} {{ $labels.revision }}: its rollback was decided, and is not in force",
         description="The target refused, says something else than it was told, or the canary goes on to answer. It is "
@@ -50,10 +51,10 @@ def _alerts(terms: Terms) -> Iterator[Alert]:
         (names.TARGET_REFUSES, 'action!="verify"', "the target does not take what it is told"),
         (names.READ_BACK_DISAGREES, 'action="verify"', "the target says another share than it was told"),
     ):
-        failed = terms.lately(metrics.CONTROLLER_ACTIONS.series, "model, action", 'outcome="failed"', action)
+        times = terms.lately(metrics.CONTROLLER_ACTIONS.series, "model, action", 'outcome="failed"', action)
         yield Alert(
             name,
-            Comparison(failed, ">", 0),
+            Comparison(times, ">", 0),
             ALARM,
             summary=f"{{{{ $labels.model }}}}: {what}",
             description="{{ $value | humanize }} times in fifteen minutes ({{ $labels.action }}). The audit log has "
@@ -76,7 +77,3 @@ def _alerts(terms: Terms) -> Iterator[Alert]:
         description="{{ $value | humanize }} times in fifteen minutes Alertmanager sent nothing that this controller "
         "may act on: of another model or environment, of another kind, or without a file.",
     )
-
-
-def _stage(stage: str) -> str:
-    return f'stage="{stage}"'
