@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models.dashboard import Panel
 from makeweight_monitors import metrics
 from makeweight_monitors.dashboards.look import BAD, GOOD, QUIET, WARN
 from makeweight_monitors.dashboards.panel import THIRD, WIDE, Column, lines, rows
-from makeweight_monitors.dashboards.query import RATE, Query, of_model
+from makeweight_monitors.dashboards.query import Query, at_its_address, of_model, rates
 from makeweight_monitors.rules.promql import equals
 
 LAST_LOOK = "Since the last look"
@@ -79,9 +79,7 @@ def of_controller() -> Iterator[Panel]:
 
 
 def _rates(title: str, description: str, metric: metrics.Metric, *labels: str) -> Panel:
-    rates = f"sum by ({', '.join(labels)}) (rate({of_model(metric.series)}[{RATE}]))"
-    legend = ", ".join(f"{{{{{label}}}}}" for label in labels)
-    return lines(title, description, "cps", Query(rates, legend), size=THIRD, stacked=True)
+    return lines(title, description, "cps", rates(metric, *labels), size=THIRD, stacked=True)
 
 
 def of_servers() -> Iterator[Panel]:
@@ -92,21 +90,15 @@ def of_servers() -> Iterator[Panel]:
         Query(f"sum by (revision) ({of_model(metrics.SERVING_BREAKER.series)})", "{{revision}}"),
         size=THIRD,
     )
-    # a pointer bears no environment: its servers are found by the address at which the model's counters are scraped
-    here = f"and on (job, instance) {of_model(metrics.UP.series)}"
     yield lines(
         "Epoch of the pointer",
         "That each process follows. One that stays behind does not see the file, or cannot take over what it names.",
         "short",
-        Query(f"max by (boot) ({metrics.SERVING_EPOCH.series} {here})", "{{boot}}"),
+        Query(f"max by (boot) ({at_its_address(metrics.SERVING_EPOCH.series)})", "{{boot}}"),
         size=THIRD,
         least=None,
     )
-    yield lines(
-        REFUSED,
-        "By reason: the pointer cannot be read, a model is not the one it names, or does not load. What served stays.",
-        "cps",
-        Query(f"sum by (reason) (rate({metrics.SERVING_REFUSED.series}[{RATE}]) {here})", "{{reason}}"),
-        size=THIRD,
-        stacked=True,
+    what = (
+        "By reason: the pointer cannot be read, a model is not the one it names, or does not load. What served stays."
     )
+    yield _rates(REFUSED, what, metrics.SERVING_REFUSED, "reason")

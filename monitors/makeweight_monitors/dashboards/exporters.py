@@ -8,19 +8,19 @@ from grafana_foundation_sdk.models.dashboard import Panel
 
 from makeweight_monitors import metrics
 from makeweight_monitors.dashboards.panel import THIRD, lines
-from makeweight_monitors.dashboards.query import RATE, Query, of_model
+from makeweight_monitors.dashboards.query import Query, at_its_address, rates
 
 ANSWERS = "Requests by answer"
 
 
 def panels() -> Iterator[Panel]:
     """They are found by the address at which they and the model's counters are scraped."""
-    here = f"and on (job, instance) {of_model(metrics.UP.series)}"
 
     def came(title: str, description: str, unit: str, metric: metrics.Metric, *labels: str) -> Panel:
-        rates = f"sum by ({', '.join(labels)}) (rate({metric.series}[{RATE}]) {here})"
-        legend = ", ".join(f"{{{{{label}}}}}" for label in labels)
-        return lines(title, description, unit, Query(rates, legend), size=THIRD, stacked=True)
+        return lines(title, description, unit, rates(metric, *labels), size=THIRD, stacked=True)
+
+    def here(metric: metrics.Metric, legend: str) -> Query:
+        return Query(f"sum by (instance) ({at_its_address(metric.series)})", legend)
 
     what = "What came, by the way it came, and whether it was counted. An exporter may count for other models too."
     yield came("Events", what, "cps", metrics.EXPORTER_EVENTS, "input", "outcome")
@@ -32,12 +32,12 @@ def panels() -> Iterator[Panel]:
         "Bytes not counted yet",
         "Bodies that are being received or counted, and, where a log is followed, how much of it is still to be read.",
         "decbytes",
-        Query(f"sum by (instance) ({metrics.EXPORTER_INFLIGHT.series} {here})", "received, {{instance}}"),
-        Query(f"sum by (instance) ({metrics.EXPORTER_TAIL_LAG.series} {here})", "of the log, {{instance}}"),
+        here(metrics.EXPORTER_INFLIGHT, "received, {{instance}}"),
+        here(metrics.EXPORTER_TAIL_LAG, "of the log, {{instance}}"),
     )
     yield lines(
         "Payloads that wait for their other half",
         "Requests and responses of payload logging that come apart. A line that only rises is of answers not logged.",
         "short",
-        Query(f"sum by (instance) ({metrics.EXPORTER_HELD.series} {here})", "{{instance}}"),
+        here(metrics.EXPORTER_HELD, "{{instance}}"),
     )

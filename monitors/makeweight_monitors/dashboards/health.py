@@ -12,7 +12,7 @@ from makeweight_monitors.dashboards.board import Section
 from makeweight_monitors.dashboards.look import BAD, CANARY, GOOD, LIMIT, STABLE, WARN, Look
 from makeweight_monitors.dashboards.panel import NONE_IS_GOOD, THIRD, WIDE, Column, Steps, abreast, lines, rows, value
 from makeweight_monitors.dashboards.project import of_project
-from makeweight_monitors.dashboards.query import RATE, Query, of_model
+from makeweight_monitors.dashboards.query import RATE, Query, at_its_address, of_model, rates
 from makeweight_monitors.rules import names, promql
 from makeweight_monitors.rules.health import LEAST_COVERAGE, MOST_REJECTED, MOST_UNMATCHED
 from makeweight_monitors.rules.terms import Terms
@@ -57,13 +57,8 @@ def _recorded(series: str) -> list[Query]:
     return _arms(series, revision=" {{revision}}")
 
 
-def _rates(metric: metrics.Metric, label: str) -> Query:
-    return Query(f"sum by ({label}) (rate({of_model(metric.series)}[{RATE}]))", f"{{{{{label}}}}}")
-
-
 def _of_scrapes(series: str) -> Query:
-    own = of_model(metrics.UP.series)
-    return Query(f"max by (job, instance) (\n  {series} and on (job, instance) {own}\n)", "{{instance}}")
+    return Query(f"max by (job, instance) (\n  {at_its_address(series)}\n)", "{{instance}}")
 
 
 def _state() -> Iterator[Panel]:
@@ -131,7 +126,7 @@ def _refused() -> Iterator[Panel]:
     what, line = "Observations that were refused, of all: what is refused is not judged.", f"vector({MOST_REJECTED})"
     yield lines(REFUSED, what, "percentunit", *_recorded(names.REJECTED), Query(line, "alert", LIMIT))
     what = "What each reason means: docs/monitors/observing.md."
-    yield lines("Refused by reason", what, "cps", _rates(metrics.REJECTED, "reason"), stacked=True)
+    yield lines("Refused by reason", what, "cps", rates(metrics.REJECTED, "reason"), stacked=True)
 
 
 def _labels(terms: Terms) -> Iterator[Panel]:
@@ -150,7 +145,7 @@ def _labels(terms: Terms) -> Iterator[Panel]:
         "matched: it counts; unknown: no such id here; duplicate: it had its label; late: after the time-out; "
         "rejected: it cannot be read.",
         "cps",
-        _rates(metrics.LABEL_EVENTS, "result"),
+        rates(metrics.LABEL_EVENTS, "result"),
         size=THIRD,
         stacked=True,
     )
@@ -178,7 +173,7 @@ def _caps(terms: Terms) -> Iterator[Panel]:
     what = (
         "Times that a label store could not be written or read, by process; what waits stays in memory while it fits."
     )
-    yield lines(STORE, what, "cps", _rates(metrics.LABEL_STORE_FAILURES, "boot"))
+    yield lines(STORE, what, "cps", rates(metrics.LABEL_STORE_FAILURES, "boot"))
     if terms.classification:
         every = of_model(metrics.PREDICTED_CLASS.series)
         others = of_model(metrics.PREDICTED_CLASS.series, 'class="other"')

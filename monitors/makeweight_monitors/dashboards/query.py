@@ -10,6 +10,7 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from makeweight_monitors.dashboards.look import CANARY, PLAIN, STABLE, Look
+from makeweight_monitors.metrics import UP, Metric
 from makeweight_monitors.rules import promql
 from makeweight_monitors.rules.promql import selector
 
@@ -59,6 +60,20 @@ def of_canary(series: str, *matchers: str) -> str:
 def of_stable(series: str, *matchers: str) -> str:
     """The stable model's, which is pooled over its revisions where it is a recorded series."""
     return of_model(series, promql.STABLE, *matchers)
+
+
+def at_its_address(series: str) -> str:
+    """A series that bears no environment: those that are scraped where the chosen model's counters are."""
+    return f"{series} and on (job, instance) {of_model(UP.series)}"
+
+
+def rates(metric: Metric, *labels: str) -> Query:
+    """What a counter rises by in a second, by some of its labels."""
+    rate = f"rate({of_model(metric.series)}[{RATE}])"
+    if "environment" not in metric.labels:
+        rate = at_its_address(f"rate({metric.series}[{RATE}])")
+    legend = ", ".join(f"{{{{{label}}}}}" for label in labels)
+    return Query(f"sum by ({', '.join(labels)}) ({rate})", legend)
 
 
 def placed(expression: str, environment: Sequence[str]) -> str:
