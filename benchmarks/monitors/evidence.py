@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from lives import AGES, DROP, EVERY, PAIRS, REQUESTS, STARTS, Draw, Seen, arms, evidence, pairs
+from lives import AGES, DROP, EVERY, PAIRS, REQUESTS, STARTS, Counts, Draw, Seen, arms, evidence, pairs
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
@@ -163,15 +163,29 @@ def bad(drop: float, healthy: int) -> dict[str, Draw]:
     return {IN_PAIRS: pairs(harm, help_, minutes), **beside}
 
 
-def crossed(seen: Seen, now: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The minute at which each of PART lives is over the line first; infinite: at none of `now`."""
-    found = np.full(PART, np.inf)
-    for looks in np.split(now, 12):
-        over = evidence(seen, looks) >= LINE
-        found = np.minimum(found, np.where(over.any(axis=1), looks[over.argmax(axis=1)], np.inf))
+def first(over: NDArray[np.bool_], now: Counts) -> NDArray[np.float64]:
+    """The minute of `now` at which each life is over first; infinite: at none of them."""
+    return np.where(over.any(axis=1), now[over.argmax(axis=1)], np.inf)
+
+
+def crossed(seen: Seen, now: Counts) -> NDArray[np.float64]:
+    """The minute at which each life is over the line first; few minutes at once, since their e-values take room."""
+    parts = np.array_split(now, 12)
+    found = first(evidence(seen, parts[0]) >= LINE, parts[0])
+    for looks in parts[1:]:
         if np.isfinite(found).all():
             break
+        found = np.minimum(found, first(evidence(seen, looks) >= LINE, looks))
     return found
+
+
+def told(minutes: NDArray[np.float64]) -> str:
+    """The median, and within which time 90 % are found; a share where fewer than half are."""
+    middle, most = np.percentile(minutes, [50, 90], method="higher")
+    found = float(np.isfinite(minutes).mean())
+    if not np.isfinite(middle):
+        return f"{found:.0%}"
+    return f"{middle:.0f} min" + (f" (90 %: {most:.0f})" if np.isfinite(most) else f" ({found:.0%} in all)")
 
 
 def delays() -> Iterator[str]:
@@ -181,12 +195,7 @@ def delays() -> Iterator[str]:
         for name, draw in bad(drop, healthy).items():
             random = np.random.default_rng(100 + seed)
             minutes = np.concatenate([crossed(draw(random, PART), now) for _ in range(0, FOUND, PART)]) - healthy
-            middle, most = np.percentile(minutes, [50, 90], method="higher")
-            found = float(np.isfinite(minutes).mean())
-            text = f"{found:.0%}" if not np.isfinite(middle) else f"{middle:.0f} min"
-            if np.isfinite(middle):
-                text += f" (90 %: {most:.0f})" if np.isfinite(most) else f" ({found:.0%} in all)"
-            cells.setdefault(name, []).append(text)
+            cells.setdefault(name, []).append(told(minutes))
     yield "| worse by | 1 point | 3 points | 10 points | 1, after a day | 3, after a day | 10, after a day |"
     yield "|---|---|---|---|---|---|---|"
     for name, row in cells.items():
@@ -252,23 +261,23 @@ So many labelled answers of the canary (pairs; all answers, for failures), and h
 """
 
 
-def main() -> None:
-    began = time.monotonic()
-    lines = []
-    parts = (
-        (INTRODUCTION, false_rollbacks(HARMLESS)),
-        (ASSUMED, false_rollbacks(BEYOND)),
-        (DELAYS, delays()),
-        (LEAST, least()),
-    )
+def write(page: Path, *parts: tuple[str, Iterator[str]]) -> None:
+    """A page of a text and the rows of a table below it, and so on."""
+    began, lines = time.monotonic(), []
     for text, rows in parts:
         lines.append(text)
         for row in rows:
             lines.append(row)
             print(row, file=sys.stderr, flush=True)
-    PAGE.write_text("\n".join([*lines, ""]))
-    print(f"{PAGE} written in {time.monotonic() - began:.0f} s, {time.process_time():.0f} s of processor time")
+    page.write_text("\n".join([*lines, ""]))
+    print(f"{page} written in {time.monotonic() - began:.0f} s, {time.process_time():.0f} s of processor time")
 
 
 if __name__ == "__main__":
-    main()
+    write(
+        PAGE,
+        (INTRODUCTION, false_rollbacks(HARMLESS)),
+        (ASSUMED, false_rollbacks(BEYOND)),
+        (DELAYS, delays()),
+        (LEAST, least()),
+    )

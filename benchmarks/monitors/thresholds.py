@@ -14,15 +14,13 @@ threshold is stable's own rate and so much more, which is already more than thei
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from evidence import LINE, share
-from lives import DROP, REQUESTS, Arms, Draw, Rates, arms, evidence
+from evidence import LINE, crossed, first, share, told, write
+from lives import DROP, REQUESTS, Arms, Draw, Rates, arms
 from numpy.typing import NDArray
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "monitors" / "thresholds.md"
@@ -37,21 +35,9 @@ Decided = NDArray[np.float64]
 Decider = Callable[[Arms], Decided]
 
 
-def first(over: NDArray[np.bool_], minutes: NDArray[np.int64]) -> Decided:
-    return np.where(over.any(axis=1), minutes[over.argmax(axis=1)], np.inf)
-
-
 def rules(every: int) -> Decider:
     """The e-value over its line, looked at every so many minutes."""
-
-    def decide(seen: Arms) -> Decided:
-        now = np.arange(every, seen.shares[0][0].shape[1], every)
-        found = np.full(len(seen.shares[0][0]), np.inf)
-        for looks in np.array_split(now, max(1, len(now) // 72)):
-            found = np.minimum(found, first(evidence(seen, looks) >= LINE, looks))
-        return found
-
-    return decide
+    return lambda seen: crossed(seen, np.arange(every, seen.shares[0][0].shape[1], every))
 
 
 @dataclass(frozen=True)
@@ -129,14 +115,6 @@ def delays() -> Iterator[str]:
             yield f"| {100 * drop:.0f} {'point' if drop < 0.02 else 'points'} | {part} | " + " | ".join(cells) + " |"
 
 
-def told(minutes: Decided) -> str:
-    """The median, and within which time 90 % are; a share where fewer than half are rolled back."""
-    middle, most = np.percentile(minutes, [50, 90], method="higher")
-    if not np.isfinite(middle):
-        return f"{np.isfinite(minutes).mean():.0%}"
-    return f"{middle:.0f} min" + (f" (90 %: {most:.0f})" if np.isfinite(most) else "")
-
-
 INTRODUCTION = f"""# The rules beside fixed thresholds
 
 What the [rules](rules.md) decide and what fixed thresholds would have decided, on the same simulated traffic: written
@@ -158,16 +136,5 @@ tolerated, so that by the rules it is no reason for a rollback.
 """
 
 
-def main() -> None:
-    began, lines = time.monotonic(), []
-    for text, rows in ((INTRODUCTION, false_rollbacks()), (DELAYS, delays())):
-        lines.append(text)
-        for row in rows:
-            lines.append(row)
-            print(row, file=sys.stderr, flush=True)
-    PAGE.write_text("\n".join([*lines, ""]))
-    print(f"{PAGE} written in {time.monotonic() - began:.0f} s, {time.process_time():.0f} s of processor time")
-
-
 if __name__ == "__main__":
-    main()
+    write(PAGE, (INTRODUCTION, false_rollbacks()), (DELAYS, delays()))
