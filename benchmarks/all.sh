@@ -9,7 +9,7 @@ done
 # Beside a real Prometheus, Debian's where there is none; in short: more trials as each file says.
 found='from pathlib import Path; from examples.monitoring import package; print(package.programs(Path("build/prometheus")).prometheus.parent)'
 PATH="$PATH:$(cd .. && realpath "$(python -c "$found")")"
-for benchmark in "rollback/rest.py" "rollback/seconds.py --trials 10" "chaos/killed.py --trials 10"; do
+for benchmark in "rollback/rest.py" "rollback/seconds.py --trials 10" "rollback/killed.py --trials 10"; do
   echo "== $benchmark"
   # shellcheck disable=SC2086
   python $benchmark

@@ -9,24 +9,19 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+import project
 import requests
 
 from makeweight_monitors import program
 from makeweight_monitors.prometheus import throwaway
-from makeweight_monitors.rules import generate, text
-from makeweight_monitors.rules.terms import Terms
-from makeweight_monitors.serving import pointer
 from makeweight_monitors.serving.pointer import Pointer, Served
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 STABLE = Served("digits", "baseline", "r1", "0" * 64, "a", 0.8, 0)
 CANARY = Served("digits", "int8", "r2", "1" * 64, "b", 0.2, 0)
-TARGET = "\ncanary: {traffic: 20 %, target: {kind: pointer, path: current.json}}\n"
 MOST_MB, MOST_CORE = 60.0, 0.01
 LOOKS = 3
 """Before it is at rest."""
@@ -59,14 +54,10 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder, port = Path(temporary), program.free_port()
-        (folder / "makeweight.yaml").write_text((REPOSITORY / "makeweight.yaml").read_text() + TARGET)
-        pointer.write(folder / "current.json", Pointer(STABLE, CANARY))
-        terms, rules = Terms("digits", drop=0.01, classes=10), folder / "rules.yaml"
-        rules.write_text(text.render(generate.groups(terms), [], terms.runbooks))
+        rules = project.write(folder, Pointer(STABLE, CANARY))
         with throwaway.running(throwaway.find(), folder / "prometheus", rules=[rules]) as client:
-            command = [sys.executable, "-m", "makeweight_monitors", "rollback", "--project", str(folder)]
-            more = ["--prometheus", client.url, "--environment", "environment=", "--port", str(port)]
-            process = subprocess.Popen([*command, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            command = project.controller(folder, client.url, port)
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
                 while looks(port) < LOOKS:
                     if process.poll() is not None:

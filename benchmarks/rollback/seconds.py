@@ -15,13 +15,13 @@ import argparse
 import json
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import project
 import requests
 from prometheus_client import CollectorRegistry, start_http_server
 
@@ -30,15 +30,10 @@ from makeweight_monitors.build import Build
 from makeweight_monitors.observe.observer import Observer
 from makeweight_monitors.prometheus import throwaway
 from makeweight_monitors.prometheus.queries import Client
-from makeweight_monitors.rules import generate, text
-from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.serving import pointer
 from makeweight_monitors.serving.pointer import Served
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 STABLE = Served("digits", "baseline", "r1", "0" * 64, "a", 1.0, 0)
-TARGET = "\ncanary: {traffic: 20 %, target: {kind: pointer, path: current.json}}\n"
-COMMAND = [sys.executable, "-m", "makeweight_monitors", "rollback"]
 CLASSES = [str(number) for number in range(10)]
 RIGHT, WRONG = [0.0] * 9 + [1.0], [float("nan")] * 10
 WELL = 4.0
@@ -114,8 +109,7 @@ def together(folder: Path, rules: Path, numbers: range) -> list[Timeline | None]
     own, targets = folder / f"prometheus-{numbers.start}", {"models": [f"127.0.0.1:{server.server_port}"]}
     to = [f"127.0.0.1:{port}"]
     with throwaway.running(throwaway.find(), own, rules=[rules], targets=targets, alerts_to=to) as client:
-        more = ["--project", str(folder), "--prometheus", client.url, "--environment", "environment="]
-        process = subprocess.Popen([*COMMAND, *more, "--port", str(port)], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(project.controller(folder, client.url, port), stderr=subprocess.DEVNULL)
         try:
             while not _answers(port):
                 time.sleep(0.1)
@@ -136,10 +130,7 @@ def main() -> int:
     lines: list[Timeline | None] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        (folder / "makeweight.yaml").write_text((REPOSITORY / "makeweight.yaml").read_text() + TARGET)
-        pointer.write(folder / "current.json", pointer.Pointer(STABLE))
-        terms, rules = Terms("digits", drop=0.01, classes=10, interval=1), folder / "rules.yaml"
-        rules.write_text(text.render(generate.groups(terms), [], terms.runbooks))
+        rules = project.write(folder, pointer.Pointer(STABLE), interval=1)
         for begin in range(0, options.trials, TOGETHER):
             lines += together(folder, rules, range(begin, min(begin + TOGETHER, options.trials)))
     took = sorted(line.answered - line.scraped for line in lines if line is not None)

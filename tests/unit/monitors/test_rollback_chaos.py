@@ -1,6 +1,6 @@
 """Whatever fails and dies around a rollback, in an order that nobody chose: it is done once, and its log is whole.
 
-The same with real processes: `benchmarks/chaos/killed.py`.
+The same with real processes: `benchmarks/rollback/killed.py`.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import project
 import requests
 
 from makeweight_monitors import program
@@ -36,14 +37,10 @@ from makeweight_monitors.prometheus import throwaway
 from makeweight_monitors.rollback import audit
 from makeweight_monitors.rollback.audit import Head
 from makeweight_monitors.rollback.journal import Journal
-from makeweight_monitors.rules import generate, text
-from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.serving import pointer
 from makeweight_monitors.serving.pointer import Pointer, Served
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 STABLE = Served("digits", "baseline", "r0", "f" * 64, "a", 1.0, 0)
-TARGET = "\ncanary: {traffic: 20 %, target: {kind: pointer, path: current.json}}\n"
 PARTS = ("controller", "exporter", "prometheus", "server")
 DISK = "full disk"
 PATIENCE = 300.0
@@ -113,16 +110,12 @@ class Stand:
     def __post_init__(self) -> None:
         self.folder.mkdir()
         self.file, self.state = self.folder / "current.json", self.folder / "monitoring" / "controller"
-        (self.folder / "makeweight.yaml").write_text((REPOSITORY / "makeweight.yaml").read_text() + TARGET)
-        pointer.write(self.file, Pointer(STABLE))
-        terms, rules = Terms("digits", drop=0.01, classes=10, interval=1), self.folder / "rules.yaml"
-        rules.write_text(text.render(generate.groups(terms), [], terms.runbooks))
+        rules = project.write(self.folder, Pointer(STABLE), interval=1)
         for name in ("controller", "exporter", "prometheus"):
             self.ports[name] = program.free_port()
         url = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
         config = self.folder / "prometheus.json"
         config.write_text(json.dumps(self._scraping(rules)))
-        own = [sys.executable, "-m", "makeweight_monitors"]
         commands = {
             "prometheus": (
                 [str(self.programs.prometheus), f"--config.file={config}",
@@ -130,12 +123,12 @@ class Stand:
                  f"--web.listen-address=127.0.0.1:{self.ports['prometheus']}", "--log.level=error"], "/-/ready",
             ),
             "exporter": (
-                [*own, "exporter", "--models", str(self.folder / "models.yaml"), "--port", str(self.ports["exporter"])],
-                "/-/ready",
+                [sys.executable, "-m", "makeweight_monitors", "exporter", "--models", str(self.folder / "models.yaml"),
+                 "--port", str(self.ports["exporter"])], "/-/ready",
             ),
             "controller": (
-                [*own, "rollback", "--project", str(self.folder), "--prometheus", url["prometheus"], "--every", "1s",
-                 "--environment", "environment=", "--port", str(self.ports["controller"])], "/healthz",
+                [*project.controller(self.folder, url["prometheus"], self.ports["controller"]), "--every", "1s"],
+                "/healthz",
             ),
         }  # fmt: skip
         for name, (command, ready) in commands.items():
