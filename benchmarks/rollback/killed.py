@@ -115,7 +115,8 @@ class Stand:
             self.ports[name] = program.free_port()
         url = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
         config = self.folder / "prometheus.json"
-        config.write_text(json.dumps(self._scraping(rules)))
+        exporter, controller = ([f"127.0.0.1:{self.ports[name]}"] for name in ("exporter", "controller"))
+        config.write_text(json.dumps(throwaway.configuration([rules], {"models": exporter}, controller, "1s", "1s")))
         commands = {
             "prometheus": (
                 [str(self.programs.prometheus), f"--config.file={config}",
@@ -135,17 +136,6 @@ class Stand:
             self.parts[name] = Part(command, self.folder / f"{name}.log", url[name] + ready)
         server = [sys.executable, str(Path(__file__).with_name("server.py")), str(self.file), url["exporter"]]
         self.parts["server"] = Part(server, self.folder / "server.log", "")
-
-    def _scraping(self, rules: Path) -> dict[str, object]:
-        def at(name: str) -> list[object]:
-            return [{"static_configs": [{"targets": [f"127.0.0.1:{self.ports[name]}"]}]}]
-
-        return {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(rules)],
-            "alerting": {"alertmanagers": at("controller")},
-            "scrape_configs": [{"job_name": "models", **at("exporter")[0]}],  # type: ignore[dict-item]
-        }
 
     def describe(self, canary: Served) -> None:
         """To the exporter, which reads it when it begins."""

@@ -79,7 +79,7 @@ def running(
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "prometheus.json"  # JSON is YAML
-    config.write_text(json.dumps(_config(rules, targets or {}, alerts_to, scrape, evaluate or scrape), indent=1))
+    config.write_text(json.dumps(configuration(rules, targets or {}, alerts_to, scrape, evaluate or scrape), indent=1))
     with contextlib.ExitStack() as stack:
         for left in reversed(range(_TRIES)):
             try:
@@ -92,13 +92,14 @@ def running(
         yield client
 
 
-def _config(
+def configuration(
     rules: Sequence[Path],
     targets: Mapping[str, Sequence[str]],
     alerts_to: Sequence[str],
     scrape: str,
     evaluate: str,
 ) -> dict[str, object]:
+    """What Prometheus reads, by the arguments of `running`."""
     return {
         "global": {"scrape_interval": scrape, "scrape_timeout": scrape, "evaluation_interval": evaluate},
         "rule_files": [str(path.resolve()) for path in rules],
