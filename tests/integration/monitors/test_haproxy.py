@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +20,6 @@ from makeweight_monitors.rollback.targets.haproxy import HaproxyOptions, Haproxy
 from makeweight_monitors.rollback.targets.target import Moved
 
 BUILD = Path(__file__).resolve().parents[3] / "build" / "haproxy"
-PACKAGES = ("haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1")
 CONFIG = """
 global
   stats socket {folder}/admin.sock mode 600 level admin
@@ -71,23 +69,19 @@ def answering() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def haproxy() -> Path:
-    if (found := shutil.which("haproxy")) is not None:
-        return Path(found)
+def haproxy() -> list[str]:
     try:
-        return package.unpacked(BUILD, "usr/sbin/haproxy", *PACKAGES)
+        return package.haproxy(BUILD)
     except EnvironmentFailed as error:
         lacking(str(error))
 
 
-def test_shares_of_a_real_haproxy(haproxy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    libraries = [str(path) for path in (haproxy.parents[1] / "lib").glob("*-linux-gnu")]
-    monkeypatch.setenv("LD_LIBRARY_PATH", ":".join(libraries))
+def test_shares_of_a_real_haproxy(haproxy: list[str], tmp_path: Path) -> None:
     port, config = program.free_port(), tmp_path / "haproxy.cfg"
     with answering() as stable, answering() as canary:
         config.write_text(CONFIG.format(folder=tmp_path, port=port, stable=stable, canary=canary))
         address = f"http://127.0.0.1:{port}/"
-        with program.running("HAProxy", [str(haproxy), "-f", str(config)], address, tmp_path / "log"):
+        with program.running("HAProxy", [*haproxy, "-f", str(config)], address, tmp_path / "log"):
             target = HaproxyTarget(HaproxyOptions(socket="admin.sock", backend="models"), tmp_path)
             first = target.get()
             with requests.Session() as client:
