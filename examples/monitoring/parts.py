@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -62,17 +62,27 @@ class Built:
         return Release(self.model, revision, variant, artifact, reference, [data.LIGHT, data.HEAVY])
 
 
-def verb(*arguments: str) -> list[str]:
-    """A command of makeweight-monitors."""
-    return [str(Path(sys.executable).with_name("makeweight-monitors")), *arguments]
+def verb(*arguments: str, of: str = "makeweight-monitors") -> list[str]:
+    """A command of one of the programs that are installed here."""
+    return [str(Path(sys.executable).with_name(of)), *arguments]
+
+
+def carried_out(command: Sequence[str], folder: Path | None = None) -> str:
+    """Run a command of `verb` to its end, in a folder or in this one; what it printed.
+
+    Raises:
+        EnvironmentFailed: it fails; what it said is part of the error.
+    """
+    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise EnvironmentFailed(f"{command[1]} failed: {said}", where=" ".join(command))
+    return done.stdout.strip()
 
 
 def rules(project: Path, variant: str, folder: Path) -> Path:
     """The rules of a project's budget, looked at every second."""
-    command = verb("rules", "--project", str(project), "--variant", variant, "--interval", "1", "--out", str(folder))
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise EnvironmentFailed(f"rules failed: {(done.stderr or done.stdout).strip()}", where=" ".join(command))
+    carried_out(verb("rules", "--project", str(project), "--variant", variant, "--interval", "1", "--out", str(folder)))
     return folder / "makeweight.rules.yaml"
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import secrets
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -70,10 +69,8 @@ def _demo(options: argparse.Namespace) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="makeweight-rollout-")))
         story, good_trial, bad_trial = _started(stack, folder, built, bad, programs, commands, options)
         told = story.played(good_trial, bad_trial)
-        verified = subprocess.run(
-            parts.verb("audit", "verify", "--state", str(story.audit.parent)), capture_output=True, text=True
-        )
-    return _finish(told, results, verified.stdout.strip())
+        verified = parts.carried_out(parts.verb("audit", "verify", "--state", str(story.audit.parent)))
+    return _finish(told, results, verified)
 
 
 def _started(

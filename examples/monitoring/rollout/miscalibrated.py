@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from makeweight_base.errors import EnvironmentFailed
+from examples.monitoring import parts
 
 _LOADER = '''"""A loader of somebody's own."""
 
@@ -49,10 +47,7 @@ def made(project: Path, variant: str, folder: Path) -> Path:
         (work / "examples" / "digits" / "rescaled.py").write_text(_LOADER)
         declared = (project / "makeweight.yaml").read_text()
         (work / "makeweight.yaml").write_text(_LOAD.sub("  load: examples.digits.rescaled:load", declared))
-        command = [str(Path(sys.executable).with_name("makeweight")), "compress", variant]
-        done = subprocess.run(command, cwd=work, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode:
-            raise EnvironmentFailed(f"compress failed: {(done.stderr or done.stdout).strip()}", where=" ".join(command))
+        parts.carried_out(parts.verb("compress", variant, of="makeweight"), work)
         shutil.copyfile(origin, work / "artifacts" / variant / "of.json")
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
