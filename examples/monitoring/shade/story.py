@@ -214,25 +214,32 @@ def _follow(
 
 
 def _standing(phase: Phase) -> str:
-    pairs, seen = phase.pairs, phase.last
+    pairs, (of, value, line) = phase.pairs, _evidence(phase)
     if not pairs.count:
-        value, line = seen.value(names.FAILURES.evalue), seen.value(names.ROLLBACK_LINE, "failures")
-        return f"no labelled pair yet; e-value of failures {_evalue(value)} of {_evalue(line)}"
+        return f"no labelled pair yet; e-value of {of} {value} of {line}"
     return (
         f"{pairs.count:,} labelled pairs, right: stable {_percent(pairs.stable())}, canary {_percent(pairs.canary())}; "
-        f"e-value {_evalue(seen.value(names.PAIRS.evalue))} of {_evalue(seen.value(names.ROLLBACK_LINE, 'paired'))}"
+        f"e-value {value} of {line}"
     )
+
+
+def _evidence(phase: Phase) -> tuple[str, str, str]:
+    """Of what the test is that can tell by now (of failures, until a pair is labelled), its e-value and its line."""
+    if phase.pairs.count:
+        of, evalue, test = "pairs", names.PAIRS.evalue, "paired"
+    else:
+        of, evalue, test = "failures", names.FAILURES.evalue, "failures"
+    return of, _evalue(phase.last.value(evalue)), _evalue(phase.last.value(names.ROLLBACK_LINE, test))
 
 
 def _table(phases: list[Phase]) -> None:
     say("\nwhat Prometheus saw:")
-    say(f"  {'':14} {'pairs':>7} {'stable right':>13} {'canary right':>13} {'e-value':>9} {'line':>7}  fired")
+    say(f"  {'':14} {'pairs':>7} {'stable right':>13} {'canary right':>13} {'e-value':>9} {'of':9} {'line':>6}  fired")
     for phase in phases:
-        pairs, seen = phase.pairs, phase.last
-        value, line = seen.value(names.PAIRS.evalue), seen.value(names.ROLLBACK_LINE, "paired")
+        pairs, (of, value, line) = phase.pairs, _evidence(phase)
         say(
             f"  {phase.name:14} {pairs.count:7,} {_percent(pairs.stable()):>13} {_percent(pairs.canary()):>13} "
-            f"{_evalue(value):>9} {_evalue(line):>7}  {', '.join(sorted(phase.alerts)) or 'nothing'}"
+            f"{value:>9} {of:9} {line:>6}  {', '.join(sorted(phase.alerts)) or 'nothing'}"
         )
     for phase in phases:
         say(f"  evidence, {phase.name}: {', '.join(sorted(phase.evidence)) or 'none'}")
