@@ -18,9 +18,10 @@ def text(recorded: Recorded) -> str:
     down = moments(recorded)
     lines += [f"  {one.time - down[0].time:5.1f} s  {one.name + ':':16} {one.words}" for one in down]
     at = {one.name: one.time for one in down}
+    after = max(at["last bad answer"] - at["evidence"], 0.0)  # it has few requests: none may have come by then
     lines += [
         "",
-        f"from the evidence to the last bad answer {at['last bad answer'] - at['evidence']:.1f} s; "
+        f"from the evidence to the last bad answer {after:.1f} s; "
         f"from the first bad answer to the last {at['last bad answer'] - at['fault']:.1f} s",
     ]
     return "\n".join(lines)
