@@ -155,9 +155,7 @@ class Story:
 
     def _recorded(self, good: Trial, bad: Trial) -> Recorded:
         let_in = next(at for at, revision in self.trials if revision == bad.revision)
-        of_bad = _of(names.SPLIT.evalue, bad.revision)
-        start, end = self.began + let_in, time.time()
-        evalues = [point for series in self.client.query_range(of_bad, start, end, 0.25) for point in series.points]
+        start = self.began + let_in
         (line,) = self.client.query(selector(names.ROLLBACK_LINE, equals("test", "split")))
         answers = [one for one in self.traffic.answers if one.time >= start and one.variant == "canary"]
         alerted, alert = self.alerts.get(bad.revision, (float("nan"), ""))
@@ -168,13 +166,22 @@ class Story:
             tuple(self.shares),
             tuple(self._seconds()),
             tuple(self.said),
-            tuple((at - self.began, value) for at, value in evalues),
+            self._evalues(bad.revision, start),
             line.value,
             alert,
             alerted,
             next((one.time for one in answers if not one.right), float("nan")) - self.began,
             answers[-1].time - self.began if answers else float("nan"),
         )
+
+    def _evalues(self, revision: str, start: float) -> tuple[tuple[float, float], ...]:
+        """Each at the time of its evaluation: the step that shows it may come after what followed from it."""
+        evalue, end = _of(names.SPLIT.evalue, revision), time.time()
+        times, values = (
+            dict(point for series in self.client.query_range(asked, start, end, 0.25) for point in series.points)
+            for asked in (f"timestamp({evalue})", evalue)
+        )
+        return tuple(sorted({times[at] - self.began: values[at] for at in times.keys() & values.keys()}.items()))
 
     def _seconds(self) -> Iterator[Second]:
         counts: dict[tuple[int, str], list[int]] = {}
