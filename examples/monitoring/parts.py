@@ -14,6 +14,7 @@ from pathlib import Path
 import requests
 
 from examples.digits import data
+from examples.monitoring import interrupted
 from examples.monitoring.serve import Release
 from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors import program
@@ -23,6 +24,7 @@ from makeweight_monitors.prometheus.queries import Client
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _FIRST_SCRAPE = 30.0
+_FIRST_EVALUATION = 300.0
 _SECONDS = 30
 
 
@@ -112,6 +114,15 @@ def scraped(client: Client, revision: str, variant: Variant) -> None:
         if time.monotonic() > end:
             raise EnvironmentFailed(f"Prometheus has not reached the servers in {_FIRST_SCRAPE:g} s", where=client.url)
         time.sleep(0.2)
+
+
+def evaluated(client: Client) -> None:
+    """Wait until each group of rules was evaluated once: some are looked at every minute, and what reads them waits."""
+    end = time.monotonic() + _FIRST_EVALUATION
+    while not all(group.evaluated > 0 for group in client.alerting()):
+        if time.monotonic() > end:
+            raise EnvironmentFailed(f"not all rules were evaluated in {_FIRST_EVALUATION:g} s", where=client.url)
+        interrupted.wait(0.2)
 
 
 def say(line: str) -> None:

@@ -109,6 +109,8 @@ def _started(
     )
     for variant in ("stable", "canary"):
         parts.scraped(client, GOOD, variant)
+    say("waiting up to a minute for all rules: those of slices and classes are evaluated once a minute")
+    parts.evaluated(client)
     state = folder / "state"
     command = parts.verb("rollback", "--project", str(project), "--prometheus", client.url, "--state", str(state))
     command += ["--port", controller.rpartition(":")[2], "--environment", "environment=", "--bearer-file", str(token)]
