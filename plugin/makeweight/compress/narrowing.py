@@ -111,20 +111,14 @@ def shaken(before: Any) -> Any:
 
 
 def drift(before: Any, removed: Sequence[Removal], example: Tensors) -> float:
-    """How far the removal of all changes more than what was removed; see `deviation`.
+    """How far the removal of all changes more than what was removed; see `apart`.
 
     Args:
         before: the module as it was, with weights of which none is zero.
     """
     narrowed = copy.deepcopy(before)
     _repeat(narrowed, removed, example)
-    return deviation(_masked(before, removed, narrowed, example), narrowed, example)
-
-
-def deviation(one: Any, other: Any, example: Tensors) -> float:
-    """The largest difference between the answers of two modules, as a part of the largest answer; without end where
-    one does not run."""
-    return apart(answered(one, example), answered(other, example))
+    return apart(answered(_masked(before, removed, narrowed, example), example), answered(narrowed, example))
 
 
 def answered(module: Any, example: Tensors) -> list[Any] | None:
@@ -139,7 +133,8 @@ def answered(module: Any, example: Tensors) -> list[Any] | None:
 
 
 def apart(one: list[Any] | None, other: list[Any] | None) -> float:
-    """The `deviation` of answers."""
+    """The largest difference between the answers of two modules, as a part of the largest answer; without end where
+    one does not run."""
     if one is None or other is None:
         return math.inf
     found = 0.0
