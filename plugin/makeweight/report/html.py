@@ -62,7 +62,7 @@ def _page(content: Content) -> dict[str, Any]:
         "word_on_it": prose.word_on_it(verdict.review),
         "notices": prose.notices(content),
         "waivers": prose.waivers(content, lead) if lead else [],
-        "reasons": [*prose.reasons(content, lead), *prose.short_of_control(figures, lead)] if lead else [],
+        "reasons": prose.reasons(content, figures, lead) if lead else [],
         "settling": prose.settling(held_up),
         "remedy": remedy(content, figures, lead) if lead and verdict.verdict != "pass" else "",
         "warnings": [prose.sentence(rule.sentence) for rule in warnings(verdict, lead)] if lead else [],

@@ -95,8 +95,7 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
             yield from _taken_over(content, variant, table, str(taken))
             return
         yield table
-        why = [*prose.reasons(content, variant), *prose.short_of_control(figures, variant)]
-        yield _listed("the reason", "Why", [markdown_prose(each) for each in why])
+        yield _listed("the reason", "Why", [markdown_prose(each) for each in prose.reasons(content, figures, variant)])
         if content.verdict.verdict != "pass":
             settling = [markdown_code(each) for each in prose.settling(blocking(content.verdict, variant))]
             if settling:

@@ -8,12 +8,12 @@ from dataclasses import replace
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.decide.verdict import Review, RuleVerdict
-from makeweight.report.comparison import LATENCY, SIZE, cell, heading
+from makeweight.report.comparison import LATENCY, SIZE, heading
 from makeweight.report.content import Content, Flips
 from makeweight.report.figures import Figures
 from makeweight.report.standing import HEADLINES, blocking, leading, subject, waived
 from makeweight.report.text import elided, plain
-from makeweight.report.written import title
+from makeweight.report.written import title, written, written_interval
 
 _NAME = 80
 _SENTENCE = 600
@@ -88,8 +88,13 @@ def unlimited(content: Content, figures: Figures, variant: str) -> list[str]:
     return worse
 
 
-def reasons(content: Content, variant: str) -> list[str]:
-    """Why it was decided so: the blocking rules' sentences, or the verdict's own."""
+def reasons(content: Content, figures: Figures, variant: str) -> list[str]:
+    """Why it was decided so, and what compression cost a variant that was trained besides."""
+    return [*_decided(content, variant), *_short_of_control(figures, variant)]
+
+
+def _decided(content: Content, variant: str) -> list[str]:
+    """The blocking rules' sentences, or the verdict's own."""
     held_up = blocking(content.verdict, variant)
     if not held_up:
         return [sentence(content.verdict.sentence)]
@@ -99,18 +104,18 @@ def reasons(content: Content, variant: str) -> list[str]:
     return [*sentences, told] if told else sentences
 
 
-def short_of_control(figures: Figures, variant: str) -> list[str]:
-    """What compression cost a variant that was trained besides, where it stays behind the baseline trained as long."""
+def _short_of_control(figures: Figures, variant: str) -> list[str]:
+    """How far it stays behind the baseline trained as long, where it does."""
     of = figures.quality
-    held = cell(figures, replace(of, control=True), variant)
-    short = figures.get(replace(of.compared("drop"), control=True), variant)
-    if not held.value or short is None or short.value is None or (short.interval or (short.value,))[0] <= 0:
+    held, short = (figures.get(replace(each, control=True), variant) for each in (of, of.compared("drop")))
+    if held is None or held.value is None or short is None or short.value is None:
         return []
-    less = cell(figures, replace(of.compared("drop"), control=True), variant)
-    much = f"{less.value} {less.interval}".rstrip()
+    if (short.interval or (short.value,))[0] <= 0:
+        return []
+    much = f"{written(short)} {written_interval(short)}".rstrip()
     return [
-        f"Trained as long and not compressed, the baseline reaches {held.value} ({heading(figures)}): {code(variant)} "
-        f"is {much} short of that."
+        f"Trained as long and not compressed, the baseline reaches {written(held)} ({heading(figures)}): "
+        f"{code(variant)} is {much} short of that."
     ]
 
 

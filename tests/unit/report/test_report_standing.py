@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import invented_content as invented
 
+from makeweight.report.figures import Figures
 from makeweight.report.prose import reasons
 from makeweight.report.standing import blocking, leading, line, named, offences, passing
 from makeweight.report.terminal import last_lines
@@ -67,6 +68,6 @@ def test_rules_have_short_names():
 def test_one_sentence_of_two_rules_is_told_once():
     both = {"size.max": "size is not measured: stale.", "accuracy.max_drop": "size is not measured: stale."}
     made = invented.content((invented.Model("int8", 1, 0, undecided=both),), ship=None)
-    assert reasons(made, "int8") == ["Size is not measured: stale."]
+    assert reasons(made, Figures(made), "int8") == ["Size is not measured: stale."]
     settle = "To settle it: makeweight benchmark int8 --device None --seconds 30"
     assert last_lines(made.verdict)[1:] == [("undecided", f"undecided: int8: size is not measured: stale. {settle}")]
