@@ -1,5 +1,5 @@
-"""Attention that is written by hand: which layers make its queries, keys and values, which one reads what it gives, and
-which of their channels belong to one head.
+"""Attention that is written in layers: which of them make its queries, keys and values, which one reads what it gives,
+and which of their channels belong to one head.
 
 How `forward` cuts channels into heads (view, unflatten, chunk, einsum) is not read but asked of autograd: a channel
 that the reader is handed depends on the queries of its own head and of no other.

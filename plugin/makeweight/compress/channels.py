@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from makeweight.compress.examples import Examples, Tensors, tensors
 from makeweight.compress.heads import ROUNDING, HeadPruner, Narrowable, following, narrowable, runs
 from makeweight.compress.importances import importance_of, of_heads, silent_in
 from makeweight.compress.losses import Loss, loss_of
+from makeweight.compress.multihead import write_out
 from makeweight.compress.narrowing import (
     Removal,
     departing,
@@ -56,11 +57,15 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     module = subject.source
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
     shape = answers(module, example, given.output).shape
-    before, parameters = _widths(module), counted(module)
+    parameters = counted(module)
+    whole = write_out(module, example)
+    before = _widths(module)
     if not before:
         refuse_operators(module, NAME)
         raise RecipeFailed("prune changed nothing: the module has no layer with channels")
-    left_alone = excluded(options.exclude, list(before), NAME)
+    if whole:
+        given.progress.say(_whole(whole))
+    left_alone = [*excluded(options.exclude, list(before), NAME), *whole]
     with _following("follow this model", module):
         plan = _plan(module, example, options, given, left_alone)
         plan = _tried(plan, module, example, shape, options, given)
@@ -97,6 +102,8 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
         raise RecipeFailed(_lost(plan.refused))
     if not changed and plan.stuck:
         raise RecipeFailed(_stuck(plan.stuck))
+    if not changed and whole:
+        raise RecipeFailed(_whole(whole))
     if not changed:
         raise RecipeFailed(
             "prune changed nothing: no layer could give up channels and keep a multiple of "
@@ -109,7 +116,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     given.notes[NAME] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
     if fewer := pruner.heads.fewer():
         given.notes[NAME]["heads"] = fewer
-    if unwilling := [*plan.refused, *untold, *(each.called for each in plan.stuck)]:
+    if unwilling := [*whole, *plan.refused, *untold, *(each.called for each in plan.stuck)]:
         given.notes[NAME]["refused"] = unwilling
     return subject
 
@@ -210,6 +217,11 @@ def _stuck(attentions: Sequence[Attention]) -> str:
     )
 
 
+def _whole(reasons: Mapping[str, str]) -> str:
+    told = "; ".join(f"`{name}`: {reason}" for name, reason in reasons.items())
+    return f"prune: nn.MultiheadAttention that is left whole, with what its width hangs together with: {told}"
+
+
 def _untold(layers: Sequence[str]) -> str:
     named = ", ".join(f"`{name}`" for name in layers)
     return (
@@ -237,7 +249,6 @@ def _refuse_growth(before: Any, after: Any, removed: list[Removal], example: Ten
 
 
 def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, plan: _Plan) -> _Pruner:
-    import torch
     import torch_pruning
 
     layers = parts(module)
@@ -281,8 +292,7 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
         # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
         in_channel_groups={},
         out_channel_groups={},
-        # what is removed must leave every head of an attention layer equally wide
-        num_heads={part: part.num_heads for part in module.modules() if isinstance(part, torch.nn.MultiheadAttention)},
+        num_heads={},
         channel_groups={},
     )
     together = options.scope == "global"

@@ -1,4 +1,4 @@
-"""Attention heads, removed whole from attention that is written by hand.
+"""Attention heads, removed whole from attention that is written in layers.
 
 Michel et al., "Are Sixteen Heads Really Better than One?", NeurIPS 2019, https://arxiv.org/abs/1905.10650
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -54,13 +54,11 @@ class ChannelRemoval:
 def narrow(pruner: Any, module: Any) -> list[Removal]:
     """One step of a pruner of Torch-Pruning on its module; what it removed."""
     names = {part: name for name, part in parts(module).items()}
-    widths = _head_widths(module)
     removed: list[Removal] = []
     for group in pruner.step(interactive=True):
         dependency, channels = group[0]
         removed.append(ChannelRemoval(names[dependency.target.module], dependency.handler, tuple(map(int, channels))))
         group.prune()
-    _keep_temperature(widths)
     return removed
 
 
@@ -197,11 +195,8 @@ def _repeat(module: Any, removed: Sequence[Removal], example: Tensors, fill: Any
     if fill is not None:
         for parameter in module.parameters():
             parameter.data = fill(parameter)
-    widths = _head_widths(module)
     for removal in removed:
         removal.carry_out(module, graph)
-    if fill is None:
-        _keep_temperature(widths)
 
 
 def differentiable(outputs: Any) -> list[Any]:
@@ -224,29 +219,3 @@ def graph_of(module: Any, example: Tensors, outputs: Callable[[Any], list[Any]] 
         output_transform=outputs,
         customized_pruners=normalization.pruners(),
     )
-
-
-def _head_widths(module: Any) -> dict[Any, int]:
-    """Of every attention layer, how wide a head is."""
-    from torch import nn
-
-    return {part: _head_width(part) for part in module.modules() if isinstance(part, nn.MultiheadAttention)}
-
-
-def _head_width(attention: Any) -> int:
-    return int(attention.embed_dim // attention.num_heads)
-
-
-def _keep_temperature(widths: Mapping[Any, int]) -> None:
-    """Scores are divided by the root of a head's width: heads narrower than these would make them larger."""
-    import torch
-
-    for attention, width in widths.items():
-        factor = math.sqrt(_head_width(attention) / width)
-        if factor == 1:
-            continue
-        with torch.no_grad():
-            for name in ("in_proj_weight", "q_proj_weight", "in_proj_bias"):
-                weight = getattr(attention, name, None)
-                if weight is not None:
-                    weight[: attention.embed_dim] *= factor

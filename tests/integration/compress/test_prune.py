@@ -240,7 +240,7 @@ def test_layers_that_make_outputs_keep_their_channels(given: Any) -> None:
     assert (restores.first.out_channels, restores.last.out_channels) == (32, 32)
 
 
-def test_attention_keeps_its_heads_equally_wide(given: Any) -> None:
+def test_attention_becomes_narrower_by_whole_heads(given: Any) -> None:
     class Attends(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -256,10 +256,11 @@ def test_attention_keeps_its_heads_equally_wide(given: Any) -> None:
     module = Attends()
     _pruned(module, PruneOptions(ratio=0.5, epochs=0), _on_images(given))
     assert module.wide.out_features == 64
-    assert module.attention.embed_dim % module.attention.num_heads == 0
+    assert (module.attention.embed_dim, module.attention.num_heads) == (32, 2)
+    assert module.attention.query.out_features == 32
 
 
-def test_an_encoder_of_torch_becomes_narrower_with_each_of_its_heads(given: Any) -> None:
+def test_an_encoder_of_torch_becomes_narrower_and_loses_whole_heads(given: Any) -> None:
     class Encodes(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -272,7 +273,7 @@ def test_an_encoder_of_torch_becomes_narrower_with_each_of_its_heads(given: Any)
 
     module, on_images = Encodes().eval(), _on_images(given)
     _pruned(module, PruneOptions(ratio=0.5, round_to=4, epochs=0), on_images)
-    assert {(part.self_attn.embed_dim, part.self_attn.num_heads) for part in module.encoder.layers} == {(8, 4)}
+    assert {(part.self_attn.embed_dim, part.self_attn.num_heads) for part in module.encoder.layers} == {(8, 2)}
     assert on_images.notes["prune"]["channels"]["encoder.layers.1.linear1"] == [32, 16]
     assert "refused" not in on_images.notes["prune"]
 
@@ -425,18 +426,19 @@ class Squashes(nn.Module):
 
 
 class Attends(nn.Module):
-    """Half of each of its four heads is dead."""
+    """Half of its inputs and two of its four heads are dead."""
 
     def __init__(self) -> None:
         super().__init__()
         self.embed, self.attention = nn.Linear(8, 16), nn.MultiheadAttention(16, 4, batch_first=True)
         self.head = nn.Linear(16, 3)
-        dead = list(range(1, 16, 2))
+        dead, heads = list(range(1, 16, 2)), [*range(4), *range(8, 12)]
         for weight in (self.embed.weight, self.embed.bias, self.attention.out_proj.weight):
             _dead(weight, 0, dead)
-        _dead(self.attention.in_proj_weight, 0, [16 * part + place for part in range(3) for place in dead])
-        for weight in (self.attention.in_proj_weight, self.attention.out_proj.weight, self.head.weight):
+        _dead(self.attention.in_proj_weight, 0, [16 * part + place for part in range(3) for place in heads])
+        for weight in (self.attention.in_proj_weight, self.head.weight):
             _dead(weight, 1, dead)
+        _dead(self.attention.out_proj.weight, 1, heads)
 
     def forward(self, image: Any) -> Any:
         tokens = self.embed(image.flatten(1, 2))
