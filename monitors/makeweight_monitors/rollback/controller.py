@@ -39,7 +39,8 @@ class Health:
     trouble: str = ""
     """What keeps it from looking or acting; empty: nothing."""
     blind: str = ""
-    """Why nothing is known of the canary; empty: it is, or there is none."""
+    """Why nothing is known of the canary that serves, else of one whose rollback is not over; empty: something is, or
+    there is none."""
     blindness: Blindness | None = None
     """Of which kind either is."""
 
@@ -140,17 +141,19 @@ class Controller:
 
     def _look(self) -> None:
         placement, current = self._placed()
-        blind, blindness = "", None
+        known: Seen | None = None
         for case in self._open(placement, current):
             if case.canary == current or case.deed is not None:
                 seen = self.looking.look(case.canary, placement, self.clock())
-                blind, blindness = seen.blind, seen.blindness
+                known = known or seen  # of the one that serves, which comes first
             else:
                 seen = Seen(self.clock(), placement)
             hold = self.journal.hold()
             told = replace(seen, held="" if hold is None else str(hold), last_rollback=self.journal.last_rollback())
             self._advance(case, Looked(told))
-        self.health = Health(self.clock(), True, "", blind, blindness)
+        self.health = Health(self.clock(), True)
+        if known is not None:
+            self.health = replace(self.health, blind=known.blind, blindness=known.blindness)
         if self._told:
             self._told = ""
             self.journal.note(self._line("trouble", "it is over"))

@@ -3,17 +3,20 @@
 Failed answers, and answers slower than a declared limit, of the canary beside those of stable, weighed by
 `eprocess.two_samples`: the probability that a canary which is good enough ever opens it is at most `rate`, however
 often it is looked at. So that long health does not outweigh late harm, the test also begins anew (`eprocess.shared`).
-Beside it stands a test that needs no answer of stable (`collapse.py`): whether more than half of the answers fail.
+Beside it stands a test that needs no answer of stable (`collapse.py`): whether more than half of the answers fail, or
+of those that do not overlap (`apart.py`) more than half are slow.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from makeweight_monitors.eprocess import shared, two_samples
+from makeweight_monitors.serving.apart import Apart
 from makeweight_monitors.serving.collapse import Collapse
 
 _EVERY = 200
@@ -22,6 +25,8 @@ _STARTS = 10_000
 """How often; after two million answers of the canary in one process the last start stands."""
 _LATEST = 2
 """Starts that are looked at beside the first: one of them has always seen at least `_EVERY` answers."""
+_LONGEST = 4
+"""Limits of latency after which a slow answer no longer keeps others from being counted for a collapse."""
 _log = logging.getLogger("makeweight_monitors")
 
 
@@ -55,6 +60,7 @@ class Breaker:
         slow: seconds from request to answer beyond which one is slow; None: latency is not watched.
         slow_drop: by how much the share of slow answers may be above stable's.
         on_open: called once, with the reason, from the thread whose answer was the last straw.
+        clock: seconds that only grow; asked when an answer's latency is told, which is when it ended.
 
     Raises:
         ValueError: one of these is out of its bounds.
@@ -68,6 +74,7 @@ class Breaker:
         slow: float | None = None,
         slow_drop: float = 0.05,
         on_open: Callable[[Opened], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not (0 <= drop < 1 and 0 <= slow_drop < 1):
             raise ValueError(f"a tolerated rise is a share from 0 to below 1, not {drop} or {slow_drop}")
@@ -75,11 +82,10 @@ class Breaker:
             raise ValueError(f"a rate of false alarms lies between 0 and 1, and is not {rate}")
         if slow is not None and not 0 < slow < float("inf"):
             raise ValueError(f"a limit of latency is a number of seconds above 0, not {slow}")
-        self._slow = slow
-        share = rate / (2 if slow is None else 3)
-        self._failures = _Test("failed", drop, 1 / share)
-        self._slowness = _Test(f"were slower than {slow} s", slow_drop, 1 / share)
-        self._collapse, self._line = Collapse((1 + drop) / 2), 1 / share
+        self._slow, self._clock, self._apart = slow, clock, Apart(_LONGEST * (slow or 0))
+        threshold = (2 if slow is None else 4) / rate
+        self._failures = _Test("failed", drop, threshold)
+        self._slowness = _Test(f"were slower than {slow} s", slow_drop, threshold)
         self._on_open = on_open
         self._lock = threading.Lock()
         self.opened: Opened | None = None
@@ -87,35 +93,40 @@ class Breaker:
 
     def outcome(self, variant: str, counted: int, failed: int) -> None:
         """Answers of an arm: how many were counted, and how many failed beside them; an `Observer` calls it."""
-        self._take(self._failures, variant, counted + failed, failed, self._collapse)
+        canary, answers = variant == "canary", counted + failed
+        with self._lock:
+            compared = self._failures.take(canary, answers, failed)
+            first = self._open(compared or self._failures.collapsed(canary, answers, failed))
+        self._tell(first)
 
     def latency(self, variant: str, seconds: float, answers: int = 1) -> None:
-        """The time that answers took, each; where no limit is declared it counts for nothing."""
-        if self._slow is not None:
-            self._take(self._slowness, variant, answers, 0 if seconds <= self._slow else answers)
-
-    def _take(self, test: _Test, variant: str, answers: int, bad: int, collapse: Collapse | None = None) -> None:
+        """The time that answers took, each, told when they ended; where no limit is declared it counts for nothing."""
+        if self._slow is None:
+            return
+        canary, slow = variant == "canary", int(not seconds <= self._slow)
         with self._lock:
-            found = test.take(variant == "canary", answers, bad)
-            collapsed = None if collapse is None else self._collapsed(collapse, variant == "canary", answers, bad)
-            found = found or collapsed
-            if found is None or self.opened is not None:
-                return
-            self.opened = found
-        _log.error("the breaker opened, and the canary's traffic goes to stable: %s", found.sentence)
+            found = self._slowness.take(canary, answers, slow * answers)
+            if not canary or self._apart.counts(self._clock(), seconds):
+                found = found or self._slowness.collapsed(canary, 1, slow)
+            first = self._open(found)
+        self._tell(first)
+
+    def _open(self, found: Opened | None) -> Opened | None:
+        """The reason, where it is the first."""
+        if found is None or self.opened is not None:
+            return None
+        self.opened = found
+        return found
+
+    def _tell(self, first: Opened | None) -> None:
+        if first is None:
+            return
+        _log.error("the breaker opened, and the canary's traffic goes to stable: %s", first.sentence)
         if self._on_open is not None:
             try:
-                self._on_open(found)
+                self._on_open(first)
             except Exception:  # noqa: BLE001 - it is open, whatever the hook does
                 _log.exception("the hook of the breaker failed")
-
-    def _collapsed(self, collapse: Collapse, canary: bool, answers: int, failed: int) -> Opened | None:
-        if not canary:
-            collapse.stable(answers, failed)
-            return None
-        evalue = collapse.canary(answers, failed)
-        about = f"failed (over {collapse.most:.1%}, whatever stable does)"
-        return None if evalue < self._line else Opened(about, evalue, self._line, *self._failures.counts)
 
 
 class _Test:
@@ -123,6 +134,7 @@ class _Test:
 
     def __init__(self, about: str, drop: float, threshold: float) -> None:
         self._about, self._drop, self._threshold = about, drop, threshold
+        self._collapse = Collapse((1 + drop) / 2)
         self.counts = [0, 0, 0, 0]
         self._starts = [[0, 0, 0, 0]]
         self._begun = 0
@@ -137,6 +149,17 @@ class _Test:
             self._begun += 1
             self._starts = [self._starts[0], *self._starts[1:][-(_LATEST - 1) :], list(self.counts)]
         return found
+
+    def collapsed(self, canary: bool, answers: int, bad: int) -> Opened | None:
+        """What `take` is told, weighed without stable's."""
+        if not canary:
+            self._collapse.stable(answers, bad)
+            return None
+        evalue = self._collapse.canary(answers, bad)
+        if evalue < self._threshold:
+            return None
+        about = f"{self._about} (over {self._collapse.most:.1%}, whatever stable does)"
+        return Opened(about, evalue, self._threshold, *self.counts)
 
     def _judged(self) -> Opened | None:
         import numpy as np

@@ -1,12 +1,13 @@
-"""A canary most of whose answers fail: seen without anything to compare it with, as where it has all of the traffic.
+"""A canary most of whose answers are bad: seen without anything to compare it with, as where it has all of the traffic.
 
-Taken for granted is that a canary which is good enough fails with a probability of at most `most` at each answer,
-whatever came before. With `sure` for the probability under a collapse, an answer multiplies the evidence by
-`sure / most` where it failed and by `(1 - sure) / (1 - most)` where it did not: at most 1 on average. The test begins
-anew before each answer, with shares that add up to less than 1: the evidence of all that began and the shares of those
-that did not yet are together a supermartingale that begins below 1 (Ville 1939; the sum over beginnings is Shiryaev's
-and Roberts', with shares so that it bounds whether one ever errs). So long health takes hardly anything away. While
-stable's last answer is one that failed nothing is bet, which leaves all of this true, since that is known before.
+Bad is one that failed, or that was slow. Taken for granted is that a canary which is good enough answers badly with a
+probability of at most `most` at each answer, whatever came before. With `sure` for the probability under a collapse, an
+answer multiplies the evidence by `sure / most` where it was bad and by `(1 - sure) / (1 - most)` where it was not: at
+most 1 on average. The test begins anew before each answer, with shares that add up to less than 1: the evidence of all
+that began and the shares of those that did not yet are together a supermartingale that begins below 1 (Ville 1939; the
+sum over beginnings is Shiryaev's and Roberts', with shares so that it bounds whether one ever errs). So long health
+takes hardly anything away. While stable's last answer is a bad one nothing is bet, which leaves all of this true, since
+that is known before; of a stable that answers no more, its last answer tells nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from __future__ import annotations
 import math
 
 _WELL = 1 / 25
-"""What an answer that did not fail multiplies the evidence by: small, so that failures count for nearly as much as they
+"""What an answer that was not bad multiplies the evidence by: small, so that bad ones count for nearly as much as they
 can, and not so small that one good answer among them ends the test."""
+_UNSEEN = 100
+"""After so many answers of the canary without one of stable, that has no traffic any more."""
 _LARGEST = 700.0
 """The logarithm of what a number of 64 bits holds."""
 
@@ -24,30 +27,32 @@ class Collapse:
     """The evidence of answers in their order.
 
     Args:
-        most: the largest probability of a failure that a canary may have which is good enough, below 1.
+        most: the largest probability of a bad answer that a canary may have which is good enough, below 1.
     """
 
     def __init__(self, most: float) -> None:
         self.most = most
-        self._failed, self._well = math.log((1 - (1 - most) * _WELL) / most), math.log(_WELL)
+        self._bad, self._well = math.log((1 - (1 - most) * _WELL) / most), math.log(_WELL)
         self.evidence = 0.0
         self._answers = 0
-        self._stable_failed = False
+        self._stable_bad = False
+        self._unseen = 0
 
-    def canary(self, answers: int, failed: int) -> float:
-        """The evidence after so many more answers of the canary, of which some failed."""
-        if answers and not self._stable_failed:
+    def canary(self, answers: int, bad: int) -> float:
+        """The evidence after so many more answers of the canary, of which some were bad."""
+        if answers and not (self._stable_bad and self._unseen < _UNSEEN):
             begun = self.evidence + share(self._answers + 1)
-            grown = failed * self._failed + (answers - failed) * self._well
+            grown = bad * self._bad + (answers - bad) * self._well
             log = math.log(begun) + grown if begun else -math.inf
             self.evidence = math.exp(min(log, _LARGEST))
         self._answers += answers
+        self._unseen += answers
         return self.evidence
 
-    def stable(self, answers: int, failed: int) -> None:
-        """Answers of stable, some of which failed: in one report, any tells that it fails as well."""
+    def stable(self, answers: int, bad: int) -> None:
+        """Answers of stable, some of which were bad: in one report, any tells that its answers are bad as well."""
         if answers:
-            self._stable_failed = failed > 0
+            self._stable_bad, self._unseen = bad > 0, 0
 
 
 def share(number: int) -> float:

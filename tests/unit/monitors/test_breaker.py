@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from makeweight_monitors.serving.apart import Apart
 from makeweight_monitors.serving.breaker import Breaker, Opened
 from makeweight_monitors.serving.collapse import Collapse, share
 
@@ -36,6 +37,15 @@ def test_one_failure_opens_nothing() -> None:
     breaker.outcome("stable", 1000, 0)
     breaker.outcome("canary", 0, 1)
     assert breaker.opened is None
+
+
+def test_a_failure_of_stable_before_it_lost_its_traffic_hides_nothing() -> None:
+    breaker = Breaker()
+    breaker.outcome("stable", 0, 1)
+    breaker.outcome("canary", 100, 0)
+    for _ in range(50):
+        breaker.outcome("canary", 0, 1)
+    assert breaker.opened is not None
 
 
 @pytest.mark.parametrize("weight", [0.05, 0.5])
@@ -103,6 +113,107 @@ def test_slow_answers_open_it_where_a_limit_is_declared() -> None:
     assert silent.opened is None
     assert watching.opened is not None
     assert watching.opened.about == "were slower than 0.1 s"
+
+
+QUICK = 1 / 32
+"""Seconds, and one of which sums are exact."""
+
+
+class Clock:
+    """Where a test says what time it is."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def in_turn(clock: Clock, breaker: Breaker, seconds: float, answers: int) -> int:
+    """Answers of the canary one after the other, until it opens: how many it took; at most so many."""
+    for number in range(1, answers + 1):
+        clock.now += seconds
+        breaker.latency("canary", seconds)
+        if breaker.opened is not None:
+            return number
+    return answers + 1
+
+
+@pytest.mark.parametrize("stable", [None, 0.02, 0.5], ids=["stable-never-seen", "stable-was-quick", "stable-was-slow"])
+@pytest.mark.parametrize("before", [0, 1000])
+def test_a_collapse_of_latency_is_seen_with_all_of_the_traffic(stable: float | None, before: int) -> None:
+    """After so many quick answers since stable had any. How many slow ones: as the evidence of a start begins with its
+    share and grows by a known factor, those of the best start alone suffice, and the sum needs no more."""
+    clock = Clock()
+    breaker = Breaker(slow=0.1, clock=clock)
+    if stable is not None:
+        breaker.latency("stable", stable)
+        before += 100  # after that many it counts for nothing any more
+    assert in_turn(clock, breaker, QUICK, before) == before + 1
+    took = in_turn(clock, breaker, 0.5, 100)
+    factor = (1 - 0.475 / 25) / 0.525
+    alone = math.ceil(math.log(4000 / share(before + 1)) / math.log(factor))
+    assert alone - 3 <= took <= alone <= 50
+    assert breaker.opened is not None
+    assert breaker.opened.about == "were slower than 0.1 s (over 52.5%, whatever stable does)"
+    assert (breaker.opened.canary_bad, breaker.opened.canary) == (took, before + took)
+
+
+def queued(seconds: float, each: float, stalls: float) -> list[tuple[float, float]]:
+    """A server that answers one request at a time, 100 of them come in a second, at random: when each ended, and what
+    it took. It stands still for half a second every `stalls` seconds (Lindley 1952, of a queue)."""
+    rng, free, answers = np.random.default_rng(3), 0.0, []
+    for came in np.sort(rng.uniform(0, seconds, int(100 * seconds))).tolist():
+        begins = max(came, free)
+        if begins % stalls < 0.5:
+            begins += 0.5 - begins % stalls
+        free = begins + each
+        answers.append((free, free - came))
+    return answers
+
+
+def test_what_waits_in_one_stall_is_one_slow_answer() -> None:
+    """In each of six stalls 40 requests and more; they would be taken for a collapse if each counted."""
+    clock, each, most = Clock(), Collapse(0.525), 0.0
+    breaker = Breaker(slow=0.1, clock=clock)
+    for clock.now, took in queued(60.0, 0.004, 10.0):
+        breaker.latency("canary", took)
+        most = max(most, each.canary(1, int(took > 0.1)))
+    assert breaker.opened is None
+    assert most > 4000
+
+
+def test_a_queue_that_only_grows_is_a_collapse() -> None:
+    """Of twice as many requests as it can answer: the tenth waits for longer than 0.1 s, and after four limits, which
+    is the 80th, one in four limits counts at least. From the start 14 suffice, as above."""
+    clock = Clock()
+    breaker = Breaker(slow=0.1, clock=clock)
+    for clock.now, took in queued(12.0, 0.02, math.inf):
+        breaker.latency("canary", took)
+        if breaker.opened is not None:
+            break
+    assert clock.now < 0.8 + 0.4 * 20
+
+
+def test_half_the_rounds_slow_is_taken_for_a_collapse_as_rarely_as_declared() -> None:
+    """A server that answers eight requests in each round, all of them slowly in half of the rounds, which is the most
+    that is taken for granted: at a rate of 5 %, 400 canaries of 100 rounds may reach 20 on average; the 99.9 % bound
+    of that binomial is 35. If each answer counted, most of them would."""
+    rng = np.random.default_rng(2)
+    found, naive = 0, 0
+    for life in rng.random((400, 100)) < 0.5:
+        ended, apart, test, each = 0.0, Apart(4.0), Collapse(0.5), Collapse(0.5)
+        most, most_naive = 0.0, 0.0
+        for slow in life.astype(int).tolist():
+            took = 0.5 if slow else QUICK
+            ended += took
+            for _ in range(8):
+                if apart.counts(ended, took):
+                    most = max(most, test.canary(1, slow))
+            most_naive = max(most_naive, each.canary(8, 8 * slow))
+        found += most >= 20
+        naive += most_naive >= 20
+    assert 0 < found <= 35
+    assert naive > 300
 
 
 def test_a_latency_that_is_no_number_is_slow() -> None:

@@ -143,6 +143,23 @@ def test_tests_that_are_evaluated_late_are_silence_unless_one_asks_for_a_rollbac
     assert one.share == 0.0
 
 
+def test_its_health_is_that_of_the_canary_that_serves(one: Controlled) -> None:
+    """Beside one that is being rolled back, of which nothing is known."""
+    one.prometheus.asks()
+    one.tick()
+    newer = replace(CANARY, sha256="b" * 64)
+    pointer.write(one.file, pointer.load(one.file).on_trial(newer))
+    one.prometheus.firing.clear()
+    one.prometheus.late = 61.0
+    one.prometheus.asks(sha256=newer.sha256)
+    one.tick()
+    assert (one.share, one.stages) == (0.0, ["rolling_back", "rolling_back"])
+    assert (one.controller.health.blind, one.controller.health.blindness) == ("", None)
+    one.prometheus.firing.clear()
+    one.tick()
+    assert one.controller.health.blind == "the rules of makeweight-rollback were last evaluated 61 s ago"
+
+
 def test_a_breaker_that_is_open_holds(one: Controlled) -> None:
     one.prometheus.answers = {names.DROP_HIGH: 0.002, SERVING_BREAKER.series: 1.0}
     for _ in range(5):
