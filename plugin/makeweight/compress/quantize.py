@@ -21,6 +21,8 @@ from makeweight.runtimes.format import FLOAT32, Format, Numbers, Observer
 _OF_SOME = {
     "calibrate": ("static",),
     "per_channel": ("static", "dynamic"),
+    "equalize": ("static",),
+    "correct_bias": ("static",),
     "group": ("weights",),
     "signal_to_noise": ("static", "weights"),
 }
@@ -63,6 +65,16 @@ class Quantize(technique.NumberFormat):
             "but outliers, or the range with the least squared error.",
         )
         per_channel: bool = Field(True, description="A scale for each output channel instead of one for the tensor.")
+        equalize: bool = Field(
+            False,
+            description="Rescale the channels between two layers until both layers' weights have like ranges, answers "
+            "unchanged (cross-layer equalization; Nagel 2019): what `per_channel: false` wants.",
+        )
+        correct_bias: bool = Field(
+            False,
+            description="Take off each layer's bias what quantization shifts its channels' means by on the calibration "
+            "examples (Nagel 2019); runs them once more for each layer.",
+        )
         operators: tuple[str, ...] = Field(
             (),
             description="The kinds of operator to quantize, as the runtime calls them (`Conv`, `MatMul`; `MatMul` and "
@@ -113,4 +125,6 @@ class Quantize(technique.NumberFormat):
             observer=options.calibrate if options.method == "static" else None,
             exceptions=tuple((name, FLOAT32) for name in options.exclude),
             operators=options.operators,
+            equalized=options.equalize,
+            biases_corrected=options.correct_bias,
         )

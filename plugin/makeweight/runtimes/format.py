@@ -52,6 +52,10 @@ class Format:
     """By name or pattern, layers in another format; the first that fits counts."""
     operators: tuple[str, ...] = ()
     """Of integers: the kinds of operator that become some, in the runtime's own words; none: all that it reaches."""
+    equalized: bool = False
+    """Whether neighbouring layers are first rescaled until their weights have like ranges (Nagel et al. 2019)."""
+    biases_corrected: bool = False
+    """Whether what static quantization shifts a channel's mean by is taken off its bias (the same)."""
     codebook: int | None = None
     """Weights of few values are stored as indices of so many bits into a table of them; None: as they are."""
 
@@ -66,6 +70,10 @@ class Format:
             text += f", {self.ranges}"
         elif self.weights != self.activations:
             text += " weights alone"
+        if self.equalized:
+            text += ", equalized"
+        if self.biases_corrected:
+            text += ", biases corrected"
         if self.operators:
             text += f", of {', '.join(self.operators)} alone"
         if self.codebook is not None:

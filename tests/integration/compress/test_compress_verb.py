@@ -102,6 +102,8 @@ def test_a_recipe_on_the_graph(project: Project, capfd: pytest.CaptureFixture[st
                 "bits": 8,
                 "calibrate": "minmax",
                 "per_channel": True,
+                "equalize": False,
+                "correct_bias": False,
                 "operators": [],
                 "exclude": [],
                 "signal_to_noise": None,

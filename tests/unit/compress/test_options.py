@@ -37,9 +37,11 @@ def test_other_widths_are_not_offered(bits: object, method: object) -> None:
         ({"method": "weights", "per_channel": False}, "`per_channel` is of `method: static` and `method: dynamic`"),
         ({"method": "dynamic", "calibrate": "entropy"}, "`calibrate` is of `method: static`, and says nothing of"),
         ({"method": "dynamic", "signal_to_noise": 30}, "`signal_to_noise` is of `method: static` and"),
+        ({"method": "dynamic", "equalize": True}, "`equalize` is of `method: static`, and says nothing of"),
+        ({"method": "weights", "correct_bias": True}, "`correct_bias` is of `method: static`, and says nothing of"),
         ({"group": 64}, "`group` is of `method: weights`, and says nothing of `static`; drop it"),
     ],
-    ids=["by channel", "calibrated", "searched", "grouped"],
+    ids=["by channel", "calibrated", "searched", "equalized", "corrected", "grouped"],
 )
 def test_what_says_nothing_of_the_method_is_refused(options: Any, says: str) -> None:
     with pytest.raises(ValidationError, match=says):

@@ -124,6 +124,8 @@ def test_a_recipe_in_the_manifest_has_every_default_filled_in() -> None:
         "bits": 8,
         "calibrate": "minmax",
         "per_channel": True,
+        "equalize": False,
+        "correct_bias": False,
         "operators": [],
         "exclude": [],
         "signal_to_noise": None,

@@ -15,6 +15,7 @@ WEIGHT_ONLY = Format(weights=Numbers("int4", "group", 32))
 UNEVEN, SMALL = Format(Numbers("int8", "group", 48)), Format(Numbers("int4", "group", 8))
 # what later formats will say, in the same words
 LEARNED = Format(INT8, Numbers("int8"), "learned")
+EQUALIZED = Format(INT8, Numbers("int8"), "dynamic", equalized=True)
 MIXED = Format(INT8, Numbers("int8"), "dynamic", exceptions=(("head.*", Format(Numbers("float16"))),))
 CALIBRATED_BY_LAYER = Format(exceptions=(("body.*", STATIC),))
 
@@ -30,6 +31,11 @@ CALIBRATED_BY_LAYER = Format(exceptions=(("body.*", STATIC),))
         (LEARNED, "int8, learned", False),
         (MIXED, "int8, dynamic, with exceptions by layer", False),
         (Quantize().format(Quantize.Options(operators=("Conv", "Gemm"))), "int8, static, of Conv, Gemm alone", True),
+        (
+            Quantize().format(Quantize.Options(equalize=True, correct_bias=True)),
+            "int8, static, equalized, biases corrected",
+            True,
+        ),
         (CALIBRATED_BY_LAYER, "float32, with exceptions by layer", True),
     ],
     ids=str,
@@ -54,6 +60,7 @@ def test_the_options_of_quantize_are_a_format() -> None:
         Float16().format(Float16.Options()),
         STATIC,
         Quantize().format(Quantize.Options(method="dynamic")),
+        Quantize().format(Quantize.Options(equalize=True, correct_bias=True)),
         Quantize().format(Quantize.Options(exclude=("head",), operators=("Conv",))),
         WEIGHT_ONLY,
         Quantize().format(Quantize.Options(method="weights", group=128, exclude=("head",))),
@@ -64,6 +71,6 @@ def test_onnx_runtime_offers_integers_of_all_layers_or_of_some(format: Format, s
     assert OnnxRuntime().objection(format, source) is None  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("format", [UNEVEN, SMALL, LEARNED, MIXED, CALIBRATED_BY_LAYER], ids=str)
+@pytest.mark.parametrize("format", [UNEVEN, SMALL, LEARNED, EQUALIZED, MIXED, CALIBRATED_BY_LAYER], ids=str)
 def test_what_it_does_not_offer_is_refused_by_its_name(format: Format) -> None:
     assert str(OnnxRuntime().objection(format, "module")).endswith(f"and not {format}")

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from makeweight.runtimes.onnxruntime.graphs import attribute, readers
+from makeweight.runtimes.onnxruntime.constants import Constants
+from makeweight.runtimes.onnxruntime.graphs import attribute
 
 # What has a bias, always its third input.
 _BIASED = frozenset({"Conv", "ConvTranspose", "Gemm"})
@@ -50,7 +50,7 @@ def mend(model: Any, *, activations: bool = True) -> Mended:
     """
     graph, found = model.graph, Mended()
     _name(graph)
-    constants = _Constants(graph)
+    constants = Constants(graph)
     for node in graph.node:
         if node.op_type == "Gemm" and (reason := _fold(node, constants)):
             found.left[node.name] = reason
@@ -80,7 +80,7 @@ def masks(model: Any, ranges: Mapping[str, tuple[float, float]]) -> dict[str, st
         By name, the nodes to leave in floating point, with the reason.
     """
     makers = {output: node for node in model.graph.node for output in node.output}
-    constants = _Constants(model.graph)
+    constants = Constants(model.graph)
     left: dict[str, str] = {}
 
     def shuts(name: str) -> bool:
@@ -100,43 +100,6 @@ def masks(model: Any, ranges: Mapping[str, tuple[float, float]]) -> dict[str, st
     return left
 
 
-class _Constants:
-    """The float32 constants of a graph by name, and how often each tensor is read."""
-
-    def __init__(self, graph: Any) -> None:
-        self._graph = graph
-        self._stored = {
-            tensor.name: tensor for tensor in graph.initializer if tensor.data_type == 1 and 0 not in tensor.dims
-        }
-        self.readers = readers(graph)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._stored
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        from onnx import numpy_helper
-
-        values: NDArray[Any] = numpy_helper.to_array(self._stored[name])
-        return values
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        return tuple(self._stored[name].dims)
-
-    def give(self, node: Any, index: int, values: NDArray[Any]) -> None:
-        """Let one node read these values: in place where nobody else reads the constant, else from one of its own."""
-        from onnx import numpy_helper
-
-        name = node.input[index]
-        if self.readers[name] == 1:
-            self._stored[name].CopyFrom(numpy_helper.from_array(values, name))
-            return
-        own = f"{name}_of_{node.name}"
-        self._graph.initializer.append(numpy_helper.from_array(values, own))
-        self._stored[own] = self._graph.initializer[-1]
-        self.readers.update({name: -1, own: 1})
-        node.input[index] = own
-
-
 def _name(graph: Any) -> None:
     """A name of its own for every node."""
     taken: set[str] = set()
@@ -148,7 +111,7 @@ def _name(graph: Any) -> None:
         taken.add(node.name)
 
 
-def _fold(gemm: Any, constants: _Constants) -> str | None:
+def _fold(gemm: Any, constants: Constants) -> str | None:
     """Fold a Gemm's factors into its constants, and make its bias a row; else why that cannot be."""
     alpha, beta = attribute(gemm, "alpha", 1.0), attribute(gemm, "beta", 1.0)
     _, factor, bias = (*gemm.input, "")[:3]
@@ -176,21 +139,21 @@ def _fold(gemm: Any, constants: _Constants) -> str | None:
     return None
 
 
-def _by_tensor(graph: Any, constants: _Constants) -> Iterator[tuple[str, bool]]:
+def _by_tensor(graph: Any, constants: Constants) -> Iterator[tuple[str, bool]]:
     """Constants whose readers want them along different axes, or along none that the runtime's kernels know; and
     whether one of them takes the constant for an activation."""
     wanted: dict[str, set[int | None]] = {}
     for node in graph.node:
         for index, name in enumerate(node.input):
             if name in constants and constants.shape(name):
-                wanted.setdefault(name, set()).add(_axis(node, index, len(constants.shape(name))))
+                wanted.setdefault(name, set()).add(output_axis(node, index, len(constants.shape(name))))
     for name, axes in wanted.items():
         weighing = [_weighs(node, name) for node in graph.node if name in node.input]
         if any(weighing) and (len(axes) > 1 or axes == {None}):
             yield name, not all(weighing)
 
 
-def _axis(node: Any, index: int, rank: int) -> int | None:
+def output_axis(node: Any, index: int, rank: int) -> int | None:
     """Along which axis of a constant a reader's channels lie; None: it has none."""
     if node.op_type == "Conv" and index == 1:
         return 0
@@ -208,7 +171,7 @@ def _weighs(node: Any, name: str) -> bool:
     return node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul") and name in node.input[:2]
 
 
-def _shown_elsewhere(graph: Any, constants: _Constants) -> set[str]:
+def _shown_elsewhere(graph: Any, constants: Constants) -> set[str]:
     """What is read outside the nodes of this very graph: as an output, or by a graph within."""
     read = Counter(name for node in graph.node for name in node.input)
     return {name for name, count in constants.readers.items() if count > read[name]}

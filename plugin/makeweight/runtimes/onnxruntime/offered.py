@@ -34,7 +34,7 @@ def objection(format: Format) -> str | None:
 def _eight_bits(how: Format) -> bool:
     """8-bit weights and activations, the ranges static or found at run time, by ONNX Runtime's quantizer."""
     eight = how.weights.type == how.activations.type == "int8" and how.weights.group is None
-    observed = how.observer is not None if how.ranges == "static" else how.ranges == "dynamic"
+    observed = how.observer is not None if how.ranges == "static" else how.ranges == "dynamic" and not _adjusted(how)
     return eight and how.activations.scales == "tensor" and observed and _excluding(how)
 
 
@@ -42,7 +42,13 @@ def _weights_alone(how: Format) -> bool:
     """What `groups.py` packs."""
     group, weights = how.weights.group or 0, how.weights
     packed = weights.type in ("int8", "int4") and weights.scales == "group" and group >= 16 and group.bit_count() == 1
-    return packed and how.activations == FLOATING and how.ranges is None and how.observer is None and _excluding(how)
+    alone = how.activations == FLOATING and how.ranges is None and how.observer is None and not _adjusted(how)
+    return packed and alone and _excluding(how)
+
+
+def _adjusted(how: Format) -> bool:
+    """What is done to the weights and biases of static quantization alone."""
+    return how.equalized or how.biases_corrected
 
 
 def _excluding(how: Format) -> bool:

@@ -19,7 +19,9 @@ from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Format
 from makeweight.runtimes.layers import fits, told_of, unfit
 from makeweight.runtimes.onnxruntime import groups, operators, refusal
+from makeweight.runtimes.onnxruntime.bias_correction import correct, give_biases
 from makeweight.runtimes.onnxruntime.calibration import batches, extremes, ranges
+from makeweight.runtimes.onnxruntime.equalization import equalize
 from makeweight.runtimes.onnxruntime.graphs import constants
 from makeweight.runtimes.onnxruntime.inspect import stored
 from makeweight.runtimes.onnxruntime.lean import write
@@ -114,6 +116,9 @@ def _quantized(prepared: Path, how: Format, fed: list[Feeds], folder: Path, told
     graph, made = onnx.load(prepared), folder / "quantized.onnx"
     mended = mend(graph, activations=how.ranges is not None)
     _leave_out(graph.graph, how, mended)
+    changed: dict[str, Any] = equalize(graph.graph, mended.left) if how.equalized else {}
+    if how.biases_corrected:
+        give_biases(graph.graph, mended.left)
     with _failing(
         "quantizer", f"; `exclude: [NAME]` leaves a layer in floating point ({told_of(_layers(graph.graph))})"
     ):
@@ -129,7 +134,10 @@ def _quantized(prepared: Path, how: Format, fed: list[Feeds], folder: Path, told
         raise RecipeFailed(_nothing(graph, how, mended))
     _refuse_signed_activations(after)
     _keep_apart(after.graph, mended.left)
-    told |= _told(after, how, mended)
+    if how.biases_corrected:
+        with _failing("run of its quantized graph"):
+            changed["biases corrected"] = correct(after, graph, fed, folder)
+    told |= _told(after, how, mended) | changed
     return after
 
 
