@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from makeweight.project import reading
 from makeweight_monitors import reference
 from makeweight_monitors.reference import Reference
-from makeweight_monitors.rules import declared
+from makeweight_monitors.rules import declared, generate
+from makeweight_monitors.rules.rule import Group, Recording
 from makeweight_monitors.rules.terms import Terms
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -52,6 +55,18 @@ def digits(more: str = CANARY, replaced: tuple[str, str] = ("", ""), **options: 
 def read(text: str, **options: Any) -> tuple[Terms, list[str]]:
     declared_in = reading.understand(text, "makeweight.yaml", REPOSITORY)
     return declared.terms(declared_in, known(), known("baseline", shift=5), **options)
+
+
+def narrowed(groups: tuple[Group, ...], about: Collection[str]) -> tuple[Group, ...]:
+    """The alerts of these names, and what is recorded for them."""
+    read = generate.read_by(about, groups)
+    kept = (
+        tuple(
+            rule for rule in group.rules if (rule.record in read if isinstance(rule, Recording) else rule.name in about)
+        )
+        for group in groups
+    )
+    return tuple(replace(group, rules=rules) for group, rules in zip(groups, kept, strict=True) if rules)
 
 
 def known(variant: str = "int8", shift: int = 0) -> Reference:

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
 import prometheus
+import rules_project
 from exporting import Exporter, prediction, running
 from makeweight_monitors.prometheus import throwaway
-from makeweight_monitors.rules import names
+from makeweight_monitors.rules import generate, names, text
 
-GOLDEN = Path(__file__).resolve().parents[2] / "unit/monitors/golden/digits.rules.yaml"
 EXAMPLES = 40
 
 
@@ -62,12 +62,14 @@ def test_the_interface_is_what_its_description_says(exporter: Exporter) -> None:
 
 
 def test_caps_that_are_reached_are_alerted(tmp_path: Path) -> None:
-    """By the rules as they are generated, on a real Prometheus."""
-    programs = prometheus.install()
+    """By the rules as they are generated for looks every second, on a real Prometheus."""
+    programs, wanted = prometheus.install(), {names.CAP_REACHED, names.OBSERVATIONS_REJECTED}
+    terms, _ = rules_project.digits(interval=1)
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(text.render(rules_project.narrowed(generate.groups(terms), wanted), [], terms.runbooks))
     with running(tmp_path, "--model", "digits", "--task", "classification", "--most-revisions", "1") as served:
         targets = {"exporter": [served.address.removeprefix("http://")]}
-        folder = tmp_path / "prometheus"
-        with throwaway.running(programs, folder, rules=[GOLDEN], targets=targets, scrape="500ms") as client:
+        with throwaway.running(programs, tmp_path / "prometheus", rules=[rules], targets=targets) as client:
             sent = iter(range(10**9))
 
             def alerts() -> set[str]:
@@ -78,7 +80,6 @@ def test_caps_that_are_reached_are_alerted(tmp_path: Path) -> None:
                 )
                 return {sample.labels["alertname"] for sample in client.query("ALERTS")}
 
-            wanted = {names.CAP_REACHED, names.OBSERVATIONS_REJECTED}
             prometheus.until(lambda: wanted <= alerts(), every=0.5)
         assert len(served.counts("predicted_class_total", "class")) == 1001
         assert served.counts("rejected_total", "revision").keys() == {"other"}

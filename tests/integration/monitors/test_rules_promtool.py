@@ -9,8 +9,9 @@ import pytest
 
 import dashboards_project
 import prometheus
+import rules_project
 from makeweight_monitors.rules import generate, text
-from makeweight_monitors.rules.rule import Group, Recording
+from makeweight_monitors.rules.rule import Group
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.trials import cases, unit_tests
 from makeweight_monitors.rules.trials.cases import Case
@@ -32,15 +33,7 @@ def written(
 
 def seen(case: Case, groups: tuple[Group, ...]) -> tuple[Group, ...]:
     """The alerts that a case is about, and what is recorded for them."""
-    about = {name for check in case.checks for name in check.about}
-    read = generate.read_by(about, groups)
-    kept = (
-        tuple(
-            rule for rule in group.rules if (rule.record in read if isinstance(rule, Recording) else rule.name in about)
-        )
-        for group in groups
-    )
-    return tuple(replace(group, rules=rules) for group, rules in zip(groups, kept, strict=True) if rules)
+    return rules_project.narrowed(groups, {name for check in case.checks for name in check.about})
 
 
 @pytest.mark.parametrize("name", BUDGETS)
