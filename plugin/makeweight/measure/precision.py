@@ -49,18 +49,27 @@ class Matches:
             resample has none of a class.
         """
         times = weights.astype(np.int32)  # running sums of integers are twice as fast
+        objects = weights @ self._objects
         figures = np.full((len(times), len(self.classes), len(THRESHOLDS)), np.nan)
         for place, own in enumerate(self._apart):
             size = max(1, _BLOCK // max(len(own.example), 1))
             for start in range(0, len(times), size):
                 rows = slice(start, start + size)
-                figures[rows, place] = own.average_precision(times[rows])
+                figures[rows, place] = own.average_precision(times[rows], objects[rows, place])
         return figures
 
     @cached_property
     def classes(self) -> NDArray[np.int64]:
         """The labels that have an object, in rising order."""
         return np.unique(self.object_label)
+
+    @cached_property
+    def _objects(self) -> NDArray[np.float64]:
+        """How many each example has of each class, shape [examples, classes]."""
+        places = np.searchsorted(self.classes, self.object_label)
+        counts = np.zeros((self.examples, len(self.classes)))
+        np.add.at(counts, (self.object_example, places), 1)
+        return counts
 
     @cached_property
     def _apart(self) -> list[_OneClass]:
@@ -70,33 +79,31 @@ class Matches:
         own = np.flatnonzero(self.label == label)
         # equal scores stay in the order of the examples, as in the original
         own = own[np.argsort(-self.score[own], kind="stable")]
-        objects = np.bincount(self.object_example[self.object_label == label], minlength=self.examples)
-        return _OneClass(self.example[own], self.found[own], self.passed_over[own], objects.astype(np.float64))
+        return _OneClass(self.example[own], self.found[own], self.passed_over[own])
 
 
 @dataclass(frozen=True)
 class _OneClass:
-    """The detections of one class, the surest first, and its objects by example."""
+    """The detections of one class, the surest first."""
 
     example: NDArray[np.int64]
     found: NDArray[np.uint16]
     passed_over: NDArray[np.uint16]
-    objects: NDArray[np.float64]
 
-    def average_precision(self, times: Times) -> NDArray[np.float64]:
-        """Of resamples, shape [resamples, examples].
+    def average_precision(self, times: Times, objects: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of resamples, shape [resamples, examples], that have so many objects of this class.
 
         Returns:
             shape [resamples, thresholds].
         """
-        objects = times @ self.objects
         figures = np.zeros((len(objects), len(THRESHOLDS)))
         some = [bit for bit, finds in enumerate(self._finds) if len(finds)]
         if some:
             finds = np.concatenate([self._finds[bit] for bit in some])
             ends = np.cumsum([len(self._finds[bit]) for bit in some])
-            drawn = np.take(times, self.example[finds], axis=1)
-            figures[:, some] = _areas(drawn, self._counted(times, some), ends, _points(objects))
+            drawn = np.take(times, self.example, axis=1)
+            of_finds = np.take(drawn, finds, axis=1)
+            figures[:, some] = _areas(of_finds, self._counted(drawn, some), ends, _points(objects))
         figures[objects == 0] = np.nan
         return figures
 
@@ -106,9 +113,12 @@ class _OneClass:
         alone."""
         return [np.flatnonzero(self.found & np.uint16(1 << bit)) for bit in range(len(THRESHOLDS))]
 
-    def _counted(self, times: Times, bits: list[int]) -> Times:
-        """How many detections there are up to each find, at one threshold after the other, shape [resamples, finds]."""
-        drawn = np.take(times, self.example, axis=1)
+    def _counted(self, drawn: Times, bits: list[int]) -> Times:
+        """How many detections there are up to each find, at one threshold after the other, shape [resamples, finds].
+
+        Args:
+            drawn: how often each detection was, shape [resamples, detections].
+        """
         upto = np.cumsum(drawn, axis=1, dtype=np.int32)
         counted = []
         for bit in bits:
@@ -157,7 +167,7 @@ def _areas(drawn: Times, counted: Times, ends: NDArray[np.int64], points: NDArra
         np.divide(found[:, start:end] - less[:, None], counted[:, start:end], out=highest[:, start:end])
         np.maximum.accumulate(backwards, axis=1, out=backwards)
     # where each object that was found was, in all resamples one after the other
-    places = np.repeat(np.arange(drawn.size), drawn.ravel())
+    places = np.repeat(np.arange(drawn.size, dtype=np.int32), drawn.ravel())
     if len(places) == 0:
         return np.zeros(upto.shape)
     rows = np.cumsum(upto[:, -1], dtype=np.int64) - upto[:, -1]
