@@ -10,6 +10,8 @@ SCHEMA = "makeweight.schema.json"
 PIPELINE = "dvc.yaml"
 LOCK = "dvc.lock"
 BASELINE = "baseline"
+OWN = ".makeweight"
+"""The folder of what makeweight keeps for itself; git is told to ignore it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class Layout:
     def flips(self, variant: str) -> Path:
         """The folder of flipped examples: `flips.json` and, where inputs are images, one PNG each."""
         return self.root / "samples" / variant / "flips"
+
+    def curves(self, variant: str) -> Path:
+        """The folder of the curves of a variant's training, for `dvc plots`; empty where nothing trains."""
+        return self.root / "samples" / variant / "training"
+
+    def trainings(self, variant: str) -> Path:
+        """The folder of what a variant's trainings have reached; none once it is made."""
+        return self.root / OWN / "trainings" / variant
 
     def timings(self, variant: str, device: str) -> Path:
         """Raw samples of a benchmark; decisions about latency replay from it."""

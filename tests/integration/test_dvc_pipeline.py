@@ -45,6 +45,10 @@ if verb == "baseline":
     metric("reports/baseline/reference.json", classes=10)
 elif verb == "compress":
     put(f"artifacts/{{rest[0]}}/model", digest("artifacts/baseline") + json.dumps(config()["variants"][rest[0]]))
+    if rest[0] == "slim":
+        put("samples/slim/training/training_loss.tsv", "epoch\\tvariant\\tcontrol\\n1\\t0.5\\t0.25\\n2\\t0.25\\t\\n")
+    else:
+        Path(f"samples/{{rest[0]}}/training").mkdir(parents=True, exist_ok=True)
 elif verb == "evaluate":
     name = rest[0]
     put(f"samples/{{name}}/evaluate.npz", digest(f"artifacts/{{name}}", "code"))
@@ -97,7 +101,10 @@ waivers:
 
 pytestmark = pytest.mark.slow
 
-PLOTS = [{"points": {"x": {"reports/plots/points.json": "size"}, "y": {"reports/plots/points.json": "accuracy"}}}]
+PLOTS = [
+    {"points": {"x": {"reports/plots/points.json": "size"}, "y": {"reports/plots/points.json": "accuracy"}}},
+    {"samples/slim/training": {"x": "epoch", "y": ["variant", "control"]}},
+]
 
 Repro = Callable[..., "Ran"]
 
@@ -320,7 +327,12 @@ def test_metrics_plots_and_experiments_work_on_it(repo: Repo) -> None:
         *(f"reports/{variant}/evaluate.json" for variant in ("baseline", "int8", "slim")),
         *(f"reports/{variant}/local.json" for variant in ("int8", "slim")),
     }
-    assert "points" in repo.dvc("plots", "show", "--json").out
+    plots = json.loads(repo.dvc("plots", "show", "--json").out)
+    assert "errors" not in plots
+    assert "points" in plots["data"]
+    (curves,) = plots["data"]["samples/slim/training/training_loss.tsv"]
+    drawn = [(row["field"], row["epoch"], row["dvc_inferred_y_value"]) for row in curves["content"]["data"]["values"]]
+    assert drawn == [("variant", "1", "0.5"), ("variant", "2", "0.25"), ("control", "1", "0.25"), ("control", "2", "")]
     tried = repo.dvc("exp", "run", "-S", "makeweight.yaml:variants.slim.steps.0.prune.ratio=0.4")
     assert tried.code == 0, tried.text
     assert [verb for verb in tried.verbs if verb.startswith("compress")] == ["compress slim"]

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from makeweight.ci.git import Git
+from makeweight.layout import OWN
 from makeweight_base import atomic
 from makeweight_base.errors import Exit, MakeweightError, Problem, UsageError
 
-FOLDER = ".makeweight"
-"""Where continuous integration keeps what is its own; git is told to ignore it."""
+FOLDER = OWN
 BASE = "base"
 """In it, the folder of the base's artifacts."""
 REGRESSIONS = "regressions"

@@ -18,6 +18,8 @@ from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
 from makeweight.artifact.trial import Trial
 from makeweight.artifact.versions import versions
+from makeweight.compress.checkpoints import Checkpoints, of_control, of_steps
+from makeweight.compress.curves import Curves
 from makeweight.compress.recipe import Plan, Variant
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.sensitivity import fewest
@@ -37,9 +39,21 @@ from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress, Silent
 
 
-def make(variant: Variant, declared: Declared, baseline: Manifest, folder: Path, progress: Progress) -> Manifest:
+def make(
+    variant: Variant,
+    declared: Declared,
+    baseline: Manifest,
+    folder: Path,
+    progress: Progress,
+    checkpoints: Checkpoints | None = None,
+    curves: Curves | None = None,
+) -> Manifest:
     """Leave a variant's model, its control and its manifest in an empty folder. A recipe that this model does not allow
     is data: a manifest that says so, and no model.
+
+    Args:
+        checkpoints: where trainings keep what they have reached, and take it up again.
+        curves: where they show it.
 
     Raises:
         UsageError: the baseline, the module or the data cannot be used; an extra is missing.
@@ -63,7 +77,8 @@ def make(variant: Variant, declared: Declared, baseline: Manifest, folder: Path,
     notes: dict[str, Any] = {}
     try:
         with tempfile.TemporaryDirectory(prefix="makeweight-compress-") as scratch:
-            supply = Supply(declared, runtime, Path(scratch), notes, progress)
+            kept, shown = checkpoints or Checkpoints(), curves or Curves()
+            supply = Supply(declared, runtime, Path(scratch), notes, progress, kept, shown)
             facts = _carried_out(variant, source, whole, baseline.macs, supply, folder)
         if facts["model"].sha256 == whole.sha256:
             raise RecipeFailed("the recipe changed nothing: the file is the baseline's, byte by byte")
@@ -98,11 +113,12 @@ def _carried_out(
     plan, runtime, seed = variant.plan, supply.runtime, supply.declared.seed
     with reproducible(seed) if source is None else contextlib.nullcontext():
         subject = Subject(load_module(supply.declared) if source is None else source)
-        for step in plan.steps:
+        for number, step in enumerate(plan.steps, 1):
             supply.progress.say(f"{variant.name}: {step.name}")
             if subject.kind not in step.transformation.accepts:
                 exported = _lowered(subject, FLOAT32, supply, supply.scratch / f"exported{runtime.suffix}")
                 subject = replace(subject, source=exported)
+            supply.checkpoints = supply.checkpoints.at(of_steps(variant.runtime, variant.recipe[:number]))
             needed = supply.given(step.transformation.needs(step.options))
             try:
                 subject = step.transformation.apply(subject, step.options, needed)
@@ -127,7 +143,7 @@ def _carried_out(
         refuse_noise(trial, supply.declared.task.ranked)
     if notes:
         supply.notes[FLOAT32.weights.type if plan.lowering is None else plan.lowering.name] = notes
-    control = _control(plan, supply, folder / f"control{runtime.suffix}")
+    control = _control(variant, supply, folder / f"control{runtime.suffix}")
     try:
         facts = runtime.inspect(made, supply.asked()).figures()
     except UsageError as error:
@@ -199,13 +215,17 @@ def _lowered(
     return as_declared(supply.runtime.lower(source, format, calibration, target, notes), supply.declared.model)
 
 
-def _control(plan: Plan, supply: Supply, target: Path) -> Model | None:
+def _control(variant: Variant, supply: Supply, target: Path) -> Model | None:
     """The baseline, trained as much as the recipe trains and not compressed: what more training alone brings."""
-    if not plan.trainings:
+    trainings = variant.plan.trainings
+    if not trainings:
         return None
+    supply.curves = supply.curves.of("control")
     with reproducible(supply.declared.seed):
         module = load_module(supply.declared)
-        for name, options in plan.trainings:
+        for number, (name, options) in enumerate(trainings, 1):
+            before = [earlier for _, earlier in trainings[:number]]
+            supply.checkpoints = supply.checkpoints.at(of_control(variant.runtime, before))
             try:
                 tune(module, options, supply.given(NEEDS), f"control for {name}")
             except RecipeFailed as failure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,6 +46,13 @@ class Optimizer:
         self._optimizer.step()
         self._schedule.step()
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizer": self._optimizer.state_dict(), "schedule": self._schedule.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+
 
 class Averaged:
     """The exponential moving average of a module's weights and buffers; of few steps, one that forgets faster, so that
@@ -76,6 +83,12 @@ class Averaged:
             yield
         finally:
             self._module.load_state_dict(own)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self._steps, "average": self._state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._steps, self._state = state["steps"], state["average"]
 
     def keep(self) -> None:
         """Leave the module with the average."""

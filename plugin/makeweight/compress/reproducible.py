@@ -6,7 +6,8 @@ import contextlib
 import os
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -41,3 +42,28 @@ def reproducible(seed: int) -> Iterator[None]:
         finally:
             torch.use_deterministic_algorithms(strict, warn_only=only_warn)
             torch.set_num_threads(threads)
+
+
+class Generators:
+    """Where all random numbers stand, to be put back there in another process."""
+
+    def state_dict(self) -> dict[str, Any]:
+        import torch
+
+        numpys: Any = np.random.get_state()
+        name, keys, *rest = numpys
+        return {
+            "python": random.getstate(),
+            "numpy": [name, keys.tolist(), *rest],
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        import torch
+
+        name, keys, *rest = state["numpy"]
+        random.setstate(state["python"])
+        np.random.set_state((name, np.array(keys, np.uint32), *rest))
+        torch.set_rng_state(state["torch"])
+        torch.cuda.set_rng_state_all(state["cuda"])

@@ -11,7 +11,9 @@ from makeweight.runtimes.format import SourceKind
 
 
 class Left(Protocol):
-    """What a step left behind (masks, codebooks, learned ranges): true of the module, and to be kept true."""
+    """What a step left behind (masks, codebooks, learned ranges): true of the module, and to be kept true. One that
+    itself changes in training has `state_dict` and `load_state_dict`, as PyTorch's modules do, so that a training that
+    was killed can go on."""
 
     def after_step(self, module: Any) -> None:
         """Make it true again after a step of the optimizer."""

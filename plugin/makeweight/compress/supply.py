@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.artifact.ports import Shapes
+from makeweight.compress.checkpoints import Checkpoints
+from makeweight.compress.curves import Curves
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given, Needs
 from makeweight.layout import Layout
@@ -28,10 +30,18 @@ class Supply:
     """What the steps of one recipe are handed."""
 
     def __init__(
-        self, declared: Declared, runtime: Runtime, scratch: Path, notes: dict[str, Any], progress: Progress
+        self,
+        declared: Declared,
+        runtime: Runtime,
+        scratch: Path,
+        notes: dict[str, Any],
+        progress: Progress,
+        checkpoints: Checkpoints,
+        curves: Curves,
     ) -> None:
         self.declared, self.runtime, self.scratch = declared, runtime, scratch
         self.notes, self.progress = notes, progress
+        self.checkpoints, self.curves = checkpoints, curves
         self._loaded: dict[str, Split] = {}
         self._calibration: Split | None = None
 
@@ -58,6 +68,8 @@ class Supply:
             splits=splits,
             change=change_of(self.declared),
             absent=absent,
+            checkpoints=self.checkpoints,
+            curves=self.curves,
             baseline=self._baseline if needs.baseline else None,
         )
 

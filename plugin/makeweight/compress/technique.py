@@ -13,6 +13,8 @@ from makeweight.runtimes.format import Format, SourceKind
 
 if TYPE_CHECKING:
     from makeweight.artifact.ports import Port
+    from makeweight.compress.checkpoints import Checkpoints
+    from makeweight.compress.curves import Curves
     from makeweight.compress.subject import Subject
     from makeweight.compress.training_options import TrainingOptions
     from makeweight.config.settings import TaskSettings
@@ -75,6 +77,10 @@ class Given:
     """What is done to training batches when they are read: `data.augment`."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Why a split that it wished for is not there."""
+    checkpoints: Checkpoints | None = None
+    """Where trainings keep what they have reached; None: nowhere."""
+    curves: Curves | None = None
+    """Where they show it; None: nowhere."""
     baseline: Any = None
     """The uncompressed module in eval mode, for all steps the same: not to be changed."""
     notes: dict[str, Any] = field(default_factory=dict)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from makeweight.compress import technique
+from makeweight.compress.checkpoints import Checkpoints, Stateful
+from makeweight.compress.curves import Curves
 from makeweight.compress.examples import Examples, Tensors
 from makeweight.compress.losses import Loss
 from makeweight.compress.optimizing import Averaged, Optimizer
+from makeweight.compress.reproducible import Generators
 from makeweight.compress.scores import Reading, answers
 from makeweight.compress.subject import Left
 from makeweight.compress.training_options import TrainingOptions
@@ -20,6 +23,8 @@ from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.errors import UsageError, first_line
+
+_LOSS = "training_loss"
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Quality:
     figure: float
     words: str
     """The figure in words."""
+    quantity: str = "loss"
+    """What the figure is."""
 
 
 Judge = Callable[[Any], Quality]
@@ -77,9 +84,15 @@ def train(
     steps = options.epochs * data.split.steps(options.batch)
     optimizer = Optimizer([*module.parameters(), *beside], options, steps)
     averaged = None if options.ema is None else Averaged(module, options.ema)
-    best: tuple[Quality, int, dict[str, Any]] | None = None
-    mean, ran, ended = math.nan, 0, None
-    for epoch in given.progress.over(range(1, options.epochs + 1), label, options.epochs):
+    reached = _Reached()
+    parts = _changing(module, optimizer, averaged, reached, left, beside)
+    checkpoint = (given.checkpoints or Checkpoints()).next(data.split, module, options.model_dump(mode="json"))
+    show = (given.curves or Curves()).begin()
+    if checkpoint.restore(parts):
+        given.progress.say(f"{label}: taken up again after epoch {reached.epochs} of {options.epochs}")
+        show(reached.figures)
+    ahead = range(reached.epochs + 1, options.epochs + 1) if reached.ended is None else ()
+    for epoch in given.progress.over(ahead, label, len(ahead)):
         module.train()
         total = seen = 0.0
         for batch in data.epoch(options.batch, given.seed, epoch):
@@ -92,32 +105,98 @@ def train(
             total += float(value.detach()) * len(batch.indices)
             seen += len(batch.indices)
         module.eval()
-        reached = [total / seen]
-        if judge is not None and math.isfinite(reached[0]):
+        quality, found = None, [total / seen]
+        if judge is not None and math.isfinite(found[0]):
             with contextlib.nullcontext() if averaged is None else averaged.put_in():
                 quality = judge(module)
-                reached += quality.order
-                if all(map(math.isfinite, reached)) and (best is None or quality.order > best[0].order):
-                    best = (quality, epoch, copy.deepcopy(module.state_dict()))
-        if bad := [figure for figure in reached if not math.isfinite(figure)]:
-            ended = f"the loss became {bad[0]} in epoch {epoch}; a smaller `lr` may help"
-            if best is None:
-                raise RecipeFailed(f"{label}: {ended}")
+                found += quality.order
+                if all(map(math.isfinite, found)):
+                    reached.judge(quality, epoch, module)
+        if bad := [figure for figure in found if not math.isfinite(figure)]:
+            reached.ended = f"the loss became {bad[0]} in epoch {epoch}; a smaller `lr` may help"
+            if reached.best is None:
+                raise RecipeFailed(f"{label}: {reached.ended}")
+        else:
+            reached.add(found[0], quality, options.patience)
+            show(reached.figures)
+        checkpoint.keep(parts)
+        if reached.ended is not None:
             break
-        mean, ran = reached[0], epoch
-        if options.patience is not None and best is not None and epoch - best[1] >= options.patience:
-            ended = f"no better for {options.patience} epoch{'s' if options.patience > 1 else ''}"
-            break
+    ran, mean, ended = reached.epochs, reached.figures[-1][_LOSS], reached.ended
     told = f"{label}: {ran} epoch{'s' if ran > 1 else ''}, loss {mean:.4f}{f' ({ended})' if ended else ''}"
-    if best is None:
+    if reached.best is None:
         if averaged is not None:
             averaged.keep()
         given.progress.say(told)
         return Trained(ran, ran, mean, None)
-    quality, kept, state = best
-    module.load_state_dict(state)
-    given.progress.say(f"{told}; kept epoch {kept}, validation {quality.words}")
-    return Trained(ran, kept, mean, quality.figure, ended)
+    best = reached.best
+    module.load_state_dict(best.state)
+    given.progress.say(f"{told}; kept epoch {best.epoch}, validation {best.quality.words}")
+    return Trained(ran, best.epoch, mean, best.quality.figure, ended)
+
+
+@dataclass(frozen=True)
+class _Best:
+    quality: Quality
+    epoch: int
+    state: Mapping[str, Any]
+    """Of the module."""
+
+
+class _Reached:
+    """How far a training is."""
+
+    def __init__(self) -> None:
+        self.figures: list[dict[str, float]] = []
+        """Of each epoch."""
+        self.best: _Best | None = None
+        self.ended: str | None = None
+        """See `Trained.ended`."""
+
+    @property
+    def epochs(self) -> int:
+        return len(self.figures)
+
+    def judge(self, quality: Quality, epoch: int, module: Any) -> None:
+        if self.best is None or quality.order > self.best.quality.order:
+            self.best = _Best(quality, epoch, copy.deepcopy(module.state_dict()))
+
+    def add(self, loss: float, quality: Quality | None, patience: int | None) -> None:
+        """One more epoch; after so many that are no better than the best it has ended."""
+        judged_by = {} if quality is None else {f"validation_{quality.quantity}": quality.figure}
+        self.figures.append({_LOSS: loss, **judged_by})
+        if patience is not None and self.best is not None and self.epochs - self.best.epoch >= patience:
+            self.ended = f"no better for {patience} epoch{'s' if patience > 1 else ''}"
+
+    def state_dict(self) -> dict[str, Any]:
+        best = None if self.best is None else {**vars(self.best), "quality": vars(self.best.quality)}
+        return {"figures": self.figures, "best": best, "ended": self.ended}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        best = state["best"]
+        self.best = None if best is None else _Best(**{**best, "quality": Quality(**best["quality"])})
+        self.figures, self.ended = state["figures"], state["ended"]
+
+
+def _changing(
+    module: Any,
+    optimizer: Optimizer,
+    averaged: Averaged | None,
+    reached: _Reached,
+    left: Collection[Left],
+    beside: Collection[Any],
+) -> dict[str, Stateful]:
+    """All that another epoch depends on and that changes in training. Batches come in an order that seed and number of
+    an epoch decide, so they leave nothing to be kept."""
+    import torch
+
+    parts: dict[str, Any] = {"module": module, "optimizer": optimizer, "reached": reached, "random": Generators()}
+    if averaged is not None:
+        parts["averaged"] = averaged
+    if beside:
+        parts["beside"] = torch.nn.ParameterList(beside)
+    lefts = {f"left {number}": each for number, each in enumerate(left)}
+    return parts | {name: each for name, each in lefts.items() if isinstance(each, Stateful)}
 
 
 def judge_of(data: Examples, loss: Loss, read: Reading | None, output: str | None) -> Judge:
@@ -136,7 +215,7 @@ def judge_of(data: Examples, loss: Loss, read: Reading | None, output: str | Non
         lost, right = lost / seen, right / seen
         if read is None:
             return Quality((-lost,), lost, f"loss {lost:.4g}")
-        return Quality((right, -lost), right, f"accuracy {right:.2%}")
+        return Quality((right, -lost), right, f"accuracy {right:.2%}", "accuracy")
 
     return judge
 

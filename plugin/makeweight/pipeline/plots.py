@@ -14,13 +14,20 @@ if TYPE_CHECKING:
 
 
 def drawn(project: Project) -> list[dict[str, Any]]:
-    """The top-level plots, drawn of the metric that the report takes for this project's quality."""
+    """The top-level plots: of the metric that the report takes for this project's quality, and of how each variant was
+    trained."""
     from makeweight.budget.metric import of_role
+    from makeweight.compress.curves import SIDES, X
     from makeweight.report.dvcplots import definitions
 
     measured = [metric.name for metric in of_role("quality", project.task.kind)]
     limited = {rule.metric.name for rule in project.rules}
-    return definitions(next((name for name in measured if name in limited), measured[0]))
+    trained = [name for name, variant in project.variants.items() if variant.plan.trainings]
+    axes = {"x": X, "y": [*SIDES]}
+    return [
+        *definitions(next((name for name in measured if name in limited), measured[0])),
+        *({Layout(Path()).curves(name).as_posix(): axes} for name in trained),
+    ]
 
 
 def put(text: str, there: Any, wanted: Sequence[Any]) -> tuple[str, list[str]]:
@@ -53,7 +60,9 @@ def put(text: str, there: Any, wanted: Sequence[Any]) -> tuple[str, list[str]]:
 
 
 def _is_ours(name: str, options: Any) -> bool:
-    """Whether a plot draws a file that the report writes."""
+    """Whether a plot draws what the report or a training writes."""
+    if Path(name) == Layout(Path()).curves(Path(name).parent.name):
+        return True
     axes = [options.get(axis) for axis in ("x", "y")] if isinstance(options, dict) else []
     paths = [name, *(path for axis in axes if isinstance(axis, dict) for path in axis)]
     return any(str(path).startswith(f"{Layout(Path()).plot('x').parent.as_posix()}/") for path in paths)

@@ -50,7 +50,7 @@ def stages(project: Project) -> Stages:
                 "cmd": f"makeweight compress {key}",
                 "deps": _unique([baseline], weights, sources, unseen),
                 "params": _params("model", "data", "task", "seed", f"variants.{key}"),
-                "outs": [str(at.artifact(key))],
+                "outs": [str(at.artifact(key)), str(at.curves(key))],
             },
         },
         "evaluate": {

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 from makeweight.artifact import artifact
+from makeweight.compress.checkpoints import Checkpoints, origin, places
+from makeweight.compress.curves import Curves
 from makeweight.compress.make import make
-from makeweight.layout import BASELINE
+from makeweight.compress.recipe import Variant
+from makeweight.layout import BASELINE, OWN
 from makeweight.project.project import Project
 from makeweight_base import atomic
 from makeweight_base.errors import Exit
@@ -20,6 +25,21 @@ def run(project: Project, variant_name: str, progress: Progress) -> Exit:
     """
     variant, layout = project.variant(variant_name), project.layout
     baseline = artifact.read(layout.artifact(BASELINE))
+    checkpoints = _checkpoints(project, variant, baseline.sha256)
+    curves = layout.curves(variant.name)
+    shutil.rmtree(curves, ignore_errors=True)
+    curves.mkdir(parents=True)
     with atomic.replacing_folder(layout.artifact(variant.name)) as folder:
-        make(variant, project.declared, baseline, folder, progress)
+        make(variant, project.declared, baseline, folder, progress, checkpoints, Curves(curves))
+    later = [*project.variants.values()][[*project.variants].index(variant.name) + 1 :]
+    checkpoints.hand_on({layout.trainings(heir.name): places(heir) for heir in later})
     return Exit.PASS
+
+
+def _checkpoints(project: Project, variant: Variant, baseline: str | None) -> Checkpoints:
+    if not variant.plan.trainings:
+        return Checkpoints()
+    ignored = project.root / OWN / ".gitignore"
+    if not ignored.exists():
+        atomic.write_text(ignored, "*\n")
+    return Checkpoints(project.layout.trainings(variant.name), origin(project.declared, project.sources, baseline))

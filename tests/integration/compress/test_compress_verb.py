@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from makeweight.artifact import artifact
 from makeweight.artifact.ports import Port
 from makeweight.compress.baseline import write_baseline
 from makeweight.compress.float16 import Float16
+from makeweight.compress.optimizing import Optimizer
 from makeweight.compress.prune import Prune
 from makeweight.compress.technique import Needs
 from makeweight.project.project import Project
@@ -156,6 +158,26 @@ def test_a_recipe_that_trains_leaves_a_control(
     assert capfd.readouterr() == ("", "")
 
 
+def test_an_equal_control_is_made_once(make_exported: Any) -> None:
+    steps = "{steps: [factorize: {ratio: 0.5}, finetune: {epochs: 1}%s]}"
+    project = make_exported(f"variants:\n  low: {steps % ''}\n  low-int8: {steps % ', quantize'}\n")
+    told = Told()
+    for variant in ("low", "low-int8"):
+        compress.run(project, variant, told)
+    taken_up = "taken up again after epoch 1 of 1"
+    assert [line for line in told.lines if taken_up in line] == [
+        f"finetune: {taken_up}",
+        f"control for finetune: {taken_up}",
+    ]
+    (first, one), (second, other) = (_made(project, name) for name in ("low", "low-int8"))
+    assert (one / "control.onnx").read_bytes() == (other / "control.onnx").read_bytes()
+    assert first.notes["finetune"] == second.notes["finetune"]
+    assert not any(project.layout.trainings("x").parent.iterdir())
+    curves = [project.layout.curves(name) / "validation_accuracy.tsv" for name in ("low", "low-int8")]
+    assert curves[0].read_text() == curves[1].read_text()
+    assert [len(line.split("\t")[2]) > 0 for line in curves[0].read_text().splitlines()] == [True, True]
+
+
 def test_pruning_without_training_has_no_control(project: Project) -> None:
     compress.run(project, "untrained", Silent())
     manifest, folder = _made(project, "untrained")
@@ -176,10 +198,15 @@ for variant in sys.argv[2:]:
 """
 
 
+class Killed(BaseException):
+    """Ends a run between two steps, with nothing done on the way out."""
+
+
 def test_the_same_recipe_gives_the_same_bytes_in_another_process(
-    make_exported: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    make_exported: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of another hash seed, which this process has of its own, and another number of threads."""
+    """Of another hash seed, which this process has of its own, and another number of threads. One recipe is begun here
+    and broken off in its third training; the other process takes up the two before."""
     config = """
 name: tiny
 model: {{build: "{module}:build", weights: weights.pt, inputs: {{image: [N, 1, 6, 6]}}}}
@@ -204,12 +231,28 @@ budget: {{size: {{max: 1 MB}}}}
         torch.set_num_threads(threads)
     assert capfd.readouterr() == ("", "")
     here = made()
+    kept = project.layout.trainings("slim-int8")
+    assert not kept.exists()
+    steps, step = itertools.count(), Optimizer.step
+
+    def broken_off(self: Any, loss: Any) -> None:
+        step(self, loss)
+        if next(steps) == 7:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Optimizer, "step", broken_off)
+        with pytest.raises(Killed):
+            compress.run(project, "slim-int8", Silent())
+    assert made() == here
+    assert len([*kept.iterdir()]) == 2
     environment = {**os.environ, "PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", AGAIN, str(tmp_path), *variants]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
     assert made() == here
     assert len(here) == 2 * 5 + 1
+    assert not kept.exists()
 
 
 def test_a_recipe_that_cannot_be_carried_out_is_data(project: Project) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import math
 import re
+import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from torch import nn
 from integration.compress.conftest import fresh
 from makeweight.artifact.ports import Port
 from makeweight.compress import training, tuning
+from makeweight.compress.checkpoints import Checkpoints
+from makeweight.compress.curves import Curves
 from makeweight.compress.examples import Batch, Examples
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.losses import cross_entropy, distilled, from_teacher, squared_error
@@ -125,6 +129,58 @@ def test_what_is_judged_and_kept_is_the_moving_average(
         unjudged = fresh(given)
         tune(unjudged, TrainingOptions(epochs=1, lr=0.01, ema=0.9), replace(given, splits=splits), "finetune")
     assert torch.equal(_weights(unjudged)["0.weight"], ends[1])
+
+
+class Killed(BaseException):
+    """Ends a run, with nothing done on the way out."""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"ema": 0.9, "schedule": "one_cycle", "clip": 1.0}, id="averaged"),
+        pytest.param(
+            {"optimizer": "sgd", "teacher": "baseline", "hints": {"0.3": "3"}, "patience": 4}, id="with-hints"
+        ),
+    ],
+)
+def test_a_training_that_was_killed_goes_on_as_if_it_had_not(
+    make_project: Any, make_given: Any, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    plain = make_given(make_project())
+    asked = TrainingOptions(epochs=3, **options)
+
+    def trained(killed_in: int | None, drawn: int) -> tuple[Any, dict[str, Any], list[str]]:
+        given = replace(plain, checkpoints=Checkpoints(tmp_path / "kept"), curves=Curves(tmp_path / "curves"))
+        lines = len(given.progress.lines)
+
+        def change(batch: Any, rng: Any) -> Any:
+            if killed_in is not None and seen[0] == killed_in:
+                raise Killed
+            seen[0] += 1
+            return batch
+
+        seen = [0]
+        torch.rand(drawn)
+        with reproducible(0):
+            module = nn.Sequential(fresh(given), nn.Dropout(0.2))
+            result = tune(module, asked, replace(given, change=change), "finetune")
+        return result, _weights(module), given.progress.lines[lines:]
+
+    whole = trained(None, 0)
+    curves = (tmp_path / "curves" / "training_loss.tsv").read_bytes()
+    shutil.rmtree(tmp_path / "kept")
+    with pytest.raises(Killed):
+        trained(7, 3)  # in the third epoch, of three steps each
+    result, weights, lines = trained(None, 5)
+    assert lines[0] == "finetune: taken up again after epoch 2 of 3"
+    assert result == whole[0]
+    assert _equal(weights, whole[1])
+    assert (tmp_path / "curves" / "training_loss.tsv").read_bytes() == curves
+    # and what was trained to the end is not trained again
+    again = trained(0, 1)
+    assert again[0] == whole[0]
+    assert _equal(again[1], whole[1])
 
 
 def test_one_seed_gives_one_network_whatever_was_drawn_before(make_project: Any, make_given: Any) -> None:

@@ -79,6 +79,7 @@ stages:
             - variants.${key}
       outs:
         - artifacts/${key}
+        - samples/${key}/training
 
   evaluate:
     foreach: ${variants}

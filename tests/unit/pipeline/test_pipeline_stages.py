@@ -50,6 +50,7 @@ def test_the_layout_is_the_one_truth_for_places() -> None:
     for path in (
         layout.artifact("${key}"),
         layout.flips("${key}"),
+        layout.curves("${key}"),
         layout.timings("${item.variant}", "${item.device}"),
     ):
         assert f"'{path.as_posix()}'" in outs

@@ -33,3 +33,17 @@ def test_a_plot_of_ours_by_another_name_is_replaced_in_place() -> None:
     text, changes = merge(theirs, module("digits", "requirements.lock"), new)
     assert changes == ["brought plot r2 up to date"]
     assert yaml.safe_load(text)["plots"] == [*new, {"theirs.csv": {"x": "step"}}]
+
+
+def test_each_variant_that_trains_has_its_curves() -> None:
+    text = (
+        "model: {build: a:b, weights: w.pt, inputs: {x: [N, 2]}}\ndata: {load: a:b}\n"
+        "variants:\n  half: {steps: [float16]}\n  slim: {steps: [prune: {ratio: 0.5}]}\n"
+        "budget: {size: {max: 1 kB}}\n"
+    )
+    found = plots.drawn(understand(text, "makeweight.yaml", Path()))
+    curves = {"samples/slim/training": {"x": "epoch", "y": ["variant", "control"]}}
+    assert found[4:] == [curves]
+    # one of a variant that is no more gives its place to another
+    old = "plots:\n  - samples/thin/training: {x: epoch}\n"
+    assert yaml.safe_load(plots.put(old, yaml.safe_load(old)["plots"], [curves])[0])["plots"] == [curves]
