@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from makeweight import __version__
+from makeweight.forge.advice import AGAIN, LOOK
 from makeweight_base.forge import github
 
 
@@ -13,6 +14,8 @@ class Client(github.Client):
     """
 
     agent = f"makeweight/{__version__}"
+    set_by = "GITHUB_API_URL"
+    later, unknown = AGAIN, LOOK
 
     def _remedy(self, status: int, needs: str) -> str:
         if status == 401:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from makeweight import __version__
+from makeweight.forge.advice import AGAIN, LOOK
 from makeweight_base.forge import client
 
 
@@ -14,7 +15,8 @@ class Client(client.Client):
 
     agent = f"makeweight/{__version__}"
     forge = "GitLab"
-    variable, example = "CI_API_V4_URL", "https://gitlab.com/api/v4"
+    set_by, example = "CI_API_V4_URL", "https://gitlab.com/api/v4"
+    later, unknown = AGAIN, LOOK
 
     def _remedy(self, status: int, needs: str) -> str:
         if status == 401:

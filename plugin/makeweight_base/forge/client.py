@@ -9,8 +9,9 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from makeweight_base.errors import EnvironmentFailed, reason
+from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.forge.excerpt import short
+from makeweight_base.unanswered import why
 
 if TYPE_CHECKING:
     import requests
@@ -69,10 +70,14 @@ class Client:
     """Who asks."""
     forge: ClassVar[str]
     """Its name."""
-    variable: ClassVar[str]
-    """Which variable holds `api`."""
+    set_by: ClassVar[str]
+    """What `api` comes from: a variable, or a key of the configuration."""
     example: ClassVar[str]
-    """An address as it may hold."""
+    """An address as it may be."""
+    later: ClassVar[str]
+    """What becomes of a request that was given up, or is to be done about it."""
+    unknown: ClassVar[str]
+    """Likewise of one that may have been carried out, and is not sent twice."""
 
     def __init__(
         self,
@@ -176,7 +181,7 @@ class Client:
                 raise Unreachable(
                     f"{lost.said}, and whether the request was carried out is not known",
                     where=where,
-                    do="It is not sent twice. Look at the page; running the job again mends it.",
+                    do=f"It is not sent twice. {self.unknown}",
                 )
             if attempt == self._attempts or waited + delay > self._patience:
                 break
@@ -188,9 +193,7 @@ class Client:
         # a forge that is down is waited for once, and not again by everything else that there is to tell
         self._attempts = 1
         tries = f"{attempt} {'try' if attempt == 1 else 'tries'}"
-        raise Unreachable(
-            lost.said, where=where, do=f"Gave up after {tries} and {waited:.0f} s. Run the job again later."
-        )
+        raise Unreachable(lost.said, where=where, do=f"Gave up after {tries} and {waited:.0f} s. {self.later}")
 
     def _send(
         self, method: str, path: str, needs: str, params: Mapping[str, Any] | None, body: Mapping[str, Any] | None
@@ -211,12 +214,12 @@ class Client:
             )
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema):
             raise Unreachable(
-                "is not an address", where=self._url(path), do=f"Mend {self.variable}, such as {self.example}."
+                "is not an address", where=self._url(path), do=f"Mend {self.set_by}, such as {self.example}."
             ) from None
         except requests.RequestException as error:
             cause = getattr(error.args[0], "reason", None) if error.args else None
             never_sent = isinstance(error, requests.ConnectTimeout) or isinstance(cause, NewConnectionError)
-            raise _Lost(self._plain(_cause(error)), maybe_carried_out=not never_sent) from error
+            raise _Lost(self._plain(why(error)), maybe_carried_out=not never_sent) from error
         if response.status_code < 300:
             return response
         said, limited = self._said(response), _limited(response)
@@ -255,7 +258,7 @@ class Client:
     def _items(self, answer: Any, where: str) -> list[dict[str, Any]]:
         lists = [each for each in answer.values() if isinstance(each, list)] if isinstance(answer, dict) else [answer]
         if len(lists) != 1 or not isinstance(lists[0], list):
-            do = f"Is {self.variable} a {self.forge}'s?"
+            do = f"Is {self.set_by} a {self.forge}'s?"
             raise Unreachable(f"{self.forge} answered with no list", where=where, do=do)
         return [item for item in lists[0] if isinstance(item, dict)]
 
@@ -268,7 +271,7 @@ class Client:
             raise Unreachable(
                 f"{self.forge} answered {response.status_code} with what is not JSON",
                 where=where,
-                do=f"Is {self.variable} a {self.forge}'s, and is there a proxy that answers in its place?",
+                do=f"Is {self.set_by} a {self.forge}'s, and is there a proxy that answers in its place?",
             ) from error
 
     def _plain(self, text: str) -> str:
@@ -311,15 +314,3 @@ def _limited(response: requests.Response) -> float | None:
         except ValueError:
             pass
     return _SECONDARY
-
-
-def _cause(error: BaseException) -> str:
-    """What began a chain of exceptions."""
-    import requests
-
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    first = error
-    while (before := first.__cause__ or first.__context__) is not None:
-        first = before
-    return f"no connection ({reason(first)})"

@@ -15,7 +15,7 @@ class Client(client.Client):
     """Requests to one GitHub. `needs` is the permission that a token must have, such as `issues: write`."""
 
     forge = "GitHub"
-    variable, example = "GITHUB_API_URL", "https://api.github.com"
+    example = "https://api.github.com"
 
     def graphql(self, query: str) -> Any:
         """The `data` of a query that only reads, from the GraphQL API beside this REST API."""

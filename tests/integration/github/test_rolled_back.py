@@ -104,6 +104,18 @@ def test_what_does_not_answer_is_tried_again_and_nothing_is_made_twice(
     assert sum(len(commits) for commits in github.branches.values()) == 4 + 5
 
 
+def test_the_advice_is_for_who_runs_the_controller_not_for_a_job(
+    github: Server, target: GithubTarget, tmp_path: Path
+) -> None:
+    github.fail_with(502, method="POST", path="/issues")
+    with pytest.raises(Unreachable) as lost:
+        target.finalize(CANARY, False, WHY)
+    assert str(lost.value).endswith("Gave up after 1 try and 0 s. The controller tries it again.")
+    with pytest.raises(Unreachable) as nowhere:
+        made(github, tmp_path, api="http://[").finalize(CANARY, False, WHY)
+    assert nowhere.value.do == "Mend `canary.target.api`, such as https://api.github.com."
+
+
 def test_what_is_refused_is_told_and_stops_nothing_else(github: Server, target: GithubTarget) -> None:
     github.deny("contents: write")
     github.deny("deployments: read")

@@ -16,9 +16,9 @@ from pydantic import Field, field_validator
 
 from makeweight_base.errors import UsageError, reason
 from makeweight_base.forge.client import Invalid, Refused
-from makeweight_base.forge.github import Client
 from makeweight_monitors.rollback.case import Canary
 from makeweight_monitors.rollback.github import deployment, issue, revert
+from makeweight_monitors.rollback.github.client import Client
 from makeweight_monitors.rollback.seen import Placement
 from makeweight_monitors.rollback.targets.target import Rehearsing, TargetOptions, made
 
@@ -113,7 +113,6 @@ class GithubTarget:
         return "; ".join(one for one in told if one) or None
 
     def _client(self) -> Client:
-        """Without patience: who calls comes again, and meanwhile looks after the traffic."""
         file = self.token_file
         where = TOKEN if file is None else str(file)
         try:
@@ -122,7 +121,7 @@ class GithubTarget:
             raise UsageError(f"the token cannot be read: {reason(error)}", where=where) from error
         if not token.strip():
             raise UsageError("there is no token for GitHub", where=where, do=f"Name `token_file`, or set {TOKEN}.")
-        return Client(self.options.api, token, patience=0.0)
+        return Client(self.options.api, token)
 
 
 def _told(without: str, put: Callable[[], str]) -> str:
