@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         revision="revision",
         attempt="attempt",
         key="key",
+        plain="plain_http",
         as_json="json",
     )
     summary = "gather what the verdict chose in shipped/ (a stage of dvc.yaml); with --to, hand it to serving"
@@ -84,7 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument(
         "--to",
         metavar="TARGET",
-        help="hand over what lies in shipped/: `pointer:FILE`, which servers follow, or `folder:PATH`",
+        help="hand over what lies in shipped/: `pointer:FILE`, which servers follow, `folder:PATH`, "
+        "`oci://HOST/NAME:TAG` or `s3://BUCKET/PREFIX`",
     )
     own.add_argument(
         "--as",
@@ -104,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         "--attempt", type=whole(0, 10**9), default=1, metavar="N", help="which try of the revision (default: 1)"
     )
     own.add_argument("--key", type=Path, metavar="PUB", help="the public key that must vouch for the verdict")
+    own.add_argument("--plain-http", action="store_true", help="a registry on another machine speaks plain http")
 
     summary = "draw a badge of the verdict, and a chart of what the commits of this branch came to"
     own = add("history", _verb("history", "project", "last"), summary)

@@ -1,4 +1,4 @@
-"""Handing what shipped to those who serve it: by a pointer that servers follow, or as a plain folder."""
+"""Handing what shipped to those who serve it: which way, by a pointer that servers follow, or as a plain folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Literal
 
 from makeweight.artifact.artifact import MANIFEST
 from makeweight.proof import signing
+from makeweight.shipping import bucket
 from makeweight.shipping import shipped as folders
+from makeweight.shipping.oci import reference
 from makeweight.shipping.shipped import Shipped
 from makeweight_base.errors import UsageError
 from makeweight_monitors.metrics import Variant
@@ -15,21 +17,25 @@ from makeweight_monitors.serving import pointer as pointers
 from makeweight_monitors.serving.pointer import Pointer, Served
 from makeweight_monitors.serving.retention import MODELS
 
-Kind = Literal["pointer", "folder"]
+Kind = Literal["pointer", "folder", "oci", "bucket"]
 
 
-def target(text: str) -> tuple[Kind, Path]:
-    """`pointer:FILE` or `folder:PATH`.
+def target(text: str) -> tuple[Kind, str]:
+    """Which way, and where to: a path, or the whole address.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: it is none.
     """
     kind, _, place = text.partition(":")
-    if kind not in ("pointer", "folder") or not place:
-        raise UsageError(
-            f"`{text}` names no target", where="--to", do="Give `pointer:serving/current.json` or `folder:PATH`."
-        )
-    return ("pointer" if kind == "pointer" else "folder"), Path(place)
+    if kind in ("pointer", "folder") and place:
+        return ("pointer" if kind == "pointer" else "folder"), place
+    if place.startswith("//") and kind == reference.SCHEME:
+        return "oci", text
+    if place.startswith("//") and kind in bucket.PACKAGES:
+        return "bucket", text
+    stores = ", ".join(f"`{scheme}://`" for scheme in bucket.PACKAGES)
+    do = f"Give `pointer:FILE`, `folder:PATH`, `oci://HOST/NAME:TAG`, or the address of a bucket ({stores})."
+    raise UsageError(f"`{text}` names no target", where="--to", do=do)
 
 
 def vouched(shipped: Shipped, key: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from makeweight.config.settings import CanarySettings
 from makeweight.layout import Layout
 from makeweight.project import reading
-from makeweight.shipping import handover, shipped
+from makeweight.shipping import bucket, handover, shipped
 from makeweight.shipping.shipped import Shipped
+from makeweight_base import progress
 from makeweight_base.errors import Exit, UsageError
 from makeweight_monitors.metrics import Variant
 
@@ -24,17 +25,20 @@ def run(
     revision: str | None = None,
     attempt: int = 1,
     key: Path | None = None,
+    plain: bool = False,
     as_json: bool = False,
 ) -> Exit:
     """Without `to`, the stage: exit 1 or 3, as the gate, where the verdict lets nothing ship.
 
     Args:
-        to: `pointer:FILE` or `folder:PATH`.
+        to: see `handover.target`.
         arm, weight, revision, attempt: how a pointer points at it; the weight is by default what `canary` declares.
         key: the public key that must vouch for the verdict.
+        plain: speak plain http with a registry on another machine.
 
     Raises:
-        UsageError, EnvironmentFailed: see `shipped.gather`, and `handover.to_pointer` and `to_folder`.
+        UsageError, EnvironmentFailed: see `shipped.gather`, `handover.to_pointer` and `to_folder`, `push.push` and
+            `bucket.put`.
     """
     if to is None:
         if key is not None:
@@ -45,15 +49,41 @@ def run(
     held = shipped.read(Layout(root).shipped)
     if key is not None:
         handover.vouched(held, key)
+    if kind == "oci":
+        _push(held, place, plain, as_json)
+        return Exit.PASS
+    if kind == "bucket":
+        _put(held, place, as_json)
+        return Exit.PASS
     if kind == "folder":
-        handover.to_folder(held, place)
-        _tell(held, as_json, {"to": str(place)})
+        handover.to_folder(held, Path(place))
+        _tell(held, as_json, {"to": place})
         return Exit.PASS
     weight = _traffic(root) if weight is None else weight
-    pointed = handover.to_pointer(held, place, arm, weight=weight, revision=revision, attempt=attempt)
+    pointed = handover.to_pointer(held, Path(place), arm, weight=weight, revision=revision, attempt=attempt)
     said = f"{arm}{f' on {weight:.4g} of the traffic' if arm == 'canary' else ''}, epoch {pointed.epoch}"
-    _tell(held, as_json, {"to": str(place), "pointer": asdict(pointed)}, f" as {said}")
+    _tell(held, as_json, {"to": place, "pointer": asdict(pointed)}, f" as {said}")
     return Exit.PASS
+
+
+def _push(held: Shipped, to: str, plain: bool, as_json: bool) -> None:
+    from makeweight.shipping.oci import credentials, push, reference, registry
+
+    named = reference.parse(to)
+    known = credentials.find(named.machine)
+    pushed = push.push(held, registry.Registry(named, known, plain=plain, tell=progress.on().say))
+    more = {"to": pushed.address, "tag": pushed.tag, "sent": pushed.sent, "before": pushed.before}
+    moved = "" if pushed.before is None else f", which named {pushed.before} before"
+    _tell(held, as_json, more, f" ({pushed.sent} sent), tag {pushed.tag}{moved}")
+
+
+def _put(held: Shipped, to: str, as_json: bool) -> None:
+    store, path = bucket.opened(to)
+    put = bucket.put(held, store, path)
+    place = f"{to.rstrip('/')}/{held.digest}"
+    moved = "" if put.before is None else f", which named {put.before} before"
+    more = {"to": place, "sent": put.sent, "before": put.before}
+    _tell(held, as_json, more, f" ({put.sent} sent), named by {bucket.NAME}{moved}")
 
 
 def _traffic(root: Path) -> float:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from makeweight import cli
 from makeweight.artifact.files import sha256_of
 from makeweight.cli import main
 from makeweight.layout import Layout
 from makeweight.proof import signing
-from makeweight.shipping import shipped
+from makeweight.shipping import handover, shipped
+from makeweight.shipping.oci import reference
 from makeweight_base.errors import EnvironmentFailed, Exit
 from makeweight_monitors.serving import pointer as pointers
 from unit.shipping.judged_project import CHOSEN, judge, make
@@ -210,6 +214,16 @@ def test_a_key_must_vouch_for_the_verdict(root: Path, capsys: pytest.CaptureFixt
     path = root / "shipped/verdict.json"
     path.write_text(path.read_text().replace("\n}", " \n}"))
     assert main(["ship", "--to", "folder:again", "--key", "key.pub"]) == Exit.FAIL
+
+
+def test_the_commands_of_the_page_are_ones() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/shipping.md").read_text()
+    told = [shlex.split(line, comments=True) for line in page.splitlines() if line.startswith("makeweight ship --to ")]
+    kinds = {handover.target(cli._parser().parse_args(words[1:]).to)[0] for words in told}
+    assert kinds == set(get_args(handover.Kind))
+    for words in told:
+        if words[3].startswith("oci:"):
+            reference.parse(words[3])
 
 
 def test_nothing_has_shipped_yet(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,1 @@
+"""What shipped, pushed to a registry as an OCI artifact."""

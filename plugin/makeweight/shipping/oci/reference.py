@@ -1,0 +1,72 @@
+"""Where an artifact goes: a registry, a repository of it, and a tag."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from makeweight_base.errors import UsageError
+
+SCHEME = "oci"
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{_PART}(?:/{_PART})*")
+"""OCI distribution spec 1.1, "Pulling manifests"; of the tag too."""
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
+"""Docker's own registry is called otherwise than the machine that it answers on."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """`oci://HOST/NAME:TAG`."""
+
+    host: str
+    """With the port, where one is given."""
+    name: str
+    tag: str
+
+    @property
+    def machine(self) -> str:
+        """The host that is asked."""
+        return _HUB.get(self.host, self.host)
+
+    def at(self, digest: str) -> str:
+        """What the artifact is pulled by, whatever becomes of the tag."""
+        return f"{SCHEME}://{self.host}/{self.name}@{digest}"
+
+
+def parse(text: str) -> Reference:
+    """Raises:
+    UsageError: it is no `oci://HOST/NAME:TAG`.
+    """
+    host, _, rest = text.removeprefix(f"{SCHEME}://").partition("/")
+    name, _, tag = rest.rpartition(":")
+    do = "Give `oci://HOST/NAME:TAG`, such as `oci://registry.example.org/models/digits:v1`."
+    if "@" in host:
+        do = "Leave the credentials out: they come from `docker login`, or from the environment."
+        raise UsageError("credentials stand in the address", where="--to", do=do)
+    if "@" in rest:
+        raise UsageError(f"`{text}` names a digest, which is what comes of a push", where="--to", do=do)
+    found = _HOST.fullmatch(host)
+    if found is None or int(found[2] or 0) > 65535:
+        raise UsageError(f"`{host}` is no host", where="--to", do=do)
+    if not _NAME.fullmatch(name):
+        said = f"`{name}` is no name of a repository (lower case, digits, and `/` `.` `_` `-` between them)"
+        raise UsageError(said if name else f"`{text}` has no tag", where="--to", do=do)
+    if not _TAG.fullmatch(tag):
+        raise UsageError(f"`{tag}` is no tag", where="--to", do=do)
+    return Reference(host, name, tag)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, with or without a port, is this machine."""
+    found = _HOST.fullmatch(host)
+    bare = host if found is None else found[1].strip("[]")
+    if bare.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return False
