@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from makeweight.compress import technique
-from makeweight.runtimes.format import FLOAT32, Format, Numbers, Observer
+from makeweight.runtimes.format import FLOAT32, Format, Numbers, Observer, Rounding
 
 # What says how some of the methods work, and nothing of the others.
 _OF_SOME = {
@@ -24,6 +24,7 @@ _OF_SOME = {
     "equalize": ("static",),
     "correct_bias": ("static",),
     "group": ("weights",),
+    "rounding": ("weights",),
     "signal_to_noise": ("static", "weights"),
 }
 
@@ -58,6 +59,11 @@ class Quantize(technique.NumberFormat):
         )
         group: int = Field(
             32, ge=2, description="Of `weights`: how many neighbouring weights share a scale; a power of two from 16."
+        )
+        rounding: Rounding = Field(
+            "nearest",
+            description="Of `weights`: `gptq` makes up for what is lost in one weight in others of its row, by "
+            "calibration examples (Frantar 2022), where that is less of an error on examples held back.",
         )
         calibrate: Observer = Field(
             "minmax",
@@ -115,6 +121,7 @@ class Quantize(technique.NumberFormat):
         if options.method == "weights":
             return Format(
                 weights=Numbers(f"int{options.bits}", "group", options.group),
+                rounding=options.rounding,
                 exceptions=tuple((name, FLOAT32) for name in options.exclude),
                 operators=options.operators,
             )

@@ -17,6 +17,8 @@ learned in training, so that the module brings them."""
 Observer = Literal["minmax", "entropy", "percentile", "mse"]
 """How a static range is chosen: all that was seen, what loses least information, all but outliers, or what has the
 least squared error."""
+Rounding = Literal["nearest", "gptq"]
+"""To the nearest integer, or so that what is lost in a weight is made up for in others, by calibration examples."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Format:
     """By name or pattern, layers in another format; the first that fits counts."""
     operators: tuple[str, ...] = ()
     """Of integers: the kinds of operator that become some, in the runtime's own words; none: all that it reaches."""
+    rounding: Rounding = "nearest"
+    """Of weights alone: how each becomes an integer."""
     equalized: bool = False
     """Whether neighbouring layers are first rescaled until their weights have like ranges (Nagel et al. 2019)."""
     biases_corrected: bool = False
@@ -62,7 +66,9 @@ class Format:
     @property
     def calibrates(self) -> bool:
         """Whether calibration examples are read."""
-        return self.ranges == "static" or any(other.calibrates for _, other in self.exceptions)
+        return (
+            self.ranges == "static" or self.rounding == "gptq" or any(other.calibrates for _, other in self.exceptions)
+        )
 
     def __str__(self) -> str:
         text = str(self.weights)
@@ -70,6 +76,8 @@ class Format:
             text += f", {self.ranges}"
         elif self.weights != self.activations:
             text += " weights alone"
+        if self.rounding != "nearest":
+            text += f", rounded by {self.rounding}"
         if self.equalized:
             text += ", equalized"
         if self.biases_corrected:

@@ -15,7 +15,7 @@ from integration.tiny_models import save, value
 from makeweight.artifact.model import Model
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.onnxruntime import groups
-from makeweight.runtimes.onnxruntime.groups import grouped
+from makeweight.runtimes.onnxruntime.groups import in_bytes, nearest
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import RecipeFailed
 
@@ -102,8 +102,8 @@ def test_the_operator_its_bytes_and_its_numbers(bits: int, group: int, tmp_path:
 
 def test_a_shorter_scale_is_taken_where_the_squared_error_is_less() -> None:
     rows = RNG.standard_normal((20, 64)).astype(np.float32)
-    packed, scales = grouped(rows, 4, 32)
-    steps = np.stack([packed & 15, packed >> 4], axis=-1).reshape(20, 2, 32) - 8.0
+    integers, scales = nearest(rows, 4, 32)
+    steps = integers.reshape(20, 2, 32).astype(np.float64)
     given = np.square(steps * scales[..., None] - rows.reshape(20, 2, 32)).sum(axis=2)
     groups = rows.reshape(20, 2, 32)
     largest = np.take_along_axis(groups, np.abs(groups).argmax(axis=2)[..., None], axis=2)
@@ -116,8 +116,8 @@ def test_a_shorter_scale_is_taken_where_the_squared_error_is_less() -> None:
 
 
 def test_a_row_of_zeros_stays_one() -> None:
-    packed, scales = grouped(np.zeros((2, 16), np.float32), 4, 16)
-    assert (packed == 0x88).all()
+    steps, scales = nearest(np.zeros((2, 16), np.float32), 4, 16)
+    assert (in_bytes(steps, 4, 16) == 0x88).all()
     assert not scales.any()
 
 

@@ -39,9 +39,10 @@ def test_other_widths_are_not_offered(bits: object, method: object) -> None:
         ({"method": "dynamic", "signal_to_noise": 30}, "`signal_to_noise` is of `method: static` and"),
         ({"method": "dynamic", "equalize": True}, "`equalize` is of `method: static`, and says nothing of"),
         ({"method": "weights", "correct_bias": True}, "`correct_bias` is of `method: static`, and says nothing of"),
+        ({"rounding": "gptq"}, "`rounding` is of `method: weights`, and says nothing of `static`"),
         ({"group": 64}, "`group` is of `method: weights`, and says nothing of `static`; drop it"),
     ],
-    ids=["by channel", "calibrated", "searched", "equalized", "corrected", "grouped"],
+    ids=["by channel", "calibrated", "searched", "equalized", "corrected", "rounded", "grouped"],
 )
 def test_what_says_nothing_of_the_method_is_refused(options: Any, says: str) -> None:
     with pytest.raises(ValidationError, match=says):
@@ -50,7 +51,8 @@ def test_what_says_nothing_of_the_method_is_refused(options: Any, says: str) -> 
 
 def test_a_recipe_tells_the_options_of_its_method_alone() -> None:
     assert Quantize.Options(method="weights", bits=4).model_dump() == {
-        "method": "weights", "bits": 4, "group": 32, "operators": (), "exclude": (), "signal_to_noise": None
+        "method": "weights", "bits": 4, "group": 32, "rounding": "nearest", "operators": (), "exclude": (),
+        "signal_to_noise": None,
     }  # fmt: skip
     assert "group" not in Quantize.Options().model_dump()
 

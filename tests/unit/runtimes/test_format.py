@@ -15,6 +15,7 @@ WEIGHT_ONLY = Format(weights=Numbers("int4", "group", 32))
 UNEVEN, SMALL = Format(Numbers("int8", "group", 48)), Format(Numbers("int4", "group", 8))
 # what later formats will say, in the same words
 LEARNED = Format(INT8, Numbers("int8"), "learned")
+ROUNDED = Format(INT8, Numbers("int8"), "static", "minmax", rounding="gptq")
 EQUALIZED = Format(INT8, Numbers("int8"), "dynamic", equalized=True)
 MIXED = Format(INT8, Numbers("int8"), "dynamic", exceptions=(("head.*", Format(Numbers("float16"))),))
 CALIBRATED_BY_LAYER = Format(exceptions=(("body.*", STATIC),))
@@ -27,6 +28,11 @@ CALIBRATED_BY_LAYER = Format(exceptions=(("body.*", STATIC),))
         (Float16().format(Float16.Options()), "float16", False),
         (Quantize().format(Quantize.Options(calibrate="entropy")), "int8, static", True),
         (Quantize().format(Quantize.Options(method="dynamic")), "int8, dynamic", False),
+        (
+            Quantize().format(Quantize.Options(method="weights", rounding="gptq")),
+            "int8 by group of 32 weights alone, rounded by gptq",
+            True,
+        ),
         (WEIGHT_ONLY, "int4 by group of 32 weights alone", False),
         (LEARNED, "int8, learned", False),
         (MIXED, "int8, dynamic, with exceptions by layer", False),
@@ -64,6 +70,7 @@ def test_the_options_of_quantize_are_a_format() -> None:
         Quantize().format(Quantize.Options(exclude=("head",), operators=("Conv",))),
         WEIGHT_ONLY,
         Quantize().format(Quantize.Options(method="weights", group=128, exclude=("head",))),
+        Quantize().format(Quantize.Options(method="weights", rounding="gptq")),
     ],
     ids=str,
 )
@@ -71,6 +78,6 @@ def test_onnx_runtime_offers_integers_of_all_layers_or_of_some(format: Format, s
     assert OnnxRuntime().objection(format, source) is None  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("format", [UNEVEN, SMALL, LEARNED, EQUALIZED, MIXED, CALIBRATED_BY_LAYER], ids=str)
+@pytest.mark.parametrize("format", [UNEVEN, SMALL, LEARNED, ROUNDED, EQUALIZED, MIXED, CALIBRATED_BY_LAYER], ids=str)
 def test_what_it_does_not_offer_is_refused_by_its_name(format: Format) -> None:
     assert str(OnnxRuntime().objection(format, "module")).endswith(f"and not {format}")

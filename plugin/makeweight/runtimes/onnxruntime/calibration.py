@@ -27,8 +27,11 @@ from makeweight_probe.inputs import NO_AXES, joined
 BATCH = 32
 
 
-def batches(model: Model, examples: Examples) -> list[Feeds]:
+def batches(model: Model, examples: Examples, at_once: int = BATCH) -> list[Feeds]:
     """Calibration examples in batches that the model takes; what a fixed size leaves over is dropped.
+
+    Args:
+        at_once: examples of a batch, where the model lets it be chosen.
 
     Raises:
         UsageError: they do not fit the model, or are too few for its batch.
@@ -39,7 +42,7 @@ def batches(model: Model, examples: Examples) -> list[Feeds]:
         for feeds in _apart(given):
             alike.setdefault(_shapes(feeds), []).append((_digest(feeds), feeds))
     size = model.batch
-    step, cut = size or BATCH, []
+    step, cut = size or at_once, []
     for _, group in sorted(alike.items()):
         ordered = [feeds for _, feeds in sorted(group, key=lambda pair: pair[0])]
         starts = range(0, len(ordered) - step + 1 if size else len(ordered), step)

@@ -7,7 +7,8 @@ Its own quantizer passes over Gemm, which is what torch's exporter writes for a 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,34 @@ _ACCURACY_LEVEL = 4
 _ENDS = {8: [1.0], 4: [1 - step / 40 for step in range(13)]}
 
 
-def pack(model: Any, bits: int, group: int, wanted: Collection[str], left: dict[str, str]) -> None:
+@dataclass
+class Weight:
+    """One that is packed. Each of its numbers is about a step times its scale."""
+
+    rows: NDArray[Any]
+    """Of the float32 model, [outputs, inner]."""
+    steps: NDArray[np.int8]
+    """[outputs, inner]."""
+    scales: NDArray[np.float32]
+    """[outputs, groups]."""
+    group: int
+    inputs: list[str] = field(default_factory=list)
+    """What it is multiplied with."""
+
+    @property
+    def spread(self) -> NDArray[np.float32]:
+        """Its scales, one for each number."""
+        return self.scales.repeat(self.group, axis=1)[:, : self.rows.shape[1]]
+
+
+def pack(
+    model: Any,
+    bits: int,
+    group: int,
+    wanted: Collection[str],
+    left: dict[str, str],
+    correct: Callable[[Mapping[str, Weight]], None] | None = None,
+) -> None:
     """Store the constant weights of a graph's products in so many bits, in place. A Gemm becomes a product and a sum.
 
     Args:
@@ -35,6 +63,7 @@ def pack(model: Any, bits: int, group: int, wanted: Collection[str], left: dict[
             are filled up with zeros.
         wanted: the kinds of operator that are meant.
         left: by name, the nodes to leave in floating point, with the reason; what cannot be packed is added.
+        correct: changes the steps of the rounded weights, before the graph is.
     """
     from onnx import helper, numpy_helper
 
@@ -46,57 +75,71 @@ def pack(model: Any, bits: int, group: int, wanted: Collection[str], left: dict[
     read = readers(graph)
     meant = [node for node in graph.node if node.op_type in wanted and node.name not in left]
     packing = Counter(node.input[1] for node in meant)
-    nodes, packed, names = [], dict[str, list[Any]](), set[str]()
-    for node in map(_copy, graph.node):
-        name = node.input[1] if node.op_type in wanted and node.name not in left else ""
-        if name and packing[name] < read[name]:
+    weights: dict[str, Weight] = {}
+    for node in meant:
+        name = node.input[1]
+        if packing[name] < read[name]:
             left[node.name] = "its weight is read by something else too, and would be kept in both forms"
-        if not name or node.name in left:
-            nodes.append(node)
             continue
-        values = numpy_helper.to_array(stored[name])
-        rows = values if attribute(node, "transB", 0) else values.T
-        part = f"{name}/columns" if rows is values else f"{name}/rows"
-        if part not in packed:
-            indices, scales = grouped(rows, bits, group)
-            packed[part] = [
-                numpy_helper.from_array(indices, f"{part}/int{bits}"),
-                numpy_helper.from_array(scales.reshape(-1), f"{part}/scales"),
-            ]
-            names.add(name)
-        inputs = [node.input[0], *(tensor.name for tensor in packed[part])]
-        about = {
-            "K": rows.shape[1],
-            "N": rows.shape[0],
-            "bits": bits,
-            "block_size": group,
-            "accuracy_level": _ACCURACY_LEVEL,
-        }
-        bias, output = (*node.input, "")[2], node.output[0]
-        product = f"{output}/product" if bias else output
-        nodes.append(helper.make_node("MatMulNBits", inputs, [product], node.name, domain=_DOMAIN, **about))
-        if bias:
-            nodes.append(helper.make_node("Add", [product, bias], [output], f"{node.name}/bias"))
-    if not packed:
+        if (part := _part(node)) not in weights:
+            values = numpy_helper.to_array(stored[name])
+            rows = values if attribute(node, "transB", 0) else values.T
+            weights[part] = Weight(rows, *nearest(rows, bits, group), group)
+        weights[part].inputs.append(node.input[0])
+    if not weights:
         return
+    if correct is not None:
+        correct(weights)
+    meant = [node for node in meant if node.name not in left]
+    named, names = {node.name for node in meant}, {node.input[1] for node in meant}
+    nodes = [each for node in graph.node for each in _packed(node, node.name in named, weights, bits)]
     kept = [_copy(tensor) for tensor in graph.initializer if tensor.name not in names]
+    for part, weight in weights.items():
+        kept.append(numpy_helper.from_array(in_bytes(weight.steps, bits, group), f"{part}/int{bits}"))
+        kept.append(numpy_helper.from_array(weight.scales.reshape(-1), f"{part}/scales"))
     del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)
-    graph.initializer.extend([*kept, *(tensor for pair in packed.values() for tensor in pair)])
+    graph.initializer.extend(kept)
     if all(entry.domain != _DOMAIN for entry in model.opset_import):
         model.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
 
 
-def grouped(rows: NDArray[Any], bits: int, group: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Weights in groups as MatMulNBits reads them, symmetric: a weight is (stored - 2^(bits-1)) x scale. The end of the
-    scale with a number more lies where a group's largest weight does; among `_ENDS`, the least squared error decides.
+def _packed(node: Any, packs: bool, weights: Mapping[str, Weight], bits: int) -> list[Any]:
+    """A node, or those that stand in its place."""
+    from onnx import helper
+
+    if not packs:
+        return [_copy(node)]
+    part = _part(node)
+    weight = weights[part]
+    about = {
+        "K": weight.rows.shape[1],
+        "N": weight.rows.shape[0],
+        "bits": bits,
+        "block_size": weight.group,
+        "accuracy_level": _ACCURACY_LEVEL,
+    }
+    inputs = [node.input[0], f"{part}/int{bits}", f"{part}/scales"]
+    bias, output = (*node.input, "")[2], node.output[0]
+    product = f"{output}/product" if bias else output
+    made = helper.make_node("MatMulNBits", inputs, [product], node.name, domain=_DOMAIN, **about)
+    return [made, helper.make_node("Add", [product, bias], [output], f"{node.name}/bias")] if bias else [made]
+
+
+def _part(node: Any) -> str:
+    """What a weight is called as one product reads it, which may want it turned."""
+    return f"{node.input[1]}/{'columns' if attribute(node, 'transB', 0) else 'rows'}"
+
+
+def nearest(rows: NDArray[Any], bits: int, group: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Weights rounded in groups, symmetric, and so that the end of the scale with a number more lies where a group's
+    largest weight does; among `_ENDS`, the least squared error decides.
 
     Args:
         rows: [outputs, inner].
 
     Returns:
-        bytes [outputs, groups, group x bits / 8], of four bits the first of a pair in the lower half, and the scales
-        [outputs, groups].
+        steps [outputs, inner] and scales [outputs, groups].
     """
     outputs, inner = rows.shape
     padded = np.pad(rows, ((0, 0), (0, -inner % group))).astype(np.float32).reshape(outputs, -1, group)
@@ -112,8 +155,16 @@ def grouped(rows: NDArray[Any], bits: int, group: int) -> tuple[NDArray[np.uint8
         better = error < best
         best, scales = np.where(better, error, best), np.where(better, scale, scales)
         integers = np.where(better, steps, integers)
-    stored = (integers + half).astype(np.uint8)
-    return stored if bits == 8 else stored[..., ::2] | stored[..., 1::2] << 4, scales[..., 0]
+    return integers.reshape(outputs, -1)[:, :inner].astype(np.int8), scales[..., 0]
+
+
+def in_bytes(steps: NDArray[np.int8], bits: int, group: int) -> NDArray[np.uint8]:
+    """Steps as MatMulNBits reads them, each with 2^(bits-1) added: [outputs, groups, group x bits / 8], of four bits
+    the first of a pair in the lower half."""
+    outputs, inner = steps.shape
+    padded = np.pad(steps, ((0, 0), (0, -inner % group))).reshape(outputs, -1, group)
+    stored: NDArray[np.uint8] = (padded.astype(np.int16) + 2 ** (bits - 1)).astype(np.uint8)
+    return stored if bits == 8 else stored[..., ::2] | np.left_shift(stored[..., 1::2], np.uint8(4))
 
 
 def _objection(node: Any, stored: dict[str, Any], bits: int, group: int) -> str | None:

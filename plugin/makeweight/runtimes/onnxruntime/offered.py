@@ -35,7 +35,7 @@ def _eight_bits(how: Format) -> bool:
     """8-bit weights and activations, the ranges static or found at run time, by ONNX Runtime's quantizer."""
     eight = how.weights.type == how.activations.type == "int8" and how.weights.group is None
     observed = how.observer is not None if how.ranges == "static" else how.ranges == "dynamic" and not _adjusted(how)
-    return eight and how.activations.scales == "tensor" and observed and _excluding(how)
+    return eight and how.rounding == "nearest" and how.activations.scales == "tensor" and observed and _excluding(how)
 
 
 def _weights_alone(how: Format) -> bool:

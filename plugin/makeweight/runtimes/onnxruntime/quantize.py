@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Format
 from makeweight.runtimes.layers import fits, told_of, unfit
-from makeweight.runtimes.onnxruntime import groups, operators, refusal
+from makeweight.runtimes.onnxruntime import gptq, groups, operators, refusal
 from makeweight.runtimes.onnxruntime.bias_correction import correct, give_biases
-from makeweight.runtimes.onnxruntime.calibration import batches, extremes, ranges
+from makeweight.runtimes.onnxruntime.calibration import BATCH, batches, extremes, ranges
 from makeweight.runtimes.onnxruntime.equalization import equalize
 from makeweight.runtimes.onnxruntime.graphs import constants
 from makeweight.runtimes.onnxruntime.inspect import stored
@@ -52,7 +52,7 @@ _EXCLUDED, _UNNAMED = "`exclude` names it", "`operators` does not name it"
 def quantize(
     model: Model, target: Path, how: Format, calibration: Examples | None, notes: dict[str, Any] | None = None
 ) -> None:
-    """Write a model with integer weights to `target`; `calibration` is read for static ranges only.
+    """Write a model with integer weights to `target`; `calibration` is read where the format calibrates.
 
     Args:
         notes: hears which operators stay in floating point and why, and which weights have one scale.
@@ -63,7 +63,8 @@ def quantize(
     """
     import onnx
 
-    fed = batches(model, calibration) if how.ranges == "static" and calibration else []
+    at_once = gptq.BATCH if how.rounding == "gptq" else BATCH
+    fed = batches(model, calibration, at_once) if how.calibrates and calibration else []
     before = onnx.load(model.path)
     if any(node.op_type in operators.QUANTIZING for node in before.graph.node):
         raise RecipeFailed("quantize: the graph is quantized already")
@@ -128,7 +129,7 @@ def _quantized(prepared: Path, how: Format, fed: list[Feeds], folder: Path, told
         elif how.ranges == "dynamic":
             _dynamic(prepared, made, how, mended)
         else:
-            _weights_alone(graph, made, how, mended)
+            _weights_alone(graph, made, how, mended, fed, changed)
         after = onnx.load(made)
     if not any(operators.on_integers(after)):
         raise RecipeFailed(_nothing(graph, how, mended))
@@ -288,9 +289,16 @@ def _dynamic(prepared: Path, made: Path, how: Format, mended: Mended) -> None:
     )
 
 
-def _weights_alone(graph: Any, made: Path, how: Format, mended: Mended) -> None:
+def _weights_alone(
+    graph: Any, made: Path, how: Format, mended: Mended, fed: list[Feeds], changed: dict[str, Any]
+) -> None:
     bits = int(how.weights.type.removeprefix("int"))
-    groups.pack(graph, bits, how.weights.group or 0, _wanted(how, groups.REACHED), mended.left)
+
+    def correct(weights: Mapping[str, groups.Weight]) -> None:
+        changed["rounding"] = gptq.correct(graph, weights, bits, fed, made.parent)
+
+    correction = correct if how.rounding == "gptq" else None
+    groups.pack(graph, bits, how.weights.group or 0, _wanted(how, groups.REACHED), mended.left, correction)
     made.write_bytes(graph.SerializeToString())
 
 
