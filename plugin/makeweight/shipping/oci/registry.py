@@ -57,6 +57,8 @@ class _Lost(Exception):
     where: str
     delay: float = 0.0
     """Seconds that the registry asks to be left alone for."""
+    within: bool = False
+    """Whether it is the registry that fails, and not the way to it."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ class Registry:
             except _Lost as lost:
                 if attempt == _ATTEMPTS:
                     said = f"{lost.said}; gave up after {attempt} tries"
-                    raise RegistryFailed(said, where=lost.where, do=_KEPT) from lost
+                    log = "The registry's own log says why, such as a full disk. " if lost.within else ""
+                    raise RegistryFailed(said, where=lost.where, do=f"{log}{_KEPT}") from lost
                 delay = min(max(lost.delay, _FIRST_DELAY * 2 ** (attempt - 1)), _LONGEST_DELAY)
                 self._tell(f"{lost.where}: {lost.said}; trying again in {delay:.0f} s")
                 self._sleep(delay)
@@ -173,7 +176,7 @@ class Registry:
         said = self._said(answer)
         if answer.status == 429 or answer.status >= 500:
             after = answer.headers.get("Retry-After", "")
-            raise _Lost(said, where, float(after) if after.isdecimal() else 0.0)
+            raise _Lost(said, where, float(after) if after.isdecimal() else 0.0, within=answer.status >= 500)
         raise RegistryFailed(said, where=where, do=self._remedy(answer))
 
     def _once(
@@ -252,7 +255,7 @@ class Registry:
 
     def _token(self, answer: _Answer, where: str) -> str:
         if answer.status == 429 or answer.status >= 500:
-            raise _Lost(self._said(answer), where)
+            raise _Lost(self._said(answer), where, within=answer.status >= 500)
         if answer.status != 200:
             raise RegistryFailed(self._said(answer), where=where, do=self._who())
         given = _json(answer.content)
