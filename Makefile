@@ -13,7 +13,8 @@ SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo monitor-demo canary-demo pictures test lint unit benchmarks clean
+.PHONY: help demo monitor-demo canary-demo pictures test lint lint-style lint-types lint-imports lint-names unit \
+  benchmarks clean
 
 help:
 	@echo "make demo          train the digits model, compress it, measure it, judge it (in $(DEMO), which git ignores)"
@@ -55,11 +56,23 @@ test: lint
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/unit -n 2 $(SIDE_BY_SIDE)
 
+# Two at a time, those that take longest first: mypy keeps one core busy and no more.
 lint: $(VENV)/.dev
+	@$(MAKE) --no-print-directory --jobs 2 lint-types lint-names lint-imports lint-style
+
+lint-types lint-names lint-imports lint-style: $(VENV)/.dev
+
+lint-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-types:
 	$(BIN)/mypy
+
+lint-imports:
 	$(BIN)/lint-imports --no-logo
+
+lint-names:
 	$(BIN)/python tests/collected_twice.py
 
 benchmarks: $(VENV)/.dev
