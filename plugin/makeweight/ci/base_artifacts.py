@@ -73,8 +73,8 @@ def make_again(
     try:
         with git.second(base.sha) as root:
             dvc, layout = dvc_in(root), replace(project, root=root).layout
-            if dvc.has_remote():  # what is stored of a variant under an old name was not brought with this change's
-                dvc.pull([f"compress@{was}" for was in wanted])
+            # what is stored of a variant under an old name was not brought with this change's
+            dvc.pull([f"compress@{was}" for was in wanted])
             left = [was for was in wanted if not _is_the_bases(layout.artifact(was), base, was)]
             if left:
                 dvc.reproduce([f"compress@{was}" for was in left])

@@ -72,8 +72,7 @@ def run(
     progress.say(f"to be made here: {change.why}")
     _refuse_empty(project, now)
     dvc = dvc_in(project.root)
-    stored = dvc.has_remote()
-    objection = _pull(dvc, base, change.tracked) if stored else "no DVC remote is configured"
+    stored, objection = _pulled(dvc, base, change.tracked)
     if objection is not None:
         lacking = f"not all came from the DVC remote ({objection})" if stored else objection
         progress.say(f"{lacking}: what is not here is made again")
@@ -139,10 +138,18 @@ def _lock_of(root: Path) -> str | None:
     return path.read_bytes().decode(errors="replace") if path.exists() else None
 
 
-def _pull(dvc: Dvc, base: Base | None, tracked: Sequence[str]) -> str | None:
-    """Apart: of stages and paths that are named together, DVC (3.67) brings those of the last stage alone."""
-    objections = [dvc.pull(targets) for targets in (_made_at(base), tracked) if targets]
-    return next((said for said in objections if said is not None), None)
+def _pulled(dvc: Dvc, base: Base | None, tracked: Sequence[str]) -> tuple[bool, str | None]:
+    """Bring what is stored: whether there is anywhere to bring it from, and why not all came, where it did not.
+
+    Apart: of stages and paths that are named together, DVC (3.67) brings those of the last stage alone.
+    """
+    wanted = [targets for targets in (_made_at(base), tracked) if targets]
+    objections = [said for targets in wanted if (said := dvc.pull(targets)) is not None]
+    if wanted and not objections:  # a process of DVC's less than to ask for a remote first
+        return True, None
+    if not dvc.has_remote():
+        return False, "no DVC remote is configured"
+    return True, next(iter(objections), None)
 
 
 def _made_at(base: Base | None) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from makeweight.ci import contained
 from makeweight.github.commands import inert
-from makeweight.starter.repository import DVC
+from makeweight.starter.repository import DVC, dvc_root
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.progress import Progress
 
@@ -26,6 +26,7 @@ _KEPT_OUT = re.compile(
     r"|GITHUB_(OUTPUT|ENV|PATH|STATE|STEP_SUMMARY)|GIT_CONFIG_(COUNT|KEY_\d+|VALUE_\d+))"
 )
 _TAIL = 12
+_LOCAL = Path(".dvc", "config.local")
 # What DVC tells somebody at a keyboard after a run.
 _HINTS = frozenset(
     {
@@ -126,11 +127,9 @@ class Dvc:
             EnvironmentFailed: there is no DVC repository.
         """
         place = other._or_raise("cache", "dir").strip()
-        local = other._or_raise("root").strip()
-        theirs = other.root / local / ".dvc" / "config.local"
-        own = self.root / self._or_raise("root").strip() / ".dvc" / "config.local"
-        if theirs.exists():
-            shutil.copyfile(theirs, own)
+        theirs, own = dvc_root(other.root), dvc_root(self.root)
+        if theirs is not None and own is not None and (local := theirs / _LOCAL).exists():
+            shutil.copyfile(local, own / _LOCAL)
         self._or_raise("config", "--quiet", "--local", "cache.dir", place)
 
     def _or_raise(self, *arguments: str, more: Mapping[str, str] | None = None) -> str:

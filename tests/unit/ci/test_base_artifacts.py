@@ -24,8 +24,8 @@ class Elsewhere:
 
 
 class Broken:
-    def has_remote(self) -> bool:
-        return False
+    def pull(self, targets: Iterable[str]) -> str:
+        return f"nothing is stored of {', '.join(targets)}"
 
     def reproduce(self, stages: Iterable[str]) -> None:
         raise Failed("dvc repro", f"ERROR: failed to reproduce {', '.join(stages)}")
