@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import FORK, GROWTH, Hub
+from end_to_end.ci.conftest import FORK, GROWTH, Hub, Run, grown
 
 FLOAT16 = ("      - quantize: {method: dynamic}\n", "      - float16\n")
 """A recipe that makes int8 half as large instead of a quarter: over the budget's 0.3."""
@@ -45,6 +48,11 @@ def test_a_change_of_words_takes_the_measurements_of_the_base(hub: Hub) -> None:
     here = {(m["variant"], m["metric"], m["comparison"]): m.get("value") for m in now["measurements"]}
     assert figures.items() <= here.items()
     assert now["provenance"]["measured_at"] == hub.git("rev-parse", "main")
+
+    written = len(hub.github.calls("PATCH", "/issues/comments/"))
+    hub.pull_request("docs")  # the second run of one commit: the run's link differs, and nothing else does
+    assert len(hub.github.comments) == 1
+    assert len(hub.github.calls("PATCH", "/issues/comments/")) <= written + 1
 
 
 def test_what_changed_is_made_and_measured_anew_and_nothing_else(hub_of_two: Hub) -> None:
@@ -100,9 +108,21 @@ def test_a_tightened_budget_is_judged_on_what_was_measured_before(hub: Hub) -> N
     assert hub.github.checks[0]["output"]["annotations"][0]["start_line"] == hub.line("max_ratio: 0.1")
 
 
-def test_a_merge_group_is_judged_and_gets_no_comment(hub: Hub) -> None:
-    hub.change("recipe", hub.config(("{method: dynamic}", "{method: static}")))
-    run = hub.merge_group("recipe")
+@pytest.fixture(scope="module")
+def queued(
+    seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]
+) -> Iterator[tuple[Hub, Run, Path]]:
+    """A merge group of another recipe, judged once with a key to sign with; and the other half of that key."""
+    for hub in grown(seed, tmp_path_factory.mktemp("queued") / "hub", plain):
+        key, public = hub.folder / "key.pem", hub.folder / "pub.pem"
+        hub.run("openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key))
+        hub.run("openssl", "pkey", "-in", str(key), "-pubout", "-out", str(public))
+        hub.change("recipe", hub.config(("{method: dynamic}", "{method: static}")))
+        yield hub, hub.merge_group("recipe", signing_key=key.read_text()), public
+
+
+def test_a_merge_group_is_judged_and_gets_no_comment(queued: tuple[Hub, Run, Path]) -> None:
+    hub, run, _ = queued
     assert run.outputs["verdict"] == "pass", run.log
     assert run.outputs["comment-written"] == "false"
     assert hub.github.comments == []
@@ -110,14 +130,14 @@ def test_a_merge_group_is_judged_and_gets_no_comment(hub: Hub) -> None:
     assert check["head_sha"] == hub.git("rev-parse", "HEAD")
 
 
-def test_the_second_run_of_one_commit_leaves_the_comment_as_it_is(hub: Hub) -> None:
-    hub.change("docs", write("README.md", "words\n"))
-    hub.pull_request("docs")
-    written = len(hub.github.calls("PATCH", "/issues/comments/"))
-    hub.pull_request("docs")
-    # the run's link differs, and nothing else does
-    assert len(hub.github.comments) == 1
-    assert len(hub.github.calls("PATCH", "/issues/comments/")) <= written + 1
+def test_evidence_is_signed_and_can_be_verified_offline(queued: tuple[Hub, Run, Path]) -> None:
+    hub, run, public = queued
+    evidence = run.uploads["makeweight-report"] / "verdict.json"
+    command = ("makeweight", "verify", str(evidence), "--key", str(public), "--project", str(run.workspace))
+    said = hub.run(*command, cwd=run.workspace)
+    assert "signature" in said
+    evidence.write_text(evidence.read_text().replace('"pass"', '"fail"', 1))
+    assert "FORGED" in hub.run(*command, cwd=run.workspace, ok=False)
 
 
 def test_a_fork_is_judged_without_credentials_and_its_comment_is_relayed(hub: Hub) -> None:
