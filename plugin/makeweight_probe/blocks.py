@@ -79,7 +79,7 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
     for trial in trials:  # they are rounds like the others: what a block of the right length would not have run is cut
         taken.add(trial)
     look = MIN_ROUNDS
-    while (spent := time.perf_counter() - began) < job.seconds:
+    while (spent := time.perf_counter() - began) < job.seconds or not taken.rounds:
         reached = taken.rounds * kept >= job.target_runs or spent >= job.target_seconds
         if reached and taken.rounds >= look:
             if _decided(medians(np.array(taken.wall["a"])), medians(np.array(taken.wall["b"])), job.limits):

@@ -334,6 +334,12 @@ def test_the_warm_up_of_a_slow_model_is_short(clock: Clock) -> None:
     assert len(bench.calls) == 2 * 3 + 2 * 3, "twice each to warm up, then one round of a cold and a warm run"
 
 
+def test_a_process_for_which_no_time_is_left_still_has_a_round(clock: Clock) -> None:
+    result = Bench(clock, a=MS, b=2 * MS).measure(replace(JOB, seconds=0.0, warming=(1, 1)))
+    assert result.facts["rounds"] == 1
+    assert (np.median(result.samples["wall_a"]), np.median(result.samples["wall_b"])) == (MS, 2 * MS)
+
+
 # Empty caches
 
 
