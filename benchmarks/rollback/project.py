@@ -14,13 +14,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DECLARED = "\ncanary: {traffic: 20 %, target: {kind: pointer, path: current.json}}\n"
 
 
-def write(folder: Path, now: Pointer, interval: int = Terms.interval) -> Path:
+def write(folder: Path, now: Pointer, interval: int = Terms.interval, judged: bool = True) -> Path:
     """The project, its pointer and its rules, in a folder; the file of the rules, by which tests are looked at every
-    `interval` seconds.
+    `interval` seconds, those of answers that are right or wrong among them where they are `judged`.
     """
-    (folder / "makeweight.yaml").write_text((REPOSITORY / "makeweight.yaml").read_text() + DECLARED)
+    model, reference = now.stable.model, (REPOSITORY / "makeweight.yaml").read_text()
+    (folder / "makeweight.yaml").write_text(reference.replace("name: digits\n", f"name: {model}\n", 1) + DECLARED)
     pointer.write(folder / "current.json", now)
-    terms, rules = Terms("digits", drop=0.01, classes=10, interval=interval), folder / "rules.yaml"
+    terms, rules = Terms(model, drop=0.01, classes=10, interval=interval, judged=judged), folder / "rules.yaml"
     rules.write_text(text.render(generate.groups(terms), [], terms.runbooks))
     return rules
 

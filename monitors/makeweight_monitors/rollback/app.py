@@ -41,7 +41,10 @@ def build(running: Running) -> Starlette:
         strange = [why for one, why in zip(sent, refused, strict=True) if why and not one.resolved]
         if strange and all(refused):
             raise Refusal(422, "unknown", f"no alert that asks for a rollback of what is declared here: {strange[0]}")
-        return await _told(running, sent)
+        told = await _told(running, sent)
+        if await asyncio.get_running_loop().run_in_executor(running.worker, running.strange, sent):
+            raise Refusal(422, "unknown", "a rollback is asked for of a file (`sha256`) that never was on trial here")
+        return told
 
     async def prometheus(request: Request) -> dict[str, Any]:
         let_in(request, running.bearer, "send alerts")

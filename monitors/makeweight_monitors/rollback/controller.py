@@ -151,9 +151,8 @@ class Controller:
             hold = self.journal.hold()
             told = replace(seen, held="" if hold is None else str(hold), last_rollback=self.journal.last_rollback())
             self._advance(case, Looked(told))
-        self.health = Health(self.clock(), True)
-        if known is not None:
-            self.health = replace(self.health, blind=known.blind, blindness=known.blindness)
+        health = Health(self.clock(), True)
+        self.health = health if known is None else replace(health, blind=known.blind, blindness=known.blindness)
         if self._told:
             self._told = ""
             self.journal.note(self._line("trouble", "it is over"))

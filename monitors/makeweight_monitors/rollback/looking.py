@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -35,13 +36,16 @@ class Looking:
         self._of = (equals("model", model), *(equals(*label) for label in scope.items()))
 
     def serving(self) -> list[Canary]:
-        """The canaries whose processes are scraped, for targets that do not know files.
+        """The canaries whose processes are scraped, for targets that do not know files; where none is, as by one scrape
+        that was missed, those of lately.
 
         Raises:
             EnvironmentFailed, UsageError: Prometheus does not answer.
         """
         series = selector(metrics.UP.series, *self._of, CANARY)
-        rows = self.client.query(f"group by (sha256, attempt, revision) ({series})")
+        of = "group by (sha256, attempt, revision)"
+        rows = self.client.query(f"{of} ({series})")
+        rows = rows or self.client.query(f"{of} (last_over_time({series}[{math.ceil(self.stale)}s]))")
         return [
             Canary(
                 self.scope.get("environment", ""),
@@ -155,10 +159,11 @@ def rules_age(model: str) -> str:
 
 def _oldest(series: str) -> str:
     """The time up to which all processes are known: of those that are there at the last scrape of their address. What
-    was killed while Prometheus was down as well stays in its answers for minutes, as of when it was seen last.
+    was killed while Prometheus was down as well stays in its answers for minutes, as of when it was seen last: it is
+    not there, unless nothing tells of its address.
     """
     there = f"timestamp({series}) >= on (job, instance) group_left () max by (job, instance) (timestamp(up))"
-    return f"(min({there}) or min(timestamp({series})))"
+    return f"(min({there}) or min(timestamp({series} unless on (job, instance) up)))"
 
 
 def _attempt_is(told: str) -> str:

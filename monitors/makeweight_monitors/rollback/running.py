@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +14,7 @@ from makeweight_base.errors import MakeweightError
 from makeweight_monitors import metrics
 from makeweight_monitors.http.bearer import Bearer
 from makeweight_monitors.http.inflight import Inflight
-from makeweight_monitors.rollback.alerts import Declared
+from makeweight_monitors.rollback.alerts import Declared, Sent
 from makeweight_monitors.rollback.controller import Controller, Health
 from makeweight_monitors.rollback.refusals import Refusals
 
@@ -70,6 +70,12 @@ class Running:
         outcome = "failed" if health.trouble else "standby" if not health.leads else "blind" if health.blind else "seen"
         self.looks[outcome] += 1
         return health
+
+    def strange(self, sent: Iterable[Sent]) -> bool:
+        """After a look: whether all that is asked of the one who leads is of files that never were on trial here."""
+        named = {one.labels["sha256"] for one in sent if not self.declared.refused(one)}
+        known = {case.canary.sha256 for case in self.controller.journal.cases()}
+        return self.controller.health.leads and bool(named) and not named & known
 
     def not_ready(self) -> str:
         """Why it is not; empty: it is."""

@@ -75,5 +75,5 @@ def _alerts(terms: Terms) -> Iterator[Alert]:
         EVIDENCE,
         summary="{{ $labels.model }}: its controller is sent alerts that are not about it",
         description="{{ $value | humanize }} times in fifteen minutes Alertmanager sent nothing that this controller "
-        "may act on: of another model or environment, of another kind, or without a file.",
+        "may act on: of another model, environment or kind, without a file, or of one that never was on trial.",
     )

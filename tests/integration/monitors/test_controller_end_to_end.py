@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,8 @@ from makeweight_monitors.serving.pointer import Pointer, Served
 
 STABLE = Served("digits", "baseline", "r1", "0" * 64, "a", 0.8, 0)
 CANARY = Served("digits", "int8", "r2", "1" * 64, "b", 0.2, 0)
+GONE = "2" * 64
+"""Of a canary of which no process is left."""
 TARGET = "\ncanary: {traffic: 20 %, target: {kind: pointer, path: current.json}}\n"
 
 
@@ -212,9 +215,9 @@ class Dead:
         self.seen = seen
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        labels = {"model": "digits", "variant": "canary", "sha256": CANARY.sha256, "boot": "dead"}
-        family = CounterMetricFamily("makeweight_predictions", "", labels=labels)
-        family.add_metric(list(labels.values()), 7.0, timestamp=self.seen)
+        family = CounterMetricFamily("makeweight_predictions", "", labels=["model", "variant", "sha256", "boot"])
+        for sha256 in (CANARY.sha256, GONE):
+            family.add_metric(["digits", "canary", sha256, "dead"], 7.0, timestamp=self.seen)
         yield family
 
 
@@ -234,9 +237,11 @@ def test_a_process_that_died_unseen_hides_no_later_look(tmp_path: Path) -> None:
     with throwaway.running(programs, tmp_path / "prometheus", rules=[rules], targets=targets) as client:
         looking = Looking(client, "digits", {})
         seen = prometheus.until(lambda: (now := looking.look(canary, placement, time.time())).answered and now)
+        gone = looking.look(replace(canary, sha256=GONE), placement, time.time())
     server.shutdown()
     server.server_close()
     serving.join()
     observer.close()
     assert (seen.blind, seen.answered.count) == ("", 8.0)
     assert seen.answered.time >= began
+    assert (gone.blind, gone.answered) == ("", None)

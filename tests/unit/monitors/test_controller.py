@@ -13,6 +13,7 @@ from full_disk import full_disk
 from controlled import CANARY, POLICY, STABLE, Controlled
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_monitors.metrics import SERVING_BREAKER
+from makeweight_monitors.prometheus.queries import Sample
 from makeweight_monitors.rollback import audit
 from makeweight_monitors.rollback.audit import Head
 from makeweight_monitors.rollback.case import Canary
@@ -252,6 +253,35 @@ def test_a_target_that_knows_no_files_is_told_by_what_is_scraped(
     monkeypatch.setattr(one.controller.looking, "serving", lambda: [canary])
     one.tick()
     assert (one.share, one.stages) == (0.0, ["rolling_back"])
+
+
+def test_one_missed_scrape_does_not_begin_a_step_anew(one: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where what is scraped says which canary is there."""
+    asked: list[str] = []
+
+    def query(expression: str, at: float | None = None) -> list[Sample]:
+        if "start_time_seconds" not in expression:
+            return answered(expression, at)
+        asked.append(expression)
+        there = {"sha256": CANARY.sha256, "attempt": "1", "revision": "r2"}
+        seen = not missed or ("last_over_time" in expression and missed < 60)
+        return [Sample(there, 1.0, one.prometheus.time)] if seen else []
+
+    answered, missed = one.prometheus.query, 0.0
+    monkeypatch.setattr(one.prometheus, "query", query)
+    monkeypatch.setattr(one.target, "get", lambda: Placement(0.05, mark="1"))
+    one.prometheus.answers = {names.DROP_HIGH: 0.002}
+    one.tick()
+    (began,) = (case.good_since for case in one.journal.cases())
+    missed = 15.0
+    one.tick(later=15.0)
+    missed = 0.0
+    one.tick(later=15.0)
+    assert ([case.good_since for case in one.journal.cases()], one.lines()[1:]) == ([began], [])
+    assert asked[2].endswith("[60s]))")
+    missed = 70.0
+    one.tick(later=70.0)
+    assert "does not serve any more" in one.lines()[-1]
 
 
 ORDERS = [

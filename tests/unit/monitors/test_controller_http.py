@@ -73,6 +73,21 @@ def test_what_is_no_reason_to_look(one: Served, why: str, alert: dict[str, Any])
     assert one.alertmanager_sends(alert, ALERT).json() == {"looked": True, "ignored": {why: 1}}
 
 
+def test_an_alert_of_a_file_that_never_was_on_trial_does_nothing_and_is_told(one: Served) -> None:
+    """By who routes it here; of a canary that was rolled back they go on to come for days."""
+    stale = labelled(sha256="b" * 64)
+    one.prometheus.asks(sha256="b" * 64)
+    routed = one.alertmanager_sends(stale)
+    assert (routed.status, "never was on trial" in routed.json()["error"]) == (422, True)
+    assert one.lines("refused") == [routed.json()["error"]]
+    assert one.running.requests["alertmanager", "unknown"] == 1
+    assert one.prometheus_sends(stale).status == one.alertmanager_sends(stale, ALERT).status == 200
+    assert (one.share, one.epoch) == (0.05, 1)
+    one.prometheus.asks()
+    assert one.alertmanager_sends(ALERT).status == one.alertmanager_sends(ALERT).status == 200
+    assert (one.share, one.stages) == (0.0, ["rolled_back"])
+
+
 BAD = {
     "no token": ("/api/v2/alerts", [ALERT], {}, 401),
     "another token": ("/v1/alertmanager", {}, {"authorization": "Bearer open"}, 401),

@@ -1,6 +1,8 @@
 """Whatever fails and dies around a rollback, in an order that nobody chose: it is done once, and its log is whole.
 
-The same with real processes: `benchmarks/rollback/killed.py`.
+Here a process is killed between any two steps, and beside it goes what a stand of real processes cannot do at will: a
+pointer that is gone for a while, a full disk, counters that stand still. With real processes: `test_killed.py` and
+`benchmarks/rollback/killed.py`.
 """
 
 from __future__ import annotations
