@@ -22,12 +22,13 @@ from makeweight.compress.checkpoints import Checkpoints, of_control, of_steps
 from makeweight.compress.curves import Curves
 from makeweight.compress.recipe import Plan, Variant
 from makeweight.compress.reproducible import reproducible
-from makeweight.compress.sensitivity import fewest
+from makeweight.compress.sensitivity import Wanted, fewest
 from makeweight.compress.subject import Subject
 from makeweight.compress.supply import Supply
 from makeweight.compress.training_options import NEEDS
 from makeweight.compress.trial import refuse_noise, try_out
 from makeweight.compress.tuning import tune
+from makeweight.compress.whole_split import WholeSplit
 from makeweight.layout import BASELINE
 from makeweight.runtimes.format import FLOAT32, Format
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
@@ -156,7 +157,7 @@ def _carried_out(
 def _by_sensitivity(
     plan: Plan, subject: Subject, reference: Model, macs: int | None, supply: Supply, notes: dict[str, Any]
 ) -> Format:
-    """The recipe's number format, with those layers in float that the signal to noise takes that it is to keep.
+    """The recipe's number format, with those layers in float that its goal takes.
 
     Args:
         reference: the same model in float32.
@@ -165,10 +166,10 @@ def _by_sensitivity(
 
     Raises:
         RecipeFailed: it cannot be reached.
-        UsageError: there is no validation split.
+        UsageError: there is no validation split, or, for an accuracy, it has no targets.
     """
-    wanted = None if plan.lowering is None else plan.lowering.signal_to_noise
-    if wanted is None:
+    goal = None if plan.lowering is None else plan.lowering.goal
+    if goal is None:
         return plan.format
     validation, runtime = supply.split("validation"), supply.runtime
     place = supply.scratch / f"tried{runtime.suffix}"
@@ -179,7 +180,7 @@ def _by_sensitivity(
         left = tuple((glob.escape(name), FLOAT32) for name in names)
         return replace(plan.format, exceptions=(*plan.format.exceptions, *left))
 
-    def score(names: Sequence[str]) -> float:
+    def noise(names: Sequence[str]) -> float:
         try:
             made = _lowered(subject, with_exceptions(names), supply, place) if names else integers
             trial = try_out(made, reference, validation, supply.declared, runtime, macs, Silent())
@@ -189,17 +190,36 @@ def _by_sensitivity(
         told = [value for name, value in trial.decibels.items() if value is not None and name not in ranked]
         return min(told, default=-math.inf)
 
+    def kept(names: Sequence[str]) -> float:
+        """What is not lost of the task's first figure: the drop with a minus."""
+        if noise(names) == -math.inf:
+            return -math.inf
+        return -whole.drop(runtime.read(place) if names else integers)
+
     layers = runtime.inspect(integers).layers
     if not layers:
         raise RecipeFailed(f"{runtime.name} tells no layers by name, of which some could stay in float")
-    found = fewest(layers, score, wanted, supply.progress)
+    if goal.option == "max_drop":
+        whole = WholeSplit(supply.declared, runtime, reference, validation)
+        wanted = Wanted(goal.option, -goal.value, kept, lambda value: f"a drop of {-value * 100:.2f} pt")
+        unit = {"of": whole.metric.name, "examples": validation.length()}
+    else:
+        wanted, unit = Wanted(goal.option, goal.value, noise, lambda value: f"{value:.1f} dB"), {}
+    found = fewest(layers, noise, wanted, supply.progress)
+    sign = -1 if goal.option == "max_drop" else 1
     notes["by sensitivity"] = {
-        "signal to noise": {"wanted": wanted, "with no layer in float": found.before, "reached": found.reached},
+        goal.option.replace("_", " "): {
+            **unit,
+            "wanted": goal.value,
+            "with no layer in float": sign * found.before,
+            "reached": sign * found.reached,
+        },
+        "by layers in float": {str(count): sign * value for count, value in sorted(found.judged.items())},
         "kept in float": found.alone,
         "models tried": found.tried,
     }
-    kept = f"{len(found.kept)} of {len(layers)} layers stay in float"
-    supply.progress.say(f"{kept}: {found.reached:.1f} dB, {found.before:.1f} without")
+    told = f"{len(found.kept)} of {len(layers)} layers stay in float"
+    supply.progress.say(f"{told}: {wanted.show(found.reached)}, {wanted.show(found.before)} without")
     return with_exceptions(found.kept)
 
 

@@ -9,11 +9,13 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationInfo,
+    WithJsonSchema,
     model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from makeweight.budget.quantity import POINTS, parse, pattern
 from makeweight.compress import technique
 from makeweight.runtimes.format import FLOAT32, Format, Numbers, Observer, Rounding
 
@@ -26,6 +28,7 @@ _OF_SOME = {
     "group": ("weights",),
     "rounding": ("weights",),
     "signal_to_noise": ("static", "weights"),
+    "max_drop": ("static", "weights"),
 }
 
 
@@ -100,6 +103,16 @@ class Quantize(technique.NumberFormat):
             description="Decibels that every output is to keep against float32 on the validation split: the layers "
             "that cost most of it, and as few as that takes, stay in floating point.",
         )
+        max_drop: Annotated[
+            float | None,
+            BeforeValidator(lambda text: None if text is None else parse(text, POINTS)),
+            WithJsonSchema({"type": "string", "pattern": pattern(POINTS), "examples": [POINTS.example]}),
+        ] = Field(
+            None,
+            ge=0,
+            description="Percentage points of accuracy (or what else stands first in the task) that quantizing may "
+            "cost on the validation split: as few layers as that takes stay in floating point.",
+        )
 
         @model_validator(mode="after")
         def _said_of_its_method(self) -> Self:
@@ -107,6 +120,8 @@ class Quantize(technique.NumberFormat):
                 if name in self.model_fields_set and self.method not in methods:
                     of = " and ".join(f"`method: {method}`" for method in methods)
                     raise ValueError(f"`{name}` is of {of}, and says nothing of `{self.method}`; drop it")
+            if self.signal_to_noise is not None and self.max_drop is not None:
+                raise ValueError("`signal_to_noise` and `max_drop` both say which layers stay in float; keep one")
             return self
 
         @model_serializer(mode="wrap")
@@ -114,8 +129,12 @@ class Quantize(technique.NumberFormat):
             told: dict[str, Any] = handler(self)
             return {name: each for name, each in told.items() if self.method in _OF_SOME.get(name, (self.method,))}
 
-    def signal_to_noise(self, options: Options) -> float | None:
-        return options.signal_to_noise
+    def goal(self, options: Options) -> technique.Goal | None:
+        if options.max_drop is not None:
+            return technique.Goal("max_drop", options.max_drop)
+        if options.signal_to_noise is not None:
+            return technique.Goal("signal_to_noise", options.signal_to_noise)
+        return None
 
     def format(self, options: Options) -> Format:
         if options.method == "weights":

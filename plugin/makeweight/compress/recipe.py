@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from makeweight.compress.technique import Effect, NumberFormat, Options, Technique, Transformation
+from makeweight.compress.technique import Effect, Goal, NumberFormat, Options, Technique, Transformation
 from makeweight.runtimes.format import FLOAT32, Format, SourceKind
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ class Step:
         return cast(NumberFormat, self.technique).format(self.options)
 
     @property
-    def signal_to_noise(self) -> float | None:
+    def goal(self) -> Goal | None:
         """Of a step that sets the number format."""
-        return cast(NumberFormat, self.technique).signal_to_noise(self.options)
+        return cast(NumberFormat, self.technique).goal(self.options)
 
 
 class Nonsense(ValueError):

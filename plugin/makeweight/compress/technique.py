@@ -44,6 +44,16 @@ def layers_that(stay: str) -> Any:
 
 
 @dataclass(frozen=True)
+class Goal:
+    """What the outputs are to keep on the validation split of what float32 has: the layers that cost most of it stay in
+    float, as exceptions of the format."""
+
+    option: Literal["signal_to_noise", "max_drop"]
+    """At least so many decibels of every output; at most so much less (a fraction) of the task's first figure."""
+    value: float
+
+
+@dataclass(frozen=True)
 class Needs:
     """What a step is to be handed; nothing else is loaded. The test split is the gate's alone and never handed."""
 
@@ -131,7 +141,6 @@ class NumberFormat(Technique, Protocol):
 
     def format(self, options: Any) -> Format: ...
 
-    def signal_to_noise(self, options: Any) -> float | None:  # noqa: ARG002
-        """In decibels, what the outputs are to keep on the validation split: the layers that cost most of it stay in
-        float, as exceptions of the format. None: nothing is searched."""
+    def goal(self, options: Any) -> Goal | None:  # noqa: ARG002
+        """None: nothing is searched."""
         return None

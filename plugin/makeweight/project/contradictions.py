@@ -6,6 +6,8 @@ import posixpath
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from makeweight.budget.metric import of_role
+from makeweight.budget.quantity import FRACTION
 from makeweight.budget.rule import Rule, rules_of
 from makeweight.compress import losses
 from makeweight.compress.recipe import Variant
@@ -122,13 +124,20 @@ def _of_calibration(settings: Settings, variants: Mapping[str, Variant], problem
 
 
 def _of_validation(settings: Settings, variants: Mapping[str, Variant], problems: Problems) -> None:
-    places = settings.data.places
-    if not places or "validation" in places:
-        return
+    places, kind = settings.data.places, settings.task.kind
     for name, variant in variants.items():
         lowering = variant.plan.lowering
-        if lowering is not None and lowering.signal_to_noise is not None:
+        goal = None if lowering is None else lowering.goal
+        if goal is None:
+            continue
+        if places and "validation" not in places:
             problems.note(
                 ("variants", name),
-                "`signal_to_noise` is measured on the validation split, and no such file is given; add `validation:`",
+                f"`{goal.option}` is measured on the validation split, and no such file is given; add `validation:`",
+            )
+        if goal.option == "max_drop" and (metric := of_role("quality", kind)[0]).dimension is not FRACTION:
+            problems.note(
+                ("variants", name),
+                f"`max_drop` is in percentage points, and `{metric.name}`, which tells how good a {kind} is, is no "
+                "share; use `signal_to_noise`",
             )

@@ -109,6 +109,7 @@ def test_a_recipe_on_the_graph(project: Project, capfd: pytest.CaptureFixture[st
                 "operators": [],
                 "exclude": [],
                 "signal_to_noise": None,
+                "max_drop": None,
             }
         }
     ]

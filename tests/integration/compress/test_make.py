@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import onnx
 import pytest
 
@@ -18,10 +19,12 @@ from makeweight.compress.quantize import Quantize
 from makeweight.compress.recipe import Plan, Step, Variant
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Effect, Given, Needs
+from makeweight.compress.whole_split import WholeSplit
 from makeweight.project.project import Project
 from makeweight.runtimes.format import Format, SourceKind
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Program
+from makeweight.user import data
 from makeweight_base.progress import Silent
 
 INT8 = Step(Quantize(), Quantize.Options())
@@ -132,6 +135,43 @@ def test_the_layers_that_cost_most_stay_in_float(carry_out: Make, tmp_path: Path
     # and the file is what naming them makes
     by_hand = carry_out(lowering=quantize(exclude=tuple(kept)), into="by hand")
     assert by_hand.made().sha256 == manifest.made().sha256
+
+
+def test_layers_stay_in_float_until_the_accuracy_holds(carry_out: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drop(_: WholeSplit, model: Model) -> float:
+        """A point for each layer on integers."""
+        return 0.01 * float(OnnxRuntime().inspect(model).quantized or 0)
+
+    monkeypatch.setattr(WholeSplit, "drop", drop)
+    manifest = carry_out(lowering=Step(Quantize(), Quantize.Options(max_drop="2.5 pt")))  # type: ignore[arg-type]
+    assert manifest.reason is None
+    told = manifest.notes["quantize"]["by sensitivity"]
+    assert told["max drop"] == {
+        "of": "accuracy", "examples": 48, "wanted": 0.025, "with no layer in float": 0.04, "reached": 0.02
+    }  # fmt: skip
+    assert told["by layers in float"]["2"] == 0.02
+    assert (manifest.floating, manifest.quantized, len(told["kept in float"])) == (2, 2, 2)
+
+
+def test_a_drop_is_that_of_the_whole_split(make_project: Any, small_baseline: Path, tmp_path: Path) -> None:
+    declared, runtime = make_project().declared, OnnxRuntime()
+    baseline, validation = artifact.read(small_baseline).made(), data.load(declared, "validation")
+    proto = onnx.load(baseline.path)
+    last = proto.graph.node[-1].input[1:]
+    for tensor in proto.graph.initializer:
+        if tensor.name in last:  # another model's last layer, whose answers are not all the same
+            drawn = np.random.default_rng(1).standard_normal(tuple(tensor.dims)).astype(np.float32)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(100 * drawn * (len(tensor.dims) == 2), tensor.name))
+    onnx.save(proto, tmp_path / "other.onnx")
+    other, whole = runtime.read(tmp_path / "other.onnx"), WholeSplit(declared, runtime, baseline, validation)
+    (batch,) = validation.batches(validation.length())
+    right = [
+        np.mean(runtime.open(model).run(batch.inputs)[0].argmax(axis=1) == batch.targets) for model in (baseline, other)
+    ]
+    wanted = right[0] - right[1]
+    assert whole.drop(other) == pytest.approx(wanted)
+    assert wanted != 0
+    assert whole.drop(baseline) == 0
 
 
 def test_without_a_number_format_the_file_is_what_the_step_left(carry_out: Make) -> None:

@@ -40,9 +40,25 @@ def test_other_widths_are_not_offered(bits: object, method: object) -> None:
         ({"method": "dynamic", "equalize": True}, "`equalize` is of `method: static`, and says nothing of"),
         ({"method": "weights", "correct_bias": True}, "`correct_bias` is of `method: static`, and says nothing of"),
         ({"rounding": "gptq"}, "`rounding` is of `method: weights`, and says nothing of `static`"),
+        ({"method": "dynamic", "max_drop": "1 pt"}, "`max_drop` is of `method: static` and"),
+        ({"signal_to_noise": 30, "max_drop": "1 pt"}, "both say which layers stay in float; keep one"),
+        ({"max_drop": "1 %"}, "% is ambiguous for a drop; write percentage points, such as `0.5 pt`"),
+        ({"max_drop": "-1 pt"}, "greater than or equal to 0"),
         ({"group": 64}, "`group` is of `method: weights`, and says nothing of `static`; drop it"),
     ],
-    ids=["by channel", "calibrated", "searched", "equalized", "corrected", "rounded", "grouped"],
+    ids=[
+        "by channel",
+        "calibrated",
+        "searched",
+        "equalized",
+        "corrected",
+        "rounded",
+        "held",
+        "two goals",
+        "percent",
+        "a gain",
+        "grouped",
+    ],
 )
 def test_what_says_nothing_of_the_method_is_refused(options: Any, says: str) -> None:
     with pytest.raises(ValidationError, match=says):
@@ -52,7 +68,7 @@ def test_what_says_nothing_of_the_method_is_refused(options: Any, says: str) -> 
 def test_a_recipe_tells_the_options_of_its_method_alone() -> None:
     assert Quantize.Options(method="weights", bits=4).model_dump() == {
         "method": "weights", "bits": 4, "group": 32, "rounding": "nearest", "operators": (), "exclude": (),
-        "signal_to_noise": None,
+        "signal_to_noise": None, "max_drop": None,
     }  # fmt: skip
     assert "group" not in Quantize.Options().model_dump()
 

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from makeweight.compress.sensitivity import MOST, fewest
+from makeweight.compress.sensitivity import MOST, Found, Score, Wanted, fewest
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.progress import Silent
 
@@ -30,10 +30,16 @@ class Noises:
         return -10 * math.log10(sum(power for name, power in self.of.items() if name not in kept))
 
 
+def _found(noises: Noises, wanted: float, score: Score | None = None) -> Found:
+    asked = score or noises
+    goal = Wanted("signal_to_noise", wanted, asked, lambda value: f"{value:.1f} dB")
+    return fewest(list(noises.of), asked, goal, Silent())
+
+
 @pytest.mark.parametrize("wanted", [15, 22, 25, 30, 35])
 def test_no_smaller_set_of_layers_would_do(wanted: float) -> None:
     noises = Noises(9)
-    found = fewest(list(noises.of), noises, wanted, Silent())
+    found = _found(noises, wanted)
     subsets = (kept for size in range(9) for kept in combinations(noises.of, size))
     smallest = next(kept for kept in subsets if noises.left(kept) >= wanted)
     assert len(found.kept) == len(smallest)
@@ -44,13 +50,13 @@ def test_no_smaller_set_of_layers_would_do(wanted: float) -> None:
 
 def test_what_holds_already_keeps_none_and_measures_nothing() -> None:
     noises = Noises(9)
-    found = fewest(list(noises.of), noises, 5, Silent())
+    found = _found(noises, 5)
     assert (found.kept, found.tried, noises.asked) == ((), 1, [()])
 
 
 def test_a_deep_network_is_measured_in_groups() -> None:
     noises = Noises(500)
-    found = fewest(list(noises.of), noises, noises.left(()) + 3, Silent())
+    found = _found(noises, noises.left(()) + 3)
     assert len(noises.asked) == found.tried <= 1 + MOST + math.ceil(math.log2(MOST)) + 1
     assert found.reached == noises.left(found.kept) >= noises.left(()) + 3
     assert len(found.kept) < 250
@@ -60,8 +66,10 @@ def test_a_deep_network_is_measured_in_groups() -> None:
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_what_is_not_reached_says_what_was(count: int) -> None:
     noises = Noises(count)
-    with pytest.raises(RecipeFailed, match=f"90 dB .* not reached .* with none in float {noises.left(()):.1f}"):
-        fewest(list(noises.of), noises, 90, Silent())
+    with pytest.raises(
+        RecipeFailed, match=f"not reached .* 90.0 dB is wanted, .* with none in float {noises.left(()):.1f}"
+    ):
+        _found(noises, 90)
 
 
 def test_a_candidate_that_could_not_be_made_is_passed_over() -> None:
@@ -71,7 +79,29 @@ def test_a_candidate_that_could_not_be_made_is_passed_over() -> None:
     def score(kept: Sequence[str]) -> float:
         return -math.inf if worst in kept else noises(kept)
 
-    with pytest.raises(RecipeFailed, match="lower `signal_to_noise`"):
-        fewest(list(noises.of), score, noises.left([worst]), Silent())
+    with pytest.raises(RecipeFailed, match="`signal_to_noise` is not reached"):
+        _found(noises, noises.left([worst]), score)
     near = noises.left(()) + 0.05
-    assert worst not in fewest(list(noises.of), score, near, Silent()).kept
+    assert worst not in _found(noises, near, score).kept
+
+
+def test_a_goal_of_its_own_is_asked_for_seldom() -> None:
+    """As an accuracy, which falls by the powers of noise that are left, in the order that signal to noise finds."""
+    noises, asked = Noises(40), list[int]()
+
+    def accuracy(kept: Sequence[str]) -> float:
+        asked.append(len(kept))
+        return -sum(power for name, power in noises.of.items() if name not in kept)
+
+    wanted = accuracy(()) / 4
+    asked.clear()
+    goal = Wanted("max_drop", wanted, accuracy, lambda value: f"a drop of {-value:.4f}")
+    found = fewest(list(noises.of), noises, goal, Silent())
+    louder = sorted(noises.of, key=lambda name: -noises.of[name])
+    fewer = next(count for count in range(40) if accuracy(louder[:count]) >= wanted)
+    assert found.kept == tuple(louder[:fewer])
+    assert found.judged == {count: accuracy(louder[:count]) for count in found.judged}
+    assert len(found.judged) <= 2 + math.ceil(math.log2(40))
+    assert found.tried == 40 + len(found.judged)
+    with pytest.raises(RecipeFailed, match=r"`max_drop` is not reached .* a drop of -?0\.0000 is wanted"):
+        fewest(list(noises.of), noises, Wanted("max_drop", 0, accuracy, goal.show), Silent())

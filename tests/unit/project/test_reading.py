@@ -129,6 +129,7 @@ def test_a_recipe_in_the_manifest_has_every_default_filled_in() -> None:
         "operators": [],
         "exclude": [],
         "signal_to_noise": None,
+        "max_drop": None,
     }
 
 
@@ -326,6 +327,10 @@ def test_a_mistake_is_told_with_its_line_and_the_way_out(edit: tuple[str, str], 
         (
             ("steps: [float16]", "steps: [{quantize: {method: weights, signal_to_noise: 30}}]"),
             "`signal_to_noise` is measured on the validation split, and no such file is given",
+        ),
+        (
+            ("steps: [float16]", "steps: [{quantize: {method: weights, max_drop: 0.5 pt}}]"),
+            "`max_drop` is measured on the validation split, and no such file is given",
         ),
         (("size: {max: 1 MB}", "size: {max: 1 MB, device: local}"), "the same on every device"),
         (("  size: {max: 1 MB}", "  {}"), "no rule is declared: nothing could ever fail"),
