@@ -38,10 +38,10 @@ POLICY = Policy(step_for=100.0, cooldown=500.0, silence_for=60.0, settle=10.0, c
 
 @dataclass
 class Told(Client):
-    """A Prometheus: what it answers to a question in which such a text stands; others have no answer."""
+    """A Prometheus: what it answers to a question in which such a text stands; others, and None, have no answer."""
 
     time: float = 1000.0
-    answers: dict[str, float] = field(default_factory=dict)
+    answers: dict[str, float | None] = field(default_factory=dict)
     firing: list[dict[str, Any]] = field(default_factory=list)
     down: str = ""
     late: float = 0.0
@@ -51,9 +51,9 @@ class Told(Client):
     def query(self, expression: str, at: float | None = None) -> list[Sample]:
         if self.down:
             raise EnvironmentFailed(self.down)
-        known = {"vector(time())": self.time, names.WATCHDOG: 1.0, "min(timestamp": self.time}
+        known: dict[str, float | None] = {"vector(time())": self.time, names.WATCHDOG: 1.0, "min(timestamp": self.time}
         known |= {names.TOLERATED_DROP: 0.01} | self.answers
-        found = [value for text, value in known.items() if text in expression]
+        found = [value for text, value in known.items() if text in expression and value is not None]
         return [Sample({}, found[0], self.time)] if found else []
 
     def numbers(self, expressions: Mapping[str, str]) -> dict[str, float]:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from full_disk import full_disk
 
-from controlled import CANARY, POLICY, STABLE, Controlled
+from controlled import CANARY, POLICY, STABLE, Controlled, Told
 from makeweight_base.errors import EnvironmentFailed
-from makeweight_monitors.metrics import SERVING_BREAKER
+from makeweight_monitors.metrics import SERVING_BREAKER, Blindness
 from makeweight_monitors.prometheus.queries import Sample
 from makeweight_monitors.rollback import audit
 from makeweight_monitors.rollback.audit import Head
 from makeweight_monitors.rollback.case import Canary
 from makeweight_monitors.rollback.leases.file import FileLease
+from makeweight_monitors.rollback.policy import Silence
 from makeweight_monitors.rollback.seen import Placement
 from makeweight_monitors.rules import names
 from makeweight_monitors.serving import pointer
@@ -159,6 +160,36 @@ def test_its_health_is_that_of_the_canary_that_serves(one: Controlled) -> None:
     one.prometheus.firing.clear()
     one.tick()
     assert one.controller.health.blind == "the rules of makeweight-rollback were last evaluated 61 s ago"
+
+
+def nothing_observed(told: Told) -> None:
+    told.asks(alertname=names.NOTHING_OBSERVED, kind="alarm", test="")
+
+
+SILENCES: dict[Blindness, tuple[Callable[[Told], object], str]] = {
+    "prometheus": (lambda told: setattr(told, "down", "no connection"), "Prometheus does not answer: no connection"),
+    "rules": (
+        lambda told: told.answers.update({names.WATCHDOG: None}),
+        "MakeweightWatchdog does not fire: the rules are not evaluated",
+    ),
+    "observers": (nothing_observed, "MakeweightNothingObserved is firing"),
+}
+
+
+@pytest.mark.parametrize("kind", SILENCES)
+@pytest.mark.parametrize("declared", ["hold", "rollback"])
+def test_silence_is_never_health_and_leads_to_what_is_declared(
+    tmp_path: Path, kind: Blindness, declared: Silence
+) -> None:
+    one, (falls_silent, said) = Controlled(tmp_path, replace(POLICY, silence={kind: declared})), SILENCES[kind]
+    one.prometheus.answers = {names.DROP_HIGH: 0.002}
+    one.tick()
+    falls_silent(one.prometheus)
+    one.tick(later=1.0)
+    assert (one.controller.health.blind, one.controller.health.blindness, one.share) == (said, kind, 0.05)
+    one.tick(later=POLICY.silence_for)
+    assert one.share == (0.05 if declared == "hold" else 0.0)
+    one.end()
 
 
 def test_a_breaker_that_is_open_holds(one: Controlled) -> None:
