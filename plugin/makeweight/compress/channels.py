@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from makeweight.compress import attention, normalization
 from makeweight.compress.attention import Attention
@@ -34,6 +34,7 @@ from makeweight.compress.narrowing import (
 from makeweight.compress.rounding import removed
 from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
+from makeweight.compress.target import least_ratio, macs
 from makeweight.compress.technique import Given
 from makeweight.compress.tuning import Tuner, read_as, tuner
 from makeweight.runtimes.inputs import call
@@ -66,6 +67,8 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     if whole:
         given.progress.say(_whole(whole))
     left_alone = [*excluded(options.exclude, list(before), NAME), *whole]
+    if options.macs is not None:
+        options = _to_macs(options.macs, module, example, shape, options, given, left_alone)
     with _following("follow this model", module):
         plan = _plan(module, example, options, given, left_alone)
         plan = _tried(plan, module, example, shape, options, given)
@@ -119,6 +122,28 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     if unwilling := [*whole, *plan.refused, *untold, *(each.called for each in plan.stuck)]:
         given.notes[NAME]["refused"] = unwilling
     return subject
+
+
+def _to_macs(
+    wanted: float, module: Any, example: Tensors, shape: Any, options: PruneOptions, given: Given, left_alone: list[str]
+) -> PruneOptions:
+    """With the ratio that leaves so much; what stays whole is found out with half of the channels gone."""
+
+    def at(ratio: float) -> PruneOptions:
+        return options.model_copy(update={"ratio": ratio, "macs": None})
+
+    half = at(0.5)
+    with _following("follow this model", module):
+        plan = _tried(_plan(module, example, half, given, left_alone), module, example, shape, half, given)
+    whole = macs(copy.deepcopy(module), example)
+
+    def left(ratio: float) -> float:
+        tried, _ = _carried_out(plan, module, example, at(ratio).model_copy(update={"rounds": 1}), given)
+        return macs(tried, example) / whole
+
+    ratio, reached = least_ratio(left, wanted)
+    given.progress.say(f"prune: a ratio of {ratio:.3f} leaves {reached:.1%} of the multiply-accumulates")
+    return at(ratio)
 
 
 def _multiple(options: PruneOptions, given: Given) -> int:
@@ -254,6 +279,7 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
     layers = parts(module)
     kept = [layers[name] for name in plan.kept]
     # the width of inputs that heads are counted by has to hold whole heads
+    ratio = cast(float, options.ratio)  # where `macs` is set, it was found before
     multiple = math.lcm(_multiple(options, given), *(each.attention.width for each in plan.heads if each.follows))
     for parameter in module.parameters():
         parameter.requires_grad_(True)  # the dependencies are traced by autograd
@@ -283,7 +309,7 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
         forward_fn=call,
         importance=importance,
         global_pruning=options.scope == "global",
-        pruning_ratio=options.ratio,
+        pruning_ratio=ratio,
         iterative_steps=options.rounds,
         ignored_layers=[*kept, *_output_layers(module, example, kept)],
         round_to=multiple,
@@ -297,7 +323,7 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
     )
     together = options.scope == "global"
     return _Pruner(
-        channels, HeadPruner(list(plan.heads), of_heads(importance), options.ratio, options.rounds, together, multiple)
+        channels, HeadPruner(list(plan.heads), of_heads(importance), ratio, options.rounds, together, multiple)
     )
 
 

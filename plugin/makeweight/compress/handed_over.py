@@ -74,8 +74,8 @@ def hand_over(
             where=dotted,
             do="Train the module that is handed over, in place, and return nothing.",
         )
-    training.after_step()
     module.eval()
+    training.after_step()
     if bad := not_finite(module):
         raise RecipeFailed(f"{label}: `{dotted}` left NaN or infinity in {', '.join(bad[:3])}")
 

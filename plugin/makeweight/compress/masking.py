@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from makeweight.compress.deadend import excluded, refuse_not_finite
+from makeweight.compress.movement import Movement
 from makeweight.compress.sparsity import FOUR, scheduled, smallest, two_of_four
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
@@ -51,13 +52,17 @@ def mask(subject: Subject, options: SparsifyOptions, given: Given) -> Subject:
             f"sparsify: not a multiple of {FOUR} in what the layer sums over, left as they are: {', '.join(kept)}"
         )
     masks, train, rounds = Masks({}), None, []
+    movement = Movement(module, weights) if options.importance == "movement" else None
     for number in range(1, options.rounds + 1):
-        masks = Masks(_zeros(module, weights, options, number))
+        masks = Masks(_zeros(module, weights, options, number, movement, masks))
         masks.after_step(module)
         if options.epochs:
             train = train or tuner(options, given)
             label = f"{NAME}, round {number} of {options.rounds}" if options.rounds > 1 else NAME
-            rounds.append(asdict(train(module, label, [*subject.left.values(), masks])))
+            left = [*subject.left.values(), masks, *([movement] if movement else [])]
+            rounds.append(asdict(train(module, label, left)))
+    if movement:
+        movement.end()
     counts = {name: [int(zeros.sum()), zeros.numel()] for name, zeros in masks.zeros.items()}
     none, all_of_them = (sum(each) for each in zip(*counts.values(), strict=True))
     given.progress.say(f"sparsify: {none:,} of {all_of_them:,} weights are zero; {_GAIN}")
@@ -88,16 +93,32 @@ def _weights(module: Any, options: SparsifyOptions) -> tuple[dict[str, int], lis
     return weights, kept
 
 
-def _zeros(module: Any, weights: Mapping[str, int], options: SparsifyOptions, number: int) -> dict[str, Any]:
-    """Where each weight becomes zero in a round."""
+def _zeros(
+    module: Any,
+    weights: Mapping[str, int],
+    options: SparsifyOptions,
+    number: int,
+    movement: Movement | None,
+    masks: Masks,
+) -> dict[str, Any]:
+    """Where each weight becomes zero in a round.
+
+    Args:
+        movement: how trainings have moved weights since the first round, in which none becomes zero; None: magnitudes
+            decide.
+        masks: of the round before.
+    """
     import torch
 
-    arrays = {name: module.get_parameter(name).detach().float().numpy() for name in weights}
-    if options.sparsity is None:
-        found = {name: two_of_four(array, weights[name]) for name, array in arrays.items()}
+    if movement is not None:
+        scores, step = movement.scores(masks.zeros), (number - 1, options.rounds - 1)
     else:
-        share = scheduled(options.sparsity, number, options.rounds)
-        found = smallest(arrays, share, options.scope == "global")
+        scores = {name: module.get_parameter(name).detach().float().abs().numpy() for name in weights}
+        step = number, options.rounds
+    if options.sparsity is None:
+        found = {name: two_of_four(array, weights[name]) for name, array in scores.items()}
+    else:
+        found = smallest(scores, scheduled(options.sparsity, *step), options.scope == "global")
     if bare := [name for name, zeros in found.items() if zeros.all()]:
         raise RecipeFailed(
             f"sparsify: no weight would be left in {told_of(bare)}; lower `sparsity`"

@@ -5,22 +5,36 @@ does it, which the configuration is read without.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Effect, Given, Needs, Transformation, layers_that
 from makeweight.compress.training_options import NEEDS, TrainingOptions
 from makeweight.runtimes.format import SourceKind
 
+Part = Annotated[float, Field(gt=0, lt=1)]
+
 
 class PruneOptions(TrainingOptions):
     """What to remove, and how to train after each round of removing."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"oneOf": [{"required": ["ratio"]}, {"required": ["macs"]}]},
+    )
+
     structure: Literal["channel"] = Field("channel", description="What is removed as a whole.")
-    ratio: float = Field(
-        gt=0, lt=1, description="The part of channels to remove: of each layer, or of all with `scope: global`."
+    ratio: Part | SkipJsonSchema[None] = Field(
+        None, description="The part of channels to remove: of each layer, or of all with `scope: global`."
+    )
+    macs: Part | SkipJsonSchema[None] = Field(
+        None,
+        description="In place of `ratio`: the part of the multiply-accumulates that is left at most; the least `ratio` "
+        "that does it is found by trying.",
     )
     rounds: int = Field(1, ge=1, le=100, description="Remove in so many steps, training after each.")
     scope: Literal["uniform", "global"] = Field(
@@ -39,6 +53,13 @@ class PruneOptions(TrainingOptions):
     )
     epochs: int = Field(1, ge=0, description="Passes through the train split after each round; 0 trains not at all.")
     exclude: tuple[str, ...] = layers_that("keep their channels")
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if (self.ratio is None) == (self.macs is None):
+            has = "both" if self.ratio is not None else "neither"
+            raise ValueError(f"give exactly one of `ratio` and `macs`; it has {has}")
+        return self
 
     @model_validator(mode="after")
     def _taylor_has_labels(self) -> Self:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from makeweight.compress.cluster import ClusterOptions
 
 NAME = "cluster"
+# Weights of each cluster that are looked at after a step.
+_SEEN = 64
 
 
 class Ties:
@@ -32,9 +34,12 @@ class Ties:
         self.clusters = {name: _Clusters(each) for name, each in indices.items()}
 
     def after_step(self, module: Any) -> None:
-        """Give each cluster one value, the mean, where a training of the user's moved its weights apart."""
+        """Give each cluster one value, the mean, where a training of the user's moved its weights apart. While the
+        module trains, a few weights of each cluster tell whether any did; else, all."""
         for name, clusters in self.clusters.items():
-            clusters.tie(module.get_parameter(name))
+            weight = module.get_parameter(name)
+            if not module.training or clusters.apart(weight):
+                clusters.tie(weight)
 
     def sum_gradients(self, module: Any) -> None:
         """Hang on each parameter that its gradients are summed by cluster, by whatever they are trained."""
@@ -52,6 +57,10 @@ class _Clusters:
         self._counts = torch.bincount(self._flat)
         # of each cluster, one weight
         self._one = torch.zeros_like(self._counts).scatter_(0, self._flat, torch.arange(len(self._flat)))
+        # and of each up to so many, evenly spread
+        order, starts = torch.argsort(self._flat, stable=True), self._counts.cumsum(0) - self._counts
+        steps = torch.arange(_SEEN) * self._counts[:, None] // _SEEN
+        self._some = order[(starts[:, None] + steps).flatten()]
 
     def summed(self, values: Any) -> Any:
         """By cluster, shape [clusters]."""
@@ -63,6 +72,11 @@ class _Clusters:
     def spread(self, values: Any) -> Any:
         """To each weight what its cluster has."""
         return values.index_select(0, self._flat).reshape(self._shape)
+
+    def apart(self, weight: Any) -> bool:
+        """Whether some of those that share a value have different ones."""
+        flat = weight.detach().flatten()
+        return bool((flat[self._some].reshape(-1, _SEEN) != flat[self._one][:, None]).any())
 
     def tie(self, weight: Any) -> None:
         import torch

@@ -37,6 +37,11 @@ class SparsifyOptions(TrainingOptions):
     scope: Literal["uniform", "global"] = Field(
         "uniform", description="`uniform` takes that part of every layer, `global` the smallest weights of all."
     )
+    importance: Literal["magnitude", "movement"] = Field(
+        "magnitude",
+        description="What a weight matters: its size, or how training moves it; what it moves towards zero goes first. "
+        "`movement` has its first round for looking.",
+    )
     rounds: int = Field(
         1, ge=1, le=100, description="Reach the sparsity in so many steps, large ones first, training after each."
     )
@@ -48,10 +53,13 @@ class SparsifyOptions(TrainingOptions):
         if self.structure == "weights":
             if self.sparsity is None:
                 raise ValueError('give `sparsity`, the part of the weights that become zero, or `structure: "2:4"`')
+            if self.importance == "movement" and (self.rounds < 2 or not self.epochs):
+                raise ValueError("`importance: movement` is of training: give `rounds`, two or more, and `epochs`")
             return self
         for name, given in (
             ("sparsity", self.sparsity is not None),
             ("scope", self.scope != "uniform"),
+            ("importance", self.importance != "magnitude"),
             ("rounds", self.rounds > 1),
         ):
             if given:
@@ -60,7 +68,7 @@ class SparsifyOptions(TrainingOptions):
 
 
 class Sparsify(Transformation):
-    """Unstructured and 2:4 pruning by magnitude. What is zero stays zero, whatever trains afterwards."""
+    """Unstructured and 2:4 pruning, by magnitude or movement. What is zero stays zero, whatever trains afterwards."""
 
     name: ClassVar[str] = "sparsify"
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})

@@ -15,6 +15,7 @@ from makeweight.compress.curves import Curves
 from makeweight.compress.examples import Examples, Tensors
 from makeweight.compress.losses import Loss
 from makeweight.compress.optimizing import Averaged, Optimizer
+from makeweight.compress.precision import multiplying_in
 from makeweight.compress.reproducible import Generators
 from makeweight.compress.scores import Reading, answers
 from makeweight.compress.subject import Left
@@ -87,6 +88,7 @@ def train(
     reached = _Reached()
     parts = _changing(module, optimizer, averaged, reached, left, beside)
     checkpoint = (given.checkpoints or Checkpoints()).next(data.split, module, options.model_dump(mode="json"))
+    mixed = multiplying_in(options.precision, given.progress)
     show = (given.curves or Curves()).begin()
     if checkpoint.restore(parts):
         given.progress.say(f"{label}: taken up again after epoch {reached.epochs} of {options.epochs}")
@@ -96,7 +98,8 @@ def train(
         module.train()
         total = seen = 0.0
         for batch in data.epoch(options.batch, given.seed, epoch):
-            value = loss(_forward(module, batch.inputs, given.output, label), batch)
+            with mixed():
+                value = loss(_forward(module, batch.inputs, given.output, label), batch)
             optimizer.step(value)
             for each in left:
                 each.after_step(module)

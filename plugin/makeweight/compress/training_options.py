@@ -52,6 +52,11 @@ class TrainingOptions(technique.Options):
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Of cross entropy: the share of a target that is spread over all classes."
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="`bfloat16` multiplies in it while training (autocast), where the processor does so by itself; "
+        "weights stay in float32, and epochs are compared in it.",
+    )
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs that are no better on the validation split."
     )

@@ -61,6 +61,18 @@ def test_a_training_that_moves_weights_apart_is_put_right(given: Any) -> None:
         assert np.allclose(module[1].weight.detach().numpy()[before == shared], moved[before == shared].mean())
 
 
+def test_one_weight_that_moved_is_put_right_once_training_is_over(given: Any) -> None:
+    subject = _clustered(nn.Sequential(nn.Flatten(), nn.Linear(36, 30)), given, bits=2)
+    module, ties = subject.source, subject.left["cluster"]
+    for training in (True, False):
+        module.train(training)
+        with torch.no_grad():
+            for row in range(30):
+                module[1].weight[row, row] += 1
+        ties.after_step(module)
+    assert len(module[1].weight.unique()) == 4
+
+
 def test_the_gradient_of_a_value_is_the_sum_over_its_weights(given: Any) -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(36, 3))
     plain = nn.Sequential(nn.Flatten(), nn.Linear(36, 3))

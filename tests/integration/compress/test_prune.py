@@ -55,6 +55,23 @@ def test_widths_become_multiples_of_what_the_runtime_likes(given: Any) -> None:
     assert note["rounds"] == []
 
 
+def test_no_more_multiplications_are_left_than_asked_for_and_no_fewer_than_that_takes(given: Any) -> None:
+    def multiplied(widths: list[int]) -> int:
+        first, second, third = widths
+        return 9 * (36 * first + 9 * second * first + 9 * third * second) + 3 * third
+
+    module = fresh(given)
+    _pruned(module, PruneOptions(macs=0.5, round_to=1, epochs=0), given)
+    widths = _convolutions(module)
+    whole = multiplied([32, 48, 32])
+    assert multiplied(widths) <= 0.5 * whole
+    assert multiplied([width + 1 for width in widths]) > 0.5 * whole
+    said = next(line for line in given.progress.lines if "leaves" in line)
+    assert said.endswith(f"leaves {multiplied(widths) / whole:.1%} of the multiply-accumulates")
+    with pytest.raises(RecipeFailed, match=r"whatever is removed, and `macs` wants at most 1\.0%"):
+        _pruned(fresh(given), PruneOptions(macs=0.01, epochs=0), given)
+
+
 @pytest.mark.parametrize(("round_to", "widths"), [(1, [24, 36, 24]), (8, [24, 32, 24])])
 def test_another_multiple(given: Any, round_to: int, widths: list[int]) -> None:
     module = fresh(given)

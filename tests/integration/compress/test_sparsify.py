@@ -15,13 +15,16 @@ from torch import nn
 
 from integration.compress.conftest import fresh
 from makeweight.artifact import artifact
+from makeweight.compress import masking
 from makeweight.compress.cluster import Cluster, ClusterOptions
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.make import make
+from makeweight.compress.movement import Movement
 from makeweight.compress.quantize import Quantize
 from makeweight.compress.recipe import Plan, Step, Variant
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.sparsify import Sparsify, SparsifyOptions
+from makeweight.compress.sparsity import scheduled
 from makeweight.compress.subject import Subject
 from makeweight.compress.training_options import TrainingOptions
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
@@ -137,3 +140,28 @@ def test_where_nothing_can_be_zero_it_is_refused(given: Any) -> None:
         narrow[1].weight[0, 0] = np.nan
     with pytest.raises(RecipeFailed, match=r"1\.weight holds NaN or infinity"):
         _sparse(narrow, given, sparsity=0.5)
+
+
+def test_what_training_moves_towards_zero_goes_however_large_it_is(given: Any) -> None:
+    seen: list[dict[str, Any]] = []
+
+    class Seen(Movement):
+        def scores(self, masked: Any) -> Any:
+            seen.append(super().scores(masked))
+            return seen[-1]
+
+    options = {"sparsity": 0.6, "rounds": 3, "epochs": 1, "importance": "movement", "exclude": ["11"]}
+    module = fresh(given)
+    with pytest.MonkeyPatch.context() as patch, reproducible(0):
+        patch.setattr(masking, "Movement", Seen)
+        subject = _sparse(module, given, **options)
+    zeros = {name: each.numpy() for name, each in subject.left["sparsify"].zeros.items()}  # type: ignore[attr-defined]
+    assert [len(each) for each in seen] == [len(zeros)] * 3 == [3] * 3
+    for name, mask in zeros.items():
+        assert mask.sum() == round(0.6 * mask.size)
+        # the lowest scores, and whatever was zero after the second round
+        assert np.array_equal(mask, seen[2][name] <= np.sort(seen[2][name], axis=None)[mask.sum() - 1])
+        assert np.isneginf(seen[2][name]).sum() == round(scheduled(0.6, 1, 2) * mask.size)
+        assert np.abs(seen[1][name]).max() > 0
+        assert not np.isneginf(seen[1][name]).any()
+        assert _zeros(module)[name][mask].all()

@@ -183,6 +183,24 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not(
     assert _equal(again[1], whole[1])
 
 
+def test_bfloat16_is_multiplied_in_where_the_processor_does(
+    make_given: Any, make_project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, types = make_given(make_project()), []
+    for able in (True, False):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: {"avx512_bf16": able})
+        module = fresh(given)
+        seen = module[0].register_forward_hook(lambda module, _, answer: types.append((module.training, answer.dtype)))
+        tune(module, TrainingOptions(epochs=1, precision="bfloat16"), given, "finetune")
+        seen.remove()
+        assert {value.dtype for value in module.parameters()} == {torch.float32}
+    learnt = [type for training, type in types if training]
+    assert learnt == [torch.bfloat16] * 3 + [torch.float32] * 3
+    assert {type for training, type in types if not training} == {torch.float32}
+    told = "this processor does not multiply bfloat16: float32 is trained in"
+    assert given.progress.lines.count(told) == 1
+
+
 def test_one_seed_gives_one_network_whatever_was_drawn_before(make_project: Any, make_given: Any) -> None:
     given = make_given(make_project())
     options = TrainingOptions(epochs=2, teacher="baseline")
