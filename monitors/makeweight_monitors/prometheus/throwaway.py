@@ -65,6 +65,7 @@ def running(
     scrape: str = "1s",
     evaluate: str | None = None,
     lookback: str = "5m",
+    options: Sequence[str] = (),
 ) -> Iterator[Client]:
     """A client of a Prometheus that keeps its data in `folder/data`, where blocks may lie already.
 
@@ -73,6 +74,7 @@ def running(
         alerts_to: `host:port` of those that alerts are sent to, as to an Alertmanager.
         scrape: how often; `evaluate`, how often rules are, is the same unless given.
         lookback: how old a sample an instant query takes.
+        options: what else stands on its command line.
 
     Raises:
         EnvironmentFailed: it does not start; what it said is part of the error.
@@ -83,7 +85,7 @@ def running(
     with contextlib.ExitStack() as stack:
         for left in reversed(range(_TRIES)):
             try:
-                client = stack.enter_context(_started(programs, folder, config, lookback))
+                client = stack.enter_context(_started(programs, folder, config, lookback, options))
                 break
             except EnvironmentFailed as error:
                 # between asking for a free port and taking it, somebody else may have
@@ -111,7 +113,7 @@ def configuration(
 
 
 @contextlib.contextmanager
-def _started(programs: Programs, folder: Path, config: Path, lookback: str) -> Iterator[Client]:
+def _started(programs: Programs, folder: Path, config: Path, lookback: str, options: Sequence[str]) -> Iterator[Client]:
     port = program.free_port()
     command = [
         str(programs.prometheus),
@@ -122,6 +124,7 @@ def _started(programs: Programs, folder: Path, config: Path, lookback: str) -> I
         f"--web.listen-address=127.0.0.1:{port}",
         "--web.enable-lifecycle",
         "--log.level=warn",
+        *options,
     ]
     client = Client(f"http://127.0.0.1:{port}")
     with program.running("Prometheus", command, f"{client.url}/-/ready", folder / "prometheus.log"):
