@@ -23,6 +23,7 @@ def groups(terms: Terms) -> Iterator[Group]:
     if terms.classification:
         yield Group("makeweight-predictions", tuple(_predictions(terms)))
         if terms.examples:
+            yield Group("makeweight-reference", tuple(_reference(terms)), f"{terms.step}s")
             yield Group("makeweight-confidence", (*_shifts(terms, terms.examples), *_estimate(terms)))
     yield Group("makeweight-inputs", tuple(_inputs(terms)))
 
@@ -51,6 +52,12 @@ def _marked(
     )
 
 
+def _reference(terms: Terms) -> Iterator[Rule]:
+    """What the processes tell of the test split: each the same, for as long as it lives."""
+    for name, metric in ((names.REFERENCE_BY_REVISION, REFERENCE_SHARE), (names.CALIBRATION_BY_REVISION, CALIBRATION)):
+        yield Recording(name, f"max by ({_BY_BIN}) ({terms.of(metric.series)})")
+
+
 def _predictions(terms: Terms) -> Iterator[Rule]:
     yield from two_arms(terms, PREDICTED_CLASS, COMPARE, "class", names.PREDICTED)
     yield _marked(
@@ -77,8 +84,6 @@ def _shifts(terms: Terms, examples: int) -> Iterator[Rule]:
         f" ({number(terms.reference_psi)} was measured on the test split: compression alone changes confidence)",
     )
     on_test = terms.of(names.SCORE_REFERENCE)
-    for name, metric in ((names.REFERENCE_BY_REVISION, REFERENCE_SHARE), (names.CALIBRATION_BY_REVISION, CALIBRATION)):
-        yield Recording(name, f"max by ({_BY_BIN}) ({terms.of(metric.series)})")
     yield Recording(
         names.SCORE_REFERENCE,
         block(f"""

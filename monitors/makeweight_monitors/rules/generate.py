@@ -31,7 +31,7 @@ _WATCHES = (limits, totals, failures, rollback, accuracy, confidence, latency, b
 def groups(terms: Terms) -> tuple[Group, ...]:
     written = [group for watch in _WATCHES for group in watch.groups(terms)]
     read = {word for group in written for rule in group.rules for word in words(rule.expression)}
-    written = [*steps.groups(terms, read), *written, *poison.groups(terms, read)]
+    written = [*steps.groups(terms, read), *written, *totals.ended(terms, read), *poison.groups(terms, read)]
     return tuple(identity.widened(group, terms.environment) for group in written)
 
 

@@ -13,7 +13,7 @@ from makeweight_monitors.rules.windows import SPEED
 
 
 def groups(terms: Terms) -> Iterator[Group]:
-    yield Group("makeweight-latency", tuple(_rules(terms)))
+    yield Group("makeweight-latency", tuple(_rules(terms)), f"{terms.step}s")
 
 
 def _rules(terms: Terms) -> Iterator[Rule]:

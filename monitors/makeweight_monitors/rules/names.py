@@ -107,7 +107,8 @@ def ended(metric: Metric) -> str:
 
 # What came from step to step, from which all windows are put together.
 PROCESSES = "makeweight:processes:scraped"
-"""When each was scraped last. By model, boot, job and instance; of several addresses the one it was scraped at last."""
+"""When each was scraped last. By model, boot, job and instance; of several addresses the one it was scraped at last. By
+`steps` too, the group that reads it."""
 PROCESSES_NOW = "makeweight:processes:now"
 PROCESSES_BEFORE = "makeweight:processes:before"
 """Those of them whose counts are added up, and those of a step ago whose counts are taken away."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from makeweight_monitors.metrics import UP
 from makeweight_monitors.rules.promql import block
-from makeweight_monitors.rules.rule import Recording
 from makeweight_monitors.rules.terms import Terms
 
 REACH = "5m"
@@ -16,15 +15,12 @@ ADDRESS = "model, boot, job, instance"
 """By these a process is told from another, and from itself at another address."""
 
 
-def scraped(terms: Terms, name: str, window: str) -> Recording:
+def scraped(terms: Terms, window: str) -> str:
     """Each process that was scraped within a window, at the address where it was scraped last."""
     up = terms.of(UP.series)
-    return Recording(
-        name,
-        block(f"""
-            topk by (model, boot) (
-              1,
-              max by ({ADDRESS}) (timestamp({up}) or max_over_time(timestamp({up})[{window}:1m]))
-            )
-            """),
-    )
+    return block(f"""
+        topk by (model, boot) (
+          1,
+          max by ({ADDRESS}) (timestamp({up}) or max_over_time(timestamp({up})[{window}:1m]))
+        )
+        """)

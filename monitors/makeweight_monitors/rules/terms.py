@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from makeweight_monitors import durations
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.arguments import ENVIRONMENT, RUNBOOKS
-from makeweight_monitors.rules.promql import CANARY, STABLE, equals, selector
+from makeweight_monitors.rules.promql import CANARY, STABLE, equals, inner, selector
 from makeweight_monitors.rules.windows import RECENT
 
+LOOKS = 4
+"""Of the sequential tests, in a step: a minute of four looks, and never more than that."""
 Test = Literal["failures", "paired", "split", "slice", "class"]
 
 
@@ -66,6 +68,11 @@ class Terms:
     runbooks: str = RUNBOOKS
     """The page that alerts point at."""
 
+    @property
+    def step(self) -> int:
+        """Seconds between two looks at what need not be known sooner, or is dear."""
+        return min(LOOKS * self.interval, 60)
+
     def of(self, series: str, *matchers: str) -> str:
         """A selector of the model's own."""
         return selector(series, equals("model", self.model), *matchers)
@@ -78,21 +85,17 @@ class Terms:
 
     def by_arm(self, series: str, window: str, *matchers: str, by: Iterable[str] = ()) -> str:
         """A counter over a window: the canary's by revision, the stable model's pooled."""
-        return self._by_arm([self.over(series, window, arm, *matchers) for arm in (CANARY, STABLE)], by)
+        canary, stable = (self.over(series, window, arm, *matchers) for arm in (CANARY, STABLE))
+        labels = ", ".join(("variant", *by))
+        return f"sum by (model, revision, {labels}) ({canary})\nor\nsum by (model, {labels}) ({stable})"
 
     def speed(self, series: str, window: str, by: Iterable[str] = ()) -> str:
-        """How fast a counter rises, a second, as of now: by arm, as above."""
-        return self._by_arm([f"rate({self.of(series, arm)}[{window}])" for arm in (CANARY, STABLE)], by)
+        """The same, a second."""
+        return f"(\n{inner(self.by_arm(series, window, by=by))}\n) / {durations.seconds(window):g}"
 
     def lately(self, series: str, by: str, *matchers: str) -> str:
         """What a counter of which no step is recorded rose by of late."""
         return f"sum by ({by}) (increase({self.of(series, *matchers)}[{RECENT}]))"
-
-    @staticmethod
-    def _by_arm(arms: Sequence[str], by: Iterable[str]) -> str:
-        canary, stable = arms
-        labels = ", ".join(("variant", *by))
-        return f"sum by (model, revision, {labels}) ({canary})\nor\nsum by (model, {labels}) ({stable})"
 
     def families(self) -> tuple[Test, ...]:
         """Which tests may ask for a rollback; they share alpha equally, so that all together keep it."""

@@ -162,7 +162,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         path = folder / f"{model}.yaml"
         # the rules as they are, but for how often they are evaluated; a step is as long as its rules say
         often = [
-            one if one.interval is None or one.name == STEPS else replace(one, interval="1s") for one in groups(model)
+            one if one.interval is None or one.name.startswith(STEPS) else replace(one, interval="1s")
+            for one in groups(model)
         ]
         path.write_text(text.render(often, [], terms.runbooks))
         files.append(path)

@@ -56,7 +56,7 @@ def series(process: str, began: str | None, counted: str) -> list[dict[str, str]
 
 def test_a_window_has_what_every_process_counted_within_it(tmp_path: Path) -> None:
     programs = prometheus.install()
-    order = ["makeweight-steps", "makeweight-accuracy"]
+    order = ["makeweight-steps-labels", "makeweight-accuracy"]
     groups = {group.name: group for group in generate.groups(Terms("digits"))}
     read = [groups[name] for name in order]
     (tmp_path / "rules.yaml").write_text(text.render(read, [], "x"))

@@ -203,7 +203,7 @@ def test_every_recorded_name_is_in_the_list() -> None:
     listed |= {*names.LATENCY.values(), *names.LATENCY_RATIO.values()}
     families = [names.PAIRS, *names.BY_PART.values(), names.FAILURES, names.SPLIT]
     listed |= {name for family in families for name in astuple(family)}
-    exported = {metric.series for metric in CATALOGUE} | {f"{LATENCY.series}_{of}" for of in ("bucket", "count")}
+    exported = {metric.series for metric in CATALOGUE} | {f"{LATENCY.series}_{of}" for of in ("bucket", "count", "sum")}
     listed |= {names.step(series) for series in exported}
     listed |= {name for did in names.STABLE_DID.values() for name in did}
     listed |= {of(metric) for metric in CATALOGUE for of in (names.total, names.ended)}
