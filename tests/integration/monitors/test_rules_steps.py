@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import prometheus
 from makeweight_monitors.rules import generate, names, text
@@ -54,12 +55,17 @@ def series(process: str, began: str | None, counted: str) -> list[dict[str, str]
     ]
 
 
-def test_a_window_has_what_every_process_counted_within_it(tmp_path: Path) -> None:
-    programs = prometheus.install()
-    order = ["makeweight-steps-labels", "makeweight-accuracy"]
+def tried(folder: Path, order: list[str], tests: list[dict[str, Any]]) -> str:
+    """What promtool says of tests of these groups of rules where they fail."""
     groups = {group.name: group for group in generate.groups(Terms("digits"))}
-    read = [groups[name] for name in order]
-    (tmp_path / "rules.yaml").write_text(text.render(read, [], "x"))
+    (folder / "rules.yaml").write_text(text.render([groups[name] for name in order], [], "x"))
+    content = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "group_eval_order": order, "tests": tests}
+    (folder / "tests.yaml").write_text(json.dumps(content))
+    done = prometheus.install().tool("test", "rules", str(folder / "tests.yaml"))
+    return done.stdout if done.returncode else ""
+
+
+def test_a_window_has_what_every_process_counted_within_it(tmp_path: Path) -> None:
     tests = [
         {
             "name": name,
@@ -71,7 +77,20 @@ def test_a_window_has_what_every_process_counted_within_it(tmp_path: Path) -> No
         }
         for name, (rows, counted) in CASES.items()
     ]
-    content = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "group_eval_order": order, "tests": tests}
-    (tmp_path / "tests.yaml").write_text(json.dumps(content))
-    tried = programs.tool("test", "rules", str(tmp_path / "tests.yaml"))
-    assert tried.returncode == 0, tried.stdout[:5000]
+    assert tried(tmp_path, ["makeweight-steps-labels", "makeweight-accuracy"], tests)[:5000] == ""
+
+
+def test_a_speed_has_the_first_answers_of_a_revision_that_nobody_declared(tmp_path: Path) -> None:
+    where = {"model": "digits", "variant": "canary", "boot": "a"}
+    rows = {
+        selector("makeweight_observer_start_time_seconds", *(equals(*label) for label in where.items())): f"{OLD}x9",
+        selector("makeweight_predictions_total", *(equals(*label) for label in where.items())): "_x6 90 93 93",
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in rows.items()],
+        "promql_expr_test": [
+            {"expr": f"sum({names.TRAFFIC})", "eval_time": "8m", "exp_samples": [{"value": 93 / 300}]}
+        ],
+    }
+    assert tried(tmp_path, ["makeweight-steps-answers", "makeweight-health"], [test])[:5000] == ""
