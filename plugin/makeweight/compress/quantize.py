@@ -55,7 +55,7 @@ class Quantize(technique.NumberFormat):
             "static",
             description="`static` fixes the ranges of activations from calibration examples; `dynamic` finds them at "
             "run time and reaches products, LSTMs and tables of vectors (`Gather`), no convolutions; `weights` stores "
-            "the weights of products in integers and leaves activations in floating point.",
+            "the weights of products and tables in integers and leaves activations in floating point.",
         )
         bits: Annotated[Literal[8, 4], BeforeValidator(_offered)] = Field(
             8, description="Bits of a weight; 4 with `method: weights` alone."

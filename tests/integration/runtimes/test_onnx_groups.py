@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from integration.tiny_models import save, value
 from makeweight.artifact.model import Model
@@ -199,3 +199,57 @@ def test_of_a_module_the_linear_layers_are_packed_and_convolutions_told(
     assert next(iter(notes["left in float"])) == "ONNX Runtime has integer weights alone for MatMul and Gemm"
     (given,) = runtime.open(made).run(images)
     assert 0 < np.abs(given - answers).max() < 0.01 * np.abs(answers).max()
+
+
+TABLE = RNG.standard_normal((50, 24)).astype(np.float32)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_table_of_vectors_is_looked_up_in_integers(bits: int, tmp_path: Path) -> None:
+    """Its rows end with half a group."""
+    stored = {"words.weight": TABLE, "w": RNG.standard_normal((24, 40), np.float32)}
+    nodes = [
+        helper.make_node("Gather", ["words.weight", "tokens"], ["vectors"], "words"),
+        helper.make_node("MatMul", ["vectors", "w"], ["y"], "product"),
+    ]
+    tokens = value("tokens", ["N", 6], TensorProto.INT64)
+    path = save(tmp_path / "model.onnx", nodes, [tokens], [value("y", ["N", 6, 40])], stored)
+    source = OnnxRuntime().read(path)
+    made, notes = _lowered(source, _format(bits, 16, operators=("Gather",)), tmp_path)
+    assert notes == {"left in float": {"`operators` does not name it": ["MatMul product"]}}
+    graph = onnx.load(made.path).graph
+    assert [node.op_type for node in graph.node] == ["GatherBlockQuantized", "MatMul"]
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    packed, scales = (tensors[graph.node[0].input[index]] for index in (0, 2))
+    assert (packed.nbytes, scales.shape) == (50 * 24 * bits // 8, (50, 2))
+    steps = np.stack([packed & 15, packed >> 4], axis=-1).reshape(50, 24) if bits == 4 else packed
+    vectors = (steps - 2.0 ** (bits - 1)) * scales.repeat(16, axis=1)[:, :24]
+    assert 0 < np.abs(vectors - TABLE).max() < np.abs(TABLE).max() / 2 ** (bits - 2)
+    asked = RNG.integers(0, 50, (3, 6))
+    (given,) = OnnxRuntime().open(made).run({"tokens": asked})
+    assert np.allclose(given, vectors[asked] @ stored["w"], atol=1e-4)
+    facts, before = OnnxRuntime().inspect(made), OnnxRuntime().inspect(source)
+    assert (facts.parameters, facts.macs, facts.layers) == (before.parameters, before.macs, ("words",))
+
+
+def test_what_picks_numbers_apart_is_no_table_and_one_read_as_a_factor_stays() -> None:
+    stored = [
+        numpy_helper.from_array(values, name)
+        for name, values in {"t": SQUARE, "w": SQUARE.copy(), "at": np.array(0)}.items()
+    ]
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"], "shape"),
+        helper.make_node("Gather", ["shape", "at"], ["size"], "size"),
+        helper.make_node("Gather", ["t", "size"], ["row"], "tied"),
+        helper.make_node("Add", ["row", "t"], ["sum"], "sum"),
+        helper.make_node("Gather", ["w", "at"], ["column"], "column", axis=1),
+        helper.make_node("Mul", ["sum", "column"], ["y"], "y"),
+    ]
+    graph = helper.make_graph(nodes, "g", [value("x", ["N"])], [value("y", [INNER, INNER])], stored)
+    model, left = helper.make_model(graph), dict[str, str]()
+    groups.pack(model, 4, 32, groups.REACHED, left)
+    assert left == {
+        "tied": "its weight is read by something else too, and would be kept in both forms",
+        "column": "it looks up columns",
+    }
+    assert [node.op_type for node in model.graph.node] == [node.op_type for node in nodes]

@@ -62,7 +62,8 @@ def correct(model: Any, weights: Mapping[str, Weight], bits: int, fed: Sequence[
             "calibration examples, or more than one batch where that is fixed; give more"
         )
     told: dict[str, Any] = {}
-    for names in _chunks(weights):
+    # what is looked up is multiplied with nothing
+    for names in _chunks({name: weight for name, weight in weights.items() if weight.inputs}):
         seen = _moments(model, {name: weights[name].inputs for name in names}, fed, folder)
         for name in names:
             weight, moments = weights[name], seen[name]

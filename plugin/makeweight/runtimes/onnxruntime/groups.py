@@ -1,6 +1,7 @@
-"""Products whose weights alone are integers, a scale for each group of neighbours: ONNX Runtime's MatMulNBits.
+"""Products and tables of vectors whose weights alone are integers, a scale for each group of neighbours: ONNX Runtime's
+MatMulNBits and GatherBlockQuantized.
 
-https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBits
+https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
 Its own quantizer passes over Gemm, which is what torch's exporter writes for a linear layer.
 """
 
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from makeweight.runtimes.onnxruntime.graphs import attribute, readers
 
-REACHED = frozenset({"Gemm", "MatMul"})
+REACHED = frozenset({"Gather", "Gemm", "MatMul"})
 """The operators whose weights are packed."""
+TABLE = "GatherBlockQuantized"
 _DOMAIN = "com.microsoft"
 # Lets the product be computed on integers: what is multiplied with a group is rounded to 8 bits on the way. Without it,
 # weights of 8 bits are unpacked at every inference: measured on a perceptron of 1024 x 1024, one example, 0.1x of
@@ -40,7 +42,7 @@ class Weight:
     """[outputs, groups]."""
     group: int
     inputs: list[str] = field(default_factory=list)
-    """What it is multiplied with."""
+    """What it is multiplied with; nothing where its rows are looked up."""
 
     @property
     def spread(self) -> NDArray[np.float32]:
@@ -56,7 +58,8 @@ def pack(
     left: dict[str, str],
     correct: Callable[[Mapping[str, Weight]], None] | None = None,
 ) -> None:
-    """Store the constant weights of a graph's products in so many bits, in place. A Gemm becomes a product and a sum.
+    """Store the constant weights of a graph's products, and tables whose rows are looked up, in so many bits, in place.
+    A Gemm becomes a product and a sum.
 
     Args:
         group: how many neighbours along the inner size share a scale, a power of two from 16; the last ones of a row
@@ -70,33 +73,43 @@ def pack(
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type in wanted and node.name not in left and (reason := _objection(node, stored, bits, group)):
+        asked = node.op_type in wanted and node.name not in left and not _picks_apart(node, stored)
+        if asked and (reason := _objection(node, stored, bits, group)):
             left[node.name] = reason
     read = readers(graph)
-    meant = [node for node in graph.node if node.op_type in wanted and node.name not in left]
-    packing = Counter(node.input[1] for node in meant)
+    meant = [
+        node
+        for node in graph.node
+        if node.op_type in wanted and node.name not in left and not _picks_apart(node, stored)
+    ]
+    packing = Counter(map(_weight, meant))
     weights: dict[str, Weight] = {}
     for node in meant:
-        name = node.input[1]
+        name = _weight(node)
         if packing[name] < read[name]:
             left[node.name] = "its weight is read by something else too, and would be kept in both forms"
             continue
         if (part := _part(node)) not in weights:
             values = numpy_helper.to_array(stored[name])
-            rows = values if attribute(node, "transB", 0) else values.T
+            rows = values if _by_rows(node) else values.T
             weights[part] = Weight(rows, *nearest(rows, bits, group), group)
-        weights[part].inputs.append(node.input[0])
+        if node.op_type != "Gather":
+            weights[part].inputs.append(node.input[0])
     if not weights:
         return
     if correct is not None:
         correct(weights)
     meant = [node for node in meant if node.name not in left]
-    named, names = {node.name for node in meant}, {node.input[1] for node in meant}
+    named, names = {node.name for node in meant}, set(map(_weight, meant))
     nodes = [each for node in graph.node for each in _packed(node, node.name in named, weights, bits)]
     kept = [_copy(tensor) for tensor in graph.initializer if tensor.name not in names]
     for part, weight in weights.items():
-        kept.append(numpy_helper.from_array(in_bytes(weight.steps, bits, group), f"{part}/int{bits}"))
-        kept.append(numpy_helper.from_array(weight.scales.reshape(-1), f"{part}/scales"))
+        stored_as, scales = in_bytes(weight.steps, bits, group), weight.scales.reshape(-1)
+        if not weight.inputs:  # a table is one row after the other, and nothing is filled up
+            width = weight.rows.shape[1] * bits // 8
+            stored_as, scales = stored_as.reshape(len(weight.rows), -1)[:, :width], weight.scales
+        kept.append(numpy_helper.from_array(np.ascontiguousarray(stored_as), f"{part}/int{bits}"))
+        kept.append(numpy_helper.from_array(scales, f"{part}/scales"))
     del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)
     graph.initializer.extend(kept)
@@ -112,6 +125,10 @@ def _packed(node: Any, packs: bool, weights: Mapping[str, Weight], bits: int) ->
         return [_copy(node)]
     part = _part(node)
     weight = weights[part]
+    if node.op_type == "Gather":
+        inputs = [f"{part}/int{bits}", node.input[1], f"{part}/scales"]
+        along = {"gather_axis": 0, "quantize_axis": 1, "block_size": weight.group, "bits": bits}
+        return [helper.make_node(TABLE, inputs, list(node.output), node.name, domain=_DOMAIN, **along)]
     about = {
         "K": weight.rows.shape[1],
         "N": weight.rows.shape[0],
@@ -128,7 +145,26 @@ def _packed(node: Any, packs: bool, weights: Mapping[str, Weight], bits: int) ->
 
 def _part(node: Any) -> str:
     """What a weight is called as one product reads it, which may want it turned."""
-    return f"{node.input[1]}/{'columns' if attribute(node, 'transB', 0) else 'rows'}"
+    return f"{_weight(node)}/{'table' if node.op_type == 'Gather' else 'columns' if _by_rows(node) else 'rows'}"
+
+
+def _weight(node: Any) -> str:
+    return str(node.input[0 if node.op_type == "Gather" else 1])
+
+
+def _by_rows(node: Any) -> bool:
+    """Whether a weight lies as it is packed: [outputs, inner], or a table's [rows, inner]."""
+    return node.op_type == "Gather" or bool(attribute(node, "transB", 0))
+
+
+def _picks_apart(node: Any, stored: dict[str, Any]) -> bool:
+    """Whether a Gather looks nothing up in a table of vectors: it picks sizes from a shape, or from activations."""
+    from onnx import TensorProto
+
+    if node.op_type != "Gather":
+        return False
+    table = stored.get(node.input[0])
+    return table is None or table.data_type != TensorProto.FLOAT or len(table.dims) != 2
 
 
 def nearest(rows: NDArray[Any], bits: int, group: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -171,14 +207,18 @@ def _objection(node: Any, stored: dict[str, Any], bits: int, group: int) -> str 
     """Why a product stays in floating point; None: it need not."""
     from onnx import TensorProto, numpy_helper
 
-    weight = stored.get(node.input[1])
+    weight = stored.get(_weight(node))
     if weight is None or weight.data_type != TensorProto.FLOAT:
         return "its right factor is no constant of 32-bit floating point"
     if len(weight.dims) != 2 or 0 in weight.dims:
         return f"its weight has shape {list(weight.dims)}, and a matrix is wanted"
     if attribute(node, "transA", 0):
         return "it transposes what it multiplies with its weight"
-    inner = weight.dims[1 if attribute(node, "transB", 0) else 0]
+    if node.op_type == "Gather" and attribute(node, "axis", 0):
+        return "it looks up columns"
+    inner = weight.dims[1 if _by_rows(node) else 0]
+    if node.op_type == "Gather" and inner * bits % 8:
+        return f"its rows of {inner} fill no whole bytes"
     if -(-inner // group) * (group * bits // 8 + 4) >= inner * 4:
         return f"filled up to groups of {group}, its rows of {inner} would take no fewer bytes"
     if not np.isfinite(numpy_helper.to_array(weight)).all():

@@ -26,6 +26,7 @@ _SCALES = {
     "MatMulInteger": (2, 3),
     "ConvInteger": (2, 3),
     "MatMulNBits": (2, 3),
+    "GatherBlockQuantized": (2, 3),
 }
 
 
@@ -48,7 +49,7 @@ def inspect(path: Path, asked: Sequence[Shapes] = (), examples: int = 1) -> Grap
         layers=tuple(
             node.name
             for node, integer in zip(model.graph.node, operators.on_integers(model), strict=True)
-            if integer and node.name
+            if (integer or node.op_type in operators.TABLES) and node.name
         ),
     )
 
@@ -60,7 +61,12 @@ def _parameters(model: Any) -> int:
         for node in _nodes(model.graph)
         if node.op_type == "MatMulNBits"
     }
-    return sum(packed.get(tensor.name, math.prod(tensor.dims)) for tensor in weights(model))
+    tables = {node.input[0]: node for node in _nodes(model.graph) if node.op_type in operators.TABLES}
+    return sum(
+        packed.get(tensor.name, math.prod(tensor.dims))
+        * (operators.in_a_byte(tables[tensor.name], tensor) if tensor.name in tables else 1)
+        for tensor in weights(model)
+    )
 
 
 def _optimised(path: Path) -> Any:

@@ -74,12 +74,27 @@ def _name_alike(model: Any) -> None:
             del node.input[8:]  # scales and zero points
         if node.op_type == "MatMulNBits" and node.domain == "com.microsoft":
             sizes = {each.name: each.i for each in node.attribute}
-            whole = onnx.TensorProto(name=f"{node.input[1]}/whole", data_type=onnx.TensorProto.FLOAT)
-            whole.dims.extend([sizes["K"], sizes["N"]])
-            whole.data_location = onnx.TensorProto.EXTERNAL
-            if all(tensor.name != whole.name for tensor in model.graph.initializer):
-                model.graph.initializer.append(whole)
-            node.CopyFrom(onnx.helper.make_node("MatMul", [node.input[0], whole.name], list(node.output), node.name))
+            whole = _whole(model, node.input[1], [sizes["K"], sizes["N"]])
+            node.CopyFrom(onnx.helper.make_node("MatMul", [node.input[0], whole], list(node.output), node.name))
+        if node.op_type in operators.TABLES and node.domain == "com.microsoft":
+            table = next((tensor for tensor in model.graph.initializer if tensor.name == node.input[0]), None)
+            if table is None:
+                continue
+            whole = _whole(model, node.input[0], [*table.dims[:-1], table.dims[-1] * operators.in_a_byte(node, table)])
+            axis = attribute(node, "gather_axis", 0)
+            inputs = [whole, node.input[1]]
+            node.CopyFrom(onnx.helper.make_node("Gather", inputs, list(node.output), node.name, axis=axis))
+
+
+def _whole(model: Any, packed: str, sizes: Sequence[int]) -> str:
+    """The name of a weight in float, told of and not there, in place of a packed one."""
+    import onnx
+
+    whole = onnx.TensorProto(name=f"{packed}/whole", data_type=onnx.TensorProto.FLOAT, dims=sizes)
+    whole.data_location = onnx.TensorProto.EXTERNAL
+    if all(tensor.name != whole.name for tensor in model.graph.initializer):
+        model.graph.initializer.append(whole)
+    return str(whole.name)
 
 
 def _total(model: Any) -> int | None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from makeweight.runtimes.onnxruntime.graphs import attribute
+
+# As ONNX numbers its types.
+_UINT8 = 2
+
 FLOATING = frozenset(
     {
         "Attention", "Conv", "ConvTranspose", "DeformConv", "Einsum", "FusedConv", "FusedGemm", "FusedMatMul",
@@ -22,7 +27,10 @@ INTEGER = frozenset(
 )  # fmt: skip
 """The same on integers, or with integer weights."""
 
-QUANTIZING = INTEGER | {"DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"}
+TABLES = frozenset({"GatherBlockQuantized"})
+"""What looks vectors up in tables of integers."""
+
+QUANTIZING = INTEGER | TABLES | {"DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"}
 """What only a quantized graph holds."""
 
 COSTLESS = {
@@ -44,6 +52,11 @@ COSTLESS = {
     ),
 }  # fmt: skip
 """What multiplies nothing with weights, of the domains beside ONNX's own. Of all others nobody knows what they do."""
+
+
+def in_a_byte(node: Any, table: Any) -> int:
+    """How many numbers of a table one element of it holds: bytes are packed, ONNX's own types of 4 bits are not."""
+    return 8 // attribute(node, "bits", 4) if table.data_type == _UINT8 else 1
 
 
 def on_integers(model: Any) -> list[bool]:

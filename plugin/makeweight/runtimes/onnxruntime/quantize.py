@@ -131,7 +131,7 @@ def _quantized(prepared: Path, how: Format, fed: list[Feeds], folder: Path, told
         else:
             _weights_alone(graph, made, how, mended, fed, changed)
         after = onnx.load(made)
-    if not any(operators.on_integers(after)):
+    if not any(operators.on_integers(after)) and not any(node.op_type in operators.TABLES for node in after.graph.node):
         raise RecipeFailed(_nothing(graph, how, mended))
     _refuse_signed_activations(after)
     _keep_apart(after.graph, mended.left)
