@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,24 +29,60 @@ class Ties:
     """Which weights share a value. A step of the optimizer moves them together: the gradient of each is the sum over
     its cluster."""
 
-    def __init__(self, indices: Mapping[str, Any]) -> None:
+    def __init__(self, indices: Mapping[str, Any], masked: Collection[str] = ()) -> None:
         """Args:
         indices: by parameter, the cluster of each weight; torch.int64, of the parameter's shape.
+        masked: the parameters whose first cluster stays at zero.
         """
         self.clusters = {name: _Clusters(each) for name, each in indices.items()}
+        self._masked = frozenset(masked)
+        self._learning: dict[str, Any] = {}
+
+    @contextmanager
+    def standing_in(self, module: Any) -> Iterator[list[Any]]:
+        """As long as this lasts, it is the values of clusters that learn, and weights take theirs after each step: the
+        optimizer has as many numbers to move as there are values, and moves them as it would the weights."""
+        import torch
+
+        self._learning = {
+            name: torch.nn.Parameter(clusters.values(module.get_parameter(name)))
+            for name, clusters in self.clusters.items()
+        }
+        hooks = [self._gather(module.get_parameter(name), name) for name in self.clusters]
+        try:
+            yield [*self._learning.values()]
+        finally:
+            self._learning = {}
+            for hook in hooks:
+                hook.remove()
+
+    def _gather(self, weight: Any, name: str) -> Any:
+        def gather(weight: Any) -> None:
+            gradient = self.clusters[name].summed(weight.grad)
+            if name in self._masked:
+                gradient[0] = 0
+            self._learning[name].grad, weight.grad = gradient, None
+
+        return weight.register_post_accumulate_grad_hook(gather)
 
     def after_step(self, module: Any) -> None:
         """Give each cluster one value, the mean, where a training of the user's moved its weights apart. While the
         module trains, a few weights of each cluster tell whether any did; else, all."""
         for name, clusters in self.clusters.items():
             weight = module.get_parameter(name)
-            if not module.training or clusters.apart(weight):
+            if (values := self._learning.get(name)) is not None:
+                clusters.put(weight, values)
+            elif not module.training or clusters.apart(weight):
                 clusters.tie(weight)
 
     def sum_gradients(self, module: Any) -> None:
         """Hang on each parameter that its gradients are summed by cluster, by whatever they are trained."""
-        for name, clusters in self.clusters.items():
-            module.get_parameter(name).register_hook(lambda gradient, of=clusters: of.spread(of.summed(gradient)))
+        for name in self.clusters:
+            module.get_parameter(name).register_hook(partial(self._summed, name))
+
+    def _summed(self, name: str, gradient: Any) -> Any:
+        clusters = self.clusters[name]
+        return gradient if name in self._learning else clusters.spread(clusters.summed(gradient))
 
 
 class _Clusters:
@@ -78,12 +116,23 @@ class _Clusters:
         flat = weight.detach().flatten()
         return bool((flat[self._some].reshape(-1, _SEEN) != flat[self._one][:, None]).any())
 
+    def values(self, weight: Any) -> Any:
+        """By cluster, shape [clusters]."""
+        return weight.detach().flatten()[self._one]
+
+    def put(self, weight: Any, values: Any) -> None:
+        """Give each weight what its cluster has."""
+        import torch
+
+        with torch.no_grad():
+            weight.copy_(self.spread(values))
+
     def tie(self, weight: Any) -> None:
         import torch
 
         with torch.no_grad():
-            if not torch.equal(weight, self.spread(weight.flatten()[self._one])):
-                weight.copy_(self.spread(self.summed(weight.double()) / self._counts))
+            if not torch.equal(weight, self.spread(self.values(weight))):
+                self.put(weight, self.summed(weight.double()) / self._counts)
 
 
 def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
@@ -118,7 +167,7 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
         given.progress.say(f"cluster: too few weights for {size} values to pay, left as they are: {', '.join(kept)}")
     if not indices:
         raise RecipeFailed(f"cluster changed nothing: no layer has more than {2 * size} weights; lower `bits`")
-    ties = Ties(indices)
+    ties = Ties(indices, zeros.keys() & indices.keys())
     ties.sum_gradients(module)
     given.progress.say(f"cluster: {len(indices)} weight tensors of at most {size} values")
     given.notes[NAME] = {"values": values, "errors": errors, "kept": kept}

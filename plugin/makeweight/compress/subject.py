@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from makeweight.artifact.model import Model
 from makeweight.runtimes.format import SourceKind
@@ -17,6 +18,15 @@ class Left(Protocol):
 
     def after_step(self, module: Any) -> None:
         """Make it true again after a step of the optimizer."""
+
+
+@runtime_checkable
+class Substitute(Left, Protocol):
+    """One that has parameters of its own learn in place of weights of the module, in the loop that techniques share."""
+
+    def standing_in(self, module: Any) -> AbstractContextManager[list[Any]]:
+        """Those parameters, as long as it lasts. Weights take what follows from them in `after_step`, and have no
+        gradients of their own."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection
+from itertools import chain
 from typing import Any, Protocol
 
 from makeweight.compress.examples import Batch, Examples
@@ -10,7 +12,7 @@ from makeweight.compress.features import followed
 from makeweight.compress.handed_over import hand_over
 from makeweight.compress.losses import Loss, distilled, from_teacher, loss_of
 from makeweight.compress.scores import Reading, answers, as_they_are, reading
-from makeweight.compress.subject import Left
+from makeweight.compress.subject import Left, Substitute
 from makeweight.compress.teachers import answered, refuse_unfit, teacher_of
 from makeweight.compress.technique import Given
 from makeweight.compress.training import Trained, judge_of, train
@@ -90,10 +92,15 @@ def tuner(options: TrainingOptions, given: Given) -> Tuner:
         given.progress.say(f"no validation split, so {stops}the last epoch is kept ({why})")
 
     def trained(module: Any, label: str, left: Collection[Left] = ()) -> Trained:
-        if not options.hints and not options.attention:
-            return train(module, data, loss, judge, options, given, label, left)
-        with followed(loss, module, teacher, options, next(data.batches(_SOME))) as (whole, regressors):
-            return train(module, data, whole, judge, options, given, label, left, regressors)
+        with contextlib.ExitStack() as lasting:
+            substitutes = [each for each in left if isinstance(each, Substitute)]
+            beside = [*chain(*(lasting.enter_context(each.standing_in(module)) for each in substitutes))]
+            whole = loss
+            if options.hints or options.attention:
+                some = next(data.batches(_SOME))
+                whole, regressors = lasting.enter_context(followed(loss, module, teacher, options, some))
+                beside += regressors
+            return train(module, data, whole, judge, options, given, label, left, beside)
 
     return trained
 

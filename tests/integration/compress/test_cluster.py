@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from integration.tiny_models import save, value
 from makeweight.compress.cluster import Cluster, ClusterOptions
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.reproducible import reproducible
+from makeweight.compress.sharing import Ties
 from makeweight.compress.subject import Subject
 from makeweight.compress.training_options import TrainingOptions
 from makeweight.runtimes.format import Format
@@ -59,6 +61,31 @@ def test_a_training_that_moves_weights_apart_is_put_right(given: Any) -> None:
     ties.after_step(module)
     for shared in np.unique(before):
         assert np.allclose(module[1].weight.detach().numpy()[before == shared], moved[before == shared].mean())
+
+
+def test_values_that_learn_in_place_of_weights_move_as_these_would(given: Any) -> None:
+    images = torch.from_numpy(given.splits["validation"].source.inputs["image"])
+    ends = []
+    for standing in (False, True):
+        torch.manual_seed(0)
+        subject = _clustered(nn.Sequential(nn.Flatten(), nn.Linear(36, 30)), given, bits=2)
+        module, ties = subject.source, subject.left["cluster"]
+        assert isinstance(ties, Ties)
+        module.train()
+        with ties.standing_in(module) if standing else nullcontext([]) as values:
+            assert [tuple(each.shape) for each in values] == [(4,)] * standing
+            optimizer = torch.optim.AdamW([*module.parameters(), *values], 0.01)
+            for number in range(5):
+                optimizer.zero_grad()
+                module(images[number : number + 9]).square().mean().backward()
+                optimizer.step()
+                ties.after_step(module)
+        ends.append(module[1].weight.detach())
+        assert len(ends[-1].unique()) == 4
+    assert torch.allclose(*ends, rtol=1e-5)
+    # afterwards weights have their own gradients again
+    module(images).sum().backward()
+    assert len(module[1].weight.grad.unique()) <= 4
 
 
 def test_one_weight_that_moved_is_put_right_once_training_is_over(given: Any) -> None:
