@@ -46,12 +46,14 @@ TARGET, MOST_DEARER = 2.0, 1.5
 REPLICAS, FEW, HOUR, OLD = (2, 200, 1000), 2, 3_540, 3 * 86_400
 """An hour, less what a Prometheus takes no older samples than."""
 SHORT = 480
-"""Seconds that the rules look back at what is not kept as totals: five minutes, with a step more, and some to spare."""
+"""Seconds that the rules look back at what is not kept as totals: five minutes, with a step more, or eight."""
 SLICE = 1_800
 """Seconds that are written at once: a Prometheus takes what is up to an hour older than the latest that it has."""
 WARM, SLOTS = 90, 8
-"""Seconds until every group was evaluated, and how many times 15 s are measured after that."""
+"""Seconds in which all that is evaluated once a minute was, and how many times 15 s are measured after that: in two
+minutes what is evaluated most seldom is evaluated once."""
 SPARE = 45
+"""Seconds of series ahead of the clock beyond what that takes."""
 CLASSES = tuple(str(index) for index in range(10))
 BINS = tuple(f"{index:02}" for index in range(20))
 TERMS = Terms(

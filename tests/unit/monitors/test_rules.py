@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import rules_project
 from makeweight.project import reading
-from makeweight_monitors import eprocess, reference
+from makeweight_monitors import durations, eprocess, reference
 from makeweight_monitors.metrics import CATALOGUE, CONTROLLER_CATALOGUE, EXPORTER_CATALOGUE, LATENCY, SERVING_CATALOGUE
-from makeweight_monitors.rules import declared, generate, names, promql, text, yamltext
+from makeweight_monitors.rules import declared, generate, names, processes, promql, text, totals, windows, yamltext
 from makeweight_monitors.rules.dependencies import chooses_by_pattern, reached, words
 from makeweight_monitors.rules.rule import Alert, Recording
 from makeweight_monitors.rules.terms import LatencyLimit, Terms
@@ -212,6 +212,15 @@ def test_every_recorded_name_is_in_the_list() -> None:
         name = rule.get("record") or rule["alert"]
         burning = re.fullmatch(r"makeweight:(wrong|flips|slow_p\d+):(ratio|count)\d+[mhd]", name)
         assert name in listed or burning, name
+
+
+def test_a_process_that_ended_counts_as_living_until_it_is_carried_on() -> None:
+    """It is taken for ended once it was not scraped for so long, and found at the next look for such."""
+    carried = durations.seconds(processes.REACH) + durations.seconds(windows.SLOW_INTERVAL)
+    assert durations.seconds(totals.LIVING) > carried
+    (ended,) = (group for group in generate.groups(FULL) if group.name == "makeweight-ended")
+    assert ended.interval == windows.SLOW_INTERVAL
+    assert not [rule for rule in ended.rules if 'variant="stable"' in rule.expression], "known at the first look"
 
 
 def test_every_selector_names_the_model() -> None:
