@@ -42,6 +42,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 BUILT_IN: dict[Kind, dict[str, Part]] = {
     "technique": {
         "float16": Part("makeweight.compress.float16:Float16", "onnx", ("onnx", "onnxruntime")),
+        "bfloat16": Part("makeweight.compress.bfloat16:Bfloat16", "onnx", ("onnx", "onnxruntime")),
         "quantize": Part("makeweight.compress.quantize:Quantize", "onnx", ("onnx", "onnxruntime")),
         "prune": Part("makeweight.compress.prune:Prune", "torch", ("torch", "torch_pruning")),
         "factorize": Part("makeweight.compress.factorize:Factorize", "torch", ("torch",)),

@@ -38,7 +38,11 @@ def test_everything_built_in_is_there_under_its_name(kind: Any, name: str) -> No
     ("kind", "name", "said"),
     [
         ("technique", "quantise", "unknown technique `quantise`; did you mean `quantize`?"),
-        ("technique", "zzz", "unknown technique `zzz`; there is float16, quantize, prune, factorize, sparsify, "),
+        (
+            "technique",
+            "zzz",
+            "unknown technique `zzz`; there is float16, bfloat16, quantize, prune, factorize, sparsify, ",
+        ),
         ("runtime", "onnx-runtime", "did you mean `onnxruntime`?"),
         ("runtime", "litert", "comes with the extra makeweight[litert], which is not out yet"),
         ("device", "adb", "comes with the extra makeweight[adb], which is not out yet"),
@@ -102,7 +106,7 @@ def test_parts_of_others_come_by_entry_point(monkeypatch: pytest.MonkeyPatch) ->
     }
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: groups.get(group, []))
     assert registry.load("technique", "binarize") is Theirs
-    built_in = ["float16", "quantize", "prune", "factorize", "sparsify", "cluster", "distill", "finetune"]
+    built_in = ["float16", "bfloat16", "quantize", "prune", "factorize", "sparsify", "cluster", "distill", "finetune"]
     assert registry.names("technique") == [*built_in, "binarize", "broken"]
     assert registry.load("technique", "quantize") is not object, "nobody takes the place of what is built in"
     with pytest.raises(UsageError, match="`broken` is installed but cannot be imported: no module named cuda"):

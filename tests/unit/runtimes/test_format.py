@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from makeweight.compress.bfloat16 import Bfloat16
 from makeweight.compress.float16 import Float16
 from makeweight.compress.quantize import Quantize
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
@@ -16,6 +17,7 @@ UNEVEN, SMALL = Format(Numbers("int8", "group", 48)), Format(Numbers("int4", "gr
 # what later formats will say, in the same words
 LEARNED = Format(INT8, Numbers("int8"), "learned")
 ROUNDED = Format(INT8, Numbers("int8"), "static", "minmax", rounding="gptq")
+SHARED = Format(Numbers("bfloat16"), codebook=4)
 EQUALIZED = Format(INT8, Numbers("int8"), "dynamic", equalized=True)
 MIXED = Format(INT8, Numbers("int8"), "dynamic", exceptions=(("head.*", Format(Numbers("float16"))),))
 CALIBRATED_BY_LAYER = Format(exceptions=(("body.*", STATIC),))
@@ -26,6 +28,7 @@ CALIBRATED_BY_LAYER = Format(exceptions=(("body.*", STATIC),))
     [
         (FLOAT32, "float32", False),
         (Float16().format(Float16.Options()), "float16", False),
+        (Bfloat16().format(Bfloat16.Options()), "bfloat16 weights alone", False),
         (Quantize().format(Quantize.Options(calibrate="entropy")), "int8, static", True),
         (Quantize().format(Quantize.Options(method="dynamic")), "int8, dynamic", False),
         (
@@ -64,6 +67,7 @@ def test_the_options_of_quantize_are_a_format() -> None:
     [
         FLOAT32,
         Float16().format(Float16.Options()),
+        Bfloat16().format(Bfloat16.Options()),
         STATIC,
         Quantize().format(Quantize.Options(method="dynamic")),
         Quantize().format(Quantize.Options(equalize=True, correct_bias=True)),
@@ -81,3 +85,7 @@ def test_onnx_runtime_offers_integers_of_all_layers_or_of_some(format: Format, s
 @pytest.mark.parametrize("format", [UNEVEN, SMALL, LEARNED, ROUNDED, EQUALIZED, MIXED, CALIBRATED_BY_LAYER], ids=str)
 def test_what_it_does_not_offer_is_refused_by_its_name(format: Format) -> None:
     assert str(OnnxRuntime().objection(format, "module")).endswith(f"and not {format}")
+
+
+def test_shared_values_are_not_stored_in_bfloat16() -> None:
+    assert "keep `cluster` or `bfloat16`" in str(OnnxRuntime().objection(SHARED, "graph"))

@@ -7,6 +7,8 @@ from dataclasses import replace
 from makeweight.runtimes.format import FLOAT32, FLOATING, Format, Numbers
 
 FLOAT16 = Format(Numbers("float16"), Numbers("float16"))
+BFLOAT16 = Format(Numbers("bfloat16"))
+"""Stored, and computed with in float32."""
 
 
 def objection(format: Format) -> str | None:
@@ -22,11 +24,13 @@ def objection(format: Format) -> str | None:
             f"an index of {format.codebook} bits takes a byte in an ONNX file, and so does an int8 weight; cluster to "
             "4 bits, or keep one of the two"
         )
-    if numbers in (FLOAT32, FLOAT16) or _eight_bits(numbers) or _weights_alone(numbers):
+    if format.codebook is not None and numbers == BFLOAT16:
+        return "a table and indices are float32 numbers, and gain nothing by bfloat16; keep `cluster` or `bfloat16`"
+    if numbers in (FLOAT32, FLOAT16, BFLOAT16) or _eight_bits(numbers) or _weights_alone(numbers):
         return None
     offered = (
-        "float32, float16, int8 (static or dynamic) and int8 or int4 weights alone in groups of a power of two from "
-        "16 (with layers left in float32)"
+        "float32, float16, bfloat16 weights, int8 (static or dynamic) and int8 or int4 weights alone in groups of a "
+        "power of two from 16 (with layers left in float32)"
     )
     return f"ONNX Runtime is offered {offered}, and not {format}"
 

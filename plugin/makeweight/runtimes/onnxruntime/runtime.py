@@ -74,7 +74,7 @@ class OnnxRuntime:
         target: Path,
         notes: dict[str, Any] | None,
     ) -> Model:
-        from makeweight.runtimes.onnxruntime import export, float16, quantize
+        from makeweight.runtimes.onnxruntime import bfloat16, export, float16, quantize
 
         with tempfile.TemporaryDirectory(prefix="makeweight-lower-") as scratch:
             if isinstance(source, Program):
@@ -85,6 +85,8 @@ class OnnxRuntime:
                 return source if source.path == target else self._taken_over(source, target, notes)
             if format == offered.FLOAT16:
                 float16.to_float16(source.path, target)
+            elif format == offered.BFLOAT16:
+                bfloat16.to_bfloat16(source.path, target)
             else:
                 quantize.quantize(source, target, format, calibration, notes)
         try:
