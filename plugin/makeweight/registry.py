@@ -48,6 +48,7 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
         "factorize": Part("makeweight.compress.factorize:Factorize", "torch", ("torch",)),
         "sparsify": Part("makeweight.compress.sparsify:Sparsify", "torch", ("torch",)),
         "cluster": Part("makeweight.compress.cluster:Cluster", "torch", ("torch",)),
+        "qat": Part("makeweight.compress.qat:Qat", "torch", ("torch", "onnx", "onnxruntime")),
         "distill": Part("makeweight.compress.distill:Distill", "torch", ("torch", "torch_pruning")),
         "finetune": Part("makeweight.compress.finetune:Finetune", "torch", ("torch",)),
     },

@@ -106,7 +106,18 @@ def test_parts_of_others_come_by_entry_point(monkeypatch: pytest.MonkeyPatch) ->
     }
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: groups.get(group, []))
     assert registry.load("technique", "binarize") is Theirs
-    built_in = ["float16", "bfloat16", "quantize", "prune", "factorize", "sparsify", "cluster", "distill", "finetune"]
+    built_in = [
+        "float16",
+        "bfloat16",
+        "quantize",
+        "prune",
+        "factorize",
+        "sparsify",
+        "cluster",
+        "qat",
+        "distill",
+        "finetune",
+    ]
     assert registry.names("technique") == [*built_in, "binarize", "broken"]
     assert registry.load("technique", "quantize") is not object, "nobody takes the place of what is built in"
     with pytest.raises(UsageError, match="`broken` is installed but cannot be imported: no module named cuda"):

@@ -143,7 +143,7 @@ def _carried_out(
         trial = replace(_tried(made, before.source, macs, supply), against=FLOAT32.weights.type)
         refuse_noise(trial, supply.declared.task.ranked)
     if notes:
-        supply.notes[FLOAT32.weights.type if plan.lowering is None else plan.lowering.name] = notes
+        supply.notes.setdefault(FLOAT32.weights.type if plan.lowering is None else plan.lowering.name, {}).update(notes)
     control = _control(variant, supply, folder / f"control{runtime.suffix}")
     try:
         facts = runtime.inspect(made, supply.asked()).figures()

@@ -34,6 +34,11 @@ class Step:
         return self.technique.name
 
     @property
+    def changes_model(self) -> bool:
+        """Whether it is a step on the model, besides the number format that it may set."""
+        return not self.technique.sets_number_format or hasattr(self.technique, "apply")
+
+    @property
     def transformation(self) -> Transformation:
         """Of a step that changes the model."""
         return cast(Transformation, self.technique)
@@ -79,8 +84,8 @@ class Plan:
 
     @property
     def techniques(self) -> tuple[Technique, ...]:
-        steps = self.steps if self.lowering is None else (*self.steps, self.lowering)
-        return tuple(step.technique for step in steps)
+        last = () if self.lowering is None or self.lowering in self.steps else (self.lowering,)
+        return tuple(step.technique for step in (*self.steps, *last))
 
 
 @dataclass(frozen=True)
@@ -105,11 +110,11 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
         raise Nonsense("a variant needs at least one step; the uncompressed model is already measured as `baseline`")
     kind, left_module_at, format_at = source, None, None
     for index, step in enumerate(steps):
-        if step.technique.sets_number_format:
-            if format_at is not None:
-                raise Nonsense(
-                    f"`{step.name}` after `{steps[format_at].name}`: the number format is already set; keep one", index
-                )
+        if step.technique.sets_number_format and format_at is not None:
+            raise Nonsense(
+                f"`{step.name}` after `{steps[format_at].name}`: the number format is already set; keep one", index
+            )
+        if not step.changes_model:
             format_at = index
             left_module_at = index if left_module_at is None else left_module_at
             continue
@@ -134,9 +139,9 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
             )
         if kind == "module" and "module" not in accepts:
             kind, left_module_at = "graph", index
-    effects = [
-        None if step.technique.sets_number_format else step.transformation.effect(step.options) for step in steps
-    ]
+        if step.technique.sets_number_format:
+            format_at = index
+    effects = [step.transformation.effect(step.options) if step.changes_model else None for step in steps]
     if "replaces" in effects[1:]:
         later = effects.index("replaces", 1)
         raise Nonsense(
@@ -155,8 +160,7 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
                 )
     if format_at is None and set(effects) <= {"trains"}:
         raise Nonsense("training alone compresses nothing; add a step that does, or drop the variant", 0)
-    before = tuple(step for step in steps if not step.technique.sets_number_format)
-    made = Plan(before, None if format_at is None else steps[format_at])
+    made = Plan(tuple(step for step in steps if step.changes_model), None if format_at is None else steps[format_at])
     if (reason := objection(made.format, kind)) is not None:
         raise Nonsense(reason, format_at)
     return made

@@ -15,6 +15,8 @@ from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given, Needs
 from makeweight.layout import Layout
 from makeweight.measure import samples
+from makeweight.runtimes.format import Format
+from makeweight.runtimes.integers import Integers
 from makeweight.runtimes.runtime import Program, RecipeFailed, Runtime
 from makeweight.user import data
 from makeweight.user.augment import change_of
@@ -70,8 +72,12 @@ class Supply:
             absent=absent,
             checkpoints=self.checkpoints,
             curves=self.curves,
+            integers=self._integers,
             baseline=self._baseline if needs.baseline else None,
         )
+
+    def _integers(self, subject: Subject, format: Format) -> Integers:
+        return self.runtime.integers(self.program(subject), format, self.split("calibration"))
 
     def keep(self, noted: Mapping[str, Any]) -> None:
         """Take over what a step noted; of a technique that comes again, by its name and a number."""

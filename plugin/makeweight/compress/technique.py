@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from makeweight.compress.subject import Subject
     from makeweight.compress.training_options import TrainingOptions
     from makeweight.config.settings import TaskSettings
+    from makeweight.runtimes.integers import Integers
     from makeweight.user.split import Change, Split
     from makeweight_base.progress import Progress
 
@@ -91,6 +92,8 @@ class Given:
     """Where trainings keep what they have reached; None: nowhere."""
     curves: Curves | None = None
     """Where they show it; None: nowhere."""
+    integers: Callable[[Subject, Format], Integers] | None = None
+    """What of a module the variant's runtime would have in integers; raises what `Runtime.integers` does."""
     baseline: Any = None
     """The uncompressed module in eval mode, for all steps the same: not to be changed."""
     notes: dict[str, Any] = field(default_factory=dict)
@@ -98,7 +101,8 @@ class Given:
 
 
 class Technique(Protocol):
-    """What all techniques have. `sets_number_format` tells which of the two kinds it is."""
+    """What all techniques have. `sets_number_format` tells which of the two kinds it is; one that trains a module for
+    the numbers that it sets is both."""
 
     name: ClassVar[str]
     sets_number_format: ClassVar[bool]

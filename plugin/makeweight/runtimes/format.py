@@ -13,7 +13,7 @@ SourceKind = Literal["module", "graph"]
 """What a lowering begins with: a PyTorch module, or a model file."""
 Ranges = Literal["static", "dynamic", "learned"]
 """Where the ranges of integer activations come from: from calibration examples, found anew at each inference, or
-learned in training, so that the module brings them."""
+learned in training, so that the module brings them (calibration has what training did not see)."""
 Observer = Literal["minmax", "entropy", "percentile", "mse"]
 """How a static range is chosen: all that was seen, what loses least information, all but outliers, or what has the
 least squared error."""
@@ -49,7 +49,7 @@ class Format:
     ranges: Ranges | None = None
     """None: activations are no integers."""
     observer: Observer | None = None
-    """Of static ranges."""
+    """Of static ranges, and of those that learning begins with."""
     exceptions: tuple[tuple[str, Format], ...] = ()
     """By name or pattern, layers in another format; the first that fits counts."""
     operators: tuple[str, ...] = ()
@@ -66,9 +66,8 @@ class Format:
     @property
     def calibrates(self) -> bool:
         """Whether calibration examples are read."""
-        return (
-            self.ranges == "static" or self.rounding == "gptq" or any(other.calibrates for _, other in self.exceptions)
-        )
+        read = self.ranges in ("static", "learned") or self.rounding == "gptq"
+        return read or any(other.calibrates for _, other in self.exceptions)
 
     def __str__(self) -> str:
         text = str(self.weights)

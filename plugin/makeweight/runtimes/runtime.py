@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, Shape, Shapes
 from makeweight.runtimes.format import Format, SourceKind
+from makeweight.runtimes.integers import Integers
 from makeweight_probe.session import Session as Session
 
 
@@ -113,6 +114,14 @@ class Runtime(Protocol):
             UsageError: the module cannot be lowered (the message names the operator or the line), or the examples do
                 not fit it.
             RecipeFailed: the format changes nothing, or cannot be had of this model.
+        """
+
+    def integers(self, source: Program, format: Format, calibration: Examples) -> Integers:
+        """What of a module would be integers in `format`, whose ranges are learned: what `lower` makes, and what a
+        training simulates. Asked of a runtime that offers such a format alone.
+
+        Raises:
+            UsageError, RecipeFailed: see `lower`.
         """
 
     def reason(self, error: Exception) -> str:

@@ -13,6 +13,7 @@ from makeweight.compress.distill import Distill
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.float16 import Float16
 from makeweight.compress.prune import Prune
+from makeweight.compress.qat import Qat
 from makeweight.compress.quantize import Quantize
 from makeweight.compress.recipe import Nonsense, Plan, Step, plan
 from makeweight.compress.sparsify import Sparsify
@@ -44,6 +45,7 @@ def transformation(name: str, *accepts: SourceKind) -> Step:
 
 PRUNE, TUNE, INT8, HALF = step(Prune, ratio=0.5), step(Finetune), step(Quantize), step(Float16)
 OTHER, SHARE, MASK = step(Distill, student="a:b"), step(Cluster, bits=4), step(Sparsify, sparsity=0.5)
+QAT = step(Qat)
 EITHER, GRAPH = transformation("binarize", "module", "graph"), transformation("simplify", "graph")
 
 
@@ -98,6 +100,10 @@ def test_the_runtime_is_asked_for_the_format_of_what_will_be_lowered(
         ("module", [INT8, EITHER], 1, "`binarize` changes the model, and `quantize` before it sets the numbers"),
         ("module", [TUNE, TUNE], 0, "training alone compresses nothing"),
         ("module", [step(Distill), INT8, HALF], 2, "`float16` after `quantize`"),
+        ("module", [QAT, INT8], 1, "`quantize` after `qat`: the number format is already set; keep one"),
+        ("module", [INT8, QAT], 1, "`qat` after `quantize`: the number format is already set; keep one"),
+        ("module", [QAT, TUNE], 1, "`finetune` changes the model, and `qat` before it sets the numbers"),
+        ("graph", [QAT], 0, "`qat` works on a PyTorch module, and this model is a file without one"),
         ("module", [SHARE, TUNE, PRUNE], 2, "`prune` changes layers whose weights `cluster` before it has made share"),
         ("module", [SHARE, SHARE], 1, "`cluster` changes layers whose weights `cluster` before it"),
         ("module", [MASK, TUNE, PRUNE], 2, "`prune` changes layers whose weights `sparsify` before it has made zero;"),
@@ -121,6 +127,10 @@ def test_the_runtime_is_asked_for_the_format_of_what_will_be_lowered(
         "after the format",
         "training alone",
         "distilled, then two",
+        "learned, then calibrated",
+        "calibrated, then learned",
+        "learned, then tuned",
+        "learned without a module",
         "parted",
         "shared twice",
         "filled",
@@ -138,6 +148,16 @@ def test_nonsense_names_the_step(source: SourceKind, steps: list[Step], at: int 
     assert caught.value.step == at
 
 
+def test_training_for_integers_is_a_step_and_the_number_format() -> None:
+    made = plan("module", [PRUNE, MASK, QAT], objection)
+    assert made == Plan((PRUNE, MASK, QAT), QAT)
+    assert made.format == Format(Numbers("int8", "channel"), Numbers("int8"), "learned", "mse")
+    assert [technique.name for technique in made.techniques] == ["prune", "sparsify", "qat"]
+    assert [name for name, _ in made.trainings] == ["prune", "sparsify", "qat"]
+    assert plan("module", [SHARE, QAT], objection).format.codebook == 4
+    assert objection(QAT.format, "graph") == "ranges are learned in the training of a module, and a file has none"
+
+
 def test_shared_values_are_stored_as_a_table_in_whatever_numbers_they_are_lowered_in() -> None:
     assert plan("module", [PRUNE, SHARE, TUNE], allows).format == Format(codebook=4)
     assert plan("module", [SHARE, HALF], allows).format == replace(HALF.format, codebook=4)
@@ -145,14 +165,14 @@ def test_shared_values_are_stored_as_a_table_in_whatever_numbers_they_are_lowere
 
 def test_an_index_of_a_byte_is_no_smaller_than_an_integer_of_one() -> None:
     with pytest.raises(Nonsense, match="an index of 6 bits takes a byte in an ONNX file") as caught:
-        plan("module", [step(Cluster, bits=6), INT8], lambda format, _: objection(format))
+        plan("module", [step(Cluster, bits=6), INT8], objection)
     assert caught.value.step == 1
-    assert plan("module", [SHARE, INT8], lambda format, _: objection(format)).format.codebook == 4
+    assert plan("module", [SHARE, INT8], objection).format.codebook == 4
 
 
 def test_weights_in_groups_have_no_use_for_a_table() -> None:
     with pytest.raises(Nonsense, match="int4 weights in groups are indices already") as caught:
-        plan("module", [SHARE, step(Quantize, method="weights", bits=4)], lambda format, _: objection(format))
+        plan("module", [SHARE, step(Quantize, method="weights", bits=4)], objection)
     assert caught.value.step == 1
 
 

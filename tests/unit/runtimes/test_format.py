@@ -37,7 +37,7 @@ CALIBRATED_BY_LAYER = Format(exceptions=(("body.*", STATIC),))
             True,
         ),
         (WEIGHT_ONLY, "int4 by group of 32 weights alone", False),
-        (LEARNED, "int8, learned", False),
+        (LEARNED, "int8, learned", True),
         (MIXED, "int8, dynamic, with exceptions by layer", False),
         (Quantize().format(Quantize.Options(operators=("Conv", "Gemm"))), "int8, static, of Conv, Gemm alone", True),
         (

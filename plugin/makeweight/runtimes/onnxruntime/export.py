@@ -20,7 +20,7 @@ from makeweight.artifact.feeds import named_sizes
 from makeweight.artifact.ports import Feeds, Shape
 from makeweight.runtimes import outputs
 from makeweight.runtimes.inputs import call, from_dict_to_dict
-from makeweight.runtimes.onnxruntime import refusal
+from makeweight.runtimes.onnxruntime import marks, refusal
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight_base.errors import UsageError, first_line
 from makeweight_base.quiet import quiet
@@ -37,13 +37,16 @@ _SMALL = 5
 _CONSTANT_SIZE = "forward() probably holds a constant size, such as view(2, -1); take it from the tensor's shape."
 
 
-def export(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path) -> None:
+def export(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path) -> dict[int, str]:
     """Write `module` to `path`. Two exports of one module give the same bytes.
 
     Args:
         module: a torch.nn.Module in eval mode, called with its inputs as `runtimes/inputs.py` says.
         inputs: shapes by input name; a letter is a size that stays free, one in first place the batch.
         example: real arrays by input name, on which the module is traced and the file checked.
+
+    Returns:
+        where the marks are that the module's calls have, see `marks.py`.
 
     Raises:
         UsageError: the module fails on the example, cannot be traced, holds an operator that ONNX has not, or is
@@ -76,12 +79,14 @@ def export(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path)
                 input_names=list(inputs),
                 output_names=list(expected),
                 dynamic_shapes={"inputs": _free(inputs)} if sizes else None,
+                custom_translation_table=marks.translation(),
                 verbose=False,
             )
             model = program.model_proto
         except Exception as error:
             refusal.reraise_environment(error)
             raise _cannot(error, inputs) from error
+    marked = marks.taken_out(model)
     write(model, path)
     _refuse_fixed(model, inputs)
     _check(path, arrays, expected, sizes)
@@ -95,6 +100,7 @@ def export(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path)
                 raise
             continue  # it may have a smallest size, or take multiples alone
         _check(path, smaller, wanted, {letter: other})
+    return marked
 
 
 def _batches(inputs: Mapping[str, Shape]) -> set[str]:

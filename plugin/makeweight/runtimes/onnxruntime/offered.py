@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from makeweight.runtimes.format import FLOAT32, FLOATING, Format, Numbers
+from makeweight.runtimes.format import FLOAT32, FLOATING, Format, Numbers, SourceKind
 
 FLOAT16 = Format(Numbers("float16"), Numbers("float16"))
 BFLOAT16 = Format(Numbers("bfloat16"))
 """Stored, and computed with in float32."""
 
 
-def objection(format: Format) -> str | None:
+def objection(format: Format, source: SourceKind) -> str | None:
     """Why it cannot be had; None: it can."""
     numbers = replace(format, codebook=None)
     if format.codebook is not None and numbers.weights.scales == "group":
@@ -26,19 +26,25 @@ def objection(format: Format) -> str | None:
         )
     if format.codebook is not None and numbers == BFLOAT16:
         return "a table and indices are float32 numbers, and gain nothing by bfloat16; keep `cluster` or `bfloat16`"
+    if format.ranges == "learned" and source == "graph":
+        return "ranges are learned in the training of a module, and a file has none"
     if numbers in (FLOAT32, FLOAT16, BFLOAT16) or _eight_bits(numbers) or _weights_alone(numbers):
         return None
     offered = (
-        "float32, float16, bfloat16 weights, int8 (static or dynamic) and int8 or int4 weights alone in groups of a "
-        "power of two from 16 (with layers left in float32)"
+        "float32, float16, bfloat16 weights, int8 (static, learned or dynamic) and int8 or int4 weights alone in "
+        "groups of a power of two from 16 (with layers left in float32)"
     )
     return f"ONNX Runtime is offered {offered}, and not {format}"
 
 
 def _eight_bits(how: Format) -> bool:
-    """8-bit weights and activations, the ranges static or found at run time, by ONNX Runtime's quantizer."""
+    """8-bit weights and activations, the ranges static, learned or found at run time, by ONNX Runtime's quantizer."""
     eight = how.weights.type == how.activations.type == "int8" and how.weights.group is None
-    observed = how.observer is not None if how.ranges == "static" else how.ranges == "dynamic" and not _adjusted(how)
+    if how.ranges == "static":
+        observed = how.observer is not None
+    else:
+        begun = how.ranges == "dynamic" or (how.ranges == "learned" and how.observer is not None)
+        observed = begun and not _adjusted(how)
     return eight and how.rounding == "nearest" and how.activations.scales == "tensor" and observed and _excluding(how)
 
 

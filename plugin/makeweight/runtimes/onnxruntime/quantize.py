@@ -12,11 +12,15 @@ import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Format
+from makeweight.runtimes.integers import Range
 from makeweight.runtimes.layers import fits, told_of, unfit
 from makeweight.runtimes.onnxruntime import gptq, groups, operators, refusal
 from makeweight.runtimes.onnxruntime.bias_correction import correct, give_biases
@@ -46,15 +50,22 @@ _UNREACHED = {
     "static": "ONNX Runtime's quantizer does not reach it",
     "dynamic": "dynamic quantization reaches constant weights of products and LSTMs only",
 }
+NONE: Mapping[str, Range] = MappingProxyType({})
 _EXCLUDED, _UNNAMED = "`exclude` names it", "`operators` does not name it"
 
 
 def quantize(
-    model: Model, target: Path, how: Format, calibration: Examples | None, notes: dict[str, Any] | None = None
+    model: Model,
+    target: Path,
+    how: Format,
+    calibration: Examples | None,
+    notes: dict[str, Any] | None = None,
+    learned: Mapping[str, Range] = NONE,
 ) -> None:
     """Write a model with integer weights to `target`; `calibration` is read where the format calibrates.
 
     Args:
+        learned: by tensor, ranges that stand in the place of static ones.
         notes: hears which operators stay in floating point and why, and which weights have one scale.
 
     Raises:
@@ -74,7 +85,7 @@ def quantize(
     with quiet(), tempfile.TemporaryDirectory(prefix="makeweight-quantize-") as scratch:
         with _failing("preparation for its quantizer"):
             source = _recent_enough(model.path, before, how, Path(scratch))
-        after = _made(source, how, fed, Path(scratch), told)
+        after = _made(source, how, fed, Path(scratch), told, learned)
     if (bytes_after := stored(after)) > (bytes_before := stored(normal(before))):
         raise RecipeFailed(
             f"quantize would make it larger: its weights would take {bytes_after:,} bytes, and take {bytes_before:,} "
@@ -85,7 +96,9 @@ def quantize(
     write(after, target)
 
 
-def _made(source: Path, how: Format, fed: list[Feeds], folder: Path, told: dict[str, Any]) -> Any:
+def _made(
+    source: Path, how: Format, fed: list[Feeds], folder: Path, told: dict[str, Any], learned: Mapping[str, Range]
+) -> Any:
     """The quantized graph. Where static quantization fails, or would leave what it knows no type of, it is tried once
     more on a graph whose shapes were followed by symbols, through ONNX Runtime's own operators too."""
     plain, followed = folder / "plain.onnx", folder / "followed.onnx"
@@ -93,17 +106,17 @@ def _made(source: Path, how: Format, fed: list[Feeds], folder: Path, told: dict[
     failed, reason = None, _untyped(plain) if how.ranges == "static" else None
     if reason is None:
         try:
-            return _quantized(plain, how, fed, folder, told)
+            return _quantized(plain, how, fed, folder, told, learned)
         except RecipeFailed as failure:
             failed, reason = failure, str(failure)
             if how.ranges != "static":
                 raise
     try:
         _prepare(source, followed, symbolic=True)
-        made = _quantized(followed, how, fed, folder, told)
+        made = _quantized(followed, how, fed, folder, told, learned)
     except RecipeFailed as again:
         if failed is None:
-            return _quantized(plain, how, fed, folder, told)
+            return _quantized(plain, how, fed, folder, told, learned)
         if str(again) == reason:
             raise
         raise RecipeFailed(f"{reason} (tried once more, with shapes followed by symbols: {again})") from failed
@@ -111,7 +124,9 @@ def _made(source: Path, how: Format, fed: list[Feeds], folder: Path, told: dict[
     return made
 
 
-def _quantized(prepared: Path, how: Format, fed: list[Feeds], folder: Path, told: dict[str, Any]) -> Any:
+def _quantized(
+    prepared: Path, how: Format, fed: list[Feeds], folder: Path, told: dict[str, Any], learned: Mapping[str, Range]
+) -> Any:
     import onnx
 
     graph, made = onnx.load(prepared), folder / "quantized.onnx"
@@ -125,7 +140,7 @@ def _quantized(prepared: Path, how: Format, fed: list[Feeds], folder: Path, told
     ):
         onnx.save(graph, prepared)
         if how.ranges == "static":
-            _static(prepared, made, how, fed, mended, folder)
+            _static(prepared, made, how, fed, mended, folder, learned)
         elif how.ranges == "dynamic":
             _dynamic(prepared, made, how, mended)
         else:
@@ -247,7 +262,15 @@ def _wanted(how: Format, reached: Collection[str]) -> list[str]:
     return sorted(asked & set(reached))
 
 
-def _static(prepared: Path, made: Path, how: Format, fed: list[Feeds], mended: Mended, folder: Path) -> None:
+def _static(
+    prepared: Path,
+    made: Path,
+    how: Format,
+    fed: list[Feeds],
+    mended: Mended,
+    folder: Path,
+    learned: Mapping[str, Range],
+) -> None:
     from onnxruntime.quantization import QuantType
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
     from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
@@ -258,7 +281,9 @@ def _static(prepared: Path, made: Path, how: Format, fed: list[Feeds], mended: M
     graph = load_model_with_shape_infer(prepared)
     mended.left |= masks(graph, extremes(found))
     types = {False: QuantType.QInt8, True: QuantType.QUInt8}
-    by_tensor = {name: [{"quant_type": types[active]}] for name, active in mended.by_tensor.items()}
+    told: dict[str, dict[str, Any]] = {name: {"quant_type": types[active]} for name, active in mended.by_tensor.items()}
+    for name, each in learned.items():
+        told[name] = {"rmin": np.array(each.lowest, np.float32), "rmax": np.array(each.highest, np.float32)}
     quantizer = QDQQuantizer(
         graph,
         per_channel=how.weights.scales == "channel",
@@ -269,7 +294,7 @@ def _static(prepared: Path, made: Path, how: Format, fed: list[Feeds], mended: M
         nodes_to_quantize=[],
         nodes_to_exclude=sorted(mended.left),
         op_types_to_quantize=reached,
-        extra_options={"TensorQuantOverrides": by_tensor},
+        extra_options={"TensorQuantOverrides": {name: [each] for name, each in told.items()}},
     )
     quantizer.quantize_model()
     quantizer.model.save_model_to_file(str(made), False)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Shapes, of_examples
 from makeweight.runtimes.format import FLOAT32, Format, SourceKind
+from makeweight.runtimes.integers import Integers
 from makeweight.runtimes.onnxruntime import offered, refusal
 from makeweight.runtimes.runtime import Examples, GraphFacts, Program, RecipeFailed, Session
 from makeweight_base.errors import UsageError
@@ -31,8 +32,8 @@ class OnnxRuntime:
     def version(self) -> str | None:
         return installed("onnxruntime")
 
-    def objection(self, format: Format, source: SourceKind) -> str | None:  # noqa: ARG002 - file to file, so alike for both
-        return offered.objection(format)
+    def objection(self, format: Format, source: SourceKind) -> str | None:
+        return offered.objection(format, source)
 
     def read(self, path: Path) -> Model:
         from makeweight.runtimes.onnxruntime import files
@@ -74,12 +75,13 @@ class OnnxRuntime:
         target: Path,
         notes: dict[str, Any] | None,
     ) -> Model:
-        from makeweight.runtimes.onnxruntime import bfloat16, export, float16, quantize
+        from makeweight.runtimes.onnxruntime import bfloat16, float16, learned, quantize
 
+        ranges = quantize.NONE
         with tempfile.TemporaryDirectory(prefix="makeweight-lower-") as scratch:
             if isinstance(source, Program):
                 exported = target if format == FLOAT32 else Path(scratch, "exported.onnx")
-                export.export(source.module, source.inputs, source.example, exported)
+                ranges = learned.export(source, exported, format)
                 source = self.read(exported)
             if format == FLOAT32:
                 return source if source.path == target else self._taken_over(source, target, notes)
@@ -88,11 +90,17 @@ class OnnxRuntime:
             elif format == offered.BFLOAT16:
                 bfloat16.to_bfloat16(source.path, target)
             else:
-                quantize.quantize(source, target, format, calibration, notes)
+                quantize.quantize(source, target, learned.static(format), calibration, notes, ranges)
         try:
             return self.read(target)
         except UsageError as error:
             raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
+
+    def integers(self, source: Program, format: Format, calibration: Examples) -> Integers:
+        from makeweight.runtimes.onnxruntime import learned
+
+        with tempfile.TemporaryDirectory(prefix="makeweight-integers-") as scratch:
+            return learned.integers(self, source, format, calibration, Path(scratch))
 
     def reason(self, error: Exception) -> str:
         refusal.reraise_environment(error)
