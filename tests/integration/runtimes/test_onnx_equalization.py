@@ -16,6 +16,7 @@ from integration.tiny_models import save, value
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Format, Numbers
+from makeweight.runtimes.onnxruntime.bias_correction import correct
 from makeweight.runtimes.onnxruntime.equalization import equalize
 from makeweight.runtimes.onnxruntime.mend import mend
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
@@ -171,3 +172,11 @@ def test_the_mean_of_every_output_is_put_right(tmp_path: Path) -> None:
     assert off[1].max() < step / 4 < off[0].max()
     assert list(notes["biases corrected"]) == ["a", "c", "e", "i", "y"]
     assert min(notes["biases corrected"].values()) > 0
+
+
+def test_where_no_layer_has_a_bias_none_is_corrected(tmp_path: Path) -> None:
+    square = numpy_helper.from_array(RNG.standard_normal((8, 8)).astype(np.float32), "square")
+    values = [value("x", ["N", 8])], [value("y", ["N", 8])]
+    model = helper.make_model(helper.make_graph([_node("MatMul", "x square", "y")], "g", *values, [square]))
+    with pytest.raises(RecipeFailed, match="`correct_bias` finds no convolution and no Gemm on integers"):
+        correct(model, model, [], tmp_path)

@@ -340,6 +340,12 @@ def test_a_repository_with_a_model_file_alone(edit: tuple[str, str], said: str) 
     assert any(said in problem for problem in problems(changed(edit, text=ONNX))), problems(changed(edit, text=ONNX))
 
 
+def test_points_are_of_a_share_and_not_of_an_error() -> None:
+    recipe = ("steps: [float16]", "steps: [{quantize: {method: weights, max_drop: 0.5 pt}}]")
+    told = problems(changed(recipe, text=f"{ONNX}\ntask: regression\n"))
+    assert any("`max_drop` is in percentage points, and `" in each and "use `signal_to_noise`" in each for each in told)
+
+
 class Frozen(OnnxRuntime):
     """A runtime whose files cannot be quantized again, as ExecuTorch's."""
 

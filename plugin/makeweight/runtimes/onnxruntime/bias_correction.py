@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.onnxruntime.constants import Constants
 from makeweight.runtimes.onnxruntime.mend import output_axis
+from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_probe.sessions.onnxruntime import open_session
 
 _BIASED = frozenset({"Conv", "ConvTranspose", "Gemm"})
@@ -51,6 +52,9 @@ def correct(quantized: Any, floating: Any, fed: Sequence[Feeds], folder: Path) -
 
     Returns:
         by layer, the root mean square over its channels of what their means were off by, before that was taken off.
+
+    Raises:
+        RecipeFailed: no layer on integers has a bias.
     """
     from onnx import numpy_helper
 
@@ -62,6 +66,10 @@ def correct(quantized: Any, floating: Any, fed: Sequence[Feeds], folder: Path) -
         if source is not None and source.op_type == "DequantizeLinear" and source.input[0] in tensors:
             scale = numpy_helper.to_array(tensors[source.input[1]]).astype(np.float64)
             biases[node.name] = tensors[source.input[0]], scale
+    if not biases:
+        raise RecipeFailed(
+            "quantize: `correct_bias` finds no convolution and no Gemm on integers (a MatMul has no bias); drop it"
+        )
     wanted = _means(floating, list(biases), fed, folder)
     shifts: dict[str, float] = {}
     for name, (stored, scale) in biases.items():
