@@ -94,7 +94,12 @@ def test_dvc_shows_metrics_and_plots(demo: Path, shell) -> None:
     plots = shell("dvc plots show --json", demo)
     assert plots.returncode == 0, plots.stdout
     drawn = json.loads(plots.stdout)["data"]
-    assert set(drawn) == {"accuracy against size", "accuracy against latency", "latency", "drop by class"}
+    curves = {
+        f"samples/{variant}/training/{told}.tsv"
+        for variant in ("slim", "slim-int8")
+        for told in ("training_loss", "validation_accuracy")
+    }
+    assert set(drawn) == {"accuracy against size", "accuracy against latency", "latency", "drop by class"} | curves
 
 
 def test_one_variants_recipe_runs_that_variant_again(demo: Path, shell, tmp_path: Path) -> None:

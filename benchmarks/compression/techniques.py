@@ -1,0 +1,210 @@
+"""What each technique gains on one network: `docs/techniques.md` is written by this.
+
+The project is `examples/cifar` as it stands, with a ResNet-8 that is trained first. Every variant is made, judged and
+measured by the verbs that a user types; each figure of the page is one of their files'. What was measured is kept in
+`techniques.json` beside this file, so that the page can be written anew without it.
+
+    python benchmarks/compression/techniques.py --data DATA --folder FOLDER [--weights baseline.pt] [VARIANT ...]
+    python benchmarks/compression/techniques.py --page
+
+DATA has CIFAR-10 as `train/CLASS/*.jpg` and `test/CLASS/*.jpg` (examples/cifar/README.md has the lines that make it so)
+and, if the best epoch shall be kept, `validation/CLASS/*.jpg`. FOLDER keeps what is made: variants that are there
+already are not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from makeweight.artifact import artifact
+from makeweight.budget.measurand import Measurand
+from makeweight.measurement import Measurement, loads
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+EXAMPLE, PAGE = REPOSITORY / "examples/cifar", REPOSITORY / "docs/techniques.md"
+KEPT = Path(__file__).with_suffix(".json")
+EPOCHS = 24
+BASELINE = "baseline"
+Result = dict[str, Any]
+"""Of one variant: its recipe, and figures as they are in its files."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, help="train/, test/ and perhaps validation/, a folder a class in each")
+    parser.add_argument("--folder", type=Path, help="where the project is made, and kept")
+    parser.add_argument("--weights", type=Path, help="the baseline's, trained by the example's train.py before")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the baseline, where it has to be trained")
+    parser.add_argument("--page", action="store_true", help="only write the page, from what is kept")
+    parser.add_argument("variants", nargs="*", help="of the example (default: all)")
+    options = parser.parse_args()
+    if not options.page:
+        if options.data is None or options.folder is None:
+            parser.error("--data and --folder are needed")
+        project(options.folder, options.data.resolve(), options.weights, options.epochs)
+        results = measured(options.folder, options.variants)
+        KEPT.write_text(json.dumps(results, indent=1) + "\n")
+    PAGE.write_text(page(json.loads(KEPT.read_text())))
+    print(f"wrote {PAGE.relative_to(REPOSITORY)}")
+
+
+def project(folder: Path, data: Path, weights: Path | None, epochs: int) -> None:
+    """The example beside its data, with a trained network and what is measured of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (*EXAMPLE.glob("*.py"), EXAMPLE / "makeweight.yaml"):
+        shutil.copy(file, folder)
+    config = yaml.safe_load((folder / "makeweight.yaml").read_text())
+    if (data / "validation").is_dir():
+        config["data"]["images"]["validation"] = "data/validation"
+        (folder / "makeweight.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    if not (folder / "data").exists():
+        (folder / "data").symlink_to(data)
+    if not (folder / "models/baseline.pt").exists():
+        (folder / "models").mkdir(exist_ok=True)
+        if weights is None:
+            subprocess.run([sys.executable, "train.py", "--epochs", str(epochs)], cwd=folder, check=True)
+        else:
+            shutil.copy(weights, folder / "models/baseline.pt")
+    if not (folder / "reports/baseline/evaluate.json").exists():
+        makeweight(folder, BASELINE)
+    makeweight(folder, "device", "local")
+
+
+def makeweight(folder: Path, *verb: str) -> float:
+    """Processor seconds that it took, its children's too."""
+    running = subprocess.Popen([sys.executable, "-m", "makeweight", *verb], cwd=folder)
+    _, status, usage = os.wait4(running.pid, 0)
+    running.returncode = os.waitstatus_to_exitcode(status)
+    if running.returncode:
+        raise SystemExit(f"`makeweight {' '.join(verb)}` ended with {running.returncode} in {folder}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def measured(folder: Path, chosen: list[str]) -> dict[str, Result]:
+    """The baseline and the chosen variants, in the order of the file; what is kept of others stays."""
+    recipes: dict[str, Any] = yaml.safe_load((EXAMPLE / "makeweight.yaml").read_text())["variants"]
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    found = {BASELINE: figures(folder, BASELINE)}
+    for name, recipe in recipes.items():
+        if chosen and name not in chosen:
+            found |= {name: kept[name]} if name in kept else {}
+            continue
+        spent = folder / f"{name}.seconds"
+        if not spent.exists():
+            spent.write_text(str(makeweight(folder, "compress", name)))
+        for verb in (["evaluate", name], ["benchmark", name, "--device", "local"]):
+            makeweight(folder, *verb)
+        found[name] = {"recipe": recipe["steps"], "seconds": float(spent.read_text()), **figures(folder, name)}
+    return found
+
+
+def figures(folder: Path, name: str) -> Result:
+    """Those of the page, in base units: bytes, seconds, fractions, ratios."""
+    manifest = artifact.read(folder / "artifacts" / name)
+    if manifest.status != "ready":
+        return {"failed": manifest.reason}
+    told: dict[Measurand, Measurement] = {}
+    for file in sorted((folder / "reports" / name).glob("*.json")):
+        if file.name != "reference.json":
+            told |= {one.measurand: one for one in loads(file.read_text(), file.name) if one.variant == name}
+
+    def figure(measurand: Measurand) -> Any:
+        one = told.get(measurand)
+        return None if one is None or one.value is None else {"value": one.value, "interval": one.interval}
+
+    return {
+        "size": figure(Measurand("size")),
+        "size_compressed": figure(Measurand("size_compressed")),
+        "accuracy": figure(Measurand("accuracy")),
+        "drop": figure(Measurand("accuracy", "drop")),
+        "drop_control": figure(Measurand("accuracy", "drop", None, True)),
+        "latency": figure(Measurand("latency_p50", "ratio")),
+        "memory": figure(Measurand("peak_memory")),
+    }
+
+
+def page(results: dict[str, Result]) -> str:
+    baseline = results[BASELINE]
+    lines = [_HEAD.format(size=_kilobytes(baseline), accuracy=baseline["accuracy"]["value"])]
+    lines += ["| variant | steps | kB | compressed kB | accuracy | against the baseline | against its control "
+              "| latency ratio | peak memory | made in |", "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name, result in results.items():
+        if name == BASELINE:
+            cells = [name, "", _kilobytes(result), f"{result['size_compressed']['value'] / 1e3:.1f}",
+                     f"{result['accuracy']['value']:.2%}", "", "", "1", "", ""]  # fmt: skip
+        elif "failed" in result:
+            cells = [name, _steps(result["recipe"]), f"failed: {result['failed']}", *[""] * 7]
+        else:
+            cells = [
+                name,
+                _steps(result["recipe"]),
+                _kilobytes(result),
+                f"{result['size_compressed']['value'] / 1e3:.1f}",
+                f"{result['accuracy']['value']:.2%}",
+                _points(result["drop"]),
+                _points(result["drop_control"]),
+                _ratio(result["latency"]),
+                _megabytes(result["memory"]),
+                f"{result['seconds']:.0f} s",
+            ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n" + _FOOT
+
+
+def _steps(recipe: list[Any]) -> str:
+    return ", ".join(step if isinstance(step, str) else next(iter(step)) for step in recipe)
+
+
+def _kilobytes(result: Result) -> str:
+    return f"{result['size']['value'] / 1e3:.1f}"
+
+
+def _megabytes(figure: Any) -> str:
+    return "unavailable" if figure is None else f"{figure['value'] / 1e6:.1f} MB"
+
+
+def _points(figure: Any) -> str:
+    """A drop as a difference: what is lost is negative."""
+    if figure is None:
+        return ""
+    low, high = (-100 * end for end in reversed(figure["interval"]))
+    return f"{-100 * figure['value']:+.2f} pt [{low:+.2f}, {high:+.2f}]"
+
+
+def _ratio(figure: Any) -> str:
+    if figure is None:
+        return "unavailable"
+    return f"{figure['value']:.3f} [{figure['interval'][0]:.3f}, {figure['interval'][1]:.3f}]"
+
+
+_HEAD = """\
+# What each technique gains
+
+Written by `python benchmarks/compression/techniques.py`, with what the verbs measured. The network is the ResNet-8 of
+[examples/cifar](../examples/cifar/README.md), trained on half of CIFAR-10: {size} kB, {accuracy:.2%}. The recipes are
+those of its `makeweight.yaml`; every key is explained in [configuration.md](configuration.md#variants).
+
+- *Compressed* is after zlib, as a download would be.
+- Accuracies are on the same 5,000 pictures, and their differences paired, with the 95 % interval. The *control* is the
+  baseline, trained as long as the variant was and not compressed: what of the difference is the compression's.
+- The latency ratio is to the baseline, on one thread of a shared machine, with the interval of the sequential test:
+  below 1 is faster.
+- *Made in*: processor time of `makeweight compress`, with the training of the control.
+"""
+
+_FOOT = """
+A variant that won no latency has not failed: of `sparse` and `shared` the compressed bytes and the file are what is
+won, and a CPU multiplies their weights like any others.
+"""
+
+if __name__ == "__main__":
+    main()
