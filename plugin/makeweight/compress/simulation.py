@@ -105,7 +105,10 @@ class Simulation:
                 self.unfound.append(name)
             else:
                 product, normalization = found
-                self.weights[product.name] = _Weights(product, normalization, by_channel)
+                # of a weight that others read too, the runtime tells; one that is folded is another
+                told = integers.constants.get(f"{product.name}(1)") if normalization is None else None
+                stored = told or Constant(True, _PRODUCTS[product.kind] if by_channel else None)
+                self.weights[product.name] = _Weights(product, normalization, stored)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -139,12 +142,27 @@ class Simulation:
             constant = self._integers.constants.get(f"{call.name}({place})")
             if constant is not None and not (place == 1 and weights is not None):
                 given[place] = _as_stored(values, constant)
+        if call.name in self._integers.biases:
+            given = self._with_bias(given, self._integers.biases[call.name])
         result = call.compute(*given, **call.others)
         if type(result) in (tuple, list):
             return type(result)(self._ranged(each, f"{call.name}[{place}]") for place, each in enumerate(result))
         return self._ranged(result, call.name)
 
+    def _with_bias(self, given: list[Any], owner: str) -> list[Any]:
+        """A normalization's arguments (input, shape, weight, bias, ...) with the bias in the steps that a runtime has
+        for it, which are coarse for what is no sum of products."""
+        weight, bias = given[2:4]
+        if weight is None or bias is None:
+            return given
+        lowest, highest = self._ends()[self._places[owner]].detach()
+        step = _scale(highest - lowest, _STEPS) * _scale(weight.detach().abs().amax(), 127)
+        return [*given[:3], bias + ((bias / step).round() * step - bias).detach(), *given[4:]]
+
     def _ranged(self, values: Any, name: str) -> Any:
+        constant = self._integers.constants.get(name)
+        if constant is not None:
+            return _as_stored(values, constant)
         owner = self._integers.calls.get(name)
         if owner is None:
             return values
@@ -184,9 +202,9 @@ class _Order:
 class _Weights:
     """How the weights of a product are rounded."""
 
-    def __init__(self, product: Call, normalization: Call | None, by_channel: bool) -> None:
+    def __init__(self, product: Call, normalization: Call | None, stored: Constant) -> None:
         self._axis = _PRODUCTS[product.kind]
-        self._by_channel = by_channel
+        self._stored = stored
         # input, weight, bias, running mean, running variance, training, momentum, eps
         self._normalization = None if normalization is None else normalization.arguments
 
@@ -194,7 +212,7 @@ class _Weights:
         import torch
 
         if self._normalization is None:
-            return self._on_grid(weight)
+            return _as_stored(weight, self._stored)
         gamma, variance, eps = (self._normalization[place] for place in (1, 4, 7))
         factor = (variance + eps).rsqrt()
         if gamma is not None:
@@ -203,10 +221,7 @@ class _Weights:
         shape = [1] * weight.dim()
         shape[self._axis] = -1
         factor = factor.reshape(shape)
-        return self._on_grid(weight * factor) / factor
-
-    def _on_grid(self, weight: Any) -> Any:
-        return _as_stored(weight, Constant(True, self._axis if self._by_channel else None))
+        return _as_stored(weight * factor, self._stored) / factor
 
 
 def _as_stored(values: Any, constant: Constant) -> Any:

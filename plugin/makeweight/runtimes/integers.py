@@ -29,6 +29,11 @@ class Constant:
     """Each place along this axis has a scale of its own; None: all share one."""
 
 
+def handed(name: str) -> bool:
+    """Whether a name is of something that a call is handed, and not of a call."""
+    return name.endswith(")")
+
+
 @dataclass(frozen=True)
 class Integers:
     """Calls have names; see `calls.py`. What a call is handed that no call gave has that of the call, with its place:
@@ -41,6 +46,9 @@ class Integers:
     products: Mapping[str, bool]
     """Results that are products with integer weights, or what is folded into one; whether each channel has a scale."""
     constants: Mapping[str, Constant]
+    """By each call that is handed one, or gives it: a table used whole."""
+    biases: Mapping[str, str] = field(default_factory=dict)
+    """Normalizations whose bias has the step of their input times that of their weights; the input's range."""
     unseen: tuple[str, ...] = ()
     """Activations on integers that are no call's result, as the runtime names them."""
 

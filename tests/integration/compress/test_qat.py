@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from makeweight.artifact import artifact
+from makeweight.artifact.model import Model
 from makeweight.compress.checkpoints import Checkpoints
 from makeweight.compress.curves import Curves
 from makeweight.compress.make import make
@@ -26,9 +27,9 @@ from makeweight.compress.sparsify import Sparsify, SparsifyOptions
 from makeweight.compress.subject import Subject
 from makeweight.compress.supply import Supply
 from makeweight.runtimes.integers import LEARNED, Integers, Learned, Range
+from makeweight.runtimes.onnxruntime import learned
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Program, RecipeFailed
-from makeweight_base.errors import UsageError
 from makeweight_base.progress import Silent
 
 RUNTIME, QAT = OnnxRuntime(), Qat()
@@ -47,22 +48,61 @@ class Few:
 
 
 class Everything(nn.Module):
-    """What quantizers meet: normalizations behind convolutions, what works in place, a sum, attention, linear layers of
-    rows and of rows of rows."""
+    """What quantizers meet: normalizations behind convolutions, what works in place, a sum, a table used whole, a
+    normalization used twice, attention, linear layers of rows and of rows of rows."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first, self.second = nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.Conv2d(8, 8, 3, padding=1)
         self.one, self.two, self.clip = nn.BatchNorm2d(8), nn.BatchNorm2d(8), nn.ReLU(inplace=True)
-        self.attention, self.norm = nn.MultiheadAttention(8, 2, batch_first=True), nn.LayerNorm(8)
+        self.places, self.norm = nn.Embedding(36, 8), nn.LayerNorm(8)
         self.wide, self.head = nn.Linear(8, 12), nn.Linear(12, 3)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         image = self.clip(self.one(self.first(image)))
         image = self.clip(image + self.two(self.second(image)))
-        rows = image.flatten(2).transpose(1, 2)
-        rows = self.norm(rows + self.attention(rows, rows, rows, need_weights=False)[0])
+        rows = self.norm(image.flatten(2).transpose(1, 2) + self.places(torch.arange(36)))
+        rows = self.norm(rows + functional.scaled_dot_product_attention(rows, rows, rows))
         return self.head(functional.gelu(self.wide(rows)).mean(1))
+
+
+@dataclass(frozen=True)
+class Made:
+    """A module in training, and the file of what it learned."""
+
+    program: Program
+    floating: Path
+    """The module's file in float32."""
+    images: Any
+    integers: Integers
+    simulation: Simulation
+    learned: Learned
+    simulated: Any
+    """Its answers as it trains."""
+    model: Model
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    torch.manual_seed(0)
+    module, images = Everything(), torch.randn(48, 1, 6, 6)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d | nn.LayerNorm):
+            nn.init.uniform_(part.weight, 0.3, 2)
+            nn.init.normal_(part.bias)
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_mean.normal_(), part.running_var.uniform_(0.3, 3)  # type: ignore[union-attr, operator]
+    module.eval()
+    program = Program(module, {"image": ("N", 1, 6, 6)}, {"image": images[:4].numpy()})
+    folder = tmp_path_factory.mktemp("everything")
+    integers = learned.integers(RUNTIME, program, LEARNING, Few(images.numpy()), folder)
+    simulation = Simulation(module, integers, {"image": images[:2]}, None)
+    with simulation.running(), torch.no_grad():
+        module.quantization_ranges.uniform_(-0.3, 0.1)
+        simulated, left = module(images).numpy(), simulation.learned()
+    trained = replace(program, left={LEARNED: left})
+    model = RUNTIME.lower(trained, LEARNING, Few(images.numpy()), folder / "learned.onnx")
+    return Made(program, folder / "marked.onnx", images, integers, simulation, left, simulated, model)
 
 
 def _decibels(wanted: Any, given: Any) -> float:
@@ -78,40 +118,32 @@ def _steps(path: Path) -> set[tuple[float, int]]:
     return {(float(stored[node.input[1]]), int(stored[node.input[2]])) for node in quantizers}
 
 
-def test_a_file_answers_as_the_training_simulated_and_is_fused_as_after_training(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    module, images = Everything(), torch.randn(48, 1, 6, 6)
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            nn.init.uniform_(part.weight, 0.3, 2)
-            nn.init.normal_(part.bias)
-            part.running_mean.normal_(), part.running_var.uniform_(0.3, 3)  # type: ignore[union-attr, operator]
-    module.eval()
-    program = Program(module, {"image": ("N", 1, 6, 6)}, {"image": images[:4].numpy()})
-    integers = RUNTIME.integers(program, LEARNING, Few(images.numpy()))
+def test_what_a_runtime_has_in_integers_is_told_by_calls(everything: Made) -> None:
+    integers = everything.integers
     assert integers.unseen == ()
-    assert {"input:1", "clip/relu", "clip/relu:2", "two/batch_norm", "attention/softmax"} <= set(integers.ranges)
-    assert not {"first/conv2d", "one/batch_norm", "second/conv2d"} & set(integers.calls)
-    simulation = Simulation(module, integers, {"image": images[:2]}, None)
-    assert set(simulation.weights) == {
-        "first/conv2d", "second/conv2d", "attention/linear", "attention/linear:2", "wide/linear", "head/linear"
-    }  # fmt: skip
-    with simulation.running(), torch.no_grad():
-        module.quantization_ranges.uniform_(-0.3, 0.1)
-        simulated, learned = module(images).numpy(), simulation.learned()
-    assert [name for name, _ in module.named_parameters() if "ranges" in name] == []
-    made = RUNTIME.lower(
-        replace(program, left={LEARNED: learned}), LEARNING, Few(images.numpy()), tmp_path / "learned.onnx"
-    )
-    answers = RUNTIME.open(made).run({"image": images.numpy()})[0]
+    assert {"input:1", "clip/relu", "clip/relu:2", "two/batch_norm", "/softmax"} <= set(integers.ranges)
+    assert not {"first/conv2d", "one/batch_norm", "second/conv2d", "places/embedding"} & set(integers.calls)
+    assert set(everything.simulation.weights) == {"first/conv2d", "second/conv2d", "wide/linear", "head/linear"}
+    twice = {"norm/layer_norm(2)", "norm/layer_norm:2(2)"}
+    assert {"places/embedding", "wide/add(1)", *twice} <= set(integers.constants)
+    assert integers.biases == {"norm/layer_norm": "/add:2", "norm/layer_norm:2": "/add:3"}
+
+
+def test_a_file_answers_as_the_training_simulated(everything: Made) -> None:
+    answers = RUNTIME.open(everything.model).run({"image": everything.images.numpy()})[0]
     with torch.no_grad():
-        plain = module(images).numpy()
-    assert _decibels(simulated, answers) > _decibels(plain, answers) + 6
-    spans = [(each.lowest, each.highest) for each in learned.ranges.values()]
+        plain = everything.program.module(everything.images).numpy()
+    assert _decibels(everything.simulated, answers) > _decibels(plain, answers) + 25
+    assert [name for name, _ in everything.program.module.named_parameters() if "ranges" in name] == []
+
+
+def test_a_file_has_the_learned_ranges_and_is_fused_as_after_training(everything: Made, tmp_path: Path) -> None:
+    spans = [(each.lowest, each.highest) for each in everything.learned.ranges.values()]
     scales = sorted((high - low) / 255 for low, high in spans)
-    assert np.allclose(sorted({scale for scale, _ in _steps(made.path)}), scales, rtol=1e-6)
-    static = RUNTIME.lower(program, STATIC, Few(images.numpy()), tmp_path / "static.onnx")
-    fused, after = (Counter(RUNTIME.inspect(each).operators) for each in (made, static))
+    assert np.allclose(sorted({scale for scale, _ in _steps(everything.model.path)}), scales, rtol=1e-6)
+    floating = RUNTIME.read(everything.floating)
+    static = RUNTIME.lower(floating, STATIC, Few(everything.images.numpy()), tmp_path / "static.onnx")
+    fused, after = (Counter(RUNTIME.inspect(each).operators) for each in (everything.model, static))
     moves = ("Reshape", "Shape", "Slice", "Concat", "Transpose", "Squeeze", "Unsqueeze", "Split", "DequantizeLinear")
     assert {kind: count for kind, count in fused.items() if kind not in moves} == {
         kind: count for kind, count in after.items() if kind not in moves
@@ -126,7 +158,7 @@ def test_where_calibrated_integers_lose_the_classes_learned_ones_keep_them(make_
     module = nn.Sequential(nn.Flatten(), nn.Linear(36, 64), nn.ReLU(), nn.Linear(64, 3))
     options = QatOptions(epochs=20, batch=8, lr=0.003, calibrate="minmax")
     given = supply.given(QAT.needs(options))
-    train = given.splits["train"].first(96)
+    train, validation = given.splits["train"].first(96), given.splits["validation"].first(48)
     images, targets = torch.from_numpy(train.inputs["image"]), torch.from_numpy(train.targets)
     optimizer = torch.optim.AdamW(module.parameters(), 0.01)
     for _ in range(60):
@@ -135,18 +167,24 @@ def test_where_calibrated_integers_lose_the_classes_learned_ones_keep_them(make_
         optimizer.step()
     with torch.no_grad():  # a unit that nothing listens to, and that takes the whole range
         module[1].weight[0], module[1].bias[0], module[3].weight[:, 0] = 0, 2000, 0  # type: ignore[index, operator]
+        reached = {"0/flatten": module[0](images), "2/relu": module[:3](images), "3/linear": module(images)}
     module.eval()
-    validation = given.splits["validation"].first(48)
+    ranges = {name: Range(float(values.min()), float(values.max())) for name, values in reached.items()}
+    integers = Integers(ranges, {name: name for name in ranges}, {"2/relu": True, "3/linear": True}, {})
+    asked = {"image": torch.from_numpy(validation.inputs["image"])}
 
-    def right(model: Any) -> float:
-        scores = RUNTIME.open(model).run({"image": validation.inputs["image"]})[0]
+    def right(scores: Any) -> float:
         return float((scores.argmax(1) == validation.targets).mean())
 
-    calibration = given.splits["calibration"]
-    static = RUNTIME.lower(supply.program(Subject(module)), STATIC, calibration, tmp_path / "static.onnx")
-    learned = QAT.apply(Subject(module), options, given)
-    made = RUNTIME.lower(supply.program(learned), QAT.format(options), calibration, tmp_path / "learned.onnx")
-    assert right(made) > right(static) + 0.3
+    def simulated(ranges: Any) -> Any:
+        told = replace(integers, ranges=ranges)
+        with Simulation(module, told, asked, None).running(), torch.no_grad():
+            return module(asked["image"]).numpy()
+
+    calibrated = right(simulated(ranges))
+    left = QAT.apply(Subject(module), options, replace(given, integers=lambda *_: integers)).left[LEARNED]
+    assert isinstance(left, Learned)
+    assert right(simulated(left.ranges)) > calibrated + 0.3
 
 
 def test_a_recipe_leaves_a_file_of_learned_ranges_with_its_zeros_and_a_control(
@@ -194,12 +232,9 @@ def test_what_cannot_be_trained_so_is_refused(make_project: Any, tmp_path: Path,
     assert "forward" not in vars(module)
 
 
-def test_a_range_of_what_is_not_computed_any_more_is_refused(tmp_path: Path) -> None:
-    program = Program(
-        nn.Linear(4, 2).eval(),
-        {"input": ("N", 4)},
-        {"input": np.ones((2, 4), np.float32)},
-        {LEARNED: Learned({"gone/relu": Range(0, 1)})},
-    )
-    with pytest.raises((RecipeFailed, UsageError), match="no longer computes gone/relu"):
-        RUNTIME.lower(program, LEARNING, Few(np.ones((2, 4), np.float32)), tmp_path / "m.onnx")
+def test_a_range_of_what_is_not_computed_any_more_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("makeweight.runtimes.onnxruntime.learned.exported", lambda *_: {})
+    left = {LEARNED: Learned({"gone/relu": Range(0, 1)})}
+    program = Program(nn.Linear(4, 2), {"input": ("N", 4)}, {"input": np.ones((2, 4), np.float32)}, left)
+    with pytest.raises(RecipeFailed, match="no longer computes gone/relu"):
+        RUNTIME.lower(program, LEARNING, None, tmp_path / "m.onnx")

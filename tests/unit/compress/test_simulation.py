@@ -76,6 +76,38 @@ def test_a_constant_of_unsigned_integers_spans_its_values_and_zero() -> None:
         assert net(rows)[0].numpy() == pytest.approx(np.rint(shift.numpy() / 0.02) * 0.02, abs=1e-6)
 
 
+def test_weights_that_something_else_reads_too_are_rounded_as_they_are_stored_for_both() -> None:
+    net, rows = Net().eval(), torch.eye(3)
+    net.forward = lambda rows: net.layer(rows)  # type: ignore[method-assign, assignment]
+    with torch.no_grad():
+        net.layer.weight.copy_(torch.tensor([[1.0, 2.0, 5.1], [0.3, 0.336, 0.0]]))
+    told = {"products": {"layer/linear": False}, "constants": {"layer/linear(1)": Constant(False, None)}}
+    with _simulated(net, rows, **told).running(), torch.no_grad():
+        answer = net(rows).numpy().transpose()
+    wanted = np.rint(net.layer.weight.detach().numpy() / 0.02) * 0.02
+    assert answer == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_bias_of_a_normalization_has_the_step_of_its_input_times_that_of_its_weights() -> None:
+    norm, rows = nn.LayerNorm(3).eval(), torch.tensor([[1.0, 2.0, 5.1]])
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([1.0, -12.7, 3.0])), norm.bias.copy_(torch.tensor([0.0031, -1.0, 0.0069]))
+    plain = norm(rows).detach().numpy()
+    told = {"ranges": {"input:1": Range(0, 5.1)}, "calls": {"input:1": "input:1"}, "biases": {"/layer_norm": "input:1"}}
+    with _simulated(norm, rows, **told).running(), torch.no_grad():
+        answer = norm(rows).numpy()
+    assert (answer - plain)[0] == pytest.approx([0.004 - 0.0031, 0, 0.006 - 0.0069], abs=2e-6)  # steps of 0.02 * 0.1
+
+
+def test_a_constant_that_a_call_gives_is_rounded_too() -> None:
+    net, rows = Net().eval(), torch.zeros(3, 3)
+    table = nn.Embedding.from_pretrained(torch.tensor([[1.0, 2.0, 5.1], [0.3, 0.336, 0.0], [4.0, 0.0, 0.013]]))
+    net.forward = lambda rows: rows + table(torch.arange(3))  # type: ignore[method-assign, assignment]
+    simulation = _simulated(net, rows, constants={"/embedding": Constant(False, None)})
+    with simulation.running():
+        assert net(rows).numpy() == pytest.approx(np.rint(table.weight.numpy() / 0.02) * 0.02, abs=1e-6)
+
+
 def test_calls_have_the_name_of_who_makes_them_and_one_of_training_alone_renames_no_other() -> None:
     class Often(nn.Module):
         def __init__(self) -> None:

@@ -5,14 +5,15 @@ nothing here, and the training simulates what is written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from makeweight.runtimes.calls import visited
 from makeweight.runtimes.format import Format
-from makeweight.runtimes.integers import LEARNED, Constant, Integers, Learned, Range
+from makeweight.runtimes.integers import LEARNED, Constant, Integers, Learned, Range, handed
 from makeweight.runtimes.onnxruntime import operators, quantize
 from makeweight.runtimes.onnxruntime.export import export as exported
 from makeweight.runtimes.onnxruntime.graphs import attribute
@@ -62,9 +63,9 @@ def integers(runtime: OnnxRuntime, source: Program, format: Format, calibration:
     with visited(source.module, marks):
         found = exported(source.module, source.inputs, source.example, floating)
     quantize.quantize(runtime.read(floating), made, static(replace(format, codebook=None)), calibration)
-    names: dict[str, str] = {}
+    names: dict[str, list[str]] = {}
     for number, tensor in sorted(found.items()):
-        names.setdefault(tensor, marks.names[number])
+        names.setdefault(tensor, []).append(marks.names[number])
     return _Read(onnx.load(made)).told(names)
 
 
@@ -77,12 +78,19 @@ class _Read:
         self._model, self._graph = model, model.graph
         self._stored = {tensor.name: tensor for tensor in model.graph.initializer}
         self._makers = {output: node for node in model.graph.node for output in node.output}
+        self._constants = {
+            node.output[0]: node
+            for node in model.graph.node
+            if node.op_type == "DequantizeLinear" and node.input[0] in self._stored
+        }
         self._array = numpy_helper.to_array
 
-    def told(self, names: Mapping[str, str]) -> Integers:
+    def told(self, bearing: Mapping[str, Sequence[str]]) -> Integers:
         """Args:
-        names: calls by tensor of the graph before.
+        bearing: by tensor of the graph before, the calls that give it and are handed it, in their order.
         """
+        names = {tensor: given[0] for tensor, each in bearing.items() if (given := [*filterfalse(handed, each)])}
+        picked = {node.input[1] for node in self._constants.values()}
         sharing: dict[str, list[str]] = {}
         origins: dict[str, str] = {}
         ranges: dict[str, Range] = {}
@@ -90,23 +98,34 @@ class _Read:
             if node.op_type == "QuantizeLinear":
                 made = self._read_by(node)
                 origins[made] = made.removesuffix(_BEFORE)
+                if node.input[1] in picked:  # from a constant, whose integers it has as they are
+                    continue
                 sharing.setdefault(node.input[1], []).append(origins[made])
                 ranges.setdefault(node.input[1], self._range(node))
         owners, calls, unseen = dict[str, Range](), dict[str, str](), list[str]()
+        of_scale: dict[str, str] = {}
         for scale, tensors in sharing.items():
             owner = next((tensor for tensor in tensors if scale == f"{tensor}_scale"), tensors[0])
             if owner not in names:
                 unseen.append(owner)
                 continue
-            owners[names[owner]] = ranges[scale]
+            owners[names[owner]], of_scale[scale] = ranges[scale], names[owner]
             calls |= {names[tensor]: names[owner] for tensor in tensors if tensor in names}
-        products = {}
+        read = {
+            node.output[0]: of_scale[node.input[1]]
+            for node in self._graph.node
+            if node.op_type == "DequantizeLinear" and node.input[1] in of_scale
+        }
+        products, biases = {}, {}
         for node, integer in zip(self._graph.node, operators.on_integers(self._model), strict=True):
-            weight = self._dequantized(node.input[1]) if integer and len(node.input) > 1 else None
+            weight = self._constants.get(node.input[1]) if integer and len(node.input) > 1 else None
             result = origins.get(node.output[0], node.output[0])
             if weight is not None and result in names:
                 products[names[result]] = self._by_channel(weight)
-        return Integers(owners, calls, products, dict(self._constants(names)), tuple(unseen))
+            normalizes = node.op_type == "LayerNormalization" and node.input[-1] in self._constants
+            if normalizes and node.input[0] in read and result in names:
+                biases[names[result]] = read[node.input[0]]
+        return Integers(owners, calls, products, dict(self._kept(bearing)), biases, tuple(unseen))
 
     def _read_by(self, quantizer: Any) -> str:
         """What a quantizer reads, past what `quantize` puts between."""
@@ -120,22 +139,17 @@ class _Read:
         step, shift = float(scale), int(zero)
         return Range(-shift * step, (255 - shift) * step)
 
-    def _dequantized(self, name: str) -> Any:
-        """The node that gives a constant of integers."""
-        node = self._makers.get(name)
-        constant = node is not None and node.op_type == "DequantizeLinear" and node.input[0] in self._stored
-        return node if constant else None
-
     def _by_channel(self, node: Any) -> bool:
         return bool(self._array(self._stored[node.input[1]]).size > 1)
 
-    def _constants(self, names: Mapping[str, str]) -> Any:
+    def _kept(self, bearing: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Constant]]:
+        """What is known of constants, by each call that is handed one or gives it."""
         import onnx
 
         signs = {onnx.TensorProto.INT8: True, onnx.TensorProto.UINT8: False}
-        for node in self._graph.node:
-            stored = self._stored.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
-            name = None if stored is None else names.get(stored.name.removesuffix(_STORED))
-            if stored is not None and name is not None and stored.data_type in signs:
+        for node in self._constants.values():
+            stored = self._stored[node.input[0]]
+            if stored.data_type in signs:
                 axis = attribute(node, "axis", 1) if self._by_channel(node) else None
-                yield name, Constant(signs[stored.data_type], axis)
+                for name in bearing.get(stored.name.removesuffix(_STORED), ()):
+                    yield name, Constant(signs[stored.data_type], axis)
