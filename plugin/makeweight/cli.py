@@ -92,7 +92,6 @@ def _parser() -> argparse.ArgumentParser:
         "--as",
         dest="arm",
         choices=("canary", "stable"),
-        default="canary",
         help="what a pointer points at it as (default: canary)",
     )
     own.add_argument(
@@ -102,9 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the canary's of the traffic (default: `canary.traffic` of makeweight.yaml, else 5 %%)",
     )
     own.add_argument("--revision", metavar="NAME", help="of the release (default: from the model's hash)")
-    own.add_argument(
-        "--attempt", type=whole(0, 10**9), default=1, metavar="N", help="which try of the revision (default: 1)"
-    )
+    own.add_argument("--attempt", type=whole(0, 10**9), metavar="N", help="which try of the revision (default: 1)")
     own.add_argument("--key", type=Path, metavar="PUB", help="the public key that must vouch for the verdict")
     own.add_argument("--plain-http", action="store_true", help="a registry on another machine speaks plain http")
 

@@ -20,10 +20,10 @@ def run(
     root: Path,
     to: str | None = None,
     *,
-    arm: Variant = "canary",
+    arm: Variant | None = None,
     weight: float | None = None,
     revision: str | None = None,
-    attempt: int = 1,
+    attempt: int | None = None,
     key: Path | None = None,
     plain: bool = False,
     as_json: bool = False,
@@ -32,20 +32,26 @@ def run(
 
     Args:
         to: see `handover.target`.
-        arm, weight, revision, attempt: how a pointer points at it; the weight is by default what `canary` declares.
+        arm, weight, revision, attempt: how a pointer points at it: by default as a canary with the share that `canary`
+            declares, and as the first attempt.
         key: the public key that must vouch for the verdict.
         plain: speak plain http with a registry on another machine.
 
     Raises:
-        UsageError, EnvironmentFailed: see `shipped.gather`, `handover.to_pointer` and `to_folder`, `push.push` and
-            `bucket.put`.
+        UsageError: an option that the target has no use for; like EnvironmentFailed, see also `shipped.gather`,
+            `handover.to_pointer` and `to_folder`, `push.push` and `bucket.put`.
     """
-    if to is None:
+    kind, place = (None, "") if to is None else handover.target(to)
+    pointing = {"--as": arm, "--weight": weight, "--revision": revision, "--attempt": attempt}
+    if kind != "pointer":
+        _refuse([option for option, value in pointing.items() if value is not None], "a pointer (`--to pointer:FILE`)")
+    if kind != "oci":
+        _refuse(["--plain-http"] if plain else [], "a registry (`--to oci://HOST/NAME:TAG`)")
+    if kind is None:
         if key is not None:
             raise UsageError("a signature is checked when what shipped is handed over", where="--key", do="Add `--to`.")
         _tell(shipped.gather(root), as_json, {"to": str(Layout(root).shipped)})
         return Exit.PASS
-    kind, place = handover.target(to)
     held = shipped.read(Layout(root).shipped)
     if key is not None:
         handover.vouched(held, key)
@@ -59,11 +65,18 @@ def run(
         handover.to_folder(held, Path(place))
         _tell(held, as_json, {"to": place})
         return Exit.PASS
+    arm = arm or "canary"
     weight = _traffic(root) if weight is None else weight
-    pointed = handover.to_pointer(held, Path(place), arm, weight=weight, revision=revision, attempt=attempt)
+    tried = 1 if attempt is None else attempt
+    pointed = handover.to_pointer(held, Path(place), arm, weight=weight, revision=revision, attempt=tried)
     said = f"{arm}{f' on {weight:.4g} of the traffic' if arm == 'canary' else ''}, epoch {pointed.epoch}"
     _tell(held, as_json, {"to": place, "pointer": asdict(pointed)}, f" as {said}")
     return Exit.PASS
+
+
+def _refuse(given: list[str], of: str) -> None:
+    if given:
+        raise UsageError(f"that is of {of} alone", where=", ".join(given), do="Leave it out, or hand over there.")
 
 
 def _push(held: Shipped, to: str, plain: bool, as_json: bool) -> None:

@@ -216,6 +216,28 @@ def test_a_key_must_vouch_for_the_verdict(root: Path, capsys: pytest.CaptureFixt
     assert main(["ship", "--to", "folder:again", "--key", "key.pub"]) == Exit.FAIL
 
 
+@pytest.mark.parametrize(
+    ("target", "option"),
+    [
+        ("", "--as stable"),
+        ("--to folder:out", "--weight 5%"),
+        ("--to folder:out", "--attempt 1"),
+        ("--to folder:out", "--plain-http"),
+        ("--to oci://localhost:1/net:v1", "--revision r2"),
+        ("--to pointer:serving/current.json --as stable", "--plain-http"),
+    ],
+)
+def test_an_option_of_another_target_is_refused(
+    root: Path, capsys: pytest.CaptureFixture[str], target: str, option: str
+) -> None:
+    main(["ship"])
+    capsys.readouterr()
+    assert main(["ship", *target.split(), *option.split()]) == Exit.USAGE
+    assert f"{option.split()[0]}: that is of a" in capsys.readouterr().err
+    assert not (root / "out").exists()
+    assert not (root / "serving").exists()
+
+
 def test_the_commands_of_the_page_are_ones() -> None:
     page = (Path(__file__).resolve().parents[3] / "docs/shipping.md").read_text()
     told = [shlex.split(line, comments=True) for line in page.splitlines() if line.startswith("makeweight ship --to ")]
