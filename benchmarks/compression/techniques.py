@@ -91,10 +91,9 @@ def makeweight(folder: Path, *verb: str) -> float:
 
 def measured(folder: Path, chosen: list[str]) -> dict[str, Result]:
     """The baseline and the chosen variants, in the order of the file; what is kept of others stays."""
-    recipes: dict[str, Any] = yaml.safe_load((EXAMPLE / "makeweight.yaml").read_text())["variants"]
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     found = {BASELINE: figures(folder, BASELINE)}
-    for name, recipe in recipes.items():
+    for name, recipe in recipes().items():
         if chosen and name not in chosen:
             found |= {name: kept[name]} if name in kept else {}
             continue
@@ -105,6 +104,12 @@ def measured(folder: Path, chosen: list[str]) -> dict[str, Result]:
             makeweight(folder, *verb)
         found[name] = {"recipe": recipe["steps"], "seconds": float(spent.read_text()), **figures(folder, name)}
     return found
+
+
+def recipes() -> dict[str, Any]:
+    """The example's, by name of the variant."""
+    declared: dict[str, Any] = yaml.safe_load((EXAMPLE / "makeweight.yaml").read_text())["variants"]
+    return declared
 
 
 def figures(folder: Path, name: str) -> Result:
@@ -157,7 +162,9 @@ def page(results: dict[str, Result]) -> str:
                 f"{result['seconds']:.0f} s",
             ]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n" + _FOOT
+    if missing := [f"`{name}`" for name in recipes() if name not in results]:
+        lines += ["", f"Not measured yet: {', '.join(missing)}."]
+    return "\n".join(lines) + "\n"
 
 
 def _steps(recipe: list[Any]) -> str:
@@ -176,8 +183,8 @@ def _points(figure: Any) -> str:
     """A drop as a difference: what is lost is negative."""
     if figure is None:
         return ""
-    low, high = (-100 * end for end in reversed(figure["interval"]))
-    return f"{-100 * figure['value']:+.2f} pt [{low:+.2f}, {high:+.2f}]"
+    low, high = (0 - 100 * end for end in reversed(figure["interval"]))
+    return f"{0 - 100 * figure['value']:+.2f} pt [{low:+.2f}, {high:+.2f}]"
 
 
 def _ratio(figure: Any) -> str:
@@ -199,11 +206,6 @@ those of its `makeweight.yaml`; every key is explained in [configuration.md](con
 - The latency ratio is to the baseline, on one thread of a shared machine, with the interval of the sequential test:
   below 1 is faster.
 - *Made in*: processor time of `makeweight compress`, with the training of the control.
-"""
-
-_FOOT = """
-A variant that won no latency has not failed: of `sparse` and `shared` the compressed bytes and the file are what is
-won, and a CPU multiplies their weights like any others.
 """
 
 if __name__ == "__main__":
