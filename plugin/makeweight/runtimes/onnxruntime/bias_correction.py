@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.onnxruntime.constants import Constants
+from makeweight.runtimes.onnxruntime.graphs import makers
 from makeweight.runtimes.onnxruntime.mend import output_axis
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_probe.sessions.onnxruntime import open_session
@@ -58,11 +59,10 @@ def correct(quantized: Any, floating: Any, fed: Sequence[Feeds], folder: Path) -
     """
     from onnx import numpy_helper
 
-    makers = {output: node for node in quantized.graph.node for output in node.output}
-    tensors = {tensor.name: tensor for tensor in quantized.graph.initializer}
+    making, tensors = makers(quantized.graph), {tensor.name: tensor for tensor in quantized.graph.initializer}
     biases: dict[str, tuple[Any, NDArray[np.float64]]] = {}
     for node in quantized.graph.node:
-        source = makers.get(node.input[2]) if node.op_type in _BIASED and len(node.input) > 2 else None
+        source = making.get(node.input[2]) if node.op_type in _BIASED and len(node.input) > 2 else None
         if source is not None and source.op_type == "DequantizeLinear" and source.input[0] in tensors:
             scale = numpy_helper.to_array(tensors[source.input[1]]).astype(np.float64)
             biases[node.name] = tensors[source.input[0]], scale

@@ -29,6 +29,11 @@ def readers(graph: Any) -> Counter[str]:
     return Counter([*read, *(value.name for value in graph.output)])
 
 
+def makers(graph: Any) -> dict[str, Any]:
+    """By tensor, the node of this very graph that gives it."""
+    return {output: node for node in graph.node for output in node.output}
+
+
 def attribute(node: Any, name: str, default: Any) -> Any:
     """What a node sets, else the default."""
     from onnx import helper

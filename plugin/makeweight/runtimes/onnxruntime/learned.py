@@ -16,7 +16,7 @@ from makeweight.runtimes.format import Format
 from makeweight.runtimes.integers import LEARNED, Constant, Integers, Learned, Range, handed
 from makeweight.runtimes.onnxruntime import operators, quantize
 from makeweight.runtimes.onnxruntime.export import export as exported
-from makeweight.runtimes.onnxruntime.graphs import attribute
+from makeweight.runtimes.onnxruntime.graphs import attribute, makers
 from makeweight.runtimes.onnxruntime.marks import Marks
 from makeweight.runtimes.runtime import Examples, Program, RecipeFailed
 
@@ -77,7 +77,7 @@ class _Read:
 
         self._model, self._graph = model, model.graph
         self._stored = {tensor.name: tensor for tensor in model.graph.initializer}
-        self._makers = {output: node for node in model.graph.node for output in node.output}
+        self._makers = makers(model.graph)
         self._constants = {
             node.output[0]: node
             for node in model.graph.node

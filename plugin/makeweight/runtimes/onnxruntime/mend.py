@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from makeweight.runtimes.onnxruntime.constants import Constants
-from makeweight.runtimes.onnxruntime.graphs import attribute
+from makeweight.runtimes.onnxruntime.graphs import attribute, makers
 
 # What has a bias, always its third input.
 _BIASED = frozenset({"Conv", "ConvTranspose", "Gemm"})
@@ -79,8 +79,7 @@ def masks(model: Any, ranges: Mapping[str, tuple[float, float]]) -> dict[str, st
     Returns:
         By name, the nodes to leave in floating point, with the reason.
     """
-    makers = {output: node for node in model.graph.node for output in node.output}
-    constants = Constants(model.graph)
+    making, constants = makers(model.graph), Constants(model.graph)
     left: dict[str, str] = {}
 
     def shuts(name: str) -> bool:
@@ -93,7 +92,7 @@ def masks(model: Any, ranges: Mapping[str, tuple[float, float]]) -> dict[str, st
         left[softmax.name] = "its scores are masked"
         waiting = [softmax.input[0]]
         while waiting:
-            maker = makers.get(waiting.pop())
+            maker = making.get(waiting.pop())
             if maker is not None and maker.op_type in _MASKING and maker.name not in left:
                 left[maker.name] = "it makes or adds a mask"
                 waiting += filter(shuts, maker.input)
@@ -179,10 +178,10 @@ def _shown_elsewhere(graph: Any, constants: Constants) -> set[str]:
 
 def _last(graph: Any) -> Iterator[Any]:
     """What gives the graph's outputs, apart from what only passes them on."""
-    makers = {output: node for node in graph.node for output in node.output}
+    making = makers(graph)
     for value in graph.output:
-        node = makers.get(value.name)
+        node = making.get(value.name)
         while node is not None and node.op_type in _PASSING:
-            node = makers.get(node.input[0])
+            node = making.get(node.input[0])
         if node is not None:
             yield node

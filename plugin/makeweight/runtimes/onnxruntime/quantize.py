@@ -26,7 +26,7 @@ from makeweight.runtimes.onnxruntime import gptq, groups, operators, refusal
 from makeweight.runtimes.onnxruntime.bias_correction import correct, give_biases
 from makeweight.runtimes.onnxruntime.calibration import BATCH, batches, extremes, ranges
 from makeweight.runtimes.onnxruntime.equalization import equalize
-from makeweight.runtimes.onnxruntime.graphs import constants
+from makeweight.runtimes.onnxruntime.graphs import constants, makers
 from makeweight.runtimes.onnxruntime.inspect import stored
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.mend import CLIPPING, Mended, masks, mend
@@ -332,14 +332,14 @@ def _keep_apart(graph: Any, left: Collection[str]) -> None:
     quantizers, ONNX Runtime makes integers of its weights when it opens the file. (An Identity there it takes out.)"""
     from onnx import helper
 
-    makers = {output: node for node in graph.node for output in node.output}
+    making = makers(graph)
     for position in reversed(range(len(graph.node))):
         quantizer = graph.node[position]
         if quantizer.op_type != "QuantizeLinear":
             continue
-        maker = makers.get(quantizer.input[0])
+        maker = making.get(quantizer.input[0])
         while maker is not None and maker.op_type in CLIPPING:
-            maker = makers.get(maker.input[0])
+            maker = making.get(maker.input[0])
         if maker is not None and maker.name in left and maker.op_type in _TAKEN_OVER:
             name = f"{quantizer.name}_apart"
             apart = helper.make_node("Max", [quantizer.input[0]], [name], name)
