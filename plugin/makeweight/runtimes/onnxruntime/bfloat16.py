@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from makeweight.runtimes.onnxruntime.graphs import opset
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import RecipeFailed
@@ -31,9 +32,8 @@ def to_bfloat16(source: Path, target: Path) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     model = normal(onnx.load(source))
-    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
-    if opset < _SINCE:
-        raise RecipeFailed(f"bfloat16: the file is of opset {opset}, and bfloat16 needs {_SINCE}; export it anew")
+    if (written := opset(model)) < _SINCE:
+        raise RecipeFailed(f"bfloat16: the file is of opset {written}, and bfloat16 needs {_SINCE}; export it anew")
     narrow, nodes = helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16), list[Any]()
     for tensor in model.graph.initializer:
         if tensor.data_type != TensorProto.FLOAT:

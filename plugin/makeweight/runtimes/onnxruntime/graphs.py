@@ -49,6 +49,11 @@ def tensors(node: Any) -> Iterator[Any]:
             yield attribute.t
 
 
+def opset(model: Any) -> int:
+    """The version of ONNX's own operators that a model is written in."""
+    return max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+
+
 def all_tensors(model: Any) -> Iterator[Any]:
     """The tensors that a model stores: initializers and what nodes hold, in its graphs and its functions."""
     for part in (*graphs(model.graph), *model.functions):

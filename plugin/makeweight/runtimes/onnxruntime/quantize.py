@@ -26,7 +26,7 @@ from makeweight.runtimes.onnxruntime import gptq, groups, operators, refusal
 from makeweight.runtimes.onnxruntime.bias_correction import correct, give_biases
 from makeweight.runtimes.onnxruntime.calibration import BATCH, batches, extremes, ranges
 from makeweight.runtimes.onnxruntime.equalization import equalize
-from makeweight.runtimes.onnxruntime.graphs import constants, makers
+from makeweight.runtimes.onnxruntime.graphs import constants, makers, opset
 from makeweight.runtimes.onnxruntime.inspect import stored
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.mend import CLIPPING, Mended, masks, mend
@@ -173,14 +173,13 @@ def _recent_enough(source: Path, model: Any, how: Format, folder: Path) -> Path:
     import onnx
     import onnx.version_converter
 
-    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
-    whole = normal(model)
-    if how.ranges == "static" and how.weights.scales == "channel" and opset < _PER_CHANNEL_SINCE:
+    written, whole = opset(model), normal(model)
+    if how.ranges == "static" and how.weights.scales == "channel" and written < _PER_CHANNEL_SINCE:
         try:
             whole = onnx.version_converter.convert_version(whole, _PER_CHANNEL_SINCE)
         except Exception as error:
             raise RecipeFailed(
-                f"quantize: the file is of opset {opset}, scales by channel need {_PER_CHANNEL_SINCE}, and it cannot "
+                f"quantize: the file is of opset {written}, scales by channel need {_PER_CHANNEL_SINCE}, and it cannot "
                 f"be converted ({refusal.reason(error)}); export it anew, or set `per_channel: false`"
             ) from error
     if whole is model:
