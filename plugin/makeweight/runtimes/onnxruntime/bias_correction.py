@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.onnxruntime.constants import Constants
 from makeweight.runtimes.onnxruntime.graphs import makers
-from makeweight.runtimes.onnxruntime.mend import output_axis
+from makeweight.runtimes.onnxruntime.mend import BIASED, output_axis
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_probe.sessions.onnxruntime import open_session
 
-_BIASED = frozenset({"Conv", "ConvTranspose", "Gemm"})
 _LARGEST = 2**31 - 1
 
 
@@ -31,7 +30,7 @@ def give_biases(graph: Any, left: Collection[str]) -> None:
 
     constants = Constants(graph)
     for node in graph.node:
-        if node.op_type not in _BIASED or node.name in left or node.input[1] not in constants:
+        if node.op_type not in BIASED or node.name in left or node.input[1] not in constants:
             continue
         axis = output_axis(node, 1, len(constants.shape(node.input[1])))
         if axis is not None and (len(node.input) < 3 or not node.input[2]):
@@ -62,7 +61,7 @@ def correct(quantized: Any, floating: Any, fed: Sequence[Feeds], folder: Path) -
     making, tensors = makers(quantized.graph), {tensor.name: tensor for tensor in quantized.graph.initializer}
     biases: dict[str, tuple[Any, NDArray[np.float64]]] = {}
     for node in quantized.graph.node:
-        source = making.get(node.input[2]) if node.op_type in _BIASED and len(node.input) > 2 else None
+        source = making.get(node.input[2]) if node.op_type in BIASED and len(node.input) > 2 else None
         if source is not None and source.op_type == "DequantizeLinear" and source.input[0] in tensors:
             scale = numpy_helper.to_array(tensors[source.input[1]]).astype(np.float64)
             biases[node.name] = tensors[source.input[0]], scale

@@ -16,10 +16,10 @@ import numpy as np
 from makeweight.runtimes.onnxruntime.constants import Constants
 from makeweight.runtimes.onnxruntime.graphs import attribute, makers
 
-# What has a bias, always its third input.
-_BIASED = frozenset({"Conv", "ConvTranspose", "Gemm"})
 # What gives probabilities, where a step of 1/255 is all that a small one has.
 _PROBABILITIES = frozenset({"Sigmoid", "Softmax"})
+BIASED = frozenset({"Conv", "ConvTranspose", "Gemm"})
+"""What has a bias, always its third input."""
 CLIPPING = frozenset({"Clip", "Relu"})
 """What the quantizer leaves out, giving what it reads the range of what it gives."""
 # What passes numbers on and computes nothing.
@@ -54,7 +54,7 @@ def mend(model: Any, *, activations: bool = True) -> Mended:
     for node in graph.node:
         if node.op_type == "Gemm" and (reason := _fold(node, constants)):
             found.left[node.name] = reason
-        if node.op_type in _BIASED and len(node.input) > 2 and constants.readers[node.input[2]] > 1:
+        if node.op_type in BIASED and len(node.input) > 2 and constants.readers[node.input[2]] > 1:
             constants.give(node, 2, constants[node.input[2]])
     found.by_tensor = dict(sorted(_by_tensor(graph, constants)))
     if not activations:
