@@ -72,17 +72,16 @@ def pack(
 
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        asked = node.op_type in wanted and node.name not in left and not _picks_apart(node, stored)
-        if asked and (reason := _objection(node, stored, bits, group)):
-            left[node.name] = reason
-    read = readers(graph)
-    meant = [
+    asked = [
         node
         for node in graph.node
         if node.op_type in wanted and node.name not in left and not _picks_apart(node, stored)
     ]
-    packing = Counter(map(_weight, meant))
+    for node in asked:
+        if reason := _objection(node, stored, bits, group):
+            left[node.name] = reason
+    meant = [node for node in asked if node.name not in left]
+    read, packing = readers(graph), Counter(map(_weight, meant))
     weights: dict[str, Weight] = {}
     for node in meant:
         name = _weight(node)
