@@ -103,20 +103,22 @@ def _made(
     more on a graph whose shapes were followed by symbols, through ONNX Runtime's own operators too."""
     plain, followed = folder / "plain.onnx", folder / "followed.onnx"
     _prepare(source, plain)
+    # outside the first try: what the recipe names and the graph has not, it has not with other shapes either
+    mended = _mended(plain, how)
     failed, reason = None, _untyped(plain) if how.ranges == "static" else None
     if reason is None:
         try:
-            return _quantized(plain, how, fed, folder, told, learned)
+            return _quantized(plain, *mended, how, fed, folder, told, learned)
         except RecipeFailed as failure:
             failed, reason = failure, str(failure)
             if how.ranges != "static":
                 raise
     try:
         _prepare(source, followed, symbolic=True)
-        made = _quantized(followed, how, fed, folder, told, learned)
+        made = _quantized(followed, *_mended(followed, how), how, fed, folder, told, learned)
     except RecipeFailed as again:
         if failed is None:
-            return _quantized(plain, how, fed, folder, told, learned)
+            return _quantized(plain, *mended, how, fed, folder, told, learned)
         if str(again) == reason:
             raise
         raise RecipeFailed(f"{reason} (tried once more, with shapes followed by symbols: {again})") from failed
@@ -124,14 +126,29 @@ def _made(
     return made
 
 
+def _mended(prepared: Path, how: Format) -> tuple[Any, Mended]:
+    """A prepared graph put right, and what of it stays in floating point."""
+    import onnx
+
+    graph = onnx.load(prepared)
+    mended = mend(graph, activations=how.ranges is not None)
+    _leave_out(graph.graph, how, mended)
+    return graph, mended
+
+
 def _quantized(
-    prepared: Path, how: Format, fed: list[Feeds], folder: Path, told: dict[str, Any], learned: Mapping[str, Range]
+    prepared: Path,
+    graph: Any,
+    mended: Mended,
+    how: Format,
+    fed: list[Feeds],
+    folder: Path,
+    told: dict[str, Any],
+    learned: Mapping[str, Range],
 ) -> Any:
     import onnx
 
-    graph, made = onnx.load(prepared), folder / "quantized.onnx"
-    mended = mend(graph, activations=how.ranges is not None)
-    _leave_out(graph.graph, how, mended)
+    made = folder / "quantized.onnx"
     changed: dict[str, Any] = equalize(graph.graph, mended.left) if how.equalized else {}
     if how.biases_corrected:
         give_biases(graph.graph, mended.left)
