@@ -203,12 +203,16 @@ def test_what_cannot_be_written_out_is_left_whole_and_named(given: Any, make: An
     assert not isinstance(module.decoder.layers[0].self_attn, nn.MultiheadAttention)
 
 
-def test_what_reads_the_weights_of_an_attention_keeps_it(given: Any) -> None:
-    class Reads(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.attention, self.head = nn.MultiheadAttention(_WIDTH, _HEADS, batch_first=True), nn.Linear(_WIDTH, 3)
+class Single(nn.Module):
+    """One attention, and a layer behind it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.head = nn.MultiheadAttention(_WIDTH, _HEADS, batch_first=True), nn.Linear(_WIDTH, 3)
+
+
+def test_what_reads_the_weights_of_an_attention_keeps_it(given: Any) -> None:
+    class Reads(Single):
         def forward(self, x: Any, hidden: Any) -> Any:
             x = x @ self.attention.in_proj_weight[:_WIDTH]
             return self.head(self.attention(x, x, x, key_padding_mask=hidden)[0].mean(1))
@@ -247,11 +251,7 @@ def test_an_attention_with_two_names_is_written_out_once(given: Any) -> None:
 
 
 def test_weights_that_a_model_answers_with_keep_all_heads(given: Any) -> None:
-    class Shows(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.attention, self.head = nn.MultiheadAttention(_WIDTH, _HEADS, batch_first=True), nn.Linear(_WIDTH, 3)
-
+    class Shows(Single):
         def forward(self, x: Any, hidden: Any) -> Any:
             mixed, weights = self.attention(x, x, x, hidden)
             return self.head(mixed.mean(1)), weights
