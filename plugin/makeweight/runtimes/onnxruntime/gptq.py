@@ -149,9 +149,11 @@ def _moments(model: Any, inputs: Mapping[str, Sequence[str]], fed: Sequence[Feed
     inner = sorted(wanted - given)
     del shown.graph.output[:]
     shown.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inner)
-    path = folder / "inputs.onnx"
-    path.write_bytes(shown.SerializeToString())
-    session = open_session(str(path), 1) if inner else None
+    session = None
+    if inner:
+        path = folder / "inputs.onnx"
+        path.write_bytes(shown.SerializeToString())
+        session = open_session(str(path), 1)
     sums: dict[str, Moments] = {}
     for index, feeds in enumerate(fed):
         seen = dict(feeds) | (dict(zip(inner, session.run(feeds), strict=True)) if session else {})
