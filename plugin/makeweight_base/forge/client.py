@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from makeweight_base.errors import EnvironmentFailed
-from makeweight_base.forge.excerpt import short
+from makeweight_base.forge.quoted import quoted
 from makeweight_base.unanswered import why
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ _PATIENCE = 120.0
 """Most seconds spent on waiting in one request: a check that is told late is told, a job that hangs is not."""
 _SECONDARY = 60.0
 """Seconds to leave a secondary rate limit alone that names none (docs.github.com, "Rate limits for the REST API")."""
-_MOST_SAID = 300
 
 Looks = Callable[[], Any]
 """Finds out whether a request whose answer was lost was carried out: what it made, or None."""
@@ -275,9 +274,7 @@ class Client:
             ) from error
 
     def _plain(self, text: str) -> str:
-        """One short line, without the token."""
-        hidden = text.replace(self._token, "***") if self._token else text
-        return short(" ".join("".join(c if c.isprintable() else " " for c in hidden).split()), _MOST_SAID)
+        return quoted(text, [self._token])
 
     def _url(self, path: str) -> str:
         return self.api + path if path.startswith("/") else path

@@ -23,7 +23,7 @@ from makeweight.shipping.oci import manifest
 from makeweight.shipping.oci.credentials import PASSWORD, USER, Credentials
 from makeweight.shipping.oci.reference import Reference, is_loopback
 from makeweight_base.errors import EnvironmentFailed
-from makeweight_base.forge.excerpt import short
+from makeweight_base.forge.quoted import quoted
 from makeweight_base.unanswered import why
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0
 _LARGEST = 4 << 20
 """Bytes of an answer; the spec wants registries to take manifests up to this size."""
-_MOST_SAID = 300
 _SAID = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,"]+))')
 """A parameter of a challenge (RFC 9110, 11.2)."""
 _KEPT = "The tag is as it was. Run it again: what arrived whole is not sent again."
@@ -300,13 +299,10 @@ class Registry:
         return f"it answered {answer.status}" + (f" ({self._masked(told)})" if told else "")
 
     def _masked(self, text: str) -> str:
-        """One short line, without what is secret."""
         known = self._credentials
         secrets = [self._authorization.partition(" ")[2]]
         secrets += [] if known is None else [known.secret, _basic(known).partition(" ")[2]]
-        for secret in secrets:
-            text = text.replace(secret, "***") if secret else text
-        return short(" ".join("".join(c if c.isprintable() else " " for c in text).split()), _MOST_SAID)
+        return quoted(text, secrets)
 
 
 @contextlib.contextmanager
