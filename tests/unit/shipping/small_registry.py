@@ -30,6 +30,8 @@ class SmallRegistry:
         """What was posted to the server of tokens."""
         self.fails: list[tuple[str, str, int, str]] = []
         """Method, part of a path, status and body of answers that are still to come."""
+        self.retry_after = "no number"
+        """What those ask for."""
         self.password: str | None = None
         """Of `robot`, who alone may come in where it is set."""
         self.challenge = "bearer"
@@ -82,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
             if method == self.command and part in there.path:
                 del held.fails[index]
                 self.rfile.read(length // 2 if status == DROP else length)
-                return status, said.encode(), {}
+                return status, said.encode(), {"Retry-After": held.retry_after}
         body = self.rfile.read(length)
         if there.path == "/token":
             return self._token(body, who)

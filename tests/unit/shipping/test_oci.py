@@ -132,6 +132,19 @@ def test_what_breaks_off_is_begun_again(
     assert waits == [1, 2]
 
 
+@pytest.mark.parametrize(("asked", "waited"), [("7", 7), ("3600", 60)], ids=["bearable", "an hour"])
+@pytest.mark.parametrize(("method", "part"), [("GET", "/token"), ("PUT", "/blobs/")], ids=["for a token", "itself"])
+def test_who_asks_to_be_left_alone_is(
+    registry: SmallRegistry, root: Path, nobody_logged_in: Path, method: str, part: str, asked: str, waited: float
+) -> None:
+    registry.password = SECRET
+    docker_login(nobody_logged_in, registry.url, auth=encoded(SECRET))
+    registry.fails, registry.retry_after = [(method, part, 429, "")], asked
+    waits: list[float] = []
+    assert pushed(registry, root, waits).sent == 6
+    assert waits == [waited]
+
+
 def test_what_never_arrives_leaves_the_tag_as_it_was(registry: SmallRegistry, root: Path) -> None:
     registry.manifests["v1"] = b"before"
     full = json.dumps({"errors": [{"code": "UNKNOWN", "message": "no space left on device"}]})

@@ -172,11 +172,8 @@ class Registry:
             answer = self._once(method, url, where, headers=headers, opens=opens)
         if answer.status < 300 or answer.status in also:
             return answer
-        said = self._said(answer)
-        if answer.status == 429 or answer.status >= 500:
-            after = answer.headers.get("Retry-After", "")
-            raise _Lost(said, where, float(after) if after.isdecimal() else 0.0, within=answer.status >= 500)
-        raise RegistryFailed(said, where=where, do=self._remedy(answer))
+        self._lose(answer, where)
+        raise RegistryFailed(self._said(answer), where=where, do=self._remedy(answer))
 
     def _once(
         self,
@@ -253,8 +250,7 @@ class Registry:
         return True
 
     def _token(self, answer: _Answer, where: str) -> str:
-        if answer.status == 429 or answer.status >= 500:
-            raise _Lost(self._said(answer), where, within=answer.status >= 500)
+        self._lose(answer, where)
         if answer.status != 200:
             raise RegistryFailed(self._said(answer), where=where, do=self._who())
         given = _json(answer.content)
@@ -262,6 +258,15 @@ class Registry:
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise RegistryFailed("answered with no token", where=where, do=self._who())
         return token
+
+    def _lose(self, answer: _Answer, where: str) -> None:
+        """Raises:
+        _Lost: it is an answer for now.
+        """
+        if answer.status == 429 or answer.status >= 500:
+            after = answer.headers.get("Retry-After", "")
+            delay = float(after) if after.isdecimal() else 0.0
+            raise _Lost(self._said(answer), where, delay, within=answer.status >= 500)
 
     def _refuse_plain(self, url: str) -> None:
         there = urlsplit(url)
