@@ -127,6 +127,7 @@ def figures(folder: Path, name: str) -> Result:
         return None if one is None or one.value is None else {"value": one.value, "interval": one.interval}
 
     return {
+        "pictures": told[Measurand("accuracy")].samples,
         "size": figure(Measurand("size")),
         "size_compressed": figure(Measurand("size_compressed")),
         "accuracy": figure(Measurand("accuracy")),
@@ -139,7 +140,8 @@ def figures(folder: Path, name: str) -> Result:
 
 def page(results: dict[str, Result]) -> str:
     baseline = results[BASELINE]
-    lines = [_HEAD.format(size=_kilobytes(baseline), accuracy=baseline["accuracy"]["value"])]
+    accuracy, pictures = baseline["accuracy"]["value"], baseline["pictures"]
+    lines = [_HEAD.format(size=_kilobytes(baseline), accuracy=accuracy, pictures=pictures)]
     lines += ["| variant | steps | kB | compressed kB | accuracy | against the baseline | against its control "
               "| latency ratio | peak memory | made in |", "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, result in results.items():
@@ -201,8 +203,8 @@ Written by `python benchmarks/compression/techniques.py`, with what the verbs me
 those of its `makeweight.yaml`; every key is explained in [configuration.md](configuration.md#variants).
 
 - *Compressed* is after zlib, as a download would be.
-- Accuracies are on the same 5,000 pictures, and their differences paired, with the 95 % interval. The *control* is the
-  baseline, trained as long as the variant was and not compressed: what of the difference is the compression's.
+- Accuracies are on the same {pictures:,} pictures, and their differences paired, with the 95 % interval. The *control*
+  is the baseline, trained as long as the variant was and not compressed: what of the difference is the compression's.
 - The latency ratio is to the baseline, on one thread of a shared machine, with the interval of the sequential test:
   below 1 is faster.
 - *Made in*: processor time of `makeweight compress`, with the training of the control.
