@@ -180,21 +180,26 @@ def _by_sensitivity(
         left = tuple((glob.escape(name), FLOAT32) for name in names)
         return replace(plan.format, exceptions=(*plan.format.exceptions, *left))
 
-    def noise(names: Sequence[str]) -> float:
+    def tried(names: Sequence[str]) -> tuple[float, Model]:
+        """The least signal to noise with these layers in float, and the model; minus infinity where it is of no use."""
+        made = integers
         try:
-            made = _lowered(subject, with_exceptions(names), supply, place) if names else integers
+            if names:
+                made = _lowered(subject, with_exceptions(names), supply, place)
             trial = try_out(made, reference, validation, supply.declared, runtime, macs, Silent())
         except RecipeFailed:
-            return -math.inf
+            return -math.inf, made
         ranked = supply.declared.task.ranked
         told = [value for name, value in trial.decibels.items() if value is not None and name not in ranked]
-        return min(told, default=-math.inf)
+        return min(told, default=-math.inf), made
+
+    def noise(names: Sequence[str]) -> float:
+        return tried(names)[0]
 
     def kept(names: Sequence[str]) -> float:
         """What is not lost of the task's first figure: the drop with a minus."""
-        if noise(names) == -math.inf:
-            return -math.inf
-        return -whole.drop(runtime.read(place) if names else integers)
+        decibels, made = tried(names)
+        return decibels if decibels == -math.inf else -whole.drop(made)
 
     layers = runtime.inspect(integers).layers
     if not layers:

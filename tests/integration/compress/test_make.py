@@ -20,11 +20,13 @@ from makeweight.compress.recipe import Plan, Step, Variant
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Effect, Given, Needs
 from makeweight.compress.whole_split import WholeSplit
+from makeweight.config.settings import ModelSettings
 from makeweight.project.project import Project
 from makeweight.runtimes.format import Format, SourceKind
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Program
 from makeweight.user import data
+from makeweight.user.ports import as_declared
 from makeweight_base.progress import Silent
 
 INT8 = Step(Quantize(), Quantize.Options())
@@ -138,11 +140,19 @@ def test_the_layers_that_cost_most_stay_in_float(carry_out: Make, tmp_path: Path
 
 
 def test_layers_stay_in_float_until_the_accuracy_holds(carry_out: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = list[Model]()
+
+    def noted(model: Model, settings: ModelSettings) -> Model:
+        declared.append(as_declared(model, settings))
+        return declared[-1]
+
     def drop(_: WholeSplit, model: Model) -> float:
         """A point for each layer on integers."""
+        assert any(model is each for each in declared), "an input that is a constant would be asked of the examples"
         return 0.01 * float(OnnxRuntime().inspect(model).quantized or 0)
 
     monkeypatch.setattr(WholeSplit, "drop", drop)
+    monkeypatch.setattr("makeweight.compress.make.as_declared", noted)
     manifest = carry_out(lowering=Step(Quantize(), Quantize.Options(max_drop="2.5 pt")))  # type: ignore[arg-type]
     assert manifest.reason is None
     told = manifest.notes["quantize"]["by sensitivity"]
