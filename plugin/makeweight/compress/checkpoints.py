@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from makeweight.artifact.files import sha256_of
 from makeweight.artifact.versions import versions
 from makeweight.compress.reproducible import THREADS
+from makeweight.measure.inference import at_once
 from makeweight.user.arrays import Arrays
 from makeweight.user.digest import Digest
 from makeweight_base import atomic
@@ -171,7 +172,8 @@ def _files(root: Path, paths: Iterable[str]) -> Iterator[tuple[str, Path]]:
 def _mark_of(split: Split) -> str:
     """A hash of whole arrays; of what is read piece by piece, of the first examples."""
     digest = Digest()
-    digest.add([split.first(split.length() if isinstance(split.source, Arrays) else _SOME)])
+    for batch in split.batches(at_once(split)) if isinstance(split.source, Arrays) else [split.first(_SOME)]:
+        digest.add([batch])
     return digest.value(None)
 
 
