@@ -299,10 +299,6 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
             self.groups = self._get_channel_groups(group)
             return super()._is_atten_group(group)
 
-        # The library's own begins the group at a layer that reads of it, whose own group then takes its place.
-        def _downstream_node_as_root_if_attention(self, group: Any) -> Any:
-            return group
-
     channels = Pruner(
         module,
         example_inputs=example,
