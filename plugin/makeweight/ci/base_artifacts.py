@@ -13,7 +13,8 @@ from makeweight.ci.base import Base
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
 from makeweight.ci.renaming import earlier
-from makeweight.ci.state import BASE, FOLDER, remove
+from makeweight.ci.state import BASE, remove
+from makeweight.layout import OWN
 from makeweight.project.project import Project
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.progress import Progress
@@ -21,7 +22,7 @@ from makeweight_base.progress import Progress
 
 def place(root: Path, variant: str) -> Path:
     """The folder of the merge base's artifact, by the name that the variant has here."""
-    return root / FOLDER / BASE / variant
+    return root / OWN / BASE / variant
 
 
 def needed(project: Project, base: Base) -> dict[str, str]:

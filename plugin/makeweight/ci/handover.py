@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 from makeweight.artifact.files import sha256_of
 from makeweight.ci import state as states
 from makeweight.ci.git import Git
-from makeweight.ci.state import FOLDER
-from makeweight.layout import BASELINE, CONFIG, LOCK, PIPELINE, Layout
+from makeweight.layout import BASELINE, CONFIG, LOCK, OWN, PIPELINE, Layout
 from makeweight.project.project import Project
 from makeweight_base import atomic
 from makeweight_base.errors import EnvironmentFailed
@@ -28,11 +27,11 @@ from makeweight_base.errors import EnvironmentFailed
 if TYPE_CHECKING:
     from makeweight.ci.base import Base
 
-RECORD = f"{FOLDER}/handed.json"
+RECORD = f"{OWN}/handed.json"
 """The files with their hashes, by whose own hash they are handed over."""
 _AT = Layout(Path())
 _FOLDERS = tuple(str(path) for path in (_AT.artifact("x").parent, _AT.outcomes("x").parent.parent, _AT.reports))
-MADE = (*(f"{FOLDER}/{name}" for name in states.HANDED), *_FOLDERS, LOCK)
+MADE = (*(f"{OWN}/{name}" for name in states.HANDED), *_FOLDERS, LOCK)
 """What the phases make, and read of each other: files, and folders with all that is in them."""
 _COMMITTED = (CONFIG, PIPELINE)
 """What they read as well, and none of them makes: it is the commit's, in every job."""
@@ -115,7 +114,7 @@ def unaltered(root: Path, base: str | None, git: Git, environment: Mapping[str, 
     altered = [*written, *(f"`{name}`" for name in _COMMITTED if before[0].get(name) != now.get(name))]
     altered += ["the configuration of git"] if git.configuration() != before[1] else []
     altered += ["what git holds of the commits"] if git.content(commits, _KNOWN) != before[2] else []
-    altered += [f"`{FOLDER}`"] if (root / FOLDER).is_symlink() or not (root / FOLDER).is_dir() else []
+    altered += [f"`{OWN}`"] if (root / OWN).is_symlink() or not (root / OWN).is_dir() else []
     if altered:
         raise EnvironmentFailed(
             f"while the stages ran, {', '.join(altered)} changed; the gate goes by that, so no stage may",
@@ -129,7 +128,7 @@ def put_back(project: Project, base: Base | None, git: Git) -> None:
 
     What makes artifacts can write any file, and is not asked how fast they are.
     """
-    states.remove(project.root / FOLDER / states.REGRESSIONS)
+    states.remove(project.root / OWN / states.REGRESSIONS)
     with git.reading():
         for device in project.devices:
             pairs = [(name, device) for name in (BASELINE, *project.variants)]

@@ -13,11 +13,12 @@ from makeweight.bench.sitting import Pair, model_of
 from makeweight.ci import base_artifacts, regression
 from makeweight.ci.base import Base
 from makeweight.ci.renaming import earlier
-from makeweight.ci.state import FOLDER, REGRESSIONS, State
+from makeweight.ci.state import REGRESSIONS, State
 from makeweight.ci.unmeasured import unmeasured
 from makeweight.devices import record
 from makeweight.devices.device import DeviceFailed
 from makeweight.evidence import disk
+from makeweight.layout import OWN
 from makeweight.measure import timings
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
@@ -55,12 +56,12 @@ def run(
 
 
 def regressions_file(root: Path, device: str) -> Path:
-    return root / FOLDER / REGRESSIONS / f"{device}.json"
+    return root / OWN / REGRESSIONS / f"{device}.json"
 
 
 def regression_samples(root: Path, variant: str, device: str) -> Path:
     """The raw samples of a comparison with the merge base."""
-    return root / FOLDER / REGRESSIONS / f"{device}-{variant}.npz"
+    return root / OWN / REGRESSIONS / f"{device}-{variant}.npz"
 
 
 def _due(project: Project, device: str) -> list[str]:

@@ -12,9 +12,8 @@ from makeweight.layout import OWN
 from makeweight_base import atomic
 from makeweight_base.errors import Exit, MakeweightError, Problem, UsageError
 
-FOLDER = OWN
 BASE = "base"
-"""In it, the folder of the base's artifacts."""
+"""In `OWN`, the folder of the base's artifacts."""
 REGRESSIONS = "regressions"
 """In it, the folder of what was measured beside those."""
 _FILE, _FAILURE = "state.json", "failure.json"
@@ -44,22 +43,22 @@ def clear(root: Path, git: Git) -> None:
     Raises:
         UsageError: the change brings such a folder with it.
     """
-    if git.tracked(FOLDER):
+    if git.tracked(OWN):
         raise UsageError(
-            "git tracks this folder, where only this run may write", where=FOLDER, do=f"Run `git rm -r {FOLDER}`."
+            "git tracks this folder, where only this run may write", where=OWN, do=f"Run `git rm -r {OWN}`."
         )
     begin(root)
 
 
 def begin(root: Path) -> None:
     """The folder with nothing in it, whatever stands there."""
-    remove(root / FOLDER)
-    atomic.write_text(root / FOLDER / ".gitignore", "*\n")
+    remove(root / OWN)
+    atomic.write_text(root / OWN / ".gitignore", "*\n")
 
 
 def tidy(root: Path) -> None:
     """Leave in the folder nothing that stages may have written there; the notes are those that a phase writes now."""
-    for entry in (root / FOLDER).iterdir():
+    for entry in (root / OWN).iterdir():
         if entry.name not in (".gitignore", BASE):
             remove(entry)
 
@@ -72,7 +71,7 @@ def remove(path: Path) -> None:
 
 
 def write(root: Path, state: State) -> None:
-    atomic.write_json(root / FOLDER / _FILE, asdict(state))
+    atomic.write_json(root / OWN / _FILE, asdict(state))
 
 
 def read(root: Path) -> State:
@@ -81,7 +80,7 @@ def read(root: Path) -> State:
     """
     from pydantic import TypeAdapter  # heavy, and only some phases read it
 
-    path = root / FOLDER / _FILE
+    path = root / OWN / _FILE
     try:
         return TypeAdapter(State).validate_json(path.read_bytes(), strict=True)
     except FileNotFoundError as error:
@@ -100,10 +99,10 @@ class EarlierFailure(MakeweightError):
 
 def write_failure(root: Path, error: MakeweightError) -> None:
     """Keep what a phase failed with, for the phase that tells."""
-    if (root / FOLDER).is_dir():
+    if (root / OWN).is_dir():
         problems = [asdict(each) for each in error.problems]
         noted = {"what": str(error), "code": int(error.exit_code), "problems": problems}
-        atomic.write_json(root / FOLDER / _FAILURE, noted)
+        atomic.write_json(root / OWN / _FAILURE, noted)
 
 
 def read_failure(root: Path) -> EarlierFailure | None:
@@ -111,7 +110,7 @@ def read_failure(root: Path) -> EarlierFailure | None:
     from pydantic import TypeAdapter
 
     try:
-        noted = json.loads((root / FOLDER / _FAILURE).read_text(encoding="utf-8"))
+        noted = json.loads((root / OWN / _FAILURE).read_text(encoding="utf-8"))
         what, code = str(noted["what"]), int(noted["code"])
         problems = TypeAdapter(tuple[Problem, ...]).validate_python(noted["problems"])
     except FileNotFoundError:

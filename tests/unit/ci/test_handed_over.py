@@ -9,13 +9,13 @@ import pytest
 
 from makeweight import measurement
 from makeweight.ci import collected, handover
-from makeweight.ci.state import FOLDER
+from makeweight.layout import OWN
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
 from makeweight_base.errors import EnvironmentFailed
 from unit.ci.conftest import Made, figure
 
-GROWN, TIMED = f"{FOLDER}/regressions/local.json", "reports/int8/local.json"
+GROWN, TIMED = f"{OWN}/regressions/local.json", "reports/int8/local.json"
 Hand = Callable[..., None]
 
 
@@ -117,7 +117,7 @@ def test_a_link_in_place_of_a_whole_device_is_a_device_that_did_not_answer(
 
 
 def compressed(hand: Hand) -> None:
-    hand("compressed", f"{FOLDER}/state.json", "{}")
+    hand("compressed", f"{OWN}/state.json", "{}")
 
 
 def lay(project: Project, given: Path) -> None:
@@ -136,7 +136,7 @@ def test_what_the_change_itself_brings_is_gone_even_where_nothing_takes_its_plac
     (project.root / "reports").symlink_to(forged)
     (project.root / "artifacts").write_text("in the way")
     lay(project, given)
-    assert sorted(entry.name for entry in project.root.iterdir()) == [FOLDER, "reports"]
+    assert sorted(entry.name for entry in project.root.iterdir()) == [OWN, "reports"]
     assert not (project.root / "reports").is_symlink()
     assert (project.root / TIMED).read_text() == "from the job"
     assert [path.name for path in forged.rglob("*")] == ["int8", "local.npz"]
@@ -160,10 +160,10 @@ def test_links_among_what_was_made_bring_nothing_in(project: Project, given: Pat
 def test_the_artifact_may_hold_no_more_and_nothing_else(project: Project, given: Path, hand: Hand) -> None:
     """Any job of the run can put one of that name in its place."""
     compressed(hand)
-    hand("compressed", f"{FOLDER}/base/int8/manifest.json", "{}")
+    hand("compressed", f"{OWN}/base/int8/manifest.json", "{}")
     digest = handover.close(given / "compressed", "compress")
     hand("compressed", GROWN, [figure("latency_p50", 0.0, device="local", comparison="regression")])
-    hand("compressed", f"{FOLDER}/base/int8/manifest.json", "[]")
+    hand("compressed", f"{OWN}/base/int8/manifest.json", "[]")
     with pytest.raises(EnvironmentFailed, match=r"manifest\.json` changed since, .*local\.json` was added since"):
         collected.lay(project.root, given, digest)
     assert list(project.root.iterdir()) == []

@@ -13,7 +13,7 @@ import pytest
 
 from makeweight.ci import handover
 from makeweight.ci.git import Git
-from makeweight.ci.state import FOLDER
+from makeweight.layout import OWN
 from makeweight.project.project import Project
 from makeweight_base.errors import EnvironmentFailed, Exit, UsageError
 from unit.ci.conftest import Made, base_of
@@ -25,9 +25,9 @@ HANDED = {
     "artifacts/int8/model.onnx": "a model",
     "samples/int8/flips/flips.json": "[]",
     "reports/int8/evaluate.json": "figures",
-    f"{FOLDER}/state.json": "{}",
-    f"{FOLDER}/base/int8/manifest.json": "the base's",
-    f"{FOLDER}/regressions/local.json": "growth",
+    f"{OWN}/state.json": "{}",
+    f"{OWN}/base/int8/manifest.json": "the base's",
+    f"{OWN}/regressions/local.json": "growth",
 }
 
 
@@ -60,7 +60,7 @@ def test_what_was_handed_on_is_taken_whoever_brings_it(root: Path, tmp_path: Pat
 
 def test_what_no_phase_reads_may_change(root: Path) -> None:
     digest = handover.close(root, "compress")
-    lay(root, {"notes.txt": "x", f"{FOLDER}/comment/comment.json": "{}", f"{FOLDER}/reports/report.md": "x"})
+    lay(root, {"notes.txt": "x", f"{OWN}/comment/comment.json": "{}", f"{OWN}/reports/report.md": "x"})
     handover.check(root, digest, "compress")
 
 
@@ -80,7 +80,7 @@ def test_whatever_is_changed_is_named(root: Path, name: str) -> None:
     assert refused(root, digest).endswith(f"`{name}` is missing")
 
 
-@pytest.mark.parametrize("name", [f"{FOLDER}/failure.json", "reports/int8/local.json", "artifacts/other/manifest.json"])
+@pytest.mark.parametrize("name", [f"{OWN}/failure.json", "reports/int8/local.json", "artifacts/other/manifest.json"])
 def test_whatever_is_added_is_named(root: Path, name: str) -> None:
     digest = handover.close(root, "compress")
     lay(root, {name: "forged"})
@@ -148,7 +148,7 @@ def stage(root: Path, command: str, environment: Mapping[str, str], *, fails: bo
     [
         ("echo x > makeweight.yaml", "`makeweight.yaml`"),
         ("rm dvc.yaml", "`dvc.yaml`"),
-        (f"mv {FOLDER} away && ln -s away {FOLDER}", f"`{FOLDER}`"),
+        (f"mv {OWN} away && ln -s away {OWN}", f"`{OWN}`"),
         ("git config core.fsmonitor ./evil", "the configuration of git"),
         ("git config --global filter.x.smudge ./evil", "the configuration of git"),
         ("git update-ref HEAD HEAD~", "what git holds of the commits"),

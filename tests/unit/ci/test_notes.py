@@ -10,13 +10,14 @@ import pytest
 
 from makeweight.ci import compress
 from makeweight.ci import state as states
-from makeweight.ci.state import FOLDER, State
+from makeweight.ci.state import State
+from makeweight.layout import OWN
 from makeweight_base.errors import ConfigError, EnvironmentFailed, Exit, Problem, UsageError
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    (tmp_path / FOLDER).mkdir()
+    (tmp_path / OWN).mkdir()
     return tmp_path
 
 
@@ -38,7 +39,7 @@ def root(tmp_path: Path) -> Path:
     ],
 )
 def test_notes_of_another_shape_are_damaged(root: Path, notes: str) -> None:
-    (root / FOLDER / "state.json").write_text(notes, errors="surrogateescape")
+    (root / OWN / "state.json").write_text(notes, errors="surrogateescape")
     with pytest.raises(UsageError, match="damaged"):
         states.read(root)
 
@@ -52,7 +53,7 @@ def told(root: Path) -> tuple[str, Exit]:
 @pytest.mark.parametrize("code", [Exit.PASS, Exit.FAIL, Exit.INCONCLUSIVE, 7, -1, 256])
 def test_a_phase_that_failed_never_opens_the_gate(root: Path, code: int) -> None:
     """An exit code of 0 would be taken for a verdict that passes."""
-    (root / FOLDER / "failure.json").write_text(json.dumps({"what": "all is well", "code": int(code), "problems": []}))
+    (root / OWN / "failure.json").write_text(json.dumps({"what": "all is well", "code": int(code), "problems": []}))
     assert told(root) == ("all is well", Exit.ENVIRONMENT)
 
 
@@ -85,7 +86,7 @@ def test_a_failure_keeps_its_own_exit_code(root: Path, error: UsageError | Envir
     ],
 )
 def test_a_damaged_failure_is_a_failure(root: Path, text: str) -> None:
-    (root / FOLDER / "failure.json").write_text(text)
+    (root / OWN / "failure.json").write_text(text)
     assert told(root) == ("an earlier phase failed", Exit.ENVIRONMENT)
 
 
@@ -127,9 +128,9 @@ def test_a_place_for_a_folder_is_cleared_whatever_stands_there(tmp_path: Path, k
 
 
 def test_a_run_begins_where_a_file_of_that_name_lies(tmp_path: Path) -> None:
-    (tmp_path / FOLDER).write_text("in the way")
+    (tmp_path / OWN).write_text("in the way")
     states.clear(tmp_path, git_of({}))
-    assert [entry.name for entry in (tmp_path / FOLDER).iterdir()] == [".gitignore"]
+    assert [entry.name for entry in (tmp_path / OWN).iterdir()] == [".gitignore"]
 
 
 def test_nothing_that_the_change_says_of_figures_is_left(tmp_path: Path) -> None:

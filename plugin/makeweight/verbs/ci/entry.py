@@ -11,6 +11,7 @@ from pathlib import Path
 
 from makeweight.ci import handover, state
 from makeweight.github import relay, step
+from makeweight.layout import OWN
 from makeweight.verbs.ci import forge as forges
 from makeweight.verbs.ci.run import Run, Settings
 from makeweight_base import progress
@@ -23,7 +24,7 @@ _BEFORE: Mapping[str, str | None] = {"open": None, "compress": "open", "measure"
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit:
     """The phase that is asked for, or all of them; what one fails with is kept for the one that tells."""
     log = progress.on()
-    forge = forges.of(environment, options.project / state.FOLDER / "comment", log)
+    forge = forges.of(environment, options.project / OWN / "comment", log)
     fields = {each.name for each in dataclasses.fields(Settings)}
     settings = Settings(**{name: value for name, value in vars(options).items() if name in fields})
     this = Run(options.project, forge, environment, settings, log)
@@ -103,7 +104,7 @@ def _apart(run: Run) -> Iterator[None]:
         run.dvc(run.root).share(run.dvc(own))
         run.progress.say("judging HEAD in a work tree of its own; what is not committed is no part of it")
         yield
-        made, kept = run.root / state.FOLDER, own / state.FOLDER
+        made, kept = run.root / OWN, own / OWN
         shutil.rmtree(kept, ignore_errors=True)
         if made.is_dir():
             shutil.copytree(made, kept)

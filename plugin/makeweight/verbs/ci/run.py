@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 
 from makeweight.ci import merge_base
-from makeweight.ci import state as states
 from makeweight.ci.commenting import When
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git, authenticated
@@ -18,7 +17,7 @@ from makeweight.github import labels, pull, standing
 from makeweight.github.client import Client
 from makeweight.github.labels import Label
 from makeweight.github.pull import Pull
-from makeweight.layout import Layout
+from makeweight.layout import OWN, Layout
 from makeweight.verbs.ci.arguments import CHECK_NAME
 from makeweight.verbs.ci.forge import Forge
 from makeweight_base.errors import EnvironmentFailed, UsageError
@@ -160,7 +159,7 @@ class Run:
     @property
     def reports(self) -> Layout:
         """Where the evidence of the run lies, apart from what the pipeline itself writes."""
-        return Layout(self.root / states.FOLDER)
+        return Layout(self.root / OWN)
 
     @contextmanager
     def telling(self, what: str) -> Iterator[None]:
