@@ -33,8 +33,6 @@ _KEPT = f"What `{NAME}` names is as it was. Run it again: what arrived whole is 
 class Put:
     """What came of it."""
 
-    place: str
-    """The folder of the objects, below what was given."""
     sent: int
     """How many files were not there yet."""
     before: str | None
@@ -101,7 +99,7 @@ def put(shipped: Shipped, store: AbstractFileSystem, path: str) -> Put:
         if _content(store, current) != content:
             do = "See who else hands over to this place; the objects themselves are there."
             raise EnvironmentFailed("names already something else again", where=where, do=do)
-    return Put(place, sent, None if before is None or before == content else _named(before))
+    return Put(sent, None if before is None or before == content else _named(before))
 
 
 def _sha256(store: AbstractFileSystem, path: str) -> str | None:
