@@ -141,40 +141,39 @@ def figures(folder: Path, name: str) -> Result:
 def page(results: dict[str, Result]) -> str:
     baseline = results[BASELINE]
     accuracy, pictures = baseline["accuracy"]["value"], baseline["pictures"]
-    lines = [_HEAD.format(size=_kilobytes(baseline), accuracy=accuracy, pictures=pictures)]
+    lines = [_HEAD.format(size=_kilobytes(baseline["size"]), accuracy=accuracy, pictures=pictures)]
     lines += ["| variant | steps | kB | compressed kB | accuracy | against the baseline | against its control "
               "| latency ratio | peak memory | made in |", "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, result in results.items():
-        if name == BASELINE:
-            cells = [name, "", _kilobytes(result), f"{result['size_compressed']['value'] / 1e3:.1f}",
-                     f"{result['accuracy']['value']:.2%}", "", "", "1", "", ""]  # fmt: skip
-        elif "failed" in result:
-            cells = [name, _steps(result["recipe"]), f"failed: {result['failed']}", *[""] * 7]
+        cells = [name, _steps(result.get("recipe", []))]
+        if "failed" in result:
+            cells += [f"failed: {result['failed']}", *[""] * 7]
         else:
-            cells = [
-                name,
-                _steps(result["recipe"]),
-                _kilobytes(result),
-                f"{result['size_compressed']['value'] / 1e3:.1f}",
-                f"{result['accuracy']['value']:.2%}",
-                _points(result["drop"]),
-                _points(result["drop_control"]),
-                _ratio(result["latency"]),
-                _megabytes(result["memory"]),
-                f"{result['seconds']:.0f} s",
-            ]
+            cells += [_kilobytes(result["size"]), _kilobytes(result["size_compressed"])]
+            cells.append(f"{result['accuracy']['value']:.2%}")
+            cells += ["", "", "1", "", ""] if name == BASELINE else _beside_the_baseline(result)
         lines.append(f"| {' | '.join(cells)} |")
     if missing := [f"`{name}`" for name in recipes() if name not in results]:
         lines += ["", f"Not measured yet: {', '.join(missing)}."]
     return "\n".join(lines) + "\n"
 
 
+def _beside_the_baseline(result: Result) -> list[str]:
+    return [
+        _points(result["drop"]),
+        _points(result["drop_control"]),
+        _ratio(result["latency"]),
+        _megabytes(result["memory"]),
+        f"{result['seconds']:.0f} s",
+    ]
+
+
 def _steps(recipe: list[Any]) -> str:
     return ", ".join(step if isinstance(step, str) else next(iter(step)) for step in recipe)
 
 
-def _kilobytes(result: Result) -> str:
-    return f"{result['size']['value'] / 1e3:.1f}"
+def _kilobytes(figure: Any) -> str:
+    return f"{figure['value'] / 1e3:.1f}"
 
 
 def _megabytes(figure: Any) -> str:
