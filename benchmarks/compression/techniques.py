@@ -92,7 +92,8 @@ def makeweight(folder: Path, *verb: str) -> float:
 def measured(folder: Path, chosen: list[str]) -> dict[str, Result]:
     """The baseline and the chosen variants, in the order of the file; what is kept of others stays."""
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    found = {BASELINE: figures(folder, BASELINE)}
+    trained_on = sum(1 for _ in (folder / "data/train").glob("*/*.jpg"))
+    found = {BASELINE: {"trained_on": trained_on, **figures(folder, BASELINE)}}
     for name, recipe in recipes().items():
         if chosen and name not in chosen:
             found |= {name: kept[name]} if name in kept else {}
@@ -140,8 +141,8 @@ def figures(folder: Path, name: str) -> Result:
 
 def page(results: dict[str, Result]) -> str:
     baseline = results[BASELINE]
-    accuracy, pictures = baseline["accuracy"]["value"], baseline["pictures"]
-    lines = [_HEAD.format(size=_kilobytes(baseline["size"]), accuracy=accuracy, pictures=pictures)]
+    counts = {each: baseline[each] for each in ("trained_on", "pictures")}
+    lines = [_HEAD.format(size=_kilobytes(baseline["size"]), accuracy=baseline["accuracy"]["value"], **counts)]
     lines += ["| variant | steps | kB | compressed kB | accuracy | against the baseline | against its control "
               "| latency ratio | peak memory | made in |", "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, result in results.items():
@@ -198,8 +199,9 @@ _HEAD = """\
 # What each technique gains
 
 Written by `python benchmarks/compression/techniques.py`, with what the verbs measured. The network is the ResNet-8 of
-[examples/cifar](../examples/cifar/README.md), trained on half of CIFAR-10: {size} kB, {accuracy:.2%}. The recipes are
-those of its `makeweight.yaml`; every key is explained in [configuration.md](configuration.md#variants).
+[examples/cifar](../examples/cifar/README.md), trained on {trained_on:,} pictures of CIFAR-10: {size} kB,
+{accuracy:.2%}. The recipes are those of its `makeweight.yaml`; every
+key is explained in [configuration.md](configuration.md#variants).
 
 - *Compressed* is after zlib, as a download would be.
 - Accuracies are on the same {pictures:,} pictures, and their differences paired, with the 95 % interval. The *control*
