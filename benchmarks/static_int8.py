@@ -22,7 +22,7 @@ from onnxruntime.quantization.calibrate import create_calibrator
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from makeweight.compress.quantize import Quantize
-from makeweight.runtimes.onnxruntime.calibration import BATCH
+from makeweight.runtimes.batches import BATCH
 from makeweight.runtimes.onnxruntime.histograms import ENTROPY_BINS
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.user.arrays import Arrays

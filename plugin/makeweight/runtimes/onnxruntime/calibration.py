@@ -1,73 +1,20 @@
 """The ranges of activations, from calibration examples: the same whatever order they come in and however they are cut.
 
 Ranges are taken first; the methods that look at histograms (`histograms.py`) fill bins that lie fixed over them, so
-that only counts are added up. Sums of floating point depend on what is computed together, so the examples are brought
-into an order of their own and cut anew.
+that only counts are added up.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from makeweight.artifact.feeds import fit
-from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Observer
 from makeweight.runtimes.onnxruntime.histograms import Histogram, chosen
-from makeweight.runtimes.runtime import Examples
-from makeweight_base.errors import UsageError
-from makeweight_probe.inputs import NO_AXES, joined
-
-# Examples that a calibration run takes at once, where the model lets it choose.
-BATCH = 32
-
-
-def batches(model: Model, examples: Examples, at_once: int = BATCH) -> list[Feeds]:
-    """Calibration examples in batches that the model takes; what a fixed size leaves over is dropped.
-
-    Args:
-        at_once: examples of a batch, where the model lets it be chosen.
-
-    Raises:
-        UsageError: they do not fit the model, or are too few for its batch.
-    """
-    # one by one, because a loader may pad what it collates to the longest of a batch
-    alike: dict[str, list[tuple[bytes, Feeds]]] = {}
-    for given in examples.feeds(1):
-        for feeds in _apart(given):
-            alike.setdefault(_shapes(feeds), []).append((_digest(feeds), feeds))
-    size = model.batch
-    step, cut = size or at_once, []
-    for _, group in sorted(alike.items()):
-        ordered = [feeds for _, feeds in sorted(group, key=lambda pair: pair[0])]
-        starts = range(0, len(ordered) - step + 1 if size else len(ordered), step)
-        cut += [fit(model.inputs, joined(ordered[at : at + step], NO_AXES)) for at in starts]
-    if not cut:
-        most = max(len(group) for group in alike.values())
-        raise UsageError(
-            f"the model takes batches of {size}, and there are only {most} calibration examples",
-            where="makeweight.yaml: data.calibration",
-            do="Give more examples, or export the model with a free batch size.",
-        )
-    return cut
-
-
-def _apart(feeds: Feeds) -> Iterator[Feeds]:
-    for index in range(len(next(iter(feeds.values())))):
-        yield {name: values[index : index + 1] for name, values in feeds.items()}
-
-
-def _shapes(feeds: Feeds) -> str:
-    return str([(name, feeds[name].shape) for name in sorted(feeds)])
-
-
-def _digest(feeds: Feeds) -> bytes:
-    return hashlib.sha256(b"".join(np.ascontiguousarray(feeds[name]).tobytes() for name in sorted(feeds))).digest()
 
 
 def ranges(prepared: Path, folder: Path, operators: Sequence[str], observer: Observer, fed: Sequence[Feeds]) -> Any:
@@ -76,7 +23,7 @@ def ranges(prepared: Path, folder: Path, operators: Sequence[str], observer: Obs
     Args:
         prepared: the graph, shapes inferred.
         folder: for what the calibrator writes.
-        fed: see `batches`.
+        fed: see `runtimes/batches.py`.
     """
     from onnxruntime.quantization import CalibrationMethod
     from onnxruntime.quantization.calibrate import TensorsData, create_calibrator

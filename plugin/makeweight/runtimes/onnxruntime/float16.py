@@ -8,6 +8,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from makeweight.runtimes import environment
 from makeweight.runtimes.onnxruntime import refusal
 from makeweight.runtimes.onnxruntime.graphs import inner, tensors
 from makeweight.runtimes.onnxruntime.lean import write
@@ -40,7 +41,7 @@ def to_float16(source: Path, target: Path) -> None:
         try:
             model = convert_float_to_float16(model, keep_io_types=True)
         except Exception as error:
-            refusal.reraise_environment(error)
+            environment.reraise(error)
             raise RecipeFailed(f"ONNX Runtime's float16 converter failed: {refusal.reason(error)}") from error
     if _weights(model) == before:
         raise RecipeFailed("float16 changed nothing: no operator of the graph has a 16-bit form")

@@ -19,12 +19,14 @@ import numpy as np
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
+from makeweight.runtimes import environment
+from makeweight.runtimes.batches import BATCH, batches
 from makeweight.runtimes.format import Format
 from makeweight.runtimes.integers import Range
 from makeweight.runtimes.layers import fits, told_of, unfit
 from makeweight.runtimes.onnxruntime import gptq, groups, operators, refusal
 from makeweight.runtimes.onnxruntime.bias_correction import correct, give_biases
-from makeweight.runtimes.onnxruntime.calibration import BATCH, batches, extremes, ranges
+from makeweight.runtimes.onnxruntime.calibration import extremes, ranges
 from makeweight.runtimes.onnxruntime.equalization import equalize
 from makeweight.runtimes.onnxruntime.graphs import constants, makers, opset
 from makeweight.runtimes.onnxruntime.inspect import stored
@@ -181,7 +183,7 @@ def _failing(what: str, way_out: str = "") -> Iterator[None]:
     except RecipeFailed:
         raise
     except Exception as error:
-        refusal.reraise_environment(error)
+        environment.reraise(error)
         raise RecipeFailed(f"ONNX Runtime's {what} failed: {refusal.reason(error)}{way_out}") from error
 
 

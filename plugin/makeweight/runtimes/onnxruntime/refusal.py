@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from makeweight.artifact.kind import absent, kind_of
+from makeweight.runtimes import environment
 from makeweight_base.errors import UsageError
 
 _UNKNOWN = (
@@ -53,19 +52,8 @@ def translated(path: Path) -> Iterator[None]:
     except (UsageError, OSError, MemoryError):
         raise
     except Exception as error:
-        reraise_environment(error)
+        environment.reraise(error)
         raise _usage_error(error, path) from error
-
-
-def reraise_environment(error: BaseException) -> None:
-    """Raise OSError or MemoryError if that is what an error of the C++ side means; else return."""
-    text = str(error)
-    if isinstance(error, OSError | MemoryError):
-        raise error
-    if "No space left on device" in text or "system error number 28" in text:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-    if re.search(r"bad_alloc|[Ff]ailed to allocate memory|can't allocate memory", text):
-        raise MemoryError(reason(error)) from error
 
 
 def reason(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Shapes, of_examples
+from makeweight.runtimes import environment
 from makeweight.runtimes.format import FLOAT32, Format, SourceKind
 from makeweight.runtimes.integers import Integers
 from makeweight.runtimes.onnxruntime import offered, refusal
@@ -103,7 +104,7 @@ class OnnxRuntime:
             return learned.integers(self, source, format, calibration, Path(scratch))
 
     def reason(self, error: Exception) -> str:
-        refusal.reraise_environment(error)
+        environment.reraise(error)
         return refusal.reason(error)
 
     def inspect(self, model: Model, asked: Sequence[Shapes] = ()) -> GraphFacts:

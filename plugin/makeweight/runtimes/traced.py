@@ -1,0 +1,164 @@
+"""A module while it is traced and a file beside it: in which sizes, on which arrays, what the module itself answers,
+and whether the file answers that."""
+
+from __future__ import annotations
+
+import itertools
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.artifact.feeds import named_sizes
+from makeweight.artifact.ports import Feeds, Shape
+from makeweight.runtimes import environment, outputs
+from makeweight.runtimes.inputs import call
+from makeweight_base.errors import UsageError, first_line
+
+# The largest difference that still counts as rounding, as a part of the largest output. Both sides compute in
+# float32; summing in another order moves a deep net's outputs by 1e-5 or so.
+TOLERANCE = 1e-3
+# The least of a free size, besides the batch, while a module is traced.
+_SMALL = 5
+_CONSTANT_SIZE = "forward() probably holds a constant size, such as view(2, -1); take it from the tensor's shape."
+
+
+class Named(Protocol):
+    """A session that knows the names of what it answers."""
+
+    outputs: tuple[str, ...]
+
+    def run(self, feeds: Feeds) -> list[NDArray[Any]]: ...
+
+
+def batches(inputs: Mapping[str, Shape]) -> set[str]:
+    """The letters in first place."""
+    return {shape[0] for shape in inputs.values() if shape and isinstance(shape[0], str)}
+
+
+def sizes(inputs: Mapping[str, Shape], example: Feeds) -> dict[str, int]:
+    """What free sizes are while the module is traced, which takes a size of one, and sizes that happen to be equal to
+    another or to a number in the module, for constants: the small ones are made larger."""
+    given = named_sizes({name: (shape, example[name].shape) for name, shape in inputs.items()})
+    first = batches(inputs)
+    found = {letter: size * -(-_SMALL // size) for letter, size in given.items() if letter not in first}
+    taken = {*found.values(), *(size for shape in inputs.values() for size in shape if isinstance(size, int))}
+    other = next(size for size in itertools.count(2) if size not in taken)
+    return {letter: found.get(letter, other) for letter in given}
+
+
+def resized(inputs: Mapping[str, Shape], arrays: Feeds, named: Mapping[str, int]) -> Feeds:
+    """Arrays cut, or begun anew at their end, so that the named sizes are these."""
+    made: Feeds = {}
+    for name, shape in inputs.items():
+        array = arrays[name]
+        for axis, letter in enumerate(shape):
+            if letter in named:
+                array = np.take(array, np.arange(named[str(letter)]) % array.shape[axis], axis)
+        made[name] = np.asarray(array, order="C")
+    return made
+
+
+def tensors(arrays: Feeds) -> dict[str, Any]:
+    import torch
+
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def free(inputs: Mapping[str, Shape]) -> dict[str, dict[int, str]]:
+    """Which sizes are, by input and axis."""
+    return {
+        name: {axis: size for axis, size in enumerate(shape) if isinstance(size, str)} for name, shape in inputs.items()
+    }
+
+
+def fixed(letter: str, name: str, size: int | str) -> UsageError:
+    """The refusal of a size that is declared free, and that the module or the runtime has one number for."""
+    return UsageError(
+        f"`{letter}` of input `{name}` cannot be free: forward() works with {size} alone",
+        where="makeweight.yaml: model.inputs",
+        do=f"Declare it as {size}, or let nothing in forward() (a loop, a list, a layer's width) depend on that size.",
+    )
+
+
+def answers(module: Any, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """What the module itself answers, by the names that the file's outputs will have.
+
+    Raises:
+        UsageError: it fails; the message names the user's line.
+    """
+    import torch
+
+    try:
+        with torch.no_grad():
+            answer = call(module, inputs)
+    except UsageError:
+        raise
+    except Exception as error:
+        environment.reraise(error)
+        raise UsageError(
+            f"the module fails on an example: {type(error).__name__}: {first_line(error) or 'it said nothing'}",
+            where=users_line(error),
+            do="Check `model.inputs` against what forward() takes.",
+        ) from error
+    return {name: tensor.numpy() for name, tensor in outputs.named(answer).items()}
+
+
+def check(
+    session: Named,
+    feeds: Feeds,
+    expected: Mapping[str, NDArray[Any]],
+    named: Mapping[str, int],
+    reason: Callable[[BaseException], str],
+) -> None:
+    """Tracing records what happens to tensors; what a module does besides (numpy, `.item()`) is frozen, silently.
+
+    Args:
+        named: the free sizes that `feeds` have.
+        reason: what an error of this runtime says.
+
+    Raises:
+        UsageError: the file fails, or answers something else than the module.
+    """
+    sized = " and ".join(f"{letter} = {size}" for letter, size in named.items()) or "an example"
+    try:
+        given = session.run(feeds)
+    except Exception as error:
+        environment.reraise(error)
+        raise UsageError(f"the exported graph fails for {sized}: {reason(error)}", do=_CONSTANT_SIZE) from error
+    for name, answer in zip(session.outputs, given, strict=True):
+        wanted = expected[name]
+        if answer.shape != wanted.shape:
+            raise UsageError(
+                f"the exported graph answers shape {list(answer.shape)} for {sized}, and the "
+                f"module {list(wanted.shape)} (output `{name}`)",
+                do=_CONSTANT_SIZE,
+            )
+        if wanted.dtype.kind != "f" or not wanted.size:
+            continue
+        scale = float(np.nanmax(np.abs(wanted), initial=1e-6))
+        if not np.allclose(answer, wanted, rtol=0, atol=TOLERANCE * scale, equal_nan=True):
+            off = float(np.nanmax(np.abs(answer - wanted)))
+            raise UsageError(
+                f"the exported graph does not compute what the module does: output `{name}` is off by up to "
+                f"{off:.2g}, of at most {scale:.2g}",
+                do="Something in forward() happens outside tensors (numpy, .item(), float(), random numbers); "
+                "write it with torch operations.",
+            )
+
+
+def users_line(error: BaseException) -> str | None:
+    """`file:line` of the innermost frame that is neither installed nor ours."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return next((f"{frame.filename}:{frame.lineno}" for frame in frames if is_users(frame.filename)), None)
+
+
+def is_users(file: str) -> bool:
+    import torch
+
+    ours, theirs = Path(__file__).parents[1], Path(torch.__file__).parents[1]
+    path = Path(file)
+    return path.is_file() and not path.is_relative_to(ours) and not path.is_relative_to(theirs)
