@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from types import GenericAlias
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -188,7 +189,7 @@ class _RulesOf:
 
     @cached_property
     def _specs(self) -> TypeAdapter[list[RuleSpec]]:
-        return TypeAdapter(list[_spec_of(self.metric)])  # type: ignore[misc, arg-type]
+        return TypeAdapter(GenericAlias(list, (_spec_of(self.metric),)))
 
 
 def _budget_model() -> type[BaseModel]:
@@ -197,7 +198,7 @@ def _budget_model() -> type[BaseModel]:
     some = create_model("SomeRule", __base__=RuleSpec, **limits)
     fields: dict[str, Any] = {
         metric.name: (
-            Annotated[list[some], _RulesOf(metric)],
+            Annotated[GenericAlias(list, (some,)), _RulesOf(metric)],
             Field(default_factory=list, description=metric.meaning),
         )
         for metric in METRICS.values()
