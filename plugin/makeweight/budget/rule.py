@@ -189,7 +189,8 @@ class _RulesOf:
 
     @cached_property
     def _specs(self) -> TypeAdapter[list[RuleSpec]]:
-        return TypeAdapter(GenericAlias(list, (_spec_of(self.metric),)))
+        rules: Any = GenericAlias(list, (_spec_of(self.metric),))
+        return TypeAdapter(rules)
 
 
 def _budget_model() -> type[BaseModel]:
