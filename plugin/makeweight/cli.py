@@ -49,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     own = add("device", _verb("device", "device", stage=True), "write down which device this is (a stage of dvc.yaml)")
     own.add_argument("device", help="a name under `devices:`")
 
+    summary = "each device of the project, asked what it is; exit 4 where one cannot be reached"
+    add("devices", _verb("devices", "project", as_json="json"), summary, json=True)
+
     verb = _verb("benchmark", "variant", "device", stage=True, seconds="seconds")
     own = add("benchmark", verb, "measure one variant beside the baseline on a device (a stage of dvc.yaml)")
     own.add_argument("variant", help="a name under `variants:`")

@@ -59,7 +59,7 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
     },
     "device": {
         "local": Part("makeweight.devices.local:Local"),
-        "ssh": Part(None, "ssh"),
+        "ssh": Part("makeweight.devices.ssh:Ssh"),
         "adb": Part(None, "adb"),
     },
     "target": {

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from makeweight_probe import ProbeFailed, answers, blocks, facts, inputs, memory, sessions
+from makeweight_probe.alone import alone
 from makeweight_probe.arm import Arm, Here
 from makeweight_probe.job import AnswersJob, BlocksJob, FactsJob, Job, Model, Result, dump_result, load_job
 from makeweight_probe.session import Session
@@ -39,7 +40,8 @@ def run(job: Job) -> Result:
         return Result({}, {"identity": facts.identity(), "conditions": facts.conditions()})
     if isinstance(job, AnswersJob):
         return answers.ask(job)
-    return _blocks(job) if isinstance(job, BlocksJob) else memory.measure(job)
+    with alone():
+        return _blocks(job) if isinstance(job, BlocksJob) else memory.measure(job)
 
 
 def _blocks(job: BlocksJob) -> Result:

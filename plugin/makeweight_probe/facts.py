@@ -14,6 +14,7 @@ _TELLING_FLAGS = (
     "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16",
     "asimddp", "i8mm", "fphp", "asimdhp", "sve", "sve2", "bf16",
 )  # fmt: skip
+_MODALIAS = "/sys/devices/system/cpu/modalias"
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
@@ -28,8 +29,20 @@ def identity() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "runtimes": sessions.versions(),
-        "emulated": False,
+        "emulated": emulated(platform.machine(), cpu.get("vendor_id"), _first_line(_MODALIAS)),
     }
+
+
+def emulated(machine: str, vendor: str | None, modalias: str | None) -> bool:
+    """Whether another processor imitates this one: it says that it is no x86, and the kernel beneath runs on one.
+
+    Args:
+        machine: as `uname -m` has it.
+        vendor: `vendor_id` in /proc/cpuinfo.
+        modalias: what the kernel calls its processor, such as `cpu:type:x86,ven0000fam0006mod008F:feature:…`.
+    """
+    on_x86 = vendor in ("GenuineIntel", "AuthenticAMD") or (modalias or "").startswith("cpu:type:x86")
+    return on_x86 and machine not in ("x86_64", "i386", "i686", "AMD64")
 
 
 def conditions() -> dict[str, Any]:

@@ -19,6 +19,7 @@ VERBS = (
     "compress",
     "evaluate",
     "device",
+    "devices",
     "benchmark",
     "report",
     "gate",

@@ -128,9 +128,9 @@ def test_parts_of_others_come_by_entry_point(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_entry_point_may_bring_what_is_not_out_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "importlib.metadata.entry_points", lambda group: [entry("ssh", Theirs)] if "dev" in group else []
+        "importlib.metadata.entry_points", lambda group: [entry("adb", Theirs)] if "dev" in group else []
     )
-    assert registry.load("device", "ssh") is Theirs
+    assert registry.load("device", "adb") is Theirs
 
 
 def test_an_entry_point_to_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

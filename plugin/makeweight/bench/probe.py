@@ -16,6 +16,8 @@ from makeweight.devices.device import Device, DeviceFailed, Ended
 from makeweight_probe.__main__ import REFUSED
 from makeweight_probe.job import FactsJob, Job, Result, dump_job, load_result
 
+NO_SUCH_PROGRAM = 127
+"""The exit code of a shell or `env` that finds no such program."""
 # The oldest time that a zip can bear: the same package always gives the same bytes, and so is sent once.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -26,16 +28,22 @@ class JobFailed(DeviceFailed):
     def __init__(self, device: Device, ended: Ended) -> None:
         lines = [line for line in ended.said.splitlines() if line.strip()]
         self.code, self.last = ended.code, lines[-1] if lines else "it said nothing"
-        where = f"device `{device.name}`"
+        where, python = f"device `{device.name}`", device.python[0]
         if self.code == REFUSED:
             super().__init__(self.last, where=where)
-            return
-        how = f"signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
-        super().__init__(
-            f"the measuring process ended with {how}: {self.last}",
-            where=where,
-            do="Run again; if it was killed, the machine may be short of memory.",
-        )
+        elif self.code == NO_SUCH_PROGRAM:
+            do = "Install Python 3.11 or newer there (Debian: apt install python3), or name another with `python:`."
+            super().__init__(f"there is no `{python}` there", where=where, do=do)
+        elif "Unknown option: -P" in ended.said:
+            do = "Install Python 3.11 or newer there, and name it with `python:`."
+            super().__init__(f"`{python}` there is older than 3.11", where=where, do=do)
+        elif self.last == "ModuleNotFoundError: No module named 'numpy'":
+            do = f"Install it there, beside the runtime: `{python} -m pip install numpy`."
+            super().__init__(f"`{python}` there has no numpy", where=where, do=do)
+        else:
+            how = f"signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
+            do = "Run again; if it was killed, the machine may be short of memory."
+            super().__init__(f"the measuring process ended with {how}: {self.last}", where=where, do=do)
 
 
 @dataclass(frozen=True)

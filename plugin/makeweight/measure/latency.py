@@ -22,6 +22,7 @@ from makeweight.measurement import Cause, Measurement, unavailable
 from makeweight_probe.sequential import confidence_sequence
 
 _NS = 1e9
+EMULATED = "the processor is emulated, so times say nothing about a real one"
 
 
 def measure(timings: Timings, variant: str, device: str, threads: int) -> Iterator[Measurement]:
@@ -65,6 +66,8 @@ def median_ratio(timings: Timings, clock: str = "wall") -> tuple[float, tuple[fl
 
 def _objection(timings: Timings, metric: Metric, threads: int) -> str | None:
     clock, quantile = _of(metric)
+    if timings.emulated:
+        return EMULATED
     if clock == "cpu" and threads != 1:
         return f"a thread's CPU clock misses the other {threads - 1} threads of the runtime; it needs threads: 1"
     if clock == "cold" and (reason := _no_cold(timings)) is not None:
@@ -169,8 +172,12 @@ def _tail_interval(timings: Timings, clock: str, quantile: float) -> tuple[float
 
 def _throughput(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
     arms = {BASELINE: timings.runs("batch_a"), variant: timings.runs("batch_b")}
-    if not arms[variant]:
-        said = [str(result.facts["no_batches"]) for result in timings.processes if "no_batches" in result.facts]
+    if timings.emulated or not arms[variant]:
+        said = (
+            [EMULATED]
+            if timings.emulated
+            else [str(result.facts["no_batches"]) for result in timings.processes if "no_batches" in result.facts]
+        )
         reason = said[0] if said else "it is asked for one fixed batch, so there are no batches to fill"
         yield unavailable(Measurand("throughput"), variant, "1/s", reason, device=device)
         return

@@ -49,6 +49,11 @@ class Timings:
         return told
 
     @property
+    def emulated(self) -> bool:
+        """Whether another processor imitated that machine's."""
+        return any(result.facts["identity"].get("emulated") for result in self.processes)
+
+    @property
     def where(self) -> str:
         """How the arms lived."""
         return "a process an arm" if any(result.facts["apart"] for result in self.processes) else "in one process"

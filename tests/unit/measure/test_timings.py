@@ -334,3 +334,13 @@ def test_the_sizes_that_varied_are_told() -> None:
     assert taken(process(60, sizes=sizes[:1])).fed == ""
     told = {each.method for each in figures(taken(process(60, sizes=sizes))).values() if each.metric == "latency_p50"}
     assert all("fed with `words` [1, 4] to [1, 31]" in str(method) for method in told)
+
+
+def test_times_of_an_emulated_processor_are_unavailable() -> None:
+    """Its memory is not."""
+    emulated = taken(*(process(20, identity={"cpu": "a slow one", "emulated": True}) for _ in range(3)))
+    figures = list(sitting.measurements(emulated, "int8", "board", 1))
+    times = [figure for figure in figures if figure.metric.startswith(("latency", "cpu_time", "throughput"))]
+    assert len(times) > 6
+    assert all(figure.value is None and "emulated" in str(figure.reason) for figure in times)
+    assert any(figure.metric == "peak_memory" and figure.value for figure in figures)

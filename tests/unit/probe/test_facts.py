@@ -40,3 +40,23 @@ def test_the_last_level_cache_is_the_largest(tmp_path: Path, monkeypatch: pytest
         (tmp_path / f"index{index}" / "size").write_text(size + "\n")
     monkeypatch.setattr(facts, "_CACHES", tmp_path)
     assert facts.last_level_cache() == 32 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("machine", "vendor", "modalias", "imitated"),
+    [
+        ("x86_64", "GenuineIntel", "cpu:type:x86,ven0000fam0006mod008F:feature:,0000", False),
+        ("aarch64", None, "cpu:type:aarch64:feature:,0000,0001", False),
+        ("s390x", "IBM/S390", None, False),
+        ("arm64", None, None, False),
+        ("aarch64", "GenuineIntel", None, True),
+        ("aarch64", None, "cpu:type:x86,ven0002fam0019mod0001:feature:,0000", True),
+        ("armv7l", "AuthenticAMD", "cpu:type:x86,ven0002fam0019mod0001:feature:,0000", True),
+    ],
+    ids=["x86", "arm", "s390", "mac", "arm-on-intel", "arm-with-cpuinfo-of-its-own", "arm-on-amd"],
+)
+def test_a_processor_that_another_imitates_is_told(
+    machine: str, vendor: str | None, modalias: str | None, imitated: bool
+) -> None:
+    """What qemu-user shows of the machine beneath: its /sys, and its /proc/cpuinfo where it makes none up."""
+    assert facts.emulated(machine, vendor, modalias) is imitated

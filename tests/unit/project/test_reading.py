@@ -214,10 +214,11 @@ def test_unknown_names_suggest_the_near_one() -> None:
             "comes with the extra makeweight[litert], which is not out yet",
         ),
         (
-            ("kind: local, threads: 2", "kind: ssh, threads: 2"),
+            ("kind: local, threads: 2", "kind: adb, threads: 2"),
             28,
-            "comes with the extra makeweight[ssh], which is not out yet",
+            "comes with the extra makeweight[adb], which is not out yet",
         ),
+        (("kind: local, threads: 2", "kind: ssh, threads: 2"), 28, "devices.other.host: missing, and required"),
         (("ship: best", "ship: slim"), 24, "ship: no variant `slim`; did you mean `slim-int8`?"),
         (("device: local", "device: locla"), 38, "budget.latency_p99.device: no device `locla`; did you mean `local`?"),
         (("max: 400 kB", "max: 400"), 30, "budget.size.max: `400` has no unit; write it like `400 kB`"),

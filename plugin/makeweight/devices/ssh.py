@@ -1,0 +1,223 @@
+"""A machine over SSH: the system's OpenSSH with the user's own configuration, agent, keys and jump hosts.
+
+Nothing has to be installed there but Python, numpy and the runtime; files are sent once, by the hash of what they hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shlex
+import stat
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, ClassVar
+
+from pydantic import Field
+
+from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
+from makeweight.devices.ssh_refusals import refusal
+from makeweight_base.errors import EnvironmentFailed
+from makeweight_probe.alone import LOCK
+
+_FAILED = 255
+"""The exit code by which ssh tells that it failed itself."""
+_BY_SIGNAL = 128
+"""A shell adds to this the signal that ended a program."""
+_FOLDER = ".cache/makeweight"
+"""From the home folder there."""
+_KEPT = 7
+"""Days that files lie there after they were last used."""
+_SHOWN = 32
+"""Characters of a hash that stand for all of it: 128 bits."""
+_LONGEST = 40
+"""Bytes of the folder of a control socket: the whole path of a socket holds 108 (unix(7))."""
+_OWN = 8
+"""Characters of a hash in the name of a socket, before ssh's own 40."""
+_ALWAYS = (
+    "BatchMode=yes",  # nobody is there to type a password
+    "StrictHostKeyChecking=yes",  # a key that is not known is never taken silently, whatever the user's file says
+    "ConnectTimeout=10",
+    "ServerAliveInterval=10",
+    "ServerAliveCountMax=3",  # a machine that vanished is given up after half a minute
+    "RemoteCommand=none",
+    "PermitLocalCommand=no",
+    "ClearAllForwardings=yes",
+    "LogLevel=ERROR",
+)
+
+
+class SshOptions(DeviceOptions):
+    """How to get there."""
+
+    host: str = Field(
+        description="Whom to connect to, as `ssh` is told it: `user@host`, or a name of ~/.ssh/config, where port, key "
+        "and jump hosts stand. Its host key has to be known: connect by hand once.",
+        pattern=r"^[^-\s][^\s]*$",
+    )
+    python: str = Field("python3", description="Python 3.11 or newer there, with numpy and the runtime.", min_length=1)
+    config: str | None = Field(
+        None, description="An ssh_config to go by instead of the user's own; from the project's folder."
+    )
+    patience: float = Field(
+        1800, gt=0, le=86_400, description="Seconds after which a program that hangs there is given up."
+    )
+
+
+class Ssh:
+    """A machine over SSH."""
+
+    Options: ClassVar[type[DeviceOptions]] = SshOptions
+    carries_probe = False
+
+    def __init__(self, name: str, options: SshOptions) -> None:
+        self.name = name
+        self._host, self._patience = options.host, options.patience
+        config = () if options.config is None else ("-F", options.config)
+        self._ssh = (
+            "ssh",
+            "-T",
+            *config,
+            *(word for option in (*_ALWAYS, *_shared(options.config)) for word in ("-o", option)),
+        )
+        # -P: what lies in the home folder must not take the place of one of Python's own modules
+        self.python: Sequence[str] = (options.python, "-P")
+
+    def put(self, *files: Path) -> str:
+        folder = f"{_FOLDER}/{_hash(files)}"
+        there = f"{folder}/{files[0].name}"
+        if self._said(f"[ -d {folder} ] && touch {folder} && echo there || echo missing").strip() != "there":
+            self._send(files, folder)
+        return there
+
+    def run(self, command: Sequence[str]) -> Ended:
+        # its standard input ends when this side does, however it does: then the program there is ended too
+        program = f"""
+            export {LOCK}={_FOLDER}/lock
+            exec 3<&0
+            {shlex.join(command)} </dev/null 3<&- &
+            program=$!
+            {{ cat <&3; kill $program; }} >/dev/null 2>&1 &
+            watching=$!
+            exec 3<&-
+            wait $program
+            code=$?
+            kill $watching 2>/dev/null
+            exit $code"""
+        ours, held = os.pipe()
+        try:
+            return self._ended(program, ours)
+        finally:
+            os.close(ours)
+            os.close(held)
+
+    def get(self, there: str, here: Path) -> None:
+        with here.open("wb") as file:
+            ended = self._ended(f"cat {shlex.quote(there)}", subprocess.DEVNULL, file)
+        self._checked(ended, f"`{there}` cannot be read there")
+
+    def _send(self, files: Sequence[Path], folder: str) -> None:
+        """Whole, or not at all: another benchmark may be sending the same."""
+        script = f"""
+            umask 077
+            mkdir -p {_FOLDER} && find {_FOLDER} -mindepth 1 -maxdepth 1 -mtime +{_KEPT} -exec rm -rf {{}} +
+            mkdir {folder}.$$ && tar -xf - -C {folder}.$$ && {{ [ -d {folder} ] || mv {folder}.$$ {folder}; }}
+            code=$?
+            rm -rf {folder}.$$
+            exit $code"""
+        with _archived(files) as archive:
+            ended = self._ended(script, archive)
+        self._checked(ended, f"{files[0].name} cannot be brought there")
+
+    def _said(self, script: str) -> str:
+        with tempfile.TemporaryFile("w+") as output:
+            self._checked(self._ended(script, subprocess.DEVNULL, output), "a shell cannot be run there")
+            output.seek(0)
+            return output.read()
+
+    def _ended(
+        self, script: str, stdin: int | IO[bytes], stdout: int | IO[bytes] | IO[str] = subprocess.DEVNULL
+    ) -> Ended:
+        """Run a script of the shell there.
+
+        Raises:
+            DeviceFailed: the machine cannot be reached, was lost, or does not end in time.
+        """
+        where = f"device `{self.name}`"
+        # whatever shell is the user's there, this one reads the script
+        command = (*self._ssh, "--", self._host, f"exec sh -c {shlex.quote(f'cd || exit; {script}')}")
+        try:
+            done = subprocess.run(
+                command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, timeout=self._patience, check=False
+            )
+        except FileNotFoundError as error:
+            do = "Install OpenSSH's client (Debian: apt install openssh-client)."
+            raise EnvironmentFailed("there is no `ssh` here", where=where, do=do) from error
+        except subprocess.TimeoutExpired as error:
+            do = "See what it does there; `patience:` of the device is how long it may take."
+            raise DeviceFailed(f"a program there has not ended for {self._patience:g} s", where=where, do=do) from error
+        said = done.stderr.decode(errors="replace")
+        if done.returncode == _FAILED:
+            raise refusal(self.name, self._host, said)
+        code = done.returncode
+        return Ended(_BY_SIGNAL - code if code > _BY_SIGNAL else code, said)
+
+    def _checked(self, ended: Ended, what: str) -> None:
+        if ended.code != 0:
+            raise refusal(self.name, self._host, ended.said, what)
+
+
+def _hash(files: Sequence[Path]) -> str:
+    """Of names and contents."""
+    found = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as content:
+            found.update(f"{file.name}\0{hashlib.file_digest(content, 'sha256').hexdigest()}\0".encode())
+    return found.hexdigest()[:_SHOWN]
+
+
+@contextlib.contextmanager
+def _archived(files: Sequence[Path]) -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() as archive:
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for file in files:
+                tar.add(file, file.name, filter=_nobodys)
+        archive.seek(0)
+        yield archive
+
+
+def _nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o600
+    return entry
+
+
+def _shared(config: str | None) -> tuple[str, ...]:
+    """One connection for all that is asked within a minute, where there is a private folder for its socket.
+
+    ssh names it by where it goes. Another configuration may know other keys, so it has connections of its own.
+    """
+    root = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    folder = Path(root, f"makeweight-{os.getuid()}")
+    if len(os.fsencode(folder)) > _LONGEST or not _private(folder):
+        return ()
+    own = b""
+    if config is not None and Path(config).is_file():
+        own = Path(config).read_bytes()
+    path = folder / f"{hashlib.sha256(own).hexdigest()[:_OWN]}%C"
+    return "ControlMaster=auto", f"ControlPath={path}", "ControlPersist=60"
+
+
+def _private(folder: Path) -> bool:
+    """Whether it is there and ours alone: who may write there could speak for the machine."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) == 0o700
