@@ -32,7 +32,7 @@ class Cluster(Transformation):
     """Weight sharing by k-means. What is trained afterwards trains the values, and each weight keeps its own."""
 
     name: ClassVar[str] = "cluster"
-    accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
+    accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module", "graph"})
     Options = ClusterOptions
 
     def effect(self, options: ClusterOptions) -> Effect:  # noqa: ARG002
@@ -47,7 +47,7 @@ class Cluster(Transformation):
     def apply(self, subject: Subject, options: ClusterOptions, given: Given) -> Subject:
         from makeweight.compress import sharing
 
-        return sharing.share(subject, options, given)
+        return (sharing.share if subject.kind == "module" else sharing.share_in_file)(subject, options, given)
 
     def training(self, options: ClusterOptions) -> None:  # noqa: ARG002
         return None

@@ -56,19 +56,19 @@ class Factorize(Transformation):
     slower. Nothing is trained."""
 
     name: ClassVar[str] = "factorize"
-    accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
+    accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module", "graph"})
     Options = FactorizeOptions
 
     def effect(self, options: FactorizeOptions) -> Effect:  # noqa: ARG002
         return "changes"
 
     def needs(self, options: FactorizeOptions) -> Needs:  # noqa: ARG002
-        return Needs(("calibration",))
+        return Needs(wishes=("calibration",))  # which a file does without
 
     def apply(self, subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
         from makeweight.compress import lowrank
 
-        return lowrank.lower(subject, options, given)
+        return (lowrank.lower if subject.kind == "module" else lowrank.lower_file)(subject, options, given)
 
     def training(self, options: FactorizeOptions) -> None:  # noqa: ARG002
         return None

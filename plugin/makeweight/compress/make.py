@@ -60,11 +60,13 @@ def make(
         UsageError: the baseline, the module or the data cannot be used; an extra is missing.
         EnvironmentFailed, OSError, MemoryError: the machine failed.
     """
-    for technique in variant.plan.techniques:
-        registry.require("technique", technique.name)
     runtime: Runtime = registry.ready("runtime", variant.runtime)()
     whole = baseline.made()
     source = whole if _begins_with_the_file(variant.plan, runtime, declared, whole) else None
+    for technique in variant.plan.techniques:
+        # what works on files too takes no more for that than the runtime
+        if source is None or "graph" not in getattr(technique, "accepts", ()):
+            registry.require("technique", technique.name)
     exporters = runtime.exporters if source is None else ()
     others = [package for technique in variant.plan.techniques for package in technique.packages]
     about: dict[str, Any] = {

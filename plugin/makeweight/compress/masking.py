@@ -1,14 +1,18 @@
-"""Weights of a module that are zero, now and in all that is trained afterwards."""
+"""Weights that are zero: of a module, now and in all that is trained afterwards, and of a model file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from makeweight.compress.deadend import excluded, refuse_not_finite
+from makeweight.compress.files import finite, left_alone_in, noted, saved, weights_of
 from makeweight.compress.movement import Movement
-from makeweight.compress.sparsity import FOUR, scheduled, smallest, two_of_four
+from makeweight.compress.sparsity import FOUR, Scores, Zeros, scheduled, smallest, two_of_four
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.compress.tuning import tuner
@@ -29,7 +33,8 @@ class Masks:
 
     def __init__(self, zeros: Mapping[str, Any]) -> None:
         """Args:
-        zeros: by parameter, where it is zero; torch.bool, of the parameter's shape.
+        zeros: by parameter, where it is zero; torch.bool, of the parameter's shape. Of a model file, whose weights
+            nothing trains, numpy's.
         """
         self.zeros = zeros
 
@@ -43,18 +48,22 @@ class Masks:
 
 
 def mask(subject: Subject, options: SparsifyOptions, given: Given) -> Subject:
-    """See `Sparsify` and `Transformation.apply`."""
+    """See `Sparsify` and `Transformation.apply`; of a module."""
+    import torch
+
     module = subject.source
     refuse_not_finite(module, NAME)
-    weights, kept = _weights(module, options)
-    if kept:
-        given.progress.say(
-            f"sparsify: not a multiple of {FOUR} in what the layer sums over, left as they are: {', '.join(kept)}"
-        )
+    weights, kept = _able(_weights(module, options), options, given)
     masks, train, rounds = Masks({}), None, []
     movement = Movement(module, weights) if options.importance == "movement" else None
     for number in range(1, options.rounds + 1):
-        masks = Masks(_zeros(module, weights, options, number, movement, masks))
+        if movement:  # none becomes zero in its first round
+            scores, step = movement.scores(masks.zeros), (number - 1, options.rounds - 1)
+        else:
+            scores = {name: module.get_parameter(name).detach().float().abs().numpy() for name in weights}
+            step = number, options.rounds
+        zeros = _zeros(scores, weights, options, *step)
+        masks = Masks({name: torch.from_numpy(each) for name, each in zeros.items()})
         masks.after_step(module)
         if options.epochs:
             train = train or tuner(options, given)
@@ -63,65 +72,89 @@ def mask(subject: Subject, options: SparsifyOptions, given: Given) -> Subject:
             rounds.append(asdict(train(module, label, left)))
     if movement:
         movement.end()
-    counts = {name: [int(zeros.sum()), zeros.numel()] for name, zeros in masks.zeros.items()}
-    none, all_of_them = (sum(each) for each in zip(*counts.values(), strict=True))
-    given.progress.say(f"sparsify: {none:,} of {all_of_them:,} weights are zero; {_GAIN}")
-    given.notes[NAME] = {"gain": _GAIN, "zeros": counts, "kept": kept, "rounds": rounds}
+    _tell({name: [int(each.sum()), each.numel()] for name, each in masks.zeros.items()}, kept, given, rounds)
     return subject.leaving(NAME, masks)
 
 
-def _weights(module: Any, options: SparsifyOptions) -> tuple[dict[str, int], list[str]]:
-    """The weights that may become zero, each with the axis that its layer sums over; and those that cannot."""
+def mask_file(subject: Subject, options: SparsifyOptions, given: Given) -> Subject:
+    """The same of a model file, whose weights nothing trains."""
+    weights = weights_of(subject, given)
+    left_alone = left_alone_in(weights, options.exclude, NAME)
+    able, kept = _able(
+        {name: (each.shape, each.summed) for name, each in weights.stored.items() if not left_alone & {*each.layers}},
+        options,
+        given,
+    )
+    values = {name: finite(weights, name, NAME) for name in able}
+    zeros = _zeros({name: np.abs(each) for name, each in values.items()}, able, options, 1, 1)
+    for name, each in zeros.items():
+        weights.give(name, np.where(each, 0, values[name]))
+    _tell({name: [int(each.sum()), each.size] for name, each in zeros.items()}, kept, given, [], weights.kept)
+    return saved(subject, weights, given, NAME).leaving(NAME, Masks(zeros))
+
+
+def _weights(module: Any, options: SparsifyOptions) -> dict[str, tuple[tuple[int, ...], int]]:
+    """The weights of a module that are not excluded: their shapes, and the axes that their layers sum over."""
     found = {name: weight for name, weight in module.named_parameters() if weight.ndim > 1}
     layers = {name: name.rpartition(".")[0] for name in found}
     left_alone = set(excluded(options.exclude, list(layers.values()), NAME))
+    return {
+        name: (tuple(weight.shape), 0 if getattr(module.get_submodule(layers[name]), "transposed", False) else 1)
+        for name, weight in found.items()
+        if layers[name] not in left_alone and weight.is_floating_point()
+    }
+
+
+def _able(
+    found: Mapping[str, tuple[Sequence[int], int | None]], options: SparsifyOptions, given: Given
+) -> tuple[dict[str, int], list[str]]:
+    """The weights that may become zero, each with the axis that its layer sums over; and those that cannot."""
     weights, kept = dict[str, int](), list[str]()
-    for name, weight in found.items():
-        if layers[name] in left_alone or not weight.is_floating_point():
-            continue
-        axis = 0 if getattr(module.get_submodule(layers[name]), "transposed", False) else 1
-        if options.structure == "2:4" and weight.shape[axis] % FOUR:
+    for name, (shape, axis) in found.items():
+        if options.structure == "2:4" and (axis is None or shape[axis] % FOUR):
             kept.append(name)
         else:
-            weights[name] = axis
+            weights[name] = axis or 0
     if not weights:
         raise RecipeFailed(
             f"sparsify changed nothing: no layer sums over a multiple of {FOUR} ({told_of(kept)})"
             if kept
-            else "sparsify changed nothing: the module has no layer with weights that is not excluded"
+            else "sparsify changed nothing: the model has no layer with weights that is not excluded"
+        )
+    if kept:
+        given.progress.say(
+            f"sparsify: not a multiple of {FOUR} in what the layer sums over, left as they are: {', '.join(kept)}"
         )
     return weights, kept
 
 
 def _zeros(
-    module: Any,
-    weights: Mapping[str, int],
-    options: SparsifyOptions,
-    number: int,
-    movement: Movement | None,
-    masks: Masks,
-) -> dict[str, Any]:
-    """Where each weight becomes zero in a round.
-
-    Args:
-        movement: how trainings have moved weights since the first round, in which none becomes zero; None: magnitudes
-            decide.
-        masks: of the round before.
-    """
-    import torch
-
-    if movement is not None:
-        scores, step = movement.scores(masks.zeros), (number - 1, options.rounds - 1)
-    else:
-        scores = {name: module.get_parameter(name).detach().float().abs().numpy() for name in weights}
-        step = number, options.rounds
+    scores: Mapping[str, Scores], axes: Mapping[str, int], options: SparsifyOptions, number: int, rounds: int
+) -> dict[str, Zeros]:
+    """Where each weight becomes zero in a round, counted from 1."""
     if options.sparsity is None:
-        found = {name: two_of_four(array, weights[name]) for name, array in scores.items()}
+        found = {name: two_of_four(array, axes[name]) for name, array in scores.items()}
     else:
-        found = smallest(scores, scheduled(options.sparsity, *step), options.scope == "global")
+        found = smallest(scores, scheduled(options.sparsity, number, rounds), options.scope == "global")
     if bare := [name for name, zeros in found.items() if zeros.all()]:
         raise RecipeFailed(
             f"sparsify: no weight would be left in {told_of(bare)}; lower `sparsity`"
             f"{', take `scope: uniform`' if options.scope == 'global' else ''} or name the layer in `exclude`"
         )
-    return {name: torch.from_numpy(zeros) for name, zeros in found.items()}
+    return found
+
+
+def _tell(
+    counts: Mapping[str, list[int]],
+    kept: Sequence[str],
+    given: Given,
+    rounds: Sequence[Any],
+    unreached: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Args:
+    counts: by weight, how many are zero and how many there are.
+    unreached: why other layers of a file keep their weights.
+    """
+    none, all_of_them = (sum(each) for each in zip(*counts.values(), strict=True))
+    given.progress.say(f"sparsify: {none:,} of {all_of_them:,} weights are zero; {_GAIN}")
+    given.notes[NAME] = {"gain": _GAIN, "zeros": counts, "kept": kept, "rounds": rounds, **noted(unreached)}

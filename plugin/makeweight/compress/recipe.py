@@ -83,9 +83,14 @@ class Plan:
         return [(name, options) for name, options in asked if options is not None]
 
     @property
-    def techniques(self) -> tuple[Technique, ...]:
+    def in_order(self) -> tuple[Step, ...]:
+        """All of its steps; one that is both kinds stands there once."""
         last = () if self.lowering is None or self.lowering in self.steps else (self.lowering,)
-        return tuple(step.technique for step in (*self.steps, *last))
+        return (*self.steps, *last)
+
+    @property
+    def techniques(self) -> tuple[Technique, ...]:
+        return tuple(step.technique for step in self.in_order)
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,12 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
     """Order a recipe.
 
     Raises:
-        Nonsense: an empty recipe, a step that comes too late, one that the source cannot have, two number
+        Nonsense: an empty recipe, a step that comes too late, one that the source cannot have, or not so, two number
             formats, one that the runtime does not offer, one that a later one undoes, or training alone.
     """
     if not steps:
         raise Nonsense("a variant needs at least one step; the uncompressed model is already measured as `baseline`")
+    steps = list(steps)
     kind, left_module_at, format_at = source, None, None
     for index, step in enumerate(steps):
         if step.technique.sets_number_format and format_at is not None:
@@ -139,6 +145,11 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
             )
         if kind == "module" and "module" not in accepts:
             kind, left_module_at = "graph", index
+        if kind == "graph":
+            try:
+                steps[index] = replace(step, options=step.options.for_graph())
+            except ValueError as error:
+                raise Nonsense(f"`{step.name}`: {error}", index) from error
         if step.technique.sets_number_format:
             format_at = index
     effects = [step.transformation.effect(step.options) if step.changes_model else None for step in steps]

@@ -1,16 +1,19 @@
-"""Weights of a module that share few values, now and in all that is trained afterwards."""
+"""Weights that share few values: of a module, now and in all that is trained afterwards, and of a model file."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from makeweight.compress import masking
 from makeweight.compress.deadend import excluded, refuse_not_finite
+from makeweight.compress.files import finite, left_alone_in, noted, saved, weights_of
 from makeweight.compress.kmeans import means, nearest
 from makeweight.compress.masking import Masks
 from makeweight.compress.subject import Subject
@@ -136,7 +139,7 @@ class _Clusters:
 
 
 def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
-    """See `Cluster` and `Transformation.apply`."""
+    """See `Cluster` and `Transformation.apply`; of a module."""
     import torch
 
     module = subject.source
@@ -144,34 +147,88 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
     weights = {name: weight for name, weight in module.named_parameters() if weight.ndim > 1}
     layers = [name.rpartition(".")[0] for name in weights]
     left_alone = set(excluded(options.exclude, layers, NAME))
-    size = 2**options.bits
     masks = subject.left.get(masking.NAME)
     zeros = masks.zeros if isinstance(masks, Masks) else {}
-    indices, values, errors, kept = dict[str, Any](), dict[str, int](), dict[str, float](), list[str]()
+    found, indices = _Found(2**options.bits), dict[str, Any]()
     for name, weight in given.progress.over(weights.items(), NAME, len(weights)):
-        if name.rpartition(".")[0] in left_alone:
+        if name.rpartition(".")[0] in left_alone or not found.takes(name, weight.numel(), weight.is_floating_point()):
             continue
-        if weight.numel() <= 2 * size or not weight.is_floating_point():
-            kept.append(name)
-            continue
-        plain = weight.detach().double().numpy()
-        table, clusters = _clustered(plain, size, zeros.get(name))
-        shared = table[clusters]
+        held = zeros[name].numpy() if name in zeros else None
+        shared, clusters = found.shared(name, weight.detach().double().numpy(), held)
         with torch.no_grad():
             weight.copy_(torch.from_numpy(shared))
         weight.requires_grad_(True)
-        indices[name], values[name] = torch.from_numpy(clusters), len(table)
-        norm = float((plain**2).sum()) ** 0.5
-        errors[name] = float(((plain - shared) ** 2).sum()) ** 0.5 / norm if norm else 0.0
-    if kept:
-        given.progress.say(f"cluster: too few weights for {size} values to pay, left as they are: {', '.join(kept)}")
-    if not indices:
-        raise RecipeFailed(f"cluster changed nothing: no layer has more than {2 * size} weights; lower `bits`")
+        indices[name] = torch.from_numpy(clusters)
+    found.tell(given)
     ties = Ties(indices, zeros.keys() & indices.keys())
     ties.sum_gradients(module)
-    given.progress.say(f"cluster: {len(indices)} weight tensors of at most {size} values")
-    given.notes[NAME] = {"values": values, "errors": errors, "kept": kept}
     return subject.leaving(NAME, ties)
+
+
+def share_in_file(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
+    """The same of a model file, whose weights nothing trains. Where weights were made zero, zero is a value of its
+    own."""
+    weights = weights_of(subject, given)
+    left_alone = left_alone_in(weights, options.exclude, NAME)
+    found = _Found(2**options.bits)
+    for name, stored in given.progress.over(list(weights.stored.items()), NAME, len(weights.stored)):
+        if left_alone & {*stored.layers} or not found.takes(name, math.prod(stored.shape)):
+            continue
+        values = finite(weights, name, NAME).astype(np.float64)
+        held = values == 0 if masking.NAME in subject.left else None
+        weights.give(name, found.shared(name, values, held)[0])
+    found.tell(given, weights.kept)
+    return saved(subject, weights, given, NAME)
+
+
+class _Found:
+    """What weights share, and what is told of it."""
+
+    def __init__(self, size: int) -> None:
+        """Args:
+        size: how many values a weight may have.
+        """
+        self._size = size
+        self._values: dict[str, int] = {}
+        self._errors: dict[str, float] = {}
+        self._kept: list[str] = []
+
+    def takes(self, name: str, count: int, floating: bool = True) -> bool:
+        """Whether so many weights are worth a table."""
+        if floating and count > 2 * self._size:
+            return True
+        self._kept.append(name)
+        return False
+
+    def shared(self, name: str, plain: Any, zeros: Any) -> tuple[Any, Any]:
+        """Weights of few values in place of these, and which of the values each has.
+
+        Args:
+            zeros: where they are zero and stay it; None: nowhere.
+        """
+        table, clusters = _clustered(plain, self._size, zeros)
+        shared = table[clusters]
+        norm = float((plain**2).sum()) ** 0.5
+        self._values[name] = len(table)
+        self._errors[name] = float(((plain - shared) ** 2).sum()) ** 0.5 / norm if norm else 0.0
+        return shared, clusters
+
+    def tell(self, given: Given, unreached: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Args:
+            unreached: why other layers of a file keep their weights.
+
+        Raises:
+            RecipeFailed: no weight shares anything.
+        """
+        size, kept = self._size, self._kept
+        if kept:
+            given.progress.say(
+                f"cluster: too few weights for {size} values to pay, left as they are: {', '.join(kept)}"
+            )
+        if not self._values:
+            raise RecipeFailed(f"cluster changed nothing: no layer has more than {2 * size} weights; lower `bits`")
+        given.progress.say(f"cluster: {len(self._values)} weight tensors of at most {size} values")
+        given.notes[NAME] = {"values": self._values, "errors": self._errors, "kept": kept, **noted(unreached)}
 
 
 def _clustered(plain: Any, size: int, zeros: Any) -> tuple[Any, Any]:
@@ -180,6 +237,7 @@ def _clustered(plain: Any, size: int, zeros: Any) -> tuple[Any, Any]:
     if zeros is None:
         table = means(plain.ravel(), size)
         return table, nearest(plain, table)
-    zeros = zeros.numpy()
+    if zeros.all():
+        return np.zeros(1), np.zeros(zeros.shape, np.int64)
     table = means(plain[~zeros], size - 1)
     return np.concatenate([[0.0], table]), np.where(zeros, 0, 1 + nearest(plain, table))

@@ -66,12 +66,23 @@ class SparsifyOptions(TrainingOptions):
                 raise ValueError(f'`structure: "2:4"` takes half of every layer at once; drop `{name}`')
         return self
 
+    def for_graph(self) -> Self:
+        trained = sorted(self.model_fields_set & set(TrainingOptions.model_fields) - {"epochs"})
+        if self.importance == "movement" or self.rounds > 1:
+            trained.insert(0, "rounds" if self.rounds > 1 else "importance: movement")
+        if trained or ("epochs" in self.model_fields_set and self.epochs):
+            raise ValueError(
+                f"`{(*trained, 'epochs')[0]}` is of training, and a model file has none; drop it, or declare "
+                "`model.build` and `model.weights`"
+            )
+        return self.model_copy(update={"epochs": 0})
+
 
 class Sparsify(Transformation):
     """Unstructured and 2:4 pruning, by magnitude or movement. What is zero stays zero, whatever trains afterwards."""
 
     name: ClassVar[str] = "sparsify"
-    accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
+    accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module", "graph"})
     Options = SparsifyOptions
 
     def effect(self, options: SparsifyOptions) -> Effect:  # noqa: ARG002
@@ -83,7 +94,7 @@ class Sparsify(Transformation):
     def apply(self, subject: Subject, options: SparsifyOptions, given: Given) -> Subject:
         from makeweight.compress import masking
 
-        return masking.mask(subject, options, given)
+        return (masking.mask if subject.kind == "module" else masking.mask_file)(subject, options, given)
 
     def training(self, options: SparsifyOptions) -> TrainingOptions | None:
         return options.alone(epochs=options.epochs * options.rounds) if options.epochs else None

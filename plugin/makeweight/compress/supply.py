@@ -8,6 +8,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Shapes
 from makeweight.compress.checkpoints import Checkpoints
 from makeweight.compress.curves import Curves
@@ -18,6 +19,7 @@ from makeweight.measure import samples
 from makeweight.runtimes.format import Format
 from makeweight.runtimes.integers import Integers
 from makeweight.runtimes.runtime import Program, RecipeFailed, Runtime
+from makeweight.runtimes.weights import Editing, Weights
 from makeweight.user import data
 from makeweight.user.augment import change_of
 from makeweight.user.declared import Declared
@@ -73,11 +75,17 @@ class Supply:
             checkpoints=self.checkpoints,
             curves=self.curves,
             integers=self._integers,
+            weights=self._weights,
             baseline=self._baseline if needs.baseline else None,
         )
 
     def _integers(self, subject: Subject, format: Format) -> Integers:
         return self.runtime.integers(self.program(subject), format, self.split("calibration"))
+
+    def _weights(self, model: Model) -> Weights:
+        if not isinstance(self.runtime, Editing):
+            raise RecipeFailed(f"the weights of a file of {self.runtime.name} cannot be changed; declare `model.build`")
+        return self.runtime.weights(model)
 
     def keep(self, noted: Mapping[str, Any]) -> None:
         """Take over what a step noted; of a technique that comes again, by its name and a number."""

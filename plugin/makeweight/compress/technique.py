@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from makeweight.runtimes.format import Format, SourceKind
 
 if TYPE_CHECKING:
+    from makeweight.artifact.model import Model
     from makeweight.artifact.ports import Port
     from makeweight.compress.checkpoints import Checkpoints
     from makeweight.compress.curves import Curves
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from makeweight.compress.training_options import TrainingOptions
     from makeweight.config.settings import TaskSettings
     from makeweight.runtimes.integers import Integers
+    from makeweight.runtimes.weights import Weights
     from makeweight.user.split import Change, Split
     from makeweight_base.progress import Progress
 
@@ -33,6 +35,14 @@ class Options(BaseModel):
     """What can be set on a step. Unknown keys are refused; a field's description is its documentation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def for_graph(self) -> Self:
+        """These, as they are meant of a model file, which nothing trains.
+
+        Raises:
+            ValueError: what is set cannot be had of one.
+        """
+        return self
 
 
 def layers_that(stay: str) -> Any:
@@ -94,6 +104,8 @@ class Given:
     """Where they show it; None: nowhere."""
     integers: Callable[[Subject, Format], Integers] | None = None
     """What of a module the variant's runtime would have in integers; raises what `Runtime.integers` does."""
+    weights: Callable[[Model], Weights] | None = None
+    """Those of a model file of the variant's runtime; raises RecipeFailed where that has no such files."""
     baseline: Any = None
     """The uncompressed module in eval mode, for all steps the same: not to be changed."""
     notes: dict[str, Any] = field(default_factory=dict)

@@ -121,7 +121,7 @@ def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, V
         except recipe.Nonsense as error:
             problems.note((*path, "steps") if error.step is None else (*path, "steps", error.step), str(error))
             continue
-        plain = [{step.name: step.options.model_dump(mode="json")} for step in ready]
+        plain = [{step.name: step.options.model_dump(mode="json")} for step in ordered.in_order]
         yield str(name), Variant(str(name), name_of_runtime, ordered, plain)
 
 

@@ -63,7 +63,7 @@ class GraphFacts:
 
 
 class Runtime(Protocol):
-    """One inference engine."""
+    """One inference engine. One whose files techniques can change is `weights.Editing` too."""
 
     name: ClassVar[str]
     suffix: ClassVar[str]

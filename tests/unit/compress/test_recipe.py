@@ -84,6 +84,14 @@ def test_the_runtime_is_asked_for_the_format_of_what_will_be_lowered(
     assert [kind for _, kind in OFFERED] == [lowered_from]
 
 
+def test_what_trains_by_default_trains_no_file() -> None:
+    of_file, of_module = plan("graph", [MASK, SHARE, INT8], allows), plan("module", [MASK, SHARE, INT8], allows)
+    assert of_file.trainings == []
+    assert [name for name, _ in of_module.trainings] == ["sparsify"]
+    assert of_file.in_order[0].options.model_dump()["epochs"] == 0
+    assert of_file.in_order[1:] == of_module.in_order[1:] == (SHARE, INT8)
+
+
 @pytest.mark.parametrize(
     ("source", "steps", "at", "says"),
     [
@@ -104,6 +112,11 @@ def test_the_runtime_is_asked_for_the_format_of_what_will_be_lowered(
         ("module", [INT8, QAT], 1, "`qat` after `quantize`: the number format is already set; keep one"),
         ("module", [QAT, TUNE], 1, "`finetune` changes the model, and `qat` before it sets the numbers"),
         ("graph", [QAT], 0, "`qat` works on a PyTorch module, and this model is a file without one"),
+        ("graph", [step(Sparsify, sparsity=0.5, rounds=3)], 0, "`sparsify`: `rounds` is of training, and a model file"),
+        ("graph", [step(Sparsify, sparsity=0.5, lr=0.1)], 0, "`sparsify`: `lr` is of training"),
+        ("graph", [step(Sparsify, sparsity=0.5, epochs=2)], 0, "`sparsify`: `epochs` is of training"),
+        ("module", [GRAPH, step(Sparsify, sparsity=0.5, epochs=2)], 1, "`sparsify`: `epochs` is of training"),
+        ("graph", [SHARE, MASK], 1, "`sparsify` changes layers whose weights `cluster` before it has made share"),
         ("module", [SHARE, TUNE, PRUNE], 2, "`prune` changes layers whose weights `cluster` before it has made share"),
         ("module", [SHARE, SHARE], 1, "`cluster` changes layers whose weights `cluster` before it"),
         ("module", [MASK, TUNE, PRUNE], 2, "`prune` changes layers whose weights `sparsify` before it has made zero;"),
@@ -131,6 +144,11 @@ def test_the_runtime_is_asked_for_the_format_of_what_will_be_lowered(
         "calibrated, then learned",
         "learned, then tuned",
         "learned without a module",
+        "in rounds, of a file",
+        "at a rate, of a file",
+        "in epochs, of a file",
+        "in epochs, of an exported file",
+        "shared, then emptied, of a file",
         "parted",
         "shared twice",
         "filled",

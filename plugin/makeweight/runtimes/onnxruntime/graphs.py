@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 
@@ -32,6 +32,23 @@ def readers(graph: Any) -> Counter[str]:
 def makers(graph: Any) -> dict[str, Any]:
     """By tensor, the node of this very graph that gives it."""
     return {output: node for node in graph.node for output in node.output}
+
+
+def name_nodes(graph: Any) -> None:
+    """A name of its own for every node."""
+    taken: set[str] = set()
+    for index, node in enumerate(graph.node):
+        if not node.name or node.name in taken:
+            node.name = f"{node.name or node.op_type}_{index}"
+            while node.name in taken:
+                node.name += "_"
+        taken.add(node.name)
+
+
+def called(node: Any, stored: Collection[str]) -> list[str]:
+    """The names that a recipe may know a node by: those of the modules whose weights it reads, and its own."""
+    owners = [name.rpartition(".")[0] for name in node.input if name in stored and "." in name]
+    return [*dict.fromkeys(owners), node.name]
 
 
 def attribute(node: Any, name: str, default: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from makeweight.runtimes.onnxruntime.constants import Constants
-from makeweight.runtimes.onnxruntime.graphs import attribute, makers
+from makeweight.runtimes.onnxruntime.graphs import attribute, makers, name_nodes
 
 # What gives probabilities, where a step of 1/255 is all that a small one has.
 _PROBABILITIES = frozenset({"Sigmoid", "Softmax"})
@@ -49,7 +49,7 @@ def mend(model: Any, *, activations: bool = True) -> Mended:
         activations: whether these become integers too.
     """
     graph, found = model.graph, Mended()
-    _name(graph)
+    name_nodes(graph)
     constants = Constants(graph)
     for node in graph.node:
         if node.op_type == "Gemm" and (reason := _fold(node, constants)):
@@ -97,17 +97,6 @@ def masks(model: Any, ranges: Mapping[str, tuple[float, float]]) -> dict[str, st
                 left[maker.name] = "it makes or adds a mask"
                 waiting += filter(shuts, maker.input)
     return left
-
-
-def _name(graph: Any) -> None:
-    """A name of its own for every node."""
-    taken: set[str] = set()
-    for index, node in enumerate(graph.node):
-        if not node.name or node.name in taken:
-            node.name = f"{node.name or node.op_type}_{index}"
-            while node.name in taken:
-                node.name += "_"
-        taken.add(node.name)
 
 
 def _fold(gemm: Any, constants: Constants) -> str | None:

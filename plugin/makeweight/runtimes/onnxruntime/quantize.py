@@ -28,7 +28,7 @@ from makeweight.runtimes.onnxruntime import gptq, groups, operators, refusal
 from makeweight.runtimes.onnxruntime.bias_correction import correct, give_biases
 from makeweight.runtimes.onnxruntime.calibration import extremes, ranges
 from makeweight.runtimes.onnxruntime.equalization import equalize
-from makeweight.runtimes.onnxruntime.graphs import constants, makers, opset
+from makeweight.runtimes.onnxruntime.graphs import called, constants, makers, opset
 from makeweight.runtimes.onnxruntime.inspect import stored
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.mend import CLIPPING, Mended, masks, mend
@@ -251,23 +251,17 @@ def _leave_out(graph: Any, how: Format, mended: Mended) -> None:
             mended.left[node.name] = _UNNAMED
     stored = {tensor.name for tensor in graph.initializer}
     for pattern, _ in how.exceptions:
-        meant = [node for node in graph.node if any(fits(pattern, name) for name in _called(node, stored))]
+        meant = [node for node in graph.node if any(fits(pattern, name) for name in called(node, stored))]
         if not meant:
             raise RecipeFailed(f"quantize: in `exclude`, {unfit(pattern, _layers(graph))}")
         for node in meant:
             mended.left[node.name] = _EXCLUDED
 
 
-def _called(node: Any, stored: Collection[str]) -> list[str]:
-    """The names that a recipe may know a node by: those of the modules whose weights it reads, and its own."""
-    owners = [name.rpartition(".")[0] for name in node.input if name in stored and "." in name]
-    return [*dict.fromkeys(owners), node.name]
-
-
 def _layers(graph: Any) -> list[str]:
     """Convolutions and products by the names that a reader knows best."""
     stored = {tensor.name for tensor in graph.initializer}
-    return [_called(node, stored)[0] for node in graph.node if node.op_type in operators.FLOATING]
+    return [called(node, stored)[0] for node in graph.node if node.op_type in operators.FLOATING]
 
 
 def _alike(kind: str) -> frozenset[str]:

@@ -16,6 +16,7 @@ from makeweight.runtimes.format import FLOAT32, Format, SourceKind
 from makeweight.runtimes.integers import Integers
 from makeweight.runtimes.onnxruntime import offered, refusal
 from makeweight.runtimes.runtime import Examples, GraphFacts, Program, RecipeFailed, Session
+from makeweight.runtimes.weights import Weights
 from makeweight_base.errors import UsageError
 from makeweight_base.installed import installed
 
@@ -102,6 +103,12 @@ class OnnxRuntime:
 
         with tempfile.TemporaryDirectory(prefix="makeweight-integers-") as scratch:
             return learned.integers(self, source, format, calibration, Path(scratch))
+
+    def weights(self, model: Model) -> Weights:
+        from makeweight.runtimes.onnxruntime.weights import OnnxWeights
+
+        with refusal.translated(model.path):
+            return OnnxWeights(model, self.read)
 
     def reason(self, error: Exception) -> str:
         environment.reraise(error)
