@@ -28,7 +28,7 @@ class Part:
     extra: str | None = None
     modules: tuple[str, ...] = ()
     suffix: str | None = None
-    """Of a runtime that is yet to come: what its model files end in. One that is here says so itself."""
+    """Of a runtime: what its model files end in."""
 
 
 EXTRAS: dict[str, tuple[str, ...]] = {
@@ -53,7 +53,9 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
         "finetune": Part("makeweight.compress.finetune:Finetune", "torch", ("torch",)),
     },
     "runtime": {
-        "onnxruntime": Part("makeweight.runtimes.onnxruntime.runtime:OnnxRuntime", "onnx", ("onnx", "onnxruntime")),
+        "onnxruntime": Part(
+            "makeweight.runtimes.onnxruntime.runtime:OnnxRuntime", "onnx", ("onnx", "onnxruntime"), ".onnx"
+        ),
         "litert": Part(None, "litert", suffix=".tflite"),
         "executorch": Part(None, "executorch", suffix=".pte"),
     },
@@ -141,15 +143,22 @@ def ready(kind: Kind, name: str) -> Any:
 
 
 def runtime_of(suffix: str) -> str | None:
-    """The name of the runtime that opens files that end so, such as `.onnx`; None where nobody offers one."""
-    return next((name for name in names("runtime") if load("runtime", name).suffix == suffix), None)
+    """The name of the runtime that opens files that end so, such as `.onnx`; None where nobody knows one. One that is
+    yet to come is refused by its name when it is loaded."""
+    return _built_in_suffixes().get(suffix) or suffixes().get(suffix)
 
 
-def awaited(suffix: str) -> str | None:
-    """The extra that is to bring a runtime for files that end so, and is not out yet; None for any other file."""
-    parts = BUILT_IN["runtime"].values()
-    extra = next((part.extra for part in parts if part.suffix == suffix), None)
-    return None if extra is None or runtime_of(suffix) else extra
+def suffixes() -> dict[str, str]:
+    """What model files end in, with the runtime that opens such. What is yet to come gives way to a third party's."""
+    ready, parts = _built_in_suffixes(), BUILT_IN["runtime"]
+    awaited = {part.suffix: name for name, part in parts.items() if part.suffix and part.dotted is None}
+    others = (name for name in _entry_points("runtime") if name not in ready.values())
+    return {**ready, **awaited, **{load("runtime", name).suffix: name for name in others}, **ready}
+
+
+def _built_in_suffixes() -> dict[str, str]:
+    """Of those that can be used: no environment is searched for these."""
+    return {part.suffix: name for name, part in BUILT_IN["runtime"].items() if part.suffix and part.dotted}
 
 
 def extra_of(kind: Kind, name: str) -> str | None:

@@ -15,10 +15,13 @@ from makeweight_probe.alone import alone
 from makeweight_probe.arm import Arm, Here
 from makeweight_probe.job import AnswersJob, BlocksJob, FactsJob, Job, Model, Result, dump_result, load_job
 from makeweight_probe.session import Session
+from makeweight_probe.sessions import NoSession
 from makeweight_probe.worker import TO_ANSWER, Worker
 
 REFUSED = 3
 """The exit code when the job cannot be carried out here; the reason is the last line of the standard error."""
+NO_RUNTIME = 4
+"""The same where that is because a runtime is not installed."""
 
 
 def main(arguments: list[str]) -> int:
@@ -27,7 +30,7 @@ def main(arguments: list[str]) -> int:
         result = run(load_job(Path(job_path).read_text()))
     except ProbeFailed as error:
         sys.stderr.write(f"{error}\n")
-        return REFUSED
+        return NO_RUNTIME if isinstance(error, NoSession) else REFUSED
     dump_result(result, Path(result_path))
     return 0
 

@@ -6,6 +6,8 @@ Neuhoff, "Quantization", IEEE Transactions on Information Theory 44(6), 1998, ht
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight_probe import ProbeFailed, inputs, sessions
+from makeweight_probe.arm import Arm, Here
 from makeweight_probe.job import AnswersJob, Model, Result
 from makeweight_probe.session import Feeds, Session
+from makeweight_probe.worker import Worker
 
 MOST_DECIBELS = 200.0
 """Beyond what a 64-bit number can tell: the same numbers. Less than its negative: nothing but noise."""
@@ -27,24 +31,29 @@ def ask(job: AnswersJob) -> Result:
         ProbeFailed: a model does not open, or does not run on the examples one at a time.
     """
     samples = inputs.read(job.inputs)
-    reference = None if job.reference is None else _opened(job.reference)
-    model = _opened(job.model)
+    with contextlib.ExitStack() as stack:
+        reference = None if job.reference is None else _reference(job, job.reference, samples, stack)
+        return _asked(job, _opened(job.model), reference, samples)
+
+
+def _asked(job: AnswersJob, model: Session, reference: Arm | None, samples: Sequence[Feeds]) -> Result:
     size = job.together or 1
     noises: list[Noise] = []
     mixing: list[Noise] = []
     scores: list[tuple[NDArray[Any], NDArray[Any]]] = []
     refused: str | None = None
-    along = inputs.axes(job.inputs)
+    along, number = inputs.axes(job.inputs), itertools.count()
     for some in inputs.alike(samples, size):
         own = [_run(model, feeds) for feeds in some]
         noises = noises or [Noise() for _ in own[0]]
         mixing = mixing or [Noise() for _ in own[0]]
         if reference is not None:
-            for feeds, given in zip(some, own, strict=True):
-                wanted = _run(reference, feeds)
+            for given in own:
+                wanted = _counterparts(job, _answer(reference, next(number)), len(given))
                 for noise, before, after in zip(noises, wanted, given, strict=True):
-                    noise.add(before, after)
-                if job.scores is not None:
+                    if before is not None:
+                        noise.add(before, after)
+                if job.scores is not None and wanted[job.scores] is not None:
                     scores.append((wanted[job.scores], given[job.scores]))
         if job.together is not None and len(some) > 1 and refused is None:
             try:
@@ -64,6 +73,29 @@ def ask(job: AnswersJob) -> Result:
             "refused": refused,
         },
     )
+
+
+def _reference(job: AnswersJob, model: Model, samples: Sequence[Feeds], stack: contextlib.ExitStack) -> Arm:
+    """The other model, in a process of its own where it would disturb the one that is asked."""
+    path = job.reference_inputs or job.inputs
+    if model.shares_a_process_with(job.model):
+        own = samples if path == job.inputs else inputs.read(path)
+        return Here(_opened(model).run, own)
+    worker = stack.enter_context(Worker("reference", model, path, None))
+    worker.wait()
+    return worker
+
+
+def _counterparts(job: AnswersJob, wanted: Sequence[Any], count: int) -> list[Any]:
+    """What the reference answers in place of each of the model's outputs, in their layout; None: nothing."""
+    if job.counterparts is None:
+        return list(wanted) if len(wanted) == count else [None] * count
+    return [None if each is None else _transposed(wanted[each[0]], each[1]) for each in job.counterparts]
+
+
+def _transposed(answer: Any, axes: Sequence[int] | None) -> Any:
+    # what is not of the rank that was declared is passed over as it is
+    return answer if axes is None or np.ndim(answer) != len(axes) else np.transpose(answer, axes)
 
 
 def _together(pairs: Sequence[tuple[Any, Any]]) -> dict[str, NDArray[Any]]:
@@ -113,6 +145,15 @@ def _opened(model: Model) -> Session:
     opener = sessions.find(model.runtime)
     try:
         return opener.open_session(model.path, model.threads)
+    except Exception as error:
+        raise ProbeFailed(_said(error)) from error
+
+
+def _answer(arm: Arm, sample: int) -> list[NDArray[Any]]:
+    try:
+        return arm.answer(sample)
+    except ProbeFailed:
+        raise
     except Exception as error:
         raise ProbeFailed(_said(error)) from error
 

@@ -30,12 +30,19 @@ class Arm(Protocol):
     def batch(self) -> float:
         """One batch, in ns of wall time."""
 
+    def answer(self, sample: int) -> list[NDArray[Any]]:
+        """What it answers to a sample: outputs in the model's order."""
+
 
 class Here:
     """An arm in this process."""
 
     def __init__(
-        self, run: Callable[[Feeds], object], samples: Sequence[Feeds], batch: int | None = None, along: Axes = NO_AXES
+        self,
+        run: Callable[[Feeds], list[NDArray[Any]]],
+        samples: Sequence[Feeds],
+        batch: int | None = None,
+        along: Axes = NO_AXES,
     ) -> None:
         self._run = run
         self._samples = samples
@@ -63,6 +70,9 @@ class Here:
         if self._batch is None:
             raise ValueError("no batch was asked for")
         return self._once(self._batch)
+
+    def answer(self, sample: int) -> list[NDArray[Any]]:
+        return self._run(self._samples[sample])
 
     def _once(self, feeds: Feeds) -> float:
         start = time.perf_counter_ns()

@@ -134,14 +134,22 @@ class AnswersJob:
     """How many samples to ask for at once, besides one at a time; None: the model's batch is fixed."""
     scores: int | None
     """The output of which the answers themselves come back; None: none."""
+    reference_inputs: str | None = None
+    """The same samples in the names, types and layout that `reference` takes; None: it takes them as `model` does."""
+    counterparts: tuple[tuple[int, tuple[int, ...] | None] | None, ...] | None = None
+    """For each output which of the reference's it is, and how that is transposed to its layout; None: it has none. All
+    None: they are the same."""
 
     def files(self) -> tuple[Files, ...]:
         reference = () if self.reference is None else (self.reference.files,)
-        return self.model.files, *reference, (self.inputs,)
+        own = () if self.reference_inputs is None else ((self.reference_inputs,),)
+        return self.model.files, *reference, (self.inputs,), *own
 
     def moved(self, places: Mapping[str, str]) -> AnswersJob:
         reference = self.reference and self.reference.moved(places)
-        return replace(self, model=self.model.moved(places), reference=reference, inputs=places[self.inputs])
+        own = self.reference_inputs and places[self.reference_inputs]
+        moved = replace(self, model=self.model.moved(places), reference=reference, inputs=places[self.inputs])
+        return replace(moved, reference_inputs=own)
 
 
 Job = FactsJob | BlocksJob | MemoryJob | AnswersJob
@@ -181,7 +189,10 @@ def load_job(text: str) -> Job:
         return MemoryJob(**{**data, "model": load_model(data["model"])})
     if kind == AnswersJob.__name__:
         reference = data["reference"] and load_model(data["reference"])
-        return AnswersJob(**{**data, "model": load_model(data["model"]), "reference": reference})
+        told = data["counterparts"]
+        counterparts = told and tuple(each and (each[0], each[1] and tuple(each[1])) for each in told)
+        models = {"model": load_model(data["model"]), "reference": reference}
+        return AnswersJob(**{**data, **models, "counterparts": counterparts})
     raise ProbeFailed(f"unknown job {kind}")
 
 

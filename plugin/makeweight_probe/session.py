@@ -15,7 +15,7 @@ class Session(Protocol):
     """A loaded model."""
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
-        """One inference: outputs in the model's order."""
+        """One inference: outputs in the model's order, which the next one leaves as they are."""
 
 
 class Sessions(Protocol):

@@ -173,6 +173,14 @@ def test_a_runtime_that_the_device_has_not_is_named(user: User) -> None:
     assert "drawer" in told
 
 
+def test_a_variant_on_another_runtime_is_held_against_the_baseline(user: User) -> None:
+    """Both were run, each in its process: int8 is near the baseline, by the name that its output has there."""
+    manifest = user.json("artifacts/elsewhere/manifest.json")
+    assert [port["name"] for port in manifest["model"]["outputs"]] == ["scores"]
+    assert manifest["trial"]["against"] == "baseline"
+    assert 20 < manifest["trial"]["decibels"]["scores"] < 60
+
+
 def test_two_runtimes_take_turns_in_processes_of_their_own(user: User) -> None:
     user.run("benchmark", "elsewhere", "--device", "here")
     assert user.json("reports/elsewhere/here.json")["latency_p50_ratio"] > 0
@@ -185,7 +193,9 @@ def test_compare_knows_its_files(user: User) -> None:
     assert answer["verdict"] == "within"
     assert answer["a"]["size"] == (user.root / base).stat().st_size
     mixed = user.run("compare", base, "artifacts/elsewhere/model.onnx", "--seconds", "2", "--max-ratio", "99", "--json")
-    assert json.loads(mixed)["verdict"] == "within"
+    beside = json.loads(mixed)
+    assert (beside["verdict"], beside["arms"]) == ("within", "a process an arm")
+    assert 20 < beside["signal_to_noise"]["scores"] < 60, "int8 beside the baseline"
 
 
 def test_the_report_judges_them(user: User) -> None:

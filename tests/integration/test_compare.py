@@ -11,6 +11,8 @@ from onnx import TensorProto, helper
 
 from makeweight.bench import sitting
 from makeweight.cli import main
+from makeweight.compare import likeness
+from makeweight.compare.likeness import Likeness
 from makeweight.devices.device import DeviceFailed
 from makeweight.devices.local import Local
 from makeweight.measure.timings import Timings
@@ -25,6 +27,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_models.dense(folder / "one.onnx", batch=1)
     tiny_models.dense(folder / "four.onnx", batch=4)
     tiny_models.dense(folder / "renamed.onnx", name="image")
+    _pictures(folder / "wide.onnx")
+    _pictures(folder / "wide_last.onnx", last=True)
     tiny_models.speech(folder / "speech.onnx")
     tiny_models.embedding(folder / "words.onnx")
     tiny_models.unknown_operator(folder / "unknown.onnx")
@@ -73,6 +77,30 @@ def test_models_of_every_shape_are_fed(models: Path, capsys: pytest.CaptureFixtu
     code, out, _ = compare(capsys, models / f"{name}.onnx", models / f"{name}.onnx", "--seconds", 1, "--max-ratio", 5)
     assert code == 0
     assert out.startswith("within: ")
+
+
+def _pictures(path: Path, *, last: bool = False) -> Path:
+    """Pictures of 2 channels as they are, in one layout or the other, and of another name there."""
+    names, shape = (["args_0", "args_1"], [1, 8, 8, 2]) if last else (["image", "y"], ["N", 2, 8, 8])
+    nodes = [helper.make_node("Identity", names[:1], names[1:])]
+    return tiny_models.save(path, nodes, *([tiny_models.value(name, shape)] for name in names))
+
+
+def test_inputs_and_outputs_of_other_names_and_layouts_are_found(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same pictures go to both, so that an identity answers the same numbers in either layout."""
+    undecided(monkeypatch, ratio=0.5, control=1.0, spread=0.001)
+    pictures = np.random.default_rng(0).standard_normal((4, 2, 8, 8)).astype(np.float32)
+    np.savez(tmp_path / "real.npz", image=pictures)
+    told = (models / "wide.onnx", models / "wide_last.onnx", "--inputs", tmp_path / "real.npz")
+    code, out, _ = compare(capsys, *told)
+    assert code == 0
+    assert "its answers beside those of wide.onnx, signal to noise: `y` 200.0 dB\n" in out
+    for line in ("`image` is `args_0` by its place", "`image` [N, 2, 8, 8] lies as [1, 8, 8, 2] there"):
+        assert f"  {line}\n" in out
+    found = json.loads(compare(capsys, *told, "--json")[1])
+    assert (found["signal_to_noise"], found["broken"], len(found["matched"])) == ({"y": 200.0}, 0, 4)
 
 
 def _in_half_precision(path: Path) -> Path:
@@ -158,7 +186,7 @@ def test_a_file_of_no_runtime_is_told(models: Path, tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ("renamed", "small.onnx takes x [N, 8] float32, and renamed.onnx takes image [N, 8] float32"),
+        ("wide", "small.onnx takes x [N, 8] float32, and wide.onnx takes image [N, 2, 8, 8] float32"),
         ("words", "and words.onnx takes tokens [N, 5] int64"),
     ],
 )
@@ -243,6 +271,11 @@ def undecided(monkeypatch: pytest.MonkeyPatch, *, ratio: float, control: float, 
     monkeypatch.setattr(sitting, "carry_out", carry_out)
 
 
+def alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked already, in place of another process."""
+    monkeypatch.setattr(likeness, "ask", lambda *_, **__: Likeness({"scores": 200.0}, 0, []))
+
+
 @pytest.mark.parametrize(
     ("ratio", "control", "spread", "said"),
     [
@@ -262,6 +295,7 @@ def test_an_open_question_says_what_would_settle_it(
     said: str,
 ) -> None:
     undecided(monkeypatch, ratio=ratio, control=control, spread=spread)
+    alike(monkeypatch)
     code, out, _ = compare(capsys, models / "small.onnx", models / "small.onnx")
     assert code == 3
     assert out.startswith("inconclusive: ")
@@ -320,6 +354,7 @@ def test_how_it_measures_is_the_devices_unless_it_is_said(
 ) -> None:
     used: list[Any] = []
     undecided(monkeypatch, ratio=0.5, control=1.0, spread=0.001)
+    alike(monkeypatch)
     measured = sitting.carry_out
 
     def watched(device: Any, options: Any, *rest: Any, **more: Any) -> Timings:

@@ -222,8 +222,6 @@ def test_an_onnx_file_with_its_examples_is_ready_to_run(tracked: Path) -> None:
         ({**MODULE, "constants": ("sr=fast",)}, "--constants: `sr=fast` is no constant"),
         ({"onnx": "free.onnx", "inputs": ("y=N,1,8,8",)}, "the model's inputs are x, and y were given"),
         ({"onnx": "free.onnx", "inputs": ("x=N,2,8,8",)}, "`x` is ?,1,?,8 there, and N,2,8,8 was given"),
-        ({"onnx": "net.tflite"}, "makeweight[litert], which is not out yet"),
-        ({"onnx": "net.pte"}, "makeweight[executorch], which is not out yet"),
         ({"npz_calibration": "c.npz"}, "leaves nothing to measure accuracy on"),
         ({"onnx": "whole.onnx", "npz_test": "gone.npz"}, "--npz-test gone.npz: no such file"),
     ],

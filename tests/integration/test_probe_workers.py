@@ -57,6 +57,7 @@ def test_it_times_what_it_is_told_to(folder: Path) -> None:
         assert min(wall) > 0
         assert arm.cold(0, 1 << 20) > 0
         assert arm.batch() > 0
+        assert [answer.shape for answer in arm.answer(1)] == [(1, tiny_models.CLASSES)]
 
 
 def test_what_a_runtime_prints_does_not_get_between_the_answers(folder: Path) -> None:

@@ -24,7 +24,7 @@ def test_everything_built_in_is_there_under_its_name(kind: Any, name: str) -> No
         assert hasattr(found, "Options")
     elif kind == "runtime":
         assert found.name == name
-        assert found.suffix.startswith(".")
+        assert found.suffix == BUILT_IN["runtime"][name].suffix
     elif kind == "target":
         assert hasattr(found, "Options")
         for method in ("__init__", "get", "set", "verify", "finalize"):
@@ -44,7 +44,6 @@ def test_everything_built_in_is_there_under_its_name(kind: Any, name: str) -> No
             "unknown technique `zzz`; there is float16, bfloat16, quantize, prune, factorize, sparsify, ",
         ),
         ("runtime", "onnx-runtime", "did you mean `onnxruntime`?"),
-        ("runtime", "litert", "comes with the extra makeweight[litert], which is not out yet"),
         ("device", "adb", "comes with the extra makeweight[adb], which is not out yet"),
     ],
 )
@@ -73,14 +72,22 @@ def test_something_that_is_no_part_names_the_install_too(monkeypatch: pytest.Mon
 
 def test_a_file_is_opened_by_the_runtime_of_its_suffix(monkeypatch: pytest.MonkeyPatch) -> None:
     suffixes = (".onnx", ".tflite", ".pte", ".h5")
-    assert [registry.runtime_of(suffix) for suffix in suffixes] == ["onnxruntime", None, None, None]
-    assert [registry.awaited(suffix) for suffix in suffixes] == [None, "litert", "executorch", None]
-    theirs = SimpleNamespace(name="openvino", suffix=".pte")
-    monkeypatch.setattr(
-        "importlib.metadata.entry_points", lambda group: [entry("openvino", theirs)] if "runtimes" in group else []
-    )
-    assert [registry.runtime_of(suffix) for suffix in suffixes] == ["onnxruntime", None, "openvino", None]
-    assert [registry.awaited(suffix) for suffix in suffixes] == [None, "litert", None, None]
+    assert [registry.runtime_of(suffix) for suffix in suffixes] == ["onnxruntime", "litert", "executorch", None]
+    theirs = SimpleNamespace(suffix=".h5"), SimpleNamespace(suffix=".onnx")
+    offered = [entry("keras", theirs[0]), entry("another", theirs[1])]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: offered if "runtimes" in group else [])
+    assert [registry.runtime_of(suffix) for suffix in suffixes] == ["onnxruntime", "litert", "executorch", "keras"]
+    assert set(registry.suffixes()) == set(suffixes)
+
+
+def test_a_suffix_that_awaits_its_runtime_gives_way_to_a_third_party(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BUILT_IN["runtime"], "awaited", registry.Part(None, "awaited", suffix=".net"))
+    assert registry.runtime_of(".net") == "awaited"
+    with pytest.raises(UsageError, match=r"comes with the extra makeweight\[awaited\], which is not out yet"):
+        registry.ready("runtime", "awaited")
+    offered = [entry("theirs", SimpleNamespace(suffix=".net"))]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: offered if "runtimes" in group else [])
+    assert registry.runtime_of(".net") == "theirs"
 
 
 class Theirs:

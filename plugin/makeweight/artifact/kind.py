@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Format = Literal["torch", "safetensors", "onnx", "pt2"]
-"""What a project can begin with."""
+from makeweight_base.errors import UsageError
+
+Format = Literal["torch", "safetensors", "onnx", "pt2", "tflite", "pte"]
+"""What a project can begin with; of model files what they end in."""
 
 # A header of safetensors names every tensor; a longer one is no header.
 _LONGEST_HEADER = 100_000_000
-_KERAS = (
-    "Export it to ONNX: `model.export('model.onnx', format='onnx')` in Keras 3, or tf2onnx, and declare `model.onnx`."
+_TO_TFLITE = (
+    "Two commands make a file of it that makeweight takes: `pip install tensorflow`, then `tflite_convert {option} "
+    "--output_file=model.tflite`. Declare that as `model.tflite`."
 )
-_SAVED_MODEL = "Export it to ONNX: `python -m tf2onnx.convert --saved-model FOLDER --output model.onnx`."
+# https://ai.google.dev/edge/litert/conversion/tensorflow/convert_tf
+_KERAS = _TO_TFLITE.format(option="--keras_model_file=FILE")
+_SAVED_MODEL = _TO_TFLITE.format(option="--saved_model_dir=FOLDER")
 _UNPACK = "Unpack it, and name what is in it."
 STATE = "Save the weights alone: torch.save(module.state_dict(), path)."
 """How weights are saved so that a project can begin with them."""
@@ -62,8 +67,8 @@ _HEADS: tuple[tuple[int, bytes, Kind], ...] = (
     (0, b"\x89HDF\r\n\x1a\n", Kind("an HDF5 file, as Keras saves them", _KERAS)),
     (0, b"\x93NUMPY", _NPZ),
     (0, b"GGUF", Kind("a GGUF file", "Start from the model that it was converted from.")),
-    (4, b"TFL3", Kind("a LiteRT (TensorFlow Lite) file", "Start from the model that it was converted from.")),
-    (4, b"ET12", Kind("an ExecuTorch file", "Start from the module that it was exported from.")),
+    (4, b"TFL3", Kind("a LiteRT (TensorFlow Lite) file", "Declare it as `model.tflite`.", "tflite")),
+    (4, b"ET12", Kind("an ExecuTorch file", "Declare it as `model.pte`.", "pte")),
     (4, b"ORTM", Kind("a model in ONNX Runtime's own format", "Start from the ONNX file that it was converted from.")),
     (0, b"\x1f\x8b", Kind("compressed by gzip", _UNPACK)),
     (0, b"BZh", Kind("compressed by bzip2", _UNPACK)),
@@ -77,6 +82,40 @@ _WEB_PAGE = re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)
 _POINTER_OF_DVC = re.compile(rb"(?m)^outs:\s*$")
 # A GraphDef begins with a NodeDef (field 1) whose first field is the node's name and whose second is its operator.
 _GRAPH_DEF = re.compile(rb"\n.{1,3}\n.{1,200}?\x12.(Placeholder|Const|VarHandleOp|NoOp)", re.DOTALL)
+
+
+_OF_TENSORFLOW = {**dict.fromkeys(("h5", "hdf5", "keras"), _KERAS), "saved_model": _SAVED_MODEL}
+
+
+def named(key: str) -> Kind | None:
+    """A kind of model by a word that is used for it, where makeweight has no key of that name."""
+    do = _OF_TENSORFLOW.get(key)
+    return None if do is None else Kind("a model of TensorFlow or Keras", do)
+
+
+def no_file(path: Path, wanted: str) -> UsageError:
+    """The refusal of a path at which there is no file, for what is there.
+
+    Args:
+        wanted: `an ONNX file`.
+    """
+    if not path.is_dir():
+        what, do = absent(path)
+        return UsageError(what, where=str(path), do=do)
+    found = kind_of(path)
+    if found is None:
+        return UsageError(f"this is a folder, not {wanted}", where=str(path))
+    return UsageError(f"this is {found.what}, not {wanted}", where=str(path), do=found.do)
+
+
+def misread(path: Path, format: Format, wanted: str) -> UsageError:
+    """The refusal of a file that a runtime cannot read, for what it is."""
+    found = kind_of(path)
+    if found is not None and found.format != format:
+        return UsageError(f"this is {found.what}", where=str(path), do=found.do)
+    name = wanted.partition(" ")[2]
+    what = f"this is no {name}" if found is None else f"the {name} is cut short or damaged"
+    return UsageError(what, where=str(path), do="Download or export it again.")
 
 
 def kind_of(path: Path) -> Kind | None:

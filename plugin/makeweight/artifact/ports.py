@@ -50,6 +50,11 @@ def of_examples(inputs: Iterable[Port]) -> list[Port]:
     return [port for port in inputs if port.constant is None]
 
 
+def types(ports: Iterable[Port]) -> dict[str, str]:
+    """The element type of each, by name."""
+    return {port.name: port.dtype for port in ports}
+
+
 def batch_size(inputs: Sequence[Port]) -> int | None:
     """The batch that a model insists on; None when it takes any."""
     first = {port.shape[0] for port in of_examples(inputs) if port.shape}

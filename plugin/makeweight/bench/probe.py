@@ -13,7 +13,7 @@ from typing import Any
 
 import makeweight_probe
 from makeweight.devices.device import Device, DeviceFailed, Ended
-from makeweight_probe.__main__ import REFUSED
+from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
 from makeweight_probe.job import FactsJob, Job, Result, dump_job, load_result
 
 NO_SUCH_PROGRAM = 127
@@ -29,7 +29,7 @@ class JobFailed(DeviceFailed):
         lines = [line for line in ended.said.splitlines() if line.strip()]
         self.code, self.last = ended.code, lines[-1] if lines else "it said nothing"
         where, python = f"device `{device.name}`", device.python[0]
-        if self.code == REFUSED:
+        if self.code in (REFUSED, NO_RUNTIME):
             super().__init__(self.last, where=where)
         elif self.code == NO_SUCH_PROGRAM:
             do = "Install Python 3.11 or newer there (Debian: apt install python3), or name another with `python:`."

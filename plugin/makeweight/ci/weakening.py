@@ -14,7 +14,7 @@ from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.ci.base import Base
 from makeweight.ci.renaming import renamed
-from makeweight.config.settings import FILES, CanarySettings, WaiverSettings
+from makeweight.config.settings import CanarySettings, WaiverSettings
 from makeweight.decide.verdict import Alteration
 from makeweight.layout import BASELINE
 from makeweight.measurement import Measurement
@@ -107,8 +107,8 @@ def _worded(value: Any) -> str:
 def _fields(section: str, was: Any, now: Any, *, harmless: Iterable[str] = ()) -> Alterations:
     """The fields of a section, a row each."""
     old, new = (each.model_dump(mode="json") for each in (was, now))
-    for name in new:
-        yield from _setting(f"{section}.{name}", old[name], new[name], weakens=name not in harmless)
+    for name in {**new, **old}:  # a model file has a key of its own for each kind
+        yield from _setting(f"{section}.{name}", old.get(name), new.get(name), weakens=name not in harmless)
 
 
 def _examples(base: Base, figures: Sequence[Measurement], facts: Mapping[str, Any]) -> Alterations:
@@ -162,9 +162,9 @@ def _task(before: Project, project: Project, same: Callable[[str], bool]) -> Alt
 
 def _model(before: Project, project: Project) -> Alterations:
     """What is asked of the model. Another module or file is no weakening by itself: see `_yardstick`."""
-    yield from _fields(
-        "model", before.model, project.model, harmless={"build", "weights", "weights_key", "pt2", *FILES}
-    )
+    files = (*(before.model.model_extra or ()), *(project.model.model_extra or ()))
+    harmless = {"build", "weights", "weights_key", "pt2", *files}
+    yield from _fields("model", before.model, project.model, harmless=harmless)
 
 
 def _yardstick(

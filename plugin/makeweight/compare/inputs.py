@@ -1,4 +1,4 @@
-"""What two files are fed with where no project says it: the user's samples, or made-up ones; tried out here first."""
+"""What two files are fed with where no project says it: the user's samples, or made-up ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from makeweight.artifact.feeds import fit
 from makeweight.artifact.ports import Feeds, Port, batch_size
 from makeweight.compare.sizes import Asked, sized
 from makeweight.measure import samples
-from makeweight.runtimes.runtime import Runtime, Session
 from makeweight_base.errors import UsageError
 
 
@@ -20,7 +19,7 @@ def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
 
     Args:
         given: the user's samples, arrays by input name, batch first; None: made up.
-        ports: what both models take.
+        ports: what both models take, as the first calls it.
         shapes: the sizes of made-up inputs that the models leave free.
 
     Raises:
@@ -44,19 +43,3 @@ def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
         fit(ports, {name: v[i * size : (i + 1) * size] if v.ndim else v for name, v in arrays.items()})
         for i in range(min(count, samples.COUNT))
     ]
-
-
-def try_out(path: Path, runtime: Runtime, session: Session, feeds: Feeds, *, made_up: bool) -> None:
-    """One run here at home, where what the model objects to can be told.
-
-    Raises:
-        UsageError: it does not run on them.
-    """
-    try:
-        session.run(feeds)
-    except Exception as error:
-        raise UsageError(
-            f"the model does not run on {'made-up' if made_up else 'the given'} inputs: {runtime.reason(error)}",
-            where=str(path),
-            do="Give real samples with `--inputs FILE.npz`." if made_up else "Mend the samples, or the model.",
-        ) from error

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from makeweight import registry
-from makeweight.artifact.kind import absent, kind_of
+from makeweight.artifact.kind import absent, kind_of, no_file
+from makeweight.artifact.matching import Match, matched
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port, Shape
 from makeweight.runtimes.runtime import Runtime
@@ -23,19 +26,29 @@ def runtime_of(path: Path) -> Runtime:
     if name is not None:
         runtime: Runtime = registry.ready("runtime", name)()
         return runtime
+    found = kind_of(path) if path.exists() else None
     if path.is_dir():
-        raise UsageError("this is a folder, not a model file", where=str(path))
+        raise no_file(path, "a model file")
     if not path.exists():
         what, do = absent(path)
         raise UsageError(what, where=str(path), do=do)
-    there = ", ".join(f"{registry.load('runtime', name).suffix} ({name})" for name in registry.names("runtime"))
-    found = kind_of(path)
+    there = ", ".join(f"{suffix} ({name})" for suffix, name in registry.suffixes().items())
     which = "no runtime here has files that end so" if found is None else f"this is {found.what}"
-    raise UsageError(f"{which}; there is {there}", where=str(path))
+    raise UsageError(f"{which}; there is {there}", where=str(path), do=None if found is None else found.do)
 
 
-def shared_inputs(a: Model, b: Model) -> list[Port]:
-    """The inputs that both take, each as far as one of the two fixes it. Float types may differ.
+@dataclass(frozen=True)
+class Shared:
+    """The inputs of two models as one."""
+
+    ports: list[Port]
+    """In the names and layout of the first, each as far as one of the two fixes it."""
+    matches: list[Match]
+    """The second's inputs that they are, which may have other names and lie otherwise."""
+
+
+def shared_inputs(a: Model, b: Model) -> Shared:
+    """The inputs that both take: by name, else by order; layouts may differ, and how many bits a number has.
 
     Raises:
         UsageError: they take no inputs, or not the same.
@@ -43,23 +56,23 @@ def shared_inputs(a: Model, b: Model) -> list[Port]:
     for model in (a, b):
         if not model.inputs:
             raise UsageError("the model has no input, so there is nothing to feed it with", where=str(model.path))
-    others = {port.name: port for port in b.inputs}
-    if set(others) != {port.name for port in a.inputs} or not all(_agree(port, others[port.name]) for port in a.inputs):
+    found = [match for match in matched(a.inputs, b.inputs) if match is not None and _agree(match)]
+    if len(found) != len(a.inputs) or len(found) != len(b.inputs):
         raise UsageError(
             f"{a.path.name} takes {_signature(a)}, and {b.path.name} takes {_signature(b)}",
             do="Only models with the same inputs can be compared.",
         )
-    return [replace(port, shape=_shape(port, others[port.name])) for port in a.inputs]
+    return Shared([replace(each.port, shape=_shape(each)) for each in found], found)
 
 
-def _agree(one: Port, other: Port) -> bool:
-    floats = all(port.dtype.startswith("float") for port in (one, other))
-    same_rank = len(one.shape) == len(other.shape)
-    return same_rank and one.takes(_shape(one, other)) and (floats or one.dtype == other.dtype)
+def _agree(match: Match) -> bool:
+    """Whether numbers for the one are numbers for the other: of a scale between integers and floats nobody knows."""
+    kinds = [np.dtype(port.dtype).kind if port.dtype else "" for port in (match.port, match.other)]
+    return match.fits and kinds[0] == kinds[1]
 
 
-def _shape(one: Port, other: Port) -> Shape:
-    return tuple(map(_size, one.shape, other.shape))
+def _shape(match: Match) -> Shape:
+    return tuple(map(_size, match.port.shape, match.moved(match.other.shape)))
 
 
 def _size(one: int | str | None, other: int | str | None) -> int | str | None:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from makeweight.artifact.model import Model
 from makeweight.compare.answer import Answer
+from makeweight.compare.likeness import Likeness
 
 
-def plain(answer: Answer, models: Mapping[str, Model], inputs: str, identity: Mapping[str, Any]) -> dict[str, Any]:
+def plain(
+    answer: Answer,
+    models: Mapping[str, Model],
+    inputs: str,
+    identity: Mapping[str, Any],
+    alike: Likeness,
+    matched: Sequence[str],
+) -> dict[str, Any]:
     """One JSON object.
 
     Args:
         models: `a` and `b`.
         identity: of the device.
+        matched: which inputs are which, where names or layouts differ.
     """
     low, high = answer.interval
     return {
@@ -32,11 +41,14 @@ def plain(answer: Answer, models: Mapping[str, Model], inputs: str, identity: Ma
         **{arm: _described(model, answer.seconds_of[arm]) for arm, model in models.items()},
         "device": dict(identity),
         "inputs": inputs,
+        "matched": [*matched, *alike.told],
+        "signal_to_noise": dict(alike.decibels),
+        "broken": alike.broken,
         "sizes": answer.taken.sizes,
     }
 
 
-def text(answer: Answer, models: Mapping[str, Model], inputs: str) -> str:
+def text(answer: Answer, models: Mapping[str, Model], inputs: str, alike: Likeness, matched: Sequence[str]) -> str:
     low, high = answer.interval
     times = " against ".join(f"{answer.seconds_of[name] * 1e6:.0f} us" for name in "ba")
     lines = [
@@ -46,6 +58,8 @@ def text(answer: Answer, models: Mapping[str, Model], inputs: str) -> str:
         f"  {times} (median), {answer.taken.rounds} rounds of blocks in {answer.taken.seconds:.1f} s, "
         f"{len(answer.taken.processes)} times afresh, {answer.taken.where}, "
         f"identical models differed by {answer.noise_floor:.1%}, inputs {inputs}: {_sizes(answer)}",
+        f"  its answers beside those of {models['a'].path.name}, signal to noise: {_alike(alike)}",
+        *(f"  {line}" for line in (*matched, *alike.told)),
     ]
     if answer.verdict == "inconclusive":
         lines.append("  " + _settle(answer))
@@ -56,6 +70,12 @@ def _sizes(answer: Answer) -> str:
     return ", ".join(
         f"{name} {each[0]}" + (f" to {each[-1]}" if len(each) > 1 else "") for name, each in answer.taken.sizes.items()
     )
+
+
+def _alike(alike: Likeness) -> str:
+    shown = {name: "not to be compared" if each is None else f"{each:.1f} dB" for name, each in alike.decibels.items()}
+    told = ", ".join(f"`{name}` {each}" for name, each in shown.items())
+    return told + (f"; NaN or infinity in {alike.broken:,} places" if alike.broken else "")
 
 
 def _settle(answer: Answer) -> str:

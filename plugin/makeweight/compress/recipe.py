@@ -104,14 +104,17 @@ class Variant:
     """The steps as plain data with every default filled in, for the manifest."""
 
 
-def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
+def plan(source: SourceKind, steps: list[Step], objection: Objection, *, elsewhere: bool = False) -> Plan:
     """Order a recipe.
+
+    Args:
+        elsewhere: whether it ships on another runtime than the baseline's, which is something without any step.
 
     Raises:
         Nonsense: an empty recipe, a step that comes too late, one that the source cannot have, or not so, two number
             formats, one that the runtime does not offer, one that a later one undoes, or training alone.
     """
-    if not steps:
+    if not steps and not elsewhere:
         raise Nonsense("a variant needs at least one step; the uncompressed model is already measured as `baseline`")
     steps = list(steps)
     kind, left_module_at, format_at = source, None, None
@@ -169,7 +172,7 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection) -> Plan:
                     f"`{step.name}` first, or keep one of them",
                     index,
                 )
-    if format_at is None and set(effects) <= {"trains"}:
+    if steps and format_at is None and set(effects) <= {"trains"}:
         raise Nonsense("training alone compresses nothing; add a step that does, or drop the variant", 0)
     made = Plan(tuple(step for step in steps if step.changes_model), None if format_at is None else steps[format_at])
     if (reason := objection(made.format, kind)) is not None:

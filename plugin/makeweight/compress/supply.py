@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Shapes
+from makeweight.artifact.ports import Port, Shapes
 from makeweight.compress.checkpoints import Checkpoints
 from makeweight.compress.curves import Curves
 from makeweight.compress.subject import Subject
@@ -42,8 +42,13 @@ class Supply:
         progress: Progress,
         checkpoints: Checkpoints,
         curves: Curves,
+        outputs: Sequence[Port] = (),
     ) -> None:
+        """Args:
+        outputs: the baseline's, whose names every model of the recipe bears.
+        """
         self.declared, self.runtime, self.scratch = declared, runtime, scratch
+        self.outputs = outputs
         self.notes, self.progress = notes, progress
         self.checkpoints, self.curves = checkpoints, curves
         self._loaded: dict[str, Split] = {}

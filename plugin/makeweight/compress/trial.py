@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from makeweight.artifact.feeds import fit, padded
+from makeweight.artifact.matching import counterparts
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Feeds, batch_axes
+from makeweight.artifact.ports import Feeds, batch_axes, types
 from makeweight.artifact.trial import Trial
 from makeweight.bench import probe
 from makeweight.bench.probe import JobFailed
@@ -25,7 +26,7 @@ from makeweight.user.declared import Declared
 from makeweight.user.split import Split
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.progress import Progress
-from makeweight_probe.__main__ import REFUSED
+from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
 from makeweight_probe.job import AnswersJob, Result
 
 # Examples that it is tried on: fewer where one costs so much that they would take seconds, or nobody knows.
@@ -53,7 +54,8 @@ def try_out(
     """Run a model on some of the examples, beside the one that it is held against.
 
     Args:
-        reference: takes the same inputs, and has the same outputs in the same order; None: it is the baseline itself.
+        reference: takes the same inputs, on whatever runtime; its outputs are found by name, else by order, in whatever
+            layout. None: it is the baseline itself.
         macs: what one inference of the two costs at most; None: nobody knows.
 
     Raises:
@@ -62,17 +64,24 @@ def try_out(
         EnvironmentFailed, OSError, MemoryError: the machine failed.
     """
     # neighbours of one shape are asked together
-    feeds = sorted((fit(model.inputs, each) for each in _some(split, model.batch, macs)), key=_shapes)
+    examples = sorted(_some(split, model.batch, macs), key=_shapes)
+    feeds = [fit(model.inputs, each) for each in examples]
     index = _judged(model, declared) if declared.task.kind == "classification" else None
     with tempfile.TemporaryDirectory(prefix="makeweight-trial-") as folder:
         inputs = Path(folder, "inputs.npz")
         store(inputs, feeds, batch_axes(model.inputs))
+        own: Path | None = None
+        if reference is not None and types(reference.inputs) != types(model.inputs):
+            own = Path(folder, "reference.npz")
+            store(own, [fit(reference.inputs, each) for each in examples])
         job = AnswersJob(
             model_of(model, 1),
             None if reference is None else model_of(reference, 1),
             str(inputs),
             None if model.batch is not None or len(feeds) < 2 else _TOGETHER,
             index,
+            reference_inputs=None if own is None else str(own),
+            counterparts=None if reference is None else counterparts(model.outputs, reference.outputs),
         )
         result = _carried_out(job, runtime, progress)
     facts = result.facts
@@ -135,6 +144,8 @@ def _carried_out(job: AnswersJob, runtime: Runtime, progress: Progress) -> Resul
     try:
         return probe.run(Local("local", LocalOptions()), job, progress.say)
     except JobFailed as failure:
+        if failure.code == NO_RUNTIME:
+            raise
         if failure.code == REFUSED:
             raise RecipeFailed(
                 f"it was made, and cannot be run: {runtime.reason(Exception(failure.last))}"

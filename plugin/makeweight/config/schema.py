@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from makeweight import registry
-from makeweight.config.settings import FILES, GO_WITH, KINDS, NAME, RESERVED_DEVICES, RESERVED_VARIANTS, Settings
+from makeweight.config.settings import GO_WITH, KINDS, NAME, RESERVED_DEVICES, RESERVED_VARIANTS, Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _CALLABLE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
@@ -31,7 +31,11 @@ def of_config() -> Schema:
 
     definitions["Technique"] = _techniques(definitions)
     definitions["VariantSettings"]["properties"]["steps"]["items"] = {"$ref": "#/$defs/Technique"}
-    definitions["VariantSettings"]["properties"]["steps"]["minItems"] = 1
+    # only a runtime of its own makes a variant of no step
+    definitions["VariantSettings"] |= {
+        "if": {"not": {"required": ["runtime"]}},
+        "then": {"properties": {"steps": {"minItems": 1}}},
+    }
     definitions["Device"] = _kinds("device", definitions, "How the device is reached.", "local")
     definitions["Target"] = _kinds("target", definitions, "What moves the traffic.")
     definitions["CanarySettings"]["properties"]["target"]["anyOf"][0] = {"$ref": "#/$defs/Target"}
@@ -42,10 +46,18 @@ def of_config() -> Schema:
     for owner in ("ModelSettings", "VariantSettings"):
         definitions[owner]["properties"]["runtime"].pop("anyOf", None)
         definitions[owner]["properties"]["runtime"] |= {"type": "string", "enum": registry.names("runtime")}
-    definitions["ModelSettings"]["oneOf"] = [
+    model = definitions["ModelSettings"]
+    model["additionalProperties"] = False
+    files = {suffix.removeprefix("."): runtime for suffix, runtime in registry.suffixes().items()}
+    for key, runtime in files.items():
+        model["properties"][key] = {
+            "type": "string",
+            "description": f"A model file of {runtime}, in place of a module.",
+        }
+    model["oneOf"] = [
         {"required": ["build", "weights", "inputs"]},
         {"required": ["pt2", "inputs"]},
-        *({"required": [file]} for file in FILES),
+        *({"required": [file]} for file in files),
     ]
     definitions["DataSettings"]["oneOf"] = [{"required": [origin]} for origin in ("load", "npz", "images")]
     definitions["DataSettings"]["properties"]["npz"]["anyOf"][0]["required"] = ["test"]

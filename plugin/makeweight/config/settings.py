@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from makeweight import registry
 from makeweight.budget.metric import Metric, TaskKind
 from makeweight.budget.quantity import DURATION, FRACTION, POINTS, Dimension, parse
 from makeweight.budget.rule import Budget
@@ -77,12 +78,17 @@ _BATCH = "N"
 
 RUNTIME = "onnxruntime"
 """What a model runs on where nothing is said."""
-FILES = ("onnx", "tflite", "pte")
-"""The keys of ModelSettings that name a model file, one for each format."""
 
 
 class ModelSettings(Section):
-    """The reference model: a PyTorch module (`build` and `weights`, or a program), or one model file."""
+    """The reference model: a PyTorch module (`build` and `weights`, or a program), or one model file.
+
+    A model file stands under what it ends in, `onnx: model.onnx`: there is a key for every runtime's suffix, also of
+    those that others bring, so the fields here do not name them.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, str]
 
     build: CallablePath | None = Field(None, description="module:callable that returns the torch.nn.Module.")
     weights: str | None = Field(
@@ -96,9 +102,6 @@ class ModelSettings(Section):
     pt2: str | None = Field(
         None, description="A torch.export program with its weights, in place of `build` and `weights`."
     )
-    onnx: str | None = Field(None, description="An ONNX file, when there is no module.")
-    tflite: str | None = Field(None, description="A LiteRT file (comes with makeweight[litert]).")
-    pte: str | None = Field(None, description="An ExecuTorch file (comes with makeweight[executorch]).")
     inputs: dict[str, list[int | str]] = Field(
         default_factory=dict,
         description="Input names and shapes, the batch first; a letter is a free size, one over all inputs: "
@@ -118,16 +121,42 @@ class ModelSettings(Section):
         description="How many examples it is asked for at once where it is served (default: one): latency is measured "
         "so, and so are answers that depend on the examples beside them.",
     )
-    runtime: str = Field(RUNTIME, description="What the baseline runs on, and variants unless they say otherwise.")
+    runtime: str = Field(
+        RUNTIME,
+        description="What the baseline runs on, and variants unless they say otherwise (of a file: what opens it).",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _opened_by(cls, data: Any) -> Any:
+        """A model file says what runs it."""
+        if not isinstance(data, Mapping) or "runtime" in data:
+            return data
+        opened_by = [registry.runtime_of(f".{key}") for key in cls.file_keys(data)]
+        return {**data, "runtime": opened_by[0]} if opened_by else data
+
+    @classmethod
+    def other_keys(cls, data: Mapping[Any, Any]) -> list[str]:
+        """Those of a section as it is written that are no fields here: each names a model file, or nothing."""
+        return [str(key) for key in data if key not in cls.model_fields]
+
+    @classmethod
+    def file_keys(cls, data: Mapping[Any, Any]) -> list[str]:
+        """Those of a section as it is written that name a model file."""
+        return [key for key in cls.other_keys(data) if registry.runtime_of(f".{key}") is not None]
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [name for name in ("pt2", *FILES) if getattr(self, name) is not None]
+        given = self.file_keys(self.__pydantic_extra__)
+        if self.pt2:
+            given.append("pt2")
         if self.build or self.weights:
             given.append("build + weights")
         if len(given) != 1:
             says = f"it has {' and '.join(given)}" if given else "it has none"
-            raise ValueError(f"a model has exactly one source, `build` + `weights`, `pt2` or `onnx`; {says}")
+            raise ValueError(
+                f"a model has exactly one source, `build` + `weights`, `pt2` or a file such as `onnx`; {says}"
+            )
         if bool(self.build) != bool(self.weights):
             missing = "weights" if self.build else "build"
             raise ValueError(f"`build` and `weights` go together; `{missing}` is missing")
@@ -172,7 +201,7 @@ class ModelSettings(Section):
     @property
     def file(self) -> str | None:
         """The model file; None where it begins as a PyTorch module."""
-        return next((path for name in FILES if (path := getattr(self, name)) is not None), None)
+        return next(iter(self.__pydantic_extra__.values()), None)
 
     @property
     def of_module(self) -> str | None:
@@ -359,7 +388,9 @@ class VariantSettings(Section):
     """One way to compress the model: steps applied in order."""
 
     runtime: str | None = Field(None, description="What it ships on (default: the model's).")
-    steps: list[Any] = Field(description="Techniques in order, each `name` or `name: {options}`.")
+    steps: list[Any] = Field(
+        description="Techniques in order, each `name` or `name: {options}`; none where another runtime is all."
+    )
 
 
 class WaiverSettings(Section):

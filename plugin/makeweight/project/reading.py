@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from makeweight import registry
+from makeweight.artifact.kind import named
 from makeweight.budget.rule import rules_of
 from makeweight.compress import recipe
 from makeweight.compress.recipe import Variant
-from makeweight.config.problems import Problems
-from makeweight.config.settings import FILES, PARAMETERS, RUNTIME, Settings
+from makeweight.config.problems import Problems, near
+from makeweight.config.settings import PARAMETERS, RUNTIME, ModelSettings, Settings
 from makeweight.layout import CONFIG
 from makeweight.project import contradictions
 from makeweight.project.project import DeviceEntry, Project
@@ -88,14 +89,10 @@ def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, V
     model = data.get("model")
     model = model if isinstance(model, dict) else {}
     source: SourceKind = "module" if model.get("build") or model.get("pt2") else "graph"
-    default_runtime = str(model.get("runtime", RUNTIME))
-    default = _runtime(default_runtime, ("model", "runtime"), problems)
-    for key in FILES:
-        if model.get(key) and (extra := registry.awaited(f".{key}")) is not None:
-            problems.note(
-                ("model", key),
-                f"`{key}` models come with the extra makeweight[{extra}], which is not out yet; use `onnx` for now",
-            )
+    default_runtime = _model_runtime(model, problems)
+    # where nothing is said, the file says it
+    said_by = "runtime" if model.get("runtime") else next(iter(ModelSettings.file_keys(model)), "runtime")
+    default = _runtime(default_runtime, ("model", said_by), problems)
     variants = data.get("variants")
     for name, settings in variants.items() if isinstance(variants, dict) else ():
         if not isinstance(settings, dict) or not isinstance(settings.get("steps"), list):
@@ -117,12 +114,35 @@ def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, V
             )
         ready = [step for step in steps if step is not None]
         try:
-            ordered = recipe.plan(source, ready, _no_objection if runtime is None else runtime.objection)
+            objection = _no_objection if runtime is None else runtime.objection
+            ordered = recipe.plan(source, ready, objection, elsewhere=name_of_runtime != default_runtime)
         except recipe.Nonsense as error:
             problems.note((*path, "steps") if error.step is None else (*path, "steps", error.step), str(error))
             continue
         plain = [{step.name: step.options.model_dump(mode="json")} for step in ordered.in_order]
         yield str(name), Variant(str(name), name_of_runtime, ordered, plain)
+
+
+def _model_runtime(model: Mapping[Any, Any], problems: Problems) -> str:
+    """What the model runs on: as it is declared, else what opens its file."""
+    files = ModelSettings.file_keys(model)
+    for key in ModelSettings.other_keys(model):
+        if key not in files:
+            known = [*ModelSettings.model_fields, *(suffix.removeprefix(".") for suffix in registry.suffixes())]
+            foreign = named(key)
+            told = f"unknown key; {near(key, known)}" if foreign is None else f"this is {foreign.what}. {foreign.do}"
+            problems.note(("model", key), told)
+    opened_by = next((registry.runtime_of(f".{key}") for key in files), None) or RUNTIME
+    declared = str(model.get("runtime") or opened_by)
+    if files and declared in registry.names("runtime"):
+        suffix = registry.load("runtime", declared).suffix
+        if suffix != f".{files[0]}":
+            problems.note(
+                ("model", "runtime"),
+                f"`{files[0]}` files are opened by {opened_by}, and {declared} opens those that end in {suffix}; leave "
+                "`runtime` out",
+            )
+    return declared
 
 
 def _plugged(kind: registry.Kind, name: str, path: Path, problems: Problems) -> Any:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from makeweight import registry
 from makeweight.compress import losses
-from makeweight.config.settings import FILES, RUNTIME
+from makeweight.config.settings import RUNTIME
 from makeweight.layout import SCHEMA
 
 Shape = list[int | str]
@@ -56,7 +57,7 @@ class Draft:
     def key(self) -> str:
         """Under which of the model's keys the file stands."""
         suffix = PurePosixPath(self.file or "").suffix.removeprefix(".")
-        return suffix if suffix in ("pt2", *FILES) else FILES[0]
+        return suffix if suffix == "pt2" or registry.runtime_of(f".{suffix}") else "onnx"
 
     @property
     def calibrates(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from makeweight import registry
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
-from makeweight.config.settings import FILES, KINDS, RUNTIME
+from makeweight.config.settings import KINDS, RUNTIME
 from makeweight.pipeline import dvcyaml
 from makeweight.starter import code, examples, inputs, shown, survey
 from makeweight.starter.arguments import Given
@@ -105,19 +105,13 @@ def _incomplete(missing: Sequence[str], given: Given) -> UsageError:
 
 def _from_file(root: Path, given: Given, model: str, pipeline: str | None, progress: Progress) -> Draft:
     suffix = PurePosixPath(model).suffix
-    extra = registry.awaited(suffix)
-    if extra is not None:
-        raise UsageError(
-            f"`{suffix}` models come with the extra makeweight[{extra}], which is not out yet",
-            where=model,
-            do="Give the ONNX file or the PyTorch module that it was made from.",
-        )
     path = _relative(root, model)
     runtime = registry.runtime_of(suffix) or RUNTIME
     if suffix == ".pt2":
         takes, gives, beside = _of_program(root, path), tuple[Port, ...](), []
     else:
-        found: Model = registry.ready("runtime", runtime)().read(root / path)
+        with at(path):
+            found: Model = registry.ready("runtime", runtime)().read(root / path)
         takes, gives = found.inputs, found.outputs
         beside = [(PurePosixPath(path).parent / file.name).as_posix() for file in found.files[1:]]
     constants = inputs.constants(given.constants)
@@ -167,8 +161,8 @@ def _found_model(root: Path, progress: Progress) -> str:
     Raises:
         UsageError: there is none, or several.
     """
-    suffixes = [f".{key}" for key in FILES]
-    usable = [suffix for suffix in suffixes if registry.awaited(suffix) is None]
+    suffixes = registry.suffixes()
+    usable = [suffix for suffix, runtime in suffixes.items() if runtime in registry.names("runtime")]
     models = survey.files(root, *usable, ".pt2") or survey.files(root, *suffixes)
     if len(models) == 1:
         progress.say(f"found {models[0]}")

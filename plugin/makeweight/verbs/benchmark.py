@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 from makeweight import measurement
 from makeweight.artifact import artifact
+from makeweight.artifact.feeds import fit
 from makeweight.artifact.files import sha256_of
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import types
 from makeweight.bench import sitting
 from makeweight.bench.aim import Aim, from_rules
 from makeweight.bench.sitting import Pair, model_of
@@ -13,13 +19,14 @@ from makeweight.budget.metric import METRICS
 from makeweight.devices import record
 from makeweight.evidence import keys
 from makeweight.layout import BASELINE
-from makeweight.measure import timings
+from makeweight.measure import samples, timings
 from makeweight.measurement import Cause, unavailable
 from makeweight.project.project import Project
 from makeweight.verbs.device import connect
 from makeweight_base import atomic
 from makeweight_base.errors import Exit
 from makeweight_base.progress import Progress
+from makeweight_probe import inputs as probed
 
 # Without a rule on a tail, so long is spent in each process on reaching the furthest one anyway, for the picture.
 TAIL_SECONDS = 1.0
@@ -38,14 +45,16 @@ def run(project: Project, name: str, device_name: str, progress: Progress, secon
     device = connect(project, device_name)
     options = entry.options if seconds is None else entry.options.model_copy(update={"seconds": seconds})
     a, b = base.made(), manifest.made()
-    pair = Pair(
-        model_of(a, options.threads),
-        model_of(b, options.threads),
-        str(layout.inputs),
-        free_batch=not any((project.model.batch, a.batch, b.batch, base.batch(None), manifest.batch(None))),
-    )
     progress.say(f"{name} beside baseline on {device_name}: at most {options.seconds:g} s of measuring")
-    taken = sitting.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)
+    with tempfile.TemporaryDirectory(prefix="makeweight-benchmark-") as folder:
+        pair = Pair(
+            model_of(a, options.threads),
+            model_of(b, options.threads),
+            str(layout.inputs),
+            free_batch=not any((project.model.batch, a.batch, b.batch, base.batch(None), manifest.batch(None))),
+            inputs_b=_in_types_of(b, a, layout.inputs, Path(folder)),
+        )
+        taken = sitting.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)
     key = keys.benchmark(
         baseline=a.sha256,
         variant=b.sha256,
@@ -67,6 +76,16 @@ def run(project: Project, name: str, device_name: str, progress: Progress, secon
             f"{taken.where}"
         )
     return Exit.PASS
+
+
+def _in_types_of(variant: Model, baseline: Model, inputs: Path, folder: Path) -> str | None:
+    """The stored samples as the variant takes them; None: as the baseline does."""
+    if types(variant.inputs) == types(baseline.inputs):
+        return None
+    own = folder / "inputs.npz"
+    feeds = [fit(variant.inputs, each) for each in probed.read(str(inputs))]
+    samples.store(own, feeds, probed.axes(str(inputs)))
+    return str(own)
 
 
 def _aim(project: Project, device: str) -> Aim:

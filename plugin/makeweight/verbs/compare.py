@@ -10,10 +10,11 @@ from pathlib import Path
 
 from makeweight import registry
 from makeweight.artifact.feeds import fit
+from makeweight.artifact.matching import fed
 from makeweight.bench import sitting
 from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import Pair, model_of
-from makeweight.compare import inputs, models, sizes, telling
+from makeweight.compare import inputs, likeness, models, sizes, telling
 from makeweight.compare.answer import Verdict, answer
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import samples
@@ -53,16 +54,19 @@ def run(
     device, options = _device(device_name, root, seconds, threads)
     runtimes = [models.runtime_of(path) for path in (a, b)]
     read = [runtime.read(path) for runtime, path in zip(runtimes, (a, b), strict=True)]
-    sessions = [runtime.open(model, options.threads) for runtime, model in zip(runtimes, read, strict=True)]
-    feeds = inputs.of(given, models.shared_inputs(*read), sizes.asked(shapes))
-    # each in the float type that it takes
-    own = [[fit(model.inputs, each) for each in feeds] for model in read]
-    for path, runtime, session, fed in zip((a, b), runtimes, sessions, own, strict=True):
-        inputs.try_out(path, runtime, session, fed[0], made_up=given is None)
+    shared = models.shared_inputs(*read)
+    feeds = inputs.of(given, shared.ports, sizes.asked(shapes))
+    # each in the number types, the names and the layout that it takes
+    own = [
+        [fit(read[0].inputs, each) for each in feeds],
+        [fit(read[1].inputs, fed(each, shared.matches)) for each in feeds],
+    ]
     with tempfile.TemporaryDirectory(prefix="makeweight-compare-") as folder:
         files = [Path(folder, f"inputs-{arm}.npz") for arm in "ab"]
-        for file, fed in zip(files, own, strict=True):
-            samples.store(file, fed)
+        for file, samples_of in zip(files, own, strict=True):
+            samples.store(file, samples_of)
+        asked = [likeness.Asked(*each) for each in zip(read, runtimes, files, strict=True)]
+        alike = likeness.ask(device, *asked, options.threads, progress.say, made_up=given is None)
         first, second = (model_of(model, options.threads) for model in read)
         where = "" if device_name is None else f" of {device_name}"
         several = "s" if options.threads > 1 else ""
@@ -76,10 +80,11 @@ def run(
     found = answer(taken, max_ratio, options.seconds)
     described = dict(zip("ab", read, strict=True))
     fed_with = "made up" if given is None else str(given)
+    matched = [line for match in shared.matches for line in match.told]
     if as_json:
-        print(json.dumps(telling.plain(found, described, fed_with, taken.identity)), file=sys.stdout)
+        print(json.dumps(telling.plain(found, described, fed_with, taken.identity, alike, matched)), file=sys.stdout)
     else:
-        print(telling.text(found, described, fed_with), file=sys.stdout)
+        print(telling.text(found, described, fed_with, alike, matched), file=sys.stdout)
     return _EXITS[found.verdict]
 
 

@@ -16,6 +16,8 @@ from makeweight_probe import ProbeFailed
 from makeweight_probe.session import Sessions
 
 GROUP = "makeweight.sessions"
+_EXTRAS = {"onnxruntime": "onnx"}
+"""The extra that brings a runtime, where it has another name."""
 
 
 class NoSession(ProbeFailed):
@@ -32,8 +34,17 @@ def find(runtime: str) -> Sessions:
         found = _load(runtime)
         found.version()
     except ImportError as error:
-        raise NoSession(f"the runtime `{runtime}` is not installed here: {error}") from error
+        bring = _bring(runtime)
+        raise NoSession(f"the runtime `{runtime}` is not installed here: {error}. {bring}") from error
     return found
+
+
+def _bring(runtime: str) -> str:
+    """What brings the runtime of sessions that are known here."""
+    if runtime in _built_in():
+        return f"`pip install 'makeweight[{_EXTRAS.get(runtime, runtime)}]'` there"
+    (entry, *_) = entry_points(group=GROUP, name=runtime)
+    return f"`pip install {entry.dist.name}` there" if entry.dist else "Install what it stands on there"
 
 
 def versions() -> dict[str, str]:

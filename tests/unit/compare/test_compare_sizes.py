@@ -70,7 +70,7 @@ def test_a_size_given_twice() -> None:
 
 
 def _shared(one: Port, other: Port) -> tuple[Shape, str]:
-    (port,) = shared_inputs(invented_model(inputs=(one,)), invented_model(inputs=(other,)))
+    (port,) = shared_inputs(invented_model(inputs=(one,)), invented_model(inputs=(other,))).ports
     return port.shape, port.dtype
 
 
@@ -93,7 +93,7 @@ def test_what_both_take(one: Shape, other: Shape, shared: Shape) -> None:
         (Port("x", ("N", 3), "int64"), "takes x [N, 3] float32, and model.onnx takes x [N, 3] int64"),
         (Port("x", ("N", 4), "float32"), "takes x [N, 3] float32, and model.onnx takes x [N, 4] float32"),
         (Port("x", ("N", 3, 1), "float32"), "and model.onnx takes x [N, 3, 1] float32"),
-        (Port("y", ("N", 3), "float32"), "and model.onnx takes y [N, 3] float32"),
+        (Port("y", ("N", 4), "float32"), "and model.onnx takes y [N, 4] float32"),
     ],
 )
 def test_other_inputs_are_refused_with_their_types(other: Port, says: str) -> None:

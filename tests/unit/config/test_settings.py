@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from makeweight.config.settings import FILES, ModelSettings
+from makeweight import registry
+from makeweight.config.settings import ModelSettings
 
 
-@pytest.mark.parametrize("key", FILES)
-def test_a_model_file_is_the_file_by_whatever_key(key: str) -> None:
-    model = ModelSettings.model_validate({key: "net.bin"})
-    assert (model.file, model.files) == ("net.bin", ("net.bin",))
+@pytest.mark.parametrize(("suffix", "runtime"), registry.suffixes().items())
+def test_a_model_file_stands_under_what_it_ends_in_and_says_what_runs_it(suffix: str, runtime: str) -> None:
+    model = ModelSettings.model_validate({suffix.removeprefix("."): "net.bin"})
+    assert (model.file, model.files, model.runtime) == ("net.bin", ("net.bin",), runtime)
+
+
+def test_what_is_declared_goes_before_what_the_file_says() -> None:
+    assert ModelSettings.model_validate({"onnx": "net.onnx", "runtime": "theirs"}).runtime == "theirs"
 
 
 def test_a_module_has_weights_and_no_file() -> None:

@@ -70,10 +70,16 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
     monkeypatch.setattr(sessions, "find", lambda _: Opener())
     store(tmp_path / "inputs.npz", [{"x": SAMPLES[i : i + 1]} for i in range(len(SAMPLES))])
 
-    def ask(model: Computing, reference: Computing | None, together: int | None = 4, scores: int | None = 0) -> Result:
+    def ask(
+        model: Computing,
+        reference: Computing | None,
+        together: int | None = 4,
+        scores: int | None = 0,
+        **more: Any,
+    ) -> Result:
         named = [None if each is None else Model("r", each.__name__, 1) for each in (model, reference)]
         assert named[0] is not None
-        return answers.ask(AnswersJob(named[0], named[1], str(tmp_path / "inputs.npz"), together, scores))
+        return answers.ask(AnswersJob(named[0], named[1], str(tmp_path / "inputs.npz"), together, scores, **more))
 
     return ask
 
@@ -114,6 +120,30 @@ def test_another_size_cannot_be_compared(ask: Callable[..., Result]) -> None:
     result = ask(short, product)
     assert result.facts["decibels"] == [None, MOST_DECIBELS]
     assert result.samples == {}
+
+
+def swapped(x: np.ndarray) -> list[Any]:
+    """Another runtime's: its outputs in another order, and the scores lie otherwise."""
+    scores, sums = product(x)
+    return [sums, scores.T]
+
+
+def test_outputs_are_found_and_turned(ask: Callable[..., Result]) -> None:
+    """Rounded scores against those of the other, by numpy."""
+    wanted = SAMPLES @ WEIGHTS
+    noise = wanted - np.round(wanted * 4) / 4
+    result = ask(rounded, swapped, counterparts=((1, (1, 0)), (0, None)))
+    decibels = 20 * np.log10(np.linalg.norm(wanted) / np.linalg.norm(noise))
+    assert result.facts["decibels"] == [pytest.approx(decibels, abs=0.01), MOST_DECIBELS]
+    np.testing.assert_allclose(result.samples["wanted"], wanted, rtol=1e-6)
+    alone = ask(rounded, swapped, counterparts=(None, (0, None)))
+    assert (alone.facts["decibels"], alone.samples) == ([None, MOST_DECIBELS], {})
+
+
+def test_each_is_fed_as_it_takes_it(ask: Callable[..., Result], tmp_path: Path) -> None:
+    store(tmp_path / "own.npz", [{"x": 2 * SAMPLES[i : i + 1]} for i in range(len(SAMPLES))])
+    halved = ask(product, product, reference_inputs=str(tmp_path / "own.npz")).facts["decibels"]
+    assert halved == [pytest.approx(20 * np.log10(2), abs=1e-4)] * 2, "half of what is wanted is missing"
 
 
 def test_a_model_that_fails_alone_cannot_be_asked(ask: Callable[..., Result]) -> None:

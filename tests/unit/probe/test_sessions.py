@@ -42,6 +42,15 @@ def test_it_may_come_in_a_distribution_of_another_name(monkeypatch: pytest.Monke
         onnxruntime.version()
 
 
+def test_a_built_in_one_that_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> str:
+        raise ImportError("no onnxruntime")
+
+    monkeypatch.setattr(onnxruntime, "version", gone)
+    with pytest.raises(NoSession, match=r"`pip install 'makeweight\[onnx\]'` there"):
+        sessions.find("onnxruntime")
+
+
 def test_a_third_party_offers_one_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(tmp_path, monkeypatch, "tiny", TINY)
     assert sessions.find("tiny").version() == "0.1"
@@ -60,6 +69,7 @@ def test_an_unknown_runtime_is_named_with_those_that_are_known() -> None:
 )
 def test_a_runtime_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     offer(tmp_path, monkeypatch, "absent", code)
-    with pytest.raises(NoSession, match="the runtime `absent` is not installed here: "):
+    told = r"the runtime `absent` is not installed here: .*`pip install absent` there"
+    with pytest.raises(NoSession, match=told):
         sessions.find("absent")
     assert "absent" not in sessions.versions()

@@ -208,11 +208,7 @@ def test_unknown_names_suggest_the_near_one() -> None:
             "devices.other.kind: unknown device `locl`; did you mean `local`?",
         ),
         (("  runtime: onnxruntime\nsources", "  runtime: onxruntime\nsources"), 6, "did you mean `onnxruntime`?"),
-        (
-            ("    runtime: onnxruntime", "    runtime: litert"),
-            19,
-            "comes with the extra makeweight[litert], which is not out yet",
-        ),
+        (("    runtime: onnxruntime", "    runtime: onxruntime"), 19, "unknown runtime `onxruntime`; did you mean"),
         (
             ("kind: local, threads: 2", "kind: adb, threads: 2"),
             28,
@@ -314,8 +310,17 @@ def test_a_mistake_is_told_with_its_line_and_the_way_out(edit: tuple[str, str], 
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (("model: {onnx: model.onnx}", "model: {tflite: model.tflite}"), "come with the extra makeweight[litert]"),
-        (("model: {onnx: model.onnx}", "model: {pte: model.pte}"), "come with the extra makeweight[executorch]"),
+        (("model: {onnx: model.onnx}", "model: {onx: model.onnx}"), "model.onx: unknown key; did you mean `onnx`?"),
+        (
+            ("model: {onnx: model.onnx}", "model: {keras: model.keras}"),
+            "model.keras: this is a model of TensorFlow or Keras. Two commands make a file of it that makeweight "
+            "takes: `pip install tensorflow`, then `tflite_convert --keras_model_file=FILE",
+        ),
+        (
+            ("model: {onnx: model.onnx}", "model: {tflite: model.tflite, runtime: onnxruntime}"),
+            "`tflite` files are opened by litert, and onnxruntime opens those that end in .onnx; leave `runtime` out",
+        ),
+        (("model: {onnx: model.onnx}", "model: {onnx: a.onnx, tflite: b.tflite}"), "it has onnx and tflite"),
         (("model: {onnx: model.onnx}", "model: {}"), "a model has exactly one source"),
         (("model: {onnx: model.onnx}", "model: {pt2: model.pt2}"), "a PyTorch module needs `inputs` to be exported"),
         (("model: {onnx: model.onnx}", "model: {onnx: model.onnx, weights_key: ema}"), "there are none"),
@@ -367,12 +372,20 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("frozen")
 def test_a_format_that_the_runtime_does_not_offer_is_told_at_its_step() -> None:
-    frozen_file = ("model: {onnx: model.onnx}", "model: {onnx: model.onnx, runtime: frozen}")
+    frozen_file = ("model: {onnx: model.onnx}", "model: {ice: model.ice}")
     (told,) = problems(changed(frozen_file, ("steps: [float16]", "steps: [{quantize: {method: dynamic}}]"), text=ONNX))
     assert "variants.half.steps[0]: int8, dynamic is not to be had of a file" in told
-    read(changed(frozen_file, text=ONNX))
+    assert read(changed(frozen_file, text=ONNX)).model.runtime == "frozen"
     module = changed(("      - quantize: {method: static, bits: 8}", "      - quantize: {}\n    runtime: frozen"))
     assert read(module).variants["int8"].runtime == "frozen", "of a module it is to be had"
+
+
+@pytest.mark.usefixtures("frozen")
+def test_another_runtime_makes_a_variant_of_no_step() -> None:
+    int8 = "    steps:\n      - quantize: {method: static, bits: 8}\n"
+    elsewhere = read(changed((int8, "    runtime: frozen\n    steps: []\n"))).variants["int8"]
+    assert (elsewhere.plan.steps, elsewhere.recipe) == ((), [])
+    assert "a variant needs at least one step" in problems(changed((int8, "    steps: []\n")))[0]
 
 
 @pytest.mark.usefixtures("frozen")

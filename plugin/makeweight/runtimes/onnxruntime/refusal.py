@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from makeweight.artifact.kind import absent, kind_of
+from makeweight.artifact import kind
 from makeweight.runtimes import environment
 from makeweight_base.errors import UsageError
 
+_WANTED = "an ONNX file"
 _UNKNOWN = (
     "ONNX Runtime does not know the operator `{op}` that the model uses",
     "Export the model without it, or with an opset that this version of ONNX Runtime supports.",
@@ -65,31 +66,21 @@ def reason(error: BaseException) -> str:
 
 
 def _usage_error(error: Exception, path: Path) -> UsageError:
-    kind, text = type(error).__name__, str(error)
+    name, text = type(error).__name__, str(error)
     where = str(path)
     for pattern, what, do in _MEANINGS:
         if match := re.search(pattern, text):
             return UsageError(what.format(op=match[1], reason=reason(error)), where=where, do=do)
-    if kind in ("InvalidProtobuf", "DecodeError") or "No graph was found" in text:
+    if name in ("InvalidProtobuf", "DecodeError") or "No graph was found" in text:
         return not_onnx(path)
     return UsageError(f"ONNX Runtime cannot load the model: {reason(error)}", where=where)
 
 
 def no_file(path: Path) -> UsageError:
     """The refusal of a path at which there is no file."""
-    if not path.is_dir():
-        what, do = absent(path)
-        return UsageError(what, where=str(path), do=do)
-    found = kind_of(path)
-    if found is None:
-        return UsageError("this is a folder, not an ONNX file", where=str(path))
-    return UsageError(f"this is {found.what}, not an ONNX file", where=str(path), do=found.do)
+    return kind.no_file(path, _WANTED)
 
 
 def not_onnx(path: Path) -> UsageError:
     """The refusal of a file that does not parse, for what it is."""
-    found = kind_of(path)
-    if found is not None and found.format != "onnx":
-        return UsageError(f"this is {found.what}", where=str(path), do=found.do)
-    what = "this is no ONNX file" if found is None else "the ONNX file is cut short or damaged"
-    return UsageError(what, where=str(path), do="Download or export it again.")
+    return kind.misread(path, "onnx", _WANTED)

@@ -1,0 +1,91 @@
+"""Do two models answer alike? Both are asked on the device before they are timed, apart where runtimes would clash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from makeweight.artifact.matching import counterparts, matched
+from makeweight.artifact.model import Model
+from makeweight.bench import probe
+from makeweight.bench.probe import JobFailed
+from makeweight.bench.sitting import model_of
+from makeweight.devices.device import Device
+from makeweight.runtimes.runtime import Runtime
+from makeweight_base.errors import UsageError
+from makeweight_probe.__main__ import REFUSED
+from makeweight_probe.job import AnswersJob
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One of the two: the file, what opens it, and an .npz of samples as it takes them."""
+
+    model: Model
+    runtime: Runtime
+    inputs: Path
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How far B's answers are from A's."""
+
+    decibels: Mapping[str, float | None]
+    """Signal to noise by output, as A calls it; None where nothing could be compared."""
+    broken: int
+    """Numbers that are NaN or infinite in B's answers and not in A's."""
+    told: list[str]
+    """Which outputs are which, where names or layouts differ."""
+
+
+def ask(device: Device, a: Asked, b: Asked, threads: int, tell: Callable[[str], None], *, made_up: bool) -> Likeness:
+    """Raises:
+    UsageError: one of them does not open, or does not run on the samples.
+    DeviceFailed: the device was lost, or lacks a runtime.
+    """
+    matches = matched(b.model.outputs, a.model.outputs)
+    job = AnswersJob(
+        model_of(b.model, threads),
+        model_of(a.model, threads),
+        str(b.inputs),
+        None,
+        None,
+        str(a.inputs),
+        counterparts(b.model.outputs, a.model.outputs),
+    )
+    try:
+        facts = probe.run(device, job, tell).facts
+    except JobFailed as failure:
+        if failure.code == REFUSED:
+            for each in (a, b):
+                _refuse_what_does_not_run(device, each, threads, tell, made_up=made_up)
+        raise
+    pairs = zip(b.model.outputs, matches, strict=True)
+    names = [port.name if match is None else match.other.name for port, match in pairs]
+    found = [match for match in matches if match is not None]
+    return Likeness(
+        dict(zip(names, facts["decibels"], strict=True)),
+        sum(facts["broken"]),
+        [line for match in found for line in match.told],
+    )
+
+
+def _refuse_what_does_not_run(
+    device: Device, asked: Asked, threads: int, tell: Callable[[str], None], *, made_up: bool
+) -> None:
+    """Raises:
+    UsageError: this is the one, in its runtime's own words where it does not open.
+    """
+    try:
+        probe.run(device, AnswersJob(model_of(asked.model, threads), None, str(asked.inputs), None, None), tell)
+    except JobFailed as failure:
+        if failure.code != REFUSED:
+            raise
+        asked.runtime.open(asked.model, threads)
+        reason = asked.runtime.reason(Exception(failure.last))
+        raise UsageError(
+            f"the model does not run on {'made-up' if made_up else 'the given'} inputs: {reason}",
+            where=str(asked.model.path),
+            do="Give real samples with `--inputs FILE.npz`." if made_up else "Mend the samples, or the model.",
+        ) from failure
