@@ -246,7 +246,8 @@ def _lowered(
     source = subject.source if subject.kind == "graph" else supply.program(subject)
     calibration = supply.split("calibration") if format.calibrates else None
     made = as_declared(supply.runtime.lower(source, format, calibration, target, notes), supply.declared.model)
-    return replace(made, outputs=named_as(made.outputs, supply.outputs))
+    outputs = named_as(made.outputs, supply.outputs)
+    return made if outputs == made.outputs else replace(made, outputs=outputs)
 
 
 def _control(variant: Variant, supply: Supply, target: Path) -> Model | None:
