@@ -65,8 +65,8 @@ def run(
         files = [Path(folder, f"inputs-{arm}.npz") for arm in "ab"]
         for file, samples_of in zip(files, own, strict=True):
             samples.store(file, samples_of)
-        asked = [likeness.Asked(*each) for each in zip(read, runtimes, files, strict=True)]
-        alike = likeness.ask(device, *asked, options.threads, progress.say, made_up=given is None)
+        one, other = (likeness.Asked(*each) for each in zip(read, runtimes, files, strict=True))
+        alike = likeness.ask(device, one, other, options.threads, progress.say, made_up=given is None)
         first, second = (model_of(model, options.threads) for model in read)
         where = "" if device_name is None else f" of {device_name}"
         several = "s" if options.threads > 1 else ""
