@@ -91,13 +91,35 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
     return Timings(tuple(results), peaks)
 
 
+@dataclass(frozen=True)
+class Ratio:
+    """time(b)/time(a), and what is known of it. A limit is told from it where it lies clear of the interval, and of the
+    noise floor around the ratio."""
+
+    value: float
+    interval: tuple[float, float]
+    noise_floor: float
+
+    def below(self, limit: float) -> bool:
+        """Whether it is, for sure."""
+        return self.interval[1] < limit and self.value * (1 + self.noise_floor) < limit
+
+    def above(self, limit: float) -> bool:
+        """Whether it is, for sure."""
+        return self.interval[0] > limit and self.value > limit * (1 + self.noise_floor)
+
+
+def ratio_of(timings: Timings, clock: str = "wall") -> Ratio:
+    """Of the medians by that clock."""
+    return Ratio(*median_ratio(timings, clock), noise_floor(timings, clock))
+
+
 def settled(timings: Timings, limits: tuple[float, ...], clock: str = "wall") -> bool:
-    """Whether every limit lies clear of the interval, and of the noise floor around the ratio."""
+    """Whether every limit is told from the ratio."""
     if not limits or not timings.turns(f"{clock}_b"):
         return True  # nothing to tell, or nothing to tell it by
-    ratio, (low, high) = median_ratio(timings, clock)
-    floor = 1 + noise_floor(timings, clock)
-    return all((low > limit and ratio > limit * floor) or (high < limit and ratio * floor < limit) for limit in limits)
+    ratio = ratio_of(timings, clock)
+    return all(ratio.above(limit) or ratio.below(limit) for limit in limits)
 
 
 def measurements(timings: Timings, variant: str, device: str, threads: int) -> Iterator[Measurement]:

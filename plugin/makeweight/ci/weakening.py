@@ -16,9 +16,10 @@ from makeweight.ci.base import Base
 from makeweight.ci.renaming import renamed
 from makeweight.config.settings import CanarySettings, WaiverSettings
 from makeweight.decide.verdict import Alteration
+from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import BASELINE
 from makeweight.measurement import Measurement
-from makeweight.project.project import DeviceEntry, Project
+from makeweight.project.project import Project
 from makeweight.report.facts import step_words, worded
 from makeweight.report.written import title, written
 

@@ -34,7 +34,7 @@ from makeweight.compress.narrowing import (
 from makeweight.compress.rounding import removed
 from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
-from makeweight.compress.target import least_ratio, macs
+from makeweight.compress.target import Latency, for_macs
 from makeweight.compress.technique import Given
 from makeweight.compress.tuning import Tuner, read_as, tuner
 from makeweight.runtimes.inputs import call
@@ -67,8 +67,10 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     if whole:
         given.progress.say(_whole(whole))
     left_alone = [*excluded(options.exclude, list(before), NAME), *whole]
-    if options.macs is not None:
-        options = _to_macs(options.macs, module, example, shape, options, given, left_alone)
+    latency = None if options.latency is None else Latency(options.latency, given)
+    if latency is not None:
+        given.notes[NAME] = {"latency": latency.note}
+    options = _aimed(latency, subject, example, shape, options, given, left_alone)
     with _following("follow this model", module):
         plan = _plan(module, example, options, given, left_alone)
         plan = _tried(plan, module, example, shape, options, given)
@@ -117,6 +119,9 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     left = counted(module)
     given.progress.say(f"prune: {len(changed)} of {len(before)} layers narrower, {parameters:,} -> {left:,} parameters")
     given.notes[NAME] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
+    if latency is not None:
+        latency.look_again(subject)
+        given.notes[NAME]["latency"] = latency.note
     if fewer := pruner.heads.fewer():
         given.notes[NAME]["heads"] = fewer
     if unwilling := [*whole, *plan.refused, *untold, *(each.called for each in plan.stuck)]:
@@ -124,26 +129,37 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     return subject
 
 
-def _to_macs(
-    wanted: float, module: Any, example: Tensors, shape: Any, options: PruneOptions, given: Given, left_alone: list[str]
+def _aimed(
+    latency: Latency | None,
+    subject: Subject,
+    example: Tensors,
+    shape: Any,
+    options: PruneOptions,
+    given: Given,
+    left_alone: list[str],
 ) -> PruneOptions:
-    """With the ratio that leaves so much; what stays whole is found out with half of the channels gone."""
+    """With the ratio that leaves so much arithmetic or time; what stays whole is found out with half of the channels
+    gone."""
+    if options.ratio is not None:
+        return options
+    module = subject.source
 
     def at(ratio: float) -> PruneOptions:
-        return options.model_copy(update={"ratio": ratio, "macs": None})
+        return options.model_copy(update={"ratio": ratio, "macs": None, "latency": None, "rounds": 1})
 
     half = at(0.5)
     with _following("follow this model", module):
         plan = _tried(_plan(module, example, half, given, left_alone), module, example, shape, half, given)
-    whole = macs(copy.deepcopy(module), example)
 
-    def left(ratio: float) -> float:
-        tried, _ = _carried_out(plan, module, example, at(ratio).model_copy(update={"rounds": 1}), given)
-        return macs(tried, example) / whole
+    def pruned(ratio: float) -> Any:
+        return _carried_out(plan, module, example, at(ratio), given)[0]
 
-    ratio, reached = least_ratio(left, wanted)
-    given.progress.say(f"prune: a ratio of {ratio:.3f} leaves {reached:.1%} of the multiply-accumulates")
-    return at(ratio)
+    if options.macs is not None:
+        ratio, left = for_macs(options.macs, pruned, copy.deepcopy(module), example)
+        given.progress.say(f"prune: a ratio of {ratio:.3f} leaves {left:.1%} of the multiply-accumulates")
+    else:
+        ratio = cast(Latency, latency).ratio(pruned, subject)
+    return at(ratio).model_copy(update={"rounds": options.rounds})
 
 
 def _multiple(options: PruneOptions, given: Given) -> int:

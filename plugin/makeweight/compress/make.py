@@ -7,7 +7,7 @@ import glob
 import math
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 from makeweight import registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
-from makeweight.artifact.matching import named_as
 from makeweight.artifact.model import Model
 from makeweight.artifact.trial import Trial
 from makeweight.artifact.versions import versions
@@ -25,17 +24,17 @@ from makeweight.compress.recipe import Plan, Variant
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.sensitivity import Wanted, fewest
 from makeweight.compress.subject import Subject
-from makeweight.compress.supply import Supply
+from makeweight.compress.supply import Supply, Timing
 from makeweight.compress.training_options import NEEDS
 from makeweight.compress.trial import refuse_noise, try_out
 from makeweight.compress.tuning import tune
 from makeweight.compress.whole_split import WholeSplit
+from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import BASELINE
 from makeweight.runtimes.format import FLOAT32, Format
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module
-from makeweight.user.ports import as_declared
 from makeweight.user.ran import ran
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress, Silent
@@ -49,6 +48,7 @@ def make(
     progress: Progress,
     checkpoints: Checkpoints | None = None,
     curves: Curves | None = None,
+    devices: Mapping[str, DeviceEntry] | None = None,
 ) -> Manifest:
     """Leave a variant's model, its control and its manifest in an empty folder. A recipe that this model does not allow
     is data: a manifest that says so, and no model.
@@ -56,6 +56,7 @@ def make(
     Args:
         checkpoints: where trainings keep what they have reached, and take it up again.
         curves: where they show it.
+        devices: those that are declared, for steps that time what they make.
 
     Raises:
         UsageError: the baseline, the module or the data cannot be used; an extra is missing.
@@ -82,7 +83,8 @@ def make(
     try:
         with tempfile.TemporaryDirectory(prefix="makeweight-compress-") as scratch:
             kept, shown = checkpoints or Checkpoints(), curves or Curves()
-            supply = Supply(declared, runtime, Path(scratch), notes, progress, kept, shown, whole.outputs)
+            timing = Timing(devices or {}, whole, variant.plan.format)
+            supply = Supply(declared, runtime, Path(scratch), notes, progress, kept, shown, whole.outputs, timing)
             facts = _carried_out(variant, source, whole, baseline.macs, supply, folder)
         if facts["model"].sha256 == whole.sha256:
             raise RecipeFailed("the recipe changed nothing: the file is the baseline's, byte by byte")
@@ -120,7 +122,7 @@ def _carried_out(
         for number, step in enumerate(plan.steps, 1):
             supply.progress.say(f"{variant.name}: {step.name}")
             if subject.kind not in step.transformation.accepts:
-                exported = _lowered(subject, FLOAT32, supply, supply.scratch / f"exported{runtime.suffix}")
+                exported = supply.lowered(subject, FLOAT32, supply.scratch / f"exported{runtime.suffix}")
                 subject = replace(subject, source=exported)
             supply.checkpoints = supply.checkpoints.at(of_steps(variant.runtime, variant.recipe[:number]))
             needed = supply.given(step.transformation.needs(step.options))
@@ -133,7 +135,7 @@ def _carried_out(
     # nothing but numbers and the runtime differ: the baseline itself is what it has to be near
     alike = not plan.steps and baseline.runtime != runtime.name
     if plan.lowering is None:
-        made = _lowered(subject, plan.format, supply, target, notes)
+        made = supply.lowered(subject, plan.format, target, notes)
         trial = replace(_tried(made, baseline, macs, supply), against=BASELINE)
         if alike:
             refuse_noise(trial, supply.declared.task.ranked)
@@ -142,11 +144,11 @@ def _carried_out(
         before = subject
         if subject.kind == "module":
             floating = supply.scratch / f"float32{runtime.suffix}"
-            before = replace(subject, source=_lowered(subject, FLOAT32, supply, floating))
+            before = replace(subject, source=supply.lowered(subject, FLOAT32, floating))
         of_file = runtime.objection(plan.format, "graph") is None
         lowered = before if of_file else subject
         format = _by_sensitivity(plan, lowered, before.source, macs, supply, notes)
-        made = _lowered(lowered, format, supply, target, notes)
+        made = supply.lowered(lowered, format, target, notes)
         reference, against = (baseline, BASELINE) if alike else (before.source, FLOAT32.weights.type)
         trial = replace(_tried(made, reference, macs, supply), against=against)
         refuse_noise(trial, supply.declared.task.ranked)
@@ -181,7 +183,7 @@ def _by_sensitivity(
         return plan.format
     validation, runtime = supply.split("validation"), supply.runtime
     place = supply.scratch / f"tried{runtime.suffix}"
-    integers = _lowered(subject, plan.format, supply, supply.scratch / f"integers{runtime.suffix}")
+    integers = supply.lowered(subject, plan.format, supply.scratch / f"integers{runtime.suffix}")
 
     def with_exceptions(names: Sequence[str]) -> Format:
         # a name is meant as it is, whatever it has of a pattern
@@ -193,7 +195,7 @@ def _by_sensitivity(
         made = integers
         try:
             if names:
-                made = _lowered(subject, with_exceptions(names), supply, place)
+                made = supply.lowered(subject, with_exceptions(names), place)
             trial = try_out(made, reference, validation, supply.declared, runtime, macs, Silent())
         except RecipeFailed:
             return -math.inf, made
@@ -240,16 +242,6 @@ def _tried(made: Model, reference: Model, macs: int | None, supply: Supply) -> T
     return try_out(made, reference, supply.trial_examples(), supply.declared, supply.runtime, macs, supply.progress)
 
 
-def _lowered(
-    subject: Subject, format: Format, supply: Supply, target: Path, notes: dict[str, Any] | None = None
-) -> Model:
-    source = subject.source if subject.kind == "graph" else supply.program(subject)
-    calibration = supply.split("calibration") if format.calibrates else None
-    made = as_declared(supply.runtime.lower(source, format, calibration, target, notes), supply.declared.model)
-    outputs = named_as(made.outputs, supply.outputs)
-    return made if outputs == made.outputs else replace(made, outputs=outputs)
-
-
 def _control(variant: Variant, supply: Supply, target: Path) -> Model | None:
     """The baseline, trained as much as the recipe trains and not compressed: what more training alone brings."""
     trainings = variant.plan.trainings
@@ -267,4 +259,4 @@ def _control(variant: Variant, supply: Supply, target: Path) -> Model | None:
                 supply.notes["control"] = str(failure)
                 supply.progress.say(f"no control: {failure}")
                 return None
-    return _lowered(Subject(module), FLOAT32, supply, target)
+    return supply.lowered(Subject(module), FLOAT32, target)

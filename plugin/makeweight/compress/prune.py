@@ -7,15 +7,48 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from makeweight.budget.quantity import RATIO, SECONDS, parse, pattern
 from makeweight.compress.subject import Subject
-from makeweight.compress.technique import Effect, Given, Needs, Transformation, layers_that
+from makeweight.compress.technique import Effect, Given, Needs, Options, TimedOn, Transformation, layers_that
 from makeweight.compress.training_options import NEEDS, TrainingOptions
 from makeweight.runtimes.format import SourceKind
 
 Part = Annotated[float, Field(gt=0, lt=1)]
+_AIMS = ("ratio", "macs", "latency")
+
+
+class LatencyLimit(Options):
+    """A latency, written as a rule of the budget is."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"oneOf": [{"required": ["max_ratio"]}, {"required": ["max"]}]},
+    )
+
+    max_ratio: Annotated[
+        float | SkipJsonSchema[None],
+        BeforeValidator(lambda text: None if text is None else parse(text, RATIO)),
+        WithJsonSchema({"type": ["string", "number"], "pattern": pattern(RATIO), "examples": [RATIO.example]}),
+    ] = Field(None, gt=0, description="At most this part of the baseline's time.")
+    max: Annotated[
+        float | SkipJsonSchema[None],
+        BeforeValidator(lambda text: None if text is None else parse(text, SECONDS)),
+        WithJsonSchema({"type": "string", "pattern": pattern(SECONDS), "examples": [SECONDS.example]}),
+    ] = Field(None, gt=0, description="At most this time.")
+    device: str | SkipJsonSchema[None] = Field(
+        None, description="The device that it is measured on (default: the only one that is declared)."
+    )
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if (self.max_ratio is None) == (self.max is None):
+            has = "both" if self.max is not None else "neither"
+            raise ValueError(f"give exactly one of `max_ratio` and `max`; it has {has}")
+        return self
 
 
 class PruneOptions(TrainingOptions):
@@ -24,7 +57,7 @@ class PruneOptions(TrainingOptions):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={"oneOf": [{"required": ["ratio"]}, {"required": ["macs"]}]},
+        json_schema_extra={"oneOf": [{"required": [name]} for name in _AIMS]},
     )
 
     structure: Literal["channel"] = Field("channel", description="What is removed as a whole.")
@@ -35,6 +68,11 @@ class PruneOptions(TrainingOptions):
         None,
         description="In place of `ratio`: the part of the multiply-accumulates that is left at most; the least `ratio` "
         "that does it is found by trying.",
+    )
+    latency: LatencyLimit | SkipJsonSchema[None] = Field(
+        None,
+        description="In place of `ratio`: what an inference takes on a device at most, in the numbers that the recipe "
+        "ends with; the least `ratio` that does it is found by measuring.",
     )
     rounds: int = Field(1, ge=1, le=100, description="Remove in so many steps, training after each.")
     scope: Literal["uniform", "global"] = Field(
@@ -56,9 +94,10 @@ class PruneOptions(TrainingOptions):
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:
-        if (self.ratio is None) == (self.macs is None):
-            has = "both" if self.ratio is not None else "neither"
-            raise ValueError(f"give exactly one of `ratio` and `macs`; it has {has}")
+        given = [f"`{name}`" for name in _AIMS if getattr(self, name) is not None]
+        if len(given) != 1:
+            has = " and ".join(given) or "none"
+            raise ValueError(f"give exactly one of `ratio`, `macs` and `latency`; it has {has}")
         return self
 
     @model_validator(mode="after")
@@ -81,7 +120,8 @@ class Prune(Transformation):
 
     def needs(self, options: PruneOptions) -> Needs:
         learns = options.epochs or options.importance == "taylor"
-        return replace(NEEDS, splits=(*NEEDS.splits, "calibration")) if learns else Needs(("calibration",))
+        needs = replace(NEEDS, splits=(*NEEDS.splits, "calibration")) if learns else Needs(("calibration",))
+        return needs if options.latency is None else replace(needs, timed_on=TimedOn(options.latency.device))
 
     def apply(self, subject: Subject, options: PruneOptions, given: Given) -> Subject:
         from makeweight.compress import channels

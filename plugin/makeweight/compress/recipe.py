@@ -18,6 +18,9 @@ _HELD: dict[str | None, tuple[str, tuple[Effect, ...]]] = {
     "ties": ("share their values", ("changes", "masks", "ties")),
 }
 
+# The effects that change how long an inference takes.
+_SPEEDS: tuple[Effect, ...] = ("changes", "ties", "replaces")
+
 Objection = Callable[[Format, SourceKind], str | None]
 """Why a runtime does not offer a format, of a module or a file; None where it does."""
 
@@ -172,9 +175,26 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection, *, elsewhe
                     f"`{step.name}` first, or keep one of them",
                     index,
                 )
+    _refuse_late_changes(steps, effects)
     if steps and format_at is None and set(effects) <= {"trains"}:
         raise Nonsense("training alone compresses nothing; add a step that does, or drop the variant", 0)
     made = Plan(tuple(step for step in steps if step.changes_model), None if format_at is None else steps[format_at])
     if (reason := objection(made.format, kind)) is not None:
         raise Nonsense(reason, format_at)
     return made
+
+
+def _refuse_late_changes(steps: list[Step], effects: list[Effect | None]) -> None:
+    """Raises:
+    Nonsense: a step changes how long a model takes that an earlier one made to take so long.
+    """
+    for index, step in enumerate(steps):
+        if not step.changes_model or step.transformation.needs(step.options).timed_on is None:
+            continue
+        for later in range(index + 1, len(steps)):
+            if effects[later] in _SPEEDS:
+                raise Nonsense(
+                    f"`{steps[later].name}` changes how long an inference takes, and `{step.name}` before it aims at a "
+                    f"latency; drop it, or give `{step.name}` another aim",
+                    later,
+                )

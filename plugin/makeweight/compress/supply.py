@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from makeweight.artifact.matching import named_as
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port, Shapes
 from makeweight.compress.checkpoints import Checkpoints
 from makeweight.compress.curves import Curves
+from makeweight.compress.stopwatch import Stopwatch
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given, Needs
+from makeweight.devices.entry import DeviceEntry, chosen
 from makeweight.layout import Layout
 from makeweight.measure import samples
 from makeweight.runtimes.format import Format
@@ -24,10 +28,23 @@ from makeweight.user import data
 from makeweight.user.augment import change_of
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module, program
-from makeweight.user.ports import of_module
+from makeweight.user.ports import as_declared, of_module
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
+
+# Calibration examples of a model of which nothing but its time is asked.
+_FEW = 8
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What it takes to time a model that a recipe is at work on."""
+
+    devices: Mapping[str, DeviceEntry]
+    baseline: Model
+    format: Format
+    """That of the recipe."""
 
 
 class Supply:
@@ -43,6 +60,7 @@ class Supply:
         checkpoints: Checkpoints,
         curves: Curves,
         outputs: Sequence[Port] = (),
+        timing: Timing | None = None,
     ) -> None:
         """Args:
         outputs: the baseline's, whose names every model of the recipe bears.
@@ -50,7 +68,7 @@ class Supply:
         self.declared, self.runtime, self.scratch = declared, runtime, scratch
         self.outputs = outputs
         self.notes, self.progress = notes, progress
-        self.checkpoints, self.curves = checkpoints, curves
+        self.checkpoints, self.curves, self._timing = checkpoints, curves, timing
         self._loaded: dict[str, Split] = {}
         self._calibration: Split | None = None
 
@@ -82,6 +100,7 @@ class Supply:
             integers=self._integers,
             weights=self._weights,
             baseline=self._baseline if needs.baseline else None,
+            stopwatch=None if needs.timed_on is None else self._stopwatch(needs.timed_on.device),
         )
 
     def _integers(self, subject: Subject, format: Format) -> Integers:
@@ -91,6 +110,45 @@ class Supply:
         if not isinstance(self.runtime, Editing):
             raise RecipeFailed(f"the weights of a file of {self.runtime.name} cannot be changed; declare `model.build`")
         return self.runtime.weights(model)
+
+    def _stopwatch(self, device: str | None) -> Stopwatch:
+        if self._timing is None:
+            raise RecipeFailed("a technique wants to time models, and there is nothing to time them beside")
+        entry, suffix = chosen(self._timing.devices, device), self.runtime.suffix
+        inputs = Layout(self.declared.root).inputs
+        if not inputs.is_file():
+            inputs = self.scratch / inputs.name
+            samples.write(inputs, of_module(self.declared.model), self.split("calibration"), self.declared.seed)
+        return Stopwatch(
+            entry.connect(),
+            entry.options,
+            self._timing.baseline,
+            self._timing.format,
+            inputs,
+            lambda subject, format: self.lowered(subject, format, self.scratch / f"timed{suffix}", most=_FEW),
+            self.declared.seed,
+        )
+
+    def lowered(
+        self,
+        subject: Subject,
+        format: Format,
+        target: Path,
+        notes: dict[str, Any] | None = None,
+        most: int | None = None,
+    ) -> Model:
+        """A subject as a model file of the runtime; see `Runtime.lower`.
+
+        Args:
+            most: how many calibration examples are read; None: all.
+        """
+        source = subject.source if subject.kind == "graph" else self.program(subject)
+        calibration = self.split("calibration") if format.calibrates else None
+        if calibration is not None and most is not None:
+            calibration = calibration.draw(most, self.declared.seed)
+        made = as_declared(self.runtime.lower(source, format, calibration, target, notes), self.declared.model)
+        outputs = named_as(made.outputs, self.outputs)
+        return made if outputs == made.outputs else replace(made, outputs=outputs)
 
     def keep(self, noted: Mapping[str, Any]) -> None:
         """Take over what a step noted; of a technique that comes again, by its name and a number."""

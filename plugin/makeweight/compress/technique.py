@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from makeweight.artifact.ports import Port
     from makeweight.compress.checkpoints import Checkpoints
     from makeweight.compress.curves import Curves
+    from makeweight.compress.stopwatch import Stopwatch
     from makeweight.compress.subject import Subject
     from makeweight.compress.training_options import TrainingOptions
     from makeweight.config.settings import TaskSettings
@@ -65,6 +66,14 @@ class Goal:
 
 
 @dataclass(frozen=True)
+class TimedOn:
+    """Where a step times what it makes."""
+
+    device: str | None
+    """None: on the only one that is declared."""
+
+
+@dataclass(frozen=True)
 class Needs:
     """What a step is to be handed; nothing else is loaded. The test split is the gate's alone and never handed."""
 
@@ -74,6 +83,8 @@ class Needs:
     """Splits that it does without, where the data have none: `validation`."""
     baseline: bool = False
     """The uncompressed module, as a teacher."""
+    timed_on: TimedOn | None = None
+    """A stopwatch. What such a step decides holds of the form that it leaves, so no later step may change that."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,8 @@ class Given:
     """Those of a model file of the variant's runtime; raises RecipeFailed where that has no such files."""
     baseline: Any = None
     """The uncompressed module in eval mode, for all steps the same: not to be changed."""
+    stopwatch: Stopwatch | None = None
+    """Times a model beside the baseline, on the device that was asked for."""
     notes: dict[str, Any] = field(default_factory=dict)
     """Facts worth keeping in the manifest, by technique; of this step alone."""
 

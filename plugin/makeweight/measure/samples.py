@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.artifact.feeds import fit, padded
-from makeweight.artifact.ports import Feeds, Port, Shapes, batch_axes, batch_size
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Feeds, Port, Shapes, batch_axes, batch_size, types
 from makeweight.user.form import Form
 from makeweight.user.indexed import Indexed
 from makeweight.user.split import Split
@@ -63,6 +64,14 @@ def store(path: Path, samples: list[Feeds], along: inputs.Axes = inputs.NO_AXES)
         arrays[inputs.AXES] = np.array(json.dumps(dict(along)))
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
+
+
+def in_types_of(model: Model, baseline: Model, path: Path, own: Path) -> str | None:
+    """The stored samples as a model takes them, in a file of its own; None: it takes them as the baseline does."""
+    if types(model.inputs) == types(baseline.inputs):
+        return None
+    store(own, [fit(model.inputs, each) for each in inputs.read(str(path))], inputs.axes(str(path)))
+    return str(own)
 
 
 def made_up(ports: Sequence[Port], seed: int) -> list[Feeds]:

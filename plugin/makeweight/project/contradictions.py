@@ -13,15 +13,19 @@ from makeweight.compress import losses
 from makeweight.compress.recipe import Variant
 from makeweight.config.problems import Problems, near
 from makeweight.config.settings import Settings
+from makeweight.devices.entry import DeviceEntry, chosen
 from makeweight.user.ran import undeclared
+from makeweight_base.errors import UsageError
 from makeweight_base.yamlfile import Path
 
 if TYPE_CHECKING:
     from makeweight.compress.training_options import TrainingOptions
 
 
-def note(settings: Settings, variants: Mapping[str, Variant], problems: Problems) -> None:
-    """Note each; `variants` are those whose steps hold together."""
+def note(
+    settings: Settings, variants: Mapping[str, Variant], devices: Mapping[str, DeviceEntry], problems: Problems
+) -> None:
+    """Note each; `variants` are those whose steps hold together, `devices` those whose options do."""
     if settings.ship != "best" and settings.ship not in settings.variants:
         problems.note(("ship",), f"no variant `{settings.ship}`; {near(settings.ship, [*settings.variants, 'best'])}")
     rules = rules_of(settings.budget)
@@ -37,6 +41,7 @@ def note(settings: Settings, variants: Mapping[str, Variant], problems: Problems
     _of_names(settings, problems)
     _of_calibration(settings, variants, problems)
     _of_validation(settings, variants, problems)
+    _of_timing(variants, devices, problems)
 
 
 def _place(rule: Rule) -> Path:
@@ -95,6 +100,25 @@ def _of_teacher(options: TrainingOptions, kind: str, settings: Settings, place: 
         problems.note(place, f"`label_smoothing` is of cross entropy, and the task is {kind}")
     if not options.labels and kind == "segmentation":
         problems.note(place, "`labels: false`: where the classes of a segmentation are is told by its targets")
+
+
+def _of_timing(variants: Mapping[str, Variant], devices: Mapping[str, DeviceEntry], problems: Problems) -> None:
+    for name, variant in variants.items():
+        for index, step in enumerate(variant.plan.steps):
+            if (asked := step.transformation.needs(step.options).timed_on) is None:
+                continue
+            place: Path = ("variants", name, "steps", index, step.name)
+            try:
+                entry = chosen(devices, asked.device)
+            except UsageError as error:
+                problems.note(place, f"{error.what}. {error.do}")
+                continue
+            if entry.options.runner is not None:
+                problems.note(
+                    place,
+                    f"`{entry.name}` is measured by a `runner` of its own, and a recipe is carried out where that is "
+                    "not; name a device that is reached from there",
+                )
 
 
 def _of_names(settings: Settings, problems: Problems) -> None:

@@ -11,19 +11,10 @@ from makeweight.budget.rule import Rule
 from makeweight.compress.recipe import Variant
 from makeweight.config.problems import near
 from makeweight.config.settings import CanarySettings, DataSettings, ModelSettings, TaskSettings, WaiverSettings
-from makeweight.devices.device import DeviceOptions
+from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import CONFIG, Layout
 from makeweight.user.declared import Declared
 from makeweight_base.errors import UsageError
-
-
-@dataclass(frozen=True)
-class DeviceEntry:
-    """A declared device: its kind and options."""
-
-    name: str
-    kind: str
-    options: DeviceOptions
 
 
 @dataclass(frozen=True)

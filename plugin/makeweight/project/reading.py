@@ -13,9 +13,10 @@ from makeweight.compress import recipe
 from makeweight.compress.recipe import Variant
 from makeweight.config.problems import Problems, near
 from makeweight.config.settings import PARAMETERS, RUNTIME, ModelSettings, Settings
+from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import CONFIG
 from makeweight.project import contradictions
-from makeweight.project.project import DeviceEntry, Project
+from makeweight.project.project import Project
 from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import ConfigError, Problem, UsageError
@@ -62,7 +63,7 @@ def understand(text: str, source: str, root: pathlib.Path) -> Project:
     devices = dict(_devices(document.data if settings is None else {"devices": settings.devices}, problems))
     _target(document.data, problems)
     if settings is not None:
-        contradictions.note(settings, variants, problems)
+        contradictions.note(settings, variants, devices, problems)
     if problems or settings is None:
         raise ConfigError(problems.told())
     return Project(

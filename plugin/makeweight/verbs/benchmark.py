@@ -7,10 +7,7 @@ from pathlib import Path
 
 from makeweight import measurement
 from makeweight.artifact import artifact
-from makeweight.artifact.feeds import fit
 from makeweight.artifact.files import sha256_of
-from makeweight.artifact.model import Model
-from makeweight.artifact.ports import types
 from makeweight.bench import sitting
 from makeweight.bench.aim import Aim, from_rules
 from makeweight.bench.sitting import Pair, model_of
@@ -22,11 +19,9 @@ from makeweight.layout import BASELINE
 from makeweight.measure import samples, timings
 from makeweight.measurement import Cause, unavailable
 from makeweight.project.project import Project
-from makeweight.verbs.device import connect
 from makeweight_base import atomic
 from makeweight_base.errors import Exit
 from makeweight_base.progress import Progress
-from makeweight_probe import inputs as probed
 
 # Without a rule on a tail, so long is spent in each process on reaching the furthest one anyway, for the picture.
 TAIL_SECONDS = 1.0
@@ -42,7 +37,7 @@ def run(project: Project, name: str, device_name: str, progress: Progress, secon
         return _write_absent(project, name, device_name, str(manifest.reason), progress)
     if told.status != "ok":
         return _write_absent(project, name, device_name, f"unreachable: {told.reason}", progress, "unreachable")
-    device = connect(project, device_name)
+    device = entry.connect()
     options = entry.options if seconds is None else entry.options.model_copy(update={"seconds": seconds})
     a, b = base.made(), manifest.made()
     progress.say(f"{name} beside baseline on {device_name}: at most {options.seconds:g} s of measuring")
@@ -52,7 +47,7 @@ def run(project: Project, name: str, device_name: str, progress: Progress, secon
             model_of(b, options.threads),
             str(layout.inputs),
             free_batch=not any((project.model.batch, a.batch, b.batch, base.batch(None), manifest.batch(None))),
-            inputs_b=_in_types_of(b, a, layout.inputs, Path(folder)),
+            inputs_b=samples.in_types_of(b, a, layout.inputs, Path(folder, "inputs.npz")),
         )
         taken = sitting.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)
     key = keys.benchmark(
@@ -76,16 +71,6 @@ def run(project: Project, name: str, device_name: str, progress: Progress, secon
             f"{taken.where}"
         )
     return Exit.PASS
-
-
-def _in_types_of(variant: Model, baseline: Model, inputs: Path, folder: Path) -> str | None:
-    """The stored samples as the variant takes them; None: as the baseline does."""
-    if types(variant.inputs) == types(baseline.inputs):
-        return None
-    own = folder / "inputs.npz"
-    feeds = [fit(variant.inputs, each) for each in probed.read(str(inputs))]
-    samples.store(own, feeds, probed.axes(str(inputs)))
-    return str(own)
 
 
 def _aim(project: Project, device: str) -> Aim:

@@ -19,7 +19,6 @@ from makeweight.compare.answer import Verdict, answer
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import samples
 from makeweight.project import reading
-from makeweight.verbs.device import connect
 from makeweight_base.errors import Exit
 from makeweight_base.progress import Progress
 
@@ -95,5 +94,5 @@ def _device(name: str | None, root: Path, seconds: float | None, threads: int | 
     if name is None:
         options = DeviceOptions(**chosen)
         return registry.load("device", "local")("local", options), options
-    declared = reading.load(root)
-    return connect(declared, name), declared.device(name).options.model_copy(update=chosen)
+    entry = reading.load(root).device(name)
+    return entry.connect(), entry.options.model_copy(update=chosen)

@@ -30,7 +30,8 @@ def run(project: Project, variant_name: str, progress: Progress) -> Exit:
     shutil.rmtree(curves, ignore_errors=True)
     curves.mkdir(parents=True)
     with atomic.replacing_folder(layout.artifact(variant.name)) as folder:
-        make(variant, project.declared, baseline, folder, progress, checkpoints, Curves(curves))
+        shown = Curves(curves)
+        make(variant, project.declared, baseline, folder, progress, checkpoints, shown, project.devices)
     later = [*project.variants.values()][[*project.variants].index(variant.name) + 1 :]
     checkpoints.hand_on({layout.trainings(heir.name): places(heir) for heir in later})
     return Exit.PASS

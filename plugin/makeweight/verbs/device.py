@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from makeweight import registry
 from makeweight.bench import probe
-from makeweight.devices.device import Device, DeviceFailed
+from makeweight.devices.device import DeviceFailed
 from makeweight.devices.record import Record, write
 from makeweight.project.project import Project
 from makeweight_base.errors import Exit
@@ -12,7 +11,7 @@ from makeweight_base.progress import Progress
 
 
 def run(project: Project, name: str, progress: Progress) -> Exit:
-    device = connect(project, name)
+    device = project.device(name).connect()
     try:
         facts = probe.facts(device, progress.say)
         record = Record(status="ok", identity=facts.identity)
@@ -23,9 +22,3 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
         progress.say(f"{name}: unreachable, {error.what}")
     write(project.layout.device(name), record)
     return Exit.PASS
-
-
-def connect(project: Project, name: str) -> Device:
-    entry = project.device(name)
-    device: Device = registry.ready("device", entry.kind)(name, entry.options)
-    return device

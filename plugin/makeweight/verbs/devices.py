@@ -12,7 +12,6 @@ from makeweight.bench import probe
 from makeweight.devices.device import DeviceFailed
 from makeweight.project import reading
 from makeweight.project.project import Project
-from makeweight.verbs.device import connect
 from makeweight_base.errors import Exit
 
 
@@ -30,12 +29,12 @@ def run(root: Path, *, as_json: bool) -> Exit:
 
 def _asked(project: Project, name: str) -> dict[str, Any]:
     """Its kind, and what it says of itself or why it does not."""
-    kind = project.device(name).kind
+    entry = project.device(name)
     try:
-        facts = probe.facts(connect(project, name), lambda _: None)
+        facts = probe.facts(entry.connect(), lambda _: None)
     except DeviceFailed as error:
-        return {"kind": kind, "reason": error.what, "do": error.do}
-    return {"kind": kind, "identity": facts.identity, "conditions": facts.conditions}
+        return {"kind": entry.kind, "reason": error.what, "do": error.do}
+    return {"kind": entry.kind, "identity": facts.identity, "conditions": facts.conditions}
 
 
 def _show(told: dict[str, dict[str, Any]]) -> None:

@@ -15,12 +15,15 @@ from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
 from makeweight.compress import technique
 from makeweight.compress.make import make
+from makeweight.compress.prune import Prune
 from makeweight.compress.quantize import Quantize
 from makeweight.compress.recipe import Plan, Step, Variant
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Effect, Given, Needs
 from makeweight.compress.whole_split import WholeSplit
 from makeweight.config.settings import ModelSettings
+from makeweight.devices.entry import DeviceEntry
+from makeweight.devices.local import LocalOptions
 from makeweight.project.project import Project
 from makeweight.runtimes.format import Format, SourceKind
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
@@ -30,6 +33,7 @@ from makeweight.user.ports import as_declared
 from makeweight_base.progress import Silent
 
 INT8 = Step(Quantize(), Quantize.Options())
+DEVICES = {"here": DeviceEntry("here", "local", LocalOptions(processes=1, seconds=60))}
 
 
 class Transformation:
@@ -102,7 +106,7 @@ def carry_out(make_project: Any, small_baseline: Path, tmp_path: Path) -> Make:
         target = tmp_path / into
         target.mkdir()
         variant = Variant("v", "onnxruntime", Plan(steps, lowering), [])
-        return make(variant, project.declared, baseline, target, Silent())
+        return make(variant, project.declared, baseline, target, Silent(), devices=DEVICES)
 
     return carry_out
 
@@ -120,6 +124,19 @@ def test_what_was_made_was_tried_beside_float32(carry_out: Make) -> None:
     (noise,) = trial.decibels.values()
     assert noise is not None
     assert noise > 20
+
+
+def test_a_model_is_timed_in_the_numbers_that_it_will_be_lowered_in(carry_out: Make) -> None:
+    timed = Step(Prune(), Prune.Options(latency={"max": "3600 s"}, epochs=0))
+    manifest = carry_out(timed, lowering=INT8)
+    assert manifest.status == "failed"
+    assert "on device `here`, in int8, static, and `latency` wants at most 3600 s" in str(manifest.reason)
+    found = manifest.notes["prune"]["latency"]
+    whole = found["tries"][-1]
+    assert (found["device"], whole["ratio"], whole["processes"]) == ("here", 0, 1)
+    low, high = whole["interval"]
+    assert 0 < low <= whole["latency ratio"] <= high
+    assert whole["latency ratio"] == pytest.approx(whole["seconds"] / whole["baseline seconds"])
 
 
 def test_the_layers_that_cost_most_stay_in_float(carry_out: Make, tmp_path: Path) -> None:
@@ -152,7 +169,7 @@ def test_layers_stay_in_float_until_the_accuracy_holds(carry_out: Make, monkeypa
         return 0.01 * float(OnnxRuntime().inspect(model).quantized or 0)
 
     monkeypatch.setattr(WholeSplit, "drop", drop)
-    monkeypatch.setattr("makeweight.compress.make.as_declared", noted)
+    monkeypatch.setattr("makeweight.compress.supply.as_declared", noted)
     manifest = carry_out(lowering=Step(Quantize(), Quantize.Options(max_drop="2.5 pt")))  # type: ignore[arg-type]
     assert manifest.reason is None
     told = manifest.notes["quantize"]["by sensitivity"]

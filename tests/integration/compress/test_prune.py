@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,14 @@ from torch import nn
 
 from integration.compress.conftest import fresh
 from makeweight.artifact.ports import Port
+from makeweight.bench.sitting import Ratio
 from makeweight.compress.prune import Prune, PruneOptions
 from makeweight.compress.reproducible import reproducible
+from makeweight.compress.stopwatch import Timed
 from makeweight.compress.subject import Subject
+from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.user.weights import counted
 from split_values import split_of
 
 
@@ -70,6 +75,47 @@ def test_no_more_multiplications_are_left_than_asked_for_and_no_fewer_than_that_
     assert said.endswith(f"leaves {multiplied(widths) / whole:.1%} of the multiply-accumulates")
     with pytest.raises(RecipeFailed, match=r"whatever is removed, and `macs` wants at most 1\.0%"):
         _pruned(fresh(given), PruneOptions(macs=0.01, epochs=0), given)
+
+
+class _Clock:
+    """In place of a stopwatch: a model takes as long as it has parameters, in parts of the baseline's."""
+
+    device, format = SimpleNamespace(name="desk"), FLOAT32
+
+    def __init__(self, baseline: Any) -> None:
+        self._whole = counted(baseline)
+
+    def time(self, subject: Subject, limit: float | None = None) -> Timed:
+        del limit
+        ratio = counted(subject.source) / self._whole
+        return Timed(Ratio(ratio, (ratio, ratio), 0.0), ratio, 1.0, 3)
+
+
+@pytest.mark.parametrize(("scope", "rounds"), [("uniform", 2), ("global", 1)])
+def test_channels_go_until_a_latency_is_reached(given: Any, scope: str, rounds: int) -> None:
+    module = fresh(given)
+    clock: Any = _Clock(module)
+    options = PruneOptions(latency={"max_ratio": 0.5}, round_to=4, scope=scope, rounds=rounds, epochs=0)
+    _pruned(module, options, replace(given, stopwatch=clock))
+    note = given.notes["prune"]
+    found = note["latency"]
+    by_ratio = sorted(found["tries"], key=lambda tried: tried["ratio"])
+    reached = next(tried for tried in by_ratio if tried["latency ratio"] < 0.5)
+    # what was measured is what is left, in however many rounds it went; what is next to it is too slow
+    assert note["parameters"][1] == counted(module) == reached["parameters"] < 0.5 * note["parameters"][0]
+    assert all(tried["latency ratio"] >= 0.5 for tried in by_ratio if tried["ratio"] < reached["ratio"])
+    assert "after training" not in found
+    assert all(width % 4 == 0 for width in _convolutions(module))
+
+
+def test_what_was_measured_on_the_way_to_a_failure_is_kept(given: Any) -> None:
+    module = fresh(given)
+    clock: Any = _Clock(module)
+    with pytest.raises(RecipeFailed, match="the nearest to `latency` is"):
+        _pruned(module, PruneOptions(latency={"max_ratio": 0.001}, epochs=0), replace(given, stopwatch=clock))
+    assert [tried["ratio"] for tried in given.notes["prune"]["latency"]["tries"]] == [0, 0.99]
+    with pytest.raises(RecipeFailed, match="none was handed to the step"):
+        _pruned(module, PruneOptions(latency={"max_ratio": 0.5}, epochs=0), given)
 
 
 @pytest.mark.parametrize(("round_to", "widths"), [(1, [24, 36, 24]), (8, [24, 32, 24])])

@@ -17,6 +17,7 @@ from makeweight.compress.qat import Qat
 from makeweight.compress.quantize import Quantize
 from makeweight.compress.recipe import Nonsense, Plan, Step, plan
 from makeweight.compress.sparsify import Sparsify
+from makeweight.compress.technique import Needs
 from makeweight.runtimes.format import FLOAT32, Format, Numbers, SourceKind
 from makeweight.runtimes.onnxruntime.offered import objection
 
@@ -38,6 +39,7 @@ def transformation(name: str, *accepts: SourceKind) -> Step:
         sets_number_format=False,
         effect=lambda _: "changes",
         codebook=lambda _: None,
+        needs=lambda _: Needs(),
         packages=(),
     )
     return Step(technique, Quantize.Options())  # type: ignore[arg-type]
@@ -45,7 +47,7 @@ def transformation(name: str, *accepts: SourceKind) -> Step:
 
 PRUNE, TUNE, INT8, HALF = step(Prune, ratio=0.5), step(Finetune), step(Quantize), step(Float16)
 OTHER, SHARE, MASK = step(Distill, student="a:b"), step(Cluster, bits=4), step(Sparsify, sparsity=0.5)
-QAT = step(Qat)
+QAT, TIMED = step(Qat), step(Prune, latency={"max_ratio": 0.5})
 EITHER, GRAPH = transformation("binarize", "module", "graph"), transformation("simplify", "graph")
 
 
@@ -130,6 +132,8 @@ def test_what_trains_by_default_trains_no_file() -> None:
             0,
             "what `prune` does is lost: `distill` after it puts another model in place",
         ),
+        ("module", [TIMED, TUNE, SHARE], 2, "`cluster` changes how long an inference takes, and `prune` before it"),
+        ("module", [TIMED, EITHER], 1, "`binarize` changes how long an inference takes, and `prune` before it aims"),
     ],
     ids=[
         "empty",
@@ -157,6 +161,8 @@ def test_what_trains_by_default_trains_no_file() -> None:
         "emptied, then thrown away",
         "no student",
         "thrown away",
+        "timed, then shared",
+        "timed, then changed",
     ],
 )
 def test_nonsense_names_the_step(source: SourceKind, steps: list[Step], at: int | None, says: str) -> None:
@@ -164,6 +170,11 @@ def test_nonsense_names_the_step(source: SourceKind, steps: list[Step], at: int 
         plan(source, steps, allows)
     assert str(caught.value).startswith(says)
     assert caught.value.step == at
+
+
+def test_a_latency_is_aimed_at_with_the_time_of_what_comes_after() -> None:
+    made = plan("module", [PRUNE, TIMED, TUNE, MASK, QAT], allows)
+    assert [each.name for each in made.steps] == ["prune", "prune", "finetune", "sparsify", "qat"]
 
 
 def test_training_for_integers_is_a_step_and_the_number_format() -> None:

@@ -299,6 +299,16 @@ def test_unknown_names_suggest_the_near_one() -> None:
             36,
             "`mae` goes with regression, and the task is classification",
         ),
+        (
+            ("ratio: 0.5", "latency: {max_ratio: 0.5, device: lcal}"),
+            21,
+            "no device `lcal`; declared: local, other. Name one by `device:`.",
+        ),
+        (("ratio: 0.5", "latency: {max: 2 ms}"), 21, "which of the devices it is about is not said; declared: local"),
+        (("ratio: 0.5", "latency: {max: 2}"), 21, "`2` has no unit; write it like `20 ms`"),
+        (("ratio: 0.5", "latency: {max_ratio: 0}"), 21, "greater than 0"),
+        (("ratio: 0.5", "latency: {device: local}"), 21, "exactly one of `max_ratio` and `max`; it has neither"),
+        (("ratio: 0.5", "ratio: 0.5, latency: {max: 2 ms}"), 21, "it has `ratio` and `latency`"),
         (("      level: warn", "    - max_drop: 1 pt"), 31, "`accuracy.max_drop` is limited twice"),
     ],
 )

@@ -1,0 +1,99 @@
+"""How long a model takes that a recipe is still at work on: lowered as the recipe will lower it, beside the baseline,
+in turns of blocks on a device. What it answers is of no account, so its weights need not be trained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from makeweight.artifact.model import Model
+from makeweight.bench import sitting
+from makeweight.bench.aim import Aim
+from makeweight.bench.sitting import Pair, Ratio, model_of
+from makeweight.compress.subject import Subject
+from makeweight.devices.device import Device, DeviceOptions
+from makeweight.measure import samples
+from makeweight.measure.latency import medians
+from makeweight.runtimes.format import Format
+from makeweight.runtimes.runtime import RecipeFailed
+from makeweight_base.progress import Silent
+
+
+def untrained(format: Format) -> Format:
+    """The format in which a model without its final weights takes as long: the same numbers in the same layers, without
+    the search for good ones."""
+    return replace(
+        format,
+        ranges="static" if format.ranges == "learned" else format.ranges,
+        observer=None if format.observer is None else "minmax",
+        rounding="nearest",
+        equalized=False,
+        biases_corrected=False,
+    )
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A model's latency beside the baseline's."""
+
+    ratio: Ratio
+    """To the time of the baseline."""
+    seconds: float
+    """Of an inference."""
+    baseline: float
+    """The same of the baseline, in the same turns."""
+    processes: int
+
+    def plain(self) -> dict[str, Any]:
+        """As a manifest has it."""
+        low, high = self.ratio.interval
+        return {
+            "latency ratio": self.ratio.value,
+            "interval": [low, high] if math.isfinite(high) else None,
+            "noise floor": self.ratio.noise_floor,
+            "seconds": self.seconds,
+            "baseline seconds": self.baseline,
+            "processes": self.processes,
+        }
+
+    def __str__(self) -> str:
+        low, high = self.ratio.interval
+        return f"{self.ratio.value:.2f}x the baseline's time [{low:.2f}, {high:.2f}]"
+
+
+@dataclass(frozen=True)
+class Stopwatch:
+    """Times models on one device."""
+
+    device: Device
+    options: DeviceOptions
+    baseline: Model
+    format: Format
+    """That of the recipe."""
+    inputs: Path
+    """Real samples for the probe."""
+    lower: Callable[[Subject, Format], Model]
+    """Raises what `Runtime.lower` does."""
+    seed: int
+
+    def time(self, subject: Subject, limit: float | None = None) -> Timed:
+        """Measure until the ratio to the baseline's time is told from the limit, or the device's `seconds` are over.
+
+        Raises:
+            DeviceFailed: the device was lost.
+            UsageError, RecipeFailed: the model cannot be lowered, or not be timed at all.
+        """
+        made = self.lower(subject, untrained(self.format))
+        before, after = (model_of(each, self.options.threads) for each in (self.baseline, made))
+        own = samples.in_types_of(made, self.baseline, self.inputs, made.folder / "timed.npz")
+        pair = Pair(before, after, str(self.inputs), free_batch=False, inputs_b=own)
+        aim = Aim(() if limit is None else (limit,), memory=False)
+        taken = sitting.carry_out(self.device, self.options, pair, aim, self.seed, Silent())
+        if min(float(times.min()) for arm in "ab" for times in taken.runs(f"wall_{arm}")) <= 0:
+            raise RecipeFailed(f"device `{self.device.name}` has too coarse a clock: some inferences took no time")
+        usual = medians(taken)
+        return Timed(sitting.ratio_of(taken), usual["b"], usual["a"], len(taken.processes))
