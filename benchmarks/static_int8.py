@@ -23,7 +23,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from makeweight.compress.quantize import Quantize
 from makeweight.runtimes.batches import BATCH
-from makeweight.runtimes.onnxruntime.histograms import ENTROPY_BINS
+from makeweight.runtimes.histograms import ENTROPY_BINS
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.user.arrays import Arrays
 from makeweight.user.split import Split

@@ -57,7 +57,9 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
             "makeweight.runtimes.onnxruntime.runtime:OnnxRuntime", "onnx", ("onnx", "onnxruntime"), ".onnx"
         ),
         "litert": Part(None, "litert", suffix=".tflite"),
-        "executorch": Part(None, "executorch", suffix=".pte"),
+        "executorch": Part(
+            "makeweight.runtimes.executorch.runtime:Executorch", "executorch", ("torch", "executorch"), ".pte"
+        ),
     },
     "device": {
         "local": Part("makeweight.devices.local:Local"),

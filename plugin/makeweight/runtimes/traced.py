@@ -4,6 +4,7 @@ and whether the file answers that."""
 from __future__ import annotations
 
 import itertools
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from makeweight_base.errors import UsageError, first_line
 TOLERANCE = 1e-3
 # The least of a free size, besides the batch, while a module is traced.
 _SMALL = 5
+_SILENT = "it said nothing"
 _CONSTANT_SIZE = "forward() probably holds a constant size, such as view(2, -1); take it from the tensor's shape."
 
 
@@ -100,7 +102,7 @@ def answers(module: Any, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     except Exception as error:
         environment.reraise(error)
         raise UsageError(
-            f"the module fails on an example: {type(error).__name__}: {first_line(error) or 'it said nothing'}",
+            f"the module fails on an example: {type(error).__name__}: {first_line(error) or _SILENT}",
             where=users_line(error),
             do="Check `model.inputs` against what forward() takes.",
         ) from error
@@ -162,3 +164,31 @@ def is_users(file: str) -> bool:
     ours, theirs = Path(__file__).parents[1], Path(torch.__file__).parents[1]
     path = Path(file)
     return path.is_file() and not path.is_relative_to(ours) and not path.is_relative_to(theirs)
+
+
+def untraceable(error: BaseException, inputs: Mapping[str, Shape]) -> UsageError:
+    """What torch.export says of a module from a dict to a dict (`inputs.py`), in one sentence."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    text = "\n".join(str(link) for link in chain)
+    where = next((line for link in chain if (line := users_line(link))), None)
+    # the user's line as the exporter's message quotes it
+    quoted = re.findall(r'File "([^"]+)", line (\d+)', text)
+    where = next((f"{file}:{line}" for file, line in quoted if is_users(file)), where)
+    if match := re.search(
+        r"inferred a static shape of (\d+) for dimension inputs\['inputs'\]\['(.+?)'\].shape\[(\d+)\]", text
+    ):
+        return fixed(str(inputs[match[2]][int(match[3])]), match[2], match[1])
+    if "data-dependent" in text:
+        return UsageError(
+            "the module cannot be traced: what it does depends on the values of its input",
+            where=where,
+            do="Replace `if` and loops over tensor values by torch.where, torch.cond or a fixed number of steps.",
+        )
+    cause = chain[-1]
+    return UsageError(
+        f"the module cannot be exported: {type(cause).__name__}: {first_line(cause) or _SILENT}",
+        where=where,
+        do="torch.export must be able to trace it: https://docs.pytorch.org/docs/stable/export.html",
+    )

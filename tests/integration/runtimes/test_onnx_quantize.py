@@ -20,8 +20,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
+from makeweight.runtimes.histograms import Histogram
 from makeweight.runtimes.onnxruntime import quantize
-from makeweight.runtimes.onnxruntime.histograms import Histogram
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import RecipeFailed
 

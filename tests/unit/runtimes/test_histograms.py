@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from makeweight.runtimes.onnxruntime.histograms import BINS, Histogram, chosen
+from makeweight.runtimes.histograms import BINS, Histogram, chosen
 
 RNG = np.random.default_rng(4)
 NORMAL = RNG.standard_normal(40_000).astype(np.float32)

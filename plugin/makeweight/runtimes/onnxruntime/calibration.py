@@ -14,7 +14,7 @@ import numpy as np
 
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Observer
-from makeweight.runtimes.onnxruntime.histograms import Histogram, chosen
+from makeweight.runtimes.histograms import Histogram, chosen
 
 
 def ranges(prepared: Path, folder: Path, operators: Sequence[str], observer: Observer, fed: Sequence[Feeds]) -> Any:

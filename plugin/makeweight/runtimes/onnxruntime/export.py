@@ -18,7 +18,7 @@ from makeweight.runtimes import environment, traced
 from makeweight.runtimes.inputs import from_dict_to_dict
 from makeweight.runtimes.onnxruntime import marks, refusal
 from makeweight.runtimes.onnxruntime.lean import write
-from makeweight_base.errors import UsageError, first_line
+from makeweight_base.errors import UsageError
 from makeweight_base.quiet import quiet
 from makeweight_probe.sessions.onnxruntime import open_session
 
@@ -118,34 +118,12 @@ def _check(path: Path, feeds: Feeds, expected: Mapping[str, NDArray[Any]], sizes
 
 
 def _cannot(error: Exception, inputs: Mapping[str, Shape]) -> UsageError:
-    """The exporter's error in one sentence: the operator that ONNX has not, or the line that cannot be traced."""
-    chain: list[BaseException] = [error]
-    while (cause := chain[-1].__cause__) is not None:
-        chain.append(cause)
-    text = "\n".join(str(link) for link in chain)
-    where = next((line for link in chain if (line := traced.users_line(link))), None)
-    if match := re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", text):
+    """The exporter's error in one sentence: the operator that ONNX has not, or what cannot be traced."""
+    refused = traced.untraceable(error, inputs)
+    if match := re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", str(error)):
         return UsageError(
             f"ONNX has no counterpart of the operator `{match[1]}`",
-            where=where,
+            where=refused.where,
             do="Write it in forward() with operators that ONNX has, or leave it out of the module.",
         )
-    # the user's line as the exporter's message quotes it
-    quoted = re.findall(r'File "([^"]+)", line (\d+)', text)
-    where = next((f"{file}:{line}" for file, line in quoted if traced.is_users(file)), where)
-    if match := re.search(
-        r"inferred a static shape of (\d+) for dimension inputs\['inputs'\]\['(.+?)'\].shape\[(\d+)\]", text
-    ):
-        return traced.fixed(str(inputs[match[2]][int(match[3])]), match[2], match[1])
-    if "data-dependent" in text:
-        return UsageError(
-            "the module cannot be traced: what it does depends on the values of its input",
-            where=where,
-            do="Replace `if` and loops over tensor values by torch.where, torch.cond or a fixed number of steps.",
-        )
-    cause = chain[-1]
-    return UsageError(
-        f"the module cannot be exported: {type(cause).__name__}: {first_line(cause) or _SILENT}",
-        where=where,
-        do="torch.export must be able to trace it: https://docs.pytorch.org/docs/stable/export.html",
-    )
+    return refused

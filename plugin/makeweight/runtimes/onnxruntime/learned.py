@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from makeweight.runtimes.calls import visited
 from makeweight.runtimes.format import Format
 from makeweight.runtimes.integers import LEARNED, Constant, Integers, Learned, Range, handed
+from makeweight.runtimes.marks import Marks
 from makeweight.runtimes.onnxruntime import operators, quantize
 from makeweight.runtimes.onnxruntime.export import export as exported
 from makeweight.runtimes.onnxruntime.graphs import attribute, makers
-from makeweight.runtimes.onnxruntime.marks import Marks
 from makeweight.runtimes.runtime import Examples, Program, RecipeFailed
 
 if TYPE_CHECKING:

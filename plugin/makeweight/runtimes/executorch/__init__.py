@@ -1,0 +1,1 @@
+"""ExecuTorch: a module is captured by torch.export, quantized as a graph, and lowered to XNNPACK."""

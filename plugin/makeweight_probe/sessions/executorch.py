@@ -1,0 +1,142 @@
+"""Open and run an ExecuTorch program. Travels to devices with the probe: numpy, and executorch's runtime, which stands
+on torch's tensors. Of executorch its bindings alone are loaded, as its exporter would take many times as long.
+
+https://docs.pytorch.org/executorch/stable/runtime-python-api-reference.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight_probe.session import Feeds
+
+METHOD = "forward"
+# What a program's tensors hold, by the numbers that its format has for it.
+DTYPES = {
+    0: "uint8", 1: "int8", 2: "int16", 3: "int32", 4: "int64", 5: "float16", 6: "float32", 7: "float64", 11: "bool",
+    27: "uint16", 28: "uint32", 29: "uint64",
+}  # fmt: skip
+
+
+class ExecutorchSession:
+    """A loaded program. It takes inputs by their place, so feeds are in the order in which the model has them."""
+
+    def __init__(self, path: str, threads: int) -> None:
+        """Raises:
+        RuntimeError: executorch refuses the program, or cannot give so many threads, or a program is open here that
+            runs on another number of them.
+        """
+        import torch
+
+        bindings = runtime_module()
+        with _said() as said:
+            try:
+                _one_pool(bindings, threads)
+                self._module = bindings._load_for_executorch(path)
+            except RuntimeError as error:
+                raise RuntimeError(f"{error}{said()}") from error
+        self._wanted = self._module.method_meta(METHOD)
+        self._count: int = self._wanted.num_inputs()
+        self._tensor = torch.from_numpy
+        _open.add(self)
+
+    def run(self, feeds: Feeds) -> list[NDArray[Any]]:
+        # strides are not looked at, and what lacks is taken for what was there before
+        given = [np.ascontiguousarray(values) for values in feeds.values()]
+        if len(given) != self._count:
+            raise ValueError(f"the program takes {self._count} inputs, and is fed with {len(given)}")
+        try:
+            answers = self._module.run_method(METHOD, [self._tensor(values) for values in given])
+        except (RuntimeError, TypeError) as error:
+            raise RuntimeError(f"{error}{self._misfit(given)}") from error
+        return [answer.numpy() for answer in answers]
+
+    def _misfit(self, given: Sequence[NDArray[Any]]) -> str:
+        """What of the inputs is not as the program has it: of a free size it tells the largest."""
+        for place, values in enumerate(given):
+            wanted = self._wanted.input_tensor_meta(place)
+            kind, sizes = DTYPES.get(wanted.dtype(), "?"), tuple(wanted.sizes())
+            fits = len(sizes) == values.ndim and all(
+                size <= most for size, most in zip(values.shape, sizes, strict=True)
+            )
+            if values.dtype.name != kind or not fits:
+                return (
+                    f"; input {place} takes {kind} {list(sizes)}, a free size up to that, and is fed with "
+                    f"{values.dtype.name} {list(values.shape)}"
+                )
+        return ""
+
+
+@contextlib.contextmanager
+def _said() -> Iterator[Callable[[], str]]:
+    """What is written to the standard error, by the runtime's own code too, which tells of the machine as it loads. It
+    is kept, and its last line given to those who ask."""
+    sys.stderr.flush()
+    own = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+
+        def last() -> str:
+            file.seek(0)
+            lines = file.read().decode(errors="replace").strip().splitlines()
+            return f": {lines[-1].partition('] ')[2] or lines[-1]}" if lines else ""
+
+        try:
+            yield last
+        finally:
+            os.dup2(own, 2)
+            os.close(own)
+
+
+_open: weakref.WeakSet[ExecutorchSession] = weakref.WeakSet()
+"""Those that hold on to the pool of threads, of which a process has one."""
+
+
+def _one_pool(bindings: Any, threads: int) -> None:
+    """Have the pool of this process be of so many threads."""
+    there = bindings._threadpool_get_thread_count()
+    if there == threads:
+        return
+    if len(_open):
+        raise RuntimeError(
+            f"a process has one pool of threads: {threads} are asked for, and a program is open here on {there}"
+        )
+    bindings._unsafe_reset_threadpool(threads)
+    if (made := bindings._threadpool_get_thread_count()) != threads:
+        raise RuntimeError(f"executorch runs on {made} threads here, and {threads} are asked for")
+
+
+def runtime_module() -> Any:
+    """The bindings, which find torch's libraries only where those are loaded already."""
+    import torch  # noqa: F401
+    from executorch.extension.pybindings import _C
+
+    return _C
+
+
+def open_session(path: str, threads: int) -> ExecutorchSession:
+    return ExecutorchSession(path, threads)
+
+
+def warm_import() -> None:
+    """Load the runtime's code without a model, so that its memory is not charged to one."""
+    runtime_module()
+
+
+def version() -> str:
+    """Of the installed executorch.
+
+    Raises:
+        ImportError: there is none.
+    """
+    return importlib.metadata.version("executorch")

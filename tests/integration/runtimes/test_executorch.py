@@ -1,0 +1,185 @@
+"""A module as ExecuTorch's programs: what lies in them is looked at byte by byte, and what they answer held against
+numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from made_once import made_once
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Feeds, Port
+from makeweight.runtimes.executorch.runtime import Executorch
+from makeweight.runtimes.format import FLOAT32, Format, Numbers
+from makeweight.runtimes.runtime import Program
+from makeweight_base.errors import UsageError
+
+pytestmark = pytest.mark.long
+
+CHANNELS, HIDDEN, CLASSES, SIDE = 3, 16, 5, 4
+STATIC = Format(Numbers("int8", "channel"), Numbers("int8"), "static", "minmax", exceptions=(("head", FLOAT32),))
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The programs, and the weights that they were made of."""
+
+    folder: Path
+    weights: dict[str, Any]
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}.pte"
+
+    def model(self, name: str) -> Model:
+        return Executorch().read(self.path(name))
+
+
+def pictures(count: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).standard_normal((count, CHANNELS, SIDE, SIDE), np.float32)
+
+
+def expected(weights: dict[str, Any], images: Any) -> Any:
+    """A convolution of single pixels, ReLU, and a linear layer, in numpy."""
+    mixed = np.einsum("oc,nchw->nohw", weights["mix.weight"][:, :, 0, 0], images)
+    hidden = np.maximum(mixed + weights["mix.bias"][:, None, None], 0).reshape(len(images), -1)
+    return hidden @ weights["head.weight"].T + weights["head.bias"]
+
+
+class Calibration:
+    def feeds(self, size: int) -> Iterator[Feeds]:
+        for begin in range(0, 64, size):
+            yield {"image": pictures(64)[begin : begin + size]}
+
+
+def _lower(folder: Path) -> None:
+    import torch
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix, self.head = nn.Conv2d(CHANNELS, HIDDEN, 1), nn.Linear(HIDDEN * SIDE * SIDE, CLASSES)
+
+        def forward(self, image: Any) -> Any:
+            return self.head(torch.relu(self.mix(image)).flatten(1))
+
+    torch.manual_seed(0)
+    net = Net().eval()
+    np.savez(folder / "weights.npz", **{name: values.numpy() for name, values in net.state_dict().items()})
+    source = Program(net, {"image": ("N", CHANNELS, SIDE, SIDE)}, {"image": pictures(4)})
+    runtime = Executorch()
+    runtime.lower(source, FLOAT32, None, folder / "float.pte")
+    for name in ("static", "again"):
+        runtime.lower(source, STATIC, Calibration(), folder / f"{name}.pte")
+
+
+@pytest.fixture(scope="session")
+def lowered(tmp_path_factory: pytest.TempPathFactory) -> Lowered:
+    folder = made_once(tmp_path_factory, "executorch", _lower)
+    with np.load(folder / "weights.npz") as data:
+        return Lowered(folder, dict(data))
+
+
+@pytest.mark.parametrize("count", [1, 3, 64])
+def test_answers_are_those_of_the_module_in_any_batch(lowered: Lowered, count: int) -> None:
+    images = pictures(count, seed=1)
+    (answers,) = Executorch().open(lowered.model("float")).run({"image": images})
+    np.testing.assert_allclose(answers, expected(lowered.weights, images), atol=1e-5)
+
+
+def test_int8_answers_are_near_those_of_the_module(lowered: Lowered) -> None:
+    images = pictures(64)
+    (answers,) = Executorch().open(lowered.model("static")).run({"image": images})
+    wanted = expected(lowered.weights, images)
+    noise = 10 * np.log10(np.square(wanted).sum() / np.square(wanted - answers).sum())
+    assert 25 < noise < 60
+
+
+def test_int8_weights_lie_in_the_program_rounded_by_channel(lowered: Lowered) -> None:
+    weights = lowered.weights["mix.weight"]
+    scales = np.abs(weights).max(axis=(1, 2, 3), keepdims=True) / 127
+    assert np.round(weights / scales).astype(np.int8).tobytes() in lowered.path("static").read_bytes()
+
+
+def test_a_layer_that_is_excluded_stays_in_float(lowered: Lowered) -> None:
+    head = lowered.weights["head.weight"].tobytes()
+    assert head in lowered.path("static").read_bytes()
+    facts = Executorch().inspect(lowered.model("static"))
+    assert (facts.quantized, facts.floating) == (1, 1)
+
+
+def test_two_lowerings_give_the_same_bytes(lowered: Lowered) -> None:
+    assert lowered.path("static").read_bytes() == lowered.path("again").read_bytes()
+
+
+def test_what_a_program_holds_is_counted(lowered: Lowered) -> None:
+    facts = Executorch().inspect(lowered.model("float"))
+    assert facts.parameters == sum(values.size for values in lowered.weights.values())
+    assert facts.macs == SIDE * SIDE * CHANNELS * HIDDEN + HIDDEN * SIDE * SIDE * CLASSES
+    assert (facts.quantized, facts.floating) == (0, 2)
+    delegated = {name: count for name, count in facts.operators.items() if name.startswith("XnnpackBackend:")}
+    assert delegated["XnnpackBackend:Conv2d"] == delegated["XnnpackBackend:FullyConnected"] == 1
+
+
+def test_a_program_tells_ports_by_their_places(lowered: Lowered) -> None:
+    model = lowered.model("float")
+    assert model.inputs == (Port("input", (None, CHANNELS, SIDE, SIDE), "float32"),)
+    assert model.outputs == (Port("output", (None, CLASSES), "float32"),)
+    assert model.size == lowered.path("float").stat().st_size
+
+
+@pytest.mark.parametrize("part", [0, 0.0001, 0.01, 0.1, 0.5, 0.999], ids=str)
+def test_a_program_that_is_cut_short_is_refused(lowered: Lowered, tmp_path: Path, part: float) -> None:
+    whole, cut = lowered.path("static").read_bytes(), tmp_path / "cut.pte"
+    cut.write_bytes(whole[: int(part * len(whole))])
+    with pytest.raises(UsageError, match=r"empty|no ExecuTorch file|cut short"):
+        Executorch().read(cut)
+
+
+def test_another_file_under_the_suffix_is_told_for_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "wrong.pte").write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(64))
+    with pytest.raises(UsageError, match="LiteRT"):
+        Executorch().read(tmp_path / "wrong.pte")
+    with pytest.raises(UsageError, match="no such file"):
+        Executorch().read(tmp_path / "none.pte")
+
+
+def test_a_program_of_kernels_that_are_not_here_is_refused_by_their_name(lowered: Lowered, tmp_path: Path) -> None:
+    whole = lowered.path("float").read_bytes()
+    (tmp_path / "odd.pte").write_bytes(whole.replace(b"XnnpackBackend", b"XnnpackBackenx"))
+    with pytest.raises(UsageError, match="XnnpackBackenx"):
+        Executorch().open(Executorch().read(tmp_path / "odd.pte"))
+
+
+@pytest.mark.parametrize(
+    ("feeds", "says"),
+    [
+        pytest.param({"image": pictures(65)}, r"up to that, and is fed with float32 \[65, 3, 4, 4\]", id="too-many"),
+        pytest.param({"image": pictures(1).astype("float64")}, "float64", id="another-type"),
+        pytest.param({}, "takes 1 inputs, and is fed with 0", id="none"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_told(lowered: Lowered, feeds: Feeds, says: str) -> None:
+    session = Executorch().open(lowered.model("float"))
+    with pytest.raises((RuntimeError, ValueError), match=says):
+        session.run(feeds)
+
+
+def test_strides_of_an_input_do_not_change_its_answer(lowered: Lowered) -> None:
+    images = pictures(2)
+    last = np.ascontiguousarray(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    (answers,) = Executorch().open(lowered.model("float")).run({"image": last})
+    np.testing.assert_allclose(answers, expected(lowered.weights, images), atol=1e-5)
+
+
+def test_a_process_has_one_pool_of_threads(lowered: Lowered) -> None:
+    session = Executorch().open(lowered.model("float"), threads=1)
+    with pytest.raises(UsageError, match="a program is open here on 1"):
+        Executorch().open(lowered.model("float"), threads=2)
+    del session
+    assert Executorch().open(lowered.model("float"), threads=2).run({"image": pictures(1)})
