@@ -34,12 +34,12 @@ _OF_SOME = {
 
 def _offered(bits: object, told: ValidationInfo) -> object:
     method = told.data.get("method", "static")
-    if bits == 8 or (bits == 4 and method == "weights"):
+    if bits == 8 or (bits == 4 and method in ("weights", "dynamic")):
         return bits
     if bits == 4:
-        message = "4 bits are of `method: weights` alone; `{method}` has 8"
+        message = "4 bits are of `method: weights` and `method: dynamic`; `{method}` has 8"
     else:
-        message = "{bits} bits are not offered, only 8, and 4 with `method: weights`"
+        message = "{bits} bits are not offered, only 8, and 4 with `method: weights` or `dynamic`"
     raise PydanticCustomError("bits", message, {"bits": bits, "method": method})
 
 
@@ -58,10 +58,13 @@ class Quantize(technique.NumberFormat):
             "the weights of products and tables in integers and leaves activations in floating point.",
         )
         bits: Annotated[Literal[8, 4], BeforeValidator(_offered)] = Field(
-            8, description="Bits of a weight; 4 with `method: weights` alone."
+            8, description="Bits of a weight; 4 with `method: weights`, and with `dynamic` where a runtime has that."
         )
         group: int = Field(
-            32, ge=2, description="Of `weights`: how many neighbouring weights share a scale; a power of two from 16."
+            32,
+            ge=2,
+            description="Of `weights`, and of 4 bits: how many neighbouring weights share a scale; a power of two from "
+            "16 (ExecuTorch: a multiple of 32).",
         )
         rounding: Rounding = Field(
             "nearest",
@@ -117,7 +120,7 @@ class Quantize(technique.NumberFormat):
         @model_validator(mode="after")
         def _said_of_its_method(self) -> Self:
             for name, methods in _OF_SOME.items():
-                if name in self.model_fields_set and self.method not in methods:
+                if name in self.model_fields_set and not self._has(name):
                     of = " and ".join(f"`method: {method}`" for method in methods)
                     raise ValueError(f"`{name}` is of {of}, and says nothing of `{self.method}`; drop it")
             if self.signal_to_noise is not None and self.max_drop is not None:
@@ -127,7 +130,11 @@ class Quantize(technique.NumberFormat):
         @model_serializer(mode="wrap")
         def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
             told: dict[str, Any] = handler(self)
-            return {name: each for name, each in told.items() if self.method in _OF_SOME.get(name, (self.method,))}
+            return {name: each for name, each in told.items() if self._has(name)}
+
+        def _has(self, name: str) -> bool:
+            """Whether an option says something of this method; 4 bits always come in groups."""
+            return self.method in _OF_SOME.get(name, (self.method,)) or (name == "group" and self.bits == 4)
 
     def goal(self, options: Options) -> technique.Goal | None:
         if options.max_drop is not None:
@@ -144,8 +151,9 @@ class Quantize(technique.NumberFormat):
                 exceptions=tuple((name, FLOAT32) for name in options.exclude),
                 operators=options.operators,
             )
+        by_row = Numbers("int8", "channel" if options.per_channel else "tensor")
         return Format(
-            weights=Numbers(f"int{options.bits}", "channel" if options.per_channel else "tensor"),
+            weights=Numbers("int4", "group", options.group) if options.bits == 4 else by_row,
             activations=Numbers("int8"),
             ranges=options.method,
             observer=options.calibrate if options.method == "static" else None,

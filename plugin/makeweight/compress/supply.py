@@ -146,7 +146,13 @@ class Supply:
         calibration = self.split("calibration") if format.calibrates else None
         if calibration is not None and most is not None:
             calibration = calibration.draw(most, self.declared.seed)
-        made = as_declared(self.runtime.lower(source, format, calibration, target, notes), self.declared.model)
+        try:
+            made = as_declared(self.runtime.lower(source, format, calibration, target, notes), self.declared.model)
+        except UsageError as error:
+            # the baseline's own runtime could lower it, so this one is what cannot
+            if self._timing is None or self._timing.baseline.runtime == self.runtime.name:
+                raise
+            raise RecipeFailed(f"{self.runtime.name} cannot have this model: {error}") from error
         outputs = named_as(made.outputs, self.outputs)
         return made if outputs == made.outputs else replace(made, outputs=outputs)
 

@@ -259,6 +259,6 @@ budget: {size: {max: 1 MB}}
 """
     with pytest.raises(ConfigError) as caught:
         understand(text, "makeweight.yaml", Path("/no/such/folder"))
-    assert "makeweight.yaml:6: variants.int4.steps[0].quantize.bits: 4 bits are of `method: weights` alone" in str(
+    assert "makeweight.yaml:6: variants.int4.steps[0].quantize.bits: 4 bits are of `method: weights` and" in str(
         caught.value
     )

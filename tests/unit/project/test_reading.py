@@ -252,7 +252,7 @@ def test_unknown_names_suggest_the_near_one() -> None:
         (
             ("- quantize: {method: static, bits: 8}", "- quantize: {method: static, bits: 4}"),
             17,
-            "4 bits are of `method: weights` alone",
+            "4 bits are of `method: weights` and `method: dynamic`; `static` has 8",
         ),
         (
             ("- quantize: {method: static, bits: 8}", "- quantize: []"),

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from makeweight.artifact.kind import absent, kind_of
+from makeweight.artifact import kind
 from makeweight.runtimes import environment
 from makeweight.runtimes.executorch.flatbuffer import Damaged
 from makeweight.runtimes.executorch.program import Plan
 from makeweight_base.errors import UsageError
 
+WANTED = "an ExecuTorch file"
 # What the codes of its errors mean: runtime/core/error.h of ExecuTorch.
 _CODES = {
     0x01: "an internal error",
@@ -48,7 +49,7 @@ def translated(path: Path) -> Iterator[None]:
     except (UsageError, OSError, MemoryError):
         raise
     except Damaged as error:
-        raise _not_program(path, error) from error
+        raise kind.misread(path, "pte", WANTED) from error
     except Exception as error:
         raise UsageError(f"ExecuTorch cannot load the program: {reason(error)}", where=str(path)) from error
 
@@ -85,20 +86,3 @@ def refuse_lacking(path: Path, plan: Plan) -> None:
             where=str(path),
             do="Install the version that it was made with, or export it with this one, for XNNPACK.",
         )
-
-
-def no_file(path: Path) -> UsageError:
-    """The refusal of a path at which there is no file."""
-    if path.is_dir():
-        return UsageError("this is a folder, not an ExecuTorch file", where=str(path))
-    what, do = absent(path)
-    return UsageError(what, where=str(path), do=do)
-
-
-def _not_program(path: Path, error: Damaged) -> UsageError:
-    """The refusal of a file that does not parse, for what it is."""
-    found = kind_of(path)
-    if found is not None and "ExecuTorch" not in found.what:
-        return UsageError(f"this is {found.what}", where=str(path), do=found.do)
-    what = "this is no ExecuTorch file" if found is None else f"the ExecuTorch file is cut short or damaged: {error}"
-    return UsageError(what, where=str(path), do="Fetch it or export it again.")

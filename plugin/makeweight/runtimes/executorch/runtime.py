@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from makeweight.artifact import kind
 from makeweight.artifact.files import files_of
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port, Shapes, free_sizes
@@ -39,7 +40,7 @@ class Executorch:
         from makeweight.runtimes.executorch import program
 
         if not path.is_file():
-            raise refusal.no_file(path)
+            raise kind.no_file(path, refusal.WANTED)
         with refusal.translated(path):
             return self._model(path, *program.ports(program.read(path)))
 
