@@ -16,13 +16,13 @@ class OnnxSession:
     Raises (on opening): whatever ONNX Runtime raises; callers at home translate it, see `refusal.py`.
     """
 
-    def __init__(self, path: str, threads: int) -> None:
+    def __init__(self, model: str | bytes, threads: int) -> None:
         onnxruntime = runtime_module()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.outputs: tuple[str, ...] = tuple(value.name for value in self._session.get_outputs())
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
@@ -39,8 +39,11 @@ def runtime_module() -> Any:
     return onnxruntime
 
 
-def open_session(path: str, threads: int) -> OnnxSession:
-    return OnnxSession(path, threads)
+def open_session(model: str | bytes, threads: int) -> OnnxSession:
+    """Args:
+    model: the file, or what is in it.
+    """
+    return OnnxSession(model, threads)
 
 
 def warm_import() -> None:

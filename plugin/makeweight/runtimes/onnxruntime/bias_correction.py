@@ -8,7 +8,6 @@ appendix D, https://arxiv.org/abs/1906.04721.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.onnxruntime.constants import Constants
-from makeweight.runtimes.onnxruntime.graphs import makers
+from makeweight.runtimes.onnxruntime.graphs import makers, within
 from makeweight.runtimes.onnxruntime.mend import BIASED, output_axis
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_probe.sessions.onnxruntime import open_session
@@ -41,14 +40,13 @@ def give_biases(graph: Any, left: Collection[str]) -> None:
             node.input.append(name)
 
 
-def correct(quantized: Any, floating: Any, fed: Sequence[Feeds], folder: Path) -> dict[str, float]:
+def correct(quantized: Any, floating: Any, fed: Sequence[Feeds]) -> dict[str, float]:
     """Change the integer biases of a quantized graph in place.
 
     Args:
         quantized: between quantizers, as ONNX Runtime's quantizer leaves it; its layers have the names that they have
             in `floating`.
         fed: calibration examples in batches.
-        folder: for what is run.
 
     Returns:
         by layer, the root mean square over its channels of what their means were off by, before that was taken off.
@@ -69,10 +67,10 @@ def correct(quantized: Any, floating: Any, fed: Sequence[Feeds], folder: Path) -
         raise RecipeFailed(
             "quantize: `correct_bias` finds no convolution and no Gemm on integers (a MatMul has no bias); drop it"
         )
-    wanted = _means(floating, list(biases), fed, folder)
+    wanted = _means(floating, list(biases), fed)
     shifts: dict[str, float] = {}
     for name, (stored, scale) in biases.items():
-        off = _means(quantized, [name], fed, folder)[name] - wanted[name]
+        off = _means(quantized, [name], fed)[name] - wanted[name]
         steps = numpy_helper.to_array(stored) - np.rint(off / scale)
         values = np.clip(steps, -_LARGEST, _LARGEST).astype(np.int32)
         stored.CopyFrom(numpy_helper.from_array(values, stored.name))
@@ -80,27 +78,40 @@ def correct(quantized: Any, floating: Any, fed: Sequence[Feeds], folder: Path) -
     return shifts
 
 
-def _means(model: Any, layers: Collection[str], fed: Sequence[Feeds], folder: Path) -> Mapping[str, NDArray[Any]]:
+def _means(model: Any, layers: Collection[str], fed: Sequence[Feeds]) -> Mapping[str, NDArray[Any]]:
     """What each channel of a layer gives, over all examples and places."""
     from onnx import TensorProto, helper
 
-    shown, places = type(model)(), {node.name: index for index, node in enumerate(model.graph.node)}
-    shown.CopyFrom(model)
-    graph, last = shown.graph, max((places[name] for name in layers), default=-1)
-    outputs = {name: graph.node[places[name]].output[0] for name in layers}
-    pictures = {name for name in layers if graph.node[places[name]].op_type != "Gemm"}
-    del graph.node[last + 1 :], graph.output[:]
-    for name, output in outputs.items():
+    named = {node.name: node for node in model.graph.node if node.name in layers}
+    shown = _that_give(model, {node.output[0] for node in named.values()})
+    for name in layers:
+        output = named[name].output[0]
         mean = f"{output}/mean"
-        graph.node.append(helper.make_node("GlobalAveragePool" if name in pictures else "Identity", [output], [mean]))
-        graph.output.append(helper.make_tensor_value_info(mean, TensorProto.FLOAT, None))
-    path = folder / "means.onnx"
-    path.write_bytes(shown.SerializeToString())
-    session = open_session(str(path), 1)
-    sums: list[Any] = [0.0] * len(outputs)
-    counts = [0] * len(outputs)
+        kind = "Identity" if named[name].op_type == "Gemm" else "GlobalAveragePool"
+        shown.graph.node.append(helper.make_node(kind, [output], [mean]))
+        shown.graph.output.append(helper.make_tensor_value_info(mean, TensorProto.FLOAT, None))
+    session = open_session(shown.SerializeToString(), 1)
+    sums: list[Any] = [0.0] * len(layers)
+    counts = [0] * len(layers)
     for feeds in fed:
         for index, given in enumerate(session.run(feeds)):
             sums[index] = sums[index] + given.reshape(*given.shape[:2]).sum(axis=0, dtype=np.float64)
             counts[index] += len(given)
-    return {name: total / count for name, total, count in zip(outputs, sums, counts, strict=True)}
+    return {name: total / count for name, total, count in zip(layers, sums, counts, strict=True)}
+
+
+def _that_give(model: Any, wanted: set[str]) -> Any:
+    """The part of a model that gives these tensors, without outputs: what is behind them is neither copied nor run."""
+    made, nodes = type(model)(), []
+    for node in reversed(model.graph.node):
+        if wanted.intersection(node.output):
+            nodes.append(node)
+            wanted = wanted.union(node.input, *(each.input for part in within(node) for each in part.node))
+    made.ir_version = model.ir_version
+    made.opset_import.extend(model.opset_import)
+    made.functions.extend(model.functions)
+    made.graph.name = model.graph.name
+    made.graph.input.extend(model.graph.input)
+    made.graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in wanted)
+    made.graph.node.extend(reversed(nodes))
+    return made

@@ -42,6 +42,11 @@ class _Pair:
     bias: tuple[Any, int] | None
     """The node that adds the first layer's bias, and which of its inputs that is."""
 
+    @property
+    def changed(self) -> list[tuple[Any, int]]:
+        """The inputs of nodes that are rescaled."""
+        return [(self.first, 1), (self.second, 1), *([] if self.bias is None else [self.bias])]
+
 
 def equalize(graph: Any, left: Collection[str]) -> dict[str, Any]:
     """Equalize every two layers of a mended graph that allow it, in place.
@@ -69,9 +74,17 @@ def equalize(graph: Any, left: Collection[str]) -> dict[str, Any]:
             "quantize: `equalize` finds no two layers of which one reads what the other gives, through such as Relu "
             f"alone ({'; '.join(f'{reason}: {len(names)}' for reason, names in others.items())}); drop it"
         )
+    values = {
+        (node.name, index): constants[node.input[index]].astype(np.float64)
+        for pair in pairs
+        for node, index in pair.changed
+    }
     for _ in range(_ROUNDS):
-        if max(_balance(pair, constants) for pair in pairs) < _SETTLED:
+        if max(_balance(pair, values) for pair in pairs) < _SETTLED:
             break
+    nodes = {node.name: node for pair in pairs for node, _ in pair.changed}
+    for (name, index), changed in values.items():
+        constants.give(nodes[name], index, np.ascontiguousarray(changed, np.float32))
     told: dict[str, Any] = {"equalized": [f"{pair.first.name} with {pair.second.name}" for pair in pairs]}
     return told | ({"not equalized": others} if others else {})
 
@@ -119,7 +132,8 @@ class _Path:
                 or (kind in _POOLING and not flat and len(node.output) == 1)
                 or (kind == "ReduceMean" and not flat and self._averages(node))
             ):
-                return f"{kind} stands behind it"
+                bounds = ", whose bounds would have to be others for each channel" if kind == "Clip" else ""
+                return f"{kind} stands behind it{bounds}"
             elif kind == "ReduceMean":
                 flat = not attribute(node, "keepdims", 1)
             name = node.output[0]
@@ -170,30 +184,30 @@ def _shape(value: Any) -> list[int | None]:
     return [size.dim_value if size.HasField("dim_value") else None for size in value.type.tensor_type.shape.dim]
 
 
-def _balance(pair: _Pair, constants: Constants) -> float:
+def _balance(pair: _Pair, values: dict[tuple[str, int], NDArray[np.float64]]) -> float:
     """Give both layers of a pair the same range by channel, the geometric mean of the two; how far from 1 the factors
-    were, as a logarithm."""
-    first, second = constants[pair.first.input[1]], constants[pair.second.input[1]]
+    were, as a logarithm.
+
+    Args:
+        values: by a node's name and the input at which it reads them; changed.
+    """
+    first, second = values[pair.first.name, 1], values[pair.second.name, 1]
     axis = output_axis(pair.first, 1, first.ndim)
-    rows = np.moveaxis(first.astype(np.float64), axis or 0, 0)
-    columns = _by_input(pair.second, second.astype(np.float64))
+    rows = np.moveaxis(first, axis or 0, 0)
+    columns = _by_input(pair.second, second)
     grouped = columns.reshape(len(rows), -1)
     ours, theirs = np.abs(rows).reshape(len(rows), -1).max(axis=1), np.abs(grouped).max(axis=1)
     with np.errstate(all="ignore"):
         alive = (ours > _DEAD * ours.max()) & (theirs > _DEAD * theirs.max()) & np.isfinite(ours * theirs)
         factors = np.where(alive, np.sqrt(ours / theirs), 1.0)
     by_row = factors.reshape(-1, *[1] * (rows.ndim - 1))
-    constants.give(pair.first, 1, _stored(np.moveaxis(rows / by_row, 0, axis or 0)))
+    values[pair.first.name, 1] = np.moveaxis(rows / by_row, 0, axis or 0)
     wide = (grouped * factors[:, None]).reshape(columns.shape)
-    constants.give(pair.second, 1, _stored(_back(pair.second, wide, second.shape)))
+    values[pair.second.name, 1] = _back(pair.second, wide, second.shape)
     if pair.bias is not None:
         node, index = pair.bias
-        constants.give(node, index, _stored(constants[node.input[index]] / factors))
+        values[node.name, index] = values[node.name, index] / factors
     return float(np.abs(np.log(factors)).max())
-
-
-def _stored(values: NDArray[Any]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(values, np.float32)
 
 
 def _by_input(node: Any, weight: NDArray[Any]) -> NDArray[Any]:

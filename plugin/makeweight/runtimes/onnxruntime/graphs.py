@@ -23,6 +23,11 @@ def inner(node: Any) -> Iterator[Any]:
             yield attribute.g
 
 
+def within(node: Any) -> Iterator[Any]:
+    """The graphs that a node holds, at any depth."""
+    return (part for each in inner(node) for part in graphs(each))
+
+
 def readers(graph: Any) -> Counter[str]:
     """How often each tensor is read: by nodes, at any depth, and as an output."""
     read = (name for part in graphs(graph) for node in part.node for name in node.input)

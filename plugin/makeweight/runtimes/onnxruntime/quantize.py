@@ -171,7 +171,7 @@ def _quantized(
     _keep_apart(after.graph, mended.left)
     if how.biases_corrected:
         with _failing("run of its quantized graph"):
-            changed["biases corrected"] = correct(after, graph, fed, folder)
+            changed["biases corrected"] = correct(after, graph, fed)
     told |= _told(after, how, mended) | changed
     return after
 

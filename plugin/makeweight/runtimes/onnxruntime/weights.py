@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from makeweight.artifact.model import Model
 from makeweight.runtimes.onnxruntime import operators
-from makeweight.runtimes.onnxruntime.graphs import attribute, called, constants, graphs, inner, name_nodes, readers
+from makeweight.runtimes.onnxruntime.graphs import attribute, called, constants, inner, name_nodes, readers, within
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import RecipeFailed
@@ -72,7 +72,7 @@ class OnnxWeights:
                 self.layers[name], self._nodes[name] = tuple(names), node
                 for reading in readings:
                     read_by.setdefault(node.input[reading.at], []).append((name, reading))
-        for name, reason in _within(graph, self._tensors):
+        for name, reason in _held(graph, self._tensors):
             self.kept.setdefault(name, reason)
         for weight, those in read_by.items():
             shape = tuple(self._tensors[weight].dims)
@@ -272,10 +272,10 @@ def _unreached(node: Any, computed: set[str]) -> str:
     return f"which of its constants are weights is not known of {node.op_type}"
 
 
-def _within(graph: Any, tensors: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _held(graph: Any, tensors: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Layers in the graphs that nodes hold."""
     for holder in graph.node:
-        for part in (each for within in inner(holder) for each in graphs(within)):
+        for part in within(holder):
             known = {**tensors, **{tensor.name: tensor for tensor in part.initializer}, **dict(constants(part))}
             for node in part.node:
                 if _has_a_weight(node, known, set()):
