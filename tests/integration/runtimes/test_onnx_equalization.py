@@ -16,6 +16,7 @@ from integration.tiny_models import save, value
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Format, Numbers
+from makeweight.runtimes.onnxruntime import quantize
 from makeweight.runtimes.onnxruntime.bias_correction import correct
 from makeweight.runtimes.onnxruntime.equalization import equalize
 from makeweight.runtimes.onnxruntime.mend import mend
@@ -183,3 +184,22 @@ def test_where_no_layer_has_a_bias_none_is_corrected() -> None:
     model = helper.make_model(helper.make_graph([_node("MatMul", "x square", "y")], "g", *values, [square]))
     with pytest.raises(RecipeFailed, match="`correct_bias` finds no convolution and no Gemm on integers"):
         correct(model, model, [])
+
+
+def test_biases_that_cannot_be_corrected_are_not_tried_with_other_shapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes, weights = [_node("MatMul", "image last", "y")], {"last": WEIGHTS["last"]}
+    values = [value("image", ["N", 3, 8, 20])], [value("y", ["N", 3, 8, 5])]
+    source = OnnxRuntime().read(save(tmp_path / "model.onnx", nodes, *values, weights))
+    prepared, prepare = [], quantize._prepare
+    monkeypatch.setattr(quantize, "_prepare", lambda *places, **how: prepared.append(how) or prepare(*places, **how))
+
+    class Wide:
+        def feeds(self, size: int) -> Iterator[Feeds]:
+            yield {"image": np.ones((1, 3, 8, 20), np.float32)}
+
+    how = Format(Numbers("int8"), Numbers("int8"), "static", "minmax", biases_corrected=True)
+    with pytest.raises(RecipeFailed, match="`correct_bias` finds no convolution and no Gemm on integers"):
+        OnnxRuntime().lower(source, how, Wide(), tmp_path / "made.onnx")
+    assert prepared == [{}]

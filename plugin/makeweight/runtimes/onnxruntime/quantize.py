@@ -87,7 +87,10 @@ def quantize(
     with quiet(), tempfile.TemporaryDirectory(prefix="makeweight-quantize-") as scratch:
         with _failing("preparation for its quantizer"):
             source = _recent_enough(model.path, before, how, Path(scratch))
-        after = _made(source, how, fed, Path(scratch), told, learned)
+        after, floating = _made(source, how, fed, Path(scratch), told, learned)
+        if how.biases_corrected:
+            with _failing("run of its quantized graph"):
+                told["biases corrected"] = correct(after, floating, fed)
     if (bytes_after := stored(after)) > (bytes_before := stored(normal(before))):
         raise RecipeFailed(
             f"quantize would make it larger: its weights would take {bytes_after:,} bytes, and take {bytes_before:,} "
@@ -100,9 +103,10 @@ def quantize(
 
 def _made(
     source: Path, how: Format, fed: list[Feeds], folder: Path, told: dict[str, Any], learned: Mapping[str, Range]
-) -> Any:
-    """The quantized graph. Where static quantization fails, or would leave what it knows no type of, it is tried once
-    more on a graph whose shapes were followed by symbols, through ONNX Runtime's own operators too."""
+) -> tuple[Any, Any]:
+    """The quantized graph, and the one that it was made of. Where static quantization fails, or would leave what it
+    knows no type of, it is tried once more on a graph whose shapes were followed by symbols, through ONNX Runtime's own
+    operators too."""
     plain, followed = folder / "plain.onnx", folder / "followed.onnx"
     _prepare(source, plain)
     # outside the first try: what the recipe names and the graph has not, it has not with other shapes either
@@ -147,7 +151,7 @@ def _quantized(
     folder: Path,
     told: dict[str, Any],
     learned: Mapping[str, Range],
-) -> Any:
+) -> tuple[Any, Any]:
     import onnx
 
     made = folder / "quantized.onnx"
@@ -169,11 +173,8 @@ def _quantized(
         raise RecipeFailed(_nothing(graph, how, mended))
     _refuse_signed_activations(after)
     _keep_apart(after.graph, mended.left)
-    if how.biases_corrected:
-        with _failing("run of its quantized graph"):
-            changed["biases corrected"] = correct(after, graph, fed)
     told |= _told(after, how, mended) | changed
-    return after
+    return after, graph
 
 
 @contextlib.contextmanager
