@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from makeweight.budget.measurand import Measurand, headline
 from makeweight.decide.verdict import Outcome, VariantVerdict, Verdict
 from makeweight.layout import BASELINE
+from makeweight.report import runtimes
 from makeweight.report.change import Change
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
@@ -58,6 +59,9 @@ class Row:
     """One a device."""
     on_front: bool
     """Whether nothing beats it in both size, or latency on some device, and quality."""
+    recipe: str = ""
+    runtime: str = ""
+    """In words, where there are several runtimes; else empty."""
 
     @property
     def verdict(self) -> str:
@@ -77,11 +81,12 @@ class Row:
 
 
 def rows(content: Content, figures: Figures) -> list[Row]:
-    """The baseline, then every variant in the order of the verdict."""
+    """The baseline, then every variant in the order of the verdict; where there are several runtimes, by recipe."""
     fronts = {name for cost, device in costs(figures) for name in on_front(figures, cost, device)}
     outcomes = {each.variant: each for each in content.verdict.variants}
-    listed = []
-    for variant in figures.models:
+    listed, told = [], runtimes.of(content)
+    for variant in runtimes.grouped(content, figures.models):
+        recipe, runtime = told.get(variant, ("", ""))
         own = outcomes.get(variant) if variant != BASELINE else None
         listed.append(
             Row(
@@ -94,6 +99,8 @@ def rows(content: Content, figures: Figures) -> list[Row]:
                 quality=cell(figures, figures.quality, variant),
                 latencies=tuple(cell(figures, LATENCY, variant, device) for device in figures.devices),
                 on_front=variant in fronts,
+                recipe=recipe,
+                runtime=runtime,
             )
         )
     return listed

@@ -10,7 +10,7 @@ from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import FRACTION, show
 from makeweight.decide.verdict import Alteration, Outcome, RuleVerdict
 from makeweight.layout import BASELINE
-from makeweight.report import measuring, prose
+from makeweight.report import advice, measuring, prose
 from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat, inputs
@@ -103,6 +103,8 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
             would = markdown_prose(remedy(content, figures, variant))
             yield _Block("what would pass", f"**What would pass.** {would}")
         yield from _warnings(content, variant)
+    if said := [markdown_prose(each) for each in advice.remarks(content, figures)]:
+        yield _listed("what is said of runtimes", "Runtimes", said)
     yield from _also_altered(content)
     yield _all_variants(content, figures)
     yield _method(content, figures)
@@ -250,14 +252,17 @@ def _sentence(rule: RuleVerdict) -> str:
 
 def _all_variants(content: Content, figures: Figures) -> _Block:
     table = rows(content, figures)
-    head = ["", "variant", "size", heading(figures)]
+    several = any(row.runtime for row in table)
+    head = ["", "variant", *(["recipe", "runtime"] if several else []), "size", heading(figures)]
     head += [f"{title(LATENCY)}, {markdown(elided(device, _NAME))}" for device in figures.devices]
-    opening = "\n".join([_row([*head, "verdict"]), _row(["---", "---", *["--:"] * (len(head) - 2), "---"])])
+    words = 4 if several else 2
+    opening = "\n".join([_row([*head, "verdict"]), _row([*["---"] * words, *["--:"] * (len(head) - words), "---"])])
     lines = [
         _row(
             [
                 " ".join(mark for mark, given in (("★", row.ships), ("◆", row.on_front)) if given),
                 f"**{markdown(row.variant)}**" if row.ships else markdown(row.variant),
+                *([markdown(row.recipe), markdown(row.runtime)] if several else []),
                 *(_cell(each, reason) for each, reason in row.cells),
                 markdown(row.verdict),
             ]

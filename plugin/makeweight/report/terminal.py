@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
-from makeweight.report import measuring, prose
+from makeweight.report import advice, measuring, prose
 from makeweight.report.comparison import LATENCY, Cell, Row, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
 from makeweight.report.standing import force, line, offences
-from makeweight.report.text import plain
+from makeweight.report.text import elided, plain
 from makeweight.report.written import title
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def _shown(console: Console, content: Content) -> str:
         for part in _tables(table, figures, notes, console.width):
             console.print(part)
             console.print()
+        for said in advice.remarks(content, figures):
+            console.print(Padding(Text(plain(said), overflow="fold"), (0, 0, 0, 2)))
         for line in [*(f"({i}) {note}" for i, note in enumerate(notes, 1)), *_footer(content, figures, table)]:
             console.print(Padding(Text(line, style="dim", overflow="fold"), (0, 0, 0, 2)))
         console.print()
@@ -147,12 +149,17 @@ def _tables(table: list[Row], figures: Figures, notes: list[str], width: int) ->
         for place, device in enumerate(figures.devices)
     ]
     names = min(_NAME_WIDTH, max(len(plain(row.variant)) for row in table))
+    made: list[_Column] = []
+    if any(row.runtime for row in table):
+        made.append(_Column("recipe", tuple(elided(row.recipe, _NAME_WIDTH) for row in table)))
+        made.append(_Column("runtime", tuple(plain(row.runtime) for row in table)))
+    first = [*made, size, quality]
     verdicts = min(_VERDICT_WIDTH, max(len(plain(row.verdict)) for row in table))
     room = width - 2 - names - verdicts - 2 * 3
-    if sum(column.width + 2 for column in (size, quality, *latencies)) <= room:
-        return [_table(table, [size, quality, *latencies], width, verdict=True)]
-    beside = width - 2 - names - 2 - size.width - 2 - quality.width - 2 >= min(verdicts, _LEAST_VERDICT)
-    tables = [_table(table, [size, quality], width, verdict=beside)]
+    if sum(column.width + 2 for column in (*first, *latencies)) <= room:
+        return [_table(table, [*first, *latencies], width, verdict=True)]
+    beside = width - 2 - names - 2 - sum(column.width + 2 for column in first) >= min(verdicts, _LEAST_VERDICT)
+    tables = [_table(table, first, width, verdict=beside)]
     if not beside:
         verdict = _Column("verdict", tuple(plain(row.verdict) for row in table))
         tables.append(_table(table, [verdict], width, verdict=False))

@@ -53,7 +53,10 @@ def plan(top: Path, root: Path, project: Project, where: str, lock: str | None, 
     # projects of one repository must share neither the workflow's name nor that of the check that is required
     name = "makeweight" if folder == "." else f"makeweight ({folder})"
     (repository, ref), branch = _place(where), branch or _default_branch(top)
-    extra = "torch" if project.model.build else registry.extra_of("runtime", project.model.runtime)
+    runtimes = dict.fromkeys([project.model.runtime, *(each.runtime for each in project.variants.values())])
+    of_runtimes = [registry.extra_of("runtime", runtime) for runtime in runtimes]
+    # that of PyTorch brings ONNX Runtime's
+    extras = ["torch", *(each for each in of_runtimes if each != "onnx")] if project.model.build else of_runtimes
     said = {
         "name": name,
         "title": f"{name} comment",
@@ -62,7 +65,7 @@ def plan(top: Path, root: Path, project: Project, where: str, lock: str | None, 
         "action": "@".join((repository, ref)),
         "setup": f"{repository}/setup@{ref}",
         "project": folder,
-        "extras": ",".join(filter(None, ("dvc", extra))),
+        "extras": ",".join(filter(None, ("dvc", *extras))),
         "requirements": Path(folder, lock).as_posix() if lock and lock.startswith("requirements") else "",
     }
     stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")

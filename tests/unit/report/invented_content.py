@@ -41,6 +41,8 @@ class Model:
         ratios: dict[str, float] | None = None,
         *,
         recipe: list[dict[str, Any]] | None = None,
+        runtime: str = "onnxruntime",
+        operators: dict[str, int] | None = None,
         failed: str | None = None,
         broken: dict[str, str] | None = None,
         undecided: dict[str, str] | None = None,
@@ -51,6 +53,8 @@ class Model:
             recipe if recipe is not None else [{"quantize": {"method": "static", "bits": 8, "per_channel": True}}]
         )
         self.broken, self.undecided = broken or {}, undecided or {}
+        self.runtime = runtime
+        self.operators = operators or {"QLinearConv": 6, "QGemm": 2, "MaxPool": 2}
 
 
 DIGITS = (
@@ -144,6 +148,30 @@ def content(
             for model in usable
         },
     )
+
+
+QUANTIZED: dict[str, Any] = {"quantize": {"method": "static", "bits": 8, "per_channel": True}}
+RUNTIMES = (
+    Model("int8", 0.263, 0.003, {"laptop": 0.50, "pi5": 0.50}, recipe=[QUANTIZED]),
+    Model(
+        "int8-dynamic",
+        0.27,
+        0.002,
+        {"laptop": 0.80, "pi5": 0.80},
+        recipe=[{"quantize": {"method": "dynamic", "bits": 8, "per_channel": True}}],
+    ),
+    Model(
+        "int8-litert",
+        0.255,
+        0.003,
+        {"laptop": 0.25, "pi5": 0.501},
+        recipe=[QUANTIZED],
+        runtime="litert",
+        operators={"XNNPACK:CONV_2D": 9, "GATHER": 1},
+    ),
+    Model("plain-litert", 0.99, 0, {"laptop": 0.9, "pi5": 0.9}, recipe=[], runtime="litert", operators={"CONV_2D": 9}),
+)
+"""Two recipes, one of them on two runtimes; and the model as it is on both."""
 
 
 def many(count: int = 12, **changes: Any) -> Content:
@@ -355,7 +383,7 @@ def _manifest(model: Model) -> Manifest:
     return Manifest(
         variant=model.name,
         status="ready",
-        runtime="onnxruntime",
+        runtime=model.runtime,
         recipe=model.recipe,
         seed=7,
         parent=None if model.name == "baseline" else "ab" * 32,
@@ -364,7 +392,7 @@ def _manifest(model: Model) -> Manifest:
         size_compressed=int(BASE["size"] * model.size * 0.91),
         parameters=478_410,
         macs=11_200_000,
-        operators={"QLinearConv": 6, "QGemm": 2, "MaxPool": 2},
+        operators=model.operators,
         quantized=8,
         floating=0,
         control=invented_model() if any("finetune" in step for step in model.recipe) else None,

@@ -17,6 +17,7 @@ from makeweight.report.content import Content
 from makeweight.report.facts import flat, step_words, worded
 from makeweight.report.figures import Figures
 from makeweight.report.measuring import floor, machine_line, protocol_line
+from makeweight.report.runtimes import fallen_back
 from makeweight.report.standing import SIGNS, WORDS, blocking, named, subject, waived
 from makeweight.report.tried import closeness
 from makeweight.report.written import title
@@ -91,6 +92,7 @@ def _manifest_facts(manifest: Manifest, control: str) -> list[tuple[str, str]]:
     computing = ""
     if manifest.quantized is not None and manifest.floating is not None:
         computing = f"{manifest.quantized} on integers, {manifest.floating} on floating point"
+    left = fallen_back(manifest.operators)
     facts = [
         ("file", ", ".join(file.name for file in manifest.model.files) if manifest.model else ""),
         ("size", ", ".join(part for part in sizes if part)),
@@ -98,6 +100,7 @@ def _manifest_facts(manifest: Manifest, control: str) -> list[tuple[str, str]]:
         ("MACs", "" if manifest.macs is None else f"{manifest.macs:,} an example"),
         ("compute nodes", computing),
         ("operators", ", ".join(f"{count} {kind}" for kind, count in manifest.operators.items())),
+        ("fell back from the delegate", ", ".join(f"{count} {kind}" for kind, count in left.items())),
         ("answers", closeness(manifest.trial)),
         ("control, trained equally and not compressed", control),
         ("runtime", manifest.runtime),

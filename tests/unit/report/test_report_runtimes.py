@@ -1,0 +1,82 @@
+"""Reports of several runtimes: by recipe, with the faster runtime and what fell back. One runtime needs no word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html import unescape
+
+import pytest
+from invented_content import RUNTIMES, content
+
+from makeweight.report import advice, card, html, markdown, terminal
+from makeweight.report.comparison import rows
+from makeweight.report.content import Content
+from makeweight.report.figures import Figures
+from makeweight.report.runtimes import fallen_back
+
+SEVERAL = content(RUNTIMES, ship="int8-litert")
+FASTER = (
+    "Of quantize (method static), litert is 2.00x as fast as onnxruntime on `laptop`: `int8-litert`; onnxruntime "
+    "and litert are not told apart on `pi5`."
+)
+FALLEN = "`int8-litert` leaves 1 of 10 operators to litert's own kernels: 1 GATHER."
+
+
+def test_models_of_one_recipe_stand_together() -> None:
+    shown = [(row.variant, row.recipe, row.runtime) for row in rows(SEVERAL, Figures(SEVERAL))]
+    assert shown == [
+        ("baseline", "as it is", "onnxruntime"),
+        ("plain-litert", "as it is", "litert"),
+        ("int8", "quantize (method static)", "onnxruntime"),
+        ("int8-litert", "quantize (method static)", "litert"),
+        ("int8-dynamic", "quantize (method dynamic)", "onnxruntime"),
+    ]
+
+
+def test_the_faster_runtime_is_advised_and_what_fell_back_is_told() -> None:
+    """Of the leading variant's recipe, 0.50 and 0.25 of the baseline's time on the one device; as good as one on the
+    other."""
+    assert advice.remarks(SEVERAL, Figures(SEVERAL)) == [FASTER, FALLEN]
+
+
+def test_a_faster_one_that_breaks_the_budget_is_no_advice() -> None:
+    verdict = SEVERAL.verdict
+    variants = [replace(each, verdict="fail") if each.variant == "int8-litert" else each for each in verdict.variants]
+    changed = replace(SEVERAL, verdict=replace(verdict, variants=variants))
+    assert "`int8-litert`, which breaks the budget" in advice.remarks(changed, Figures(changed))[0]
+
+
+@pytest.mark.parametrize("form", [markdown.render, terminal.render, html.render], ids=["markdown", "terminal", "html"])
+def test_every_form_tells_it(form: Callable[[Content], str]) -> None:
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>|`", "", unescape(form(SEVERAL))))
+    for told in (FASTER, FALLEN, "recipe"):
+        assert told.replace("`", "") in text
+
+
+def test_the_card_of_a_variant_has_what_is_said_of_it() -> None:
+    told = card.render(SEVERAL, "int8-litert")
+    assert "leaves 1 of 10 operators" in told
+    assert "leaves 1 of 10 operators" not in card.render(SEVERAL, "int8")
+
+
+def test_one_runtime_needs_no_word() -> None:
+    one = content()
+    assert advice.remarks(one, Figures(one)) == []
+    assert {(row.recipe, row.runtime) for row in rows(one, Figures(one))} == {("", "")}
+    assert "Runtimes" not in markdown.render(one)
+
+
+@pytest.mark.parametrize(
+    ("operators", "left"),
+    [
+        ({"XNNPACK:CONV_2D": 9, "GATHER": 1}, {"GATHER": 1}),
+        ({"XnnpackBackend:Conv2d": 3, "aten::argmax.out": 2}, {"aten::argmax.out": 2}),
+        ({"Conv": 3, "Relu": 1}, {}),
+        ({}, {}),
+    ],
+    ids=["LiteRT", "ExecuTorch", "no delegate", "unknown"],
+)
+def test_what_falls_back(operators: dict[str, int], left: dict[str, int]) -> None:
+    assert fallen_back(operators) == left
