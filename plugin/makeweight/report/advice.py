@@ -36,7 +36,7 @@ def _advice(content: Content, figures: Figures, told: Mapping[str, tuple[str, st
     """Which runtime runs a recipe fastest, on each device: that of the variant that is looked at, else the first that
     is on several."""
     lead = leading(content.verdict)
-    names = [name for name in (lead, *figures.models) if name in told]
+    names = [name for name in (*([lead] if lead else []), *figures.models) if name in told]
     for first in dict.fromkeys(told[name][0] for name in names):
         rivals = [name for name in figures.models if name in told and told[name][0] == first]
         parts = [part for device in figures.devices if (part := _fastest(content, figures, told, rivals, device))]
