@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from makeweight_probe import ProbeFailed, answers, blocks, facts, inputs, memory, sessions
+from makeweight_probe import ProbeFailed, answers, blocks, energy, facts, inputs, memory, meters, sessions
 from makeweight_probe.alone import alone
 from makeweight_probe.arm import Arm, Here
-from makeweight_probe.job import AnswersJob, BlocksJob, FactsJob, Job, Model, Result, dump_result, load_job
+from makeweight_probe.job import AnswersJob, BlocksJob, EnergyJob, FactsJob, Job, Model, Result, dump_result, load_job
+from makeweight_probe.meters import NoMeter
 from makeweight_probe.session import Session
 from makeweight_probe.sessions import NoSession
 from makeweight_probe.worker import TO_ANSWER, Worker
@@ -44,6 +45,8 @@ def run(job: Job) -> Result:
     if isinstance(job, AnswersJob):
         return answers.ask(job)
     with alone():
+        if isinstance(job, EnergyJob):
+            return _energy(job)
         return _blocks(job) if isinstance(job, BlocksJob) else memory.measure(job)
 
 
@@ -60,16 +63,7 @@ def _blocks(job: BlocksJob) -> Result:
     order = [blocks.ARMS[index] for index in np.random.default_rng(job.seed + 1).permutation(len(blocks.ARMS))]
     cache = facts.last_level_cache()
     with contextlib.ExitStack() as stack:
-        arms: dict[str, Arm] = {}
-        for name in order:
-            if job.apart:
-                patience = TO_ANSWER + job.seconds
-                worker = stack.enter_context(Worker(name, models[name], fed[name], job.batch, patience))
-                worker.wait()
-                arms[name] = worker
-            else:
-                own = samples if fed[name] == job.inputs else inputs.read(fed[name])
-                arms[name] = Here(_open(models[name]).run, own, job.batch, inputs.axes(fed[name]))
+        arms = {name: _arm(stack, name, models[name], fed[name], job, job.batch, job.seconds) for name in order}
         gc.disable()  # a collection in the middle of a timed call would be charged to that arm
         result = blocks.measure(job, arms, len(samples), None if cache is None else cache * 5 // 4)
     state = {"before": before, "after": facts.conditions(), "identity": facts.identity()}
@@ -77,6 +71,38 @@ def _blocks(job: BlocksJob) -> Result:
     if unlike:
         result.facts["no_batches"] = "the samples have different sizes, so they make no batch"
     return result
+
+
+def _energy(job: EnergyJob) -> Result:
+    try:
+        meter = meters.find(job.meter)
+    except NoMeter as error:
+        return Result({}, {"unavailable": str(error)})
+    with contextlib.closing(meter), contextlib.ExitStack() as stack:
+        given = {"a": (job.a, job.inputs), "b": (job.b, job.inputs_b or job.inputs)}
+        arms = {name: _arm(stack, name, *each, job, None, energy.SECONDS) for name, each in given.items()}
+        return energy.measure(meter, arms, len(inputs.read(job.inputs)), np.random.default_rng(job.seed))
+
+
+def _arm(
+    stack: contextlib.ExitStack,
+    name: str,
+    model: Model,
+    fed: str,
+    job: BlocksJob | EnergyJob,
+    batch: int | None,
+    seconds: float,
+) -> Arm:
+    """A loaded model: in a process of its own, which ends with the stack, or in this one.
+
+    Args:
+        seconds: the longest that it may take for one answer, beside what loading takes.
+    """
+    if not job.apart:
+        return Here(_open(model).run, inputs.read(fed), batch, inputs.axes(fed))
+    worker = stack.enter_context(Worker(name, model, fed, batch, TO_ANSWER + seconds))
+    worker.wait()
+    return worker
 
 
 def _open(model: Model) -> Session:

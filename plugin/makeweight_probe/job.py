@@ -117,6 +117,31 @@ class MemoryJob:
 
 
 @dataclass(frozen=True)
+class EnergyJob:
+    """Energy of one inference of two models, see `energy.py`."""
+
+    a: Model
+    b: Model
+    inputs: str
+    apart: bool
+    """Whether each arm gets a process of its own."""
+    meter: str | None
+    """What reads it; None: the first that can be read there."""
+    seed: int
+    inputs_b: str | None = None
+    """See `BlocksJob`."""
+
+    def files(self) -> tuple[Files, ...]:
+        own = () if self.inputs_b is None else ((self.inputs_b,),)
+        return self.a.files, self.b.files, (self.inputs,), *own
+
+    def moved(self, places: Mapping[str, str]) -> EnergyJob:
+        own = self.inputs_b and places[self.inputs_b]
+        moved = replace(self, a=self.a.moved(places), b=self.b.moved(places), inputs=places[self.inputs])
+        return replace(moved, inputs_b=own)
+
+
+@dataclass(frozen=True)
 class AnswersJob:
     """Run a model on real examples: whether it can, how far its answers are from another model's, and whether they
     depend on the examples beside them.
@@ -152,7 +177,7 @@ class AnswersJob:
         return replace(moved, reference_inputs=own)
 
 
-Job = FactsJob | BlocksJob | MemoryJob | AnswersJob
+Job = FactsJob | BlocksJob | MemoryJob | EnergyJob | AnswersJob
 
 
 @dataclass(frozen=True)
@@ -161,8 +186,8 @@ class Result:
 
     samples: dict[str, NDArray[Any]]
     """Blocks: `wall_a`, `wall_b`, `wall_control`, `cpu_…` (ns per inference, shape [rounds, runs that count]),
-    `cold_…` (ns, shape [runs]), `batch_a`, `batch_b` (ns per batch). Answers: `wanted` and `given`, the scores of
-    reference and model, shape [examples, ...]. Other jobs: none."""
+    `cold_…` (ns, shape [runs]), `batch_a`, `batch_b` (ns per batch). Energy: see `energy.measure`. Answers: `wanted`
+    and `given`, the scores of reference and model, shape [examples, ...]. Other jobs: none."""
     facts: dict[str, Any]
 
 
@@ -187,6 +212,8 @@ def load_job(text: str) -> Job:
         return BlocksJob(**{**data, **arms, "limits": tuple(data["limits"]), "cold": cold, "warming": warming})
     if kind == MemoryJob.__name__:
         return MemoryJob(**{**data, "model": load_model(data["model"])})
+    if kind == EnergyJob.__name__:
+        return EnergyJob(**{**data, **{arm: load_model(data[arm]) for arm in ("a", "b")}})
     if kind == AnswersJob.__name__:
         reference = data["reference"] and load_model(data["reference"])
         told = data["counterparts"]

@@ -1,7 +1,10 @@
 """The probe as a device runs it: a fresh process that has numpy and ONNX Runtime, and nothing else."""
 
+import os
+import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +12,15 @@ import pytest
 import tiny_models
 
 from makeweight.measure.samples import store
+from makeweight_probe import __main__ as probe
+from makeweight_probe import energy, meters
 from makeweight_probe.__main__ import REFUSED
 from makeweight_probe.blocks import ARMS
 from makeweight_probe.job import (
     PROTOCOL,
     BlocksJob,
     Cold,
+    EnergyJob,
     FactsJob,
     Job,
     MemoryJob,
@@ -189,3 +195,38 @@ def test_a_runtime_that_is_not_there_is_named(folder: Path) -> None:
         job = blocks(folder, "small", "small", apart=apart)
         text = dump_job(job).replace('"runtime": "onnxruntime"', '"runtime": "onyx"')
         assert "the probe knows no runtime `onyx` here" in refusal(folder, text)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in-one-process", "a-process-an-arm"])
+def test_energy_by_a_meter_that_follows_the_clock(folder: Path, monkeypatch: pytest.MonkeyPatch, apart: bool) -> None:
+    """20 W while a thread of this machine computes, and 5 W beside: a model of so many seconds takes 20 W of them."""
+    monkeypatch.setattr(energy, "SECONDS", 0.02)
+    monkeypatch.setattr(meters, "find", lambda name: {"ours": Working()}[name])
+    job = EnergyJob(model(folder, "small"), model(folder, "large"), str(folder / "inputs.npz"), apart, "ours", 1)
+    found = probe.run(job)
+    assert found.facts["source"] == "a clock"
+    small, large = (float(np.median(found.samples[f"joules_{arm}"])) for arm in ("a", "b"))
+    assert 0 < small < large
+    assert np.median(found.samples["idle"]) == pytest.approx(5.0, rel=0.2)
+
+
+class Working:
+    """A meter of this process and its children, as the kernel counts their processor time."""
+
+    source = "a clock"
+
+    def joules(self) -> float:
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        spent = own.ru_utime + own.ru_stime + sum(map(_spent_by, _children()))
+        return 20 * spent + 5 * time.monotonic()
+
+    def close(self) -> None:
+        pass
+
+
+def _children() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+def _spent_by(pid: str) -> float:
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) * 1e-9

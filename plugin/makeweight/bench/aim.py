@@ -24,6 +24,7 @@ class Aim:
     memory: bool = True
     cold_limits: tuple[float, ...] | None = None
     """The same with empty caches; None: that latency is not asked for."""
+    energy: bool = False
 
 
 def from_rules(
@@ -49,4 +50,5 @@ def from_rules(
         return tuple(sorted({limit for limit in about if limit is not None}))
 
     cold = limits("cold") if any(rule.metric.meter == "cold" for rule in asked) else None
-    return Aim(limits("wall"), quantile, seconds, memory, cold)
+    energy = any(rule.metric.meter == "energy" for rule in asked)
+    return Aim(limits("wall"), quantile, seconds, memory, cold, energy)

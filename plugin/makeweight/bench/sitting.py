@@ -15,7 +15,7 @@ from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight_base.progress import Progress
-from makeweight_probe.job import BlocksJob, Cold, MemoryJob, Model, Result
+from makeweight_probe.job import BlocksJob, Cold, EnergyJob, MemoryJob, Model, Result
 
 MOST_PROCESSES = 12
 THROUGHPUT_BATCH = 32
@@ -51,6 +51,7 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
     results: list[Result] = []
     runs = -(-samples_needed(aim.quantile) // options.processes)
     cold_rounds = -(-samples_needed(MEDIAN) // options.processes)
+    apart = pair.apart or not pair.a.shares_a_process_with(pair.b)
     spent = 0.0
     while True:
         index = len(results)
@@ -61,7 +62,7 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
             pair.a,
             pair.b,
             pair.inputs,
-            pair.apart or not pair.a.shares_a_process_with(pair.b),
+            apart,
             tuple(results[0].facts["warming"]) if results else None,
             share,
             aim.limits,
@@ -88,7 +89,12 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
         for _ in range(options.processes):
             for arm, model, inputs in (("a", pair.a, pair.inputs), ("b", pair.b, pair.inputs_b or pair.inputs)):
                 peaks[arm].append(probe.run(device, MemoryJob(model, inputs), progress.say).facts)
-    return Timings(tuple(results), peaks)
+    energy = None
+    if aim.energy:
+        progress.say("  energy: long blocks in turns, with rests between them")
+        asked = EnergyJob(pair.a, pair.b, pair.inputs, apart, options.meter, seed, pair.inputs_b)
+        energy = probe.run(device, asked, progress.say)
+    return Timings(tuple(results), peaks, energy)
 
 
 @dataclass(frozen=True)
@@ -126,4 +132,4 @@ def measurements(timings: Timings, variant: str, device: str, threads: int) -> I
     """All figures of a benchmark, from its raw samples."""
     yield from latency.measure(timings, variant, device, threads)
     yield from memory.measure(timings, variant, device)
-    yield from energy.measure(variant, device)
+    yield from energy.measure(timings, variant, device)

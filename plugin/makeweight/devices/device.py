@@ -24,6 +24,11 @@ class DeviceOptions(BaseModel):
     threads: int = Field(1, ge=1, le=1024, description="Threads within one inference.")
     processes: int = Field(3, ge=1, le=20, description="Fresh processes that must agree.")
     seconds: float = Field(10, gt=0, le=3600, description="Most time to spend on measuring one pair of models.")
+    meter: str | None = Field(
+        None,
+        description="What reads energy there: `rapl`, `hwmon`, or one of the group `makeweight.meters` (default: the "
+        "first that can be read). It is read where a rule of the budget is about `energy`.",
+    )
     runner: str | list[str] | None = Field(
         None,
         description="In continuous integration, the labels of the runner whose job measures this device, such as "

@@ -22,7 +22,7 @@ from makeweight.measurement import Cause, Measurement, unavailable
 from makeweight_probe.sequential import confidence_sequence
 
 _NS = 1e9
-EMULATED = "the processor is emulated, so times say nothing about a real one"
+EMULATED = "the processor is emulated, so neither times nor energy say anything about a real one"
 
 
 def measure(timings: Timings, variant: str, device: str, threads: int) -> Iterator[Measurement]:

@@ -14,6 +14,8 @@ from makeweight.measure import archive
 from makeweight_probe.blocks import medians
 from makeweight_probe.job import Result
 
+_ENERGY = "energy"
+
 
 @dataclass(frozen=True)
 class Timings:
@@ -25,6 +27,8 @@ class Timings:
 
     processes: tuple[Result, ...]
     memory: dict[str, list[dict[str, Any]]]
+    energy: Result | None = None
+    """None: it was not asked for."""
 
     @property
     def seconds(self) -> float:
@@ -91,7 +95,10 @@ def write(path: Path, timings: Timings) -> None:
         for index, result in enumerate(timings.processes)
         for name, values in result.samples.items()
     }
-    about = {"processes": [result.facts for result in timings.processes], "memory": timings.memory}
+    about: dict[str, Any] = {"processes": [result.facts for result in timings.processes], "memory": timings.memory}
+    if timings.energy is not None:
+        about[_ENERGY] = timings.energy.facts
+        arrays |= {f"{_ENERGY}:{name}": values for name, values in timings.energy.samples.items()}
     archive.write(path, about, arrays)
 
 
@@ -104,12 +111,13 @@ def read(path: Path) -> Timings:
     about, arrays = archive.read(path, "timings")
     try:
         processes = tuple(Result(_of(index, arrays), facts) for index, facts in enumerate(about["processes"]))
-        return Timings(processes, about["memory"])
+        energy = Result(_of(_ENERGY, arrays), about[_ENERGY]) if _ENERGY in about else None
+        return Timings(processes, about["memory"], energy)
     except (KeyError, TypeError) as error:
         raise archive.damaged(path, error) from error
 
 
-def _of(index: int, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The arrays of one process."""
-    prefix = f"{index}:"
+def _of(job: int | str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The arrays of one process, or of the energy."""
+    prefix = f"{job}:"
     return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}

@@ -8,11 +8,10 @@ import sys
 import makeweight
 from makeweight import registry
 from makeweight.bench.probe import Facts
-from makeweight.measure import energy
 from makeweight_base.errors import Exit
 from makeweight_base.installed import installed
 from makeweight_probe import facts as machine
-from makeweight_probe import memory
+from makeweight_probe import memory, meters
 
 
 def run(*, as_json: bool) -> Exit:
@@ -39,7 +38,7 @@ def _objections() -> dict[str, str | None]:
     return {
         "latency": None if runs else "needs `pip install 'makeweight[onnx]'`",
         "peak memory": _memory_objection(),
-        "energy": energy.NO_METER,
+        "energy": _energy_objection(),
     }
 
 
@@ -48,6 +47,14 @@ def _memory_objection() -> str | None:
         memory.peak_bytes()
         memory.reset_peak()
     except memory.NoHighWaterMark as error:
+        return str(error)
+    return None
+
+
+def _energy_objection() -> str | None:
+    try:
+        meters.find(None).close()
+    except meters.NoMeter as error:
         return str(error)
     return None
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from makeweight.bench import probe
-from makeweight.bench.aim import Aim
+from makeweight.bench.aim import Aim, from_rules
 from makeweight.bench.sitting import MOST_PROCESSES, THROUGHPUT_BATCH, Pair, carry_out
+from makeweight.budget.rule import Budget, rules_of
 from makeweight.devices.device import DeviceOptions
 from makeweight_base.progress import Silent
-from makeweight_probe.job import BlocksJob, Cold, Job, MemoryJob, Model, Result
+from makeweight_probe.job import BlocksJob, Cold, EnergyJob, Job, MemoryJob, Model, Result
 
 A, B = Model("onnxruntime", "a.onnx", 1), Model("onnxruntime", "b.onnx", 1)
 AROUND = np.exp(np.linspace(-0.01, 0.01, 201))[:, None]
@@ -31,6 +32,8 @@ class Bench:
         self.jobs.append(job)
         if isinstance(job, MemoryJob):
             return Result({}, {"load": 1.0, "run": 2.0, "path": job.model.path})
+        if isinstance(job, EnergyJob):
+            return Result({}, {"unavailable": "no meter"})
         assert isinstance(job, BlocksJob)
         same = np.full((201, 5), 1e5)
         other = same * self._ratio(len(self.blocks) - 1) * AROUND
@@ -168,3 +171,16 @@ def test_empty_caches_are_asked_for_where_a_rule_does_and_take_half_the_time() -
     open_there = Bench(share=0.01)
     measure(open_there, aim=Aim((0.7,), memory=False, cold_limits=(0.5,)))
     assert len(open_there.blocks) == MOST_PROCESSES
+
+
+def test_energy_is_asked_for_where_a_rule_is_about_it() -> None:
+    bench = Bench()
+    assert measure(bench, meter="rapl").energy is None
+    assert not [job for job in bench.jobs if isinstance(job, EnergyJob)]
+    taken = measure(bench, meter="rapl", aim=Aim((0.7,), memory=False, energy=True))
+    assert taken.energy.facts == {"unavailable": "no meter"}
+    (asked,) = (job for job in bench.jobs if isinstance(job, EnergyJob))
+    assert (asked.a.path, asked.b.path, asked.meter, asked.apart) == ("a.onnx", "b.onnx", "rapl", False)
+    rules = rules_of(Budget.model_validate({"energy": {"max": "12 mJ"}, "size": {"max": "1 MB"}}))
+    asked_for = {rule.id: from_rules([rule], lambda _: None, memory=False).energy for rule in rules}
+    assert asked_for == {"size.max": False, "energy.max": True}

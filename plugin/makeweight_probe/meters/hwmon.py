@@ -1,0 +1,104 @@
+"""Sensors of power that boards have, such as the INA3221 of NVIDIA's Jetson, by Linux's hwmon: their watts, added up.
+
+https://www.kernel.org/doc/html/latest/hwmon/sysfs-interface.html
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from makeweight_probe.meters import NoMeter
+
+_ROOT = Path("/sys/class/hwmon")
+_EVERY = 0.01
+"""Seconds between readings: a sensor averages over some milliseconds itself."""
+_MICRO, _MILLI = 1e-6, 1e-3
+# The rail that all others hang on, by the names that boards give it: with it, the others would count twice.
+_WHOLE = ("VDD_IN", "POM_5V_IN", "VIN_SYS_5V0")
+
+
+def open_meter(root: Path = _ROOT, clock: Callable[[], float] = time.monotonic) -> Hwmon:
+    """The rail of the whole board where it has a name, else all rails.
+
+    Raises:
+        NoMeter: there is no sensor of power, or it cannot be read.
+    """
+    rails = [rail for chip in sorted(root.glob("hwmon*")) for rail in _rails(chip)]
+    if not rails:
+        raise NoMeter(f"no sensor of power under {root}")
+    whole = [rail for rail in rails if rail.name in _WHOLE]
+    return Hwmon(whole or rails, clock)
+
+
+class _Rail:
+    """Power in watts, or voltage and current where there is none."""
+
+    def __init__(self, name: str, power: Path | None, volts: Path, amperes: Path) -> None:
+        self.name = name
+        self._power, self._volts, self._amperes = power, volts, amperes
+
+    def watts(self) -> float:
+        try:
+            if self._power is not None:
+                return int(self._power.read_text()) * _MICRO
+            return int(self._volts.read_text()) * _MILLI * int(self._amperes.read_text()) * _MILLI
+        except (OSError, ValueError) as error:
+            raise NoMeter(f"the sensor {self.name} cannot be read: {error}") from error
+
+
+class Hwmon:
+    """Reads in a thread of its own, and takes the power between two readings for their mean."""
+
+    def __init__(self, rails: list[_Rail], clock: Callable[[], float]) -> None:
+        self._rails, self._clock = rails, clock
+        self.source = f"hwmon {', '.join(rail.name for rail in rails)}"
+        self._lock, self._ends = threading.Lock(), threading.Event()
+        self._at, self._watts, self._joules = clock(), self._read(), 0.0
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def joules(self) -> float:
+        with self._lock:
+            now, watts = self._clock(), self._read()
+            self._joules += (now - self._at) * (self._watts + watts) / 2
+            self._at, self._watts = now, watts
+            return self._joules
+
+    def close(self) -> None:
+        self._ends.set()
+
+    def _read(self) -> float:
+        return sum(rail.watts() for rail in self._rails)
+
+    def _follow(self) -> None:
+        while not self._ends.wait(_EVERY):
+            try:
+                self.joules()
+            except NoMeter:
+                return  # whoever asks next is told
+
+
+def _rails(chip: Path) -> list[_Rail]:
+    """`power1_input` with `power1_label`; or `in1_input` beside `curr1_input`, named by `in1_label`."""
+    found = []
+    for path in sorted(chip.glob("power*_input")):
+        label = path.with_name(path.name.replace("_input", "_label"))
+        found.append(_Rail(_name(label, path), path, path, path))
+    if found:
+        return found
+    for amperes in sorted(chip.glob("curr*_input")):
+        volts = chip / amperes.name.replace("curr", "in")
+        if volts.exists():
+            found.append(
+                _Rail(_name(volts.with_name(volts.name.replace("_input", "_label")), amperes), None, volts, amperes)
+            )
+    return found
+
+
+def _name(label: Path, otherwise: Path) -> str:
+    try:
+        return label.read_text().strip()
+    except OSError:
+        return f"{otherwise.parent.name}/{otherwise.name.removesuffix('_input')}"

@@ -1,0 +1,175 @@
+"""Meters of energy, on trees of files as Linux shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from makeweight_probe import ProbeFailed, meters
+from makeweight_probe.meters import NoMeter, hwmon, rapl
+
+RANGE = 262_143_328_850
+"""Of a desktop's package, in uJ."""
+
+
+def zone(root: Path, place: str, name: str, energy: int) -> Path:
+    folder = root / place
+    folder.mkdir(parents=True)
+    for file, text in (("name", name), ("energy_uj", energy), ("max_energy_range_uj", RANGE)):
+        (folder / file).write_text(f"{text}\n")
+    return folder / "energy_uj"
+
+
+def test_packages_and_memory_count_and_what_lies_within_them_does_not(tmp_path: Path) -> None:
+    package = zone(tmp_path, "intel-rapl:0", "package-0", 5_000_000)
+    core = zone(tmp_path, "intel-rapl:0:0", "core", 1_000_000)
+    memory = zone(tmp_path, "intel-rapl:0:1", "dram", 70)
+    whole = zone(tmp_path, "intel-rapl:1", "psys", 9_000_000)
+    meter = rapl.open_meter(tmp_path)
+    assert meter.source == "RAPL package-0, dram"
+    before = meter.joules()
+    for counter, energy in ((package, 7_500_000), (core, 3_000_000), (memory, 250_070), (whole, 20_000_000)):
+        counter.write_text(f"{energy}\n")
+    assert meter.joules() - before == pytest.approx(2.5 + 0.25)
+
+
+def test_a_counter_that_begins_anew_goes_on(tmp_path: Path) -> None:
+    counter = zone(tmp_path, "intel-rapl:0", "package-0", RANGE - 1_000_000)
+    meter = rapl.open_meter(tmp_path)
+    before = meter.joules()
+    taken = []
+    for energy in (500_000, 900_000, 100_000):
+        counter.write_text(f"{energy}\n")
+        taken.append(meter.joules() - before)
+    assert taken == pytest.approx([1.5, 1.9, 1.1 + RANGE / 1e6])
+
+
+def test_a_machine_without_counters_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NoMeter, match="no energy counter of a processor"):
+        rapl.open_meter(tmp_path)
+
+
+def test_a_counter_that_only_root_may_read_says_how_others_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = zone(tmp_path, "intel-rapl:0", "package-0", 1)
+    read = Path.read_text
+
+    def refused(path: Path, *given: Any) -> str:
+        if path == counter:
+            raise PermissionError(13, "Permission denied")
+        return read(path, *given)
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    with pytest.raises(NoMeter, match=r"only root may read .*energy_uj: `sudo chmod a\+r .*energy_uj`"):
+        rapl.open_meter(tmp_path)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def _by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread reads beside."""
+    monkeypatch.setattr(hwmon.Hwmon, "_follow", lambda _: None)
+
+
+@pytest.mark.usefixtures("_by_hand")
+def test_watts_are_added_up_over_time(tmp_path: Path) -> None:
+    """A Jetson Orin's INA3221: volts and amperes, and the rail of the whole board counts alone."""
+    chip = tmp_path / "hwmon3"
+    chip.mkdir()
+    for channel, (name, millivolts, milliamperes) in enumerate(
+        (("VDD_IN", 5000, 2000), ("VDD_CPU_GPU_CV", 5000, 900), ("VDD_SOC", 5000, 400)), start=1
+    ):
+        (chip / f"in{channel}_label").write_text(f"{name}\n")
+        (chip / f"in{channel}_input").write_text(f"{millivolts}\n")
+        (chip / f"curr{channel}_input").write_text(f"{milliamperes}\n")
+    clock = Clock()
+    meter = hwmon.open_meter(tmp_path, clock)
+    assert meter.source == "hwmon VDD_IN"
+    before = meter.joules()
+    clock.now = 2.0
+    assert meter.joules() - before == pytest.approx(20.0), "2 s of 10 W"
+    (chip / "curr1_input").write_text("4000\n")
+    clock.now = 3.0
+    assert meter.joules() - before == pytest.approx(20.0 + 15.0), "1 s from 10 W to 20 W"
+    meter.close()
+
+
+@pytest.mark.usefixtures("_by_hand")
+def test_without_a_rail_of_the_whole_all_rails_count(tmp_path: Path) -> None:
+    for number, microwatts in enumerate((1_500_000, 500_000)):
+        chip = tmp_path / f"hwmon{number}"
+        chip.mkdir()
+        (chip / "power1_input").write_text(f"{microwatts}\n")
+    clock = Clock()
+    meter = hwmon.open_meter(tmp_path, clock)
+    assert meter.source == "hwmon hwmon0/power1, hwmon1/power1"
+    clock.now = 1.0
+    assert meter.joules() == pytest.approx(2.0)
+
+
+def test_a_sensor_is_read_beside_what_runs(tmp_path: Path) -> None:
+    """By a thread of its own, which ends with it: a burst between two questions is not missed."""
+    chip = tmp_path / "hwmon0"
+    chip.mkdir()
+    (chip / "power1_input").write_text("1000000\n")
+    meter = hwmon.open_meter(tmp_path)
+    seen = meter._at
+    while meter._at == seen:
+        assert meter._joules >= 0
+    meter.close()
+
+
+def test_a_machine_without_sensors_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NoMeter, match="no sensor of power"):
+        hwmon.open_meter(tmp_path)
+
+
+class Theirs:
+    """A module of somebody else's."""
+
+    def __init__(self, source: str | None) -> None:
+        self._source = source
+
+    def open_meter(self) -> Any:
+        if self._source is None:
+            raise NoMeter("not plugged in")
+        return SimpleNamespace(source=self._source)
+
+
+def brought(monkeypatch: pytest.MonkeyPatch, **modules: Theirs) -> None:
+    entries = [SimpleNamespace(name=name, load=lambda each=each: each) for name, each in modules.items()]
+    monkeypatch.setattr(meters, "entry_points", lambda group: entries if group == "makeweight.meters" else [])
+
+
+def test_a_meter_of_somebody_elses_comes_before_what_is_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    brought(monkeypatch, joulescope=Theirs("JS220"), absent=Theirs(None))
+    assert meters.find("joulescope").source == meters.find(None).source == "JS220"
+    with pytest.raises(NoMeter, match=r"^absent: not plugged in$"):
+        meters.find("absent")
+
+
+def test_where_none_can_be_read_the_reason_of_each_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    brought(monkeypatch, absent=Theirs(None))
+    monkeypatch.setattr(rapl, "_ROOT", tmp_path)
+    for module in (rapl, hwmon):
+        monkeypatch.setattr(module, "open_meter", lambda module=module: _none(module.__name__))
+    with pytest.raises(NoMeter, match=r"absent: not plugged in; hwmon: none by .*hwmon; rapl: none by .*rapl"):
+        meters.find(None)
+
+
+def _none(name: str) -> Any:
+    raise NoMeter(f"none by {name}")
+
+
+def test_an_unknown_meter_is_told() -> None:
+    with pytest.raises(ProbeFailed, match=r"no meter `rappel` is known here; there is hwmon, rapl"):
+        meters.find("rappel")
