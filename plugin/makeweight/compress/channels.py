@@ -34,7 +34,7 @@ from makeweight.compress.narrowing import (
 from makeweight.compress.rounding import removed
 from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
-from makeweight.compress.target import Latency, for_macs
+from makeweight.compress.target import Latency, aimed
 from makeweight.compress.technique import Given
 from makeweight.compress.tuning import Tuner, read_as, tuner
 from makeweight.runtimes.inputs import call
@@ -154,11 +154,7 @@ def _aimed(
     def pruned(ratio: float) -> Any:
         return _carried_out(plan, module, example, at(ratio), given)[0]
 
-    if options.macs is not None:
-        ratio, left = for_macs(options.macs, pruned, copy.deepcopy(module), example)
-        given.progress.say(f"prune: a ratio of {ratio:.3f} leaves {left:.1%} of the multiply-accumulates")
-    else:
-        ratio = cast(Latency, latency).ratio(pruned, subject)
+    ratio = aimed(options, latency, pruned, subject, example, given)
     return at(ratio).model_copy(update={"rounds": options.rounds})
 
 

@@ -1,13 +1,21 @@
-"""prune: remove whole channels, so that the network itself becomes narrower. What can be set stands here; `channels.py`
-does it, which the configuration is read without.
+"""prune: remove whole channels or blocks, so that the network itself becomes narrower or shallower. What can be set
+stands here; `channels.py` and `blocks.py` do it, which the configuration is read without.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from makeweight.budget.quantity import RATIO, SECONDS, parse, pattern
@@ -18,6 +26,8 @@ from makeweight.runtimes.format import SourceKind
 
 Part = Annotated[float, Field(gt=0, lt=1)]
 _AIMS = ("ratio", "macs", "latency")
+# What says something of channels alone.
+_OF_CHANNELS = ("scope", "importance", "round_to")
 
 
 class LatencyLimit(Options):
@@ -60,9 +70,15 @@ class PruneOptions(TrainingOptions):
         json_schema_extra={"oneOf": [{"required": [name]} for name in _AIMS]},
     )
 
-    structure: Literal["channel"] = Field("channel", description="What is removed as a whole.")
+    structure: Literal["channel", "block"] = Field(
+        "channel",
+        description="What is removed as a whole: channels and heads, or residual blocks, those first without which the "
+        "answers to calibration examples change least.",
+    )
     ratio: Part | SkipJsonSchema[None] = Field(
-        None, description="The part of channels to remove: of each layer, or of all with `scope: global`."
+        None,
+        description="The part to remove: of each layer's channels, or of all with `scope: global`; of the blocks that "
+        "can go.",
     )
     macs: Part | SkipJsonSchema[None] = Field(
         None,
@@ -90,7 +106,7 @@ class PruneOptions(TrainingOptions):
         "runtime is fast at).",
     )
     epochs: int = Field(1, ge=0, description="Passes through the train split after each round; 0 trains not at all.")
-    exclude: tuple[str, ...] = layers_that("keep their channels")
+    exclude: tuple[str, ...] = layers_that("keep their channels, or blocks that stay")
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:
@@ -101,6 +117,18 @@ class PruneOptions(TrainingOptions):
         return self
 
     @model_validator(mode="after")
+    def _said_of_its_structure(self) -> Self:
+        for name in _OF_CHANNELS:
+            if self.structure != "channel" and name in self.model_fields_set:
+                raise ValueError(f"`{name}` is of `structure: channel`, and says nothing of blocks; drop it")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = handler(self)
+        return {name: each for name, each in told.items() if self.structure == "channel" or name not in _OF_CHANNELS}
+
+    @model_validator(mode="after")
     def _taylor_has_labels(self) -> Self:
         if self.importance == "taylor" and not self.labels:
             raise ValueError("`importance: taylor` is of the loss on labels, and `labels: false` reads none")
@@ -108,7 +136,7 @@ class PruneOptions(TrainingOptions):
 
 
 class Prune(Transformation):
-    """Structured channel pruning in rounds. The layers that make the model's outputs are never pruned."""
+    """Structured pruning in rounds. The layers that make the model's outputs are never pruned."""
 
     name: ClassVar[str] = "prune"
     packages: ClassVar[tuple[str, ...]] = ("torch-pruning",)
@@ -124,9 +152,10 @@ class Prune(Transformation):
         return needs if options.latency is None else replace(needs, timed_on=TimedOn(options.latency.device))
 
     def apply(self, subject: Subject, options: PruneOptions, given: Given) -> Subject:
-        from makeweight.compress import channels
+        from makeweight.compress import blocks, channels
 
-        return channels.remove(subject, options, given)
+        remove = blocks.remove if options.structure == "block" else channels.remove
+        return remove(subject, options, given)
 
     def training(self, options: PruneOptions) -> TrainingOptions | None:
         return options.alone(epochs=options.epochs * options.rounds) if options.epochs else None

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from makeweight.compress import channels, misfits
+from makeweight.compress.blocks import passing, without
 from makeweight.compress.examples import Tensors, tensors
-from makeweight.compress.narrowing import layer_by_layer
 from makeweight.compress.prune import PruneOptions
 from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
@@ -55,13 +55,11 @@ def shallower(module: Any, part: float, example: Tensors) -> list[str]:
     Raises:
         RecipeFailed: there is nothing to take out, or the module does not run without.
     """
-    import torch
-
     shape = answers(module, example, None).shape
-    passing = _passing(module, example)
+    able_to = set(passing(module, example))
     gone = []
     for row in _rows(module):
-        able = [name for name in row if name in passing]
+        able = [name for name in row if name in able_to]
         count = max(round(part * len(row)), 1) - (len(row) - len(able))
         kept = {able[number * len(able) // count] for number in range(max(count, 0))}
         gone += [name for name in able if name not in kept]
@@ -71,15 +69,7 @@ def shallower(module: Any, part: float, example: Tensors) -> list[str]:
             "ModuleList, whose inputs and outputs have one shape; lower `depth`, or build a `student`"
         )
 
-    class Without(torch.nn.Module):  # type: ignore[misc]
-        """Passes on what a block would have changed."""
-
-        def forward(self, values: Any, *_: Any, **__: Any) -> Any:
-            return values
-
-    for name in gone:
-        parent, _, last = name.rpartition(".")
-        setattr(module.get_submodule(parent), last, Without())
+    without(module, gone)
     try:
         answer = answers(module, example, None)
     except Exception as error:
@@ -103,32 +93,6 @@ def _rows(module: Any) -> Iterator[list[str]]:
                 if any(True for _ in block.children()):
                     kinds.setdefault(type(block), []).append(f"{name}.{last}".lstrip("."))
             yield from (row for row in kinds.values() if len(row) > 1)
-
-
-def _passing(module: Any, example: Tensors) -> set[str]:
-    """The modules whose answer has the shape of their first input, whenever they are called."""
-    import torch
-
-    agreeing: dict[str, bool] = {}
-
-    def note(name: str, given: Any, answer: Any) -> None:
-        both = (*given[:1], answer)
-        same = (
-            len(both) == 2 and all(isinstance(each, torch.Tensor) for each in both) and both[0].shape == both[1].shape
-        )
-        agreeing[name] = agreeing.get(name, True) and same
-
-    def listen(name: str) -> Any:
-        return lambda _, given, answer: note(name, given, answer)
-
-    hooks = [part.register_forward_hook(listen(name)) for name, part in module.named_modules() if name]
-    try:
-        with layer_by_layer():
-            answers(module, example, None)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {name for name, same in agreeing.items() if same}
 
 
 def _users(dotted: str, model: Any, example: Tensors, given: Given) -> Any:

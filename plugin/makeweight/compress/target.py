@@ -5,6 +5,7 @@ Both are found alike: copies of the network, not trained, are made as narrow or 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +20,7 @@ from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.weights import counted
 
 if TYPE_CHECKING:
-    from makeweight.compress.prune import LatencyLimit
+    from makeweight.compress.prune import LatencyLimit, PruneOptions
 
 # The largest ratio that is tried, and how often the stretch below it is halved: widths come in multiples, so ratios
 # that are closer to each other seldom differ.
@@ -30,7 +31,31 @@ Pruned = Callable[[float], Any]
 """A copy of the module without that part of it, not trained."""
 Form = tuple[tuple[str, ...], tuple[tuple[str, tuple[int, ...]], ...]]
 
-_KEPT = "layers that make outputs, that are excluded or that have few channels keep them"
+_KEPT = {
+    "channel": "layers that make outputs, that are excluded or that have few channels keep them; raise `{aim}`, or "
+    "lower `round_to`",
+    "block": "no other block can go; raise `{aim}`, or take `structure: channel`",
+}
+"""By the structure that is removed: why no more of it can be, and what to do."""
+
+
+def aimed(
+    options: PruneOptions, latency: Latency | None, pruned: Pruned, subject: Subject, example: Tensors, given: Given
+) -> float:
+    """The ratio that the options ask for, or that leads to what they ask for.
+
+    Raises:
+        RecipeFailed: none does.
+        DeviceFailed: the device was lost.
+    """
+    if options.ratio is not None:
+        return options.ratio
+    if latency is not None:
+        return latency.ratio(pruned, subject, options.structure)
+    whole = copy.deepcopy(subject.source)
+    ratio, left = for_macs(cast(float, options.macs), pruned, whole, example, options.structure)
+    given.progress.say(f"prune: a ratio of {ratio:.3f} leaves {left:.1%} of the multiply-accumulates")
+    return ratio
 
 
 def least_ratio(reached: Callable[[float], bool]) -> float | None:
@@ -48,7 +73,9 @@ def least_ratio(reached: Callable[[float], bool]) -> float | None:
     return high
 
 
-def for_macs(wanted: float, pruned: Pruned, module: Any, example: Tensors) -> tuple[float, float]:
+def for_macs(
+    wanted: float, pruned: Pruned, module: Any, example: Tensors, structure: str = "channel"
+) -> tuple[float, float]:
     """The least ratio that leaves no more of the multiply-accumulates than is wanted (a part of them), and what it
     leaves.
 
@@ -65,7 +92,7 @@ def for_macs(wanted: float, pruned: Pruned, module: Any, example: Tensors) -> tu
     if ratio is None:
         raise RecipeFailed(
             f"prune: {left[MOST]:.1%} of the multiply-accumulates are left whatever is removed, and `macs` wants at "
-            f"most {wanted:.1%}: {_KEPT}; raise `macs`, or lower `round_to`"
+            f"most {wanted:.1%}: {_KEPT[structure].format(aim='macs')}"
         )
     return ratio, left[ratio]
 
@@ -86,7 +113,7 @@ class Latency:
         self.note: dict[str, Any] = {"device": given.stopwatch.device.name, "format": str(given.stopwatch.format)}
         """For the manifest."""
 
-    def ratio(self, pruned: Pruned, subject: Subject) -> float:
+    def ratio(self, pruned: Pruned, subject: Subject, structure: str = "channel") -> float:
         """Raises:
         RecipeFailed: it is reached before anything is removed, or whatever is removed.
         DeviceFailed: the device was lost.
@@ -114,7 +141,7 @@ class Latency:
             told = "" if nearest.ratio.above(wanted) else " (too near to the limit to be told from it)"
             raise RecipeFailed(
                 f"prune: the nearest to `latency` is {nearest}{told} {self._where}, with a ratio of {ratio:.2f}, and "
-                f"{asked}: {_KEPT}; raise `latency`, or lower `round_to`"
+                f"{asked}: {_KEPT[structure].format(aim='latency')}"
             )
         self.note["ratio"] = found
         self._found = self._forms[found]
