@@ -56,7 +56,12 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
         "onnxruntime": Part(
             "makeweight.runtimes.onnxruntime.runtime:OnnxRuntime", "onnx", ("onnx", "onnxruntime"), ".onnx"
         ),
-        "litert": Part(None, "litert", suffix=".tflite"),
+        "litert": Part(
+            "makeweight.runtimes.litert.runtime:LiteRt",
+            "litert",
+            ("litert_torch", "ai_edge_litert", "ai_edge_quantizer"),
+            ".tflite",
+        ),
         "executorch": Part(
             "makeweight.runtimes.executorch.runtime:Executorch", "executorch", ("torch", "executorch"), ".pte"
         ),

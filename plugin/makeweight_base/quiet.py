@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -28,3 +31,20 @@ def quiet() -> Iterator[None]:
             logging.disable(disabled)
             logging.root.handlers[:] = handlers
             logging.root.setLevel(level)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Drop besides what libraries in C++ write to the terminal, past Python."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [(number, os.dup(number)) for number in (1, 2)]
+    with quiet(), Path(os.devnull).open("wb") as nowhere:
+        try:
+            for number, _ in kept:
+                os.dup2(nowhere.fileno(), number)
+            yield
+        finally:
+            for number, own in kept:
+                os.dup2(own, number)
+                os.close(own)

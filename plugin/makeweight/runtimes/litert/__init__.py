@@ -1,0 +1,1 @@
+"""LiteRT, once TensorFlow Lite: https://ai.google.dev/edge/litert"""

@@ -1,0 +1,182 @@
+"""Write a PyTorch module as a LiteRT file, and check that the file computes what the module does.
+
+The converter is litert-torch, built on torch.export: https://github.com/google-ai-edge/litert-torch. Sizes are fixed in
+a file, so the module is traced with a batch of one, which is what one inference has; those declared free are left so if
+the file computes the same in another.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from makeweight.artifact.ports import Feeds, Shape
+from makeweight.runtimes import environment, traced
+from makeweight.runtimes.inputs import from_dict_to_dict
+from makeweight.runtimes.litert import free, graph, names, refusal
+from makeweight.runtimes.litert.names import Places
+from makeweight_base.errors import UsageError, first_line
+from makeweight_base.quiet import silent
+from makeweight_probe.sessions.litert import open_session
+
+# One flatbuffer, whose offsets have 32 bits and a sign, holds at most this much.
+LARGEST = 2**31 - 1
+# What the converter makes of numbers that it finds wide.
+_NARROWER = {"int64": "int32", "float64": "float32"}
+
+_SILENT = "it said nothing"
+
+Answers = Mapping[str, NDArray[Any]]
+
+
+def convert(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path) -> None:
+    """Write `module` to `path`. Two conversions of one module give the same bytes.
+
+    A batch that is declared free is one of 1 in the file, where that computes something else in another.
+
+    Args:
+        module: a torch.nn.Module in eval mode, called with its inputs as `runtimes/inputs.py` says.
+        inputs: shapes by input name; a letter is a size that stays free, one in first place the batch.
+        example: real arrays by input name, on which the module is traced and the file checked.
+
+    Raises:
+        UsageError: the module fails on the example, cannot be traced, holds an operator that LiteRT has not, or is
+            larger than one file can be; or a size besides the batch is not free in it; or the file computes something
+            else.
+    """
+    size = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
+    if size > LARGEST:
+        raise UsageError(
+            f"the weights take {size / 1e9:.1f} GB, and one LiteRT file holds at most {LARGEST / 1e9:.1f} GB",
+            do="Split the model.",
+        )
+    batches = traced.batches(inputs)
+    sizes = {**traced.sizes(inputs, example), **dict.fromkeys(batches, 1)}
+    arrays = traced.resized(inputs, example, sizes)
+    expected = traced.answers(module, traced.tensors(arrays))
+    path.write_bytes(_converted(module, arrays))
+    model = graph.load(path)
+    _name_ports(model, list(inputs), list(expected))
+    names.give(model)
+    graph.write(model, path)
+    _check(path, arrays, expected, sizes)
+    for letter, size in sizes.items():
+        if not _left_free(letter, module, inputs, example, sizes, path) and letter not in batches:
+            name = next(name for name, axes in traced.free(inputs).items() if letter in axes.values())
+            raise UsageError(
+                f"`{letter}` of input `{name}` cannot be free: the LiteRT file works with {size} alone",
+                where="makeweight.yaml: model.inputs",
+                do="Declare it as a number, and have the loader bring examples to it.",
+            )
+    if sizes:
+        _check(path, arrays, expected, sizes)
+
+
+def _left_free(
+    letter: str, module: Any, inputs: Mapping[str, Shape], example: Feeds, sizes: Mapping[str, int], path: Path
+) -> bool:
+    """Whether the file, marked so, computes what the module does with another size too; if not, it stays as it was."""
+    found = _elsewhere(letter, module, inputs, example, sizes)
+    if found is None:
+        return False
+    others, wanted = found
+    before, model = path.read_bytes(), graph.load(path)
+    free.mark(model, letter, inputs, wanted)
+    for reshaped in (False, True):
+        if reshaped:
+            free.reshape(model)
+        graph.write(model, path)
+        try:
+            _check(path, others, wanted, {})
+        except UsageError:
+            continue
+        return True
+    path.write_bytes(before)
+    return False
+
+
+def _elsewhere(
+    letter: str, module: Any, inputs: Mapping[str, Shape], example: Feeds, sizes: Mapping[str, int]
+) -> tuple[Feeds, Answers] | None:
+    """Arrays in which a free size is another, and the module's answers; None where it takes no other."""
+    size = sizes[letter]
+    fixed = {each for shape in inputs.values() for each in shape}
+    batch = next(each for each in itertools.count(3) if each not in fixed)
+    for other in (batch,) if letter in traced.batches(inputs) else (2 * size, max(size // 2, 1)):
+        arrays = traced.resized(inputs, example, {**sizes, letter: other})
+        try:
+            return arrays, traced.answers(module, traced.tensors(arrays))
+        except UsageError:
+            continue  # it may have a smallest or a largest size, or take multiples alone
+    return None
+
+
+def _converted(module: Any, arrays: Feeds) -> bytes:
+    """What litert-torch makes of it, its inputs and outputs by their places."""
+    whole: Any = from_dict_to_dict(module)
+    keys = list(arrays)
+
+    def forward(*given: Any) -> tuple[Any, ...]:
+        return tuple(whole.forward(dict(zip(keys, given, strict=True))).values())
+
+    placed = copy.copy(module)
+    placed.forward = forward
+    with silent():
+        import litert_torch
+
+        with names.by_module() as places:
+            try:
+                made: Any = litert_torch.convert(placed, tuple(traced.tensors(arrays).values()))
+                return bytes(made.model_content())
+            except Exception as error:
+                environment.reraise(error)
+                raise _cannot(error, places) from error
+
+
+def _name_ports(model: Any, inputs: list[str], outputs: list[str]) -> None:
+    """Give the file's signature the names of inputs and outputs in place of their numbers."""
+    signature = model.signatureDefs[0]
+    for ports, own in ((signature.inputs, inputs), (signature.outputs, outputs)):
+        for port in ports:
+            port.name = own[int(graph.text(port.name).rpartition("_")[2])].encode()
+
+
+def _check(path: Path, feeds: Feeds, expected: Answers, sizes: Mapping[str, int]) -> None:
+    narrow = {name: values.astype(_NARROWER.get(values.dtype.name, values.dtype)) for name, values in feeds.items()}
+    with refusal.translated(path), silent():
+        session = open_session(str(path), 1)
+    traced.check(session, narrow, expected, sizes, refusal.reason)
+
+
+def _cannot(error: Exception, places: Places) -> UsageError:
+    """The converter's error in one sentence: the operator that LiteRT has not and its layer, or the line that cannot be
+    traced."""
+    text = str(error)
+    quoted = re.findall(r'File "([^"]+)", line (\d+)', text)
+    where = next((f"{file}:{line}" for file, line in reversed(quoted) if traced.is_users(file)), None)
+    where = where or traced.users_line(error)
+    if match := re.search(r"Lowering not found: (\S+)", text):
+        layer = f" of layer `{places.last}`" if places.last else ""
+        return UsageError(
+            f"LiteRT's converter has no counterpart of the operator `{match[1]}`{layer}",
+            where=where,
+            do="Write it in forward() with operators that it has, or leave it out of the module.",
+        )
+    if "data-dependent" in text:
+        return UsageError(
+            "the module cannot be traced: what it does depends on the values of its input",
+            where=where,
+            do="Replace `if` and loops over tensor values by torch.where or a fixed number of steps.",
+        )
+    at = f" (it came as far as layer `{places.last}`)" if places.last else ""
+    return UsageError(
+        f"the module cannot be converted to LiteRT: {type(error).__name__}: {first_line(error) or _SILENT}{at}",
+        where=where,
+        do="torch.export must be able to trace it: https://docs.pytorch.org/docs/stable/export.html",
+    )

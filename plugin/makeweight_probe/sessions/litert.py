@@ -1,0 +1,101 @@
+"""Open and run a LiteRT model. Travels to devices with the probe: numpy and ai-edge-litert only."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from makeweight_probe.session import Feeds
+
+
+class LitertSession:
+    """A loaded model; `outputs` are the names of what it answers.
+
+    Memory is planned for the sizes that stand in the file. Feeds of other sizes, where it leaves them free, run in a
+    second copy, which is planned anew when they change: one inference at a time, as latency is measured, never is.
+
+    Raises (on opening): whatever LiteRT raises; callers at home translate it, see `refusal.py`.
+    """
+
+    def __init__(self, path: str, threads: int) -> None:
+        self._path, self._threads = path, threads
+        self._written = self._opened()
+        self._resized: Any = None
+        taken, self.outputs = names(self._written)
+        inputs = self._written.get_input_details()
+        self._inputs = [(each["index"], name) for each, name in zip(inputs, taken, strict=True)]
+        self._shapes = {each["index"]: tuple(map(int, each["shape"])) for each in inputs}
+        self._sizes = dict(self._shapes)
+        self._outputs = [each["index"] for each in self._written.get_output_details()]
+
+    def run(self, feeds: Feeds) -> list[NDArray[Any]]:
+        given = [(index, feeds[name]) for index, name in self._inputs]
+        model = self._of_sizes({index: values.shape for index, values in given})
+        for index, values in given:
+            model.set_tensor(index, values)
+        model.invoke()
+        return [model.get_tensor(index) for index in self._outputs]
+
+    def _of_sizes(self, sizes: dict[int, tuple[int, ...]]) -> Any:
+        if sizes == self._shapes:
+            return self._written
+        if self._resized is None or sizes != self._sizes:
+            # a model that could not be planned is of no use any more
+            model, self._resized = self._resized or self._opened(), None
+            for index, shape in sizes.items():
+                model.resize_tensor_input(index, shape, strict=True)
+            model.allocate_tensors()
+            self._resized, self._sizes = model, sizes
+        return self._resized
+
+    def _opened(self) -> Any:
+        model = runtime_module().Interpreter(model_path=self._path, num_threads=self._threads)
+        model.allocate_tensors()
+        return model
+
+
+def runtime_module() -> Any:
+    from ai_edge_litert import interpreter
+
+    return interpreter
+
+
+def names(model: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of inputs and of outputs, in their order, as the file's signature has them, or else its tensors."""
+    given, answered = model.get_input_details(), model.get_output_details()
+    for key in model.get_signature_list():
+        runner = model.get_signature_runner(key)
+        return _of(given, runner.get_input_details()), _of(answered, runner.get_output_details())
+    return _of(given, {}), _of(answered, {})
+
+
+def _of(tensors: Sequence[Any], signature: Mapping[str, Any]) -> tuple[str, ...]:
+    """One tensor may be two outputs, and has two names then."""
+    left = dict(signature)
+    found = []
+    for tensor in tensors:
+        name = next((name for name, told in left.items() if told["index"] == tensor["index"]), tensor["name"])
+        left.pop(name, None)
+        found.append(name)
+    return tuple(found)
+
+
+def open_session(path: str, threads: int) -> LitertSession:
+    return LitertSession(path, threads)
+
+
+def warm_import() -> None:
+    """Load the runtime's code without a model, so that its memory is not charged to one."""
+    runtime_module()
+
+
+def version() -> str:
+    """Of the installed ai-edge-litert.
+
+    Raises:
+        ImportError: there is none.
+    """
+    return importlib.metadata.version("ai-edge-litert")
