@@ -60,11 +60,11 @@ class Quantize(technique.NumberFormat):
         bits: Annotated[Literal[8, 4], BeforeValidator(_offered)] = Field(
             8, description="Bits of a weight; 4 with `method: weights`, and with `dynamic` where a runtime has that."
         )
-        group: int = Field(
+        group: Annotated[int, Field(ge=2)] | Literal["channel"] = Field(
             32,
-            ge=2,
             description="Of `weights`, and of 4 bits: how many neighbouring weights share a scale; a power of two from "
-            "16 (ExecuTorch: a multiple of 32).",
+            "16 (ExecuTorch: a multiple of 32; LiteRT: 32, 64, 128 or 256 with `dynamic`, and with `weights` no other "
+            "than `channel`: all those of an output channel).",
         )
         rounding: Rounding = Field(
             "nearest",
@@ -144,16 +144,18 @@ class Quantize(technique.NumberFormat):
         return None
 
     def format(self, options: Options) -> Format:
+        kind = f"int{options.bits}"
+        shared = Numbers(kind, "channel") if options.group == "channel" else Numbers(kind, "group", options.group)
         if options.method == "weights":
             return Format(
-                weights=Numbers(f"int{options.bits}", "group", options.group),
+                weights=shared,
                 rounding=options.rounding,
                 exceptions=tuple((name, FLOAT32) for name in options.exclude),
                 operators=options.operators,
             )
         by_row = Numbers("int8", "channel" if options.per_channel else "tensor")
         return Format(
-            weights=Numbers("int4", "group", options.group) if options.bits == 4 else by_row,
+            weights=shared if options.bits == 4 else by_row,
             activations=Numbers("int8"),
             ranges=options.method,
             observer=options.calibrate if options.method == "static" else None,

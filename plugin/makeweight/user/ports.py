@@ -86,8 +86,9 @@ def _declared_shape(port: Port, declared: ModelSettings) -> Shape:
     if port.name not in declared.inputs:
         return port.shape
     shape = tuple(declared.inputs[port.name])
-    if declared.file is None and isinstance(port.shape[0], int) and isinstance(shape[0], str):
-        shape = (port.shape[0], *shape[1:])  # the runtime could not leave the module's batch free
+    own = next(iter(port.shape), None)
+    if declared.file is None and isinstance(own, int) and isinstance(next(iter(shape), None), str):
+        shape = (own, *shape[1:])  # the runtime could not leave the module's batch free
     if not port.takes(shape):
         raise UsageError(
             f"input `{port.name}` has shape {shown(port.shape)}, and is declared as {shown(shape)}",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from makeweight.artifact import kind
 from makeweight.artifact.files import files_of
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
@@ -26,7 +27,7 @@ def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
         UsageError: it is missing, damaged or no LiteRT file, or it has several signatures.
     """
     if not path.is_file():
-        raise refusal.no_file(path)
+        raise kind.no_file(path, refusal.WANTED)
     with refusal.translated(path), silent():
         model = runtime_module().Interpreter(model_path=str(path))
         signatures = list(model.get_signature_list())

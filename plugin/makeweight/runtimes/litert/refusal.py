@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from makeweight.artifact.kind import absent, kind_of
+from makeweight.artifact import kind
 from makeweight.runtimes import environment
 from makeweight_base.errors import UsageError
 
+WANTED = "a LiteRT file"
 # What an error says, what that means of the file (its `op` is what the first group of the pattern found), and what to
 # do. The first that fits counts.
 _MEANINGS = (
@@ -55,25 +56,5 @@ def _usage_error(error: Exception, path: Path) -> UsageError:
         if match := re.search(pattern, text):
             return UsageError(what.format(op=match[1]), where=where, do=do)
     if "not a valid Flatbuffer" in text or "mmap of size" in text:
-        return not_litert(path)
+        return kind.misread(path, "tflite", WANTED)
     return UsageError(f"LiteRT cannot load the model: {reason(error)}", where=where)
-
-
-def no_file(path: Path) -> UsageError:
-    """The refusal of a path at which there is no file."""
-    if not path.is_dir():
-        what, do = absent(path)
-        return UsageError(what, where=str(path), do=do)
-    found = kind_of(path)
-    if found is None:
-        return UsageError("this is a folder, not a LiteRT file", where=str(path))
-    return UsageError(f"this is {found.what}, not a LiteRT file", where=str(path), do=found.do)
-
-
-def not_litert(path: Path) -> UsageError:
-    """The refusal of a file that does not parse, for what it is."""
-    found = kind_of(path)
-    if found is not None and path.read_bytes()[4:8] != b"TFL3":
-        return UsageError(f"this is {found.what}, not a LiteRT file", where=str(path), do=found.do)
-    what = "this is no LiteRT file" if found is None else "the LiteRT file is cut short or damaged"
-    return UsageError(what, where=str(path), do="Download or convert it again.")
