@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from makeweight.ci import admission, base_artifacts, landed, lock
+from makeweight.ci import admission, base_artifacts, content, landed, lock
 from makeweight.ci.base import Base
 from makeweight.ci.changed import Change, declared
 from makeweight.ci.commit import SUBMODULE, upwards
@@ -72,11 +72,11 @@ def run(
     progress.say(f"to be made here: {change.why}")
     _refuse_empty(project, now)
     dvc = dvc_in(project.root)
-    stored, objection = _pulled(dvc, base, change.tracked)
+    needed = {} if base is None else base_artifacts.needed(project, base)
+    stored, objection = _pulled(dvc, _made_at(base, change, needed.values()), change.tracked)
     if objection is not None:
         lacking = f"not all came from the DVC remote ({objection})" if stored else objection
         progress.say(f"{lacking}: what is not here is made again")
-    needed = {} if base is None else base_artifacts.needed(project, base)
     if base is not None:
         base_artifacts.keep(project, base, needed)
         # DVC skips what it finds in the lock, and does not see all that changed
@@ -97,10 +97,10 @@ def run(
             lacking=f"the artifacts could neither be brought from the DVC remote ({objection}) nor be made here "
             f"({gist(failure.said)})",
         )
-    _refuse_untrue(project.root, text or "", dvc, git)
+    made = lock.stages((project.root / LOCK).read_text(encoding="utf-8"), LOCK)
+    _refuse_untrue(project.root, text or "", made, dvc, git)
     if base is not None and (absent := base_artifacts.lacking(project, base, needed)):
         base_artifacts.make_again(project, base, absent, git, dvc_in, progress)
-    made = lock.stages((project.root / LOCK).read_text(encoding="utf-8"), LOCK)
     before = lock.stages(base.lock, f"{LOCK} of the base") if base is not None else {}
     brought = {name: entry for name, entry in committed.items() if entry != before.get(name)}
     return replace(state, notices=[*state.notices, *_about_the_lock(brought, made)])
@@ -138,24 +138,32 @@ def _lock_of(root: Path) -> str | None:
     return path.read_bytes().decode(errors="replace") if path.exists() else None
 
 
-def _pulled(dvc: Dvc, base: Base | None, tracked: Sequence[str]) -> tuple[bool, str | None]:
+def _pulled(dvc: Dvc, stages: Sequence[str], tracked: Sequence[str]) -> tuple[bool, str | None]:
     """Bring what is stored: whether there is anywhere to bring it from, and why not all came, where it did not.
+
+    Where nothing is wanted, nobody asks where from.
 
     Apart: of stages and paths that are named together, DVC (3.67) brings those of the last stage alone.
     """
-    wanted = [targets for targets in (_made_at(base), tracked) if targets]
+    wanted = [targets for targets in (stages, tracked) if targets]
     objections = [said for targets in wanted if (said := dvc.pull(targets)) is not None]
-    if wanted and not objections:  # a process of DVC's less than to ask for a remote first
-        return True, None
+    if not objections:  # a process of DVC's less than to ask for a remote first
+        return bool(wanted), None
     if not dvc.has_remote():
         return False, "no DVC remote is configured"
-    return True, next(iter(objections), None)
+    return True, objections[0]
 
 
-def _made_at(base: Base | None) -> list[str]:
-    """The stages whose artifacts the base's lock names."""
+def _made_at(base: Base | None, change: Change, needed: Collection[str]) -> list[str]:
+    """The stages whose artifacts the base's lock names, without those that are made anew whatever is stored.
+
+    Args:
+        needed: the variants whose artifacts at the base are wanted all the same.
+    """
     known = lock.stages(base.lock, f"{LOCK} of the base") if base is not None else {}
-    return [name for name in known if name.partition("@")[0] in lock.MAKING]
+    kept = {f"compress@{name}" for name in needed}
+    making = [name for name in known if name.partition("@")[0] in lock.MAKING]
+    return [name for name in making if name not in change.stages or name in kept]
 
 
 def _refuse_lost(project: Project, now: Tracked) -> None:
@@ -182,8 +190,14 @@ def _refuse_empty(project: Project, now: Tracked) -> None:
             )
 
 
-def _refuse_untrue(root: Path, pipeline_text: str, dvc: Dvc, git: Git) -> None:
-    """What a change may alter (`.dvc/config`) says where DVC takes things from, and DVC looks at no content."""
+def _refuse_untrue(root: Path, pipeline_text: str, made: Mapping[str, Any], dvc: Dvc, git: Git) -> None:
+    """What a change may alter (`.dvc/config`) says where DVC takes things from, and DVC looks at no content.
+
+    Args:
+        made: the entries of the lock as DVC left it.
+    """
+    if content.is_as_named(root, {name: made[name] for name in made if name.partition("@")[0] in lock.MAKING}):
+        return
 
     def is_of_git(path: str) -> bool:
         # It needs no trust, and code may have left its caches beside it. But a file that git was made to hold beside

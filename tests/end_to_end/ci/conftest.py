@@ -6,7 +6,7 @@ import itertools
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -331,21 +331,42 @@ def plain(user_environment: dict[str, str]) -> dict[str, str]:
 def seed(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Path:
     """The repository as it is before any change: made once by the commands of a user, copied for each test."""
 
-    return made_once(tmp_path_factory, "seed", lambda folder: _plant(Hub(folder, plain, Server()), CONFIG))
+    return made_once(tmp_path_factory, "seed", lambda folder: _plant(Hub(folder, plain, Server())))
 
 
 @pytest.fixture(scope="session")
-def seed_of_two(tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Path:
+def seed_of_two(seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Path:
     """The same with two variants, and a rule about growth."""
-    config = CONFIG.replace("ship: int8\n", f"{OTHER}ship: int8\n").replace(*GROWTH)
-    return made_once(tmp_path_factory, "seed-of-two", lambda folder: _plant(Hub(folder, plain, Server()), config))
+
+    def edit(hub: Hub) -> None:
+        hub.config(("ship: int8\n", f"{OTHER}ship: int8\n"), GROWTH)(hub.work)
+
+    return made_once(tmp_path_factory, "seed-of-two", lambda folder: begin(seed, folder, plain, edit))
 
 
-def _plant(hub: Hub, config: str) -> None:
+def begin(
+    seed: Path, folder: Path, plain: dict[str, str], edit: Callable[[Hub], None], how: Sequence[str] = ("repro",)
+) -> None:
+    """The seed after an edit that is made, measured and stored.
+
+    Args:
+        how: what DVC does. With `commit` it takes what lies there for made, where the edit makes the same.
+    """
+    shutil.copytree(seed, folder, symlinks=True, dirs_exist_ok=True)
+    hub = Hub(folder, plain, Server())
+    hub.git("remote", "set-url", "origin", str(hub.origin))
+    edit(hub)
+    hub.run("makeweight", "init")
+    hub.run("dvc", *how, "-q")
+    hub.run("dvc", "push", "-q")
+    hub.change("main", lambda _: None)
+
+
+def _plant(hub: Hub) -> None:
     hub.work.mkdir()
     hub.git("init", "-q", "-b", "main")
     save_model(hub.work)
-    (hub.work / "makeweight.yaml").write_text(config)
+    (hub.work / "makeweight.yaml").write_text(CONFIG)
     (hub.work / "notes.txt").write_text("what the model is made of\n")
     establish(hub)
 

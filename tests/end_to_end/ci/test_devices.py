@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import FORK, GROWTH, Hub
+from end_to_end.ci.conftest import FORK, GROWTH, Hub, grown
 from integration.action.runner import assignments
 
 STATIC = ("{method: dynamic}", "{method: static}")
@@ -83,6 +87,13 @@ class Jobs:
             shutil.copyfile(path, target / path.relative_to(place))
         return said
 
+    def apart(self, folder: Path) -> Jobs:
+        """The same run with a copy of what was handed over, which may be tampered with."""
+        own = copy.copy(self)
+        own.handed = folder / "handed"
+        shutil.copytree(self.handed, own.handed)
+        return own
+
     def gate(self) -> tuple[dict[str, object], str]:
         place, said, _ = self.job(["gate", "--collected", str(self.handed), "--handed", self.digest], token=True)
         return json.loads((place / ".makeweight/reports/verdict.json").read_text()), said
@@ -92,15 +103,28 @@ def two_devices(hub: Hub) -> None:
     hub.change("main", hub.config(TWO, GROWTH))
 
 
-def test_devices_measure_apart_and_one_that_is_offline_is_not_measured(hub: Hub) -> None:
-    two_devices(hub)
-    hub.change("recipe", hub.config(STATIC))
-    jobs = Jobs(hub, "recipe")
-    said, outputs = jobs.compress()
+@pytest.fixture(scope="module")
+def at_home(
+    seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]
+) -> Iterator[tuple[Jobs, str, str, str]]:
+    """A change that two devices have to measure, made, and measured by one of them; what was said, and the outputs."""
+    for hub in grown(seed, tmp_path_factory.mktemp("devices") / "hub", plain):
+        two_devices(hub)
+        hub.change("recipe", hub.config(STATIC))
+        jobs = Jobs(hub, "recipe")
+        said, outputs = jobs.compress()
+        yield jobs, said, outputs, jobs.measure("local")
+
+
+def test_devices_measure_apart_and_one_that_is_offline_is_not_measured(
+    at_home: tuple[Jobs, str, str, str], tmp_path: Path
+) -> None:
+    made, said, outputs, measured = at_home
+    jobs, hub = made.apart(tmp_path), made.hub
     assert '{"device": "pi5", "runner": ["self-hosted", "pi5"]}' in outputs, said
     assert '{"device": "local", "runner": "ubuntu-latest"}' in outputs
     assert "makeweight compress int8" in said
-    assert "int8 beside baseline on local" in jobs.measure("local")
+    assert "int8 beside baseline on local" in measured
     verdict, said = jobs.gate()
     assert verdict["verdict"] == "inconclusive", said
     rules = [r for r in verdict["rules"] if r["variant"] == "int8"]  # type: ignore[attr-defined]
@@ -122,12 +146,8 @@ def test_devices_measure_apart_and_one_that_is_offline_is_not_measured(hub: Hub)
     "a device's job hands over figures of another device",
     "they are left aside, and the comment says so",
 )
-def test_a_job_hands_over_its_own_device_and_no_other(hub: Hub) -> None:
-    two_devices(hub)
-    hub.change("recipe", hub.config(STATIC))
-    jobs = Jobs(hub, "recipe")
-    jobs.compress()
-    jobs.measure("local")
+def test_a_job_hands_over_its_own_device_and_no_other(at_home: tuple[Jobs, str, str, str], tmp_path: Path) -> None:
+    jobs = at_home[0].apart(tmp_path)
     for path in list((jobs.handed / "local").rglob("local*")):
         shutil.copyfile(path, path.with_name(path.name.replace("local", "pi5")))
     verdict, said = jobs.gate()

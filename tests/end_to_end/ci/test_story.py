@@ -1,4 +1,4 @@
-"""A pull request prunes a trained network too hard, is blocked, is mended by a second push, and lands by the queue."""
+"""A pull request prunes a trained network too hard, is blocked, is mended by a second push, and lands."""
 
 from __future__ import annotations
 
@@ -129,12 +129,6 @@ def test_a_change_that_prunes_too_hard_is_blocked_mended_and_merged(hub: Hub) ->
     assert comment["id"] == number
     assert "passed" in comment["body"].splitlines()[1]
     assert "blocked" not in comment["body"]
-
-    queued = hub.merge_group("prune")
-    assert queued.code == 0, queued.log
-    assert hub.github.checks[-1]["head_sha"] == hub.git("rev-parse", "HEAD")
-    assert hub.github.checks[-1]["conclusion"] == "success"
-    assert len(hub.github.comments) == 1
 
     landed = hub.push(*hub.land("prune"), commit_lock="true")
     assert landed.code == 0, landed.log

@@ -64,12 +64,32 @@ def test_fewer_test_examples_wait_for_a_review_of_that_very_commit(hub: Hub) -> 
     assert run.log.index("test examples 400 → 100, 300 fewer") < run.log.index("undecided: what is judged was altered")
 
     hub.github.label(7, f"reviewed:{head}", "writer")
-    queued = hub.merge_group("fewer")  # whose own commit is another one
-    assert queued.outputs["verdict"] == "pass", queued.log
+    hub.phase(run, "gate")
+    assert hub.github.checks[-1]["conclusion"] == "success"
     assert "Reviewed: label by" in hub.github.checks[-1]["output"]["summary"]
 
-    hub.change("fewer", write("README.md", "words\n"), onto="fewer")
-    again = hub.pull_request("fewer")
+
+@attack(
+    "a commit is put on top of the one that was reviewed",
+    "it waits for a review of its own; in a merge queue the review of what is proposed counts",
+)
+def test_a_review_is_of_one_commit_and_holds_in_the_queue(hub: Hub) -> None:
+    hub.github.permissions |= {"writer": "write"}
+    hub.change("main", lambda root: append(root, "review: required\n"))
+    head = hub.change("unasked", hub.config(("review: required\n", "")))
+    run = hub.pull_request("unasked")
+    assert run.code == 3, run.log
+    hub.github.label(7, f"reviewed:{head}", "writer")
+    queued = hub.merge_group("unasked")  # whose own commit is another one
+    assert queued.code == 0, queued.log
+    assert queued.outputs["verdict"] == "pass"
+    check = hub.github.checks[-1]
+    assert (check["head_sha"], check["conclusion"]) == (hub.git("rev-parse", "HEAD"), "success")
+    assert "Reviewed: label by" in check["output"]["summary"]
+    assert len(hub.github.comments) == 1
+
+    hub.change("unasked", write("README.md", "words\n"), onto="unasked")
+    again = hub.pull_request("unasked")
     assert again.code == 3, again.log
     assert "it is for another commit" in hub.github.comments[0]["body"]
 

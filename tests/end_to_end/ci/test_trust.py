@@ -197,36 +197,6 @@ def append(root: Path, text: str) -> None:
 
 
 @attack(
-    "the model's code reads the environment",
-    "there is no token and no key in it",
-)
-def test_nothing_that_runs_the_models_code_holds_a_token_or_a_key(hub: Hub) -> None:
-    """The stages write down the environment that they are run in."""
-
-    def edit(root: Path) -> None:
-        (root / "spy.py").write_text(
-            "import os, pathlib\n"
-            "def load(split):\n"
-            "    import numpy as np\n"
-            "    pathlib.Path('seen.txt').write_text('\\n'.join(f'{k}={v}' for k, v in os.environ.items()))\n"
-            "    data = np.load('test.npz')\n"
-            "    return data['x'], data['target']\n"
-        )
-        path = root / "makeweight.yaml"
-        text = path.read_text().replace("  npz: {test: test.npz, calibration: calibration.npz}\n", "  load: spy:load\n")
-        path.write_text(text.replace("sources: [notes.txt]", "sources: [notes.txt, spy.py]"))
-        hub.run("makeweight", "init")
-
-    hub.change("spy", edit)
-    run = hub.pull_request("spy", signing_key="a secret key")
-    seen = (run.workspace / "seen.txt").read_text()
-    assert "PATH=" in seen
-    assert hub.github.token not in seen
-    assert "a secret key" not in seen
-    assert "GITHUB_OUTPUT" not in seen
-
-
-@attack(
     "a change brings the notes of a run with it",
     "it is refused",
 )

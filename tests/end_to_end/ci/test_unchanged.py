@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import py_compile
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import LOCAL, Hub, grown
-from end_to_end.ci.test_devices import Jobs
-from end_to_end.ci.test_events import FLOAT16
-from integration.github.server import Server
+from end_to_end.ci.conftest import LOCAL, Hub, begin, grown
 from made_once import made_once
 
 LOADER = """\
@@ -36,24 +30,6 @@ OTHER = 'raise SystemExit("other code than the base\'s ran")\n'
 NPZ = "  npz: {test: test.npz, calibration: calibration.npz}\n"
 
 
-def begin(
-    seed: Path, folder: Path, plain: dict[str, str], edit: Callable[[Hub], None], how: Sequence[str] = ("repro",)
-) -> None:
-    """The seed after an edit that is made, measured and stored.
-
-    Args:
-        how: what DVC does. With `commit` it takes what lies there for made, where the edit makes the same.
-    """
-    shutil.copytree(seed, folder, symlinks=True, dirs_exist_ok=True)
-    hub = Hub(folder, plain, Server())
-    hub.git("remote", "set-url", "origin", str(hub.origin))
-    edit(hub)
-    hub.run("makeweight", "init")
-    hub.run("dvc", *how, "-q")
-    hub.run("dvc", "push", "-q")
-    hub.change("main", lambda _: None)
-
-
 @pytest.fixture(scope="session")
 def whole_seed(seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Path:
     def edit(hub: Hub) -> None:
@@ -66,7 +42,7 @@ def whole_seed(seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict
         moved = (("onnx: tiny", "onnx: models/tiny"), ("test: test", "test: data/test"), (": calib", ": data/calib"))
         hub.config(*moved, ("max_drop: 10 pt", "min: 50 %"))(hub.work)
 
-    return made_once(tmp_path_factory, "whole", lambda folder: begin(seed, folder, plain, edit))
+    return made_once(tmp_path_factory, "whole", lambda folder: begin(seed, folder, plain, edit, ("commit", "--force")))
 
 
 @pytest.fixture
@@ -231,41 +207,6 @@ def refused(hub: Hub, branch: str, why: str) -> None:
     assert "other code than the base's ran" in run.log
     assert run.result.conclusion == "failure"
     assert run.outputs["verdict"] == "error"
-
-
-@attack(
-    "a process that the model's code left behind notes for the gate that nothing changed",
-    "the gate finds the base, what changed and who may measure by itself, and reads none of it",
-)
-def test_what_is_noted_for_the_gate_decides_nothing(hub: Hub) -> None:
-    hub.change("size", hub.config(FLOAT16))
-    jobs = Jobs(hub, "size")
-    jobs.compress()
-    jobs.measure("local")
-    place = jobs.handed / "compressed/.makeweight/state.json"
-    noted = json.loads(place.read_text())
-    flipped = {
-        "head": noted["base"],
-        "branch": "elsewhere",
-        "unchanged": True,
-        "anew": True,
-        "refused": {"local": "it may not"},
-        "base": jobs.head,
-    }
-    place.write_text(json.dumps({**noted, **flipped}))
-    # and as if that had been written before the hand-over was closed
-    record = jobs.handed / "compressed/.makeweight/handed.json"
-    closed = json.loads(record.read_text())
-    closed["files"][".makeweight/state.json"] = hashlib.sha256(place.read_bytes()).hexdigest()
-    record.write_text(json.dumps(closed))
-    jobs.digest = hashlib.sha256(record.read_bytes()).hexdigest()
-    verdict, said = jobs.gate()
-    assert verdict["verdict"] == "fail", said
-    assert verdict["provenance"]["commit"] == jobs.head  # type: ignore[index]
-    assert verdict["provenance"]["base"] == hub.git("rev-parse", "main")  # type: ignore[index]
-    assert "measured_at" not in verdict["provenance"]  # type: ignore[operator]
-    (at_home,) = [r for r in verdict["rules"] if r["rule"] == "latency_p50.max_ratio" and r["variant"] == "int8"]  # type: ignore[attr-defined]
-    assert at_home["value"] is not None
 
 
 def noted(hub: Hub, vendor: Path, text: str) -> None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import Hub
+from end_to_end.ci.conftest import Hub, grown
 from end_to_end.ci.test_devices import STATIC, Jobs
 from end_to_end.ci.test_events import FLOAT16
 from integration.action.runner import REPOSITORY, assignments
 
 LOADER = """\
-import subprocess, sys
+import os, pathlib, subprocess, sys
 import numpy as np
 def load(split):
+    pathlib.Path("seen.txt").write_text("\\n".join(f"{{name}}={{value}}" for name, value in os.environ.items()))
     subprocess.run([sys.executable, {script!r}, {alive!r}])
     data = np.load("test.npz")
     return data["x"], data["target"]
@@ -66,11 +70,23 @@ def lays(files: dict[str, str], *edits: Callable[[Path], None]) -> Callable[[Pat
 
 
 @attack(
+    "the model's code reads the environment",
+    "there is no token and no key in it",
+)
+@attack(
+    "a `dvc.py` at the root of the change stands for DVC, and says that nothing would be run",
+    "it is not imported, and the artifacts are made",
+)
+@attack(
     "the model's code leaves a process behind that writes into the notes of the run that nothing changed",
     "it is ended with its stage, whatever session it is in and whatever signals it ignores",
 )
-def test_a_process_that_is_left_behind_is_ended(hub: Hub) -> None:
-    script, alive = hub.folder / "behind.py", hub.folder / "alive"
+def test_what_a_change_brings_gets_no_token_outlives_no_stage_and_stands_for_nothing(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one run, since any of them that succeeded would show by itself."""
+    script, alive, key = hub.folder / "behind.py", hub.folder / "alive", hub.folder / "key.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True)
     script.write_text(BEHIND)
     loads = hub.config(
         FLOAT16,
@@ -78,22 +94,71 @@ def test_a_process_that_is_left_behind_is_ended(hub: Hub) -> None:
         ("sources: [notes.txt]", "sources: [mine.py]"),
     )
     code = LOADER.format(script=str(script), alive=str(alive))
-    hub.change("behind", lays({"mine.py": code}, loads, lambda _: hub.run("makeweight", "init") and None))
-    run = hub.pull_request("behind")
+    files = {"mine.py": code, "dvc.py": LIAR}
+    hub.change("behind", lays(files, loads, lambda _: hub.run("makeweight", "init") and None))
+    monkeypatch.setitem(hub.environment, "PYTHONPATH", ".")  # as workflows set it for their own code
+    run = hub.pull_request("behind", signing_key=key.read_text())
     assert run.code == 1, run.log
     assert run.outputs["verdict"] == "fail"
+    seen = (run.workspace / "seen.txt").read_text()
+    assert "PATH=" in seen
+    assert hub.github.token not in seen
+    assert key.read_text().splitlines()[1] not in seen
+    assert "GITHUB_OUTPUT" not in seen
     with pytest.raises(ProcessLookupError):
         os.kill(int(alive.read_text()), 0)
+
+
+@pytest.fixture(scope="module")
+def handed(seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Iterator[Jobs]:
+    """A change that breaks its budget, made and measured."""
+    for hub in grown(seed, tmp_path_factory.mktemp("handed") / "hub", plain):
+        hub.change("size", hub.config(FLOAT16))
+        jobs = Jobs(hub, "size")
+        jobs.compress()
+        jobs.measure("local")
+        yield jobs
+
+
+@attack(
+    "a process that the model's code left behind notes for the gate that nothing changed",
+    "the gate finds the base, what changed and who may measure by itself, and reads none of it",
+)
+def test_what_is_noted_for_the_gate_decides_nothing(handed: Jobs, tmp_path: Path) -> None:
+    jobs, hub = handed.apart(tmp_path), handed.hub
+    place = jobs.handed / "compressed/.makeweight/state.json"
+    noted = json.loads(place.read_text())
+    flipped = {
+        "head": noted["base"],
+        "branch": "elsewhere",
+        "unchanged": True,
+        "anew": True,
+        "refused": {"local": "it may not"},
+        "base": jobs.head,
+    }
+    place.write_text(json.dumps({**noted, **flipped}))
+    # and as if that had been written before the hand-over was closed
+    record = jobs.handed / "compressed/.makeweight/handed.json"
+    closed = json.loads(record.read_text())
+    closed["files"][".makeweight/state.json"] = hashlib.sha256(place.read_bytes()).hexdigest()
+    record.write_text(json.dumps(closed))
+    jobs.digest = hashlib.sha256(record.read_bytes()).hexdigest()
+    verdict, said = jobs.gate()
+    assert verdict["verdict"] == "fail", said
+    assert verdict["provenance"]["commit"] == jobs.head  # type: ignore[index]
+    assert verdict["provenance"]["base"] == hub.git("rev-parse", "main")  # type: ignore[index]
+    assert "measured_at" not in verdict["provenance"]  # type: ignore[operator]
+    (at_home,) = [r for r in verdict["rules"] if r["rule"] == "latency_p50.max_ratio" and r["variant"] == "int8"]  # type: ignore[attr-defined]
+    assert at_home["value"] is not None
 
 
 @attack(
     "what a phase made is changed before the next one reads it",
     "the gate names the file, and judges nothing",
 )
-def test_what_is_changed_between_two_steps_is_refused(hub: Hub) -> None:
-    hub.change("recipe", hub.config(FLOAT16))
-    jobs = Jobs(hub, "recipe")
-    jobs.compress()
+def test_what_is_changed_between_two_steps_is_refused(handed: Jobs, tmp_path: Path) -> None:
+    jobs = handed.apart(tmp_path)
+    shutil.rmtree(jobs.handed / "local")
     path = jobs.handed / "compressed/reports/int8/evaluate.json"
     path.write_text(path.read_text().replace("size_ratio", "size_ratio "))
     refusal = "what was handed over is not what `ci compress` made: `reports/int8/evaluate.json` changed since"
@@ -101,19 +166,7 @@ def test_what_is_changed_between_two_steps_is_refused(hub: Hub) -> None:
     place, said, _ = jobs.job(["gate", "--collected", str(jobs.handed), "--handed", jobs.digest], token=True)
     assert refusal in said
     assert assignments(place.parent / f"{place.name}-outputs")["verdict"] == "error"
-    assert hub.github.checks[-1]["conclusion"] == "failure"
-
-
-@attack(
-    "a `dvc.py` at the root of the change stands for DVC, and says that nothing would be run",
-    "it is not imported, and the artifacts are made",
-)
-def test_a_dvc_of_the_changes_own_is_not_asked(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(hub.environment, "PYTHONPATH", ".")  # as workflows set it for their own code
-    hub.change("liar", lays({"dvc.py": LIAR}, hub.config(FLOAT16)))
-    run = hub.pull_request("liar")
-    assert run.code == 1, run.log
-    assert run.outputs["verdict"] == "fail"
+    assert jobs.hub.github.checks[-1]["conclusion"] == "failure"
 
 
 @attack(

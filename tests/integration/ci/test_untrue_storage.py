@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from makeweight.ci import compress, lock
+from makeweight.ci import compress, content, lock
 from makeweight.ci.changed import Change
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
@@ -81,6 +82,9 @@ class Repository:
     def pipeline(self) -> Dvc:
         return Dvc(self.root, {**ENVIRONMENT, "DVC_SITE_CACHE_DIR": str(self.state)}, Silent())
 
+    def lock(self) -> Mapping[str, Any]:
+        return lock.stages((self.root / "dvc.lock").read_text(), "dvc.lock")
+
     def stored(self, text: str) -> Path:
         """Where the remote keeps a content."""
         (found,) = (path for path in self.remote.rglob("*") if path.is_file() and path.read_text() == text)
@@ -121,6 +125,7 @@ def test_what_the_remote_holds_under_a_hash_is_looked_at(repository: Repository)
     assert pipeline.pull(["baseline"]) is None
     pipeline.reproduce(["baseline"], "--pull", "--allow-missing")
     assert pipeline.untrue(["baseline"]) == []
+    assert content.is_as_named(repository.root, repository.lock())
 
     repository.forget()
     code, data = repository.stored("code"), repository.stored("data")
@@ -136,6 +141,7 @@ def test_what_the_remote_holds_under_a_hash_is_looked_at(repository: Repository)
         "baseline": [{"changed deps": {"data/w": "deleted"}}]
     }
     assert pipeline.untrue(["baseline"]) == ["artifacts/baseline"]
+    assert not content.is_as_named(repository.root, repository.lock())
     repository.dvc("pull", "-q", "data/w.dvc")
     assert pipeline.untrue(["baseline"]) == ["artifacts/baseline", "data/w"]
 
@@ -144,16 +150,16 @@ def test_a_file_of_gits_beside_it_vouches_for_nothing(repository: Repository) ->
     repository.pipeline().pull(["baseline"])
     repository.dvc("pull", "-q", "data/w.dvc")
     git = Git(repository.root, ENVIRONMENT)
-    text = (repository.root / "dvc.yaml").read_text()
-    compress._refuse_untrue(repository.root, text, repository.pipeline(), git)
+    text, made = (repository.root / "dvc.yaml").read_text(), repository.lock()
+    compress._refuse_untrue(repository.root, text, made, repository.pipeline(), git)
     # what the code leaves beside itself is no forgery
     repository.write("code/__pycache__/m.pyc", "compiled")
     assert repository.pipeline().untrue(["baseline"]) == ["code"]
-    compress._refuse_untrue(repository.root, text, repository.pipeline(), git)
+    compress._refuse_untrue(repository.root, text, made, repository.pipeline(), git)
     repository.write("artifacts/baseline/extra", "x")
     repository.run("git", "add", "-f", "artifacts/baseline/extra")
     with pytest.raises(EnvironmentFailed, match=r"`artifacts/baseline` is not what dvc\.lock names"):
-        compress._refuse_untrue(repository.root, text, repository.pipeline(), git)
+        compress._refuse_untrue(repository.root, text, made, repository.pipeline(), git)
 
 
 CONFIG = """\
