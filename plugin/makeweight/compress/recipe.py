@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 # What holds of weights after a step with such an effect, and the effects of those that would break it.
 _HELD: dict[str | None, tuple[str, tuple[Effect, ...]]] = {
-    "masks": ("zero", ("changes", "masks")),
-    "ties": ("share their values", ("changes", "masks", "ties")),
+    "masks": ("zero", ("changes", "masks", "hashes")),
+    "ties": ("share their values", ("changes", "masks", "ties", "hashes")),
+    "hashes": ("share their values", ("changes", "masks", "ties", "hashes")),
 }
 
 # The effects that change how long an inference takes.
@@ -176,12 +177,22 @@ def plan(source: SourceKind, steps: list[Step], objection: Objection, *, elsewhe
                     index,
                 )
     _refuse_late_changes(steps, effects)
+    _refuse_unlearned(steps, effects)
     if steps and format_at is None and set(effects) <= {"trains"}:
         raise Nonsense("training alone compresses nothing; add a step that does, or drop the variant", 0)
     made = Plan(tuple(step for step in steps if step.changes_model), None if format_at is None else steps[format_at])
     if (reason := objection(made.format, kind)) is not None:
         raise Nonsense(reason, format_at)
     return made
+
+
+def _refuse_unlearned(steps: list[Step], effects: list[Effect | None]) -> None:
+    """Raises:
+    Nonsense: a step ties weights that have nothing in common, and nothing trains them afterwards.
+    """
+    for index, step in enumerate(steps):
+        if effects[index] == "hashes" and "trains" not in effects[index:]:
+            raise Nonsense(f"what `{step.name}` ties by a hash has to be learned: put `finetune` behind it", index)
 
 
 def _refuse_late_changes(steps: list[Step], effects: list[Effect | None]) -> None:

@@ -32,12 +32,15 @@ class Ties:
     """Which weights share a value. A step of the optimizer moves them together: the gradient of each is the sum over
     its cluster."""
 
-    def __init__(self, indices: Mapping[str, Any], masked: Collection[str] = ()) -> None:
+    def __init__(
+        self, indices: Mapping[str, Any], masked: Collection[str] = (), signs: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         """Args:
         indices: by parameter, the cluster of each weight; torch.int64, of the parameter's shape.
         masked: the parameters whose first cluster stays at zero.
+        signs: by parameter, where a weight has the negative of its cluster's value: -1, and 1 elsewhere.
         """
-        self.clusters = {name: _Clusters(each) for name, each in indices.items()}
+        self.clusters = {name: _Clusters(each, signs.get(name)) for name, each in indices.items()}
         self._masked = frozenset(masked)
         self._learning: dict[str, Any] = {}
 
@@ -91,37 +94,43 @@ class Ties:
 class _Clusters:
     """Of one parameter. Its weights are many, and this is asked with every step."""
 
-    def __init__(self, indices: Any) -> None:
+    def __init__(self, indices: Any, signs: Any = None) -> None:
         import torch
 
         self._shape, self._flat = indices.shape, indices.flatten()
+        self._signs = None if signs is None else signs.flatten()
         self._counts = torch.bincount(self._flat)
         # of each cluster, one weight
         self._one = torch.zeros_like(self._counts).scatter_(0, self._flat, torch.arange(len(self._flat)))
-        # and of each up to so many, evenly spread
-        order, starts = torch.argsort(self._flat, stable=True), self._counts.cumsum(0) - self._counts
-        steps = torch.arange(_SEEN) * self._counts[:, None] // _SEEN
-        self._some = order[(starts[:, None] + steps).flatten()]
+        # and of each that has some up to so many, evenly spread
+        seen, order = min(_SEEN, int(self._counts.max())), torch.argsort(self._flat, stable=True)
+        starts, self._held = self._counts.cumsum(0) - self._counts, self._counts.nonzero().flatten()
+        steps = torch.arange(seen) * self._counts[self._held, None] // seen
+        self._some = order[starts[self._held, None] + steps]
+
+    def _signed(self, values: Any) -> Any:
+        """Of each weight, turned to the sign that its cluster's value has, or back."""
+        return values if self._signs is None else values * self._signs.to(values.dtype)
 
     def summed(self, values: Any) -> Any:
         """By cluster, shape [clusters]."""
         import torch
 
         sums = torch.zeros(len(self._counts), dtype=values.dtype)
-        return sums.index_add_(0, self._flat, values.flatten())
+        return sums.index_add_(0, self._flat, self._signed(values.flatten()))
 
     def spread(self, values: Any) -> Any:
         """To each weight what its cluster has."""
-        return values.index_select(0, self._flat).reshape(self._shape)
+        return self._signed(values.index_select(0, self._flat)).reshape(self._shape)
 
     def apart(self, weight: Any) -> bool:
         """Whether some of those that share a value have different ones."""
-        flat = weight.detach().flatten()
-        return bool((flat[self._some].reshape(-1, _SEEN) != flat[self._one][:, None]).any())
+        flat = self._signed(weight.detach().flatten())
+        return bool((flat[self._some] != flat[self._one[self._held]][:, None]).any())
 
     def values(self, weight: Any) -> Any:
         """By cluster, shape [clusters]."""
-        return weight.detach().flatten()[self._one]
+        return self._signed(weight.detach().flatten())[self._one]
 
     def put(self, weight: Any, values: Any) -> None:
         """Give each weight what its cluster has."""
@@ -135,7 +144,11 @@ class _Clusters:
 
         with torch.no_grad():
             if not torch.equal(weight, self.spread(self.values(weight))):
-                self.put(weight, self.summed(weight.double()) / self._counts)
+                self.put(weight, self.means(weight))
+
+    def means(self, weight: Any) -> Any:
+        """By cluster, shape [clusters]; 0 of one that no weight is in."""
+        return self.summed(weight.double()) / self._counts.clamp(min=1)
 
 
 def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from makeweight.runtimes.format import Format, SourceKind
+from makeweight.runtimes.format import Format, Hashed, SourceKind
 
 if TYPE_CHECKING:
     from makeweight.artifact.model import Model
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from makeweight_base.progress import Progress
 
 
-Effect = Literal["trains", "changes", "masks", "ties", "replaces"]
+Effect = Literal["trains", "changes", "masks", "ties", "hashes", "replaces"]
 """What a step does to a model: other weights alone, which makes nothing smaller; another form; weights that are zero or
-that share values from then on, so that the form has to stay; or another model in its place, so that nothing before it
-counts."""
+that share values from then on, so that the form has to stay (whatever their values were, if a hash says which: these
+are to be learned); or another model in its place, so that nothing before it counts."""
 
 
 class Options(BaseModel):
@@ -146,7 +146,7 @@ class Transformation(Technique, Protocol):
 
     def effect(self, options: Any) -> Effect: ...
 
-    def codebook(self, options: Any) -> int | None:  # noqa: ARG002
+    def codebook(self, options: Any) -> int | Hashed | None:  # noqa: ARG002
         """See `Format.codebook`: how the weights are stored in the file after this step."""
         return None
 

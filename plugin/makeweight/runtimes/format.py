@@ -41,6 +41,14 @@ FLOATING = Numbers("float32")
 
 
 @dataclass(frozen=True)
+class Hashed:
+    """Weights that are tied by a hash of their place; see `hashing.py`."""
+
+    part: float
+    """How many values there are, as a part of the weights."""
+
+
+@dataclass(frozen=True)
 class Format:
     """The number format of a lowering. Integer weights with activations in floating point are weight-only."""
 
@@ -60,8 +68,9 @@ class Format:
     """Whether neighbouring layers are first rescaled until their weights have like ranges (Nagel et al. 2019)."""
     biases_corrected: bool = False
     """Whether what static quantization shifts a channel's mean by is taken off its bias (the same)."""
-    codebook: int | None = None
-    """Weights of few values are stored as indices of so many bits into a table of them; None: as they are."""
+    codebook: int | Hashed | None = None
+    """Weights of few values are stored as indices of so many bits into a table of them, or as what a hash finds; None:
+    as they are."""
 
     @property
     def calibrates(self) -> bool:
@@ -83,7 +92,9 @@ class Format:
             text += ", biases corrected"
         if self.operators:
             text += f", of {', '.join(self.operators)} alone"
-        if self.codebook is not None:
+        if isinstance(self.codebook, Hashed):
+            text += ", stored as values that a hash finds"
+        elif self.codebook is not None:
             text += f", stored as indices of {self.codebook} bits"
         return f"{text}, with exceptions by layer" if self.exceptions else text
 

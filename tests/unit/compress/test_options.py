@@ -65,6 +65,20 @@ def test_what_says_nothing_of_the_method_is_refused(options: Any, says: str) -> 
         Quantize.Options(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"method": "hashing"}, "`method: hashing` takes `part`, how many values there are as a part of the weights"),
+        ({"method": "hashing", "part": 0.5, "bits": 4}, "`bits` is of `method: kmeans`, and says nothing of `hashing`"),
+        ({"part": 0.5}, "`part` is of `method: hashing`, and says nothing of `kmeans`"),
+    ],
+    ids=["of no size", "in bits", "in parts"],
+)
+def test_what_says_nothing_of_how_weights_are_put_together_is_refused(options: Any, says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Cluster.Options(**options)
+
+
 def test_a_recipe_tells_the_options_of_its_method_alone() -> None:
     assert Quantize.Options(method="weights", bits=4).model_dump() == {
         "method": "weights", "bits": 4, "group": 32, "rounding": "nearest", "operators": (), "exclude": (),

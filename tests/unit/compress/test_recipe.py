@@ -48,6 +48,7 @@ def transformation(name: str, *accepts: SourceKind) -> Step:
 PRUNE, TUNE, INT8, HALF = step(Prune, ratio=0.5), step(Finetune), step(Quantize), step(Float16)
 OTHER, SHARE, MASK = step(Distill, student="a:b"), step(Cluster, bits=4), step(Sparsify, sparsity=0.5)
 QAT, TIMED = step(Qat), step(Prune, latency={"max_ratio": 0.5})
+HASH = step(Cluster, method="hashing", part=0.25)
 EITHER, GRAPH = transformation("binarize", "module", "graph"), transformation("simplify", "graph")
 
 
@@ -114,6 +115,11 @@ def test_what_trains_by_default_trains_no_file() -> None:
         ("module", [INT8, QAT], 1, "`qat` after `quantize`: the number format is already set; keep one"),
         ("module", [QAT, TUNE], 1, "`finetune` changes the model, and `qat` before it sets the numbers"),
         ("graph", [QAT], 0, "`qat` works on a PyTorch module, and this model is a file without one"),
+        ("module", [PRUNE, HASH, INT8], 1, "what `cluster` ties by a hash has to be learned: put `finetune` behind it"),
+        ("module", [TUNE, HASH], 1, "what `cluster` ties by a hash has to be learned"),
+        ("module", [MASK, HASH, TUNE], 1, "`cluster` changes layers whose weights `sparsify` before it has made zero"),
+        ("module", [HASH, TUNE, PRUNE], 2, "`prune` changes layers whose weights `cluster` before it has made share"),
+        ("graph", [HASH], 0, "`cluster`: what a hash ties has to be learned, and nothing trains a model file"),
         ("graph", [step(Sparsify, sparsity=0.5, rounds=3)], 0, "`sparsify`: `rounds` is of training, and a model file"),
         ("graph", [step(Sparsify, sparsity=0.5, lr=0.1)], 0, "`sparsify`: `lr` is of training"),
         ("graph", [step(Sparsify, sparsity=0.5, epochs=2)], 0, "`sparsify`: `epochs` is of training"),
@@ -148,6 +154,11 @@ def test_what_trains_by_default_trains_no_file() -> None:
         "calibrated, then learned",
         "learned, then tuned",
         "learned without a module",
+        "hashed for good",
+        "hashed after the training",
+        "hashed where zero",
+        "hashed, then parted",
+        "hashed, of a file",
         "in rounds, of a file",
         "at a rate, of a file",
         "in epochs, of a file",

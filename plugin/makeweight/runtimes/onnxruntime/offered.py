@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from makeweight.runtimes.format import FLOAT32, FLOATING, Format, Numbers, SourceKind
+from makeweight.runtimes.format import FLOAT32, FLOATING, Format, Hashed, Numbers, SourceKind
 
 FLOAT16 = Format(Numbers("float16"), Numbers("float16"))
 BFLOAT16 = Format(Numbers("bfloat16"))
@@ -14,6 +14,13 @@ BFLOAT16 = Format(Numbers("bfloat16"))
 def objection(format: Format, source: SourceKind) -> str | None:
     """Why it cannot be had; None: it can."""
     numbers = replace(format, codebook=None)
+    if isinstance(format.codebook, Hashed):
+        if numbers not in (FLOAT32, FLOAT16):
+            return (
+                f"what a hash ties are floating-point values, and as {numbers.weights.type} each channel has its own; "
+                "keep `cluster` or that format"
+            )
+        return None
     if format.codebook is not None and numbers.weights.scales == "group":
         return (
             f"{numbers.weights.type} weights in groups are indices already, and have no use for a table of "

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Shapes, of_examples
 from makeweight.runtimes import environment
-from makeweight.runtimes.format import FLOAT32, Format, SourceKind
+from makeweight.runtimes.format import FLOAT32, Format, Hashed, SourceKind
 from makeweight.runtimes.integers import Integers
 from makeweight.runtimes.onnxruntime import offered, refusal
 from makeweight.runtimes.runtime import Examples, GraphFacts, Program, RecipeFailed, Session
@@ -62,9 +62,12 @@ class OnnxRuntime:
         made = self._in_numbers(source, replace(format, codebook=None), calibration, target, notes)
         if format.codebook is None:
             return made
-        from makeweight.runtimes.onnxruntime import codebooks
+        from makeweight.runtimes.onnxruntime import codebooks, hashes
 
-        packed = codebooks.pack(made.path, format.codebook)
+        if isinstance(format.codebook, Hashed):
+            packed = hashes.pack(made.path, format.codebook.part)
+        else:
+            packed = codebooks.pack(made.path, format.codebook)
         if notes is not None:
             notes["codebooks"] = packed
         return self.read(made.path)

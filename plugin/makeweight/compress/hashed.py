@@ -1,0 +1,57 @@
+"""Weights of a module that a hash of their place ties to few values, now and in all that is trained afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from makeweight.compress.deadend import excluded, refuse_not_finite
+from makeweight.compress.sharing import NAME, Ties
+from makeweight.compress.subject import Subject
+from makeweight.compress.technique import Given
+from makeweight.runtimes.hashing import places, values_of
+from makeweight.runtimes.runtime import RecipeFailed
+
+if TYPE_CHECKING:
+    from makeweight.compress.cluster import ClusterOptions
+
+# Of fewer weights, computing the hash takes more of the file than they do.
+_FEWEST = 512
+
+
+def tie(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
+    """See `Cluster` and `Transformation.apply`. Values begin as the means of their weights, then scaled so that a layer
+    has the norm that it had: means of weights that have nothing in common are small."""
+    import torch
+
+    module, part = subject.source, options.part or 1
+    refuse_not_finite(module, NAME)
+    weights = {name: weight for name, weight in module.named_parameters() if weight.ndim > 1}
+    left_alone = set(excluded(options.exclude, [name.rpartition(".")[0] for name in weights], NAME))
+    indices, signs, kept = dict[str, Any](), dict[str, Any](), list[str]()
+    for name, weight in weights.items():
+        if name.rpartition(".")[0] in left_alone:
+            continue
+        if weight.numel() < _FEWEST or not weight.is_floating_point():
+            kept.append(name)
+            continue
+        count = values_of(weight.numel(), part)
+        at = torch.from_numpy(places(weight.numel(), count)).reshape(weight.shape)
+        indices[name], signs[name] = at % count, torch.where(at < count, 1, -1).to(torch.int8)
+    if not indices:
+        raise RecipeFailed(f"{NAME} changed nothing: no layer has {_FEWEST} weights for a hash to tie")
+    ties = Ties(indices, signs=signs)
+    values = dict[str, list[int]]()
+    with torch.no_grad():
+        for name, clusters in ties.clusters.items():
+            weight = weights[name]
+            tied, norm = clusters.means(weight), weight.double().norm()
+            now = clusters.spread(tied).norm()
+            clusters.put(weight, tied * (norm / now if now else 1))
+            weight.requires_grad_(True)
+            values[name] = [values_of(weight.numel(), part), weight.numel()]
+    ties.sum_gradients(module)
+    if kept:
+        given.progress.say(f"{NAME}: too few weights for a hash, left as they are: {', '.join(kept)}")
+    given.progress.say(f"{NAME}: {len(indices)} weight tensors tied by a hash, to be learned by what trains next")
+    given.notes[NAME] = {"values": values, "kept": kept}
+    return subject.leaving(NAME, ties)
