@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from makeweight_monitors import eprocess, metrics
@@ -11,9 +12,9 @@ from makeweight_monitors.rules.rule import Group
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.trials.fleet import BINS, CLASSES, Row, fast_bucket, healthy, latency, spoiled
 
-LENGTH = 48
+LENGTH = 44
 """Minutes of a case, unless it has to last: over the half hour that most alerts wait at most."""
-LONG = 90
+LONG = 72
 """For those that wait an hour."""
 _ASKING = (
     names.FAILURES_ABOVE_STABLE, names.ACCURACY_DROP_PAIRED, names.ACCURACY_DROP_SPLIT, names.ACCURACY_DROP_SLICE,
@@ -44,7 +45,8 @@ class Case:
 class Trial:
     """Series under which, at the end, `fires` fire, as far as they exist.
 
-    Besides these, nothing in `about` does, and nothing of what would roll back.
+    Besides these, nothing in `about` does, and nothing of what would roll back: of that, what reads series that are
+    not as in good order, since the rest is asked where all is well.
     """
 
     name: str
@@ -52,23 +54,33 @@ class Trial:
     fires: set[str]
     about: Collection[str] = ()
     minutes: int = LENGTH
-    asking: Collection[str] = _ASKING
-    """None where the series that differ are read by no test."""
 
-    def case(self, existing: frozenset[str]) -> Case | None:
+    def case(self, existing: frozenset[str], asking: Mapping[str, set[str]], usual: list[Row]) -> Case | None:
+        """`asking` says what each of those that would roll back reads; `usual` are the series of good order."""
         expected = existing & self.fires
-        about = existing & {*self.asking, *self.about, *expected}
+        here, there = _by_name(self.rows), _by_name(usual)
+        differ = {name for name in {*here, *there} if here.get(name) != there.get(name)}
+        about = existing & {*(name for name, read in asking.items() if read & differ), *self.about, *expected}
         checks = (Check(self.minutes - 4, about, expected),)
         return Case(self.name, tuple(self.rows), checks) if expected else None
+
+
+def _by_name(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    named: dict[str, list[Row]] = {}
+    for row in rows:
+        named.setdefault(row.name, []).append(row)
+    return named
 
 
 def cases(terms: Terms) -> list[Case]:
     """All that apply to these terms; no alert that exists is left without a case in which it fires."""
     groups = generate.groups(terms)
     existing = frozenset(alert.name for alert in generate.alerts(groups))
-    built: list[Case | None] = [*_good(terms, existing)]
-    built += [trial.case(existing) for of in (_rollback, _evidence, _controller, _serving) for trial in of(terms)]
-    built += [_inputs(terms), *(trial.case(existing) for trial in (*_blind(terms, existing), *_labels(terms)))]
+    usual = healthy(terms)
+    asking = {name: generate.read_by({name}, groups) for name in _ASKING}
+    trials = (_rollback(terms), _evidence(terms), _controller(terms), _serving(terms), _blind(terms, existing))
+    tried = (trial.case(existing, asking, usual) for trial in itertools.chain(*trials, _labels(terms)))
+    built = [*_good(terms, existing), _inputs(terms), *tried]
     return [_without_idle_rows(case, groups) for case in built if case is not None]
 
 
@@ -252,23 +264,21 @@ def _controller(terms: Terms) -> Iterator[Trial]:
         names.READ_BACK_DISAGREES, names.CONTROLLER_HELD, names.ALERTS_UNKNOWN,
     }  # fmt: skip
     gone = [row for row in rows if row.labels.get("job") != "controller"]
-    yield Trial("there is no controller", gone, {names.CONTROLLER_GONE}, about, asking=())
+    yield Trial("there is no controller", gone, {names.CONTROLLER_GONE}, about)
     hangs = _set(rows, metrics.CONTROLLER_LAST_LOOK, {}, f"0+60x{LENGTH // 2} {30 * LENGTH}+0x{LENGTH}")
-    yield Trial("the controller hangs", hangs, {names.CONTROLLER_GONE}, about, asking=())
+    yield Trial("the controller hangs", hangs, {names.CONTROLLER_GONE}, about)
     for why in ("rules", "journal"):
         blind = _set(rows, metrics.CONTROLLER_BLIND, {"why": why}, f"1x{LENGTH}")
-        yield Trial(f"the controller is blind: {why}", blind, {names.CONTROLLER_BLIND}, about, asking=())
+        yield Trial(f"the controller is blind: {why}", blind, {names.CONTROLLER_BLIND}, about)
     failed = _set(rows, metrics.CONTROLLER_STAGE, {"stage": "failed"}, f"1x{LENGTH}")
-    yield Trial("a rollback that is not in force", failed, {names.ROLLBACK_FAILED}, about, asking=())
+    yield Trial("a rollback that is not in force", failed, {names.ROLLBACK_FAILED}, about)
     for action, alert in (("set", names.TARGET_REFUSES), ("verify", names.READ_BACK_DISAGREES)):
         wrong = spoiled(rows, metrics.CONTROLLER_ACTIONS, {"action": action, "outcome": "failed"}, 1)
-        yield Trial(f"what does not succeed: {action}", wrong, {alert}, about, asking=())
+        yield Trial(f"what does not succeed: {action}", wrong, {alert}, about)
     held = _set(rows, metrics.CONTROLLER_HELD, {}, f"1x{LONG}")
-    yield Trial("somebody holds the canary for long", held, {names.CONTROLLER_HELD}, about, LONG, ())
+    yield Trial("somebody holds the canary for long", held, {names.CONTROLLER_HELD}, about, LONG)
     strange = spoiled(rows, metrics.CONTROLLER_REQUESTS, {"outcome": "unknown"}, 1)
-    yield Trial(
-        "alerts about something else are sent to the controller", strange, {names.ALERTS_UNKNOWN}, about, asking=()
-    )
+    yield Trial("alerts about something else are sent to the controller", strange, {names.ALERTS_UNKNOWN}, about)
 
 
 def _set(rows: list[Row], metric: metrics.Metric, where: Mapping[str, str], values: str) -> list[Row]:
@@ -279,7 +289,7 @@ def _serving(terms: Terms) -> Iterator[Trial]:
     opened = _set(healthy(terms), metrics.SERVING_BREAKER, {"boot": "c0"}, f"1x{LENGTH}")
     refused = spoiled(opened, metrics.SERVING_REFUSED, {}, 1)
     fires = {names.BREAKER_OPEN, names.SERVING_REFUSED}
-    yield Trial("a breaker opens", refused, fires, asking=())
+    yield Trial("a breaker opens", refused, fires)
 
 
 def _labels(terms: Terms) -> Iterator[Trial]:
@@ -296,4 +306,4 @@ def _labels(terms: Terms) -> Iterator[Trial]:
     for name, metric, rate, where, alert in spoilt:
         yield Trial(name, spoiled(rows, metric, {**where, **_OF_CANARY}, rate), {alert}, every)
     refusing = spoiled(rows, metrics.EXPORTER_REQUESTS, {"outcome": "unauthorized"}, 2)
-    yield Trial("an exporter refuses a sender", refusing, {names.EXPORTER_REFUSING}, every, asking=())
+    yield Trial("an exporter refuses a sender", refusing, {names.EXPORTER_REFUSING}, every)
