@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from makeweight.measure.bootstrap import draws
 from makeweight.measure.ranking import Ranking
@@ -16,6 +15,8 @@ cases = st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_si
 
 @given(cases, st.integers(0, 2**32 - 1))
 def test_they_are_those_of_scikit_learn_on_any_resample(rows: list[tuple[int, bool]], seed: int) -> None:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     scores, positive = (np.array(column) for column in zip(*rows, strict=True))
     ranking = Ranking(scores.astype(float), positive)
     drawn = np.bincount(np.random.default_rng(seed).integers(0, len(rows), len(rows)), minlength=len(rows))

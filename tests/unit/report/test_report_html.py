@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -36,8 +37,13 @@ CONTENTS = {
         manifests={}, timings=(), classes={}, flips={},
     ),
 }  # fmt: skip
-PAGES = {name: html.render(content) for name, content in CONTENTS.items()}
 VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+@functools.cache
+def page_of(name: str) -> str:
+    """Rendered when a test looks at it: not in each of the processes that collect them."""
+    return html.render(CONTENTS[name])
 
 
 class Page(HTMLParser):
@@ -72,9 +78,9 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-@pytest.fixture(params=PAGES)
+@pytest.fixture(params=CONTENTS)
 def page(request: pytest.FixtureRequest) -> Page:
-    return Page(PAGES[request.param])
+    return Page(page_of(request.param))
 
 
 def test_every_element_is_closed(page: Page):
@@ -94,18 +100,18 @@ def test_nothing_is_fetched_and_nothing_runs(page: Page):
     assert policy.startswith("default-src 'none'")
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", CONTENTS)
 def test_the_style_fetches_nothing(name: str):
-    style = PAGES[name].partition("<style>")[2].partition("</style>")[0]
+    style = page_of(name).partition("<style>")[2].partition("</style>")[0]
     assert "url(" not in style
     assert "@import" not in style
     assert "prefers-color-scheme: dark" in style
     assert "@media print" in style
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", CONTENTS)
 def test_charts_are_well_formed_and_told_in_words(name: str):
-    charts = re.findall(r'<svg viewBox="[^"]*" role="img".*?</svg>', PAGES[name], re.S)
+    charts = re.findall(r'<svg viewBox="[^"]*" role="img".*?</svg>', page_of(name), re.S)
     for chart in charts:
         root = ET.fromstring(chart)  # noqa: S314 - what we drew ourselves
         assert root.get("aria-label")
@@ -126,46 +132,46 @@ def test_every_control_and_heading_is_labelled(page: Page):
 
 
 def test_it_opens_with_the_verdict():
-    text = " ".join(Page(PAGES["three"]).text.split())
+    text = " ".join(Page(page_of("three")).text.split())
     assert text.startswith("digits: passed · makeweight makeweight digits ✓ passed slim-int8 ships")
 
 
 def test_outcomes_are_words_and_signs_never_colour_alone():
-    text = " ".join(Page(PAGES["undecided"]).text.split())
+    text = " ".join(Page(page_of("undecided")).text.split())
     for said in ("✕ blocked", "✕ over budget", "? undecided", "✕ fail", "✓ pass"):
         assert said in text
 
 
 def test_a_blocked_verdict_says_why_what_would_settle_it_and_what_would_pass():
-    text = " ".join(Page(PAGES["undecided"]).text.split())
+    text = " ".join(Page(page_of("undecided")).text.split())
     assert "Why Accuracy drops 0.9 pt [0.5, 1.3], and drop at most 0.5 pt is allowed." in text
     assert "What would settle it makeweight benchmark slim-int8 --device laptop --seconds 30" in text
     assert "What would pass int8 passes every rule (3.8x smaller" in text
 
 
 def test_hostile_names_are_shown_and_do_nothing():
-    page = Page(PAGES["hostile"])
+    page = Page(page_of("hostile"))
     for name in invented.HOSTILE:
         assert name in page.text
     assert "onerror=1" in page.text
     assert not page.all("i")
     assert all(attributes.get("src", "").startswith("data:") for attributes in page.all("img"))
-    assert "\x1b" not in PAGES["hostile"]
+    assert "\x1b" not in page_of("hostile")
 
 
 def test_what_was_not_measured_says_why():
-    text = " ".join(Page(PAGES["three"]).text.split())
+    text = " ".join(Page(page_of("three")).text.split())
     assert "energy on laptop no meter on laptop" in text
-    failed = " ".join(Page(PAGES["hostile"]).text.split())
+    failed = " ".join(Page(page_of("hostile")).text.split())
     assert "It could not be made: it <b>raised</b> | x [31m next line" in failed
 
 
 def test_flipped_examples_are_pictures():
-    images = Page(PAGES["undecided"]).all("img")
+    images = Page(page_of("undecided")).all("img")
     assert len(images) == 2 * 64
     assert images[0]["class"] == "tiny"
     assert images[0]["alt"] == "test example 0: 0, taken for 5"
-    assert "No example that the baseline has right is wrong here." in Page(PAGES["no flips"]).text
+    assert "No example that the baseline has right is wrong here." in Page(page_of("no flips")).text
 
 
 def test_examples_without_a_picture_are_listed():
@@ -197,7 +203,7 @@ def test_of_many_classes_those_that_changed_most_are_shown():
 
 
 def test_a_task_without_classes_shows_none():
-    text = Page(PAGES["regression"]).text
+    text = Page(page_of("regression")).text
     assert "What each class lost or won" not in text
     assert "Flipped examples" not in text
     assert "Root mean square error against size" in text
@@ -226,11 +232,11 @@ def test_notices_come_first_and_do_nothing():
     text = " ".join(page.text.split())
     first = text.index("Note. This pull request loosens the budget: size.max removed.")
     assert text.index("leaves 1 open") < first < text.index("Note. <img src=x onerror=1> <b> .") < text.index("Why")
-    assert len(page.all("img")) == len(Page(PAGES["undecided"]).all("img"))
+    assert len(page.all("img")) == len(Page(page_of("undecided")).all("img"))
 
 
 def test_what_is_waived_is_shown_loudly():
-    text = " ".join(Page(PAGES["waived"]).text.split())
+    text = " ".join(Page(page_of("waived")).text.split())
     assert "slim-int8 ships with 1 of 5 rules waived: 10x smaller" in text
     said = "Waived. Accuracy drops 0.9 pt, and 0.5 pt is allowed. Waived until 2026-12-31 (label by @somebody): better"
     assert text.index(said) < text.index("Size 10x smaller")
@@ -239,7 +245,7 @@ def test_what_is_waived_is_shown_loudly():
 
 
 def test_a_verdict_alone_says_nothing_untrue():
-    page = Page(PAGES["verdict alone"])
+    page = Page(page_of("verdict alone"))
     text = " ".join(page.text.split())
     assert "commit 1a2b3c4 against main 5d6e7f8" in text
     assert "2 benchmarks skipped: artifacts unchanged" in text
@@ -266,12 +272,12 @@ def test_nothing_timed_says_why():
 
 
 def test_the_same_content_gives_the_same_page():
-    assert html.render(CONTENTS["twelve"]) == PAGES["twelve"]
+    assert html.render(CONTENTS["twelve"]) == page_of("twelve")
 
 
 def test_contrast_of_text_is_readable():
     """WCAG 2.1, 1.4.3: at least 4.5 to 1."""
-    style = PAGES["three"].partition("<style>")[2].partition("</style>")[0]
+    style = page_of("three").partition("<style>")[2].partition("</style>")[0]
     light, dark = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", part)) for part in _palettes(style))
     for palette in (light, dark):
         for ink in ("ink", "quiet", "accent", "pass", "fail", "open"):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from kept_answers import kept, measured
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from makeweight.config.settings import TaskSettings
 
@@ -12,6 +11,8 @@ TWO = TaskSettings(classes=["healthy", "ill"])
 
 
 def test_f1_is_the_mean_over_classes() -> None:
+    from sklearn.metrics import f1_score
+
     scores, targets = RNG.normal(size=(80, 4)), RNG.integers(0, 4, 80)
     found = measured(TaskSettings(), kept(TaskSettings(), {"y": scores}, targets))
     assert found["f1"].value == pytest.approx(f1_score(targets, scores.argmax(1), average="macro"))
@@ -20,6 +21,8 @@ def test_f1_is_the_mean_over_classes() -> None:
 
 @pytest.mark.parametrize("columns", [1, 2])
 def test_two_named_classes_have_areas(columns: int) -> None:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     targets = RNG.integers(0, 2, 50)
     logits = RNG.normal(size=(50, columns)) + 0.7 * targets[:, None] * [-1, 1][-columns:]
     found = measured(TWO, kept(TWO, {"y": logits}, targets))

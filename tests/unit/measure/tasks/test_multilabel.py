@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 from kept_answers import kept, measured
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from makeweight.config.settings import TaskSettings
 from makeweight.measure.tasks.table import TASKS
@@ -21,6 +20,8 @@ SURE = 1 / (1 + np.exp(-LOGITS))
 @pytest.mark.parametrize("threshold", [0.5, 0.2])
 @pytest.mark.parametrize("scores", [LOGITS, SURE], ids=["logits", "probabilities"])
 def test_figures_are_those_of_scikit_learn(threshold: float, scores: Any) -> None:
+    from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
     task = TaskSettings(kind="multilabel", threshold=threshold)
     found = measured(task, kept(task, {"y": scores}, TARGETS))
     assert found["f1"].value == pytest.approx(f1_score(TARGETS, threshold <= SURE, average="macro"))
@@ -47,6 +48,8 @@ def test_a_variant_is_read_like_its_baseline() -> None:
 
 
 def test_a_label_that_no_example_has_counts_nowhere() -> None:
+    from sklearn.metrics import roc_auc_score
+
     targets = TARGETS * [1, 0, 1]
     found = measured(TASK, kept(TASK, {"y": LOGITS}, targets))
     assert found["auroc"].value == pytest.approx(roc_auc_score(targets[:, [0, 2]], LOGITS[:, [0, 2]]))

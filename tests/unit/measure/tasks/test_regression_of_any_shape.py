@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from kept_answers import kept, measured
-from sklearn.metrics import mean_absolute_error, r2_score
 
 from makeweight.config.settings import TaskSettings
 from makeweight.measure.outcomes import Outcomes
@@ -20,6 +19,8 @@ RNG = np.random.default_rng(9)
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 4), (FEW + 1,), (20, 20)])
 def test_figures_are_those_of_scikit_learn(shape: tuple[int, ...]) -> None:
+    from sklearn.metrics import mean_absolute_error, r2_score
+
     targets = RNG.normal(size=(30, *shape)) + 1e3
     given = targets + RNG.normal(size=(30, *shape))
     found = measured(TASK, own := kept(TASK, {"y": given}, targets))
