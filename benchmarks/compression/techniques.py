@@ -20,6 +20,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +80,20 @@ def project(folder: Path, data: Path, weights: Path | None, epochs: int) -> None
     makeweight(folder, "device", "local")
 
 
-def makeweight(folder: Path, *verb: str) -> float:
-    """Processor seconds that it took, its children's too."""
-    running = subprocess.Popen([sys.executable, "-m", "makeweight", *verb], cwd=folder)
+def makeweight(folder: Path, *verb: str) -> dict[str, float]:
+    """What the verb took; see `spent`."""
+    return spent([sys.executable, "-m", "makeweight", *verb], folder)
+
+
+def spent(command: Sequence[str | Path], folder: Path | None = None) -> dict[str, float]:
+    """Run a command in a folder: processor seconds that it took, its children's too, and the most bytes of memory that
+    one process of these had."""
+    running = subprocess.Popen(command, cwd=folder)
     _, status, usage = os.wait4(running.pid, 0)
     running.returncode = os.waitstatus_to_exitcode(status)
     if running.returncode:
-        raise SystemExit(f"`makeweight {' '.join(verb)}` ended with {running.returncode} in {folder}")
-    return usage.ru_utime + usage.ru_stime
+        raise SystemExit(f"`{' '.join(map(str, command))}` ended with {running.returncode}")
+    return {"seconds": usage.ru_utime + usage.ru_stime, "memory": usage.ru_maxrss * 1024}
 
 
 def measured(folder: Path, chosen: list[str]) -> dict[str, Result]:
@@ -98,12 +105,16 @@ def measured(folder: Path, chosen: list[str]) -> dict[str, Result]:
         if chosen and name not in chosen:
             found |= {name: kept[name]} if name in kept else {}
             continue
-        spent = folder / f"{name}.seconds"
-        if not spent.exists():
-            spent.write_text(str(makeweight(folder, "compress", name)))
+        cost = folder / f"{name}.cost.json"
+        if not cost.exists():
+            cost.write_text(json.dumps(makeweight(folder, "compress", name)))
         for verb in (["evaluate", name], ["benchmark", name, "--device", "local"]):
             makeweight(folder, *verb)
-        found[name] = {"recipe": recipe["steps"], "seconds": float(spent.read_text()), **figures(folder, name)}
+        found[name] = {
+            "recipe": recipe["steps"],
+            "seconds": json.loads(cost.read_text())["seconds"],
+            **figures(folder, name),
+        }
     return found
 
 
@@ -161,10 +172,10 @@ def page(results: dict[str, Result]) -> str:
 
 def _beside_the_baseline(result: Result) -> list[str]:
     return [
-        _points(result["drop"]),
-        _points(result["drop_control"]),
-        _ratio(result["latency"]),
-        _megabytes(result["memory"]),
+        points(result["drop"]),
+        points(result["drop_control"]),
+        ratio(result["latency"]),
+        megabytes(result["memory"]),
         f"{result['seconds']:.0f} s",
     ]
 
@@ -177,11 +188,11 @@ def _kilobytes(figure: Any) -> str:
     return f"{figure['value'] / 1e3:.1f}"
 
 
-def _megabytes(figure: Any) -> str:
+def megabytes(figure: Any) -> str:
     return "unavailable" if figure is None else f"{figure['value'] / 1e6:.1f} MB"
 
 
-def _points(figure: Any) -> str:
+def points(figure: Any) -> str:
     """A drop as a difference: what is lost is negative."""
     if figure is None:
         return ""
@@ -189,7 +200,7 @@ def _points(figure: Any) -> str:
     return f"{0 - 100 * figure['value']:+.2f} pt [{low:+.2f}, {high:+.2f}]"
 
 
-def _ratio(figure: Any) -> str:
+def ratio(figure: Any) -> str:
     if figure is None:
         return "unavailable"
     return f"{figure['value']:.3f} [{figure['interval'][0]:.3f}, {figure['interval'][1]:.3f}]"

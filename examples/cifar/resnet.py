@@ -9,7 +9,7 @@ from torch import Tensor, nn
 def build() -> nn.Module:
     """The network, untrained: images [n, 3, 32, 32], pixels from 0 to 1, to the scores of ten classes [n, 10]."""
     return nn.Sequential(
-        _convolution(3, 16),
+        convolution(3, 16),
         nn.ReLU(),
         Residual(16, 16),
         Residual(16, 32, stride=2),
@@ -23,19 +23,18 @@ def build() -> nn.Module:
 class Residual(nn.Module):
     """Two convolutions whose result is added to what came in, which a third one brings to their shape if need be."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, inner: int | None = None, stride: int = 1) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            _convolution(inputs, outputs, stride=stride), nn.ReLU(), _convolution(outputs, outputs)
-        )
+        between = inner or outputs
+        self.body = nn.Sequential(convolution(inputs, between, stride=stride), nn.ReLU(), convolution(between, outputs))
         same = inputs == outputs and stride == 1
-        self.around = nn.Identity() if same else _convolution(inputs, outputs, size=1, stride=stride)
+        self.around = nn.Identity() if same else convolution(inputs, outputs, size=1, stride=stride)
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.relu(self.around(images) + self.body(images))
 
 
-def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+def convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False), nn.BatchNorm2d(outputs)
     )
