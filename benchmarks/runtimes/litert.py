@@ -40,6 +40,17 @@ INT8 = Quantize().format(Quantize.Options())
 DYNAMIC = Quantize().format(Quantize.Options(method="dynamic"))
 
 
+class Named(torch.nn.Module):
+    """The network with a name for its input, which the converter takes over into the file."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Any) -> Any:
+        return self.net(image)
+
+
 def main(weights: str, pictures: str) -> None:
     module = runpy.run_path(str(RESNET))["build"]()
     module.load_state_dict(torch.load(weights))
@@ -72,12 +83,13 @@ def converted(module: Any, seen: Any, folder: Path) -> Callable[[], Path]:
 
 
 def directly_converted(module: Any, seen: Any, folder: Path) -> Callable[[], Path]:
-    import litert_torch
-
     def run() -> Path:
         path = folder / "float32.tflite"
+        given = {"image": torch.from_numpy(seen[:1])}
         with silent():
-            litert_torch.convert(module, sample_kwargs={"image": torch.from_numpy(seen[:1])}).export(str(path))
+            import litert_torch
+
+            litert_torch.convert(Named(module).eval(), sample_kwargs=given).export(str(path))
         return path
 
     return run

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -52,9 +56,24 @@ class LitertSession:
         return self._resized
 
     def _opened(self) -> Any:
-        model = runtime_module().Interpreter(model_path=self._path, num_threads=self._threads)
-        model.allocate_tensors()
+        with _unheard():
+            model = runtime_module().Interpreter(model_path=self._path, num_threads=self._threads)
+            model.allocate_tensors()
         return model
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """An interpreter tells the terminal, past Python, which delegate it has made."""
+    sys.stderr.flush()
+    own = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(own, 2)
+            os.close(own)
 
 
 def runtime_module() -> Any:

@@ -16,7 +16,6 @@ from makeweight.runtimes.litert import offered, refusal
 from makeweight.runtimes.runtime import Examples, GraphFacts, Program, RecipeFailed, Session
 from makeweight_base.errors import UsageError
 from makeweight_base.installed import installed
-from makeweight_base.quiet import silent
 
 
 class LiteRt:
@@ -43,7 +42,7 @@ class LiteRt:
     def open(self, model: Model, threads: int = 1) -> Session:
         from makeweight_probe.sessions.litert import open_session
 
-        with refusal.translated(model.path), silent():
+        with refusal.translated(model.path):
             return open_session(str(model.path), threads)
 
     def lower(
