@@ -22,6 +22,7 @@ from makeweight.runtimes.inputs import from_dict_to_dict
 from makeweight.runtimes.litert import free, graph, names, refusal
 from makeweight.runtimes.litert.names import Places
 from makeweight_base.errors import UsageError, first_line
+from makeweight_base.installed import installed
 from makeweight_base.quiet import silent
 from makeweight_probe.sessions.litert import open_session
 
@@ -128,15 +129,30 @@ def _converted(module: Any, arrays: Feeds) -> bytes:
     placed = copy.copy(module)
     placed.forward = forward
     with silent():
-        import litert_torch
-
+        converter = _converter()
         with names.by_module() as places:
             try:
-                made: Any = litert_torch.convert(placed, tuple(traced.tensors(arrays).values()))
+                made: Any = converter.convert(placed, tuple(traced.tensors(arrays).values()))
                 return bytes(made.model_content())
             except Exception as error:
                 environment.reraise(error)
                 raise _cannot(error, places) from error
+
+
+def _converter() -> Any:
+    """Raises:
+    UsageError: it does not load beside the runtime that is installed.
+    """
+    try:
+        import litert_torch
+    except Exception as error:
+        environment.reraise(error)
+        own = " and ".join(f"{name} {installed(name)}" for name in ("litert-torch", "ai-edge-litert", "torch"))
+        raise UsageError(
+            f"{own} do not fit each other: {type(error).__name__}: {first_line(error) or _SILENT}",
+            do="`pip install 'makeweight[litert]'` brings versions that do.",
+        ) from error
+    return litert_torch
 
 
 def _name_ports(model: Any, inputs: list[str], outputs: list[str]) -> None:
