@@ -191,6 +191,7 @@ def beside_the_best(results: dict[str, Result], folder: Path) -> dict[str, Resul
 
 
 def page(results: dict[str, Result]) -> str:
+    results = dict(sorted(results.items(), key=lambda each: "ours" in each[1]))
     lines = [_HEAD]
     lines += ["| recipe | epochs | kB | accuracy | its control | difference | latency ratio | peak memory | made in |"]
     lines += ["|---|---|---|---|---|---|---|---|---|"]
