@@ -138,7 +138,11 @@ class Latency:
         found = least_ratio(reached)
         if found is None:
             ratio, nearest = min(self.tries, key=lambda tried: tried[1].ratio.value)
-            told = "" if nearest.ratio.above(wanted) else " (too near to the limit to be told from it)"
+            told = (
+                ""
+                if nearest.ratio.above(wanted)
+                else " (too near to the limit to be told from it in the device's `seconds`)"
+            )
             raise RecipeFailed(
                 f"prune: the nearest to `latency` is {nearest}{told} {self._where}, with a ratio of {ratio:.2f}, and "
                 f"{asked}: {_KEPT[structure].format(aim='latency')}"
