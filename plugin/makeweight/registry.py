@@ -63,7 +63,10 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
             ".tflite",
         ),
         "executorch": Part(
-            "makeweight.runtimes.executorch.runtime:Executorch", "executorch", ("torch", "executorch"), ".pte"
+            "makeweight.runtimes.executorch.runtime:Executorch",
+            "executorch",
+            ("torch", "torchao", "executorch"),
+            ".pte",
         ),
     },
     "device": {

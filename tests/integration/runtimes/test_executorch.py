@@ -3,8 +3,9 @@ numpy."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,11 @@ def _lower(folder: Path) -> None:
     runtime.lower(source, FLOAT32, None, folder / "float.pte")
     for name in ("static", "again"):
         runtime.lower(source, STATIC, Calibration(), folder / f"{name}.pte")
+    normal = nn.Sequential(nn.Conv2d(CHANNELS, HIDDEN, 1), nn.BatchNorm2d(HIDDEN), nn.ReLU()).eval()
+    simulated = runtime.integers(
+        replace(source, module=normal), replace(STATIC, ranges="learned", exceptions=()), Calibration()
+    )
+    (folder / "integers.json").write_text(json.dumps(asdict(simulated)))
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +117,17 @@ def test_a_layer_that_is_excluded_stays_in_float(lowered: Lowered) -> None:
     assert head in lowered.path("static").read_bytes()
     facts = Executorch().inspect(lowered.model("static"))
     assert (facts.quantized, facts.floating) == (1, 1)
+
+
+def test_what_a_training_simulates_is_what_is_folded(lowered: Lowered) -> None:
+    told = json.loads((lowered.folder / "integers.json").read_text())
+    assert told["products"] == {"1/batch_norm": True}
+    assert told["calls"] == {"input:1": "input:1", "2/relu": "2/relu"}
+    images = pictures(64)
+    step = float(images.max() - images.min()) / 255
+    assert told["ranges"]["input:1"]["lowest"] == pytest.approx(images.min(), abs=step)
+    assert told["ranges"]["input:1"]["highest"] == pytest.approx(images.max(), abs=step)
+    assert told["ranges"]["2/relu"]["lowest"] == 0
 
 
 def test_two_lowerings_give_the_same_bytes(lowered: Lowered) -> None:

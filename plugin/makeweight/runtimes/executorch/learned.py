@@ -11,7 +11,7 @@ from typing import Any
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.calls import visited
 from makeweight.runtimes.executorch.export import Captured, capture
-from makeweight.runtimes.executorch.quantize import NONE, Observed, kind
+from makeweight.runtimes.executorch.quantize import NONE, PRODUCTS, Observed, kind
 from makeweight.runtimes.format import Format
 from makeweight.runtimes.integers import LEARNED, Integers, Learned, Range, handed
 from makeweight.runtimes.marks import Marks, operator
@@ -64,20 +64,19 @@ def _range(observer: Any) -> Range:
 
 
 def _marked(source: Program, marks: Marks) -> tuple[Captured, dict[str, list[str]]]:
-    """A module as a graph, and by the name of a node the calls that give its result, in their order. A normalization
-    that goes into the convolution before it gives that one's."""
+    """A module as a graph, and by the name of a node the calls that give its result, in their order. Of a convolution
+    that a normalization behind it goes into, these are the normalization's."""
     with visited(source.module, marks):
         found = capture(source)
     graph = found.graph.graph
     bearing: dict[str, list[str]] = {}
     for node in [each for each in graph.nodes if each.target is operator()]:
         values, number = node.args
-        bearing.setdefault(_folded(values).name, []).append(marks.names[number])
+        bearing.setdefault(values.name, []).append(marks.names[number])
         node.replace_all_uses_with(values)
         graph.erase_node(node)
     found.graph.recompile()
+    for node in graph.nodes:
+        if kind(node) == "batch_norm" and kind(node.args[0]) in PRODUCTS and len(node.args[0].users) == 1:
+            bearing[node.args[0].name] = bearing.pop(node.name, [])
     return found, bearing
-
-
-def _folded(node: Any) -> Any:
-    return node.args[0] if kind(node) == "batch_norm" and kind(node.args[0]).startswith("conv") else node

@@ -28,7 +28,7 @@ from makeweight_base.errors import first_line
 from makeweight_base.quiet import quiet
 
 # Operators with weights, as XNNPACK's quantizer finds them, and what goes into one operator with another.
-_PRODUCTS = frozenset({"conv1d", "conv2d", "conv3d", "linear", "conv_transpose1d", "conv_transpose2d", "convolution"})
+PRODUCTS = frozenset({"conv1d", "conv2d", "conv3d", "linear", "conv_transpose1d", "conv_transpose2d", "convolution"})
 _FUSED = frozenset({"relu", "relu_", "hardtanh", "hardtanh_", "clamp", "batch_norm"})
 # What XNNPACK computes with ranges that it finds at run time.
 _DYNAMIC = frozenset({"linear"})
@@ -119,7 +119,7 @@ class Observed:
     def products(self) -> Iterator[tuple[Any, bool]]:
         """Operators with weights, and whether they are integers."""
         for node in self.graph.graph.nodes:
-            if kind(node) in _PRODUCTS:
+            if kind(node) in PRODUCTS:
                 yield node, any(_is_observer(each) for each in node.all_input_nodes[1:2])
 
     def _run(self, fed: Sequence[Feeds]) -> None:
@@ -227,7 +227,7 @@ def _left_out(graph: Any, how: Format) -> dict[str, str]:
     for name in how.operators:
         if name not in kinds:
             raise RecipeFailed(f"quantize: `operators` names `{name}`; the graph has {', '.join(sorted(kinds))}")
-    _refuse_unfit(how, [layer(node) for node in nodes if kind(node) in _PRODUCTS], [layer(node) for node in nodes])
+    _refuse_unfit(how, [layer(node) for node in nodes if kind(node) in PRODUCTS], [layer(node) for node in nodes])
     left = {}
     for node in nodes:
         if any(fits(pattern, layer(node)) for pattern, _ in how.exceptions):
