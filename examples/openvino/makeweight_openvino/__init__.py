@@ -1,0 +1,1 @@
+"""OpenVINO as a runtime of makeweight, brought by entry points alone."""
