@@ -14,7 +14,7 @@ import tiny_models
 from makeweight.measure.samples import store
 from makeweight_probe import __main__ as probe
 from makeweight_probe import energy, meters
-from makeweight_probe.__main__ import REFUSED
+from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
 from makeweight_probe.blocks import ARMS
 from makeweight_probe.job import (
     PROTOCOL,
@@ -34,7 +34,7 @@ from makeweight_probe.job import (
 SHIPPED = "makeweight_probe"
 # Refuses to import anything else, as if it were not installed.
 BARE_MACHINE = f"""
-import runpy, sys
+import importlib.metadata, runpy, sys
 
 class Bare:
     def find_spec(self, name, path=None, target=None):
@@ -43,6 +43,12 @@ class Bare:
             return None
         raise ModuleNotFoundError(f"a bare machine has no {{name}}", name=name)
 
+def version(name, installed=importlib.metadata.version):
+    if name not in ("numpy", "onnxruntime"):
+        raise importlib.metadata.PackageNotFoundError(name)
+    return installed(name)
+
+importlib.metadata.version = version
 sys.meta_path.insert(0, Bare())
 sys.path = [entry for entry in sys.path if entry]
 runpy.run_module("makeweight_probe", run_name="__main__", alter_sys=True)
@@ -169,7 +175,7 @@ def test_inputs_that_are_no_batches(tmp_path: Path) -> None:
     assert run(tmp_path, blocks(tmp_path, "speech", "speech", batch=None)).facts["rounds"] > 0
 
 
-def refusal(folder: Path, job: str) -> str:
+def refusal(folder: Path, job: str, code: int = REFUSED) -> str:
     """What the probe says of a job that it does not carry out."""
     (folder / "job.json").write_text(job)
     done = subprocess.run(
@@ -178,7 +184,7 @@ def refusal(folder: Path, job: str) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == REFUSED
+    assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert not (folder / "result.npz").exists()
     return done.stderr
@@ -191,10 +197,10 @@ def test_a_job_of_another_protocol_ends_with_its_reason(folder: Path) -> None:
 
 def test_a_runtime_that_is_not_there_is_named(folder: Path) -> None:
     """By the arm's own process as by the job's."""
-    for apart in (False, True):
+    for apart, code in ((False, NO_RUNTIME), (True, REFUSED)):
         job = blocks(folder, "small", "small", apart=apart)
         text = dump_job(job).replace('"runtime": "onnxruntime"', '"runtime": "onyx"')
-        assert "the probe knows no runtime `onyx` here" in refusal(folder, text)
+        assert "the probe knows no runtime `onyx` here" in refusal(folder, text, code)
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["in-one-process", "a-process-an-arm"])
