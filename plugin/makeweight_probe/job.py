@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from makeweight_probe import ProbeFailed
 
@@ -92,13 +92,10 @@ class BlocksJob:
     """The same samples in the types that `b` takes; None: it takes them as `a` does."""
 
     def files(self) -> tuple[Files, ...]:
-        own = () if self.inputs_b is None else ((self.inputs_b,),)
-        return self.a.files, self.b.files, (self.inputs,), *own
+        return _files_of_two(self)
 
     def moved(self, places: Mapping[str, str]) -> BlocksJob:
-        own = self.inputs_b and places[self.inputs_b]
-        moved = replace(self, a=self.a.moved(places), b=self.b.moved(places), inputs=places[self.inputs])
-        return replace(moved, inputs_b=own)
+        return _two_moved(self, places)
 
 
 @dataclass(frozen=True)
@@ -132,13 +129,24 @@ class EnergyJob:
     """See `BlocksJob`."""
 
     def files(self) -> tuple[Files, ...]:
-        own = () if self.inputs_b is None else ((self.inputs_b,),)
-        return self.a.files, self.b.files, (self.inputs,), *own
+        return _files_of_two(self)
 
     def moved(self, places: Mapping[str, str]) -> EnergyJob:
-        own = self.inputs_b and places[self.inputs_b]
-        moved = replace(self, a=self.a.moved(places), b=self.b.moved(places), inputs=places[self.inputs])
-        return replace(moved, inputs_b=own)
+        return _two_moved(self, places)
+
+
+Two = TypeVar("Two", BlocksJob, EnergyJob)
+
+
+def _files_of_two(job: BlocksJob | EnergyJob) -> tuple[Files, ...]:
+    own = () if job.inputs_b is None else ((job.inputs_b,),)
+    return job.a.files, job.b.files, (job.inputs,), *own
+
+
+def _two_moved(job: Two, places: Mapping[str, str]) -> Two:
+    own = job.inputs_b and places[job.inputs_b]
+    moved = replace(job, a=job.a.moved(places), b=job.b.moved(places), inputs=places[job.inputs])
+    return replace(moved, inputs_b=own)
 
 
 @dataclass(frozen=True)
