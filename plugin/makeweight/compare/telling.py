@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from makeweight.artifact.model import Model
@@ -50,20 +51,26 @@ def plain(
 
 def text(answer: Answer, models: Mapping[str, Model], inputs: str, alike: Likeness, matched: Sequence[str]) -> str:
     low, high = answer.interval
+    a, b = _names(models["a"].path, models["b"].path)
     times = " against ".join(f"{answer.seconds_of[name] * 1e6:.0f} us" for name in "ba")
     lines = [
-        f"{answer.verdict}: {models['b'].path.name} takes {answer.ratio:.3f}x the time of {models['a'].path.name} "
+        f"{answer.verdict}: {b} takes {answer.ratio:.3f}x the time of {a} "
         f"[{low:.3f}, {'?' if math.isinf(high) else format(high, '.3f')}]; "
         f"at most {answer.max_ratio:g}x was asked for",
         f"  {times} (median), {answer.taken.rounds} rounds of blocks in {answer.taken.seconds:.1f} s, "
         f"{len(answer.taken.processes)} times afresh, {answer.taken.where}, "
         f"identical models differed by {answer.noise_floor:.1%}, inputs {inputs}: {_sizes(answer)}",
-        f"  its answers beside those of {models['a'].path.name}, signal to noise: {_alike(alike)}",
+        f"  its answers beside those of {a}, signal to noise: {_alike(alike)}",
         *(f"  {line}" for line in (*matched, *alike.told)),
     ]
     if answer.verdict == "inconclusive":
         lines.append("  " + _settle(answer))
     return "\n".join(lines)
+
+
+def _names(a: Path, b: Path) -> tuple[str, str]:
+    """Of two files, with their folders where they would be told as one."""
+    return (str(a), str(b)) if a.name == b.name else (a.name, b.name)
 
 
 def _sizes(answer: Answer) -> str:
