@@ -48,13 +48,17 @@ class Server:
 
 
 @functools.cache
-def program() -> str:
-    """The server's, on this machine already or fetched by apt; skips, or fails in CI, without it."""
-    try:
-        found = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
-        found = found or str(package.unpacked(_BUILD, "usr/sbin/sshd", "openssh-server", "libwrap0"))
-    except EnvironmentFailed as error:
-        lacking(str(error))
+def program() -> list[str]:
+    """The server's command: on this machine already, or unpacked with the library that it takes. Without it the test is
+    skipped, and in CI it fails."""
+    found = [shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin") or ""]
+    if found == [""]:
+        try:
+            unpacked = package.unpacked(_BUILD, "usr/sbin/sshd", "openssh-server", "libwrap0")
+        except EnvironmentFailed as error:
+            lacking(str(error))
+        beside = ":".join(str(path) for path in (_BUILD / "usr" / "lib").glob("*-linux-gnu"))
+        found = ["env", f"LD_LIBRARY_PATH={beside}", str(unpacked)]
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         with contextlib.suppress(KeyError):
@@ -97,7 +101,7 @@ def running(folder: Path) -> Iterator[Server]:
         f"Host {HOST}\n  HostName 127.0.0.1\n  Port {port}\n  User {getpass.getuser()}\n  IdentityFile {own}\n"
         f"  IdentitiesOnly yes\n  UserKnownHostsFile {known}\n  GlobalKnownHostsFile /dev/null\n"
     )
-    process = subprocess.Popen([server, "-D", "-e", "-f", str(settings)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*server, "-D", "-e", "-f", str(settings)], stderr=subprocess.DEVNULL)
     try:
         _until_it_listens(port, process)
         yield Server(folder, config, process)
