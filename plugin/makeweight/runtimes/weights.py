@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stored:
-    """A weight as it lies in the file, whoever reads it."""
+    """A weight as it lies in the file, however many read it."""
 
     layers: tuple[str, ...]
     """Those that read it, by what they are called in `Weights.layers`."""

@@ -21,7 +21,7 @@ class NoMeter(Exception):
 
 
 class Meter(Protocol):
-    """One that works. It reads all that hangs on it, whoever uses it."""
+    """One that works. It reads all that hangs on it, other programs too."""
 
     source: str
     """What it reads: `RAPL package-0, dram`."""

@@ -77,7 +77,7 @@ class Hwmon:
             try:
                 self.joules()
             except NoMeter:
-                return  # whoever asks next is told
+                return  # the next question is told
 
 
 def _rails(chip: Path) -> list[_Rail]:

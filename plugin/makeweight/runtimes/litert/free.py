@@ -1,4 +1,4 @@
-"""Sizes of a LiteRT file that whoever runs it may choose.
+"""Sizes of a LiteRT file that may be chosen when it is run.
 
 A file says which they are by a shape of its own, in which they are -1, and an interpreter resizes its inputs. All
 operators but one then follow; RESHAPE is told its result's shape by a constant, in which one size may be left to
