@@ -51,8 +51,9 @@ class ExecutorchSession:
         _open.add(self)
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
-        # strides are not looked at, and what lacks is taken for what was there before
-        given = [np.ascontiguousarray(values) for values in feeds.values()]
+        # strides are not looked at, and what lacks is taken for what was there before; what may not be written to,
+        # PyTorch warns of
+        given = [np.require(values, requirements=("C", "W")) for values in feeds.values()]
         if len(given) != self._count:
             raise ValueError(f"the program takes {self._count} inputs, and is fed with {len(given)}")
         try:
