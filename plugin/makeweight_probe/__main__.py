@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from makeweight_probe.alone import alone
 from makeweight_probe.arm import Arm, Here
 from makeweight_probe.job import AnswersJob, BlocksJob, EnergyJob, FactsJob, Job, Model, Result, dump_result, load_job
 from makeweight_probe.meters import NoMeter
-from makeweight_probe.session import Session
+from makeweight_probe.session import Feeds, Session
 from makeweight_probe.sessions import NoSession
 from makeweight_probe.worker import TO_ANSWER, Worker
 
@@ -51,10 +53,11 @@ def run(job: Job) -> Result:
 
 
 def _blocks(job: BlocksJob) -> Result:
-    models = {"a": job.a, "b": job.b, "control": job.a}
-    fed = {"a": job.inputs, "b": job.inputs_b or job.inputs, "control": job.inputs}
+    b = (job.b, job.inputs_b or job.inputs)
+    given = {"a": (job.a, job.inputs), "b": b, "control": (job.a, job.inputs)}
     before = facts.conditions()
-    samples = inputs.read(job.inputs)
+    read = functools.cache(inputs.read)
+    samples = read(job.inputs)
     sizes = inputs.sizes(samples)
     unlike = job.batch is not None and len(sizes) > 1
     if unlike:
@@ -63,7 +66,7 @@ def _blocks(job: BlocksJob) -> Result:
     order = [blocks.ARMS[index] for index in np.random.default_rng(job.seed + 1).permutation(len(blocks.ARMS))]
     cache = facts.last_level_cache()
     with contextlib.ExitStack() as stack:
-        arms = {name: _arm(stack, name, models[name], fed[name], job, job.batch, job.seconds) for name in order}
+        arms = _arms(stack, {name: given[name] for name in order}, job.apart, read, job.batch, job.seconds)
         gc.disable()  # a collection in the middle of a timed call would be charged to that arm
         result = blocks.measure(job, arms, len(samples), None if cache is None else cache * 5 // 4)
     state = {"before": before, "after": facts.conditions(), "identity": facts.identity()}
@@ -78,31 +81,38 @@ def _energy(job: EnergyJob) -> Result:
         meter = meters.find(job.meter)
     except NoMeter as error:
         return Result({}, {"unavailable": str(error)})
+    read = functools.cache(inputs.read)
     with contextlib.closing(meter), contextlib.ExitStack() as stack:
         given = {"a": (job.a, job.inputs), "b": (job.b, job.inputs_b or job.inputs)}
-        arms = {name: _arm(stack, name, *each, job, None, energy.SECONDS) for name, each in given.items()}
-        return energy.measure(meter, arms, len(inputs.read(job.inputs)), np.random.default_rng(job.seed))
+        arms = _arms(stack, given, job.apart, read, None, energy.SECONDS)
+        return energy.measure(meter, arms, len(read(job.inputs)), np.random.default_rng(job.seed))
 
 
-def _arm(
+def _arms(
     stack: contextlib.ExitStack,
-    name: str,
-    model: Model,
-    fed: str,
-    job: BlocksJob | EnergyJob,
+    given: Mapping[str, tuple[Model, str]],
+    apart: bool,
+    read: Callable[[str], list[Feeds]],
     batch: int | None,
     seconds: float,
-) -> Arm:
-    """A loaded model: in a process of its own, which ends with the stack, or in this one.
+) -> dict[str, Arm]:
+    """Loaded models, by the name of their arm: each in a process of its own, which ends with the stack, or all in this
+    one.
 
     Args:
-        seconds: the longest that it may take for one answer, beside what loading takes.
+        given: each model, and the file of its samples.
+        read: those samples; arms that are fed alike share them.
+        seconds: the longest that one may take for an answer, beside what loading takes.
     """
-    if not job.apart:
-        return Here(_open(model).run, inputs.read(fed), batch, inputs.axes(fed))
-    worker = stack.enter_context(Worker(name, model, fed, batch, TO_ANSWER + seconds))
-    worker.wait()
-    return worker
+    arms: dict[str, Arm] = {}
+    for name, (model, fed) in given.items():
+        if apart:
+            worker = stack.enter_context(Worker(name, model, fed, batch, TO_ANSWER + seconds))
+            worker.wait()
+            arms[name] = worker
+        else:
+            arms[name] = Here(_open(model).run, read(fed), batch, inputs.axes(fed))
+    return arms
 
 
 def _open(model: Model) -> Session:
