@@ -12,7 +12,7 @@ from makeweight_probe.job import Result
 from makeweight_probe.meters import Meter, NoMeter
 
 ROUNDS = 9
-"""Enough for an interval of the median at 95 % that leaves the two outermost on each side out."""
+"""Enough for an interval of the median at 95 % that leaves the outermost on each side out."""
 SECONDS = 1.0
 """Of a block: a thousand updates of RAPL's counters."""
 _TRIED = 5

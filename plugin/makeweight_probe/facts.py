@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from makeweight_probe import sessions
+from makeweight_probe import sessions, sysfs
 
 # The instruction sets that decide how fast a compressed model can be; the kernel's names for them.
 _TELLING_FLAGS = (
@@ -29,7 +29,7 @@ def identity() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "runtimes": sessions.versions(),
-        "emulated": emulated(platform.machine(), cpu.get("vendor_id"), _first_line(_MODALIAS)),
+        "emulated": emulated(platform.machine(), cpu.get("vendor_id"), sysfs.value(_MODALIAS)),
     }
 
 
@@ -49,9 +49,9 @@ def conditions() -> dict[str, Any]:
     """What may be another at the next call: load, governor, frequency, temperature. None: not told by this system."""
     return {
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "governor": _first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "frequency_khz": _first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"),
-        "temperature_millicelsius": _first_line("/sys/class/thermal/thermal_zone0/temp"),
+        "governor": sysfs.value("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "frequency_khz": sysfs.value("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"),
+        "temperature_millicelsius": sysfs.value("/sys/class/thermal/thermal_zone0/temp"),
     }
 
 
@@ -60,7 +60,7 @@ def last_level_cache() -> int | None:
     units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
     sizes = []
     for place in sorted(_CACHES.glob("index*/size")):
-        text = _first_line(str(place)) or ""
+        text = sysfs.value(place) or ""
         if text[:-1].isdigit() and text[-1] in units:
             sizes.append(int(text[:-1]) * units[text[-1]])
     return max(sizes, default=None)
@@ -73,10 +73,3 @@ def _cpuinfo() -> dict[str, str]:
     except OSError:
         return {}
     return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
-
-
-def _first_line(path: str) -> str | None:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return None

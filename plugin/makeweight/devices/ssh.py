@@ -19,6 +19,7 @@ from typing import IO, ClassVar
 
 from pydantic import Field
 
+from makeweight.artifact.files import sha256_of
 from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
 from makeweight.devices.ssh_refusals import refusal
 from makeweight_base.errors import EnvironmentFailed
@@ -61,7 +62,8 @@ class SshOptions(DeviceOptions):
     )
     python: str = Field("python3", description="Python 3.11 or newer there, with numpy and the runtime.", min_length=1)
     config: str | None = Field(
-        None, description="An ssh_config to go by instead of the user's own; from the project's folder."
+        None,
+        description="An ssh_config to go by instead of the user's own; from the folder that makeweight runs in.",
     )
     patience: float = Field(
         1800, gt=0, le=86_400, description="Seconds after which a program that hangs there is given up."
@@ -175,8 +177,7 @@ def _hash(files: Sequence[Path]) -> str:
     """Of names and contents."""
     found = hashlib.sha256()
     for file in files:
-        with file.open("rb") as content:
-            found.update(f"{file.name}\0{hashlib.file_digest(content, 'sha256').hexdigest()}\0".encode())
+        found.update(f"{file.name}\0{sha256_of(file)}\0".encode())
     return found.hexdigest()[:_SHOWN]
 
 

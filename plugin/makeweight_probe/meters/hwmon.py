@@ -5,17 +5,23 @@ https://www.kernel.org/doc/html/latest/hwmon/sysfs-interface.html
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from makeweight_probe import sysfs
 from makeweight_probe.meters import NoMeter
 
 _ROOT = Path("/sys/class/hwmon")
 _EVERY = 0.01
 """Seconds between readings: a sensor averages over some milliseconds itself."""
 _MICRO, _MILLI = 1e-6, 1e-3
+_INA3221 = "ina3221"
+_CHANNELS = (1, 2, 3)
+"""Of an INA3221, those of a rail. What it shows beyond them are the shunts and sums:
+https://www.kernel.org/doc/html/latest/hwmon/ina3221.html"""
 # The rail that all others hang on, by the names that boards give it: with it, the others would count twice.
 _WHOLE = ("VDD_IN", "POM_5V_IN", "VIN_SYS_5V0")
 
@@ -34,17 +40,15 @@ def open_meter(root: Path = _ROOT, clock: Callable[[], float] = time.monotonic) 
 
 
 class _Rail:
-    """Power in watts, or voltage and current where there is none."""
+    """Power in watts: the product of what these files hold, each in its unit."""
 
-    def __init__(self, name: str, power: Path | None, volts: Path, amperes: Path) -> None:
+    def __init__(self, name: str, *factors: tuple[Path, float]) -> None:
         self.name = name
-        self._power, self._volts, self._amperes = power, volts, amperes
+        self._factors = factors
 
     def watts(self) -> float:
         try:
-            if self._power is not None:
-                return int(self._power.read_text()) * _MICRO
-            return int(self._volts.read_text()) * _MILLI * int(self._amperes.read_text()) * _MILLI
+            return math.prod(int(path.read_text()) * unit for path, unit in self._factors)
         except (OSError, ValueError) as error:
             raise NoMeter(f"the sensor {self.name} cannot be read: {error}") from error
 
@@ -81,24 +85,20 @@ class Hwmon:
 
 
 def _rails(chip: Path) -> list[_Rail]:
-    """`power1_input` with `power1_label`; or `in1_input` beside `curr1_input`, named by `in1_label`."""
-    found = []
-    for path in sorted(chip.glob("power*_input")):
-        label = path.with_name(path.name.replace("_input", "_label"))
-        found.append(_Rail(_name(label, path), path, path, path))
-    if found:
-        return found
-    for amperes in sorted(chip.glob("curr*_input")):
-        volts = chip / amperes.name.replace("curr", "in")
-        if volts.exists():
-            found.append(
-                _Rail(_name(volts.with_name(volts.name.replace("_input", "_label")), amperes), None, volts, amperes)
-            )
-    return found
+    """`power1_input` with `power1_label`; or, of an INA3221, `in1_input` beside `curr1_input`, named by `in1_label`."""
+    powers = sorted(chip.glob("power*_input"))
+    if powers or sysfs.value(chip / "name") != _INA3221:
+        return [_Rail(_name(chip, power.name.removesuffix("_input")), (power, _MICRO)) for power in powers]
+    measured = [number for number in _CHANNELS if (chip / f"curr{number}_input").exists()]
+    return [
+        _Rail(
+            _name(chip, f"in{number}"),
+            (chip / f"in{number}_input", _MILLI),
+            (chip / f"curr{number}_input", _MILLI),
+        )
+        for number in measured
+    ]
 
 
-def _name(label: Path, otherwise: Path) -> str:
-    try:
-        return label.read_text().strip()
-    except OSError:
-        return f"{otherwise.parent.name}/{otherwise.name.removesuffix('_input')}"
+def _name(chip: Path, sensor: str) -> str:
+    return sysfs.value(chip / f"{sensor}_label") or f"{chip.name}/{sensor}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from makeweight_probe import sysfs
 from makeweight_probe.meters import NoMeter
 
 _ROOT = Path("/sys/class/powercap")
@@ -21,7 +22,7 @@ def open_meter(root: Path = _ROOT) -> Rapl:
     """
     counters = []
     for zone in sorted(root.glob("intel-rapl:*")):
-        name = _text(zone / "name")
+        name = sysfs.value(zone / "name")
         # what lies within a package is counted there, but for the memory; `psys` counts all of it once more
         if name is not None and name.startswith(("package", "dram")):
             counters.append(_Counter(zone, name))
@@ -50,7 +51,7 @@ class _Counter:
     def __init__(self, zone: Path, name: str) -> None:
         self.name = name
         self._path = zone / "energy_uj"
-        self._range = int(_text(zone / "max_energy_range_uj") or 0)
+        self._range = int(sysfs.value(zone / "max_energy_range_uj") or 0)
         self._before = self._read()
         self._begun_anew = 0
 
@@ -69,10 +70,3 @@ class _Counter:
             raise NoMeter(f"only root may read {self._path}: `sudo chmod a+r {self._path}` lets others") from error
         except (OSError, ValueError) as error:
             raise NoMeter(f"{self._path} cannot be read: {error}") from error
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from makeweight_probe import facts
+from makeweight_probe import facts, sysfs
 
 
 def test_the_identity_is_the_same_each_time_and_survives_json() -> None:
@@ -27,7 +27,7 @@ def test_conditions_are_no_part_of_the_identity() -> None:
 def test_without_proc_the_facts_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS."""
     monkeypatch.setattr(facts, "_cpuinfo", dict)
-    monkeypatch.setattr(facts, "_first_line", lambda _: None)
+    monkeypatch.setattr(sysfs, "value", lambda _: None)
     assert facts.identity()["isa"] == []
     assert facts.identity()["cpu"]
     assert facts.conditions()["governor"] is None

@@ -85,6 +85,7 @@ def test_watts_are_added_up_over_time(tmp_path: Path) -> None:
     """A Jetson Orin's INA3221: volts and amperes, and the rail of the whole board counts alone."""
     chip = tmp_path / "hwmon3"
     chip.mkdir()
+    (chip / "name").write_text("ina3221\n")
     for channel, (name, millivolts, milliamperes) in enumerate(
         (("VDD_IN", 5000, 2000), ("VDD_CPU_GPU_CV", 5000, 900), ("VDD_SOC", 5000, 400)), start=1
     ):
@@ -101,6 +102,21 @@ def test_watts_are_added_up_over_time(tmp_path: Path) -> None:
     clock.now = 3.0
     assert meter.joules() - before == pytest.approx(20.0 + 15.0), "1 s from 10 W to 20 W"
     meter.close()
+
+
+@pytest.mark.usefixtures("_by_hand")
+def test_shunts_and_sums_of_an_ina3221_are_no_rails(tmp_path: Path) -> None:
+    """`curr4` adds up the others, and `in4` is the voltage over a shunt."""
+    chip = tmp_path / "hwmon0"
+    chip.mkdir()
+    (chip / "name").write_text("ina3221\n")
+    for channel, (millivolts, milliamperes) in {1: (12000, 500), 2: (5000, 200), 4: (3, 700)}.items():
+        (chip / f"in{channel}_input").write_text(f"{millivolts}\n")
+        (chip / f"curr{channel}_input").write_text(f"{milliamperes}\n")
+    clock = Clock()
+    meter = hwmon.open_meter(tmp_path, clock)
+    clock.now = 1.0
+    assert meter.joules() == pytest.approx(6.0 + 1.0)
 
 
 @pytest.mark.usefixtures("_by_hand")
