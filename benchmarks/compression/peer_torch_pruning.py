@@ -24,11 +24,11 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples/cifar"))
 from resnet import build
+from train import varied
 
 ROUNDS, BATCH, LEARNING_RATE, WEIGHT_DECAY, SEED = 2, 64, 1e-3, 0.01, 0
-MARGIN, SIDE = 4, 32
 MULTIPLE = 16
-EXAMPLE = torch.zeros(1, 3, SIDE, SIDE)
+EXAMPLE = torch.zeros(1, 3, 32, 32)
 
 
 def main() -> None:
@@ -121,17 +121,6 @@ def right(network: nn.Module, pixels: Tensor, classes: Tensor) -> float:
     with torch.no_grad():
         answers = torch.cat([network(some).argmax(1) for some in pixels.split(500)])
     return float((answers == classes).float().mean())
-
-
-def varied(pixels: Tensor) -> Tensor:
-    """Each picture moved by up to four pixels each way, and half of them mirrored."""
-    padded = functional.pad(pixels, (MARGIN,) * 4)
-    rows = torch.randint(0, 2 * MARGIN + 1, (len(pixels), 1)) + torch.arange(SIDE)
-    columns = torch.randint(0, 2 * MARGIN + 1, (len(pixels), 1)) + torch.arange(SIDE)
-    mirrored = torch.rand(len(pixels)) < 0.5
-    columns[mirrored] = columns[mirrored].flip(1)
-    each, channels = torch.arange(len(pixels)).view(-1, 1, 1, 1), torch.arange(3).view(1, 3, 1, 1)
-    return padded[each, channels, rows[:, None, :, None], columns[:, None, None, :]]
 
 
 def export(network: nn.Module, path: Path) -> None:

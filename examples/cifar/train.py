@@ -48,7 +48,7 @@ def train(data: Path, epochs: int = EPOCHS) -> nn.Module:
     for epoch in range(1, epochs + 1):
         total = 0.0
         for indices in torch.randperm(len(pixels)).split(BATCH):
-            loss = functional.cross_entropy(network(_varied(pixels[indices]) / 255), classes[indices])
+            loss = functional.cross_entropy(network(varied(pixels[indices]) / 255), classes[indices])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -69,7 +69,7 @@ def read(folder: Path) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), torch.tensor([number for _, number in files])
 
 
-def _varied(pixels: Tensor) -> Tensor:
+def varied(pixels: Tensor) -> Tensor:
     """Each picture moved by up to four pixels each way, and half of them mirrored."""
     padded = functional.pad(pixels, (MARGIN,) * 4)
     rows = torch.randint(0, 2 * MARGIN + 1, (len(pixels), 1)) + torch.arange(SIDE)
