@@ -5,6 +5,7 @@ The schema: https://github.com/tensorflow/tensorflow/blob/master/tensorflow/comp
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,7 @@ def sizes(tensor: Any) -> tuple[int, ...]:
     return () if tensor.shape is None else tuple(map(int, tensor.shape))
 
 
+@functools.cache  # it is asked for every operator and tensor
 def _names(enumeration: str) -> dict[int, str]:
     from ai_edge_litert import schema_py_generated
 
