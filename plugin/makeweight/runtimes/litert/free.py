@@ -43,17 +43,16 @@ def _mark(tensor: Any, axes: list[int]) -> None:
 
 def reshape(model: Any) -> None:
     """Let the first size of what is reshaped follow from the others: in the file's own sizes that is no change."""
-    for each in model.subgraphs:
-        for node in each.operators or ():
-            if graph.operator(model, node) != "RESHAPE" or len(node.inputs) < 2:
-                continue
-            shape = each.tensors[node.inputs[1]]
-            if not graph.constant(model, shape):
-                continue
-            sizes = np.frombuffer(bytes(model.buffers[shape.buffer].data), np.int32).copy()
-            if sizes.size and (sizes > 0).all():
-                sizes[0] = _FREE
-                node.inputs[1] = _constant(model, each, shape, sizes)
+    for each, node in graph.nodes(model):
+        if graph.operator(model, node) != "RESHAPE" or len(node.inputs) < 2:
+            continue
+        shape = each.tensors[node.inputs[1]]
+        if not graph.constant(model, shape):
+            continue
+        sizes = np.frombuffer(bytes(model.buffers[shape.buffer].data), np.int32).copy()
+        if sizes.size and (sizes > 0).all():
+            sizes[0] = _FREE
+            node.inputs[1] = _constant(model, each, shape, sizes)
 
 
 def _constant(model: Any, each: Any, like: Any, values: NDArray[Any]) -> int:

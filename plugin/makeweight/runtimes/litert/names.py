@@ -51,7 +51,7 @@ def by_module() -> Iterator[Places]:
 
 def give(model: Any) -> None:
     """Name every tensor by the operator that makes it or, of a constant, the one that first takes it; all names differ.
-    The inputs' and outputs' stay."""
+    The inputs' stay."""
     seen: Counter[str] = Counter()
 
     def unlike(name: str) -> str:
@@ -59,10 +59,9 @@ def give(model: Any) -> None:
         return name if seen[name] == 1 else f"{name}:{seen[name]}"
 
     for each in model.subgraphs:
-        ports = {*each.inputs}
-        for index in ports:
+        named: set[int] = {*each.inputs}
+        for index in named:
             unlike(graph.text(each.tensors[index].name))
-        named: set[int] = set(ports)
         for node in each.operators or ():
             operator = graph.operator(model, node)
             path = _path(model, each, node, operator)
