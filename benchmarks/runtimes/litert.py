@@ -24,8 +24,7 @@ from ai_edge_quantizer.utils import qsv_utils
 from PIL import Image
 
 from makeweight.compress.quantize import Quantize
-from makeweight.runtimes.format import FLOAT32
-from makeweight.runtimes.litert.offered import FLOAT16
+from makeweight.runtimes.format import FLOAT16, FLOAT32
 from makeweight.runtimes.litert.runtime import LiteRt
 from makeweight.runtimes.runtime import Program
 from makeweight.user.arrays import Arrays

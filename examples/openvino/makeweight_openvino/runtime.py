@@ -14,14 +14,13 @@ from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port, Shape, Shapes
 from makeweight.artifact.versions import versions_of
 from makeweight.runtimes.batches import batches
-from makeweight.runtimes.format import FLOAT32, Format, Numbers, SourceKind
+from makeweight.runtimes.format import FLOAT16, FLOAT32, Format, Numbers, SourceKind
 from makeweight.runtimes.runtime import Examples, GraphFacts, Program, Session
 from makeweight_base.errors import UsageError, first_line
 from makeweight_base.installed import installed
 from makeweight_openvino import convert
 from makeweight_openvino.session import core, open_session
 
-_FLOAT16 = Format(Numbers("float16"), Numbers("float16"))
 _INT8 = Format(Numbers("int8", "channel"), Numbers("int8"), "static", "minmax")
 # What computes: layers of the compiled model, and those of it that stand for no work.
 _COMPUTE = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
@@ -43,7 +42,7 @@ class OpenVino:
 
     def objection(self, format: Format, source: SourceKind) -> str | None:
         del source
-        if format in (FLOAT32, _FLOAT16) or replace(format, biases_corrected=False) == _INT8:
+        if format in (FLOAT32, FLOAT16) or replace(format, biases_corrected=False) == _INT8:
             return None
         return f"openvino offers float32, float16 and int8 (static by channel, ranges by minmax), and not {format}"
 
@@ -90,7 +89,7 @@ class OpenVino:
                 source = self.read(target)
             held = convert.quantized(held, format, batches(source, calibration))
         # a file is written over by what was read from it, and not before
-        openvino.save_model(held, target, compress_to_fp16=format == _FLOAT16)
+        openvino.save_model(held, target, compress_to_fp16=format == FLOAT16)
         return self.read(target)
 
     def reason(self, error: Exception) -> str:

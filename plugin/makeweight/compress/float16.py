@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from makeweight.compress import technique
-from makeweight.runtimes.format import Format, Numbers
+from makeweight.runtimes.format import FLOAT16, Format
 
 
 class Float16(technique.NumberFormat):
@@ -17,4 +17,4 @@ class Float16(technique.NumberFormat):
         """float16 has nothing to set."""
 
     def format(self, options: Options) -> Format:  # noqa: ARG002
-        return Format(Numbers("float16"), Numbers("float16"))
+        return FLOAT16

@@ -100,3 +100,4 @@ class Format:
 
 
 FLOAT32 = Format()
+FLOAT16 = Format(Numbers("float16"), Numbers("float16"))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from makeweight.runtimes.format import FLOAT32, FLOATING, Format, Numbers, SourceKind
+from makeweight.runtimes.format import FLOAT16, FLOAT32, FLOATING, Format, Numbers, SourceKind
 
-FLOAT16 = Format(Numbers("float16"), Numbers("float16"))
 GROUPS = (32, 64, 128, 256)
 """How many weights may share a scale."""
 

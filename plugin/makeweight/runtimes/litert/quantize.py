@@ -14,10 +14,9 @@ from typing import Any
 from makeweight.artifact.model import Model
 from makeweight.runtimes import environment
 from makeweight.runtimes.batches import batches
-from makeweight.runtimes.format import Format
+from makeweight.runtimes.format import FLOAT16, Format
 from makeweight.runtimes.layers import fits, told_of, unfit
 from makeweight.runtimes.litert import graph, refusal
-from makeweight.runtimes.litert.offered import FLOAT16
 from makeweight.runtimes.runtime import Examples, RecipeFailed
 from makeweight_base.quiet import silent
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from makeweight.runtimes.format import FLOAT32, FLOATING, Format, Hashed, Numbers, SourceKind
+from makeweight.runtimes.format import FLOAT16, FLOAT32, FLOATING, Format, Hashed, Numbers, SourceKind
 
-FLOAT16 = Format(Numbers("float16"), Numbers("float16"))
 BFLOAT16 = Format(Numbers("bfloat16"))
 """Stored, and computed with in float32."""
 

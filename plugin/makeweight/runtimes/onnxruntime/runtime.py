@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Shapes, of_examples
 from makeweight.runtimes import environment
-from makeweight.runtimes.format import FLOAT32, Format, Hashed, SourceKind
+from makeweight.runtimes.format import FLOAT16, FLOAT32, Format, Hashed, SourceKind
 from makeweight.runtimes.integers import Integers
 from makeweight.runtimes.onnxruntime import offered, refusal
 from makeweight.runtimes.runtime import Examples, GraphFacts, Program, RecipeFailed, Session
@@ -90,7 +90,7 @@ class OnnxRuntime:
                 source = self.read(exported)
             if format == FLOAT32:
                 return source if source.path == target else self._taken_over(source, target, notes)
-            if format == offered.FLOAT16:
+            if format == FLOAT16:
                 float16.to_float16(source.path, target)
             elif format == offered.BFLOAT16:
                 bfloat16.to_bfloat16(source.path, target)

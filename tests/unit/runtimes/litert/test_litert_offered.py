@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from makeweight.runtimes.format import FLOAT32, Format, Numbers
-from makeweight.runtimes.litert.offered import FLOAT16, objection
+from makeweight.runtimes.format import FLOAT16, FLOAT32, Format, Numbers
+from makeweight.runtimes.litert.offered import objection
 
 STATIC = Format(Numbers("int8", "channel"), Numbers("int8"), "static", "minmax")
 DYNAMIC = Format(Numbers("int8", "channel"), Numbers("int8"), "dynamic")
