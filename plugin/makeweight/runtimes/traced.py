@@ -94,19 +94,17 @@ def answers(module: Any, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """
     import torch
 
-    try:
-        with torch.no_grad():
-            answer = call(module, inputs)
-    except UsageError:
-        raise
-    except Exception as error:
-        environment.reraise(error)
-        raise UsageError(
-            f"the module fails on an example: {type(error).__name__}: {first_line(error) or _SILENT}",
-            where=users_line(error),
-            do="Check `model.inputs` against what forward() takes.",
-        ) from error
+    with torch.no_grad(), environment.translated(_fails, UsageError):
+        answer = call(module, inputs)
     return {name: tensor.numpy() for name, tensor in outputs.named(answer).items()}
+
+
+def _fails(error: Exception) -> UsageError:
+    return UsageError(
+        f"the module fails on an example: {type(error).__name__}: {first_line(error) or _SILENT}",
+        where=users_line(error),
+        do="Check `model.inputs` against what forward() takes.",
+    )
 
 
 def check(
@@ -126,11 +124,10 @@ def check(
         UsageError: the file fails, or answers something else than the module.
     """
     sized = " and ".join(f"{letter} = {size}" for letter, size in named.items()) or "an example"
-    try:
+    with environment.translated(
+        lambda error: UsageError(f"the exported graph fails for {sized}: {reason(error)}", do=_CONSTANT_SIZE)
+    ):
         given = session.run(feeds)
-    except Exception as error:
-        environment.reraise(error)
-        raise UsageError(f"the exported graph fails for {sized}: {reason(error)}", do=_CONSTANT_SIZE) from error
     for name, answer in zip(session.outputs, given, strict=True):
         wanted = expected[name]
         if answer.shape != wanted.shape:

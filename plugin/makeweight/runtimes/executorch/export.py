@@ -87,12 +87,8 @@ def capture(source: Program) -> Captured:
     arrays = traced.resized(source.inputs, source.example, sizes)
     answers = traced.answers(source.module, traced.tensors(arrays))
     shapes = {"inputs": _free(source.inputs)} if sizes else None
-    with quiet():
-        try:
-            graph = _exported(from_dict_to_dict(source.module), arrays, shapes).module()
-        except Exception as error:
-            environment.reraise(error)
-            raise traced.untraceable(error, source.inputs) from error
+    with quiet(), environment.translated(lambda error: traced.untraceable(error, source.inputs)):
+        graph = _exported(from_dict_to_dict(source.module), arrays, shapes).module()
     return Captured(graph, arrays, shapes, answers)
 
 
@@ -142,7 +138,7 @@ def _lowered(captured: Captured, graph: Any) -> bytes:
         from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
         from executorch.exir.passes import MemoryPlanningPass
 
-        try:
+        with environment.translated(lambda error: _cannot(error, graph)):
             edge = to_edge_transform_and_lower(
                 _exported(graph, captured.arrays, captured.shapes),
                 partitioner=[XnnpackPartitioner()],
@@ -151,9 +147,6 @@ def _lowered(captured: Captured, graph: Any) -> bytes:
             kernels = _called(edge.exported_program().graph_module)
             planned = MemoryPlanningPass(alloc_graph_input=False, alloc_graph_output=False)
             made = edge.to_executorch(ExecutorchBackendConfig(memory_planning_pass=planned))
-        except Exception as error:
-            environment.reraise(error)
-            raise _cannot(error, graph) from error
     lacking = {
         f"{each.name}.{each.overload}".rstrip(".") for each in made.executorch_program.execution_plan[0].operators
     }

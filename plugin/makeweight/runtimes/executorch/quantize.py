@@ -6,10 +6,10 @@ https://docs.pytorch.org/executorch/stable/backends-xnnpack.html
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -267,13 +267,9 @@ def _counted(histogram: Histogram, _: Any, given: tuple[Any, ...]) -> None:
     histogram.add(given[0].detach().numpy())
 
 
-@contextlib.contextmanager
-def failing(what: str) -> Iterator[None]:
+def failing(what: str) -> AbstractContextManager[None]:
     """Have an error of torchao's be the recipe's."""
-    try:
-        yield
-    except RecipeFailed:
-        raise
-    except Exception as error:
-        environment.reraise(error)
-        raise RecipeFailed(f"{what} by torchao failed: {type(error).__name__}: {first_line(error)}") from error
+    return environment.translated(
+        lambda error: RecipeFailed(f"{what} by torchao failed: {type(error).__name__}: {first_line(error)}"),
+        RecipeFailed,
+    )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from makeweight.artifact import kind
@@ -36,22 +35,14 @@ _NO_MEMORY = 0x21
 _CODE = re.compile(r"error: 0x([0-9a-fA-F]+)")
 
 
-@contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> AbstractContextManager[None]:
     """Turn what ExecuTorch raises about a program into a UsageError that names the file.
 
     Raises:
         UsageError: the file is damaged, or made for another version.
         OSError, MemoryError: the machine failed, not the file.
     """
-    try:
-        yield
-    except (UsageError, OSError, MemoryError):
-        raise
-    except Damaged as error:
-        raise kind.misread(path, "pte", WANTED) from error
-    except Exception as error:
-        raise UsageError(f"ExecuTorch cannot load the program: {reason(error)}", where=str(path)) from error
+    return environment.translated(lambda error: _usage_error(error, path), UsageError)
 
 
 def reason(error: BaseException) -> str:
@@ -69,6 +60,12 @@ def reason(error: BaseException) -> str:
         if code in _CODES:
             return f"{text} ({_CODES[code]})"
     return text or type(error).__name__
+
+
+def _usage_error(error: Exception, path: Path) -> UsageError:
+    if isinstance(error, Damaged):
+        return kind.misread(path, "pte", WANTED)
+    return UsageError(f"ExecuTorch cannot load the program: {reason(error)}", where=str(path))
 
 
 def refuse_lacking(path: Path, plan: Plan) -> None:

@@ -130,29 +130,27 @@ def _converted(module: Any, arrays: Feeds) -> bytes:
     placed.forward = forward
     with silent():
         converter = _converter()
-        with names.by_module() as places:
-            try:
-                made: Any = converter.convert(placed, tuple(traced.tensors(arrays).values()))
-                return bytes(made.model_content())
-            except Exception as error:
-                environment.reraise(error)
-                raise _cannot(error, places) from error
+        with names.by_module() as places, environment.translated(lambda error: _cannot(error, places)):
+            made: Any = converter.convert(placed, tuple(traced.tensors(arrays).values()))
+            return bytes(made.model_content())
 
 
 def _converter() -> Any:
     """Raises:
     UsageError: it does not load beside the runtime that is installed.
     """
-    try:
+    with environment.translated(_unfit):
         import litert_torch
-    except Exception as error:
-        environment.reraise(error)
-        own = " and ".join(f"{name} {installed(name)}" for name in ("litert-torch", "ai-edge-litert", "torch"))
-        raise UsageError(
-            f"{own} do not fit each other: {type(error).__name__}: {first_line(error) or _SILENT}",
-            do="`pip install 'makeweight[litert]'` brings versions that do.",
-        ) from error
-    return litert_torch
+
+        return litert_torch
+
+
+def _unfit(error: Exception) -> UsageError:
+    own = " and ".join(f"{name} {installed(name)}" for name in ("litert-torch", "ai-edge-litert", "torch"))
+    return UsageError(
+        f"{own} do not fit each other: {type(error).__name__}: {first_line(error) or _SILENT}",
+        do="`pip install 'makeweight[litert]'` brings versions that do.",
+    )
 
 
 def _name_ports(model: Any, inputs: list[str], outputs: list[str]) -> None:

@@ -44,16 +44,8 @@ def quantize(
     _refuse_quantized(before)
     left = _left_out(before, how)
     fed = batches(model, calibration, 1) if how.calibrates and calibration else []
-    with silent():
-        try:
-            content = _quantized(model.path, before, how, left, fed)
-        except Exception as error:
-            environment.reraise(error)
-            layers = told_of([graph.layer(each, node) for each, node, _ in graph.products(before)])
-            raise RecipeFailed(
-                f"LiteRT's quantizer failed: {refusal.reason(error)}; `exclude: [NAME]` leaves a layer in floating "
-                f"point ({layers})"
-            ) from error
+    with silent(), environment.translated(lambda error: _failed(error, before)):
+        content = _quantized(model.path, before, how, left, fed)
     target.write_bytes(content)
     after = graph.load(target)
     _keep_free(before, after)
@@ -148,6 +140,14 @@ def _left_out(model: Any, how: Format) -> set[str]:
         if odd := [kind for kind in how.operators if kind not in kinds]:
             raise RecipeFailed(f"`operators` names {', '.join(odd)}, and the graph has {', '.join(kinds) or 'none'}")
     return found
+
+
+def _failed(error: Exception, model: Any) -> RecipeFailed:
+    layers = told_of([graph.layer(each, node) for each, node, _ in graph.products(model)])
+    return RecipeFailed(
+        f"LiteRT's quantizer failed: {refusal.reason(error)}; `exclude: [NAME]` leaves a layer in floating point "
+        f"({layers})"
+    )
 
 
 def _keep_free(before: Any, after: Any) -> None:

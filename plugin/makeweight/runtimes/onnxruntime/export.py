@@ -60,22 +60,18 @@ def export(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path)
             do="Return it by another name.",
         )
     _forget_recurrences()
-    with quiet():
-        try:
-            program = torch.onnx.export(
-                from_dict_to_dict(module),
-                kwargs={"inputs": tensors},
-                dynamo=True,
-                input_names=list(inputs),
-                output_names=list(expected),
-                dynamic_shapes={"inputs": traced.free(inputs)} if sizes else None,
-                custom_translation_table=marks.translation(),
-                verbose=False,
-            )
-            model = program.model_proto
-        except Exception as error:
-            environment.reraise(error)
-            raise _cannot(error, inputs) from error
+    with quiet(), environment.translated(lambda error: _cannot(error, inputs)):
+        program = torch.onnx.export(
+            from_dict_to_dict(module),
+            kwargs={"inputs": tensors},
+            dynamo=True,
+            input_names=list(inputs),
+            output_names=list(expected),
+            dynamic_shapes={"inputs": traced.free(inputs)} if sizes else None,
+            custom_translation_table=marks.translation(),
+            verbose=False,
+        )
+        model = program.model_proto
     marked = marks.taken_out(model)
     write(model, path)
     _refuse_fixed(model, inputs)

@@ -38,11 +38,10 @@ def to_float16(source: Path, target: Path) -> None:
                 f"float16 changed nothing: the graph holds no 32-bit floating-point weights, and its {taken} inputs of "
                 "that type stay as they are"
             )
-        try:
+        with environment.translated(
+            lambda error: RecipeFailed(f"ONNX Runtime's float16 converter failed: {refusal.reason(error)}")
+        ):
             model = convert_float_to_float16(model, keep_io_types=True)
-        except Exception as error:
-            environment.reraise(error)
-            raise RecipeFailed(f"ONNX Runtime's float16 converter failed: {refusal.reason(error)}") from error
     if _weights(model) == before:
         raise RecipeFailed("float16 changed nothing: no operator of the graph has a 16-bit form")
     _sort(model.graph)

@@ -7,10 +7,10 @@ https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -177,15 +177,10 @@ def _quantized(
     return after, graph
 
 
-@contextlib.contextmanager
-def _failing(what: str, way_out: str = "") -> Iterator[None]:
-    try:
-        yield
-    except RecipeFailed:
-        raise
-    except Exception as error:
-        environment.reraise(error)
-        raise RecipeFailed(f"ONNX Runtime's {what} failed: {refusal.reason(error)}{way_out}") from error
+def _failing(what: str, way_out: str = "") -> AbstractContextManager[None]:
+    return environment.translated(
+        lambda error: RecipeFailed(f"ONNX Runtime's {what} failed: {refusal.reason(error)}{way_out}"), RecipeFailed
+    )
 
 
 def _recent_enough(source: Path, model: Any, how: Format, folder: Path) -> Path:

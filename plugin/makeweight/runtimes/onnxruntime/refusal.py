@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from makeweight.artifact import kind
@@ -40,21 +39,14 @@ _MEANINGS = (
 _BOILERPLATE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed:)?\s*")
 
 
-@contextlib.contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> AbstractContextManager[None]:
     """Turn what ONNX Runtime raises about a model file into a UsageError that names the file.
 
     Raises:
         UsageError: the file is missing, damaged, no ONNX at all, too new, or holds an operator it does not know.
         OSError, MemoryError: the machine failed, not the file.
     """
-    try:
-        yield
-    except (UsageError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        environment.reraise(error)
-        raise _usage_error(error, path) from error
+    return environment.translated(lambda error: _usage_error(error, path), UsageError)
 
 
 def reason(error: BaseException) -> str:
