@@ -19,12 +19,13 @@ from makeweight.runtimes import environment, outputs
 from makeweight.runtimes.inputs import call
 from makeweight_base.errors import UsageError, first_line
 
+# One file holds at most this much: a protobuf message, or a flatbuffer, whose offsets have 32 bits and a sign.
+LARGEST = 2**31 - 1
 # The largest difference that still counts as rounding, as a part of the largest output. Both sides compute in
 # float32; summing in another order moves a deep net's outputs by 1e-5 or so.
 TOLERANCE = 1e-3
 # The least of a free size, besides the batch, while a module is traced.
 _SMALL = 5
-_SILENT = "it said nothing"
 _CONSTANT_SIZE = "forward() probably holds a constant size, such as view(2, -1); take it from the tensor's shape."
 
 
@@ -34,6 +35,17 @@ class Named(Protocol):
     outputs: tuple[str, ...]
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]: ...
+
+
+def refuse_large(module: Any, format: str, do: str) -> None:
+    """Raises:
+    UsageError: the module's weights are more than one file of the format holds.
+    """
+    size = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
+    if size > LARGEST:
+        raise UsageError(
+            f"the weights take {size / 1e9:.1f} GB, and one {format} file holds at most {LARGEST / 1e9:.1f} GB", do=do
+        )
 
 
 def batches(inputs: Mapping[str, Shape]) -> set[str]:
@@ -101,7 +113,7 @@ def answers(module: Any, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
 
 def _fails(error: Exception) -> UsageError:
     return UsageError(
-        f"the module fails on an example: {type(error).__name__}: {first_line(error) or _SILENT}",
+        f"the module fails on an example: {said(error)}",
         where=users_line(error),
         do="Check `model.inputs` against what forward() takes.",
     )
@@ -149,6 +161,10 @@ def check(
             )
 
 
+def said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {first_line(error) or 'it said nothing'}"
+
+
 def users_line(error: BaseException) -> str | None:
     """`file:line` of the innermost frame that is neither installed nor ours."""
     frames = reversed(traceback.extract_tb(error.__traceback__))
@@ -185,7 +201,7 @@ def untraceable(error: BaseException, inputs: Mapping[str, Shape]) -> UsageError
         )
     cause = chain[-1]
     return UsageError(
-        f"the module cannot be exported: {type(cause).__name__}: {first_line(cause) or _SILENT}",
+        f"the module cannot be exported: {said(cause)}",
         where=where,
         do="torch.export must be able to trace it: https://docs.pytorch.org/docs/stable/export.html",
     )

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from makeweight.artifact.ports import Feeds, Port
+from makeweight.runtimes import traced
 from makeweight.runtimes.onnxruntime import export
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight_base.errors import UsageError
@@ -230,7 +231,7 @@ def test_a_file_that_computes_something_else_is_refused(runtime: OnnxRuntime, tm
 def test_more_than_one_file_can_hold_is_refused_before_it_is_tried(
     runtime: OnnxRuntime, network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "LARGEST", 1000)
+    monkeypatch.setattr(traced, "LARGEST", 1000)
     with pytest.raises(UsageError, match=r"the weights take .* GB, and one ONNX file holds at most"):
         export.export(network, IMAGE, _example(), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())

@@ -21,17 +21,13 @@ from makeweight.runtimes import environment, traced
 from makeweight.runtimes.inputs import from_dict_to_dict
 from makeweight.runtimes.litert import free, graph, names, refusal
 from makeweight.runtimes.litert.names import Places
-from makeweight_base.errors import UsageError, first_line
+from makeweight_base.errors import UsageError
 from makeweight_base.installed import installed
 from makeweight_base.quiet import silent
 from makeweight_probe.sessions.litert import open_session
 
-# One flatbuffer, whose offsets have 32 bits and a sign, holds at most this much.
-LARGEST = 2**31 - 1
 # What the converter makes of numbers that it finds wide.
 _NARROWER = {"int64": "int32", "float64": "float32"}
-
-_SILENT = "it said nothing"
 
 Answers = Mapping[str, NDArray[Any]]
 
@@ -51,12 +47,7 @@ def convert(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path
             larger than one file can be; or a size besides the batch is not free in it; or the file computes something
             else.
     """
-    size = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
-    if size > LARGEST:
-        raise UsageError(
-            f"the weights take {size / 1e9:.1f} GB, and one LiteRT file holds at most {LARGEST / 1e9:.1f} GB",
-            do="Split the model.",
-        )
+    traced.refuse_large(module, "LiteRT", "Split the model.")
     batches = traced.batches(inputs)
     sizes = {**traced.sizes(inputs, example), **dict.fromkeys(batches, 1)}
     arrays = traced.resized(inputs, example, sizes)
@@ -148,7 +139,7 @@ def _converter() -> Any:
 def _unfit(error: Exception) -> UsageError:
     own = " and ".join(f"{name} {installed(name)}" for name in ("litert-torch", "ai-edge-litert", "torch"))
     return UsageError(
-        f"{own} do not fit each other: {type(error).__name__}: {first_line(error) or _SILENT}",
+        f"{own} do not fit each other: {traced.said(error)}",
         do="`pip install 'makeweight[litert]'` brings versions that do.",
     )
 
@@ -190,7 +181,7 @@ def _cannot(error: Exception, places: Places) -> UsageError:
         )
     at = f" (it came as far as layer `{places.last}`)" if places.last else ""
     return UsageError(
-        f"the module cannot be converted to LiteRT: {type(error).__name__}: {first_line(error) or _SILENT}{at}",
+        f"the module cannot be converted to LiteRT: {traced.said(error)}{at}",
         where=where,
         do="torch.export must be able to trace it: https://docs.pytorch.org/docs/stable/export.html",
     )

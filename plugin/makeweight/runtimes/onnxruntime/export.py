@@ -22,10 +22,6 @@ from makeweight_base.errors import UsageError
 from makeweight_base.quiet import quiet
 from makeweight_probe.sessions.onnxruntime import open_session
 
-# One protobuf message, hence one ONNX file, holds at most this much.
-LARGEST = 2**31 - 1
-_SILENT = "it said nothing"
-
 
 def export(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path) -> dict[int, str]:
     """Write `module` to `path`. Two exports of one module give the same bytes.
@@ -44,12 +40,7 @@ def export(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path)
     """
     import torch
 
-    size = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
-    if size > LARGEST:
-        raise UsageError(
-            f"the weights take {size / 1e9:.1f} GB, and one ONNX file holds at most {LARGEST / 1e9:.1f} GB",
-            do="Store the weights in fewer bits, or split the model.",
-        )
+    traced.refuse_large(module, "ONNX", "Store the weights in fewer bits, or split the model.")
     sizes = traced.sizes(inputs, example)
     arrays = traced.resized(inputs, example, sizes)
     tensors = traced.tensors(arrays)
