@@ -9,6 +9,7 @@ from typing import Any
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Shapes, free_sizes
+from makeweight.runtimes.asked import examples, mean
 from makeweight.runtimes.litert import graph
 from makeweight.runtimes.runtime import GraphFacts
 from makeweight_base.quiet import silent
@@ -16,16 +17,14 @@ from makeweight_probe.sessions.litert import runtime_module
 
 DELEGATE = "XNNPACK"
 _CONVOLUTIONS = ("CONV_2D", "CONV_3D", "DEPTHWISE_CONV_2D")
-_TRANSPOSED = ("TRANSPOSE_CONV", "CONV_3D_TRANSPOSE")
 
 
-def inspect(model: Model, asked: Sequence[Shapes] = (), examples: int = 1) -> GraphFacts:
+def inspect(model: Model, asked: Sequence[Shapes] = ()) -> GraphFacts:
     """Operators that XNNPACK has taken over stand under its name (`XNNPACK:CONV_2D`), those that fell back to a kernel
     of LiteRT's own under theirs.
 
     Args:
         asked: the inputs' shapes of each inference, over which multiply-accumulates are a mean.
-        examples: how many there are in these inferences together.
     """
     held = graph.load(model.path)
     products = list(graph.products(held))
@@ -34,7 +33,7 @@ def inspect(model: Model, asked: Sequence[Shapes] = (), examples: int = 1) -> Gr
         opened = runtime_module().Interpreter(model_path=str(model.path), num_threads=1)
         opened.allocate_tensors()
         delegated = _delegated(opened)
-        macs = _macs(model, held, _undelegated(model), asked, examples)
+        macs = _macs(model, held, _undelegated(model), asked)
     counts: Counter[str] = Counter()
     for each in held.subgraphs:
         for place, node in enumerate(each.operators or ()):
@@ -102,7 +101,7 @@ def _parameters(model: Any) -> int:
     return sum(found.values())
 
 
-def _macs(model: Model, held: Any, opened: Any, asked: Sequence[Shapes], examples: int) -> int | None:
+def _macs(model: Model, held: Any, opened: Any, asked: Sequence[Shapes]) -> int | None:
     """Of one example; None where sizes are free and nothing tells them, or an operator's cost does not follow from
     shapes."""
     if not asked:
@@ -110,17 +109,15 @@ def _macs(model: Model, held: Any, opened: Any, asked: Sequence[Shapes], example
             return None
         one = _total(held, opened)
         return None if one is None else one // _batch(opened)
-    total = 0
     places = dict(zip((port.name for port in model.inputs), opened.get_input_details(), strict=True))
-    for shapes, times in Counter(tuple(sorted(each.items())) for each in asked).items():
-        for name, shape in shapes:
+
+    def cost(shapes: Shapes) -> int | None:
+        for name, shape in shapes.items():
             opened.resize_tensor_input(places[name]["index"], shape, strict=True)
         opened.allocate_tensors()
-        one = _total(held, opened)
-        if one is None:
-            return None
-        total += one * times
-    return round(total / examples)
+        return _total(held, opened)
+
+    return mean(asked, examples(model.inputs, asked), cost)
 
 
 def _batch(opened: Any) -> int:

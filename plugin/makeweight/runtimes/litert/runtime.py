@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Shapes, of_examples
+from makeweight.artifact.ports import Shapes
 from makeweight.runtimes import environment
 from makeweight.runtimes.format import FLOAT32, Format, SourceKind
 from makeweight.runtimes.litert import offered, refusal
@@ -78,5 +78,4 @@ class LiteRt:
         from makeweight.runtimes.litert import inspect
 
         with refusal.translated(model.path):
-            examples = sum(shapes[of_examples(model.inputs)[0].name][0] for shapes in asked)
-            return inspect.inspect(model, asked, examples)
+            return inspect.inspect(model, asked)

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Shapes
+from makeweight.runtimes.asked import examples
 from makeweight.runtimes.onnxruntime import macs, operators
 from makeweight.runtimes.onnxruntime.graphs import constants, graphs
 from makeweight.runtimes.onnxruntime.normal import normal
@@ -30,25 +32,25 @@ _SCALES = {
 }
 
 
-def inspect(path: Path, asked: Sequence[Shapes] = (), examples: int = 1) -> GraphFacts:
+def inspect(model: Model, asked: Sequence[Shapes] = ()) -> GraphFacts:
     """Parameters and MACs of the file; operators of the optimised graph, as this machine's ONNX Runtime runs it.
 
     Args:
-        asked, examples: see `macs.count`.
+        asked: see `macs.count`.
     """
     import onnx
 
-    model = normal(onnx.load(path))
-    counts = Counter(node.op_type for node in _nodes(_optimised(path).graph))
+    held = normal(onnx.load(model.path))
+    counts = Counter(node.op_type for node in _nodes(_optimised(model.path).graph))
     return GraphFacts(
-        parameters=_parameters(model),
-        macs=macs.count(model, asked, examples),
+        parameters=_parameters(held),
+        macs=macs.count(held, asked, examples(model.inputs, asked)),
         operators=dict(sorted(counts.items())),
         quantized=sum(counts[name] for name in operators.INTEGER),
         floating=sum(counts[name] for name in operators.FLOATING),
         layers=tuple(
             node.name
-            for node, integer in zip(model.graph.node, operators.on_integers(model), strict=True)
+            for node, integer in zip(held.graph.node, operators.on_integers(held), strict=True)
             if (integer or node.op_type in operators.TABLES) and node.name
         ),
     )

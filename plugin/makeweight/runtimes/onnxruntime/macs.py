@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from makeweight.artifact.ports import Shapes
+from makeweight.runtimes.asked import mean
 from makeweight.runtimes.onnxruntime import operators
 from makeweight.runtimes.onnxruntime.graphs import attribute, constants, inner
 
@@ -41,13 +41,7 @@ def count(model: Any, asked: Sequence[Shapes] = (), examples: int = 1) -> int | 
         batch = _set_batch(bare)
         total = _total(bare)
         return None if total is None else total // batch
-    products = 0
-    for shapes, times in Counter(tuple(sorted(each.items())) for each in asked).items():
-        one = _total(_sized(bare, dict(shapes)))
-        if one is None:
-            return None
-        products += one * times
-    return round(products / examples)
+    return mean(asked, examples, lambda shapes: _total(_sized(bare, shapes)))
 
 
 def _without_weights(model: Any) -> Any:

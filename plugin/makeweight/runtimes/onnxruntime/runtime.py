@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Shapes, of_examples
+from makeweight.artifact.ports import Shapes
 from makeweight.runtimes import environment
 from makeweight.runtimes.format import FLOAT16, FLOAT32, Format, Hashed, SourceKind
 from makeweight.runtimes.integers import Integers
@@ -121,8 +121,7 @@ class OnnxRuntime:
         from makeweight.runtimes.onnxruntime import inspect
 
         with refusal.translated(model.path):
-            examples = sum(shapes[of_examples(model.inputs)[0].name][0] for shapes in asked)
-            return inspect.inspect(model.path, asked, examples)
+            return inspect.inspect(model, asked)
 
     def _taken_over(self, source: Model, target: Path, notes: dict[str, Any] | None) -> Model:
         from makeweight.runtimes.onnxruntime import lean
