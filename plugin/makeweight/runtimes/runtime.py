@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -11,6 +11,7 @@ from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, Shape, Shapes
 from makeweight.runtimes.format import Format, SourceKind
 from makeweight.runtimes.integers import Integers
+from makeweight_base.errors import UsageError
 from makeweight_probe.session import Session as Session
 
 
@@ -19,6 +20,18 @@ class RecipeFailed(Exception):
 
     It becomes data (a manifest whose status is `failed`), so that the other variants go on.
     """
+
+
+def read_made(read: Callable[[Path], Model], path: Path) -> Model:
+    """The model that a recipe has written.
+
+    Raises:
+        RecipeFailed: the runtime cannot read it.
+    """
+    try:
+        return read(path)
+    except UsageError as error:
+        raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
 
 
 class Examples(Protocol):

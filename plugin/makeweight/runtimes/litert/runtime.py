@@ -13,8 +13,7 @@ from makeweight.artifact.ports import Shapes
 from makeweight.runtimes import environment
 from makeweight.runtimes.format import FLOAT32, Format, SourceKind
 from makeweight.runtimes.litert import offered, refusal
-from makeweight.runtimes.runtime import Examples, GraphFacts, Program, RecipeFailed, Session
-from makeweight_base.errors import UsageError
+from makeweight.runtimes.runtime import Examples, GraphFacts, Program, Session, read_made
 from makeweight_base.installed import installed
 
 
@@ -65,10 +64,7 @@ class LiteRt:
             from makeweight.runtimes.litert import quantize
 
             quantize.quantize(source, target, format, calibration, notes)
-        try:
-            return self.read(target)
-        except UsageError as error:
-            raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
+        return read_made(self.read, target)
 
     def reason(self, error: Exception) -> str:
         environment.reraise(error)

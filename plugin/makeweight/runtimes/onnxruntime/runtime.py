@@ -15,7 +15,7 @@ from makeweight.runtimes import environment
 from makeweight.runtimes.format import FLOAT16, FLOAT32, Format, Hashed, SourceKind
 from makeweight.runtimes.integers import Integers
 from makeweight.runtimes.onnxruntime import offered, refusal
-from makeweight.runtimes.runtime import Examples, GraphFacts, Program, RecipeFailed, Session
+from makeweight.runtimes.runtime import Examples, GraphFacts, Program, Session, read_made
 from makeweight.runtimes.weights import Weights
 from makeweight_base.errors import UsageError
 from makeweight_base.installed import installed
@@ -96,10 +96,7 @@ class OnnxRuntime:
                 bfloat16.to_bfloat16(source.path, target)
             else:
                 quantize.quantize(source, target, learned.static(format), calibration, notes, ranges)
-        try:
-            return self.read(target)
-        except UsageError as error:
-            raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
+        return read_made(self.read, target)
 
     def integers(self, source: Program, format: Format, calibration: Examples) -> Integers:
         from makeweight.runtimes.onnxruntime import learned
