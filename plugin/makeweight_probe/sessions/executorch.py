@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import os
-import sys
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight_probe.diverted import diverted
 from makeweight_probe.session import Feeds
 
 METHOD = "forward"
@@ -82,21 +81,14 @@ class ExecutorchSession:
 def _said() -> Iterator[Callable[[], str]]:
     """What is written to the standard error, by the runtime's own code too, which tells of the machine as it loads. It
     is kept, and its last line given to those who ask."""
-    sys.stderr.flush()
-    own = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
+    with tempfile.TemporaryFile() as file, diverted(file):
 
         def last() -> str:
             file.seek(0)
             lines = file.read().decode(errors="replace").strip().splitlines()
             return f": {lines[-1].partition('] ')[2] or lines[-1]}" if lines else ""
 
-        try:
-            yield last
-        finally:
-            os.dup2(own, 2)
-            os.close(own)
+        yield last
 
 
 _open: weakref.WeakSet[ExecutorchSession] = weakref.WeakSet()

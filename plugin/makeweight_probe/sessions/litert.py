@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from makeweight_probe.diverted import diverted
 from makeweight_probe.session import Feeds
 
 
@@ -56,24 +55,11 @@ class LitertSession:
         return self._resized
 
     def _opened(self) -> Any:
-        with _unheard():
+        # an interpreter tells the terminal which delegate it has made
+        with Path(os.devnull).open("wb") as nowhere, diverted(nowhere):
             model = runtime_module().Interpreter(model_path=self._path, num_threads=self._threads)
             model.allocate_tensors()
         return model
-
-
-@contextlib.contextmanager
-def _unheard() -> Iterator[None]:
-    """An interpreter tells the terminal, past Python, which delegate it has made."""
-    sys.stderr.flush()
-    own = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(own, 2)
-            os.close(own)
 
 
 def runtime_module() -> Any:
