@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,11 @@ from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.litert.runtime import LiteRt
 from makeweight.runtimes.runtime import Program, RecipeFailed
 from makeweight_base.errors import UsageError
+from split_values import split_of
 
 INPUTS: dict[str, tuple[int | str, ...]] = {"image": ("N", 1, 8, 8)}
 STATIC = Format(Numbers("int8", "channel"), Numbers("int8"), "static", "minmax")
 RUNTIME = LiteRt()
-
-
-class Examples:
-    """Calibration examples as a loader hands them over."""
-
-    def __init__(self, images: Feeds) -> None:
-        self._images = images["image"]
-
-    def feeds(self, size: int) -> Iterator[Feeds]:
-        for start in range(0, len(self._images), size):
-            yield {"image": self._images[start : start + size]}
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +111,9 @@ def test_static_ranges_are_the_ends_of_the_examples(
     few = {"image": images["image"][:24].copy()}
     few["image"][5, 0, 0, 0], few["image"][20, 0, 7, 7] = 3.0, -1.0
     notes: dict[str, Any] = {}
-    model = RUNTIME.lower(RUNTIME.read(converted), STATIC, Examples(few), tmp_path / "static.tflite", notes)
+    model = RUNTIME.lower(
+        RUNTIME.read(converted), STATIC, split_of("calibration", few), tmp_path / "static.tflite", notes
+    )
     held = Held(model.path)
     assert set(held.weights.values()) == {"INT8"}
     assert notes == {}
@@ -140,7 +131,7 @@ def test_static_ranges_are_the_ends_of_the_examples(
     assert (facts.quantized, facts.floating) == (3, 0)
     assert set(facts.layers) == set(held.weights)
     other = RUNTIME.lower(
-        RUNTIME.read(converted), STATIC, Examples({"image": few["image"][::-1]}), tmp_path / "b.tflite"
+        RUNTIME.read(converted), STATIC, split_of("calibration", {"image": few["image"][::-1]}), tmp_path / "b.tflite"
     )
     assert other.path.read_bytes() == model.path.read_bytes()
 
@@ -174,7 +165,7 @@ def test_a_layer_that_fell_back_is_told(converted: Path, tmp_path: Path) -> None
 
 
 def test_excluded_layers_and_kinds_stay_in_float(converted: Path, images: Feeds, tmp_path: Path) -> None:
-    source, few = RUNTIME.read(converted), Examples({"image": images["image"][:4]})
+    source, few = RUNTIME.read(converted), split_of("calibration", {"image": images["image"][:4]})
     notes: dict[str, Any] = {}
     how = Format(STATIC.weights, STATIC.activations, "static", "minmax", exceptions=(("3.body", FLOAT32),))
     made = RUNTIME.lower(source, how, few, tmp_path / "but.tflite", notes)
