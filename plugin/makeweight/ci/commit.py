@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import posixpath
 import re
@@ -11,6 +9,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+
+from makeweight.ci import hashes
 
 LINK, SUBMODULE, FOLDER = "120000", "160000", "040000"
 _MOST_LINKS = 40
@@ -136,21 +136,15 @@ class Commit:
         if self.converted or path not in self.entries:
             return None
         if self.is_file(path):
-            return _md5_of(self.read(path))
+            return hashes.of_bytes(self.read(path))
         below = [each for each in self.below(path) if self.entries[each].mode != FOLDER]
         seen = [each for each in below if each not in self.hidden and not _NEVER & set(each.split("/"))]
         if not all(map(self.is_file, below)):
             return None
         held = self.contents([self.entries[each].id for each in seen])
-        listed = [
-            {"md5": _md5_of(held[self.entries[each].id]), "relpath": each.removeprefix(f"{path}/")} for each in seen
-        ]
-        listed.sort(key=lambda each: each["relpath"])
-        return f"{_md5_of(json.dumps(listed, sort_keys=True).encode())}.dir"
-
-
-def _md5_of(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+        return hashes.of_folder(
+            {each.removeprefix(f"{path}/"): hashes.of_bytes(held[self.entries[each].id]) for each in seen}
+        )
 
 
 def within(path: str, folder: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from makeweight.ci import nodes
+from makeweight.ci import hashes, nodes
 from makeweight.ci.commit import SUBMODULE, Commit, upwards
 from makeweight.ci.lock import is_ours
 from makeweight.layout import CONFIG, LOCK, PIPELINE
@@ -127,7 +127,7 @@ def _of_files(commit: Commit) -> Iterator[Output]:
             root = nodes.compose(held[text])
             listed = nodes.texts(nodes.at(root, "outs"))
             folder = posixpath.join(posixpath.dirname(file), nodes.texts(nodes.at(root, "wdir")) or ".")
-            outputs = [Output(_joined(folder, each["path"]), file, text, _plain_md5(each)) for each in listed]
+            outputs = [Output(_joined(folder, each["path"]), file, text, hashes.noted(each)) for each in listed]
         except (ValueError, TypeError, KeyError):
             outputs = []
         yield from outputs or [Output(None, file, text, None)]
@@ -178,7 +178,7 @@ def _of_pipeline(
         for each in told.get("outs") or ():
             path = None if folder is None else _joined(folder, each["path"])
             written.add(path)
-            yield Output(path, place, stage.text, _plain_md5(each), stage)
+            yield Output(path, place, stage.text, hashes.noted(each), stage)
     for name, body in bodies.items():
         if not (spared and is_ours(name)):
             for path, literal in _promised(around, body):
@@ -212,10 +212,6 @@ def _variables(commit: Commit, file: str, pipeline: yaml.Node | None) -> object:
     # makeweight.yaml gives our own stages their names, and whatever of it matters is compared by itself
     own = commit.whole(CONFIG)
     return (nodes.written(listed), tuple(each for each in held if each[0] != own))
-
-
-def _plain_md5(output: Mapping[str, str]) -> str | None:
-    return output.get("md5") if output.get("hash") == "md5" else None
 
 
 def _joined(folder: str, path: str) -> str | None:
