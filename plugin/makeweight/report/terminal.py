@@ -141,7 +141,8 @@ def _verdict_line(content: Content, figures: Figures) -> Text:
 
 
 def _tables(table: list[Row], figures: Figures, notes: list[str], width: int) -> list[Table]:
-    """One table when it fits; else latencies in tables of their own, as many devices in each as fit."""
+    """One table when it fits; else latencies in tables of their own, as many devices in each as fit, and what runs
+    where in one before them, if it has no room beside the figures."""
     size = _column("size", [row.size for row in table], notes)
     quality = _column(heading(figures), [row.quality for row in table], notes)
     latencies = [
@@ -153,19 +154,25 @@ def _tables(table: list[Row], figures: Figures, notes: list[str], width: int) ->
     if any(row.runtime for row in table):
         made.append(_Column("recipe", tuple(elided(row.recipe, _NAME_WIDTH) for row in table)))
         made.append(_Column("runtime", tuple(plain(row.runtime) for row in table)))
-    first = [*made, size, quality]
     verdicts = min(_VERDICT_WIDTH, max(len(plain(row.verdict)) for row in table))
-    room = width - 2 - names - verdicts - 2 * 3
-    if sum(column.width + 2 for column in (*first, *latencies)) <= room:
+
+    def left(columns: Sequence[_Column]) -> int:
+        return width - 2 - names - 2 - sum(column.width + 2 for column in columns)
+
+    first = [*made, size, quality]
+    if left([*first, *latencies]) >= verdicts + 4:
         return [_table(table, [*first, *latencies], width, verdict=True)]
-    beside = width - 2 - names - 2 - sum(column.width + 2 for column in first) >= min(verdicts, _LEAST_VERDICT)
-    tables = [_table(table, first, width, verdict=beside)]
+    tables = []
+    if made and left(first) < min(verdicts, _LEAST_VERDICT):
+        tables, first = [_table(table, made, width, verdict=False)], [size, quality]
+    beside = left(first) >= min(verdicts, _LEAST_VERDICT)
+    tables.append(_table(table, first, width, verdict=beside))
     if not beside:
         verdict = _Column("verdict", tuple(plain(row.verdict) for row in table))
         tables.append(_table(table, [verdict], width, verdict=False))
     batch: list[_Column] = []
     for column in latencies:
-        if batch and 2 + names + 2 + sum(each.width + 2 for each in (*batch, column)) > width:
+        if batch and left([*batch, column]) < 0:
             tables.append(_table(table, batch, width, verdict=False))
             batch = []
         batch.append(column)

@@ -55,6 +55,14 @@ def test_every_form_tells_it(form: Callable[[Content], str]) -> None:
         assert told.replace("`", "") in text
 
 
+def test_what_has_no_room_beside_the_figures_stands_before_them() -> None:
+    """Nothing is cut, and no name is broken, in a window of 80 characters."""
+    lines = [" ".join(line.split()) for line in terminal.render(SEVERAL, 80).splitlines()]
+    assert lines.index("* int8-litert quantize (method static) litert") < lines.index(
+        "* int8-litert 490 kB 3.9x 98.4 % drop 0.3 pt pass, ships"
+    )
+
+
 def test_the_card_of_a_variant_has_what_is_said_of_it() -> None:
     told = card.render(SEVERAL, "int8-litert")
     assert "leaves 1 of 10 operators" in told
