@@ -8,6 +8,7 @@ from makeweight.layout import BASELINE
 from makeweight.report import prose, runtimes
 from makeweight.report.comparison import LATENCY
 from makeweight.report.content import Content
+from makeweight.report.facts import counted
 from makeweight.report.figures import Figures
 from makeweight.report.standing import leading
 
@@ -25,10 +26,9 @@ def _fallen(content: Content) -> Iterator[str]:
     for name, manifest in content.manifests.items():
         left = runtimes.fallen_back(manifest.operators)
         if left:
-            which = ", ".join(f"{count} {kind}" for kind, count in left.items())
             yield (
                 f"{prose.code(name)} leaves {sum(left.values())} of {sum(manifest.operators.values())} operators to "
-                f"{manifest.runtime}'s own kernels: {which}."
+                f"{manifest.runtime}'s own kernels: {counted(left)}."
             )
 
 
@@ -41,7 +41,7 @@ def _advice(content: Content, figures: Figures, told: Mapping[str, tuple[str, st
         rivals = [name for name in figures.models if name in told and told[name][0] == first]
         parts = [part for device in figures.devices if (part := _fastest(content, figures, told, rivals, device))]
         if parts:
-            recipe = "the model as it is" if first == runtimes.UNCHANGED else first
+            recipe = "the model as it is" if first == runtimes.UNCHANGED else runtimes.shown(first)
             return f"Of {recipe}, {'; '.join(parts)}."
     return ""
 

@@ -85,7 +85,7 @@ def rows(content: Content, figures: Figures) -> list[Row]:
     fronts = {name for cost, device in costs(figures) for name in on_front(figures, cost, device)}
     outcomes = {each.variant: each for each in content.verdict.variants}
     listed, told = [], runtimes.of(content)
-    for variant in runtimes.grouped(content, figures.models):
+    for variant in runtimes.grouped(told, figures.models):
         recipe, runtime = told.get(variant, ("", ""))
         own = outcomes.get(variant) if variant != BASELINE else None
         listed.append(
@@ -99,7 +99,7 @@ def rows(content: Content, figures: Figures) -> list[Row]:
                 quality=cell(figures, figures.quality, variant),
                 latencies=tuple(cell(figures, LATENCY, variant, device) for device in figures.devices),
                 on_front=variant in fronts,
-                recipe=recipe,
+                recipe=runtimes.shown(recipe),
                 runtime=runtime,
             )
         )

@@ -51,6 +51,11 @@ def worded(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
+def counted(counts: Mapping[str, int]) -> str:
+    """`6 Conv, 2 Gemm`."""
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+
+
 def step_words(step: Mapping[str, Any] | str) -> tuple[str, str]:
     """A recipe's step: the technique, and its options as `ratio 0.5, rounds 3`."""
     if not isinstance(step, Mapping):

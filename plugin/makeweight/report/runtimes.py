@@ -10,26 +10,37 @@ from itertools import combinations
 from makeweight.artifact.artifact import Manifest
 from makeweight.report.content import Content
 from makeweight.report.facts import step_words
+from makeweight.report.text import elided
 
 UNCHANGED = "as it is"
-_OPTIONS = 60
+_MOST_SHOWN = 100
 # What a delegate computes stands under its name, `XNNPACK:CONV_2D`; `aten::argmax` is nobody's.
 _DELEGATED = re.compile(r"\w+:[^:]")
 
 
 def of(content: Content) -> Mapping[str, tuple[str, str]]:
-    """By model its recipe in words and its runtime; none where all are on one runtime, which needs no word."""
+    """By model its recipe in words, whole, so that others have others, and its runtime; none where all are on one
+    runtime, which needs no word."""
     manifests = content.manifests
     if len({manifest.runtime for manifest in manifests.values()}) < 2:
         return {}
     return {name: (_recipe(manifest, manifests), manifest.runtime) for name, manifest in manifests.items()}
 
 
-def grouped(content: Content, models: list[str]) -> list[str]:
-    """Models with those of one recipe beside each other, as the first of them stands; the baseline is of no recipe."""
-    told = of(content)
-    recipes = [told[name][0] if name in told else name for name in models]
-    return sorted(models, key=lambda name: recipes.index(recipes[models.index(name)])) if told else models
+def shown(recipe: str) -> str:
+    """As much of a recipe's words as tables and sentences have room for."""
+    return elided(recipe, _MOST_SHOWN)
+
+
+def grouped(told: Mapping[str, tuple[str, str]], models: list[str]) -> list[str]:
+    """Models with those of one recipe beside each other, as the first of them stands.
+
+    Args:
+        told: what `of` tells of them; one that it does not know is by itself.
+    """
+    recipes = {name: told[name][0] if name in told else name for name in models}
+    order = [*recipes.values()]
+    return sorted(models, key=lambda name: order.index(recipes[name]))
 
 
 def fallen_back(operators: Mapping[str, int]) -> dict[str, int]:
@@ -52,8 +63,8 @@ def _recipe(manifest: Manifest, manifests: Mapping[str, Manifest]) -> str:
             for key, value in options.items()
             if any(_plain(one.get(key)) != _plain(two.get(key)) for one, two in combinations(others, 2))
         }
-        shown = step_words({name: differing})[1]
-        words.append(f"{name} ({shown[:_OPTIONS]})" if shown else name)
+        said = step_words({name: differing})[1]
+        words.append(f"{name} ({said})" if said else name)
     return " + ".join(words)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from html import unescape
 
 import pytest
-from invented_content import RUNTIMES, content
+from invented_content import RUNTIMES, Model, content
 
 from makeweight.report import advice, card, html, markdown, terminal
 from makeweight.report.comparison import rows
@@ -53,6 +53,21 @@ def test_every_form_tells_it(form: Callable[[Content], str]) -> None:
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>|`", "", unescape(form(SEVERAL))))
     for told in (FASTER, FALLEN, "recipe"):
         assert told.replace("`", "") in text
+
+
+def test_recipes_that_differ_late_are_not_told_as_one() -> None:
+    """They are not held against each other, however little of them is shown."""
+    left_out = [f"layer{number}.0.conv1" for number in range(20)]
+    models = [
+        Model(name, 0.3, 0.003, {"laptop": ratio}, recipe=[{"quantize": {"exclude": own}}], runtime=runtime)
+        for name, ratio, own, runtime in (
+            ("one", 0.5, left_out, "onnxruntime"),
+            ("other", 0.3, [*left_out, "fc"], "litert"),
+        )
+    ]
+    both = content(models, ship="other")
+    assert advice.remarks(both, Figures(both)) == []
+    assert max(len(row.recipe) for row in rows(both, Figures(both))) == 100
 
 
 def test_what_has_no_room_beside_the_figures_stands_before_them() -> None:

@@ -14,7 +14,7 @@ from makeweight.layout import BASELINE
 from makeweight.report import prose
 from makeweight.report.comparison import Cell, cell, heading
 from makeweight.report.content import Content
-from makeweight.report.facts import flat, step_words, worded
+from makeweight.report.facts import counted, flat, step_words, worded
 from makeweight.report.figures import Figures
 from makeweight.report.measuring import floor, machine_line, protocol_line
 from makeweight.report.runtimes import fallen_back
@@ -92,15 +92,14 @@ def _manifest_facts(manifest: Manifest, control: str) -> list[tuple[str, str]]:
     computing = ""
     if manifest.quantized is not None and manifest.floating is not None:
         computing = f"{manifest.quantized} on integers, {manifest.floating} on floating point"
-    left = fallen_back(manifest.operators)
     facts = [
         ("file", ", ".join(file.name for file in manifest.model.files) if manifest.model else ""),
         ("size", ", ".join(part for part in sizes if part)),
         ("parameters", "" if manifest.parameters is None else f"{manifest.parameters:,}"),
         ("MACs", "" if manifest.macs is None else f"{manifest.macs:,} an example"),
         ("compute nodes", computing),
-        ("operators", ", ".join(f"{count} {kind}" for kind, count in manifest.operators.items())),
-        ("fell back from the delegate", ", ".join(f"{count} {kind}" for kind, count in left.items())),
+        ("operators", counted(manifest.operators)),
+        ("fell back from the delegate", counted(fallen_back(manifest.operators))),
         ("answers", closeness(manifest.trial)),
         ("control, trained equally and not compressed", control),
         ("runtime", manifest.runtime),
