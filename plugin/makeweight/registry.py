@@ -153,22 +153,21 @@ def ready(kind: Kind, name: str) -> Any:
 
 
 def runtime_of(suffix: str) -> str | None:
-    """The name of the runtime that opens files that end so, such as `.onnx`; None where nobody knows one. One that is
-    yet to come is refused by its name when it is loaded."""
+    """The name of the runtime that opens files that end so, such as `.onnx`; None where nobody knows one."""
+    # no environment is searched for those that are built in
     return _built_in_suffixes().get(suffix) or suffixes().get(suffix)
 
 
 def suffixes() -> dict[str, str]:
-    """What model files end in, with the runtime that opens such. What is yet to come gives way to a third party's."""
-    ready, parts = _built_in_suffixes(), BUILT_IN["runtime"]
-    awaited = {part.suffix: name for name, part in parts.items() if part.suffix and part.dotted is None}
-    others = (name for name in _entry_points("runtime") if name not in ready.values())
-    return {**ready, **awaited, **{load("runtime", name).suffix: name for name in others}, **ready}
+    """What model files end in, with the runtime that opens such: built in, then by entry point."""
+    built_in = _built_in_suffixes()
+    others = (name for name in _entry_points("runtime") if name not in built_in.values())
+    brought = {load("runtime", name).suffix: name for name in others}
+    return {**built_in, **{suffix: name for suffix, name in brought.items() if suffix not in built_in}}
 
 
 def _built_in_suffixes() -> dict[str, str]:
-    """Of those that can be used: no environment is searched for these."""
-    return {part.suffix: name for name, part in BUILT_IN["runtime"].items() if part.suffix and part.dotted}
+    return {part.suffix: name for name, part in BUILT_IN["runtime"].items() if part.suffix}
 
 
 def extra_of(kind: Kind, name: str) -> str | None:

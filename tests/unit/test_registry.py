@@ -80,16 +80,6 @@ def test_a_file_is_opened_by_the_runtime_of_its_suffix(monkeypatch: pytest.Monke
     assert set(registry.suffixes()) == set(suffixes)
 
 
-def test_a_suffix_that_awaits_its_runtime_gives_way_to_a_third_party(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BUILT_IN["runtime"], "awaited", registry.Part(None, "awaited", suffix=".net"))
-    assert registry.runtime_of(".net") == "awaited"
-    with pytest.raises(UsageError, match=r"comes with the extra makeweight\[awaited\], which is not out yet"):
-        registry.ready("runtime", "awaited")
-    offered = [entry("theirs", SimpleNamespace(suffix=".net"))]
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: offered if "runtimes" in group else [])
-    assert registry.runtime_of(".net") == "theirs"
-
-
 class Theirs:
     """A technique of somebody else."""
 

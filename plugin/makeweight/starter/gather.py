@@ -161,9 +161,7 @@ def _found_model(root: Path, progress: Progress) -> str:
     Raises:
         UsageError: there is none, or several.
     """
-    suffixes = registry.suffixes()
-    usable = [suffix for suffix, runtime in suffixes.items() if runtime in registry.names("runtime")]
-    models = survey.files(root, *usable, ".pt2") or survey.files(root, *suffixes)
+    models = survey.files(root, *registry.suffixes(), ".pt2")
     if len(models) == 1:
         progress.say(f"found {models[0]}")
         return models[0]
