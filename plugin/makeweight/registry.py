@@ -35,6 +35,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "dvc": ("dvc",),
     "onnx": ("onnx", "onnxruntime", "pillow"),
     "torch": ("torch", "onnxscript", "torch-pruning", "safetensors"),
+    "litert": ("litert-torch", "ai-edge-litert", "ai-edge-quantizer"),
+    "executorch": ("executorch", "torchao"),
     "kubernetes": ("lightkube",),
 }
 """What each extra brings, by the name of its distribution."""
