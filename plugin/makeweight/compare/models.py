@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from makeweight import registry
-from makeweight.artifact.kind import absent, kind_of, no_file
+from makeweight.artifact.kind import kind_of, no_file
 from makeweight.artifact.matching import Match, matched
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port, Shape
@@ -26,12 +26,9 @@ def runtime_of(path: Path) -> Runtime:
     if name is not None:
         runtime: Runtime = registry.ready("runtime", name)()
         return runtime
-    found = kind_of(path) if path.exists() else None
-    if path.is_dir():
+    if path.is_dir() or not path.exists():
         raise no_file(path, "a model file")
-    if not path.exists():
-        what, do = absent(path)
-        raise UsageError(what, where=str(path), do=do)
+    found = kind_of(path)
     there = ", ".join(f"{suffix} ({name})" for suffix, name in registry.suffixes().items())
     which = "no runtime here has files that end so" if found is None else f"this is {found.what}"
     raise UsageError(f"{which}; there is {there}", where=str(path), do=None if found is None else found.do)
