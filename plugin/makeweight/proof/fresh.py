@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 
+from makeweight.artifact import artifact
+from makeweight.artifact.artifact import Manifest
 from makeweight.decide import verdict
 from makeweight.decide.stale import stale
 from makeweight.decide.verdict import Verdict
 from makeweight.layout import Layout
-from makeweight.proof.audit import audit
+from makeweight.proof.audit import Finding, audit
 from makeweight_base.errors import UsageError
 
 
@@ -20,9 +24,30 @@ def read(root: Path) -> Verdict:
     Raises:
         UsageError: there is no verdict, or it is none.
     """
+    return with_manifests(root)[0]
+
+
+def with_manifests(root: Path) -> tuple[Verdict, dict[str, Manifest]]:
+    """The same, and the manifests of the models that were judged, by variant, as far as they are here unchanged.
+
+    Raises:
+        UsageError: see `read`.
+    """
     decided = _read(root)
     findings = audit(decided.provenance, root)
-    return stale(decided, [each.what for each in findings if each.status == "differs" and each.kind == "file"])
+    counts = stale(decided, [each.what for each in findings if each.status == "differs" and each.kind == "file"])
+    return counts, _manifests(decided, findings, root)
+
+
+def _manifests(decided: Verdict, findings: Iterable[Finding], root: Path) -> dict[str, Manifest]:
+    unchanged = {each.what for each in findings if each.status == "matches"}
+    found = {}
+    for name in decided.provenance.get("manifests") or ():
+        folder = Layout(Path()).artifact(name)
+        if (folder / artifact.MANIFEST).as_posix() in unchanged:
+            with contextlib.suppress(UsageError):  # another version wrote it: that changes nothing of the verdict
+                found[name] = artifact.read(root / folder)
+    return found
 
 
 def _read(root: Path) -> Verdict:

@@ -33,9 +33,10 @@ def run(root: Path, files: Sequence[Path] = (), *, as_json: bool, junit: Path | 
         UsageError: there is no verdict, a file is damaged, or files do not belong together.
         EnvironmentFailed: `junit` cannot be written.
     """
-    content = (
-        Content(_decided(root, files), html="none, only these files were read") if files else Content(fresh.read(root))
-    )
+    if files:
+        content = Content(_decided(root, files), html="none, only these files were read")
+    else:
+        content = Content(*fresh.with_manifests(root))
     if junit is not None:
         atomic.write_text(junit, forms.render(content.verdict))
     if as_json:

@@ -6,10 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
+from pathlib import Path
 
 import pytest
 from invented_content import RUNTIMES, Model, content
 
+from makeweight.artifact import artifact
+from makeweight.artifact.files import sha256_of
+from makeweight.cli import main
+from makeweight.decide.verdict import dumps
+from makeweight.layout import Layout
 from makeweight.report import advice, card, html, markdown, terminal
 from makeweight.report.comparison import rows
 from makeweight.report.content import Content
@@ -76,6 +82,28 @@ def test_what_has_no_room_beside_the_figures_stands_before_them() -> None:
     assert lines.index("* int8-litert quantize (method static) litert") < lines.index(
         "* int8-litert 490 kB 3.9x 98.4 % drop 0.3 pt pass, ships"
     )
+
+
+def test_the_gate_tells_it_of_the_models_that_were_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    at = Layout(Path())
+    for name, manifest in SEVERAL.manifests.items():
+        artifact.write(at.artifact(name), manifest)
+    hashes = {name: sha256_of(at.artifact(name) / artifact.MANIFEST) for name in SEVERAL.manifests}
+    hashes["gone"] = "0" * 64
+    at.verdict.parent.mkdir()
+    at.verdict.write_text(dumps(replace(SEVERAL.verdict, provenance={"manifests": hashes})))
+    assert main(["gate"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert FASTER in said
+    assert "int8-litert quantize (method static) litert" in said
+
+    changed = at.artifact("int8-litert") / artifact.MANIFEST
+    changed.write_text(changed.read_text().replace("GATHER", "SCATTER"))
+    assert main(["gate"]) == 3, "stale"
+    assert "int8-litert quantize" not in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_card_of_a_variant_has_what_is_said_of_it() -> None:
