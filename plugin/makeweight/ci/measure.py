@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from makeweight import measurement, registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.model import Model
 from makeweight.bench.sitting import Pair, model_of
 from makeweight.ci import base_artifacts, regression
 from makeweight.ci.base import Base
@@ -18,11 +20,12 @@ from makeweight.ci.unmeasured import unmeasured
 from makeweight.devices import record
 from makeweight.devices.device import DeviceFailed
 from makeweight.evidence import disk
-from makeweight.layout import OWN
-from makeweight.measure import timings
+from makeweight.layout import BASELINE, OWN
+from makeweight.measure import samples, timings
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
 from makeweight_base import atomic
+from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
 Ask = Callable[[Project, str, Progress], object]
@@ -96,22 +99,38 @@ def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Pr
             grown += regression.not_possible(rules, variant, name, f"unreachable: {machine.reason}", "unreachable")
             continue
         progress.say(f"{variant} beside the merge base's {was} on {name}")
-        pair = Pair(
-            model_of(before.made(), entry.options.threads),
-            model_of(own.made(), entry.options.threads),
-            str(project.layout.inputs),
-            free_batch=False,
-        )
         connected = registry.ready("device", entry.kind)(name, entry.options)
-        try:
-            taken = regression.measure(connected, entry.options, pair, rules, project.seed, progress)
-        except DeviceFailed as error:
-            # also where the merge base's model does not take the inputs of today's
-            grown += regression.not_possible(rules, variant, name, error.what)
-            continue
+        a, b = before.made(), own.made()
+        with tempfile.TemporaryDirectory(prefix="makeweight-regression-") as folder:
+            try:
+                pair = _pair(project, a, b, entry.options.threads, Path(folder))
+                taken = regression.measure(connected, entry.options, pair, rules, project.seed, progress)
+            except (DeviceFailed, UsageError) as error:
+                # also where the merge base's model does not take the inputs of today's
+                grown += regression.not_possible(rules, variant, name, error.what)
+                continue
         timings.write(regression_samples(project.root, variant, name), taken)
         grown += regression.of_timings(taken, rules, variant, name, entry.options.threads)
     return grown
+
+
+def _pair(project: Project, a: Model, b: Model, threads: int, folder: Path) -> Pair:
+    """Both with the samples in the types that they take; at hand they are in those of the baseline.
+
+    Args:
+        folder: for files of samples.
+
+    Raises:
+        UsageError: one of them takes other inputs.
+    """
+    stored, baseline = project.layout.inputs, artifact.read(project.layout.artifact(BASELINE)).made()
+    of_a, of_b = (
+        samples.in_types_of(model, baseline, stored, folder / f"{arm}.npz") or str(stored)
+        for arm, model in (("a", a), ("b", b))
+    )
+    return Pair(
+        model_of(a, threads), model_of(b, threads), of_a, free_batch=False, inputs_b=None if of_b == of_a else of_b
+    )
 
 
 def _manifest(folder: Path) -> Manifest | None:

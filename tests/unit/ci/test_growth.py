@@ -1,15 +1,22 @@
 """Growth against the merge base: what is measured, what follows from equal bytes, and what is never made up."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from makeweight import publish
+from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.model import Model
+from makeweight.artifact.ports import Port
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.rule import Rule
-from makeweight.ci import gate, regression
+from makeweight.ci import gate, measure, regression
 from makeweight.decide import decide
 from makeweight.decide.verdict import RuleVerdict
 from makeweight.evidence.evidence import NOTHING, Evidence
+from makeweight.measure import samples
 from makeweight.measurement import Measurement, unavailable
 from model_values import invented_model
 from unit.ci.conftest import Made, base_of, figure
@@ -131,3 +138,25 @@ def test_a_variant_that_the_base_lacks_or_that_failed_has_nothing_to_have_grown_
     ):
         found = gate.of_evidence(project, base, NOTHING, [], {})
         assert [m for m in found if m.variant == "int8" and m.comparison == "regression"] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "types"),
+    [("int64", "int32", ("int64", "int32")), ("int32", "int32", ("int32", "int32")), ("int64", "int64", ("int64",))],
+    ids=["it changed its runtime", "on another runtime than the baseline", "all alike"],
+)
+def test_two_models_are_fed_in_the_types_that_each_takes(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, now: str, types: tuple[str, ...]
+) -> None:
+    """A runtime may have narrower integers than the baseline, in whose types the samples are stored."""
+    monkeypatch.chdir(tmp_path)
+    layout = (project := made()).layout
+    baseline, a, b = (invented_model(inputs=(Port("x", ("N", 4), each),)) for each in ("int64", before, now))
+    monkeypatch.setattr(Model, "is_whole", lambda _: True)
+    manifest = Manifest("baseline", "ready", "onnxruntime", [], 0, None, {}, model=baseline)
+    artifact.write(layout.artifact("baseline"), manifest)
+    samples.store(layout.inputs, [{"x": np.arange(4, dtype=np.int64).reshape(1, 4)}])
+    pair = measure._pair(project, a, b, 1, tmp_path)
+    fed = [np.load(path)["0:x"] for path in (pair.inputs, pair.inputs_b) if path is not None]
+    assert tuple(values.dtype.name for values in fed) == types
+    assert all(values.tolist() == [[0, 1, 2, 3]] for values in fed)
