@@ -132,9 +132,7 @@ def residual(module: Any, example: Tensors) -> Residual:
     for name in inner:
         if called[name] > 1:
             refused[name] = f"it is called {called[name]} times"
-        elif apart(_bypassed(module, [name], example), answered(without(copy.deepcopy(module), [name]), example)) > (
-            TOLERANCE
-        ):
+        elif _read_within(module, name, example):
             refused[name] = "without it, forward fails or computes something else: it reads what is in the block"
         else:
             able.append(name)
@@ -227,14 +225,16 @@ def _put(module: Any, name: str, part: Any) -> None:
     setattr(module.get_submodule(parent), last, part)
 
 
-def _bypassed(module: Any, names: Sequence[str], example: Tensors) -> list[Any] | None:
-    """What a module answers whose blocks are still there, and passed by."""
-    hooks = [module.get_submodule(name).register_forward_hook(lambda _, given, __: given[0]) for name in names]
+def _read_within(module: Any, name: str, example: Tensors) -> bool:
+    """Whether something else reads what is in a block: then the module does not answer without it as it does where the
+    block is still there, and passed by."""
+    hook = module.get_submodule(name).register_forward_hook(lambda _, given, __: given[0])
     try:
-        return answered(module, example)
+        passed_by = answered(module, example)
     finally:
-        for hook in hooks:
-            hook.remove()
+        hook.remove()
+    with _lacking(module, [name]):
+        return apart(passed_by, answered(module, example)) > TOLERANCE
 
 
 def _share(ratio: float, able: Sequence[str]) -> int:
