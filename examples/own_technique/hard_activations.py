@@ -45,8 +45,7 @@ class HardActivations(Transformation):
                 "leaves (one that forward calls as a function is none)"
             )
         for name in changed:
-            parent, _, last = name.rpartition(".")
-            setattr(subject.source.get_submodule(parent), last, found[name]())
+            subject.source.set_submodule(name, found[name]())
         given.progress.say(f"{self.name}: {len(changed)} of {len(found)} activations")
         given.notes[self.name] = {"changed": changed}
         return subject

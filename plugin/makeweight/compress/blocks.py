@@ -204,7 +204,7 @@ def without(module: Any, names: Iterable[str]) -> Any:
             return values
 
     for name in names:
-        _put(module, name, Without())
+        module.set_submodule(name, Without())
     return module
 
 
@@ -217,12 +217,7 @@ def _lacking(module: Any, names: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         for name, block in blocks.items():
-            _put(module, name, block)
-
-
-def _put(module: Any, name: str, part: Any) -> None:
-    parent, _, last = name.rpartition(".")
-    setattr(module.get_submodule(parent), last, part)
+            module.set_submodule(name, block)
 
 
 def _read_within(module: Any, name: str, example: Tensors) -> bool:

@@ -250,10 +250,9 @@ def _pays(layer: Layer, cut: Cut) -> bool:
 
 def _put(module: Any, name: str, layer: Any) -> Any:
     """The module with another layer of that name; that layer, where the module is itself the one."""
-    parent, _, last = name.rpartition(".")
-    if not last:
+    if not name:
         return layer
-    setattr(module.get_submodule(parent), last, layer)
+    module.set_submodule(name, layer)
     return module
 
 

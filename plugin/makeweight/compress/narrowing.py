@@ -177,9 +177,7 @@ def _masked(before: Any, removed: Sequence[Removal], narrowed: Any, example: Ten
         if own is None or len(kept[own]) == masked.get_parameter(own).numel():
             continue
         if (axis := normalization.axis(part, narrowed.get_submodule(name), kept[own])) is not None:
-            parent, _, last = name.rpartition(".")
-            left = normalization.over_kept(narrowed.get_submodule(name), kept[own], axis)
-            setattr(masked.get_submodule(parent), last, left)
+            masked.set_submodule(name, normalization.over_kept(narrowed.get_submodule(name), kept[own], axis))
     return masked
 
 
