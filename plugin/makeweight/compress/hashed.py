@@ -34,9 +34,8 @@ def tie(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
         if weight.numel() < _FEWEST or not weight.is_floating_point():
             kept.append(name)
             continue
-        count = values_of(weight.numel(), part)
-        at = torch.from_numpy(places(weight.numel(), count)).reshape(weight.shape)
-        indices[name], signs[name] = at % count, torch.where(at < count, 1, -1).to(torch.int8)
+        found = places(weight.numel(), values_of(weight.numel(), part))
+        indices[name], signs[name] = (torch.from_numpy(each).reshape(weight.shape) for each in found)
     if not indices:
         raise RecipeFailed(f"{NAME} changed nothing: no layer has {_FEWEST} weights for a hash to tie")
     ties = Ties(indices, signs=signs)

@@ -24,12 +24,13 @@ def values_of(count: int, part: float) -> int:
     return max(1, round(count * part))
 
 
-def places(count: int, values: int) -> NDArray[np.int64]:
-    """For each of so many weights, in the order in which they are stored, a number below twice that of the values: that
-    of its value or, from there on, that of its value with a minus."""
+def places(count: int, values: int) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+    """For each of so many weights, in the order in which they are stored, the number of its value, and its sign. A hash
+    is taken below twice the number of values: from that number on, it means a value with a minus."""
     import numpy as np
 
     square, place, alone = FACTORS
     at = np.arange(count, dtype=np.int64)
     hashed = ((at * square + place) % PRIME * at + alone) % PRIME
-    return hashed % (2 * values)
+    which = hashed % (2 * values)
+    return which % values, np.where(which < values, 1, -1).astype(np.int8)

@@ -46,7 +46,7 @@ def by_hand(count: int, values: int) -> tuple[Any, Any]:
 
 def test_the_hash_is_the_polynomial_and_spreads_weights_evenly() -> None:
     at, signs = by_hand(4000, 100)
-    assert np.array_equal(places(4000, 100), at + 100 * (signs < 0))
+    assert all(map(np.array_equal, places(4000, 100), (at, signs)))
     counts = np.bincount(at, minlength=100)
     # of 4000 weights in 100 clusters, chi squared has 99 degrees of freedom: 150 is passed one time in a thousand
     assert ((counts - 40) ** 2 / 40).sum() < 150

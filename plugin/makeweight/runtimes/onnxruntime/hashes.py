@@ -69,8 +69,7 @@ def pack(path: Path, part: float) -> dict[str, Any]:
 def _told(values: NDArray[Any], part: float) -> tuple[NDArray[Any], NDArray[Any] | None] | None:
     """The values that a weight has, and the scales of its rows if these have some; None where it is not tied."""
     count = values_of(values.size, part)
-    at = places(values.size, count)
-    signs, at = np.where(at < count, 1, -1).astype(values.dtype), at % count
+    at, signs = places(values.size, count)
     flat = values.ravel() * signs
     table = np.zeros(count, values.dtype)
     table[at] = flat
