@@ -1,8 +1,4 @@
-"""Weights of few values as a table and indices into it, in operators that ONNX Runtime runs.
-
-When a session is opened, ONNX Runtime folds them into the weights again: the file is smaller, and the memory and the
-time of an inference are as before.
-"""
+"""Weights of few values as a table and indices into it, in operators that ONNX Runtime runs; see `packing.py`."""
 
 from __future__ import annotations
 
@@ -13,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.runtimes.onnxruntime.lean import write
-from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.runtimes.onnxruntime import packing
+from makeweight.runtimes.onnxruntime.packing import Unpacking
 
 # Two indices of so many bits share a byte; wider ones have a byte each.
 _HALF = 4
@@ -24,44 +20,28 @@ _NODES = 400
 
 def pack(path: Path, bits: int) -> dict[str, Any]:
     """Store the weights of a file anew that have at most 2^bits values, in all or in each of their rows, where the file
-    gets smaller by it. The numbers stay what they are.
+    gets smaller by it; see `packing.pack`. The numbers stay what they are."""
+    from onnx import TensorProto
 
-    Returns:
-        for the manifest: which weights, and the bytes of the file before and after.
-
-    Raises:
-        RecipeFailed: no weight gets smaller by it.
-    """
-    import onnx
-    from onnx import numpy_helper
-
-    model = onnx.load(path)
-    before, graph, packed, nodes = path.stat().st_size, model.graph, list[str](), list[Any]()
-    kinds = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8, onnx.TensorProto.UINT8}
-    for weight in [each for each in graph.initializer if each.data_type in kinds]:
-        values = numpy_helper.to_array(weight)
+    def unpacked(weight: Unpacking, values: NDArray[Any]) -> bool:
         told = _told(values, 2**bits)
         if told is None:
-            continue
+            return False
         table, indices, axis = told
         halves = bits <= _HALF and indices.shape[1] % 2 == 0
         taken = table.nbytes + indices.size // (2 if halves else 1) + _NODES + 20 * len(weight.name)
         if taken >= values.nbytes:
-            continue
-        name = weight.name
-        graph.initializer.remove(weight)
-        nodes += _unpacking(graph, name, table, _halved(indices) if halves else indices, values.shape, axis, halves)
-        packed.append(name)
-    if not packed:
-        raise RecipeFailed(
-            f"no weight gets smaller as indices of {bits} bits: none has so few values, in all or by row or column, or "
-            "the tables take as much as is won; lower `bits`"
-        )
-    made = [*nodes, *graph.node]
-    del graph.node[:]
-    graph.node.extend(made)
-    write(model, path)
-    return {"weights": packed, "bytes": [before, path.stat().st_size]}
+            return False
+        _looked_up(weight, table, _halved(indices) if halves else indices, values.shape, axis, halves)
+        return True
+
+    return packing.pack(
+        path,
+        (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT8, TensorProto.UINT8),
+        unpacked,
+        f"no weight gets smaller as indices of {bits} bits: none has so few values, in all or by row or column, or the "
+        "tables take as much as is won; lower `bits`",
+    )
 
 
 def _told(values: NDArray[Any], count: int) -> tuple[NDArray[Any], NDArray[np.uint8], int] | None:
@@ -94,38 +74,26 @@ def _halved(indices: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return upper * 16 + lower
 
 
-def _unpacking(
-    graph: Any,
-    name: str,
+def _looked_up(
+    weight: Unpacking,
     table: NDArray[Any],
     indices: NDArray[np.uint8],
     shape: tuple[int, ...],
     axis: int,
     halves: bool,
-) -> Iterator[Any]:
-    """The nodes that give a weight of that name; what they read is put into the graph."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    def stored(part: str, values: NDArray[Any]) -> str:
-        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), f"{name}/{part}"))
-        return f"{name}/{part}"
-
-    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> Any:
-        return helper.make_node(kind, inputs, [output], name=output, **attributes)
+) -> None:
+    """Have a weight be given by a table and indices."""
+    from onnx import TensorProto
 
     # ONNX divides no bytes, and looks nothing up by them
-    at = f"{name}/at"
-    yield node("Cast", [stored("indices", indices)], at, to=TensorProto.INT32)
+    at = weight.node("Cast", [weight.stored("indices", indices)], "at", to=TensorProto.INT32)
     if halves:
-        sixteen = stored("16", np.array(16, np.int32))
-        yield node("Div", [at, sixteen], f"{name}/upper")
-        yield node("Mod", [at, sixteen], f"{name}/lower")
-        at = f"{name}/both"
-        yield node("Concat", [f"{name}/upper", f"{name}/lower"], at, axis=1)
-    row = f"{name}/rows"
-    yield node("GatherElements", [stored("table", table), at], row, axis=1)
+        sixteen = weight.stored("16", np.array(16, np.int32))
+        both = [weight.node(kind, [at, sixteen], part) for kind, part in (("Div", "upper"), ("Mod", "lower"))]
+        at = weight.node("Concat", both, "both", axis=1)
+    rows = weight.node("GatherElements", [weight.stored("table", table), at], "rows", axis=1)
     turned = axis == 1
-    whole = stored("shape", np.array(shape[::-1] if turned else shape, np.int64))
-    yield node("Reshape", [row, whole], f"{name}/turned" if turned else name)
+    whole = weight.stored("shape", np.array(shape[::-1] if turned else shape, np.int64))
+    given = weight.node("Reshape", [rows, whole], "turned" if turned else "")
     if turned:
-        yield node("Transpose", [f"{name}/turned"], name, perm=[1, 0])
+        weight.node("Transpose", [given], perm=[1, 0])

@@ -1,12 +1,8 @@
-"""Weights that are tied by a hash of their place as their values alone: operators of the graph find them by the hash.
-
-When a session is opened, ONNX Runtime folds these into the weights again: the file is smaller, and the memory and the
-time of an inference are as before.
-"""
+"""Weights that are tied by a hash of their place as their values alone: operators of the graph find them by the hash;
+see `packing.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.runtimes.hashing import FACTORS, PRIME, places, values_of
-from makeweight.runtimes.onnxruntime.graphs import all_tensors
-from makeweight.runtimes.onnxruntime.lean import write
-from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.runtimes.onnxruntime import packing
+from makeweight.runtimes.onnxruntime.packing import Unpacking
 
 # What the nodes that compute a hash take in the file, in bytes, beside their names.
 _NODES = 1200
@@ -27,49 +22,41 @@ _TURNS, _OFF = 60, 1e-6
 
 def pack(path: Path, part: float) -> dict[str, Any]:
     """Store the weights of a file anew that are tied by a hash, all with one scale or each row (a channel) with one,
-    where the file gets smaller by it. The numbers stay what they are, to the last digit where rows have scales.
+    where the file gets smaller by it; see `packing.pack`. The numbers stay what they are, to the last digit where rows
+    have scales."""
+    from onnx import TensorProto
 
-    Returns:
-        for the manifest: which weights, and the bytes of the file before and after.
-
-    Raises:
-        RecipeFailed: no weight gets smaller by it.
-    """
-    import onnx
-    from onnx import numpy_helper
-
-    model = onnx.load(path)
-    before, graph, packed, nodes = path.stat().st_size, model.graph, list[str](), list[Any]()
-    names = {tensor.name for tensor in all_tensors(model)}
-    for weight in list(graph.initializer):
-        if weight.data_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16) or len(weight.dims) < 2:
-            continue
-        values = numpy_helper.to_array(weight)
-        if (values_of(values.size, part) + len(values)) * values.itemsize + _NODES >= values.nbytes:
-            continue
+    def unpacked(weight: Unpacking, values: NDArray[Any]) -> bool:
+        count = values_of(values.size, part)
+        if values.ndim < 2 or (count + len(values)) * values.itemsize + _NODES >= values.nbytes:
+            return False
+        at, signs = places(values.size, count)
         for turned in (False, True) if values.ndim == 2 else (False,):
-            told = _told(values.T if turned else values, part)
+            rows = values.T if turned else values
+            told = _told(rows, count, at, signs)
             if told is not None:
-                graph.initializer.remove(weight)
-                nodes += _hashing(graph, weight.name, *told, values.T.shape if turned else values.shape, turned, names)
-                packed.append(weight.name)
-                break
-    if not packed:
-        raise RecipeFailed(
-            "no weight gets smaller as values that a hash finds: none is large enough and stands in the file in the "
-            "order that the module has it in"
-        )
-    made = [*nodes, *graph.node]
-    del graph.node[:]
-    graph.node.extend(made)
-    write(model, path)
-    return {"weights": packed, "bytes": [before, path.stat().st_size]}
+                _found(weight, *told, rows.shape, turned)
+                return True
+        return False
+
+    return packing.pack(
+        path,
+        (TensorProto.FLOAT, TensorProto.FLOAT16),
+        unpacked,
+        "no weight gets smaller as values that a hash finds: none is large enough and stands in the file in the order "
+        "that the module has it in",
+    )
 
 
-def _told(values: NDArray[Any], part: float) -> tuple[NDArray[Any], NDArray[Any] | None] | None:
-    """The values that a weight has, and the scales of its rows if these have some; None where it is not tied."""
-    count = values_of(values.size, part)
-    at, signs = places(values.size, count)
+def _told(
+    values: NDArray[Any], count: int, at: NDArray[np.int64], signs: NDArray[np.int8]
+) -> tuple[NDArray[Any], NDArray[Any] | None] | None:
+    """The values that a weight has, and the scales of its rows if these have some; None where it is not tied.
+
+    Args:
+        count: how many values there are.
+        at, signs: see `places`.
+    """
     flat = values.ravel() * signs
     table = np.zeros(count, values.dtype)
     table[at] = flat
@@ -92,60 +79,39 @@ def _told(values: NDArray[Any], part: float) -> tuple[NDArray[Any], NDArray[Any]
     return (table, by_row) if (off <= _OFF * np.abs(wide).max(axis=1)).all() else None
 
 
-def _hashing(
-    graph: Any,
-    name: str,
-    table: NDArray[Any],
-    scales: NDArray[Any] | None,
-    shape: tuple[int, ...],
-    turned: bool,
-    names: set[str],
-) -> Iterator[Any]:
-    """The nodes that give a weight of that name; what they read is put into the graph."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    def stored(part: str, values: Any) -> str:
-        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), f"{name}/{part}"))
-        return f"{name}/{part}"
+def _found(
+    weight: Unpacking, table: NDArray[Any], scales: NDArray[Any] | None, shape: tuple[int, ...], turned: bool
+) -> None:
+    """Have a weight be given by its values and the hash."""
+    from onnx import TensorProto
 
     def number(value: int) -> str:
-        """One for all weights."""
-        told = f"number/{value}"
-        if told not in names:
-            graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), told))
-            names.add(told)
-        return told
-
-    def node(kind: str, inputs: list[str], part: str, **attributes: Any) -> Any:
-        output = f"{name}/{part}" if part else name
-        return helper.make_node(kind, inputs, [output], name=output, **attributes)
+        return weight.shared(f"number/{value}", np.array(value, np.int64))
 
     square, place, alone = map(number, FACTORS)
-    prime, count, at = number(PRIME), int(np.prod(shape)), f"{name}/place"
-    yield node("Range", [number(0), number(count), number(1)], "place")
-    yield node("Mul", [at, square], "a")
-    yield node("Add", [f"{name}/a", place], "b")
-    yield node("Mod", [f"{name}/b", prime], "c")
-    yield node("Mul", [f"{name}/c", at], "d")
-    yield node("Add", [f"{name}/d", alone], "e")
-    yield node("Mod", [f"{name}/e", prime], "hash")
-    yield node("Mod", [f"{name}/hash", number(2 * len(table))], "at")
-    values = stored("values", table)
+    prime, count = number(PRIME), int(np.prod(shape))
+    at = weight.node("Range", [number(0), number(count), number(1)], "place")
+    hashed = weight.node("Mul", [at, square], "a")
+    hashed = weight.node("Add", [hashed, place], "b")
+    hashed = weight.node("Mod", [hashed, prime], "c")
+    hashed = weight.node("Mul", [hashed, at], "d")
+    hashed = weight.node("Add", [hashed, alone], "e")
+    hashed = weight.node("Mod", [hashed, prime], "hash")
+    which = weight.node("Mod", [hashed, number(2 * len(table))], "at")
+    values = weight.stored("values", table)
     if half := table.dtype == np.float16:  # of which no sign is changed before an inference
-        yield node("Cast", [values], "single", to=TensorProto.FLOAT)
-        values = f"{name}/single"
-    yield node("Neg", [values], "minus")
-    yield node("Concat", [values, f"{name}/minus"], "both", axis=0)
-    yield node("Gather", [f"{name}/both", f"{name}/at"], "flat", axis=0)
-    steps: list[tuple[str, list[str], dict[str, Any]]] = [("Reshape", [stored("shape", np.array(shape, np.int64))], {})]
+        values = weight.node("Cast", [values], "single", to=TensorProto.FLOAT)
+    both = weight.node("Concat", [values, weight.node("Neg", [values], "minus")], "both", axis=0)
+    given = weight.node("Gather", [both, which], "flat", axis=0)
+    steps: list[tuple[str, list[str], dict[str, Any]]] = [
+        ("Reshape", [weight.stored("shape", np.array(shape, np.int64))], {})
+    ]
     if scales is not None:
-        steps.append(("Mul", [stored("scales", scales.reshape(-1, *[1] * (len(shape) - 1)))], {}))
+        steps.append(("Mul", [weight.stored("scales", scales.reshape(-1, *[1] * (len(shape) - 1)))], {}))
     if half:
         steps.append(("Cast", [], {"to": TensorProto.FLOAT16}))
     if turned:
         steps.append(("Transpose", [], {"perm": [1, 0]}))
-    given = f"{name}/flat"
     for position, (kind, others, attributes) in enumerate(steps, 1):
         part = "" if position == len(steps) else f"step{position}"
-        yield node(kind, [given, *others], part, **attributes)
-        given = f"{name}/{part}"
+        given = weight.node(kind, [given, *others], part, **attributes)

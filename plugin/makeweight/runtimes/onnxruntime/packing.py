@@ -1,0 +1,91 @@
+"""Weights of a file stored in fewer bytes, behind operators that give them as they were.
+
+When a session is opened, ONNX Runtime folds these into the weights again: the file is smaller, and the memory and the
+time of an inference are as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.runtimes.onnxruntime.graphs import all_tensors
+from makeweight.runtimes.onnxruntime.lean import write
+from makeweight.runtimes.runtime import RecipeFailed
+
+
+@dataclass
+class Unpacking:
+    """What gives a weight: nodes, and the constants that they read, which are put into the graph."""
+
+    graph: Any
+    name: str
+    """The weight's."""
+    known: set[str]
+    """The names of all constants of the file."""
+    nodes: list[Any] = field(default_factory=list)
+
+    def stored(self, part: str, values: Any) -> str:
+        """A constant of this weight's own."""
+        return self._put(f"{self.name}/{part}", np.ascontiguousarray(values))
+
+    def shared(self, name: str, values: Any) -> str:
+        """A constant that is there once, for all weights."""
+        return name if name in self.known else self._put(name, values)
+
+    def node(self, kind: str, inputs: list[str], part: str = "", **attributes: Any) -> str:
+        """What a node gives; the weight, where it is called no part."""
+        from onnx import helper
+
+        output = f"{self.name}/{part}" if part else self.name
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def _put(self, name: str, values: Any) -> str:
+        from onnx import numpy_helper
+
+        self.graph.initializer.append(numpy_helper.from_array(values, name))
+        self.known.add(name)
+        return name
+
+
+def pack(
+    path: Path, kinds: Collection[int], unpacked: Callable[[Unpacking, NDArray[Any]], bool], none: str
+) -> dict[str, Any]:
+    """Store the weights of a file anew where it gets smaller by it.
+
+    Args:
+        kinds: those of the weights that are looked at, as ONNX numbers types.
+        unpacked: has a weight be given by nodes; False where it stays as it is.
+        none: what is said where all do.
+
+    Returns:
+        for the manifest: which weights, and the bytes of the file before and after.
+
+    Raises:
+        RecipeFailed: no weight gets smaller by it.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(path)
+    before, graph, packed, nodes = path.stat().st_size, model.graph, list[str](), list[Any]()
+    known = {tensor.name for tensor in all_tensors(model)}
+    for weight in [each for each in graph.initializer if each.data_type in kinds]:
+        unpacking = Unpacking(graph, weight.name, known)
+        if unpacked(unpacking, numpy_helper.to_array(weight)):
+            graph.initializer.remove(weight)
+            nodes += unpacking.nodes
+            packed.append(unpacking.name)
+    if not packed:
+        raise RecipeFailed(none)
+    made = [*nodes, *graph.node]
+    del graph.node[:]
+    graph.node.extend(made)
+    write(model, path)
+    return {"weights": packed, "bytes": [before, path.stat().st_size]}
