@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from makeweight.runtimes.weights import Factor, Layer
+from makeweight.runtimes.weights import Factor, Layer, convolution, turned
 
 
 def kinds() -> tuple[type, ...]:
@@ -36,8 +36,7 @@ def as_layer(layer: Any, sizes: tuple[Sequence[int], Sequence[int]] = ((), ())) 
         return Layer(weight.T[None], table=True)
     if isinstance(layer, nn.Linear):
         return Layer(weight[None])
-    parts = weight.reshape(layer.groups, -1, *weight.shape[1:])
-    return Layer(parts.swapaxes(1, 2) if layer.transposed else parts, layer.transposed, sizes=sizes)
+    return convolution(weight, layer.groups, layer.transposed, sizes)
 
 
 def in_a_row(layer: Any, factors: Sequence[Factor]) -> Any:
@@ -77,7 +76,7 @@ def _layers(layer: Any, factors: Sequence[Factor]) -> list[Any]:
         else:
             part = _convolution(layer, factor, biased)
             if getattr(part, "transposed", False):
-                weight = _turned(weight, layer.groups)
+                weight = turned(weight, layer.groups)
         with torch.no_grad():
             part.weight.copy_(weight)
         made.append(part)
@@ -119,12 +118,6 @@ def _convolution(layer: Any, factor: Factor, biased: bool) -> Any:
     return kind(inputs * groups, outputs, tuple(kernel), groups=groups, bias=biased, **settings)
 
 
-def _turned(weight: Any, groups: int) -> Any:
-    """[outputs, inputs of a group, kernel] as transposed convolutions have it, [inputs, outputs of a group, kernel]; or
-    the other way round."""
-    return weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
-
-
 def _whole(layers: Sequence[Any], groups: int, transposed: bool) -> Any:
     """The one weight that layers in a row stand for."""
     import torch
@@ -137,10 +130,10 @@ def _whole(layers: Sequence[Any], groups: int, transposed: bool) -> Any:
     if isinstance(first, nn.Linear):
         return others[0].weight @ whole
     # [groups, outputs, inputs, kernel]; of two kernels in a row one is 1 wide, along each axis
-    weights = [_turned(each.weight, groups) if each.transposed else each.weight for each in layers]
+    weights = [turned(each.weight, groups) if each.transposed else each.weight for each in layers]
     whole, *others = [each.unflatten(0, (groups, -1)) for each in weights]
     for weight in others:
         kernel = [max(sizes) for sizes in zip(weight.shape[3:], whole.shape[3:], strict=True)]
         outer, inner = (each.expand(*each.shape[:3], *kernel) for each in (weight, whole))
         whole = torch.einsum("gor...,gri...->goi...", outer, inner)
-    return _turned(whole.flatten(0, 1), groups) if transposed else whole.flatten(0, 1)
+    return turned(whole.flatten(0, 1), groups) if transposed else whole.flatten(0, 1)

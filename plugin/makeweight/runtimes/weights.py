@@ -40,6 +40,25 @@ class Layer:
     known, numbers in the same ratio."""
 
 
+def convolution(
+    weight: NDArray[Any], groups: int, transposed: bool, sizes: tuple[Sequence[int], Sequence[int]] = ((), ())
+) -> Layer:
+    """That of a convolution.
+
+    Args:
+        weight: as files and modules have it: [outputs, inputs of a group, kernel]; of a transposed one, [inputs,
+            outputs of a group, kernel].
+    """
+    parts = weight.reshape(groups, -1, *weight.shape[1:])
+    return Layer(parts.swapaxes(1, 2) if transposed else parts, transposed, sizes=sizes)
+
+
+def turned(weight: Any, groups: int) -> Any:
+    """The weight of a convolution, an array or a tensor, as a transposed one has it; or the other way round."""
+    parts = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
+    return parts.reshape(-1, *parts.shape[2:])
+
+
 @dataclass(frozen=True)
 class Factor:
     """One of several thinner layers in a row."""

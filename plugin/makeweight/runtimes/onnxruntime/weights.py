@@ -17,7 +17,7 @@ from makeweight.runtimes.onnxruntime.graphs import attribute, called, constants,
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import RecipeFailed
-from makeweight.runtimes.weights import Factor, Layer, Stored
+from makeweight.runtimes.weights import Factor, Layer, Stored, convolution, turned
 
 # By operator, at which inputs its weights lie; a product is looked at from the right.
 _PLACES = {
@@ -108,9 +108,8 @@ class OnnxWeights:
         if node.op_type == "Gather":
             return Layer(values.T[None], table=True)
         if node.op_type in _CONVOLUTIONS:
-            groups, transposed = attribute(node, "group", 1), node.op_type == "ConvTranspose"
-            parts = values.reshape(groups, -1, *values.shape[1:])
-            return Layer(parts.swapaxes(1, 2) if transposed else parts, transposed, sizes=self._sizes(node, values))
+            transposed = node.op_type == "ConvTranspose"
+            return convolution(values, attribute(node, "group", 1), transposed, self._sizes(node, values))
         if node.op_type in _RECURRENT:
             return Layer(values.reshape(1, -1, values.shape[-1]))
         outputs_first = at == 0 or (node.op_type == "Gemm" and attribute(node, "transB", 0))
@@ -204,9 +203,7 @@ class OnnxWeights:
             last, weight = number == len(factors), factor.weight
             transposed = node.op_type == "ConvTranspose" and bool(factor.axes)
             if transposed:
-                outputs, inputs, *kernel = weight.shape
-                parts = weight.reshape(groups, outputs // groups, inputs, *kernel).swapaxes(1, 2)
-                weight = parts.reshape(groups * inputs, outputs // groups, *kernel)
+                weight = turned(weight, groups)
             gives = node.output[0] if last else _between(node, number)
             bias = node.input[2:] if last else []
             yield helper.make_node(
