@@ -55,7 +55,12 @@ def saved(subject: Subject, weights: Weights, given: Given, technique: str) -> S
 
 def noted(unreached: Mapping[str, str]) -> dict[str, Any]:
     """What the manifest has of layers that a step does not reach: their names, by reason."""
-    by_reason: dict[str, list[str]] = {}
-    for layer, reason in unreached.items():
-        by_reason.setdefault(reason, []).append(layer)
-    return {"not reached": by_reason} if by_reason else {}
+    return {"not reached": by_reason(unreached)} if unreached else {}
+
+
+def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    """Layers by what is said of each."""
+    found: dict[str, list[str]] = {}
+    for layer, reason in reasons.items():
+        found.setdefault(reason, []).append(layer)
+    return found

@@ -23,7 +23,7 @@ from makeweight.compress.factors import (
     rank_of,
     whole,
 )
-from makeweight.compress.files import left_alone_in, saved, weights_of
+from makeweight.compress.files import by_reason, left_alone_in, saved, weights_of
 from makeweight.compress.narrowing import layer_by_layer
 from makeweight.compress.rounding import removed
 from makeweight.compress.scores import answers
@@ -272,7 +272,5 @@ def _refuse_broken(module: Any, example: Tensors, shape: Any, given: Given) -> N
 
 def _told(kept: Mapping[str, str]) -> str:
     """Layers by the reason why they are kept."""
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in kept.items():
-        by_reason.setdefault(reason, []).append(f"`{name}`")
-    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
+    named = {f"`{name}`": reason for name, reason in kept.items()}
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason(named).items())
