@@ -48,6 +48,17 @@ def excluded(patterns: Sequence[str], layers: Sequence[str], technique: str) -> 
     return named(patterns, layers)
 
 
+def changeable(module: Any, patterns: Sequence[str], technique: str) -> dict[str, Any]:
+    """The parameters with more than one axis, by name, of the layers that a step's `exclude` does not mean.
+
+    Raises:
+        RecipeFailed: a pattern fits none of them.
+    """
+    layers = {name: name.rpartition(".")[0] for name, weight in module.named_parameters() if weight.ndim > 1}
+    left_alone = set(excluded(patterns, list(layers.values()), technique))
+    return {name: module.get_parameter(name) for name, layer in layers.items() if layer not in left_alone}
+
+
 def answer_of(module: Any, example: Tensors, output: str | None, called: str, way_out: str) -> Any:
     """The scores of a module that was changed.
 

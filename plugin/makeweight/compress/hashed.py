@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from makeweight.compress.deadend import excluded, refuse_not_finite
+from makeweight.compress.deadend import changeable, refuse_not_finite
 from makeweight.compress.sharing import NAME, Ties
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
@@ -25,12 +25,9 @@ def tie(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
 
     module, part = subject.source, options.part or 1
     refuse_not_finite(module, NAME)
-    weights = {name: weight for name, weight in module.named_parameters() if weight.ndim > 1}
-    left_alone = set(excluded(options.exclude, [name.rpartition(".")[0] for name in weights], NAME))
+    weights = changeable(module, options.exclude, NAME)
     indices, signs, kept = dict[str, Any](), dict[str, Any](), list[str]()
     for name, weight in weights.items():
-        if name.rpartition(".")[0] in left_alone:
-            continue
         if weight.numel() < _FEWEST or not weight.is_floating_point():
             kept.append(name)
             continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from makeweight.compress.deadend import excluded, refuse_not_finite
+from makeweight.compress.deadend import changeable, refuse_not_finite
 from makeweight.compress.files import finite, left_alone_in, noted, saved, weights_of
 from makeweight.compress.movement import Movement
 from makeweight.compress.sparsity import FOUR, Scores, Zeros, scheduled, smallest, two_of_four
@@ -95,13 +95,14 @@ def mask_file(subject: Subject, options: SparsifyOptions, given: Given) -> Subje
 
 def _weights(module: Any, options: SparsifyOptions) -> dict[str, tuple[tuple[int, ...], int]]:
     """The weights of a module that are not excluded: their shapes, and the axes that their layers sum over."""
-    found = {name: weight for name, weight in module.named_parameters() if weight.ndim > 1}
-    layers = {name: name.rpartition(".")[0] for name in found}
-    left_alone = set(excluded(options.exclude, list(layers.values()), NAME))
+
+    def summed(name: str) -> int:
+        return 0 if getattr(module.get_submodule(name.rpartition(".")[0]), "transposed", False) else 1
+
     return {
-        name: (tuple(weight.shape), 0 if getattr(module.get_submodule(layers[name]), "transposed", False) else 1)
-        for name, weight in found.items()
-        if layers[name] not in left_alone and weight.is_floating_point()
+        name: (tuple(weight.shape), summed(name))
+        for name, weight in changeable(module, options.exclude, NAME).items()
+        if weight.is_floating_point()
     }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from makeweight.compress import masking
-from makeweight.compress.deadend import excluded, refuse_not_finite
+from makeweight.compress.deadend import changeable, refuse_not_finite
 from makeweight.compress.files import finite, left_alone_in, noted, saved, weights_of
 from makeweight.compress.kmeans import means, nearest
 from makeweight.compress.masking import Masks
@@ -157,14 +157,12 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
 
     module = subject.source
     refuse_not_finite(module, NAME)
-    weights = {name: weight for name, weight in module.named_parameters() if weight.ndim > 1}
-    layers = [name.rpartition(".")[0] for name in weights]
-    left_alone = set(excluded(options.exclude, layers, NAME))
+    weights = changeable(module, options.exclude, NAME)
     masks = subject.left.get(masking.NAME)
     zeros = masks.zeros if isinstance(masks, Masks) else {}
     found, indices = _Found(2**options.bits), dict[str, Any]()
     for name, weight in given.progress.over(weights.items(), NAME, len(weights)):
-        if name.rpartition(".")[0] in left_alone or not found.takes(name, weight.numel(), weight.is_floating_point()):
+        if not found.takes(name, weight.numel(), weight.is_floating_point()):
             continue
         held = zeros[name].numpy() if name in zeros else None
         shared, clusters = found.shared(name, weight.detach().double().numpy(), held)
