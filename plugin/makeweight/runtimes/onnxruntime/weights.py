@@ -17,6 +17,7 @@ from makeweight.runtimes.onnxruntime.graphs import attribute, called, constants,
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.runtimes.traced import LARGEST
 from makeweight.runtimes.weights import Factor, Layer, Stored, convolution, turned
 
 # By operator, at which inputs its weights lie; a product is looked at from the right.
@@ -27,8 +28,6 @@ _PLACES = {
 _RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _OWN = ("", "ai.onnx")
-# Of protobuf, what a file can hold.
-_LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ class OnnxWeights:
             self._graph.node.insert(place, each)
 
     def save(self, target: Path) -> Model:
-        if sum(len(tensor.raw_data) for tensor in self._graph.initializer) > _LARGEST:
+        if sum(len(tensor.raw_data) for tensor in self._graph.initializer) > LARGEST:
             raise RecipeFailed("the changed model is larger than 2 GB, which one ONNX file cannot hold")
         write(self._proto, target)
         made = self._read(target)
