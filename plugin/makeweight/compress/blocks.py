@@ -12,7 +12,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from makeweight.compress.deadend import excluded, refuse_not_finite, refuse_operators
@@ -22,7 +22,7 @@ from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.target import Latency, aimed
 from makeweight.compress.technique import Given
-from makeweight.compress.tuning import Tuner, tuner
+from makeweight.compress.tuning import InRounds
 from makeweight.runtimes.calls import Call, visited
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.weights import counted
@@ -67,19 +67,15 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
         return without(copy.deepcopy(module), ranked[: _share(ratio, able)])
 
     gone = ranked[: _share(aimed(options, latency, pruned, subject, example, given), able)]
-    train: Tuner | None = None
-    rounds = []
+    trained = InRounds(NAME, options, options.rounds, given)
     for number in range(1, options.rounds + 1):
         without(module, gone[len(gone) * (number - 1) // options.rounds : len(gone) * number // options.rounds])
-        if options.epochs:
-            train = train or tuner(options, given)
-            label = f"prune, round {number} of {options.rounds}" if options.rounds > 1 else NAME
-            rounds.append(asdict(train(module, label, subject.left.values())))
+        trained.after(number, module, subject.left.values())
     module.eval()
     left = counted(module)
     given.progress.say(f"prune: without {', '.join(gone)}, {parameters:,} -> {left:,} parameters")
     changes = {name: order[name] for name in gone}
-    given.notes[NAME] = {"parameters": [parameters, left], "blocks": changes, "rounds": rounds}
+    given.notes[NAME] = {"parameters": [parameters, left], "blocks": changes, "rounds": trained.told}
     if latency is not None:
         given.notes[NAME]["latency"] = latency.note
     if found.refused:

@@ -9,7 +9,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from makeweight.compress import attention, normalization
@@ -36,7 +36,7 @@ from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.target import Latency, aimed
 from makeweight.compress.technique import Given
-from makeweight.compress.tuning import Tuner, read_as, tuner
+from makeweight.compress.tuning import InRounds, read_as
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
@@ -76,8 +76,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
         plan = _tried(plan, module, example, shape, options, given)
         pruner = _pruner(module, example, options, given, plan)
     learnt = _learnt(options, given) if options.importance == "taylor" else None
-    train: Tuner | None = None
-    rounds = []
+    trained = InRounds(NAME, options, options.rounds, given)
     for number in range(1, options.rounds + 1):
         if learnt is not None:
             _gradients(module, *learnt, given.output)
@@ -91,10 +90,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
             wrong = departing(was, removed, example)
         if wrong:
             raise RecipeFailed(_lost(wrong) + left_out([*left_alone, *plan.refused, *wrong]))
-        if options.epochs:
-            train = train or tuner(options, given)
-            label = f"prune, round {number} of {options.rounds}" if options.rounds > 1 else "prune"
-            rounds.append(asdict(train(module, label, subject.left.values())))
+        trained.after(number, module, subject.left.values())
     module.eval()
     after = _widths(module)
     changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
@@ -118,7 +114,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     _still_runs(module, example, shape, given)
     left = counted(module)
     given.progress.say(f"prune: {len(changed)} of {len(before)} layers narrower, {parameters:,} -> {left:,} parameters")
-    given.notes[NAME] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
+    given.notes[NAME] = {"parameters": [parameters, left], "channels": changed, "rounds": trained.told}
     if latency is not None:
         latency.look_again(subject)
         given.notes[NAME]["latency"] = latency.note

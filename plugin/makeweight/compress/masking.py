@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from makeweight.compress.movement import Movement
 from makeweight.compress.sparsity import FOUR, Scores, Zeros, scheduled, smallest, two_of_four
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
-from makeweight.compress.tuning import tuner
+from makeweight.compress.tuning import InRounds
 from makeweight.runtimes.layers import told_of
 from makeweight.runtimes.runtime import RecipeFailed
 
@@ -54,7 +53,7 @@ def mask(subject: Subject, options: SparsifyOptions, given: Given) -> Subject:
     module = subject.source
     refuse_not_finite(module, NAME)
     weights, kept = _able(_weights(module, options), options, given)
-    masks, train, rounds = Masks({}), None, []
+    masks, trained = Masks({}), InRounds(NAME, options, options.rounds, given)
     movement = Movement(module, weights) if options.importance == "movement" else None
     for number in range(1, options.rounds + 1):
         if movement:  # none becomes zero in its first round
@@ -65,14 +64,10 @@ def mask(subject: Subject, options: SparsifyOptions, given: Given) -> Subject:
         zeros = _zeros(scores, weights, options, *step)
         masks = Masks({name: torch.from_numpy(each) for name, each in zeros.items()})
         masks.after_step(module)
-        if options.epochs:
-            train = train or tuner(options, given)
-            label = f"{NAME}, round {number} of {options.rounds}" if options.rounds > 1 else NAME
-            left = [*subject.left.values(), masks, *([movement] if movement else [])]
-            rounds.append(asdict(train(module, label, left)))
+        trained.after(number, module, [*subject.left.values(), masks, *([movement] if movement else [])])
     if movement:
         movement.end()
-    _tell({name: [int(each.sum()), each.numel()] for name, each in masks.zeros.items()}, kept, given, rounds)
+    _tell({name: [int(each.sum()), each.numel()] for name, each in masks.zeros.items()}, kept, given, trained.told)
     return subject.leaving(NAME, masks)
 
 

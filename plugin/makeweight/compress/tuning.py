@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection
+from dataclasses import asdict
 from itertools import chain
 from typing import Any, Protocol
 
@@ -33,6 +34,31 @@ class Tuner(Protocol):
         RecipeFailed: see `train` and `hand_over`.
         UsageError: the given loss fails, a target is no output of the model, or an example cannot be read.
         """
+
+
+class InRounds:
+    """The trainings of a step that trains after each of its rounds, if it trains at all."""
+
+    def __init__(self, name: str, options: TrainingOptions, rounds: int, given: Given) -> None:
+        """Args:
+        name: the step's, for what is shown.
+        """
+        self._name, self._options, self._rounds, self._given = name, options, rounds, given
+        self._train: Tuner | None = None
+        self.told: list[dict[str, Any]] = []
+        """What came of each, for the manifest."""
+
+    def after(self, number: int, module: Any, left: Collection[Left]) -> None:
+        """Train after a round, counted from 1.
+
+        Raises:
+            RecipeFailed, UsageError: see `tuner` and `Tuner`.
+        """
+        if not self._options.epochs:
+            return
+        self._train = self._train or tuner(self._options, self._given)
+        label = f"{self._name}, round {number} of {self._rounds}" if self._rounds > 1 else self._name
+        self.told.append(asdict(self._train(module, label, left)))
 
 
 def tune(module: Any, options: TrainingOptions, given: Given, label: str, left: Collection[Left] = ()) -> Trained:
