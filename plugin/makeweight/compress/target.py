@@ -5,7 +5,6 @@ Both are found alike: copies of the network, not trained, are made as narrow or 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -52,8 +51,7 @@ def aimed(
         return options.ratio
     if latency is not None:
         return latency.ratio(pruned, subject, options.structure)
-    whole = copy.deepcopy(subject.source)
-    ratio, left = for_macs(cast(float, options.macs), pruned, whole, example, options.structure)
+    ratio, left = for_macs(cast(float, options.macs), pruned, subject.source, example, options.structure)
     given.progress.say(f"prune: a ratio of {ratio:.3f} leaves {left:.1%} of the multiply-accumulates")
     return ratio
 
