@@ -43,6 +43,12 @@ def dense(
     return save(path, nodes, [value(name, [batch, FEATURES])], [value("scores", [batch, outputs])], weights)
 
 
+def held(path: Path, weight: Any) -> Path:
+    """Gives its own weight."""
+    out = value("out", list(weight.shape), helper.np_dtype_to_tensor_dtype(weight.dtype))
+    return save(path, [helper.make_node("Identity", ["w"], ["out"])], [], [out], {"w": weight})
+
+
 def embedding(path: Path, *, words: int = 20) -> Path:
     """Integers in: the mean of their vectors, as scores."""
     table = np.random.default_rng(6).standard_normal((words, CLASSES)).astype(np.float32)

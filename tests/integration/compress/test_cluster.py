@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from integration.compress.conftest import fresh
-from integration.tiny_models import save, value
+from integration.tiny_models import held, save, value
 from makeweight.compress.cluster import Cluster, ClusterOptions
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.reproducible import reproducible
@@ -161,16 +161,7 @@ def test_weights_of_any_kind_come_out_as_they_went_in(tmp_path: Any, kind: Any, 
         scales = rng.integers(1, 7, 60 if way == "by row" else 80)
         weight = weight * (scales[:, None] if way == "by row" else scales[None])
     weight = weight.astype(kind)
-    path, shape = tmp_path / "held.onnx", [60, 80]
-    elements = onnx.helper.np_dtype_to_tensor_dtype(weight.dtype)
-    held = onnx.helper.make_graph(
-        [onnx.helper.make_node("Identity", ["w"], ["out"])],
-        "held",
-        [],
-        [onnx.helper.make_tensor_value_info("out", elements, shape)],
-        [numpy_helper.from_array(weight, "w")],
-    )
-    onnx.save(onnx.helper.make_model(held, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), path)
+    path = held(tmp_path / "held.onnx", weight)
     told = codebooks.pack(path, 4)
     onnx.checker.check_model(onnx.load(path))
     assert told["weights"] == ["w"]

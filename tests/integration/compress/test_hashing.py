@@ -10,10 +10,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import helper, numpy_helper
 from torch import nn
 
-from makeweight.artifact.model import Model
+from integration.tiny_models import held
 from makeweight.compress.cluster import Cluster, ClusterOptions
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.reproducible import reproducible
@@ -90,19 +89,6 @@ def test_values_that_learn_in_place_of_weights_move_as_these_would(given: Any) -
     assert torch.allclose(*ends, rtol=1e-4, atol=1e-7)
 
 
-def _file(path: Path, weight: Any) -> Model:
-    kind = helper.np_dtype_to_tensor_dtype(weight.dtype)
-    held = helper.make_graph(
-        [helper.make_node("Identity", ["w"], ["out"])],
-        "held",
-        [],
-        [helper.make_tensor_value_info("out", kind, list(weight.shape))],
-        [numpy_helper.from_array(weight, "w")],
-    )
-    onnx.save(helper.make_model(held, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return OnnxRuntime().read(path)
-
-
 WAYS = {
     "as it was": lambda weight: weight,
     "turned": lambda weight: np.ascontiguousarray(weight.T),
@@ -116,7 +102,7 @@ def test_a_file_has_the_values_alone_and_the_runtime_finds_each_by_the_hash(way:
     rng, runtime = np.random.default_rng(0), OnnxRuntime()
     at, signs = by_hand(60 * 80, 1200)
     weight = WAYS[way]((rng.normal(size=1200)[at] * signs).reshape(60, 80).astype(np.float32))
-    source = _file(tmp_path / "held.onnx", weight)
+    source = runtime.read(held(tmp_path / "held.onnx", weight))
     made = runtime.lower(source, Format(codebook=Hashed(0.25)), None, tmp_path / "made.onnx", notes := {})
     onnx.checker.check_model(onnx.load(made.path))
     assert notes["codebooks"] == {"weights": ["w"], "bytes": [source.size, made.size]}
@@ -145,7 +131,7 @@ def test_a_normalization_behind_a_convolution_leaves_values_and_scales(tmp_path:
 
 def test_what_no_hash_ties_is_refused(tmp_path: Path, given: Any) -> None:
     weight = np.random.default_rng(0).normal(size=(60, 80)).astype(np.float32)
-    path = _file(tmp_path / "held.onnx", weight).path
+    path = held(tmp_path / "held.onnx", weight)
     before = path.read_bytes()
     with pytest.raises(RecipeFailed, match="no weight gets smaller as values that a hash finds"):
         hashes.pack(path, 0.25)
