@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +23,12 @@ from PIL import Image
 from makeweight.compress.quantize import Quantize
 from makeweight.runtimes.executorch.runtime import Executorch
 from makeweight.runtimes.runtime import Program
+from makeweight.user.arrays import Arrays
+from makeweight.user.split import Split
 from makeweight_base.quiet import quiet
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cifar"
 SECONDS = 20
-
-
-class Examples:
-    """Pictures for calibration, in batches."""
-
-    def __init__(self, pictures: Any) -> None:
-        self._pictures = pictures
-
-    def feeds(self, size: int) -> Iterator[dict[str, Any]]:
-        for begin in range(0, len(self._pictures), size):
-            yield {"image": self._pictures[begin : begin + size]}
 
 
 def main() -> None:
@@ -57,10 +47,8 @@ def main() -> None:
     tested, labels = read(asked.pictures / "test", asked.tested)
     with tempfile.TemporaryDirectory() as folder:
         own, theirs = Path(folder, "own.pte"), Path(folder, "theirs.pte")
-        with quiet():
-            by_hand(
-                module, calibration[:32], theirs
-            )  # once more below: what is loaded and compiled once counts for none
+        with quiet():  # once more below: what is loaded and compiled once counts for none
+            by_hand(module, calibration[:32], theirs)
         took = {"theirs": by_hand(module, calibration, theirs), "ours": ours(module, calibration, own)}
         for name, path in (("theirs", theirs), ("ours", own)):
             right = np.mean(answered(path, tested) == labels)
@@ -79,15 +67,16 @@ def read(folder: Path, count: int) -> tuple[Any, Any]:
     files = [(file, number) for number, each in enumerate(classes) for file in sorted(each.iterdir())]
     chosen = [files[index] for index in np.linspace(0, len(files) - 1, count).round().astype(int)]
     arrays = [np.asarray(Image.open(file).convert("RGB"), np.float32).transpose(2, 0, 1) / 255 for file, _ in chosen]
-    return np.stack(arrays), np.array([number for _, number in chosen])
+    # row by row in memory, as they are run: a program takes numbers in the order of what it was traced with
+    return np.ascontiguousarray(np.stack(arrays)), np.array([number for _, number in chosen])
 
 
 def ours(module: Any, pictures: Any, path: Path) -> float:
     """Seconds."""
-    options = Quantize.Options()
     source = Program(module, {"image": ("N", 3, 32, 32)}, {"image": pictures[:4]})
+    examples = Split("calibration", Arrays({"image": pictures}, None))
     begun = time.perf_counter()
-    Executorch().lower(source, Quantize().format(options), Examples(pictures), path)
+    Executorch().lower(source, Quantize().format(Quantize.Options()), examples, path)
     return time.perf_counter() - begun
 
 
