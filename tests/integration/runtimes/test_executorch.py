@@ -166,6 +166,13 @@ def test_another_file_under_the_suffix_is_told_for_what_it_is(tmp_path: Path) ->
         Executorch().read(tmp_path / "none.pte")
 
 
+def test_a_program_that_was_traced_with_channels_last_is_refused(lowered: Lowered, tmp_path: Path) -> None:
+    rows, last = bytes([4, 0, 0, 0, 0, 1, 2, 3]), bytes([4, 0, 0, 0, 0, 2, 3, 1])
+    (tmp_path / "last.pte").write_bytes(lowered.path("float").read_bytes().replace(rows, last))
+    with pytest.raises(UsageError, match=r"\[0, 2, 3, 1\] in memory(?s:.)*contiguous"):
+        Executorch().read(tmp_path / "last.pte")
+
+
 def test_a_program_of_kernels_that_are_not_here_is_refused_by_their_name(lowered: Lowered, tmp_path: Path) -> None:
     whole = lowered.path("float").read_bytes()
     (tmp_path / "odd.pte").write_bytes(whole.replace(b"XnnpackBackend", b"XnnpackBackenx"))

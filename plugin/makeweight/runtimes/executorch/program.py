@@ -30,6 +30,8 @@ class Tensor:
     """The largest, where they are free."""
     free: bool
     """Whether it may be smaller."""
+    order: tuple[int, ...]
+    """Its axes as they lie in memory, the innermost last."""
     stored: int
     """Which buffer its numbers lie in; 0: none, they are computed."""
 
@@ -138,4 +140,4 @@ def _tensor(value: Table) -> Tensor | None:
         return None
     sizes = tuple(held.numbers(2, "i"))
     dtype = DTYPES.get(held.number(0, "b"), "")
-    return Tensor(dtype, sizes, held.number(8, "b") != _STATIC, held.number(5, "I"))
+    return Tensor(dtype, sizes, held.number(8, "b") != _STATIC, tuple(held.numbers(3, "B")), held.number(5, "I"))

@@ -68,6 +68,22 @@ def _usage_error(error: Exception, path: Path) -> UsageError:
     return UsageError(f"ExecuTorch cannot load the program: {reason(error)}", where=str(path))
 
 
+def refuse_reordered(path: Path, plan: Plan) -> None:
+    """Raises:
+    UsageError: an input lies otherwise in memory than it is fed, which the runtime takes without a word.
+    """
+    for place, tensor in enumerate(plan.inputs):
+        # an axis of one place lies anywhere
+        moved = [axis for axis in tensor.order if tensor.sizes[axis : axis + 1] != (1,)]
+        if moved != sorted(moved):
+            raise UsageError(
+                f"input {place} was traced with its axes in the order {list(tensor.order)} in memory, such as channels "
+                "last, and is fed with the last axis innermost",
+                where=str(path),
+                do="Export it once more on `example.contiguous()`.",
+            )
+
+
 def refuse_lacking(path: Path, plan: Plan) -> None:
     """Raises:
     UsageError: the program calls what the installed ExecuTorch does not have.

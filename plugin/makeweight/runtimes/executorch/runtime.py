@@ -42,7 +42,9 @@ class Executorch:
         if not path.is_file():
             raise kind.no_file(path, refusal.WANTED)
         with refusal.translated(path):
-            return self._model(path, *program.ports(program.read(path)))
+            plan = program.read(path)
+            refusal.refuse_reordered(path, plan)
+            return self._model(path, *program.ports(plan))
 
     def open(self, model: Model, threads: int = 1) -> Session:
         from makeweight.runtimes.executorch import program
