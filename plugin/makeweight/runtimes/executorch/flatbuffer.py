@@ -22,10 +22,10 @@ class Table:
     data: bytes
     at: int
 
-    def number(self, field: int, kind: str, otherwise: int = 0) -> int:
-        """An integer; `kind` is a character of the struct module."""
+    def number(self, field: int, kind: str) -> int:
+        """An integer, by default 0; `kind` is a character of the struct module."""
         place = self._field(field)
-        return otherwise if place is None else _unpacked(self.data, place, kind)
+        return 0 if place is None else _unpacked(self.data, place, kind)
 
     def text(self, field: int) -> str:
         place = self._field(field)

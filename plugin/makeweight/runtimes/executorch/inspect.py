@@ -26,7 +26,7 @@ def inspect(path: Path, *, free: bool) -> GraphFacts:
         Damaged: see `program.read`.
     """
     plan = program.read(path)
-    fallen = Counter(name for name in plan.kernels)
+    fallen = Counter(plan.kernels)
     hidden = Counter(each.backend for each in plan.delegates if each.backend != xnnpack.BACKEND)
     graphs = [xnnpack.read(each.data) for each in plan.delegates if each.backend == xnnpack.BACKEND]
     counts = Counter(f"{xnnpack.BACKEND}:{kind}" for graph in graphs for kind in graph.operators)
