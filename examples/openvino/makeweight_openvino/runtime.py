@@ -87,7 +87,7 @@ class OpenVino:
             if not isinstance(source, Model):  # calibration examples come in the batches that a file takes
                 openvino.save_model(held, target, compress_to_fp16=False)
                 source = self.read(target)
-            held = convert.quantized(held, format, batches(source, calibration))
+            held = convert.quantized(held, format, batches(source.inputs, calibration))
         # a file is written over by what was read from it, and not before
         openvino.save_model(held, target, compress_to_fp16=format == FLOAT16)
         return self.read(target)

@@ -4,13 +4,12 @@ depend on what is computed together, so the examples are brought into an order o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from makeweight.artifact.feeds import fit
-from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Feeds
+from makeweight.artifact.ports import Feeds, Port, batch_size
 from makeweight.runtimes.runtime import Examples
 from makeweight_base.errors import UsageError
 from makeweight_probe.inputs import NO_AXES, joined
@@ -19,8 +18,8 @@ from makeweight_probe.inputs import NO_AXES, joined
 BATCH = 32
 
 
-def batches(model: Model, examples: Examples, at_once: int = BATCH) -> list[Feeds]:
-    """Calibration examples in batches that the model takes; what a fixed size leaves over is dropped.
+def batches(inputs: Sequence[Port], examples: Examples, at_once: int = BATCH) -> list[Feeds]:
+    """Calibration examples in batches that a model with these inputs takes; what a fixed size leaves over is dropped.
 
     Args:
         at_once: examples of a batch, where the model lets it be chosen.
@@ -33,12 +32,12 @@ def batches(model: Model, examples: Examples, at_once: int = BATCH) -> list[Feed
     for given in examples.feeds(1):
         for feeds in _apart(given):
             alike.setdefault(_shapes(feeds), []).append((_digest(feeds), feeds))
-    size = model.batch
+    size = batch_size(inputs)
     step, cut = size or at_once, []
     for _, group in sorted(alike.items()):
         ordered = [feeds for _, feeds in sorted(group, key=lambda pair: pair[0])]
         starts = range(0, len(ordered) - step + 1 if size else len(ordered), step)
-        cut += [fit(model.inputs, joined(ordered[at : at + step], NO_AXES)) for at in starts]
+        cut += [fit(inputs, joined(ordered[at : at + step], NO_AXES)) for at in starts]
     if not cut:
         most = max(len(group) for group in alike.values())
         raise UsageError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, Port
 from makeweight.runtimes.batches import batches
 from makeweight.runtimes.executorch import learned, offered, quantize
@@ -38,4 +37,4 @@ def integers(source: Program, format: Format, calibration: Examples) -> Integers
 def examples(source: Program, calibration: Examples) -> list[Feeds]:
     """Calibration examples in batches that the module takes."""
     ports = tuple(Port(name, shape, source.example[name].dtype.name) for name, shape in source.inputs.items())
-    return batches(Model(Path(), "executorch", (), ports, (), {}), calibration)
+    return batches(ports, calibration)

@@ -43,7 +43,7 @@ def quantize(
     before = graph.load(model.path)
     _refuse_quantized(before)
     left = _left_out(before, how)
-    fed = batches(model, calibration, 1) if how.calibrates and calibration else []
+    fed = batches(model.inputs, calibration, 1) if how.calibrates and calibration else []
     with silent(), environment.translated(lambda error: _failed(error, before)):
         content = _quantized(model.path, before, how, left, fed)
     target.write_bytes(content)

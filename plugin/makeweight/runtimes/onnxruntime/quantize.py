@@ -77,7 +77,7 @@ def quantize(
     import onnx
 
     at_once = gptq.BATCH if how.rounding == "gptq" else BATCH
-    fed = batches(model, calibration, at_once) if how.calibrates and calibration else []
+    fed = batches(model.inputs, calibration, at_once) if how.calibrates and calibration else []
     before = onnx.load(model.path)
     if any(node.op_type in operators.QUANTIZING for node in before.graph.node):
         raise RecipeFailed("quantize: the graph is quantized already")
