@@ -4,12 +4,18 @@ runtime that captures it takes out."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from itertools import filterfalse
 from typing import Any
 
 from makeweight.runtimes.calls import INPUT, Call
+from makeweight.runtimes.integers import Range, handed
+from makeweight.runtimes.runtime import RecipeFailed
 
 DOMAIN, KIND = "makeweight", "mark"
+
+Bearing = Mapping[str, Sequence[str]]
+"""By what of a captured graph bears marks, the calls that give it and are handed it, in their order."""
 
 
 class Marks:
@@ -38,6 +44,17 @@ class Marks:
             )
         return self._marked(call.compute(*given, **call.others), call.name)
 
+    def bearing(self, found: Mapping[int, str]) -> dict[str, list[str]]:
+        """A `Bearing`.
+
+        Args:
+            found: by the number of a mark, what bears it.
+        """
+        bearing: dict[str, list[str]] = {}
+        for number, bearer in sorted(found.items()):
+            bearing.setdefault(bearer, []).append(self.names[number])
+        return bearing
+
     def _marked(self, values: Any, name: str) -> Any:
         import torch
 
@@ -51,6 +68,23 @@ class Marks:
         # kept, so that no other gets its id
         self._made[id(values)] = values
         return values
+
+
+def givers(bearing: Bearing) -> dict[str, str]:
+    """By what bears marks, the call that gives it; of several the first."""
+    return {bearer: given[0] for bearer, each in bearing.items() if (given := [*filterfalse(handed, each)])}
+
+
+def placed(learned: Mapping[str, Range], bearing: Bearing) -> dict[str, Range]:
+    """Ranges that were learned by call, by what bears the call's mark.
+
+    Raises:
+        RecipeFailed: one is of something that the module does not compute.
+    """
+    bearers = {name: bearer for bearer, names in bearing.items() for name in names}
+    if lost := [name for name in learned if name not in bearers]:
+        raise RecipeFailed(f"the module no longer computes {lost[0]}, of which a range was learned")
+    return {bearers[name]: each for name, each in learned.items()}
 
 
 @functools.cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import filterfalse
 from typing import Any
 
 from makeweight.artifact.ports import Feeds
@@ -13,9 +12,9 @@ from makeweight.runtimes.calls import visited
 from makeweight.runtimes.executorch.export import Captured, capture
 from makeweight.runtimes.executorch.quantize import NONE, PRODUCTS, Observed, kind
 from makeweight.runtimes.format import Format
-from makeweight.runtimes.integers import LEARNED, Integers, Learned, Range, handed
-from makeweight.runtimes.marks import Marks, operator
-from makeweight.runtimes.runtime import Program, RecipeFailed
+from makeweight.runtimes.integers import LEARNED, Integers, Learned, Range
+from makeweight.runtimes.marks import Marks, givers, operator, placed
+from makeweight.runtimes.runtime import Program
 
 # Of 8 bits with a sign.
 _LEAST, _MOST = -128, 127
@@ -32,16 +31,13 @@ def captured(source: Program) -> tuple[Captured, Mapping[str, Range]]:
     if not isinstance(learned, Learned):
         return capture(source), NONE
     graph, bearing = _marked(source, Marks(learned.ranges))
-    nodes = {name: node for node, names in bearing.items() for name in names}
-    if lost := [name for name in learned.ranges if name not in nodes]:
-        raise RecipeFailed(f"the module no longer computes {lost[0]}, of which a range was learned")
-    return graph, {nodes[name]: each for name, each in learned.ranges.items()}
+    return graph, placed(learned.ranges, bearing)
 
 
 def integers(source: Program, format: Format, fed: Sequence[Feeds]) -> Integers:
     """See `Runtime.integers`."""
     graph, bearing = _marked(source, Marks())
-    names = {node: given[0] for node, each in bearing.items() if (given := [*filterfalse(handed, each)])}
+    names = givers(bearing)
     how = replace(format, ranges="static")
     observed = Observed(graph.graph, how)
     observed.calibrate(fed, how)
@@ -69,13 +65,14 @@ def _marked(source: Program, marks: Marks) -> tuple[Captured, dict[str, list[str
     with visited(source.module, marks):
         found = capture(source)
     graph = found.graph.graph
-    bearing: dict[str, list[str]] = {}
+    numbers: dict[int, str] = {}
     for node in [each for each in graph.nodes if each.target is operator()]:
         values, number = node.args
-        bearing.setdefault(values.name, []).append(marks.names[number])
+        numbers[number] = values.name
         node.replace_all_uses_with(values)
         graph.erase_node(node)
     found.graph.recompile()
+    bearing = marks.bearing(numbers)
     for node in graph.nodes:
         if kind(node) == "batch_norm" and kind(node.args[0]) in PRODUCTS and len(node.args[0].users) == 1:
             bearing[node.args[0].name] = bearing.pop(node.name, [])

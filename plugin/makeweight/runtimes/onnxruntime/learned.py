@@ -5,20 +5,19 @@ nothing here, and the training simulates what is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from makeweight.runtimes.calls import visited
 from makeweight.runtimes.format import Format
-from makeweight.runtimes.integers import LEARNED, Constant, Integers, Learned, Range, handed
-from makeweight.runtimes.marks import Marks
+from makeweight.runtimes.integers import LEARNED, Constant, Integers, Learned, Range
+from makeweight.runtimes.marks import Bearing, Marks, givers, placed
 from makeweight.runtimes.onnxruntime import operators, quantize
 from makeweight.runtimes.onnxruntime.export import export as exported
 from makeweight.runtimes.onnxruntime.graphs import attribute, makers
-from makeweight.runtimes.runtime import Examples, Program, RecipeFailed
+from makeweight.runtimes.runtime import Examples, Program
 
 if TYPE_CHECKING:
     from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
@@ -49,10 +48,7 @@ def export(source: Program, target: Path, format: Format) -> Mapping[str, Range]
     marks = Marks(learned.ranges)
     with visited(source.module, marks):
         found = exported(source.module, source.inputs, source.example, target)
-    tensors = {marks.names[number]: tensor for number, tensor in sorted(found.items())}
-    if lost := [name for name in learned.ranges if name not in tensors]:
-        raise RecipeFailed(f"the module no longer computes {lost[0]}, of which a range was learned")
-    return {tensors[name]: each for name, each in learned.ranges.items()}
+    return placed(learned.ranges, marks.bearing(found))
 
 
 def integers(runtime: OnnxRuntime, source: Program, format: Format, calibration: Examples, scratch: Path) -> Integers:
@@ -63,10 +59,7 @@ def integers(runtime: OnnxRuntime, source: Program, format: Format, calibration:
     with visited(source.module, marks):
         found = exported(source.module, source.inputs, source.example, floating)
     quantize.quantize(runtime.read(floating), made, static(replace(format, codebook=None)), calibration)
-    names: dict[str, list[str]] = {}
-    for number, tensor in sorted(found.items()):
-        names.setdefault(tensor, []).append(marks.names[number])
-    return _Read(onnx.load(made)).told(names)
+    return _Read(onnx.load(made)).told(marks.bearing(found))
 
 
 class _Read:
@@ -85,11 +78,11 @@ class _Read:
         }
         self._array = numpy_helper.to_array
 
-    def told(self, bearing: Mapping[str, Sequence[str]]) -> Integers:
+    def told(self, bearing: Bearing) -> Integers:
         """Args:
-        bearing: by tensor of the graph before, the calls that give it and are handed it, in their order.
+        bearing: by tensor of the graph before.
         """
-        names = {tensor: given[0] for tensor, each in bearing.items() if (given := [*filterfalse(handed, each)])}
+        names = givers(bearing)
         picked = {node.input[1] for node in self._constants.values()}
         sharing: dict[str, list[str]] = {}
         origins: dict[str, str] = {}
@@ -142,7 +135,7 @@ class _Read:
     def _by_channel(self, node: Any) -> bool:
         return bool(self._array(self._stored[node.input[1]]).size > 1)
 
-    def _kept(self, bearing: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Constant]]:
+    def _kept(self, bearing: Bearing) -> Iterator[tuple[str, Constant]]:
         """What is known of constants, by each call that is handed one or gives it."""
         import onnx
 
