@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from makeweight import measurement, registry
+from makeweight import measurement
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
@@ -99,12 +99,11 @@ def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Pr
             grown += regression.not_possible(rules, variant, name, f"unreachable: {machine.reason}", "unreachable")
             continue
         progress.say(f"{variant} beside the merge base's {was} on {name}")
-        connected = registry.ready("device", entry.kind)(name, entry.options)
-        a, b = before.made(), own.made()
+        device, a, b = entry.connect(), before.made(), own.made()
         with tempfile.TemporaryDirectory(prefix="makeweight-regression-") as folder:
             try:
                 pair = _pair(project, a, b, entry.options.threads, Path(folder))
-                taken = regression.measure(connected, entry.options, pair, rules, project.seed, progress)
+                taken = regression.measure(device, entry.options, pair, rules, project.seed, progress)
             except (DeviceFailed, UsageError) as error:
                 # also where the merge base's model does not take the inputs of today's
                 grown += regression.not_possible(rules, variant, name, error.what)
