@@ -12,6 +12,8 @@ LOCK = "dvc.lock"
 BASELINE = "baseline"
 OWN = ".makeweight"
 """The folder of what makeweight keeps for itself; git is told to ignore it."""
+TRAININGS = "trainings"
+"""In it, the folder of what trainings have reached that did not come to their end."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Layout:
 
     def trainings(self, variant: str) -> Path:
         """The folder of what a variant's trainings have reached; none once it is made."""
-        return self.root / OWN / "trainings" / variant
+        return self.root / OWN / TRAININGS / variant
 
     def timings(self, variant: str, device: str) -> Path:
         """Raw samples of a benchmark; decisions about latency replay from it."""

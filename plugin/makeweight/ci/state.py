@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from makeweight.ci.git import Git
-from makeweight.layout import OWN
+from makeweight.layout import OWN, TRAININGS
 from makeweight_base import atomic
 from makeweight_base.errors import Exit, MakeweightError, Problem, UsageError
 
@@ -60,6 +60,16 @@ def tidy(root: Path) -> None:
     """Leave in the folder nothing that stages may have written there; the notes are those that a phase writes now."""
     for entry in (root / OWN).iterdir():
         if entry.name not in (".gitignore", BASE):
+            remove(entry)
+
+
+def forget(folder: Path) -> None:
+    """Clear it of an earlier run, on somebody's own machine: trainings that were broken off there are not CI's."""
+    if folder.is_symlink() or not folder.is_dir():
+        remove(folder)
+        return
+    for entry in folder.iterdir():
+        if entry.name != TRAININGS:
             remove(entry)
 
 

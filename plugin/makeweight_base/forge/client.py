@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
+from makeweight_base import retry_after
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.forge.quoted import quoted
 from makeweight_base.unanswered import why
@@ -296,18 +296,15 @@ def _limited(response: requests.Response) -> float | None:
     if response.status_code not in (403, 429):
         return None
     headers = response.headers
-    after = headers.get("Retry-After", "")
     spent = headers.get("X-RateLimit-Remaining") == "0"
     secondary = "rate limit" in response.text.lower()
-    if response.status_code == 403 and not (after or spent or secondary):
+    if response.status_code == 403 and not ("Retry-After" in headers or spent or secondary):
         return None
-    if after.isdecimal():
-        return float(after)
-    reset, date = headers.get("X-RateLimit-Reset", ""), headers.get("Date", "")
-    if spent and reset.isdecimal() and date:
+    asked = retry_after.seconds(headers)
+    if asked is not None:
+        return asked
+    reset, now = headers.get("X-RateLimit-Reset", ""), retry_after.date(headers.get("Date", ""))
+    if spent and reset.isdecimal() and now is not None:
         # against the server's own clock: a runner's may be off
-        try:
-            return max(0.0, float(reset) - parsedate_to_datetime(date).timestamp()) + 1
-        except ValueError:
-            pass
+        return max(0.0, float(reset) - now) + 1
     return _SECONDARY

@@ -135,6 +135,11 @@ def test_a_server_that_hangs_is_left(
             31,
         ),
         ({"Retry-After": "soon"}, "Slow down", 60),
+        (
+            {"Retry-After": "Tue, 14 Nov 2023 22:13:25 GMT", "Date": "Tue, 14 Nov 2023 22:13:20 GMT"},
+            "Slow down",
+            5,
+        ),
     ],
 )
 @pytest.mark.parametrize("status", [403, 429])

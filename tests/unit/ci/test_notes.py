@@ -11,7 +11,7 @@ import pytest
 from makeweight.ci import compress
 from makeweight.ci import state as states
 from makeweight.ci.state import State
-from makeweight.layout import OWN
+from makeweight.layout import OWN, Layout
 from makeweight_base.errors import ConfigError, EnvironmentFailed, Exit, Problem, UsageError
 
 
@@ -179,3 +179,24 @@ def test_notes_that_are_written_are_read(root: Path) -> None:
     noted = State(None, lacking="the data are elsewhere", skipped=3, notices=["größer"], refused={"p": "q"})
     states.write(root, noted)
     assert states.read(root) == noted
+
+
+def test_a_run_at_home_leaves_broken_off_trainings_there(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    reached = layout.trainings("slim") / "step" / "state.pt"
+    stale = tmp_path / OWN / "reports" / "verdict.json"
+    for file in (reached, stale, tmp_path / OWN / "state.json"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("of before")
+    states.forget(tmp_path / OWN)
+    assert [path for path in (tmp_path / OWN).rglob("*") if path.is_file()] == [reached]
+
+
+def test_what_is_forgotten_is_no_folder_behind_a_link(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").touch()
+    (tmp_path / OWN).symlink_to(elsewhere)
+    states.forget(tmp_path / OWN)
+    assert (elsewhere / "file").exists()
+    assert not (tmp_path / OWN).is_symlink()

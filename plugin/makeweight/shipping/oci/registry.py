@@ -22,6 +22,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from makeweight.shipping.oci import manifest
 from makeweight.shipping.oci.credentials import PASSWORD, USER, Credentials
 from makeweight.shipping.oci.reference import Reference, is_loopback
+from makeweight_base import retry_after
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.forge.quoted import quoted
 from makeweight_base.unanswered import why
@@ -264,8 +265,7 @@ class Registry:
         _Lost: it is an answer for now.
         """
         if answer.status == 429 or answer.status >= 500:
-            after = answer.headers.get("Retry-After", "")
-            delay = float(after) if after.isdecimal() else 0.0
+            delay = retry_after.seconds(answer.headers) or 0.0
             raise _Lost(self._said(answer), where, delay, within=answer.status >= 500)
 
     def _refuse_plain(self, url: str) -> None:

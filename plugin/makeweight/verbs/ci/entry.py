@@ -11,7 +11,7 @@ from pathlib import Path
 
 from makeweight.ci import handover, state
 from makeweight.github import relay, step
-from makeweight.layout import OWN
+from makeweight.layout import OWN, TRAININGS
 from makeweight.verbs.ci import forge as forges
 from makeweight.verbs.ci.run import Run, Settings
 from makeweight_base import progress
@@ -105,7 +105,7 @@ def _apart(run: Run) -> Iterator[None]:
         run.progress.say("judging HEAD in a work tree of its own; what is not committed is no part of it")
         yield
         made, kept = run.root / OWN, own / OWN
-        shutil.rmtree(kept, ignore_errors=True)
+        state.forget(kept)
         if made.is_dir():
-            shutil.copytree(made, kept)
+            shutil.copytree(made, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns(TRAININGS))
     run.root = own
