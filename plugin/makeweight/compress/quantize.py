@@ -32,14 +32,20 @@ _OF_SOME = {
 }
 
 
+# Bits of a weight, and the methods that have them.
+_WIDTHS = {8: ("static", "dynamic", "weights"), 7: ("static", "dynamic"), 4: ("weights", "dynamic")}
+
+
 def _offered(bits: object, told: ValidationInfo) -> object:
     method = told.data.get("method", "static")
-    if bits == 8 or (bits == 4 and method in ("weights", "dynamic")):
+    methods = _WIDTHS.get(bits) if isinstance(bits, int) else None
+    if methods is not None and method in methods:
         return bits
-    if bits == 4:
-        message = "4 bits are of `method: weights` and `method: dynamic`; `{method}` has 8"
+    if methods is not None:
+        message = f"{bits} bits are of {' and '.join(f'`method: {each}`' for each in methods)}; `{{method}}` has 8"
     else:
-        message = "{bits} bits are not offered, only 8, and 4 with `method: weights` or `dynamic`"
+        message = "{bits} bits are not offered, only 8, 7 with `method: static` or `dynamic`, and 4 with `weights` or "
+        message += "`dynamic`"
     raise PydanticCustomError("bits", message, {"bits": bits, "method": method})
 
 
@@ -57,8 +63,10 @@ class Quantize(technique.NumberFormat):
             "run time and reaches products, LSTMs and tables of vectors (`Gather`), no convolutions; `weights` stores "
             "the weights of products and tables in integers and leaves activations in floating point.",
         )
-        bits: Annotated[Literal[8, 4], BeforeValidator(_offered)] = Field(
-            8, description="Bits of a weight; 4 with `method: weights`, and with `dynamic` where a runtime has that."
+        bits: Annotated[Literal[8, 7, 4], BeforeValidator(_offered)] = Field(
+            8,
+            description="Bits of a weight; 4 with `method: weights`, and with `dynamic` where a runtime has that; 7 (in "
+            "bytes, on ONNX Runtime) for x86 processors without VNNI, where sums of products of 8 bits overflow.",
         )
         group: Annotated[int, Field(ge=2)] | Literal["channel"] = Field(
             32,
@@ -153,7 +161,7 @@ class Quantize(technique.NumberFormat):
                 exceptions=tuple((name, FLOAT32) for name in options.exclude),
                 operators=options.operators,
             )
-        by_row = Numbers("int8", "channel" if options.per_channel else "tensor")
+        by_row = Numbers(kind, "channel" if options.per_channel else "tensor")
         return Format(
             weights=shared if options.bits == 4 else by_row,
             activations=Numbers("int8"),

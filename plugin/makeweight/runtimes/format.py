@@ -27,7 +27,7 @@ class Numbers:
     choice."""
 
     type: str
-    """`float32`, `float16`, `bfloat16`, `int8`, `int4`."""
+    """`float32`, `float16`, `bfloat16`, `int8`, `int7` (in bytes of 8 bits), `int4`."""
     scales: Literal["tensor", "channel", "group"] = "tensor"
     """Of integers: what shares one scale."""
     group: int | None = None

@@ -8,6 +8,7 @@ from makeweight.runtimes.format import FLOAT16, FLOAT32, FLOATING, Format, Hashe
 
 BFLOAT16 = Format(Numbers("bfloat16"))
 """Stored, and computed with in float32."""
+_IN_A_BYTE = ("int8", "int7")
 
 
 def objection(format: Format, source: SourceKind) -> str | None:
@@ -25,10 +26,10 @@ def objection(format: Format, source: SourceKind) -> str | None:
             f"{numbers.weights.type} weights in groups are indices already, and have no use for a table of "
             f"{format.codebook} bits; keep `cluster` or `quantize`"
         )
-    if format.codebook is not None and format.codebook > 4 and numbers.weights.type == "int8":
+    if format.codebook is not None and format.codebook > 4 and numbers.weights.type in _IN_A_BYTE:
         return (
-            f"an index of {format.codebook} bits takes a byte in an ONNX file, and so does an int8 weight; cluster to "
-            "4 bits, or keep one of the two"
+            f"an index of {format.codebook} bits takes a byte in an ONNX file, and so does an {numbers.weights.type} "
+            "weight; cluster to 4 bits, or keep one of the two"
         )
     if format.codebook is not None and numbers == BFLOAT16:
         return "a table and indices are float32 numbers, and gain nothing by bfloat16; keep `cluster` or `bfloat16`"
@@ -37,15 +38,15 @@ def objection(format: Format, source: SourceKind) -> str | None:
     if numbers in (FLOAT32, FLOAT16, BFLOAT16) or _eight_bits(numbers) or _weights_alone(numbers):
         return None
     offered = (
-        "float32, float16, bfloat16 weights, int8 (static, learned or dynamic) and int8 or int4 weights alone in "
-        "groups of a power of two from 16 (with layers left in float32)"
+        "float32, float16, bfloat16 weights, int8 or int7 (static, learned or dynamic) and int8 or int4 weights alone "
+        "in groups of a power of two from 16 (with layers left in float32)"
     )
     return f"ONNX Runtime is offered {offered}, and not {format}"
 
 
 def _eight_bits(how: Format) -> bool:
     """8-bit weights and activations, the ranges static, learned or found at run time, by ONNX Runtime's quantizer."""
-    eight = how.weights.type == how.activations.type == "int8" and how.weights.group is None
+    eight = how.weights.type in _IN_A_BYTE and how.activations.type == "int8" and how.weights.group is None
     if how.ranges == "static":
         observed = how.observer is not None
     else:

@@ -295,7 +295,7 @@ def _static(
     quantizer = QDQQuantizer(
         graph,
         per_channel=how.weights.scales == "channel",
-        reduce_range=False,
+        reduce_range=_narrow(how),
         weight_qType=QuantType.QInt8,
         activation_qType=QuantType.QUInt8,
         tensors_range=found,
@@ -317,9 +317,16 @@ def _dynamic(prepared: Path, made: Path, how: Format, mended: Mended) -> None:
         str(made),
         op_types_to_quantize=_wanted(how, IntegerOpsRegistry if how.operators else _DYNAMIC),
         per_channel=how.weights.scales == "channel",
+        reduce_range=_narrow(how),
         weight_type=QuantType.QInt8,
         nodes_to_exclude=sorted(mended.left),
     )
+
+
+def _narrow(how: Format) -> bool:
+    """Whether weights keep to seven bits. Without VNNI, x86 multiplies unsigned by signed bytes with VPMADDUBSW, whose
+    sums of two products end at 16 bits: 2 * 255 * 127 does not fit, 2 * 255 * 64 does."""
+    return how.weights.type == "int7"
 
 
 def _weights_alone(
