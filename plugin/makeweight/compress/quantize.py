@@ -65,7 +65,7 @@ class Quantize(technique.NumberFormat):
         )
         bits: Annotated[Literal[8, 7, 4], BeforeValidator(_offered)] = Field(
             8,
-            description="Bits of a weight; 4 with `method: weights`, and with `dynamic` where a runtime has that; 7 (in "
+            description="Bits of a weight; 4 with `method: weights`, and with `dynamic` where a runtime has it; 7 (in "
             "bytes, on ONNX Runtime) for x86 processors without VNNI, where sums of products of 8 bits overflow.",
         )
         group: Annotated[int, Field(ge=2)] | Literal["channel"] = Field(
