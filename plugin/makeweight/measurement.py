@@ -14,8 +14,9 @@ from makeweight.layout import BASELINE
 from makeweight_base.errors import UsageError
 
 Status = Literal["measured", "estimated", "unavailable"]
-Cause = Literal["stale", "unreachable", "too_few_samples"]
-"""Why a figure is unavailable, where something can be done about it: measure anew, reach the device, measure longer."""
+Cause = Literal["stale", "unreachable", "too_few_samples", "elsewhere"]
+"""Why a figure is unavailable, where something can be done about it: measure anew, reach the device, measure longer,
+compress so that it holds on every processor."""
 _COMPARISONS, _CAUSES = (None, *get_args(Comparison)), (None, *get_args(Cause))
 
 

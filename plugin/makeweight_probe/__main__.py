@@ -15,8 +15,20 @@ import numpy as np
 from makeweight_probe import ProbeFailed, answers, blocks, energy, facts, inputs, memory, meters, sessions
 from makeweight_probe.alone import alone
 from makeweight_probe.arm import Arm, Here
-from makeweight_probe.job import AnswersJob, BlocksJob, EnergyJob, FactsJob, Job, Model, Result, dump_result, load_job
+from makeweight_probe.job import (
+    AnswersJob,
+    BlocksJob,
+    EnergyJob,
+    FactsJob,
+    Job,
+    Model,
+    OutputsJob,
+    Result,
+    dump_result,
+    load_job,
+)
 from makeweight_probe.meters import NoMeter
+from makeweight_probe.outputs import outputs
 from makeweight_probe.session import Feeds, Session
 from makeweight_probe.sessions import NoSession
 from makeweight_probe.worker import TO_ANSWER, Worker
@@ -46,6 +58,8 @@ def run(job: Job) -> Result:
         return Result({}, {"identity": facts.identity(), "conditions": facts.conditions()})
     if isinstance(job, AnswersJob):
         return answers.ask(job)
+    if isinstance(job, OutputsJob):
+        return Result(outputs(_open(job.model), inputs.read(job.inputs)), {})
     with alone():
         if isinstance(job, EnergyJob):
             return _energy(job)

@@ -185,7 +185,21 @@ class AnswersJob:
         return replace(moved, reference_inputs=own)
 
 
-Job = FactsJob | BlocksJob | MemoryJob | EnergyJob | AnswersJob
+@dataclass(frozen=True)
+class OutputsJob:
+    """Ask a model for its answers to all samples, one at a time: see `outputs.py`."""
+
+    model: Model
+    inputs: str
+
+    def files(self) -> tuple[Files, ...]:
+        return self.model.files, (self.inputs,)
+
+    def moved(self, places: Mapping[str, str]) -> OutputsJob:
+        return replace(self, model=self.model.moved(places), inputs=places[self.inputs])
+
+
+Job = FactsJob | BlocksJob | MemoryJob | EnergyJob | AnswersJob | OutputsJob
 
 
 @dataclass(frozen=True)
@@ -195,7 +209,7 @@ class Result:
     samples: dict[str, NDArray[Any]]
     """Blocks: `wall_a`, `wall_b`, `wall_control`, `cpu_…` (ns per inference, shape [rounds, runs that count]),
     `cold_…` (ns, shape [runs]), `batch_a`, `batch_b` (ns per batch). Energy: see `energy.measure`. Answers: `wanted`
-    and `given`, the scores of reference and model, shape [examples, ...]. Other jobs: none."""
+    and `given`, the scores of reference and model, shape [examples, ...]. Outputs: see `outputs.py`. Others: none."""
     facts: dict[str, Any]
 
 
@@ -220,6 +234,8 @@ def load_job(text: str) -> Job:
         return BlocksJob(**{**data, **arms, "limits": tuple(data["limits"]), "cold": cold, "warming": warming})
     if kind == MemoryJob.__name__:
         return MemoryJob(**{**data, "model": load_model(data["model"])})
+    if kind == OutputsJob.__name__:
+        return OutputsJob(**{**data, "model": load_model(data["model"])})
     if kind == EnergyJob.__name__:
         return EnergyJob(**{**data, **{arm: load_model(data[arm]) for arm in ("a", "b")}})
     if kind == AnswersJob.__name__:

@@ -8,12 +8,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import tiny_models
 
 from makeweight.measure.samples import store
 from makeweight_probe import __main__ as probe
-from makeweight_probe import energy, meters
+from makeweight_probe import energy, inputs, meters
 from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
 from makeweight_probe.blocks import ARMS
 from makeweight_probe.job import (
@@ -25,6 +26,7 @@ from makeweight_probe.job import (
     Job,
     MemoryJob,
     Model,
+    OutputsJob,
     Result,
     dump_job,
     load_result,
@@ -166,6 +168,16 @@ def test_memory_by_phase_on_a_bare_machine(folder: Path) -> None:
     assert large["load"] > small["load"]
     assert small["import_peak"] > 10e6
     assert min(small["load"], small["run"], small["baseline"]) >= 0
+
+
+def test_answers_on_a_bare_machine_are_those_of_here(folder: Path) -> None:
+    asked = model(folder, "small")
+    result = run(folder, OutputsJob(asked, str(folder / "inputs.npz")))
+    session = onnxruntime.InferenceSession(asked.path, providers=["CPUExecutionProvider"])
+    samples = inputs.read(str(folder / "inputs.npz"))
+    assert len(result.samples) == len(samples) > 1
+    for index, feeds in enumerate(samples):
+        np.testing.assert_array_equal(result.samples[f"{index}:0"], session.run(None, feeds)[0])
 
 
 def test_inputs_that_are_no_batches(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ class Aim:
     cold_limits: tuple[float, ...] | None = None
     """The same with empty caches; None: that latency is not asked for."""
     energy: bool = False
+    answers: bool = False
+    """Whether to ask what the variant answers to the samples there."""
 
 
 def from_rules(

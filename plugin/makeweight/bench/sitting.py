@@ -1,4 +1,4 @@
-"""One benchmark on a device: processes of blocks until it is decided, then peak memory."""
+"""One benchmark on a device: processes of blocks until it is decided, then peak memory and what is answered there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight_base.progress import Progress
-from makeweight_probe.job import BlocksJob, Cold, EnergyJob, MemoryJob, Model, Result
+from makeweight_probe.job import BlocksJob, Cold, EnergyJob, MemoryJob, Model, OutputsJob, Result
 
 MOST_PROCESSES = 12
 THROUGHPUT_BATCH = 32
@@ -94,7 +94,10 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
         progress.say("  energy: long blocks in turns, with rests between them")
         asked = EnergyJob(pair.a, pair.b, pair.inputs, apart, options.meter, seed, pair.inputs_b)
         energy = probe.run(device, asked, progress.say)
-    return Timings(tuple(results), peaks, energy)
+    answered = {}
+    if aim.answers:
+        answered = probe.run(device, OutputsJob(pair.b, pair.inputs_b or pair.inputs), progress.say).samples
+    return Timings(tuple(results), peaks, energy, answered)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from makeweight import measurement, registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.devices import record
-from makeweight.evidence import staleness
+from makeweight.evidence import elsewhere, staleness
 from makeweight.evidence.evidence import AtHand, Evidence
 from makeweight.evidence.provenance import hash_of, provenance
 from makeweight.layout import BASELINE
@@ -48,6 +48,7 @@ def collect(project: Project) -> Evidence:
             taken = _if_there(timings.read, layout.timings(name, device))
             if figures and objection is None and taken is not None:
                 timed[name, device] = taken
+    measurements = elsewhere.marked(measurements, at_hand.manifests, fresh, timed)
     made_from = provenance(at_hand, fresh, timed)
     return Evidence(
         tuple(measurements), made_from["failed"], at_hand.manifests, at_hand.devices, fresh, timed, made_from

@@ -39,6 +39,8 @@ class Outcomes:
     code: dict[str, str] | None = None
     """sha256 of the files of the repository that were executed for it, by their path from the project's folder; None:
     that was not noted."""
+    outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """What it answered to the samples that devices are fed with; see `makeweight_probe/outputs.py`."""
 
     def __len__(self) -> int:
         return len(self.finite)
@@ -135,12 +137,14 @@ def _rows(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 
 _WORDS = ("classes", "scores", "digest", "facts", "code")
 _ARRAYS = ("finite", "slices")
+_OUTPUTS = "outputs:"
 
 
 def write(path: Path, outcomes: Outcomes) -> None:
     about = {name: getattr(outcomes, name) for name in _WORDS}
     arrays = {name: values for name in _ARRAYS if (values := getattr(outcomes, name)) is not None}
-    archive.write(path, about, {**outcomes.kept, **arrays})
+    answered = {_OUTPUTS + name: values for name, values in outcomes.outputs.items()}
+    archive.write(path, about, {**outcomes.kept, **arrays, **answered})
 
 
 def read(path: Path) -> Outcomes:
@@ -150,7 +154,10 @@ def read(path: Path) -> Outcomes:
         UsageError: there is no such file, or it is damaged.
     """
     about, arrays = archive.read(path, "outcomes")
+    answered = {name: arrays.pop(name) for name in list(arrays) if name.startswith(_OUTPUTS)}
+    outputs = {name.removeprefix(_OUTPUTS): values for name, values in answered.items()}
     try:
-        return Outcomes(finite=arrays.pop("finite"), slices=arrays.pop("slices", None), kept=arrays, **about)
+        finite, slices = arrays.pop("finite"), arrays.pop("slices", None)
+        return Outcomes(finite=finite, slices=slices, kept=arrays, outputs=outputs, **about)
     except (TypeError, KeyError) as error:
         raise archive.damaged(path, error) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from makeweight.measure import archive
 from makeweight_probe.blocks import medians
 from makeweight_probe.job import Result
 
-_ENERGY = "energy"
+_ENERGY, _OUTPUTS = "energy", "outputs"
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Timings:
     memory: dict[str, list[dict[str, Any]]]
     energy: Result | None = None
     """None: it was not asked for."""
+    outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """What the variant answered there; see `makeweight_probe/outputs.py`."""
 
     @property
     def seconds(self) -> float:
@@ -99,6 +101,7 @@ def write(path: Path, timings: Timings) -> None:
     if timings.energy is not None:
         about[_ENERGY] = timings.energy.facts
         arrays |= {f"{_ENERGY}:{name}": values for name, values in timings.energy.samples.items()}
+    arrays |= {f"{_OUTPUTS}:{name}": values for name, values in timings.outputs.items()}
     archive.write(path, about, arrays)
 
 
@@ -112,12 +115,12 @@ def read(path: Path) -> Timings:
     try:
         processes = tuple(Result(_of(index, arrays), facts) for index, facts in enumerate(about["processes"]))
         energy = Result(_of(_ENERGY, arrays), about[_ENERGY]) if _ENERGY in about else None
-        return Timings(processes, about["memory"], energy)
+        return Timings(processes, about["memory"], energy, _of(_OUTPUTS, arrays))
     except (KeyError, TypeError) as error:
         raise archive.damaged(path, error) from error
 
 
 def _of(job: int | str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The arrays of one process, or of the energy."""
+    """The arrays of one process, of the energy, or of what was answered."""
     prefix = f"{job}:"
     return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}

@@ -15,6 +15,10 @@ from makeweight.report.standing import blocking, passing, subject, waived
 # The variants besides the one that is told of, the nearest first, whose distance is told too.
 _OTHERS = 3
 _MORE = "compress it more (a higher `ratio` of `prune`, or `quantize` as the last step)"
+_EXACT = (
+    " Where a processor adds up products of 8 bits in 16, as x86 without VNNI does for ONNX Runtime, "
+    "`quantize: {bits: 7}` makes them fit; `makeweight evaluate` on such a machine tells what it answers."
+)
 _LESS = "compress it less or train it longer (a lower `ratio`, more `epochs`, a `teacher`, layers in `exclude`)"
 
 
@@ -32,7 +36,8 @@ def remedy(content: Content, figures: Figures, variant: str) -> str:
         away = list(dict.fromkeys(code(rule.device) for rule in held_up if rule.device and rule.cause == "unreachable"))
         only_that = all(rule.cause == "unreachable" for rule in held_up)
         again = f" Run it again when {listed(away)} can be reached." if away and only_that else ""
-        return f"That is not known: what is open could not be measured here.{again}"
+        exact = _EXACT if any(rule.cause == "elsewhere" for rule in held_up) else ""
+        return f"That is not known: what is open could not be measured here.{again}{exact}"
     if any(rule.settle for rule in held_up):
         return "Nothing is known to yet: settle what is open first."
     return " ".join([_mend(variant, held_up), *_dynamic(content, figures), *_others(content, variant)])

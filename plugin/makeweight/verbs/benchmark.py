@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from makeweight import measurement
@@ -76,12 +77,13 @@ def run(project: Project, name: str, device_name: str, progress: Progress, secon
 def _aim(project: Project, device: str) -> Aim:
     """What the budget wants to know of this device."""
     rules = [rule for rule in project.rules if rule.device in (None, device)]
-    return from_rules(
+    aim = from_rules(
         rules,
         lambda rule: rule.limit if rule.operator.comparison == "ratio" else None,
         otherwise=(FURTHEST, TAIL_SECONDS),
         memory=True,
     )
+    return replace(aim, answers=True)
 
 
 def _write_absent(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from makeweight.artifact.artifact import Manifest
 from makeweight.budget.metric import of_role
 from makeweight.evidence import keys
 from makeweight.layout import BASELINE
-from makeweight.measure import flips, outcomes, quality, reference, storage
+from makeweight.measure import flips, outcomes, quality, reference, samples, storage
 from makeweight.measure.answers import answer
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measurement import Measurement
@@ -22,6 +24,9 @@ from makeweight.user import data, ran
 from makeweight_base import atomic
 from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Progress
+from makeweight_probe import inputs
+from makeweight_probe.outputs import Outputs, outputs
+from makeweight_probe.session import Session
 
 
 def run(project: Project, name: str, progress: Progress) -> Exit:
@@ -46,6 +51,7 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
             do="Make it give the same examples each time (fix its seed), then run `dvc repro` again.",
         )
     figures = [*storage.measure(manifest, base), *quality.measure(project.task, name, own, before)]
+    own = replace(own, outputs=_sampled(project, runtime.open(manifest.made()), manifest, base))
     if manifest.control is not None:
         label = f"{name}'s control on test"
         served = base.batch(project.model.batch)
@@ -75,6 +81,14 @@ def keep(project: Project, name: str, own: Outcomes, before: Outcomes, figures: 
     outcomes.write(layout.outcomes(name), own)
     atomic.write_json(layout.reference(name), reference.describe(project.task, project.name, name, own, before))
     atomic.write_text(layout.evaluation(name), measurement.dumps(measurement.keyed(figures, key)))
+
+
+def _sampled(project: Project, session: Session, manifest: Manifest, base: Manifest) -> Outputs:
+    """What it answers here to the samples that devices are fed with: it shows by these where a device differs."""
+    stored = project.layout.inputs
+    with tempfile.TemporaryDirectory(prefix="makeweight-evaluate-") as folder:
+        own = samples.in_types_of(manifest.made(), base.made(), stored, Path(folder, "inputs.npz"))
+        return outputs(session, inputs.read(own or str(stored)))
 
 
 def _against_control(project: Project, name: str, own: Outcomes, control: Outcomes) -> list[Measurement]:

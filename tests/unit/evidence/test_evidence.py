@@ -13,6 +13,8 @@ from makeweight import measurement
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.files import sha256_of
+from makeweight.artifact.ports import Port
+from makeweight.artifact.trial import Trial
 from makeweight.budget.measurand import Measurand
 from makeweight.decide import decide
 from makeweight.devices import record
@@ -46,6 +48,8 @@ budget:
 VERSION = "1.0-recorded"
 IDENTITY = {"cpu": "A76", "isa": ["asimddp"], "runtimes": {"onnxruntime": VERSION}}
 
+ANSWERED = {"0:0": np.array([[3.0, -4.0]]), "1:0": np.array([[0.0, 5.0]])}
+
 
 @dataclass
 class Repository:
@@ -66,7 +70,9 @@ class Repository:
         folder = self.layout.artifact(name)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.onnx").write_bytes(content)
-        artifact.write(folder, Manifest(name, "ready", "onnxruntime", [], 0, parent, {}, model=model_in(folder)))
+        made = model_in(folder, outputs=(Port("scores", ("N", 2), "float32"),))
+        tried = None if parent is None else Trial(8, "float32", {"scores": 31.0})
+        artifact.write(folder, Manifest(name, "ready", "onnxruntime", [], 0, parent, {}, model=made, trial=tried))
         return sha256_of(folder / "model.onnx")
 
     def outcome(self, name: str, sha: str, digest: str = "examples") -> None:
@@ -79,6 +85,7 @@ class Repository:
             "softmax",
             digest,
             {"sha256": sha, "runtime": "onnxruntime", "version": VERSION},
+            outputs=ANSWERED,
         )
         outcomes.write(self.layout.outcomes(name), found)
 
@@ -120,7 +127,7 @@ class Repository:
         )
         self.layout.benchmark("half", "pi5").write_text(measurement.dumps(keyed([ratio], key)))
         process = Result({"wall_a": np.ones((3, 5))}, {"rounds": 3, "seconds": 1.0, "inner": 1})
-        timings.write(self.layout.timings("half", "pi5"), Timings((process,), {}))
+        timings.write(self.layout.timings("half", "pi5"), Timings((process,), {}, outputs=ANSWERED))
 
     def figures(self) -> dict[tuple[str, str], Measurement]:
         return {(m.measurand.name, m.variant): m for m in disk.collect(self.project).measurements}
@@ -144,6 +151,37 @@ def test_what_belongs_together_counts(repository: Repository) -> None:
     assert {m.status for m in known.measurements} == {"measured"}
     assert set(known.outcomes) == {"baseline", "half"}
     assert set(known.timings) == {("half", "pi5")}
+    assert repository.verdict() == "pass"
+
+
+@pytest.mark.parametrize(
+    ("off", "counts"),
+    [
+        # the answers have a power of 50: 35.0 dB are 0.0158 of that, and compression left 31.0
+        (np.sqrt(50 / 10**3.5), True),
+        (np.sqrt(50 / 10**2.5), False),
+    ],
+    ids=["less than compression", "more"],
+)
+def test_quality_does_not_hold_where_a_device_answers_otherwise(
+    repository: Repository, off: float, counts: bool
+) -> None:
+    path = repository.layout.timings("half", "pi5")
+    there = {**ANSWERED, "1:0": ANSWERED["1:0"] + np.array([[off, 0]])}
+    timings.write(path, replace(timings.read(path), outputs=there))
+    accuracy = repository.figures()["accuracy", "half"]
+    assert repository.figures()["size", "half"].value == 10
+    assert repository.figures()["accuracy", "baseline"].value == 0.9
+    assert (accuracy.value == 0.9) is counts
+    assert repository.verdict() == ("pass" if counts else "inconclusive")
+    if not counts:
+        assert accuracy.cause == "elsewhere"
+        assert str(accuracy.reason).endswith("(`scores`: signal to noise 25.0 dB, and compression left 31.0 dB)")
+
+
+def test_what_an_older_evaluation_did_not_keep_is_not_compared(repository: Repository) -> None:
+    path = repository.layout.outcomes("half")
+    outcomes.write(path, replace(outcomes.read(path), outputs={}))
     assert repository.verdict() == "pass"
 
 

@@ -1,6 +1,7 @@
 """What a classifier's scores mean, and that the file of answers is whole or refused."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,14 @@ OWN = Outcomes(
 def test_right_is_what_matches_the_target() -> None:
     assert OWN.right.tolist() == [True, False]
     assert len(OWN) == 2
+
+
+def test_outputs_are_no_outcomes(tmp_path: Path) -> None:
+    path = tmp_path / "evaluate.npz"
+    outcomes.write(path, replace(OWN, outputs={"0:0": np.arange(4.0)}))
+    again = outcomes.read(path)
+    assert set(again.kept) == {"prediction", "confidence", "target"}
+    assert again.outputs["0:0"].tolist() == [0, 1, 2, 3]
 
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:

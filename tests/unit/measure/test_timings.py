@@ -288,6 +288,16 @@ def test_more_than_ten_processes_keep_their_samples_apart(tmp_path: Path) -> Non
         np.testing.assert_array_equal(one.samples["cpu_b"], other.samples["cpu_b"])
 
 
+def test_what_was_answered_is_kept_beside_the_times(tmp_path: Path) -> None:
+    answered = {"0:0": np.arange(3.0), "0:1": np.array([True]), "10:0": np.zeros((2, 0), np.int64)}
+    timings.write(tmp_path / "local.npz", replace(taken(process(3)), outputs=answered))
+    again = timings.read(tmp_path / "local.npz")
+    assert again.outputs.keys() == answered.keys()
+    assert len(again.turns("wall_a")[0]) == 3
+    for name, values in answered.items():
+        np.testing.assert_array_equal(again.outputs[name], values, strict=True)
+
+
 def test_what_was_never_run_has_a_file_too(tmp_path: Path) -> None:
     timings.write(tmp_path / "local.npz", Timings((), {}))
     again = timings.read(tmp_path / "local.npz")

@@ -19,6 +19,7 @@ from makeweight_probe.job import (
     Job,
     MemoryJob,
     Model,
+    OutputsJob,
     Result,
     dump_job,
     dump_result,
@@ -52,6 +53,7 @@ jobs = st.one_of(
         seed=st.integers(0, 2**63),
     ),
     st.builds(MemoryJob, models, st.text(), st.integers(1, 20)),
+    st.builds(OutputsJob, models, st.text()),
     st.builds(
         AnswersJob,
         models,

@@ -1,0 +1,50 @@
+"""Quality that holds where it was evaluated, and not on a device that answers otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from makeweight.artifact.artifact import Manifest
+from makeweight.budget.metric import METRICS
+from makeweight.measure.elsewhere import Unlike, unlike
+from makeweight.measure.outcomes import Outcomes
+from makeweight.measure.timings import Timings
+from makeweight.measurement import Measurement
+
+
+def marked(
+    measurements: Iterable[Measurement],
+    manifests: Mapping[str, Manifest],
+    evaluated: Mapping[str, Outcomes],
+    timed: Mapping[tuple[str, str], Timings],
+) -> list[Measurement]:
+    """The figures, those of quality unavailable where a device changes a variant's answers more than compression did:
+    what was counted is then not what is answered there."""
+    reasons: dict[str, str] = {}
+    for (variant, device), taken in timed.items():
+        if variant in evaluated and (model := manifests[variant].model) is not None:
+            trial = manifests[variant].trial
+            names = [port.name for port in model.outputs]
+            left = {} if trial is None else trial.decibels
+            found = unlike(taken.outputs, evaluated[variant].outputs, names, left)
+            if found is not None:
+                reasons.setdefault(variant, _told(device, found))
+    return [
+        figure.absent(reasons[figure.variant], "elsewhere")
+        if figure.variant in reasons and _of_answers(figure) and figure.value is not None
+        else figure
+        for figure in measurements
+    ]
+
+
+def _of_answers(figure: Measurement) -> bool:
+    metric = METRICS.get(figure.metric)
+    return metric is not None and metric.origin == "evaluate"
+
+
+def _told(device: str, found: Unlike) -> str:
+    beside = "" if found.compression is None else f", and compression left {found.compression:.1f} dB"
+    return (
+        f"on `{device}` it answers otherwise than where it was evaluated (`{found.output}`: signal to noise "
+        f"{found.decibels:.1f} dB{beside})"
+    )

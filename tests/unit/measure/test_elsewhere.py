@@ -1,0 +1,69 @@
+"""Whether answers on a device are those of the evaluation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from makeweight.measure.elsewhere import unlike
+from makeweight_probe.outputs import MOST, outputs
+
+HERE = {"0:0": np.array([10.0, 0.0]), "0:1": np.array([1, 2]), "1:0": np.array([0.0, 10.0]), "1:1": np.array([3, 4])}
+NAMES = ("scores", "counts")
+
+
+def moved(**by: Any) -> dict[str, Any]:
+    return {name: values + by.get(f"at{name.replace(':', '')}", 0) for name, values in HERE.items()}
+
+
+def test_the_same_answers_are_alike() -> None:
+    assert unlike(HERE, HERE, NAMES, {"scores": 30.0}) is None
+
+
+@pytest.mark.parametrize(
+    ("off", "left", "told"),
+    [
+        (0.09, 60.0, False),  # rounding: beyond 40 dB, whatever compression left
+        (0.3, 60.0, True),
+        (0.3, None, True),
+        (0.3, 20.0, False),  # compression did more
+    ],
+)
+def test_an_output_that_differs_more_than_compression_made_it(off: float, left: float | None, told: bool) -> None:
+    found = unlike(moved(at00=np.array([off, 0])), HERE, NAMES, {"scores": left})
+    assert (found is not None) is told
+    if found is not None:
+        # a power of 200 against that of one number that is off
+        assert found.decibels == pytest.approx(10 * math.log10(200 / off**2))
+        assert (found.output, found.compression) == ("scores", left)
+
+
+def test_the_output_that_differs_most_is_named() -> None:
+    found = unlike(moved(at00=0.5, at11=np.array([3, 0])), HERE, NAMES, {})
+    assert found is not None
+    assert found.output == "counts"
+
+
+def test_what_has_another_size_or_is_not_there_is_not_compared() -> None:
+    assert unlike({}, HERE, NAMES, {}) is None
+    assert unlike(HERE, {}, NAMES, {}) is None
+    assert unlike({"0:0": np.array([9.0])}, HERE, NAMES, {}) is None
+
+
+class Answering:
+    def __init__(self, *answers: Any) -> None:
+        self._answers = answers
+
+    def run(self, feeds: dict[str, Any]) -> list[Any]:
+        return [each * feeds["x"] if each.dtype.kind == "f" else each for each in self._answers]
+
+
+def test_numbers_from_all_over_a_large_output_are_kept() -> None:
+    large = np.arange(3.0 * MOST).reshape(3, MOST)
+    answered = outputs(Answering(large, np.array(["a"]), np.array(7.0)), [{"x": np.array(1.0)}, {"x": np.array(2.0)}])
+    assert set(answered) == {"0:0", "0:2", "1:0", "1:2"}
+    np.testing.assert_array_equal(answered["1:0"], 6.0 * np.arange(MOST))
+    assert float(answered["1:2"]) == 14
