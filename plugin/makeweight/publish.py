@@ -15,12 +15,12 @@ from makeweight.decide import Terms, Waiver, verdict
 from makeweight.decide.verdict import Verdict
 from makeweight.evidence.evidence import Evidence
 from makeweight.layout import BASELINE, Layout
-from makeweight.measure import flips
+from makeweight.measure import flips, operators
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.tasks.table import TASKS
 from makeweight.project.project import Project
 from makeweight.report import card, dvcplots, html, markdown, tried
-from makeweight.report.content import ClassFigure, Content, Flip, Flips, Machine, Timing
+from makeweight.report.content import ClassFigure, Content, Flip, Flips, Machine, OperatorTimes, Timing
 from makeweight_base import atomic
 from makeweight_base.errors import UsageError
 
@@ -90,16 +90,19 @@ def written(
 def _content(project: Project, evidence: Evidence, decided: Verdict) -> Content:
     paired = _answered(project, evidence)
     shown = paired if project.task.kind == "classification" else []
-    timings = []
+    timings, profiled = [], []
     for (variant, device), taken in evidence.timings.items():
         if taken.processes:
             before, after = (np.concatenate(taken.runs(f"wall_{arm}")) / 1e9 for arm in "ab")
             timings.append(Timing(device, variant, before, after, len(taken.processes), taken.rounds, taken.where))
+        if (both := operators.profiles(taken)) is not None:
+            profiled.append(OperatorTimes(device, variant, *both))
     return Content(
         verdict=decided,
         manifests=evidence.manifests,
         machines=tuple(_machine(project, evidence, decided, name) for name in project.devices),
         timings=tuple(timings),
+        operators=tuple(profiled),
         flips={name: _flips(project.layout, name, evidence.outcomes) for name in shown},
         classes={name: _classes(project, evidence.outcomes, name) for name in paired},
         class_figure=TASKS[project.task.kind].class_figure or Content.class_figure,

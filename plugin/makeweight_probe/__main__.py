@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from makeweight_probe import ProbeFailed, answers, blocks, energy, facts, inputs, memory, meters, sessions
+from makeweight_probe import ProbeFailed, answers, blocks, energy, facts, inputs, memory, meters, profile, sessions
 from makeweight_probe.alone import alone
 from makeweight_probe.arm import Arm, Here
 from makeweight_probe.job import (
@@ -23,6 +23,7 @@ from makeweight_probe.job import (
     Job,
     Model,
     OutputsJob,
+    ProfileJob,
     Result,
     dump_result,
     load_job,
@@ -63,6 +64,8 @@ def run(job: Job) -> Result:
     with alone():
         if isinstance(job, EnergyJob):
             return _energy(job)
+        if isinstance(job, ProfileJob):
+            return profile.measure(job)
         return _blocks(job) if isinstance(job, BlocksJob) else memory.measure(job)
 
 

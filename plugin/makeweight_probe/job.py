@@ -150,6 +150,20 @@ def _two_moved(job: Two, places: Mapping[str, str]) -> Two:
 
 
 @dataclass(frozen=True)
+class ProfileJob:
+    """Which operators take the time of models, one after the other in one process, see `profile.py`."""
+
+    models: tuple[tuple[Model, str], ...]
+    """Each with its samples, as `BlocksJob` has them."""
+
+    def files(self) -> tuple[Files, ...]:
+        return tuple(files for model, inputs in self.models for files in (model.files, (inputs,)))
+
+    def moved(self, places: Mapping[str, str]) -> ProfileJob:
+        return ProfileJob(tuple((model.moved(places), places[inputs]) for model, inputs in self.models))
+
+
+@dataclass(frozen=True)
 class AnswersJob:
     """Run a model on real examples: whether it can, how far its answers are from another model's, and whether they
     depend on the examples beside them.
@@ -199,7 +213,7 @@ class OutputsJob:
         return replace(self, model=self.model.moved(places), inputs=places[self.inputs])
 
 
-Job = FactsJob | BlocksJob | MemoryJob | EnergyJob | AnswersJob | OutputsJob
+Job = FactsJob | BlocksJob | MemoryJob | EnergyJob | ProfileJob | AnswersJob | OutputsJob
 
 
 @dataclass(frozen=True)
@@ -238,6 +252,8 @@ def load_job(text: str) -> Job:
         return OutputsJob(**{**data, "model": load_model(data["model"])})
     if kind == EnergyJob.__name__:
         return EnergyJob(**{**data, **{arm: load_model(data[arm]) for arm in ("a", "b")}})
+    if kind == ProfileJob.__name__:
+        return ProfileJob(tuple((load_model(model), inputs) for model, inputs in data["models"]))
     if kind == AnswersJob.__name__:
         reference = data["reference"] and load_model(data["reference"])
         told = data["counterparts"]

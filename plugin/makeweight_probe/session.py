@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,3 +35,39 @@ class Sessions(Protocol):
         Raises:
             ImportError: there is none.
         """
+
+
+Ran = Literal["integer", "float", "conversion", "fallback"]
+"""What an operator computed with; `conversion`: it only turns numbers of one kind into another; `fallback`: a delegate
+left it to the runtime's own kernels."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """One operator at work in one inference, in ns. A span within another one is not counted there once more."""
+
+    name: str
+    """Which of the model's operators, such as its node's name."""
+    kind: str
+    """Its type: `Conv`."""
+    ran: Ran | None
+    """None: the runtime does not tell."""
+    start: float
+    ns: float
+
+
+class ProfiledSession(Session, Protocol):
+    """A loaded model whose runtime writes down how long each operator takes, which slows it down."""
+
+    resolution: float
+    """The finest time that it tells apart, in ns."""
+
+    def spans(self) -> Sequence[Sequence[Span]]:
+        """Of each inference since the model was opened, in their order. It runs no more after that."""
+
+
+class Profiling(Protocol):
+    """What `Sessions` may offer besides. Those that do not may say why in a text `NO_PROFILE`."""
+
+    def open_profiled(self, path: str, threads: int) -> ProfiledSession:
+        """Raises: whatever the runtime raises."""

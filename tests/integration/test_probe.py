@@ -27,6 +27,7 @@ from makeweight_probe.job import (
     MemoryJob,
     Model,
     OutputsJob,
+    ProfileJob,
     Result,
     dump_job,
     load_result,
@@ -248,3 +249,19 @@ def _children() -> list[str]:
 
 def _spent_by(pid: str) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) * 1e-9
+
+
+def test_a_profile_names_the_operators_of_the_graph(folder: Path) -> None:
+    """Each node of the file once, none of which does integers; a model that does not open costs the other nothing."""
+    (folder / "broken.onnx").write_bytes(b"no model")
+    given = str(folder / "inputs.npz")
+    result = run(folder, ProfileJob(((model(folder, "large"), given), (model(folder, "broken"), given))))
+    told, broken = result.facts["profiles"]
+    kinds = [each["kind"] for each in told["operators"]]
+    assert (kinds.count("MatMul"), kinds.count("Relu"), len(kinds)) == (7, 6, 13)
+    assert {each["ran"] for each in told["operators"]} == {"float"}
+    times = [each["ns"] for each in told["operators"]]
+    assert times == sorted(times, reverse=True)
+    assert 0 < sum(times) <= told["inference_ns"]
+    assert broken["unavailable"].startswith("the profiler of onnxruntime failed: ")
+    assert not list(folder.glob("*trace*"))

@@ -27,6 +27,8 @@ class Aim:
     energy: bool = False
     answers: bool = False
     """Whether to ask what the variant answers to the samples there."""
+    profile: bool = False
+    """Whether to find out which operators take the time."""
 
 
 def from_rules(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from makeweight.artifact import model as artifact
 from makeweight.bench import probe
@@ -15,7 +16,7 @@ from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight_base.progress import Progress
-from makeweight_probe.job import BlocksJob, Cold, EnergyJob, MemoryJob, Model, OutputsJob, Result
+from makeweight_probe.job import BlocksJob, Cold, EnergyJob, MemoryJob, Model, OutputsJob, ProfileJob, Result
 
 MOST_PROCESSES = 12
 THROUGHPUT_BATCH = 32
@@ -97,7 +98,22 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
     answered = {}
     if aim.answers:
         answered = probe.run(device, OutputsJob(pair.b, pair.inputs_b or pair.inputs), progress.say).samples
-    return Timings(tuple(results), peaks, energy, answered)
+    profiles = _profiles(device, pair, apart, progress) if aim.profile else {}
+    return Timings(tuple(results), peaks, energy, answered, profiles)
+
+
+def _profiles(device: Device, pair: Pair, apart: bool, progress: Progress) -> dict[str, dict[str, Any]]:
+    """What the operators of both models take, by arm."""
+    given = {"a": (pair.a, pair.inputs), "b": (pair.b, pair.inputs_b or pair.inputs)}
+    found: dict[str, dict[str, Any]] = {}
+    for arms in (("a",), ("b",)) if apart else (("a", "b"),):
+        job = ProfileJob(tuple(given[arm] for arm in arms))
+        try:
+            told = probe.run(device, job, progress.say).facts["profiles"]
+        except probe.JobFailed as error:  # the figures are there, and stay, also where a profiler crashes
+            told = [{"unavailable": str(error)} for _ in arms]
+        found |= dict(zip(arms, told, strict=True))
+    return found
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Timings:
     """One pair of models on one device: what each process of the probe answered.
 
     `processes`: see `Result.samples`; ns. `memory`: facts of the memory jobs, by arm (`a` the baseline, `b` the
-    variant).
+    variant). `profiles`: by arm, what the probe's `profile.measure` answers; none where it was not asked for.
     """
 
     processes: tuple[Result, ...]
@@ -31,6 +31,7 @@ class Timings:
     """None: it was not asked for."""
     outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """What the variant answered there; see `makeweight_probe/outputs.py`."""
+    profiles: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -98,6 +99,7 @@ def write(path: Path, timings: Timings) -> None:
         for name, values in result.samples.items()
     }
     about: dict[str, Any] = {"processes": [result.facts for result in timings.processes], "memory": timings.memory}
+    about["profiles"] = dict(timings.profiles)
     if timings.energy is not None:
         about[_ENERGY] = timings.energy.facts
         arrays |= {f"{_ENERGY}:{name}": values for name, values in timings.energy.samples.items()}
@@ -115,7 +117,8 @@ def read(path: Path) -> Timings:
     try:
         processes = tuple(Result(_of(index, arrays), facts) for index, facts in enumerate(about["processes"]))
         energy = Result(_of(_ENERGY, arrays), about[_ENERGY]) if _ENERGY in about else None
-        return Timings(processes, about["memory"], energy, _of(_OUTPUTS, arrays))
+        outputs, profiles = _of(_OUTPUTS, arrays), about.get("profiles", {})
+        return Timings(processes, about["memory"], energy, outputs, profiles)
     except (KeyError, TypeError) as error:
         raise archive.damaged(path, error) from error
 

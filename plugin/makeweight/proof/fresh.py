@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from makeweight.artifact import artifact
@@ -12,6 +12,8 @@ from makeweight.decide import verdict
 from makeweight.decide.stale import stale
 from makeweight.decide.verdict import Verdict
 from makeweight.layout import Layout
+from makeweight.measure import operators, timings
+from makeweight.measure.operators import Profile
 from makeweight.proof.audit import Finding, audit
 from makeweight_base.errors import UsageError
 
@@ -24,29 +26,54 @@ def read(root: Path) -> Verdict:
     Raises:
         UsageError: there is no verdict, or it is none.
     """
-    return with_manifests(root)[0]
+    return _with_findings(root)[0]
 
 
-def with_manifests(root: Path) -> tuple[Verdict, dict[str, Manifest]]:
-    """The same, and the manifests of the models that were judged, by variant, as far as they are here unchanged.
+Profiles = Mapping[tuple[str, str], tuple[Profile, Profile]]
+"""By variant and device: of the baseline and of the variant."""
+
+
+def with_evidence(root: Path) -> tuple[Verdict, dict[str, Manifest], Profiles]:
+    """The same, the manifests of the models that were judged, by variant, and what their operators take, as far as all
+    that is here unchanged.
 
     Raises:
         UsageError: see `read`.
     """
-    decided = _read(root)
-    findings = audit(decided.provenance, root)
-    counts = stale(decided, [each.what for each in findings if each.status == "differs" and each.kind == "file"])
-    return counts, _manifests(decided, findings, root)
-
-
-def _manifests(decided: Verdict, findings: Iterable[Finding], root: Path) -> dict[str, Manifest]:
+    counts, findings = _with_findings(root)
     unchanged = {each.what for each in findings if each.status == "matches"}
+    return counts, _manifests(counts, unchanged, root), _profiles(counts, unchanged, root)
+
+
+def _with_findings(root: Path) -> tuple[Verdict, list[Finding]]:
+    decided = _read(root)
+    findings = list(audit(decided.provenance, root))
+    return stale(
+        decided, [each.what for each in findings if each.status == "differs" and each.kind == "file"]
+    ), findings
+
+
+def _manifests(decided: Verdict, unchanged: Collection[str], root: Path) -> dict[str, Manifest]:
     found = {}
     for name in decided.provenance.get("manifests") or ():
         folder = Layout(Path()).artifact(name)
         if (folder / artifact.MANIFEST).as_posix() in unchanged:
             with contextlib.suppress(UsageError):  # another version wrote it: that changes nothing of the verdict
                 found[name] = artifact.read(root / folder)
+    return found
+
+
+def _profiles(decided: Verdict, unchanged: Collection[str], root: Path) -> Profiles:
+    found = {}
+    devices = decided.provenance.get("devices") or {}
+    for variant in (each.variant for each in decided.variants):
+        for device in devices:
+            path = Layout(Path()).timings(variant, device)
+            if path.as_posix() in unchanged:
+                # another version may have written it, which changes nothing of the verdict
+                with contextlib.suppress(UsageError, KeyError, TypeError, ValueError):
+                    if (both := operators.profiles(timings.read(root / path))) is not None:
+                        found[variant, device] = both
     return found
 
 

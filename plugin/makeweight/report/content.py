@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from makeweight.artifact.artifact import Manifest
 from makeweight.decide.verdict import Verdict
+from makeweight.measure.operators import Profile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,6 +70,16 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class OperatorTimes:
+    """What the operators of a variant and of the baseline beside it take on a device."""
+
+    device: str
+    variant: str
+    baseline_profile: Profile
+    variant_profile: Profile
+
+
+@dataclass(frozen=True)
 class Machine:
     """A declared device as it was found, or why it was not."""
 
@@ -91,6 +102,8 @@ class Content:
     machines: tuple[Machine, ...] = ()
     """In the order in which they are declared."""
     timings: tuple[Timing, ...] = ()
+    operators: tuple[OperatorTimes, ...] = ()
+    """In the order of the variants."""
     flips: Mapping[str, Flips] = field(default_factory=dict)
     classes: Mapping[str, tuple[ClassFigure, ...]] = field(default_factory=dict)
     """By variant, in the order of the model's outputs."""

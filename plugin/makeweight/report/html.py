@@ -14,6 +14,7 @@ from makeweight.report.figures import NOT_RECORDED, Figures
 from makeweight.report.remedy import remedy
 from makeweight.report.sections.charts import by_class, latencies, tradeoffs
 from makeweight.report.sections.examples import flipped
+from makeweight.report.sections.operators import profiled, unprofiled
 from makeweight.report.sections.tables import everything, judgement, machines, recipe
 from makeweight.report.sections.tiles import tiles
 from makeweight.report.standing import SIGNS, blocking, leading, waived, warnings
@@ -76,6 +77,8 @@ def _page(content: Content) -> dict[str, Any]:
         "tradeoffs": tradeoffs(content, figures),
         "timed": any(each.device is not None and each.value is not None for each in figures),
         "latencies": latencies(content, figures),
+        "profiles": profiled(content, figures, order),
+        "unprofiled": unprofiled(content),
         "classes": by_class(content, order),
         "class_figure": content.class_figure,
         "flips": flipped(content, order),

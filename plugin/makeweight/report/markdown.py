@@ -10,7 +10,7 @@ from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import FRACTION, show
 from makeweight.decide.verdict import Alteration, Outcome, RuleVerdict
 from makeweight.layout import BASELINE
-from makeweight.report import advice, measuring, prose
+from makeweight.report import advice, measuring, operators, prose
 from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat, inputs
@@ -105,6 +105,8 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
         yield from _warnings(content, variant)
     if said := [markdown_prose(each) for each in advice.remarks(content, figures)]:
         yield _listed("what is said of runtimes", "Runtimes", said)
+    if slow := [markdown_prose(each) for each in operators.slowed(content, figures)[: operators.SENTENCES]]:
+        yield _listed("why something is not faster", "Not faster", slow)
     yield from _also_altered(content)
     yield _all_variants(content, figures)
     yield _method(content, figures)

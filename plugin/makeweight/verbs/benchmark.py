@@ -83,7 +83,7 @@ def _aim(project: Project, device: str) -> Aim:
         otherwise=(FURTHEST, TAIL_SECONDS),
         memory=True,
     )
-    return replace(aim, answers=True)
+    return replace(aim, answers=True, profile=True)
 
 
 def _write_absent(

@@ -17,7 +17,7 @@ from makeweight.project import reading
 from makeweight.proof import fresh
 from makeweight.report import junit as forms
 from makeweight.report import terminal
-from makeweight.report.content import Content
+from makeweight.report.content import Content, OperatorTimes
 from makeweight_base import atomic
 from makeweight_base.errors import Exit
 
@@ -36,7 +36,9 @@ def run(root: Path, files: Sequence[Path] = (), *, as_json: bool, junit: Path | 
     if files:
         content = Content(_decided(root, files), html="none, only these files were read")
     else:
-        content = Content(*fresh.with_manifests(root))
+        decided, manifests, profiles = fresh.with_evidence(root)
+        taken = (OperatorTimes(device, variant, *both) for (variant, device), both in profiles.items())
+        content = Content(decided, manifests, operators=tuple(taken))
     if junit is not None:
         atomic.write_text(junit, forms.render(content.verdict))
     if as_json:

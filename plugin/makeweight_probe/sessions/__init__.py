@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from makeweight_probe import ProbeFailed
-from makeweight_probe.session import Sessions
+from makeweight_probe.session import Profiling, Sessions
 
 GROUP = "makeweight.sessions"
 _EXTRAS = {"onnxruntime": "onnx"}
@@ -37,6 +37,18 @@ def find(runtime: str) -> Sessions:
         bring = _bring(runtime)
         raise NoSession(f"the runtime `{runtime}` is not installed here: {error}. {bring}") from error
     return found
+
+
+def profiling(runtime: str) -> Profiling | str:
+    """What opens the models of an installed runtime so that it tells what its operators take; or why it does not.
+
+    Raises:
+        NoSession: see `find`.
+    """
+    found = find(runtime)
+    if hasattr(found, "open_profiled"):
+        return cast(Profiling, found)
+    return str(getattr(found, "NO_PROFILE", f"the sessions of `{runtime}` offer no profile"))
 
 
 def _bring(runtime: str) -> str:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import re
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight_probe import flatbuffer
 from makeweight_probe.diverted import diverted
-from makeweight_probe.session import Feeds
+from makeweight_probe.flatbuffer import Table
+from makeweight_probe.session import Feeds, Ran, Span
 
 METHOD = "forward"
 # What a program's tensors hold, by the numbers that its format has for it.
@@ -30,8 +34,11 @@ DTYPES = {
 class ExecutorchSession:
     """A loaded program. It takes inputs by their place, so feeds are in the order in which the model has them."""
 
-    def __init__(self, path: str, threads: int) -> None:
-        """Raises:
+    def __init__(self, path: str, threads: int, *, traced: bool = False) -> None:
+        """Args:
+            traced: whether it writes down what each operator takes.
+
+        Raises:
         RuntimeError: executorch refuses the program, or cannot give so many threads, or a program is open here that
             runs on another number of them.
         """
@@ -41,7 +48,7 @@ class ExecutorchSession:
         with _said() as said:
             try:
                 _one_pool(bindings, threads)
-                self._module = bindings._load_for_executorch(path)
+                self._module = bindings._load_for_executorch(path, enable_etdump=traced)
             except RuntimeError as error:
                 raise RuntimeError(f"{error}{said()}") from error
         self._wanted = self._module.method_meta(METHOD)
@@ -75,6 +82,66 @@ class ExecutorchSession:
                     f"{values.dtype.name} {list(values.shape)}"
                 )
         return ""
+
+
+class ProfiledExecutorchSession(ExecutorchSession):
+    """One that writes an ETDump: https://docs.pytorch.org/executorch/stable/etdump.html"""
+
+    resolution = 1000.0
+
+    def __init__(self, path: str, threads: int) -> None:
+        super().__init__(path, threads, traced=True)
+        if not self._module.has_etdump():
+            raise RuntimeError("this executorch was built without its event tracer")
+
+    def spans(self) -> list[list[Span]]:
+        with tempfile.TemporaryDirectory(prefix="makeweight-profile-") as folder:
+            written = Path(folder, "trace.etdp")
+            self._module.write_etdump_result_to_file(str(written))
+            return of_etdump(written.read_bytes())
+
+
+# In the schema of an ETDump, by the places of fields: its runs; a run's name and events; what an event tells.
+_RUNS, _NAME, _EVENTS, _PROFILE = 1, 0, 3, 0
+_EVENT_NAME, _DELEGATED, _START, _END = 0, 4, 6, 7
+_SIZE = 4
+"""Bytes before the table: how long it is."""
+_OWN = "native_call_"
+_DELEGATE = "DELEGATE_CALL"
+
+
+def of_etdump(data: bytes) -> list[list[Span]]:
+    """The operators of each inference: what a delegate tells of its own, and what was left to other kernels.
+
+    Raises:
+        Damaged: it is no ETDump.
+    """
+    runs = [run for run in flatbuffer.root(data, _SIZE).tables(_RUNS) if run.text(_NAME) == "Execute"]
+    return [[span for event in run.tables(_EVENTS) if (span := _span(event)) is not None] for run in runs]
+
+
+def _span(event: Table) -> Span | None:
+    told = event.table(_PROFILE)
+    if told is None:
+        return None
+    name, inner, start = told.text(_EVENT_NAME), told.text(_DELEGATED).strip(), told.number(_START, "Q")
+    ns = told.number(_END, "Q") - start
+    if inner:
+        return Span(inner, re.split(r" \(| #", inner)[0], _ran(inner), start, ns)
+    if name.startswith(_OWN):
+        return Span(name.removeprefix(_OWN), name.removeprefix(_OWN), "fallback", start, ns)
+    # what a delegate takes beside its operators; all of it, where it does not tell of them
+    return Span(name, name, None, start, ns) if name == _DELEGATE else None
+
+
+def _ran(name: str) -> Ran | None:
+    """XNNPACK's name of an operator tells its types: `Fully Connected (NC, QD8, F32, QC8W) GEMM`."""
+    types = re.findall(r"\b(?:F|QS|QU|QC|QD|QP|QB)\d+", name)
+    if name.startswith("Convert"):
+        return "conversion"
+    if any(each.startswith("Q") for each in types):
+        return "integer"
+    return "float" if types else None
 
 
 @contextlib.contextmanager
@@ -119,6 +186,10 @@ def runtime_module() -> Any:
 
 def open_session(path: str, threads: int) -> ExecutorchSession:
     return ExecutorchSession(path, threads)
+
+
+def open_profiled(path: str, threads: int) -> ProfiledExecutorchSession:
+    return ProfiledExecutorchSession(path, threads)
 
 
 def warm_import() -> None:

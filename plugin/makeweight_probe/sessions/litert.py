@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from makeweight_probe.diverted import diverted
 from makeweight_probe.session import Feeds
 
+NO_PROFILE = "LiteRT's interpreter has no profiler that Python reaches; its own benchmark_model has one"
+
 
 class LitertSession:
     """A loaded model; `outputs` are the names of what it answers.

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from makeweight_probe.session import Feeds
+from makeweight_probe.session import Feeds, Ran, Span
+
+_INTEGERS = frozenset({"int8", "uint8", "int4", "uint4", "int16", "uint16"})
+"""What quantized tensors hold; indices and shapes are of other types."""
+_FLOATS = frozenset({"float", "float16", "bfloat16", "double"})
+# They compute nothing: https://onnx.ai/onnx/operators/
+_CONVERSIONS = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast"})
 
 
 class OnnxSession:
@@ -16,18 +26,64 @@ class OnnxSession:
     Raises (on opening): whatever ONNX Runtime raises; callers at home translate it, see `refusal.py`.
     """
 
-    def __init__(self, model: str | bytes, threads: int) -> None:
+    def __init__(self, model: str | bytes, threads: int, trace: str | None = None) -> None:
+        """Args:
+        trace: what the name of a file begins with that gets the time of every operator; None: none is written.
+        """
         onnxruntime = runtime_module()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        if trace is not None:
+            options.enable_profiling, options.profile_file_prefix = True, trace
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.outputs: tuple[str, ...] = tuple(value.name for value in self._session.get_outputs())
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         outputs: list[NDArray[Any]] = self._session.run(None, feeds)
         return outputs
+
+
+class ProfiledOnnxSession(OnnxSession):
+    """One that writes a trace: https://onnxruntime.ai/docs/performance/tune-performance/profiling-tools.html"""
+
+    resolution = 1000.0
+
+    def __init__(self, path: str, threads: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="makeweight-profile-")
+        super().__init__(path, threads, str(Path(self._folder.name, "trace")))
+
+    def spans(self) -> list[list[Span]]:
+        with self._folder:
+            return of_trace(json.loads(Path(self._session.end_profiling()).read_text()))
+
+
+def of_trace(events: list[dict[str, Any]]) -> list[list[Span]]:
+    """The operators of each inference, from a trace in Chrome's format, whose times are whole microseconds."""
+    runs = sorted((each["ts"], each["ts"] + each["dur"]) for each in events if each.get("name") == "model_run")
+    found: list[list[Span]] = [[] for _ in runs]
+    for event in events:
+        if event.get("cat") != "Node" or not event["name"].endswith(_KERNEL):
+            continue
+        start, told = event["ts"], event["args"]
+        place = next((place for place, (begun, ended) in enumerate(runs) if begun <= start <= ended), None)
+        if place is not None:
+            name, kind = event["name"].removesuffix(_KERNEL), told["op_name"]
+            found[place].append(Span(name, kind, _ran(kind, told), start * 1e3, event["dur"] * 1e3))
+    return found
+
+
+_KERNEL = "_kernel_time"
+
+
+def _ran(kind: str, told: Mapping[str, Any]) -> Ran | None:
+    if kind in _CONVERSIONS:
+        return "conversion"
+    types = {name for each in told.get("input_type_shape", ()) for name in each}
+    if types & _INTEGERS:
+        return "integer"
+    return "float" if types & _FLOATS else None
 
 
 def runtime_module() -> Any:
@@ -44,6 +100,10 @@ def open_session(model: str | bytes, threads: int) -> OnnxSession:
     model: the file, or what is in it.
     """
     return OnnxSession(model, threads)
+
+
+def open_profiled(path: str, threads: int) -> ProfiledOnnxSession:
+    return ProfiledOnnxSession(path, threads)
 
 
 def warm_import() -> None:

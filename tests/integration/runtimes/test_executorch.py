@@ -19,6 +19,7 @@ from makeweight.runtimes.executorch.runtime import Executorch
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.runtime import Program
 from makeweight_base.errors import UsageError
+from makeweight_probe.sessions.executorch import open_profiled
 
 pytestmark = pytest.mark.long
 
@@ -128,6 +129,21 @@ def test_what_a_training_simulates_is_what_is_folded(lowered: Lowered) -> None:
     assert told["ranges"]["input:1"]["lowest"] == pytest.approx(images.min(), abs=step)
     assert told["ranges"]["input:1"]["highest"] == pytest.approx(images.max(), abs=step)
     assert told["ranges"]["2/relu"]["lowest"] == 0
+
+
+def test_a_profile_tells_what_the_delegate_runs_in_integers(lowered: Lowered) -> None:
+    """Of the int8 program the convolution, not the head, which was left in float; each input is converted once."""
+    session = open_profiled(str(lowered.path("static")), 1)
+    for count in (1, 3):
+        session.run({"image": pictures(count)})
+    spans = session.spans()
+    assert len(spans) == 2
+    for each in spans:
+        ran = {span.kind: span.ran for span in each}
+        assert (ran["Convolution"], ran["Fully Connected"], ran["Convert"]) == ("integer", "float", "conversion")
+        (whole,) = (span for span in each if span.kind == "DELEGATE_CALL")
+        inner = [span for span in each if span is not whole]
+        assert all(whole.start <= span.start <= whole.start + whole.ns for span in inner)
 
 
 def test_two_lowerings_give_the_same_bytes(lowered: Lowered) -> None:

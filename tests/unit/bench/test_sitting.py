@@ -11,9 +11,9 @@ from makeweight.bench import probe
 from makeweight.bench.aim import Aim, from_rules
 from makeweight.bench.sitting import MOST_PROCESSES, THROUGHPUT_BATCH, Pair, carry_out
 from makeweight.budget.rule import Budget, rules_of
-from makeweight.devices.device import DeviceOptions
+from makeweight.devices.device import DeviceOptions, Ended
 from makeweight_base.progress import Silent
-from makeweight_probe.job import BlocksJob, Cold, EnergyJob, Job, MemoryJob, Model, Result
+from makeweight_probe.job import BlocksJob, Cold, EnergyJob, Job, MemoryJob, Model, ProfileJob, Result
 
 A, B = Model("onnxruntime", "a.onnx", 1), Model("onnxruntime", "b.onnx", 1)
 AROUND = np.exp(np.linspace(-0.01, 0.01, 201))[:, None]
@@ -22,6 +22,8 @@ AROUND = np.exp(np.linspace(-0.01, 0.01, 201))[:, None]
 class Bench:
     """In place of a device, what runs the jobs on it. `ratio` is what each process finds; `share` how much of its time
     it takes."""
+
+    name, python = "bench", ("python3",)
 
     def __init__(self, ratio: float | Callable[[int], float] = 0.5, share: float = 1.0) -> None:
         self.jobs: list[Job] = []
@@ -34,6 +36,10 @@ class Bench:
             return Result({}, {"load": 1.0, "run": 2.0, "path": job.model.path})
         if isinstance(job, EnergyJob):
             return Result({}, {"unavailable": "no meter"})
+        if isinstance(job, ProfileJob):
+            if any(model.runtime == "crashing" for model, _ in job.models):
+                raise probe.JobFailed(self, Ended(-11, "gone"))  # type: ignore[arg-type]
+            return Result({}, {"profiles": [{"path": model.path} for model, _ in job.models]})
         assert isinstance(job, BlocksJob)
         same = np.full((201, 5), 1e5)
         other = same * self._ratio(len(self.blocks) - 1) * AROUND
@@ -184,3 +190,21 @@ def test_energy_is_asked_for_where_a_rule_is_about_it() -> None:
     rules = rules_of(Budget.model_validate({"energy": {"max": "12 mJ"}, "size": {"max": "1 MB"}}))
     asked_for = {rule.id: from_rules([rule], lambda _: None, memory=False).energy for rule in rules}
     assert asked_for == {"size.max": False, "energy.max": True}
+
+
+def test_both_models_are_profiled_in_one_process_where_they_may_share_one() -> None:
+    bench = Bench()
+    taken = measure(bench, aim=Aim((0.7,), memory=False, profile=True))
+    (job,) = (job for job in bench.jobs if isinstance(job, ProfileJob))
+    assert [model.path for model, _ in job.models] == ["a.onnx", "b.onnx"]
+    assert taken.profiles == {"a": {"path": "a.onnx"}, "b": {"path": "b.onnx"}}
+
+
+def test_a_profiler_that_crashes_costs_nothing_else() -> None:
+    bench = Bench()
+    pair = Pair(A, replace(B, runtime="crashing"), "inputs.npz", free_batch=True)
+    aim = Aim((0.7,), memory=False, profile=True)
+    taken = carry_out(bench, DeviceOptions(seconds=12.0), pair, aim, seed=7, progress=Silent())  # type: ignore[arg-type]
+    assert len(taken.processes) == 3
+    assert taken.profiles["a"] == {"path": "a.onnx"}
+    assert "signal 11" in taken.profiles["b"]["unavailable"]

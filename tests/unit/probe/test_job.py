@@ -20,6 +20,7 @@ from makeweight_probe.job import (
     MemoryJob,
     Model,
     OutputsJob,
+    ProfileJob,
     Result,
     dump_job,
     dump_result,
@@ -54,6 +55,7 @@ jobs = st.one_of(
     ),
     st.builds(MemoryJob, models, st.text(), st.integers(1, 20)),
     st.builds(OutputsJob, models, st.text()),
+    st.builds(ProfileJob, st.lists(st.tuples(models, st.text()), min_size=1, max_size=2).map(tuple)),
     st.builds(
         AnswersJob,
         models,

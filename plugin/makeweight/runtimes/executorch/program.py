@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from makeweight.artifact.ports import Port, Shape
-from makeweight.runtimes.executorch.flatbuffer import Damaged, Table, root
+from makeweight_probe.flatbuffer import Damaged, Table, root
 from makeweight_probe.sessions.executorch import DTYPES, METHOD
 
 MAGIC = b"ET12"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from makeweight.artifact import kind
 from makeweight.runtimes import environment
-from makeweight.runtimes.executorch.flatbuffer import Damaged
 from makeweight.runtimes.executorch.program import Plan
 from makeweight_base.errors import UsageError
+from makeweight_probe.flatbuffer import Damaged
 
 WANTED = "an ExecuTorch file"
 # What the codes of its errors mean: runtime/core/error.h of ExecuTorch.

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from makeweight.runtimes.executorch.flatbuffer import Damaged, Table, root
+from makeweight_probe.flatbuffer import Damaged, Table, root
 
 BACKEND = "XnnpackBackend"
 # The kinds of operator, in the order of XNodeUnion; the first stands for none.
