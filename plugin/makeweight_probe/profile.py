@@ -21,8 +21,8 @@ _SLOW = 1.0
 
 def measure(job: ProfileJob) -> Result:
     """Answers the fact `profiles`, one a model in the job's order: `runs`, `inference_ns` (the median inference while
-    it is profiled), `resolution_ns`, and `operators`, the longest first: `name`, `kind`, `ran` (see `session.Ran`), `ns`.
-    Where there is none it has `unavailable`, with the reason.
+    it is profiled), `resolution_ns`, and `operators`, the longest first: `name`, `kind`, `ran` (see `session.Ran`),
+    `ns`. Where there is none it has `unavailable`, with the reason.
 
     Raises:
         NoSession: nobody here opens a model.
