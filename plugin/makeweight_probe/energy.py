@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 
@@ -54,9 +55,8 @@ def _in_turns(
     for number in range(ROUNDS):
         idle.append(_watts(meter, clock, lambda: rest(SECONDS)))
         for name in order.permutation(list(arms)):
-            begun, before = clock(), meter.joules()
-            arms[name].block(number % samples, 1, inferences[name])
-            taken, seconds = meter.joules() - before, clock() - begun
+            block = functools.partial(arms[name].block, number % samples, 1, inferences[name])
+            taken, seconds = _spent(meter, clock, block)
             if taken <= 0:
                 raise NoMeter(f"{meter.source} stands still while the processor works")
             raw[name].append((taken, seconds))
@@ -77,7 +77,15 @@ def _fill(arm: Arm) -> int:
     return max(1, round(SECONDS / max(each, 1e-9)))
 
 
-def _watts(meter: Meter, clock: Callable[[], float], meanwhile: Callable[[], None]) -> float:
-    begun, before = clock(), meter.joules()
+def _watts(meter: Meter, clock: Callable[[], float], meanwhile: Callable[[], object]) -> float:
+    joules, seconds = _spent(meter, clock, meanwhile)
+    return joules / seconds
+
+
+def _spent(meter: Meter, clock: Callable[[], float], meanwhile: Callable[[], object]) -> tuple[float, float]:
+    """Joules and seconds. What a meter takes to answer, at the end, is no part of them."""
+    begun = clock()
+    before = meter.joules()
     meanwhile()
-    return (meter.joules() - before) / (clock() - begun)
+    ended = clock()
+    return meter.joules() - before, ended - begun

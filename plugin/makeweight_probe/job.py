@@ -122,8 +122,8 @@ class EnergyJob:
     inputs: str
     apart: bool
     """Whether each arm gets a process of its own."""
-    meter: str | None
-    """What reads it; None: the first that can be read there."""
+    meter: str | Mapping[str, Any] | None
+    """What reads it, by name or as its `kind` with options; None: the first that can be read there."""
     seed: int
     inputs_b: str | None = None
     """See `BlocksJob`."""

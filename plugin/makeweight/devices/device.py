@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from makeweight_base.errors import EnvironmentFailed
+from makeweight_probe import meters
 
 
 class DeviceFailed(EnvironmentFailed):
@@ -24,16 +25,25 @@ class DeviceOptions(BaseModel):
     threads: int = Field(1, ge=1, le=1024, description="Threads within one inference.")
     processes: int = Field(3, ge=1, le=20, description="Fresh processes that must agree.")
     seconds: float = Field(10, gt=0, le=3600, description="Most time to spend on measuring one pair of models.")
-    meter: str | None = Field(
+    meter: str | dict[str, Any] | None = Field(
         None,
-        description="What reads energy there: `rapl`, `hwmon`, or one of the group `makeweight.meters` (default: the "
-        "first that can be read). It is read where a rule of the budget is about `energy`.",
+        description="What reads energy there: `rapl`, `hwmon`, `tegrastats`, `nvml`, `{kind: stream, path: …}`, or one "
+        "of the group `makeweight.meters` (default: the first that reads the processor). It is read where a rule of "
+        "the budget is about `energy`.",
     )
     runner: str | list[str] | None = Field(
         None,
         description="In continuous integration, the labels of the runner whose job measures this device, such as "
         "`[self-hosted, pi5]` (default: the job that compresses).",
     )
+
+    @field_validator("meter")
+    @classmethod
+    def _that_can_be(cls, meter: meters.Asked | None) -> meters.Asked | None:
+        wrong = None if meter is None else meters.objection(meter)
+        if wrong is not None:
+            raise ValueError(wrong)
+        return meter
 
 
 @dataclass(frozen=True)

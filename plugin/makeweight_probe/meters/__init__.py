@@ -7,9 +7,12 @@ A third party offers a meter by an entry point of the group `makeweight.meters`:
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+from collections.abc import Mapping
 from importlib.metadata import entry_points
-from typing import Protocol, cast
+from types import ModuleType
+from typing import Any, Protocol, cast
 
 from makeweight_probe import ProbeFailed
 
@@ -33,33 +36,87 @@ class Meter(Protocol):
 
 
 class Meters(Protocol):
-    """A module that opens a kind of meter."""
+    """A module that opens a kind of meter.
 
-    def open_meter(self) -> Meter:
-        """Raises:
-        NoMeter: there is none here, or it may not be read.
+    Where it has `BY_NAME_ONLY = True`, it is opened where a device names it, and never because it is there: it does not
+    read what runs the models here, or has to be told where it is.
+    """
+
+    def open_meter(self, **options: Any) -> Meter:
+        """Args:
+            options: what else the device says of it; none where none is said.
+
+        Raises:
+            NoMeter: there is none here, or it may not be read.
         """
 
 
-def find(name: str | None) -> Meter:
-    """The meter of that name, or the first one that can be read here.
+Asked = str | Mapping[str, Any]
+"""A meter by its name, or by its `kind` with options beside it."""
+
+
+def find(asked: Asked | None) -> Meter:
+    """The meter that is asked for, or the first one that can be read here.
 
     Raises:
         NoMeter: none can; with the reason of each.
-        ProbeFailed: nobody knows the name.
+        ProbeFailed: nobody knows the name, or it has no such options.
     """
     brought = {entry.name: entry for entry in entry_points(group=GROUP)}
-    built_in = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    known = [*sorted(brought.keys() - set(built_in)), *built_in]
+    known = [*sorted(brought.keys() - set(_built_in())), *_built_in()]
+    name, options = _parts(asked)
     if name is not None and name not in known:
         raise ProbeFailed(
             f"no meter `{name}` is known here; there is {', '.join(known)}, and those of the group {GROUP}"
         )
     reasons = []
     for each in known if name is None else [name]:
-        module = importlib.import_module(f"{__name__}.{each}") if each in built_in else brought[each].load()
+        module = _module(each) if each in _built_in() else brought[each].load()
+        if name is None and getattr(module, "BY_NAME_ONLY", False):
+            continue
+        if (wrong := _misfit(each, module, options)) is not None:
+            raise ProbeFailed(wrong)
         try:
-            return cast(Meters, module).open_meter()
+            return cast(Meters, module).open_meter(**options)
         except NoMeter as error:
             reasons.append(f"{each}: {error}")
     raise NoMeter("; ".join(reasons))
+
+
+def objection(asked: Asked) -> str | None:
+    """What is wrong with what is asked, as far as it can be told without the device: nothing of another's meters."""
+    name, options = _parts(asked)
+    if name is None:
+        return "a meter with options has a `kind`, the name of one"
+    return _misfit(name, _module(name), options) if name in _built_in() else None
+
+
+def _parts(asked: Asked | None) -> tuple[str | None, dict[str, Any]]:
+    if asked is None or isinstance(asked, str):
+        return asked, {}
+    options = dict(asked)
+    kind = options.pop("kind", None)
+    return None if kind is None else str(kind), options
+
+
+def _misfit(name: str, module: Any, options: Mapping[str, Any]) -> str | None:
+    """Options that it does not have, or lacks: those of its function that can be given by name alone."""
+    if isinstance(module, ModuleType):
+        has = inspect.signature(module.open_meter).parameters.values()
+        told = [each for each in has if each.kind is inspect.Parameter.KEYWORD_ONLY]
+        unknown = sorted(options.keys() - {each.name for each in told})
+        missing = [each.name for each in told if each.default is inspect.Parameter.empty and each.name not in options]
+        if unknown:
+            names = ", ".join(f"`{each.name}`" for each in told) or "none"
+            return f"the meter `{name}` has no option `{unknown[0]}`; it has {names}"
+        if missing:
+            return f"the meter `{name}` needs `{missing[0]}`"
+    return None
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def _built_in() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))

@@ -6,37 +6,34 @@ https://www.kernel.org/doc/html/latest/hwmon/sysfs-interface.html
 from __future__ import annotations
 
 import math
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from makeweight_probe import sysfs
+from makeweight_probe import rails, sysfs
 from makeweight_probe.meters import NoMeter
+from makeweight_probe.power import Clock, Polled
 
 _ROOT = Path("/sys/class/hwmon")
-_EVERY = 0.01
-"""Seconds between readings: a sensor averages over some milliseconds itself."""
 _MICRO, _MILLI = 1e-6, 1e-3
 _INA3221 = "ina3221"
 _CHANNELS = (1, 2, 3)
 """Of an INA3221, those of a rail. What it shows beyond them are the shunts and sums:
 https://www.kernel.org/doc/html/latest/hwmon/ina3221.html"""
-# The rail that all others hang on, by the names that boards give it: with it, the others would count twice.
-_WHOLE = ("VDD_IN", "POM_5V_IN", "VIN_SYS_5V0")
 
 
-def open_meter(root: Path = _ROOT, clock: Callable[[], float] = time.monotonic) -> Hwmon:
-    """The rail of the whole board where it has a name, else all rails.
+def open_meter(root: Path = _ROOT, clock: Clock = time.monotonic) -> Polled:
+    """The rails that make up the board.
 
     Raises:
         NoMeter: there is no sensor of power, or it cannot be read.
     """
-    rails = [rail for chip in sorted(root.glob("hwmon*")) for rail in _rails(chip)]
-    if not rails:
+    found = [rail for chip in sorted(root.glob("hwmon*")) for rail in _rails(chip)]
+    if not found:
         raise NoMeter(f"no sensor of power under {root}")
-    whole = [rail for rail in rails if rail.name in _WHOLE]
-    return Hwmon(whole or rails, clock)
+    names = rails.counting(rail.name for rail in found)
+    counting = [rail for rail in found if rail.name in names]
+    source = f"hwmon {', '.join(rail.name for rail in counting)}"
+    return Polled(source, lambda: sum(rail.watts() for rail in counting), clock)
 
 
 class _Rail:
@@ -51,37 +48,6 @@ class _Rail:
             return math.prod(int(path.read_text()) * unit for path, unit in self._factors)
         except (OSError, ValueError) as error:
             raise NoMeter(f"the sensor {self.name} cannot be read: {error}") from error
-
-
-class Hwmon:
-    """Reads in a thread of its own, and takes the power between two readings for their mean."""
-
-    def __init__(self, rails: list[_Rail], clock: Callable[[], float]) -> None:
-        self._rails, self._clock = rails, clock
-        self.source = f"hwmon {', '.join(rail.name for rail in rails)}"
-        self._lock, self._ends = threading.Lock(), threading.Event()
-        self._at, self._watts, self._joules = clock(), self._read(), 0.0
-        threading.Thread(target=self._follow, daemon=True).start()
-
-    def joules(self) -> float:
-        with self._lock:
-            now, watts = self._clock(), self._read()
-            self._joules += (now - self._at) * (self._watts + watts) / 2
-            self._at, self._watts = now, watts
-            return self._joules
-
-    def close(self) -> None:
-        self._ends.set()
-
-    def _read(self) -> float:
-        return sum(rail.watts() for rail in self._rails)
-
-    def _follow(self) -> None:
-        while not self._ends.wait(_EVERY):
-            try:
-                self.joules()
-            except NoMeter:
-                return  # the next question is told
 
 
 def _rails(chip: Path) -> list[_Rail]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from makeweight_probe import ProbeFailed, meters
-from makeweight_probe.meters import NoMeter, hwmon, rapl
+from makeweight.devices.device import DeviceOptions
+from makeweight_probe import ProbeFailed, meters, power
+from makeweight_probe.meters import NoMeter, hwmon, rapl, tegrastats
 
 RANGE = 262_143_328_850
 """Of a desktop's package, in uJ."""
@@ -77,7 +78,7 @@ class Clock:
 @pytest.fixture
 def _by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """No thread reads beside."""
-    monkeypatch.setattr(hwmon.Hwmon, "_follow", lambda _: None)
+    monkeypatch.setattr(power.Polled, "_poll", lambda _: None)
 
 
 @pytest.mark.usefixtures("_by_hand")
@@ -117,6 +118,24 @@ def test_shunts_and_sums_of_an_ina3221_are_no_rails(tmp_path: Path) -> None:
     meter = hwmon.open_meter(tmp_path, clock)
     clock.now = 1.0
     assert meter.joules() == pytest.approx(6.0 + 1.0)
+
+
+@pytest.mark.usefixtures("_by_hand")
+def test_the_rails_of_an_agx_orin_add_up_and_its_memory_hangs_on_one_of_them(tmp_path: Path) -> None:
+    """Two chips, of which the second tells a rail that the first one feeds."""
+    rails = (("hwmon0", 1, "VDD_GPU_SOC", 3150), ("hwmon0", 2, "VDD_CPU_CV", 14312), ("hwmon0", 3, "VIN_SYS_5V0", 4968))
+    for chip, channel, name, milliwatts in (*rails, ("hwmon1", 2, "VDDQ_VDD2_1V8AO", 1091)):
+        folder = tmp_path / chip
+        folder.mkdir(exist_ok=True)
+        (folder / "name").write_text("ina3221\n")
+        (folder / f"in{channel}_label").write_text(f"{name}\n")
+        (folder / f"in{channel}_input").write_text("1000\n")
+        (folder / f"curr{channel}_input").write_text(f"{milliwatts}\n")
+    clock = Clock()
+    meter = hwmon.open_meter(tmp_path, clock)
+    assert meter.source == "hwmon VDD_GPU_SOC, VDD_CPU_CV, VIN_SYS_5V0"
+    clock.now = 2.0
+    assert meter.joules() == pytest.approx(2 * (3.150 + 14.312 + 4.968))
 
 
 @pytest.mark.usefixtures("_by_hand")
@@ -176,9 +195,10 @@ def test_a_meter_of_somebody_elses_comes_before_what_is_built_in(monkeypatch: py
 def test_where_none_can_be_read_the_reason_of_each_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     brought(monkeypatch, absent=Theirs(None))
     monkeypatch.setattr(rapl, "_ROOT", tmp_path)
-    for module in (rapl, hwmon):
+    for module in (rapl, hwmon, tegrastats):
         monkeypatch.setattr(module, "open_meter", lambda module=module: _none(module.__name__))
-    with pytest.raises(NoMeter, match=r"absent: not plugged in; hwmon: none by .*hwmon; rapl: none by .*rapl"):
+    told = r"^absent: not plugged in; hwmon: none by .*hwmon; rapl: none by .*rapl; tegrastats: none by .*tegrastats$"
+    with pytest.raises(NoMeter, match=told):
         meters.find(None)
 
 
@@ -187,5 +207,20 @@ def _none(name: str) -> Any:
 
 
 def test_an_unknown_meter_is_told() -> None:
-    with pytest.raises(ProbeFailed, match=r"no meter `rappel` is known here; there is hwmon, rapl"):
+    with pytest.raises(
+        ProbeFailed, match=r"no meter `rappel` is known here; there is hwmon, nvml, rapl, stream, tegrastats"
+    ):
         meters.find("rappel")
+
+
+def test_options_that_a_meter_does_not_have_or_lacks_are_told_where_they_are_declared() -> None:
+    for asked, told in (
+        ({"kind": "rapl", "root": "/tmp"}, r"the meter `rapl` has no option `root`; it has none"),
+        ({"kind": "stream", "power": 1}, "the meter `stream` needs `path`"),
+        ({"path": "/dev/ttyACM0"}, "a meter with options has a `kind`"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            DeviceOptions(meter=asked)
+        with pytest.raises((ProbeFailed, NoMeter)):
+            meters.find(asked)
+    assert DeviceOptions(meter={"kind": "of-somebody-else", "port": 3}).meter is not None
