@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from makeweight_probe.meters import NoMeter
-
 Clock = Callable[[], float]
 Reading = tuple[float | None, float]
 """When it was taken, in seconds of the meter's own clock (None: when it came), and watts."""
@@ -26,6 +24,10 @@ _SILENT = 5.0
 """Seconds after which a meter that tells nothing is given up."""
 _KEPT = 4096
 """Readings that may come between a question and its answer."""
+
+
+class NoMeter(Exception):
+    """Energy cannot be read here; the message says why."""
 
 
 class _Point(NamedTuple):

@@ -15,12 +15,9 @@ from types import ModuleType
 from typing import Any, Protocol, cast
 
 from makeweight_probe import ProbeFailed
+from makeweight_probe.power import NoMeter as NoMeter
 
 GROUP = "makeweight.meters"
-
-
-class NoMeter(Exception):
-    """Energy cannot be read here; the message says why."""
 
 
 class Meter(Protocol):
