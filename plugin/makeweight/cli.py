@@ -71,6 +71,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     own.add_argument("--junit", type=Path, metavar="FILE.xml", help="write the verdict as JUnit XML too")
 
+    summary = "find recipes that fit the budget, and write the best down as variants; exit 1 where none does"
+    own = add("search", _search, summary, json=True)
+    own.add_argument("--trials", type=whole(1, 100_000), metavar="N", help="try so many at most (default: 24)")
+    own.add_argument(
+        "--hours", type=above_zero, metavar="H", help="begin nothing new after so long (default: no limit)"
+    )
+    own.add_argument("--workers", type=whole(1, 1024), metavar="N", help="trials at the same time (default: 1)")
+    own.add_argument("--ray", metavar="ADDRESS", help="carry trials out on a Ray cluster: `auto`, or HOST:PORT")
+
     verb = _verb(
         "ship",
         "project",
@@ -212,6 +221,22 @@ def _compare(options: argparse.Namespace) -> Exit:
         shapes=options.shape,
         as_json=options.json,
         progress=progress.Silent() if options.json else progress.on(),
+    )
+
+
+def _search(options: argparse.Namespace) -> Exit:
+    from makeweight.project import reading
+    from makeweight.verbs import search
+    from makeweight_base import progress
+
+    return search.run(
+        reading.load(options.project),
+        progress.on(),
+        trials=options.trials,
+        hours=options.hours,
+        workers=options.workers,
+        ray=options.ray,
+        as_json=options.json,
     )
 
 

@@ -100,6 +100,11 @@ class Layout:
         return self.reports / "model-card.md"
 
     @property
+    def search(self) -> Path:
+        """The folder of what a search tried and found."""
+        return self.reports / "search"
+
+    @property
     def shipped(self) -> Path:
         """The folder of what the verdict chose, from which it is deployed (a cached DVC output that is kept)."""
         return self.root / "shipped"

@@ -38,6 +38,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "litert": ("litert-torch", "ai-edge-litert", "ai-edge-quantizer"),
     "executorch": ("executorch", "torchao"),
     "kubernetes": ("lightkube",),
+    "search": ("optuna",),
+    "ray": ("ray",),
 }
 """What each extra brings, by the name of its distribution."""
 

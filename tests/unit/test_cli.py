@@ -23,6 +23,7 @@ VERBS = (
     "benchmark",
     "report",
     "gate",
+    "search",
     "ship",
     "history",
     "sign",

@@ -8,7 +8,7 @@ import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -43,12 +43,20 @@ class Stateful(Protocol):
     def load_state_dict(self, state: Any, /) -> Any: ...
 
 
+Watch = Callable[[str, Sequence[Mapping[str, float]]], None]
+"""Hears after each epoch, once it is kept, which training it is of and the figures of all its epochs. What it raises
+ends the training there, and a later one takes it up again."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """One training's."""
 
     path: Path | None
     """None: nothing is kept."""
+    name: str = ""
+    """Of the training, among those of a recipe."""
+    watch: Watch | None = None
 
     def restore(self, parts: Mapping[str, Stateful]) -> bool:
         """Put all back as it was after the last epoch that was kept; whether there was one. What cannot be read counts
@@ -68,15 +76,20 @@ class Checkpoint:
             part.load_state_dict(states[name])
         return True
 
-    def keep(self, parts: Mapping[str, Stateful]) -> None:
-        """Raises:
-        EnvironmentFailed: the disk is full or not writable.
+    def keep(self, parts: Mapping[str, Stateful], figures: Sequence[Mapping[str, float]] = ()) -> None:
+        """Args:
+            figures: of each epoch until now.
+
+        Raises:
+            EnvironmentFailed: the disk is full or not writable.
         """
         import torch
 
         if self.path is not None:
             with atomic.replacing(self.path) as place:
                 torch.save({name: part.state_dict() for name, part in parts.items()}, place)
+        if self.watch is not None:
+            self.watch(self.name, figures)
 
 
 @dataclass
@@ -89,10 +102,11 @@ class Checkpoints:
     """See `origin`."""
     place: str = ""
     """See `places`."""
+    watch: Watch | None = None
     _begun: int = field(default=0, init=False)
 
     def at(self, place: str) -> Checkpoints:
-        return Checkpoints(self.folder, self.origin, place)
+        return Checkpoints(self.folder, self.origin, place, self.watch)
 
     def next(self, split: Split, module: Any, *told: Any) -> Checkpoint:
         """The next training's. It is known again by its number at this place and by a hash of all that it depends on.
@@ -102,10 +116,24 @@ class Checkpoints:
             told: plain data besides.
         """
         self._begun += 1
+        name = f"{self.place}-{self._begun}"
         if self.folder is None:
-            return Checkpoint(None)
+            return Checkpoint(None, name, self.watch)
         key = _hash(self.origin, self.place, self._begun, _mark_of(split), _hash_of(module), *told)
-        return Checkpoint(self.folder / f"{self.place}-{self._begun}-{key}.pt")
+        return Checkpoint(self.folder / f"{name}-{key}.pt", name, self.watch)
+
+    def take_over(self, folder: Path, own: Collection[str]) -> None:
+        """Begin with what lies in a folder.
+
+        Args:
+            own: the places whose trainings are of use here.
+        """
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob("*.pt"):
+            if path.name.split("-")[0] in own and not (self.folder / path.name).exists():
+                shutil.copyfile(path, self.folder / path.name)
 
     def hand_on(self, heirs: Mapping[Path, Collection[str]]) -> None:
         """The recipe is made: leave what others can use in their folders, and nothing in this one.

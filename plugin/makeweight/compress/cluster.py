@@ -7,7 +7,8 @@ follow from where they stand (`makeweight.runtimes.hashing`).
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -63,6 +64,7 @@ class Cluster(Transformation):
     name: ClassVar[str] = "cluster"
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module", "graph"})
     Options = ClusterOptions
+    searched: ClassVar[Sequence[Mapping[str, Any]]] = ({"bits": [4, 6, 8]},)
 
     def effect(self, options: ClusterOptions) -> Effect:
         return "ties" if options.method == "kmeans" else "hashes"

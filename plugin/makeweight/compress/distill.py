@@ -4,8 +4,9 @@ smaller model, and the training is the one of every step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -57,6 +58,7 @@ class Distill(Transformation):
     packages: ClassVar[tuple[str, ...]] = ("torch-pruning",)
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
     Options = DistillOptions
+    searched: ClassVar[Sequence[Mapping[str, Any]]] = ({"width": {"from": 0.3, "to": 0.8}, "epochs": [3, 9]},)
 
     def effect(self, options: DistillOptions) -> Effect:
         if options.student is not None:

@@ -4,7 +4,8 @@ be set stands here; `lowrank.py` does it, which the configuration is read withou
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -58,6 +59,7 @@ class Factorize(Transformation):
     name: ClassVar[str] = "factorize"
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module", "graph"})
     Options = FactorizeOptions
+    searched: ClassVar[Sequence[Mapping[str, Any]]] = ({"energy": {"from": 0.8, "to": 0.99}},)
 
     def effect(self, options: FactorizeOptions) -> Effect:  # noqa: ARG002
         return "changes"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Effect, Given, Needs, Transformation
@@ -17,6 +18,7 @@ class Finetune(Transformation):
     name: ClassVar[str] = "finetune"
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
     Options = TrainingOptions
+    searched: ClassVar[Sequence[Mapping[str, Any]]] = ({"epochs": [2, 6], "teacher": ["none", "baseline"]},)
 
     def effect(self, options: TrainingOptions) -> Effect:  # noqa: ARG002
         return "trains"

@@ -49,6 +49,8 @@ def make(
     checkpoints: Checkpoints | None = None,
     curves: Curves | None = None,
     devices: Mapping[str, DeviceEntry] | None = None,
+    *,
+    with_control: bool = True,
 ) -> Manifest:
     """Leave a variant's model, its control and its manifest in an empty folder. A recipe that this model does not allow
     is data: a manifest that says so, and no model.
@@ -57,6 +59,7 @@ def make(
         checkpoints: where trainings keep what they have reached, and take it up again.
         curves: where they show it.
         devices: those that are declared, for steps that time what they make.
+        with_control: whether the control is made too, which takes as much training again.
 
     Raises:
         UsageError: the baseline, the module or the data cannot be used; an extra is missing.
@@ -86,6 +89,8 @@ def make(
             timing = Timing(devices or {}, whole, variant.plan.format)
             supply = Supply(declared, runtime, Path(scratch), notes, progress, kept, shown, whole.outputs, timing)
             facts = _carried_out(variant, source, whole, baseline.macs, supply, folder)
+            control = folder / f"control{runtime.suffix}"
+            facts["control"] = _control(variant, supply, control) if with_control else None
         if facts["model"].sha256 == whole.sha256:
             raise RecipeFailed("the recipe changed nothing: the file is the baseline's, byte by byte")
         manifest = Manifest(**about, **facts, status="ready", notes=notes, code=ran(declared.root))
@@ -110,7 +115,7 @@ def _begins_with_the_file(plan: Plan, runtime: Runtime, declared: Declared, base
 def _carried_out(
     variant: Variant, source: Model | None, baseline: Model, macs: int | None, supply: Supply, folder: Path
 ) -> dict[str, Any]:
-    """What the manifest says of the model, which is left in `folder` beside its control.
+    """What the manifest says of the model, which is left in `folder`.
 
     Args:
         source: the file to begin with; None: the module.
@@ -154,13 +159,12 @@ def _carried_out(
         refuse_noise(trial, supply.declared.task.ranked)
     if notes:
         supply.notes.setdefault(FLOAT32.weights.type if plan.lowering is None else plan.lowering.name, {}).update(notes)
-    control = _control(variant, supply, folder / f"control{runtime.suffix}")
     try:
         facts = runtime.inspect(made, supply.asked()).figures()
     except UsageError as error:
         raise RecipeFailed(f"the runtime refuses what the recipe made: {error.what}") from error
     facts |= {"weights": plan.format.weights.type, "calibrated": plan.format.calibrates, "trial": trial}
-    facts |= {"model": made, "size_compressed": made.compressed_size(), "control": control}
+    facts |= {"model": made, "size_compressed": made.compressed_size()}
     return {**facts, "trained": bool(plan.trainings)}
 
 

@@ -4,6 +4,7 @@ stands here; `channels.py` and `blocks.py` do it, which the configuration is rea
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -142,6 +143,10 @@ class Prune(Transformation):
     packages: ClassVar[tuple[str, ...]] = ("torch-pruning",)
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
     Options = PruneOptions
+    searched: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {"ratio": {"from": 0.2, "to": 0.8}, "scope": ["uniform", "global"], "epochs": [0, 2]},
+        {"structure": "block", "ratio": [0.25, 0.5], "epochs": [0, 2]},
+    )
 
     def effect(self, options: PruneOptions) -> Effect:  # noqa: ARG002
         return "changes"

@@ -8,8 +8,9 @@ https://arxiv.org/abs/1712.05877
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -38,6 +39,7 @@ class Qat(Transformation, NumberFormat):
     sets_number_format: ClassVar[bool] = True
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module"})
     Options = QatOptions
+    searched: ClassVar[Sequence[Mapping[str, Any]]] = ({"epochs": [1, 3]},)
 
     def effect(self, options: QatOptions) -> Effect:  # noqa: ARG002
         return "trains"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -53,6 +54,11 @@ class Quantize(technique.NumberFormat):
     """8-bit weights and activations, or weights alone in 8 or 4 bits."""
 
     name: ClassVar[str] = "quantize"
+    searched: ClassVar[Sequence[Mapping[str, Any]]] = (
+        {"method": "static", "calibrate": ["minmax", "entropy", "percentile", "mse"]},
+        {"method": "dynamic"},
+        {"method": "weights", "bits": [8, 4]},
+    )
 
     class Options(technique.Options):
         """How to quantize."""

@@ -4,7 +4,8 @@ here; `masking.py` does it, which the configuration is read without.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -84,6 +85,7 @@ class Sparsify(Transformation):
     name: ClassVar[str] = "sparsify"
     accepts: ClassVar[frozenset[SourceKind]] = frozenset({"module", "graph"})
     Options = SparsifyOptions
+    searched: ClassVar[Sequence[Mapping[str, Any]]] = ({"sparsity": {"from": 0.5, "to": 0.95}, "epochs": [0, 2]},)
 
     def effect(self, options: SparsifyOptions) -> Effect:  # noqa: ARG002
         return "masks"

@@ -134,6 +134,9 @@ class Technique(Protocol):
     packages: ClassVar[tuple[str, ...]] = ()
     """What it stands on besides PyTorch and the runtime: their versions go into the manifest."""
     Options: ClassVar[type[Options]]
+    searched: ClassVar[Sequence[Mapping[str, Any]]] = ({},)
+    """What `makeweight search` tries of its options where the project says nothing: spaces beside each other, as
+    `space.py` reads them. An empty one: as it stands."""
 
 
 class Transformation(Technique, Protocol):

@@ -122,7 +122,7 @@ def train(
         else:
             reached.add(found[0], quality, options.patience)
             show(reached.figures)
-        checkpoint.keep(parts)
+        checkpoint.keep(parts, reached.figures)
         if reached.ended is not None:
             break
     ran, mean, ended = reached.epochs, reached.figures[-1][_LOSS], reached.ended

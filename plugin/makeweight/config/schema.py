@@ -46,6 +46,7 @@ def of_config() -> Schema:
     for owner in ("ModelSettings", "VariantSettings"):
         definitions[owner]["properties"]["runtime"].pop("anyOf", None)
         definitions[owner]["properties"]["runtime"] |= {"type": "string", "enum": registry.names("runtime")}
+    _open_recipes(definitions["SearchRecipeSettings"]["properties"])
     model = definitions["ModelSettings"]
     model["additionalProperties"] = False
     files = {suffix.removeprefix("."): runtime for suffix, runtime in registry.suffixes().items()}
@@ -114,6 +115,18 @@ def _techniques(definitions: Schema) -> Schema:
             "maxProperties": 1,
         },
     }
+
+
+def _open_recipes(properties: Schema) -> None:
+    """Recipes in which lists and ranges may stand for options: techniques are named, and what they take is not told."""
+    techniques = registry.names("technique")
+    runtime: Schema = {"type": "string", "enum": registry.names("runtime")}
+    properties["runtime"].pop("anyOf")
+    properties["runtime"] |= {"anyOf": [runtime, {"type": "array", "items": runtime, "minItems": 1}]}
+    named: Schema = {"type": "object", "propertyNames": {"enum": techniques}, "minProperties": 1, "maxProperties": 1}
+    step: Schema = {"anyOf": [{"enum": techniques}, named]}
+    choice: Schema = {"type": "array", "items": {"anyOf": [step, {"type": "null"}]}, "minItems": 1}
+    properties["steps"]["items"] = {"anyOf": [step, choice]}
 
 
 def _kinds(kind: registry.Kind, definitions: Schema, what: str, default: str | None = None) -> Schema:

@@ -13,13 +13,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from makeweight import registry
 from makeweight.budget.metric import Metric, TaskKind
-from makeweight.budget.quantity import DURATION, FRACTION, POINTS, Dimension, parse
+from makeweight.budget.quantity import BYTES, DURATION, FRACTION, POINTS, Dimension, parse
 from makeweight.budget.rule import Budget
 
 # Names become DVC stage names, folders and parts of metric paths, so no dot, slash, space or `@`.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 # Folders and files of reports/ that a variant or a device must not shadow.
-RESERVED_VARIANTS = frozenset({"baseline", "devices", "plots", "best"})
+RESERVED_VARIANTS = frozenset({"baseline", "devices", "plots", "best", "search"})
 RESERVED_DEVICES = frozenset({"evaluate", "reference", "flips", "compressed"})
 
 
@@ -55,6 +55,7 @@ Share = Annotated[float, _quantity(FRACTION), WithJsonSchema({"type": ["string",
 Wait = Annotated[
     float, _quantity(DURATION), Field(gt=0, le=31_536_000), WithJsonSchema({"type": "string", "examples": ["6 h"]})
 ]
+Bytes = Annotated[float, _quantity(BYTES), WithJsonSchema({"type": "string", "examples": ["2 GB"]})]
 Silence = Literal["hold", "rollback"]
 Points = Annotated[float, _quantity(POINTS), WithJsonSchema({"type": "string", "examples": ["0.5 pt"]})]
 
@@ -393,6 +394,43 @@ class VariantSettings(Section):
     )
 
 
+class SearchRecipeSettings(Section):
+    """A recipe with some of it left open: where a list stands, `makeweight search` chooses; `{from: 0.25, to: 0.75}` is
+    any number between."""
+
+    runtime: str | list[str] | None = Field(None, description="What it ships on, or a list of such to choose from.")
+    steps: list[Any] = Field(
+        description="Steps as under `variants`; a list in place of one is a choice, in which `null` is no step."
+    )
+
+
+class SearchSettings(Section):
+    """How recipes are searched that fit the budget."""
+
+    trials: int = Field(24, ge=1, le=100_000, description="How many recipes are tried at most.")
+    hours: float | None = Field(None, gt=0, allow_inf_nan=False, description="After so long nothing new is begun.")
+    recipes: dict[str, SearchRecipeSettings] | None = Field(
+        None,
+        min_length=1,
+        description="Recipes of which some is open, by any name (default: what every technique says of itself).",
+    )
+    sampler: Literal["tpe", "nsga2"] = Field(
+        "tpe", description="What proposes recipes from those tried: a tree-structured Parzen estimator, or NSGA-II."
+    )
+    margin: Share = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="It stops where a recipe stays so far clear of every limit, as a share of the limit.",
+    )
+    keep: int = Field(1, ge=1, description="How many of the recipes that pass are written down as variants.")
+    workers: int = Field(1, ge=1, le=1024, description="Trials at the same time, each in a process of its own.")
+    cpus: float = Field(
+        1, gt=0, allow_inf_nan=False, description="On a Ray cluster, the processors that a trial takes."
+    )
+    memory: Bytes | None = Field(None, gt=0, description="On a Ray cluster, the memory that a trial takes.")
+
+
 class WaiverSettings(Section):
     """A broken rule let through, with reason and expiry; it counts only as it stands on the base branch."""
 
@@ -458,3 +496,4 @@ class Settings(Section):
         "counts only as it stands on the base branch.",
     )
     canary: CanarySettings | None = None
+    search: SearchSettings = Field(default_factory=SearchSettings)

@@ -35,9 +35,10 @@ def read(paths: Iterable[Path]) -> Files:
 
 
 def _beside(path: Path) -> bool:
-    """A device's identity, rows of a plot, or the monitors' reference; no variant can have such a name."""
+    """A device's identity, rows of a plot, what a search tried, or the monitors' reference; no variant can have such a
+    name."""
     at = Layout(Path())
-    folders = (at.device("any").parent.name, at.plot("any").parent.name)
+    folders = (at.device("any").parent.name, at.plot("any").parent.name, at.search.name)
     return path.name == at.reference(BASELINE).name or path.absolute().parent.name in folders
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from makeweight.budget.measurand import Measurand
 from makeweight.layout import BASELINE
+from makeweight.measure.energy import NOT_ASKED
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, unavailable
 
@@ -19,6 +20,8 @@ def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement
     before, after = timings.memory["a"], timings.memory["b"]
     ratio = Measurand("peak_memory", "ratio")
     reason = next((facts["unavailable"] for facts in (*before, *after) if "unavailable" in facts), None)
+    if reason is None and not (before and after):
+        reason = NOT_ASKED
     if reason is not None:
         yield unavailable(Measurand("peak_memory"), variant, "B", reason, device=device)
         yield unavailable(ratio, variant, "ratio", reason, device=device)

@@ -9,8 +9,16 @@ from typing import Literal
 
 from makeweight.budget.rule import Rule
 from makeweight.compress.recipe import Variant
+from makeweight.compress.space import OpenRecipe
 from makeweight.config.problems import near
-from makeweight.config.settings import CanarySettings, DataSettings, ModelSettings, TaskSettings, WaiverSettings
+from makeweight.config.settings import (
+    CanarySettings,
+    DataSettings,
+    ModelSettings,
+    SearchSettings,
+    TaskSettings,
+    WaiverSettings,
+)
 from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import CONFIG, Layout
 from makeweight.user.declared import Declared
@@ -36,6 +44,9 @@ class Project:
     waivers: tuple[WaiverSettings, ...]
     review: Literal["required"] | None
     canary: CanarySettings | None
+    search: SearchSettings
+    spaces: Mapping[str, OpenRecipe]
+    """The recipes of `search` that leave something open; none: nothing is said."""
 
     @property
     def layout(self) -> Layout:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from makeweight import registry
@@ -16,11 +17,12 @@ from makeweight.config.settings import PARAMETERS, RUNTIME, ModelSettings, Setti
 from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import CONFIG
 from makeweight.project import contradictions
+from makeweight.project.open_recipes import open_recipes, refuse_hopeless
 from makeweight.project.project import Project
 from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import ConfigError, Problem, UsageError
-from makeweight_base.yamlfile import Path, parse
+from makeweight_base.yamlfile import Document, Path, parse
 from makeweight_base.yamlversions import odd_break
 
 
@@ -52,6 +54,25 @@ def understand(text: str, source: str, root: pathlib.Path) -> Project:
         raise ConfigError([Problem(source, 1, "the file is empty; `makeweight init` writes one to start from")])
     if not isinstance(document.data, dict):
         raise ConfigError([document.problem((), "a mapping (`model:`, `data:`, `variants:` and so on) is wanted here")])
+    return _understood(document, root)
+
+
+def with_recipe(document: Document, root: pathlib.Path, settings: Mapping[str, Any]) -> Variant:
+    """A recipe, checked as if it alone stood under `variants:` of a project's file that has no problems.
+
+    Args:
+        settings: as a variant's: `runtime` and `steps`.
+
+    Raises:
+        ConfigError: it makes no sense here.
+    """
+    name = "recipe"
+    rest = {key: value for key, value in document.data.items() if key not in ("search", "ship")}
+    alone = replace(document, data={**rest, "variants": {name: dict(settings)}})
+    return _understood(alone, root).variants[name]
+
+
+def _understood(document: Document, root: pathlib.Path) -> Project:
     problems = Problems(document)
     for path in document.unquoted:
         problems.note(path, f"a key is text, and YAML reads `{path[-1]}` as something else; quote it")
@@ -64,6 +85,10 @@ def understand(text: str, source: str, root: pathlib.Path) -> Project:
     _target(document.data, problems)
     if settings is not None:
         contradictions.note(settings, variants, devices, problems)
+    spaces = open_recipes(document.data, problems)
+    if spaces and not problems:
+        for name, space in spaces.items():
+            refuse_hopeless(name, space, lambda recipe: with_recipe(document, root, recipe), problems)
     if problems or settings is None:
         raise ConfigError(problems.told())
     return Project(
@@ -82,6 +107,8 @@ def understand(text: str, source: str, root: pathlib.Path) -> Project:
         waivers=tuple(settings.waivers),
         review=settings.review,
         canary=settings.canary,
+        search=settings.search,
+        spaces=spaces,
     )
 
 

@@ -43,6 +43,13 @@ budget:
   accuracy: [{max_drop: 0.5 pt}, {min: 90 %, slice: night, level: warn}]
   latency_p50: {max_ratio: 70 %, device: local}
 waivers: [{rule: size.max, reason: soon, until: 2030-01-31}]
+search:
+  trials: 12
+  hours: 1.5
+  margin: 5 %
+  memory: 2 GB
+  recipes:
+    small: {runtime: [onnxruntime, litert], steps: [[{prune: {ratio: {from: 0.2, to: 0.5}}}, null], quantize]}
 canary: {traffic: 5 %, target: {kind: pointer, path: serving/current.json}, step_for: 6 h, steps: [5 %, 100 %]}
 """)
 
@@ -120,6 +127,15 @@ def at(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         at("budget", "accuracy", 0, "max_drop", value="0.5 %"),
         at("budget", "accuracy", 1, "min", value="ninety"),
         at("waivers", 0, "reason", value=None),
+        at("search", "trials", value=0),
+        at("search", "sampler", value="random"),
+        at("search", "memory", value=2),
+        at("search", "recipes", value={}),
+        at("search", "recipes", "small", "runtime", value=["tvm"]),
+        at("search", "recipes", "small", "steps", value="quantize"),
+        at("search", "recipes", "small", "steps", value=[[]]),
+        at("search", "recipes", "small", "steps", value=[["quantise"]]),
+        at("variants", "search", value={"steps": ["float16"]}),
         at("canary", "traffic_share", value=1),
         at("canary", "target", "kind", value="pointr"),
         at("canary", "target", value={"path": "a"}),

@@ -1,0 +1,1 @@
+"""Search: recipes proposed, tried and judged until one fits the budget."""

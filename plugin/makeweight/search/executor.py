@@ -1,0 +1,42 @@
+"""Who carries trials out: processes here, or a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Job = Mapping[str, Any]
+"""What `work.carry_out` is asked for, as plain data; see there."""
+
+ATTEMPTS = 3
+"""How often a job is begun whose worker is lost. What a training had reached is taken up again."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A job that has come to its end."""
+
+    job: Job
+    result: Mapping[str, Any] | None
+    lost: str = ""
+    """Where there is no result: how its worker was lost, each time."""
+
+
+class Executor(Protocol):
+    """Carries jobs out beside each other."""
+
+    slots: int
+    """How many at once."""
+
+    def submit(self, job: Job) -> None: ...
+
+    def wait(self, seconds: float) -> list[Done]:
+        """What has ended since, after so many seconds at most; earlier where something has.
+
+        Raises:
+            EnvironmentFailed: nothing can be carried out any more.
+        """
+
+    def close(self) -> None:
+        """End all that is under way, and leave nothing running."""

@@ -1,0 +1,31 @@
+"""Successive halving: which trainings are worth their next epochs. Pure.
+
+Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020, https://arxiv.org/abs/1810.05934: at shares of
+its epochs that grow by a factor, a training goes on where it is among the best of those that came so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+FACTOR = 3
+_RUNGS = 3
+
+Rungs = Mapping[int, float]
+"""By rung, the figure that a trial had there: the larger the better."""
+
+
+def rungs_of(epochs: int) -> dict[int, int]:
+    """After how many epochs of that many a training is held against others: `FACTOR`^-1 of them, `FACTOR`^-2 and so
+    on, by the rung, which is that exponent. None where that is less than an epoch."""
+    found = {rung: epochs // FACTOR**rung for rung in range(1, _RUNGS + 1)}
+    return {rung: after for rung, after in found.items() if after >= 1}
+
+
+def goes_on(own: float, others: Sequence[float]) -> bool:
+    """Whether a training is among the best 1/`FACTOR` at its rung. As long as there are fewer than `FACTOR`, each goes
+    on, and those that are as good as the last that does."""
+    known = sorted([own, *others], reverse=True)
+    if len(known) < FACTOR:
+        return True
+    return own >= known[max(1, len(known) // FACTOR) - 1]

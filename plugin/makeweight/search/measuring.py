@@ -1,0 +1,90 @@
+"""Latency and memory of what trials made, on the declared devices: one job at a time on each."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from makeweight import measurement
+from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.files import sha256_of
+from makeweight.bench import probe, sitting
+from makeweight.bench.aim import Aim, from_rules
+from makeweight.bench.sitting import Pair, model_of
+from makeweight.budget.rule import Rule
+from makeweight.devices.entry import DeviceEntry
+from makeweight.evidence import keys
+from makeweight.measure import samples
+from makeweight.measurement import Measurement
+from makeweight_base.progress import Silent
+
+
+class Measuring:
+    """Asks devices in threads of their own; what measures are processes."""
+
+    def __init__(
+        self, devices: Mapping[str, DeviceEntry], rules: Sequence[Rule], baseline: Manifest, inputs: Path, seed: int
+    ) -> None:
+        """Args:
+        devices: those that are asked.
+        rules: of the budget.
+        inputs: real samples for the probe.
+        """
+        self._devices, self._rules, self._baseline = devices, rules, baseline
+        self._inputs, self._seed = inputs, seed
+        self._locks = {name: threading.Lock() for name in devices}
+        self._threads = ThreadPoolExecutor(max(1, len(devices)))
+
+    def reach(self) -> None:
+        """Raises:
+        DeviceFailed: one cannot be reached.
+        """
+        for entry in self._devices.values():
+            probe.facts(entry.connect(), Silent().say)
+
+    def submit(self, manifest: Manifest, name: str) -> Future[list[Measurement]]:
+        """All figures of a model on all devices; what it raises is what `sitting.carry_out` does."""
+        return self._threads.submit(self._measure, manifest, name)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _measure(self, manifest: Manifest, name: str) -> list[Measurement]:
+        figures: list[Measurement] = []
+        for device, entry in self._devices.items():
+            with self._locks[device]:
+                figures += self._on(device, entry, manifest, name)
+        return figures
+
+    def _on(self, device: str, entry: DeviceEntry, manifest: Manifest, name: str) -> list[Measurement]:
+        options, a, b = entry.options, self._baseline.made(), manifest.made()
+        with tempfile.TemporaryDirectory(prefix="makeweight-search-") as folder:
+            own = samples.in_types_of(b, a, self._inputs, Path(folder, "inputs.npz"))
+            before, after = (model_of(each, options.threads) for each in (a, b))
+            pair = Pair(before, after, str(self._inputs), free_batch=self._throughput(device), inputs_b=own)
+            taken = sitting.carry_out(entry.connect(), options, pair, self._aim(device), self._seed, Silent())
+        key = keys.benchmark(
+            baseline=a.sha256,
+            variant=b.sha256,
+            runtimes=[a.runtime, b.runtime],
+            identity=taken.identity,
+            threads=options.threads,
+            inputs=sha256_of(self._inputs),
+        )
+        return measurement.keyed(sitting.measurements(taken, name, device, options.threads), key)
+
+    def _aim(self, device: str) -> Aim:
+        rules = self._of(device)
+        memory = any(rule.metric.meter == "memory" for rule in rules)
+        return from_rules(
+            rules, lambda rule: rule.limit if rule.operator.comparison == "ratio" else None, memory=memory
+        )
+
+    def _throughput(self, device: str) -> bool:
+        return any(rule.metric.name == "throughput" for rule in self._of(device))
+
+    def _of(self, device: str) -> list[Rule]:
+        return [rule for rule in self._rules if rule.device in (None, device) and rule.metric.per_device]

@@ -1,0 +1,70 @@
+"""reports/search/search.html: every trial, where it lies between size, time and quality, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from makeweight.report.comparison import heading, rows
+from makeweight.report.content import Content
+from makeweight.report.figures import Figures
+from makeweight.report.sections.charts import tradeoffs
+from makeweight.report.standing import SIGNS, WORDS
+from makeweight.report.text import html_prose, plain, unbroken
+from makeweight.search.told import recipe_words
+
+
+def render(content: Content, report: Mapping[str, Any], why: str) -> str:
+    """The page. Pure.
+
+    Args:
+        content: the trials that were carried through, as variants of a verdict; the best of them ships.
+        report: what search.json holds.
+        why: why the search ended, in words.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("makeweight.search"), PackageLoader("makeweight.report")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else unbroken(plain(value)),
+    )
+    environment.filters["prose"] = lambda text: Markup(unbroken(html_prose(text)))  # noqa: S704 - it escapes
+    environment.filters["drawn"] = Markup  # charts escape every text they hold
+    figures = Figures(content)
+    by_name = {row.variant: row for row in rows(content, figures)}
+    outcome = report["verdict"]
+    trials = [
+        {
+            "number": trial["number"] + 1,
+            "recipe": recipe_words(trial["proposal"]["settings"]),
+            "row": by_name.get(trial["name"]),
+            "sign": SIGNS[trial["verdict"]] if trial["verdict"] else "",
+            "verdict": trial["verdict"] or "not_applicable",
+            "word": WORDS[trial["verdict"]] if trial["verdict"] else "given up",
+            "sentence": trial["sentence"] or "",
+            "variant": trial["variant"],
+            "seconds": f"{trial['seconds']:,.0f} s",
+        }
+        for trial in report["trials"]
+    ]
+    return environment.get_template("search.html.j2").render(
+        project=report["project"],
+        outcome=outcome,
+        symbol=SIGNS[outcome],
+        word="found" if report["winners"] else "nothing found that passes",
+        headline=report["sentence"].removesuffix("."),
+        report=report,
+        why=why,
+        winners=[{**each, "recipe": recipe_words(each["settings"])} for each in report["winners"]],
+        tradeoffs=tradeoffs(content, figures),
+        quality=heading(figures),
+        lower_is_better=figures.better(figures.quality) == "lower",
+        devices=figures.devices,
+        baseline=by_name.get("baseline"),
+        trials=trials,
+    )

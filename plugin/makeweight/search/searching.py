@@ -1,0 +1,246 @@
+"""The search itself: recipes are proposed, carried out, measured and judged until one fits the budget or what may be
+spent is spent. All that has ended is in the journal; what was under way when a search was killed is taken up again."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from makeweight import measurement
+from makeweight.artifact import artifact
+from makeweight.bench.probe import JobFailed
+from makeweight.compress.recipe import Variant
+from makeweight.decide import Terms
+from makeweight.measurement import Measurement
+from makeweight.search import judging
+from makeweight.search.executor import Done, Executor, Job
+from makeweight.search.measuring import Measuring
+from makeweight.search.proposals import Known, Proposal, Proposals, Settings
+from makeweight.search.trial import Ended, Journal, Trial, name_of
+from makeweight_base.errors import ConfigError, EnvironmentFailed
+
+Why = Literal["met", "trials", "hours", "space"]
+"""Why a search ended: a trial keeps clear of every limit, as many as asked for were tried, the time is over, or the
+space holds nothing more."""
+
+# Seconds between looks at what has ended, where two kinds of things may.
+_LOOK = 0.2
+# This part of all trials are recipes that train nothing, where there are such.
+_UNTRAINED_FIRST = 3
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a search may spend, and when it has enough."""
+
+    trials: int
+    until: float
+    """By `time.monotonic`: nothing is begun later."""
+    margin: float
+
+
+@dataclass
+class _UnderWay:
+    proposal: Proposal
+    seconds: float = 0.0
+    result: Mapping[str, Any] = field(default_factory=dict)
+    """Of the job before."""
+    measuring: Future[list[Measurement]] | None = None
+
+
+class Search:
+    """One search over a project's space."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        proposals: Proposals,
+        checked: Callable[[Settings], Variant],
+        executor: Executor,
+        measuring: Measuring,
+        journal: Journal,
+        shared: Job,
+        limits: Limits,
+    ) -> None:
+        """Args:
+        checked: raises ConfigError for a recipe that makes no sense in this project.
+        shared: what every job is told; see `work.carry_out`.
+        """
+        self._terms, self._proposals, self._checked = terms, proposals, checked
+        self._executor, self._measuring, self._journal = executor, measuring, journal
+        self._shared, self._limits = shared, limits
+        self._begun, self.ended = journal.begun(), journal.ended()
+        self._under_way: dict[int, _UnderWay] = {}
+        self._variants: dict[str, Variant | None] = {}
+        self.why: Why = "trials"
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Those that have ended, by their numbers."""
+        return [self.ended[number] for number in sorted(self.ended)]
+
+    @property
+    def refused(self) -> int:
+        """How many recipes were proposed that make no sense in this project."""
+        return sum(variant is None for variant in self._variants.values())
+
+    def run(self) -> Iterator[Trial]:
+        """Each trial as it ends.
+
+        Raises:
+            EnvironmentFailed: the machine, the cluster or a device failed; all that has ended is kept.
+        """
+        waiting = [number for number in self._begun if number not in self.ended]
+        while True:
+            if judging.met(self._terms, self.trials, self._limits.margin):
+                self.why = "met"
+                return  # what is under way is left for another time
+            while len(self._under_way) < self._executor.slots:
+                number = waiting.pop(0) if waiting else self._proposed()
+                if number is None:
+                    break
+                self._under_way[number] = _UnderWay(self._begun[number])
+                self._submit(number, form=True)
+            if not self._under_way:
+                return
+            for trial in self._look():
+                self._journal.end(trial)
+                self.ended[trial.number] = trial
+                yield trial
+
+    def _proposed(self) -> int | None:
+        """The number of a new trial; None: there is none."""
+        number = len(self._begun)
+        if number >= self._limits.trials:
+            self.why = "trials"
+            return None
+        if time.monotonic() >= self._limits.until:
+            self.why = "hours"
+            return None
+        known = [self._known(earlier) for earlier in sorted(self._begun)]
+        objectives = len(judging.objectives(self._terms))
+        tried = {self._key(proposal.settings) for proposal in self._begun.values()}
+
+        def refuse(settings: Settings) -> bool:
+            return (key := self._key(settings)) is None or key in tried
+
+        def refuse_training(settings: Settings) -> bool:
+            variant = self._variant(settings)
+            return refuse(settings) or variant is None or bool(variant.plan.trainings)
+
+        proposal = None
+        if number < self._limits.trials // _UNTRAINED_FIRST:
+            proposal = self._proposals.next(known, objectives, refuse_training)
+        if proposal is None:
+            proposal = self._proposals.next(known, objectives, refuse)
+        if proposal is None:
+            self.why = "space"
+            return None
+        self._journal.begin(number, proposal)
+        self._begun[number] = proposal
+        return number
+
+    def _known(self, number: int) -> Known:
+        trial = self.ended.get(number)
+        if trial is None:
+            return Known(self._begun[number], None)
+        rules = judging.judged(self._terms, [trial]).rules
+        broken = judging.violations(rules) if trial.ended == "whole" else {"carried through": 1.0}
+        return Known(trial.proposal, judging.costs(self._terms, trial), tuple(broken.values()))
+
+    def _variant(self, settings: Settings) -> Variant | None:
+        """The recipe, checked; None: it makes no sense here."""
+        written = json.dumps(settings, sort_keys=True)
+        if written not in self._variants:
+            try:
+                self._variants[written] = self._checked(settings)
+            except ConfigError:
+                self._variants[written] = None
+        return self._variants[written]
+
+    def _key(self, settings: Settings) -> str | None:
+        """By which a recipe is known again, however much of it is written out; None: it makes no sense here."""
+        variant = self._variant(settings)
+        return None if variant is None else json.dumps([variant.runtime, variant.recipe], sort_keys=True)
+
+    def _submit(self, number: int, *, form: bool) -> None:
+        figures = {rung: judging.best_at(self.ended, rung) for trial in self.ended.values() for rung in trial.rungs}
+        self._executor.submit(
+            {
+                **self._shared,
+                "name": name_of(number),
+                "number": number,
+                "folder": str(self._journal.at(number)),
+                "settings": dict(self._begun[number].settings),
+                "form": form,
+                "rungs": figures,
+            }
+        )
+
+    def _look(self) -> Iterator[Trial]:
+        """What has ended since the last look."""
+        measuring = {each.measuring: n for n, each in self._under_way.items() if each.measuring is not None}
+        if len(measuring) < len(self._under_way):
+            for done in self._executor.wait(_LOOK if measuring else 1.0):
+                yield from self._came(done)
+            ready = [future for future in measuring if future.done()]
+        else:
+            ready = list(concurrent.futures.wait(measuring, 1.0, concurrent.futures.FIRST_COMPLETED).done)
+        for future in ready:
+            yield from self._was_measured(measuring[future], future)
+
+    def _came(self, done: Done) -> Iterator[Trial]:
+        number = done.job["number"]
+        own = self._under_way[number]
+        if done.result is None:
+            yield self._end(number, "failed", done.lost)
+            return
+        if "failure" in done.result:
+            raise EnvironmentFailed(
+                done.result["failure"], do="Mend that, and run the same command again: it goes on from here."
+            )
+        own.seconds += done.result["seconds"]
+        own.result = done.result
+        if "ended" in done.result:
+            yield self._end(number, done.result["ended"], done.result["reason"])
+            return
+        if done.result["trains"] and (reason := self._hopeless(number, ())) is not None:
+            yield self._end(number, "form", reason)
+            return
+        own.measuring = self._measuring.submit(artifact.read(Path(done.result["manifest"])), name_of(number))
+
+    def _was_measured(self, number: int, future: Future[list[Measurement]]) -> Iterator[Trial]:
+        own = self._under_way[number]
+        own.measuring = None
+        try:
+            timed = future.result()
+        except JobFailed as failure:  # this model fails there, and others need not
+            yield self._end(number, "failed", f"it cannot be measured on {failure.where}: {failure.what}")
+            return
+        if not own.result["trains"]:
+            yield self._end(number, "whole", None, timed)
+        elif (reason := self._hopeless(number, timed)) is not None:
+            yield self._end(number, "form", reason, timed)
+        else:
+            self._submit(number, form=False)
+
+    def _hopeless(self, number: int, timed: Sequence[Measurement]) -> str | None:
+        figures = [*map(measurement.of, self._under_way[number].result["figures"]), *timed]
+        rule = judging.hopeless(self._terms, name_of(number), figures)
+        return (
+            None
+            if rule is None
+            else f"not trained, for its form breaks a rule already: {rule.sentence.removesuffix('.')}"
+        )
+
+    def _end(self, number: int, ended: Ended, reason: str | None, timed: Sequence[Measurement] = ()) -> Trial:
+        own = self._under_way.pop(number)
+        figures = (*map(measurement.of, own.result.get("figures", ())), *timed)
+        rungs = {int(rung): figure for rung, figure in own.result.get("rungs", {}).items()}
+        return Trial(number, own.proposal, ended, reason, figures, rungs, own.seconds)

@@ -1,0 +1,69 @@
+"""What people are told of a search on a terminal: a line a trial, and what came of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from makeweight.budget.metric import METRICS
+from makeweight.decide import Terms
+from makeweight.report.facts import step_words
+from makeweight.report.standing import WORDS
+from makeweight.report.written import written
+from makeweight.search import judging
+from makeweight.search.trial import Trial
+
+WHY = {
+    "met": "a recipe keeps clear of every limit",
+    "trials": "as many as were asked for are tried",
+    "hours": "the time is over",
+    "space": "the space holds nothing more",
+}
+
+
+def recipe_words(settings: Mapping[str, Any]) -> str:
+    """`prune ratio 0.5, epochs 1 → quantize method static (litert)`."""
+    words = [" ".join(filter(None, step_words(step))) for step in settings["steps"]]
+    return f"{' → '.join(words) or 'as it is'} ({settings['runtime']})"
+
+
+def figures_words(terms: Terms, trial: Trial) -> str:
+    """`size 0.28x, accuracy 98.33 %, latency p50 0.61x`."""
+    told = []
+    by_measurand = {
+        (figure.device, figure.measurand): figure for figure in trial.figures if figure.variant == trial.name
+    }
+    for role, of in judging.objectives(terms):
+        for device in list(terms.devices) if role == "latency" else [None]:
+            ratio = by_measurand.get((device, of.compared("ratio")))
+            own = by_measurand.get((device, of))
+            shown = f"{ratio.value:.2f}x" if ratio and ratio.value is not None else written(own) if own else ""
+            where = f" on {device}" if device and len(terms.devices) > 1 else ""
+            if shown:
+                told.append(f"{METRICS[of.metric].title}{where} {shown}")
+    return ", ".join(told)
+
+
+def line(terms: Terms, trial: Trial, wanted: int) -> str:
+    """One trial."""
+    head = f"trial {trial.number + 1} of {wanted}: {recipe_words(trial.proposal.settings)}: "
+    figures = figures_words(terms, trial)
+    if trial.ended == "whole":
+        (own,) = judging.judged(terms, [trial]).variants
+        told = f"{WORDS[own.verdict]}, {own.sentence}" if own.verdict != "pass" else own.sentence
+    else:
+        told = f"{trial.reason}"
+    return f"{head}{told}{f'; {figures}' if figures else ''} ({trial.seconds:.0f} s)"
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """What came of it, and what to do next."""
+    lines = [report["sentence"]]
+    lines.append(f"{report['tried']} of {report['wanted']} trials; it ended because {WHY[report['why']]}.")
+    for each in report["winners"]:
+        already = "stood in makeweight.yaml already" if each["already"] else "is written into makeweight.yaml"
+        lines.append(f"  {each['variant']}: {recipe_words(each['settings'])}, which {already}")
+    if report["winners"]:
+        lines.append("Run `dvc repro`: it makes and measures them as any variant, and judges them on the test split.")
+    lines.append(f"report: {report['page']}")
+    return "\n".join(lines)

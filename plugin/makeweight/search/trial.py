@@ -1,0 +1,111 @@
+"""A trial: one recipe that was tried, and all that came of it, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from makeweight import measurement
+from makeweight.measurement import Measurement
+from makeweight.search.proposals import Proposal
+from makeweight_base import atomic
+
+Ended = Literal["whole", "form", "stopped", "failed"]
+"""How it ended: measured in all that the budget asks; given up for the size or time of its untrained form; given up in
+training, for others were better by then; or it cannot be made."""
+
+_PROPOSAL, _TRIAL = "proposal.json", "trial.json"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of one proposal."""
+
+    number: int
+    proposal: Proposal
+    ended: Ended
+    reason: str | None
+    """Why it was not carried through."""
+    figures: tuple[Measurement, ...]
+    rungs: Mapping[int, float] = field(default_factory=dict)
+    """See `halving.Rungs`."""
+    seconds: float = 0.0
+    """Of making and measuring it, in every process that had a part in it."""
+
+    @property
+    def name(self) -> str:
+        return name_of(self.number)
+
+
+def name_of(number: int) -> str:
+    """What a trial's figures bear as their variant; numbers are shown from 1."""
+    return f"trial-{number + 1}"
+
+
+def plain(trial: Trial) -> dict[str, Any]:
+    """As a JSON object."""
+    own = asdict(trial)
+    records = [
+        {key: value for key, value in each.items() if value is not None and value is not False}
+        for each in own["figures"]
+    ]
+    return {**own, "name": trial.name, "figures": records}
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The trials of one search on disk: what is begun has a proposal, what has ended is there whole."""
+
+    folder: Path
+
+    def at(self, number: int) -> Path:
+        """The folder of a trial."""
+        return self.folder / name_of(number)
+
+    def begin(self, number: int, proposal: Proposal) -> None:
+        """Raises:
+        EnvironmentFailed: the disk is full or not writable.
+        """
+        atomic.write_json(self.at(number) / _PROPOSAL, asdict(proposal))
+
+    def end(self, trial: Trial) -> None:
+        """Raises:
+        EnvironmentFailed: the disk is full or not writable.
+        """
+        atomic.write_json(self.at(trial.number) / _TRIAL, plain(trial))
+
+    def begun(self) -> dict[int, Proposal]:
+        """What was proposed, by number, with no gap: what lies behind a file that cannot be read counts for nothing."""
+        found: dict[int, Proposal] = {}
+        for number, data in self._numbered(_PROPOSAL):
+            found[number] = Proposal(**data)
+        return found
+
+    def ended(self) -> dict[int, Trial]:
+        """What has ended, by number."""
+        found = {}
+        for number in self.begun():
+            try:
+                data = json.loads((self.at(number) / _TRIAL).read_text(encoding="utf-8"))
+                data.pop("name")
+                figures = tuple(map(measurement.of, data.pop("figures")))
+                rungs = {int(rung): float(figure) for rung, figure in data.pop("rungs").items()}
+                proposal = Proposal(**data.pop("proposal"))
+                found[number] = Trial(**data, proposal=proposal, figures=figures, rungs=rungs)
+            except (OSError, ValueError, TypeError, KeyError, AttributeError):
+                continue  # not there, or damaged: it is tried again
+        return found
+
+    def _numbered(self, name: str) -> Iterator[tuple[int, Any]]:
+        number = 0
+        while True:
+            try:
+                data = json.loads((self.at(number) / name).read_text(encoding="utf-8"))
+                Proposal(**data)
+            except (OSError, ValueError, TypeError):
+                return
+            yield number, data
+            number += 1

@@ -1,0 +1,190 @@
+"""What a worker does for a trial: makes it, and finds out how good it is on the validation split."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from makeweight import registry
+from makeweight.artifact import artifact
+from makeweight.artifact.artifact import Manifest
+from makeweight.compress.checkpoints import Checkpoints, places
+from makeweight.compress.make import make
+from makeweight.compress.recipe import Variant
+from makeweight.evidence import keys
+from makeweight.layout import BASELINE
+from makeweight.measure import outcomes, quality, storage
+from makeweight.measure.answers import answer
+from makeweight.measurement import Measurement, keyed
+from makeweight.project import reading
+from makeweight.project.project import Project
+from makeweight.search.executor import Job
+from makeweight.search.halving import goes_on, rungs_of
+from makeweight.search.untrained import form_of
+from makeweight.user import data
+from makeweight_base import atomic
+from makeweight_base.errors import EnvironmentFailed, MakeweightError, UsageError
+from makeweight_base.progress import Plain, Progress
+from makeweight_base.yamlfile import parse
+from makeweight_probe.alone import LOCK
+
+SPLIT = "validation"
+"""What trials are compared on. The test split is the gate's alone."""
+_LOG = "log.txt"
+
+
+class _GivenUp(Exception):
+    """The training is not worth going on with."""
+
+
+@dataclass
+class _Race:
+    """A training held against those of other trials, epoch by epoch."""
+
+    epochs: int
+    """Of all trainings of the recipe together."""
+    others: Mapping[int, Sequence[float]]
+    """By rung, what others had there."""
+    had: dict[int, float] = field(default_factory=dict)
+    _reached: dict[str, int] = field(default_factory=dict)
+
+    def watch(self, training: str, figures: Sequence[Mapping[str, float]]) -> None:
+        """Raises:
+        _GivenUp: at a rung it is not among the best.
+        """
+        self._reached[training] = len(figures)
+        told = next(((name, each) for name, each in figures[-1].items() if name.startswith("validation_")), None)
+        if told is None:
+            return
+        own = -told[1] if told[0].endswith("loss") else told[1]
+        after = sum(self._reached.values())
+        for rung, epochs in sorted(rungs_of(self.epochs).items(), reverse=True):
+            if rung not in self.had and after >= epochs:
+                self.had[rung] = own
+                if not goes_on(own, self.others.get(rung, ())):
+                    what = told[0].replace("_", " ")
+                    raise _GivenUp(f"given up after epoch {after} of {self.epochs}: others had a better {what} by then")
+
+
+def carry_out(job: Job, *, quiet: bool) -> dict[str, Any]:
+    """One job.
+
+    Args:
+        job: `root`, the project's folder; `name` of the trial, and its `folder`; `settings`, the recipe; `form`:
+            whether its untrained form is wanted, and where it has one nothing else; `rungs`: see `_Race`; `pool`: the
+            folder of what other trials have trained; `origin` of trainings; `lock`: the file that whoever measures on
+            this machine holds.
+        quiet: whether what is said and printed goes into the trial's folder alone.
+
+    Returns:
+        `manifest`, the folder of what was made; `figures`; `trains`: whether more is to be made of the recipe; where
+        it was not carried through, `ended` (as a trial's) and `reason`; `rungs`; `seconds`. Or `failure`, the words of
+        what makes every trial fail.
+    """
+    began = time.monotonic()
+    folder = Path(job["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ[LOCK] = job["lock"]
+    with contextlib.ExitStack() as open_files:
+        log = open_files.enter_context((folder / _LOG).open("a", encoding="utf-8"))
+        if quiet:
+            open_files.enter_context(_printed_into(log.fileno()))
+        try:
+            told = _carried_out(job, folder, Plain(log))
+        except (EnvironmentFailed, OSError) as error:
+            told = {"failure": str(error)}
+        except MakeweightError as error:
+            told = {"ended": "failed", "reason": error.what}
+        except MemoryError:
+            told = {"ended": "failed", "reason": "it takes more memory than there is"}
+    return {"figures": [], "rungs": {}, "trains": False, **told, "seconds": time.monotonic() - began}
+
+
+def _carried_out(job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
+    project = reading.load(Path(job["root"]))
+    variant = _variant(project, job)
+    base = artifact.read(project.layout.artifact(BASELINE))
+    whole_form = form_of(variant) if job["form"] else None
+    if whole_form is not None:
+        with atomic.replacing_folder(folder / "form") as place:
+            manifest = make(whole_form, project.declared, base, place, progress, with_control=False)
+        manifest = artifact.read(folder / "form")
+        if manifest.status == "failed":
+            return {"ended": "failed", "reason": manifest.reason}
+        return {"manifest": str(folder / "form"), "figures": _plain(storage.measure(manifest, base)), "trains": True}
+    race = _Race(sum(each.epochs for _, each in variant.plan.trainings), _by_rung(job["rungs"]))
+    kept = Checkpoints(folder / "trainings", job["origin"], watch=race.watch)
+    if variant.plan.trainings:
+        kept.take_over(Path(job["pool"]), places(variant))
+    try:
+        with atomic.replacing_folder(folder / "artifact") as place:
+            devices = project.devices
+            make(variant, project.declared, base, place, progress, kept, devices=devices, with_control=False)
+    except _GivenUp as stopped:
+        kept.hand_on({Path(job["pool"]): places(variant)})
+        return {"ended": "stopped", "reason": str(stopped), "rungs": race.had}
+    kept.hand_on({Path(job["pool"]): places(variant)})
+    manifest = artifact.read(folder / "artifact")
+    if manifest.status == "failed":
+        return {"ended": "failed", "reason": manifest.reason, "rungs": race.had}
+    figures = [*storage.measure(manifest, base), *_quality(project, manifest, base, Path(job["answers"]), progress)]
+    return {"manifest": str(folder / "artifact"), "figures": _plain(figures), "rungs": race.had}
+
+
+def _variant(project: Project, job: Job) -> Variant:
+    text = project.layout.config.read_text(encoding="utf-8")
+    found = reading.with_recipe(parse(text, project.layout.config.name), project.root, job["settings"])
+    return replace(found, name=job["name"])
+
+
+def _quality(
+    project: Project, manifest: Manifest, base: Manifest, answers: Path, progress: Progress
+) -> list[Measurement]:
+    runtime, before = registry.ready("runtime", manifest.runtime)(), outcomes.read(answers)
+    split, batch = data.load(project.declared, SPLIT), manifest.batch(project.model.batch)
+    name = manifest.variant
+    own = answer(project.declared, runtime, manifest.made(), split, f"{name} on {SPLIT}", progress, before, batch)
+    if own.digest != before.digest:
+        raise UsageError("the loader gave other validation examples than it gave the baseline; fix its seed")
+    key = keys.evaluation(
+        baseline=str(base.sha256),
+        variant=str(manifest.sha256),
+        runtimes={str(each.facts.get("runtime")): str(each.facts.get("version")) for each in (before, own)},
+        task=project.task,
+        output=project.model.output,
+        inputs=own.digest,
+        batches=[each.facts.get("batch") for each in (before, own)],
+    )
+    return keyed(quality.measure(project.task, name, own, before), key)
+
+
+def _plain(figures: Any) -> list[dict[str, Any]]:
+    return [asdict(each) for each in figures]
+
+
+def _by_rung(told: Mapping[Any, Sequence[float]]) -> dict[int, Sequence[float]]:
+    return {int(rung): figures for rung, figures in told.items()}
+
+
+@contextlib.contextmanager
+def _printed_into(file: int) -> Iterator[None]:
+    """What runtimes and exporters print by themselves goes there too."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    kept = {number: os.dup(number) for number in (1, 2)}
+    try:
+        for number in kept:
+            os.dup2(file, number)
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)

@@ -1,0 +1,246 @@
+"""`makeweight search`: find recipes that fit the budget, and write the best down as variants."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from makeweight import registry
+from makeweight.artifact import artifact
+from makeweight.artifact.artifact import Manifest
+from makeweight.compress.checkpoints import origin
+from makeweight.compress.derived import derive
+from makeweight.compress.recipe import Variant
+from makeweight.compress.space import OpenRecipe
+from makeweight.decide.verdict import EXIT_CODES
+from makeweight.devices.entry import DeviceEntry
+from makeweight.layout import BASELINE, CONFIG, OWN
+from makeweight.measure import outcomes, quality, storage
+from makeweight.measure.answers import answer
+from makeweight.measurement import Measurement, key_of
+from makeweight.project import reading
+from makeweight.project.open_recipes import takes_list
+from makeweight.project.project import Project
+from makeweight.publish import terms
+from makeweight.search.cluster import Cluster
+from makeweight.search.executor import Executor
+from makeweight.search.found import Found, write
+from makeweight.search.measuring import Measuring
+from makeweight.search.processes import Processes
+from makeweight.search.proposals import Proposals, Sampler, Settings
+from makeweight.search.searching import Limits, Search
+from makeweight.search.told import line, summary
+from makeweight.search.trial import Journal
+from makeweight.search.work import SPLIT
+from makeweight.user import data
+from makeweight_base import atomic
+from makeweight_base.errors import Exit, MissingExtra, UsageError
+from makeweight_base.progress import Progress, Silent
+from makeweight_base.yamlfile import parse
+from makeweight_probe.alone import LOCK
+
+_PLACE = "search"
+
+
+def run(
+    project: Project,
+    progress: Progress,
+    *,
+    trials: int | None = None,
+    hours: float | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+    as_json: bool = False,
+) -> Exit:
+    """What is not given stands in makeweight.yaml.
+
+    Args:
+        ray: the address of a Ray cluster; None: processes of this machine.
+
+    Raises:
+        UsageError: there is no baseline yet, no validation split, or nothing to search.
+        EnvironmentFailed: the machine, the cluster or a device failed.
+    """
+    registry.require_extra("`makeweight search`", "search")
+    settings = project.search
+    progress = Silent() if as_json else progress
+    home = project.root / OWN
+    if not (home / ".gitignore").exists():
+        atomic.write_text(home / ".gitignore", "*\n")
+    with _alone(home / _PLACE):
+        baseline = artifact.read(project.layout.artifact(BASELINE))
+        spaces = project.spaces or _derived(project)
+        wanted = trials or settings.trials
+        began = origin(project.declared, project.sources, baseline.sha256)
+        of = _study(project, spaces, began)
+        folder = home / _PLACE / of
+        figures = _answers(project, baseline, folder / "answers.npz", progress)
+        devices = _devices(project, progress)
+        judged = replace(
+            terms(project, [rule for rule in project.rules if rule.device is None or rule.device in devices]),
+            devices={name: entry.options.seconds for name, entry in devices.items()},
+        )
+        measuring = Measuring(devices, judged.rules, baseline, project.layout.inputs, project.seed)
+        executor = _executor(project, ray, workers)
+        search = Search(
+            judged,
+            Proposals(spaces, takes_list, Sampler(settings.sampler, project.seed, wanted)),
+            _checker(project),
+            executor,
+            measuring,
+            Journal(folder),
+            {
+                "root": str(project.root.resolve()),
+                "answers": str((folder / "answers.npz").resolve()),
+                "pool": str((home / _PLACE / "trainings").resolve()),
+                "origin": began,
+                "lock": os.environ[LOCK],
+            },
+            Limits(wanted, time.monotonic() + (hours or settings.hours or float("inf")) * 3600, settings.margin),
+        )
+        known = len(search.ended)
+        if known:
+            progress.say(f"{known} trial{'s' if known > 1 else ''} of this search are known already; going on")
+        try:
+            measuring.reach()
+            for trial in progress.over(search.run(), "trials", max(wanted - known, 0)):
+                progress.say(line(judged, trial, wanted))
+        except KeyboardInterrupt:
+            print(
+                f"interrupted: {len(search.ended)} trials are kept, and what was under way; run the same command again "
+                "to go on",
+                file=sys.stderr,
+            )
+            return Exit.INTERRUPTED
+        finally:
+            executor.close()
+            measuring.close()
+        found = Found(
+            project, judged, search.trials, search.why, figures, baseline, wanted, search.refused, bool(project.spaces)
+        )
+        report = write(found, Journal(folder), home / _PLACE / "trainings")
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        print(summary(report))
+    return EXIT_CODES[report["verdict"]]
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One search at a time in a project, and one measurement at a time on this machine.
+
+    Raises:
+        UsageError: another is at work.
+    """
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault(LOCK, str((folder / "measuring.lock").resolve()))
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                "another search is at work in this project", where=str(folder), do="Wait for its end, or stop it."
+            ) from error
+        yield
+
+
+def _devices(project: Project, progress: Progress) -> dict[str, DeviceEntry]:
+    """Those that the budget asks something of and that are reached from here."""
+    timed = [rule for rule in project.rules if rule.metric.per_device]
+    asked = {
+        name: entry for name, entry in project.devices.items() if any(rule.device in (None, name) for rule in timed)
+    }
+    for name, entry in asked.items():
+        if entry.options.runner is not None:
+            progress.say(f"`{name}` is measured by a `runner` of its own, so its rules are left to the gate")
+    return {name: entry for name, entry in asked.items() if entry.options.runner is None}
+
+
+def _executor(project: Project, ray: str | None, workers: int | None) -> Executor:
+    settings = project.search
+    if ray is None:
+        return Processes(workers or settings.workers)
+    return Cluster(ray, settings.cpus, settings.memory, workers)
+
+
+def _checker(project: Project) -> Callable[[Settings], Variant]:
+    """Of recipes, as this project's file would have them."""
+    document = parse(project.layout.config.read_text(encoding="utf-8"), CONFIG)
+    return lambda settings: reading.with_recipe(document, project.root, settings)
+
+
+def _study(project: Project, spaces: Mapping[str, OpenRecipe], began: str) -> str:
+    """By which trials are known to belong to this search: whatever they were proposed, made and judged by."""
+    devices = {name: entry.options.model_dump(mode="json") for name, entry in project.devices.items()}
+    rules = [[rule.id, rule.limit, rule.level] for rule in project.rules]
+    settings = project.search
+    return key_of(
+        origin=began,
+        spaces={name: repr(space) for name, space in spaces.items()},
+        sampler=settings.sampler,
+        rules=rules,
+        devices=devices,
+        calibration=project.data.calibration.model_dump(mode="json"),
+    )[:16]
+
+
+def _derived(project: Project) -> dict[str, OpenRecipe]:
+    """The space of everything that is installed.
+
+    Raises:
+        UsageError: nothing is.
+    """
+    module = bool(project.model.build or project.model.pt2)
+    techniques = {name: registry.load("technique", name)() for name in _installed("technique")}
+    runtimes = _installed("runtime") if module else [project.model.runtime]
+    # the model's own first: what stands first is looked at first
+    runtimes = sorted(runtimes, key=lambda name: name != project.model.runtime)
+    found = derive(techniques, "module" if module else "graph", runtimes, takes_list)
+    if not found.steps:
+        raise UsageError(
+            "there is nothing to search: no technique that is installed works on this model",
+            do="Install an extra (`makeweight doctor` names them), or declare `search.recipes` in makeweight.yaml.",
+        )
+    return {found.name: found}
+
+
+def _installed(kind: registry.Kind) -> list[str]:
+    found = []
+    for name in registry.names(kind):
+        with contextlib.suppress(MissingExtra):
+            registry.require(kind, name)
+            found.append(name)
+    return found
+
+
+def _answers(project: Project, baseline: Manifest, path: Path, progress: Progress) -> list[Measurement]:
+    """The baseline's answers to the validation split, kept for all trials; and its figures.
+
+    Raises:
+        UsageError: there is no such split, or it has no targets.
+    """
+    if not path.exists():
+        try:
+            split = data.load(project.declared, SPLIT)
+        except UsageError as error:
+            raise UsageError(
+                f"a search compares recipes on the {SPLIT} split, and there is none: {error.what}",
+                where=error.where,
+                do=f"Have the data give a `{SPLIT}` split. The test split is the gate's alone: what is chosen by it "
+                "would look better there than it is.",
+            ) from error
+        runtime = registry.ready("runtime", baseline.runtime)()
+        batch = baseline.batch(project.model.batch)
+        own = answer(project.declared, runtime, baseline.made(), split, f"baseline on {SPLIT}", progress, batch=batch)
+        outcomes.write(path, own)
+    own = outcomes.read(path)
+    return [*storage.measure(baseline, None), *quality.measure(project.task, BASELINE, own, None)]

@@ -1,0 +1,179 @@
+"""`makeweight search` on a small model file: what it tries, writes down, takes up again and cannot find."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_models
+import yaml
+
+from makeweight.cli import main
+from makeweight.search.executor import Done, Job
+from makeweight.search.work import carry_out
+from makeweight.verbs import search as verb
+
+CONFIG = """\
+# mine
+name: tiny
+model: {onnx: model.onnx}
+data: {npz: {train: train.npz, validation: validation.npz, test: test.npz}}
+variants:
+  half:
+    steps: [float16]  # as it was
+budget:
+  size: {max_ratio: 0.4}
+  accuracy: {max_drop: 20 pt}
+search:
+  trials: 4
+  recipes:
+    numbers:
+      steps: [[float16, {quantize: {method: [static, dynamic], per_channel: [true, false]}}]]
+"""
+
+VALIDATION = 36
+
+
+class Here:
+    """Carries jobs out in this process, as it is asked."""
+
+    slots = 1
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def submit(self, job: Job) -> None:
+        self.jobs.append(job)
+
+    def wait(self, seconds: float) -> list[Done]:
+        jobs, self.jobs = self.jobs, []
+        # jobs are plain data, wherever they go
+        return [Done(job, json.loads(json.dumps(carry_out(json.loads(json.dumps(job)), quiet=False)))) for job in jobs]
+
+    def close(self) -> None:
+        self.jobs = []
+
+
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with its baseline made."""
+    folder = tmp_path_factory.mktemp("searched")
+    tiny_models.dense(folder / "model.onnx", width=64)
+    rng = np.random.default_rng(1)
+    for split, count in (("train", 40), ("validation", VALIDATION), ("test", 40)):
+        inputs = rng.normal(size=(count, tiny_models.FEATURES)).astype(np.float32)
+        np.savez(folder / f"{split}.npz", x=inputs, target=rng.integers(0, tiny_models.CLASSES, count))
+    (folder / "makeweight.yaml").write_text(CONFIG)
+    assert main(["baseline", "--project", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def project(baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(verb, "Processes", lambda _: Here())
+    folder = tmp_path / "project"
+    shutil.copytree(baseline, folder)
+    return folder
+
+
+def run(project: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = main(["search", "--project", str(project), *more])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def report(project: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((project / "reports/search/search.json").read_text())
+    return told
+
+
+def test_the_best_is_written_down_and_a_search_is_taken_up_again(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = project / "makeweight.yaml"
+    code, out, err = run(project, capsys)
+    assert code == 0, err
+    assert "`found-1`" in out
+    told = report(project)
+    tried = [json.dumps(trial["proposal"]["settings"], sort_keys=True) for trial in told["trials"]]
+    assert len(set(tried)) == len(tried)
+    (winner,) = told["winners"]
+    assert all(each["verdict"] == "pass" for each in told["trials"] if each["number"] == winner["trial"])
+    # what was the user's is there to the byte
+    text = config.read_text()
+    added = [line for line in text.splitlines() if line not in CONFIG.splitlines()]
+    kept = [line for line in text.splitlines() if line not in added]
+    assert kept == CONFIG.splitlines()
+    assert yaml.safe_load(text)["variants"]["found-1"] == {"steps": winner["settings"]["steps"]}
+    page = (project / "reports/search/search.html").read_text()
+    assert "found-1" in page
+    assert "<svg" in page
+    # only the validation split was looked at, and what it is of is told
+    assert told["split"] == "validation"
+    figures = [figure for trial in told["trials"] for figure in trial["figures"]]
+    assert {figure["samples"] for figure in figures if figure["metric"] == "accuracy"} == {VALIDATION}
+
+    # nothing is left to do: the same again, and no variant a second time
+    code, out, _ = run(project, capsys)
+    assert code == 0
+    assert "stood in makeweight.yaml already" in out
+    assert report(project)["trials"] == told["trials"]
+    assert config.read_text() == text
+
+
+def test_a_trial_that_was_cut_off_is_tried_again_as_it_was_proposed(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "makeweight.yaml").write_text(CONFIG.replace("0.4", "0.05"))
+    code, out, _ = run(project, capsys, "--trials", "3")
+    assert code == 1
+    assert "no variant passes every rule; nearest is `trial-" in out
+    assert "breaks size.max_ratio" in out
+    first = report(project)
+    assert first["winners"] == []
+    (last,) = project.glob(".makeweight/search/*/trial-3/trial.json")
+    last.unlink()
+    code, _, err = run(project, capsys, "--trials", "4")
+    assert code == 1
+    assert "2 trials of this search are known already" in err
+    again = report(project)
+    assert [t["proposal"] for t in again["trials"][:3]] == [t["proposal"] for t in first["trials"]]
+    assert len(again["trials"]) == 4
+    assert "found-1" not in (project / "makeweight.yaml").read_text()
+
+
+def test_without_a_validation_split_it_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "makeweight.yaml").write_text(CONFIG.replace("validation: validation.npz, ", ""))
+    code, _, err = run(project, capsys)
+    assert code == 2
+    assert "validation" in err
+    assert "The test split is the gate's alone" in err
+
+
+def test_a_machine_that_fails_ends_the_search_and_loses_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(Here):
+        def wait(self, seconds: float) -> list[Done]:
+            return [Done(job, {"failure": "could not write: no space left"}) for job in self.jobs]
+
+    monkeypatch.setattr(verb, "Processes", lambda _: Full())
+    code, _, err = run(project, capsys)
+    assert code == 4
+    assert "no space left" in err
+    monkeypatch.setattr(verb, "Processes", lambda _: Here())
+    assert run(project, capsys)[0] == 0
+
+
+def test_an_empty_space_is_told_with_its_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "makeweight.yaml").write_text(CONFIG[: CONFIG.index("  recipes:")] + "  recipes: {}\n")
+    code, _, err = run(project, capsys)
+    assert code == 2
+    assert "makeweight.yaml:13: search.recipes: at least one entry" in err

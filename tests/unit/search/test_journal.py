@@ -1,0 +1,39 @@
+"""What a search has on disk: whole trials, and those that were begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from makeweight.measurement import Measurement
+from makeweight.search.proposals import Proposal
+from makeweight.search.trial import Journal, Trial
+
+PROPOSAL = Proposal({"runtime": "onnxruntime", "steps": ["float16"]}, {"a": "1"}, {"generation": 2})
+# a drop of nothing is a figure too
+FIGURE = Measurement("accuracy", "trial-1", "fraction", 0.0, (0.0, 1.0), comparison="drop", against="baseline")
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    trial = Trial(0, PROPOSAL, "whole", None, (FIGURE,), {2: 0.5}, 1.5)
+    journal.begin(0, PROPOSAL)
+    assert journal.begun() == {0: PROPOSAL}
+    assert journal.ended() == {}
+    journal.end(trial)
+    assert journal.ended() == {0: trial}
+
+
+def test_a_damaged_trial_was_only_begun(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for number in range(3):
+        journal.begin(number, PROPOSAL)
+        journal.end(Trial(number, PROPOSAL, "failed", "no", ()))
+    (journal.at(1) / "trial.json").write_text('{"number": 1, "propos')
+    assert list(journal.begun()) == [0, 1, 2]
+    assert list(journal.ended()) == [0, 2]
+    (journal.at(1) / "proposal.json").write_bytes(b"\xff\x00")
+    assert list(journal.begun()) == [0]
+
+
+def test_a_folder_that_is_not_there_has_no_trials(tmp_path: Path) -> None:
+    assert Journal(tmp_path / "none").begun() == {}

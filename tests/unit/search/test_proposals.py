@@ -1,0 +1,78 @@
+"""What is tried next follows from the seed and what is known, and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from makeweight.compress import space
+from makeweight.search.proposals import Known, Proposals, Sampler, Settings
+
+SPACES = {
+    "small": space.read(
+        "small",
+        ["onnxruntime", "litert"],
+        [[{"prune": {"ratio": {"from": 0.1, "to": 0.9}}}, None], {"quantize": {"method": ["static", "dynamic"]}}],
+        "onnxruntime",
+    ),
+    "half": space.read("half", None, ["float16"], "onnxruntime"),
+}
+
+
+def proposals(seed: int = 0, kind: Any = "tpe", spaces: Any = SPACES) -> Proposals:
+    return Proposals(spaces, lambda *_: False, Sampler(kind, seed, trials=12))
+
+
+def ratio(settings: Settings) -> float:
+    return next((step["prune"]["ratio"] for step in settings["steps"] if "prune" in step), 0.0)
+
+
+def searched(seed: int, kind: str, count: int) -> list[Known]:
+    """A search in which size falls and error grows with the ratio, which must not be over 0.6."""
+    known: list[Known] = []
+    for _ in range(count):
+        found = proposals(seed, kind).next(known, 2, tried(known))
+        assert found is not None
+        part = ratio(found.settings)
+        known.append(Known(found, (1 - part, part**2), (part - 0.6,)))
+    return known
+
+
+def tried(known: Sequence[Known]) -> Any:
+    return lambda settings: any(each.proposal.settings == settings for each in known)
+
+
+@pytest.mark.parametrize("kind", ["tpe", "nsga2"])
+def test_the_same_seed_and_trials_give_the_same_proposals(kind: str) -> None:
+    first, again, other = (searched(seed, kind, 6) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    # one that is taken up in the middle goes on as the whole would have
+    assert proposals(1, kind).next(first[:4], 2, tried(first[:4])) == first[4].proposal
+
+
+def test_what_is_under_way_counts() -> None:
+    known = searched(3, "tpe", 4)
+    open_one = [*known[:3], Known(known[3].proposal, None)]
+    found = proposals(3).next(open_one, 2, tried(open_one))
+    assert found is not None
+    assert found.settings != known[3].proposal.settings
+
+
+def test_a_space_that_is_tried_out_gives_nothing() -> None:
+    only = {"half": SPACES["half"]}
+    found = proposals(spaces=only).next([], 1, lambda _: False)
+    assert found is not None
+    assert found.settings == {"runtime": "onnxruntime", "steps": ["float16"]}
+    assert proposals(spaces=only).next([Known(found, (1.0,))], 1, lambda settings: settings == found.settings) is None
+
+
+def test_the_last_recipe_that_makes_sense_is_found() -> None:
+    wanted = {"runtime": "litert", "steps": [{"prune": {"ratio": 0.9}}, {"quantize": {"method": "dynamic"}}]}
+    found = proposals().next([], 1, lambda settings: settings != wanted)
+    assert found is not None
+    assert found.settings == wanted
+    known = Known(found, (1.0,), (0.0,))
+    assert proposals().next([known], 1, tried([known])) is not None
