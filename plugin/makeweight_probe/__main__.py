@@ -25,13 +25,16 @@ from makeweight_probe.job import (
     OutputsJob,
     ProfileJob,
     Result,
+    Setting,
     dump_result,
     load_job,
+    load_setting,
 )
 from makeweight_probe.meters import NoMeter
 from makeweight_probe.outputs import outputs
 from makeweight_probe.session import Feeds, Session
 from makeweight_probe.sessions import NoSession
+from makeweight_probe.setting import held
 from makeweight_probe.worker import TO_ANSWER, Worker
 
 REFUSED = 3
@@ -43,7 +46,8 @@ NO_RUNTIME = 4
 def main(arguments: list[str]) -> int:
     job_path, result_path = arguments
     try:
-        result = run(load_job(Path(job_path).read_text()))
+        asked = Path(job_path).read_text()
+        result = run(load_job(asked), load_setting(asked))
     except ProbeFailed as error:
         sys.stderr.write(f"{error}\n")
         return NO_RUNTIME if isinstance(error, NoSession) else REFUSED
@@ -51,8 +55,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run(job: Job) -> Result:
-    """Raises:
+def run(job: Job, setting: Setting = Setting()) -> Result:  # noqa: B008 - it is frozen
+    """Args:
+        setting: what is changed on this machine while it measures.
+
+    Raises:
     ProbeFailed: it cannot be carried out here.
     """
     if isinstance(job, FactsJob):
@@ -61,7 +68,8 @@ def run(job: Job) -> Result:
         return answers.ask(job)
     if isinstance(job, OutputsJob):
         return Result(outputs(_open(job.model), inputs.read(job.inputs)), {})
-    with alone():
+    # only who is alone may change what others would measure with
+    with alone(), held(setting):
         if isinstance(job, EnergyJob):
             return _energy(job)
         if isinstance(job, ProfileJob):

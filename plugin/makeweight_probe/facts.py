@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from makeweight_probe import sessions, sysfs
+from makeweight_probe import sessions, slowing, sysfs
 
 # The instruction sets that decide how fast a compressed model can be; the kernel's names for them.
 _TELLING_FLAGS = (
@@ -46,12 +46,15 @@ def emulated(machine: str, vendor: str | None, modalias: str | None) -> bool:
 
 
 def conditions() -> dict[str, Any]:
-    """What may be another at the next call: load, governor, frequency, temperature. None: not told by this system."""
+    """What may be another at the next call: load, governor, frequency, temperature, what slows it down, and
+    which processors this process may run on. None: not told by this system."""
     return {
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "governor": sysfs.value("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "frequency_khz": sysfs.value("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"),
         "temperature_millicelsius": sysfs.value("/sys/class/thermal/thermal_zone0/temp"),
+        "cpus": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "throttling": slowing.state(),
     }
 
 

@@ -43,6 +43,16 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What is changed on a machine while it measures, see `setting.py`. None: left as it is."""
+
+    cpus: tuple[int, ...] | None = None
+    """Processors that the measuring processes may run on."""
+    governor: str | None = None
+    """Of cpufreq, of these processors; of all, where none are named."""
+
+
+@dataclass(frozen=True)
 class FactsJob:
     """Ask a machine what it is: answers `identity` and `conditions`, see `facts.py`."""
 
@@ -227,8 +237,18 @@ class Result:
     facts: dict[str, Any]
 
 
-def dump_job(job: Job) -> str:
-    return json.dumps({"protocol": PROTOCOL, "kind": type(job).__name__, **asdict(job)})
+def dump_job(job: Job, held: Setting = Setting()) -> str:
+    """Args:
+    held: what is changed on the machine meanwhile.
+    """
+    return json.dumps({"protocol": PROTOCOL, "kind": type(job).__name__, "setting": asdict(held), **asdict(job)})
+
+
+def load_setting(text: str) -> Setting:
+    """What is changed on the machine while a job is carried out."""
+    told = json.loads(text).get("setting") or {}
+    cpus = told.get("cpus")
+    return Setting(None if cpus is None else tuple(cpus), told.get("governor"))
 
 
 def load_job(text: str) -> Job:
@@ -237,6 +257,7 @@ def load_job(text: str) -> Job:
     """
     data = json.loads(text)
     spoken, kind = data.pop("protocol"), data.pop("kind")
+    data.pop("setting", None)
     if spoken != PROTOCOL:
         raise ProbeFailed(f"this probe speaks protocol {PROTOCOL}, the job {spoken}; push the probe again")
     if kind == FactsJob.__name__:

@@ -14,7 +14,7 @@ from typing import Any
 import makeweight_probe
 from makeweight.devices.device import Device, DeviceFailed, Ended
 from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
-from makeweight_probe.job import FactsJob, Job, Result, dump_job, load_result
+from makeweight_probe.job import FactsJob, Job, Result, Setting, dump_job, load_result
 
 NO_SUCH_PROGRAM = 127
 """The exit code of a shell or `env` that finds no such program."""
@@ -65,11 +65,12 @@ def facts(device: Device, tell: Callable[[str], None]) -> Facts:
     return Facts(**run(device, FactsJob(), tell).facts)
 
 
-def run(device: Device, job: Job, tell: Callable[[str], None]) -> Result:
+def run(device: Device, job: Job, tell: Callable[[str], None], setting: Setting = Setting()) -> Result:  # noqa: B008
     """Run one job in a fresh process on the device.
 
     Args:
         tell: hears what the process had to say beside its result.
+        setting: what is changed on the device meanwhile.
 
     Raises:
         JobFailed: the process died, or the job cannot be carried out there.
@@ -82,7 +83,7 @@ def run(device: Device, job: Job, tell: Callable[[str], None]) -> Result:
             # they lie side by side there
             places |= {file: _beside(first, Path(file).name) for file in files}
         asked, answered = Path(folder, "job.json"), Path(folder, "result.npz")
-        asked.write_text(dump_job(job.moved(places)))
+        asked.write_text(dump_job(job.moved(places), setting))
         # The size of the environment moves the stack, and with it the speed of everything: draw it anew.
         environment = [f"MAKEWEIGHT_OFFSET={'x' * (int.from_bytes(os.urandom(2)) % 4096)}"]
         if not device.carries_probe:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,13 @@ from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight_base.progress import Progress
-from makeweight_probe.job import BlocksJob, Cold, EnergyJob, MemoryJob, Model, OutputsJob, ProfileJob, Result
+from makeweight_probe import throttling
+from makeweight_probe.job import BlocksJob, Cold, EnergyJob, Job, MemoryJob, Model, OutputsJob, ProfileJob, Result
 
 MOST_PROCESSES = 12
 THROUGHPUT_BATCH = 32
+MOST_REPEATS, COOLING = 2, 20.0
+"""How often a process is measured again that a device was slowed down in, and the seconds of rest before."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,27 @@ def model_of(made: artifact.Model, threads: int) -> Model:
     return Model(made.runtime, path, threads, tuple(beside))
 
 
-def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed: int, progress: Progress) -> Timings:
-    """Run the probe in fresh processes until the limits are decided, or the time is up.
+def carry_out(
+    device: Device,
+    options: DeviceOptions,
+    pair: Pair,
+    aim: Aim,
+    seed: int,
+    progress: Progress,
+    rest: Callable[[float], None] = time.sleep,
+) -> Timings:
+    """Run the probe in fresh processes until the limits are decided, or the time is up. A process in which the device
+    was slowed down is measured again, and kept as it is where that goes on.
 
     Raises:
         DeviceFailed: the device was lost. Nothing measured so far is kept: half a benchmark is none.
     """
+
+    def ask(job: Job) -> Result:
+        return probe.run(device, job, progress.say, options.setting)
+
     results: list[Result] = []
+    repeated = 0
     runs = -(-samples_needed(aim.quantile) // options.processes)
     cold_rounds = -(-samples_needed(MEDIAN) // options.processes)
     apart = pair.apart or not pair.a.shares_a_process_with(pair.b)
@@ -74,7 +92,13 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
             seed=seed * 1000 + index,
             inputs_b=pair.inputs_b,
         )
-        result = probe.run(device, job, progress.say)
+        result = ask(job)
+        slowed = throttling.objection(result.facts.get("before", {}), result.facts.get("after", {}))
+        if slowed is not None and repeated < MOST_REPEATS:
+            repeated += 1
+            progress.say(f"  {slowed}: measured again after {COOLING:g} s of rest ({repeated} of {MOST_REPEATS})")
+            rest(COOLING)
+            continue
         results.append(result)
         spent += float(result.facts["seconds"])
         timings = Timings(tuple(results), {})
@@ -89,27 +113,27 @@ def carry_out(device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed
     if aim.memory:
         for _ in range(options.processes):
             for arm, model, inputs in (("a", pair.a, pair.inputs), ("b", pair.b, pair.inputs_b or pair.inputs)):
-                peaks[arm].append(probe.run(device, MemoryJob(model, inputs), progress.say).facts)
+                peaks[arm].append(ask(MemoryJob(model, inputs)).facts)
     energy = None
     if aim.energy:
         progress.say("  energy: long blocks in turns, with rests between them")
         asked = EnergyJob(pair.a, pair.b, pair.inputs, apart, options.meter, seed, pair.inputs_b)
-        energy = probe.run(device, asked, progress.say)
+        energy = ask(asked)
     answered = {}
     if aim.answers:
-        answered = probe.run(device, OutputsJob(pair.b, pair.inputs_b or pair.inputs), progress.say).samples
-    profiles = _profiles(device, pair, apart, progress) if aim.profile else {}
+        answered = ask(OutputsJob(pair.b, pair.inputs_b or pair.inputs)).samples
+    profiles = _profiles(ask, pair, apart) if aim.profile else {}
     return Timings(tuple(results), peaks, energy, answered, profiles)
 
 
-def _profiles(device: Device, pair: Pair, apart: bool, progress: Progress) -> dict[str, dict[str, Any]]:
+def _profiles(ask: Callable[[Job], Result], pair: Pair, apart: bool) -> dict[str, dict[str, Any]]:
     """What the operators of both models take, by arm."""
     given = {"a": (pair.a, pair.inputs), "b": (pair.b, pair.inputs_b or pair.inputs)}
     found: dict[str, dict[str, Any]] = {}
     for arms in (("a",), ("b",)) if apart else (("a", "b"),):
         job = ProfileJob(tuple(given[arm] for arm in arms))
         try:
-            told = probe.run(device, job, progress.say).facts["profiles"]
+            told = ask(job).facts["profiles"]
         except probe.JobFailed as error:  # the figures are there, and stay, also where a profiler crashes
             told = [{"unavailable": str(error)} for _ in arms]
         found |= dict(zip(arms, told, strict=True))

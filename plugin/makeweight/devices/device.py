@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_probe import meters
+from makeweight_probe.job import Setting
 
 
 class DeviceFailed(EnvironmentFailed):
@@ -31,6 +32,17 @@ class DeviceOptions(BaseModel):
         "of the group `makeweight.meters` (default: the first that reads the processor). It is read where a rule of "
         "the budget is about `energy`.",
     )
+    cpus: list[int] | None = Field(
+        None,
+        min_length=1,
+        description="The processors there that measuring processes may run on, such as `[2, 3]` (default: all).",
+    )
+    governor: str | None = Field(
+        None,
+        min_length=1,
+        description="The governor of the clock there while it is measured, such as `performance`; the one of before "
+        "comes back afterwards. Mostly needs root (default: left as it is).",
+    )
     runner: str | list[str] | None = Field(
         None,
         description="In continuous integration, the labels of the runner whose job measures this device, such as "
@@ -44,6 +56,19 @@ class DeviceOptions(BaseModel):
         if wrong is not None:
             raise ValueError(wrong)
         return meter
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.cpus is not None and (len(set(self.cpus)) != len(self.cpus) or min(self.cpus) < 0):
+            raise ValueError("`cpus` are numbers of processors from 0 on, each once")
+        if self.cpus is not None and self.threads > len(self.cpus):
+            raise ValueError(f"`threads: {self.threads}` have no room on {len(self.cpus)} of `cpus`")
+        return self
+
+    @property
+    def setting(self) -> Setting:
+        """What is changed on the machine while it is measured."""
+        return Setting(None if self.cpus is None else tuple(self.cpus), self.governor)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from makeweight.config.settings import TaskSettings
 from makeweight.measurement import key_of
-from makeweight_probe.job import PROTOCOL
+from makeweight_probe.job import PROTOCOL, Setting
 
 EVALUATION = 1
 """Raise it when evaluations would no longer be comparable."""
@@ -50,7 +51,14 @@ def evaluation(
 
 
 def benchmark(
-    *, baseline: str, variant: str, runtimes: Iterable[str], identity: Mapping[str, Any], threads: int, inputs: str
+    *,
+    baseline: str,
+    variant: str,
+    runtimes: Iterable[str],
+    identity: Mapping[str, Any],
+    threads: int,
+    inputs: str,
+    setting: Setting = Setting(),  # noqa: B008 - it is frozen
 ) -> str:
     """Key of a device's figure.
 
@@ -59,12 +67,14 @@ def benchmark(
         runtimes: what the two run on; versions of others on the device are left out of the key.
         identity: the device's, with the versions of its runtimes.
         inputs: sha256 of the file of samples.
+        setting: what was changed on the device meanwhile.
     """
     used = set(runtimes)
     versions = {name: version for name, version in identity.get("runtimes", {}).items() if name in used}
+    changed = {name: value for name, value in asdict(setting).items() if value is not None}
     return key_of(
         kind="benchmark",
-        protocol={"version": PROTOCOL, "threads": threads},
+        protocol={"version": PROTOCOL, "threads": threads, **changed},
         artifacts={"baseline": baseline, "variant": variant},
         device={**identity, "runtimes": versions},
         inputs=inputs,

@@ -50,8 +50,9 @@ def of_benchmark(name: str, device: str, figures: Figures, at_hand: AtHand) -> s
         identity=record.identity,
         threads=at_hand.project.devices[device].options.threads,
         inputs=at_hand.inputs,
+        setting=at_hand.project.devices[device].options.setting,
     )
-    return _of_key(figures, expected, "the model, the device, its runtime, its threads or the samples")
+    return _of_key(figures, expected, "the model, the device, its runtime, its threads, its setting or the samples")
 
 
 def _only_absent(figures: Figures) -> bool:

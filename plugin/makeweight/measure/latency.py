@@ -22,6 +22,7 @@ from makeweight.measurement import Cause, Measurement, unavailable
 from makeweight_probe.sequential import confidence_sequence
 
 _NS = 1e9
+SLOWED = "the device was slowed down while it was measured: {}"
 EMULATED = "the processor is emulated, so neither times nor energy say anything about a real one"
 
 
@@ -68,6 +69,8 @@ def _objection(timings: Timings, metric: Metric, threads: int) -> str | None:
     clock, quantile = _of(metric)
     if timings.emulated:
         return EMULATED
+    if (slowed := timings.slowed) is not None:
+        return SLOWED.format(slowed)
     if clock == "cpu" and threads != 1:
         return f"a thread's CPU clock misses the other {threads - 1} threads of the runtime; it needs threads: 1"
     if clock == "cold" and (reason := _no_cold(timings)) is not None:
@@ -172,10 +175,13 @@ def _tail_interval(timings: Timings, clock: str, quantile: float) -> tuple[float
 
 def _throughput(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
     arms = {BASELINE: timings.runs("batch_a"), variant: timings.runs("batch_b")}
-    if timings.emulated or not arms[variant]:
+    slowed = timings.slowed
+    if timings.emulated or slowed is not None or not arms[variant]:
         said = (
             [EMULATED]
             if timings.emulated
+            else [SLOWED.format(slowed)]
+            if slowed is not None
             else [str(result.facts["no_batches"]) for result in timings.processes if "no_batches" in result.facts]
         )
         reason = said[0] if said else "it is asked for one fixed batch, so there are no batches to fill"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.measure import archive
+from makeweight_probe import throttling
 from makeweight_probe.blocks import medians
 from makeweight_probe.job import Result
 
@@ -59,6 +60,14 @@ class Timings:
     def emulated(self) -> bool:
         """Whether another processor imitated that machine's."""
         return any(result.facts["identity"].get("emulated") for result in self.processes)
+
+    @property
+    def slowed(self) -> str | None:
+        """What slowed that machine down in one of the processes; None where nothing did."""
+        told = (
+            throttling.objection(each.facts.get("before", {}), each.facts.get("after", {})) for each in self.processes
+        )
+        return next((reason for reason in told if reason is not None), None)
 
     @property
     def where(self) -> str:

@@ -58,6 +58,7 @@ def run(project: Project, name: str, device_name: str, progress: Progress, secon
         identity=taken.identity,
         threads=options.threads,
         inputs=sha256_of(layout.inputs),
+        setting=options.setting,
     )
     figures = list(sitting.measurements(taken, name, device_name, options.threads))
     timings.write(layout.timings(name, device_name), taken)

@@ -11,7 +11,7 @@ from makeweight.bench.probe import Facts
 from makeweight_base.errors import Exit
 from makeweight_base.installed import installed
 from makeweight_probe import facts as machine
-from makeweight_probe import memory, meters
+from makeweight_probe import memory, meters, sessions, slowing
 
 
 def run(*, as_json: bool) -> Exit:
@@ -39,7 +39,29 @@ def _objections() -> dict[str, str | None]:
         "latency": None if runs else "needs `pip install 'makeweight[onnx]'`",
         "peak memory": _memory_objection(),
         "energy": _energy_objection(),
+        "cold latency": None if machine.last_level_cache() else "this system does not tell how large its caches are",
+        "frequency": _frequency_objection(),
+        "throttling": _throttling_objection(),
+        **{f"operators, {name}": _profile_objection(name) for name in sessions.versions()},
     }
+
+
+def _frequency_objection() -> str | None:
+    if machine.conditions()["frequency_khz"] is not None:
+        return None
+    return "this machine shows no cpufreq, as most virtual machines do; so its governor cannot be set either"
+
+
+def _throttling_objection() -> str | None:
+    if slowing.is_told():
+        return None
+    return "this machine tells of no heat: no counters of throttling, no cooling devices, no firmware of a Raspberry Pi"
+
+
+def _profile_objection(runtime: str) -> str | None:
+    """Why what its operators take is not known."""
+    profiling = sessions.profiling(runtime)
+    return profiling if isinstance(profiling, str) else None
 
 
 def _memory_objection() -> str | None:

@@ -117,21 +117,25 @@ def of_etdump(data: bytes) -> list[list[Span]]:
         Damaged: it is no ETDump.
     """
     runs = [run for run in flatbuffer.root(data, _SIZE).tables(_RUNS) if run.text(_NAME) == "Execute"]
-    return [[span for event in run.tables(_EVENTS) if (span := _span(event)) is not None] for run in runs]
+    return [list(_spans(run.tables(_EVENTS))) for run in runs]
 
 
-def _span(event: Table) -> Span | None:
-    told = event.table(_PROFILE)
-    if told is None:
-        return None
-    name, inner, start = told.text(_EVENT_NAME), told.text(_DELEGATED).strip(), told.number(_START, "Q")
-    ns = told.number(_END, "Q") - start
-    if inner:
-        return Span(inner, re.split(r" \(| #", inner)[0], _ran(inner), start, ns)
-    if name.startswith(_OWN):
-        return Span(name.removeprefix(_OWN), name.removeprefix(_OWN), "fallback", start, ns)
-    # what a delegate takes beside its operators; all of it, where it does not tell of them
-    return Span(name, name, None, start, ns) if name == _DELEGATE else None
+def _spans(events: Sequence[Table]) -> Iterator[Span]:
+    told = [each for event in events if (each := event.table(_PROFILE)) is not None]
+    # each part of a program that a delegate runs begins its own count of names, and comes before the call that it is in
+    several, part = sum(each.text(_EVENT_NAME) == _DELEGATE for each in told) > 1, 1
+    for event in told:
+        name, inner, start = event.text(_EVENT_NAME), event.text(_DELEGATED).strip(), event.number(_START, "Q")
+        ns = event.number(_END, "Q") - start
+        place = f", part {part}" if several else ""
+        if inner:
+            yield Span(f"{inner}{place}", re.split(r" \(| #", inner)[0], _ran(inner), start, ns)
+        elif name.startswith(_OWN):
+            yield Span(name.removeprefix(_OWN), name.removeprefix(_OWN), "fallback", start, ns)
+        elif name == _DELEGATE:
+            # what a delegate takes beside its operators; all of it, where it does not tell of them
+            yield Span(f"{name}{place}", name, None, start, ns)
+            part += 1
 
 
 def _ran(name: str) -> Ran | None:

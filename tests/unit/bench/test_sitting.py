@@ -9,11 +9,12 @@ import pytest
 
 from makeweight.bench import probe
 from makeweight.bench.aim import Aim, from_rules
-from makeweight.bench.sitting import MOST_PROCESSES, THROUGHPUT_BATCH, Pair, carry_out
+from makeweight.bench.sitting import COOLING, MOST_PROCESSES, MOST_REPEATS, THROUGHPUT_BATCH, Pair, carry_out
 from makeweight.budget.rule import Budget, rules_of
 from makeweight.devices.device import DeviceOptions, Ended
+from makeweight.measure import latency
 from makeweight_base.progress import Silent
-from makeweight_probe.job import BlocksJob, Cold, EnergyJob, Job, MemoryJob, Model, ProfileJob, Result
+from makeweight_probe.job import BlocksJob, Cold, EnergyJob, Job, MemoryJob, Model, ProfileJob, Result, Setting
 
 A, B = Model("onnxruntime", "a.onnx", 1), Model("onnxruntime", "b.onnx", 1)
 AROUND = np.exp(np.linspace(-0.01, 0.01, 201))[:, None]
@@ -27,8 +28,13 @@ class Bench:
 
     def __init__(self, ratio: float | Callable[[int], float] = 0.5, share: float = 1.0) -> None:
         self.jobs: list[Job] = []
+        self.settings: list[Setting] = []
         self._ratio = ratio if callable(ratio) else lambda _: ratio
         self._share = share
+
+    def asked(self, job: Job, tell: Callable[[str], None], setting: Setting) -> Result:
+        self.settings.append(setting)
+        return self.run(self, job, tell)
 
     def run(self, device: object, job: Job, tell: Callable[[str], None]) -> Result:
         self.jobs.append(job)
@@ -59,7 +65,7 @@ class Bench:
 
 @pytest.fixture(autouse=True)
 def bench_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "run", lambda device, job, tell: device.run(device, job, tell))
+    monkeypatch.setattr(probe, "run", lambda device, job, tell, setting: device.asked(job, tell, setting))
 
 
 def measure(bench: Bench, *, free: bool = True, aim: Aim | None = None, **options: Any) -> Any:
@@ -208,3 +214,49 @@ def test_a_profiler_that_crashes_costs_nothing_else() -> None:
     assert len(taken.processes) == 3
     assert taken.profiles["a"] == {"path": "a.onnx"}
     assert "signal 11" in taken.profiles["b"]["unavailable"]
+
+
+class Hot(Bench):
+    """Throttled in those of its processes, counted from 1."""
+
+    def __init__(self, *throttled: int) -> None:
+        super().__init__()
+        self._throttled = throttled
+
+    def run(self, device: object, job: Job, tell: Callable[[str], None]) -> Result:
+        result = super().run(device, job, tell)
+        events = int(isinstance(job, BlocksJob) and len(self.blocks) in self._throttled)
+        states = {"before": {"throttling": {"events": 4}}, "after": {"throttling": {"events": 4 + events}}}
+        return replace(result, facts={**result.facts, **states, "identity": {}})
+
+
+def sit(bench: Bench, **options: Any) -> tuple[Any, list[float]]:
+    rests: list[float] = []
+    pair, given = Pair(A, B, "inputs.npz", free_batch=True), DeviceOptions(seconds=12.0, **options)
+    aim = Aim((0.7,), memory=False)
+    return carry_out(bench, given, pair, aim, 7, Silent(), rests.append), rests  # type: ignore[arg-type]
+
+
+def test_a_process_in_which_the_device_was_throttled_is_measured_again_after_a_rest() -> None:
+    bench = Hot(2)
+    taken, rests = sit(bench)
+    assert (len(bench.blocks), len(taken.processes), rests) == (4, 3, [COOLING])
+    assert taken.slowed is None
+    assert bench.blocks[2] == bench.blocks[1], "the same process once more"
+
+
+def test_where_it_goes_on_nothing_is_claimed() -> None:
+    """Each time and ratio is unavailable with the reason, and so every rule on one is inconclusive."""
+    taken, rests = sit(Hot(*range(1, 99)))
+    assert len(rests) == MOST_REPEATS
+    assert taken.slowed == "the processor was throttled 1 time"
+    figures = {figure.measurand.name: figure for figure in latency.measure(taken, "int8", "board", 1)}
+    for name in ("latency_p50", "latency_p50_ratio", "cpu_time_p99", "throughput"):
+        assert figures[name].status == "unavailable", name
+        assert "slowed down while it was measured: the processor was throttled" in str(figures[name].reason)
+
+
+def test_every_job_is_carried_out_as_the_device_is_to_be_set() -> None:
+    bench = Bench()
+    sit(bench, cpus=[2, 3], governor="performance")
+    assert set(bench.settings) == {Setting((2, 3), "performance")}

@@ -29,7 +29,7 @@ def stopwatch(
 ) -> Stopwatch:
     """On a device where the model takes 3 ms."""
 
-    def run(_: object, job: BlocksJob, __: object) -> Result:
+    def run(_: object, job: BlocksJob, *__: object) -> Result:
         jobs.append(job)
         around = np.exp(np.linspace(-0.01, 0.01, 201))[:, None]
         same, other = np.full((201, 5), baseline_ns), np.full((201, 5), 3e6) * around

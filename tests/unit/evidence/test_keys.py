@@ -7,6 +7,7 @@ import pytest
 from makeweight.config.settings import TaskSettings
 from makeweight.evidence import keys
 from makeweight_probe import job
+from makeweight_probe.job import Setting
 
 EVALUATION: dict[str, Any] = {
     "baseline": "b",
@@ -62,6 +63,12 @@ def test_every_ingredient_of_an_evaluation_counts(change: dict[str, Any]) -> Non
 )
 def test_every_ingredient_of_a_benchmark_counts(change: dict[str, Any]) -> None:
     assert keys.benchmark(**{**BENCHMARK, **change}) != keys.benchmark(**BENCHMARK)
+
+
+def test_what_is_changed_on_a_device_counts_and_nothing_changed_is_as_before() -> None:
+    for setting in (Setting(cpus=(0,)), Setting(cpus=(0, 1)), Setting(governor="performance")):
+        assert keys.benchmark(**BENCHMARK, setting=setting) != keys.benchmark(**BENCHMARK)
+    assert keys.benchmark(**BENCHMARK, setting=Setting()) == keys.benchmark(**BENCHMARK)
 
 
 def test_a_benchmark_on_another_runtime_is_another() -> None:

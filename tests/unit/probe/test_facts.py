@@ -21,7 +21,9 @@ def test_the_identity_is_the_same_each_time_and_survives_json() -> None:
 def test_conditions_are_no_part_of_the_identity() -> None:
     conditions = facts.conditions()
     assert not facts.identity().keys() & conditions.keys()
-    assert set(conditions) == {"load", "governor", "frequency_khz", "temperature_millicelsius"}
+    assert set(conditions) == {
+        "load", "governor", "frequency_khz", "temperature_millicelsius", "cpus", "throttling",
+    }  # fmt: skip
 
 
 def test_without_proc_the_facts_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
