@@ -48,6 +48,8 @@ class Found:
     """Trials at most."""
     refused: int
     """Recipes that were proposed and make no sense in this project."""
+    seconds: float
+    """Of this run, by the clock on the wall."""
     declared: bool
     """Whether the project gives the space itself."""
 
@@ -79,6 +81,7 @@ def write(found: Found, journal: Journal, pool: Path) -> dict[str, Any]:
         "tried": len(found.trials),
         "wanted": found.wanted,
         "refused": found.refused,
+        "seconds": found.seconds,
         "split": SPLIT,
         "space": "search.recipes" if found.declared else "derived from the techniques that are installed",
         "sampler": found.project.search.sampler,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from makeweight import measurement
@@ -20,6 +22,15 @@ from makeweight.evidence import keys
 from makeweight.measure import samples
 from makeweight.measurement import Measurement
 from makeweight_base.progress import Silent
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of one model on all devices."""
+
+    figures: Sequence[Measurement]
+    seconds: float
+    """Without those of waiting for a device."""
 
 
 class Measuring:
@@ -45,19 +56,22 @@ class Measuring:
         for entry in self._devices.values():
             probe.facts(entry.connect(), Silent().say)
 
-    def submit(self, manifest: Manifest, name: str) -> Future[list[Measurement]]:
+    def submit(self, manifest: Manifest, name: str) -> Future[Measured]:
         """All figures of a model on all devices; what it raises is what `sitting.carry_out` does."""
         return self._threads.submit(self._measure, manifest, name)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _measure(self, manifest: Manifest, name: str) -> list[Measurement]:
+    def _measure(self, manifest: Manifest, name: str) -> Measured:
         figures: list[Measurement] = []
+        seconds = 0.0
         for device, entry in self._devices.items():
             with self._locks[device]:
+                began = time.monotonic()
                 figures += self._on(device, entry, manifest, name)
-        return figures
+                seconds += time.monotonic() - began
+        return Measured(figures, seconds)
 
     def _on(self, device: str, entry: DeviceEntry, manifest: Manifest, name: str) -> list[Measurement]:
         options, a, b = entry.options, self._baseline.made(), manifest.made()

@@ -43,7 +43,7 @@ class Processes:
         if again:
             # with one process the pool is lost, and all others that were under way come back with it
             others = [self._running.pop(future) for future in list(self._running)]
-            self._end_pool()
+            self._end_pool(kill=True)
             for job, attempt in again + others:
                 if attempt >= ATTEMPTS:
                     ended.append(Done(job, None, f"its process was killed, {ATTEMPTS} times"))
@@ -52,8 +52,9 @@ class Processes:
         return ended
 
     def close(self) -> None:
+        under_way = bool(self._running)
         self._running.clear()
-        self._end_pool()
+        self._end_pool(kill=under_way)
 
     def _begin(self, job: Job, attempt: int) -> None:
         if self._pool is None:
@@ -66,18 +67,15 @@ class Processes:
             future.set_exception(BrokenProcessPool())
         self._running[future] = job, attempt
 
-    def _end_pool(self) -> None:
+    def _end_pool(self, *, kill: bool) -> None:
         """A trial may take hours: what is under way is killed, and taken up again another time."""
         pool, self._pool = self._pool, None
         if pool is None:
             return
-        children = list((getattr(pool, "_processes", None) or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in children:
+        for child in list((getattr(pool, "_processes", None) or {}).values()) if kill else ():
             with contextlib.suppress(OSError, ValueError):
                 child.kill()
-        for child in children:
-            child.join()
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _carried_out(job: Job) -> Any:

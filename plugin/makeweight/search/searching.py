@@ -20,7 +20,7 @@ from makeweight.decide import Terms
 from makeweight.measurement import Measurement
 from makeweight.search import judging
 from makeweight.search.executor import Done, Executor, Job
-from makeweight.search.measuring import Measuring
+from makeweight.search.measuring import Measured, Measuring
 from makeweight.search.proposals import Known, Proposal, Proposals, Settings
 from makeweight.search.trial import Ended, Journal, Trial, name_of
 from makeweight_base.errors import ConfigError, EnvironmentFailed
@@ -51,7 +51,7 @@ class _UnderWay:
     seconds: float = 0.0
     result: Mapping[str, Any] = field(default_factory=dict)
     """Of the job before."""
-    measuring: Future[list[Measurement]] | None = None
+    measuring: Future[Measured] | None = None
 
 
 class Search:
@@ -215,14 +215,16 @@ class Search:
             return
         own.measuring = self._measuring.submit(artifact.read(Path(done.result["manifest"])), name_of(number))
 
-    def _was_measured(self, number: int, future: Future[list[Measurement]]) -> Iterator[Trial]:
+    def _was_measured(self, number: int, future: Future[Measured]) -> Iterator[Trial]:
         own = self._under_way[number]
         own.measuring = None
         try:
-            timed = future.result()
+            measured = future.result()
         except JobFailed as failure:  # this model fails there, and others need not
             yield self._end(number, "failed", f"it cannot be measured on {failure.where}: {failure.what}")
             return
+        timed = measured.figures
+        own.seconds += measured.seconds
         if not own.result["trains"]:
             yield self._end(number, "whole", None, timed)
         elif (reason := self._hopeless(number, timed)) is not None:

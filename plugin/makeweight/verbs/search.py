@@ -68,7 +68,7 @@ def run(
         EnvironmentFailed: the machine, the cluster or a device failed.
     """
     registry.require_extra("`makeweight search`", "search")
-    settings = project.search
+    settings, started = project.search, time.monotonic()
     progress = Silent() if as_json else progress
     home = project.root / OWN
     if not (home / ".gitignore").exists():
@@ -121,8 +121,18 @@ def run(
         finally:
             executor.close()
             measuring.close()
+        spent = time.monotonic() - started
         found = Found(
-            project, judged, search.trials, search.why, figures, baseline, wanted, search.refused, bool(project.spaces)
+            project,
+            judged,
+            search.trials,
+            search.why,
+            figures,
+            baseline,
+            wanted,
+            search.refused,
+            spent,
+            bool(project.spaces),
         )
         report = write(found, Journal(folder), home / _PLACE / "trainings")
     if as_json:
