@@ -14,8 +14,8 @@ from makeweight.runtimes.onnxruntime.packing import Unpacking
 
 # Two indices of so many bits share a byte; wider ones have a byte each.
 _HALF = 4
-# What the nodes around a table take in the file, in bytes, beside their names.
-_NODES = 400
+# What the nodes around a table take in the file, in bytes.
+_NODES = 250
 
 
 def pack(path: Path, bits: int) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def pack(path: Path, bits: int) -> dict[str, Any]:
             return False
         table, indices, axis = told
         halves = bits <= _HALF and indices.shape[1] % 2 == 0
-        taken = table.nbytes + indices.size // (2 if halves else 1) + _NODES + 20 * len(weight.name)
+        taken = table.nbytes + indices.size // (2 if halves else 1) + _NODES
         if taken >= values.nbytes:
             return False
         _looked_up(weight, table, _halved(indices) if halves else indices, values.shape, axis, halves)
@@ -88,7 +88,7 @@ def _looked_up(
     # ONNX divides no bytes, and looks nothing up by them
     at = weight.node("Cast", [weight.stored("indices", indices)], "at", to=TensorProto.INT32)
     if halves:
-        sixteen = weight.stored("16", np.array(16, np.int32))
+        sixteen = weight.shared("16", np.array(16, np.int32))
         both = [weight.node(kind, [at, sixteen], part) for kind, part in (("Div", "upper"), ("Mod", "lower"))]
         at = weight.node("Concat", both, "both", axis=1)
     rows = weight.node("GatherElements", [weight.stored("table", table), at], "rows", axis=1)

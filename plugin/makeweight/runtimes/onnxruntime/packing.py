@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.runtimes.onnxruntime.graphs import all_tensors
+from makeweight.runtimes.onnxruntime.inspect import weights
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.runtime import RecipeFailed
 
@@ -43,7 +44,7 @@ class Unpacking:
         from onnx import helper
 
         output = f"{self.name}/{part}" if part else self.name
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
     def _put(self, name: str, values: Any) -> str:
@@ -76,7 +77,8 @@ def pack(
     model = onnx.load(path)
     before, graph, packed, nodes = path.stat().st_size, model.graph, list[str](), list[Any]()
     known = {tensor.name for tensor in all_tensors(model)}
-    for weight in [each for each in graph.initializer if each.data_type in kinds]:
+    counted = {tensor.name for tensor in weights(model)}
+    for weight in [each for each in graph.initializer if each.data_type in kinds and each.name in counted]:
         unpacking = Unpacking(graph, weight.name, known)
         if unpacked(unpacking, numpy_helper.to_array(weight)):
             graph.initializer.remove(weight)

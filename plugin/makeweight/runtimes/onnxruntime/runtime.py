@@ -59,18 +59,27 @@ class OnnxRuntime:
         target: Path,
         notes: dict[str, Any] | None = None,
     ) -> Model:
-        made = self._in_numbers(source, replace(format, codebook=None), calibration, target, notes)
-        if format.codebook is None:
+        numbers = replace(format, codebook=None)
+        made = self._in_numbers(source, numbers, calibration, target, notes)
+        if format == FLOAT32:
             return made
+        from makeweight.runtimes.onnxruntime import brief
+
+        names = {} if numbers == FLOAT32 else brief.brief_file(made.path)
+        if format.codebook is not None:
+            packed = self._packed(made.path, format.codebook)
+            brief.brief_file(made.path)
+            if notes is not None:
+                notes["codebooks"] = {
+                    "weights": [names.get(name, name) for name in packed["weights"]],
+                    "bytes": [packed["bytes"][0], made.path.stat().st_size],
+                }
+        return self.read(made.path)
+
+    def _packed(self, path: Path, codebook: int | Hashed) -> dict[str, Any]:
         from makeweight.runtimes.onnxruntime import codebooks, hashes
 
-        if isinstance(format.codebook, Hashed):
-            packed = hashes.pack(made.path, format.codebook.part)
-        else:
-            packed = codebooks.pack(made.path, format.codebook)
-        if notes is not None:
-            notes["codebooks"] = packed
-        return self.read(made.path)
+        return hashes.pack(path, codebook.part) if isinstance(codebook, Hashed) else codebooks.pack(path, codebook)
 
     def _in_numbers(
         self,
