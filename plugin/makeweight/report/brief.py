@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from makeweight.budget.measurand import Measurand
 from makeweight.decide.verdict import Outcome, Verdict
@@ -29,6 +30,8 @@ class Brief:
     """The metric that stands for quality, such as `accuracy`."""
     quality_drop: float | None
     """By how much that is worse than the baseline's, in its base unit; negative where it is better."""
+    noise_floors: Mapping[str, float] = field(default_factory=dict)
+    """By device, how far copies of one model differed there, as a fraction."""
 
 
 def of(verdict: Verdict) -> Brief:
@@ -49,4 +52,5 @@ def of(verdict: Verdict) -> Brief:
         largest(LATENCY.compared("ratio")),
         figures.quality.metric,
         largest(figures.quality.compared("drop")),
+        {device: floor for device in figures.devices if (floor := figures.noise_floor(device)) is not None},
     )

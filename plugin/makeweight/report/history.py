@@ -1,4 +1,4 @@
-"""What the verdicts of a branch came to, commit by commit: a chart of three figures over time, and their rows."""
+"""What the verdicts of a branch came to, commit by commit: a chart of figures and noise floors, and its rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 
 from makeweight.budget.measurand import Measurand
-from makeweight.budget.quantity import POINTS, RATIO, show
+from makeweight.budget.quantity import FRACTION, POINTS, RATIO, show
 from makeweight.report.brief import Brief
 from makeweight.report.plots import scale, svg
 from makeweight.report.standing import HEADLINES
@@ -17,6 +17,8 @@ from makeweight.report.written import dimension, title
 
 _WIDTH, _PANEL, _GAP = 720.0, 96.0, 34.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 24.0, 54.0, 46.0
+_MOST_DEVICES = 4
+"""Whose noise floors are drawn; the rows have them all."""
 _STYLE = f"""
 text {{ font: 12px {svg.FACE}; fill: #1b1d1f }}
 .quiet {{ font-size: 11px; fill: #5b6065 }}
@@ -99,6 +101,17 @@ def _panels(entries: Sequence[Entry]) -> list[_Panel]:
     def ratio(value: float) -> str:
         return show(value, RATIO)
 
+    def of_floor(device: str) -> _Panel:
+        return _Panel(
+            f"noise floor on {elided(device, 40)}: what copies of one model differed by",
+            0.0,
+            0.01,
+            lambda value: show(value, FRACTION),
+            lambda brief: brief.noise_floors.get(device),
+        )
+
+    devices = list(dict.fromkeys(device for each in reversed(entries) for device in each.brief.noise_floors))
+
     def of_quality(brief: Brief) -> float | None:
         return brief.quality_drop if brief.quality == quality.metric else None
 
@@ -106,6 +119,7 @@ def _panels(entries: Sequence[Entry]) -> list[_Panel]:
         _Panel("size, of the baseline's", 1.0, 0.2, ratio, lambda brief: brief.size_ratio),
         _Panel("median latency, of the baseline's", 1.0, 0.2, ratio, lambda brief: brief.latency_ratio),
         _Panel(title(quality), 0.0, 0.01 if unit == POINTS else 1e-9, lambda value: show(value, unit), of_quality),
+        *(of_floor(device) for device in devices[:_MOST_DEVICES]),
     ]
 
 

@@ -11,7 +11,8 @@ import invented_content as invented
 from makeweight.report import brief, history
 from makeweight.report.history import Entry
 
-SHIPS = brief.of(invented.content().verdict)
+WHOLE = brief.of(invented.content().verdict)
+SHIPS = replace(WHOLE, noise_floors={})
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -65,6 +66,22 @@ def test_a_figure_that_was_never_measured_is_said_to_be_lacking() -> None:
 def test_one_commit_and_none_are_drawn_too() -> None:
     assert len(marks(drawn(*entries(0.5)))) == 3
     assert "no verdict is committed yet" in "".join(drawn().itertext())
+
+
+def test_the_noise_floor_of_each_device_has_a_panel_of_its_own() -> None:
+    """Of a device that a commit did not measure, its panel has a gap."""
+    first, second = entries(0.5, 0.4)
+    first = replace(first, brief=replace(SHIPS, noise_floors={"desk": 0.012}))
+    second = replace(second, brief=replace(SHIPS, noise_floors={"desk": 0.034, "pi5": 0.004}))
+    root = drawn(first, second)
+    told = [words for _, _, words in marks(root)[6:]]
+    assert [words.rpartition(", ")[2] for words in told] == ["1.2 %", "3.4 %", "0.4 %"]
+    titles = ["".join(each.itertext()) for each in root.iter(f"{SVG}text")]
+    assert [each.partition(":")[0] for each in titles if "noise floor" in each] == [
+        "noise floor on desk", "noise floor on pi5",
+    ]  # fmt: skip
+    assert json.loads(history.rows([second]))[0]["noise_floors"] == {"desk": 0.034, "pi5": 0.004}
+    assert WHOLE.noise_floors == {"laptop": 0.012, "pi5": 0.004}
 
 
 def test_another_metric_of_quality_does_not_share_the_axis() -> None:
