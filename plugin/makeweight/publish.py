@@ -15,7 +15,7 @@ from makeweight.decide import Terms, Waiver, verdict
 from makeweight.decide.verdict import Verdict
 from makeweight.evidence.evidence import Evidence
 from makeweight.layout import BASELINE, Layout
-from makeweight.measure import flips, operators
+from makeweight.measure import archive, flips, operators
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.tasks.table import TASKS
 from makeweight.project.project import Project
@@ -95,7 +95,11 @@ def _content(project: Project, evidence: Evidence, decided: Verdict) -> Content:
         if taken.processes:
             before, after = (np.concatenate(taken.runs(f"wall_{arm}")) / 1e9 for arm in "ab")
             timings.append(Timing(device, variant, before, after, len(taken.processes), taken.rounds, taken.where))
-        if (both := operators.profiles(taken)) is not None:
+        try:
+            both = operators.profiles(taken)
+        except operators.Damaged as error:
+            raise archive.damaged(project.layout.timings(variant, device), error) from error
+        if both is not None:
             profiled.append(OperatorTimes(device, variant, *both))
     return Content(
         verdict=decided,

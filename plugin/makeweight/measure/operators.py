@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from makeweight.measure.latency import EMULATED
 from makeweight.measure.timings import Timings
@@ -58,15 +59,22 @@ class Profile:
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
+class Damaged(ValueError):
+    """What was told is no profile."""
+
+
 def profiles(timings: Timings) -> tuple[Profile, Profile] | None:
     """Of the baseline and of the variant; None where none was asked for.
 
     Raises:
-        KeyError, TypeError, ValueError: what was told is damaged.
+        Damaged: what was told is none.
     """
     if not timings.profiles:
         return None
-    before, after = (_of(timings, timings.profiles[arm]) for arm in ("a", "b"))
+    try:
+        before, after = (_of(timings, timings.profiles[arm]) for arm in ("a", "b"))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise Damaged(f"no profile of operators: {error!r}") from error
     return before, after
 
 
@@ -76,8 +84,24 @@ def _of(timings: Timings, told: Mapping[str, Any]) -> Profile:
     if "unavailable" in told:
         return Profile(reason=str(told["unavailable"]))
     operators = tuple(
-        Operator(str(each["name"]), str(each["kind"]), each["ran"], float(each["ns"]) / _NS)
+        Operator(str(each["name"]), str(each["kind"]), _ran(each["ran"]), _seconds(each["ns"]))
         for each in told["operators"]
     )
-    inference, resolution = float(told["inference_ns"]) / _NS, float(told["resolution_ns"]) / _NS
-    return Profile(operators, inference, int(told["runs"]), resolution)
+    return Profile(operators, _seconds(told["inference_ns"]), int(told["runs"]), _seconds(told["resolution_ns"]))
+
+
+def _ran(told: object) -> Ran | None:
+    for known in get_args(Ran):
+        if told == known:
+            ran: Ran = known
+            return ran
+    if told is None:
+        return None
+    raise ValueError(f"nothing runs in {told!r}")
+
+
+def _seconds(ns: object) -> float:
+    seconds = float(ns) / _NS  # type: ignore[arg-type]
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{ns} ns are no time")
+    return seconds

@@ -71,7 +71,7 @@ def _profiles(decided: Verdict, unchanged: Collection[str], root: Path) -> Profi
             path = Layout(Path()).timings(variant, device)
             if path.as_posix() in unchanged:
                 # another version may have written it, which changes nothing of the verdict
-                with contextlib.suppress(UsageError, KeyError, TypeError, ValueError):
+                with contextlib.suppress(UsageError, operators.Damaged):
                     if (both := operators.profiles(timings.read(root / path))) is not None:
                         found[variant, device] = both
     return found
