@@ -4,6 +4,7 @@ epoch, and one that an equal step of another variant did already is not done aga
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
@@ -123,7 +124,7 @@ class Checkpoints:
         return Checkpoint(self.folder / f"{name}-{key}.pt", name, self.watch)
 
     def take_over(self, folder: Path, own: Collection[str]) -> None:
-        """Begin with what lies in a folder.
+        """Begin with what lies in a folder, to which others may hand on meanwhile.
 
         Args:
             own: the places whose trainings are of use here.
@@ -133,7 +134,8 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob("*.pt"):
             if path.name.split("-")[0] in own and not (self.folder / path.name).exists():
-                shutil.copyfile(path, self.folder / path.name)
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(path, self.folder / path.name)
 
     def hand_on(self, heirs: Mapping[Path, Collection[str]]) -> None:
         """The recipe is made: leave what others can use in their folders, and nothing in this one.
@@ -148,7 +150,7 @@ class Checkpoints:
                 place, number, _ = path.name.split("-")
                 if place in own:
                     for earlier in folder.glob(f"{place}-{number}-*.pt"):
-                        earlier.unlink()
+                        earlier.unlink(missing_ok=True)
                     folder.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(path, folder / path.name)
         shutil.rmtree(self.folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 from makeweight import registry
@@ -19,11 +20,19 @@ from makeweight_base.errors import EnvironmentFailed, UsageError, first_line
 class Cluster:
     """A cluster that is there already."""
 
-    def __init__(self, address: str, cpus: float, memory: float | None, most: int | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        cpus: float,
+        memory: float | None,
+        most: int | None = None,
+        work: Callable[[Job], Any] | None = None,
+    ) -> None:
         """Args:
             address: as Ray takes it; `auto`: the one that runs here.
             cpus, memory: what a task takes; memory in bytes.
             most: tasks at once; None: as many as there is room for.
+            work: what is done with a job; None: a trial's.
 
         Raises:
             MissingExtra: Ray is not installed.
@@ -56,7 +65,7 @@ class Cluster:
         if memory is not None:
             asked["memory"] = memory
         self._ray = ray
-        self._task = ray.remote(**asked)(_carried_out)
+        self._task = ray.remote(**asked)(work or _carried_out)
         self._running: dict[Any, Job] = {}
 
     def submit(self, job: Job) -> None:

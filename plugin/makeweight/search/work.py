@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from makeweight.search.halving import goes_on, rungs_of
 from makeweight.search.untrained import form_of
 from makeweight.user import data
 from makeweight_base import atomic
-from makeweight_base.errors import EnvironmentFailed, MakeweightError, UsageError
+from makeweight_base.errors import EnvironmentFailed, MakeweightError, UsageError, first_line
 from makeweight_base.progress import Plain, Progress
 from makeweight_base.yamlfile import parse
 from makeweight_probe.alone import LOCK
@@ -103,6 +104,9 @@ def carry_out(job: Job, *, quiet: bool) -> dict[str, Any]:
             told = {"ended": "failed", "reason": error.what}
         except MemoryError:
             told = {"ended": "failed", "reason": "it takes more memory than there is"}
+        except Exception as error:  # noqa: BLE001 - one recipe that nothing foresaw is no reason to lose all others
+            traceback.print_exc(file=log)
+            told = {"ended": "failed", "reason": f"{type(error).__name__}: {first_line(error)}"}
     return {"figures": [], "rungs": {}, "trains": False, **told, "seconds": time.monotonic() - began}
 
 

@@ -103,6 +103,29 @@ def test_what_others_can_use_is_theirs_and_the_rest_goes(tmp_path: Path) -> None
     assert not stranger.exists()
 
 
+def test_what_is_of_use_is_taken_over_and_what_is_there_stays(tmp_path: Path) -> None:
+    pool, own = tmp_path / "pool", tmp_path / "own"
+    for folder, names in ((pool, ("one-1-a", "one-2-b", "two-1-c")), (own, ("one-1-a",))):
+        folder.mkdir()
+        for name in names:
+            (folder / f"{name}.pt").write_text(folder.name)
+    Checkpoints(own).take_over(pool, {"one"})
+    assert {path.name: path.read_text() for path in own.iterdir()} == {"one-1-a.pt": "own", "one-2-b.pt": "pool"}
+    Checkpoints(tmp_path / "new").take_over(tmp_path / "none", {"one"})
+    assert not [*(tmp_path / "new").iterdir()]
+
+
+def test_whoever_watches_hears_of_each_epoch_once_it_is_kept(tmp_path: Path) -> None:
+    module, heard = nn.Linear(2, 2), []
+
+    def watch(name: str, figures: Any) -> None:
+        heard.append((name, list(figures), len([*tmp_path.iterdir()])))
+
+    kept = Checkpoints(tmp_path, "origin", watch=watch).at("place").next(_split(), module)
+    kept.keep({"module": module}, [{"training_loss": 1.0}])
+    assert heard == [("place-1", [{"training_loss": 1.0}], 1)]
+
+
 def test_a_damaged_file_counts_for_nothing(tmp_path: Path) -> None:
     module = nn.Linear(2, 2)
     for content in (b"", b"no archive"):
