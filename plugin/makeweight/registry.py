@@ -1,7 +1,8 @@
 """What can be plugged in: built-in parts by dotted path, third-party parts by entry point.
 
-A part that is known but whose extra is not installed, or that is yet to come, is refused by the extra's name.
+A part that is known but whose extra is not installed is refused by the extra's name.
 Group names for third parties: `makeweight.techniques`, `makeweight.runtimes`, `makeweight.devices`,
+`makeweight.programs` (what times a runtime's models on a device without Python, by the runtime's name),
 `makeweight.targets`.
 """
 
@@ -16,15 +17,15 @@ from typing import Any, Literal
 from makeweight_base.errors import MissingExtra, UsageError
 from makeweight_base.installed import installed
 
-Kind = Literal["technique", "runtime", "device", "target"]
+Kind = Literal["technique", "runtime", "device", "program", "target"]
 
 
 @dataclass(frozen=True)
 class Part:
     """Where a built-in part lives, and what it stands on."""
 
-    dotted: str | None
-    """`module:name`, or None for a part that the format already knows and this version does not have."""
+    dotted: str
+    """`module:name`."""
     extra: str | None = None
     modules: tuple[str, ...] = ()
     suffix: str | None = None
@@ -40,6 +41,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "kubernetes": ("lightkube",),
     "search": ("optuna",),
     "ray": ("ray",),
+    "adb": ("adbutils",),
 }
 """What each extra brings, by the name of its distribution."""
 
@@ -76,7 +78,13 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
     "device": {
         "local": Part("makeweight.devices.local:Local"),
         "ssh": Part("makeweight.devices.ssh:Ssh"),
-        "adb": Part(None, "adb"),
+        "adb": Part("makeweight.devices.adb:Adb", "adb", ("adbutils",)),
+        "command": Part("makeweight.devices.command:Command"),
+    },
+    "program": {
+        "litert": Part("makeweight.programs.benchmark_model:BenchmarkModel"),
+        "onnxruntime": Part("makeweight.programs.perf_test:PerfTest"),
+        "executorch": Part("makeweight.programs.executor_runner:ExecutorRunner"),
     },
     "target": {
         "pointer": Part("makeweight_monitors.rollback.targets.pointer:PointerTarget"),
@@ -94,18 +102,18 @@ BUILT_IN: dict[Kind, dict[str, Part]] = {
 
 def names(kind: Kind) -> list[str]:
     """The parts of a kind that can be used: built in, then by entry point."""
-    ready = [name for name, part in BUILT_IN[kind].items() if part.dotted is not None]
-    return ready + [name for name in _entry_points(kind) if name not in ready]
+    built_in = [*BUILT_IN[kind]]
+    return built_in + [name for name in _entry_points(kind) if name not in built_in]
 
 
 def load(kind: Kind, name: str) -> Any:
     """The class behind a name. Loading one needs no extra: that is asked for by `require`, when it is put to work.
 
     Raises:
-        UsageError: nobody offers it (a near name is suggested), or it is yet to come.
+        UsageError: nobody offers it (a near name is suggested).
     """
     part = BUILT_IN[kind].get(name)
-    if part is not None and part.dotted is not None:
+    if part is not None:
         module, _, attribute = part.dotted.partition(":")
         return getattr(importlib.import_module(module), attribute)
     entries = _entry_points(kind)
@@ -117,8 +125,6 @@ def load(kind: Kind, name: str) -> Any:
                 f"the {kind} `{name}` is installed but cannot be imported: {error}",
                 do="Install what it misses, or ask its authors.",
             ) from error
-    if part is not None:
-        raise UsageError(f"the {kind} `{name}` comes with the extra makeweight[{part.extra}], which is not out yet")
     available = names(kind)
     near = difflib.get_close_matches(name, available, n=1)
     hint = f"did you mean `{near[0]}`?" if near else f"there is {', '.join(available)}"

@@ -109,7 +109,7 @@ def _energy(job: EnergyJob) -> Result:
     read = functools.cache(inputs.read)
     with contextlib.closing(meter), contextlib.ExitStack() as stack:
         given = {"a": (job.a, job.inputs), "b": (job.b, job.inputs_b or job.inputs)}
-        arms = _arms(stack, given, job.apart, read, None, energy.SECONDS)
+        arms = _arms(stack, given, job.apart, read, None, energy.block_seconds(meter))
         return energy.measure(meter, arms, len(read(job.inputs)), np.random.default_rng(job.seed))
 
 

@@ -49,18 +49,19 @@ def _in_turns(
     clock: Callable[[], float],
     rest: Callable[[float], None],
 ) -> Result:
-    inferences = {name: _fill(arm) for name, arm in arms.items()}
+    length = block_seconds(meter)
+    inferences = {name: _fill(arm, length) for name, arm in arms.items()}
     raw: dict[str, list[tuple[float, float]]] = {name: [] for name in arms}
     idle = []
     for number in range(ROUNDS):
-        idle.append(_watts(meter, clock, lambda: rest(SECONDS)))
+        idle.append(_watts(meter, clock, lambda: rest(length)))
         for name in order.permutation(list(arms)):
             block = functools.partial(arms[name].block, number % samples, 1, inferences[name])
             taken, seconds = _spent(meter, clock, block)
             if taken <= 0:
                 raise NoMeter(f"{meter.source} stands still while the processor works")
             raw[name].append((taken, seconds))
-    idle.append(_watts(meter, clock, lambda: rest(SECONDS)))
+    idle.append(_watts(meter, clock, lambda: rest(length)))
     watts = np.array(idle)
     beside = (watts[:-1] + watts[1:]) / 2
     found = {"idle": watts}
@@ -70,11 +71,16 @@ def _in_turns(
     return Result(found, {"source": meter.source, "inferences": inferences})
 
 
-def _fill(arm: Arm) -> int:
+def block_seconds(meter: Meter) -> float:
+    """How long a block is, by that meter."""
+    return getattr(meter, "seconds", None) or SECONDS
+
+
+def _fill(arm: Arm, seconds: float) -> int:
     """How many inferences make a block."""
     arm.block(0, _TRIED, 1)
     each = float(np.median(arm.block(0, _TRIED, 1)[0])) * 1e-9
-    return max(1, round(SECONDS / max(each, 1e-9)))
+    return max(1, round(seconds / max(each, 1e-9)))
 
 
 def _watts(meter: Meter, clock: Callable[[], float], meanwhile: Callable[[], object]) -> float:

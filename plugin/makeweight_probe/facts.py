@@ -7,13 +7,9 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from makeweight_probe import sessions, slowing, sysfs
+from makeweight_probe import android, sessions, slowing, sysfs
+from makeweight_probe.isa import telling
 
-# The instruction sets that decide how fast a compressed model can be; the kernel's names for them.
-_TELLING_FLAGS = (
-    "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16",
-    "asimddp", "i8mm", "fphp", "asimdhp", "sve", "sve2", "bf16",
-)  # fmt: skip
 _MODALIAS = "/sys/devices/system/cpu/modalias"
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
@@ -21,16 +17,18 @@ _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 def identity() -> dict[str, Any]:
     """What decides how fast it is, as long as nobody changes the machine. Plain data, the same at every call."""
     cpu = _cpuinfo()
-    return {
+    own = {
         "cpu": cpu.get("model name") or platform.processor() or "unknown",
         "machine": platform.machine(),
-        "isa": sorted(set(_TELLING_FLAGS) & set((cpu.get("flags") or cpu.get("Features") or "").split())),
+        "isa": telling(cpu.get("flags") or cpu.get("Features") or ""),
         "cores": os.cpu_count(),
         "system": platform.system(),
         "python": platform.python_version(),
         "runtimes": sessions.versions(),
         "emulated": emulated(platform.machine(), cpu.get("vendor_id"), sysfs.value(_MODALIAS)),
     }
+    told = android.told_here()
+    return own if told is None else {**own, **android.identity(told)}
 
 
 def emulated(machine: str, vendor: str | None, modalias: str | None) -> bool:
@@ -48,7 +46,7 @@ def emulated(machine: str, vendor: str | None, modalias: str | None) -> bool:
 def conditions() -> dict[str, Any]:
     """What may be another at the next call: load, governor, frequency, temperature, what slows it down, and
     which processors this process may run on. None: not told by this system."""
-    return {
+    own = {
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "governor": sysfs.value("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "frequency_khz": sysfs.value("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"),
@@ -56,6 +54,8 @@ def conditions() -> dict[str, Any]:
         "cpus": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "throttling": slowing.state(),
     }
+    told = android.told_here()
+    return own if told is None else android.added(own, told)
 
 
 def last_level_cache() -> int | None:

@@ -29,6 +29,9 @@ class Model:
     threads: int
     beside: Files = ()
     """Files that it reads by itself, from the same folder: external weights."""
+    ports: tuple[tuple[str, tuple[int | str | None, ...]], ...] = ()
+    """Its inputs, and their sizes as its file has them, by a name or None where it leaves them free. Known where
+    something other than a session is to run it."""
 
     @property
     def files(self) -> Files:
@@ -285,7 +288,8 @@ def load_job(text: str) -> Job:
 
 
 def load_model(data: Mapping[str, Any]) -> Model:
-    return Model(**{**data, "beside": tuple(data["beside"])})
+    ports = tuple((name, tuple(shape)) for name, shape in data.get("ports", ()))
+    return Model(**{**data, "beside": tuple(data["beside"]), "ports": ports})
 
 
 def dump_result(result: Result, path: Path) -> None:

@@ -40,11 +40,20 @@ class _Point(NamedTuple):
 class Polled:
     """Asked by a thread of its own."""
 
-    def __init__(self, source: str, watts: Callable[[], float], clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        source: str,
+        watts: Callable[[], float],
+        clock: Clock = time.monotonic,
+        every: float = _EVERY,
+        seconds: float | None = None,
+    ) -> None:
         """Args:
         watts: raises `NoMeter` where it cannot be read.
+        every: seconds between readings.
+        seconds: see `Meter.seconds`.
         """
-        self.source = source
+        self.source, self.seconds, self._every = source, seconds, every
         self._read, self._clock = watts, clock
         self._lock, self._ends = threading.Lock(), threading.Event()
         self._at, self._watts, self._joules = clock(), watts(), 0.0
@@ -61,7 +70,7 @@ class Polled:
         self._ends.set()
 
     def _poll(self) -> None:
-        while not self._ends.wait(_EVERY):
+        while not self._ends.wait(self._every):
             try:
                 self.joules()
             except NoMeter:

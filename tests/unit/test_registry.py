@@ -13,9 +13,7 @@ from makeweight_base.errors import MissingExtra, UsageError
 from makeweight_monitors.rollback.targets.target import Target
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for kind, parts in BUILT_IN.items() for name, part in parts.items() if part.dotted]
-)
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, parts in BUILT_IN.items() for name in parts])
 def test_everything_built_in_is_there_under_its_name(kind: Any, name: str) -> None:
     found = registry.load(kind, name)
     if kind == "technique":
@@ -30,6 +28,9 @@ def test_everything_built_in_is_there_under_its_name(kind: Any, name: str) -> No
         for method in ("__init__", "get", "set", "verify", "finalize"):
             asked, offered = (inspect.signature(getattr(one, method)).parameters for one in (Target, found))
             assert [*offered] == [*asked], method
+    elif kind == "program":
+        assert all(isinstance(getattr(found(), said), str) for said in ("name", "feeds", "memory"))
+        assert name in registry.names("runtime")
     else:
         assert "seconds" in found.Options.model_fields
 
@@ -44,7 +45,7 @@ def test_everything_built_in_is_there_under_its_name(kind: Any, name: str) -> No
             "unknown technique `zzz`; there is float16, bfloat16, quantize, prune, factorize, sparsify, ",
         ),
         ("runtime", "onnx-runtime", "did you mean `onnxruntime`?"),
-        ("device", "adb", "comes with the extra makeweight[adb], which is not out yet"),
+        ("device", "abd", "did you mean `adb`?"),
     ],
 )
 def test_what_is_not_there_is_told(kind: Any, name: str, said: str) -> None:
@@ -121,13 +122,6 @@ def test_parts_of_others_come_by_entry_point(monkeypatch: pytest.MonkeyPatch) ->
         registry.load("technique", "broken")
     with pytest.raises(UsageError, match=r"did you mean `binarize`\?"):
         registry.load("technique", "binarise")
-
-
-def test_an_entry_point_may_bring_what_is_not_out_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "importlib.metadata.entry_points", lambda group: [entry("adb", Theirs)] if "dev" in group else []
-    )
-    assert registry.load("device", "adb") is Theirs
 
 
 def test_an_entry_point_to_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,11 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import makeweight_probe
-from makeweight.devices.device import Device, DeviceFailed, Ended
+from makeweight.bench import turns
+from makeweight.devices.device import Device, DeviceFailed, Ended, Programmed
 from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
 from makeweight_probe.job import FactsJob, Job, Result, Setting, dump_job, load_result
 
@@ -66,7 +67,7 @@ def facts(device: Device, tell: Callable[[str], None]) -> Facts:
 
 
 def run(device: Device, job: Job, tell: Callable[[str], None], setting: Setting = Setting()) -> Result:  # noqa: B008
-    """Run one job in a fresh process on the device.
+    """Run one job in a fresh process on the device; where it has no Python, in programs that it does have.
 
     Args:
         tell: hears what the process had to say beside its result.
@@ -76,6 +77,8 @@ def run(device: Device, job: Job, tell: Callable[[str], None], setting: Setting 
         JobFailed: the process died, or the job cannot be carried out there.
         DeviceFailed: the device was lost.
     """
+    if not device.python:
+        return turns.carry_out(cast(Programmed, device), job, tell, setting)
     with tempfile.TemporaryDirectory(prefix="makeweight-probe-") as folder:
         places: dict[str, str] = {}
         for files in job.files():

@@ -44,7 +44,8 @@ class Pair:
 def model_of(made: artifact.Model, threads: int) -> Model:
     """A model on disk as the probe is told of it."""
     path, *beside = (str(made.folder / file.name) for file in made.files)
-    return Model(made.runtime, path, threads, tuple(beside))
+    ports = tuple((port.name, tuple(port.shape)) for port in made.inputs)
+    return Model(made.runtime, path, threads, tuple(beside), ports)
 
 
 def carry_out(

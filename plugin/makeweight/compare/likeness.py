@@ -44,6 +44,9 @@ def ask(device: Device, a: Asked, b: Asked, threads: int, tell: Callable[[str], 
     UsageError: one of them does not open, or does not run on the samples.
     DeviceFailed: the device was lost, or lacks a runtime.
     """
+    if not device.python:
+        told = f"answers were not compared: `{device.name}` runs models in programs that tell none"
+        return Likeness({port.name: None for port in a.model.outputs}, 0, [told])
     matches = matched(b.model.outputs, a.model.outputs)
     job = AnswersJob(
         model_of(b.model, threads),

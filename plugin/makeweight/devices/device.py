@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from makeweight.programs.program import Told
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_probe import meters
-from makeweight_probe.job import Setting
+from makeweight_probe.job import Model, Setting
 
 
 class DeviceFailed(EnvironmentFailed):
@@ -84,13 +86,14 @@ class Ended:
 class Device(Protocol):
     """One way to reach a machine that measures. Each method raises `DeviceFailed` when it cannot be reached.
 
-    What runs there is the probe; `makeweight.bench.probe` brings it there and asks it.
+    What runs there is the probe; `makeweight.bench.probe` brings it there and asks it. A device without Python is a
+    `Programmed` one.
     """
 
     Options: ClassVar[type[DeviceOptions]]
     name: str
     python: Sequence[str]
-    """The words that start Python there."""
+    """The words that start Python there; none: it has no Python."""
     carries_probe: bool
     """Whether that Python has the probe already; if not, it is sent there."""
 
@@ -107,3 +110,49 @@ class Device(Protocol):
 
     def get(self, there: str, here: Path) -> None:
         """Bring a file back."""
+
+
+class Timer(Protocol):
+    """A model, and the program that times it on a device."""
+
+    program: str
+    """What the program is called."""
+    feeds: str
+    """What it feeds the model with, in words."""
+    memory: str
+    """How it has the memory that it tells, or why it tells none, in words."""
+
+    def run(self, runs: int) -> Told:
+        """Start the program once, for so many inferences where it can be told how many.
+
+        Raises:
+            DeviceFailed: it failed, hung, or printed what makes no sense.
+        """
+
+
+class Programmed(Device, Protocol):
+    """A device without Python, where programs of its own time models; `makeweight.bench.turns` has them take turns."""
+
+    def identity(self) -> dict[str, Any]:
+        """What it is, as far as its speed depends on that: see `makeweight.bench.probe.Facts`."""
+
+    def conditions(self) -> dict[str, Any]:
+        """The state that it is in."""
+
+    def timer(self, model: Model, sizes: Mapping[str, tuple[int, ...]]) -> Timer:
+        """Bring a model there, with what times it.
+
+        Args:
+            sizes: those of each input.
+
+        Raises:
+            UsageError: no program is declared for its runtime, or that cannot be told these sizes.
+        """
+
+    def alone(self, tell: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Wait until no other measurement runs there, and keep others waiting meanwhile."""
+
+    def meter(self, asked: meters.Asked | None) -> meters.Meter:
+        """Raises:
+        NoMeter: energy cannot be read there, and why.
+        """

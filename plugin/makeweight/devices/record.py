@@ -22,6 +22,19 @@ class Record(BaseModel):
     reason: str | None = None
 
 
+def described(identity: Mapping[str, Any]) -> str:
+    """What a device is, in a line."""
+    cores = identity.get("cores")
+    parts = (
+        identity["cpu"],
+        identity.get("model"),
+        cores and f"{cores} cores",
+        identity["machine"],
+        "emulated: no times of it" if identity["emulated"] else None,
+    )
+    return ", ".join(part for part in parts if part)
+
+
 def write(path: Path, record: Record) -> None:
     write_json(path, record.model_dump(exclude_none=True))
 

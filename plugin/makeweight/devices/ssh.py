@@ -19,9 +19,10 @@ from typing import IO, ClassVar
 
 from pydantic import Field
 
-from makeweight.artifact.files import sha256_of
 from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
+from makeweight.devices.side_by_side import hash_of
 from makeweight.devices.ssh_refusals import refusal
+from makeweight.devices.watched import watched
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_probe.alone import LOCK
 
@@ -33,8 +34,6 @@ _FOLDER = ".cache/makeweight"
 """From the home folder there."""
 _KEPT = 7
 """Days that files lie there after they were last used."""
-_SHOWN = 32
-"""Characters of a hash that stand for all of it: 128 bits."""
 _LONGEST = 40
 """Bytes of the folder of a control socket: the whole path of a socket holds 108 (unix(7))."""
 _OWN = 8
@@ -90,26 +89,14 @@ class Ssh:
         self.python: Sequence[str] = (options.python, "-P")
 
     def put(self, *files: Path) -> str:
-        folder = f"{_FOLDER}/{_hash(files)}"
+        folder = f"{_FOLDER}/{hash_of(files)}"
         there = f"{folder}/{files[0].name}"
         if self._said(f"[ -d {folder} ] && touch {folder} && echo there || echo missing").strip() != "there":
             self._send(files, folder)
         return there
 
     def run(self, command: Sequence[str]) -> Ended:
-        # its standard input ends when this side does, however it does: then the program there is ended too
-        program = f"""
-            export {LOCK}={_FOLDER}/lock
-            exec 3<&0
-            {shlex.join(command)} </dev/null 3<&- &
-            program=$!
-            {{ cat <&3; kill $program; }} >/dev/null 2>&1 &
-            watching=$!
-            exec 3<&-
-            wait $program
-            code=$?
-            kill $watching 2>/dev/null
-            exit $code"""
+        program = watched(shlex.join(command), f"export {LOCK}={_FOLDER}/lock")
         ours, held = os.pipe()
         try:
             return self._ended(program, ours)
@@ -171,14 +158,6 @@ class Ssh:
     def _checked(self, ended: Ended, what: str) -> None:
         if ended.code != 0:
             raise refusal(self.name, self._host, ended.said, what)
-
-
-def _hash(files: Sequence[Path]) -> str:
-    """Of names and contents."""
-    found = hashlib.sha256()
-    for file in files:
-        found.update(f"{file.name}\0{sha256_of(file)}\0".encode())
-    return found.hexdigest()[:_SHOWN]
 
 
 @contextlib.contextmanager

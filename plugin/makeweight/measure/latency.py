@@ -28,7 +28,7 @@ EMULATED = "the processor is emulated, so neither times nor energy say anything 
 
 def measure(timings: Timings, variant: str, device: str, threads: int) -> Iterator[Measurement]:
     """Every latency figure of a variant on a device, and the baseline's beside it."""
-    asked_for_cold = bool(timings.runs("cold_b")) or _no_cold(timings) is not None
+    asked_for_cold = bool(timings.runs("cold_b")) or timings.told("no_cold") is not None
     for metric in (*times("wall"), *times("cpu"), *(times("cold") if asked_for_cold else ())):
         reason = _objection(timings, metric, threads)
         if reason is not None:
@@ -73,7 +73,9 @@ def _objection(timings: Timings, metric: Metric, threads: int) -> str | None:
         return SLOWED.format(slowed)
     if clock == "cpu" and threads != 1:
         return f"a thread's CPU clock misses the other {threads - 1} threads of the runtime; it needs threads: 1"
-    if clock == "cold" and (reason := _no_cold(timings)) is not None:
+    if clock in ("cold", "cpu") and (reason := timings.told(f"no_{clock}")) is not None:
+        return reason
+    if quantile != MEDIAN and (reason := timings.told("no_singles")) is not None:
         return reason
     n, needed = _count(timings, clock), samples_needed(quantile)
     if n < needed:
@@ -87,13 +89,11 @@ def _objection(timings: Timings, metric: Metric, threads: int) -> str | None:
     return None
 
 
-def _no_cold(timings: Timings) -> str | None:
-    """Why runs with empty caches could not be timed."""
-    return next((str(result.facts["no_cold"]) for result in timings.processes if "no_cold" in result.facts), None)
-
-
 def _count(timings: Timings, clock: str) -> int:
-    return sum(len(values) for values in timings.runs(f"{clock}_b"))
+    """How many inferences stand behind the times."""
+    name = f"{clock}_b"
+    each = (result for result in timings.processes if name in result.samples)
+    return sum(result.samples[name].size * int(result.facts.get("averaged", 1)) for result in each)
 
 
 def _of(metric: Metric) -> tuple[str, float]:
@@ -177,14 +177,9 @@ def _throughput(timings: Timings, variant: str, device: str) -> Iterator[Measure
     arms = {BASELINE: timings.runs("batch_a"), variant: timings.runs("batch_b")}
     slowed = timings.slowed
     if timings.emulated or slowed is not None or not arms[variant]:
-        said = (
-            [EMULATED]
-            if timings.emulated
-            else [SLOWED.format(slowed)]
-            if slowed is not None
-            else [str(result.facts["no_batches"]) for result in timings.processes if "no_batches" in result.facts]
-        )
-        reason = said[0] if said else "it is asked for one fixed batch, so there are no batches to fill"
+        slow = None if slowed is None else SLOWED.format(slowed)
+        said = EMULATED if timings.emulated else slow or timings.told("no_batches")
+        reason = said or "it is asked for one fixed batch, so there are no batches to fill"
         yield unavailable(Measurand("throughput"), variant, "1/s", reason, device=device)
         return
     batch = next(int(result.facts["batch"]) for result in timings.processes if result.facts["batch"])

@@ -28,8 +28,10 @@ def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement
         return
     own, base = _peaks(after), _peaks(before)
 
+    method = after[0].get("method", _METHOD)
+
     def figure(unit: str, name: str, value: float, interval: tuple[float, float], against: str | None) -> Measurement:
-        told = len(own), _METHOD.format(len(own)), against, device
+        told = len(own), method.format(len(own)), against, device
         return Measurement("peak_memory", name, unit, value, interval, *told)
 
     yield figure("B", variant, own[len(own) // 2], (own[0], own[-1]), None)

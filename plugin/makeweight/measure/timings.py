@@ -72,7 +72,15 @@ class Timings:
     @property
     def where(self) -> str:
         """How the arms lived."""
+        if (lived := self.told("lived")) is not None:
+            return lived
         return "a process an arm" if any(result.facts["apart"] for result in self.processes) else "in one process"
+
+    def told(self, fact: str) -> str | None:
+        """Something that a process tells in words, if any does: `no_cold` why there are no runs with empty caches,
+        `no_cpu` no times of a processor, `no_singles` no times of single inferences, `no_batches` no throughput, and
+        `lived` where the arms ran."""
+        return next((str(result.facts[fact]) for result in self.processes if result.facts.get(fact)), None)
 
     @property
     def fed(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from makeweight.bench import probe
 from makeweight.devices.device import DeviceFailed
-from makeweight.devices.record import Record, write
+from makeweight.devices.record import Record, described, write
 from makeweight.project.project import Project
 from makeweight_base.errors import Exit
 from makeweight_base.progress import Progress
@@ -15,7 +15,7 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
     try:
         facts = probe.facts(device, progress.say)
         record = Record(status="ok", identity=facts.identity)
-        progress.say(f"{name}: {facts.identity['cpu']}, {facts.identity['cores']} cores")
+        progress.say(f"{name}: {described(facts.identity)}")
     except DeviceFailed as error:
         # Absence is data: a failing stage would stop the devices that are there.
         record = Record(status="unreachable", reason=error.what)

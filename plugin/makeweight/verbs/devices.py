@@ -10,6 +10,7 @@ from typing import Any
 
 from makeweight.bench import probe
 from makeweight.devices.device import DeviceFailed
+from makeweight.devices.record import described
 from makeweight.project import reading
 from makeweight.project.project import Project
 from makeweight_base.errors import Exit
@@ -47,9 +48,10 @@ def _show(told: dict[str, dict[str, Any]]) -> None:
             table.add_row(name, each["kind"], f"unreachable: {each['reason']}. {each['do'] or ''}".strip(), "")
             continue
         identity, load = each["identity"], each["conditions"]["load"]
-        what = f"{identity['cpu']}, {identity['cores']} cores, {identity['machine']}"
-        what += ", emulated: no times of it" if identity["emulated"] else ""
+        what = described(identity)
         what += f", load {load:.2f}" if load is not None else ""
         runtimes = ", ".join(f"{runtime} {version}" for runtime, version in identity["runtimes"].items())
-        table.add_row(name, each["kind"], what, runtimes or "none: nothing can be measured there")
+        by = identity.get("by")
+        runtimes = f"those of `{by}`" if by else runtimes or "none: nothing can be measured there"
+        table.add_row(name, each["kind"], what, runtimes)
     Console(file=sys.stdout, highlight=False).print(table, markup=False)

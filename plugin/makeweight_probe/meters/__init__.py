@@ -20,8 +20,15 @@ from makeweight_probe.power import NoMeter as NoMeter
 GROUP = "makeweight.meters"
 
 
+_LAST = ("battery",)
+"""Read where nothing finer can be: it follows slowly, and has the screen and the radio in it."""
+
+
 class Meter(Protocol):
-    """One that works. It reads all that hangs on it, other programs too."""
+    """One that works. It reads all that hangs on it, other programs too.
+
+    Where it follows slowly, it has `seconds`: how long a block has to be for it.
+    """
 
     source: str
     """What it reads: `RAPL package-0, dram`."""
@@ -116,4 +123,5 @@ def _module(name: str) -> ModuleType:
 
 
 def _built_in() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(names, key=_LAST.__contains__)

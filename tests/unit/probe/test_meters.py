@@ -10,7 +10,7 @@ import pytest
 
 from makeweight.devices.device import DeviceOptions
 from makeweight_probe import ProbeFailed, meters, power
-from makeweight_probe.meters import NoMeter, hwmon, rapl, tegrastats
+from makeweight_probe.meters import NoMeter, battery, hwmon, rapl, tegrastats
 
 RANGE = 262_143_328_850
 """Of a desktop's package, in uJ."""
@@ -195,9 +195,12 @@ def test_a_meter_of_somebody_elses_comes_before_what_is_built_in(monkeypatch: py
 def test_where_none_can_be_read_the_reason_of_each_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     brought(monkeypatch, absent=Theirs(None))
     monkeypatch.setattr(rapl, "_ROOT", tmp_path)
-    for module in (rapl, hwmon, tegrastats):
+    for module in (rapl, hwmon, tegrastats, battery):
         monkeypatch.setattr(module, "open_meter", lambda module=module: _none(module.__name__))
-    told = r"^absent: not plugged in; hwmon: none by .*hwmon; rapl: none by .*rapl; tegrastats: none by .*tegrastats$"
+    told = (
+        r"^absent: not plugged in; hwmon: none by .*hwmon; rapl: none by .*rapl; tegrastats: none by .*tegrastats; "
+        r"battery: none by .*battery$"
+    )
     with pytest.raises(NoMeter, match=told):
         meters.find(None)
 
@@ -224,3 +227,63 @@ def test_options_that_a_meter_does_not_have_or_lacks_are_told_where_they_are_dec
         with pytest.raises((ProbeFailed, NoMeter)):
             meters.find(asked)
     assert DeviceOptions(meter={"kind": "of-somebody-else", "port": 3}).meter is not None
+
+
+# a phone that counts what flows out as negative, in uA; one of Samsung's in mA; one that shows it as positive
+PHONES = [
+    ({"current_now": "-250000", "voltage_now": "4000000"}, 1.0),
+    ({"current_now": "-350", "voltage_now": "4000000"}, 1.4),
+    ({"current_now": "1500000", "voltage_now": "3800"}, 5.7),
+    ({"power_now": "8400000", "voltage_now": "12100000"}, 8.4),
+]
+
+
+def supplies(root: Path, **trees: dict[str, str]) -> Path:
+    for supply, files in trees.items():
+        (root / supply).mkdir(exist_ok=True)
+        for name, value in files.items():
+            (root / supply / name).write_text(f"{value}\n")
+    return root
+
+
+@pytest.mark.usefixtures("_by_hand")
+@pytest.mark.parametrize(("files", "watts"), PHONES, ids=["uA", "mA", "mV", "power"])
+def test_a_battery_that_empties(tmp_path: Path, files: dict[str, str], watts: float) -> None:
+    emptying = {"type": "Battery", "status": "Discharging", **files}
+    usb, mouse = {"type": "USB", "online": "0"}, {"type": "Battery", "scope": "Device", "status": "Charging"}
+    clock = Clock()
+    meter = battery.open_meter(supplies(tmp_path, battery=emptying, usb=usb, hidpp_0=mouse), clock)
+    assert meter.source == "battery battery"
+    assert meter.seconds == 20.0
+    before = meter.joules()
+    clock.now = 10.0
+    assert meter.joules() - before == pytest.approx(10 * watts)
+    supplies(tmp_path, battery={"status": "Charging"})
+    with pytest.raises(NoMeter, match="the battery battery is not emptying"):
+        meter.joules()
+
+
+@pytest.mark.parametrize(
+    ("trees", "said"),
+    [
+        ({}, "no battery under"),
+        ({"ac": {"type": "Mains", "online": "1"}}, "no battery under"),
+        ({"bat": {"type": "Battery", "status": "Full", "current_now": "0"}}, r"`Full`\): pull the plug"),
+        ({"bat": {"type": "Battery", "status": "Discharging"}}, "tells no current and voltage"),
+        (
+            {"bat": {"type": "Battery", "status": "Discharging", "current_now": "?", "voltage_now": "1"}},
+            "tells no curr",
+        ),
+        (
+            {
+                "bat": {"type": "Battery", "status": "Discharging", "current_now": "-9", "voltage_now": "4000"},
+                "usb": {"type": "USB", "online": "1"},
+            },
+            "usb is plugged in",
+        ),
+    ],
+    ids=["nothing", "no-battery", "full", "no-current", "garbage", "cable"],
+)
+def test_a_battery_that_cannot_be_read_says_why(tmp_path: Path, trees: dict[str, Any], said: str) -> None:
+    with pytest.raises(NoMeter, match=said):
+        battery.open_meter(supplies(tmp_path, **trees))

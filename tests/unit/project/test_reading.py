@@ -210,9 +210,9 @@ def test_unknown_names_suggest_the_near_one() -> None:
         (("  runtime: onnxruntime\nsources", "  runtime: onxruntime\nsources"), 6, "did you mean `onnxruntime`?"),
         (("    runtime: onnxruntime", "    runtime: onxruntime"), 19, "unknown runtime `onxruntime`; did you mean"),
         (
-            ("kind: local, threads: 2", "kind: adb, threads: 2"),
+            ("kind: local, threads: 2", "kind: command, threads: 2, run: trtexec"),
             28,
-            "comes with the extra makeweight[adb], which is not out yet",
+            "devices.other.run: `{model}` does not stand in it",
         ),
         (("kind: local, threads: 2", "kind: ssh, threads: 2"), 28, "devices.other.host: missing, and required"),
         (("ship: best", "ship: slim"), 24, "ship: no variant `slim`; did you mean `slim-int8`?"),

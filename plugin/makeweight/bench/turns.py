@@ -1,0 +1,189 @@
+"""Jobs on a device without Python: the programs that it has time the models, in turns of blocks, each in a process.
+
+A process has to load the model anew, so there are fewer and longer blocks than where arms stay loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight.devices.device import DeviceFailed, Programmed, Timer
+from makeweight.programs.program import Told
+from makeweight_base.errors import UsageError
+from makeweight_probe import energy, inputs
+from makeweight_probe.arm import Times
+from makeweight_probe.blocks import ARMS
+from makeweight_probe.job import (
+    AnswersJob,
+    BlocksJob,
+    EnergyJob,
+    FactsJob,
+    Job,
+    MemoryJob,
+    Model,
+    OutputsJob,
+    ProfileJob,
+    Result,
+    Setting,
+)
+from makeweight_probe.power import NoMeter
+from makeweight_probe.sequential import decide
+
+BLOCK_SECONDS = 0.2
+"""Of inferences that count, in a block."""
+MOST_RUNS = 2000
+FEWEST_ROUNDS = 8
+"""So many pairs on one side are the fewest that decide anything."""
+_TRIED = 3
+"""Inferences by which a model's time is found."""
+
+
+def carry_out(device: Programmed, job: Job, tell: Callable[[str], None], setting: Setting) -> Result:
+    """Carry out a job of the probe, as far as programs can.
+
+    Raises:
+        UsageError: no program is declared that runs such a model, or something is to be set on the device.
+        DeviceFailed: the device was lost, or a program fails there.
+    """
+    if isinstance(job, FactsJob):
+        return Result({}, {"identity": device.identity(), "conditions": device.conditions()})
+    if isinstance(job, OutputsJob):
+        return Result({}, {})
+    if isinstance(job, AnswersJob):
+        raise DeviceFailed("programs that time a model tell no answers of it", where=f"device `{device.name}`")
+    if isinstance(job, ProfileJob):
+        reason = "programs that time a model tell nothing of its operators"
+        return Result({}, {"profiles": [{"unavailable": reason} for _ in job.models]})
+    if setting != Setting():
+        where, do = f"device `{device.name}`", "Leave `cpus` and `governor` out."
+        raise UsageError("without Python there nothing can be set while it measures", where=where, do=do)
+    with device.alone(tell):
+        if isinstance(job, BlocksJob):
+            return _blocks(device, job)
+        return _energy(device, job) if isinstance(job, EnergyJob) else _memory(device, job)
+
+
+def _blocks(device: Programmed, job: BlocksJob) -> Result:
+    before = device.conditions()
+    a, b = _timer(device, job.a, job.inputs), _timer(device, job.b, job.inputs_b or job.inputs)
+    arms = {"a": a, "b": b, "control": a}
+    runs = {"a": _fill(a, BLOCK_SECONDS), "b": _fill(b, BLOCK_SECONDS)}
+    runs["control"] = runs["a"]
+    rng = np.random.default_rng(job.seed)
+    taken: dict[str, list[Told]] = {arm: [] for arm in ARMS}
+    began = time.perf_counter()
+    while True:
+        for index in rng.permutation(len(ARMS)):
+            arm = ARMS[index]
+            taken[arm].append(arms[arm].run(runs[arm]))
+        spent = time.perf_counter() - began
+        if spent >= job.seconds or _enough(taken, job, spent):
+            break
+    kept = min(len(told.times) for each in taken.values() for told in each)
+    samples = {f"wall_{arm}": _last(each, kept) for arm, each in taken.items()}
+    averaged = min(told.averaged for told in taken["b"])
+    state = {"before": before, "after": device.conditions(), "identity": device.identity()}
+    programs = " and ".join(dict.fromkeys(each.program for each in (a, b)))
+    fed = dict.fromkeys(f"{each.program} with {each.feeds}" for each in (a, b))
+    facts: dict[str, Any] = {
+        "rounds": len(taken["a"]),
+        "seconds": spent,
+        "inner": 1,
+        "kept": kept,
+        "warming": [0, 0],
+        "curves": {},
+        "batch": None,
+        "apart": True,
+        "averaged": averaged,
+        "sizes": [_middle(job.inputs)],
+        "lived": f"a process of {programs} a block, fed by {', '.join(fed)}",
+        "no_cpu": f"{programs} tells no times of the processor",
+        "no_cold": f"caches cannot be emptied between two inferences of {programs}",
+        "no_batches": f"{programs} runs one batch",
+        **state,
+    }
+    if averaged > 1:
+        facts["no_singles"] = f"{programs} tells the mean of a block, which hides the tail"
+    return Result(samples, facts)
+
+
+def _enough(taken: Mapping[str, list[Told]], job: BlocksJob, spent: float) -> bool:
+    rounds = len(taken["a"])
+    reached = sum(len(told.times) * told.averaged for told in taken["b"]) >= job.target_runs
+    if rounds < FEWEST_ROUNDS or not (reached or spent >= job.target_seconds):
+        return False
+    a, b = (np.array([np.median(told.times) for told in taken[arm]]) for arm in ("a", "b"))
+    if min(a.min(), b.min()) <= 0:
+        return False  # what reads the times says so
+    return all(decide(np.log(b / a), limit) != "undecided" for limit in job.limits)
+
+
+def _last(each: list[Told], kept: int) -> NDArray[Any]:
+    """The last times of each block, as many as the shortest has: the first are the ones that warm it up."""
+    return np.array([told.times[-kept:] for told in each], dtype=float)
+
+
+def _memory(device: Programmed, job: MemoryJob) -> Result:
+    timer = _timer(device, job.model, job.inputs)
+    told = timer.run(job.runs)
+    if told.memory is None:
+        return Result({}, {"unavailable": timer.memory})
+    return Result({}, {**told.memory, "method": f"{timer.memory}, range of {{}} repeats"})
+
+
+def _energy(device: Programmed, job: EnergyJob) -> Result:
+    try:
+        meter = device.meter(job.meter)
+    except NoMeter as error:
+        return Result({}, {"unavailable": str(error)})
+    with contextlib.closing(meter):
+        given = {"a": (job.a, job.inputs), "b": (job.b, job.inputs_b or job.inputs)}
+        arms = {name: _Block(_timer(device, *each)) for name, each in given.items()}
+        found = energy.measure(meter, arms, 1, np.random.default_rng(job.seed))
+    if "source" in found.facts:
+        found.facts["source"] = f"{found.facts['source']}, a program's start and the model's loading with it"
+    return found
+
+
+class _Block:
+    """A timer as an arm that takes long blocks."""
+
+    def __init__(self, timer: Timer) -> None:
+        self._timer = timer
+
+    def block(self, sample: int, runs: int, inner: int) -> Times:  # noqa: ARG002  (a program has inputs of its own)
+        told = self._timer.run(runs * inner)
+        return list(told.times), []
+
+    def cold(self, sample: int, flush: int) -> float:
+        raise NotImplementedError
+
+    def batch(self) -> float:
+        raise NotImplementedError
+
+    def answer(self, sample: int) -> list[NDArray[Any]]:
+        raise NotImplementedError
+
+
+def _timer(device: Programmed, model: Model, samples: str) -> Timer:
+    return device.timer(model, _middle(samples))
+
+
+def _middle(samples: str) -> dict[str, tuple[int, ...]]:
+    """The sizes that the middle one of the samples has: a program runs one."""
+    sizes = inputs.sizes(inputs.read(samples))
+    return sizes[len(sizes) // 2]
+
+
+def _fill(timer: Timer, seconds: float) -> int:
+    """How many inferences make a block, an odd number."""
+    each = float(np.median(timer.run(_TRIED).times)) * 1e-9
+    wanted = math.ceil(seconds / each) if each > 0 else MOST_RUNS
+    return min(max(wanted, 1), MOST_RUNS) | 1

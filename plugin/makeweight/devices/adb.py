@@ -1,0 +1,396 @@
+"""An Android device, or a board with adbd, by the Android Debug Bridge.
+
+Stock Android has no Python: there the benchmark program of the model's runtime times it. Where there is one, the probe
+runs as on any other machine. Files are sent once, by the hash of what they hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, ClassVar
+
+from pydantic import Field
+
+from makeweight import registry
+from makeweight.devices.adb_refusals import program_refusal, refusal
+from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
+from makeweight.devices.side_by_side import SHOWN, hash_of
+from makeweight.devices.watched import watched
+from makeweight.programs.machine import abi_of, runs_on
+from makeweight.programs.program import Asked, CannotRun, Garbage, Program, Told
+from makeweight_base.errors import EnvironmentFailed, UsageError
+from makeweight_probe import android, meters
+from makeweight_probe.alone import LOCK
+from makeweight_probe.job import Model
+from makeweight_probe.meters import battery
+from makeweight_probe.power import NoMeter
+
+_KEPT = 7
+"""Days that files lie there after they were last used."""
+_LOST = 255
+"""adb's exit code where the device went away, and that of a program that ended with it."""
+_BY_SIGNAL = 128
+"""A shell adds to this the signal that ended a program."""
+_SIMPLE = 60.0
+"""Seconds for what takes no time: a question to the shell."""
+_HELD, _WAITS = "held", "waits"
+# the file stays open, and so locked, as long as `cat` waits for the end of this side
+_HOLD = (
+    f"if flock -n 3; then :; else [ $? = 1 ] || exit; echo {_WAITS}; flock 3 || exit; fi; "
+    f"echo {_HELD}; exec cat >/dev/null"
+)
+
+
+class AdbOptions(DeviceOptions):
+    """Which device it is, and what times models there."""
+
+    serial: str | None = Field(
+        None,
+        pattern=r"^[^-\s][^\s]*$",
+        description="As `adb devices` lists it; `HOST:PORT` is connected to where it is not listed (default: the only "
+        "one, or that of ANDROID_SERIAL).",
+    )
+    benchmark: dict[str, str] = Field(
+        default_factory=dict,
+        description="The program that times a runtime's models there, a file of this computer, with further arguments "
+        "of its: `{litert: tools/benchmark_model --use_gpu=true}`. LiteRT's benchmark_model, ONNX Runtime's "
+        "onnxruntime_perf_test and ExecuTorch's executor_runner are understood.",
+    )
+    libraries: list[str] = Field(
+        default_factory=list, description="Shared libraries of these programs, put beside them."
+    )
+    folder: str = Field(
+        "/data/local/tmp/makeweight",
+        pattern=r"^/[\w./-]+[\w-]$",
+        description="Where files are kept there; it is made, and what was not used for a week is removed from it.",
+    )
+    python: str | None = Field(
+        None,
+        min_length=1,
+        description="Its Python, where it has one, with numpy and the runtime: models are then measured as on any "
+        "other machine, and `benchmark` is not needed.",
+    )
+    patience: float = Field(
+        600, gt=0, le=86_400, description="Seconds after which a program that hangs there is given up."
+    )
+    seconds: float = Field(60, gt=0, le=3600, description="Most time to spend on measuring one pair of models.")
+
+
+class Adb:
+    """A device by adb."""
+
+    Options: ClassVar[type[DeviceOptions]] = AdbOptions
+    carries_probe = False
+
+    def __init__(self, name: str, options: AdbOptions) -> None:
+        self.name = name
+        self.python: Sequence[str] = () if options.python is None else (options.python, "-P")
+        self.options = options
+        self._serial = options.serial or os.environ.get("ANDROID_SERIAL")
+        self._folder = options.folder
+        self._connected = False
+
+    def put(self, *files: Path) -> str:
+        folder = f"{self._folder}/{hash_of(files)}"
+        if self._said(f"[ -d {folder} ] && touch {folder} && echo there || echo missing").strip() != "there":
+            self._send(files, folder)
+        return f"{folder}/{files[0].name}"
+
+    def run(self, command: Sequence[str]) -> Ended:
+        code, _, said = self._program(
+            watched(shlex.join(command), f"cd {self._folder}; export {LOCK}={self._folder}/lock")
+        )
+        return Ended(code, said)
+
+    def get(self, there: str, here: Path) -> None:
+        done = self._adb(["pull", there, str(here)], self.options.patience)
+        if done.returncode != 0:
+            raise self._refused(_words_of(done), f"`{there}` cannot be read there")
+
+    def identity(self) -> dict[str, Any]:
+        found = android.identity(self._told())
+        return {**found, "runtimes": {runtime: self._version(runtime) for runtime in sorted(self.options.benchmark)}}
+
+    def conditions(self) -> dict[str, Any]:
+        return android.conditions(self._told())
+
+    def timer(self, model: Model, sizes: Mapping[str, tuple[int, ...]]) -> _Timer:
+        program = self._program_of(model.runtime)
+        binary, *arguments = self._declared(model.runtime)
+        abis = android.abis(self._told())
+        abi = abi_of(Path(binary))
+        if abi is not None and abis and not runs_on(abi, abis):
+            what = f"{binary} is made for {abi}, and this device runs {', '.join(abis)}"
+            raise DeviceFailed(what, where=self._where, do=f"Take the one for `{abis[0]}`.")
+        there = self.put(Path(binary), *map(Path, self.options.libraries))
+        self._said(f"chmod 755 {shlex.quote(there)}")
+        model_there = self.put(Path(model.path), *map(Path, model.beside))
+        scratch = f"{self._folder}/scratch"
+        asked = Asked(model_there, model.threads, 1, f"{scratch}/result", dict(model.ports), dict(sizes))
+        try:
+            program.words(there, asked)
+        except CannotRun as error:
+            do = "Fix that size in `model.inputs`, or measure with Python there (`python:`)."
+            raise UsageError(str(error), where=self._where, do=do) from error
+        return _Timer(self, program, there, arguments, asked, (abis or ["unknown"])[0])
+
+    @contextlib.contextmanager
+    def alone(self, tell: Callable[[str], None]) -> Iterator[None]:
+        self._said(f"mkdir -p {self._folder}")
+        command = [*self._command(), "shell", "-T", f"sh -c {shlex.quote(_HOLD)} 3>>{self._folder}/lock"]
+        holder = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+        )
+        try:
+            heard = self._heard(holder)
+            if heard == _WAITS:
+                heard = self._heard(holder)
+                tell("another measurement ran on this device: waited for its end")
+            if heard != _HELD:
+                tell("this device has no `flock`: nothing keeps other measurements from running meanwhile")
+            yield
+        finally:
+            holder.kill()
+            holder.communicate()
+
+    def meter(self, asked: meters.Asked | None) -> meters.Meter:
+        if asked not in (None, "battery"):
+            raise NoMeter(f"without Python there the battery alone can be read, and not `{asked}`")
+        return battery.by(self._supplies, "there")
+
+    def time(self, program: Program, words: Sequence[str], abi: str, asked: Asked) -> Told:
+        """Run a benchmark program.
+
+        Raises:
+            DeviceFailed: it failed, hung, or printed what makes no sense.
+        """
+        folder, result = PurePosixPath(words[0]).parent, asked.result
+        script = watched(
+            f"env LD_LIBRARY_PATH={folder} {shlex.join(words)} 2>&1",
+            f"mkdir -p {PurePosixPath(result).parent} && rm -f {result}",
+            f"[ ! -f {result} ] || cat {result}",
+        )
+        code, printed, said = self._program(script)
+        if code != 0:
+            raise program_refusal(self.name, program.name, self._folder, abi, code, f"{said}\n{printed}")
+        try:
+            return program.told(printed, asked.runs)
+        except Garbage as error:
+            do = f"See what it prints there: adb shell {shlex.join(words)}"
+            raise DeviceFailed(
+                f"what `{program.name}` printed makes no sense: {error}", where=self._where, do=do
+            ) from error
+
+    @property
+    def _where(self) -> str:
+        return f"device `{self.name}`"
+
+    def _program_of(self, runtime: str) -> Program:
+        if runtime not in self.options.benchmark:
+            known = ", ".join(registry.names("program"))
+            raise UsageError(
+                f"no program is declared that times models of {runtime} there",
+                where=self._where,
+                do=f"Name one: `benchmark: {{{runtime}: FILE}}` (of {known}), or its Python: `python:`.",
+            )
+        program: Program = registry.ready("program", runtime)()
+        return program
+
+    def _declared(self, runtime: str) -> list[str]:
+        """The program's file, and the arguments beside it.
+
+        Raises:
+            UsageError: there is no such file.
+        """
+        try:
+            words = shlex.split(self.options.benchmark[runtime])
+        except ValueError as error:
+            raise UsageError(f"`benchmark.{runtime}`: quotes do not match", where=self._where) from error
+        for path in (*words[:1], *self.options.libraries):
+            if not Path(path).is_file():
+                do = "Mend `benchmark:` or `libraries:`; paths are from the folder that makeweight runs in."
+                raise UsageError(f"there is no file {path}", where=self._where, do=do)
+        if not words:
+            raise UsageError(f"`benchmark.{runtime}` names no file", where=self._where)
+        return words
+
+    def _version(self, runtime: str) -> str:
+        """Which program it is that times: its makers' name, the hash of what it holds, and how it is called."""
+        binary, *arguments = self._declared(runtime)
+        held = hash_of([Path(binary), *map(Path, self.options.libraries)])[: SHOWN // 2]
+        return " ".join([self._program_of(runtime).name, held, *arguments])
+
+    def _told(self) -> android.Told:
+        return android.sections(self._said(android.ASK))
+
+    def _supplies(self) -> battery.Supplies:
+        files = " ".join(battery.FILES)
+        script = (
+            f"cd {battery.ROOT} && for supply in *; do for file in {files}; do "
+            '[ -r "$supply/$file" ] && echo "$supply $file $(cat "$supply/$file")"; done; done 2>/dev/null; true'
+        )
+        found: dict[str, dict[str, str]] = {}
+        try:
+            lines = self._said(script).splitlines()
+        except DeviceFailed as error:
+            raise NoMeter(str(error.what)) from error
+        for line in lines:
+            supply, file, value = (*line.split(" ", 2), "", "", "")[:3]
+            found.setdefault(supply, {})[file] = value.strip()
+        return found
+
+    def _send(self, files: Sequence[Path], folder: str) -> None:
+        """Whole, or not at all: another benchmark may be sending the same."""
+        coming = f"{folder}.{os.getpid()}"
+        self._said(
+            f"mkdir -p {self._folder} && find {self._folder} -mindepth 1 -maxdepth 1 -type d -mtime +{_KEPT} "
+            f"-exec rm -rf {{}} + ; rm -rf {coming}; mkdir {coming}"
+        )
+        try:
+            done = self._adb(["push", *(str(file.absolute()) for file in files), f"{coming}/"], self.options.patience)
+            if done.returncode != 0:
+                raise self._refused(_words_of(done), f"{files[0].name} cannot be brought there")
+            self._said(f"[ -d {folder} ] || mv {coming} {folder}")
+        finally:
+            with contextlib.suppress(DeviceFailed):  # what went wrong before is what counts
+                self._said(f"rm -rf {coming}")
+
+    def _program(self, script: str) -> tuple[int, str, str]:
+        """Run a script to its end: how it ended, what it printed, and what it said.
+
+        Raises:
+            DeviceFailed: the device was lost, or it does not end in time.
+        """
+        ours, held = os.pipe()
+        try:
+            done = self._adb(["shell", "-T", script], self.options.patience, ours)
+        finally:
+            os.close(ours)
+            os.close(held)
+        printed, said = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        if done.returncode == _LOST:
+            self._still_there(said)
+        code = done.returncode
+        return (_BY_SIGNAL - code if _BY_SIGNAL < code < _LOST else code), printed, said
+
+    def _said(self, script: str) -> str:
+        """What a script of the shell prints.
+
+        Raises:
+            DeviceFailed: the device cannot be reached, or the script fails.
+        """
+        done = self._adb(["shell", "-T", script], _SIMPLE)
+        if done.returncode != 0:
+            raise self._refused(_words_of(done))
+        return done.stdout.decode(errors="replace")
+
+    def _still_there(self, said: str) -> None:
+        """Raises:
+        DeviceFailed: it is not.
+        """
+        state = self._adb(["get-state"], _SIMPLE)
+        if state.returncode != 0 or state.stdout.strip() != b"device":
+            raise refusal(self.name, self._serial, self._folder, "", gone="it was lost in the middle of a run")
+        if said.startswith(("error:", "adb:")):
+            raise self._refused(said)
+
+    def _heard(self, holder: subprocess.Popen[bytes]) -> str | None:
+        """The next line of what holds the lock; None: it has ended."""
+        output: IO[bytes] | None = holder.stdout
+        if output is None or not select.select([output], [], [], self.options.patience)[0]:
+            what = f"another measurement has been running there for {self.options.patience:g} s"
+            do = "See what it does there; `patience:` of the device is how long it may take."
+            raise DeviceFailed(what, where=self._where, do=do)
+        return output.readline().decode(errors="replace").strip() or None
+
+    def _adb(
+        self, words: Sequence[str], patience: float, stdin: int = subprocess.DEVNULL
+    ) -> subprocess.CompletedProcess[bytes]:
+        self._connect()
+        return self._called([*self._command(), *words], patience, stdin)
+
+    def _connect(self) -> None:
+        """One over the network that adb has not met yet."""
+        if self._connected or self._serial is None or ":" not in self._serial:
+            return
+        listed = self._called([_adb_program(self._where), "devices"], _SIMPLE).stdout.decode(errors="replace")
+        if not any(line.split()[:1] == [self._serial] for line in listed.splitlines()):
+            done = self._called([_adb_program(self._where), "connect", self._serial], _SIMPLE)
+            if b"connected to" not in done.stdout:
+                raise self._refused(_words_of(done))
+        self._connected = True
+
+    def _command(self) -> list[str]:
+        serial = [] if self._serial is None else ["-s", self._serial]
+        return [_adb_program(self._where), *serial]
+
+    def _called(
+        self, command: Sequence[str], patience: float, stdin: int = subprocess.DEVNULL
+    ) -> subprocess.CompletedProcess[bytes]:
+        # a server that adb leaves behind would keep a pipe open for ever
+        with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as said:
+            try:
+                done = subprocess.run(command, stdin=stdin, stdout=printed, stderr=said, timeout=patience, check=False)
+            except subprocess.TimeoutExpired as error:
+                do = "See what it does there; `patience:` of the device is how long a program may take."
+                told = f"a program there has not ended for {patience:g} s"
+                raise DeviceFailed(told, where=self._where, do=do) from error
+            except OSError as error:
+                do = "Install adb (Debian: apt install adb), or see ADBUTILS_ADB_PATH."
+                told = f"`{command[0]}` cannot be started: {error.strerror}"
+                raise EnvironmentFailed(told, where=self._where, do=do) from error
+            texts = []
+            for file in (printed, said):
+                file.seek(0)
+                texts.append(file.read())
+        return subprocess.CompletedProcess(command, done.returncode, *texts)
+
+    def _refused(self, said: str, doing: str | None = None) -> DeviceFailed:
+        return refusal(self.name, self._serial, self._folder, said, doing)
+
+
+class _Timer:
+    """A model on the device, and the program that times it."""
+
+    def __init__(
+        self, device: Adb, program: Program, binary: str, arguments: Sequence[str], asked: Asked, abi: str
+    ) -> None:
+        self.program, self.feeds, self.memory = program.name, program.feeds, program.memory
+        self._device, self._program, self._binary, self._arguments = device, program, binary, arguments
+        self._asked, self._abi = asked, abi
+
+    def run(self, runs: int) -> Told:
+        asked = replace(self._asked, runs=runs)
+        words = self._program.words(self._binary, asked)
+        # what stands without a dash is a place, and ends the options of some
+        words[1:1] = self._arguments
+        return self._device.time(self._program, words, self._abi, asked)
+
+
+def _adb_program(where: str) -> str:
+    """Where adb is: in the PATH, else the one that comes with adbutils.
+
+    Raises:
+        EnvironmentFailed: nowhere.
+    """
+    from adbutils import AdbError, adb_path
+
+    try:
+        return str(adb_path())
+    except AdbError as error:
+        do = "Install it (Debian: apt install adb); adbutils brings one for x86-64 alone."
+        raise EnvironmentFailed("there is no `adb` here", where=where, do=do) from error
+
+
+def _words_of(done: subprocess.CompletedProcess[bytes]) -> str:
+    """What adb said, without what it says of its server."""
+    said = (done.stderr + b"\n" + done.stdout).decode(errors="replace")
+    return "\n".join(line for line in said.splitlines() if line.strip() and not line.startswith("* daemon"))
