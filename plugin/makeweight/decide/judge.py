@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from makeweight.budget.measurand import Measurand
+from makeweight.budget.metric import times
 from makeweight.budget.rule import Rule
 from makeweight.decide.settle import again, longer, needed, time_factor
 from makeweight.decide.terms import Measured, Terms
@@ -108,7 +109,7 @@ def _by_interval(
         return _Finding(
             "inconclusive",
             f"{statement}: the limit, {shown}, lies within the noise floor of {floor - 1:.1%} (what copies of one "
-            "model differed by). More time will not settle it; a quieter device or another limit would.",
+            f"model differed by). More time will not settle it; a quieter device or another limit would{_or_own(rule)}.",
         )
     statement = f"{statement}: the limit, {shown}, lies within that interval"
     if not rule.metric.narrows:
@@ -123,6 +124,15 @@ def _by_interval(
     settle = longer(variant, device, factor, terms)
     tail = "." if settle else "; to tell them apart would take over an hour of measuring, so another limit is needed."
     return _Finding("inconclusive", statement + tail, settle)
+
+
+def _or_own(rule: Rule) -> str:
+    """What a tail of the wall time can be judged by instead, where neighbours make that noisy."""
+    metric = rule.metric
+    if metric.meter != "wall" or metric.quantile in (None, MEDIAN):
+        return ""
+    own = next((each.name for each in times("cpu") if each.quantile == metric.quantile), None)
+    return "" if own is None else f", or a limit on `{own}`: the thread's CPU time, which neighbours sway far less"
 
 
 def _more_seconds(device: str | None, factor: float, terms: Terms) -> str:

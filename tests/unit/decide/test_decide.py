@@ -197,6 +197,17 @@ def test_no_merge_base_is_not_applicable_and_blocks_nothing() -> None:
 # What would settle it
 
 
+def test_a_tail_that_neighbours_make_noisy_is_referred_to_the_threads_own_clock() -> None:
+    for metric, own in (("latency_p99", "`cpu_time_p99`"), ("latency_p90", "`cpu_time_p90`"), ("latency_p50", None)):
+        (rule,) = rules(**{metric: {"max_ratio": 0.7}})
+        found = judged(rule, timed(metric, 0.69, 0.685, 0.695, floor=0.05, comparison="ratio"))
+        assert (found.verdict, "CPU time" in found.sentence) == ("inconclusive", own is not None)
+        assert own is None or own in found.sentence
+    (rule,) = rules(cpu_time_p99={"max_ratio": 0.7})
+    found = judged(rule, timed("cpu_time_p99", 0.69, 0.68, 0.7, floor=0.05, comparison="ratio"))
+    assert (found.verdict, "neighbours" in found.sentence) == ("inconclusive", False)
+
+
 def test_more_time_is_named_where_it_would_settle_it() -> None:
     (rule,) = rules(latency_p50={"max_ratio": 0.7})
     found = judged(rule, timed("latency_p50", 0.69, 0.65, 0.73, comparison="ratio"))
