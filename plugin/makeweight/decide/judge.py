@@ -109,7 +109,8 @@ def _by_interval(
         return _Finding(
             "inconclusive",
             f"{statement}: the limit, {shown}, lies within the noise floor of {floor - 1:.1%} (what copies of one "
-            f"model differed by). More time will not settle it; a quieter device or another limit would{_or_own(rule)}.",
+            f"model differed by). More time will not settle it; a quieter device or another limit "
+            f"would{_or_own(rule)}.",
         )
     statement = f"{statement}: the limit, {shown}, lies within that interval"
     if not rule.metric.narrows:
