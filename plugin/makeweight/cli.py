@@ -50,7 +50,20 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("device", help="a name under `devices:`")
 
     summary = "each device of the project, asked what it is; exit 4 where one cannot be reached"
-    add("devices", _verb("devices", "project", as_json="json"), summary, json=True)
+    own = add("devices", _verb("devices", "project", "bootstrap", "packages", as_json="json"), summary, json=True)
+    own.add_argument(
+        "--bootstrap",
+        metavar="NAME",
+        help="first give this one a private folder with a Python that has numpy and the runtimes of the project",
+    )
+    own.add_argument(
+        "--with",
+        dest="packages",
+        action="append",
+        default=[],
+        metavar="PACKAGE==VERSION",
+        help="a version to install there other than the one that is here",
+    )
 
     verb = _verb("benchmark", "variant", "device", stage=True, seconds="seconds")
     own = add("benchmark", verb, "measure one variant beside the baseline on a device (a stage of dvc.yaml)")

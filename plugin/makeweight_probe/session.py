@@ -21,7 +21,10 @@ class Session(Protocol):
 
 
 class Sessions(Protocol):
-    """A module that opens the models of one runtime. Importing it does not import the runtime."""
+    """A module that opens the models of one runtime. Importing it does not import the runtime.
+
+    One that has `PACKAGES`, the names of what pip installs for it, can be put on devices by `--bootstrap`.
+    """
 
     def open_session(self, path: str, threads: int) -> Session:
         """Raises: whatever the runtime raises."""

@@ -6,14 +6,14 @@ import os
 import posixpath
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import makeweight_probe
 from makeweight.bench import turns
-from makeweight.devices.device import Device, DeviceFailed, Ended, Programmed
+from makeweight.devices.device import Device, DeviceFailed, Ended, Programmed, private
 from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
 from makeweight_probe.job import FactsJob, Job, Result, Setting, dump_job, load_result
 
@@ -30,7 +30,10 @@ class JobFailed(DeviceFailed):
         lines = [line for line in ended.said.splitlines() if line.strip()]
         self.code, self.last = ended.code, lines[-1] if lines else "it said nothing"
         where, python = f"device `{device.name}`", device.python[0]
-        if self.code in (REFUSED, NO_RUNTIME):
+        furnish = f"`makeweight devices --bootstrap {device.name}`"
+        if self.code == NO_RUNTIME and private(device) is not None:
+            super().__init__(self.last, where=where, do=f"Or let {furnish} install it in a private folder there.")
+        elif self.code in (REFUSED, NO_RUNTIME):
             super().__init__(self.last, where=where)
         elif self.code == NO_SUCH_PROGRAM:
             do = "Install Python 3.11 or newer there (Debian: apt install python3), or name another with `python:`."
@@ -39,7 +42,8 @@ class JobFailed(DeviceFailed):
             do = "Install Python 3.11 or newer there, and name it with `python:`."
             super().__init__(f"`{python}` there is older than 3.11", where=where, do=do)
         elif self.last == "ModuleNotFoundError: No module named 'numpy'":
-            do = f"Install it there, beside the runtime: `{python} -m pip install numpy`."
+            do = f"Install it there, beside the runtime: `{python} -m pip install numpy`"
+            do += "." if private(device) is None else f"; or let {furnish} do so in a private folder there."
             super().__init__(f"`{python}` there has no numpy", where=where, do=do)
         else:
             how = f"signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
@@ -85,22 +89,50 @@ def run(device: Device, job: Job, tell: Callable[[str], None], setting: Setting 
             first = device.put(*map(Path, files))
             # they lie side by side there
             places |= {file: _beside(first, Path(file).name) for file in files}
-        asked, answered = Path(folder, "job.json"), Path(folder, "result.npz")
-        asked.write_text(dump_job(job.moved(places), setting))
         # The size of the environment moves the stack, and with it the speed of everything: draw it anew.
         environment = [f"MAKEWEIGHT_OFFSET={'x' * (int.from_bytes(os.urandom(2)) % 4096)}"]
-        if not device.carries_probe:
-            environment.append(f"PYTHONPATH={device.put(_packed(Path(folder)))}")
-        job_there = device.put(asked)
-        result_there = _beside(job_there, answered.name)
-        command = ["env", *environment, *device.python, "-m", makeweight_probe.__name__, job_there, result_there]
-        ended = device.run(command)
-        if ended.code != 0:
-            raise JobFailed(device, ended)
-        if ended.said.strip():
-            tell(ended.said.strip())
-        device.get(result_there, answered)
-        return load_result(answered)
+        asked = dump_job(job.moved(places), setting)
+        words = device.python, makeweight_probe.__name__
+        return load_result(process(device, *words, asked, "result.npz", Path(folder), tell, environment))
+
+
+def process(
+    device: Device,
+    python: Sequence[str],
+    module: str,
+    asked: str,
+    answer: str,
+    folder: Path,
+    tell: Callable[[str], None],
+    environment: Sequence[str] = (),
+) -> Path:
+    """Run a module of the probe in a fresh process there, with two files: what it is asked, and its answer.
+
+    Args:
+        python: the words that start it.
+        answer: the name of that file.
+        folder: holds both here.
+        tell: hears what the process had to say beside its answer.
+        environment: variables, as `env` takes them.
+
+    Returns:
+        The answer, brought here.
+
+    Raises:
+        JobFailed, DeviceFailed: see `run`.
+    """
+    question, answered = folder / "job.json", folder / answer
+    question.write_text(asked)
+    carried = [] if device.carries_probe else [f"PYTHONPATH={device.put(_packed(folder))}"]
+    question_there = device.put(question)
+    answer_there = _beside(question_there, answered.name)
+    ended = device.run(["env", *environment, *carried, *python, "-m", module, question_there, answer_there])
+    if ended.code != 0:
+        raise JobFailed(device, ended)
+    if ended.said.strip():
+        tell(ended.said.strip())
+    device.get(answer_there, answered)
+    return answered
 
 
 def _beside(there: str, name: str) -> str:

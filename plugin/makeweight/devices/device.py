@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -92,12 +92,14 @@ class Device(Protocol):
 
     Options: ClassVar[type[DeviceOptions]]
     name: str
-    python: Sequence[str]
-    """The words that start Python there; none: it has no Python."""
     carries_probe: bool
     """Whether that Python has the probe already; if not, it is sent there."""
 
     def __init__(self, name: str, options: Any) -> None: ...
+
+    @property
+    def python(self) -> Sequence[str]:
+        """The words that start Python there; none: it has no Python."""
 
     def put(self, *files: Path) -> str:
         """Bring files there, side by side in one folder and by their names; where the first of them lies then.
@@ -156,3 +158,18 @@ class Programmed(Device, Protocol):
         """Raises:
         NoMeter: energy cannot be read there, and why.
         """
+
+
+class Private(Protocol):
+    """What a device has besides where a private folder can be made on it, with a Python of its own: see
+    `bench/bootstrap.py`. `python` is that one where it is there."""
+
+    bare_python: Sequence[str]
+    """The words that start the Python there that it is made with."""
+    furnished: str
+    """That folder, from where programs run there."""
+
+
+def private(device: Device) -> Private | None:
+    """None: it is not such a device."""
+    return cast(Private, device) if hasattr(type(device), "furnished") else None

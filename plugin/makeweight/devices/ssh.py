@@ -25,6 +25,7 @@ from makeweight.devices.ssh_refusals import refusal
 from makeweight.devices.watched import watched
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_probe.alone import LOCK
+from makeweight_probe.bootstrap import PYTHON
 
 _FAILED = 255
 """The exit code by which ssh tells that it failed itself."""
@@ -32,6 +33,8 @@ _BY_SIGNAL = 128
 """A shell adds to this the signal that ended a program."""
 _FOLDER = ".cache/makeweight"
 """From the home folder there."""
+_PRIVATE = "python-"
+"""What the name of a private folder begins with."""
 _KEPT = 7
 """Days that files lie there after they were last used."""
 _LONGEST = 40
@@ -59,7 +62,12 @@ class SshOptions(DeviceOptions):
         "and jump hosts stand. Its host key has to be known: connect by hand once.",
         pattern=r"^[^-\s][^\s]*$",
     )
-    python: str = Field("python3", description="Python 3.11 or newer there, with numpy and the runtime.", min_length=1)
+    python: str = Field(
+        "python3",
+        description="Python 3.11 or newer there, with numpy and the runtime; or without, and `makeweight devices "
+        "--bootstrap` makes a private folder with it that has them.",
+        min_length=1,
+    )
     config: str | None = Field(
         None,
         description="An ssh_config to go by instead of the user's own; from the folder that makeweight runs in.",
@@ -77,6 +85,7 @@ class Ssh:
 
     def __init__(self, name: str, options: SshOptions) -> None:
         self.name = name
+        self._found: bool | None = None
         self._host, self._patience = options.host, options.patience
         config = () if options.config is None else ("-F", options.config)
         self._ssh = (
@@ -86,7 +95,23 @@ class Ssh:
             *(word for option in (*_ALWAYS, *_shared(options.config)) for word in ("-o", option)),
         )
         # -P: what lies in the home folder must not take the place of one of Python's own modules
-        self.python: Sequence[str] = (options.python, "-P")
+        self._bare_python = (options.python, "-P")
+
+    @property
+    def bare_python(self) -> Sequence[str]:
+        return self._bare_python
+
+    @property
+    def furnished(self) -> str:
+        """A folder for each Python that it may be made with."""
+        return f"{_FOLDER}/{_PRIVATE}{hashlib.sha256(self._bare_python[0].encode()).hexdigest()[:_OWN]}"
+
+    @property
+    def python(self) -> Sequence[str]:
+        own = f"{self.furnished}/{PYTHON}"
+        if self._found is None:
+            self._found = self._said(f"[ -x {own} ] && echo there || echo missing").strip() == "there"
+        return (own, "-P") if self._found else self._bare_python
 
     def put(self, *files: Path) -> str:
         folder = f"{_FOLDER}/{hash_of(files)}"
@@ -113,7 +138,8 @@ class Ssh:
         """Whole, or not at all: another benchmark may be sending the same."""
         script = f"""
             umask 077
-            mkdir -p {_FOLDER} && find {_FOLDER} -mindepth 1 -maxdepth 1 -mtime +{_KEPT} -exec rm -rf {{}} +
+            mkdir -p {_FOLDER} && find {_FOLDER} -mindepth 1 -maxdepth 1 -mtime +{_KEPT} \
+                ! -name lock ! -name '{_PRIVATE}*' -exec rm -rf {{}} +
             mkdir {folder}.$$ && tar -xf - -C {folder}.$$ && {{ [ -d {folder} ] || mv {folder}.$$ {folder}; }}
             code=$?
             rm -rf {folder}.$$

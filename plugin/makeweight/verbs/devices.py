@@ -4,28 +4,53 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from makeweight import registry
+from makeweight.bench import bootstrap as furnishing
 from makeweight.bench import probe
 from makeweight.devices.device import DeviceFailed
 from makeweight.devices.record import described
 from makeweight.project import reading
 from makeweight.project.project import Project
-from makeweight_base.errors import Exit
+from makeweight_base.errors import Exit, UsageError
 
 
-def run(root: Path, *, as_json: bool) -> Exit:
-    """Exit 4 where one cannot be reached."""
+def run(root: Path, bootstrap: str | None, packages: Sequence[str], *, as_json: bool) -> Exit:
+    """Exit 4 where one cannot be reached, or cannot be given what it needs.
+
+    Args:
+        bootstrap: the device that is first given a private folder with a Python that has what the project needs.
+        packages: requirements to install there in place of the versions that are here.
+    """
     project = reading.load(root)
+    if bootstrap is not None:
+        _bootstrap(project, bootstrap, packages)
+    elif packages:
+        raise UsageError("`--with` says what is installed, and no device is named", do="Name it by `--bootstrap`.")
+    asked = list(project.devices) if bootstrap is None else [bootstrap]
     with ThreadPoolExecutor() as beside:
-        told = dict(zip(project.devices, beside.map(lambda name: _asked(project, name), project.devices), strict=True))
+        told = dict(zip(asked, beside.map(lambda name: _asked(project, name), asked), strict=True))
     if as_json:
         print(json.dumps(told))
     else:
         _show(told)
     return Exit.PASS if all("reason" not in each for each in told.values()) else Exit.ENVIRONMENT
+
+
+def _bootstrap(project: Project, name: str, packages: Sequence[str]) -> None:
+    runtimes = sorted({project.model.runtime, *(each.runtime for each in project.variants.values())})
+    needed = furnishing.requirements(runtimes, packages)
+    device = project.device(name).connect()
+
+    def tell(said: str) -> None:
+        print(said, file=sys.stderr)
+
+    made = furnishing.furnish(device, needed, runtimes, tell)
+    tell(f"{name}: {'made' if made else 'all of it is there already'}")
 
 
 def _asked(project: Project, name: str) -> dict[str, Any]:
@@ -51,7 +76,10 @@ def _show(told: dict[str, dict[str, Any]]) -> None:
         what = described(identity)
         what += f", load {load:.2f}" if load is not None else ""
         runtimes = ", ".join(f"{runtime} {version}" for runtime, version in identity["runtimes"].items())
+        none = "none: nothing can be measured there"
+        if registry.load("device", each["kind"]).__dict__.get("furnished"):
+            none += f" before `makeweight devices --bootstrap {name}`"
         by = identity.get("by")
-        runtimes = f"those of `{by}`" if by else runtimes or "none: nothing can be measured there"
+        runtimes = f"those of `{by}`" if by else runtimes or none
         table.add_row(name, each["kind"], what, runtimes)
     Console(file=sys.stdout, highlight=False).print(table, markup=False)

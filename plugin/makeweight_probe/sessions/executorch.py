@@ -23,6 +23,9 @@ from makeweight_probe.diverted import diverted
 from makeweight_probe.flatbuffer import Table
 from makeweight_probe.session import Feeds, Ran, Span
 
+PACKAGES = ("executorch", "torch")
+"""What pip installs for it."""
+
 METHOD = "forward"
 # What a program's tensors hold, by the numbers that its format has for it.
 DTYPES = {

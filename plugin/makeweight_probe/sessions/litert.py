@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from makeweight_probe.diverted import diverted
 from makeweight_probe.session import Feeds
 
+PACKAGES = ("ai-edge-litert",)
+"""What pip installs for it."""
+
 NO_PROFILE = "LiteRT's interpreter has no profiler that Python reaches; its own benchmark_model has one"
 
 

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from makeweight_probe.session import Feeds, Ran, Span
 
+PACKAGES = ("onnxruntime",)
+"""What pip installs for it."""
+
 _INTEGERS = frozenset({"int8", "uint8", "int4", "uint4", "int16", "uint16"})
 """What quantized tensors hold; indices and shapes are of other types."""
 _FLOATS = frozenset({"float", "float16", "bfloat16", "double"})

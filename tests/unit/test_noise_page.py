@@ -1,0 +1,40 @@
+"""docs/noise.md is what its benchmark writes of what was measured, and tells a broken promise."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from decisions import KEPT, PAGE, page
+
+
+def cell(layers: int, over: int, seconds: float = 0.2) -> dict[str, Any]:
+    return {
+        "where": "local", "load": "idle", "layers": layers, "limit": 1.05,
+        "verdicts": {"over": over, "within": 300 - over}, "seconds": [0.1, seconds], "with_start": 1.2,
+        "ratio": [0.99, 1.0, 1.01], "stored": {"at_limit": 33, "at_10": 3},
+    }  # fmt: skip
+
+
+def written(*cells: dict[str, Any]) -> list[str]:
+    machine = {"cpu": "a CPU", "cores": 2, "machine": "x86_64", "runtimes": {"onnxruntime": "1.0"}}
+    text = page({"trials": 300, "apart": False, "machine": machine, "cells": list(cells)})
+    return [line for line in text.splitlines() if line.startswith("| local")]
+
+
+def test_the_page_is_there_if_it_was_measured_and_is_what_was_measured() -> None:
+    assert PAGE.exists() == KEPT.exists()
+    if KEPT.exists():
+        measured = page(json.loads(KEPT.read_text(encoding="utf-8")))
+        assert PAGE.read_text(encoding="utf-8") == measured, "run `python benchmarks/noise/decisions.py --page`"
+
+
+def test_a_row_tells_shares_and_what_is_broken() -> None:
+    kept, alarms, missed, slow = written(cell(20, 3), cell(20, 4), cell(22, 284), cell(24, 300, seconds=2.2))
+    assert kept == (
+        "| local | idle | identical at 0.05 | 1.0% | at most 1% | 99.0% | 0.0% | 11.0% | 1.0% "
+        "| 0.10 s, at most 0.20 s | 1.20 s |"
+    )
+    assert "| 1.3% **broken** | at most 1% |" in alarms
+    assert "+10% at 0.05 | 94.7% **broken** | at least 95% |" in missed
+    assert "+20% at 0.05 | 100.0% **broken** | at least 99% |" in slow, "it takes longer than is promised"
