@@ -23,7 +23,7 @@ def groups(terms: Terms) -> Iterator[Group]:
     if terms.classification:
         yield Group("makeweight-predictions", tuple(_predictions(terms)))
         if terms.examples:
-            yield Group("makeweight-reference", tuple(_reference(terms)), f"{terms.step}s")
+            yield Group("makeweight-reference", tuple(_reference(terms)), terms.every_step)
             yield Group("makeweight-confidence", (*_shifts(terms, terms.examples), *_estimate(terms)))
     yield Group("makeweight-inputs", tuple(_inputs(terms)))
 

@@ -18,7 +18,7 @@ MOST_REJECTED = 0.01
 
 def groups(terms: Terms) -> Iterator[Group]:
     rules = (*_recordings(terms), *_sources(terms), *_arms(terms), *_evidence(terms), *_labels(terms))
-    yield Group("makeweight-health", rules, f"{terms.step}s")
+    yield Group("makeweight-health", rules, terms.every_step)
 
 
 def _recordings(terms: Terms) -> Iterator[Recording]:

@@ -13,7 +13,7 @@ from makeweight_monitors.rules.windows import SPEED
 
 
 def groups(terms: Terms) -> Iterator[Group]:
-    yield Group("makeweight-latency", tuple(_rules(terms)), f"{terms.step}s")
+    yield Group("makeweight-latency", tuple(_rules(terms)), terms.every_step)
 
 
 def _rules(terms: Terms) -> Iterator[Rule]:

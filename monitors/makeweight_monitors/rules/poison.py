@@ -15,7 +15,7 @@ def groups(terms: Terms, read: Collection[str]) -> Iterator[Group]:
     """Of the words that other rules read, those that a counter could spoil."""
     spoiled = {one: source for metric in metrics.CATALOGUE for one, source in _sums(metric, read)}
     if spoiled:
-        yield Group("makeweight-poison", (_alert(terms, spoiled),), f"{terms.step}s")
+        yield Group("makeweight-poison", (_alert(terms, spoiled),), terms.every_step)
 
 
 def _sums(metric: Metric, read: Collection[str]) -> Iterator[tuple[str, str]]:

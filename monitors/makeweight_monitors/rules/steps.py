@@ -58,7 +58,7 @@ def groups(terms: Terms, read: Collection[str]) -> Iterator[Group]:
     recorded = [counter for counter in _counters() if names.step(counter.series) in read]
     for group in sorted({counter.group for counter in recorded}):
         rules = (_step(terms, counter) for counter in recorded if counter.group == group)
-        yield Group(f"makeweight-steps-{group}", (*_whose(terms, group), *rules), f"{terms.step}s")
+        yield Group(f"makeweight-steps-{group}", (*_whose(terms, group), *rules), terms.every_step)
 
 
 def _counters() -> Iterator[_Counter]:
@@ -72,7 +72,7 @@ def _counters() -> Iterator[_Counter]:
 
 def _windows(terms: Terms) -> tuple[str, str]:
     """Now, and a step ago: both begin at the same moment."""
-    return f"[{_long(terms)}]", f"[{REACH}] offset {terms.step}s"
+    return f"[{_long(terms)}]", f"[{REACH}] offset {terms.every_step}"
 
 
 def _long(terms: Terms) -> str:
@@ -88,7 +88,7 @@ def _whose(terms: Terms, group: str) -> Iterator[Rule]:
     own = {"steps": group}
     up, scraped = terms.of(metrics.UP.series), terms.of(names.PROCESSES, equals("steps", group))
     now, before = (f"max by (model, boot) (last_over_time({up}{window}))" for window in _windows(terms))
-    known = f"{scraped} offset {terms.step}s"
+    known = f"{scraped} offset {terms.every_step}"
     yield Recording(names.PROCESSES, processes.scraped(terms, _long(terms)), own)
     yield Recording(
         names.PROCESSES_NOW,
@@ -114,5 +114,5 @@ def _step(terms: Terms, counter: _Counter) -> Rule:
         f"  and on ({processes.ADDRESS}) {terms.of(whose, of)}\n)"
         for window, whose in zip(_windows(terms), (names.PROCESSES_NOW, names.PROCESSES_BEFORE), strict=True)
     )
-    ago = f'label_replace(\n{inner(f"-{before}")},\n  "ago", "{terms.step}s", "", ""\n)'
+    ago = f'label_replace(\n{inner(f"-{before}")},\n  "ago", "{terms.every_step}", "", ""\n)'
     return Recording(names.step(counter.series), f"sum without (ago) (\n{inner(now)}\n  or\n{inner(ago)}\n)")

@@ -73,6 +73,11 @@ class Terms:
         """Seconds between two looks at what need not be known sooner, or is dear."""
         return min(LOOKS * self.interval, 60)
 
+    @property
+    def every_step(self) -> str:
+        """`step` as a rule file writes it."""
+        return f"{self.step}s"
+
     def of(self, series: str, *matchers: str) -> str:
         """A selector of the model's own."""
         return selector(series, equals("model", self.model), *matchers)

@@ -43,8 +43,9 @@ def from_dict_to_dict(module: Any) -> Any:
 def parameters(module: Any) -> dict[str, bool]:
     """What `forward` takes by name, in order, and whether it has to be given; nothing where one dict holds all
     inputs."""
-    named, required = _by_name(inspect.signature(module.forward).parameters)
-    if len(required) == 1 and _is_mapping(_annotation(module, required[0])):
+    known = inspect.signature(module.forward).parameters
+    named, required = _by_name(known)
+    if len(required) == 1 and _is_mapping(_annotation(module, known[required[0]])):
         return {}
     return {name: name in required for name in named}
 
@@ -70,7 +71,7 @@ def bound(module: Any, inputs: Mapping[str, Any]) -> BoundArguments:
             placed[keywords] = others
         clear = not others or keywords is not None
     else:
-        placed = _unnamed(module, inputs, list(parameters.values()), required)
+        placed = _unnamed(module, inputs, parameters, required)
         clear = bool(placed)
     if not clear or any(name not in placed for name in required):
         raise _unclear(parameters.values(), inputs)
@@ -84,30 +85,29 @@ def _by_name(parameters: Mapping[str, Parameter]) -> tuple[list[str], list[str]]
 
 
 def _unnamed(
-    module: Any, inputs: Mapping[str, Any], parameters: list[Parameter], required: list[str]
+    module: Any, inputs: Mapping[str, Any], parameters: Mapping[str, Parameter], required: list[str]
 ) -> dict[str, Any]:
     """Where inputs go whose names `forward` does not have; nowhere where that is not clear."""
-    only = parameters[0] if len(parameters) == 1 else None
+    only = next(iter(parameters.values())) if len(parameters) == 1 else None
     if only is not None and _varies(only):
         return {only.name: tuple(inputs.values()) if only.kind is Parameter.VAR_POSITIONAL else dict(inputs)}
     taker = required[0] if len(required) == 1 else None if only is None else only.name
     if taker is not None:
-        annotation = _annotation(module, taker)
+        annotation = _annotation(module, parameters[taker])
         if _is_mapping(annotation) or (len(inputs) > 1 and only is not None and annotation in (Parameter.empty, Any)):
             return {taker: dict(inputs)}
         return {taker: next(iter(inputs.values()))} if len(inputs) == 1 else {}
-    if parameters and all(map(_varies, parameters)):  # (*args, **kwargs): a wrapper, which passes them on
-        args, kwargs = (each.name for each in parameters)
+    if parameters and all(map(_varies, parameters.values())):  # (*args, **kwargs): a wrapper, which passes them on
+        args, kwargs = parameters
         return {args: tuple(inputs.values())} if len(inputs) == 1 else {kwargs: dict(inputs)}
     return {}
 
 
-def _annotation(module: Any, parameter: str) -> Any:
-    written = inspect.signature(module.forward).parameters[parameter].annotation
+def _annotation(module: Any, parameter: Parameter) -> Any:
     try:
-        return typing.get_type_hints(module.forward).get(parameter, written)
+        return typing.get_type_hints(module.forward).get(parameter.name, parameter.annotation)
     except Exception:  # noqa: BLE001 - an annotation may hold anything, and names that are not there at run time
-        return written
+        return parameter.annotation
 
 
 def _is_mapping(annotation: Any) -> bool:
