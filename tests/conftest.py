@@ -2,8 +2,13 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+import preloaded
 
 # As makeweight itself has it, for torch in the tests' own process and in what they start: threads that wait for each
 # other would otherwise spin, and starve beside another worker of pytest's.
@@ -22,3 +27,10 @@ settings.load_profile("makeweight")
 # start and interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def preloaded_commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for the front of a PATH, whose `makeweight`, `dvc` and `python3` begin with everything imported."""
+    with preloaded.commands(tmp_path_factory.mktemp("preloaded")) as folder:
+        yield folder

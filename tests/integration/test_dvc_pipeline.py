@@ -123,8 +123,8 @@ class Ran:
 class Repo:
     """A model repository with the stages in it and the stand-in on its PATH."""
 
-    def __init__(self, folder: Path, tools: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, tools: Path, python: Path) -> None:
+        self.folder, self._python = folder, python
         self._log = tools / f"{folder.name}.log"
         self._environment = {
             **os.environ,
@@ -139,7 +139,7 @@ class Repo:
         }
 
     def dvc(self, *arguments: str, **environment: str) -> Ran:
-        return self._run([sys.executable, "-m", "dvc", *arguments], environment)
+        return self._run([str(self._python), "-m", "dvc", *arguments], environment)
 
     def git(self, *arguments: str) -> Ran:
         done = self._run(["git", *arguments], {})
@@ -187,9 +187,9 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tools: Path) -> tuple[Repo, Ran]:
+def finished(tmp_path_factory: pytest.TempPathFactory, tools: Path, preloaded_commands: Path) -> tuple[Repo, Ran]:
     """A repository whose pipeline has run once and is committed, and how that run went."""
-    repo = Repo(tmp_path_factory.mktemp("finished"), tools)
+    repo = Repo(tmp_path_factory.mktemp("finished"), tools, preloaded_commands / "python3")
     repo.write("makeweight.yaml", CONFIG)
     repo.write("code/model.py", "model = 1\n")
     repo.write("base.pt", "weights")
@@ -205,11 +205,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tools: Path) -> tuple[Rep
 
 
 @pytest.fixture
-def repo(finished: tuple[Repo, Ran], tmp_path: Path, tools: Path) -> Repo:
+def repo(finished: tuple[Repo, Ran], tmp_path: Path, tools: Path, preloaded_commands: Path) -> Repo:
     """A copy to work in."""
     folder = tmp_path / tmp_path.name
     shutil.copytree(finished[0].folder, folder, symlinks=True)
-    return Repo(folder, tools)
+    return Repo(folder, tools, preloaded_commands / "python3")
 
 
 def test_the_first_run_calls_every_verb_in_order(finished: tuple[Repo, Ran]) -> None:
@@ -354,14 +354,16 @@ def test_weights_that_a_stage_of_the_users_makes_come_first(repo: Repo) -> None:
     assert trained.text.index("Running stage 'train'") < trained.text.index("Running stage 'baseline'")
 
 
-def test_a_fresh_clone_runs_nothing_but_the_device(repo: Repo, tmp_path: Path, tools: Path) -> None:
+def test_a_fresh_clone_runs_nothing_but_the_device(
+    repo: Repo, tmp_path: Path, tools: Path, preloaded_commands: Path
+) -> None:
     repo.dvc("remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
     repo.git("commit", "-qam", "remote")
     assert repo.dvc("push", "-q").code == 0
 
     def clone(name: str) -> Repo:
         repo.git("clone", "-q", ".", str(tmp_path / name))
-        return Repo(tmp_path / name, tools)
+        return Repo(tmp_path / name, tools, preloaded_commands / "python3")
 
     # nothing is downloaded, because nothing is needed
     lean = clone("lean")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -321,10 +322,12 @@ class Hub:
 
 
 @pytest.fixture(scope="session")
-def plain(user_environment: dict[str, str]) -> dict[str, str]:
-    """The environment of a user outside of any runner, even where these tests run in one."""
+def plain(user_environment: dict[str, str], preloaded_commands: Path) -> dict[str, str]:
+    """The environment of a user outside of any runner, even where these tests run in one; its commands are preloaded
+    ones."""
     theirs = ("GITHUB_", "RUNNER_", "ACTIONS_")
-    return {name: value for name, value in user_environment.items() if not name.startswith(theirs) and name != "CI"}
+    own = {name: value for name, value in user_environment.items() if not name.startswith(theirs) and name != "CI"}
+    return {**own, "PATH": f"{preloaded_commands}{os.pathsep}{own['PATH']}"}
 
 
 @pytest.fixture(scope="session")

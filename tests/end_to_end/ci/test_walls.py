@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import preloaded
 from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import Hub, grown
 from end_to_end.ci.test_devices import STATIC, Jobs
@@ -57,6 +58,12 @@ import os, pathlib
 pathlib.Path({seen!r}).write_text("\\n".join(f"{{name}}={{value}}" for name, value in os.environ.items()))
 raise SystemExit(1)
 """
+
+
+@pytest.fixture(scope="session")
+def plain(plain: dict[str, str]) -> dict[str, str]:
+    """With the real commands: what is imported, and what outlives a stage, is what these tests are about."""
+    return preloaded.without(plain)
 
 
 def lays(files: dict[str, str], *edits: Callable[[Path], None]) -> Callable[[Path], None]:

@@ -1,0 +1,259 @@
+"""Commands that begin with everything imported: half of what a short `makeweight` or `dvc` costs is its imports.
+
+`commands(folder)` puts `makeweight`, `dvc` and `python3` into a folder for the front of a PATH. Each hands its
+arguments, environment, folder, umask and standard streams to one process that has imported what these programs import,
+which forks; the fork is that command, in a session of its own. Signals are passed on to it, it is killed with the one
+who asked, and its end is told as its own: `tests/integration/test_preloaded.py` holds both kinds beside each other.
+
+Whatever would have Python itself or a library behave otherwise from its beginning (PYTHONPATH, another locale, threads)
+and every other use of `python3` goes to the real one. Tests of imports, sessions and what is left behind are made
+with the real commands (`without`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import io
+import marshal
+import os
+import pkgutil
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+BIN = Path(sys.executable).parent
+SOCKET = "socket"
+MODULES = ("dvc", "makeweight")
+"""What `python3 -m` is answered for, besides the programs of these names."""
+# What Python, the C library and the libraries of numbers read once, when they are loaded.
+FIXED = ("PYTHON", "LANG", "LC_", "LD_", "OMP_", "OPENBLAS_", "MKL_", "KMP_", "MALLOC_")
+LOADED = (
+    *(
+        "dvc.cli.parser",
+        "dvc.config_schema",
+        "dvc.repo.index",
+        "dvc.repo.open_repo",
+        "dvc.repo.plots",
+        "dvc.repo.params",
+    ),
+    *(
+        "dvc.repo.artifacts",
+        "dvc.repo.datasets",
+        "dvc.repo.metrics",
+        "dvc.repo.status",
+        "dvc.repo.reproduce",
+        "dvc.scm",
+    ),
+    *("dvc.stage.run", "dvc.stage.cache", "dvc.data_cloud", "dvc.rwlock", "dvc.cachemgr", "dvc.utils.strictyaml"),
+    *("dvc_data.hashfile.db.local", "dvc_data.index.checkout", "dvc_data.index.collect", "dvc_data.index.fetch"),
+    *(
+        "dvc.repo.stage",
+        "dulwich.worktree",
+        "dulwich.ignore",
+        "fsspec.implementations.memory",
+        "configobj",
+        "pyparsing",
+    ),
+    *("ruamel.yaml", "networkx", "onnx.reference", "onnx.inliner", "numpy.ma", "jinja2", "requests", "rich.table"),
+)
+# Of makeweight, but for what takes torch. ONNX Runtime begins a thread when it is imported, which no fork would have.
+ROOMS = (
+    *("artifact", "ci", "compress", "devices", "evidence", "github", "pipeline", "report", "starter", "verbs"),
+    *("verbs.ci", "cli"),
+)
+
+CLIENT = """\
+#!{python} -IS
+import sys
+import marshal, os, signal, struct, _socket, array
+argv, own = sys.argv, {own!r}
+name = os.path.basename(argv[0])
+def real():
+    os.execv({bin!r} + "/" + name, [{bin!r} + "/" + name, *argv[1:]])
+at = 1
+while name == "python3" and argv[at:] and argv[at] in ("-E", "-P"):
+    at += 1
+if name == "python3" and not (argv[at:at + 1] == ["-m"] and argv[at + 1:] and argv[at + 1] in {modules!r}):
+    real()
+given = {{key: value for key, value in os.environ.items() if key.startswith({fixed!r}) and value}}
+if given != own:
+    real()
+call = marshal.dumps((argv, dict(os.environb), os.getcwd(), os.umask(0),
+    [each for each in (1, 2, 3, 15) if signal.getsignal(each) == signal.SIG_IGN]))
+server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+server.connect({socket!r})
+fds = array.array("i", [0, 1, 2])
+server.sendmsg([struct.pack("I", len(call))], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fds)])
+server.sendall(call)
+def answer():
+    told = server.recv(4, _socket.MSG_WAITALL)
+    return struct.unpack("i", told)[0] if len(told) == 4 else sys.exit("what stands for " + name + " has ended")
+pid = answer()
+def pass_on(number, _):
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        pass
+for each in (1, 2, 3, 15):
+    if signal.getsignal(each) != signal.SIG_IGN:
+        signal.signal(each, pass_on)
+code = os.waitstatus_to_exitcode(answer())
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL) if -code != 9 else None
+    os.kill(os.getpid(), -code)
+os._exit(code)
+"""
+
+
+@contextlib.contextmanager
+def commands(folder: Path) -> Iterator[Path]:
+    """The folder with these commands in it, while the block lasts."""
+    place = folder / SOCKET
+    own = {name: value for name, value in os.environ.items() if name.startswith(FIXED) and value}
+    own.pop("PYTHONPATH", None)
+    parts = {"python": BIN / "python3", "bin": str(BIN), "own": own, "fixed": FIXED, "modules": MODULES}
+    for name in ("makeweight", "dvc", "python3"):
+        (folder / name).write_text(CLIENT.format(socket=str(place), **parts))
+        (folder / name).chmod(0o755)
+    # its standard input is what it lives by: it ends with the one who holds the other end
+    with subprocess.Popen([BIN / "python3", "-P", __file__, folder], stdin=subprocess.PIPE, cwd=folder) as server:
+        try:
+            while not place.exists() and server.poll() is None:
+                time.sleep(0.02)
+            assert server.poll() is None, "what was to be loaded cannot be"
+            yield folder
+        finally:
+            assert server.stdin is not None
+            server.stdin.close()
+
+
+def without(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment whose commands are the real ones."""
+    parts = [part for part in environment["PATH"].split(os.pathsep) if not Path(part, SOCKET).exists()]
+    return {**environment, "PATH": os.pathsep.join(parts)}
+
+
+def _load() -> None:
+    for name in LOADED:
+        importlib.import_module(name)
+    for room in ROOMS:
+        package = importlib.import_module(f"makeweight.{room}")
+        for found in pkgutil.iter_modules(getattr(package, "__path__", ()), f"{package.__name__}."):
+            if not found.ispkg and not found.name.endswith("__main__"):
+                importlib.import_module(found.name)
+    assert "torch" not in sys.modules, "the real commands load it where they need it, and so shall these"
+    assert len(list(Path("/proc/self/task").iterdir())) == 1, "a thread would be missing after the fork"
+
+
+def _serve(folder: Path) -> None:
+    """Fork for each call; comes back in the fork, as what was called for, and when standard input ends."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(folder / "socket.part"))
+    listener.listen(64)
+    ended, noted = os.pipe()
+    os.set_blocking(noted, False)
+    signal.set_wakeup_fd(noted, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # what is meant for pytest, who then closes our standard input
+    gc.collect()
+    gc.freeze()
+    running: dict[int, socket.socket] = {}
+    gone: set[int] = set()
+    (folder / "socket.part").rename(folder / SOCKET)
+    while True:
+        asking = {each.fileno(): pid for pid, each in running.items() if pid not in gone}
+        ready = select.select([0, ended, listener, *asking], [], [])[0]
+        if 0 in ready:
+            for pid in running:
+                os.kill(pid, signal.SIGKILL)
+            return
+        for fd in set(ready) & asking.keys():  # it never says more, so it has gone
+            gone.add(asking[fd])
+            os.kill(asking[fd], signal.SIGKILL)
+        if ended in ready:
+            os.read(ended, 4096)
+            while running:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    break
+                with running.pop(pid) as connection, contextlib.suppress(OSError):
+                    connection.sendall(struct.pack("i", status))
+                gone.discard(pid)
+        if listener in ready:
+            connection, _ = listener.accept()
+            with contextlib.suppress(OSError, EOFError, ValueError, struct.error):
+                head, fds, _, _ = socket.recv_fds(connection, 4, 3)
+                (length,) = struct.unpack("I", head)
+                call = marshal.loads(connection.recv(length, socket.MSG_WAITALL))  # noqa: S302 - of our own
+                pid = os.fork()
+                if pid == 0:
+                    for each in (connection, listener, *running.values()):
+                        each.close()
+                    os.close(ended)
+                    os.close(noted)
+                    _become(fds, *call)
+                for fd in fds:
+                    os.close(fd)
+                running[pid] = connection
+                connection.sendall(struct.pack("i", pid))
+
+
+def _become(
+    fds: list[int], argv: list[str], environment: dict[bytes, bytes], cwd: str, umask: int, ignored: list[int]
+) -> NoReturn:
+    """This process as it would be had it been started anew with these."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD, signal.SIGINT):
+        usual: Any = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, signal.SIG_IGN if number in ignored else usual)
+    for to, fd in enumerate(fds):
+        os.dup2(fd, to)
+    for fd in fds:
+        os.close(fd)
+    os.environb.clear()
+    os.environb.update(environment)
+    os.chdir(cwd)
+    os.umask(umask)
+    for number, stream in enumerate(("stdin", "stdout", "stderr")):
+        setattr(sys, stream, _stream(number))
+        setattr(sys, f"__{stream}__", getattr(sys, stream))
+    script, *rest = argv
+    sys.executable = str(Path(script).resolve().with_name("python3"))
+    sys.orig_argv = [sys.executable, *(rest if script.endswith("python3") else argv)]
+    name, first = Path(script).name, str(Path(script).resolve().parent)
+    if name == "python3":
+        at = rest.index("-m")
+        name, first, argv = rest[at + 1], "" if "-P" in rest[:at] else cwd, rest[at + 1 :]
+    sys.argv = argv
+    sys.path[:0] = [first] if first else []
+    sys.exit(importlib.import_module(f"{name}.cli").main())
+
+
+def _stream(number: int) -> io.TextIOWrapper:
+    """A standard stream as Python opens it."""
+    raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
+    unbuffered, at_terminal = bool(os.environ.get("PYTHONUNBUFFERED")), raw.isatty()
+    return io.TextIOWrapper(
+        io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw),
+        encoding=sys.__stdout__.encoding,  # type: ignore[union-attr]
+        errors="backslashreplace" if number == 2 else sys.__stdin__.errors,  # type: ignore[union-attr]
+        line_buffering=at_terminal or number == 2,
+        write_through=unbuffered and number > 0,
+    )
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1])
+    _load()
+    _serve(place)
