@@ -10,8 +10,9 @@ the variant's median in this decision, by the baseline's in the one before.
     python benchmarks/noise/decisions.py --trials 300 --keep
     python benchmarks/noise/decisions.py --page
 
-`--keep` writes `decisions.json` beside this file, and the page; `--page` writes the page anew from what is kept.
-Nothing else may run meanwhile: what is called idle has to be.
+`--keep` writes `decisions.json` beside this file, and the page: with so many trials it takes hours, so it may be had in
+parts, a place or a load each. `--page` writes the page anew from what is kept. Nothing else may run meanwhile: what is
+called idle has to be.
 """
 
 from __future__ import annotations
@@ -144,6 +145,18 @@ def measured(trials: int, places: list[str], loads: list[str], apart: bool) -> d
     return {"trials": trials, "apart": apart, "machine": told, "cells": cells}
 
 
+def joined(before: dict[str, Any] | None, now: dict[str, Any]) -> dict[str, Any]:
+    """What was measured now, and beside it what was measured before in the same way on the same machine elsewhere or
+    beside other loads, so that a long run may be had in parts."""
+    if before is None or any(before[name] != now[name] for name in ("trials", "apart", "machine")):
+        return now
+    again = {(cell["where"], cell["load"]) for cell in now["cells"]}
+    cells = [cell for cell in before["cells"] if (cell["where"], cell["load"]) not in again] + now["cells"]
+    places, loads = ["local", "ssh"], list(LOADS)
+    cells.sort(key=lambda cell: (places.index(cell["where"]), loads.index(cell["load"])))
+    return {**now, "cells": cells}
+
+
 def kept(cell: Cell, trials: int) -> bool:
     """Whether what is promised of that question holds."""
     (least, most), over = promised(cell), cell["verdicts"].get("over", 0) / trials
@@ -224,7 +237,8 @@ def main() -> None:
         results = measured(options.trials, options.where, options.load, options.apart)
         if not options.keep:
             return
-        KEPT.write_text(json.dumps(results, indent=1) + "\n")
+        before = json.loads(KEPT.read_text()) if KEPT.exists() else None
+        KEPT.write_text(json.dumps(joined(before, results), indent=1) + "\n")
     PAGE.write_text(page(json.loads(KEPT.read_text())))
     print(f"wrote {PAGE.relative_to(REPOSITORY)}")
 

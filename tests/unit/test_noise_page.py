@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from decisions import KEPT, PAGE, page
+from decisions import KEPT, PAGE, joined, page
 
 
 def cell(layers: int, over: int, seconds: float = 0.2) -> dict[str, Any]:
@@ -38,3 +38,12 @@ def test_a_row_tells_shares_and_what_is_broken() -> None:
     assert "| 1.3% **broken** | at most 1% |" in alarms
     assert "+10% at 0.05 | 94.7% **broken** | at least 95% |" in missed
     assert "+20% at 0.05 | 100.0% **broken** | at least 99% |" in slow, "it takes longer than is promised"
+
+
+def test_parts_of_a_run_are_joined_where_they_were_measured_alike() -> None:
+    def run(trials: int, *cells: dict[str, Any]) -> dict[str, Any]:
+        return {"trials": trials, "apart": False, "machine": {}, "cells": list(cells)}
+
+    bursty, old, new = {**cell(20, 0), "load": "bursty"}, cell(20, 1), cell(20, 2)
+    assert joined(run(300, bursty, old), run(300, new))["cells"] == [new, bursty]
+    assert joined(run(30, bursty), run(300, new))["cells"] == [new]
