@@ -75,8 +75,10 @@ class CommandOptions(DeviceOptions):
                     raise ValueError(f"`{{{place}}}` is not known here; in braces there can be {can}")
         if not words:
             raise ValueError("there is no program in it")
-        if about.field_name == "run" and "{model}" not in value:
-            raise ValueError("`{model}` does not stand in it, so every model would be the same to it")
+        if about.field_name == "run" and "{model}" not in value and "{folder}" not in value:
+            raise ValueError(
+                "neither `{model}` nor its `{folder}` stands in it, so every model would be the same to it"
+            )
         return value
 
 
@@ -222,7 +224,7 @@ class _Timer:
     """A model, for the user's program."""
 
     memory = "a command tells times, and no memory"
-    feeds = "what it likes"
+    feeds = "inputs of its own"
 
     def __init__(self, device: Command, places: Mapping[str, str]) -> None:
         self.program = device.program

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 import timing_programs
 from makeweight.bench import probe, sitting
@@ -139,7 +141,7 @@ def test_one_that_cannot_be_started(pair: Pair, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"run": "trtexec"}, "`{model}` does not stand in it"),
+        ({"run": "trtexec"}, "neither `{model}` nor its `{folder}` stands in it"),
         ({"run": "trtexec {model} {shapes}"}, "`{shapes}` is not known here; in braces there can be {model}, {folder}"),
         ({"run": "trtexec {model!r}"}, "is not known here"),
         ({"run": "trtexec {model.__class__}"}, "is not known here"),
@@ -160,3 +162,42 @@ def test_python_is_a_command_like_any_other(pair: Pair) -> None:
     command = f'{sys.executable} -c "import sys; print(*[2.5] * int(sys.argv[2]), sep=chr(10))" {{model}} {{runs}}'
     device = board(command)
     assert device.timer(pair.a, {"x": (1, 4)}).run(3).times == (2.5e6,) * 3
+
+
+# what it writes with --exportTimes, as NVIDIA's samples have it; --saveEngine and --loadEngine name the same file
+TRTEXEC = """\
+for word in "$@"; do
+  case "$word" in
+    --onnx=*) onnx=${word#*=} ;;
+    --saveEngine=*) cat "$onnx" > "${word#*=}"; echo "&&&& PASSED TensorRT.trtexec" ;;
+    --loadEngine=*) ms=$(cat "${word#*=}") || exit 1 ;;
+    --iterations=*) runs=${word#*=} ;;
+    --exportTimes=*) times=${word#*=} ;;
+  esac
+done
+[ -n "$times" ] || exit 0
+echo "[I] Latency: min = 1 ms, max = 2 ms, mean = 1.5 ms"
+{ echo "["; run=0; sep="  "
+  while [ $run -lt $runs ]; do
+    printf '%s{ "startEnqMs" : 1.5, "endEnqMs" : 1.75, "computeMs" : 0.5, "d2hMs" : 1e-3, "latencyMs" : %s }\\n' \\
+      "$sep" "$ms"
+    run=$((run + 1)); sep=", "
+  done; echo "]"; } > "$times"
+"""
+
+
+def test_the_example_of_the_docs_reads_what_trtexec_exports(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/configuration.md").read_text()
+    (script,) = re.findall(r"^```sh file=boards/trt\.sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (example,) = re.findall(r"^```yaml\ndevices:\n  orin:\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    options = yaml.safe_load(example)
+    assert options.pop("kind") == "command"
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards/trt.sh").write_text(script)
+    timing_programs.program(tmp_path / "trtexec", TRTEXEC)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    device = Command("orin", CommandOptions(**{**options, "identify": None}))
+    assert device.timer(pair.b, {"x": (1, 4)}).run(3).times == (900e6,) * 3

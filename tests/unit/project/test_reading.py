@@ -212,7 +212,7 @@ def test_unknown_names_suggest_the_near_one() -> None:
         (
             ("kind: local, threads: 2", "kind: command, threads: 2, run: trtexec"),
             28,
-            "devices.other.run: `{model}` does not stand in it",
+            "devices.other.run: neither `{model}` nor its `{folder}` stands in it",
         ),
         (("kind: local, threads: 2", "kind: ssh, threads: 2"), 28, "devices.other.host: missing, and required"),
         (("ship: best", "ship: slim"), 24, "ship: no variant `slim`; did you mean `slim-int8`?"),
