@@ -17,7 +17,7 @@ from makeweight.compress import space
 from makeweight.compress.space import Choice, Open, OpenRecipe
 
 # Proposals that are drawn anew because they make no sense, or were tried before, until all others are looked through.
-_ATTEMPTS = 32
+_ATTEMPTS = 12
 _CORNERS = 512
 _RECIPE = "recipe"
 
@@ -75,9 +75,9 @@ class Proposals:
         Args:
             known: earlier trials, in the order of their numbers.
         """
-        number = len(known)
+        number, told = len(known), [self._told(each) for each in known]
         for attempt in range(_ATTEMPTS):
-            found = self._asked(known, objectives, _seed(self._sampler.seed, number, attempt))
+            found = self._asked(told, objectives, _seed(self._sampler.seed, number, attempt))
             if not refuse(found.settings):
                 return found
         for name, recipe in self._spaces.items():
@@ -87,14 +87,14 @@ class Proposals:
                     return Proposal(drawn.recipe, {**of, **drawn.settled})
         return None
 
-    def _asked(self, known: Sequence[Known], objectives: int, seed: int) -> Proposal:
+    def _asked(self, told: Sequence[Any], objectives: int, seed: int) -> Proposal:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         sampler = self._of_optuna(seed)
         study = optuna.create_study(directions=["minimize"] * objectives, sampler=sampler)
-        for each in known:
-            study.add_trial(self._told(each))
+        for each in told:
+            study.add_trial(each)
         trial = study.ask()
 
         settled: dict[str, Any] = {}
