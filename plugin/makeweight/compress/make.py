@@ -154,6 +154,10 @@ def _carried_out(
         lowered = before if of_file else subject
         format = _by_sensitivity(plan, lowered, before.source, macs, supply, notes)
         made = supply.lowered(lowered, format, target, notes)
+        if made.size >= before.source.size:
+            # it may run faster for that, so it is no failure
+            notes["no smaller"] = f"{made.size:,} bytes, and {before.source.size:,} in {FLOAT32.weights.type}"
+            supply.progress.say(f"{variant.name}: {plan.lowering.name} made the file no smaller: {notes['no smaller']}")
         reference, against = (baseline, BASELINE) if alike else (before.source, FLOAT32.weights.type)
         trial = replace(_tried(made, reference, macs, supply), against=against)
         refuse_noise(trial, supply.declared.task.ranked)

@@ -134,11 +134,19 @@ def _spans(events: Sequence[Table]) -> Iterator[Span]:
         if inner:
             yield Span(f"{inner}{place}", re.split(r" \(| #", inner)[0], _ran(inner), start, ns)
         elif name.startswith(_OWN):
-            yield Span(name.removeprefix(_OWN), name.removeprefix(_OWN), "fallback", start, ns)
+            kind = name.removeprefix(_OWN)
+            yield Span(kind, kind, None if bookkeeping(kind) else "fallback", start, ns)
         elif name == _DELEGATE:
             # what a delegate takes beside its operators; all of it, where it does not tell of them
             yield Span(f"{name}{place}", name, None, start, ns)
             part += 1
+
+
+def bookkeeping(kernel: str) -> bool:
+    """Whether a kernel only hands sizes and views on: those of ExecuTorch's own domain, but for one that copies, and
+    what PyTorch asks for a size by. No delegate could have taken it over."""
+    own = kernel.startswith("executorch_prim::") and "copy" not in kernel
+    return own or kernel.startswith("aten::sym_")
 
 
 def _ran(name: str) -> Ran | None:

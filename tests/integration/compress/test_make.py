@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -249,3 +250,25 @@ def test_a_runtime_that_cannot_quantize_its_own_files_is_given_the_module(
     # in float32 too, to compare with
     assert (manifest.status, kinds) == ("ready", [Program, Program])
     assert "torch" in manifest.versions
+
+
+def test_a_format_that_makes_the_file_no_smaller_is_said_so(carry_out: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    lower, floating = OnnxRuntime.lower, list[int]()
+
+    def padded(self: Any, source: Any, format: Format, calibration: Any, target: Any, *rest: Any) -> Model:
+        made = lower(self, source, format, calibration, target, *rest)
+        if not format.ranges:
+            floating.append(made.size)
+            return made
+        proto = onnx.load(made.path)
+        proto.producer_name = "x" * 100_000
+        onnx.save(proto, made.path)
+        return self.read(made.path)
+
+    monkeypatch.setattr(OnnxRuntime, "lower", padded)
+    rename = step(Rename())
+    manifest = carry_out(rename, lowering=INT8)
+    assert manifest.status == "ready"
+    told = manifest.notes["quantize"]["no smaller"]
+    assert re.fullmatch(rf"{manifest.size:,} bytes, and [\d,]+ in float32", told)
+    assert int(told.split()[3].replace(",", "")) == pytest.approx(floating[0], abs=100)  # another producer's name

@@ -15,11 +15,12 @@ import pytest
 from made_once import made_once
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, Port
+from makeweight.runtimes.executorch.program import read
 from makeweight.runtimes.executorch.runtime import Executorch
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.runtime import Program
 from makeweight_base.errors import UsageError
-from makeweight_probe.sessions.executorch import open_profiled
+from makeweight_probe.sessions.executorch import bookkeeping, open_profiled
 
 pytestmark = pytest.mark.long
 
@@ -163,6 +164,20 @@ def test_what_a_program_holds_is_counted(lowered: Lowered) -> None:
     assert (facts.quantized, facts.floating) == (0, 2)
     delegated = {name: count for name, count in facts.operators.items() if name.startswith("XnnpackBackend:")}
     assert delegated["XnnpackBackend:Conv2d"] == delegated["XnnpackBackend:FullyConnected"] == 1
+    # that the batch is free takes asking for its size and a view, which no delegate could take over
+    assert {*read(lowered.path("float")).kernels} >= {"aten::sym_size.int", "executorch_prim::et_view.default"}
+    assert facts.operators == delegated
+
+
+@pytest.mark.parametrize(
+    ("kernel", "is_so"),
+    [
+        ("aten::sym_size.int", True), ("executorch_prim::mul.Scalar", True), ("aten::mul.Scalar", False),
+        ("executorch_prim::et_copy_index.tensor", False), ("aten::view_copy.out", False),
+    ],
+)  # fmt: skip
+def test_which_kernels_only_hand_sizes_and_views_on(kernel: str, is_so: bool) -> None:
+    assert bookkeeping(kernel) == is_so
 
 
 def test_a_program_tells_ports_by_their_places(lowered: Lowered) -> None:

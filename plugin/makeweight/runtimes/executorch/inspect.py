@@ -8,6 +8,7 @@ from pathlib import Path
 
 from makeweight.runtimes.executorch import program, xnnpack
 from makeweight.runtimes.runtime import GraphFacts
+from makeweight_probe.sessions.executorch import bookkeeping
 
 # Kernels besides those of delegates that are products: how many multiply-accumulates is not told where they stand.
 _PRODUCTS = frozenset({"aten::addmm", "aten::baddbmm", "aten::bmm", "aten::convolution", "aten::linear", "aten::mm"})
@@ -17,7 +18,7 @@ _WEIGHTS = frozenset({"float32", "float16", "float64", "int8", "uint8"})
 
 def inspect(path: Path, *, free: bool) -> GraphFacts:
     """Operators that are delegated stand under the delegate's name (`XnnpackBackend:Conv2d`), those that fell back to a
-    kernel of ExecuTorch's under their own (`aten::argmax.out`).
+    kernel of ExecuTorch's under their own (`aten::argmax.out`). Bookkeeping of sizes and views is no operator.
 
     Args:
         free: whether sizes besides the batch are free, so that multiply-accumulates are not known.
@@ -26,7 +27,7 @@ def inspect(path: Path, *, free: bool) -> GraphFacts:
         Damaged: see `program.read`.
     """
     plan = program.read(path)
-    fallen = Counter(plan.kernels)
+    fallen = Counter(name for name in plan.kernels if not bookkeeping(name))
     hidden = Counter(each.backend for each in plan.delegates if each.backend != xnnpack.BACKEND)
     graphs = [xnnpack.read(each.data) for each in plan.delegates if each.backend == xnnpack.BACKEND]
     counts = Counter(f"{xnnpack.BACKEND}:{kind}" for graph in graphs for kind in graph.operators)
