@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -39,13 +39,17 @@ def user_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
 
 @pytest.fixture(scope="session")
 def shell(user_environment: dict[str, str]) -> Shell:
+    return shell_in(user_environment)
+
+
+def shell_in(environment: Mapping[str, str]) -> Shell:
     """Run a line of bash as the user would; the answer holds stdout and stderr in the order they came."""
 
     def run(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", line],
             cwd=cwd,
-            env=user_environment,
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

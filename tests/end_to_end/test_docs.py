@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from end_to_end.conftest import Shell, shell_in
 from makeweight.project.reading import understand
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -41,6 +43,11 @@ def run(page: str, shell, folder: Path) -> list[str]:
         assert "Traceback" not in done.stdout, done.stdout
         outputs.append(done.stdout)
     return outputs
+
+
+@pytest.fixture(scope="module")
+def shell(user_environment: dict[str, str], preloaded_commands: Path) -> Shell:
+    return shell_in({**user_environment, "PATH": f"{preloaded_commands}{os.pathsep}{user_environment['PATH']}"})
 
 
 @pytest.fixture(scope="module")
