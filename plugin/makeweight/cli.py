@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import makeweight
+from makeweight.layout import CONFIG
 from makeweight_base import commandline
 from makeweight_base.commandline import above_zero, share, whole
 from makeweight_base.errors import Exit, UsageError
@@ -141,6 +142,19 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("file", type=Path, metavar="FILE", help="such as reports/verdict.json")
     own.add_argument("--key", required=True, metavar="KEY", help="the private key's file; `-` reads standard input")
 
+    summary = "which technique to try first on this model and budget, and why; nothing is trained"
+    own = add("advise", _advise, summary, json=True)
+    own.add_argument("--write", metavar="NAME", help=f"put the first recipe into {CONFIG} as a variant of this name")
+    own.add_argument(
+        "--rule", metavar="RULE", help="with `--write`: that of this rule of advice, in place of the first"
+    )
+    own.add_argument(
+        "--seconds",
+        type=above_zero,
+        default=30.0,
+        help="most time for trying layers one by one in floating point (default: 30)",
+    )
+
     verb = _verb("verify", "file", key="key", root="project", as_json="json")
     own = add("verify", verb, "who wrote a verdict, what it was made from, and if it follows", project=False, json=True)
     own.add_argument("file", type=Path, metavar="FILE", help="a verdict.json; its signature lies beside it")
@@ -250,6 +264,18 @@ def _search(options: argparse.Namespace) -> Exit:
         workers=options.workers,
         ray=options.ray,
         as_json=options.json,
+    )
+
+
+def _advise(options: argparse.Namespace) -> Exit:
+    from makeweight.verbs import advise
+    from makeweight_base import progress
+
+    if options.rule is not None and options.write is None:
+        raise UsageError("`--rule` says which recipe is written, and `--write` does not say under what name")
+    told = progress.Silent() if options.json else progress.on()
+    return advise.run(
+        options.project, options.seconds, told, write=options.write, only=options.rule, as_json=options.json
     )
 
 

@@ -28,6 +28,7 @@ VERBS = (
     "history",
     "sign",
     "verify",
+    "advise",
     "compare",
     "ci",
     "doctor",

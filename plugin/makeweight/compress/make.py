@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import math
 import shutil
 import tempfile
@@ -20,6 +19,7 @@ from makeweight.artifact.trial import Trial
 from makeweight.artifact.versions import versions
 from makeweight.compress.checkpoints import Checkpoints, of_control, of_steps
 from makeweight.compress.curves import Curves
+from makeweight.compress.mixed_precision import MixedPrecision
 from makeweight.compress.recipe import Plan, Variant
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.sensitivity import Wanted, fewest
@@ -37,7 +37,7 @@ from makeweight.user.declared import Declared
 from makeweight.user.module import load_module
 from makeweight.user.ran import ran
 from makeweight_base.errors import UsageError
-from makeweight_base.progress import Progress, Silent
+from makeweight_base.progress import Progress
 
 
 def make(
@@ -190,36 +190,17 @@ def _by_sensitivity(
     if goal is None:
         return plan.format
     validation, runtime = supply.split("validation"), supply.runtime
-    place = supply.scratch / f"tried{runtime.suffix}"
-    integers = supply.lowered(subject, plan.format, supply.scratch / f"integers{runtime.suffix}")
-
-    def with_exceptions(names: Sequence[str]) -> Format:
-        # a name is meant as it is, whatever it has of a pattern
-        left = tuple((glob.escape(name), FLOAT32) for name in names)
-        return replace(plan.format, exceptions=(*plan.format.exceptions, *left))
-
-    def tried(names: Sequence[str]) -> tuple[float, Model]:
-        """The least signal to noise with these layers in float, and the model; minus infinity where it is of no use."""
-        made = integers
-        try:
-            if names:
-                made = supply.lowered(subject, with_exceptions(names), place)
-            trial = try_out(made, reference, validation, supply.declared, runtime, macs, Silent())
-        except RecipeFailed:
-            return -math.inf, made
-        ranked = supply.declared.task.ranked
-        told = [value for name, value in trial.decibels.items() if value is not None and name not in ranked]
-        return min(told, default=-math.inf), made
+    mixed = MixedPrecision(supply, subject, plan.format, reference, macs, validation)
 
     def noise(names: Sequence[str]) -> float:
-        return tried(names)[0]
+        return mixed.tried(names)[0]
 
     def kept(names: Sequence[str]) -> float:
         """What is not lost of the task's first figure: the drop with a minus."""
-        decibels, made = tried(names)
+        decibels, made = mixed.tried(names)
         return decibels if decibels == -math.inf else -whole.drop(made)
 
-    layers = runtime.inspect(integers).layers
+    layers = runtime.inspect(mixed.integers).layers
     if not layers:
         raise RecipeFailed(f"{runtime.name} tells no layers by name, of which some could stay in float")
     if goal.option == "max_drop":
@@ -243,7 +224,7 @@ def _by_sensitivity(
     }
     told = f"{len(found.kept)} of {len(layers)} layers stay in float"
     supply.progress.say(f"{told}: {wanted.show(found.reached)}, {wanted.show(found.before)} without")
-    return with_exceptions(found.kept)
+    return mixed.with_exceptions(found.kept)
 
 
 def _tried(made: Model, reference: Model, macs: int | None, supply: Supply) -> Trial:

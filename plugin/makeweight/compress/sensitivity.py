@@ -49,6 +49,11 @@ class Found:
     """How many models were made and tried."""
 
 
+def grouped(layers: Sequence[str], most: int) -> list[list[str]]:
+    """The layers in at most so many groups of neighbours, in their order."""
+    return [list(map(str, part)) for part in np.array_split(np.array(layers), min(len(layers), most))]
+
+
 def fewest(layers: Sequence[str], noise: Score, goal: Wanted, progress: Progress) -> Found:
     """The shortest beginning of the layers, the most sensitive first, with which the goal is reached. At most
     2 + `MOST` + log2(`MOST`) models are made, of which the goal's own score is asked of 2 + log2(`MOST`).
@@ -64,7 +69,7 @@ def fewest(layers: Sequence[str], noise: Score, goal: Wanted, progress: Progress
     judged = {0: before}
     if before >= goal.value:
         return Found((), before, before, {}, judged, 1)
-    parts = [list(map(str, part)) for part in np.array_split(np.array(layers), min(len(layers), MOST))]
+    parts = grouped(layers, MOST)
     groups = parts if len(parts) > 1 else []
     alone = [noise(group) for group in progress.over(groups, "sensitivity of layers", len(groups))]
     ranked = sorted(range(len(groups)), key=lambda index: -alone[index])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from makeweight.layout import BASELINE
-from makeweight.report import advice, prose
+from makeweight.report import prose, remarks
 from makeweight.report.comparison import LATENCY, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat
@@ -73,7 +73,7 @@ def _page(content: Content) -> dict[str, Any]:
         "unmeasured_devices": "; ".join(_untimed(figures)),
         "devices": figures.devices,
         "rows": [(row, SIGNS[row.outcome] if row.outcome else "") for row in rows(content, figures)],
-        "runtimes": advice.remarks(content, figures),
+        "runtimes": remarks.remarks(content, figures),
         "tradeoffs": tradeoffs(content, figures),
         "timed": any(each.device is not None and each.value is not None for each in figures),
         "latencies": latencies(content, figures),

@@ -10,7 +10,7 @@ from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import FRACTION, show
 from makeweight.decide.verdict import Alteration, Outcome, RuleVerdict
 from makeweight.layout import BASELINE
-from makeweight.report import advice, measuring, operators, prose
+from makeweight.report import measuring, operators, prose, remarks
 from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat, inputs
@@ -103,7 +103,7 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
             would = markdown_prose(remedy(content, figures, variant))
             yield _Block("what would pass", f"**What would pass.** {would}")
         yield from _warnings(content, variant)
-    if said := [markdown_prose(each) for each in advice.remarks(content, figures)]:
+    if said := [markdown_prose(each) for each in remarks.remarks(content, figures)]:
         yield _listed("what is said of runtimes", "Runtimes", said)
     if slow := [markdown_prose(each) for each in operators.slowed(content, figures)[: operators.SENTENCES]]:
         yield _listed("why something is not faster", "Not faster", slow)

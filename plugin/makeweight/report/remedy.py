@@ -14,7 +14,7 @@ from makeweight.report.standing import blocking, passing, subject, waived
 
 # The variants besides the one that is told of, the nearest first, whose distance is told too.
 _OTHERS = 3
-_MORE = "compress it more (a higher `ratio` of `prune`, or `quantize` as the last step)"
+_MORE = "compress it more (`makeweight advise` says by what)"
 _EXACT = (
     " Where a processor adds up products of 8 bits in 16, as x86 without VNNI does for ONNX Runtime, "
     "`quantize: {bits: 7}` makes them fit; `makeweight evaluate` on such a machine tells what it answers."

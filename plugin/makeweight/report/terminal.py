@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
-from makeweight.report import advice, measuring, operators, prose
+from makeweight.report import measuring, operators, prose, remarks
 from makeweight.report.comparison import LATENCY, Cell, Row, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, Shape, Shapes
@@ -54,6 +54,23 @@ class Program:
     """What the recipe's steps left behind, by technique: masks, codebooks, learned ranges."""
 
 
+LayerKind = Literal["convolution", "product", "table", "recurrence", "other"]
+"""What a weight is for: `table` are vectors that are looked up; `other` is read by none of these."""
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """What one layer of a model file stores and costs."""
+
+    name: str
+    """By which a format's exceptions know it."""
+    kind: LayerKind
+    bytes: int
+    """Of the weights that it reads; those that several read are the first one's."""
+    macs: int | None = None
+    """Multiply-accumulates in one inference; None where they are not known."""
+
+
 @dataclass(frozen=True)
 class GraphFacts:
     """What a model holds, and what the runtime makes of it; None where a delegate hides it."""
@@ -70,10 +87,12 @@ class GraphFacts:
     """Compute nodes that still run on floating point there."""
     layers: tuple[str, ...] = ()
     """The compute nodes of the file that are integers, by names that a format's exceptions know them by."""
+    weighed: tuple[LayerFacts, ...] = ()
+    """Where the bytes are, layer by layer, in the order of the graph; none where a runtime does not tell."""
 
     def figures(self) -> dict[str, Any]:
         """What a manifest keeps of it."""
-        return {name: value for name, value in asdict(self).items() if name != "layers"}
+        return {name: value for name, value in asdict(self).items() if name not in ("layers", "weighed")}
 
 
 class Runtime(Protocol):

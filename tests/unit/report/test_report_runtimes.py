@@ -16,7 +16,7 @@ from makeweight.artifact.files import sha256_of
 from makeweight.cli import main
 from makeweight.decide.verdict import dumps
 from makeweight.layout import Layout
-from makeweight.report import advice, card, html, markdown, terminal
+from makeweight.report import card, html, markdown, remarks, terminal
 from makeweight.report.comparison import rows
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
@@ -44,14 +44,14 @@ def test_models_of_one_recipe_stand_together() -> None:
 def test_the_faster_runtime_is_advised_and_what_fell_back_is_told() -> None:
     """Of the leading variant's recipe, 0.50 and 0.25 of the baseline's time on the one device; as good as one on the
     other."""
-    assert advice.remarks(SEVERAL, Figures(SEVERAL)) == [FASTER, FALLEN]
+    assert remarks.remarks(SEVERAL, Figures(SEVERAL)) == [FASTER, FALLEN]
 
 
 def test_a_faster_one_that_breaks_the_budget_is_no_advice() -> None:
     verdict = SEVERAL.verdict
     variants = [replace(each, verdict="fail") if each.variant == "int8-litert" else each for each in verdict.variants]
     changed = replace(SEVERAL, verdict=replace(verdict, variants=variants))
-    assert "`int8-litert`, which breaks the budget" in advice.remarks(changed, Figures(changed))[0]
+    assert "`int8-litert`, which breaks the budget" in remarks.remarks(changed, Figures(changed))[0]
 
 
 @pytest.mark.parametrize("form", [markdown.render, terminal.render, html.render], ids=["markdown", "terminal", "html"])
@@ -72,7 +72,7 @@ def test_recipes_that_differ_late_are_not_told_as_one() -> None:
         )
     ]
     both = content(models, ship="other")
-    assert advice.remarks(both, Figures(both)) == []
+    assert remarks.remarks(both, Figures(both)) == []
     assert max(len(row.recipe) for row in rows(both, Figures(both))) == 100
 
 
@@ -114,7 +114,7 @@ def test_the_card_of_a_variant_has_what_is_said_of_it() -> None:
 
 def test_one_runtime_needs_no_word() -> None:
     one = content()
-    assert advice.remarks(one, Figures(one)) == []
+    assert remarks.remarks(one, Figures(one)) == []
     assert {(row.recipe, row.runtime) for row in rows(one, Figures(one))} == {("", "")}
     assert "Runtimes" not in markdown.render(one)
 

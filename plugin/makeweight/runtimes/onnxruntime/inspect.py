@@ -12,7 +12,7 @@ from typing import Any
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Shapes
 from makeweight.runtimes.asked import examples
-from makeweight.runtimes.onnxruntime import macs, operators
+from makeweight.runtimes.onnxruntime import macs, operators, weighed
 from makeweight.runtimes.onnxruntime.graphs import constants, graphs
 from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import GraphFacts
@@ -53,6 +53,7 @@ def inspect(model: Model, asked: Sequence[Shapes] = ()) -> GraphFacts:
             for node, integer in zip(held.graph.node, operators.on_integers(held), strict=True)
             if (integer or node.op_type in operators.TABLES) and node.name
         ),
+        weighed=weighed.layers(held, asked),
     )
 
 

@@ -44,6 +44,21 @@ def count(model: Any, asked: Sequence[Shapes] = (), examples: int = 1) -> int | 
     return mean(asked, examples, lambda shapes: _total(_sized(bare, shapes)))
 
 
+def by_node(model: Any, shapes: Shapes | None = None) -> dict[str, int] | None:
+    """Those of each node that multiplies, by its name, of one inference; None where they are not known.
+
+    Args:
+        model: in which every node has a name of its own.
+        shapes: the inputs' in that inference; None: as the graph declares them, a free batch set to one.
+    """
+    bare = _without_weights(model)
+    _name_alike(bare)
+    if shapes is None:
+        _set_batch(bare)
+    costs = _costs(bare if shapes is None else _sized(bare, shapes))
+    return None if costs is None else {node.name: cost for node, cost in zip(bare.graph.node, costs, strict=True)}
+
+
 def _without_weights(model: Any) -> Any:
     """A copy to be changed, in which large weights are told of and not there: shapes do not follow from what is in
     them, and inference would copy them."""
@@ -93,6 +108,12 @@ def _whole(model: Any, packed: str, sizes: Sequence[int]) -> str:
 
 def _total(model: Any) -> int | None:
     """Of one inference, at the sizes that the inputs have."""
+    costs = _costs(model)
+    return None if costs is None else sum(costs)
+
+
+def _costs(model: Any) -> list[int] | None:
+    """Of each node in one inference, at the sizes that the inputs have."""
     import onnx
 
     for value in model.graph.output:  # declared with the free sizes; inference finds them anew
@@ -104,7 +125,7 @@ def _total(model: Any) -> int | None:
         return None
     shapes = _shapes(model)
     try:
-        return sum(_node(node, shapes) for node in model.graph.node)
+        return [_node(node, shapes) for node in model.graph.node]
     except (_Unknown, KeyError):  # a shape that inference did not find is no key
         return None
 

@@ -18,8 +18,8 @@ def remarks(content: Content, figures: Figures) -> list[str]:
     told = runtimes.of(content)
     if not told:
         return []
-    advised = _advice(content, figures, told)
-    return [*([advised] if advised else []), *_fallen(content)]
+    fastest = _fastest_runtime(content, figures, told)
+    return [*([fastest] if fastest else []), *_fallen(content)]
 
 
 def _fallen(content: Content) -> Iterator[str]:
@@ -32,7 +32,7 @@ def _fallen(content: Content) -> Iterator[str]:
             )
 
 
-def _advice(content: Content, figures: Figures, told: Mapping[str, tuple[str, str]]) -> str:
+def _fastest_runtime(content: Content, figures: Figures, told: Mapping[str, tuple[str, str]]) -> str:
     """Which runtime runs a recipe fastest, on each device: that of the variant that is looked at, else the first that
     is on several."""
     lead = leading(content.verdict)

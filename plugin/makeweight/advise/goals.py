@@ -1,0 +1,85 @@
+"""A budget as what a recipe has to do to the baseline. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from makeweight.advise.facts import DeviceFacts, Figure, Goal, ModelFacts
+from makeweight.budget.metric import TaskKind, of_role
+from makeweight.budget.rule import Rule
+
+_OF_THE_FILE: Mapping[str, Figure] = {
+    "size": "size",
+    "size_compressed": "size_compressed",
+    "parameters": "parameters",
+    "macs": "macs",
+}
+
+
+def goals(
+    rules: Sequence[Rule],
+    model: ModelFacts,
+    devices: Sequence[DeviceFacts],
+    quality: Mapping[str, float],
+    task: TaskKind,
+) -> tuple[Goal, ...]:
+    """Each rule as one, or one a device.
+
+    Args:
+        quality: the baseline's own figures by metric, as far as they were measured.
+    """
+    return tuple(goal for rule in rules for goal in _of(rule, model, devices, quality, task))
+
+
+def _of(
+    rule: Rule, model: ModelFacts, devices: Sequence[DeviceFacts], quality: Mapping[str, float], task: TaskKind
+) -> Iterator[Goal]:
+    metric = rule.metric
+    if rule.operator.comparison == "regression":
+        yield _untold(rule, "it is held against the merge base, and not against the baseline")
+    elif metric.name in _OF_THE_FILE:
+        figure = _OF_THE_FILE[metric.name]
+        yield _ratio(rule, figure, getattr(model, figure))
+    elif metric.meter == "memory" or (metric.meter is not None and metric.quantile is not None):
+        figure = "peak_memory" if metric.meter == "memory" else "latency"
+        for device in devices:
+            if rule.device in (None, device.name):
+                # of tails and other clocks than the wall's nothing is measured here, only what they are a ratio of
+                known = getattr(device, figure) if metric.meter == "memory" or metric.headline else None
+                yield _ratio(rule, figure, known, device.name)
+    elif metric.origin == "evaluate":
+        yield _drop(rule, quality, task)
+    else:
+        yield _untold(rule, "no rule here promises anything of it")
+
+
+def _ratio(rule: Rule, figure: Figure, value: float | None, device: str | None = None) -> Goal:
+    text, blocking = _text(rule), rule.level == "error"
+    if rule.operator.comparison == "ratio":
+        return Goal(rule.id, text, figure, rule.limit, device, blocking)
+    if not value:
+        return Goal(rule.id, text, figure, None, device, blocking, "the baseline's own figure is not known")
+    return Goal(rule.id, text, figure, rule.limit / value, device, blocking)
+
+
+def _drop(rule: Rule, quality: Mapping[str, float], task: TaskKind) -> Goal:
+    metric, text, blocking = rule.metric, _text(rule), rule.level == "error"
+    if rule.slice is not None or metric.paired or metric not in of_role("quality", task) or not metric.headline:
+        return _untold(rule, "it follows what is lost on the whole, and no rule here says how far")
+    if rule.operator.comparison == "drop":
+        return Goal(rule.id, text, "drop", rule.limit, None, blocking)
+    if rule.operator.upper:
+        return _untold(rule, "no rule here promises anything of it")
+    if metric.name not in quality:
+        reason = "the baseline was not evaluated; `makeweight baseline` does it"
+        return Goal(rule.id, text, "drop", None, None, blocking, reason)
+    return Goal(rule.id, text, "drop", quality[metric.name] - rule.limit, None, blocking)
+
+
+def _untold(rule: Rule, reason: str) -> Goal:
+    return Goal(rule.id, _text(rule), None, None, rule.device, rule.level == "error", reason)
+
+
+def _text(rule: Rule) -> str:
+    of = f" of `{rule.slice}`" if rule.slice else ""
+    return f"{rule.metric.title}{of} {rule.limit_text}"

@@ -1,0 +1,80 @@
+"""Advice and makeweight.yaml: what the file takes, and a recipe put into it as a variant like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from makeweight.advise.ranking import Advice, Read, Reading
+from makeweight.advise.rule import Recipe
+from makeweight.compress.recipe import Variant
+from makeweight.config.settings import NAME, RESERVED_VARIANTS
+from makeweight.layout import CONFIG
+from makeweight.pipeline import yamledit
+from makeweight.project import reading
+from makeweight.project.project import Project
+from makeweight_base import atomic
+from makeweight_base.errors import ConfigError, UsageError
+from makeweight_base.yamlfile import parse
+
+
+def reader(text: str, root: Path) -> Read:
+    """What a makeweight.yaml makes of one more variant. Reads no file."""
+
+    def read(recipe: Recipe) -> Reading:
+        try:
+            project, own = _with(text, root, recipe)
+        except ConfigError as error:
+            return Reading(objection="; ".join(dict.fromkeys(problem.what for problem in error.problems)))
+        alike = (
+            each.name
+            for each in project.variants.values()
+            if each.name != own.name and (each.runtime, each.recipe) == (own.runtime, own.recipe)
+        )
+        return Reading(twin=next(alike, None))
+
+    return read
+
+
+def variant(text: str, root: Path, recipe: Recipe) -> Variant:
+    """A recipe as the makeweight.yaml has it, ready to be made.
+
+    Raises:
+        ConfigError: it is refused.
+    """
+    return _with(text, root, recipe)[1]
+
+
+def _with(text: str, root: Path, recipe: Recipe) -> tuple[Project, Variant]:
+    held, name = parse(text, CONFIG).data, "advised"
+    while name in held["variants"]:
+        name += "-"
+    more = {**held, "variants": {**held["variants"], name: recipe}}
+    project = reading.understand(yamledit.dump(more), CONFIG, root)
+    return project, project.variants[name]
+
+
+def snippet(name: str, recipe: Recipe) -> str:
+    """A variant as it is pasted under `variants:`."""
+    return yamledit.dump({"variants": {name: recipe}})
+
+
+def write(root: Path, name: str, advice: Advice, above: Sequence[str]) -> None:
+    """Put a recipe into makeweight.yaml; every other byte stays as it is.
+
+    Args:
+        above: lines of comment.
+
+    Raises:
+        UsageError: there is such a variant, the name cannot be one, or the file cannot be edited safely.
+    """
+    path = root / CONFIG
+    text = path.read_text(encoding="utf-8")
+    held = parse(text, CONFIG).data["variants"]
+    if name in held:
+        raise UsageError(f"there is a variant `{name}` already", where=CONFIG, do="Name another, or take that one out.")
+    if not NAME.fullmatch(name) or name in RESERVED_VARIANTS:
+        raise UsageError(f"`{name}` is no name for a variant: letters, digits, `-` and `_`, at most 63, not `best`")
+    edited = yamledit.put(text, ("variants", name), dict(advice.recipe), source=CONFIG, above=above)
+    reading.understand(edited, CONFIG, root)
+    atomic.write_text(path, edited)

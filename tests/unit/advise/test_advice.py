@@ -1,0 +1,258 @@
+"""Ranked advice on made-up facts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up import CONVOLUTIONS, LOCAL, TRANSFORMER, drop, facts, latency, model, size
+
+from makeweight.advise import sentences, writing
+from makeweight.advise.expected import expected
+from makeweight.advise.facts import DataFacts, DeviceFacts, Facts, PruningFacts, SensitivityFacts, TriedFacts
+from makeweight.advise.goals import goals
+from makeweight.advise.ranking import Ranking, Reading, rank
+from makeweight.advise.rules import RULES
+from makeweight.project.reading import understand
+from makeweight.runtimes.runtime import LayerFacts
+
+CONFIG = """\
+name: some
+{model}
+data: {{load: "some.data:load"}}
+task: classification
+variants: {{mine: {{steps: [{{quantize: {{method: static, calibrate: mse}}}}]}}}}
+budget: {{size: {{max_ratio: 0.4}}, accuracy: {{max_drop: 1 pt}}, latency_p50: {{max: 2 ms}}}}
+"""
+MODULE = 'model: {build: "some.model:build", weights: weights.pt, inputs: {x: [N, 8]}'
+SOURCES = {
+    ("module", "onnxruntime"): MODULE + "}",
+    ("module", "litert"): MODULE + ", runtime: litert}",
+    ("module", "executorch"): MODULE + ", runtime: executorch}",
+    ("graph", "onnxruntime"): "model: {onnx: model.onnx}",
+    ("graph", "litert"): "model: {tflite: model.tflite}",
+    ("graph", "executorch"): "model: {pte: model.pte}",
+}
+
+
+def config(source: str = "module", runtime: str = "onnxruntime") -> str:
+    return CONFIG.format(model=SOURCES[source, runtime])
+
+
+def any_recipe(_: object) -> Reading:
+    return Reading()
+
+
+def ranked(known: Facts, **other: Any) -> Ranking:
+    return rank(known, RULES, other.pop("read", any_recipe), **other)
+
+
+def names(ranking: Ranking) -> list[str]:
+    return [each.rule.name for each in ranking.advice]
+
+
+def aside(ranking: Ranking, name: str) -> str:
+    return next(each.reason for each in ranking.aside if each.rule.name == name)
+
+
+def test_nothing_is_trained_where_numbers_alone_will_do() -> None:
+    ranking = ranked(facts(size(0.4), drop(0.01)))
+    assert names(ranking)[0] == "int8"
+    assert ranking.standing == "reachable"
+    assert set(dict(ranking.advice[0].chances).values()) == {"expected"}
+
+
+def test_a_latency_that_integers_do_not_reach_is_pruned_for() -> None:
+    narrow = PruningFacts(0.5, 0.27, 0.28)
+    ranking = ranked(facts(latency(0.3), drop(0.05), pruning=narrow))
+    assert names(ranking)[0] == "slim-int8"
+    assert "prune" in ranking.advice[0].recipe["steps"][0]
+    fixed = facts(latency(0.3), drop(0.05), absent={"pruning": "the layers are too narrow"})
+    assert "the layers are too narrow" in aside(ranked(fixed), "slim-int8")
+
+
+def test_training_for_integers_is_advised_where_integers_lose_too_much() -> None:
+    seen = SensitivityFacts("static", "validation", 12.0)
+    tried = {"int8": TriedFacts(size=280_000, drop=0.06, examples=500)}
+    ranking = ranked(facts(size(0.4), drop(0.01), sensitivity=seen, tried=tried))
+    assert names(ranking)[:2] == ["int8-mixed", "int8-aware"]
+    assert ranking.advice[0].recipe["steps"][0]["quantize"]["max_drop"] == "1 pt"
+    fine = {"int8": TriedFacts(size=280_000, drop=0.001, examples=500)}
+    kept = ranked(facts(size(0.4), drop(0.01), sensitivity=seen, tried=fine))
+    assert names(kept)[0] == "int8"
+    assert "which the budget allows" in aside(kept, "int8-aware")
+
+
+def test_a_transformer_has_its_ranges_found_at_run_time() -> None:
+    ranking = ranked(facts(size(0.5), drop(0.01), model=model(layers=TRANSFORMER, attends=True)))
+    assert names(ranking)[0] == "int8-dynamic"
+    small = ranked(facts(size(0.2), drop(0.03), model=model(layers=TRANSFORMER, attends=True)))
+    assert names(small)[0] == "int4-weights"
+
+
+def test_float16_is_for_speed_only_where_the_processor_computes_in_it() -> None:
+    able = DeviceFacts("local", ("asimdhp",), 1e-3)
+    assert "float16" in names(ranked(facts(latency(0.8), devices=(able,))))
+    assert "not expected to lower the latency" in aside(ranked(facts(latency(0.8))), "float16")
+
+
+def test_without_dot_products_of_bytes_no_speed_is_promised() -> None:
+    slow = DeviceFacts("local", ("avx2",), 1e-3)
+    [int8] = [each for each in ranked(facts(latency(0.8), devices=(slow,))).advice if each.rule.name == "int8"]
+    assert [chance for goal, chance in int8.chances] == ["possible"]
+    assert "has no dot products of bytes" in sentences.why(int8, facts(latency(0.8), devices=(slow,)))
+
+
+def test_a_file_without_its_module_is_not_trained() -> None:
+    ranking = ranked(facts(size(0.4), model=model(source="graph")))
+    assert names(ranking)
+    assert all(each.rule.effort == "seconds" for each in ranking.advice)
+    assert "only a PyTorch module can be trained" in aside(ranking, "slim-int8")
+
+
+def test_examples_without_targets_train_nothing() -> None:
+    unlabelled = DataFacts(1000, False, None, 256)
+    assert "no targets" in aside(ranked(facts(size(0.4), data=unlabelled)), "student-int8")
+
+
+def test_a_budget_that_is_met_says_so() -> None:
+    known = facts(size(2.0), drop(0.01))
+    ranking = ranked(known)
+    assert ranking.standing == "met"
+    assert sentences.headline(ranking, known).startswith("The baseline meets every limit")
+
+
+def test_a_budget_that_nothing_reaches_says_what_is_nearest() -> None:
+    known = facts(size(0.001), drop(0.01))
+    ranking = ranked(known)
+    assert ranking.standing == "nearest"
+    best = {each.rule.name: each.expected for each in ranking.advice}
+    lows = {name: next(one.low for one in told if one.figure == "size") for name, told in best.items()}
+    assert lows[names(ranking)[0]] == min(lows.values())
+    assert "comes nearest" in sentences.headline(ranking, known)
+
+
+def test_a_baseline_that_misses_the_accuracy_is_to_be_trained_first() -> None:
+    known = facts(size(0.4), drop(-0.02))
+    ranking = ranked(known)
+    assert ranking.standing == "baseline"
+    assert "train it better first" in sentences.headline(ranking, known)
+
+
+def test_where_no_technique_pays_none_is_advised() -> None:
+    tiny = model(size=1000, macs=60, layers=(LayerFacts("only", "product", 240, 60),))
+    known = facts(size(0.5), latency(0.9), model=tiny, devices=(replace(LOCAL, latency=15e-6),))
+    ranking = ranked(known)
+    assert (ranking.standing, names(ranking)) == ("nothing", [])
+    assert sentences.headline(ranking, known).startswith("No technique pays")
+
+
+def test_a_recipe_that_failed_or_broke_the_budget_is_set_aside() -> None:
+    failed = ranked(facts(size(0.4), tried={"int8": TriedFacts(reason="no convolution and no product")}))
+    assert aside(failed, "int8") == "no convolution and no product"
+    broke = facts(size(0.4), broken={"mine": "accuracy"})
+    twin = ranked(broke, read=lambda recipe: Reading(twin="mine" if "quantize" in str(recipe) else None))
+    assert aside(twin, "int8") == "`mine` of this project is that recipe, and breaks accuracy"
+
+
+def test_what_a_rule_does_not_reach_stays_as_it_is() -> None:
+    """Half the bytes at a quarter, and half the products at four fifths."""
+    layers = (LayerFacts("a", "convolution", 500_000, 10_000_000), LayerFacts("b", "other", 500_000, 10_000_000))
+    known = facts(size(0.4), model=model(layers=layers, macs=20_000_000))
+    [int8] = [rule for rule in RULES if rule.name == "int8"]
+    told = {each.figure: each for each in expected(int8, known)}
+    assert told["size"].low == pytest.approx(0.5 + 0.5 * 0.25)
+    assert told["latency"].high == pytest.approx(0.5 + 0.5 * 0.8)
+
+
+def test_what_was_tried_takes_the_place_of_ranges() -> None:
+    tried = {"int8": TriedFacts(size=300_000, drop=0.004, examples=400)}
+    [int8] = [each for each in ranked(facts(size(0.4), tried=tried)).advice if each.rule.name == "int8"]
+    told = {each.figure: each for each in int8.expected}
+    assert (told["size"].low, told["size"].high) == (0.3, 0.3)
+    # two standard errors of 0.4 % of 400 examples are 0.63 points, and the rule's own range ends at 1
+    assert told["drop"].low == pytest.approx(-0.001)
+    assert told["drop"].high == pytest.approx(0.01)
+
+
+def test_a_free_name_is_given_and_a_twin_keeps_its_own() -> None:
+    assert ranked(facts(size(0.4)), taken=("int8", "int8-2")).advice[0].name == "int8-3"
+    read = writing.reader(config(), Path())
+    assert read({"steps": [{"quantize": {"method": "static", "calibrate": "mse", "bits": 8}}]}).twin == "mine"
+    assert read({"steps": [{"quantize": {"method": "static"}}]}) == Reading()
+
+
+def test_rules_of_the_budget_become_goals() -> None:
+    budget = understand(config(), "makeweight.yaml", Path()).rules
+    by_rule = {goal.rule: goal for goal in goals(budget, model(), (LOCAL,), {}, "classification")}
+    assert by_rule["size.max_ratio"].needed == 0.4
+    assert by_rule["accuracy.max_drop"].needed == pytest.approx(0.01)
+    assert by_rule["latency_p50.max"].needed == pytest.approx(2.0)
+    away = goals(budget, model(), (DeviceFacts("pi"),), {}, "classification")
+    assert [goal.needed for goal in away if goal.figure == "latency"] == [None]
+
+
+@pytest.mark.parametrize(("source", "runtime"), SOURCES)
+def test_each_recipe_is_taken_by_the_configuration_or_set_aside_in_its_words(source: Any, runtime: str) -> None:
+    read = writing.reader(config(source, runtime), Path())
+    known = facts(size(0.4), size(None), drop(0.01), model=model(source=source, runtime=runtime))
+    ranking = rank(known, RULES, read)
+    for each in ranking.advice:
+        text = config(source, runtime).replace("variants: {", "variants: {advised: " + yaml_flow(each.recipe) + ", ")
+        assert "advised" in understand(text, "makeweight.yaml", Path()).variants
+    assert len(ranking.advice) + len(ranking.aside) == len(RULES)
+    assert all(each.reason for each in ranking.aside)
+
+
+shares = st.sampled_from([TRANSFORMER, CONVOLUTIONS, ()])
+limits = st.one_of(st.none(), st.floats(0.01, 1.5))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    source=st.sampled_from(["module", "graph"]),
+    layers=shares,
+    attends=st.booleans(),
+    integers=st.booleans(),
+    wanted=st.tuples(limits, limits, st.one_of(st.none(), st.floats(-0.1, 0.1))),
+    data=st.sampled_from([DataFacts(), DataFacts(calibration=8), DataFacts(100, True, 10, 8), DataFacts(100, False)]),
+    isa=st.sampled_from([None, (), ("avx512_vnni",), ("asimdhp",)]),
+)
+def test_whatever_the_facts_no_advice_is_refused_and_one_that_meets_more_is_not_behind(
+    source: Any, layers: Any, attends: bool, integers: bool, wanted: Any, data: DataFacts, isa: Any
+) -> None:
+    read = writing.reader(config(source), Path())
+    known = facts(
+        size(wanted[0]),
+        latency(wanted[1]),
+        drop(wanted[2]),
+        model=model(source=source, layers=layers, attends=attends, integers=integers),
+        data=data,
+        devices=(DeviceFacts("local", isa, 1e-3),),
+    )
+    ranking = rank(known, RULES, read)
+    assert ranking == rank(known, RULES, read)
+    missed = [len(each.misses) for each in ranking.advice]
+    assert missed == sorted(missed)
+    assert all(read(each.recipe).objection is None for each in ranking.advice)
+    assert all(one.low <= one.high for each in ranking.advice for one in each.expected)
+    assert sentences.headline(ranking, known).strip()
+
+
+def yaml_flow(recipe: Any) -> str:
+    return yaml.safe_dump(recipe, default_flow_style=True, width=10_000).strip()
+
+
+def test_every_rule_says_where_it_is_from() -> None:
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    for rule in RULES:
+        assert rule.sources, rule.name
+        assert any(source.url.startswith("https://") for source in rule.sources), rule.name
+        own = [source.url for source in rule.sources if not source.url.startswith("https://")]
+        assert all((Path(__file__).parents[3] / url).is_file() for url in own), rule.name
+        assert {effect.figure for effect in rule.effects} & {"size", "size_compressed"}, rule.name
