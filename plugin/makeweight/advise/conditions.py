@@ -21,6 +21,15 @@ ON_FLOAT16 = Where("with arithmetic in float16", *_HALVES)
 ON_FLOAT32 = Where("without that", *_HALVES, absent=True)
 
 
+def overflows(facts: Facts) -> bool:
+    """Whether sums of products of 8 bits overflow on a device: ONNX Runtime has them in 16 bits on x86 without VNNI
+    (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "reduce_range")."""
+    vector = frozenset({"avx2", "avx512f"})
+    return facts.model.runtime == "onnxruntime" and any(
+        device.has(vector) and not device.has(INT8_DOT) for device in facts.devices
+    )
+
+
 def _floating(facts: Facts) -> str | None:
     return "the model computes on integers already" if facts.model.integers else None
 

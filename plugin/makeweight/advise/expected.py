@@ -89,7 +89,7 @@ def _latency(rule: Rule, effect: Effect, device: DeviceFacts, facts: Facts) -> E
         # at best time falls as the products do, at worst half as far
         products = facts.pruning.size if facts.pruning.macs is None else facts.pruning.macs
         low, high = low * products, high * (1 + products) / 2
-    if device.latency is not None and facts.model.macs is not None:
+    if device.latency is not None and facts.model.macs is not None and not device.kinds:
         # what is left of the time is the runtime's own
         share = min(share, facts.model.macs / _SLOWEST / device.latency)
     low, high = 1 - share + share * low, 1 - share + share * high

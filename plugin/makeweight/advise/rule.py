@@ -10,7 +10,8 @@ from makeweight.advise.facts import DeviceFacts, Facts, Figure
 from makeweight.runtimes.runtime import LayerKind
 
 Effort = Literal["seconds", "minutes", "training", "long training"]
-"""What carrying a recipe out takes: `minutes` tries many models, `long training` trains several times or a new one."""
+"""What carrying a recipe out takes: `minutes` tries many models or makes another export, `long training` trains several
+times or a new one."""
 EFFORTS: tuple[Effort, ...] = ("seconds", "minutes", "training", "long training")
 Recipe = Mapping[str, Any]
 """A variant, as it stands under `variants:`."""

@@ -27,6 +27,7 @@ from makeweight.advise.conditions import (
     TRAINS,
     VALIDATES,
     allowed_drop,
+    overflows,
 )
 from makeweight.advise.facts import Facts
 from makeweight.advise.rule import Effect, Recipe, Rule, Source
@@ -83,7 +84,12 @@ def _steps(*steps: object) -> Recipe:
 
 def _last(facts: Facts) -> Recipe:
     """Integers as the last step, after whatever changed the model."""
-    return {"quantize": {"method": facts.model.suits}}
+    return _integers(facts.model.suits, facts)
+
+
+def _integers(method: str, facts: Facts) -> Recipe:
+    """Weights of 7 bits where sums of products of 8 would overflow."""
+    return {"quantize": {"method": method, **({"bits": 7} if overflows(facts) else {})}}
 
 
 def _four_bits(facts: Facts) -> Recipe:
@@ -97,7 +103,8 @@ def _with_exceptions(facts: Facts) -> Recipe:
 
 
 def _elsewhere(facts: Facts) -> Recipe:
-    return {"runtime": facts.runtimes[0] if facts.runtimes else facts.model.runtime, **_steps(_last(facts))}
+    runtime = facts.runtimes[0] if facts.runtimes else facts.model.runtime
+    return {"runtime": runtime, **_steps({"quantize": {"method": facts.model.suits}})}
 
 
 RULES: tuple[Rule, ...] = (
@@ -107,7 +114,7 @@ RULES: tuple[Rule, ...] = (
         "nothing is trained, a byte in place of four, and processors multiply bytes faster",
         (FLOATING, CALIBRATES, SUITS_STATIC),
         ("convolution", "product"),
-        lambda _: _steps({"quantize": {"method": "static"}}),
+        lambda facts: _steps(_integers("static", facts)),
         "seconds",
         (
             Effect("size", 0.25, 0.29, each=1500),
@@ -126,7 +133,7 @@ RULES: tuple[Rule, ...] = (
         "it needs no examples, reaches products, recurrences and tables of vectors, and follows inputs of any length",
         (FLOATING, SUITS_DYNAMIC),
         ("product", "recurrence", "table"),
-        lambda _: _steps({"quantize": {"method": "dynamic"}}),
+        lambda facts: _steps(_integers("dynamic", facts)),
         "seconds",
         (
             Effect("size", 0.25, 0.29, each=700),
@@ -218,7 +225,7 @@ RULES: tuple[Rule, ...] = (
         (FLOATING, CALIBRATES, SUITS_STATIC, CONVOLVES, ELSEWHERE),
         ("convolution", "product"),
         _elsewhere,
-        "seconds",
+        "minutes",
         (
             Effect("size", 0.25, 0.3, each=700),
             Effect("latency", 0.35, 0.75, ON_DOT_PRODUCTS),

@@ -133,7 +133,9 @@ def _devices(facts: Facts) -> Any:
     for device in facts.devices:
         time = "not timed" if device.latency is None else f"{show(device.latency, SECONDS)} an inference"
         able = "did not tell its instructions" if device.isa is None else ", ".join(device.isa) or "none that help here"
-        table.add_row(plain(device.name), time, able)
+        spent = sorted(device.operators.items(), key=lambda each: -each[1])[:3]
+        most = ", ".join(f"{share:.0%} in {name}" for name, share in spent)
+        table.add_row(plain(device.name), time, able, plain(most))
     return table
 
 

@@ -106,7 +106,7 @@ def _shown(console: Console, content: Content) -> str:
         for part in _tables(table, figures, notes, console.width):
             console.print(part)
             console.print()
-        for said in (*advice.remarks(content, figures), *operators.remarks(content, figures)):
+        for said in (*remarks.remarks(content, figures), *operators.remarks(content, figures)):
             console.print(Padding(Text(plain(said), overflow="fold"), (0, 0, 0, 2)))
         for line in [*(f"({i}) {note}" for i, note in enumerate(notes, 1)), *_footer(content, figures, table)]:
             console.print(Padding(Text(line, style="dim", overflow="fold"), (0, 0, 0, 2)))

@@ -108,6 +108,23 @@ def test_without_dot_products_of_bytes_no_speed_is_promised() -> None:
     assert "has no dot products of bytes" in sentences.why(int8, facts(latency(0.8), devices=(slow,)))
 
 
+def test_where_sums_of_8_bits_overflow_weights_have_7() -> None:
+    x86 = DeviceFacts("local", ("avx2", "fma"), 1e-3)
+    assert ranked(facts(size(0.4), devices=(x86,))).advice[0].recipe == {
+        "steps": [{"quantize": {"method": "static", "bits": 7}}]
+    }
+    elsewhere = facts(size(0.4), devices=(x86,), model=model(runtime="litert"))
+    assert ranked(elsewhere).advice[0].recipe == {"steps": [{"quantize": {"method": "static"}}]}
+
+
+def test_time_that_was_profiled_says_what_a_rule_reaches() -> None:
+    """Convolutions take half of an inference, products a tenth, the runtime itself the rest."""
+    profiled = replace(LOCAL, kinds={"convolution": 0.5, "product": 0.1, "other": 0.1})
+    [int8] = [rule for rule in RULES if rule.name == "int8"]
+    [time] = [each for each in expected(int8, facts(size(0.4), devices=(profiled,))) if each.figure == "latency"]
+    assert (time.low, time.high) == (pytest.approx(1 - 0.6 * 0.65), pytest.approx(1 - 0.6 * 0.2))
+
+
 def test_a_file_without_its_module_is_not_trained() -> None:
     ranking = ranked(facts(size(0.4), model=model(source="graph")))
     assert names(ranking)
