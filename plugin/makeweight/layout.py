@@ -44,6 +44,11 @@ class Layout:
         """Real evaluation samples that every benchmark is fed with."""
         return self.artifact(BASELINE) / "inputs.npz"
 
+    @property
+    def raw(self) -> Path:
+        """The raw samples that pipelines begin with, where one is declared."""
+        return self.artifact(BASELINE) / "raw.npz"
+
     def outcomes(self, variant: str) -> Path:
         """What a model answered, example by example; decisions about accuracy replay from it."""
         return self.root / "samples" / variant / "evaluate.npz"

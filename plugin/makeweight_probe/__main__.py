@@ -12,7 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
-from makeweight_probe import ProbeFailed, answers, blocks, energy, facts, inputs, memory, meters, profile, sessions
+from makeweight_probe import (
+    ProbeFailed,
+    answers,
+    blocks,
+    energy,
+    facts,
+    inputs,
+    memory,
+    meters,
+    pipeline,
+    profile,
+    sessions,
+    starts,
+)
 from makeweight_probe.alone import alone
 from makeweight_probe.arm import Arm, Here
 from makeweight_probe.job import (
@@ -23,9 +36,11 @@ from makeweight_probe.job import (
     Job,
     Model,
     OutputsJob,
+    PipelineJob,
     ProfileJob,
     Result,
     Setting,
+    StartsJob,
     dump_result,
     load_job,
     load_setting,
@@ -74,6 +89,10 @@ def run(job: Job, setting: Setting = Setting()) -> Result:  # noqa: B008 - it is
             return _energy(job)
         if isinstance(job, ProfileJob):
             return profile.measure(job)
+        if isinstance(job, PipelineJob):
+            return pipeline.measure(job)
+        if isinstance(job, StartsJob):
+            return starts.measure(job)
         return _blocks(job) if isinstance(job, BlocksJob) else memory.measure(job)
 
 

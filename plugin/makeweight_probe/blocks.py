@@ -82,14 +82,19 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
     while (spent := time.perf_counter() - began) < job.seconds or not taken.rounds:
         reached = taken.rounds * kept >= job.target_runs or spent >= job.target_seconds
         if reached and taken.rounds >= look:
-            if _decided(medians(np.array(taken.wall["a"])), medians(np.array(taken.wall["b"])), job.limits):
+            if _decided(taken.medians("a"), taken.medians("b"), job.limits):
                 break
             # a look costs time in proportion to the rounds: ever rarer, they stay a small share of it
             look = taken.rounds + max(LOOK_EVERY, taken.rounds // 20)
         taken.add(turns.take(taken.warming))
-    result = {f"wall_{arm}": np.array(values) for arm, values in taken.wall.items()}
-    if job.a.threads == job.b.threads == 1:  # with more, a thread's clock misses what the others do
-        result |= {f"cpu_{arm}": np.array(values) for arm, values in taken.cpu.items()}
+    # with several threads, the clock of one misses what the others do
+    one_thread = job.a.threads == job.b.threads == 1
+    result = {
+        f"{clock}_{arm}": np.array(values)
+        for arm, clocks in taken.runs.items()
+        for clock, values in clocks.items()
+        if one_thread or clock != "cpu"
+    }
     facts: dict[str, Any] = {
         "rounds": taken.rounds,
         "seconds": spent,
@@ -184,18 +189,20 @@ class _Taken:
     def __init__(self, warming: Mapping[str, int], kept: int) -> None:
         self.warming = warming
         self._kept = kept
-        self.wall: dict[str, Runs] = {arm: [] for arm in ARMS}
-        self.cpu: dict[str, Runs] = {arm: [] for arm in ARMS}
+        self.runs: dict[str, dict[str, Runs]] = {arm: {} for arm in ARMS}
 
     @property
     def rounds(self) -> int:
-        return len(self.wall["a"])
+        return len(self.runs["a"].get("wall", ()))
+
+    def medians(self, arm: str) -> NDArray[Any]:
+        return medians(np.array(self.runs[arm]["wall"]))
 
     def add(self, turn: Turn) -> None:
-        for arm, (wall, cpu) in turn.items():
+        for arm, times in turn.items():
             counting = slice(self.warming[arm], self.warming[arm] + self._kept)
-            self.wall[arm].append(wall[counting])
-            self.cpu[arm].append(cpu[counting])
+            for clock, runs in times.items():
+                self.runs[arm].setdefault(clock, []).append(runs[counting])
 
 
 def _trials(turns: _Turns, run: Mapping[str, float], seconds: float) -> list[Turn]:
@@ -214,7 +221,7 @@ def _trials(turns: _Turns, run: Mapping[str, float], seconds: float) -> list[Tur
 
 
 def _runs(trials: list[Turn], *arms: str) -> NDArray[Any]:
-    return np.array([trial[arm][0] for trial in trials for arm in arms])
+    return np.array([trial[arm]["wall"] for trial in trials for arm in arms])
 
 
 def _decided(a: NDArray[Any], b: NDArray[Any], limits: tuple[float, ...]) -> bool:
@@ -227,7 +234,7 @@ def _warm_up(arm: Arm, samples: int) -> float:
     until = time.perf_counter() + WARM_UP_SECONDS
     count = 0
     while count < 5 or time.perf_counter() < until:
-        (took,), _ = arm.block(count % samples, 1, 1)
+        (took,) = arm.block(count % samples, 1, 1)["wall"]
         shortest = min(shortest, took)
         count += 1
         if count >= 2 and took > 1e9:  # a second each: warm enough

@@ -79,7 +79,7 @@ def block_seconds(meter: Meter) -> float:
 def _fill(arm: Arm, seconds: float) -> int:
     """How many inferences make a block."""
     arm.block(0, _TRIED, 1)
-    each = float(np.median(arm.block(0, _TRIED, 1)[0])) * 1e-9
+    each = float(np.median(arm.block(0, _TRIED, 1)["wall"])) * 1e-9
     return max(1, round(seconds / max(each, 1e-9)))
 
 

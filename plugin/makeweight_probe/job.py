@@ -148,10 +148,88 @@ class EnergyJob:
         return _two_moved(self, places)
 
 
-Two = TypeVar("Two", BlocksJob, EnergyJob)
+@dataclass(frozen=True)
+class Port:
+    """An input of a model, as a pipeline has to feed it: the first size is the batch, one that is free no number."""
+
+    name: str
+    shape: tuple[int | str | None, ...]
+    dtype: str
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) == len(self.shape) and all(
+            not isinstance(want, int) or want == have for want, have in zip(self.shape, shape, strict=True)
+        )
 
 
-def _files_of_two(job: BlocksJob | EnergyJob) -> tuple[Files, ...]:
+@dataclass(frozen=True)
+class Pipeline:
+    """What is around a model: the user's code, the raw samples that it begins with, and the ports that it feeds."""
+
+    sources: str
+    """A .zip of the user's code and the files beside it."""
+    raw: str
+    """An .npz of raw samples, see `raw.py`."""
+    preprocess: str
+    """`module:callable` that makes of a raw sample what the model takes."""
+    postprocess: str | None
+    """`module:callable` that makes something of the outputs, a mapping by their names; None: they are the answer."""
+    inputs: tuple[Port, ...]
+    """Those that samples feed."""
+    outputs: tuple[str, ...]
+    """Their names, in the model's order."""
+
+    @property
+    def files(self) -> tuple[Files, ...]:
+        return (self.sources,), (self.raw,)
+
+    def moved(self, places: Mapping[str, str]) -> Pipeline:
+        return replace(self, sources=places[self.sources], raw=places[self.raw])
+
+
+@dataclass(frozen=True)
+class PipelineJob:
+    """Time two models, each within its pipeline, in turns of blocks; see `pipeline.py`."""
+
+    blocks: BlocksJob
+    """The models and how long to time them; without batches, and not with empty caches."""
+    a: Pipeline
+    b: Pipeline
+
+    def files(self) -> tuple[Files, ...]:
+        return (*self.blocks.files(), *self.a.files, *self.b.files)
+
+    def moved(self, places: Mapping[str, str]) -> PipelineJob:
+        return PipelineJob(self.blocks.moved(places), self.a.moved(places), self.b.moved(places))
+
+
+@dataclass(frozen=True)
+class StartsJob:
+    """Launch two models in turns, each time in a fresh process, see `starts.py`."""
+
+    a: Model
+    b: Model
+    inputs: str
+    launches: int
+    """Of each model, at least."""
+    seconds: float
+    limits: tuple[float, ...]
+    """Ratios time(b)/time(a): it goes on until they are decided, or the seconds have passed."""
+    seed: int
+    inputs_b: str | None = None
+    """See `BlocksJob`."""
+
+    def files(self) -> tuple[Files, ...]:
+        return _files_of_two(self)
+
+    def moved(self, places: Mapping[str, str]) -> StartsJob:
+        return _two_moved(self, places)
+
+
+Two = TypeVar("Two", BlocksJob, EnergyJob, StartsJob)
+
+
+def _files_of_two(job: BlocksJob | EnergyJob | StartsJob) -> tuple[Files, ...]:
     own = () if job.inputs_b is None else ((job.inputs_b,),)
     return job.a.files, job.b.files, (job.inputs,), *own
 
@@ -226,7 +304,7 @@ class OutputsJob:
         return replace(self, model=self.model.moved(places), inputs=places[self.inputs])
 
 
-Job = FactsJob | BlocksJob | MemoryJob | EnergyJob | ProfileJob | AnswersJob | OutputsJob
+Job = FactsJob | BlocksJob | MemoryJob | EnergyJob | ProfileJob | AnswersJob | OutputsJob | PipelineJob | StartsJob
 
 
 @dataclass(frozen=True)
@@ -266,10 +344,12 @@ def load_job(text: str) -> Job:
     if kind == FactsJob.__name__:
         return FactsJob()
     if kind == BlocksJob.__name__:
-        cold = data["cold"] and Cold(**{**data["cold"], "limits": tuple(data["cold"]["limits"])})
-        arms = {arm: load_model(data[arm]) for arm in ("a", "b")}
-        warming = data["warming"] and tuple(data["warming"])
-        return BlocksJob(**{**data, **arms, "limits": tuple(data["limits"]), "cold": cold, "warming": warming})
+        return _load_blocks(data)
+    if kind == PipelineJob.__name__:
+        return PipelineJob(_load_blocks(data["blocks"]), load_pipeline(data["a"]), load_pipeline(data["b"]))
+    if kind == StartsJob.__name__:
+        models = {arm: load_model(data[arm]) for arm in ("a", "b")}
+        return StartsJob(**{**data, **models, "limits": tuple(data["limits"])})
     if kind == MemoryJob.__name__:
         return MemoryJob(**{**data, "model": load_model(data["model"])})
     if kind == OutputsJob.__name__:
@@ -285,6 +365,18 @@ def load_job(text: str) -> Job:
         models = {"model": load_model(data["model"]), "reference": reference}
         return AnswersJob(**{**data, **models, "counterparts": counterparts})
     raise ProbeFailed(f"unknown job {kind}")
+
+
+def _load_blocks(data: Mapping[str, Any]) -> BlocksJob:
+    cold = data["cold"] and Cold(**{**data["cold"], "limits": tuple(data["cold"]["limits"])})
+    arms = {arm: load_model(data[arm]) for arm in ("a", "b")}
+    warming = data["warming"] and tuple(data["warming"])
+    return BlocksJob(**{**data, **arms, "limits": tuple(data["limits"]), "cold": cold, "warming": warming})
+
+
+def load_pipeline(data: Mapping[str, Any]) -> Pipeline:
+    ports = tuple(Port(**{**port, "shape": tuple(port["shape"])}) for port in data["inputs"])
+    return Pipeline(**{**data, "inputs": ports, "outputs": tuple(data["outputs"])})
 
 
 def load_model(data: Mapping[str, Any]) -> Model:

@@ -1,4 +1,4 @@
-"""Peak resident memory by phase, from the kernel's own high-water mark.
+"""Peak resident memory by phase, from the kernel's own high-water mark; what of it is mapped from the model's file.
 
 VmHWM can be reset by writing 5 to /proc/self/clear_refs (proc(5)), so each phase has a peak of its own.
 Never ru_maxrss: it survives fork and exec, and so reports the parent's peak.
@@ -6,6 +6,7 @@ Never ru_maxrss: it survives fork and exec, and so reports the parent's peak.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from makeweight_probe import inputs, sessions
@@ -13,6 +14,7 @@ from makeweight_probe.job import MemoryJob, Result
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+_MAPPINGS = Path("/proc/self/smaps")
 
 
 class NoHighWaterMark(Exception):
@@ -22,12 +24,18 @@ class NoHighWaterMark(Exception):
 def peak_bytes() -> int:
     """Peak resident memory since the process began or `reset_peak` was called, in bytes."""
     try:
-        for line in _STATUS.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+        peak = _status().get("VmHWM")
     except OSError as error:
         raise NoHighWaterMark(f"{_STATUS} cannot be read (peak memory needs Linux): {error.strerror}") from error
-    raise NoHighWaterMark(f"{_STATUS} has no VmHWM (a kernel without it)")
+    if peak is None:
+        raise NoHighWaterMark(f"{_STATUS} has no VmHWM (a kernel without it)")
+    return peak
+
+
+def _status() -> dict[str, int]:
+    """What it counts in kB, in bytes."""
+    lines = (line.split() for line in _STATUS.read_text().splitlines())
+    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if len(words) == 3 and words[2] == "kB"}
 
 
 def reset_peak() -> None:
@@ -37,10 +45,29 @@ def reset_peak() -> None:
         raise NoHighWaterMark(f"{_CLEAR} cannot be written: {error.strerror}") from error
 
 
+def mapped_bytes(files: Sequence[str], mappings: str) -> int:
+    """How much of these files is resident because it is mapped.
+
+    Args:
+        mappings: as /proc/self/smaps has them: a line with addresses and, last, the path; then `Rss:` among others.
+    """
+    wanted = {str(Path(file).resolve()) for file in files}
+    total, within = 0, False
+    for line in mappings.splitlines():
+        words = line.split(maxsplit=5)
+        if "-" in words[0] and not words[0].endswith(":"):
+            within = len(words) == 6 and words[5] in wanted
+        elif within and words[0] == "Rss:":
+            total += int(words[1]) * 1024
+    return total
+
+
 def measure(job: MemoryJob) -> Result:
     """Load a model and run it: the peak of each phase over what was resident before, in bytes.
 
-    Where the system does not tell it, the one fact is `unavailable`, with the reason.
+    `load`, `first` (the first run), `steady` (those after it), `run` (the larger of the two); `anonymous` and `mapped`,
+    what is resident afterwards of memory that is no file's, and of the model's own files; `allocation`, how the session
+    says that it has memory, or None. Where the system does not tell it, the one fact is `unavailable`, with the reason.
 
     Raises:
         NoSession: nobody here opens the model.
@@ -51,14 +78,24 @@ def measure(job: MemoryJob) -> Result:
     try:
         imported = peak_bytes()
         reset_peak()
-        before = peak_bytes()
+        before, anonymous = peak_bytes(), _status().get("RssAnon")
         session = opener.open_session(job.model.path, job.model.threads)
         load_peak = peak_bytes()
         reset_peak()
-        for index in range(job.runs):
+        session.run(samples[0])
+        first_peak = peak_bytes()
+        reset_peak()
+        for index in range(1, job.runs):
             session.run(samples[index % len(samples)])
-        run_peak = peak_bytes()
+        steady_peak = peak_bytes()
     except NoHighWaterMark as error:
         return Result({}, {"unavailable": str(error)})
-    phases = {"import_peak": imported, "baseline": before, "load": load_peak - before, "run": run_peak - before}
-    return Result({}, phases)
+    after = _status().get("RssAnon")
+    phases = {"load": load_peak - before, "first": first_peak - before, "steady": steady_peak - before}
+    told = {
+        "anonymous": None if after is None or anonymous is None else after - anonymous,
+        "mapped": mapped_bytes(job.model.files, _MAPPINGS.read_text()) if _MAPPINGS.exists() else None,
+        "allocation": getattr(session, "allocation", None),
+    }
+    run = max(phases["first"], phases["steady"])
+    return Result({}, {"import_peak": imported, "baseline": before, **phases, "run": run, **told})

@@ -14,7 +14,7 @@ Feeds: TypeAlias = "dict[str, NDArray[Any]]"
 
 
 class Session(Protocol):
-    """A loaded model."""
+    """A loaded model. One that has an attribute `allocation` says by it, in a few words, how it has memory."""
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         """One inference: outputs in the model's order, which the next one leaves as they are."""

@@ -14,7 +14,7 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
@@ -22,9 +22,11 @@ from typing import IO, Any, TextIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_probe import ProbeFailed, inputs, sessions
+from makeweight_probe import ProbeFailed, inputs, sessions, users
 from makeweight_probe.arm import Here, Times
-from makeweight_probe.job import Model, load_model
+from makeweight_probe.job import Model, Pipeline, load_model, load_pipeline
+from makeweight_probe.users import CodeFailed, PackageLacking
+from makeweight_probe.whole import whole
 
 TO_ANSWER = 600.0
 """Seconds that an arm gets for one answer, besides the time that its job may take: loading is the longest."""
@@ -47,12 +49,14 @@ class Worker:
         batch: int | None,
         patience: float = TO_ANSWER,
         command: Sequence[str] | None = None,
+        pipeline: Pipeline | None = None,
     ) -> None:
         """Start it; `wait` returns when it is ready.
 
         Args:
             patience: seconds after which it is given up when it does not answer.
             command: what to run instead of the probe's own process.
+            pipeline: what is around the model; None: nothing is.
         """
         self._name = name
         self._patience = patience
@@ -67,7 +71,8 @@ class Worker:
             text=True,
         )
         self._commands, self._answers = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
-        self._say({"model": asdict(model), "inputs": samples, "batch": batch})
+        around = pipeline and asdict(pipeline)
+        self._say({"model": asdict(model), "inputs": samples, "batch": batch, "pipeline": around})
 
     @property
     def pid(self) -> int:
@@ -92,8 +97,8 @@ class Worker:
         self._heard()
 
     def block(self, sample: int, runs: int, inner: int) -> Times:
-        answer = self._ask(do="block", sample=sample, runs=runs, inner=inner)
-        return answer["wall"], answer["cpu"]
+        taken: Times = self._ask(do="block", sample=sample, runs=runs, inner=inner)
+        return taken
 
     def cold(self, sample: int, flush: int) -> float:
         return float(self._ask(do="cold", sample=sample, flush=flush)["wall"])
@@ -126,7 +131,15 @@ class Worker:
         if not line.endswith("\n"):
             raise self._lost()
         answer: dict[str, Any] = json.loads(line)
+        if (lacking := answer.get("lacking")) is not None:
+            raise PackageLacking(*lacking)
+        if (failed := answer.get("failed")) is not None:
+            raise CodeFailed(failed)
         return answer
+
+    def checked(self, sample: int) -> dict[str, Any]:
+        """See `whole.Checked`."""
+        return self._ask(do="checked", sample=sample)
 
     def _lost(self) -> ArmLost:
         code = self._ended()
@@ -151,7 +164,7 @@ def _close(pipe: IO[str]) -> None:
 def serve(heard: TextIO, answers: TextIO) -> None:
     """Keep one arm: answer every command until there are no more."""
 
-    def say(message: dict[str, object]) -> None:
+    def say(message: Mapping[str, object]) -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
@@ -160,18 +173,33 @@ def serve(heard: TextIO, answers: TextIO) -> None:
         return
     model = load_model(first["model"])
     session = sessions.find(model.runtime).open_session(model.path, model.threads)
-    arm = Here(session.run, inputs.read(first["inputs"]), first["batch"], inputs.axes(first["inputs"]))
-    gc.disable()
+    if first["pipeline"] is None:
+        arm = Here(session.run, inputs.read(first["inputs"]), first["batch"], inputs.axes(first["inputs"]))
+        gc.disable()
+        _answer(arm, heard, say)
+        return
+    around = load_pipeline(first["pipeline"])
+    try:
+        with users.unpacked(around.sources) as folder:
+            _answer(whole(session.run, around, first["inputs"], folder), heard, say)
+    except PackageLacking as error:
+        say({"lacking": [error.package, error.by]})
+    except CodeFailed as error:
+        say({"failed": str(error)})
+
+
+def _answer(arm: Any, heard: TextIO, say: Callable[[Mapping[str, object]], None]) -> None:
     say({"ready": True})
     for line in heard:
         command = json.loads(line)
         kind = command.pop("do")
         if kind == "block":
-            wall, cpu = arm.block(**command)
-            say({"wall": wall, "cpu": cpu})
+            say(arm.block(**command))
         elif kind == "answer":
             _keep(arm.answer(command["sample"]), command["path"])
             say({"kept": True})
+        elif kind == "checked":
+            say(arm.checked(**command))
         else:
             say({"wall": arm.cold(**command) if kind == "cold" else arm.batch()})
 

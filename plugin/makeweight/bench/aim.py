@@ -29,6 +29,12 @@ class Aim:
     """Whether to ask what the variant answers to the samples there."""
     profile: bool = False
     """Whether to find out which operators take the time."""
+    end_to_end_limits: tuple[float, ...] = ()
+    """The same of pipelines, where there are any."""
+    end_to_end_quantile: float = MEDIAN
+    end_to_end_seconds: float = math.inf
+    start_limits: tuple[float, ...] | None = None
+    """The same of cold starts; None: they are not asked for."""
 
 
 def from_rules(
@@ -45,8 +51,13 @@ def from_rules(
         otherwise: quantile and seconds where no rule is about a tail.
     """
     asked = list(rules)
-    furthest = max((rule.metric.quantile or MEDIAN for rule in asked), default=MEDIAN)
-    quantile, seconds = otherwise if furthest == MEDIAN else (furthest, math.inf)
+    whole = [rule for rule in asked if rule.metric.meter == "end_to_end"]
+
+    def furthest(rules: Iterable[Rule]) -> float:
+        return max((rule.metric.quantile or MEDIAN for rule in rules), default=MEDIAN)
+
+    of_model, of_whole = furthest(rule for rule in asked if rule not in whole), furthest(whole)
+    quantile, seconds = otherwise if of_model == MEDIAN else (of_model, math.inf)
 
     def limits(meter: Meter) -> tuple[float, ...]:
         """Of the median by that clock."""
@@ -54,5 +65,17 @@ def from_rules(
         return tuple(sorted({limit for limit in about if limit is not None}))
 
     cold = limits("cold") if any(rule.metric.meter == "cold" for rule in asked) else None
+    starts = limits("start") if any(rule.metric.meter == "start" for rule in asked) else None
     energy = any(rule.metric.meter == "energy" for rule in asked)
-    return Aim(limits("wall"), quantile, seconds, memory, cold, energy)
+    return Aim(
+        limits("wall"),
+        quantile,
+        seconds,
+        memory,
+        cold,
+        energy,
+        end_to_end_limits=limits("end_to_end"),
+        end_to_end_quantile=otherwise[0] if of_whole == MEDIAN else of_whole,
+        end_to_end_seconds=otherwise[1] if of_whole == MEDIAN else math.inf,
+        start_limits=starts,
+    )

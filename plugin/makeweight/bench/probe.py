@@ -19,6 +19,8 @@ from makeweight_probe.job import FactsJob, Job, Result, Setting, dump_job, load_
 
 NO_SUCH_PROGRAM = 127
 """The exit code of a shell or `env` that finds no such program."""
+_TOLD = 8
+"""Lines of what a process had to say that are told."""
 # The oldest time that a zip can bear: the same package always gives the same bytes, and so is sent once.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -130,9 +132,18 @@ def process(
     if ended.code != 0:
         raise JobFailed(device, ended)
     if ended.said.strip():
-        tell(ended.said.strip())
+        tell(_brief(ended.said))
     device.get(answer_there, answered)
+    if not answered.is_file():  # code of the user's may end the process as if all were well
+        raise JobFailed(device, ended)
     return answered
+
+
+def _brief(said: str) -> str:
+    """The last lines of it: code that is called a thousand times may say something each time."""
+    lines = [line for line in said.splitlines() if line.strip()]
+    more = len(lines) - _TOLD
+    return "\n".join(lines if more <= 0 else [f"({more:,} lines, then)", *lines[-_TOLD:]])
 
 
 def _beside(there: str, name: str) -> str:

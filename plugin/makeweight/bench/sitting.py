@@ -8,17 +8,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from makeweight.artifact import model as artifact
-from makeweight.bench import probe
+from makeweight.bench import pipelines, probe
 from makeweight.bench.aim import Aim
 from makeweight.devices.device import Device, DeviceOptions
-from makeweight.measure import energy, latency, memory
-from makeweight.measure.latency import median_ratio, noise_floor
+from makeweight.measure import end_to_end, energy, latency, memory
+from makeweight.measure.latency import LAUNCHES, median_ratio, noise_floor
 from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight_base.progress import Progress
 from makeweight_probe import throttling
-from makeweight_probe.job import BlocksJob, Cold, EnergyJob, Job, MemoryJob, Model, OutputsJob, ProfileJob, Result
+from makeweight_probe.job import (
+    BlocksJob,
+    Cold,
+    EnergyJob,
+    Job,
+    MemoryJob,
+    Model,
+    OutputsJob,
+    Pipeline,
+    PipelineJob,
+    ProfileJob,
+    Result,
+    StartsJob,
+)
 
 MOST_PROCESSES = 12
 THROUGHPUT_BATCH = 32
@@ -39,6 +52,8 @@ class Pair:
     """Give each arm a process of its own, also where they could share one."""
     inputs_b: str | None = None
     """What to feed `b` with where it takes other types; None: the same."""
+    around: tuple[Pipeline, Pipeline] | None = None
+    """The pipelines that the two stand in; None: there are none."""
 
 
 def model_of(made: artifact.Model, threads: int) -> Model:
@@ -67,15 +82,10 @@ def carry_out(
     def ask(job: Job) -> Result:
         return probe.run(device, job, progress.say, options.setting)
 
-    results: list[Result] = []
-    repeated = 0
-    runs = -(-samples_needed(aim.quantile) // options.processes)
     cold_rounds = -(-samples_needed(MEDIAN) // options.processes)
     apart = pair.apart or not pair.a.shares_a_process_with(pair.b)
-    spent = 0.0
-    while True:
-        index = len(results)
-        share = (options.seconds - spent) / max(1, options.processes - index)
+
+    def of_models(share: float, index: int, warming: tuple[int, int] | None) -> Result:
         if aim.cold_limits is not None:
             share /= 2  # the other half is for runs with empty caches
         job = BlocksJob(
@@ -83,33 +93,32 @@ def carry_out(
             pair.b,
             pair.inputs,
             apart,
-            tuple(results[0].facts["warming"]) if results else None,
+            warming,
             share,
             aim.limits,
-            runs,
+            -(-samples_needed(aim.quantile) // options.processes),
             min(aim.quantile_seconds, share),
             THROUGHPUT_BATCH if pair.free_batch else None,
             None if aim.cold_limits is None else Cold(aim.cold_limits, cold_rounds, share),
             seed=seed * 1000 + index,
             inputs_b=pair.inputs_b,
         )
-        result = ask(job)
-        slowed = throttling.objection(result.facts.get("before", {}), result.facts.get("after", {}))
-        if slowed is not None and repeated < MOST_REPEATS:
-            repeated += 1
-            progress.say(f"  {slowed}: measured again after {COOLING:g} s of rest ({repeated} of {MOST_REPEATS})")
-            rest(COOLING)
-            continue
-        results.append(result)
-        spent += float(result.facts["seconds"])
-        timings = Timings(tuple(results), {})
-        if len(results) < options.processes:
-            continue
-        # a process with hardly any time would say little, and the noise floor would suffer from it
-        time_is_up = options.seconds - spent < options.seconds / MOST_PROCESSES
-        decided = settled(timings, aim.limits) and settled(timings, aim.cold_limits or (), "cold")
-        if decided or time_is_up or len(results) >= MOST_PROCESSES:
-            break
+        return ask(job)
+
+    def decided(timings: Timings) -> bool:
+        return settled(timings, aim.limits) and settled(timings, aim.cold_limits or (), "cold")
+
+    results = _launched(options, of_models, decided, rest, progress)
+    whole: tuple[Result, ...] = ()
+    if pair.around is not None:
+        progress.say("  end to end: from a raw sample to what is made of the answer")
+        process = _end_to_end(ask, device, options, pair, aim, seed)
+        whole = _launched(options, process, lambda timings: settled(timings, aim.end_to_end_limits), rest, progress)
+    starts = None
+    if aim.start_limits is not None:
+        progress.say("  cold starts: fresh processes in turns")
+        limits = aim.start_limits
+        starts = ask(StartsJob(pair.a, pair.b, pair.inputs, LAUNCHES, options.seconds, limits, seed, pair.inputs_b))
     peaks: dict[str, list[dict[str, object]]] = {"a": [], "b": []}
     if aim.memory:
         for _ in range(options.processes):
@@ -124,7 +133,7 @@ def carry_out(
     if aim.answers:
         answered = ask(OutputsJob(pair.b, pair.inputs_b or pair.inputs)).samples
     profiles = _profiles(ask, pair, apart) if aim.profile else {}
-    return Timings(tuple(results), peaks, energy, answered, profiles)
+    return Timings(results, peaks, energy, answered, profiles, whole, starts)
 
 
 def _profiles(ask: Callable[[Job], Result], pair: Pair, apart: bool) -> dict[str, dict[str, Any]]:
@@ -139,6 +148,78 @@ def _profiles(ask: Callable[[Job], Result], pair: Pair, apart: bool) -> dict[str
             told = [{"unavailable": str(error)} for _ in arms]
         found |= dict(zip(arms, told, strict=True))
     return found
+
+
+Process = Callable[[float, int, tuple[int, int] | None], Result]
+"""Runs one for so many seconds: its number, and how many runs warm a block, which the first measures."""
+
+
+def _launched(
+    options: DeviceOptions,
+    process: Process,
+    decided: Callable[[Timings], bool],
+    rest: Callable[[float], None],
+    progress: Progress,
+) -> tuple[Result, ...]:
+    """Fresh processes, until what they found is decided, or the time is up, or one could not carry its job out."""
+    results: list[Result] = []
+    repeated, spent = 0, 0.0
+    while True:
+        index = len(results)
+        share = (options.seconds - spent) / max(1, options.processes - index)
+        result = process(share, index, tuple(results[0].facts["warming"]) if results else None)
+        if "unavailable" in result.facts:
+            return (result,)
+        slowed = throttling.objection(result.facts.get("before", {}), result.facts.get("after", {}))
+        if slowed is not None and repeated < MOST_REPEATS:
+            repeated += 1
+            progress.say(f"  {slowed}: measured again after {COOLING:g} s of rest ({repeated} of {MOST_REPEATS})")
+            rest(COOLING)
+            continue
+        results.append(result)
+        spent += float(result.facts["seconds"])
+        if len(results) < options.processes:
+            continue
+        # a process with hardly any time would say little, and the noise floor would suffer from it
+        time_is_up = options.seconds - spent < options.seconds / MOST_PROCESSES
+        if decided(Timings(tuple(results), {})) or time_is_up or len(results) >= MOST_PROCESSES:
+            return tuple(results)
+
+
+def _end_to_end(
+    ask: Callable[[Job], Result], device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed: int
+) -> Process:
+    """The pipelines, as the models: as many processes, and as much time once more."""
+    assert pair.around is not None  # noqa: S101 - asked before
+    one, other = pair.around
+    apart = pair.apart or not pair.a.shares_a_process_with(pair.b) or one.sources != other.sources
+
+    def process(share: float, index: int, warming: tuple[int, int] | None) -> Result:
+        blocks = BlocksJob(
+            pair.a,
+            pair.b,
+            pair.inputs,
+            apart,
+            warming,
+            share,
+            aim.end_to_end_limits,
+            -(-samples_needed(aim.end_to_end_quantile) // options.processes),
+            min(aim.end_to_end_seconds, share),
+            None,
+            None,
+            seed=seed * 1000 + index,
+            inputs_b=pair.inputs_b,
+        )
+        try:
+            result = ask(PipelineJob(blocks, one, other))
+        except probe.JobFailed as failure:
+            # the models alone ran there, so it is the user's code that ended it
+            return Result({}, {"unavailable": f"the process that ran the pipeline ended: {failure.what}"})
+        if (lacks := result.facts.get("lacking")) is not None:
+            result.facts["unavailable"] = pipelines.lacking(device, *lacks)
+        return result
+
+    return process
 
 
 @dataclass(frozen=True)
@@ -177,3 +258,4 @@ def measurements(timings: Timings, variant: str, device: str, threads: int) -> I
     yield from latency.measure(timings, variant, device, threads)
     yield from memory.measure(timings, variant, device)
     yield from energy.measure(timings, variant, device)
+    yield from end_to_end.measure(timings, variant, device, threads)

@@ -16,7 +16,7 @@ Better = Literal["lower", "higher", "declared"]
 Origin = Literal["compress", "evaluate", "benchmark"]
 Judged = Literal["point", "interval"]
 TaskKind = Literal["classification", "multilabel", "regression", "segmentation", "detection", "custom"]
-Meter = Literal["wall", "cold", "cpu", "memory", "energy"]
+Meter = Literal["wall", "cold", "cpu", "end_to_end", "start", "memory", "energy"]
 Role = Literal["size", "quality", "latency"]
 
 
@@ -125,13 +125,15 @@ def _times(name: str, title: str, meter: Meter, of: str, quantiles: Mapping[floa
     return listed
 
 
-def _metered(name: str, dimension: Dimension, better: Better, meter: Meter, meaning: str) -> Metric:
-    return Metric(name, name.replace("_", " "), dimension, better, "benchmark", meaning, meter=meter)
+def _metered(name: str, dimension: Dimension, better: Better, meter: Meter, meaning: str, **more: Any) -> Metric:
+    return Metric(name, name.replace("_", " "), dimension, better, "benchmark", meaning, meter=meter, **more)
 
 
 _SMALLER = ("smaller", "larger")
 _TAILS = {0.9: "90th percentile of the", 0.99: "99th percentile of the"}
 _COLD = "wall time of one inference with empty caches, as of a model that is called now and then"
+_WHOLE = "wall time from a raw sample to what `pipeline.postprocess` returns"
+_START = "time that a fresh process takes to load the model and answer for the first time"
 _CPU = "thread CPU time of one inference (single-threaded runs only)"
 _ALL = (
     _of_the_file("size", "size", BYTES, "bytes of the model file", role="size", headline=True, moved=_SMALLER),
@@ -217,6 +219,8 @@ _ALL = (
     *_times("latency", "latency", "wall", "wall time of one inference", {0.5: "median", **_TAILS}),
     *_times("latency_cold", "cold latency", "cold", _COLD, {0.5: "median"}),
     *_times("cpu_time", "CPU time", "cpu", _CPU, {0.5: "median", **_TAILS}),
+    *_times("end_to_end_latency", "end-to-end latency", "end_to_end", _WHOLE, {0.5: "median", **_TAILS}),
+    _metered("cold_start", SECONDS, "lower", "start", _START, quantile=0.5, moved=("faster", "slower")),
     _metered("throughput", PER_SECOND, "higher", "wall", "examples per second in batches"),
     _metered(
         "peak_memory",

@@ -77,7 +77,8 @@ def change(project: Project, base: Base | None, before: Tracked | None, now: Tra
 
 def declared(project: Project) -> tuple[str, ...]:
     """What makeweight.yaml names: code, model and data, from the project's folder."""
-    return (*project.sources, *project.model.files, *project.data.places.values())
+    raw = () if project.pipeline is None or project.pipeline.place is None else (project.pipeline.place,)
+    return (*project.sources, *project.model.files, *project.data.places.values(), *raw)
 
 
 def _tracked(project: Project, before: Tracked | None, now: Tracked) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ _CALLABLE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 def is_named(project: Project) -> bool:
     """Whether makeweight.yaml names a callable of the user's anywhere, so that code of the repository may run."""
     recipes = [variant.recipe for variant in project.variants.values()]
-    said = [part.model_dump(mode="json") for part in (project.model, project.data, project.task)]
+    parts = (project.model, project.data, project.task, *([] if project.pipeline is None else [project.pipeline]))
+    said = [part.model_dump(mode="json") for part in parts]
     return any(map(_is_callable, (*recipes, *said)))
 
 

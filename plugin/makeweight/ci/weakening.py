@@ -73,6 +73,7 @@ def alterations(
         *_examples(base, figures, facts),
         *_task(before, project, same),
         *_fields("data", before.data, project.data, harmless={"calibration"}),
+        *_pipeline(before, project),
         *_model(before, project),
         *_yardstick(base, project, figures, made),
         *_variants(before, project, names),
@@ -159,6 +160,16 @@ def _task(before: Project, project: Project, same: Callable[[str], bool]) -> Alt
         for path in (f"{module}.py", f"{module}/__init__.py"):
             if not same(path):
                 yield Alteration(f"the code of `task.{name}`", f"`{path}`", "the file was edited")
+
+
+def _pipeline(before: Project, project: Project) -> Alterations:
+    """What is timed from end to end: with other samples or other code around, another thing is."""
+    if before.pipeline is None or project.pipeline is None:
+        if before.pipeline != project.pipeline:
+            was, now = ("declared" if each.pipeline is not None else _NONE for each in (before, project))
+            yield Alteration("`pipeline`", was, now, weakens=project.pipeline is None)
+        return
+    yield from _fields("pipeline", before.pipeline, project.pipeline)
 
 
 def _model(before: Project, project: Project) -> Alterations:

@@ -80,9 +80,12 @@ def of_config() -> Schema:
         "ModelSettings": ("build",),
         "DataSettings": ("load", "slices", "augment"),
         "TaskSettings": ("metric",),
+        "PipelineSettings": ("postprocess",),
+        "PipelineCode": ("preprocess", "postprocess"),
     }
     for owner, name in ((owner, name) for owner, names in callables.items() for name in names):
         definitions[owner]["properties"][name]["anyOf"][0]["pattern"] = _CALLABLE
+    definitions["PipelineSettings"]["properties"]["preprocess"]["pattern"] = _CALLABLE
     # a metric with one rule is written without the list
     for rules in definitions["Budget"]["properties"].values():
         item = rules.pop("items")

@@ -41,6 +41,14 @@ def callable_path(text: str) -> str:
     return text
 
 
+def is_callable_path(text: str) -> bool:
+    try:
+        callable_path(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _quantity(dimension: Dimension) -> BeforeValidator:
     return BeforeValidator(lambda text: parse(text, dimension))
 
@@ -431,6 +439,46 @@ class SearchSettings(Section):
     memory: Bytes | None = Field(None, gt=0, description="On a Ray cluster, the memory that a trial takes.")
 
 
+class PipelineCode(Section):
+    """What is another around one variant than around the others."""
+
+    preprocess: CallablePath | None = None
+    postprocess: CallablePath | None = None
+
+
+class PipelineSettings(Section):
+    """What is around the model where it is served: timed with it, from a raw sample to what becomes of the answer."""
+
+    preprocess: CallablePath = Field(
+        description="module:callable(sample) -> a numpy array, or a mapping of them by input name; as the model takes "
+        "it, of one example (the batch may be left out)."
+    )
+    postprocess: CallablePath | None = Field(
+        None,
+        description="module:callable(outputs), or (outputs, sample) -> anything; `outputs` is a mapping of arrays by "
+        "output name, the batch first.",
+    )
+    samples: str | None = Field(
+        None,
+        min_length=1,
+        description="Raw samples: a folder (or file), each file of which is one as bytes, or module:callable(split) -> "
+        "bytes, texts, arrays or paths (default: the picture files of `data.images`).",
+    )
+    variants: dict[VariantName, PipelineCode] = Field(
+        default_factory=dict, description="By variant, what it has instead; here, so that no recipe is made again."
+    )
+
+    def around(self, variant: str) -> tuple[str, str | None]:
+        """The callables before and after a model."""
+        own = self.variants.get(variant, PipelineCode())
+        return own.preprocess or self.preprocess, own.postprocess or self.postprocess
+
+    @property
+    def place(self) -> str | None:
+        """The file or folder of the samples; None where a callable gives them, or nothing is said."""
+        return None if self.samples is None or is_callable_path(self.samples) else self.samples
+
+
 class WaiverSettings(Section):
     """A broken rule let through, with reason and expiry; it counts only as it stands on the base branch."""
 
@@ -479,6 +527,7 @@ class Settings(Section):
     )
     data: DataSettings
     task: Annotated[TaskSettings, BeforeValidator(_task_shorthand)] = Field(default_factory=TaskSettings)
+    pipeline: PipelineSettings | None = None
     seed: int = Field(0, ge=0, lt=2**32)
     variants: dict[VariantName, VariantSettings] = Field(min_length=1)
     ship: str = Field("best", description="The variant that ships, or `best`: some variant passes every rule.")

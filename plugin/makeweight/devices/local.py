@@ -32,7 +32,9 @@ class Local:
         return str(files[0])
 
     def run(self, command: Sequence[str]) -> Ended:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+        )
         return Ended(done.returncode, done.stderr)
 
     def get(self, there: str, here: Path) -> None:

@@ -68,6 +68,8 @@ def _at_hand(project: Project) -> AtHand:
         devices={n: asked for n in project.devices if (asked := _if_there(record.read, layout.device(n))) is not None},
         versions={n: own for n in {m.runtime for m in manifests.values()} if (own := _version(n)) is not None},
         inputs=hash_of(layout.inputs),
+        sources=None if project.pipeline is None else project.code.digest(),
+        raw=hash_of(layout.raw),
     )
 
 

@@ -29,6 +29,10 @@ class AtHand:
     """Of the runtimes that are installed here."""
     inputs: str | None
     """sha256 of the samples that benchmarks are fed with."""
+    sources: str | None = None
+    """Digest of the code that goes to devices; None where no pipeline is declared."""
+    raw: str | None = None
+    """sha256 of the raw samples that pipelines begin with."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from makeweight.config.settings import TaskSettings
+from makeweight.config.settings import PipelineSettings, TaskSettings
+from makeweight.layout import BASELINE
 from makeweight.measurement import key_of
 from makeweight_probe.job import PROTOCOL, Setting
 
@@ -59,6 +60,7 @@ def benchmark(
     threads: int,
     inputs: str,
     setting: Setting = Setting(),  # noqa: B008 - it is frozen
+    pipeline: Mapping[str, Any] | None = None,
 ) -> str:
     """Key of a device's figure.
 
@@ -68,6 +70,7 @@ def benchmark(
         identity: the device's, with the versions of its runtimes.
         inputs: sha256 of the file of samples.
         setting: what was changed on the device meanwhile.
+        pipeline: what `pipeline` gave.
     """
     used = set(runtimes)
     versions = {name: version for name, version in identity.get("runtimes", {}).items() if name in used}
@@ -78,4 +81,20 @@ def benchmark(
         artifacts={"baseline": baseline, "variant": variant},
         device={**identity, "runtimes": versions},
         inputs=inputs,
+        **({} if pipeline is None else {"pipeline": dict(pipeline)}),
     )
+
+
+def pipeline(
+    settings: PipelineSettings | None, variant: str, sources: str | None, raw: str | None
+) -> dict[str, Any] | None:
+    """What of the pipelines around the baseline and a variant is part of a benchmark's key; None: there are none.
+
+    Args:
+        sources: digest of the user's code.
+        raw: sha256 of the file of raw samples.
+    """
+    if settings is None:
+        return None
+    around = {name: list(settings.around(name)) for name in (BASELINE, variant)}
+    return {"around": around, "sources": sources, "raw": raw}

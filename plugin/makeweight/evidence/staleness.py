@@ -51,8 +51,11 @@ def of_benchmark(name: str, device: str, figures: Figures, at_hand: AtHand) -> s
         threads=at_hand.project.devices[device].options.threads,
         inputs=at_hand.inputs,
         setting=at_hand.project.devices[device].options.setting,
+        pipeline=keys.pipeline(at_hand.project.pipeline, name, at_hand.sources, at_hand.raw),
     )
-    return _of_key(figures, expected, "the model, the device, its runtime, its threads, its setting or the samples")
+    code = "" if at_hand.project.pipeline is None else ", the pipeline, the sources"
+    what = f"the model, the device, its runtime, its threads, its setting{code} or the samples"
+    return _of_key(figures, expected, what)
 
 
 def _only_absent(figures: Figures) -> bool:

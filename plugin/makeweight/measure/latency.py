@@ -7,7 +7,7 @@ quotient of the others.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -21,22 +21,35 @@ from makeweight.measure.timings import Timings
 from makeweight.measurement import Cause, Measurement, unavailable
 from makeweight_probe.sequential import confidence_sequence
 
+LAUNCHES = 10
+"""Cold starts that their figures need: so few pairs can exclude a limit (`sequential.py`) and have an interval."""
 _NS = 1e9
 SLOWED = "the device was slowed down while it was measured: {}"
+_CLOCKS = {"end_to_end": "wall"}
+"""What the clock of a meter is called in the raw times, where it is not called as the meter."""
+_TURNS = {"cold": "in turns of single runs with empty caches", "start": "in turns of launches"}
 EMULATED = "the processor is emulated, so neither times nor energy say anything about a real one"
 
 
 def measure(timings: Timings, variant: str, device: str, threads: int) -> Iterator[Measurement]:
     """Every latency figure of a variant on a device, and the baseline's beside it."""
     asked_for_cold = bool(timings.runs("cold_b")) or timings.told("no_cold") is not None
-    for metric in (*times("wall"), *times("cpu"), *(times("cold") if asked_for_cold else ())):
+    asked = (*times("wall"), *times("cpu"), *(times("cold") if asked_for_cold else ()))
+    yield from family(timings, asked, variant, device, threads)
+    yield from _throughput(timings, variant, device)
+
+
+def family(
+    timings: Timings, metrics: Iterable[Metric], variant: str, device: str, threads: int
+) -> Iterator[Measurement]:
+    """Quantiles of times, of a variant and of the baseline beside it, and their ratios; or why there are none."""
+    for metric in metrics:
         reason = _objection(timings, metric, threads)
         if reason is not None:
             yield _unavailable(timings, metric, Measurand(metric.name), variant, device, reason)
             yield _unavailable(timings, metric, Measurand(metric.name, "ratio"), variant, device, reason)
             continue
         yield from _figures(timings, metric, variant, device)
-    yield from _throughput(timings, variant, device)
 
 
 def noise_floor(timings: Timings, clock: str = "wall", quantile: float = MEDIAN) -> float:
@@ -77,9 +90,10 @@ def _objection(timings: Timings, metric: Metric, threads: int) -> str | None:
         return reason
     if quantile != MEDIAN and (reason := timings.told("no_singles")) is not None:
         return reason
-    n, needed = _count(timings, clock), samples_needed(quantile)
+    n, needed = _count(timings, clock), _needed(metric)
     if n < needed:
-        return f"{metric.percentile} needs {needed} samples, and there was time for {n}"
+        what = "a cold start needs {} launches" if clock == "start" else f"{metric.percentile} needs {{}} samples"
+        return f"{what.format(needed)}, and there was time for {n}"
     inner = max(int(result.facts["inner"]) for result in timings.processes)
     if quantile != MEDIAN and inner > 1:
         return f"one inference is too short for the clock, so {inner} were timed together, which hides the tail"
@@ -98,17 +112,22 @@ def _count(timings: Timings, clock: str) -> int:
 
 def _of(metric: Metric) -> tuple[str, float]:
     """The clock that reads it, and its quantile."""
-    return str(metric.meter), metric.quantile or MEDIAN
+    return _CLOCKS.get(str(metric.meter), str(metric.meter)), metric.quantile or MEDIAN
+
+
+def _needed(metric: Metric) -> int:
+    """How many times it takes at least."""
+    return LAUNCHES if metric.meter == "start" else samples_needed(metric.quantile or MEDIAN)
 
 
 def _unavailable(
     timings: Timings, metric: Metric, of: Measurand, variant: str, device: str, reason: str
 ) -> Measurement:
     """With the number of samples where more of them would help."""
-    clock, quantile = _of(metric)
+    clock, _ = _of(metric)
     n = _count(timings, clock)
     unit = "ratio" if of.comparison else "s"
-    short = n if 0 < n < samples_needed(quantile) else None
+    short = n if 0 < n < _needed(metric) else None
     cause: Cause | None = None if short is None else "too_few_samples"
     return unavailable(of, variant, unit, reason, device=device, cause=cause, samples=short)
 
@@ -120,14 +139,14 @@ def _figures(timings: Timings, metric: Metric, variant: str, device: str) -> Ite
     values = medians(timings, clock) if median else tails(timings, clock, quantile)
     floor, count = noise_floor(timings, clock, quantile), _count(timings, clock)
     fed = f"fed with {timings.fed}, " if timings.fed else ""
-    told = f"{len(timings.processes)} processes, {timings.where}, {fed}"
+    lived = f"{len(timings.processes)} processes, {timings.where}"
+    told = f"{lived if clock != 'start' else 'each launch a fresh process, its files in the cache'}, {fed}"
     for arm, model, against in (("b", variant, None), ("a", BASELINE, variant)):
         interval, method = _interval(timings, clock, arm, quantile, values[arm]), f"{told}order statistics"
         yield Measurement(name, model, "s", values[arm], interval, count, method, against, device, noise_floor=floor)
     if median:
         ratio, interval = median_ratio(timings, clock)
-        method = "in turns of blocks" if clock != "cold" else "in turns of single runs with empty caches"
-        method = f"{told}{method} in random order, anytime-valid sign test"
+        method = f"{told}{_TURNS.get(clock, 'in turns of blocks')} in random order, anytime-valid sign test"
     else:
         ratio, interval = values["b"] / values["a"], _tail_interval(timings, clock, quantile)
         method = f"{told}in turns of blocks, ratio of quantiles (order statistics)"

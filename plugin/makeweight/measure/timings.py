@@ -15,7 +15,7 @@ from makeweight_probe import throttling
 from makeweight_probe.blocks import medians
 from makeweight_probe.job import Result
 
-_ENERGY, _OUTPUTS = "energy", "outputs"
+_ENERGY, _OUTPUTS, _STARTS, _WHOLE = "energy", "outputs", "starts", "end_to_end"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class Timings:
     outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """What the variant answered there; see `makeweight_probe/outputs.py`."""
     profiles: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    end_to_end: tuple[Result, ...] = ()
+    """The same of the pipelines, process by process; empty where there are none."""
+    starts: Result | None = None
+    """Of cold starts; None: they were not asked for."""
 
     @property
     def seconds(self) -> float:
@@ -121,6 +125,13 @@ def write(path: Path, timings: Timings) -> None:
         about[_ENERGY] = timings.energy.facts
         arrays |= {f"{_ENERGY}:{name}": values for name, values in timings.energy.samples.items()}
     arrays |= {f"{_OUTPUTS}:{name}": values for name, values in timings.outputs.items()}
+    if timings.starts is not None:
+        about[_STARTS] = timings.starts.facts
+        arrays |= {f"{_STARTS}:{name}": values for name, values in timings.starts.samples.items()}
+    if timings.end_to_end:
+        about[_WHOLE] = [result.facts for result in timings.end_to_end]
+    for index, result in enumerate(timings.end_to_end):
+        arrays |= {f"{_WHOLE}{index}:{name}": values for name, values in result.samples.items()}
     archive.write(path, about, arrays)
 
 
@@ -135,12 +146,15 @@ def read(path: Path) -> Timings:
         processes = tuple(Result(_of(index, arrays), facts) for index, facts in enumerate(about["processes"]))
         energy = Result(_of(_ENERGY, arrays), about[_ENERGY]) if _ENERGY in about else None
         outputs, profiles = _of(_OUTPUTS, arrays), about.get("profiles", {})
-        return Timings(processes, about["memory"], energy, outputs, profiles)
+        starts = Result(_of(_STARTS, arrays), about[_STARTS]) if _STARTS in about else None
+        each = enumerate(about.get(_WHOLE, ()))
+        whole = tuple(Result(_of(f"{_WHOLE}{index}", arrays), facts) for index, facts in each)
+        return Timings(processes, about["memory"], energy, outputs, profiles, whole, starts)
     except (KeyError, TypeError) as error:
         raise archive.damaged(path, error) from error
 
 
 def _of(job: int | str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The arrays of one process, of the energy, or of what was answered."""
+    """The arrays of one process, or of one of the other jobs."""
     prefix = f"{job}:"
     return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}

@@ -34,13 +34,17 @@ def stages(project: Project) -> Stages:
     data = {split: _path(path) for split, path in project.data.places.items()}
     unseen = [path for split, path in data.items() if split != "test"]
     test = [path for split, path in data.items() if split == "test"]
+    around = project.pipeline
+    raw = [] if around is None or around.place is None else [_path(around.place)]
     baseline, answers = str(at.artifact(BASELINE)), str(at.outcomes(BASELINE))
     key, device, variant = "${key}", "${item.device}", "${item.variant}"
     return {
         "baseline": {
             "cmd": "makeweight baseline",
-            "deps": _unique(files, sources, data.values()),
-            "params": _params("name", "model", "sources", "data", "task", "seed"),
+            "deps": _unique(files, sources, data.values(), raw),
+            "params": _params(
+                "name", "model", "sources", "data", "task", "seed", *(["pipeline"] if around is not None else [])
+            ),
             "outs": [baseline, answers, _uncached(at.reference(BASELINE))],
             "metrics": [_uncached(at.evaluation(BASELINE))],
         },
@@ -76,8 +80,14 @@ def stages(project: Project) -> Stages:
         "benchmark": {
             "matrix": {"device": "${devices}", "variant": "${variants}"},
             "cmd": f"makeweight benchmark {variant} --device {device}",
-            "deps": [baseline, str(at.artifact(variant)), str(at.device(device))],
-            "params": _params(f"devices.{device}"),
+            # the user's code runs on the device where a pipeline is declared, and nowhere else in this stage
+            "deps": [
+                baseline,
+                str(at.artifact(variant)),
+                str(at.device(device)),
+                *(sources if around is not None else []),
+            ],
+            "params": _params(f"devices.{device}", *(["pipeline"] if around is not None else [])),
             "outs": [str(at.timings(variant, device))],
             "metrics": [_uncached(at.benchmark(variant, device))],
         },

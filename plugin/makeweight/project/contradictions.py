@@ -42,6 +42,22 @@ def note(
     _of_calibration(settings, variants, problems)
     _of_validation(settings, variants, problems)
     _of_timing(variants, devices, problems)
+    _of_pipeline(settings, problems)
+
+
+def _of_pipeline(settings: Settings, problems: Problems) -> None:
+    pipeline = settings.pipeline
+    if pipeline is None:
+        return
+    if pipeline.samples is None and settings.data.images is None:
+        problems.note(
+            ("pipeline",),
+            "`samples` is missing: a folder of files, or a `module:callable` that returns what `preprocess` begins "
+            "with; only of `data.images` it is known",
+        )
+    for name in pipeline.variants:
+        if name not in settings.variants:
+            problems.note(("pipeline", "variants", name), f"no variant `{name}`; {near(name, list(settings.variants))}")
 
 
 def _place(rule: Rule) -> Path:
@@ -54,6 +70,8 @@ def _of_rule(rule: Rule, settings: Settings, problems: Problems) -> None:
         problems.note(_place(rule), f"`{name}` goes with {', '.join(rule.metric.tasks)}, and the task is {task.kind}")
     elif not task.has(rule.metric):
         problems.note(_place(rule), f"`{name}` is of two classes: name both in `task.classes`")
+    if rule.metric.meter == "end_to_end" and settings.pipeline is None:
+        problems.note(_place(rule), f"`{name}` is of a pipeline, and none is declared: give `pipeline`")
     if rule.metric.better == "declared" and rule.operator.comparison is None:
         fitting = "max" if task.better == "lower" else "min"
         if rule.operator.name != fitting:

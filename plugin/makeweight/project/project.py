@@ -15,6 +15,7 @@ from makeweight.config.settings import (
     CanarySettings,
     DataSettings,
     ModelSettings,
+    PipelineSettings,
     SearchSettings,
     TaskSettings,
     WaiverSettings,
@@ -22,6 +23,7 @@ from makeweight.config.settings import (
 from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import CONFIG, Layout
 from makeweight.user.declared import Declared
+from makeweight.user.sources import Sources
 from makeweight_base.errors import UsageError
 
 
@@ -47,6 +49,7 @@ class Project:
     search: SearchSettings
     spaces: Mapping[str, OpenRecipe]
     """The recipes of `search` that leave something open; none: nothing is said."""
+    pipeline: PipelineSettings | None = None
 
     @property
     def layout(self) -> Layout:
@@ -56,6 +59,12 @@ class Project:
     def declared(self) -> Declared:
         """What it takes to load model and data."""
         return Declared(self.root, self.model, self.data, self.task, self.seed)
+
+    @property
+    def code(self) -> Sources:
+        """What of the sources goes to a device with a pipeline."""
+        samples = () if self.pipeline is None or self.pipeline.place is None else (self.pipeline.place,)
+        return Sources(self.root, self.sources, (*self.data.places.values(), *self.model.files, *samples))
 
     def variant(self, name: str) -> Variant:
         if name not in self.variants:

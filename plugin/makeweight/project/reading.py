@@ -109,6 +109,7 @@ def _understood(document: Document, root: pathlib.Path) -> Project:
         canary=settings.canary,
         search=settings.search,
         spaces=spaces,
+        pipeline=settings.pipeline,
     )
 
 

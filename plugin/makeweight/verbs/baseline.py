@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from makeweight import registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.model import Model
 from makeweight.artifact.ports import free_sizes
 from makeweight.artifact.trial import Trial
+from makeweight.bench import pipelines
 from makeweight.compress.baseline import write_baseline
 from makeweight.compress.trial import try_out
 from makeweight.layout import BASELINE
-from makeweight.measure import quality, samples, storage
+from makeweight.measure import quality, raw, samples, storage
 from makeweight.measure.answers import answer
 from makeweight.measure.tasks.table import TASKS
 from makeweight.pipeline.in_step import in_step
 from makeweight.project.project import Project
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user import data, ran
+from makeweight.user import raw as user_raw
 from makeweight.user.split import Split
 from makeweight.verbs.evaluate import keep
 from makeweight_base import atomic
@@ -37,6 +41,8 @@ def run(project: Project, progress: Progress) -> Exit:
         split = data.load(project.declared, "test")
         ran.refuse_undeclared(project.root, project.sources, progress)
         samples.write(folder / layout.inputs.name, made.inputs, split, project.seed, project.model.batch)
+        if project.pipeline is not None:
+            _begin_a_pipeline(project, made, folder, progress)
         if free_sizes(made.inputs):  # what an example costs is known by those that are measured
             asked = samples.shapes(folder / layout.inputs.name)
             manifest = replace(manifest, **runtime.inspect(made, asked).figures())
@@ -64,6 +70,15 @@ def _tried(project: Project, manifest: Manifest, split: Split, runtime: Runtime,
         return try_out(manifest.made(), None, split, project.declared, runtime, manifest.macs, progress)
     except RecipeFailed as failure:
         raise UsageError(f"the baseline itself cannot be used: {failure}", where=_source(project)) from failure
+
+
+def _begin_a_pipeline(project: Project, made: Model, folder: Path, progress: Progress) -> None:
+    """Keep the raw samples, and see that the user's code does what it should before anything is measured with it."""
+    assert project.pipeline is not None  # noqa: S101 - asked before
+    kept = folder / project.layout.raw.name
+    raw.store(kept, *user_raw.load(project.declared, project.pipeline.samples))
+    fed = folder / project.layout.inputs.name
+    pipelines.try_out(project.pipeline, project.code, kept, made, fed, progress)
 
 
 def _source(project: Project) -> str:

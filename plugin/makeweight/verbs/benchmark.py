@@ -9,19 +9,20 @@ from pathlib import Path
 from makeweight import measurement
 from makeweight.artifact import artifact
 from makeweight.artifact.files import sha256_of
-from makeweight.bench import sitting
+from makeweight.bench import pipelines, sitting
 from makeweight.bench.aim import Aim, from_rules
 from makeweight.bench.sitting import Pair, model_of
 from makeweight.budget.measurand import Measurand, headline
 from makeweight.budget.metric import METRICS
 from makeweight.devices import record
 from makeweight.evidence import keys
+from makeweight.evidence.provenance import hash_of
 from makeweight.layout import BASELINE
-from makeweight.measure import samples, timings
+from makeweight.measure import end_to_end, samples, timings
 from makeweight.measurement import Cause, unavailable
 from makeweight.project.project import Project
 from makeweight_base import atomic
-from makeweight_base.errors import Exit
+from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Progress
 
 # Without a rule on a tail, so long is spent in each process on reaching the furthest one anyway, for the picture.
@@ -50,7 +51,12 @@ def run(project: Project, name: str, device_name: str, progress: Progress, secon
             free_batch=not any((project.model.batch, a.batch, b.batch, base.batch(None), manifest.batch(None))),
             inputs_b=samples.in_types_of(b, a, layout.inputs, Path(folder, "inputs.npz")),
         )
+        if project.pipeline is not None:
+            made = {BASELINE: a, name: b}
+            around = pipelines.packed(project.pipeline, project.code, layout.raw, made, Path(folder))
+            pair = replace(pair, around=(around[BASELINE], around[name]))
         taken = sitting.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)
+    code = None if project.pipeline is None else project.code.digest()
     key = keys.benchmark(
         baseline=a.sha256,
         variant=b.sha256,
@@ -59,6 +65,7 @@ def run(project: Project, name: str, device_name: str, progress: Progress, secon
         threads=options.threads,
         inputs=sha256_of(layout.inputs),
         setting=options.setting,
+        pipeline=keys.pipeline(project.pipeline, name, code, hash_of(layout.raw)),
     )
     figures = list(sitting.measurements(taken, name, device_name, options.threads))
     timings.write(layout.timings(name, device_name), taken)
@@ -72,6 +79,11 @@ def run(project: Project, name: str, device_name: str, progress: Progress, secon
             f"noise floor {ratio.noise_floor or 0:.1%}, {len(taken.processes)} processes x {rounds} rounds of blocks, "
             f"{taken.where}"
         )
+    if (reason := end_to_end.failure(taken)) is not None:
+        progress.say(f"  end to end: not measured, {reason}")
+    if (mistake := end_to_end.mistake(taken)) is not None:
+        # what else was measured is kept
+        raise UsageError(mistake, where=f"the pipeline of {name} on {device_name}", do="Mend your code and run again.")
     return Exit.PASS
 
 
@@ -92,7 +104,9 @@ def _write_absent(
 ) -> Exit:
     """What could not be measured is told as data, so that everything else goes on."""
     progress.say(f"{name} on {device}: not measured, {reason}")
-    names = [metric.name for metric in METRICS.values() if metric.per_device]
+    around = project.pipeline is not None
+    metrics = [each for each in METRICS.values() if each.per_device and (around or each.meter != "end_to_end")]
+    names = [metric.name for metric in metrics]
     asked = [(of, unit) for each in names for of, unit in ((Measurand(each), ""), (Measurand(each, "ratio"), "ratio"))]
     figures = [unavailable(of, name, unit, reason, device=device, cause=cause) for of, unit in asked]
     layout = project.layout

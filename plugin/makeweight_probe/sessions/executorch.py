@@ -37,6 +37,8 @@ DTYPES = {
 class ExecutorchSession:
     """A loaded program. It takes inputs by their place, so feeds are in the order in which the model has them."""
 
+    allocation = "planned when it was exported"
+
     def __init__(self, path: str, threads: int, *, traced: bool = False) -> None:
         """Args:
             traced: whether it writes down what each operator takes.

@@ -28,6 +28,8 @@ class LitertSession:
     Raises (on opening): whatever LiteRT raises; callers at home translate it, see `refusal.py`.
     """
 
+    allocation = "one arena, planned"
+
     def __init__(self, path: str, threads: int) -> None:
         self._path, self._threads = path, threads
         self._written = self._opened()

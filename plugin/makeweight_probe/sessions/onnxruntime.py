@@ -24,7 +24,7 @@ _CONVERSIONS = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantize
 
 
 class OnnxSession:
-    """A loaded model; `outputs` are the names of what it answers.
+    """A loaded model; `outputs` are the names of what it answers, `allocation` how it has memory.
 
     Raises (on opening): whatever ONNX Runtime raises; callers at home translate it, see `refusal.py`.
     """
@@ -41,6 +41,7 @@ class OnnxSession:
         if trace is not None:
             options.enable_profiling, options.profile_file_prefix = True, trace
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.allocation = f"arena {'on' if options.enable_cpu_mem_arena else 'off'}"
         self.outputs: tuple[str, ...] = tuple(value.name for value in self._session.get_outputs())
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
