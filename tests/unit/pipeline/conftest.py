@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from makeweight.config.settings import DataSettings, ModelSettings
+from makeweight.config.settings import DataSettings, ModelSettings, PipelineSettings
 from makeweight.pipeline.merge import merge
 
 PLOTS = [
@@ -19,6 +19,7 @@ class Declared:
     sources: tuple[str, ...]
     data: DataSettings
     name: str = "digits"
+    pipeline: PipelineSettings | None = None
 
 
 def module(*sources: str, weights: str = "models/base.pt") -> Declared:
