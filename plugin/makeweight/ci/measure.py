@@ -11,6 +11,7 @@ from makeweight import measurement
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
+from makeweight.bench import pipelines
 from makeweight.bench.sitting import Pair, model_of
 from makeweight.ci import base_artifacts, regression
 from makeweight.ci.base import Base
@@ -20,6 +21,7 @@ from makeweight.ci.unmeasured import unmeasured
 from makeweight.devices import record
 from makeweight.devices.device import DeviceFailed
 from makeweight.evidence import disk
+from makeweight.evidence.provenance import hash_of
 from makeweight.layout import BASELINE, OWN
 from makeweight.measure import samples, timings
 from makeweight.measurement import Measurement
@@ -28,6 +30,10 @@ from makeweight_base import atomic
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
+_OTHER_CODE = (
+    "the code around the model, or its raw samples, is not what the merge base's figures were taken with, so growth would "
+    "be of both; `max_ratio` holds it against the baseline"
+)
 Ask = Callable[[Project, str, Progress], object]
 """`makeweight device`: write down which device this is."""
 Benchmark = Callable[[Project, str, str, Progress], object]
@@ -77,12 +83,16 @@ def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Pr
     rules = regression.wanted((*project.rules, *base.rules), name)
     grown: list[Measurement] = []
     entry, place = project.device(name), project.layout.device(name)
+    around = _same_around(project, base)
+    lost = [] if around else regression.of_pipelines(rules)
+    rules = [rule for rule in rules if rule not in lost]
     manifests = {variant: _manifest(project.layout.artifact(variant)) for variant in project.variants}
     made = {variant: None if told is None else told.sha256 for variant, told in manifests.items()}
-    for variant, was in earlier(project, base, made).items() if rules else ():
+    for variant, was in earlier(project, base, made).items() if rules or lost else ():
         own = manifests[variant]
         if own is None or own.status == "failed":
             continue  # its own rule tells that
+        grown += regression.not_possible(lost, variant, name, _OTHER_CODE)
         if own.sha256 == base.artifacts.get(was):
             grown += regression.same_artifact(rules, variant, name)
             continue
@@ -103,6 +113,11 @@ def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Pr
         with tempfile.TemporaryDirectory(prefix="makeweight-regression-") as folder:
             try:
                 pair = _pair(project, a, b, entry.options.threads, Path(folder))
+                if project.pipeline is not None and regression.of_pipelines(rules):
+                    both = {variant: b, BASELINE: a}
+                    sent = pipelines.packed(project.pipeline, project.code, project.layout.raw, both, Path(folder))
+                    own_code = sent[variant]
+                    pair = replace(pair, around=(replace(own_code, inputs=sent[BASELINE].inputs), own_code))
                 taken = regression.measure(device, entry.options, pair, rules, project.seed, progress)
             except (DeviceFailed, UsageError) as error:
                 # also where the merge base's model does not take the inputs of today's
@@ -111,6 +126,14 @@ def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Pr
         timings.write(regression_samples(project.root, variant, name), taken)
         grown += regression.of_timings(taken, rules, variant, name, entry.options.threads)
     return grown
+
+
+def _same_around(project: Project, base: Base) -> bool:
+    """Whether the user's code around the models is the merge base's, to the byte, and so are the raw samples."""
+    if project.pipeline is None or base.project is None or base.project.pipeline != project.pipeline:
+        return False
+    own = {"sources": project.code.digest(), "raw": hash_of(project.layout.raw)}
+    return base.provenance.get("pipeline") == own
 
 
 def _pair(project: Project, a: Model, b: Model, threads: int, folder: Path) -> Pair:

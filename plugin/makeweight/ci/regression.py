@@ -47,9 +47,12 @@ def measure(
 
 def of_timings(timings: Timings, rules: list[Rule], variant: str, device: str, threads: int) -> Iterator[Measurement]:
     """The growth of each metric that a rule names; a ratio of 1.04 is a growth of 0.04."""
-    from makeweight.measure import latency, memory
+    from makeweight.measure import end_to_end, latency, memory
 
-    figures = list(latency.measure(timings, variant, device, threads))
+    figures = [
+        *latency.measure(timings, variant, device, threads),
+        *end_to_end.measure(timings, variant, device, threads),
+    ]
     if timings.memory["b"]:
         figures += memory.measure(timings, variant, device)
     ratios = {figure.metric: figure for figure in figures if figure.comparison == "ratio"}
@@ -65,6 +68,11 @@ def of_timings(timings: Timings, rules: list[Rule], variant: str, device: str, t
             interval = None if ratio.interval is None else (ratio.interval[0] - 1, ratio.interval[1] - 1)
             value = ratio.value - 1
             yield replace(ratio, comparison="regression", value=value, interval=interval, against=AGAINST, key=None)
+
+
+def of_pipelines(rules: Iterable[Rule]) -> list[Rule]:
+    """Those about a model with the user's code around it."""
+    return [rule for rule in rules if rule.metric.meter == "end_to_end"]
 
 
 def same_artifact(rules: list[Rule], variant: str, device: str | None) -> list[Measurement]:

@@ -38,6 +38,7 @@ def provenance(at_hand: AtHand, answered: Iterable[str], timed: Iterable[tuple[s
         "failed": {name: str(m.reason) for name, m in manifests.items() if m.status == "failed"},
         "test_examples": at_hand.answers[BASELINE].digest if BASELINE in counting else None,
         "benchmark_inputs": at_hand.inputs,
+        **({} if at_hand.sources is None else {"pipeline": {"sources": at_hand.sources, "raw": at_hand.raw}}),
         "raw_samples": {path.relative_to(layout.root).as_posix(): sha256_of(path) for path in raw},
         "devices": {name: _device(record) for name, record in at_hand.devices.items()},
         "versions": {name: dict(m.versions) for name, m in manifests.items()},
