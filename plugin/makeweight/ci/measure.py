@@ -31,8 +31,8 @@ from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
 _OTHER_CODE = (
-    "the code around the model, or its raw samples, is not what the merge base's figures were taken with, so growth would "
-    "be of both; `max_ratio` holds it against the baseline"
+    "the code around the model, or its raw samples, is not what the merge base's figures were taken with, so growth "
+    "would be of both; `max_ratio` holds it against the baseline"
 )
 Ask = Callable[[Project, str, Progress], object]
 """`makeweight device`: write down which device this is."""

@@ -44,8 +44,8 @@ class ExecutorchSession:
             traced: whether it writes down what each operator takes.
 
         Raises:
-        RuntimeError: executorch refuses the program, or cannot give so many threads, or a program is open here that
-            runs on another number of them.
+            RuntimeError: executorch refuses the program, or cannot give so many threads, or a program is open here that
+                runs on another number of them.
         """
         import torch
 
