@@ -241,7 +241,10 @@ def test_a_sitting_has_all_of_it_and_replays_it(models: Path, tmp_path: Path) ->
         ("scores",),
     )
     pair = Pair(model, model, str(models / "inputs.npz"), free_batch=False, around=(around, around))
-    here, options = Local("here", DeviceOptions()), DeviceOptions(seconds=0.6, processes=1)
+    here, options = (
+        Local("here", DeviceOptions()),
+        DeviceOptions(seconds=30, processes=1),
+    )  # it stops when it has enough
     taken = sitting.carry_out(here, options, pair, Aim((), memory=False), 1, Silent())
     timings.write(tmp_path / "local.npz", taken)
     again = timings.read(tmp_path / "local.npz")

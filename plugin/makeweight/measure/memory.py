@@ -15,8 +15,18 @@ from makeweight.measurement import Measurement, unavailable
 _METHOD = "VmHWM of load and run over the runtime's import, fresh processes, range of {} repeats"
 
 
+PHASES = {
+    "memory_load": "load",
+    "memory_first_run": "first",
+    "memory_steady": "steady",
+    "memory_anonymous": "anonymous",
+    "memory_mapped": "mapped",
+}
+"""Figures by phase, and the probe's names for them (`makeweight_probe/memory.py`)."""
+
+
 def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
-    """Peak memory of a variant and of the baseline, and their ratio, in bytes."""
+    """Peak memory of a variant and of the baseline, and their ratio, in bytes; and the same by phase."""
     before, after = timings.memory["a"], timings.memory["b"]
     ratio = Measurand("peak_memory", "ratio")
     reason = next((facts["unavailable"] for facts in (*before, *after) if "unavailable" in facts), None)
@@ -34,6 +44,8 @@ def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement
         told = len(own), method.format(len(own)), against, device
         return Measurement("peak_memory", name, unit, value, interval, *told)
 
+    yield from _phases(before, BASELINE, variant, device)
+    yield from _phases(after, variant, None, device)
     yield figure("B", variant, own[len(own) // 2], (own[0], own[-1]), None)
     yield figure("B", BASELINE, base[len(base) // 2], (base[0], base[-1]), variant)
     if base[0] <= 0:
@@ -42,6 +54,17 @@ def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement
         return
     value, interval = own[len(own) // 2] / base[len(base) // 2], (own[0] / base[-1], own[-1] / base[0])
     yield replace(figure("ratio", variant, value, interval, BASELINE), comparison="ratio")
+
+
+def _phases(repeats: list[dict[str, Any]], variant: str, against: str | None, device: str) -> Iterator[Measurement]:
+    """What nothing limits, but tells where the peak comes from; the detail is how the session has its memory."""
+    for name, key in PHASES.items():
+        values = sorted(float(facts[key]) for facts in repeats if facts.get(key) is not None)
+        if not values:
+            continue
+        middle, detail = values[len(values) // 2], repeats[0].get("allocation")
+        told = len(values), _METHOD.format(len(values)), against, device
+        yield Measurement(name, variant, "B", middle, (values[0], values[-1]), *told, detail=detail)
 
 
 def _peaks(facts: list[dict[str, Any]]) -> list[float]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from makeweight.layout import BASELINE
-from makeweight.report import prose, remarks
+from makeweight.report import phases, prose, remarks, wholes
 from makeweight.report.comparison import LATENCY, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat
@@ -77,6 +77,10 @@ def _page(content: Content) -> dict[str, Any]:
         "tradeoffs": tradeoffs(content, figures),
         "timed": any(each.device is not None and each.value is not None for each in figures),
         "latencies": latencies(content, figures),
+        "wholes": [(row, wholes.sentence(row)) for row in wholes.rows(figures)],
+        "parts": list(wholes.PARTS),
+        "phases": phases.rows(figures),
+        "phase_heads": list(phases.HEADS.values()),
         "profiles": profiled(content, figures, order),
         "unprofiled": unprofiled(content),
         "classes": by_class(content, order),

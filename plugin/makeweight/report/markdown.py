@@ -10,7 +10,7 @@ from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import FRACTION, show
 from makeweight.decide.verdict import Alteration, Outcome, RuleVerdict
 from makeweight.layout import BASELINE
-from makeweight.report import measuring, operators, prose, remarks
+from makeweight.report import measuring, operators, phases, prose, remarks, wholes
 from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat, inputs
@@ -103,12 +103,16 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
             would = markdown_prose(remedy(content, figures, variant))
             yield _Block("what would pass", f"**What would pass.** {would}")
         yield from _warnings(content, variant)
+    if said := [markdown_prose(each) for each in wholes.sentences(content, figures)]:
+        yield _listed("the whole", "End to end", said)
     if said := [markdown_prose(each) for each in remarks.remarks(content, figures)]:
         yield _listed("what is said of runtimes", "Runtimes", said)
     if slow := [markdown_prose(each) for each in operators.slowed(content, figures)[: operators.SENTENCES]]:
         yield _listed("why something is not faster", "Not faster", slow)
     yield from _also_altered(content)
     yield _all_variants(content, figures)
+    yield from _wholes(figures)
+    yield from _memory(figures)
     yield _method(content, figures)
     yield _every_rule(content)
     yield _Block("the footer", f"<sub>{_footer(content)}</sub>")
@@ -276,6 +280,50 @@ def _all_variants(content: Content, figures: Figures) -> _Block:
     closing = "\n".join(["", legend, *([chart] if chart else []), "", "</details>"])
     summary = f"<details><summary>All variants ({len(table) - 1})</summary>"
     return _Block("all variants", f"{summary}\n\n{opening}", lines, closing)
+
+
+def _wholes(figures: Figures) -> Iterator[_Block]:
+    listed = wholes.rows(figures)
+    if not listed:
+        return
+    head = ["variant", "device", "end to end, p50", *wholes.PARTS, "answers as the baseline's"]
+    opening = f"{_row(head)}\n|---|---|--:|--:|--:|--:|--:|"
+    lines = [
+        _row(
+            [
+                markdown(row.variant),
+                markdown(elided(row.device, _NAME)),
+                _cell(row.whole, row.whole.reason),
+                *(row.percents or ("",) * len(wholes.PARTS)),
+                row.same,
+            ]
+        )
+        for row in listed
+    ]
+    summary = "<details><summary>From end to end: what each part takes of the whole</summary>"
+    yield _Block("what is end to end", f"{summary}\n\n{opening}", lines, "\n</details>")
+
+
+def _memory(figures: Figures) -> Iterator[_Block]:
+    listed = phases.rows(figures)
+    if not listed:
+        return
+    opening = (
+        f"{_row(['variant', 'device', *phases.HEADS.values(), 'arena'])}\n|---|---|{'--:|' * len(phases.HEADS)}---|"
+    )
+    lines = [
+        _row(
+            [
+                markdown(row.variant),
+                markdown(elided(row.device, _NAME)),
+                *(markdown(each.value) for each in row.cells),
+                markdown(row.allocation),
+            ]
+        )
+        for row in listed
+    ]
+    summary = "<details><summary>Memory by phase, over the runtime's import</summary>"
+    yield _Block("memory by phase", f"{summary}\n\n{opening}", lines, "\n</details>")
 
 
 def _cell(shown: Cell, reason: str) -> str:

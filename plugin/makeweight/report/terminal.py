@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
-from makeweight.report import measuring, operators, prose, remarks
+from makeweight.report import measuring, operators, prose, remarks, wholes
 from makeweight.report.comparison import LATENCY, Cell, Row, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
@@ -106,7 +106,14 @@ def _shown(console: Console, content: Content) -> str:
         for part in _tables(table, figures, notes, console.width):
             console.print(part)
             console.print()
-        for said in (*remarks.remarks(content, figures), *operators.remarks(content, figures)):
+        if (whole := _wholes(figures, notes)) is not None:
+            console.print(whole)
+            console.print()
+        for said in (
+            *wholes.sentences(content, figures),
+            *remarks.remarks(content, figures),
+            *operators.remarks(content, figures),
+        ):
             console.print(Padding(Text(plain(said), overflow="fold"), (0, 0, 0, 2)))
         for line in [*(f"({i}) {note}" for i, note in enumerate(notes, 1)), *_footer(content, figures, table)]:
             console.print(Padding(Text(line, style="dim", overflow="fold"), (0, 0, 0, 2)))
@@ -224,6 +231,30 @@ def _table(table: list[Row], columns: list[_Column], width: int, *, verdict: boo
         if verdict:
             cells.append(Text(plain(row.verdict), style=_STYLES.get(row.outcome, "")))
         shown.add_row(*cells)
+    return shown
+
+
+def _wholes(figures: Figures, notes: list[str]) -> Table | None:
+    """Pipelines from end to end; None where there are none."""
+    from rich.table import Table
+    from rich.text import Text
+
+    listed = wholes.rows(figures)
+    if not listed:
+        return None
+    several = len({row.device for row in listed}) > 1
+    whole = _column("", [row.whole for row in listed], notes)
+    shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+    shown.add_column("", width=1, no_wrap=True)
+    shown.add_column("end to end", overflow="fold", max_width=_NAME_WIDTH)
+    heads = [*(["device"] if several else []), "p50, whole", *wholes.PARTS, "as the baseline"]
+    for head in heads:
+        shown.add_column(Text(head), overflow="fold")
+    for row, told in zip(listed, whole.cells, strict=True):
+        shares = row.percents or ("",) * len(wholes.PARTS)
+        cells = ["", row.variant, *([row.device] if several else []), told, *shares, row.same]
+        style = "dim" if row.variant == BASELINE else ""
+        shown.add_row(*(Text(plain(each), style=style) for each in cells))
     return shown
 
 

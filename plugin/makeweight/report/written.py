@@ -19,7 +19,16 @@ from makeweight.budget.quantity import (
 )
 from makeweight.measurement import Measurement
 
-_TITLES = {"mcnemar_p": "McNemar's p", "nonfinite_outputs": "answers that are not finite"}
+_TITLES = {
+    "mcnemar_p": "McNemar's p",
+    "nonfinite_outputs": "answers that are not finite",
+    "preprocess_share": "preprocessing, of end to end",
+    "model_share": "the model, of end to end",
+    "postprocess_share": "postprocessing, of end to end",
+    "same_answers": "same answers from end to end",
+    "memory_anonymous": "memory held, no file's",
+    "memory_mapped": "memory held, mapped from the file",
+}
 _UNITS = {of.symbol: of for of in (BYTES, FRACTION, SECONDS, JOULES, PER_SECOND, RATIO)}
 
 

@@ -30,6 +30,7 @@ model: {build: digits.model:build, weights: base.pt, inputs: {image: [N, 1, 8, 8
 sources: [digits/]
 data: {load: digits.data:load, calibration: {split: train, samples: 64}, slices: digits.data:slices}
 task: {kind: classification, classes: [a, b]}
+pipeline: {preprocess: digits.io:decode, samples: data/raw, variants: {int8: {postprocess: digits.io:label}}}
 seed: 1
 variants:
   half: {steps: [float16]}
@@ -42,6 +43,8 @@ budget:
   size: {max: 400 kB, max_ratio: 0.35}
   accuracy: [{max_drop: 0.5 pt}, {min: 90 %, slice: night, level: warn}]
   latency_p50: {max_ratio: 70 %, device: local}
+  end_to_end_latency_p99: {max: 20 ms, max_regression: 5 %}
+  cold_start: {max: 1 s}
 waivers: [{rule: size.max, reason: soon, until: 2030-01-31}]
 search:
   trials: 12
