@@ -78,7 +78,7 @@ def _page(content: Content) -> dict[str, Any]:
         "timed": any(each.device is not None and each.value is not None for each in figures),
         "latencies": latencies(content, figures),
         "wholes": [(row, wholes.sentence(row)) for row in wholes.rows(figures)],
-        "parts": list(wholes.PARTS),
+        "parts": list(wholes.HEADS),
         "phases": phases.rows(figures),
         "phase_heads": list(phases.HEADS.values()),
         "profiles": profiled(content, figures, order),

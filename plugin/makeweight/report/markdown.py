@@ -286,7 +286,7 @@ def _wholes(figures: Figures) -> Iterator[_Block]:
     listed = wholes.rows(figures)
     if not listed:
         return
-    head = ["variant", "device", "end to end, p50", *wholes.PARTS, "answers as the baseline's"]
+    head = ["variant", "device", "end to end, p50", *wholes.HEADS, "answers as the baseline's"]
     opening = f"{_row(head)}\n|---|---|--:|--:|--:|--:|--:|"
     lines = [
         _row(
@@ -294,7 +294,7 @@ def _wholes(figures: Figures) -> Iterator[_Block]:
                 markdown(row.variant),
                 markdown(elided(row.device, _NAME)),
                 _cell(row.whole, row.whole.reason),
-                *(row.percents or ("",) * len(wholes.PARTS)),
+                *(row.percents or ("",) * len(wholes.HEADS)),
                 row.same,
             ]
         )

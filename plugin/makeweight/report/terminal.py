@@ -247,11 +247,11 @@ def _wholes(figures: Figures, notes: list[str]) -> Table | None:
     shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
     shown.add_column("", width=1, no_wrap=True)
     shown.add_column("end to end", overflow="fold", max_width=_NAME_WIDTH)
-    heads = [*(["device"] if several else []), "p50, whole", *wholes.PARTS, "as the baseline"]
+    heads = [*(["device"] if several else []), "p50, whole", *wholes.HEADS, "as the baseline"]
     for head in heads:
         shown.add_column(Text(head), overflow="fold")
     for row, told in zip(listed, whole.cells, strict=True):
-        shares = row.percents or ("",) * len(wholes.PARTS)
+        shares = row.percents or ("",) * len(wholes.HEADS)
         cells = ["", row.variant, *([row.device] if several else []), told, *shares, row.same]
         style = "dim" if row.variant == BASELINE else ""
         shown.add_row(*(Text(plain(each), style=style) for each in cells))

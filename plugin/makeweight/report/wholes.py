@@ -14,6 +14,7 @@ from makeweight.report.figures import Figures
 from makeweight.report.standing import leading
 
 WHOLE = Measurand("end_to_end_latency_p50")
+HEADS = tuple(PARTS)
 _CALLED = {"preprocess": "preprocessing", "model": "the model", "postprocess": "postprocessing"}
 
 
