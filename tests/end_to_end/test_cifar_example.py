@@ -56,3 +56,9 @@ def test_pictures_in_class_folders_reach_a_verdict(tmp_path: Path, monkeypatch: 
         assert figures["size"].value == model.stat().st_size
     rules = json.loads((tmp_path / "reports/verdict.json").read_text())["rules"]
     assert {rule["verdict"] for rule in rules if rule["metric"].startswith("size")} == {"pass"}
+    # the pipeline around both ran on the picture files, and came to the names of classes
+    on_device = example_project.measured(tmp_path / "reports/int8/local.json")
+    assert on_device["same_answers"].samples in range(1, 41)
+    assert any(
+        f'"{folder.name}"' in str(on_device["same_answers"].detail) for folder in (tmp_path / "data/test").iterdir()
+    )

@@ -308,9 +308,8 @@ def _memory(figures: Figures) -> Iterator[_Block]:
     listed = phases.rows(figures)
     if not listed:
         return
-    opening = (
-        f"{_row(['variant', 'device', *phases.HEADS.values(), 'arena'])}\n|---|---|{'--:|' * len(phases.HEADS)}---|"
-    )
+    head = ["variant", "device", *phases.HEADS.values(), "allocation"]
+    opening = f"{_row(head)}\n|---|---|{'--:|' * len(phases.HEADS)}---|"
     lines = [
         _row(
             [
