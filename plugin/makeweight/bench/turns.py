@@ -29,9 +29,11 @@ from makeweight_probe.job import (
     MemoryJob,
     Model,
     OutputsJob,
+    PipelineJob,
     ProfileJob,
     Result,
     Setting,
+    StartsJob,
 )
 from makeweight_probe.power import NoMeter
 from makeweight_probe.sequential import decide
@@ -61,6 +63,10 @@ def carry_out(device: Programmed, job: Job, tell: Callable[[str], None], setting
     if isinstance(job, ProfileJob):
         reason = "programs that time a model tell nothing of its operators"
         return Result({}, {"profiles": [{"unavailable": reason} for _ in job.models]})
+    if isinstance(job, PipelineJob):
+        return Result({}, {"unavailable": "there is no Python there, so your code around the model cannot run"})
+    if isinstance(job, StartsJob):
+        return Result({}, {"unavailable": "programs that time a model tell nothing of how long it takes to load"})
     if setting != Setting():
         where, do = f"device `{device.name}`", "Leave `cpus` and `governor` out."
         raise UsageError("without Python there nothing can be set while it measures", where=where, do=do)
@@ -160,7 +166,7 @@ class _Block:
 
     def block(self, sample: int, runs: int, inner: int) -> Times:  # noqa: ARG002  (a program has inputs of its own)
         told = self._timer.run(runs * inner)
-        return list(told.times), []
+        return {"wall": list(told.times)}
 
     def cold(self, sample: int, flush: int) -> float:
         raise NotImplementedError

@@ -6,14 +6,14 @@ time and add up to it, but for the clock's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from makeweight.budget.measurand import Measurand
-from makeweight.budget.metric import times
+from makeweight.budget.metric import Metric, times
 from makeweight.layout import BASELINE
 from makeweight.measure import latency
 from makeweight.measure.timings import Timings
@@ -31,15 +31,21 @@ def measure(timings: Timings, variant: str, device: str, threads: int) -> Iterat
         whole = Timings(timings.end_to_end, {})
         reason = failure(timings)
         if reason is not None:
-            for metric in times("end_to_end"):
-                yield unavailable(Measurand(metric.name), variant, "s", reason, device=device)
-                yield unavailable(Measurand(metric.name, "ratio"), variant, "ratio", reason, device=device)
+            yield from _absent(times("end_to_end"), reason, variant, device)
         else:
             yield from latency.family(whole, times("end_to_end"), variant, device, threads)
             yield from _shares(whole, variant, device)
             yield _answers(whole, variant, device)
-    if timings.starts is not None:
+    if timings.starts is not None and "unavailable" in timings.starts.facts:
+        yield from _absent(times("start"), str(timings.starts.facts["unavailable"]), variant, device)
+    elif timings.starts is not None:
         yield from latency.family(Timings((timings.starts,), {}), times("start"), variant, device, threads)
+
+
+def _absent(metrics: Iterable[Metric], reason: str, variant: str, device: str) -> Iterator[Measurement]:
+    for metric in metrics:
+        yield unavailable(Measurand(metric.name), variant, "s", reason, device=device)
+        yield unavailable(Measurand(metric.name, "ratio"), variant, "ratio", reason, device=device)
 
 
 def failure(timings: Timings) -> str | None:
