@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exact_products import exact_products
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Program
+
+__all__ = ["exact_products"]
 
 INPUTS: dict[str, tuple[int | str, ...]] = {"image": ("N", 1, 8, 8)}
 
