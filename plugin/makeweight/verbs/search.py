@@ -70,7 +70,8 @@ def run(
     registry.require_extra("`makeweight search`", "search")
     settings, started = project.search, time.monotonic()
     progress = Silent() if as_json else progress
-    home = project.root / OWN
+    # whoever carries a trial out may stand in another folder
+    home = project.root.resolve() / OWN
     if not (home / ".gitignore").exists():
         atomic.write_text(home / ".gitignore", "*\n")
     with _alone(home / _PLACE):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -52,7 +53,10 @@ class Here:
 
     def wait(self, seconds: float) -> list[Done]:
         jobs, self.jobs = self.jobs, []
-        # jobs are plain data, wherever they go
+        # jobs are plain data, wherever they go, and there another folder may be the current one
+        assert all(
+            Path(job[key]).is_absolute() for job in jobs for key in ("root", "folder", "answers", "pool", "lock")
+        )
         return [Done(job, json.loads(json.dumps(carry_out(json.loads(json.dumps(job)), quiet=False)))) for job in jobs]
 
     def close(self) -> None:
@@ -84,7 +88,8 @@ def project(baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def run(project: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str, str]:
     capsys.readouterr()
-    code = main(["search", "--project", str(project), *more])
+    with contextlib.chdir(project):
+        code = main(["search", *more])
     said = capsys.readouterr()
     return code, said.out, said.err
 
