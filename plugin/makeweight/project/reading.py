@@ -68,6 +68,8 @@ def with_recipe(document: Document, root: pathlib.Path, settings: Mapping[str, A
     """
     name = "recipe"
     rest = {key: value for key, value in document.data.items() if key not in ("search", "ship")}
+    if isinstance(around := rest.get("pipeline"), dict):  # what it says of other variants is not about this recipe
+        rest["pipeline"] = {key: value for key, value in around.items() if key != "variants"}
     alone = replace(document, data={**rest, "variants": {name: dict(settings)}})
     return _understood(alone, root).variants[name]
 

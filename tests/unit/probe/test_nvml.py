@@ -65,7 +65,7 @@ class OnCard:
         self._library.watts[0] += 60.0
         self._library.pass_by(runs * inner * 0.010)
         self._library.watts[0] -= 60.0
-        return [10e6] * runs, [0.0] * runs
+        return {"wall": [10e6] * runs}
 
     def cold(self, sample: int, flush: int) -> float:
         raise NotImplementedError
