@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,55 @@ import pytest
 import tiny_models
 
 from makeweight.cli import main
+from makeweight.project import reading
+from makeweight.project.project import Project
+
+Maker = Callable[..., Project]
+DEVICES = "devices: {here: {kind: local, processes: 1}}\nvariants:\n  mine:\n    steps: [{prune: {ratio: 0.25}}]"
 
 
 def advised(capsys: pytest.CaptureFixture[str], seconds: str, *words: str) -> Any:
     assert main(["advise", "--json", "--seconds", seconds, *words]) == 0
     return json.loads(capsys.readouterr().out)
+
+
+def test_a_network_is_looked_into_and_the_recipe_written(
+    make_project: Maker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = make_project(DEVICES)
+    network, code = project.root, str(project.model.build).partition(":")[0]
+    monkeypatch.chdir(network)
+    before = (
+        f"model: {{build: '{code}:build', weights: weights.pt, inputs: {{image: [N, 1, 6, 6]}}}}\n"
+        f"data: {{load: '{code}:load', calibration: {{samples: 64}}}}\n"
+        f"{DEVICES}\n"
+        "budget: {size: {max_ratio: 0.5}}  # half\n"
+    )
+    (network / "makeweight.yaml").write_text(before)
+    told = advised(capsys, "0.001", "--write", "advised")
+
+    model = told["facts"]["model"]
+    by_kind: dict[str, int] = {}
+    for layer in model["layers"]:
+        by_kind[layer["kind"]] = by_kind.get(layer["kind"], 0) + layer["bytes"]
+    # three convolutions, nine weights an input and output (what untrained normalization adds is zero), and one product
+    assert by_kind["convolution"] == 4 * 9 * (32 + 32 * 48 + 48 * 32)
+    assert by_kind["product"] == 4 * (32 * 3 + 3)
+    # 36 places, then 9 behind the stride
+    assert model["macs"] == 9 * (36 * 32 + 9 * 32 * 48 + 9 * 48 * 32) + 32 * 3
+    assert sum(layer["macs"] for layer in model["layers"]) == model["macs"]
+    assert [device["latency"] > 0 for device in told["facts"]["devices"]] == [True]
+    assert told["facts"]["data"] == {"train": 96, "labelled": True, "validation": 48, "calibration": 64}
+    assert told["facts"]["pruning"]["size"] < 0.6
+    first = told["advice"][0]
+    assert first["name"] == "int8"
+    written = reading.load(network).variants["advised"]
+    assert [step.name for step in written.plan.in_order] == ["quantize"]
+    after = (network / "makeweight.yaml").read_text()
+    assert set(before.splitlines()) <= set(after.splitlines())
+
+    assert main(["advise", "--write", "advised"]) == 2
+    assert "there is a variant `advised` already" in capsys.readouterr().err
 
 
 def test_an_embedding_that_no_quantizer_reaches_is_told_as_such(

@@ -83,7 +83,7 @@ def _size(rule: Rule, effect: Effect, facts: Facts) -> Expected:
 
 
 def _latency(rule: Rule, effect: Effect, device: DeviceFacts, facts: Facts) -> Expected:
-    share, assumes = _time_in(rule, device, facts)
+    share, assumes = (1.0, "") if rule.moves else _time_in(rule, device, facts)
     low, high = effect.low, effect.high
     if rule.narrows and facts.pruning is not None:
         # at best time falls as the products do, at worst half as far

@@ -86,5 +86,7 @@ class Rule:
     sources: tuple[Source, ...]
     against: str
     """What speaks against it."""
+    moves: bool = False
+    """Whether it goes to another runtime: then what it does not reach takes another time too."""
     narrows: bool = False
     """Whether it removes channels: its effects are of what is left then."""

@@ -74,11 +74,11 @@ def _bytes(tensor: Any) -> int:
 
 def _reader(name: str, readers: Mapping[str, Any]) -> Any:
     """The node that a weight is for; None where nothing reads it."""
-    seen = set()
     node = readers.get(name)
-    while node is not None and node.op_type in _HANDING_ON and node.output[0] not in seen:
-        seen.add(node.output[0])
-        behind = readers.get(node.output[0])
+    # the shape that a node gives a weight is none; graphs have no cycles
+    while node is not None and node.op_type in _HANDING_ON and node.input[0] == name:
+        name = node.output[0]
+        behind = readers.get(name)
         if behind is None:
             break
         node = behind
