@@ -255,5 +255,6 @@ def _stream(number: int) -> io.TextIOWrapper:
 
 if __name__ == "__main__":
     place = Path(sys.argv[1])
+    sys.executable = str(place / "python3")  # some modules of makeweight note it when they are loaded
     _load()
     _serve(place)

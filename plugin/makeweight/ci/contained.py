@@ -42,7 +42,7 @@ def started(
         KeyboardInterrupt: this process was told to end.
     """
     with _interruptible(), _reaping():
-        spared = frozenset(pid for pid, parent, _ in _processes() if parent == os.getpid())
+        spared = _children()
         with subprocess.Popen(
             command,
             cwd=cwd,
@@ -66,12 +66,37 @@ def started(
                 raise
             finally:
                 ending.join()
-        if ending.left is not None:
-            raise EnvironmentFailed(
-                f"a stage left something behind that cannot be ended: {_named(ending.left)}",
-                where="dvc",
-                do="Have it end with its stage. It is another user's, perhaps (`sudo`), or hangs.",
-            )
+        _refuse(ending.left, "a stage", "dvc")
+
+
+@contextlib.contextmanager
+def nothing_left() -> Iterator[None]:
+    """A block that starts programs by itself; when it ends, all that they left is ended. On Linux alone.
+
+    Raises:
+        EnvironmentFailed: something that one of them left cannot be ended.
+        KeyboardInterrupt: this process was told to end.
+    """
+    with _interruptible(), _reaping():
+        remains = _Remains(_children())
+        try:
+            yield
+        finally:
+            left = remains.end() if _LINUX else None
+        _refuse(left, "a pipeline", "makeweight.yaml: pipeline")
+
+
+def _children() -> frozenset[int]:
+    return frozenset(pid for pid, parent, _ in _processes() if parent == os.getpid())
+
+
+def _refuse(left: set[int] | None, whose: str, where: str) -> None:
+    if left is not None:
+        raise EnvironmentFailed(
+            f"{whose} left something behind that cannot be ended: {_named(left)}",
+            where=where,
+            do="Have it end with what started it. It is another user's, perhaps (`sudo`), or hangs.",
+        )
 
 
 class _Ending(threading.Thread):
@@ -79,16 +104,27 @@ class _Ending(threading.Thread):
 
     def __init__(self, process: subprocess.Popen[str], spared: frozenset[int]) -> None:
         super().__init__(daemon=True)
-        self._process, self._spared = process, spared
+        self._process, self._remains = process, _Remains(spared)
         self.left: set[int] | None = None
         """What could not be ended, as far as it can be seen."""
 
     def run(self) -> None:
         self._process.wait()
-        if not _LINUX:
+        if _LINUX:
+            self.left = self._remains.end()
+        else:
             _signal_group(self._process, signal.SIGKILL)
-        elif self._send(signal.SIGTERM, _GRACE) is not None:
-            self.left = self._send(signal.SIGKILL, _PATIENCE)
+
+
+class _Remains:
+    """What is below this process, but for some children with all that is below them."""
+
+    def __init__(self, spared: frozenset[int]) -> None:
+        self._spared = spared
+
+    def end(self) -> set[int] | None:
+        """What could not be ended, as far as it can be seen; None: all has."""
+        return None if self._send(signal.SIGTERM, _GRACE) is None else self._send(signal.SIGKILL, _PATIENCE)
 
     def _send(self, how: signal.Signals, seconds: float) -> set[int] | None:
         """Send a signal once to each that is left and to what they start meanwhile, until all have gone or time is up.

@@ -123,6 +123,31 @@ def unaltered(root: Path, base: str | None, git: Git, environment: Mapping[str, 
         )
 
 
+@contextlib.contextmanager
+def only(root: Path, places: Iterable[str]) -> Iterator[None]:
+    """Run code that is the change's own, beside what was measured already: of all that is handed on, nothing but these
+    files and folders may change.
+
+    Raises:
+        EnvironmentFailed: something else did.
+    """
+    mine = set(places)
+    before = _hashes(root, MADE)
+    yield
+    now = _hashes(root, MADE)
+    odd = [
+        path
+        for path in sorted({*before, *now})
+        if before.get(path) != now.get(path) and not mine & {path, *map(str, Path(path).parents)}
+    ]
+    if odd:
+        raise EnvironmentFailed(
+            f"while a device measured, {', '.join(f'`{path}`' for path in odd[:4])} changed, and makeweight did not",
+            where=str(root.resolve()),
+            do="The code around the model runs there (`pipeline`): find what in it writes, and where.",
+        )
+
+
 def put_back(project: Project, base: Base | None, git: Git) -> None:
     """Leave of devices what the base knows of them: they measure only after this, and not at all where nothing is due.
 

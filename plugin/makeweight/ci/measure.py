@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from makeweight import measurement
 from makeweight.artifact import artifact
@@ -13,7 +16,7 @@ from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
 from makeweight.bench import pipelines
 from makeweight.bench.sitting import Pair, model_of
-from makeweight.ci import base_artifacts, regression
+from makeweight.ci import base_artifacts, contained, handover, regression
 from makeweight.ci.base import Base
 from makeweight.ci.renaming import earlier
 from makeweight.ci.state import REGRESSIONS, State
@@ -22,7 +25,7 @@ from makeweight.devices import record
 from makeweight.devices.device import DeviceFailed
 from makeweight.evidence import disk
 from makeweight.evidence.provenance import hash_of
-from makeweight.layout import BASELINE, OWN
+from makeweight.layout import BASELINE, OWN, Layout
 from makeweight.measure import samples, timings
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
@@ -36,8 +39,20 @@ _OTHER_CODE = (
 )
 Ask = Callable[[Project, str, Progress], object]
 """`makeweight device`: write down which device this is."""
-Benchmark = Callable[[Project, str, str, Progress], object]
-"""`makeweight benchmark`: measure one variant beside the baseline."""
+
+
+class Benchmark(Protocol):
+    """`makeweight benchmark`: measure one variant beside the baseline."""
+
+    def __call__(
+        self,
+        project: Project,
+        name: str,
+        device_name: str,
+        progress: Progress,
+        *,
+        held: Callable[[], AbstractContextManager[None]],
+    ) -> object: ...
 
 
 def run(
@@ -58,10 +73,26 @@ def run(
         if not anew:
             due = _due(project, device)  # on another machine than the base's, or with another runtime, there are more
         for name in due:
-            benchmark(project, name, device, progress)
-    grown = [] if base is None else _regressions(project, base, device, ask, progress)
+            at = Layout(Path())
+            with _alone(project, [at.benchmark(name, device), at.timings(name, device)]):
+                benchmark(project, name, device, progress, held=_held(project))
+    own = [regression_samples(Path(), name, device) for name in project.variants]
+    with _alone(project, [Layout(Path()).device(device), *own]):
+        grown = [] if base is None else _regressions(project, base, device, ask, progress)
     atomic.write_text(regressions_file(project.root, device), measurement.dumps(grown))
     return replace(state, skipped=state.skipped + len(project.variants) - len(due))
+
+
+def _held(project: Project) -> Callable[[], AbstractContextManager[None]]:
+    """Where code of the change's own runs beside the model, nothing that it starts outlives the measuring."""
+    return contextlib.nullcontext if project.pipeline is None else contained.nothing_left
+
+
+def _alone(project: Project, written: Iterable[Path]) -> AbstractContextManager[None]:
+    """The same code may write nothing else that the gate goes by."""
+    if project.pipeline is None:
+        return contextlib.nullcontext()
+    return handover.only(project.root, map(str, written))
 
 
 def regressions_file(root: Path, device: str) -> Path:
@@ -118,7 +149,8 @@ def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Pr
                     sent = pipelines.packed(project.pipeline, project.code, project.layout.raw, both, Path(folder))
                     own_code = sent[variant]
                     pair = replace(pair, around=(replace(own_code, inputs=sent[BASELINE].inputs), own_code))
-                taken = regression.measure(device, entry.options, pair, rules, project.seed, progress)
+                with _held(project)():
+                    taken = regression.measure(device, entry.options, pair, rules, project.seed, progress)
             except (DeviceFailed, UsageError) as error:
                 # also where the merge base's model does not take the inputs of today's
                 grown += regression.not_possible(rules, variant, name, error.what)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +33,17 @@ TAIL_SECONDS = 1.0
 FURTHEST = max(metric.quantile or 0.0 for metric in METRICS.values())
 
 
-def run(project: Project, name: str, device_name: str, progress: Progress, seconds: float | None = None) -> Exit:
+def run(
+    project: Project,
+    name: str,
+    device_name: str,
+    progress: Progress,
+    seconds: float | None = None,
+    held: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+) -> Exit:
+    """Args:
+    held: what the measuring is done in, before anything is written.
+    """
     project.variant(name)
     layout, entry = project.layout, project.device(device_name)
     manifest, base = artifact.read(layout.artifact(name)), artifact.read(layout.artifact(BASELINE))
@@ -55,7 +68,8 @@ def run(project: Project, name: str, device_name: str, progress: Progress, secon
             made = {BASELINE: a, name: b}
             around = pipelines.packed(project.pipeline, project.code, layout.raw, made, Path(folder))
             pair = replace(pair, around=(around[BASELINE], around[name]))
-        taken = sitting.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)
+        with held():
+            taken = sitting.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)
     code = None if project.pipeline is None else project.code.digest()
     key = keys.benchmark(
         baseline=a.sha256,

@@ -116,6 +116,43 @@ def test_what_a_change_brings_gets_no_token_outlives_no_stage_and_stands_for_not
         os.kill(int(alive.read_text()), 0)
 
 
+AROUND = """\
+import os, pathlib
+import numpy as np
+def samples(split):
+    return list(np.load("test.npz")["x"][:4])
+def before(sample):
+    for name in ("GITHUB_WORKSPACE", "GITHUB_OUTPUT"):
+        if name in os.environ:
+            place = pathlib.Path(os.environ[name])
+            place = place / "reports/int8/evaluate.json" if place.is_dir() else place
+            if place.exists():
+                place.write_text(place.read_text().replace("0.2", "0.1") + "FORGED=1\\n")
+    return sample
+"""
+
+
+@attack(
+    "the code around the model (`pipeline`), which runs while a device measures, writes what was evaluated, and the "
+    "runner's files",
+    "the run fails, and names the file; the runner's are as they were",
+)
+def test_the_code_around_a_model_writes_nothing_that_the_gate_goes_by(hub: Hub) -> None:
+    around = hub.config(
+        (
+            "sources: [notes.txt]",
+            "sources: [around.py]\npipeline: {samples: around:samples, preprocess: around:before}",
+        ),
+        FLOAT16,
+    )
+    hub.change("around", lays({"around.py": AROUND}, around, lambda _: hub.run("makeweight", "init") and None))
+    run = hub.pull_request("around")
+    assert run.code == 4, run.log
+    assert run.outputs["verdict"] == "error"
+    assert "`reports/int8/evaluate.json` changed, and makeweight did not" in run.log, run.log
+    assert "FORGED" not in run.outputs
+
+
 @pytest.fixture(scope="module")
 def handed(seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict[str, str]) -> Iterator[Jobs]:
     """A change that breaks its budget, made and measured."""

@@ -1,5 +1,6 @@
 """What a program leaves behind is ended with it, whatever it does to get away; and it is ended with us."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -147,3 +148,19 @@ def test_the_signals_of_this_process_are_as_they_were(tmp_path: Path) -> None:
     other.start()
     other.join()
     assert done == [0]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_is_left_of_programs_that_others_start(tmp_path: Path, fails: bool) -> None:
+    said = tmp_path / "said"
+
+    def measure() -> None:
+        with contained.nothing_left(), said.open("wb") as output:
+            subprocess.run([sys.executable, "-c", DAEMON.format(again=True, more="")], check=True, stdout=output)
+            assert runs(int(said.read_text()))
+            if fails:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) if fails else contextlib.nullcontext():
+        measure()
+    assert not runs(int(said.read_text()))

@@ -186,6 +186,31 @@ def test_what_a_stage_makes_is_no_objection(root: Path) -> None:
     stage(root, f"echo made > reports/int8/evaluate.json; {replace_base}", told)
 
 
+MEASURED = "reports/int8/local.json"
+
+
+@pytest.mark.parametrize("written", [MEASURED, "samples/int8/local.npz", "elsewhere.txt"])
+def test_what_a_measuring_writes_is_no_objection(root: Path, written: str) -> None:
+    with handover.only(root, [MEASURED, "samples/int8"]):
+        lay(root, {written: "measured"})
+
+
+@pytest.mark.parametrize(
+    "forged", ["reports/int8/pi5.json", "reports/int8/evaluate.json", "artifacts/int8/model.onnx", "dvc.lock"]
+)
+def test_code_that_writes_what_is_judged_is_refused(root: Path, forged: str) -> None:
+    lay(root, {MEASURED: "before", "reports/int8/evaluate.json": "before"})
+    with pytest.raises(EnvironmentFailed, match=f"`{forged}` changed") as refused, handover.only(root, [MEASURED]):
+        lay(root, {MEASURED: "measured", forged: "forged"})
+    assert "`pipeline`" in str(refused.value)
+
+
+def test_what_is_taken_away_is_missed(root: Path) -> None:
+    lay(root, {MEASURED: "before", "reports/int8/pi5.json": "before"})
+    with pytest.raises(EnvironmentFailed, match=r"`reports/int8/pi5\.json`"), handover.only(root, [MEASURED]):
+        (root / "reports/int8/pi5.json").unlink()
+
+
 @pytest.fixture
 def project(root: Path, made: Made) -> Project:
     return replace(made(), root=root)

@@ -60,7 +60,10 @@ def test_an_emulated_processor_profiles_nothing() -> None:
         {**TOLD, "operators": [{**TOLD["operators"][0], "ns": math.inf}]},
         {**TOLD, "operators": [{**TOLD["operators"][0], "ran": "magic"}]},
     ],
-    ids=str,
+    ids=[
+        "nothing", "a list", "empty", "no operators", "an operator that is none", "no time", "less than none", "words",
+        "for ever", "ran as nobody knows",
+    ],
 )  # fmt: skip
 def test_what_is_none_is_refused(told: Any) -> None:
     with pytest.raises(Damaged, match="no profile of operators"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from makeweight.ci import runners
+from makeweight.ci import handover, runners
 from makeweight.ci import state as states
 from makeweight.project import reading
 from makeweight.verbs.ci import against
@@ -24,12 +24,13 @@ def measured(run: Run) -> Exit:
     from makeweight.ci import measure as measuring
     from makeweight.verbs import benchmark, device
 
-    for name in names:
-        if name in state.refused:
-            run.progress.say(f"{name}: not measured, {state.refused[name]}")
-            continue
-        state = measuring.run(
-            project, found.base, state, name, device.run, benchmark.run, run.progress, anew=against.anew(run)
-        )
+    with handover.unaltered(run.root, state.base, run.git(), run.environment):
+        for name in names:
+            if name in state.refused:
+                run.progress.say(f"{name}: not measured, {state.refused[name]}")
+                continue
+            state = measuring.run(
+                project, found.base, state, name, device.run, benchmark.run, run.progress, anew=against.anew(run)
+            )
     states.write(run.root, state)
     return Exit.PASS
