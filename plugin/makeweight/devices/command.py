@@ -115,12 +115,19 @@ class Command:
             "board": board,
             "by": self.program,
             "command": [self.options.prepare, self.options.run],
+            "files": self._files(),
             "isa": [],
             "cores": None,
             "machine": "",
             "runtimes": {},
             "emulated": False,
         }
+
+    def _files(self) -> dict[str, str]:
+        """Hashes of the files that the commands name: with another script of the same name, figures are others."""
+        named = (command for command in (self.options.prepare, self.options.run) if command is not None)
+        files = sorted({word for command in named for word in _split(command) if Path(word).is_file()})
+        return {file: sha256_of(Path(file)) for file in files}
 
     def conditions(self) -> dict[str, Any]:
         return {"load": None, "governor": None, "frequency_khz": None, "temperature_millicelsius": None}

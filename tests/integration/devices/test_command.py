@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
@@ -62,6 +63,9 @@ def test_a_benchmark_by_a_command(pair: Pair, tmp_path: Path, monkeypatch: pytes
     assert taken.identity["cpu"] == "Jetson Orin Nano"
     assert taken.identity["board"] == ["Jetson Orin Nano", "L4T 36.4"]
     assert taken.identity["command"][1].endswith("{model} {runs} {folder}")
+    assert taken.identity["files"] == {
+        str(each): hashlib.sha256(Path(each).read_bytes()).hexdigest() for each in (built, tool)
+    }
     engines = [file.read_text() for file in Path(device._kept.name).glob("*/engine")]
     assert engines == ["built\n", "built\n"], "once for each model"
     assert not list(tmp_path.rglob("pwned"))
