@@ -124,22 +124,33 @@ class _Remains:
 
     def end(self) -> set[int] | None:
         """What could not be ended, as far as it can be seen; None: all has."""
-        return None if self._send(signal.SIGTERM, _GRACE) is None else self._send(signal.SIGKILL, _PATIENCE)
+        if self._send(signal.SIGTERM, time.monotonic() + _GRACE) is None:
+            return None
+        return self._send(signal.SIGKILL, None)
 
-    def _send(self, how: signal.Signals, seconds: float) -> set[int] | None:
+    def _send(self, how: signal.Signals, until: float | None) -> set[int] | None:
         """Send a signal once to each that is left and to what they start meanwhile, until all have gone or time is up.
+
+        Args:
+            until: a point of the monotonic clock; None: as long as what is told goes, since one that forks for ever is
+                caught at some time, and whoever reads its output waits for that.
 
         Returns what is left then, and None if that is nothing.
         """
-        until, told = time.monotonic() + seconds, set[int]()
+        told: dict[int, float] = {}
+        seen = time.monotonic()
         while (left := _below(self._spared)) or self._unseen():
-            for pid in left - told:
+            now = time.monotonic()
+            for pid in left - told.keys():
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, how)
-            told |= left
-            if time.monotonic() > until:
+            told = {pid: told.get(pid, now) for pid in left}
+            seen = now if left else seen
+            oldest = min(told.values(), default=seen)
+            if now > (oldest + _PATIENCE if until is None else until):
                 return left
-            time.sleep(_EVERY)
+            # one that is told has no time to start another
+            time.sleep(_EVERY if until is not None or not left else 0)
         return None
 
     def _unseen(self) -> bool:

@@ -57,10 +57,16 @@ def brief(model: Any) -> dict[str, str]:
 
 
 def _alike(graph: Any, kept: Collection[str]) -> dict[str, str]:
-    """Constants that are the same as an earlier one, with that one's name."""
+    """Constants that are the same as an earlier one, with that one's name.
+
+    Signed bytes each stand by themselves: asked to multiply exactly (`session.x64quantprecision`), ONNX Runtime makes
+    each weight unsigned with its zero point, and opens no file in which two have one zero point.
+    """
+    import onnx
+
     first, alike = dict[bytes, str](), dict[str, str]()
     for tensor in graph.initializer:
-        if tensor.name in kept:
+        if tensor.name in kept or tensor.data_type == onnx.TensorProto.INT8:
             continue
         bare = type(tensor)()
         bare.CopyFrom(tensor)
