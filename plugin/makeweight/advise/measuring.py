@@ -31,6 +31,7 @@ from makeweight.devices.entry import DeviceEntry
 from makeweight.evidence import disk
 from makeweight.layout import BASELINE
 from makeweight.measure import latency, operators, samples
+from makeweight.measure.emulated import EMULATED
 from makeweight.measure.operators import Profile
 from makeweight.project.project import Project
 from makeweight.report.prose import listed
@@ -227,7 +228,7 @@ def _timed(entry: DeviceEntry, made: Model, inputs: Path, memory: bool, seed: in
     )
     identity = taken.identity
     if taken.emulated:
-        raise DeviceFailed(latency.EMULATED, where=f"device `{entry.name}`")
+        raise DeviceFailed(EMULATED, where=f"device `{entry.name}`")
     told = operators.profiles(taken)
     usual = latency.medians(taken)["a"]
     shares = {} if told is None else _shares(told[0], usual)

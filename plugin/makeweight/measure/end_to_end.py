@@ -16,12 +16,10 @@ from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import Metric, times
 from makeweight.layout import BASELINE
 from makeweight.measure import latency
+from makeweight.measure.parts import PARTS, SAME_ANSWERS
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, unavailable
 
-PARTS = {"preprocess": "preprocess_share", "model": "model_share", "postprocess": "postprocess_share"}
-"""What each part of a pipeline is called in the probe's arrays, and as a figure."""
-SAME_ANSWERS = "same_answers"
 _ALL = "what the pipelines of both return holds numbers that are no integers, so that equal answers cannot be counted"
 
 

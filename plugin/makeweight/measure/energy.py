@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from makeweight.budget.measurand import Measurand
 from makeweight.layout import BASELINE
-from makeweight.measure.latency import EMULATED
+from makeweight.measure.emulated import EMULATED
 from makeweight.measure.sampled import quantile_interval
 from makeweight.measure.statistics import MEDIAN
 from makeweight.measure.timings import Timings

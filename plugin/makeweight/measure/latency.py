@@ -15,6 +15,7 @@ import numpy as np
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import Metric, times
 from makeweight.layout import BASELINE
+from makeweight.measure.emulated import EMULATED
 from makeweight.measure.sampled import quantile_interval
 from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
@@ -28,7 +29,6 @@ SLOWED = "the device was slowed down while it was measured: {}"
 _CLOCKS = {"end_to_end": "wall"}
 """What the clock of a meter is called in the raw times, where it is not called as the meter."""
 _TURNS = {"cold": "in turns of single runs with empty caches", "start": "in turns of launches"}
-EMULATED = "the processor is emulated, so neither times nor energy say anything about a real one"
 
 
 def measure(timings: Timings, variant: str, device: str, threads: int) -> Iterator[Measurement]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from makeweight.measure.latency import EMULATED
-from makeweight.measure.timings import Timings
+from makeweight.measure.emulated import EMULATED
 from makeweight_probe.session import Ran
+
+if TYPE_CHECKING:
+    from makeweight.measure.timings import Timings
 
 _NS = 1e9
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
@@ -12,10 +13,11 @@ from makeweight.decide import verdict
 from makeweight.decide.stale import stale
 from makeweight.decide.verdict import Verdict
 from makeweight.layout import Layout
-from makeweight.measure import operators, timings
-from makeweight.measure.operators import Profile
 from makeweight.proof.audit import Finding, audit
 from makeweight_base.errors import UsageError
+
+if TYPE_CHECKING:
+    from makeweight.measure.operators import Profile
 
 
 def read(root: Path) -> Verdict:
@@ -29,7 +31,7 @@ def read(root: Path) -> Verdict:
     return _with_findings(root)[0]
 
 
-Profiles = Mapping[tuple[str, str], tuple[Profile, Profile]]
+Profiles: TypeAlias = "Mapping[tuple[str, str], tuple[Profile, Profile]]"
 """By variant and device: of the baseline and of the variant."""
 
 
@@ -64,16 +66,19 @@ def _manifests(decided: Verdict, unchanged: Collection[str], root: Path) -> dict
 
 
 def _profiles(decided: Verdict, unchanged: Collection[str], root: Path) -> Profiles:
-    found = {}
     devices = decided.provenance.get("devices") or {}
-    for variant in (each.variant for each in decided.variants):
-        for device in devices:
-            path = Layout(Path()).timings(variant, device)
-            if path.as_posix() in unchanged:
-                # another version may have written it, which changes nothing of the verdict
-                with contextlib.suppress(UsageError, operators.Damaged):
-                    if (both := operators.profiles(timings.read(root / path))) is not None:
-                        found[variant, device] = both
+    pairs = [(each.variant, device) for each in decided.variants for device in devices]
+    there = {pair: path for pair in pairs if (path := Layout(Path()).timings(*pair)).as_posix() in unchanged}
+    if not there:
+        return {}
+    from makeweight.measure import operators, timings  # with arrays, which a gate needs for nothing else
+
+    found = {}
+    for pair, path in there.items():
+        # another version may have written it, which changes nothing of the verdict
+        with contextlib.suppress(UsageError, operators.Damaged):
+            if (both := operators.profiles(timings.read(root / path))) is not None:
+                found[pair] = both
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from makeweight.budget.measurand import Measurand
 from makeweight.layout import BASELINE
-from makeweight.measure.end_to_end import PARTS, SAME_ANSWERS
+from makeweight.measure.parts import PARTS, SAME_ANSWERS
 from makeweight.report import prose
 from makeweight.report.comparison import LATENCY, Cell, cell
 from makeweight.report.content import Content

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from makeweight.measure import timings
-from makeweight.measure.latency import EMULATED
+from makeweight.measure.emulated import EMULATED
 from makeweight.measure.operators import Damaged, profiles
 from makeweight.measure.timings import Timings
 from makeweight_probe.job import Result
