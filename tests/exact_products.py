@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def exact_products() -> Iterator[None]:
     """https://github.com/microsoft/onnxruntime, onnxruntime_session_options_config_keys.h"""
     import onnxruntime

