@@ -17,7 +17,10 @@ HEAD = (
     CONFIG.partition("budget:")[0]
     .replace("npz: {test: test.npz, calibration: calibration.npz}", "load: code:load, slices: code:slices")
     .replace("  local: {kind: local}\n", "  local: {kind: local}\n  pi5: {kind: local}\n")
-    .replace("task: classification\n", "task: {kind: classification, classes: [cat, dog]}\n")
+    .replace(
+        "task: classification\n",
+        "task: {kind: classification, classes: [cat, dog]}\npipeline: {preprocess: code:before, samples: code:raw}\n",
+    )
 )
 FITTING = [
     (metric, operator)
