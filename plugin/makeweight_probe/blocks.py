@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from makeweight_probe.arm import Arm, Times
 from makeweight_probe.job import BlocksJob, Cold, Result
-from makeweight_probe.sequential import decide
+from makeweight_probe.sequential import all_decided
 
 ARMS = ("a", "b", "control")
 WARM_UP_SECONDS = 0.05
@@ -82,7 +82,7 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
     while (spent := time.perf_counter() - began) < job.seconds or not taken.rounds:
         reached = taken.rounds * kept >= job.target_runs or spent >= job.target_seconds
         if reached and taken.rounds >= look:
-            if _decided(taken.medians("a"), taken.medians("b"), job.limits):
+            if all_decided(taken.medians("a"), taken.medians("b"), job.limits):
                 break
             # a look costs time in proportion to the rounds: ever rarer, they stay a small share of it
             look = taken.rounds + max(LOOK_EVERY, taken.rounds // 20)
@@ -224,10 +224,6 @@ def _runs(trials: list[Turn], *arms: str) -> NDArray[Any]:
     return np.array([trial[arm]["wall"] for trial in trials for arm in arms])
 
 
-def _decided(a: NDArray[Any], b: NDArray[Any], limits: tuple[float, ...]) -> bool:
-    return all(decide(np.log(b / a), limit) != "undecided" for limit in limits)
-
-
 def _warm_up(arm: Arm, samples: int) -> float:
     """Run until lazily made state is there and the clock is up to speed; the shortest time of one call, in ns."""
     shortest = np.inf
@@ -250,7 +246,7 @@ def _cold(asked: Cold, arms: Arms, samples: int, flush: int, rng: np.random.Gene
         for index in rng.permutation(len(ARMS)):
             times[ARMS[index]].append(arms[ARMS[index]].cold(sample, flush))
         a, b = np.array(times["a"]), np.array(times["b"])
-        if time.perf_counter() > until or (len(a) >= asked.rounds and _decided(a, b, asked.limits)):
+        if time.perf_counter() > until or (len(a) >= asked.rounds and all_decided(a, b, asked.limits)):
             return {f"cold_{arm}": np.array(values) for arm, values in times.items()}
 
 

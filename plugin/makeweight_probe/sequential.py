@@ -10,6 +10,7 @@ samples, for any limit, also one that was not thought of while measuring.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -48,6 +49,14 @@ def decide(log_ratios: Floats, limit: float, alpha: float = ALPHA) -> Decision:
     if float(log_wealth(below, above)) >= bar:
         return "within"
     return "undecided"
+
+
+def all_decided(a: Floats, b: Floats, limits: Sequence[float]) -> bool:
+    """Whether paired times leave no limit open."""
+    if not limits:
+        return True
+    log_ratios = np.log(b / a)
+    return all(decide(log_ratios, limit) != "undecided" for limit in limits)
 
 
 def confidence_sequence(log_ratios: Floats, alpha: float = ALPHA) -> tuple[float, float]:

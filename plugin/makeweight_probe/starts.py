@@ -20,7 +20,7 @@ import numpy as np
 from makeweight_probe import ProbeFailed, facts, inputs, sessions
 from makeweight_probe.blocks import ARMS
 from makeweight_probe.job import Model, Result, StartsJob, load_model
-from makeweight_probe.sequential import decide
+from makeweight_probe.sequential import all_decided
 
 _LONGEST = 4
 """Times the seconds that were given, after which even too few launches have to do."""
@@ -48,9 +48,8 @@ def measure(job: StartsJob) -> Result:
             arm = ARMS[index]
             times[arm].append(_launch(*given[arm], int(rng.integers(4096))))
         spent, count = time.perf_counter() - began, len(times["a"])
-        ratios = np.log(np.array(times["b"]) / np.array(times["a"]))
-        decided = all(decide(ratios, limit) != "undecided" for limit in job.limits)
-        enough = count >= job.launches and (decided or spent >= job.seconds)
+        a, b = np.array(times["a"]), np.array(times["b"])
+        enough = count >= job.launches and (spent >= job.seconds or all_decided(a, b, job.limits))
         if enough or spent >= _LONGEST * job.seconds:
             break
     known: dict[str, Any] = {"before": before, "after": facts.conditions(), "identity": facts.identity()}

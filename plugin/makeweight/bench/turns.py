@@ -36,7 +36,7 @@ from makeweight_probe.job import (
     StartsJob,
 )
 from makeweight_probe.power import NoMeter
-from makeweight_probe.sequential import decide
+from makeweight_probe.sequential import all_decided
 
 BLOCK_SECONDS = 0.2
 """Of inferences that count, in a block."""
@@ -128,7 +128,7 @@ def _enough(taken: Mapping[str, list[Told]], job: BlocksJob, spent: float) -> bo
     a, b = (np.array([np.median(told.times) for told in taken[arm]]) for arm in ("a", "b"))
     if min(a.min(), b.min()) <= 0:
         return False  # what reads the times says so
-    return all(decide(np.log(b / a), limit) != "undecided" for limit in job.limits)
+    return all_decided(a, b, job.limits)
 
 
 def _last(each: list[Told], kept: int) -> NDArray[Any]:
