@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from makeweight_probe.last_words import last_line
+
 PYTHON = "bin/python"
 """Within the folder."""
 _HOLDS = "makeweight.json"
@@ -125,7 +127,7 @@ def _try(folder: Path, runtimes: Sequence[str]) -> None:
     if done.returncode < 0:
         raise _Lacking("runtime", f"it ends with signal {-done.returncode}")
     if done.returncode:
-        raise _Lacking("runtime", _last(done.stderr))
+        raise _Lacking("runtime", last_line(done.stderr))
 
 
 def _replace(folder: Path, fresh: Path) -> None:
@@ -159,11 +161,7 @@ def lacking(said: str) -> str:
 def error(said: str) -> str:
     """The line that says it: pip's errors before what follows from them."""
     errors = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")]
-    return errors[0] if errors else _last(said)
-
-
-def _last(said: str) -> str:
-    return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
+    return errors[0] if errors else last_line(said)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import numpy as np
 from makeweight_probe import ProbeFailed, facts, inputs, sessions
 from makeweight_probe.blocks import ARMS
 from makeweight_probe.job import Model, Result, StartsJob, load_model
+from makeweight_probe.last_words import ended
 from makeweight_probe.sequential import all_decided
 
 _LONGEST = 4
@@ -74,8 +75,7 @@ def _launch(model: Model, fed: str, offset: int) -> float:
         raise ProbeFailed(f"a launch has not answered for {_PATIENCE:g} s") from error
     words = done.stdout.split()
     if done.returncode != 0 or not words:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise ProbeFailed(f"a launch ended with exit code {done.returncode}: {said[-1] if said else 'it said nothing'}")
+        raise ProbeFailed(f"a launch ended with {ended(done.returncode, done.stderr)}")
     return float(words[-1])
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from makeweight_probe import ProbeFailed, inputs, sessions, users
 from makeweight_probe.arm import Here, Times
 from makeweight_probe.job import Model, Pipeline, load_model, load_pipeline
+from makeweight_probe.last_words import ended
 from makeweight_probe.users import CodeFailed, PackageLacking
 from makeweight_probe.whole import whole
 
@@ -144,9 +145,7 @@ class Worker:
     def _lost(self) -> ArmLost:
         code = self._ended()
         self._errors.seek(0)
-        said = [line for line in self._errors.read().splitlines() if line.strip()]
-        ended = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return ArmLost(f"the process of arm {self._name} ended with {ended}: {said[-1] if said else 'it said nothing'}")
+        return ArmLost(f"the process of arm {self._name} ended with {ended(code, self._errors.read())}")
 
     def _ended(self) -> int:
         try:

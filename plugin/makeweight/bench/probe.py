@@ -14,6 +14,7 @@ from typing import Any, cast
 import makeweight_probe
 from makeweight.bench import turns
 from makeweight.devices.device import Device, DeviceFailed, Ended, Programmed, private
+from makeweight_probe import last_words
 from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
 from makeweight_probe.job import FactsJob, Job, Result, Setting, dump_job, load_result
 
@@ -29,8 +30,7 @@ class JobFailed(DeviceFailed):
     """The process that carried a job out ended without a result: how, and its last words."""
 
     def __init__(self, device: Device, ended: Ended) -> None:
-        lines = [line for line in ended.said.splitlines() if line.strip()]
-        self.code, self.last = ended.code, lines[-1] if lines else "it said nothing"
+        self.code, self.last = ended.code, last_words.last_line(ended.said)
         where, python = f"device `{device.name}`", device.python[0]
         furnish = f"`makeweight devices --bootstrap {device.name}`"
         if self.code == NO_RUNTIME and private(device) is not None:
@@ -48,9 +48,9 @@ class JobFailed(DeviceFailed):
             do += "." if private(device) is None else f"; or let {furnish} do so in a private folder there."
             super().__init__(f"`{python}` there has no numpy", where=where, do=do)
         else:
-            how = f"signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
             do = "Run again; if it was killed, the machine may be short of memory."
-            super().__init__(f"the measuring process ended with {how}: {self.last}", where=where, do=do)
+            told = f"the measuring process ended with {last_words.ended(self.code, ended.said)}"
+            super().__init__(told, where=where, do=do)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from makeweight.programs.lines import Unit
 from makeweight.programs.program import Garbage, Told, shortened
 from makeweight_probe import meters
 from makeweight_probe.job import Model
+from makeweight_probe.last_words import ended, last_line
 from makeweight_probe.power import NoMeter
 
 _ALWAYS = ("model", "folder", "threads", "runs", "inputs")
@@ -190,11 +191,9 @@ class Command:
     def _printed(self, words: Sequence[str]) -> str:
         code, printed, said = self._ended(words)
         if code != 0:
-            how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            heard = [line for line in (said or printed).splitlines() if line.strip()]
-            last = shortened(heard[-1]) if heard else "it said nothing"
+            last = shortened(last_line(said or printed))
             do = f"Run it by hand: {shlex.join(words)}"
-            raise DeviceFailed(f"`{words[0]}` ended with {how}: {last}", where=self._where, do=do)
+            raise DeviceFailed(f"`{words[0]}` ended with {ended(code, last)}", where=self._where, do=do)
         return printed
 
     def _ended(self, words: Sequence[str]) -> tuple[int, str, str]:

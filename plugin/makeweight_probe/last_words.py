@@ -1,0 +1,18 @@
+"""How a process ended, and the last that it said. Python's standard library alone."""
+
+from __future__ import annotations
+
+
+def last_line(said: str) -> str:
+    """Of what was said, the last line that has something in it."""
+    return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
+
+
+def ended(code: int, said: str) -> str:
+    """`exit code 3: no space left`, or `signal 9: it said nothing`; a signal by its number, since the names that other
+    systems have for theirs are not known here.
+
+    Args:
+        code: negative for the signal that ended it.
+    """
+    return f"{f'signal {-code}' if code < 0 else f'exit code {code}'}: {last_line(said)}"
