@@ -2,100 +2,83 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from makeweight.devices.device import DeviceFailed
+from makeweight.devices.refusals import Case, fitting
 from makeweight.programs.program import shortened
-
-
-@dataclass(frozen=True)
-class _Case:
-    sign: str
-    """A part of what is said, in small letters."""
-    what: str
-    do: str
-
+from makeweight_probe.last_words import ended, last_line
 
 _SEE = "See what `adb devices` lists."
 # The first that fits counts.
 _CASES = (
-    _Case(
+    Case(
         "unauthorized",
         "it has not allowed this computer to reach it",
         "Unlock its screen and allow USB debugging there; where nothing is asked, pull the cable and put it in again.",
     ),
-    _Case("still authorizing", "it is still asking whether this computer may reach it", "Allow it on its screen."),
-    _Case(
+    Case("still authorizing", "it is still asking whether this computer may reach it", "Allow it on its screen."),
+    Case(
         "device offline",
         "it is there and does not answer",
         "Pull its cable and put it in again, or `adb reconnect offline`.",
     ),
-    _Case(
+    Case(
         "no permissions",
         "this user may not reach it over USB",
         "Join the group `plugdev`, or install the udev rules (Debian: apt install android-sdk-platform-tools-common).",
+        also=("insufficient permissions",),
     ),
-    _Case(
-        "insufficient permissions",
-        "this user may not reach it over USB",
-        "Join the group `plugdev`, or install the udev rules (Debian: apt install android-sdk-platform-tools-common).",
-    ),
-    _Case(
+    Case(
         "more than one device",
         "there are several devices, and which it is is not said",
         "Name it with `serial:`, as `adb devices` lists it.",
     ),
-    _Case(
+    Case(
         "no devices/emulators",
         "there is no Android device",
         "Put in its cable and switch on USB debugging (Settings, Developer options), or name it with "
         "`serial: HOST:PORT`.",
     ),
-    _Case(
+    Case(
         "failed to connect",
         "nothing there answers adb",
         "Switch on wireless debugging there, pair with it once (`adb pair HOST:PORT`), and mend `serial:`.",
     ),
-    _Case("failed to authenticate", "it has not allowed this computer to reach it", "Allow it on its screen."),
-    _Case("no space left on device", "it is full", "Make room there; what makeweight keeps is FOLDER."),
-    _Case("read-only file system", "FOLDER cannot be written to there", "See whether its storage is in order."),
-    _Case(
+    Case("failed to authenticate", "it has not allowed this computer to reach it", "Allow it on its screen."),
+    Case("no space left on device", "it is full", "Make room there; what makeweight keeps is FOLDER."),
+    Case("read-only file system", "FOLDER cannot be written to there", "See whether its storage is in order."),
+    Case(
         "server version",
         "another adb on this computer is of another version",
         "Leave one of them: `adb kill-server`, then run again.",
     ),
-    _Case(
+    Case(
         "cannot connect to daemon",
         "the adb server of this computer cannot be reached",
         "See ADB_SERVER_SOCKET and ANDROID_ADB_SERVER_PORT, and what `adb start-server` says.",
     ),
-    _Case("not found", "there is no device `SERIAL`", f"Mend `serial:` of the device. {_SEE}"),
+    Case("not found", "there is no device `SERIAL`", f"Mend `serial:` of the device. {_SEE}"),
 )
 
 # What a program or the shell says of one that cannot be run. The first that fits counts.
 _PROGRAM_CASES = (
-    _Case(
+    Case(
         "cannot link executable",
         "PROGRAM lacks a library there: SAID",
         "Name the library with `libraries:`; it is put beside the program.",
+        also=("error while loading shared libraries",),
     ),
-    _Case(
-        "error while loading shared libraries",
-        "PROGRAM lacks a library there: SAID",
-        "Name the library with `libraries:`; it is put beside the program.",
+    Case(
+        "exec format error",
+        "PROGRAM is made for another kind of processor",
+        "Take the one for `ABI`.",
+        also=("not executable: ",),
     ),
-    _Case("exec format error", "PROGRAM is made for another kind of processor", "Take the one for `ABI`."),
-    _Case("not executable: ", "PROGRAM is made for another kind of processor", "Take the one for `ABI`."),
-    _Case("permission denied", "PROGRAM may not be run there", "See whether FOLDER allows programs on this device."),
-    _Case(
+    Case("permission denied", "PROGRAM may not be run there", "See whether FOLDER allows programs on this device."),
+    Case(
         "no such file or directory",
         "PROGRAM cannot be started there: SAID",
         "If it was built for Linux and not for Android, what starts its libraries is missing: take Android's build.",
-    ),
-    _Case(
-        "inaccessible or not found",
-        "PROGRAM cannot be started there: SAID",
-        "If it was built for Linux and not for Android, what starts its libraries is missing: take Android's build.",
+        also=("inaccessible or not found",),
     ),
 )
 _NOT_FOUND, _NOT_RUN = 127, 126
@@ -112,11 +95,10 @@ def refusal(
         doing: what failed; None: the connection.
         gone: what to say where adb says nothing.
     """
-    where, low = f"device `{device}`", said.lower()
-    first = _first(said)
-    case = next((case for case in _CASES if case.sign in low), None)
+    where, case = f"device `{device}`", fitting(_CASES, said, SERIAL=serial or "", FOLDER=folder)
+    first = next((shortened(line) for line in said.splitlines() if line.strip()), None)
     if case is not None:
-        what, do = (text.replace("SERIAL", serial or "").replace("FOLDER", folder) for text in (case.what, case.do))
+        what, do = case
     elif first is not None:
         what, do = first, _SEE
     else:
@@ -131,24 +113,12 @@ def program_refusal(device: str, program: str, folder: str, abi: str, code: int,
         abi: what the device runs.
         code: how it ended; negative: the signal.
     """
-    where, low, last = f"device `{device}`", said.lower(), _last(said)
-    case = (
-        next((case for case in _PROGRAM_CASES if case.sign in low), None) if code in (_NOT_FOUND, _NOT_RUN, 1) else None
+    last = shortened(last_line(said))
+    case = None
+    if code in (_NOT_FOUND, _NOT_RUN, 1):
+        case = fitting(_PROGRAM_CASES, said, PROGRAM=f"`{program}`", SAID=last, FOLDER=folder, ABI=abi)
+    what, do = case or (
+        f"`{program}` ended with {ended(code, last)}",
+        "If it was killed, the device may be short of memory; else see what it says there.",
     )
-    if case is not None:
-        parts = {"PROGRAM": f"`{program}`", "SAID": last or "", "FOLDER": folder, "ABI": abi}
-        what, do = case.what, case.do
-        for name, text in parts.items():
-            what, do = what.replace(name, text), do.replace(name, text)
-        return DeviceFailed(what, where=where, do=do)
-    how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    do = "If it was killed, the device may be short of memory; else see what it says there."
-    return DeviceFailed(f"`{program}` ended with {how}: {last or 'it said nothing'}", where=where, do=do)
-
-
-def _first(said: str) -> str | None:
-    return next((shortened(line) for line in said.splitlines() if line.strip()), None)
-
-
-def _last(said: str) -> str | None:
-    return next((shortened(line) for line in reversed(said.splitlines()) if line.strip()), None)
+    return DeviceFailed(what, where=f"device `{device}`", do=do)

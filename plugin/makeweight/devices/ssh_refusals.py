@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from makeweight.devices.device import DeviceFailed
-
-
-@dataclass(frozen=True)
-class _Case:
-    sign: str
-    """A part of what is said, in small letters."""
-    what: str
-    do: str
-
+from makeweight.devices.refusals import Case, fitting
 
 # The first that fits counts. HOST stands for the host.
 _CASES = (
-    _Case(
+    Case(
         "identification has changed",
         "its host key is not the one that is known",
         "If the machine was set up anew, forget its old key (`ssh-keygen -R HOST`) and connect by hand once; if not, "
         "another machine answers in its place.",
     ),
-    _Case(
+    Case(
         "host key verification failed",
         "its host key is not known",
         "Connect by hand once and compare the fingerprint: `ssh HOST`.",
     ),
-    _Case(
+    Case(
         "permission denied (",
         "it accepts no key of yours",
         "Give it one (`ssh-copy-id HOST`), or start the agent that holds it; nobody is there to type a password.",
     ),
-    _Case("could not resolve hostname", "no machine has the name `HOST`", "Mend `host:` of the device."),
-    _Case("connection refused", "nothing there answers SSH", "Start its SSH server, or mend the port."),
-    _Case("no route to host", "there is no way to it", "See whether it is switched on and in this network."),
-    _Case("timed out", "it does not answer", "See whether it is switched on and in this network."),
-    _Case("not responding", "it does not answer any more", "See whether it is switched on and in this network."),
-    _Case(
+    Case("could not resolve hostname", "no machine has the name `HOST`", "Mend `host:` of the device."),
+    Case("connection refused", "nothing there answers SSH", "Start its SSH server, or mend the port."),
+    Case("no route to host", "there is no way to it", "See whether it is switched on and in this network."),
+    Case("timed out", "it does not answer", "See whether it is switched on and in this network."),
+    Case("not responding", "it does not answer any more", "See whether it is switched on and in this network."),
+    Case(
         "no space left on device", "its disk is full", "Make room there; what makeweight keeps is ~/.cache/makeweight."
     ),
-    _Case("read-only file system", "its disk cannot be written to", "What makeweight keeps is ~/.cache/makeweight."),
+    Case("read-only file system", "its disk cannot be written to", "What makeweight keeps is ~/.cache/makeweight."),
 )
 
 
@@ -52,12 +42,11 @@ def refusal(device: str, host: str, said: str, doing: str | None = None) -> Devi
         said: the standard error.
         doing: what failed; None: the connection.
     """
-    where, low = f"device `{device}`", said.lower()
+    where, case = f"device `{device}`", fitting(_CASES, said, HOST=host)
     # what follows the first line is mostly what came of it
     first = next((line.strip() for line in said.splitlines() if line.strip()), None)
-    case = next((case for case in _CASES if case.sign in low), None)
     if case is not None:
-        what, do = case.what.replace("HOST", host), case.do.replace("HOST", host)
+        what, do = case
     elif first is not None:
         what, do = first, f"See what `ssh {host}` says."
     else:
