@@ -23,7 +23,7 @@ from makeweight import registry
 from makeweight.devices.adb_refusals import program_refusal, refusal
 from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
 from makeweight.devices.side_by_side import SHOWN, hash_of
-from makeweight.devices.watched import watched
+from makeweight.devices.watched import LOST, attended, code_of, watched
 from makeweight.programs.machine import abi_of, runs_on
 from makeweight.programs.program import Asked, CannotRun, Garbage, Program, Told
 from makeweight_base.errors import EnvironmentFailed, UsageError
@@ -35,10 +35,6 @@ from makeweight_probe.power import NoMeter
 
 _KEPT = 7
 """Days that files lie there after they were last used."""
-_LOST = 255
-"""adb's exit code where the device went away, and that of a program that ended with it."""
-_BY_SIGNAL = 128
-"""A shell adds to this the signal that ended a program."""
 _SIMPLE = 60.0
 """Seconds for what takes no time: a question to the shell."""
 _HELD, _WAITS = "held", "waits"
@@ -269,17 +265,12 @@ class Adb:
         Raises:
             DeviceFailed: the device was lost, or it does not end in time.
         """
-        ours, held = os.pipe()
-        try:
-            done = self._adb(["shell", "-T", script], self.options.patience, ours)
-        finally:
-            os.close(ours)
-            os.close(held)
+        with attended() as waiting:
+            done = self._adb(["shell", "-T", script], self.options.patience, waiting)
         printed, said = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        if done.returncode == _LOST:
+        if done.returncode == LOST:  # or that of a program that ended with it
             self._still_there(said)
-        code = done.returncode
-        return (_BY_SIGNAL - code if _BY_SIGNAL < code < _LOST else code), printed, said
+        return code_of(done.returncode), printed, said
 
     def _said(self, script: str) -> str:
         """What a script of the shell prints.

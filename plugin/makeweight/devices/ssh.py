@@ -22,15 +22,11 @@ from pydantic import Field
 from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
 from makeweight.devices.side_by_side import hash_of
 from makeweight.devices.ssh_refusals import refusal
-from makeweight.devices.watched import watched
+from makeweight.devices.watched import LOST, attended, code_of, watched
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_probe.alone import LOCK
 from makeweight_probe.bootstrap import PYTHON
 
-_FAILED = 255
-"""The exit code by which ssh tells that it failed itself."""
-_BY_SIGNAL = 128
-"""A shell adds to this the signal that ended a program."""
 _FOLDER = ".cache/makeweight"
 """From the home folder there."""
 _PRIVATE = "python-"
@@ -122,12 +118,8 @@ class Ssh:
 
     def run(self, command: Sequence[str]) -> Ended:
         program = watched(shlex.join(command), f"export {LOCK}={_FOLDER}/lock")
-        ours, held = os.pipe()
-        try:
-            return self._ended(program, ours)
-        finally:
-            os.close(ours)
-            os.close(held)
+        with attended() as waiting:
+            return self._ended(program, waiting)
 
     def get(self, there: str, here: Path) -> None:
         with here.open("wb") as file:
@@ -176,10 +168,9 @@ class Ssh:
             do = "See what it does there; `patience:` of the device is how long it may take."
             raise DeviceFailed(f"a program there has not ended for {self._patience:g} s", where=where, do=do) from error
         said = done.stderr.decode(errors="replace")
-        if done.returncode == _FAILED:
+        if done.returncode == LOST:
             raise refusal(self.name, self._host, said)
-        code = done.returncode
-        return Ended(_BY_SIGNAL - code if code > _BY_SIGNAL else code, said)
+        return Ended(code_of(done.returncode), said)
 
     def _checked(self, ended: Ended, what: str) -> None:
         if ended.code != 0:

@@ -1,5 +1,16 @@
 """A program that runs on a device for no longer than somebody here waits for it."""
 
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+LOST = 255
+"""The exit code by which ssh and adb tell that they failed themselves."""
+_BY_SIGNAL = 128
+"""A shell adds to this the signal that ended a program."""
+
 
 def watched(command: str, before: str = "", after: str = "") -> str:
     """A script of the shell that runs a command there and ends it when its own standard input ends: so it does however
@@ -22,3 +33,19 @@ def watched(command: str, before: str = "", after: str = "") -> str:
         kill $watching 2>/dev/null
         {after}
         exit $code"""
+
+
+@contextlib.contextmanager
+def attended() -> Iterator[int]:
+    """The standard input of such a script: it ends with this side, however that ends."""
+    ours, held = os.pipe()
+    try:
+        yield ours
+    finally:
+        os.close(ours)
+        os.close(held)
+
+
+def code_of(told: int) -> int:
+    """A program's return code, negative for a signal, from the exit code of the shell that ran it."""
+    return _BY_SIGNAL - told if _BY_SIGNAL < told < LOST else told
