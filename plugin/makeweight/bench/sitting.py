@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from makeweight.artifact import model as artifact
@@ -82,28 +82,45 @@ def carry_out(
     def ask(job: Job) -> Result:
         return probe.run(device, job, progress.say, options.setting)
 
-    cold_rounds = -(-samples_needed(MEDIAN) // options.processes)
     apart = pair.apart or not pair.a.shares_a_process_with(pair.b)
 
-    def of_models(share: float, index: int, warming: tuple[int, int] | None) -> Result:
-        if aim.cold_limits is not None:
-            share /= 2  # the other half is for runs with empty caches
-        job = BlocksJob(
+    def samples(quantile: float) -> int:
+        """How many each process has to find."""
+        return -(-samples_needed(quantile) // options.processes)
+
+    def blocks(
+        share: float, index: int, warming: Warming, limits: tuple[float, ...], quantile: float, most: float
+    ) -> BlocksJob:
+        """Args:
+        most: seconds to spend on the quantile, when all else is decided.
+        """
+        return BlocksJob(
             pair.a,
             pair.b,
             pair.inputs,
             apart,
             warming,
             share,
-            aim.limits,
-            -(-samples_needed(aim.quantile) // options.processes),
-            min(aim.quantile_seconds, share),
-            THROUGHPUT_BATCH if pair.free_batch else None,
-            None if aim.cold_limits is None else Cold(aim.cold_limits, cold_rounds, share),
+            limits,
+            samples(quantile),
+            min(most, share),
+            batch=None,
+            cold=None,
             seed=seed * 1000 + index,
             inputs_b=pair.inputs_b,
         )
-        return ask(job)
+
+    def of_models(share: float, index: int, warming: Warming) -> Result:
+        if aim.cold_limits is not None:
+            share /= 2  # the other half is for runs with empty caches
+        job = blocks(share, index, warming, aim.limits, aim.quantile, aim.quantile_seconds)
+        cold = None if aim.cold_limits is None else Cold(aim.cold_limits, samples(MEDIAN), share)
+        return ask(replace(job, batch=THROUGHPUT_BATCH if pair.free_batch else None, cold=cold))
+
+    def of_pipelines(share: float, index: int, warming: Warming) -> Result:
+        assert pair.around is not None  # noqa: S101 - asked before
+        job = blocks(share, index, warming, aim.end_to_end_limits, aim.end_to_end_quantile, aim.end_to_end_seconds)
+        return _end_to_end(ask, device, job, *pair.around)
 
     def decided(timings: Timings) -> bool:
         return settled(timings, aim.limits) and settled(timings, aim.cold_limits or (), "cold")
@@ -112,8 +129,9 @@ def carry_out(
     whole: tuple[Result, ...] = ()
     if pair.around is not None:
         progress.say("  end to end: from a raw sample to what is made of the answer")
-        process = _end_to_end(ask, device, options, pair, aim, seed)
-        whole = _launched(options, process, lambda timings: settled(timings, aim.end_to_end_limits), rest, progress)
+        whole = _launched(
+            options, of_pipelines, lambda timings: settled(timings, aim.end_to_end_limits), rest, progress
+        )
     starts = None
     if aim.start_limits is not None:
         progress.say("  cold starts: fresh processes in turns")
@@ -150,8 +168,10 @@ def _profiles(ask: Callable[[Job], Result], pair: Pair, apart: bool) -> dict[str
     return found
 
 
-Process = Callable[[float, int, tuple[int, int] | None], Result]
-"""Runs one for so many seconds: its number, and how many runs warm a block, which the first measures."""
+Warming = tuple[int, int] | None
+"""How many runs warm a block, which the first process measures."""
+Process = Callable[[float, int, Warming], Result]
+"""Runs one for so many seconds; with its number."""
 
 
 def _launched(
@@ -186,40 +206,16 @@ def _launched(
             return tuple(results)
 
 
-def _end_to_end(
-    ask: Callable[[Job], Result], device: Device, options: DeviceOptions, pair: Pair, aim: Aim, seed: int
-) -> Process:
-    """The pipelines, as the models: as many processes, and as much time once more."""
-    assert pair.around is not None  # noqa: S101 - asked before
-    one, other = pair.around
-    apart = pair.apart or not pair.a.shares_a_process_with(pair.b) or one.sources != other.sources
-
-    def process(share: float, index: int, warming: tuple[int, int] | None) -> Result:
-        blocks = BlocksJob(
-            pair.a,
-            pair.b,
-            pair.inputs,
-            apart,
-            warming,
-            share,
-            aim.end_to_end_limits,
-            -(-samples_needed(aim.end_to_end_quantile) // options.processes),
-            min(aim.end_to_end_seconds, share),
-            None,
-            None,
-            seed=seed * 1000 + index,
-            inputs_b=pair.inputs_b,
-        )
-        try:
-            result = ask(PipelineJob(blocks, one, other))
-        except probe.JobFailed as failure:
-            # the models alone ran there, so it is the user's code that ended it
-            return Result({}, {"unavailable": f"the process that ran the pipeline ended: {failure.what}"})
-        if (lacks := result.facts.get("lacking")) is not None:
-            result.facts["unavailable"] = pipelines.lacking(device, *lacks)
-        return result
-
-    return process
+def _end_to_end(ask: Callable[[Job], Result], device: Device, job: BlocksJob, one: Pipeline, other: Pipeline) -> Result:
+    """A process of the pipelines, as of the models; why there is none where the user's code ends it."""
+    try:
+        result = ask(PipelineJob(replace(job, apart=job.apart or one.sources != other.sources), one, other))
+    except probe.JobFailed as failure:
+        # the models alone ran there, so it is the user's code that ended it
+        return Result({}, {"unavailable": f"the process that ran the pipeline ended: {failure.what}"})
+    if (lacks := result.facts.get("lacking")) is not None:
+        result.facts["unavailable"] = pipelines.lacking(device, *lacks)
+    return result
 
 
 @dataclass(frozen=True)
