@@ -19,7 +19,8 @@ from makeweight.artifact.model import Model
 from makeweight.artifact.ports import free_sizes
 from makeweight.bench import sitting
 from makeweight.bench.aim import Aim
-from makeweight.bench.sitting import Pair, model_of
+from makeweight.bench.probe import model_of
+from makeweight.bench.sitting import Pair
 from makeweight.compress.baseline import write_baseline
 from makeweight.compress.checkpoints import Checkpoints
 from makeweight.compress.curves import Curves

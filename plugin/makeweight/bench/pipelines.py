@@ -17,7 +17,7 @@ from makeweight.layout import BASELINE
 from makeweight.user.sources import Sources
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
-from makeweight_probe.job import BlocksJob, Model, Pipeline, PipelineJob, Port
+from makeweight_probe.job import BlocksJob, Pipeline, PipelineJob, Port
 
 
 def packed(
@@ -55,8 +55,7 @@ def try_out(
     """
     with tempfile.TemporaryDirectory(prefix="makeweight-pipeline-") as folder:
         around = packed(settings, sources, raw, {BASELINE: made}, Path(folder))[BASELINE]
-        path, *beside = (str(made.folder / file.name) for file in made.files)
-        model = Model(made.runtime, path, 1, tuple(beside))
+        model = probe.model_of(made, 1)
         turns = BlocksJob(model, model, str(inputs), False, None, 0.0, (), 1, 0.0, None, None, 0)
         here = Local("this machine", LocalOptions())
         facts = probe.run(here, PipelineJob(turns, around, around), progress.say).facts

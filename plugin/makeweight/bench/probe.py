@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import makeweight_probe
+from makeweight.artifact import model as artifact
 from makeweight.bench import turns
 from makeweight.devices.device import Device, DeviceFailed, Ended, Programmed, private
 from makeweight_probe import last_words
 from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
-from makeweight_probe.job import FactsJob, Job, Result, Setting, dump_job, load_result
+from makeweight_probe.job import FactsJob, Job, Model, Result, Setting, dump_job, load_result
 
 NO_SUCH_PROGRAM = 127
 """The exit code of a shell or `env` that finds no such program."""
@@ -63,6 +64,13 @@ class Facts:
 
     identity: dict[str, Any]
     conditions: dict[str, Any]
+
+
+def model_of(made: artifact.Model, threads: int) -> Model:
+    """A model on disk as the probe is told of it."""
+    path, *beside = (str(made.folder / file.name) for file in made.files)
+    ports = tuple((port.name, tuple(port.shape)) for port in made.inputs)
+    return Model(made.runtime, path, threads, tuple(beside), ports)
 
 
 def facts(device: Device, tell: Callable[[str], None]) -> Facts:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from makeweight.artifact import model as artifact
 from makeweight.bench import pipelines, probe
 from makeweight.bench.aim import Aim
 from makeweight.devices.device import Device, DeviceOptions
@@ -54,13 +53,6 @@ class Pair:
     """What to feed `b` with where it takes other types; None: the same."""
     around: tuple[Pipeline, Pipeline] | None = None
     """The pipelines that the two stand in; None: there are none."""
-
-
-def model_of(made: artifact.Model, threads: int) -> Model:
-    """A model on disk as the probe is told of it."""
-    path, *beside = (str(made.folder / file.name) for file in made.files)
-    ports = tuple((port.name, tuple(port.shape)) for port in made.inputs)
-    return Model(made.runtime, path, threads, tuple(beside), ports)
 
 
 def carry_out(

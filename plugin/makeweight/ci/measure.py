@@ -15,7 +15,8 @@ from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
 from makeweight.bench import pipelines
-from makeweight.bench.sitting import Pair, model_of
+from makeweight.bench.probe import model_of
+from makeweight.bench.sitting import Pair
 from makeweight.ci import base_artifacts, contained, handover, regression
 from makeweight.ci.base import Base
 from makeweight.ci.renaming import earlier

@@ -9,8 +9,7 @@ from pathlib import Path
 from makeweight.artifact.matching import counterparts, matched
 from makeweight.artifact.model import Model
 from makeweight.bench import probe
-from makeweight.bench.probe import JobFailed
-from makeweight.bench.sitting import model_of
+from makeweight.bench.probe import JobFailed, model_of
 from makeweight.devices.device import Device
 from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import UsageError

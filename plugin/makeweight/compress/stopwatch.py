@@ -13,7 +13,8 @@ from typing import Any
 from makeweight.artifact.model import Model
 from makeweight.bench import sitting
 from makeweight.bench.aim import Aim
-from makeweight.bench.sitting import Pair, Ratio, model_of
+from makeweight.bench.probe import model_of
+from makeweight.bench.sitting import Pair, Ratio
 from makeweight.compress.subject import Subject
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import samples

@@ -16,8 +16,7 @@ from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, batch_axes, types
 from makeweight.artifact.trial import Trial
 from makeweight.bench import probe
-from makeweight.bench.probe import JobFailed
-from makeweight.bench.sitting import model_of
+from makeweight.bench.probe import JobFailed, model_of
 from makeweight.devices.local import Local, LocalOptions
 from makeweight.measure.outcomes import classify
 from makeweight.measure.samples import store

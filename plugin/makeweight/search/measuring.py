@@ -15,7 +15,8 @@ from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.files import sha256_of
 from makeweight.bench import probe, sitting
 from makeweight.bench.aim import Aim, from_rules
-from makeweight.bench.sitting import Pair, model_of
+from makeweight.bench.probe import model_of
+from makeweight.bench.sitting import Pair
 from makeweight.budget.rule import Rule
 from makeweight.devices.entry import DeviceEntry
 from makeweight.evidence import keys

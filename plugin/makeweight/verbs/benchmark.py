@@ -14,7 +14,8 @@ from makeweight.artifact import artifact
 from makeweight.artifact.files import sha256_of
 from makeweight.bench import pipelines, sitting
 from makeweight.bench.aim import Aim, from_rules
-from makeweight.bench.sitting import Pair, model_of
+from makeweight.bench.probe import model_of
+from makeweight.bench.sitting import Pair
 from makeweight.budget.measurand import Measurand, headline
 from makeweight.budget.metric import METRICS
 from makeweight.devices import record

@@ -13,7 +13,8 @@ from makeweight.artifact.feeds import fit
 from makeweight.artifact.matching import fed
 from makeweight.bench import sitting
 from makeweight.bench.aim import Aim
-from makeweight.bench.sitting import Pair, model_of
+from makeweight.bench.probe import model_of
+from makeweight.bench.sitting import Pair
 from makeweight.compare import inputs, likeness, models, sizes, telling
 from makeweight.compare.answer import Verdict, answer
 from makeweight.devices.device import Device, DeviceOptions
