@@ -38,10 +38,10 @@ def measure(job: PipelineJob) -> Result:
         with contextlib.ExitStack() as stack:
             folder = None if asked.apart else stack.enter_context(users.unpacked(job.a.sources))
             arms = {name: _arm(stack, name, *given[name], folder, asked.seconds) for name in order}
-            samples, _ = raw.read(job.a.raw)
-            told = _answers(arms["a"], arms["b"], len(samples), asked.seconds)
+            samples = raw.count(job.a.raw)
+            told = _answers(arms["a"], arms["b"], samples, asked.seconds)
             arms["control"].checked(0)
-            result = blocks.measure(asked, arms, len(samples), None)
+            result = blocks.measure(asked, arms, samples, None)
     except PackageLacking as error:
         return Result({}, {**state, "unavailable": str(error), "lacking": [error.package, error.by]})
     except CodeFailed as error:

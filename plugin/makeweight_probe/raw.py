@@ -6,7 +6,7 @@ Nothing is pickled: reading an array of objects could run any code.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -46,5 +46,15 @@ def read(path: str) -> tuple[list[Raw], list[str]]:
                 values = data[key]
                 content = values if kind == _ARRAY else values.tobytes()
                 found[int(index)] = content.decode() if kind == _TEXT and isinstance(content, bytes) else content
-        names = [str(name) for name in json.loads(str(data[_NAMES]))]
+        names = _names(data)
     return [found[index] for index in sorted(found)], names
+
+
+def count(path: str) -> int:
+    """How many samples an .npz has."""
+    with np.load(path, allow_pickle=False) as data:
+        return len(_names(data))
+
+
+def _names(data: Mapping[str, NDArray[Any]]) -> list[str]:
+    return [str(name) for name in json.loads(str(data[_NAMES]))]

@@ -5,6 +5,7 @@ It times the whole, and in the same runs each of the three parts.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import json
@@ -67,10 +68,7 @@ class Whole:
             self._takes_sample = _parameters(self._postprocess) > 1
         self._ranks = {port.name: len(port.shape) for port in pipeline.inputs}
         self._only = pipeline.inputs[0].name
-        self._samples, self._names = raw.read(pipeline.raw)
-
-    def __len__(self) -> int:
-        return len(self._samples)
+        self._samples, self._names = _raw(pipeline.raw)
 
     def block(self, sample: int, runs: int, inner: int) -> Times:
         parts: list[list[float]] = [[], [], []]
@@ -169,6 +167,12 @@ def whole(run: Run, pipeline: Pipeline, fed: str, folder: Path) -> Whole:
     """
     (example, *_) = inputs.read(fed)
     return Whole(run, pipeline, example, folder)
+
+
+@functools.lru_cache(maxsize=1)
+def _raw(path: str) -> tuple[list[Raw], list[str]]:
+    """The arms of one process share them, as no code of the user's gets one that it could alter."""
+    return raw.read(path)
 
 
 def _nothing(outputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
