@@ -19,11 +19,16 @@ Times = dict[str, list[float]]
 apart."""
 
 
-class Arm(Protocol):
-    """Where it runs is its own business: in this process, in another, later in a program of the runtime's own."""
+class Timed(Protocol):
+    """What is timed in blocks. Where it runs is its own business: in this process, in another, in a program of the
+    runtime's own."""
 
     def block(self, sample: int, runs: int, inner: int) -> Times:
         """Run a sample `runs` times over; each time `inner` inferences are timed together."""
+
+
+class Arm(Timed, Protocol):
+    """A loaded model, which can be had alone and in batches."""
 
     def cold(self, sample: int, flush: int) -> float:
         """One run, in ns of wall time, after streaming through `flush` bytes so that no cache holds the model."""

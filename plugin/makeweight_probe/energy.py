@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from makeweight_probe.arm import Arm
+from makeweight_probe.arm import Timed
 from makeweight_probe.job import Result
 from makeweight_probe.meters import Meter, NoMeter
 
@@ -22,7 +22,7 @@ _TRIED = 5
 
 def measure(
     meter: Meter,
-    arms: Mapping[str, Arm],
+    arms: Mapping[str, Timed],
     samples: int,
     order: np.random.Generator,
     clock: Callable[[], float] = time.monotonic,
@@ -43,7 +43,7 @@ def measure(
 
 def _in_turns(
     meter: Meter,
-    arms: Mapping[str, Arm],
+    arms: Mapping[str, Timed],
     samples: int,
     order: np.random.Generator,
     clock: Callable[[], float],
@@ -76,7 +76,7 @@ def block_seconds(meter: Meter) -> float:
     return getattr(meter, "seconds", None) or SECONDS
 
 
-def _fill(arm: Arm, seconds: float) -> int:
+def _fill(arm: Timed, seconds: float) -> int:
     """How many inferences make a block."""
     arm.block(0, _TRIED, 1)
     each = float(np.median(arm.block(0, _TRIED, 1)["wall"])) * 1e-9

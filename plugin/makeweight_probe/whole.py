@@ -92,15 +92,6 @@ class Whole:
                 times.append(took / inner)
         return {"wall": wall, **dict(zip(PARTS, parts, strict=True))}
 
-    def cold(self, sample: int, flush: int) -> float:
-        raise NotImplementedError("a pipeline is timed warm")
-
-    def batch(self) -> float:
-        raise NotImplementedError("a pipeline is timed sample by sample")
-
-    def answer(self, sample: int) -> list[NDArray[Any]]:
-        return self._run(self._fed(self._preprocess(_own(self._samples[sample]))))
-
     def checked(self, sample: int) -> dict[str, Any]:
         given, named = _own(self._samples[sample]), self._names[sample]
         made = users.call(self._preprocess, given, name="preprocess", folder=self._folder)

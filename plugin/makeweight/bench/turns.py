@@ -168,15 +168,6 @@ class _Block:
         told = self._timer.run(runs * inner)
         return {"wall": list(told.times)}
 
-    def cold(self, sample: int, flush: int) -> float:
-        raise NotImplementedError
-
-    def batch(self) -> float:
-        raise NotImplementedError
-
-    def answer(self, sample: int) -> list[NDArray[Any]]:
-        raise NotImplementedError
-
 
 def _timer(device: Programmed, model: Model, samples: str) -> Timer:
     return device.timer(model, _middle(samples))

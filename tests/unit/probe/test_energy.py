@@ -59,12 +59,6 @@ class Paper:
         self._machine.taken += runs * inner * self._joules
         return {"wall": [self._seconds * 1e9] * runs}
 
-    def cold(self, sample: int, flush: int) -> float:
-        raise NotImplementedError
-
-    def batch(self) -> float:
-        raise NotImplementedError
-
 
 def measured(machine: Machine, a: Paper, b: Paper, samples: int = 4) -> Result:
     arms, order = {"a": a, "b": b}, np.random.default_rng(0)

@@ -67,12 +67,6 @@ class OnCard:
         self._library.watts[0] -= 60.0
         return {"wall": [10e6] * runs}
 
-    def cold(self, sample: int, flush: int) -> float:
-        raise NotImplementedError
-
-    def batch(self) -> float:
-        raise NotImplementedError
-
 
 def test_the_energy_counters_give_what_an_inference_takes_beside_idle_cards() -> None:
     library = Library()
