@@ -5,7 +5,6 @@ means, and prints a time a line.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shlex
@@ -25,6 +24,7 @@ from makeweight.programs import lines
 from makeweight.programs.lines import Unit
 from makeweight.programs.program import Garbage, Told, shortened
 from makeweight_probe import meters
+from makeweight_probe.alone import locked
 from makeweight_probe.job import Model
 from makeweight_probe.last_words import ended, last_line
 from makeweight_probe.power import NoMeter
@@ -154,13 +154,11 @@ class Command:
         """One at a time of this user's that go by the same command."""
         of = hashlib.sha256(f"{os.getuid()}\0{self.options.run}".encode()).hexdigest()
         path = Path(tempfile.gettempdir(), f"makeweight-command-{of}.lock")
-        with path.open("a") as file:
+        with locked(path, lambda: tell(f"another measurement by `{self.program}` ran: waited for its end")):
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                tell(f"another measurement by `{self.program}` ran: waited for its end")
-            yield
+                yield
+            finally:
+                path.unlink(missing_ok=True)
 
     def meter(self, asked: meters.Asked | None) -> meters.Meter:  # noqa: ARG002
         raise NoMeter("what a board takes is not known to whoever calls its command")

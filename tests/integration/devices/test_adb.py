@@ -16,6 +16,7 @@ import tiny_models
 
 import adbd
 import timing_programs
+from file_locks import waited_for
 from makeweight.bench import probe, sitting
 from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import Pair
@@ -185,7 +186,7 @@ def test_one_measurement_at_a_time(phone: adbd.Device) -> None:
 
     with ThreadPoolExecutor(1) as beside:
         asked = beside.submit(waits)
-        while not _waited_for(kept(phone) / "lock"):
+        while not waited_for(kept(phone) / "lock"):
             assert not asked.done(), asked.result()
             time.sleep(0.02)
         holder.kill()
@@ -202,12 +203,6 @@ with Adb("pixel", AdbOptions(serial="{serial}")).alone(print):
     print("holds", flush=True)
     time.sleep(600)
 """
-
-
-def _waited_for(lock: Path) -> bool:
-    """Whether somebody waits for a file's lock: https://man7.org/linux/man-pages/man5/proc_locks.5.html"""
-    waiting = (line for line in Path("/proc/locks").read_text().splitlines() if "->" in line)
-    return any(f":{lock.stat().st_ino} " in line for line in waiting)
 
 
 def test_a_program_that_hangs_is_given_up_and_ended(phone: adbd.Device, tmp_path: Path) -> None:

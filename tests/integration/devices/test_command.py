@@ -6,7 +6,9 @@ import hashlib
 import os
 import re
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 import yaml
 
 import timing_programs
+from file_locks import waited_for
 from makeweight.bench import probe, sitting
 from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import Pair
@@ -140,6 +143,29 @@ def test_one_that_cannot_be_started(pair: Pair, tmp_path: Path) -> None:
         probe.run(board(f"{tmp_path / 'data'} {{model}}"), job, print)
     with pytest.raises(DeviceFailed, match="there is no program `no-such-tool` here"):
         probe.run(board("x {model}", identify="no-such-tool"), FactsJob(), print)
+
+
+def test_two_by_the_same_command_wait_for_each_other_and_leave_no_lock_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    said: list[str] = []
+
+    def waits() -> None:
+        with board("time-it {model}").alone(said.append):
+            pass
+
+    with ThreadPoolExecutor(1) as beside:
+        with board("time-it {model}").alone(said.append):
+            (lock,) = tmp_path.glob("*.lock")
+            with board("another {model}").alone(said.append):
+                asked = beside.submit(waits)
+                while not waited_for(lock):
+                    assert not asked.done(), asked.result()
+                    time.sleep(0.02)
+        asked.result(60)
+    assert said == ["another measurement by `time-it` ran: waited for its end"]
+    assert not list(tmp_path.glob("*.lock"))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 import tiny_models
 
 import sshd
+from file_locks import waited_for
 from makeweight.bench import probe, sitting
 from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import Pair
@@ -133,12 +134,6 @@ def test_one_measurement_at_a_time(board: Ssh, server: sshd.Server, tmp_path: Pa
     finally:
         other.kill()
         other.wait()
-
-
-def waited_for(lock: Path) -> bool:
-    """Whether somebody waits for a file's lock: https://man7.org/linux/man-pages/man5/proc_locks.5.html"""
-    waiting = (line for line in Path("/proc/locks").read_text().splitlines() if "->" in line)
-    return any(f":{lock.stat().st_ino} " in line for line in waiting)
 
 
 def test_a_program_ends_there_when_we_do(server: sshd.Server, tmp_path: Path) -> None:
