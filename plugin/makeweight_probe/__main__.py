@@ -41,6 +41,7 @@ from makeweight_probe.job import (
     Result,
     Setting,
     StartsJob,
+    arms_of,
     dump_result,
     load_job,
     load_setting,
@@ -97,8 +98,8 @@ def run(job: Job, setting: Setting = Setting()) -> Result:  # noqa: B008 - it is
 
 
 def _blocks(job: BlocksJob) -> Result:
-    b = (job.b, job.inputs_b or job.inputs)
-    given = {"a": (job.a, job.inputs), "b": b, "control": (job.a, job.inputs)}
+    given = arms_of(job)
+    given["control"] = given["a"]
     before = facts.conditions()
     read = functools.cache(inputs.read)
     samples = read(job.inputs)
@@ -106,8 +107,7 @@ def _blocks(job: BlocksJob) -> Result:
     unlike = job.batch is not None and len(sizes) > 1
     if unlike:
         job = replace(job, batch=None)
-    # Where a model lands in memory sways its speed: the order of loading is drawn anew in every process.
-    order = [blocks.ARMS[index] for index in np.random.default_rng(job.seed + 1).permutation(len(blocks.ARMS))]
+    order = blocks.order_of_loading(job.seed)
     cache = facts.last_level_cache()
     with contextlib.ExitStack() as stack:
         arms = _arms(stack, {name: given[name] for name in order}, job.apart, read, job.batch, job.seconds)
@@ -127,8 +127,7 @@ def _energy(job: EnergyJob) -> Result:
         return Result({}, {"unavailable": str(error)})
     read = functools.cache(inputs.read)
     with contextlib.closing(meter), contextlib.ExitStack() as stack:
-        given = {"a": (job.a, job.inputs), "b": (job.b, job.inputs_b or job.inputs)}
-        arms = _arms(stack, given, job.apart, read, None, energy.block_seconds(meter))
+        arms = _arms(stack, arms_of(job), job.apart, read, None, energy.block_seconds(meter))
         return energy.measure(meter, arms, len(read(job.inputs)), np.random.default_rng(job.seed))
 
 

@@ -123,6 +123,11 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
     return Result(result, facts)
 
 
+def order_of_loading(seed: int) -> list[str]:
+    """Where a model lands in memory sways its speed, so the order of the arms is drawn anew in every process."""
+    return [ARMS[index] for index in np.random.default_rng(seed + 1).permutation(len(ARMS))]
+
+
 def medians(runs: NDArray[Any]) -> NDArray[Any]:
     """The value of each block: shape [rounds] from [rounds, runs that count]."""
     values: NDArray[Any] = np.median(runs, axis=1)

@@ -229,6 +229,11 @@ class StartsJob:
 Two = TypeVar("Two", BlocksJob, EnergyJob, StartsJob)
 
 
+def arms_of(job: BlocksJob | EnergyJob | StartsJob) -> dict[str, tuple[Model, str]]:
+    """Each of the two models with the file of its samples, by arm."""
+    return {"a": (job.a, job.inputs), "b": (job.b, job.inputs_b or job.inputs)}
+
+
 def _files_of_two(job: BlocksJob | EnergyJob | StartsJob) -> tuple[Files, ...]:
     own = () if job.inputs_b is None else ((job.inputs_b,),)
     return job.a.files, job.b.files, (job.inputs,), *own

@@ -10,10 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from makeweight_probe import blocks, facts, raw, sessions, users
-from makeweight_probe.job import Model, Pipeline, PipelineJob, Result
+from makeweight_probe.job import Model, Pipeline, PipelineJob, Result, arms_of
 from makeweight_probe.users import CodeFailed, PackageLacking
 from makeweight_probe.whole import Checked, whole
 from makeweight_probe.worker import TO_ANSWER, Worker
@@ -30,14 +28,17 @@ def measure(job: PipelineJob) -> Result:
     job = job.moved({path: str(Path(path).absolute()) for files in job.files() for path in files})
     asked = job.blocks
     before = facts.conditions()
-    given = {"a": (asked.a, job.a, asked.inputs), "b": (asked.b, job.b, asked.inputs_b or asked.inputs)}
+    around = {"a": job.a, "b": job.b}
+    given = {arm: (model, around[arm], fed) for arm, (model, fed) in arms_of(asked).items()}
     given["control"] = given["a"]
-    order = [blocks.ARMS[index] for index in np.random.default_rng(asked.seed + 1).permutation(len(blocks.ARMS))]
     state: dict[str, Any] = {"before": before, "apart": asked.apart, "identity": facts.identity()}
     try:
         with contextlib.ExitStack() as stack:
             folder = None if asked.apart else stack.enter_context(users.unpacked(job.a.sources))
-            arms = {name: _arm(stack, name, *given[name], folder, asked.seconds) for name in order}
+            arms = {
+                name: _arm(stack, name, *given[name], folder, asked.seconds)
+                for name in blocks.order_of_loading(asked.seed)
+            }
             samples = raw.count(job.a.raw)
             told = _answers(arms["a"], arms["b"], samples, asked.seconds)
             arms["control"].checked(0)

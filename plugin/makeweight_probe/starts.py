@@ -19,7 +19,7 @@ import numpy as np
 
 from makeweight_probe import ProbeFailed, facts, inputs, sessions
 from makeweight_probe.blocks import ARMS
-from makeweight_probe.job import Model, Result, StartsJob, load_model
+from makeweight_probe.job import Model, Result, StartsJob, arms_of, load_model
 from makeweight_probe.last_words import ended
 from makeweight_probe.sequential import all_decided
 
@@ -38,7 +38,8 @@ def measure(job: StartsJob) -> Result:
         ProbeFailed: a launch failed.
     """
     rng = np.random.default_rng(job.seed)
-    given = {"a": (job.a, job.inputs), "b": (job.b, job.inputs_b or job.inputs), "control": (job.a, job.inputs)}
+    given = arms_of(job)
+    given["control"] = given["a"]
     times: dict[str, list[float]] = {arm: [] for arm in ARMS}
     before = facts.conditions()
     for arm in ("a", "b"):

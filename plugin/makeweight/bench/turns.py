@@ -34,6 +34,7 @@ from makeweight_probe.job import (
     Result,
     Setting,
     StartsJob,
+    arms_of,
 )
 from makeweight_probe.power import NoMeter
 from makeweight_probe.sequential import all_decided
@@ -78,7 +79,7 @@ def carry_out(device: Programmed, job: Job, tell: Callable[[str], None], setting
 
 def _blocks(device: Programmed, job: BlocksJob) -> Result:
     before = device.conditions()
-    a, b = _timer(device, job.a, job.inputs), _timer(device, job.b, job.inputs_b or job.inputs)
+    a, b = (_timer(device, *each) for each in arms_of(job).values())
     arms = {"a": a, "b": b, "control": a}
     runs = {"a": _fill(a, BLOCK_SECONDS), "b": _fill(b, BLOCK_SECONDS)}
     runs["control"] = runs["a"]
@@ -150,8 +151,7 @@ def _energy(device: Programmed, job: EnergyJob) -> Result:
     except NoMeter as error:
         return Result({}, {"unavailable": str(error)})
     with contextlib.closing(meter):
-        given = {"a": (job.a, job.inputs), "b": (job.b, job.inputs_b or job.inputs)}
-        arms = {name: _Block(_timer(device, *each)) for name, each in given.items()}
+        arms = {name: _Block(_timer(device, *each)) for name, each in arms_of(job).items()}
         found = energy.measure(meter, arms, 1, np.random.default_rng(job.seed))
     if "source" in found.facts:
         found.facts["source"] = f"{found.facts['source']}, a program's start and the model's loading with it"
