@@ -7,6 +7,7 @@ runs as on any other machine. Files are sent once, by the hash of what they hold
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import shlex
@@ -121,8 +122,7 @@ class Adb:
     def timer(self, model: Model, sizes: Mapping[str, tuple[int, ...]]) -> _Timer:
         program = self._program_of(model.runtime)
         binary, *arguments = self._declared(model.runtime)
-        abis = android.abis(self._told())
-        abi = abi_of(Path(binary))
+        abis, abi = self._abis, abi_of(Path(binary))
         if abi is not None and abis and not runs_on(abi, abis):
             what = f"{binary} is made for {abi}, and this device runs {', '.join(abis)}"
             raise DeviceFailed(what, where=self._where, do=f"Take the one for `{abis[0]}`.")
@@ -184,6 +184,11 @@ class Adb:
             raise DeviceFailed(
                 f"what `{program.name}` printed makes no sense: {error}", where=self._where, do=do
             ) from error
+
+    @functools.cached_property
+    def _abis(self) -> list[str]:
+        """What it runs. Asked once: there is a timer for every job, and to ask takes all that it tells of itself."""
+        return android.abis(self._told())
 
     @property
     def _where(self) -> str:
