@@ -17,7 +17,7 @@ from makeweight_probe import memory, meters, sessions, slowing
 def run(*, as_json: bool) -> Exit:
     facts = Facts(machine.identity(), machine.conditions())
     extras = {extra: {name: installed(name) for name in packages} for extra, packages in registry.EXTRAS.items()}
-    objections = _objections()
+    objections = _objections(facts)
     if as_json:
         told = {
             "makeweight": makeweight.__version__,
@@ -32,7 +32,7 @@ def run(*, as_json: bool) -> Exit:
     return Exit.PASS
 
 
-def _objections() -> dict[str, str | None]:
+def _objections(facts: Facts) -> dict[str, str | None]:
     """What can be measured, and the reason why not here."""
     runs = any(registry.load("runtime", name)().version() for name in registry.names("runtime"))
     return {
@@ -40,14 +40,14 @@ def _objections() -> dict[str, str | None]:
         "peak memory": _memory_objection(),
         "energy": _energy_objection(),
         "cold latency": None if machine.last_level_cache() else "this system does not tell how large its caches are",
-        "frequency": _frequency_objection(),
+        "frequency": _frequency_objection(facts),
         "throttling": _throttling_objection(),
-        **{f"operators, {name}": _profile_objection(name) for name in sessions.versions()},
+        **{f"operators, {name}": _profile_objection(name) for name in facts.identity["runtimes"]},
     }
 
 
-def _frequency_objection() -> str | None:
-    if machine.conditions()["frequency_khz"] is not None:
+def _frequency_objection(facts: Facts) -> str | None:
+    if facts.conditions["frequency_khz"] is not None:
         return None
     return "this machine shows no cpufreq, as most virtual machines do; so its governor cannot be set either"
 
