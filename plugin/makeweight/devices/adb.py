@@ -158,8 +158,9 @@ class Adb:
             holder.communicate()
 
     def meter(self, asked: meters.Asked | None) -> meters.Meter:
-        if asked not in (None, "battery"):
-            raise NoMeter(f"without Python there the battery alone can be read, and not `{asked}`")
+        name, _ = meters.parts(asked)
+        if name not in (None, "battery"):
+            raise NoMeter(f"without Python there the battery alone can be read, and not `{name}`")
         return battery.by(self._supplies, "there")
 
     def time(self, program: Program, words: Sequence[str], abi: str, asked: Asked) -> Told:

@@ -68,7 +68,7 @@ def find(asked: Asked | None) -> Meter:
     """
     brought = {entry.name: entry for entry in entry_points(group=GROUP)}
     known = [*sorted(brought.keys() - set(_built_in())), *_built_in()]
-    name, options = _parts(asked)
+    name, options = parts(asked)
     if name is not None and name not in known:
         raise ProbeFailed(
             f"no meter `{name}` is known here; there is {', '.join(known)}, and those of the group {GROUP}"
@@ -89,13 +89,14 @@ def find(asked: Asked | None) -> Meter:
 
 def objection(asked: Asked) -> str | None:
     """What is wrong with what is asked, as far as it can be told without the device: nothing of another's meters."""
-    name, options = _parts(asked)
+    name, options = parts(asked)
     if name is None:
         return "a meter with options has a `kind`, the name of one"
     return _misfit(name, _module(name), options) if name in _built_in() else None
 
 
-def _parts(asked: Asked | None) -> tuple[str | None, dict[str, Any]]:
+def parts(asked: Asked | None) -> tuple[str | None, dict[str, Any]]:
+    """The name of a meter, None where none is said, and its options."""
     if asked is None or isinstance(asked, str):
         return asked, {}
     options = dict(asked)
