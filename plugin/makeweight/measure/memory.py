@@ -63,7 +63,8 @@ def _phases(repeats: list[dict[str, Any]], variant: str, against: str | None, de
         if not values:
             continue
         middle, detail = values[len(values) // 2], repeats[0].get("allocation")
-        told = len(values), _METHOD.format(len(values)), against, device
+        method = repeats[0].get("method", _METHOD)
+        told = len(values), method.format(len(values)), against, device
         yield Measurement(name, variant, "B", middle, (values[0], values[-1]), *told, detail=detail)
 
 
