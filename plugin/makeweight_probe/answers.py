@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_probe import ProbeFailed, inputs, sessions
+from makeweight_probe import ProbeFailed, in_a_line, inputs, sessions
 from makeweight_probe.arm import Arm, Here
 from makeweight_probe.job import AnswersJob, Model, Result
 from makeweight_probe.session import Feeds, Session
@@ -59,7 +59,7 @@ def _asked(job: AnswersJob, model: Session, reference: Arm | None, samples: Sequ
             try:
                 at_once = model.run(inputs.joined(some, along))
             except Exception as error:  # noqa: BLE001 - one at a time it runs: what it says here is the finding
-                refused = _said(error)
+                refused = in_a_line(error)
                 continue
             for index, (noise, after) in enumerate(zip(mixing, at_once, strict=True)):
                 noise.add(_stacked([answers[index] for answers in own]), after)
@@ -146,7 +146,7 @@ def _opened(model: Model) -> Session:
     try:
         return opener.open_session(model.path, model.threads)
     except Exception as error:
-        raise ProbeFailed(_said(error)) from error
+        raise ProbeFailed(in_a_line(error)) from error
 
 
 def _answer(arm: Arm, sample: int) -> list[NDArray[Any]]:
@@ -155,18 +155,14 @@ def _answer(arm: Arm, sample: int) -> list[NDArray[Any]]:
     except ProbeFailed:
         raise
     except Exception as error:
-        raise ProbeFailed(_said(error)) from error
+        raise ProbeFailed(in_a_line(error)) from error
 
 
 def _run(session: Session, feeds: Feeds) -> list[NDArray[Any]]:
     try:
         return session.run(feeds)
     except Exception as error:
-        raise ProbeFailed(_said(error)) from error
-
-
-def _said(error: Exception) -> str:
-    return " ".join(f"{error}".split()) or type(error).__name__
+        raise ProbeFailed(in_a_line(error)) from error
 
 
 def _stacked(answers: Sequence[NDArray[Any]]) -> NDArray[Any]:

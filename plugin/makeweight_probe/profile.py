@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from makeweight_probe import inputs, sessions
+from makeweight_probe import in_a_line, inputs, sessions
 from makeweight_probe.job import Model, ProfileJob, Result
 from makeweight_probe.session import Span
 
@@ -49,7 +49,7 @@ def _of(model: Model, given: str) -> dict[str, Any]:
                 taken.append(spent)
         spans = session.spans()[warming:]
     except Exception as error:  # noqa: BLE001 - a profile only explains figures, and is no reason to have none
-        return {"unavailable": f"the profiler of {model.runtime} failed: {error}"}
+        return {"unavailable": f"the profiler of {model.runtime} failed: {in_a_line(error)}"}
     if len(spans) != len(taken) or not any(spans):
         return {"unavailable": f"the profiler of {model.runtime} told nothing of {len(taken)} inferences"}
     told = {"runs": len(taken), "inference_ns": float(np.median(taken)), "resolution_ns": session.resolution}

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_probe import inputs, raw, users
+from makeweight_probe import in_a_line, inputs, raw, users
 from makeweight_probe.arm import Times
 from makeweight_probe.job import Pipeline
 from makeweight_probe.raw import Raw
@@ -99,7 +99,7 @@ class Whole:
         try:
             outputs = self._run(self._fed(made))
         except Exception as error:
-            raise CodeFailed(f"the model does not take what preprocess makes of {named}: {_line(error)}") from error
+            raise CodeFailed(f"the model does not take what preprocess makes of {named}: {in_a_line(error)}") from error
         answer = users.call(self._finish, outputs, given, name="postprocess", folder=self._folder)
         plain, exact = _plain(answer)
         text = json.dumps(plain, ensure_ascii=False, sort_keys=True)
@@ -212,7 +212,3 @@ def _kind(given: Any) -> str:
 
 def _shape(shape: Sequence[int | str | None]) -> str:
     return f"[{', '.join('N' if size is None else str(size) for size in shape)}]"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(f"{error}".split()) or type(error).__name__
