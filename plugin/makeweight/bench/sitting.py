@@ -54,6 +54,11 @@ class Pair:
     around: tuple[Pipeline, Pipeline] | None = None
     """The pipelines that the two stand in; None: there are none."""
 
+    @property
+    def arms(self) -> dict[str, tuple[Model, str]]:
+        """Each with what it is fed with."""
+        return {"a": (self.a, self.inputs), "b": (self.b, self.inputs_b or self.inputs)}
+
 
 def carry_out(
     device: Device,
@@ -132,8 +137,8 @@ def carry_out(
     peaks: dict[str, list[dict[str, object]]] = {"a": [], "b": []}
     if aim.memory:
         for _ in range(options.processes):
-            for arm, model, inputs in (("a", pair.a, pair.inputs), ("b", pair.b, pair.inputs_b or pair.inputs)):
-                peaks[arm].append(ask(MemoryJob(model, inputs)).facts)
+            for arm, given in pair.arms.items():
+                peaks[arm].append(ask(MemoryJob(*given)).facts)
     energy = None
     if aim.energy:
         progress.say("  energy: long blocks in turns, with rests between them")
@@ -141,17 +146,16 @@ def carry_out(
         energy = ask(asked)
     answered = {}
     if aim.answers:
-        answered = ask(OutputsJob(pair.b, pair.inputs_b or pair.inputs)).samples
+        answered = ask(OutputsJob(*pair.arms["b"])).samples
     profiles = _profiles(ask, pair, apart) if aim.profile else {}
     return Timings(results, peaks, energy, answered, profiles, whole, starts)
 
 
 def _profiles(ask: Callable[[Job], Result], pair: Pair, apart: bool) -> dict[str, dict[str, Any]]:
     """What the operators of both models take, by arm."""
-    given = {"a": (pair.a, pair.inputs), "b": (pair.b, pair.inputs_b or pair.inputs)}
     found: dict[str, dict[str, Any]] = {}
     for arms in (("a",), ("b",)) if apart else (("a", "b"),):
-        job = ProfileJob(tuple(given[arm] for arm in arms))
+        job = ProfileJob(tuple(pair.arms[arm] for arm in arms))
         try:
             told = ask(job).facts["profiles"]
         except probe.JobFailed as error:  # the figures are there, and stay, also where a profiler crashes
