@@ -137,14 +137,13 @@ def _rows(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 
 _WORDS = ("classes", "scores", "digest", "facts", "code")
 _ARRAYS = ("finite", "slices")
-_OUTPUTS = "outputs:"
+_OUTPUTS = "outputs"
 
 
 def write(path: Path, outcomes: Outcomes) -> None:
     about = {name: getattr(outcomes, name) for name in _WORDS}
     arrays = {name: values for name in _ARRAYS if (values := getattr(outcomes, name)) is not None}
-    answered = {_OUTPUTS + name: values for name, values in outcomes.outputs.items()}
-    archive.write(path, about, {**outcomes.kept, **arrays, **answered})
+    archive.write(path, about, {archive.ALONE: {**outcomes.kept, **arrays}, _OUTPUTS: outcomes.outputs})
 
 
 def read(path: Path) -> Outcomes:
@@ -153,9 +152,8 @@ def read(path: Path) -> Outcomes:
     Raises:
         UsageError: there is no such file, or it is damaged.
     """
-    about, arrays = archive.read(path, "outcomes")
-    answered = {name: arrays.pop(name) for name in list(arrays) if name.startswith(_OUTPUTS)}
-    outputs = {name.removeprefix(_OUTPUTS): values for name, values in answered.items()}
+    about, groups = archive.read(path, "outcomes")
+    arrays, outputs = groups.get(archive.ALONE, {}), groups.get(_OUTPUTS, {})
     try:
         finite, slices = arrays.pop("finite"), arrays.pop("slices", None)
         return Outcomes(finite=finite, slices=slices, kept=arrays, outputs=outputs, **about)

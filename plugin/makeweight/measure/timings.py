@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,25 +114,18 @@ class Timings:
 
 
 def write(path: Path, timings: Timings) -> None:
-    arrays: dict[str, Any] = {
-        f"{index}:{name}": values
-        for index, result in enumerate(timings.processes)
-        for name, values in result.samples.items()
+    about: dict[str, Any] = {
+        "processes": [result.facts for result in timings.processes],
+        "memory": timings.memory,
+        "profiles": dict(timings.profiles),
+        _WHOLE: [result.facts for result in timings.end_to_end],
     }
-    about: dict[str, Any] = {"processes": [result.facts for result in timings.processes], "memory": timings.memory}
-    about["profiles"] = dict(timings.profiles)
-    if timings.energy is not None:
-        about[_ENERGY] = timings.energy.facts
-        arrays |= {f"{_ENERGY}:{name}": values for name, values in timings.energy.samples.items()}
-    arrays |= {f"{_OUTPUTS}:{name}": values for name, values in timings.outputs.items()}
-    if timings.starts is not None:
-        about[_STARTS] = timings.starts.facts
-        arrays |= {f"{_STARTS}:{name}": values for name, values in timings.starts.samples.items()}
-    if timings.end_to_end:
-        about[_WHOLE] = [result.facts for result in timings.end_to_end]
-    for index, result in enumerate(timings.end_to_end):
-        arrays |= {f"{_WHOLE}{index}:{name}": values for name, values in result.samples.items()}
-    archive.write(path, about, arrays)
+    groups = {f"{index}": result.samples for index, result in enumerate(timings.processes)}
+    groups |= {f"{_WHOLE}{index}": result.samples for index, result in enumerate(timings.end_to_end)}
+    for job, result in ((_ENERGY, timings.energy), (_STARTS, timings.starts)):
+        if result is not None:
+            about[job], groups[job] = result.facts, result.samples
+    archive.write(path, about, {**groups, _OUTPUTS: timings.outputs})
 
 
 def read(path: Path) -> Timings:
@@ -141,20 +134,17 @@ def read(path: Path) -> Timings:
     Raises:
         UsageError: there is no such file, or it is damaged.
     """
-    about, arrays = archive.read(path, "timings")
+    about, groups = archive.read(path, "timings")
+
+    def each(prefix: str, told: Sequence[dict[str, Any]]) -> tuple[Result, ...]:
+        return tuple(Result(groups.get(f"{prefix}{index}", {}), facts) for index, facts in enumerate(told))
+
+    def one(job: str) -> Result | None:
+        return Result(groups.get(job, {}), about[job]) if job in about else None
+
     try:
-        processes = tuple(Result(_of(index, arrays), facts) for index, facts in enumerate(about["processes"]))
-        energy = Result(_of(_ENERGY, arrays), about[_ENERGY]) if _ENERGY in about else None
-        outputs, profiles = _of(_OUTPUTS, arrays), about.get("profiles", {})
-        starts = Result(_of(_STARTS, arrays), about[_STARTS]) if _STARTS in about else None
-        each = enumerate(about.get(_WHOLE, ()))
-        whole = tuple(Result(_of(f"{_WHOLE}{index}", arrays), facts) for index, facts in each)
-        return Timings(processes, about["memory"], energy, outputs, profiles, whole, starts)
+        processes, whole = each("", about["processes"]), each(_WHOLE, about.get(_WHOLE, ()))
+        outputs, profiles = groups.get(_OUTPUTS, {}), about.get("profiles", {})
+        return Timings(processes, about["memory"], one(_ENERGY), outputs, profiles, whole, one(_STARTS))
     except (KeyError, TypeError) as error:
         raise archive.damaged(path, error) from error
-
-
-def _of(job: int | str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The arrays of one process, or of one of the other jobs."""
-    prefix = f"{job}:"
-    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
