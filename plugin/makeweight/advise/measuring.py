@@ -32,7 +32,6 @@ from makeweight.devices.entry import DeviceEntry
 from makeweight.evidence import disk
 from makeweight.layout import BASELINE
 from makeweight.measure import latency, operators, samples
-from makeweight.measure.emulated import EMULATED
 from makeweight.measure.operators import Profile
 from makeweight.project.project import Project
 from makeweight.report.prose import listed
@@ -228,8 +227,8 @@ def _timed(entry: DeviceEntry, made: Model, inputs: Path, memory: bool, seed: in
         entry.connect(), options, Pair(own, own, str(inputs), free_batch=False), aim, seed, Silent()
     )
     identity = taken.identity
-    if taken.emulated:
-        raise DeviceFailed(EMULATED, where=f"device `{entry.name}`")
+    if taken.emulated is not None:
+        raise DeviceFailed(taken.emulated, where=f"device `{entry.name}`")
     told = operators.profiles(taken)
     usual = latency.medians(taken)["a"]
     shares = {} if told is None else _shares(told[0], usual)

@@ -63,7 +63,7 @@ def _facts(timings: Timings) -> Iterator[dict[str, Any]]:
 
 def _shares(whole: Timings, variant: str, device: str) -> Iterator[Measurement]:
     """Of the time of a pipeline, by part: the median over all runs, and those of the single processes as its range."""
-    if whole.emulated:
+    if whole.emulated is not None:
         return
     for arm, name, against in (("b", variant, None), ("a", BASELINE, variant)):
         walls = whole.runs(f"wall_{arm}")

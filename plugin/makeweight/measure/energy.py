@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from makeweight.budget.measurand import Measurand
 from makeweight.layout import BASELINE
-from makeweight.measure.emulated import EMULATED
 from makeweight.measure.sampled import quantile_interval
 from makeweight.measure.statistics import MEDIAN
 from makeweight.measure.timings import Timings
@@ -48,8 +47,8 @@ def _objection(timings: Timings) -> str | None:
     told = timings.energy
     if told is None:
         return NOT_ASKED
-    if timings.emulated:
-        return EMULATED
+    if timings.emulated is not None:
+        return timings.emulated
     if "unavailable" in told.facts:
         return str(told.facts["unavailable"])
     lost = any(float(np.median(told.samples[f"joules_{arm}"])) <= 0 for arm in ("a", "b"))

@@ -15,7 +15,6 @@ import numpy as np
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import Metric, times
 from makeweight.layout import BASELINE
-from makeweight.measure.emulated import EMULATED
 from makeweight.measure.sampled import quantile_interval
 from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
@@ -25,7 +24,7 @@ from makeweight_probe.sequential import confidence_sequence
 LAUNCHES = 10
 """Cold starts that their figures need: so few pairs can exclude a limit (`sequential.py`) and have an interval."""
 _NS = 1e9
-SLOWED = "the device was slowed down while it was measured: {}"
+_SLOWED = "the device was slowed down while it was measured: {}"
 _CLOCKS = {"end_to_end": "wall"}
 """What the clock of a meter is called in the raw times, where it is not called as the meter."""
 _TURNS = {"cold": "in turns of single runs with empty caches", "start": "in turns of launches"}
@@ -80,10 +79,8 @@ def median_ratio(timings: Timings, clock: str = "wall") -> tuple[float, tuple[fl
 
 def _objection(timings: Timings, metric: Metric, threads: int) -> str | None:
     clock, quantile = _of(metric)
-    if timings.emulated:
-        return EMULATED
-    if (slowed := timings.slowed) is not None:
-        return SLOWED.format(slowed)
+    if (reason := _meaningless(timings)) is not None:
+        return reason
     if clock == "cpu" and threads != 1:
         return f"a thread's CPU clock misses the other {threads - 1} threads of the runtime; it needs threads: 1"
     if clock in ("cold", "cpu") and (reason := timings.told(f"no_{clock}")) is not None:
@@ -101,6 +98,13 @@ def _objection(timings: Timings, metric: Metric, threads: int) -> str | None:
     if any(float(np.min(values)) <= 0 for arm in arms for values in timings.runs(f"{clock}_{arm}")):
         return "the clock is too coarse: some inferences took no measurable time"
     return None
+
+
+def _meaningless(timings: Timings) -> str | None:
+    """Why no time that was taken there is the device's; None: they are."""
+    if timings.emulated is not None:
+        return timings.emulated
+    return None if timings.slowed is None else _SLOWED.format(timings.slowed)
 
 
 def _count(timings: Timings, clock: str) -> int:
@@ -194,11 +198,10 @@ def _tail_interval(timings: Timings, clock: str, quantile: float) -> tuple[float
 
 def _throughput(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
     arms = {BASELINE: timings.runs("batch_a"), variant: timings.runs("batch_b")}
-    slowed = timings.slowed
-    if timings.emulated or slowed is not None or not arms[variant]:
-        slow = None if slowed is None else SLOWED.format(slowed)
-        said = EMULATED if timings.emulated else slow or timings.told("no_batches")
-        reason = said or "it is asked for one fixed batch, so there are no batches to fill"
+    reason = _meaningless(timings)
+    if reason is None and not arms[variant]:
+        reason = timings.told("no_batches") or "it is asked for one fixed batch, so there are no batches to fill"
+    if reason is not None:
         yield unavailable(Measurand("throughput"), variant, "1/s", reason, device=device)
         return
     batch = next(int(result.facts["batch"]) for result in timings.processes if result.facts["batch"])

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from makeweight.measure.emulated import EMULATED
 from makeweight_probe.session import Ran
 
 if TYPE_CHECKING:
@@ -81,8 +80,8 @@ def profiles(timings: Timings) -> tuple[Profile, Profile] | None:
 
 
 def _of(timings: Timings, told: Mapping[str, Any]) -> Profile:
-    if timings.emulated:
-        return Profile(reason=EMULATED)
+    if timings.emulated is not None:
+        return Profile(reason=timings.emulated)
     if "unavailable" in told:
         return Profile(reason=str(told["unavailable"]))
     operators = tuple(

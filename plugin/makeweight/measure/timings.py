@@ -15,6 +15,7 @@ from makeweight_probe import throttling
 from makeweight_probe.blocks import medians
 from makeweight_probe.job import Result
 
+EMULATED = "the processor is emulated, so neither times nor energy say anything about a real one"
 _ENERGY, _OUTPUTS, _STARTS, _WHOLE = "energy", "outputs", "starts", "end_to_end"
 
 
@@ -61,9 +62,10 @@ class Timings:
         return told
 
     @property
-    def emulated(self) -> bool:
-        """Whether another processor imitated that machine's."""
-        return any(result.facts["identity"].get("emulated") for result in self.processes)
+    def emulated(self) -> str | None:
+        """What is said of times and energy where another processor imitated that machine's; None where none did."""
+        imitated = any(result.facts["identity"].get("emulated") for result in self.processes)
+        return EMULATED if imitated else None
 
     @property
     def slowed(self) -> str | None:

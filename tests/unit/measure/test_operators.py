@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from makeweight.measure import timings
-from makeweight.measure.emulated import EMULATED
 from makeweight.measure.operators import Damaged, profiles
-from makeweight.measure.timings import Timings
+from makeweight.measure.timings import EMULATED, Timings
 from makeweight_probe.job import Result
 
 TOLD: dict[str, Any] = {
