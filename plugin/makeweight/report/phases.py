@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from makeweight.budget.measurand import Measurand
-from makeweight.measure.memory import PHASES
 from makeweight.report.comparison import Cell, cell
 from makeweight.report.figures import Figures
 
@@ -16,6 +15,7 @@ HEADS = {
     "memory_anonymous": "held, no file's",
     "memory_mapped": "held, mapped from the file",
 }
+"""Figures of `measure/memory.py`, and what they are called in a table."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Row:
 
 def rows(figures: Figures) -> list[Row]:
     """By device, the baseline and then the variants, as far as memory was measured by phase."""
-    known = {(each.variant, each.device) for each in figures if each.metric in PHASES}
+    known = {(each.variant, each.device) for each in figures if each.metric in HEADS}
     return [
         Row(
             variant,
