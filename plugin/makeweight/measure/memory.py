@@ -12,10 +12,13 @@ from makeweight.measure.energy import NOT_ASKED
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, unavailable
 
-_METHOD = "VmHWM of load and run over the runtime's import, fresh processes, range of {} repeats"
-
-
-PHASES = {
+_PEAK = "VmHWM of load and run over the runtime's import"
+_HELD = {
+    "anonymous": "RssAnon after the runs over that after the runtime's import",
+    "mapped": "Rss of the mappings of the model's own files after the runs",
+}
+_REPEATED = "fresh processes, range of {} repeats"
+_PHASES = {
     "memory_load": "load",
     "memory_first_run": "first",
     "memory_steady": "steady",
@@ -38,10 +41,8 @@ def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement
         return
     own, base = _peaks(after), _peaks(before)
 
-    method = after[0].get("method", _METHOD)
-
     def figure(unit: str, name: str, value: float, interval: tuple[float, float], against: str | None) -> Measurement:
-        told = len(own), method.format(len(own)), against, device
+        told = len(own), _method(after), against, device
         return Measurement("peak_memory", name, unit, value, interval, *told)
 
     yield from _phases(before, BASELINE, variant, device)
@@ -58,14 +59,18 @@ def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement
 
 def _phases(repeats: list[dict[str, Any]], variant: str, against: str | None, device: str) -> Iterator[Measurement]:
     """What nothing limits, but tells where the peak comes from; the detail is how the session has its memory."""
-    for name, key in PHASES.items():
+    for name, key in _PHASES.items():
         values = sorted(float(facts[key]) for facts in repeats if facts.get(key) is not None)
         if not values:
             continue
         middle, detail = values[len(values) // 2], repeats[0].get("allocation")
-        method = repeats[0].get("method", _METHOD)
-        told = len(values), method.format(len(values)), against, device
+        told = len(values), _method(repeats, key), against, device
         yield Measurement(name, variant, "B", middle, (values[0], values[-1]), *told, detail=detail)
+
+
+def _method(repeats: list[dict[str, Any]], key: str = "run") -> str:
+    """How it was measured: the probe's own way, where those who answered tell no other."""
+    return str(repeats[0].get("method", f"{_HELD.get(key, _PEAK)}, {_REPEATED}")).format(len(repeats))
 
 
 def _peaks(facts: list[dict[str, Any]]) -> list[float]:

@@ -338,6 +338,18 @@ def test_memory_takes_the_middle_of_the_repeats() -> None:
     assert by_name["peak_memory_ratio", "v"].value == 1.5
 
 
+def test_memory_by_phase_says_how_each_was_measured() -> None:
+    told = {"load": 1e6, "first": 3e6, "steady": 2e6, "run": 3e6, "anonymous": 2e6, "mapped": 5e5}
+    figures = memory.measure(taken(memory={"a": [told] * 2, "b": [told] * 2}), "v", "local")
+    methods = {m.metric: m.method for m in figures if m.variant == "v" and m.comparison is None}
+    own = {metric: method.partition(", ")[0] for metric, method in methods.items()}
+    assert own.pop("memory_anonymous") == "RssAnon after the runs over that after the runtime's import"
+    assert own.pop("memory_mapped") == "Rss of the mappings of the model's own files after the runs"
+    assert set(own) == {"peak_memory", "memory_load", "memory_first_run", "memory_steady"}
+    assert set(own.values()) == {"VmHWM of load and run over the runtime's import"}
+    assert all(method.endswith(", fresh processes, range of 2 repeats") for method in methods.values())
+
+
 def test_the_sizes_that_varied_are_told() -> None:
     sizes = [{"words": [1, 4], "sr": []}, {"words": [1, 9], "sr": []}, {"words": [1, 31], "sr": []}]
     assert taken(process(60, sizes=sizes)).fed == "`words` [1, 4] to [1, 31]"
