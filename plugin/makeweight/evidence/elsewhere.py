@@ -22,10 +22,10 @@ def marked(
     what was counted is then not what is answered there."""
     reasons: dict[str, str] = {}
     for (variant, device), taken in timed.items():
-        if variant in evaluated and (model := manifests[variant].model) is not None:
-            trial = manifests[variant].trial
-            names = [port.name for port in model.outputs]
-            left = {} if trial is None else trial.decibels
+        manifest = manifests.get(variant)  # of what was never made, neither a model nor a manifest need be here
+        if variant in evaluated and manifest is not None and manifest.model is not None:
+            names = [port.name for port in manifest.model.outputs]
+            left = {} if manifest.trial is None else manifest.trial.decibels
             found = unlike(taken.outputs, evaluated[variant].outputs, names, left)
             if found is not None:
                 reasons.setdefault(variant, _told(device, found))

@@ -372,6 +372,17 @@ def test_what_could_not_be_measured_keeps_its_own_reason(repository: Repository)
     assert repository.figures()["latency_p50_ratio", "half"].reason == "unreachable: no route"
 
 
+def test_what_was_never_made_needs_no_manifest_here(repository: Repository) -> None:
+    """Its files tell the reason where its artifact was not pulled, too."""
+    at, reason = repository.layout, "nothing to convert"
+    for path, device in ((at.evaluation("half"), None), (at.benchmark("half", "pi5"), "pi5")):
+        metric = "accuracy" if device is None else "latency_p50"
+        absent = unavailable(Measurand(metric), "half", "", reason, device=device)
+        path.write_text(measurement.dumps([absent]))
+    (at.artifact("half") / "manifest.json").unlink()
+    assert {m.reason for (_, variant), m in repository.figures().items() if variant == "half"} == {reason}
+
+
 def test_nothing_measured_yet(tmp_path: Path) -> None:
     known = disk.collect(Repository(tmp_path).project)
     assert (known.measurements, known.failed, dict(known.manifests), dict(known.timings)) == ((), {}, {}, {})
