@@ -54,6 +54,8 @@ def _files(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, place in (("config", CONFIG), ("benchmark_inputs", at.inputs.as_posix())):
         if provenance.get(key) is not None:
             yield place, _text(provenance[key], key)
+    if (raw := _mapping(provenance, "pipeline").get("raw")) is not None:
+        yield at.raw.as_posix(), _text(raw, "pipeline")
     for key in ("model", "data"):
         yield from _hashes(provenance, key)
     for name, recorded in _hashes(provenance, "manifests"):

@@ -18,6 +18,7 @@ FILES = {
     "data/test.npz": b"examples",
     "artifacts/baseline/model.onnx": b"the original",
     "artifacts/baseline/inputs.npz": b"inputs",
+    "artifacts/baseline/raw.npz": b"raw samples of a pipeline",
     "artifacts/half/model.onnx": b"half of it",
     "artifacts/half/manifest.json": b"{}",
     "artifacts/half/control.onnx": b"control",
@@ -46,6 +47,7 @@ def recorded() -> dict[str, Any]:
         "manifests": {"half": sha(FILES["artifacts/half/manifest.json"])},
         "controls": of("artifacts/half/control.onnx"),
         "benchmark_inputs": sha(FILES["artifacts/baseline/inputs.npz"]),
+        "pipeline": {"sources": sha(b"code"), "raw": sha(FILES["artifacts/baseline/raw.npz"])},
         "raw_samples": of("samples/half/pi5.npz"),
         "devices": {
             "pi5": {"status": "ok", "identity": IDENTITY, "fingerprint": fingerprint(IDENTITY)},
