@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from makeweight.artifact.model import Model
@@ -15,6 +17,8 @@ from makeweight.user.ran import ran
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError, at
 from makeweight_base.progress import Progress
+from makeweight_probe.outputs import outputs
+from makeweight_probe.session import Feeds
 
 
 def answer(
@@ -26,12 +30,14 @@ def answer(
     progress: Progress,
     like: Outcomes | None = None,
     batch: int | None = None,
+    fed: Sequence[Feeds] = (),
 ) -> Outcomes:
     """Run a model over a split, and keep of its outputs what the task needs.
 
     Args:
         like: the baseline's answers, for a variant: its scores are read in the same way.
         batch: how many examples to ask for at once; None: it makes no difference.
+        fed: the samples that devices are fed with, as the model takes them: it is asked for these too.
 
     Raises:
         UsageError: the model does not open, the examples do not fit it, or its output does not fit the task.
@@ -41,10 +47,12 @@ def answer(
     keeper, finite = TASKS[declared.task.kind].keeper(asked), []
     examples = inference.reading(model, split, batch)
     with at(label):
-        for outputs, given in inference.outputs(runtime, model, examples, batch=batch, progress=progress, label=label):
+        session = runtime.open(model)
+        told = inference.outputs(runtime, session, model, examples, batch=batch, progress=progress, label=label)
+        for answers, given in told:
             if given.targets is None:
                 raise UsageError(f"the {split.name} split has no targets")
-            finite.append(keeper.add(outputs, given.targets))
+            finite.append(keeper.add(answers, given.targets))
         kept = keeper.kept()
     at_once = {} if batch is None else {"batch": batch}
     return Outcomes(
@@ -56,4 +64,5 @@ def answer(
         digest=examples.digest,
         facts={"sha256": model.sha256, "runtime": runtime.name, "version": str(runtime.version()), **at_once},
         code=ran(declared.root),
+        outputs=outputs(session, fed),
     )

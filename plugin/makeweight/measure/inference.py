@@ -14,6 +14,7 @@ from makeweight.runtimes.runtime import Runtime
 from makeweight.user.split import Batch, Reading, Split
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
+from makeweight_probe.session import Session
 
 # The most examples to ask for at once, and the most bytes of inputs: what a layer answers is many times as much.
 BATCH = 64
@@ -36,6 +37,7 @@ def reading(model: Model, split: Split, batch: int | None = None) -> Reading:
 
 def outputs(
     runtime: Runtime,
+    session: Session,
     model: Model,
     examples: Reading,
     *,
@@ -46,14 +48,14 @@ def outputs(
     """The model's answers to every example in order, as they are read: each output by its name, and the examples.
 
     Args:
+        session: the model, opened.
         batch: how many to ask for at once where the model takes any number, always: what the last batch lacks is
             filled up; None: it makes no difference.
 
     Raises:
-        UsageError: the model does not open, or the examples do not fit its inputs.
+        UsageError: the examples do not fit the model's inputs.
     """
     size = model.batch or batch
-    session = runtime.open(model)
     for together in progress.over(examples, label, examples.total):
         for given in together:
             count = len(given)

@@ -12,6 +12,7 @@ import numpy as np
 from makeweight import measurement, registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.model import Model
 from makeweight.budget.metric import of_role
 from makeweight.evidence import keys
 from makeweight.layout import BASELINE
@@ -25,8 +26,7 @@ from makeweight_base import atomic
 from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Progress
 from makeweight_probe import inputs
-from makeweight_probe.outputs import Outputs, outputs
-from makeweight_probe.session import Session
+from makeweight_probe.session import Feeds
 
 
 def run(project: Project, name: str, progress: Progress) -> Exit:
@@ -43,7 +43,9 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
     batch = manifest.batch(project.model.batch)
     if batch is not None:
         progress.say(f"{name}: asked for {batch} at a time, since its answers depend on the examples beside them")
-    own = answer(project.declared, runtime, manifest.made(), split, f"{name} on test", progress, before, batch)
+    label, made = f"{name} on test", manifest.made()
+    fed = _fed(project, made, base)
+    own = answer(project.declared, runtime, made, split, label, progress, before, batch, fed)
     if own.digest != before.digest:
         raise UsageError(
             "the loader gave other test examples than it gave the baseline",
@@ -51,7 +53,6 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
             do="Make it give the same examples each time (fix its seed), then run `dvc repro` again.",
         )
     figures = [*storage.measure(manifest, base), *quality.measure(project.task, name, own, before)]
-    own = replace(own, outputs=_sampled(project, runtime.open(manifest.made()), manifest, base))
     if manifest.control is not None:
         label = f"{name}'s control on test"
         served = base.batch(project.model.batch)
@@ -83,12 +84,12 @@ def keep(project: Project, name: str, own: Outcomes, before: Outcomes, figures: 
     atomic.write_text(layout.evaluation(name), measurement.dumps(measurement.keyed(figures, key)))
 
 
-def _sampled(project: Project, session: Session, manifest: Manifest, base: Manifest) -> Outputs:
-    """What it answers here to the samples that devices are fed with: it shows by these where a device differs."""
+def _fed(project: Project, made: Model, base: Manifest) -> list[Feeds]:
+    """The samples that devices are fed with: by what it answers to them here it shows where a device differs."""
     stored = project.layout.inputs
     with tempfile.TemporaryDirectory(prefix="makeweight-evaluate-") as folder:
-        own = samples.in_types_of(manifest.made(), base.made(), stored, Path(folder, "inputs.npz"))
-        return outputs(session, inputs.read(own or str(stored)))
+        own = samples.in_types_of(made, base.made(), stored, Path(folder, "inputs.npz"))
+        return inputs.read(own or str(stored))
 
 
 def _against_control(project: Project, name: str, own: Outcomes, control: Outcomes) -> list[Measurement]:

@@ -47,7 +47,8 @@ def dataset(count: int, dtype: Any = np.float32) -> Split:
 
 def run(model: Model, data: Split, output: str = "y", batch: int | None = None) -> np.ndarray:
     examples = reading(model.model, data, batch)
-    found = list(outputs(model, model.model, examples, batch=batch, progress=Silent(), label="int8 on test"))  # type: ignore[arg-type]
+    session = model.open(model.model)
+    found = list(outputs(model, session, model.model, examples, batch=batch, progress=Silent(), label="int8 on test"))  # type: ignore[arg-type]
     assert [number for _, given in found for number in given.numbers] == list(range(data.length()))
     return np.concatenate([answers[output] for answers, _ in found])
 
