@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from makeweight.config.settings import PipelineSettings, TaskSettings
 from makeweight.layout import BASELINE
 from makeweight.measurement import key_of
 from makeweight_probe.job import PROTOCOL, Setting
+
+if TYPE_CHECKING:
+    from makeweight.measure.outcomes import Outcomes
 
 EVALUATION = 1
 """Raise it when evaluations would no longer be comparable."""
@@ -48,6 +51,23 @@ def evaluation(
         output=output,
         inputs=inputs,
         batches=list(batches),
+    )
+
+
+def answered(before: Outcomes, own: Outcomes, task: TaskSettings, output: str | None) -> str:
+    """Key of a quality figure of answers at hand: that of `evaluation`, of what was really paired.
+
+    Args:
+        before: the baseline's answers.
+    """
+    return evaluation(
+        baseline=str(before.facts.get("sha256")),
+        variant=str(own.facts.get("sha256")),
+        runtimes={str(each.facts.get("runtime")): str(each.facts.get("version")) for each in (before, own)},
+        task=task,
+        output=output,
+        inputs=own.digest,
+        batches=[each.facts.get("batch") for each in (before, own)],
     )
 
 

@@ -137,7 +137,7 @@ def _carried_out(job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
     manifest = artifact.read(folder / "artifact")
     if manifest.status == "failed":
         return {"ended": "failed", "reason": manifest.reason, "rungs": race.had}
-    figures = [*storage.measure(manifest, base), *_quality(project, manifest, base, Path(job["answers"]), progress)]
+    figures = [*storage.measure(manifest, base), *_quality(project, manifest, Path(job["answers"]), progress)]
     return {"manifest": str(folder / "artifact"), "figures": _plain(figures), "rungs": race.had}
 
 
@@ -147,24 +147,14 @@ def _variant(project: Project, job: Job) -> Variant:
     return replace(found, name=job["name"])
 
 
-def _quality(
-    project: Project, manifest: Manifest, base: Manifest, answers: Path, progress: Progress
-) -> list[Measurement]:
+def _quality(project: Project, manifest: Manifest, answers: Path, progress: Progress) -> list[Measurement]:
     runtime, before = registry.ready("runtime", manifest.runtime)(), outcomes.read(answers)
     split, batch = data.load(project.declared, SPLIT), manifest.batch(project.model.batch)
     name = manifest.variant
     own = answer(project.declared, runtime, manifest.made(), split, f"{name} on {SPLIT}", progress, before, batch)
     if own.digest != before.digest:
         raise UsageError("the loader gave other validation examples than it gave the baseline; fix its seed")
-    key = keys.evaluation(
-        baseline=str(base.sha256),
-        variant=str(manifest.sha256),
-        runtimes={str(each.facts.get("runtime")): str(each.facts.get("version")) for each in (before, own)},
-        task=project.task,
-        output=project.model.output,
-        inputs=own.digest,
-        batches=[each.facts.get("batch") for each in (before, own)],
-    )
+    key = keys.answered(before, own, project.task, project.model.output)
     return keyed(quality.measure(project.task, name, own, before), key)
 
 

@@ -68,17 +68,7 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
 
 def keep(project: Project, name: str, own: Outcomes, before: Outcomes, figures: Sequence[Measurement]) -> None:
     """Write what was answered, what a monitor compares with later, and the figures; `before` is the baseline's."""
-    key = keys.evaluation(
-        # of the baseline, what was really paired with
-        baseline=str(before.facts.get("sha256")),
-        variant=str(own.facts.get("sha256")),
-        runtimes={str(each.get("runtime")): str(each.get("version")) for each in (before.facts, own.facts)},
-        task=project.task,
-        output=project.model.output,
-        inputs=own.digest,
-        batches=[each.facts.get("batch") for each in (before, own)],
-    )
-    layout = project.layout
+    layout, key = project.layout, keys.answered(before, own, project.task, project.model.output)
     outcomes.write(layout.outcomes(name), own)
     atomic.write_json(layout.reference(name), reference.describe(project.task, project.name, name, own, before))
     atomic.write_text(layout.evaluation(name), measurement.dumps(measurement.keyed(figures, key)))
