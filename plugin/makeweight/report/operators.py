@@ -23,18 +23,17 @@ SENTENCES = 2
 def remarks(content: Content, figures: Figures) -> list[str]:
     """For a brief look: the variants that are not faster, then the one that is looked at, a sentence each."""
     lead = leading(content.verdict)
-    slow = [each for each in content.operators if not _faster(figures, each)]
-    others = [each for each in content.operators if each.variant == lead and each not in slow]
-    return [said for each in (*slow, *others) if (said := sentence(figures, each))][:SENTENCES]
+    own = [each for each in content.operators if each.variant == lead and _faster(figures, each)]
+    return [*slowed(content, figures), *_sentences(figures, own)][:SENTENCES]
 
 
 def slowed(content: Content, figures: Figures) -> list[str]:
     """A sentence for each variant that is not faster than the baseline."""
-    return [
-        said
-        for each in content.operators
-        if not _faster(figures, each) and (said := sentence(figures, each)) is not None
-    ]
+    return _sentences(figures, [each for each in content.operators if not _faster(figures, each)])
+
+
+def _sentences(figures: Figures, listed: list[OperatorTimes]) -> list[str]:
+    return [said for each in listed if (said := sentence(figures, each)) is not None]
 
 
 def sentence(figures: Figures, times: OperatorTimes) -> str | None:
