@@ -14,6 +14,7 @@ from makeweight.artifact.trial import Trial
 from makeweight.bench import pipelines
 from makeweight.compress.baseline import write_baseline
 from makeweight.compress.trial import try_out
+from makeweight.config.settings import PipelineSettings
 from makeweight.layout import BASELINE
 from makeweight.measure import quality, raw, samples, storage
 from makeweight.measure.answers import answer
@@ -42,7 +43,7 @@ def run(project: Project, progress: Progress) -> Exit:
         ran.refuse_undeclared(project.root, project.sources, progress)
         samples.write(folder / layout.inputs.name, made.inputs, split, project.seed, project.model.batch)
         if project.pipeline is not None:
-            _begin_a_pipeline(project, made, folder, progress)
+            _begin_a_pipeline(project, project.pipeline, made, folder, progress)
         if free_sizes(made.inputs):  # what an example costs is known by those that are measured
             asked = samples.shapes(folder / layout.inputs.name)
             manifest = replace(manifest, **runtime.inspect(made, asked).figures())
@@ -72,13 +73,14 @@ def _tried(project: Project, manifest: Manifest, split: Split, runtime: Runtime,
         raise UsageError(f"the baseline itself cannot be used: {failure}", where=_source(project)) from failure
 
 
-def _begin_a_pipeline(project: Project, made: Model, folder: Path, progress: Progress) -> None:
+def _begin_a_pipeline(
+    project: Project, pipeline: PipelineSettings, made: Model, folder: Path, progress: Progress
+) -> None:
     """Keep the raw samples, and see that the user's code does what it should before anything is measured with it."""
-    assert project.pipeline is not None  # noqa: S101 - asked before
     kept = folder / project.layout.raw.name
-    raw.store(kept, *user_raw.load(project.declared, project.pipeline.samples))
+    raw.store(kept, *user_raw.load(project.declared, pipeline.samples))
     fed = folder / project.layout.inputs.name
-    pipelines.try_out(project.pipeline, project.code, kept, made, fed, progress)
+    pipelines.try_out(pipeline, project.code, kept, made, fed, progress)
 
 
 def _source(project: Project) -> str:
