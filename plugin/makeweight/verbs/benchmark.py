@@ -65,13 +65,14 @@ def run(
             free_batch=not any((project.model.batch, a.batch, b.batch, base.batch(None), manifest.batch(None))),
             inputs_b=samples.in_types_of(b, a, layout.inputs, Path(folder, "inputs.npz")),
         )
+        code = None
         if project.pipeline is not None:
+            code = project.code.digest()  # before it is sent: it may be edited while it is measured
             made = {BASELINE: a, name: b}
             around = pipelines.packed(project.pipeline, project.code, layout.raw, made, Path(folder))
             pair = replace(pair, around=(around[BASELINE], around[name]))
         with held():
             taken = sitting.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)
-    code = None if project.pipeline is None else project.code.digest()
     key = keys.benchmark(
         baseline=a.sha256,
         variant=b.sha256,

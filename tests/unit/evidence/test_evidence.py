@@ -15,6 +15,7 @@ from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.files import sha256_of
 from makeweight.artifact.ports import Port
 from makeweight.artifact.trial import Trial
+from makeweight.bench import sitting
 from makeweight.budget.measurand import Measurand
 from makeweight.decide import decide
 from makeweight.devices import record
@@ -30,7 +31,9 @@ from makeweight.project.reading import understand
 from makeweight.proof.audit import audit
 from makeweight.publish import terms
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
+from makeweight.verbs import benchmark
 from makeweight_base.errors import UsageError
+from makeweight_base.progress import Silent
 from makeweight_probe.job import Result
 from model_values import model_in
 
@@ -381,6 +384,29 @@ def test_what_was_never_made_needs_no_manifest_here(repository: Repository) -> N
         path.write_text(measurement.dumps([absent]))
     (at.artifact("half") / "manifest.json").unlink()
     assert {m.reason for (_, variant), m in repository.figures().items() if variant == "half"} == {reason}
+
+
+def test_figures_of_a_pipeline_are_of_the_code_that_was_sent(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody edits it while it is measured."""
+    code, at = repository.root / "serving.py", repository.layout
+    repository.config += "sources: [serving.py]\npipeline: {preprocess: serving:decode, samples: raw}\n"
+    code.write_text("sent")
+    np.savez(at.raw, names=np.zeros(1))
+    (taken,) = timings.read(at.timings("half", "pi5")).processes
+    (ratio,) = measurement.loads(at.benchmark("half", "pi5").read_text(), "half")
+
+    def carried_out(*_: Any) -> Timings:
+        code.write_text("edited")
+        return Timings((Result(taken.samples, {**taken.facts, "identity": IDENTITY, "apart": False}),), {})
+
+    monkeypatch.setattr(sitting, "carry_out", carried_out)
+    monkeypatch.setattr(sitting, "measurements", lambda *_: [ratio])
+    benchmark.run(repository.project, "half", "pi5", Silent())
+    assert repository.figures()["latency_p50_ratio", "half"].cause == "stale"
+    code.write_text("sent")
+    assert repository.figures()["latency_p50_ratio", "half"].value == ratio.value
 
 
 def test_nothing_measured_yet(tmp_path: Path) -> None:
