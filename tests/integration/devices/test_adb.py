@@ -117,7 +117,6 @@ def test_a_benchmark_by_the_runtimes_own_program(phone: adbd.Device, pair: Pair)
     assert figures["peak_memory_ratio"].value == pytest.approx(0.4)
     for name in ("peak_memory_ratio", "memory_load"):
         assert "benchmark_model: highest resident memory" in figures[name].method
-    assert "benchmark_model: highest resident memory" in figures["peak_memory_ratio"].method
     assert figures["memory_load"].method == figures["peak_memory"].method
     assert phone.pushed.count("benchmark_model") == 1
     absent = {m.metric: m.reason for m in sitting.measurements(taken, "small", "pixel", 1) if not m.value}
