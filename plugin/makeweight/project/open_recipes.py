@@ -12,8 +12,9 @@ from makeweight.compress import space
 from makeweight.compress.space import Choice, OpenRecipe, Unfit
 from makeweight.compress.technique import Options
 from makeweight.config.problems import Problems, near
-from makeweight.config.settings import RUNTIME, ModelSettings
-from makeweight_base.errors import ConfigError, UsageError
+from makeweight.config.settings import RUNTIME
+from makeweight.project.offered import default_runtime, plugged
+from makeweight_base.errors import ConfigError
 from makeweight_base.yamlfile import Path
 
 # Combinations that are tried before a space is said to have none that makes sense.
@@ -36,7 +37,7 @@ def open_recipes(data: Mapping[str, Any], problems: Problems) -> dict[str, OpenR
             problems.note((*path, *error.path), str(error))
             continue
         for runtime in recipe.runtimes:
-            _known("runtime", str(runtime), (*path, "runtime"), problems)
+            plugged("runtime", str(runtime), (*path, "runtime"), problems)
         for index, step in enumerate(recipe.steps):
             several = isinstance(settings["steps"][index], list)
             for number, alternative in enumerate(step.alternatives):
@@ -78,26 +79,9 @@ def takes_list(technique: str, option: str) -> bool:
     return field is not None and space.takes_list(field.annotation)
 
 
-def default_runtime(data: Mapping[str, Any]) -> str:
-    """What a recipe runs on where it does not say so."""
-    model = data.get("model")
-    if not isinstance(model, dict):
-        return RUNTIME
-    opened_by = (registry.runtime_of(f".{key}") for key in ModelSettings.file_keys(model))
-    return str(model.get("runtime") or next(opened_by, None) or RUNTIME)
-
-
-def _known(kind: registry.Kind, name: str, path: Path, problems: Problems) -> Any:
-    try:
-        return registry.load(kind, name)
-    except UsageError as error:
-        problems.note(path, error.what)
-        return None
-
-
 def _check(name: str, options: Mapping[str, Any], path: Path, problems: Problems) -> None:
     """Note options that there are none of, and values that fit with none of the others'."""
-    technique = _known("technique", name, path, problems)
+    technique = plugged("technique", name, path, problems)
     if technique is None:
         return
     of: type[Options] = technique().Options

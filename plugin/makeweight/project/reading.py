@@ -13,10 +13,11 @@ from makeweight.budget.rule import rules_of
 from makeweight.compress import recipe
 from makeweight.compress.recipe import Variant
 from makeweight.config.problems import Problems, near
-from makeweight.config.settings import PARAMETERS, RUNTIME, ModelSettings, Settings
+from makeweight.config.settings import PARAMETERS, ModelSettings, Settings
 from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import CONFIG
 from makeweight.project import contradictions
+from makeweight.project.offered import default_runtime, plugged
 from makeweight.project.open_recipes import open_recipes, refuse_hopeless
 from makeweight.project.project import Project
 from makeweight.runtimes.format import SourceKind
@@ -120,16 +121,17 @@ def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, V
     model = data.get("model")
     model = model if isinstance(model, dict) else {}
     source: SourceKind = "module" if model.get("build") or model.get("pt2") else "graph"
-    default_runtime = _model_runtime(model, problems)
+    _refuse_other_files(model, problems)
+    of_model = default_runtime(data)
     # where nothing is said, the file says it
     said_by = "runtime" if model.get("runtime") else next(iter(ModelSettings.file_keys(model)), "runtime")
-    default = _runtime(default_runtime, ("model", said_by), problems)
+    default = _runtime(of_model, ("model", said_by), problems)
     variants = data.get("variants")
     for name, settings in variants.items() if isinstance(variants, dict) else ():
         if not isinstance(settings, dict) or not isinstance(settings.get("steps"), list):
             continue  # the schema has told
         path: Path = ("variants", str(name))
-        name_of_runtime, runtime = default_runtime, default
+        name_of_runtime, runtime = of_model, default
         if settings.get("runtime"):
             name_of_runtime = str(settings["runtime"])
             runtime = _runtime(name_of_runtime, (*path, "runtime"), problems)
@@ -137,16 +139,16 @@ def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, V
         steps = [_step(entry, (*path, "steps", index), problems) for index, entry in enumerate(settings["steps"])]
         if len(problems) > before:
             continue
-        if source == "graph" and name_of_runtime != default_runtime:
+        if source == "graph" and name_of_runtime != of_model:
             problems.note(
                 (*path, "runtime"),
-                f"the model is a file of {default_runtime}, and only a PyTorch module can be lowered to "
+                f"the model is a file of {of_model}, and only a PyTorch module can be lowered to "
                 f"{name_of_runtime}; declare `model.build` and `model.weights`, or leave the runtime",
             )
         ready = [step for step in steps if step is not None]
         try:
             objection = _no_objection if runtime is None else runtime.objection
-            ordered = recipe.plan(source, ready, objection, elsewhere=name_of_runtime != default_runtime)
+            ordered = recipe.plan(source, ready, objection, elsewhere=name_of_runtime != of_model)
         except recipe.Nonsense as error:
             problems.note((*path, "steps") if error.step is None else (*path, "steps", error.step), str(error))
             continue
@@ -154,8 +156,8 @@ def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, V
         yield str(name), Variant(str(name), name_of_runtime, ordered, plain)
 
 
-def _model_runtime(model: Mapping[Any, Any], problems: Problems) -> str:
-    """What the model runs on: as it is declared, else what opens its file."""
+def _refuse_other_files(model: Mapping[Any, Any], problems: Problems) -> None:
+    """Note files that nothing opens, and one that something else than the declared runtime does."""
     files = ModelSettings.file_keys(model)
     for key in ModelSettings.other_keys(model):
         if key not in files:
@@ -163,30 +165,19 @@ def _model_runtime(model: Mapping[Any, Any], problems: Problems) -> str:
             foreign = named(key)
             told = f"unknown key; {near(key, known)}" if foreign is None else f"this is {foreign.what}. {foreign.do}"
             problems.note(("model", key), told)
-    opened_by = next((registry.runtime_of(f".{key}") for key in files), None) or RUNTIME
-    declared = str(model.get("runtime") or opened_by)
+    declared = str(model.get("runtime") or "")
     if files and declared in registry.names("runtime"):
         suffix = registry.load("runtime", declared).suffix
         if suffix != f".{files[0]}":
             problems.note(
                 ("model", "runtime"),
-                f"`{files[0]}` files are opened by {opened_by}, and {declared} opens those that end in {suffix}; leave "
-                "`runtime` out",
+                f"`{files[0]}` files are opened by {registry.runtime_of(f'.{files[0]}')}, and {declared} opens those "
+                f"that end in {suffix}; leave `runtime` out",
             )
-    return declared
-
-
-def _plugged(kind: registry.Kind, name: str, path: Path, problems: Problems) -> Any:
-    """The class behind a name; None where nobody offers it, which is noted."""
-    try:
-        return registry.load(kind, name)
-    except UsageError as error:
-        problems.note(path, error.what)
-        return None
 
 
 def _runtime(name: str, path: Path, problems: Problems) -> Runtime | None:
-    offered = _plugged("runtime", name, path, problems)
+    offered = plugged("runtime", name, path, problems)
     return None if offered is None else offered()
 
 
@@ -202,7 +193,7 @@ def _step(entry: object, path: Path, problems: Problems) -> recipe.Step | None:
         return None
     ((name, options),) = entry.items()
     place = (*path, str(name))
-    offered = _plugged("technique", str(name), place, problems)
+    offered = plugged("technique", str(name), place, problems)
     if offered is None:
         return None
     technique = offered()
@@ -237,7 +228,7 @@ def _target(data: Mapping[str, Any], problems: Problems) -> None:
 
 def _options(part: registry.Kind, kind: str, entry: Mapping[str, Any], path: Path, problems: Problems) -> Any:
     """What an entry sets of a device or target of that kind; None where something is wrong with it."""
-    offered = _plugged(part, kind, (*path, "kind"), problems)
+    offered = plugged(part, kind, (*path, "kind"), problems)
     if offered is None:
         return None
     options = {key: value for key, value in entry.items() if key != "kind"}
