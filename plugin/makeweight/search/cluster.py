@@ -14,6 +14,7 @@ from typing import Any
 
 from makeweight import registry
 from makeweight.search.executor import ATTEMPTS, Done, Job
+from makeweight.search.work import carry_out
 from makeweight_base.errors import EnvironmentFailed, UsageError, first_line
 
 
@@ -65,7 +66,7 @@ class Cluster:
         if memory is not None:
             asked["memory"] = memory
         self._ray = ray
-        self._task = ray.remote(**asked)(work or _carried_out)
+        self._task = ray.remote(**asked)(work or carry_out)
         self._running: dict[Any, Job] = {}
 
     def submit(self, job: Job) -> None:
@@ -92,9 +93,3 @@ class Cluster:
                 self._ray.cancel(reference, force=True)
         self._running.clear()
         self._ray.shutdown()
-
-
-def _carried_out(job: Job) -> Any:
-    from makeweight.search.work import carry_out
-
-    return carry_out(job, quiet=True)

@@ -15,6 +15,7 @@ from multiprocessing import connection
 from typing import Any
 
 from makeweight.search.executor import ATTEMPTS, Done, Job
+from makeweight.search.work import carry_out
 
 
 class Processes:
@@ -24,7 +25,7 @@ class Processes:
         """Args:
         work: what is done with a job, by a function that other processes find; None: a trial's.
         """
-        self.slots, self._work = slots, work or _carried_out
+        self.slots, self._work = slots, work or carry_out
         self._pool: ProcessPoolExecutor | None = None
         self._running: dict[Future[Any], tuple[Job, int]] = {}
 
@@ -76,12 +77,6 @@ class Processes:
             with contextlib.suppress(OSError, ValueError):
                 child.kill()
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _carried_out(job: Job) -> Any:
-    from makeweight.search.work import carry_out
-
-    return carry_out(job, quiet=True)
 
 
 def _alone() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -80,9 +80,12 @@ class Journal:
     def begun(self) -> dict[int, Proposal]:
         """What was proposed, by number, with no gap: what lies behind a file that cannot be read counts for nothing."""
         found: dict[int, Proposal] = {}
-        for number, data in self._numbered(_PROPOSAL):
-            found[number] = Proposal(**data)
-        return found
+        while True:
+            try:
+                data = json.loads((self.at(len(found)) / _PROPOSAL).read_text(encoding="utf-8"))
+                found[len(found)] = Proposal(**data)
+            except (OSError, ValueError, TypeError):
+                return found
 
     def ended(self) -> dict[int, Trial]:
         """What has ended, by number."""
@@ -98,14 +101,3 @@ class Journal:
             except (OSError, ValueError, TypeError, KeyError, AttributeError):
                 continue  # not there, or damaged: it is tried again
         return found
-
-    def _numbered(self, name: str) -> Iterator[tuple[int, Any]]:
-        number = 0
-        while True:
-            try:
-                data = json.loads((self.at(number) / name).read_text(encoding="utf-8"))
-                Proposal(**data)
-            except (OSError, ValueError, TypeError):
-                return
-            yield number, data
-            number += 1

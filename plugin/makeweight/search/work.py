@@ -73,7 +73,7 @@ class _Race:
                     raise _GivenUp(f"given up after epoch {after} of {self.epochs}: others had a better {what} by then")
 
 
-def carry_out(job: Job, *, quiet: bool) -> dict[str, Any]:
+def carry_out(job: Job, *, quiet: bool = True) -> dict[str, Any]:
     """One job.
 
     Args:
