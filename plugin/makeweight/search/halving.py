@@ -6,7 +6,7 @@ its epochs that grow by a factor, a training goes on where it is among the best 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 FACTOR = 3
 _RUNGS = 3
@@ -20,6 +20,15 @@ def rungs_of(epochs: int) -> dict[int, int]:
     on, by the rung, which is that exponent. None where that is less than an epoch."""
     found = {rung: epochs // FACTOR**rung for rung in range(1, _RUNGS + 1)}
     return {rung: after for rung, after in found.items() if after >= 1}
+
+
+def by_rung(trials: Iterable[Rungs]) -> dict[int, list[float]]:
+    """The figures that trials had, by rung."""
+    found: dict[int, list[float]] = {}
+    for trial in trials:
+        for rung, figure in trial.items():
+            found.setdefault(rung, []).append(figure)
+    return found
 
 
 def goes_on(own: float, others: Sequence[float]) -> bool:

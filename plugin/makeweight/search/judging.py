@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from makeweight.budget.measurand import Measurand, headline
@@ -130,8 +130,3 @@ def met(terms: Terms, trials: Sequence[Trial], margin: float) -> bool:
     """Whether some trial stays clear of every limit."""
     verdict = judged(terms, trials)
     return any(v.verdict == "pass" and clear(verdict.of(v.variant), margin) for v in verdict.variants)
-
-
-def best_at(trials: Mapping[int, Trial], rung: int) -> list[float]:
-    """The figures that trials had at a rung."""
-    return [trial.rungs[rung] for trial in trials.values() if rung in trial.rungs]

@@ -20,6 +20,7 @@ from makeweight.decide import Terms
 from makeweight.measurement import Measurement
 from makeweight.search import judging
 from makeweight.search.executor import Done, Executor, Job
+from makeweight.search.halving import by_rung
 from makeweight.search.measuring import Measured, Measuring
 from makeweight.search.proposals import Known, Proposal, Proposals, Settings
 from makeweight.search.trial import Ended, Journal, Trial, name_of
@@ -97,10 +98,8 @@ class Search:
             EnvironmentFailed: the machine, the cluster or a device failed; all that has ended is kept.
         """
         waiting = [number for number in self._begun if number not in self.ended]
-        while True:
-            if judging.met(self._terms, self.trials, self._limits.margin):
-                self.why = "met"
-                return  # what is under way is left for another time
+        met = self._met(self.trials)
+        while not met:
             while len(self._under_way) < self._executor.slots:
                 number = waiting.pop(0) if waiting else self._proposed()
                 if number is None:
@@ -112,7 +111,12 @@ class Search:
             for trial in self._look():
                 self._journal.end(trial)
                 self.ended[trial.number] = trial
+                met = met or self._met([trial])
                 yield trial
+        self.why = "met"  # what is under way is left for another time
+
+    def _met(self, trials: Sequence[Trial]) -> bool:
+        return judging.met(self._terms, trials, self._limits.margin)
 
     def _proposed(self) -> int | None:
         """The number of a new trial; None: there is none."""
@@ -170,7 +174,6 @@ class Search:
         return None if variant is None else json.dumps([variant.runtime, variant.recipe], sort_keys=True)
 
     def _submit(self, number: int, *, form: bool) -> None:
-        figures = {rung: judging.best_at(self.ended, rung) for trial in self.ended.values() for rung in trial.rungs}
         self._executor.submit(
             {
                 **self._shared,
@@ -179,7 +182,7 @@ class Search:
                 "folder": str(self._journal.at(number)),
                 "settings": dict(self._begun[number].settings),
                 "form": form,
-                "rungs": figures,
+                "rungs": by_rung(trial.rungs for trial in self.trials),
             }
         )
 
