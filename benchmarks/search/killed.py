@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from clusters import running
 
 from makeweight.search.cluster import Cluster
 
@@ -33,26 +33,12 @@ def work(job: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    ray = Path(sys.executable).parent / "ray"
-    with tempfile.TemporaryDirectory(prefix="mw-ray-") as folder:
-        start = [
-            ray,
-            "start",
-            "--head",
-            "--num-cpus=2",
-            "--port=0",
-            f"--temp-dir={folder}/ray",
-            "--disable-usage-stats",
-        ]
-        subprocess.run([*start, "--include-dashboard=false"], check=True, stdout=subprocess.DEVNULL)
-        try:
-            cluster = Cluster("auto", 1, None, work=work)
-            tried(cluster, folder, "warm", killed=None)
-            whole = tried(cluster, folder, "whole", killed=None)
-            hurt = tried(cluster, folder, "hurt", killed=1)
-            cluster.close()
-        finally:
-            subprocess.run([ray, "stop"], check=True, stdout=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory(prefix="makeweight-search-") as folder, running(2) as address:
+        cluster = Cluster(address, 1, None, work=work)
+        tried(cluster, folder, "warm", killed=None)
+        whole = tried(cluster, folder, "whole", killed=None)
+        hurt = tried(cluster, folder, "hurt", killed=1)
+        cluster.close()
         begun = {path.stem: path.read_text().count("begun") for path in Path(folder).glob("hurt-*.begun")}
     again = {name: times for name, times in begun.items() if times > 1}
     kept = "kept  " if list(again) == ["hurt-1"] else "BROKEN"

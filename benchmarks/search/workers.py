@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from clusters import running
 
 TARGET = 1.7
 # After training, by calibration examples, layer by layer: a core is busy with one, whatever number there are.
@@ -46,27 +47,11 @@ def main() -> None:
     parser.add_argument("project", type=Path, help="a project with a baseline")
     parser.add_argument("--trials", type=int, default=16)
     options = parser.parse_args()
-    ray = Path(sys.executable).parent / "ray"
-    with tempfile.TemporaryDirectory(prefix="mw-ray-") as folder:
-        start = [
-            ray,
-            "start",
-            "--head",
-            "--num-cpus=2",
-            "--port=0",
-            f"--temp-dir={folder}/ray",
-            "--disable-usage-stats",
-        ]
-        subprocess.run([*start, "--include-dashboard=false"], check=True, stdout=subprocess.DEVNULL)
-        try:
-            taken = {
-                workers: seconds(
-                    copied(options.project, Path(folder, str(workers)), SPACE, BUDGET), workers, options.trials
-                )
-                for workers in (1, 2)
-            }
-        finally:
-            subprocess.run([ray, "stop"], check=True, stdout=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory(prefix="makeweight-search-") as folder, running(2) as address:
+        taken = {}
+        for workers in (1, 2):
+            project = copied(options.project, Path(folder, str(workers)), SPACE, BUDGET)
+            taken[workers] = seconds(project, address, workers, options.trials)
     ratio = taken[1] / taken[2]
     kept = "kept  " if ratio >= TARGET else "BROKEN"
     print(
@@ -86,9 +71,9 @@ def copied(project: Path, folder: Path, space: Mapping[str, Any], budget: Mappin
     return folder
 
 
-def seconds(project: Path, workers: int, trials: int) -> float:
+def seconds(project: Path, address: str, workers: int, trials: int) -> float:
     """From the first trial's begin to the last one's end, as the files of the trials tell."""
-    command = [sys.executable, "-m", "makeweight", "search", "--json", "--ray", "auto"]
+    command = [sys.executable, "-m", "makeweight", "search", "--json", "--ray", address]
     command += ["--workers", str(workers), "--trials", str(trials)]
     done = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, text=True, check=False)
     told = json.loads(done.stdout)
