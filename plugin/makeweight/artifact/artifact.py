@@ -64,6 +64,11 @@ class Manifest:
         return (served or 1) if self.trial is not None and self.trial.dependent else None
 
     @property
+    def free_batch(self) -> bool:
+        """Whether it takes any number of examples at once, and answers alike."""
+        return not (self.model is None or self.model.batch or self.batch(None))
+
+    @property
     def sha256(self) -> str | None:
         return None if self.model is None else self.model.sha256
 

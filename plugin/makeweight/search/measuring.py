@@ -7,21 +7,24 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from makeweight import measurement
 from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.files import sha256_of
-from makeweight.bench import probe, sitting
+from makeweight.bench import pipelines, probe, sitting
 from makeweight.bench.aim import Aim, from_rules
 from makeweight.bench.probe import model_of
 from makeweight.bench.sitting import Pair
 from makeweight.budget.rule import Rule
 from makeweight.devices.entry import DeviceEntry
 from makeweight.evidence import keys
+from makeweight.evidence.provenance import hash_of
+from makeweight.layout import BASELINE
 from makeweight.measure import samples
 from makeweight.measurement import Measurement
+from makeweight.project.project import Project
 from makeweight_base.progress import Silent
 
 
@@ -38,15 +41,13 @@ class Measuring:
     """Asks devices in threads of their own; what measures are processes."""
 
     def __init__(
-        self, devices: Mapping[str, DeviceEntry], rules: Sequence[Rule], baseline: Manifest, inputs: Path, seed: int
+        self, project: Project, devices: Mapping[str, DeviceEntry], rules: Sequence[Rule], baseline: Manifest
     ) -> None:
         """Args:
         devices: those that are asked.
         rules: of the budget.
-        inputs: real samples for the probe.
         """
-        self._devices, self._rules, self._baseline = devices, rules, baseline
-        self._inputs, self._seed = inputs, seed
+        self._project, self._devices, self._rules, self._baseline = project, devices, rules, baseline
         self._locks = {name: threading.Lock() for name in devices}
         self._threads = ThreadPoolExecutor(max(1, len(devices)))
 
@@ -75,19 +76,30 @@ class Measuring:
         return Measured(figures, seconds)
 
     def _on(self, device: str, entry: DeviceEntry, manifest: Manifest, name: str) -> list[Measurement]:
-        options, a, b = entry.options, self._baseline.made(), manifest.made()
+        project, inputs, options = self._project, self._project.layout.inputs, entry.options
+        a, b = self._baseline.made(), manifest.made()
+        free = project.model.batch is None and self._baseline.free_batch and manifest.free_batch
         with tempfile.TemporaryDirectory(prefix="makeweight-search-") as folder:
-            own = samples.in_types_of(b, a, self._inputs, Path(folder, "inputs.npz"))
+            own = samples.in_types_of(b, a, inputs, Path(folder, "inputs.npz"))
             before, after = (model_of(each, options.threads) for each in (a, b))
-            pair = Pair(before, after, str(self._inputs), free_batch=self._throughput(device), inputs_b=own)
-            taken = sitting.carry_out(entry.connect(), options, pair, self._aim(device), self._seed, Silent())
+            pair = Pair(before, after, str(inputs), free_batch=free and self._throughput(device), inputs_b=own)
+            if project.pipeline is not None and self._end_to_end(device):
+                made, raw = {BASELINE: a, name: b}, project.layout.raw
+                around = pipelines.packed(project.pipeline, project.code, raw, made, Path(folder))
+                pair = replace(pair, around=(around[BASELINE], around[name]))
+            taken = sitting.carry_out(entry.connect(), options, pair, self._aim(device), project.seed, Silent())
+        whole = None
+        if pair.around is not None:
+            whole = keys.pipeline(project.pipeline, name, project.code.digest(), hash_of(project.layout.raw))
         key = keys.benchmark(
             baseline=a.sha256,
             variant=b.sha256,
             runtimes=[a.runtime, b.runtime],
             identity=taken.identity,
             threads=options.threads,
-            inputs=sha256_of(self._inputs),
+            inputs=sha256_of(inputs),
+            setting=options.setting,
+            pipeline=whole,
         )
         return measurement.keyed(sitting.measurements(taken, name, device, options.threads), key)
 
@@ -100,6 +112,9 @@ class Measuring:
 
     def _throughput(self, device: str) -> bool:
         return any(rule.metric.name == "throughput" for rule in self._of(device))
+
+    def _end_to_end(self, device: str) -> bool:
+        return any(rule.metric.meter == "end_to_end" for rule in self._of(device))
 
     def _of(self, device: str) -> list[Rule]:
         return [rule for rule in self._rules if rule.device in (None, device) and rule.metric.per_device]

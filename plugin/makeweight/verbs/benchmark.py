@@ -62,7 +62,7 @@ def run(
             model_of(a, options.threads),
             model_of(b, options.threads),
             str(layout.inputs),
-            free_batch=not any((project.model.batch, a.batch, b.batch, base.batch(None), manifest.batch(None))),
+            free_batch=project.model.batch is None and base.free_batch and manifest.free_batch,
             inputs_b=samples.in_types_of(b, a, layout.inputs, Path(folder, "inputs.npz")),
         )
         code = None

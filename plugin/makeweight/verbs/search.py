@@ -87,7 +87,7 @@ def run(
             terms(project, [rule for rule in project.rules if rule.device is None or rule.device in devices]),
             devices={name: entry.options.seconds for name, entry in devices.items()},
         )
-        measuring = Measuring(devices, judged.rules, baseline, project.layout.inputs, project.seed)
+        measuring = Measuring(project, devices, judged.rules, baseline)
         executor = _executor(project, ray, workers)
         search = Search(
             judged,
@@ -201,6 +201,7 @@ def _study(project: Project, spaces: Mapping[str, OpenRecipe], began: str) -> st
         rules=rules,
         devices=devices,
         calibration=project.data.calibration.model_dump(mode="json"),
+        pipeline=None if project.pipeline is None else project.pipeline.model_dump(mode="json"),
     )[:16]
 
 

@@ -182,3 +182,35 @@ def test_an_empty_space_is_told_with_its_line(project: Path, capsys: pytest.Capt
     code, _, err = run(project, capsys)
     assert code == 2
     assert "makeweight.yaml:13: search.recipes: at least one entry" in err
+
+
+AROUND = """\
+sources: [own_steps.py]
+pipeline: {preprocess: "own_steps:decode", samples: raw}
+devices: {here: {kind: local, processes: 1, seconds: 2}}
+"""
+
+
+def test_what_a_rule_asks_of_a_device_is_measured_with_the_pipeline_and_in_the_batch_that_there_is(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_models.dense(project / "model.onnx", width=64, batch=1)
+    (project / "own_steps.py").write_text(
+        "import numpy as np\ndef decode(sample):\n    return np.frombuffer(sample, np.float32)\n"
+    )
+    (project / "raw").mkdir()
+    for number in range(3):
+        row = np.full(tiny_models.FEATURES, number, np.float32)
+        (project / f"raw/{number}.bin").write_bytes(row.tobytes())
+    rules = "budget:\n  end_to_end_latency_p50: {max_ratio: 50}\n  throughput: {min_ratio: 0.01, level: warn}\n"
+    space = "search:\n  trials: 1\n  recipes:\n    half: {steps: [float16]}\n"
+    (project / "makeweight.yaml").write_text(CONFIG[: CONFIG.index("budget:")] + AROUND + rules + space)
+    assert main(["baseline", "--project", str(project)]) == 0
+    code, _, err = run(project, capsys)
+    assert code == 0, err
+    (trial,) = report(project)["trials"]
+    by_metric = {rule["metric"]: rule for rule in trial["rules"]}
+    assert by_metric["end_to_end_latency_p50"]["verdict"] == "pass"
+    assert by_metric["end_to_end_latency_p50"]["value"] > 0
+    # as in a benchmark, for a model that takes one example at a time
+    assert "one fixed batch" in by_metric["throughput"]["sentence"]
