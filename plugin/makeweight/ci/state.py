@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from makeweight.ci.git import Git
+from makeweight.ignored import ignored
 from makeweight.layout import OWN, TRAININGS
 from makeweight_base import atomic
 from makeweight_base.errors import Exit, MakeweightError, Problem, UsageError
@@ -53,7 +54,7 @@ def clear(root: Path, git: Git) -> None:
 def begin(root: Path) -> None:
     """The folder with nothing in it, whatever stands there."""
     remove(root / OWN)
-    atomic.write_text(root / OWN / ".gitignore", "*\n")
+    ignored(root)
 
 
 def tidy(root: Path) -> None:

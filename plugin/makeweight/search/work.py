@@ -79,8 +79,8 @@ def carry_out(job: Job, *, quiet: bool = True) -> dict[str, Any]:
     Args:
         job: `root`, the project's folder; `name` of the trial, and its `folder`; `settings`, the recipe; `form`:
             whether its untrained form is wanted, and where it has one nothing else; `rungs`: see `_Race`; `pool`: the
-            folder of what other trials have trained; `origin` of trainings; `lock`: the file that whoever measures on
-            this machine holds.
+            folder of what other trials have trained; `origin` of trainings; `lock`: the file that is locked while
+            something is measured on this machine.
         quiet: whether what is said and printed goes into the trial's folder alone.
 
     Returns:

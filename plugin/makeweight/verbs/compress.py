@@ -9,7 +9,8 @@ from makeweight.compress.checkpoints import Checkpoints, origin, places
 from makeweight.compress.curves import Curves
 from makeweight.compress.make import make
 from makeweight.compress.recipe import Variant
-from makeweight.layout import BASELINE, OWN
+from makeweight.ignored import ignored
+from makeweight.layout import BASELINE
 from makeweight.project.project import Project
 from makeweight_base import atomic
 from makeweight_base.errors import Exit
@@ -40,7 +41,5 @@ def run(project: Project, variant_name: str, progress: Progress) -> Exit:
 def _checkpoints(project: Project, variant: Variant, baseline: str | None) -> Checkpoints:
     if not variant.plan.trainings:
         return Checkpoints()
-    ignored = project.root / OWN / ".gitignore"
-    if not ignored.exists():
-        atomic.write_text(ignored, "*\n")
+    ignored(project.root)
     return Checkpoints(project.layout.trainings(variant.name), origin(project.declared, project.sources, baseline))

@@ -20,7 +20,8 @@ from makeweight.compress.recipe import Variant
 from makeweight.compress.space import OpenRecipe
 from makeweight.decide.verdict import EXIT_CODES
 from makeweight.devices.entry import DeviceEntry
-from makeweight.layout import BASELINE, CONFIG, OWN
+from makeweight.ignored import ignored
+from makeweight.layout import BASELINE, CONFIG
 from makeweight.measure import outcomes, quality, storage
 from makeweight.measure.answers import answer
 from makeweight.measurement import Measurement, key_of
@@ -39,7 +40,6 @@ from makeweight.search.told import line, summary
 from makeweight.search.trial import Journal
 from makeweight.search.work import SPLIT
 from makeweight.user import data
-from makeweight_base import atomic
 from makeweight_base.errors import Exit, MissingExtra, UsageError
 from makeweight_base.progress import Progress, Silent
 from makeweight_base.yamlfile import parse
@@ -70,17 +70,15 @@ def run(
     registry.require_extra("`makeweight search`", "search")
     settings, started = project.search, time.monotonic()
     progress = Silent() if as_json else progress
-    # whoever carries a trial out may stand in another folder
-    home = project.root.resolve() / OWN
-    if not (home / ".gitignore").exists():
-        atomic.write_text(home / ".gitignore", "*\n")
-    with _alone(home / _PLACE):
+    # trials are carried out by processes that may stand in another folder
+    home = ignored(project.root.resolve()) / _PLACE
+    with _alone(home):
         baseline = artifact.read(project.layout.artifact(BASELINE))
         spaces = project.spaces or _derived(project)
         wanted = trials or settings.trials
         began = origin(project.declared, project.sources, baseline.sha256)
         of = _study(project, spaces, began)
-        folder = home / _PLACE / of
+        folder = home / of
         figures = _answers(project, baseline, folder / "answers.npz", progress)
         devices = _devices(project, progress)
         judged = replace(
@@ -98,8 +96,8 @@ def run(
             Journal(folder),
             {
                 "root": str(project.root.resolve()),
-                "answers": str((folder / "answers.npz").resolve()),
-                "pool": str((home / _PLACE / "trainings").resolve()),
+                "answers": str(folder / "answers.npz"),
+                "pool": str(home / "trainings"),
                 "origin": began,
                 "lock": os.environ[LOCK],
             },
@@ -135,7 +133,7 @@ def run(
             spent,
             bool(project.spaces),
         )
-        report = write(found, Journal(folder), home / _PLACE / "trainings")
+        report = write(found, Journal(folder), home / "trainings")
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
     else:
