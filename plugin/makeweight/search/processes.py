@@ -82,8 +82,6 @@ class Processes:
 def _alone() -> None:
     """Deaf to the terminal's Ctrl-C, which is for who started this; and gone where that is gone, however it went."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # threads that wait for the next trial must not spin beside what is measured meanwhile
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_outlived, args=(parent.sentinel,), daemon=True).start()
