@@ -71,6 +71,24 @@ _DENTON = Source(
 )
 
 _TRAINING = {"epochs": 4, "teacher": "baseline"}
+# Whatever gave the weights their values: what 8 bits do to convolutions and products.
+_IN_8_BITS = (
+    Effect("size", 0.25, 0.29, each=1500),
+    Effect("size_compressed", 0.2, 0.32),
+    Effect("latency", 0.35, 0.8, ON_DOT_PRODUCTS),
+    Effect("latency", 0.5, 1.15, ON_OTHERS),
+    Effect("peak_memory", 0.35, 1.05),
+)
+# The same of a network with half of its channels.
+_NARROW_IN_8_BITS = (
+    Effect("size", 0.25, 0.32, each=1500),
+    Effect("size_compressed", 0.2, 0.34),
+    Effect("latency", 0.45, 0.9, ON_DOT_PRODUCTS),
+    Effect("latency", 0.6, 1.15, ON_OTHERS),
+    Effect("parameters", 0.98, 1.02),
+    Effect("macs", 0.98, 1.02),
+    Effect("peak_memory", 0.3, 1.0),
+)
 # How a runtime has weights of 4 bits, where it does not have them alone in groups of 32.
 _FOUR_BITS = {
     "litert": {"method": "weights", "bits": 4, "group": "channel"},
@@ -116,14 +134,7 @@ RULES: tuple[Rule, ...] = (
         ("convolution", "product"),
         lambda facts: _steps(_integers("static", facts)),
         "seconds",
-        (
-            Effect("size", 0.25, 0.29, each=1500),
-            Effect("size_compressed", 0.2, 0.32),
-            Effect("latency", 0.35, 0.8, ON_DOT_PRODUCTS),
-            Effect("latency", 0.5, 1.15, ON_OTHERS),
-            Effect("peak_memory", 0.35, 1.05),
-            Effect("drop", -0.001, 0.01),
-        ),
+        (*_IN_8_BITS, Effect("drop", -0.001, 0.01)),
         (_WHITE_PAPER, _KRISHNAMOORTHI, _ORT, TECHNIQUES, PEERS),
         "depthwise convolutions and layers with outliers lose more; without dot products of bytes it can be slower",
     ),
@@ -207,14 +218,7 @@ RULES: tuple[Rule, ...] = (
         ("convolution", "product"),
         lambda _: _steps({"qat": {"epochs": 3, "teacher": "baseline"}}),
         "training",
-        (
-            Effect("size", 0.25, 0.29, each=1500),
-            Effect("size_compressed", 0.2, 0.32),
-            Effect("latency", 0.35, 0.8, ON_DOT_PRODUCTS),
-            Effect("latency", 0.5, 1.15, ON_OTHERS),
-            Effect("peak_memory", 0.35, 1.05),
-            Effect("drop", -0.005, 0.005),
-        ),
+        (*_IN_8_BITS, Effect("drop", -0.005, 0.005)),
         (_JACOB, _WHITE_PAPER, TECHNIQUES),
         "epochs of training at two to three times their usual price, for the bytes and the time that 8 bits have",
     ),
@@ -247,16 +251,7 @@ RULES: tuple[Rule, ...] = (
             {"prune": {"ratio": 0.5, "rounds": 2, "epochs": 2}}, {"finetune": _TRAINING}, _last(facts)
         ),
         "long training",
-        (
-            Effect("size", 0.25, 0.32, each=1500),
-            Effect("size_compressed", 0.2, 0.34),
-            Effect("latency", 0.45, 0.9, ON_DOT_PRODUCTS),
-            Effect("latency", 0.6, 1.15, ON_OTHERS),
-            Effect("parameters", 0.98, 1.02),
-            Effect("macs", 0.98, 1.02),
-            Effect("peak_memory", 0.3, 1.0),
-            Effect("drop", 0.0, 0.08),
-        ),
+        (*_NARROW_IN_8_BITS, Effect("drop", 0.0, 0.08)),
         (_DEPGRAPH, TECHNIQUES, PEERS),
         "small networks lose points that short training does not win back; fewer products are not as much less time",
         narrows=True,
@@ -269,16 +264,7 @@ RULES: tuple[Rule, ...] = (
         _ALL,
         lambda facts: _steps({"distill": {"width": 0.5, "epochs": 8}}, _last(facts)),
         "long training",
-        (
-            Effect("size", 0.25, 0.32, each=1500),
-            Effect("size_compressed", 0.2, 0.34),
-            Effect("latency", 0.45, 0.9, ON_DOT_PRODUCTS),
-            Effect("latency", 0.6, 1.15, ON_OTHERS),
-            Effect("parameters", 0.98, 1.02),
-            Effect("macs", 0.98, 1.02),
-            Effect("peak_memory", 0.3, 1.0),
-            Effect("drop", -0.002, 0.08),
-        ),
+        (*_NARROW_IN_8_BITS, Effect("drop", -0.002, 0.08)),
         (_HINTON, _POLINO),
         "as long a training as the baseline's own, for the best result",
         narrows=True,
