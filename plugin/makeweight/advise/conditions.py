@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from makeweight.advise.facts import FLOAT16_ARITHMETIC, INT8_DOT, Facts
+from makeweight.advise.facts import Facts
 from makeweight.advise.rule import Condition, Where
 from makeweight.runtimes.runtime import LayerKind
+from makeweight_probe.isa import FLOAT16_ARITHMETIC, INT8_DOT, sums_in_16_bits
 
 # Below this part of the bytes a technique that reaches no more is not worth a file of its own.
 _WORTH = 0.5
@@ -13,8 +14,8 @@ _CLEAN = 20.0
 _8_BITS = "int8"
 """The rule whose recipe is 8 bits after training, and nothing else."""
 
-_DOTS = (INT8_DOT, "sums products of bytes", "has no dot products of bytes")
-_HALVES = (FLOAT16_ARITHMETIC, "computes in float16", "computes in float32 whatever is stored")
+_DOTS = (frozenset(INT8_DOT), "sums products of bytes", "has no dot products of bytes")
+_HALVES = (frozenset(FLOAT16_ARITHMETIC), "computes in float16", "computes in float32 whatever is stored")
 ON_DOT_PRODUCTS = Where("with dot products of bytes", *_DOTS)
 ON_OTHERS = Where("without these", *_DOTS, absent=True)
 ON_FLOAT16 = Where("with arithmetic in float16", *_HALVES)
@@ -22,12 +23,9 @@ ON_FLOAT32 = Where("without that", *_HALVES, absent=True)
 
 
 def overflows(facts: Facts) -> bool:
-    """Whether sums of products of 8 bits overflow on a device: ONNX Runtime has them in 16 bits on x86 without VNNI
+    """Whether sums of products of 8 bits overflow on a device: ONNX Runtime has them in 16 bits where the processor has
     (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "reduce_range")."""
-    vector = frozenset({"avx2", "avx512f"})
-    return facts.model.runtime == "onnxruntime" and any(
-        device.has(vector) and not device.has(INT8_DOT) for device in facts.devices
-    )
+    return facts.model.runtime == "onnxruntime" and any(sums_in_16_bits(device.isa or ()) for device in facts.devices)
 
 
 def _floating(facts: Facts) -> str | None:

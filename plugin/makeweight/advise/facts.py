@@ -13,11 +13,6 @@ from makeweight.runtimes.runtime import LayerFacts, LayerKind
 Figure = Literal["size", "size_compressed", "parameters", "macs", "latency", "peak_memory", "drop"]
 """What a rule promises something of: a ratio to the baseline, or (`drop`) what is lost of the quality, a fraction."""
 
-INT8_DOT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
-"""Instructions that multiply bytes and sum the products into 32 bits at once."""
-FLOAT16_ARITHMETIC = frozenset({"fphp", "asimdhp", "avx512_fp16"})
-"""Instructions that compute in float16."""
-
 
 @dataclass(frozen=True)
 class ModelFacts:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from makeweight.report.comparison import LATENCY
 from makeweight.report.content import Content, Machine
 from makeweight.report.figures import Figures
+from makeweight_probe.isa import INT8_DOT
 
 COPIES = "two copies of one model differed by {} (noise floor)"
-# What decides how fast integers are, the best first; the kernel's names.
-_TELLING_ISA = ("amx_int8", "avx512_vnni", "avx_vnni", "i8mm", "asimddp", "avx512f", "avx2")
+# What decides how fast integers are, the best first.
+_TELLING_ISA = (*INT8_DOT, "avx512f", "avx2")
 
 
 def machine_line(machine: Machine) -> str:

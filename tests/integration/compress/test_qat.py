@@ -32,6 +32,7 @@ from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Program, RecipeFailed
 from makeweight_base.progress import Silent
 from makeweight_probe import facts
+from makeweight_probe.isa import sums_in_16_bits
 
 RUNTIME, QAT = OnnxRuntime(), Qat()
 LEARNING = QAT.format(QatOptions(calibrate="minmax"))
@@ -134,9 +135,7 @@ def test_a_file_answers_as_the_training_simulated(everything: Made) -> None:
     answers = RUNTIME.open(everything.model).run({"image": everything.images.numpy()})[0]
     with torch.no_grad():
         plain = everything.program.module(everything.images).numpy()
-    # without VNNI, x86 adds up products of bytes in 16 bits, where large ones do not fit
-    machine = facts.identity()
-    overflows = machine["machine"] == "x86_64" and not {"avx512_vnni", "avx_vnni"} & set(machine["isa"])
+    overflows = sums_in_16_bits(facts.identity()["isa"])
     assert _decibels(everything.simulated, answers) > _decibels(plain, answers) + (10 if overflows else 25)
     assert [name for name, _ in everything.program.module.named_parameters() if "ranges" in name] == []
 
