@@ -7,51 +7,27 @@ from pathlib import Path
 
 from makeweight.advise.ranking import Advice, Read, Reading
 from makeweight.advise.rule import Recipe
-from makeweight.compress.recipe import Variant
 from makeweight.config.settings import NAME, RESERVED_VARIANTS
 from makeweight.layout import CONFIG
 from makeweight.pipeline import yamledit
 from makeweight.project import reading
-from makeweight.project.project import Project
 from makeweight_base import atomic
 from makeweight_base.errors import ConfigError, UsageError
 from makeweight_base.yamlfile import parse
 
 
 def reader(text: str, root: Path) -> Read:
-    """What a makeweight.yaml makes of one more variant. Reads no file."""
+    """What a makeweight.yaml that has no problems makes of one more recipe. Reads no file."""
+    document, declared = parse(text, CONFIG), reading.understand(text, CONFIG, root).variants
 
     def read(recipe: Recipe) -> Reading:
         try:
-            project, own = _with(text, root, recipe)
+            own = reading.with_recipe(document, root, recipe)
         except ConfigError as error:
             return Reading(objection="; ".join(dict.fromkeys(problem.what for problem in error.problems)))
-        alike = (
-            each.name
-            for each in project.variants.values()
-            if each.name != own.name and (each.runtime, each.recipe) == (own.runtime, own.recipe)
-        )
-        return Reading(twin=next(alike, None))
+        return Reading(twin=own.twin(declared))
 
     return read
-
-
-def variant(text: str, root: Path, recipe: Recipe) -> Variant:
-    """A recipe as the makeweight.yaml has it, ready to be made.
-
-    Raises:
-        ConfigError: it is refused.
-    """
-    return _with(text, root, recipe)[1]
-
-
-def _with(text: str, root: Path, recipe: Recipe) -> tuple[Project, Variant]:
-    held, name = parse(text, CONFIG).data, "advised"
-    while name in held["variants"]:
-        name += "-"
-    more = {**held, "variants": {**held["variants"], name: recipe}}
-    project = reading.understand(yamledit.dump(more), CONFIG, root)
-    return project, project.variants[name]
 
 
 def snippet(name: str, recipe: Recipe) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -106,6 +106,11 @@ class Variant:
     plan: Plan
     recipe: list[dict[str, Any]]
     """The steps as plain data with every default filled in, for the manifest."""
+
+    def twin(self, others: Mapping[str, Variant]) -> str | None:
+        """The name of the first that is the same recipe; None: none is."""
+        own = (self.runtime, self.recipe)
+        return next((name for name, each in others.items() if (each.runtime, each.recipe) == own), None)
 
 
 def plan(source: SourceKind, steps: list[Step], objection: Objection, *, elsewhere: bool = False) -> Plan:

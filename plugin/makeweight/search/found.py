@@ -12,7 +12,6 @@ import makeweight
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.compress.checkpoints import Checkpoints, places
-from makeweight.compress.recipe import Variant
 from makeweight.config.settings import RESERVED_VARIANTS
 from makeweight.decide import Terms
 from makeweight.decide.verdict import Outcome, Verdict
@@ -117,7 +116,7 @@ def _into_config(found: Found, best: Sequence[Trial], pool: Path) -> list[dict[s
         document = parse(text, CONFIG)
         variant = reading.with_recipe(document, project.root, settings)
         there = reading.understand(text, CONFIG, project.root).variants
-        same = next((name for name, each in there.items() if _alike(each, variant)), None)
+        same = variant.twin(there)
         name = same or next(each for each in _names() if each not in there and each not in RESERVED_VARIANTS)
         if same is None:
             above = (
@@ -134,10 +133,6 @@ def _into_config(found: Found, best: Sequence[Trial], pool: Path) -> list[dict[s
 
 def _names() -> Any:
     return (f"{_NAME}-{number}" for number in itertools.count(1))
-
-
-def _alike(one: Variant, other: Variant) -> bool:
-    return (one.runtime, one.recipe) == (other.runtime, other.recipe)
 
 
 def _written(settings: Mapping[str, Any], project: Project) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from makeweight.pipeline.in_step import in_step
 from makeweight.project import reading
 from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Progress
+from makeweight_base.yamlfile import parse
 
 
 def run(root: Path, seconds: float, progress: Progress, *, write: str | None, only: str | None, as_json: bool) -> Exit:
@@ -29,13 +30,13 @@ def run(root: Path, seconds: float, progress: Progress, *, write: str | None, on
     if write is not None and write in project.variants:
         raise UsageError(f"there is a variant `{write}` already", where=CONFIG, do="Give it another name.")
     text = project.layout.config.read_text(encoding="utf-8")
-    read, taken = writing.reader(text, root), tuple(project.variants)
+    document, read, taken = parse(text, CONFIG), writing.reader(text, root), tuple(project.variants)
 
     def worth_trying(known: Facts) -> dict[str, Variant]:
         """Recipes that take seconds; on another runtime they take an export too."""
         advised = rank(known, RULES, read, taken).advice
         quick = [each for each in advised if each.rule.effort == "seconds" and "runtime" not in each.recipe]
-        return {each.rule.name: writing.variant(text, root, each.recipe) for each in quick}
+        return {each.rule.name: reading.with_recipe(document, root, each.recipe) for each in quick}
 
     known = measuring.facts(project, progress, seconds, worth_trying)
     ranking = rank(known, RULES, read, taken)
