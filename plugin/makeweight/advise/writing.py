@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from makeweight.advise.ranking import Advice, Read, Reading
@@ -35,6 +35,25 @@ def snippet(name: str, recipe: Recipe) -> str:
     return yamledit.dump({"variants": {name: recipe}})
 
 
+def refuse(name: str, taken: Collection[str]) -> None:
+    """Args:
+        taken: the names of the variants that there are.
+
+    Raises:
+        UsageError: no further variant can have that name.
+    """
+    if name in taken:
+        raise UsageError(
+            f"there is a variant `{name}` already", where=CONFIG, do="Give it another name, or take that one out."
+        )
+    if not NAME.fullmatch(name) or name in RESERVED_VARIANTS:
+        own = ", ".join(f"`{each}`" for each in sorted(RESERVED_VARIANTS))
+        raise UsageError(
+            f"`{name}` is no name for a variant: letters, digits, `-` and `_`, at most 63, and none of those that "
+            f"makeweight uses itself ({own})"
+        )
+
+
 def write(root: Path, name: str, advice: Advice, above: Sequence[str]) -> None:
     """Put a recipe into makeweight.yaml; every other byte stays as it is.
 
@@ -42,15 +61,11 @@ def write(root: Path, name: str, advice: Advice, above: Sequence[str]) -> None:
         above: lines of comment.
 
     Raises:
-        UsageError: there is such a variant, the name cannot be one, or the file cannot be edited safely.
+        UsageError: see `refuse`; or the file cannot be edited safely.
     """
     path = root / CONFIG
-    text = path.read_text(encoding="utf-8")
-    held = parse(text, CONFIG).data["variants"]
-    if name in held:
-        raise UsageError(f"there is a variant `{name}` already", where=CONFIG, do="Name another, or take that one out.")
-    if not NAME.fullmatch(name) or name in RESERVED_VARIANTS:
-        raise UsageError(f"`{name}` is no name for a variant: letters, digits, `-` and `_`, at most 63, not `best`")
+    text = path.read_bytes().decode("utf-8")  # whatever its lines end in
+    refuse(name, reading.understand(text, CONFIG, root).variants)
     edited = yamledit.put(text, ("variants", name), dict(advice.recipe), source=CONFIG, above=above)
     reading.understand(edited, CONFIG, root)
     atomic.write_text(path, edited)

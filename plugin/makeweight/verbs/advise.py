@@ -12,6 +12,7 @@ from makeweight.advise.facts import Facts
 from makeweight.advise.ranking import Advice, Ranking, rank
 from makeweight.advise.rules import RULES
 from makeweight.compress.recipe import Variant
+from makeweight.config.problems import near
 from makeweight.layout import CONFIG
 from makeweight.pipeline.in_step import in_step
 from makeweight.project import reading
@@ -23,12 +24,20 @@ from makeweight_base.yamlfile import parse
 def run(root: Path, seconds: float, progress: Progress, *, write: str | None, only: str | None, as_json: bool) -> Exit:
     """Exit 0 whatever the advice is: it decides nothing.
 
+    Args:
+        seconds: see `measuring.facts`.
+        write: the name of the variant that the first recipe is put into makeweight.yaml as.
+        only: the rule of advice whose recipe that is, in place of the first.
+
     Raises:
-        UsageError: the project, its model or its data cannot be used; or there is nothing to write.
+        UsageError: the project, its model or its data cannot be used; or there is nothing to write, or not by that
+            name.
     """
     project = reading.load(root)
-    if write is not None and write in project.variants:
-        raise UsageError(f"there is a variant `{write}` already", where=CONFIG, do="Give it another name.")
+    if write is not None:
+        writing.refuse(write, project.variants)
+    if only is not None and only not in (names := [rule.name for rule in RULES]):
+        raise UsageError(f"there is no rule of advice `{only}`; {near(only, names)}")
     text = project.layout.config.read_text(encoding="utf-8")
     document, read, taken = parse(text, CONFIG), writing.reader(text, root), tuple(project.variants)
 

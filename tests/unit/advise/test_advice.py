@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import CONVOLUTIONS, LOCAL, TRANSFORMER, drop, facts, latency, model, size
 
-from makeweight.advise import sentences, writing
+from makeweight.advise import measuring, sentences, writing
 from makeweight.advise.expected import expected
 from makeweight.advise.facts import DataFacts, DeviceFacts, Facts, PruningFacts, SensitivityFacts, TriedFacts
 from makeweight.advise.goals import goals
 from makeweight.advise.ranking import Ranking, Reading, rank
 from makeweight.advise.rules import RULES
+from makeweight.cli import main
 from makeweight.project.reading import understand
 from makeweight.runtimes.runtime import LayerFacts
 
@@ -202,6 +203,39 @@ def test_a_free_name_is_given_and_a_twin_keeps_its_own() -> None:
     read = writing.reader(config(), Path())
     assert read({"steps": [{"quantize": {"method": "static", "calibrate": "mse", "bits": 8}}]}).twin == "mine"
     assert read({"steps": [{"quantize": {"method": "static"}}]}) == Reading()
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_a_recipe_is_put_into_the_file_and_every_other_line_stays(ends: str, tmp_path: Path) -> None:
+    path = tmp_path / "makeweight.yaml"
+    before = config().replace("\n", ends).encode()
+    path.write_bytes(before)
+    writing.write(tmp_path, "advised", ranked(facts(size(0.4))).advice[0], ["why"])
+    pairs = list(zip(before.splitlines(keepends=True), path.read_bytes().splitlines(keepends=True), strict=True))
+    [(old, new)] = [(one, other) for one, other in pairs if one != other]
+    assert old.startswith(b"variants:")
+    assert b"advised" in new
+    assert new.endswith(ends.encode())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--write", "mine"], "there is a variant `mine` already"),
+        (["--write", "search"], "`search` is no name for a variant"),
+        (["--write", "a name"], "`a name` is no name for a variant"),
+        (["--write", "more", "--rule", "int9"], "there is no rule of advice `int9`; did you mean `int8`?"),
+    ],
+    ids=["taken", "reserved", "no-name", "no-rule"],
+)
+def test_what_cannot_be_written_is_refused_before_anything_is_measured(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "makeweight.yaml").write_text(config())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measuring, "facts", None)
+    assert main(["advise", *words]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_rules_of_the_budget_become_goals() -> None:
