@@ -105,9 +105,9 @@ def _last(facts: Facts) -> Recipe:
     return _integers(facts.model.suits, facts)
 
 
-def _integers(method: str, facts: Facts) -> Recipe:
+def _integers(method: str, facts: Facts, **more: str) -> Recipe:
     """Weights of 7 bits where sums of products of 8 would overflow."""
-    return {"quantize": {"method": method, **({"bits": 7} if overflows(facts) else {})}}
+    return {"quantize": {"method": method, **({"bits": 7} if overflows(facts) else {}), **more}}
 
 
 def _four_bits(facts: Facts) -> Recipe:
@@ -117,7 +117,7 @@ def _four_bits(facts: Facts) -> Recipe:
 
 def _with_exceptions(facts: Facts) -> Recipe:
     drop = allowed_drop(facts) or 0.01
-    return _steps({"quantize": {"method": "static", "max_drop": f"{drop * 100:g} pt"}})
+    return _steps(_integers("static", facts, max_drop=f"{drop * 100:g} pt"))
 
 
 def _elsewhere(facts: Facts) -> Recipe:
@@ -313,7 +313,7 @@ RULES: tuple[Rule, ...] = (
         "half of what 8 bits take, at their speed: for a size that integers alone do not reach",
         (FLOATING, TRAINS, CALIBRATES, SUITS_STATIC),
         ("convolution", "product"),
-        lambda _: _steps({"cluster": {"bits": 4}}, {"finetune": _TRAINING}, {"quantize": {"method": "static"}}),
+        lambda facts: _steps({"cluster": {"bits": 4}}, {"finetune": _TRAINING}, _integers("static", facts)),
         "training",
         (
             Effect("size", 0.13, 0.18, each=2200),

@@ -116,6 +116,11 @@ def test_where_sums_of_8_bits_overflow_weights_have_7() -> None:
     }
     elsewhere = facts(size(0.4), devices=(x86,), model=model(runtime="litert"))
     assert ranked(elsewhere).advice[0].recipe == {"steps": [{"quantize": {"method": "static"}}]}
+    lossy = SensitivityFacts("static", "validation", 12.0)
+    known = facts(size(0.9), drop(0.01), devices=(x86,), sensitivity=lossy)
+    ranking = rank(known, RULES, writing.reader(config(), Path()))
+    last = {each.rule.name: each.recipe["steps"][-1] for each in ranking.advice}
+    assert [last[name]["quantize"]["bits"] for name in ("int8", "int8-mixed", "shared-int8")] == [7, 7, 7]
 
 
 def test_time_that_was_profiled_says_what_a_rule_reaches() -> None:
