@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,6 +36,7 @@ from makeweight.measure import latency, operators, samples
 from makeweight.measure.operators import Profile
 from makeweight.project.project import Project
 from makeweight.report.prose import listed
+from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.runtime import GraphFacts, LayerFacts, LayerKind, RecipeFailed, Runtime
 from makeweight.user import data
 from makeweight.user.module import load_module
@@ -82,7 +84,7 @@ class _Gathering:
             return None
 
     @property
-    def source(self) -> str:
+    def source(self) -> SourceKind:
         return "module" if self.project.model.file is None else "graph"
 
 
@@ -106,14 +108,14 @@ def _facts(at_hand: _Gathering, worth_trying: Variants) -> Facts:
     folder.mkdir()
     manifest = write_baseline(project.declared, folder, progress)
     made = manifest.made()
-    splits = _splits(at_hand)
+    supply = _supply(at_hand, made)
+    splits = _splits(at_hand, supply)
     inputs = folder / project.layout.inputs.name
     fed = at_hand.had("inputs", lambda: _write_inputs(at_hand, made, splits, inputs))
     asked = samples.shapes(inputs)
     counted = runtime.inspect(made, asked)
-    supply = _supply(at_hand, manifest)
     layers = counted.weighed or at_hand.had("layers", lambda: _layers(at_hand, supply)) or ()
-    model = _model(at_hand, manifest, counted, tuple(layers))
+    model = _model(at_hand, manifest, counted, layers)
     devices = tuple(_device(at_hand, entry, made, inputs, fed is not None) for entry in project.devices.values())
     sensitive = None
     if not model.integers:
@@ -152,15 +154,10 @@ def _facts(at_hand: _Gathering, worth_trying: Variants) -> Facts:
     return replace(found, tried=tried)
 
 
-def _splits(at_hand: _Gathering) -> Mapping[str, Split]:
+def _splits(at_hand: _Gathering, supply: Supply) -> Mapping[str, Split]:
     """Those that there are, by name; never the test split."""
-    declared = at_hand.project.declared
-    asked: dict[str, Callable[[], Split]] = {
-        "calibration": lambda: data.calibration(declared),
-        "train": lambda: data.load(declared, "train"),
-        "validation": lambda: data.load(declared, "validation"),
-    }
-    had = {name: at_hand.had(name, get) for name, get in asked.items()}
+    # the split that calibration examples are drawn from comes first, to be loaded once
+    had = {name: at_hand.had(name, partial(supply.split, name)) for name in ("train", "validation", "calibration")}
     return {name: split for name, split in had.items() if split is not None}
 
 
@@ -177,11 +174,10 @@ def _write_inputs(at_hand: _Gathering, made: Model, splits: Mapping[str, Split],
     return True
 
 
-def _supply(at_hand: _Gathering, manifest: Manifest) -> Supply:
-    project, scratch = at_hand.project, at_hand.folder / "scratch"
+def _supply(at_hand: _Gathering, made: Model) -> Supply:
+    declared, scratch = at_hand.project.declared, at_hand.folder / "scratch"
     scratch.mkdir()
-    outputs = manifest.made().outputs
-    return Supply(project.declared, at_hand.runtime, scratch, {}, at_hand.progress, Checkpoints(), Curves(), outputs)
+    return Supply(declared, at_hand.runtime, scratch, {}, at_hand.progress, Checkpoints(), Curves(), made.outputs)
 
 
 def _layers(at_hand: _Gathering, supply: Supply) -> tuple[LayerFacts, ...]:
@@ -194,7 +190,7 @@ def _layers(at_hand: _Gathering, supply: Supply) -> tuple[LayerFacts, ...]:
 def _model(at_hand: _Gathering, manifest: Manifest, counted: GraphFacts, layers: tuple[LayerFacts, ...]) -> ModelFacts:
     multiplies = any(layer.kind == "product" and not layer.bytes and layer.macs for layer in layers)
     return ModelFacts(
-        source="module" if at_hand.source == "module" else "graph",
+        source=at_hand.source,
         runtime=at_hand.runtime.name,
         size=manifest.size or 0,
         size_compressed=manifest.size_compressed,
@@ -290,8 +286,7 @@ def _others(own: str) -> list[str]:
         if name == own:
             continue
         try:
-            registry.require("runtime", name)
-            if registry.load("runtime", name)().version() is not None:
+            if registry.ready("runtime", name)().version() is not None:
                 found.append(name)
         except UsageError:
             continue
