@@ -152,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds",
         type=above_zero,
         default=30.0,
-        help="most time for trying layers one by one in floating point (default: 30)",
+        help="most time for trying layers one by one in floating point, and as much for trying recipes (default: 30)",
     )
 
     verb = _verb("verify", "file", key="key", root="project", as_json="json")

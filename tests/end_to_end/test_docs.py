@@ -87,6 +87,15 @@ def test_the_page_on_evidence_goes_as_written(first_project: tuple[Path, list[st
     assert set(recorded) <= set(re.findall(r"`(\w+)`", page.split("| `provenance.` |")[1].split("Each measurement")[0]))
 
 
+@pytest.mark.slow
+def test_the_page_on_advice_goes_as_written(first_project: tuple[Path, list[str]], shell, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(first_project[0], folder, symlinks=True)
+    [said] = run("advice.md", shell, folder)
+    assert "Where the bytes are" in said
+    assert "No technique here is expected to reach the budget" in said
+
+
 def test_the_configuration_in_the_readme_is_one() -> None:
     (example,) = [block.body for block in blocks(REPOSITORY / "README.md") if block.language == "yaml"]
     project = understand(example, "README.md", REPOSITORY)
