@@ -10,6 +10,7 @@ from makeweight.advise.facts import Facts
 from makeweight.advise.ranking import Advice, Ranking
 from makeweight.advise.writing import snippet
 from makeweight.budget.quantity import BYTES, SECONDS, show
+from makeweight.report.console import console_on, trimmed, write
 from makeweight.report.text import plain
 
 if TYPE_CHECKING:
@@ -25,22 +26,11 @@ _CHANCES = {"expected": "green", "possible": "yellow", "missed": "red", "unknown
 
 def print_to(ranking: Ranking, facts: Facts, project: str, stream: TextIO) -> None:
     """The facts, the budget, the first advice in full, the others and what was set aside."""
-    console = _console(stream)
+    console = console_on(stream, None if stream.isatty() else _WIDTH, colours=stream.isatty())
+    console.width = min(console.width, _WIDTH)
     with console.capture() as capture:
         _print(console, ranking, facts, project)
-    text = "\n".join(line.rstrip() for line in capture.get().split("\n"))
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(text.encode(encoding, "replace").decode(encoding))
-
-
-def _console(stream: TextIO) -> Console:
-    from rich.console import Console
-
-    on_terminal = stream.isatty()
-    console = Console(file=stream, highlight=False, markup=False, emoji=False, force_terminal=on_terminal)
-    if not on_terminal or console.width > _WIDTH:
-        console.width = _WIDTH
-    return console
+    write(trimmed(capture.get()), stream)
 
 
 def _print(console: Console, ranking: Ranking, facts: Facts, project: str) -> None:

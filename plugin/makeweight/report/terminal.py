@@ -11,6 +11,7 @@ from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
 from makeweight.report import measuring, operators, prose, remarks, wholes
 from makeweight.report.comparison import LATENCY, Cell, Row, heading, rows
+from makeweight.report.console import console_on, trimmed, write
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
 from makeweight.report.standing import force, line, offences
@@ -47,16 +48,13 @@ class _Column:
 
 def render(content: Content, width: int | None = None) -> str:
     """The table as plain text, without colours, no line longer than `width` (default: 120) characters."""
-    console = _console(StringIO(), width or WIDTH, colours=False)
-    return _shown(console, content)
+    return _shown(console_on(StringIO(), width or WIDTH, colours=False), content)
 
 
 def print_to(content: Content, stream: TextIO) -> None:
     """Print the table to a stream: with colours and as wide as the window when it is a terminal."""
-    console = _console(stream, None if stream.isatty() else WIDTH, colours=stream.isatty())
-    text = _shown(console, content)
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(text.encode(encoding, "replace").decode(encoding))
+    console = console_on(stream, None if stream.isatty() else WIDTH, colours=stream.isatty())
+    write(_shown(console, content), stream)
 
 
 def last_lines(verdict: Verdict) -> list[tuple[str, str]]:
@@ -67,21 +65,6 @@ def last_lines(verdict: Verdict) -> list[tuple[str, str]]:
         return lines
     more = f"({left_out} more broken or open rules of other variants are in the report)"
     return [(more, more), *lines[left_out:]]
-
-
-def _console(stream: TextIO, width: int | None, *, colours: bool) -> Console:
-    from rich.console import Console
-
-    return Console(
-        file=stream,
-        width=width,
-        force_terminal=colours,
-        color_system="auto" if colours else None,
-        highlight=False,
-        emoji=False,
-        markup=False,
-        legacy_windows=False,
-    )
 
 
 def _shown(console: Console, content: Content) -> str:
@@ -123,7 +106,7 @@ def _shown(console: Console, content: Content) -> str:
             text = Text(said, overflow="fold")
             text.stylize(_WORD_STYLES.get(word, "bold"), 0, len(word))
             console.print(text)
-    return "\n".join(line.rstrip() for line in capture.get().split("\n"))
+    return trimmed(capture.get())
 
 
 def _headline(content: Content, figures: Figures) -> str:

@@ -1,0 +1,37 @@
+"""Text for a terminal or a log: as wide as that is, and in letters that it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console_on(stream: TextIO, width: int | None, *, colours: bool) -> Console:
+    """Args:
+    width: in characters; None: that of the window.
+    """
+    from rich.console import Console
+
+    return Console(
+        file=stream,
+        width=width,
+        force_terminal=colours,
+        color_system="auto" if colours else None,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
+    )
+
+
+def trimmed(text: str) -> str:
+    """Without the spaces at the ends of lines that tables are filled up with."""
+    return "\n".join(line.rstrip() for line in text.split("\n"))
+
+
+def write(text: str, stream: TextIO) -> None:
+    """Put a text into a stream, with a question mark for each letter that it does not have."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding))
