@@ -86,10 +86,11 @@ def bytes_told(model: ModelFacts) -> list[tuple[str, int, float, float | None]]:
         size, work = model.bytes_of(kind), model.work(kind)  # type: ignore[arg-type]
         if size or work:
             told.append((name, size, size / model.size, work))
+    told.sort(key=lambda each: -each[1])
     left = model.size - sum(size for _, size, _, _ in told)
     if told and left > 0:
         told.append(("the graph itself", left, left / model.size, None))
-    return sorted(told[:-1], key=lambda each: -each[1]) + told[-1:]
+    return told
 
 
 def range_told(expected: Expected) -> str:

@@ -109,6 +109,13 @@ def test_without_dot_products_of_bytes_no_speed_is_promised() -> None:
     assert "has no dot products of bytes" in sentences.why(int8, facts(latency(0.8), devices=(slow,)))
 
 
+def test_kinds_of_layers_are_told_by_their_bytes_and_the_graph_itself_last() -> None:
+    layers = (LayerFacts("a", "convolution", 100), LayerFacts("b", "product", 200), LayerFacts("c", "other", 400))
+    kinds = ["normalization and other", "products", "convolutions"]
+    assert [name for name, *_ in sentences.bytes_told(model(layers=layers, size=1500))] == [*kinds, "the graph itself"]
+    assert [name for name, *_ in sentences.bytes_told(model(layers=layers, size=700))] == kinds
+
+
 def test_where_sums_of_8_bits_overflow_weights_have_7() -> None:
     x86 = DeviceFacts("local", ("avx2", "fma"), 1e-3)
     assert ranked(facts(size(0.4), devices=(x86,))).advice[0].recipe == {
