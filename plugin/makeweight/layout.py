@@ -14,6 +14,10 @@ OWN = ".makeweight"
 """The folder of what makeweight keeps for itself; git is told to ignore it."""
 TRAININGS = "trainings"
 """In it, the folder of what trainings have reached that did not come to their end."""
+SEARCH = "search"
+"""In it, the folder of what searches have tried."""
+UNFINISHED = (TRAININGS, SEARCH)
+"""What in it somebody goes on with."""
 
 
 @dataclass(frozen=True)

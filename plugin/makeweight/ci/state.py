@@ -9,7 +9,7 @@ from pathlib import Path
 
 from makeweight.ci.git import Git
 from makeweight.ignored import ignored
-from makeweight.layout import OWN, TRAININGS
+from makeweight.layout import OWN, UNFINISHED
 from makeweight_base import atomic
 from makeweight_base.errors import Exit, MakeweightError, Problem, UsageError
 
@@ -65,12 +65,12 @@ def tidy(root: Path) -> None:
 
 
 def forget(folder: Path) -> None:
-    """Clear it of an earlier run, on somebody's own machine: trainings that were broken off there are not CI's."""
+    """Clear it of an earlier run, on somebody's own machine: what was begun there and goes on is not CI's."""
     if folder.is_symlink() or not folder.is_dir():
         remove(folder)
         return
     for entry in folder.iterdir():
-        if entry.name != TRAININGS:
+        if entry.name not in UNFINISHED:
             remove(entry)
 
 

@@ -21,7 +21,7 @@ from makeweight.compress.space import OpenRecipe
 from makeweight.decide.verdict import EXIT_CODES
 from makeweight.devices.entry import DeviceEntry
 from makeweight.ignored import ignored
-from makeweight.layout import BASELINE, CONFIG
+from makeweight.layout import BASELINE, CONFIG, SEARCH
 from makeweight.measure import outcomes, quality, storage
 from makeweight.measure.answers import answer
 from makeweight.measurement import Measurement, key_of
@@ -44,8 +44,6 @@ from makeweight_base.errors import Exit, MissingExtra, UsageError
 from makeweight_base.progress import Progress, Silent
 from makeweight_base.yamlfile import parse
 from makeweight_probe.alone import LOCK
-
-_PLACE = "search"
 
 
 def run(
@@ -71,7 +69,7 @@ def run(
     settings, started = project.search, time.monotonic()
     progress = Silent() if as_json else progress
     # trials are carried out by processes that may stand in another folder
-    home = ignored(project.root.resolve()) / _PLACE
+    home = ignored(project.root.resolve()) / SEARCH
     with _alone(home):
         baseline = artifact.read(project.layout.artifact(BASELINE))
         spaces = project.spaces or _derived(project)

@@ -181,15 +181,16 @@ def test_notes_that_are_written_are_read(root: Path) -> None:
     assert states.read(root) == noted
 
 
-def test_a_run_at_home_leaves_broken_off_trainings_there(tmp_path: Path) -> None:
+def test_a_run_at_home_leaves_broken_off_trainings_and_searches_there(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     reached = layout.trainings("slim") / "step" / "state.pt"
+    tried = tmp_path / OWN / "search" / "of" / "0001.json"
     stale = tmp_path / OWN / "reports" / "verdict.json"
-    for file in (reached, stale, tmp_path / OWN / "state.json"):
+    for file in (reached, tried, stale, tmp_path / OWN / "state.json"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("of before")
     states.forget(tmp_path / OWN)
-    assert [path for path in (tmp_path / OWN).rglob("*") if path.is_file()] == [reached]
+    assert {path for path in (tmp_path / OWN).rglob("*") if path.is_file()} == {reached, tried}
 
 
 def test_what_is_forgotten_is_no_folder_behind_a_link(tmp_path: Path) -> None:

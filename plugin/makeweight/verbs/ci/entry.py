@@ -11,7 +11,7 @@ from pathlib import Path
 
 from makeweight.ci import handover, state
 from makeweight.github import relay, step
-from makeweight.layout import OWN, TRAININGS
+from makeweight.layout import OWN, UNFINISHED
 from makeweight.verbs.ci import forge as forges
 from makeweight.verbs.ci.run import Run, Settings
 from makeweight_base import progress
@@ -107,5 +107,7 @@ def _apart(run: Run) -> Iterator[None]:
         made, kept = run.root / OWN, own / OWN
         state.forget(kept)
         if made.is_dir():
-            shutil.copytree(made, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns(TRAININGS))
+            for name in UNFINISHED:
+                state.remove(made / name)
+            shutil.copytree(made, kept, dirs_exist_ok=True)
     run.root = own
