@@ -136,6 +136,11 @@ def commands(folder: Path) -> Iterator[Path]:
             server.stdin.close()
 
 
+def first(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment whose commands are those of the folder."""
+    return {**environment, "PATH": f"{folder}{os.pathsep}{environment['PATH']}"}
+
+
 def without(environment: Mapping[str, str]) -> dict[str, str]:
     """An environment whose commands are the real ones."""
     parts = [part for part in environment["PATH"].split(os.pathsep) if not Path(part, SOCKET).exists()]
@@ -191,20 +196,23 @@ def _serve(folder: Path) -> None:
                 gone.discard(pid)
         if listener in ready:
             connection, _ = listener.accept()
-            with contextlib.suppress(OSError, EOFError, ValueError, struct.error):
+            try:
                 head, fds, _, _ = socket.recv_fds(connection, 4, 3)
                 (length,) = struct.unpack("I", head)
                 call = marshal.loads(connection.recv(length, socket.MSG_WAITALL))  # noqa: S302 - of our own
-                pid = os.fork()
-                if pid == 0:
-                    for each in (connection, listener, *running.values()):
-                        each.close()
-                    os.close(ended)
-                    os.close(noted)
-                    _become(fds, *call)
-                for fd in fds:
-                    os.close(fd)
-                running[pid] = connection
+            except (OSError, EOFError, ValueError, struct.error):
+                continue  # it went while it asked
+            pid = os.fork()
+            if pid == 0:
+                for each in (connection, listener, *running.values()):
+                    each.close()
+                os.close(ended)
+                os.close(noted)
+                _become(fds, *call)
+            for fd in fds:
+                os.close(fd)
+            running[pid] = connection
+            with contextlib.suppress(OSError):
                 connection.sendall(struct.pack("i", pid))
 
 

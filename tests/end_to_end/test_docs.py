@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import preloaded
 from end_to_end.conftest import Shell, shell_in
 from makeweight.project.reading import understand
 
@@ -47,7 +47,7 @@ def run(page: str, shell, folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def shell(user_environment: dict[str, str], preloaded_commands: Path) -> Shell:
-    return shell_in({**user_environment, "PATH": f"{preloaded_commands}{os.pathsep}{user_environment['PATH']}"})
+    return shell_in(preloaded.first(preloaded_commands, user_environment))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ Ended = tuple[int, str, str]
 
 
 def environment(commands: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1", **more}
+    return {**preloaded.first(commands, os.environ), "DVC_NO_ANALYTICS": "1", **more}
 
 
 def ended(commands: Path, folder: Path, line: str, **more: str) -> Ended:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+import preloaded
 from integration.action.runner import Result, Runner, Used
 from integration.github.server import Server
 from made_once import made_once
@@ -327,7 +327,7 @@ def plain(user_environment: dict[str, str], preloaded_commands: Path) -> dict[st
     ones."""
     theirs = ("GITHUB_", "RUNNER_", "ACTIONS_")
     own = {name: value for name, value in user_environment.items() if not name.startswith(theirs) and name != "CI"}
-    return {**own, "PATH": f"{preloaded_commands}{os.pathsep}{own['PATH']}"}
+    return preloaded.first(preloaded_commands, own)
 
 
 @pytest.fixture(scope="session")
