@@ -24,8 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pictures import Pixels, read
 from techniques import EPOCHS as BASELINE_EPOCHS
-from techniques import REPOSITORY, megabytes, points, project, ratio, spent
+from techniques import REPOSITORY, measured_on, megabytes, points, project, ratio, spent
 
+from makeweight.devices import record
+from makeweight.layout import Layout
 from makeweight.measure.statistics import paired_difference
 
 HERE = Path(__file__).parent
@@ -150,6 +152,7 @@ def judged(model: Path, control: Path | None, folder: Path, data: Path) -> Resul
     right, of_control = (answers(each, pixels) == classes for each in (model, control or baseline))
     harm, gain, count = int((of_control & ~right).sum()), int((right & ~of_control).sum()), len(classes)
     return {
+        "cpu": record.read(Layout(folder).device("local")).identity["cpu"],
         "file": str(model.relative_to(folder)),
         "size": model.stat().st_size,
         "accuracy": float(right.mean()),
@@ -206,6 +209,7 @@ def page(results: dict[str, Result]) -> str:
             lines.append(f"- {title}: {ratio(each['faster'])} times as fast, {each['smaller']:.2f} times as small.")
     if missing := [each.title for each in PEERS.values() if not any(title.startswith(each.title) for title in results)]:
         lines += ["", f"Not measured yet: {'; '.join(missing)}."]
+    lines += measured_on(results)
     return "\n".join(lines) + "\n"
 
 

@@ -28,6 +28,8 @@ import yaml
 
 from makeweight.artifact import artifact
 from makeweight.budget.measurand import Measurand
+from makeweight.devices import record
+from makeweight.layout import Layout
 from makeweight.measurement import Measurement, loads
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -111,6 +113,7 @@ def measured(folder: Path, chosen: list[str]) -> dict[str, Result]:
         for verb in (["evaluate", name], ["benchmark", name, "--device", "local"]):
             makeweight(folder, *verb)
         found[name] = {
+            "cpu": record.read(Layout(folder).device("local")).identity["cpu"],
             "recipe": recipe["steps"],
             "seconds": json.loads(cost.read_text())["seconds"],
             **figures(folder, name),
@@ -167,7 +170,18 @@ def page(results: dict[str, Result]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     if missing := [f"`{name}`" for name in recipes() if name not in results]:
         lines += ["", f"Not measured yet: {', '.join(missing)}."]
+    lines += measured_on({name: result for name, result in results.items() if name != BASELINE})
     return "\n".join(lines) + "\n"
+
+
+def measured_on(results: dict[str, Result]) -> list[str]:
+    """Which processors the figures are of; of what was kept before that was noted, what else is not as it is now."""
+    noted = dict.fromkeys(result["cpu"] for result in results.values() if "cpu" in result)
+    lines = ["", f"Measured on: {', '.join(noted)}."] if noted else []
+    if before := [name for name, result in results.items() if "cpu" not in result]:
+        names = ", ".join(f"`{name.replace('`', '')}`" for name in before)
+        lines += ["", _BEFORE.format(figures=f"The figures of {names}" if noted else "All figures")]
+    return lines
 
 
 def _beside_the_baseline(result: Result) -> list[str]:
@@ -221,6 +235,10 @@ key is explained in [configuration.md](configuration.md#variants).
   below 1 is faster.
 - *Made in*: processor time of `makeweight compress`, with the training of the control.
 """
+
+_BEFORE = """\
+{figures} are of a processor that was not noted, and of files as makeweight wrote them when what lies
+between layers had long names: its int8 of this network is 12 kB smaller since."""
 
 if __name__ == "__main__":
     main()
