@@ -83,7 +83,7 @@ def nothing_left() -> Iterator[None]:
             yield
         finally:
             left = remains.end() if _LINUX else None
-        _refuse(left, "a pipeline", "makeweight.yaml: pipeline")
+        _refuse(left, "code of the project's (`pipeline`, or what a device names)", "makeweight.yaml")
 
 
 def _children() -> frozenset[int]:

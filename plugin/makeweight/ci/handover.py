@@ -144,7 +144,7 @@ def only(root: Path, places: Iterable[str]) -> Iterator[None]:
         raise EnvironmentFailed(
             f"while a device measured, {', '.join(f'`{path}`' for path in odd[:4])} changed, and makeweight did not",
             where=str(root.resolve()),
-            do="The code around the model runs there (`pipeline`): find what in it writes, and where.",
+            do="Code of the project's ran meanwhile (`pipeline`, or what the device names): find what in it writes.",
         )
 
 

@@ -38,6 +38,8 @@ _OTHER_CODE = (
     "the code around the model, or its raw samples, is not what the merge base's figures were taken with, so growth "
     "would be of both; `max_ratio` holds it against the baseline"
 )
+Held = Callable[[], AbstractContextManager[None]]
+"""What measuring is done in."""
 Ask = Callable[[Project, str, Progress], object]
 """`makeweight device`: write down which device this is."""
 
@@ -52,7 +54,7 @@ class Benchmark(Protocol):
         device_name: str,
         progress: Progress,
         *,
-        held: Callable[[], AbstractContextManager[None]],
+        held: Held,
     ) -> object: ...
 
 
@@ -69,31 +71,32 @@ def run(
 ) -> State:
     """Bring a device's figures up to date; those of the base that belong to what is at hand stay, if not `anew`."""
     due = [*project.variants] if anew else _due(project, device)
+    at, asks = Layout(Path()), project.device(device).options.runs_here
+    own = asks or project.pipeline is not None
     if due or anew:
-        ask(project, device, progress)
+        with _alone(asks, project, [at.device(device)]), _held(asks)():
+            ask(project, device, progress)
         if not anew:
             due = _due(project, device)  # on another machine than the base's, or with another runtime, there are more
         for name in due:
-            at = Layout(Path())
-            with _alone(project, [at.benchmark(name, device), at.timings(name, device)]):
-                benchmark(project, name, device, progress, held=_held(project))
-    own = [regression_samples(Path(), name, device) for name in project.variants]
-    with _alone(project, [Layout(Path()).device(device), *own]):
-        grown = [] if base is None else _regressions(project, base, device, ask, progress)
+            with _alone(own, project, [at.benchmark(name, device), at.timings(name, device)]):
+                benchmark(project, name, device, progress, held=_held(own))
+    beside = [regression_samples(Path(), name, device) for name in project.variants]
+    with _alone(own, project, [at.device(device), *beside]):
+        grown = [] if base is None else _regressions(project, base, device, ask, progress, held=_held(own))
     atomic.write_text(regressions_file(project.root, device), measurement.dumps(grown))
     return replace(state, skipped=state.skipped + len(project.variants) - len(due))
 
 
-def _held(project: Project) -> Callable[[], AbstractContextManager[None]]:
-    """Where code of the change's own runs beside the model, nothing that it starts outlives the measuring."""
-    return contextlib.nullcontext if project.pipeline is None else contained.nothing_left
+def _held(own: bool) -> Held:
+    """Where code of the change's own runs, around the model or as what times it, nothing that it starts outlives the
+    measuring."""
+    return contained.nothing_left if own else contextlib.nullcontext
 
 
-def _alone(project: Project, written: Iterable[Path]) -> AbstractContextManager[None]:
+def _alone(own: bool, project: Project, written: Iterable[Path]) -> AbstractContextManager[None]:
     """The same code may write nothing else that the gate goes by."""
-    if project.pipeline is None:
-        return contextlib.nullcontext()
-    return handover.only(project.root, map(str, written))
+    return handover.only(project.root, map(str, written)) if own else contextlib.nullcontext()
 
 
 def regressions_file(root: Path, device: str) -> Path:
@@ -111,7 +114,9 @@ def _due(project: Project, device: str) -> list[str]:
     return unmeasured(project, device, gathered.measurements, gathered.failed)
 
 
-def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Progress) -> list[Measurement]:
+def _regressions(
+    project: Project, base: Base, name: str, ask: Ask, progress: Progress, *, held: Held
+) -> list[Measurement]:
     rules = regression.wanted((*project.rules, *base.rules), name)
     grown: list[Measurement] = []
     entry, place = project.device(name), project.layout.device(name)
@@ -135,7 +140,8 @@ def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Pr
             )
             continue
         if not place.exists():
-            ask(project, name, progress)
+            with held():
+                ask(project, name, progress)
         machine = record.read(place)
         if machine.status != "ok":
             grown += regression.not_possible(rules, variant, name, f"unreachable: {machine.reason}", "unreachable")
@@ -150,7 +156,7 @@ def _regressions(project: Project, base: Base, name: str, ask: Ask, progress: Pr
                     sent = pipelines.packed(project.pipeline, project.code, project.layout.raw, both, Path(folder))
                     own_code = sent[variant]
                     pair = replace(pair, around=(replace(own_code, inputs=sent[BASELINE].inputs), own_code))
-                with _held(project)():
+                with held():
                     taken = regression.measure(device, entry.options, pair, rules, project.seed, progress)
             except (DeviceFailed, UsageError) as error:
                 # also where the merge base's model does not take the inputs of today's

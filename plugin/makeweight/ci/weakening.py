@@ -6,6 +6,7 @@ recipe: what it makes is judged by the budget as a whole.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -51,6 +52,7 @@ def alterations(
     figures: Sequence[Measurement],
     facts: Mapping[str, Any],
     same: Callable[[str], bool],
+    top: str = "",
 ) -> list[Alteration]:
     """Everything that is judged in another way than at the base. What is taken away stands first.
 
@@ -59,6 +61,7 @@ def alterations(
         figures: of this change.
         facts: the provenance of those figures.
         same: whether a file is at the base as it is here.
+        top: from the project's folder up to the top of the work tree, from where devices may name files as well.
     """
     before = base.project
     if before is None:
@@ -77,7 +80,7 @@ def alterations(
         *_model(before, project),
         *_yardstick(base, project, figures, made),
         *_variants(before, project, names),
-        *_devices(before, project),
+        *_devices(before, project, same, top),
         *_setting("seed", before.seed, project.seed),
         *_sources(before.sources, project.sources),
         *_setting("ship", before.ship, project.ship),
@@ -228,7 +231,7 @@ def _recipe(steps: Iterable[Mapping[str, Any]]) -> str:
     return "; then ".join(" ".join(part for part in step_words(step) if part) for step in steps)
 
 
-def _devices(before: Project, project: Project) -> Alterations:
+def _devices(before: Project, project: Project, same: Callable[[str], bool], top: str) -> Alterations:
     for name, entry in project.devices.items():
         old = before.devices.get(name)
         if old is None:
@@ -237,6 +240,10 @@ def _devices(before: Project, project: Project) -> Alterations:
         if old.kind != entry.kind:
             yield Alteration(f"`kind` of device `{name}`", old.kind, entry.kind)
         yield from _options(f" of device `{name}`", old.options, entry.options)
+        named = {posixpath.normpath(path) for path in {*old.options.files} & {*entry.options.files}}
+        for path in sorted(path for path in named if not path.startswith(("/", ".."))):
+            if not all(same(f"{place}{path}{dvc}") for place in {"", top} for dvc in ("", ".dvc")):
+                yield Alteration(f"a file of device `{name}`", f"`{_bare(path)}`", "the file was edited")
 
 
 def _kind(entry: DeviceEntry) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shlex
 import signal
 import string
@@ -30,6 +31,8 @@ from makeweight_probe.last_words import ended, last_line
 from makeweight_probe.power import NoMeter
 
 _ALWAYS = ("model", "folder", "threads", "runs", "inputs")
+# What may be a path in a command, also in one that a shell is given as a word.
+_PATH = re.compile(r"[^\s\"'`=;|&()<>$:,]+")
 _PLACES = {
     "run": _ALWAYS,
     "prepare": ("model", "folder", "threads", "inputs"),
@@ -62,6 +65,15 @@ class CommandOptions(DeviceOptions):
     )
     patience: float = Field(600, gt=0, le=86_400, description="Seconds after which a program that hangs is given up.")
     seconds: float = Field(60, gt=0, le=3600, description="Most time to spend on measuring one pair of models.")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        commands = (command for command in (self.prepare, self.run, self.identify) if command is not None)
+        return tuple(path for command in commands for path in (*_split(command), *_PATH.findall(command)))
+
+    @property
+    def runs_here(self) -> bool:
+        return True
 
     @field_validator("run", "prepare", "identify")
     @classmethod

@@ -72,6 +72,17 @@ class DeviceOptions(BaseModel):
         """What is changed on the machine while it is measured."""
         return Setting(None if self.cpus is None else tuple(self.cpus), self.governor)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What of these options may name a file of this computer that decides what is measured, such as a program: with
+        another content, something else is. What names none does no harm."""
+        return ()
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether programs that these options name run on this computer, where they could write anything."""
+        return False
+
 
 @dataclass(frozen=True)
 class Ended:

@@ -72,6 +72,15 @@ class SshOptions(DeviceOptions):
         1800, gt=0, le=86_400, description="Seconds after which a program that hangs there is given up."
     )
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        return () if self.config is None else (self.config,)
+
+    @property
+    def runs_here(self) -> bool:
+        # such a file names programs by which ssh finds its way (`ProxyCommand`, `Match exec`)
+        return self.config is not None
+
 
 class Ssh:
     """A machine over SSH."""

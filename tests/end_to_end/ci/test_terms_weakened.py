@@ -12,6 +12,7 @@ from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import GROWTH, Hub
 from end_to_end.ci.test_events import write
 from end_to_end.ci.test_trust import append
+from end_to_end.ci.test_walls import TIMES, board, lays
 
 
 def keep(path: Path, count: int) -> None:
@@ -92,6 +93,18 @@ def test_a_review_is_of_one_commit_and_holds_in_the_queue(hub: Hub) -> None:
     again = hub.pull_request("unasked")
     assert again.code == 3, again.log
     assert "it is for another commit" in hub.github.comments[0]["body"]
+
+
+@attack(
+    "the program that times a model (a device of kind `command`) is edited so that it prints other times",
+    "the file stands first, as one that was edited",
+)
+def test_an_edited_program_of_a_device_is_told(hub: Hub) -> None:
+    hub.change("main", board(hub))
+    hub.change("faster", lays({"time.sh": TIMES.replace("echo 1", "echo 0.5")}))
+    hub.pull_request("faster")
+    (comment,) = hub.github.comments
+    assert "| a file of device `board` | `time.sh` | the file was edited |" in comment["body"]
 
 
 @attack(

@@ -132,6 +132,16 @@ def before(sample):
 """
 
 
+TIMES = "run=0; while [ $run -lt $1 ]; do echo 1; run=$((run + 1)); done\n"
+
+
+def board(hub: Hub) -> Callable[[Path], None]:
+    """A device more, which a program of the repository's times."""
+    more = "  board: {kind: command, run: 'sh time.sh {runs} {model}', seconds: 2, processes: 1}\n"
+    declared = hub.config(("budget:\n", f"{more}budget:\n"))
+    return lays({"time.sh": TIMES}, declared, lambda _: hub.run("makeweight", "init") and None)
+
+
 @attack(
     "the code around the model (`pipeline`), which runs while a device measures, writes what was evaluated, and the "
     "runner's files",
@@ -151,6 +161,20 @@ def test_the_code_around_a_model_writes_nothing_that_the_gate_goes_by(hub: Hub) 
     assert run.outputs["verdict"] == "error"
     assert "`reports/int8/evaluate.json` changed, and makeweight did not" in run.log, run.log
     assert "FORGED" not in run.outputs
+
+
+@attack(
+    "the program that times a model (a device of kind `command`), which runs while its device measures, is edited so "
+    "that it writes what was evaluated",
+    "the run fails, and names the file",
+)
+def test_the_program_of_a_device_writes_nothing_that_the_gate_goes_by(hub: Hub) -> None:
+    hub.change("main", board(hub))
+    forging = "echo >> reports/int8/evaluate.json\n"
+    hub.change("board", lays({"time.sh": TIMES + forging}, hub.config(FLOAT16)))
+    run = hub.pull_request("board")
+    assert run.code == 4, run.log
+    assert "`reports/int8/evaluate.json` changed, and makeweight did not" in run.log, run.log
 
 
 @pytest.fixture(scope="module")

@@ -222,6 +222,36 @@ def test_code_of_ones_own_that_judges_is_told_when_its_file_was_edited(
     assert told(found) == [(f"the code of `{what}`", "`code/score.py`", "the file was edited")]
 
 
+ORIN = "command, run: \"sh -c 'python3 ./boards/time.py $1 | sort' sh {model}\""
+
+
+@pytest.mark.parametrize(
+    ("device", "edited", "told_of"),
+    [
+        pytest.param(f"{ORIN}", "boards/time.py", "boards/time.py", id="what a shell is given"),
+        pytest.param(f"{ORIN}, identify: cat 'a board'", "a board", "a board", id="a name with a space"),
+        pytest.param(f"{ORIN}, prepare: tool --to=x", "../boards/time.py", "boards/time.py", id="above the project"),
+        pytest.param("ssh, host: pi, config: ssh.conf", "ssh.conf", "ssh.conf", id="how ssh gets there"),
+        pytest.param("adb, benchmark: {litert: tools/bm -v}", "tools/bm.dvc", "tools/bm", id="tracked by DVC"),
+        pytest.param("adb, libraries: [libx.so]", "libx.so", "libx.so", id="a library"),
+    ],
+)
+def test_files_that_a_device_names_are_told_when_they_were_edited(
+    made: Made, device: str, edited: str, told_of: str
+) -> None:
+    own = made(("{kind: local}", f"{{kind: {device}}}"))
+    found = weakening.alterations(own, base_of(own), (), [], {}, lambda path: path != edited, "../")
+    assert told(found) == [("a file of device `local`", f"`{told_of}`", "the file was edited")]
+
+
+def test_no_file_is_looked_for_outside_of_the_work_tree(made: Made) -> None:
+    asked: list[str] = []
+    own = made(("{kind: local}", "{kind: command, run: '/bin/x ../y {model} ../../etc/z'}"))
+    weakening.alterations(own, base_of(own), (), [], {}, lambda path: asked.append(path) is None, "../")
+    assert not [path for path in asked if path.startswith(("/", "../.."))]
+    assert "../y" not in asked
+
+
 # --- the budget, and whose word there is
 
 

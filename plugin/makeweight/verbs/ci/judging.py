@@ -129,7 +129,8 @@ def _judged(run: Run) -> tuple[Content, Compared]:
         return base is None or git.read(base.sha, path) == git.read("HEAD", path)
 
     mine = publish.terms(project, ruled.rules, ruled.waivers)
-    altered = [] if base is None else weakening.alterations(project, base, ruled.budget, figures, facts, same)
+    top = "../" * git.prefix.count("/")
+    altered = [] if base is None else weakening.alterations(project, base, ruled.budget, figures, facts, same, top)
     decided = gates.decided(mine, publish.terms(project, project.rules, ruled.waivers), ruled, figures, failed, altered)
     about_the_base = base.notices if base is not None else ()
     head = run.head()
