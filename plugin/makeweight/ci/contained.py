@@ -154,10 +154,8 @@ class _Remains:
         return None
 
     def _unseen(self) -> bool:
-        """Whether something is left that a look at all processes, one after the other, did not find.
-
-        It may fork and end faster than that, but the kernel knows: what has a descendant has a child.
-        """
+        """Whether something is left that cannot be seen from here (proc(5), `hidepid`), as far as the kernel tells: what
+        has a descendant has a child."""
         if self._spared:
             return False
         try:
@@ -168,7 +166,13 @@ class _Remains:
 
 
 def _below(spared: frozenset[int]) -> set[int]:
-    """The processes below this one that have not ended, but for some children with all that is below them."""
+    """The processes below this one, also what has ended and was not waited for before this look; but for some children
+    with all that is below them.
+
+    One that forks for ever and ends may never be met alive by looking at all processes, one after the other. But what
+    has ended is there until it is waited for, which is done here: where nobody is found, nobody was there as the look
+    began.
+    """
     children: dict[int, list[int]] = {}
     ended = set()
     for pid, parent, state in _processes():
@@ -183,7 +187,7 @@ def _below(spared: frozenset[int]) -> set[int]:
     while ours:
         found.add(pid := ours.pop())
         ours += children.get(pid, ())
-    return found - ended
+    return found
 
 
 def _processes() -> Iterator[tuple[int, int, str]]:

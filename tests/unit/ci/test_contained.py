@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,18 @@ def ran(tmp_path: Path, code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(command, process.returncode, said, complained)
 
 
+@contextlib.contextmanager
+def held() -> Iterator[subprocess.Popen[bytes]]:
+    """A child of this process that will not end when it is asked to."""
+    with subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def runs(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -67,14 +81,23 @@ def test_a_daemon_that_will_not_end_is_ended(tmp_path: Path, again: bool) -> Non
     assert not runs(int(done.stdout))
 
 
-def test_one_that_forks_for_ever_does_not_get_ahead(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a child that we had before"])
+def test_one_that_forks_for_ever_does_not_get_ahead(tmp_path: Path, beside: bool) -> None:
     """Each lives for a moment, and its child goes on: a look at all processes can miss it."""
-    hop = ("if os.fork(): os._exit(0)", "os.setsid()", "open('alive', 'a').write('x')")
-    done = ran(tmp_path, DAEMON.format(again=True, more="\n            ".join(hop)))
-    assert done.returncode == 0
-    size = (tmp_path / "alive").stat().st_size
-    subprocess.run(["sleep", "0.3"], check=True)
-    assert (tmp_path / "alive").stat().st_size == size
+    alive, most = tmp_path / "alive", 3000
+    hop = (
+        f"if os.fork() or os.path.exists('alive') and os.path.getsize('alive') >= {most}: os._exit(0)",
+        "os.setsid()",
+        "open('alive', 'a').write('x')",
+    )
+    with held() if beside else contextlib.nullcontext() as ours:
+        for _ in range(3):
+            done = ran(tmp_path, DAEMON.format(again=True, more="\n            ".join(hop)))
+            assert done.returncode == 0
+            size = alive.stat().st_size
+            time.sleep(0.3)
+            assert alive.stat().st_size == size < most
+        assert ours is None or ours.poll() is None
 
 
 def test_what_ends_when_it_is_asked_to_may_end_by_itself(tmp_path: Path) -> None:
@@ -89,13 +112,10 @@ def test_what_ends_when_it_is_asked_to_may_end_by_itself(tmp_path: Path) -> None
 
 
 def test_children_that_we_had_before_are_no_concern(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE) as ours:
-        assert ours.stdout is not None
-        ours.stdout.readline()
+    with held() as ours:
         done = ran(tmp_path, DAEMON.format(again=True, more=""))
         assert not runs(int(done.stdout))
         assert ours.poll() is None
-        ours.kill()
 
 
 def test_nothing_is_left_of_a_block_that_is_left_early(tmp_path: Path) -> None:
