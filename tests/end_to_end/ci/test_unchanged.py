@@ -70,14 +70,15 @@ def coded(coded_seed: Path, tmp_path: Path, plain: dict[str, str]) -> Iterator[H
 
 
 def save_a_model_that_does_not_shrink(path: Path) -> None:
-    """One product of few weights: what quantizing adds to the file is more than it saves."""
-    matrix = np.random.default_rng(1).normal(size=(64, 10)).astype(np.float32)
+    """Products of few weights: what quantizing adds to the file is more than it saves."""
+    rng = np.random.default_rng(1)
+    down, up = (rng.normal(size=shape).astype(np.float32) for shape in ((64, 2), (2, 10)))
     graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        [helper.make_node("MatMul", ["x", "down"], ["narrow"]), helper.make_node("MatMul", ["narrow", "up"], ["y"])],
         "small",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 64])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 10])],
-        [onnx.numpy_helper.from_array(matrix, "w")],
+        [onnx.numpy_helper.from_array(down, "down"), onnx.numpy_helper.from_array(up, "up")],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), str(path))
 
