@@ -154,8 +154,10 @@ class _Remains:
         return None
 
     def _unseen(self) -> bool:
-        """Whether something is left that cannot be seen from here (proc(5), `hidepid`), as far as the kernel tells: what
-        has a descendant has a child."""
+        """Whether something is left that cannot be seen from here (proc(5), `hidepid`), as far as the kernel tells.
+
+        What has a descendant has a child.
+        """
         if self._spared:
             return False
         try:
