@@ -82,7 +82,8 @@ def test_every_output_is_answered_by_its_name() -> None:
 def test_an_output_without_the_batch_stays_as_it_is() -> None:
     model = Model(x(4, 2), answer=lambda feeds: [feeds["x"], np.float32(7)], outputs=("y", "constant"))
     examples = reading(model.model, dataset(3))
-    ((answers, given),) = outputs(model, model.model, examples, progress=Silent(), label="int8 on test")  # type: ignore[arg-type]
+    session = model.open(model.model)
+    ((answers, given),) = outputs(model, session, model.model, examples, progress=Silent(), label="int8 on test")  # type: ignore[arg-type]
     assert (len(answers["y"]), float(answers["constant"]), len(given)) == (3, 7.0, 3)
 
 
