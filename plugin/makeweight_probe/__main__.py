@@ -29,6 +29,7 @@ from makeweight_probe import (
 from makeweight_probe.alone import alone
 from makeweight_probe.arm import Arm, Here
 from makeweight_probe.job import (
+    CPU,
     AnswersJob,
     BlocksJob,
     EnergyJob,
@@ -49,7 +50,7 @@ from makeweight_probe.job import (
 from makeweight_probe.meters import NoMeter
 from makeweight_probe.outputs import outputs
 from makeweight_probe.session import Feeds, Session
-from makeweight_probe.sessions import NoSession
+from makeweight_probe.sessions import NoProvider, NoSession
 from makeweight_probe.setting import held
 from makeweight_probe.worker import TO_ANSWER, Worker
 
@@ -57,6 +58,10 @@ REFUSED = 3
 """The exit code when the job cannot be carried out here; the reason is the last line of the standard error."""
 NO_RUNTIME = 4
 """The same where that is because a runtime is not installed."""
+NO_PROVIDER = 5
+"""The same where what a model is to be computed by, such as a GPU, is not there."""
+
+_CODES: dict[type[ProbeFailed], int] = {NoSession: NO_RUNTIME, NoProvider: NO_PROVIDER}
 
 
 def main(arguments: list[str]) -> int:
@@ -66,7 +71,7 @@ def main(arguments: list[str]) -> int:
         result = run(load_job(asked), load_setting(asked))
     except ProbeFailed as error:
         sys.stderr.write(f"{error}\n")
-        return NO_RUNTIME if isinstance(error, NoSession) else REFUSED
+        return next((code for kind, code in _CODES.items() if isinstance(error, kind)), REFUSED)
     dump_result(result, Path(result_path))
     return 0
 
@@ -79,7 +84,7 @@ def run(job: Job, setting: Setting = Setting()) -> Result:  # noqa: B008 - it is
     ProbeFailed: it cannot be carried out here.
     """
     if isinstance(job, FactsJob):
-        return Result({}, {"identity": facts.identity(), "conditions": facts.conditions()})
+        return Result({}, {"identity": facts.identity(job.execution_provider), "conditions": facts.conditions()})
     if isinstance(job, AnswersJob):
         return answers.ask(job)
     if isinstance(job, OutputsJob):
@@ -108,13 +113,16 @@ def _blocks(job: BlocksJob) -> Result:
     if unlike:
         job = replace(job, batch=None)
     order = blocks.order_of_loading(job.seed)
-    cache = facts.last_level_cache()
+    cache = facts.last_level_cache() if job.a.execution_provider == CPU else None
     with contextlib.ExitStack() as stack:
         arms = _arms(stack, {name: given[name] for name in order}, job.apart, read, job.batch, job.seconds)
         gc.disable()  # a collection in the middle of a timed call would be charged to that arm
         result = blocks.measure(job, arms, len(samples), None if cache is None else cache * 5 // 4)
-    state = {"before": before, "after": facts.conditions(), "identity": facts.identity()}
+    identity = facts.identity(job.a.execution_provider)
+    state = {"before": before, "after": facts.conditions(), "identity": identity}
     result.facts.update(apart=job.apart, sizes=sizes, **state)
+    if job.a.execution_provider != CPU and "no_cold" in result.facts:
+        result.facts["no_cold"] = "caches of what computes beside the processor cannot be emptied from here"
     if unlike:
         result.facts["no_batches"] = "the samples have different sizes, so they make no batch"
     return result
@@ -159,7 +167,7 @@ def _arms(
 
 
 def _open(model: Model) -> Session:
-    return sessions.find(model.runtime).open_session(model.path, model.threads)
+    return sessions.opened(model)
 
 
 if __name__ == "__main__":

@@ -142,9 +142,11 @@ class Noise:
 
 
 def _opened(model: Model) -> Session:
-    opener = sessions.find(model.runtime)
+    opener = sessions.of(model)
     try:
         return opener.open_session(model.path, model.threads)
+    except ProbeFailed:
+        raise
     except Exception as error:
         raise ProbeFailed(in_a_line(error)) from error
 

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from makeweight_probe import android, sessions, slowing, sysfs
+from makeweight_probe import android, gpu, sessions, slowing, sysfs
 from makeweight_probe.isa import telling
+from makeweight_probe.job import CPU
 
 _MODALIAS = "/sys/devices/system/cpu/modalias"
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+_ACCELERATORS: Mapping[str, Callable[[], dict[str, Any]]] = {"cuda": lambda: {"gpu": gpu.identity()}}
+"""What computes beside the processor, by execution provider."""
 
 
-def identity() -> dict[str, Any]:
-    """What decides how fast it is, as long as nobody changes the machine. Plain data, the same at every call."""
+def identity(execution_provider: str = CPU) -> dict[str, Any]:
+    """What decides how fast it is, as long as nobody changes the machine. Plain data, the same at every call.
+
+    Args:
+        execution_provider: what is to compute there. Where that is no processor, what it is stands beside the rest.
+
+    Raises:
+        NoSession, NoProvider: nothing here computes by it.
+    """
     cpu = _cpuinfo()
     own = {
         "cpu": cpu.get("model name") or platform.processor() or "unknown",
@@ -27,6 +38,9 @@ def identity() -> dict[str, Any]:
         "runtimes": sessions.versions(),
         "emulated": emulated(platform.machine(), cpu.get("vendor_id"), sysfs.value(_MODALIAS)),
     }
+    if execution_provider != CPU:
+        sessions.ready(execution_provider)
+        own |= {"execution_provider": execution_provider, **_ACCELERATORS[execution_provider]()}
     told = android.told_here()
     return own if told is None else {**own, **android.identity(told)}
 

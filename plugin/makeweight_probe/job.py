@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PROTOCOL = 2
 """Part of every benchmark's key: raise it when figures would no longer be comparable."""
 
+CPU = "cpu"
+"""What computes where nothing else is asked for."""
+
 Files = tuple[str, ...]
 """Files that lie side by side; the first stands for them all."""
 
@@ -32,6 +35,8 @@ class Model:
     ports: tuple[tuple[str, tuple[int | str | None, ...]], ...] = ()
     """Its inputs, and their sizes as its file has them, by a name or None where it leaves them free. Known where
     something other than a session is to run it."""
+    execution_provider: str = CPU
+    """What computes it there: `cpu`, or what its runtime has besides."""
 
     @property
     def files(self) -> Files:
@@ -42,7 +47,11 @@ class Model:
 
     def shares_a_process_with(self, other: Model) -> bool:
         """Two runtimes in one process, or thread pools of two sizes, would disturb each other."""
-        return (self.runtime, self.threads) == (other.runtime, other.threads)
+        return (self.runtime, self.threads, self.execution_provider) == (
+            other.runtime,
+            other.threads,
+            other.execution_provider,
+        )
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,9 @@ class Setting:
 @dataclass(frozen=True)
 class FactsJob:
     """Ask a machine what it is: answers `identity` and `conditions`, see `facts.py`."""
+
+    execution_provider: str = CPU
+    """What is to compute there."""
 
     def files(self) -> tuple[Files, ...]:
         return ()
@@ -347,7 +359,7 @@ def load_job(text: str) -> Job:
     if spoken != PROTOCOL:
         raise ProbeFailed(f"this probe speaks protocol {PROTOCOL}, the job {spoken}; push the probe again")
     if kind == FactsJob.__name__:
-        return FactsJob()
+        return FactsJob(**data)
     if kind == BlocksJob.__name__:
         return _load_blocks(data)
     if kind == PipelineJob.__name__:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from makeweight_probe import inputs, sessions
 from makeweight_probe.job import MemoryJob, Result
@@ -67,12 +68,14 @@ def measure(job: MemoryJob) -> Result:
 
     `load`, `first` (the first run), `steady` (those after it), `run` (the larger of the two); `anonymous` and `mapped`,
     what is resident afterwards of memory that is no file's, and of the model's own files; `allocation`, how the session
-    says that it has memory, or None. Where the system does not tell it, the one fact is `unavailable`, with the reason.
+    says that it has memory, or None; `device`, where it computes elsewhere than on the processor: what this process
+    holds there afterwards, see `session.Session`. Where the system does not tell it, the one fact is `unavailable`,
+    with the reason.
 
     Raises:
         NoSession: nobody here opens the model.
     """
-    opener = sessions.find(job.model.runtime)
+    opener = sessions.of(job.model)
     opener.warm_import()
     samples = inputs.read(job.inputs)
     try:
@@ -92,10 +95,12 @@ def measure(job: MemoryJob) -> Result:
         return Result({}, {"unavailable": str(error)})
     after = _status().get("RssAnon")
     phases = {"load": load_peak - before, "first": first_peak - before, "steady": steady_peak - before}
-    told = {
+    told: dict[str, Any] = {
         "anonymous": None if after is None or anonymous is None else after - anonymous,
         "mapped": mapped_bytes(job.model.files, _MAPPINGS.read_text()) if _MAPPINGS.exists() else None,
         "allocation": getattr(session, "allocation", None),
     }
+    if hasattr(session, "device_memory"):
+        told["device"] = session.device_memory()
     run = max(phases["first"], phases["steady"])
     return Result({}, {"import_peak": imported, "baseline": before, **phases, "run": run, **told})

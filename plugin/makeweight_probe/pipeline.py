@@ -31,7 +31,8 @@ def measure(job: PipelineJob) -> Result:
     around = {"a": job.a, "b": job.b}
     given = {arm: (model, around[arm], fed) for arm, (model, fed) in arms_of(asked).items()}
     given["control"] = given["a"]
-    state: dict[str, Any] = {"before": before, "apart": asked.apart, "identity": facts.identity()}
+    identity = facts.identity(asked.a.execution_provider)
+    state: dict[str, Any] = {"before": before, "apart": asked.apart, "identity": identity}
     try:
         with contextlib.ExitStack() as stack:
             folder = None if asked.apart else stack.enter_context(users.unpacked(job.a.sources))
@@ -67,7 +68,7 @@ def _arm(
         worker = stack.enter_context(Worker(name, model, fed, None, TO_ANSWER + seconds, pipeline=pipeline))
         worker.wait()
         return worker
-    return whole(sessions.find(model.runtime).open_session(model.path, model.threads).run, pipeline, fed, folder)
+    return whole(sessions.opened(model).run, pipeline, fed, folder)
 
 
 def _answers(a: Checked, b: Checked, samples: int, seconds: float) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def measure(job: ProfileJob) -> Result:
 
 
 def _of(model: Model, given: str) -> dict[str, Any]:
-    profiling = sessions.profiling(model.runtime)
+    profiling = sessions.profiling(model)
     if isinstance(profiling, str):
         return {"unavailable": profiling}
     samples = inputs.read(given)

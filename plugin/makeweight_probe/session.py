@@ -14,7 +14,9 @@ Feeds: TypeAlias = "dict[str, NDArray[Any]]"
 
 
 class Session(Protocol):
-    """A loaded model. One that has an attribute `allocation` says by it, in a few words, how it has memory."""
+    """A loaded model. One that has an attribute `allocation` says by it, in a few words, how it has memory; one that
+    computes elsewhere than on the processor tells by `device_memory()` what this process holds there: `bytes`, or
+    `unavailable` with the reason."""
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         """One inference: outputs in the model's order, which the next one leaves as they are."""
@@ -23,7 +25,8 @@ class Session(Protocol):
 class Sessions(Protocol):
     """A module that opens the models of one runtime. Importing it does not import the runtime.
 
-    One that has `PACKAGES`, the names of what pip installs for it, can be put on devices by `--bootstrap`.
+    One that has `PACKAGES`, the names of what pip installs for it, can be put on devices by `--bootstrap`. One that has
+    `EXECUTION_PROVIDERS` computes elsewhere than on the processor, too: by name the module that is `Sessions` there.
     """
 
     def open_session(self, path: str, threads: int) -> Session:

@@ -54,7 +54,8 @@ def measure(job: StartsJob) -> Result:
         enough = count >= job.launches and (spent >= job.seconds or all_decided(a, b, job.limits))
         if enough or spent >= _LONGEST * job.seconds:
             break
-    known: dict[str, Any] = {"before": before, "after": facts.conditions(), "identity": facts.identity()}
+    identity = facts.identity(job.a.execution_provider)
+    known: dict[str, Any] = {"before": before, "after": facts.conditions(), "identity": identity}
     told = {"rounds": count, "seconds": spent, "inner": 1, "apart": True, **known}
     return Result({f"start_{arm}": np.array(values) for arm, values in times.items()}, told)
 
@@ -82,7 +83,7 @@ def _launch(model: Model, fed: str, offset: int) -> float:
 
 def start(model: Model, fed: str) -> int:
     """ns from the model's file to the first answer, in this process."""
-    opener = sessions.find(model.runtime)
+    opener = sessions.of(model)
     opener.warm_import()
     (feeds, *_) = inputs.read(fed)
     begun = time.perf_counter_ns()

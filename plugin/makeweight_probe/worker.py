@@ -171,7 +171,7 @@ def serve(heard: TextIO, answers: TextIO) -> None:
     if first is None:
         return
     model = load_model(first["model"])
-    session = sessions.find(model.runtime).open_session(model.path, model.threads)
+    session = sessions.opened(model)
     if first["pipeline"] is None:
         arm = Here(session.run, inputs.read(first["inputs"]), first["batch"], inputs.axes(first["inputs"]))
         gc.disable()

@@ -403,3 +403,18 @@ def test_a_device_that_does_not_answer_is_no_verdict(
     code, out, err = compare(capsys, model, model, "--device", "bench", "--project", declared)
     assert (code, out) == (4, "")
     assert "device `bench`: no route to host" in err
+
+
+def test_a_gpu_that_is_not_there_is_no_verdict_and_never_the_processor(
+    models: Path, declared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = PROJECT.replace("kind: local", "kind: local, execution_provider: cuda")
+    (declared / "makeweight.yaml").write_text(text)
+    model, on_gpu = models / "small.onnx", ("--device", "bench", "--project", declared)
+    code, out, err = compare(capsys, model, model, *on_gpu)
+    assert (code, out) == (4, "")
+    assert "device `bench`: the runtime `onnxruntime` has no execution provider `cuda` here" in err
+    assert "`pip install onnxruntime-gpu`" in err
+    code, _, err = compare(capsys, model, models / "small.tflite", *on_gpu)
+    assert code == 2
+    assert "small.tflite: the runtime `litert` has no `execution_provider: cuda`" in err

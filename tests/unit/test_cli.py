@@ -182,6 +182,7 @@ def test_doctor_tells_what_cannot_be_measured_here(capsys: pytest.CaptureFixture
     assert told["makeweight"] == makeweight.__version__
     assert "energy" in told["unavailable"]
     assert told["identity"]["cores"] >= 1
+    assert "onnxruntime-gpu" in told["unavailable"]["execution_provider: cuda"]
     assert main(["doctor"]) == 0
     assert "energy" in capsys.readouterr().out
 

@@ -20,6 +20,7 @@ from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_base.installed import installed
 from makeweight_probe import bootstrap as there
 from makeweight_probe import sessions
+from makeweight_probe.job import CPU
 
 Tell = Callable[[str], None]
 _HELP = {
@@ -33,18 +34,19 @@ _HELP = {
 }
 
 
-def requirements(runtimes: Sequence[str], given: Sequence[str] = ()) -> list[str]:
+def requirements(runtimes: Sequence[str], given: Sequence[str] = (), execution_provider: str = CPU) -> list[str]:
     """numpy and the runtimes' packages as pip takes them, each of the version that is here.
 
     Args:
         given: requirements that stand for those of the same package.
+        execution_provider: what is to compute there.
 
     Raises:
         UsageError: one of the runtimes does not say what it needs.
     """
     wanted = ["numpy"]
     for runtime in runtimes:
-        packages = getattr(sessions.find(runtime), "PACKAGES", None)
+        packages = sessions.packages(runtime, execution_provider)
         if packages is None:
             raise UsageError(
                 f"the sessions of the runtime `{runtime}` do not say what they need",

@@ -16,8 +16,8 @@ from makeweight.artifact import model as artifact
 from makeweight.bench import turns
 from makeweight.devices.device import Device, DeviceFailed, Ended, Programmed, private
 from makeweight_probe import last_words
-from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
-from makeweight_probe.job import FactsJob, Job, Model, Result, Setting, dump_job, load_result
+from makeweight_probe.__main__ import NO_PROVIDER, NO_RUNTIME, REFUSED
+from makeweight_probe.job import CPU, FactsJob, Job, Model, Result, Setting, dump_job, load_result
 
 NO_SUCH_PROGRAM = 127
 """The exit code of a shell or `env` that finds no such program."""
@@ -36,7 +36,7 @@ class JobFailed(DeviceFailed):
         furnish = f"`makeweight devices --bootstrap {device.name}`"
         if self.code == NO_RUNTIME and private(device) is not None:
             super().__init__(self.last, where=where, do=f"Or let {furnish} install it in a private folder there.")
-        elif self.code in (REFUSED, NO_RUNTIME):
+        elif self.code in (REFUSED, NO_RUNTIME, NO_PROVIDER):
             super().__init__(self.last, where=where)
         elif self.code == NO_SUCH_PROGRAM:
             do = "Install Python 3.11 or newer there (Debian: apt install python3), or name another with `python:`."
@@ -66,18 +66,18 @@ class Facts:
     conditions: dict[str, Any]
 
 
-def model_of(made: artifact.Model, threads: int) -> Model:
+def model_of(made: artifact.Model, threads: int, execution_provider: str = CPU) -> Model:
     """A model on disk as the probe is told of it."""
     path, *beside = (str(made.folder / file.name) for file in made.files)
     ports = tuple((port.name, tuple(port.shape)) for port in made.inputs)
-    return Model(made.runtime, path, threads, tuple(beside), ports)
+    return Model(made.runtime, path, threads, tuple(beside), ports, execution_provider)
 
 
-def facts(device: Device, tell: Callable[[str], None]) -> Facts:
+def facts(device: Device, tell: Callable[[str], None], execution_provider: str = CPU) -> Facts:
     """Raises:
-    DeviceFailed: the device cannot be reached.
+    DeviceFailed: the device cannot be reached, or what is to compute there is not to be had.
     """
-    return Facts(**run(device, FactsJob(), tell).facts)
+    return Facts(**run(device, FactsJob(execution_provider), tell).facts)
 
 
 def run(device: Device, job: Job, tell: Callable[[str], None], setting: Setting = Setting()) -> Result:  # noqa: B008

@@ -142,7 +142,7 @@ def carry_out(
     energy = None
     if aim.energy:
         progress.say("  energy: long blocks in turns, with rests between them")
-        asked = EnergyJob(pair.a, pair.b, pair.inputs, apart, options.meter, seed, pair.inputs_b)
+        asked = EnergyJob(pair.a, pair.b, pair.inputs, apart, options.energy_meter, seed, pair.inputs_b)
         energy = ask(asked)
     answered = {}
     if aim.answers:

@@ -16,7 +16,7 @@ Better = Literal["lower", "higher", "declared"]
 Origin = Literal["compress", "evaluate", "benchmark"]
 Judged = Literal["point", "interval"]
 TaskKind = Literal["classification", "multilabel", "regression", "segmentation", "detection", "custom"]
-Meter = Literal["wall", "cold", "cpu", "end_to_end", "start", "memory", "energy"]
+Meter = Literal["wall", "cold", "cpu", "end_to_end", "start", "memory", "gpu", "energy"]
 Role = Literal["size", "quality", "latency"]
 
 
@@ -228,6 +228,13 @@ _ALL = (
         "lower",
         "memory",
         "peak resident memory of loading and running, over the runtime's import, in a fresh process",
+    ),
+    _metered(
+        "gpu_memory",
+        BYTES,
+        "lower",
+        "gpu",
+        "memory of the GPU that a fresh process holds after loading and running, by `execution_provider: cuda`",
     ),
     _metered("energy", JOULES, "lower", "energy", "energy of one inference"),
 )

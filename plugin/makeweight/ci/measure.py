@@ -23,7 +23,7 @@ from makeweight.ci.renaming import earlier
 from makeweight.ci.state import REGRESSIONS, State
 from makeweight.ci.unmeasured import unmeasured
 from makeweight.devices import record
-from makeweight.devices.device import DeviceFailed
+from makeweight.devices.device import DeviceFailed, DeviceOptions
 from makeweight.evidence import disk
 from makeweight.evidence.provenance import hash_of
 from makeweight.layout import BASELINE, OWN, Layout
@@ -150,7 +150,7 @@ def _regressions(
         device, a, b = entry.connect(), before.made(), own.made()
         with tempfile.TemporaryDirectory(prefix="makeweight-regression-") as folder:
             try:
-                pair = _pair(project, a, b, entry.options.threads, Path(folder))
+                pair = _pair(project, a, b, entry.options, Path(folder))
                 if project.pipeline is not None and regression.of_pipelines(rules):
                     both = {variant: b, BASELINE: a}
                     sent = pipelines.packed(project.pipeline, project.code, project.layout.raw, both, Path(folder))
@@ -175,7 +175,7 @@ def _same_around(project: Project, base: Base) -> bool:
     return base.provenance.get("pipeline") == own
 
 
-def _pair(project: Project, a: Model, b: Model, threads: int, folder: Path) -> Pair:
+def _pair(project: Project, a: Model, b: Model, options: DeviceOptions, folder: Path) -> Pair:
     """Both with the samples in the types that they take; at hand they are in those of the baseline.
 
     Args:
@@ -189,9 +189,8 @@ def _pair(project: Project, a: Model, b: Model, threads: int, folder: Path) -> P
         samples.in_types_of(model, baseline, stored, folder / f"{arm}.npz") or str(stored)
         for arm, model in (("a", a), ("b", b))
     )
-    return Pair(
-        model_of(a, threads), model_of(b, threads), of_a, free_batch=False, inputs_b=None if of_b == of_a else of_b
-    )
+    one, other = (model_of(each, options.threads, options.execution_provider) for each in (a, b))
+    return Pair(one, other, of_a, free_batch=False, inputs_b=None if of_b == of_a else of_b)
 
 
 def _manifest(folder: Path) -> Manifest | None:

@@ -10,7 +10,7 @@ from makeweight.artifact.matching import counterparts, matched
 from makeweight.artifact.model import Model
 from makeweight.bench import probe
 from makeweight.bench.probe import JobFailed, model_of
-from makeweight.devices.device import Device
+from makeweight.devices.device import Device, DeviceOptions
 from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import UsageError
 from makeweight_probe.__main__ import REFUSED
@@ -38,7 +38,9 @@ class Likeness:
     """Which outputs are which, where names or layouts differ."""
 
 
-def ask(device: Device, a: Asked, b: Asked, threads: int, tell: Callable[[str], None], *, made_up: bool) -> Likeness:
+def ask(
+    device: Device, a: Asked, b: Asked, options: DeviceOptions, tell: Callable[[str], None], *, made_up: bool
+) -> Likeness:
     """Raises:
     UsageError: one of them does not open, or does not run on the samples.
     DeviceFailed: the device was lost, or lacks a runtime.
@@ -48,8 +50,8 @@ def ask(device: Device, a: Asked, b: Asked, threads: int, tell: Callable[[str], 
         return Likeness({port.name: None for port in a.model.outputs}, 0, [told])
     matches = matched(b.model.outputs, a.model.outputs)
     job = AnswersJob(
-        model_of(b.model, threads),
-        model_of(a.model, threads),
+        model_of(b.model, options.threads, options.execution_provider),
+        model_of(a.model, options.threads, options.execution_provider),
         str(b.inputs),
         None,
         None,
@@ -61,7 +63,7 @@ def ask(device: Device, a: Asked, b: Asked, threads: int, tell: Callable[[str], 
     except JobFailed as failure:
         if failure.code == REFUSED:
             for each in (a, b):
-                _refuse_what_does_not_run(device, each, threads, tell, made_up=made_up)
+                _refuse_what_does_not_run(device, each, options, tell, made_up=made_up)
         raise
     pairs = zip(b.model.outputs, matches, strict=True)
     names = [port.name if match is None else match.other.name for port, match in pairs]
@@ -74,17 +76,18 @@ def ask(device: Device, a: Asked, b: Asked, threads: int, tell: Callable[[str], 
 
 
 def _refuse_what_does_not_run(
-    device: Device, asked: Asked, threads: int, tell: Callable[[str], None], *, made_up: bool
+    device: Device, asked: Asked, options: DeviceOptions, tell: Callable[[str], None], *, made_up: bool
 ) -> None:
     """Raises:
     UsageError: this is the one, in its runtime's own words where it does not open.
     """
     try:
-        probe.run(device, AnswersJob(model_of(asked.model, threads), None, str(asked.inputs), None, None), tell)
+        own = model_of(asked.model, options.threads, options.execution_provider)
+        probe.run(device, AnswersJob(own, None, str(asked.inputs), None, None), tell)
     except JobFailed as failure:
         if failure.code != REFUSED:
             raise
-        asked.runtime.open(asked.model, threads)
+        asked.runtime.open(asked.model, options.threads)
         reason = asked.runtime.reason(Exception(failure.last))
         raise UsageError(
             f"the model does not run on {'made-up' if made_up else 'the given'} inputs: {reason}",

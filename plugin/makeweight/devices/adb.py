@@ -81,6 +81,10 @@ class AdbOptions(DeviceOptions):
     seconds: float = Field(60, gt=0, le=3600, description="Most time to spend on measuring one pair of models.")
 
     @property
+    def runs_probe(self) -> bool:
+        return self.python is not None
+
+    @property
     def files(self) -> tuple[str, ...]:
         return (*(word for command in self.benchmark.values() for word in command.split()), *self.libraries)
 

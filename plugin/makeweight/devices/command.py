@@ -67,6 +67,10 @@ class CommandOptions(DeviceOptions):
     seconds: float = Field(60, gt=0, le=3600, description="Most time to spend on measuring one pair of models.")
 
     @property
+    def runs_probe(self) -> bool:
+        return False
+
+    @property
     def files(self) -> tuple[str, ...]:
         commands = (command for command in (self.prepare, self.run, self.identify) if command is not None)
         return tuple(path for command in commands for path in (*_split(command), *_PATH.findall(command)))

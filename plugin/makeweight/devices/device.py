@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, cast
+from typing import Any, ClassVar, Literal, Protocol, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -20,19 +20,28 @@ class DeviceFailed(EnvironmentFailed):
     """A device could not be reached, or was lost while it measured."""
 
 
+_METERS = {"cuda": "nvml"}
+"""What reads what computes beside the processor, by execution provider."""
+
+
 class DeviceOptions(BaseModel):
     """What can be set on every device. These make up the protocol: how a benchmark on it is carried out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     threads: int = Field(1, ge=1, le=1024, description="Threads within one inference.")
+    execution_provider: Literal["cpu", "cuda"] = Field(
+        "cpu",
+        description="What computes there: the processor, or by `cuda` NVIDIA's GPU, of which ONNX Runtime alone "
+        "makes use (onnxruntime-gpu).",
+    )
     processes: int = Field(3, ge=1, le=20, description="Fresh processes that must agree.")
     seconds: float = Field(10, gt=0, le=3600, description="Most time to spend on measuring one pair of models.")
     meter: str | dict[str, Any] | None = Field(
         None,
         description="What reads energy there: `rapl`, `hwmon`, `tegrastats`, `nvml`, `{kind: stream, path: …}`, or one "
-        "of the group `makeweight.meters` (default: the first that reads the processor). It is read where a rule of "
-        "the budget is about `energy`.",
+        "of the group `makeweight.meters` (default: the first that reads the processor; by "
+        "`execution_provider: cuda` `nvml`). It is read where a rule of the budget is about `energy`.",
     )
     cpus: list[int] | None = Field(
         None,
@@ -66,6 +75,16 @@ class DeviceOptions(BaseModel):
         if self.cpus is not None and self.threads > len(self.cpus):
             raise ValueError(f"`threads: {self.threads}` have no room on {len(self.cpus)} of `cpus`")
         return self
+
+    @property
+    def runs_probe(self) -> bool:
+        """Whether the probe opens models there, and no program of the device's own."""
+        return True
+
+    @property
+    def energy_meter(self) -> meters.Asked | None:
+        """What reads energy there; None: the first that reads the processor."""
+        return self.meter or _METERS.get(self.execution_provider)
 
     @property
     def setting(self) -> Setting:

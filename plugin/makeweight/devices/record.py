@@ -28,6 +28,7 @@ def described(identity: Mapping[str, Any]) -> str:
     parts = (
         identity["cpu"],
         identity.get("model"),
+        (identity.get("gpu") or {}).get("name"),
         cores and f"{cores} cores",
         identity["machine"],
         "emulated: no times of it" if identity["emulated"] else None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from makeweight.config.settings import PipelineSettings, TaskSettings
 from makeweight.layout import BASELINE
 from makeweight.measurement import key_of
-from makeweight_probe.job import PROTOCOL, Setting
+from makeweight_probe.job import CPU, PROTOCOL, Setting
 
 if TYPE_CHECKING:
     from makeweight.measure.outcomes import Outcomes
@@ -80,6 +80,7 @@ def benchmark(
     threads: int,
     inputs: str,
     setting: Setting = Setting(),  # noqa: B008 - it is frozen
+    execution_provider: str = CPU,
     pipeline: Mapping[str, Any] | None = None,
 ) -> str:
     """Key of a device's figure.
@@ -90,11 +91,14 @@ def benchmark(
         identity: the device's, with the versions of its runtimes.
         inputs: sha256 of the file of samples.
         setting: what was changed on the device meanwhile.
+        execution_provider: what computed there.
         pipeline: what `pipeline` gave.
     """
     used = set(runtimes)
     versions = {name: version for name, version in identity.get("runtimes", {}).items() if name in used}
-    changed = {name: value for name, value in asdict(setting).items() if value is not None}
+    changed: dict[str, Any] = {name: value for name, value in asdict(setting).items() if value is not None}
+    if execution_provider != CPU:
+        changed["execution_provider"] = execution_provider
     return key_of(
         kind="benchmark",
         protocol={"version": PROTOCOL, "threads": threads, **changed},

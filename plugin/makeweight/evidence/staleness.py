@@ -43,18 +43,20 @@ def of_benchmark(name: str, device: str, figures: Figures, at_hand: AtHand) -> s
         return f"device `{device}` is not known to be the one it was measured on"
     if at_hand.inputs is None:
         return "the samples it was fed with are not at hand"
+    options = at_hand.project.devices[device].options
     expected = keys.benchmark(
         baseline=str(at_hand.hashes[BASELINE]),
         variant=str(at_hand.hashes[name]),
         runtimes=[at_hand.manifests[each].runtime for each in (BASELINE, name)],
         identity=record.identity,
-        threads=at_hand.project.devices[device].options.threads,
+        threads=options.threads,
         inputs=at_hand.inputs,
-        setting=at_hand.project.devices[device].options.setting,
+        setting=options.setting,
+        execution_provider=options.execution_provider,
         pipeline=keys.pipeline(at_hand.project.pipeline, name, at_hand.sources, at_hand.raw),
     )
     code = "" if at_hand.project.pipeline is None else ", the pipeline, the sources"
-    what = f"the model, the device, its runtime, its threads, its setting{code} or the samples"
+    what = f"the model, the device, its runtime, its threads, its setting, what computes there{code} or the samples"
     return _of_key(figures, expected, what)
 
 

@@ -18,6 +18,10 @@ _HELD = {
     "mapped": "Rss of the mappings of the model's own files after the runs",
 }
 _REPEATED = "fresh processes, range of {} repeats"
+_ON_GPU = (
+    "NVML's memory of the process after load and runs, CUDA's context and the arena in it, which gives nothing back; "
+    f"{_REPEATED}"
+)
 _PHASES = {
     "memory_load": "load",
     "memory_first_run": "first",
@@ -27,31 +31,66 @@ _PHASES = {
 }
 """Figures by phase, and the probe's names for them (`makeweight_probe/memory.py`)."""
 
+Facts = list[dict[str, Any]]
+"""What the probe told of a model, repeat by repeat."""
+
 
 def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
-    """Peak memory of a variant and of the baseline, and their ratio, in bytes; and the same by phase."""
+    """Peak memory of a variant and of the baseline, and their ratio, in bytes; the same by phase; and where a GPU
+    computes, what of its memory the process holds."""
     before, after = timings.memory["a"], timings.memory["b"]
-    ratio = Measurand("peak_memory", "ratio")
+    yield from _peak(before, after, variant, device)
+    yield from _on_gpu(before, after, variant, device)
+
+
+def _peak(before: Facts, after: Facts, variant: str, device: str) -> Iterator[Measurement]:
+    of = Measurand("peak_memory")
     reason = next((facts["unavailable"] for facts in (*before, *after) if "unavailable" in facts), None)
     if reason is None and not (before and after):
         reason = NOT_ASKED
     if reason is not None:
-        yield unavailable(Measurand("peak_memory"), variant, "B", reason, device=device)
-        yield unavailable(ratio, variant, "ratio", reason, device=device)
+        yield from _absent(of, variant, reason, device)
         return
-    own, base = _peaks(after), _peaks(before)
-
-    def figure(unit: str, name: str, value: float, interval: tuple[float, float], against: str | None) -> Measurement:
-        told = len(own), _method(after), against, device
-        return Measurement("peak_memory", name, unit, value, interval, *told)
-
     yield from _phases(before, BASELINE, variant, device)
     yield from _phases(after, variant, None, device)
+    yield from _beside(of, _peaks(before), _peaks(after), _method(after), variant, device)
+
+
+def _on_gpu(before: Facts, after: Facts, variant: str, device: str) -> Iterator[Measurement]:
+    of = Measurand("gpu_memory")
+    told = [[facts["device"] for facts in each if "device" in facts] for each in (before, after)]
+    if not all(told):
+        return
+    reason = next((str(each["unavailable"]) for arm in told for each in arm if "unavailable" in each), None)
+    if reason is not None:
+        yield from _absent(of, variant, reason, device)
+        return
+    base, own = (sorted(float(each["bytes"]) for each in arm) for arm in told)
+    yield from _beside(of, base, own, _ON_GPU.format(len(own)), variant, device)
+
+
+def _absent(of: Measurand, variant: str, reason: str, device: str) -> Iterator[Measurement]:
+    yield unavailable(of, variant, "B", reason, device=device)
+    yield unavailable(of.compared("ratio"), variant, "ratio", reason, device=device)
+
+
+def _beside(
+    of: Measurand, base: list[float], own: list[float], method: str, variant: str, device: str
+) -> Iterator[Measurement]:
+    """The variant's figure, the baseline's and their ratio.
+
+    Args:
+        base, own: of each repeat, sorted.
+    """
+
+    def figure(unit: str, name: str, value: float, interval: tuple[float, float], against: str | None) -> Measurement:
+        return Measurement(of.metric, name, unit, value, interval, len(own), method, against, device)
+
     yield figure("B", variant, own[len(own) // 2], (own[0], own[-1]), None)
     yield figure("B", BASELINE, base[len(base) // 2], (base[0], base[-1]), variant)
     if base[0] <= 0:
         reason = "the baseline's peak is not above the import of the runtime, so there is no ratio to it"
-        yield unavailable(ratio, variant, "ratio", reason, device=device)
+        yield unavailable(of.compared("ratio"), variant, "ratio", reason, device=device)
         return
     value, interval = own[len(own) // 2] / base[len(base) // 2], (own[0] / base[-1], own[-1] / base[0])
     yield replace(figure("ratio", variant, value, interval, BASELINE), comparison="ratio")

@@ -17,6 +17,8 @@ from makeweight.devices.entry import DeviceEntry, chosen
 from makeweight.user.ran import undeclared
 from makeweight_base.errors import UsageError
 from makeweight_base.yamlfile import Path
+from makeweight_probe import sessions
+from makeweight_probe.job import CPU
 
 if TYPE_CHECKING:
     from makeweight.compress.training_options import TrainingOptions
@@ -36,13 +38,39 @@ def note(
         if rule.id in seen:
             problems.note(_place(rule), f"`{rule.id}` is limited twice")
         seen.add(rule.id)
-        _of_rule(rule, settings, problems)
+        _of_rule(rule, settings, devices, problems)
     _of_training(settings, variants, problems)
     _of_names(settings, problems)
     _of_calibration(settings, variants, problems)
     _of_validation(settings, variants, problems)
     _of_timing(variants, devices, problems)
     _of_pipeline(settings, problems)
+    _of_providers(settings, variants, devices, problems)
+
+
+def _of_providers(
+    settings: Settings, variants: Mapping[str, Variant], devices: Mapping[str, DeviceEntry], problems: Problems
+) -> None:
+    """What computes on a device: every model is measured there."""
+    for name, entry in devices.items():
+        provider, place = entry.options.execution_provider, ("devices", name, "execution_provider")
+        if provider == CPU:
+            continue
+        if not entry.options.runs_probe:
+            problems.note(place, "programs of your own run the models there, and what computes is their affair")
+            continue
+        if not sessions.computes_by(provider, settings.model.runtime):
+            problems.note(place, _only_elsewhere(settings.model.runtime, provider, "the baseline"))
+        for variant in variants.values():
+            if not sessions.computes_by(provider, variant.runtime):
+                problems.note(place, _only_elsewhere(variant.runtime, provider, f"`{variant.name}`"))
+
+
+def _only_elsewhere(runtime: str, provider: str, what: str) -> str:
+    return (
+        f"{what} runs on `{runtime}`, which has no `execution_provider: {provider}`, and every model is measured on "
+        f"every device; give it `runtime: onnxruntime`, or leave the device out"
+    )
 
 
 def _of_pipeline(settings: Settings, problems: Problems) -> None:
@@ -64,7 +92,7 @@ def _place(rule: Rule) -> Path:
     return ("budget", rule.metric.name, rule.operator.name)
 
 
-def _of_rule(rule: Rule, settings: Settings, problems: Problems) -> None:
+def _of_rule(rule: Rule, settings: Settings, devices: Mapping[str, DeviceEntry], problems: Problems) -> None:
     name, task = rule.metric.name, settings.task
     if task.kind not in rule.metric.tasks:
         problems.note(_place(rule), f"`{name}` goes with {', '.join(rule.metric.tasks)}, and the task is {task.kind}")
@@ -72,6 +100,12 @@ def _of_rule(rule: Rule, settings: Settings, problems: Problems) -> None:
         problems.note(_place(rule), f"`{name}` is of two classes: name both in `task.classes`")
     if rule.metric.meter == "end_to_end" and settings.pipeline is None:
         problems.note(_place(rule), f"`{name}` is of a pipeline, and none is declared: give `pipeline`")
+    if rule.metric.meter == "gpu" and any(
+        entry.options.execution_provider == CPU for device, entry in devices.items() if rule.device in (None, device)
+    ):
+        problems.note(
+            _place(rule), f"`{name}` is of devices with `execution_provider: cuda`; name one in `budget.{name}.device`"
+        )
     if rule.metric.better == "declared" and rule.operator.comparison is None:
         fitting = "max" if task.better == "lower" else "min"
         if rule.operator.name != fitting:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from makeweight.report.comparison import LATENCY
 from makeweight.report.content import Content, Machine
 from makeweight.report.figures import Figures
@@ -22,11 +24,18 @@ def machine_line(machine: Machine) -> str:
     parts = [
         str(identity.get("cpu") or identity.get("model") or identity.get("machine") or machine.kind),
         isa,
+        _gpu(identity.get("gpu") or {}),
         *(f"{name} {version}" for name, version in runtimes.items()),
         "emulated" if identity.get("emulated") else None,
         _count(machine.threads, "thread"),
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _gpu(told: Mapping[str, str | None]) -> str | None:
+    """What computes in the processor's place: `NVIDIA L4 (driver 550.54, CUDA 12.4)`."""
+    versions = [f"{name} {told[key]}" for key, name in (("driver", "driver"), ("cuda", "CUDA")) if told.get(key)]
+    return f"{told['name']} ({', '.join(versions)})" if told.get("name") else None
 
 
 def protocol_line(content: Content, figures: Figures, device: str) -> str:

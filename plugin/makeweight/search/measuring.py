@@ -56,7 +56,7 @@ class Measuring:
         DeviceFailed: one cannot be reached.
         """
         for entry in self._devices.values():
-            probe.facts(entry.connect(), Silent().say)
+            probe.facts(entry.connect(), Silent().say, entry.options.execution_provider)
 
     def submit(self, manifest: Manifest, name: str) -> Future[Measured]:
         """All figures of a model on all devices; what it raises is what `sitting.carry_out` does."""
@@ -81,7 +81,7 @@ class Measuring:
         free = project.model.batch is None and self._baseline.free_batch and manifest.free_batch
         with tempfile.TemporaryDirectory(prefix="makeweight-search-") as folder:
             own = samples.in_types_of(b, a, inputs, Path(folder, "inputs.npz"))
-            before, after = (model_of(each, options.threads) for each in (a, b))
+            before, after = (model_of(each, options.threads, options.execution_provider) for each in (a, b))
             pair = Pair(before, after, str(inputs), free_batch=free and self._throughput(device), inputs_b=own)
             if project.pipeline is not None and self._end_to_end(device):
                 made, raw = {BASELINE: a, name: b}, project.layout.raw
@@ -99,13 +99,14 @@ class Measuring:
             threads=options.threads,
             inputs=sha256_of(inputs),
             setting=options.setting,
+            execution_provider=options.execution_provider,
             pipeline=whole,
         )
         return measurement.keyed(sitting.measurements(taken, name, device, options.threads), key)
 
     def _aim(self, device: str) -> Aim:
         rules = self._of(device)
-        memory = any(rule.metric.meter == "memory" for rule in rules)
+        memory = any(rule.metric.meter in ("memory", "gpu") for rule in rules)
         return from_rules(
             rules, lambda rule: rule.limit if rule.operator.comparison == "ratio" else None, memory=memory
         )

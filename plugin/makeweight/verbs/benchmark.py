@@ -28,6 +28,7 @@ from makeweight.project.project import Project
 from makeweight_base import atomic
 from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Progress
+from makeweight_probe.job import CPU
 
 # Without a rule on a tail, so long is spent in each process on reaching the furthest one anyway, for the picture.
 TAIL_SECONDS = 1.0
@@ -59,8 +60,8 @@ def run(
     progress.say(f"{name} beside baseline on {device_name}: at most {options.seconds:g} s of measuring")
     with tempfile.TemporaryDirectory(prefix="makeweight-benchmark-") as folder:
         pair = Pair(
-            model_of(a, options.threads),
-            model_of(b, options.threads),
+            model_of(a, options.threads, options.execution_provider),
+            model_of(b, options.threads, options.execution_provider),
             str(layout.inputs),
             free_batch=project.model.batch is None and base.free_batch and manifest.free_batch,
             inputs_b=samples.in_types_of(b, a, layout.inputs, Path(folder, "inputs.npz")),
@@ -81,6 +82,7 @@ def run(
         threads=options.threads,
         inputs=sha256_of(layout.inputs),
         setting=options.setting,
+        execution_provider=options.execution_provider,
         pipeline=keys.pipeline(project.pipeline, name, code, hash_of(layout.raw)),
     )
     figures = list(sitting.measurements(taken, name, device_name, options.threads))
@@ -120,8 +122,9 @@ def _write_absent(
 ) -> Exit:
     """What could not be measured is told as data, so that everything else goes on."""
     progress.say(f"{name} on {device}: not measured, {reason}")
-    around = project.pipeline is not None
-    metrics = [each for each in METRICS.values() if each.per_device and (around or each.meter != "end_to_end")]
+    on_gpu = project.device(device).options.execution_provider != CPU
+    meters = {"end_to_end": project.pipeline is not None, "gpu": on_gpu}
+    metrics = [each for each in METRICS.values() if each.per_device and meters.get(str(each.meter), True)]
     names = [metric.name for metric in metrics]
     asked = [(of, unit) for each in names for of, unit in ((Measurand(each), ""), (Measurand(each, "ratio"), "ratio"))]
     figures = [unavailable(of, name, unit, reason, device=device, cause=cause) for of, unit in asked]

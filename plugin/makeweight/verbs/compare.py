@@ -20,8 +20,9 @@ from makeweight.compare.answer import Verdict, answer
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import samples
 from makeweight.project import reading
-from makeweight_base.errors import Exit
+from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Progress
+from makeweight_probe import sessions
 
 _EXITS: dict[Verdict, Exit] = {"within": Exit.PASS, "over": Exit.FAIL, "inconclusive": Exit.INCONCLUSIVE}
 
@@ -53,6 +54,14 @@ def run(
     """
     device, options = _device(device_name, root, seconds, threads)
     runtimes = [models.runtime_of(path) for path in (a, b)]
+    for runtime, path in zip(runtimes, (a, b), strict=True):
+        if not sessions.computes_by(options.execution_provider, runtime.name):
+            raise UsageError(
+                f"the runtime `{runtime.name}` has no `execution_provider: {options.execution_provider}`, by which "
+                f"device `{device.name}` computes",
+                where=str(path),
+                do="Compare it on another device.",
+            )
     read = [runtime.read(path) for runtime, path in zip(runtimes, (a, b), strict=True)]
     shared = models.shared_inputs(*read)
     feeds = inputs.of(given, shared.ports, sizes.asked(shapes))
@@ -66,8 +75,8 @@ def run(
         for file, samples_of in zip(files, own, strict=True):
             samples.store(file, samples_of)
         one, other = (likeness.Asked(*each) for each in zip(read, runtimes, files, strict=True))
-        alike = likeness.ask(device, one, other, options.threads, progress.say, made_up=given is None)
-        first, second = (model_of(model, options.threads) for model in read)
+        alike = likeness.ask(device, one, other, options, progress.say, made_up=given is None)
+        first, second = (model_of(model, options.threads, options.execution_provider) for model in read)
         where = "" if device_name is None else f" of {device_name}"
         several = "s" if options.threads > 1 else ""
         progress.say(f"measuring for at most {options.seconds:g} s on {options.threads} thread{several}{where}")

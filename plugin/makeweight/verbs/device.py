@@ -11,9 +11,10 @@ from makeweight_base.progress import Progress
 
 
 def run(project: Project, name: str, progress: Progress) -> Exit:
-    device = project.device(name).connect()
+    entry = project.device(name)
+    device = entry.connect()
     try:
-        facts = probe.facts(device, progress.say)
+        facts = probe.facts(device, progress.say, entry.options.execution_provider)
         record = Record(status="ok", identity=facts.identity)
         progress.say(f"{name}: {described(facts.identity)}")
     except DeviceFailed as error:

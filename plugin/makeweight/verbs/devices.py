@@ -43,8 +43,9 @@ def run(root: Path, bootstrap: str | None, packages: Sequence[str], *, as_json: 
 
 def _bootstrap(project: Project, name: str, packages: Sequence[str]) -> None:
     runtimes = sorted({project.model.runtime, *(each.runtime for each in project.variants.values())})
-    needed = furnishing.requirements(runtimes, packages)
-    device = project.device(name).connect()
+    entry = project.device(name)
+    needed = furnishing.requirements(runtimes, packages, entry.options.execution_provider)
+    device = entry.connect()
 
     def tell(said: str) -> None:
         print(said, file=sys.stderr)
@@ -57,7 +58,7 @@ def _asked(project: Project, name: str) -> dict[str, Any]:
     """Its kind, and what it says of itself or why it does not."""
     entry = project.device(name)
     try:
-        facts = probe.facts(entry.connect(), lambda _: None)
+        facts = probe.facts(entry.connect(), lambda _: None, entry.options.execution_provider)
     except DeviceFailed as error:
         return {"kind": entry.kind, "reason": error.what, "do": error.do}
     return {"kind": entry.kind, "identity": facts.identity, "conditions": facts.conditions}

@@ -10,8 +10,9 @@ from makeweight import registry
 from makeweight.bench.probe import Facts
 from makeweight_base.errors import Exit
 from makeweight_base.installed import installed
+from makeweight_probe import ProbeFailed, memory, meters, sessions, slowing
 from makeweight_probe import facts as machine
-from makeweight_probe import memory, meters, sessions, slowing
+from makeweight_probe.job import Model
 
 
 def run(*, as_json: bool) -> Exit:
@@ -42,6 +43,7 @@ def _objections(facts: Facts) -> dict[str, str | None]:
         "cold latency": None if machine.last_level_cache() else "this system does not tell how large its caches are",
         "frequency": _frequency_objection(facts),
         "throttling": _throttling_objection(),
+        "execution_provider: cuda": _cuda_objection(),
         **{f"operators, {name}": _profile_objection(name) for name in facts.identity["runtimes"]},
     }
 
@@ -58,9 +60,18 @@ def _throttling_objection() -> str | None:
     return "this machine tells of no heat: no counters of throttling, no cooling devices, no firmware of a Raspberry Pi"
 
 
+def _cuda_objection() -> str | None:
+    """Why nothing can be measured on a GPU."""
+    try:
+        machine.identity("cuda")
+    except ProbeFailed as error:
+        return str(error)
+    return None
+
+
 def _profile_objection(runtime: str) -> str | None:
     """Why what its operators take is not known."""
-    profiling = sessions.profiling(runtime)
+    profiling = sessions.profiling(Model(runtime, "", 1))
     return profiling if isinstance(profiling, str) else None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from makeweight_probe import cards
 from makeweight_probe.meters import Meter, NoMeter
 from makeweight_probe.power import Clock, Polled
 
@@ -23,24 +24,20 @@ def open_meter(library: Any = None, clock: Clock = time.monotonic) -> Meter:
     Raises:
         NoMeter: no bindings, no driver, no card, or one that tells neither energy nor power.
     """
-    nvml = _bindings() if library is None else library
     try:
-        nvml.nvmlInit()
-    except nvml.NVMLError as error:
-        raise NoMeter(f"NVML cannot be used here: {error}") from error
+        nvml, found = cards.opened(library)
+    except cards.NoCards as error:
+        raise NoMeter(str(error)) from error
     try:
-        cards = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-        names = ", ".join(_text(nvml.nvmlDeviceGetName(card)) for card in cards)
+        names = ", ".join(_text(nvml.nvmlDeviceGetName(card)) for card in found)
     except nvml.NVMLError as error:
         raise NoMeter(f"NVML tells of no card: {error}") from error
-    if not cards:
-        raise NoMeter("NVML finds no card here")
     try:
-        return _Counters(f"NVML energy counter of {names}", nvml, cards)
+        return _Counters(f"NVML energy counter of {names}", nvml, found)
     except NoMeter as no_counter:
         # a Jetson's library is there and supports neither
         try:
-            return Polled(f"NVML power of {names}", lambda: _sum(nvml, nvml.nvmlDeviceGetPowerUsage, cards), clock)
+            return Polled(f"NVML power of {names}", lambda: _sum(nvml, nvml.nvmlDeviceGetPowerUsage, found), clock)
         except NoMeter as error:
             raise NoMeter(f"{names}: neither energy ({no_counter}) nor power ({error}) is told") from error
 
@@ -66,14 +63,6 @@ def _sum(nvml: Any, ask: Any, cards: list[Any]) -> float:
         return float(sum(int(ask(card)) for card in cards)) * _MILLI
     except nvml.NVMLError as error:
         raise NoMeter(str(error)) from error
-
-
-def _bindings() -> Any:
-    try:
-        import pynvml
-    except ImportError as error:
-        raise NoMeter("it needs NVIDIA's bindings: `pip install nvidia-ml-py` there") from error
-    return pynvml
 
 
 def _text(name: str | bytes) -> str:

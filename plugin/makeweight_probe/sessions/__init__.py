@@ -6,6 +6,7 @@ name, and a module that has what `Sessions` says.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from makeweight_probe import ProbeFailed
-from makeweight_probe.session import Profiling, Sessions
+from makeweight_probe.job import CPU, Model
+from makeweight_probe.session import Profiling, Session, Sessions
 
 GROUP = "makeweight.sessions"
 _EXTRAS = {"onnxruntime": "onnx"}
@@ -22,6 +24,30 @@ _EXTRAS = {"onnxruntime": "onnx"}
 
 class NoSession(ProbeFailed):
     """Nobody here opens models of that runtime."""
+
+
+class NoProvider(ProbeFailed):
+    """What a model is to be computed by, such as a GPU, is not to be had here."""
+
+
+def opened(model: Model) -> Session:
+    """Raises:
+    NoSession: nobody here opens it.
+    NoProvider: what it is to be computed by is not there.
+    Exception: whatever the runtime raises.
+    """
+    return of(model).open_session(model.path, model.threads)
+
+
+def of(model: Model) -> Sessions:
+    """What opens a model where it is to be computed.
+
+    Raises:
+        NoSession: see `find`.
+    """
+    if model.execution_provider == CPU:
+        return find(model.runtime)
+    return elsewhere(model.runtime, model.execution_provider)
 
 
 def find(runtime: str) -> Sessions:
@@ -39,16 +65,69 @@ def find(runtime: str) -> Sessions:
     return found
 
 
-def profiling(runtime: str) -> Profiling | str:
-    """What opens the models of an installed runtime so that it tells what its operators take; or why it does not.
+def elsewhere(runtime: str, provider: str) -> Sessions:
+    """The sessions of a runtime that computes elsewhere than on the processor.
+
+    Raises:
+        NoSession: it computes nothing there, or what it stands on is not installed.
+    """
+    find(runtime)
+    found = _elsewhere(runtime, provider)
+    if found is None:
+        raise NoSession(f"the runtime `{runtime}` has no execution provider `{provider}`")
+    try:
+        found.version()
+    except ImportError as error:
+        raise NoSession(f"the runtime `{runtime}` has no execution provider `{provider}` here: {error}") from error
+    return found
+
+
+def computes_by(provider: str, runtime: str) -> bool:
+    """Whether a runtime can, as far as its sessions are known here."""
+    try:
+        return provider == CPU or _elsewhere(runtime, provider) is not None
+    except (ImportError, NoSession):
+        return False
+
+
+def ready(provider: str) -> None:
+    """Whether some runtime here computes by it.
+
+    Raises:
+        NoSession: none does; with the reason of the first that could.
+    """
+    reasons = []
+    for runtime in filter(functools.partial(computes_by, provider), _names()):
+        try:
+            elsewhere(runtime, provider)
+        except NoSession as error:
+            reasons.append(error)
+        else:
+            return
+    raise reasons[0] if reasons else NoSession(f"no runtime here has an execution provider `{provider}`")
+
+
+def packages(runtime: str, provider: str = CPU) -> tuple[str, ...] | None:
+    """What pip installs for it; None: its sessions do not say.
+
+    Raises:
+        NoSession: nobody here knows the runtime.
+    """
+    found = find(runtime) if provider == CPU else _elsewhere(runtime, provider)
+    told: tuple[str, ...] | None = getattr(found, "PACKAGES", None)
+    return told
+
+
+def profiling(model: Model) -> Profiling | str:
+    """What opens a model where it is to be computed so that it tells what its operators take; or why it does not.
 
     Raises:
         NoSession: see `find`.
     """
-    found = find(runtime)
+    found = of(model)
     if hasattr(found, "open_profiled"):
         return cast(Profiling, found)
-    return str(getattr(found, "NO_PROFILE", f"the sessions of `{runtime}` offer no profile"))
+    return str(getattr(found, "NO_PROFILE", f"the sessions of `{model.runtime}` offer no profile"))
 
 
 def _bring(runtime: str) -> str:
@@ -77,6 +156,11 @@ def _load(runtime: str) -> Sessions:
         return cast(Sessions, entry.load())
     known = ", ".join(_names())
     raise NoSession(f"the probe knows no runtime `{runtime}` here; it knows {known}, and those of the group {GROUP}")
+
+
+def _elsewhere(runtime: str, provider: str) -> Sessions | None:
+    place = getattr(_load(runtime), "EXECUTION_PROVIDERS", {}).get(provider)
+    return None if place is None else cast(Sessions, importlib.import_module(place))
 
 
 def _names() -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from makeweight_probe.session import Feeds, Ran, Span
 
 PACKAGES = ("onnxruntime",)
 """What pip installs for it."""
+
+EXECUTION_PROVIDERS = {"cuda": "makeweight_probe.cuda"}
+"""What else than the processor computes, and the module of its sessions."""
 
 _INTEGERS = frozenset({"int8", "uint8", "int4", "uint4", "int16", "uint16"})
 """What quantized tensors hold; indices and shapes are of other types."""
@@ -40,9 +43,12 @@ class OnnxSession:
         options.log_severity_level = 3
         if trace is not None:
             options.enable_profiling, options.profile_file_prefix = True, trace
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.allocation = f"arena {'on' if options.enable_cpu_mem_arena else 'off'}"
+        self._session = self._opened(onnxruntime, model, options)
         self.outputs: tuple[str, ...] = tuple(value.name for value in self._session.get_outputs())
+
+    def _opened(self, module: Any, model: str | bytes, options: Any) -> Any:
+        return module.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         outputs: list[NDArray[Any]] = self._session.run(None, feeds)
@@ -59,13 +65,22 @@ class ProfiledOnnxSession(OnnxSession):
         super().__init__(path, threads, str(Path(self._folder.name, "trace")))
 
     def spans(self) -> list[list[Span]]:
+        return of_trace(self._trace())
+
+    def _trace(self) -> list[dict[str, Any]]:
         with self._folder:
-            return of_trace(json.loads(Path(self._session.end_profiling()).read_text()))
+            events: list[dict[str, Any]] = json.loads(Path(self._session.end_profiling()).read_text())
+            return events
 
 
-def of_trace(events: list[dict[str, Any]]) -> list[list[Span]]:
+def inferences(events: Iterable[Mapping[str, Any]]) -> list[tuple[float, float]]:
+    """When each began and ended, in microseconds, from a trace in Chrome's format."""
+    return sorted((each["ts"], each["ts"] + each["dur"]) for each in events if each.get("name") == "model_run")
+
+
+def of_trace(events: Sequence[Mapping[str, Any]]) -> list[list[Span]]:
     """The operators of each inference, from a trace in Chrome's format, whose times are whole microseconds."""
-    runs = sorted((each["ts"], each["ts"] + each["dur"]) for each in events if each.get("name") == "model_run")
+    runs = inferences(events)
     found: list[list[Span]] = [[] for _ in runs]
     for event in events:
         if event.get("cat") != "Node" or not event["name"].endswith(_KERNEL):

@@ -69,6 +69,8 @@ def test_what_is_changed_on_a_device_counts_and_nothing_changed_is_as_before() -
     for setting in (Setting(cpus=(0,)), Setting(cpus=(0, 1)), Setting(governor="performance")):
         assert keys.benchmark(**BENCHMARK, setting=setting) != keys.benchmark(**BENCHMARK)
     assert keys.benchmark(**BENCHMARK, setting=Setting()) == keys.benchmark(**BENCHMARK)
+    assert keys.benchmark(**BENCHMARK, execution_provider="cuda") != keys.benchmark(**BENCHMARK)
+    assert keys.benchmark(**BENCHMARK, execution_provider="cpu") == keys.benchmark(**BENCHMARK)
 
 
 def test_a_benchmark_on_another_runtime_is_another() -> None:

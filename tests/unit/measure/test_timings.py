@@ -350,6 +350,24 @@ def test_memory_by_phase_says_how_each_was_measured() -> None:
     assert all(method.endswith(", fresh processes, range of 2 repeats") for method in methods.values())
 
 
+def test_memory_of_a_gpu_is_told_where_one_computes() -> None:
+    def peaks(*held: Any) -> list[dict[str, Any]]:
+        return [{"load": 1e6, "run": 1e6, "device": each} for each in held]
+
+    def figures(a: Any, b: Any) -> dict[tuple[str, str], Any]:
+        measured = memory.measure(taken(memory={"a": a, "b": b}), "v", "gpu")
+        return {(m.measurand.name, m.variant): m for m in measured if m.metric == "gpu_memory"}
+
+    sizes = ({"bytes": 4e8}, {"bytes": 6e8}, {"bytes": 5e8})
+    found = figures(peaks(*sizes), peaks(*({"bytes": each["bytes"] / 2} for each in sizes)))
+    assert found["gpu_memory", "baseline"].value == 5e8
+    assert found["gpu_memory_ratio", "v"].value == 0.5
+    assert "NVML" in found["gpu_memory", "v"].method
+    absent = figures(peaks(*sizes), peaks(*sizes[:2], {"unavailable": "no bindings"}))
+    assert {each.reason for each in absent.values()} == {"no bindings"}
+    assert not figures([{"load": 1e6, "run": 1e6}], [{"load": 1e6, "run": 1e6}])
+
+
 def test_the_sizes_that_varied_are_told() -> None:
     sizes = [{"words": [1, 4], "sr": []}, {"words": [1, 9], "sr": []}, {"words": [1, 31], "sr": []}]
     assert taken(process(60, sizes=sizes)).fed == "`words` [1, 4] to [1, 31]"

@@ -34,6 +34,7 @@ models = st.builds(
     st.text(),
     st.integers(1, 64),
     st.lists(st.text(), max_size=2).map(tuple),
+    execution_provider=st.sampled_from(["cpu", "cuda"]),
 )
 seconds = st.floats(0, 3600)
 limits = st.lists(seconds, max_size=3).map(tuple)
@@ -64,7 +65,7 @@ jobs = st.one_of(
         st.none() | st.integers(1, 64),
         st.none() | st.integers(0, 9),
     ),
-    st.just(FactsJob()),
+    st.builds(FactsJob, st.sampled_from(["cpu", "cuda"])),
 )
 
 

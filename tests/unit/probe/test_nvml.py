@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from makeweight_probe import energy, meters, power
+from makeweight_probe import cards, energy, meters, power
 from makeweight_probe.arm import Times
+from makeweight_probe.cards import NoCards
 from makeweight_probe.meters import NoMeter, nvml
 
 
@@ -102,3 +105,37 @@ def test_without_bindings_what_brings_them_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(__import__("sys").modules, "pynvml", None)
     with pytest.raises(NoMeter, match=r"^nvml: it needs NVIDIA's bindings: `pip install nvidia-ml-py` there$"):
         meters.find("nvml")
+
+
+class Computing(Library):
+    """Two processes compute, one of them on both cards."""
+
+    def __init__(self, *told: tuple[int, int | None]) -> None:
+        super().__init__()
+        self._told = [SimpleNamespace(pid=pid, usedGpuMemory=size) for pid, size in told]
+        self.open = 0
+
+    def nvmlInit(self) -> None:  # noqa: N802
+        self.open += 1
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        self.open -= 1
+
+    def nvmlDeviceGetComputeRunningProcesses(self, card: int) -> list[SimpleNamespace]:  # noqa: N802
+        return self._told if card == 0 else self._told[:1]
+
+
+def test_memory_of_a_process_is_that_on_all_cards() -> None:
+    library = Computing((7, 300 << 20), (8, 100 << 20))
+    assert cards.held_by(7, library) == 600 << 20
+    assert cards.held_by(8, library) == 100 << 20
+    assert library.open == 0, "it is shut down each time"
+
+
+def test_memory_that_is_not_told_says_why() -> None:
+    with pytest.raises(NoCards, match="as in a container"):
+        cards.held_by(9, Computing((7, 1)))
+    with pytest.raises(NoCards, match="does not tell what memory"):
+        cards.held_by(7, Computing((7, None)))
+    with pytest.raises(NoCards, match="no card"):
+        cards.held_by(7, Library(cards=0))

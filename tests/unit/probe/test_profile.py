@@ -68,7 +68,7 @@ def test_the_middle_half_of_the_inferences_counts_and_repeats_add_up() -> None:
 
 
 def test_a_runtime_without_a_profile_says_why() -> None:
-    told = sessions.profiling("litert")
+    told = sessions.profiling(Model("litert", "nowhere.tflite", 1))
     assert isinstance(told, str)
     assert "profiler" in told
     job = ProfileJob(((Model("litert", "nowhere.tflite", 1), "nowhere.npz"),))

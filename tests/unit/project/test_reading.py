@@ -309,6 +309,16 @@ def test_unknown_names_suggest_the_near_one() -> None:
         (("ratio: 0.5", "latency: {max_ratio: 0}"), 21, "greater than 0"),
         (("ratio: 0.5", "latency: {device: local}"), 21, "exactly one of `max_ratio` and `max`; it has neither"),
         (("ratio: 0.5", "ratio: 0.5, latency: {max: 2 ms}"), 21, "it has `ratio` and `latency`"),
+        (
+            ("kind: local, threads: 2", "kind: local, execution_provider: gpu"),
+            28,
+            "execution_provider: `'gpu'` is none of 'cpu' or 'cuda'",
+        ),
+        (
+            ("  energy: {max: 12 mJ", "  gpu_memory: {max: 1 GB"),
+            39,
+            "is of devices with `execution_provider: cuda`; name",
+        ),
         (("      level: warn", "    - max_drop: 1 pt"), 31, "`accuracy.max_drop` is limited twice"),
     ],
 )
@@ -402,6 +412,21 @@ def test_another_runtime_makes_a_variant_of_no_step() -> None:
 def test_a_file_is_not_lowered_to_another_runtime() -> None:
     (told,) = problems(changed(("steps: [float16]", "runtime: frozen, steps: [float16]"), text=ONNX))
     assert "the model is a file of onnxruntime, and only a PyTorch module can be lowered to frozen" in told
+
+
+def test_a_gpu_is_for_runtimes_that_compute_there() -> None:
+    on_gpu = changed(("kind: local, threads: 2", "kind: local, execution_provider: cuda"))
+    assert read(on_gpu).devices["other"].options.execution_provider == "cuda"
+    for runtime in ("litert", "executorch"):
+        (told,) = problems(on_gpu.replace("    runtime: onnxruntime\n", f"    runtime: {runtime}\n"))
+        assert "devices.other.execution_provider: `slim-int8` runs on" in told
+        assert f"`{runtime}`, which has no `execution_provider: cuda`" in told
+    (told,) = problems(
+        changed(("kind: local, threads: 2", "kind: command, run: 'time {model}', execution_provider: cuda"))
+    )
+    assert "programs of your own run the models there" in told
+    limited = on_gpu.replace("  energy: {max: 12 mJ", "  gpu_memory: {max: 1 GB, device: other")
+    assert "gpu_memory" in {rule.metric.name for rule in read(limited).rules}
 
 
 def test_quantization_without_calibration_needs_no_calibration_file() -> None:
