@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,11 +12,19 @@ from pathlib import Path
 
 import pytest
 
+import makeweight.cli
+import makeweight_monitors.cli
 import preloaded
 from end_to_end.conftest import Shell, shell_in
 from makeweight.project.reading import understand
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = [
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+    *sorted((REPOSITORY / "examples").glob("*/README.md")),
+]
+PROGRAMS = {"makeweight": makeweight.cli._parser, "makeweight-monitors": makeweight_monitors.cli._parser}
 FENCE = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -113,15 +122,42 @@ def test_the_readme_names_targets_that_exist() -> None:
 
 
 def test_every_verb_that_is_named_exists(shell) -> None:
-    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
-    for program in ("makeweight", "makeweight-monitors"):
-        named = {verb for page in pages for verb in re.findall(rf"`{program} ([a-z]+)", page.read_text())}
+    for program in PROGRAMS:
+        named = {verb for page in PAGES for verb in re.findall(rf"`{program} ([a-z]+)", page.read_text())}
         known = set(re.findall(r"^    ([a-z]+)\b", shell(f"{program} --help", REPOSITORY).stdout, re.MULTILINE))
         assert named
         assert named <= known
 
 
+def calls(page: Path) -> Iterator[list[str]]:
+    """Each call of a program of ours that a page shows in a block of its own, as words."""
+    for block in blocks(page):
+        if block.language in ("", "sh"):
+            for line in block.body.replace("\\\n", " ").splitlines():
+                if line.split(" ")[0] in PROGRAMS:
+                    yield shlex.split(line, comments=True)
+
+
+def test_every_call_that_is_shown_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of blocks that no test runs too."""
+    shown = [(page, words) for page in PAGES for words in calls(page)]
+    assert len(shown) > 40
+    for page, (program, *arguments) in shown:
+        try:
+            PROGRAMS[program]().parse_args(arguments)
+        except SystemExit:
+            pytest.fail(f"{page.name}: {' '.join(arguments)}: {capsys.readouterr().err}")
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_links_between_pages_lead_somewhere() -> None:
-    for page in [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", FENCE.sub("", page.read_text())):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for page in PAGES:
+        for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", FENCE.sub("", page.read_text())):
+            there = page.parent / target if target else page
+            assert there.exists(), f"{page.name} links to {target}"
+            assert not heading or heading in anchors(there), f"{page.name} links to {target}#{heading}"
