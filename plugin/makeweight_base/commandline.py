@@ -8,14 +8,30 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 from makeweight_base.errors import Exit, MakeweightError
 
 Verb = Callable[[argparse.Namespace], Exit]
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose errors say where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(int(Exit.USAGE), f"error: {message}\n  `{self.prog} --help` says what there is.\n")
+
+    def parse_known_args(self, *arguments: Any, **options: Any) -> Any:
+        """What nobody knows is refused by the verb that it was given to, and not by the program."""
+        known, unknown = super().parse_known_args(*arguments, **options)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
+
+
 def parser(program: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
+    return _Parser(
         prog=program,
         description=description,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=16),

@@ -99,4 +99,7 @@ def first_line(error: BaseException) -> str:
 
 def reason(error: BaseException) -> str:
     """What an exception says; of the system's own no number and no path, which the message names by itself."""
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object[: error.start].count(b"\n") + 1
+        return f"line {line} is no UTF-8 (byte 0x{error.object[error.start]:02x}); save the file as UTF-8"
     return getattr(error, "strerror", None) or str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,21 @@ Path = tuple[str | int, ...]
 _KEYS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"})
 
 _MOST_ENTRIES = 100_000
+
+_MEANT = (
+    (r"found character '\\t'", "a tab stands here, where YAML takes spaces alone; indent with spaces"),
+    (
+        r"<block end>",
+        "this line is indented otherwise than those beside it; what belongs together begins in one column",
+    ),
+    (r"could not find expected ':'", "a key stands here without its colon, or without the space behind that"),
+    (r"mapping values are not allowed", "a second colon; indent what belongs below the line above, or quote the text"),
+    (r"quoted scalar .*unexpected end", "the quote that begins here is not closed"),
+    (r"parsing a flow (mapping|sequence)", "the bracket that begins here is not closed, or a comma is missing"),
+)
+"""What the parser's words mean where people mistype; the first that is found in them counts."""
+_AT_THE_BEGINNING = re.compile(r"could not find expected ':'|parsing a flow|quoted scalar")
+"""Where the mistake is where the parser began to read the thing, and not where it gave up."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -116,12 +132,15 @@ def parse(text: str, source: str) -> Document:
             walk(root, ())
         data = None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
+        said = " ".join(part for part in (error.context, error.problem) if part)
         marks = [mark for mark in (error.problem_mark, error.context_mark) if mark is not None]
+        if _AT_THE_BEGINNING.search(said):
+            marks.reverse()
         # what is never closed is found at the end of the file, and begins where there is something to see
         mark = next((mark for mark in marks if mark.line < len(rows)), None)
         number = mark.line + 1 if mark else max(1, len(rows))
-        said = " ".join(part for part in (error.context, error.problem) if part)
-        raise ConfigError([quote(number, f"this is not YAML: {said}")]) from error
+        meant = next((words for pattern, words in _MEANT if re.search(pattern, said)), said)
+        raise ConfigError([quote(number, f"this is not YAML: {meant}")]) from error
     except yaml.YAMLError as error:
         raise ConfigError([Problem(source, 1, f"this is not YAML: {error}")]) from error
     except RecursionError as error:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,10 +167,39 @@ def test_the_gate_ends_with_the_verdict(outcome: str, code: int, capsys: pytest.
     assert json.loads(capsys.readouterr().out)["verdict"] == outcome
 
 
+@pytest.mark.parametrize("verb", ["gate", "history", "ship"])
+def test_where_no_project_is_no_verdict_is_asked_for(
+    verb: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main([verb]) == Exit.USAGE
+    assert f"error: no makeweight.yaml in {tmp_path}\n" in capsys.readouterr().err
+    (tmp_path / "makeweight.yaml").touch()
+    Path("below").mkdir()
+    assert main([verb, "--project", "below"]) == Exit.USAGE
+    assert f"There is one in {tmp_path}: run the command there" in capsys.readouterr().err
+
+
+def test_what_nobody_knows_is_refused_by_the_verb_that_it_was_given_to(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends("gate", "--frob") == Exit.USAGE
+    err = capsys.readouterr().err
+    assert err.startswith("usage: makeweight gate ")
+    assert err.endswith("error: unrecognized arguments: --frob\n  `makeweight gate --help` says what there is.\n")
+
+
+def test_a_repository_without_a_commit_has_nothing_to_judge(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    assert main(["ci"]) == Exit.USAGE
+    assert capsys.readouterr().err == f"error: {Path()}: there is no commit yet\n  Commit what is to be judged.\n"
+
+
 def test_no_verdict_is_no_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("makeweight.yaml").touch()
     assert main(["gate"]) == Exit.USAGE
     assert "reports/verdict.json: no verdict yet" in capsys.readouterr().err
     Path("reports").mkdir()
+    Path("reports/verdict.json").write_bytes(b"{}\n\xff")
+    assert main(["gate"]) == Exit.USAGE
+    assert "reports/verdict.json: cannot be read: line 2 is no UTF-8 (byte 0xff)" in capsys.readouterr().err
     for content in ("", "{}", dumps(verdict("pass"))[:-20], "<<<<<<< HEAD\n"):
         Path("reports/verdict.json").write_text(content)
         assert main(["gate"]) == Exit.USAGE

@@ -79,8 +79,8 @@ class _Gathering:
         try:
             return get()
         except (RecipeFailed, MissingExtra, UsageError, EnvironmentFailed) as error:
-            what = getattr(error, "what", str(error))
-            self.absent[name] = " ".join(str(what).split())
+            what, where = getattr(error, "what", str(error)), getattr(error, "where", None)
+            self.absent[name] = " ".join((f"{where}: {what}" if where else str(what)).split())
             return None
 
     @property

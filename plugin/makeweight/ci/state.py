@@ -96,7 +96,9 @@ def read(root: Path) -> State:
         return TypeAdapter(State).validate_json(path.read_bytes(), strict=True)
     except FileNotFoundError as error:
         raise UsageError(
-            "nothing was compressed here yet", where=str(path), do="Run `makeweight ci compress`."
+            "no run was begun here",
+            where=str(path),
+            do="Run `makeweight ci`, or its phases in their order: `ci open`, `ci compress`, `ci measure`, `ci gate`.",
         ) from error
     except ValueError as error:
         raise UsageError(

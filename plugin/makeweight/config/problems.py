@@ -86,6 +86,9 @@ _WANTED = {
 }
 
 
+_BOUNDS = frozenset(("greater_than", "greater_than_equal", "less_than", "less_than_equal"))
+
+
 def _sentence(entry: Any, model: type[BaseModel], location: Path, beside: tuple[str, ...]) -> str:
     kind, given = entry["type"], _shown(entry.get("input"))
     if kind in _WANTED:
@@ -104,6 +107,8 @@ def _sentence(entry: Any, model: type[BaseModel], location: Path, beside: tuple[
     if kind == "too_short":
         return "at least one entry is wanted here"
     message = str(entry["msg"])
+    if kind in _BOUNDS:
+        return f"{given} is not {message.removeprefix('Input should be ')}"
     return message.removeprefix("Value error, ").removeprefix("Input should be ").replace("Input should", "it should")
 
 

@@ -16,13 +16,13 @@ from makeweight.config.problems import Problems, near
 from makeweight.config.settings import PARAMETERS, ModelSettings, Settings
 from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import CONFIG
-from makeweight.project import contradictions
+from makeweight.project import contradictions, place
 from makeweight.project.offered import default_runtime, plugged
 from makeweight.project.open_recipes import open_recipes, refuse_hopeless
 from makeweight.project.project import Project
 from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.runtime import Runtime
-from makeweight_base.errors import ConfigError, Problem, UsageError
+from makeweight_base.errors import ConfigError, Problem, UsageError, reason
 from makeweight_base.yamlfile import Document, Path, parse
 from makeweight_base.yamlversions import odd_break
 
@@ -38,11 +38,11 @@ def load(root: pathlib.Path) -> Project:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise UsageError(
-            f"no {CONFIG} in {root.resolve()}", do="Run `makeweight init` there, or name the folder with `--project`."
-        ) from error
+        raise place.none_in(root) from error
+    except NotADirectoryError as error:
+        raise place.none_in(root) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot be read: {error}", where=str(path)) from error
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path)) from error
     return understand(text, CONFIG, root)
 
 

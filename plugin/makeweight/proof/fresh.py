@@ -13,8 +13,9 @@ from makeweight.decide import verdict
 from makeweight.decide.stale import stale
 from makeweight.decide.verdict import Verdict
 from makeweight.layout import Layout
+from makeweight.project.place import no_verdict_in
 from makeweight.proof.audit import Finding, audit
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import UsageError, reason
 
 if TYPE_CHECKING:
     from makeweight.measure.operators import Profile
@@ -48,7 +49,7 @@ def with_evidence(root: Path) -> tuple[Verdict, dict[str, Manifest], Profiles]:
 
 
 def _with_findings(root: Path) -> tuple[Verdict, list[Finding]]:
-    decided = _read(root)
+    decided = as_decided(root)
     findings = list(audit(decided.provenance, root))
     return stale(
         decided, [each.what for each in findings if each.status == "differs" and each.kind == "file"]
@@ -82,10 +83,17 @@ def _profiles(decided: Verdict, unchanged: Collection[str], root: Path) -> Profi
     return found
 
 
-def _read(root: Path) -> Verdict:
+def as_decided(root: Path) -> Verdict:
+    """The verdict as it was written, stale or not.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
     path = Layout(root).verdict
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise UsageError("no verdict yet", where=str(path), do="Run `dvc repro`, or `makeweight report`.") from error
+        raise no_verdict_in(root) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path)) from error
     return verdict.loads(text, str(path))

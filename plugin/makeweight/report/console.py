@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+
+WIDTH = 120
+"""Where nobody says how wide it is: logs and files."""
 
 
 def console_on(stream: TextIO, width: int | None, *, colours: bool) -> Console:
@@ -24,6 +27,14 @@ def console_on(stream: TextIO, width: int | None, *, colours: bool) -> Console:
         markup=False,
         legacy_windows=False,
     )
+
+
+def show(shown: RenderableType, stream: TextIO) -> None:
+    """Print a table: with colours and as wide as the window when the stream is a terminal."""
+    console = console_on(stream, None if stream.isatty() else WIDTH, colours=stream.isatty())
+    with console.capture() as capture:
+        console.print(shown)
+    write(trimmed(capture.get()), stream)
 
 
 def trimmed(text: str) -> str:

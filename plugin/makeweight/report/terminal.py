@@ -11,7 +11,7 @@ from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
 from makeweight.report import measuring, operators, prose, remarks, wholes
 from makeweight.report.comparison import LATENCY, Cell, Row, heading, rows
-from makeweight.report.console import console_on, trimmed, write
+from makeweight.report.console import WIDTH, console_on, trimmed, write
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
 from makeweight.report.standing import force, line, offences
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-WIDTH = 120
-"""Where nobody says how wide it is: logs and files."""
 _STYLES: dict[Outcome | None, str] = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 _WORD_STYLES = {"fail": "bold red", "undecided": "bold yellow", "waived": "bold yellow"}
 # Beyond so many rules the last lines stop being a summary; the report has them all.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from makeweight.layout import PIPELINE
 from makeweight_base import atomic
-from makeweight_base.errors import EnvironmentFailed, MissingExtra, UsageError
+from makeweight_base.errors import EnvironmentFailed, MissingExtra, UsageError, reason
 
 # -P, -E: DVC is what is installed beside makeweight, never a `dvc.py` or a `queue.py` of the project, whose folder the
 # user's PYTHONPATH may name as well. As options they are DVC's alone; the stages below it keep their environment.
@@ -41,7 +41,7 @@ def text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot be read: {error}", where=str(path)) from error
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path)) from error
 
 
 def git_root(folder: Path) -> Path | None:

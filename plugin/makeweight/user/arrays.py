@@ -40,7 +40,8 @@ class Arrays:
 
     def pick(self, numbers: NDArray[np.int64]) -> Arrays:
         inputs = {name: np.asarray(values[numbers]) for name, values in self.inputs.items()}
-        return Arrays(inputs, None if self.targets is None else self.targets[numbers], self.form)
+        form = None if self.form is None else self.form.drawn(numbers)
+        return Arrays(inputs, None if self.targets is None else self.targets[numbers], form)
 
     def sample(self, most: int, rng: np.random.Generator) -> Arrays:
         return self if self.count <= most else self.pick(np.sort(rng.choice(self.count, most, replace=False)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ class Form:
     """What the examples of a split must be.
 
     `names`: the model's inputs, in order. `where`: begins errors. `called`: what the loader is called in errors that
-    come out of it. `collate`: the user's own way from a list of examples to a batch.
+    come out of it. `collate`: the user's own way from a list of examples to a batch. `numbers`: which examples of the
+    split these are, for errors; None: all of them.
     """
 
     names: tuple[str, ...]
@@ -39,6 +40,11 @@ class Form:
     called: str
     root: Path
     collate: Callable[[list[Any]], Any] | None = None
+    numbers: NDArray[np.int64] | None = field(default=None, compare=False)
+
+    def drawn(self, numbers: NDArray[np.int64]) -> Form:
+        """That of some examples, which errors go on to call by their numbers in the split."""
+        return replace(self, numbers=self._numbered(numbers))
 
     def call(self, function: Callable[..., Any], *arguments: Any, part: str = "") -> Any:
         """Call what is the user's; what it raises is told with file and line."""
@@ -49,7 +55,8 @@ class Form:
         if self.collate is not None:
             return [self._collated(list(given), places)]
         with at(self.where):
-            singles = [self._example(each, int(place)) for each, place in zip(given, places, strict=True)]
+            numbers = self._numbered(places).tolist()
+            singles = [self._example(each, number) for each, number in zip(given, numbers, strict=True)]
             found, start = [], 0
             for _, run in itertools.groupby(singles, _shapes):
                 alike = list(run)
@@ -67,18 +74,19 @@ class Form:
         Args:
             wanted: the targets; None: there are none.
         """
+        numbers = self._numbered(places)
         with at(self.where):
             made = Batch(
                 places,
                 {name: _single(values) for name, values in inputs.items()},
-                None if wanted is None else targets.of_batch(wanted, self.task, places),
+                None if wanted is None else targets.of_batch(wanted, self.task, numbers),
                 marks,
             )
             for name, values in made.inputs.items():
                 if values.ndim == 0 or len(values) != len(places):
                     counted = 0 if values.ndim == 0 else len(values)
                     raise UsageError(f"has {counted} examples of `{name}` where {len(places)} were read")
-                _refuse_infinite(name, values, places)
+                _refuse_infinite(name, values, numbers)
             if made.targets is not None and len(made.targets) != len(places):
                 raise UsageError(f"has {len(made.targets)} targets where {len(places)} examples were read")
             return made
@@ -96,6 +104,9 @@ class Form:
             arrays = {name: _array(values, name) for name, values in inputs.items()}
             return self.batch(arrays, wanted, places, b"".join(self._mark(each) for each in given))
 
+    def _numbered(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        return places if self.numbers is None else self.numbers[places]
+
     def _mark(self, given: Any) -> bytes:
         try:
             return mark(given)
@@ -107,8 +118,8 @@ class Form:
         """Examples as the user's `collate` makes them one."""
         return self.call(self.collate or list, given, part=".collate_fn")
 
-    def _example(self, given: Any, place: int) -> Example:
-        wrong = f"example {place} is no (input, target) pair but {type(given).__name__}"
+    def _example(self, given: Any, number: int) -> Example:
+        wrong = f"example {number} is no (input, target) pair but {type(given).__name__}"
         inputs, target = self._parted(given, wrong)
         return {name: _array(values, name) for name, values in inputs.items()}, target
 
@@ -179,7 +190,7 @@ def _listed(wanted: list[Any]) -> Any:
     return [np.asarray(each) for each in wanted] if hasattr(wanted[0], "shape") else wanted
 
 
-def _refuse_infinite(name: str, values: NDArray[Any], places: NDArray[np.int64]) -> None:
+def _refuse_infinite(name: str, values: NDArray[Any], numbers: NDArray[np.int64]) -> None:
     if values.dtype.kind != "f":
         return
     with np.errstate(over="ignore", invalid="ignore"):
@@ -188,7 +199,7 @@ def _refuse_infinite(name: str, values: NDArray[Any], places: NDArray[np.int64])
     finite = np.isfinite(values)
     if not finite.all():
         raise UsageError(
-            f"example {int(places[np.argwhere(~finite)[0][0]])} of `{name}` holds NaN, infinity or a number beyond "
+            f"example {int(numbers[np.argwhere(~finite)[0][0]])} of `{name}` holds NaN, infinity or a number beyond "
             f"{values.dtype}",
             do="Mend the loader: a model cannot be judged on such examples.",
         )

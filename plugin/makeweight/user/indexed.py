@@ -40,7 +40,7 @@ class Indexed:
     def pick(self, numbers: NDArray[np.int64]) -> Indexed:
         known = {number: self._entry(number) for number in np.unique(numbers).tolist()}
         kept = [known[number] for number in numbers.tolist()]
-        return Indexed(kept, np.arange(len(kept)), self.form)
+        return Indexed(kept, np.arange(len(kept)), self.form.drawn(numbers))
 
     def sample(self, most: int, rng: np.random.Generator) -> Indexed:
         every = self.count <= most

@@ -44,7 +44,7 @@ class Stream:
     def pick(self, numbers: NDArray[np.int64]) -> Indexed:
         wanted, last = set(numbers.tolist()), int(numbers.max(initial=-1))
         known = {place: each for place, each in self._entries(last + 1) if place in wanted}
-        return self._kept([known[number] for number in numbers.tolist()])
+        return self._kept([known[number] for number in numbers.tolist()], numbers)
 
     def sample(self, most: int, rng: np.random.Generator) -> Indexed:
         """A reservoir: each example has the same chance, and one pass is enough (Vitter's algorithm R, 1985)."""
@@ -54,7 +54,8 @@ class Stream:
                 held.append((place, each))
             elif (at := int(rng.integers(place + 1))) < most:
                 held[at] = (place, each)
-        return self._kept([each for _, each in sorted(held, key=lambda pair: pair[0])])
+        held.sort(key=lambda pair: pair[0])
+        return self._kept([each for _, each in held], np.array([place for place, _ in held], np.int64))
 
     def bytes_each(self) -> int:
         given, entries = self._opened()
@@ -65,8 +66,8 @@ class Stream:
         (batch,) = self._form.batches([first], np.zeros(1, np.int64))
         return sum(values.nbytes for values in batch.inputs.values())
 
-    def _kept(self, entries: list[Any]) -> Indexed:
-        return Indexed(entries, np.arange(len(entries)), self._form)
+    def _kept(self, entries: list[Any], numbers: NDArray[np.int64]) -> Indexed:
+        return Indexed(entries, np.arange(len(entries)), self._form.drawn(numbers))
 
     def _blocks(self, size: int) -> Iterator[tuple[int, list[Any]]]:
         """The number of the first, and as many as there are, of `size`."""

@@ -16,6 +16,7 @@ from makeweight.devices.device import DeviceFailed
 from makeweight.devices.record import described
 from makeweight.project import reading
 from makeweight.project.project import Project
+from makeweight.report import console
 from makeweight_base.errors import Exit, UsageError
 
 
@@ -65,7 +66,6 @@ def _asked(project: Project, name: str) -> dict[str, Any]:
 
 
 def _show(told: dict[str, dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("device", "kind", "what it is", "runtimes", box=None, pad_edge=False, padding=(0, 2))
@@ -83,4 +83,4 @@ def _show(told: dict[str, dict[str, Any]]) -> None:
         by = identity.get("by")
         runtimes = f"those of `{by}`" if by else runtimes or none
         table.add_row(name, each["kind"], what, runtimes)
-    Console(file=sys.stdout, highlight=False).print(table, markup=False)
+    console.show(table, sys.stdout)

@@ -8,6 +8,7 @@ import sys
 import makeweight
 from makeweight import registry
 from makeweight.bench.probe import Facts
+from makeweight.report import console
 from makeweight_base.errors import Exit
 from makeweight_base.installed import installed
 from makeweight_probe import ProbeFailed, memory, meters, sessions, slowing
@@ -93,7 +94,6 @@ def _energy_objection() -> str | None:
 
 
 def _show(facts: Facts, extras: dict[str, dict[str, str | None]], objections: dict[str, str | None]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
@@ -114,4 +114,4 @@ def _show(facts: Facts, extras: dict[str, dict[str, str | None]], objections: di
     table.add_row("governor", governor or "not told by this system")
     for what, reason in objections.items():
         table.add_row(what, "can be measured" if reason is None else f"unavailable: {reason}")
-    Console(file=sys.stdout, highlight=False).print(table, markup=False)
+    console.show(table, sys.stdout)

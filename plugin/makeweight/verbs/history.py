@@ -9,6 +9,7 @@ from makeweight.ci.git import Git
 from makeweight.decide import verdict
 from makeweight.decide.verdict import Verdict
 from makeweight.layout import Layout
+from makeweight.proof import fresh
 from makeweight.report import badge, brief, history
 from makeweight.report.history import Entry
 from makeweight_base import atomic
@@ -28,9 +29,7 @@ def run(root: Path, last: int) -> Exit:
         UsageError: there is no verdict, it is damaged, or this is no git repository.
     """
     layout = Layout(root)
-    if not layout.verdict.exists():
-        raise UsageError("no verdict yet", where=str(layout.verdict), do="Run `dvc repro`, or `makeweight report`.")
-    newest = verdict.loads(layout.verdict.read_text(encoding="utf-8"), str(layout.verdict))
+    newest = fresh.as_decided(root)
     entries = of_commits(Git(root, os.environ), last)
     if not entries or entries[-1].brief != brief.of(newest):
         entries.append(Entry("", "now", brief.of(newest)))

@@ -72,6 +72,7 @@ def test_a_verdict_that_is_not_committed_yet_is_the_newest(repository: Path) -> 
 
 
 def test_no_verdict_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "makeweight.yaml").touch()
     assert cli.main(["history", "--project", str(tmp_path)]) == 2
     assert "no verdict yet" in capsys.readouterr().err
 

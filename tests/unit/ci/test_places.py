@@ -135,7 +135,7 @@ def repository(folder: Path) -> Git:
 
 def test_the_notes_of_a_run_are_its_own(tmp_path: Path) -> None:
     git = repository(tmp_path)
-    with pytest.raises(UsageError, match="nothing was compressed here yet"):
+    with pytest.raises(UsageError, match="no run was begun here"):
         states.read(tmp_path)
     (tmp_path / ".makeweight").mkdir()
     (tmp_path / ".makeweight/old.json").write_text("{}")

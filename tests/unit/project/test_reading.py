@@ -157,8 +157,8 @@ def test_the_task_may_be_written_short(task: str, kind: str, metric: str | None)
 def test_no_file_and_no_text_are_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no makeweight\.yaml in .*\n.*makeweight init"):
         load(tmp_path)
-    (tmp_path / "makeweight.yaml").write_bytes(b"name: \xff\xfe\n")
-    with pytest.raises(UsageError, match="cannot be read"):
+    (tmp_path / "makeweight.yaml").write_bytes(b"# x\nname: caf\xe9\n")
+    with pytest.raises(UsageError, match=r"cannot be read: line 2 is no UTF-8 \(byte 0xe9\); save the file as UTF-8"):
         load(tmp_path)
     (tmp_path / "makeweight.yaml").unlink()
     (tmp_path / "makeweight.yaml").mkdir()
@@ -221,7 +221,7 @@ def test_unknown_names_suggest_the_near_one() -> None:
         (("max: 1 %", "max: 1 ms"), 36, "`ms` is no unit of share"),
         (("seed: 7", "seed: seven"), 13, "seed: a whole number is wanted here, not `'seven'`"),
         (("seed: 7", "seed: 1.5"), 13, "seed: a whole number is wanted here, not `1.5`"),
-        (("seed: 7", "seed: -1"), 13, "seed: greater than or equal to 0"),
+        (("seed: 7", "seed: -1"), 13, "seed: `-1` is not greater than or equal to 0"),
         (("name: digits\n", "name: [digits]\n"), 1, "name: a text is wanted here, not `['digits']`; quote it"),
         (
             ("sources: [digits/, requirements.lock]", "sources: digits/"),

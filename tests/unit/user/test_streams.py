@@ -93,6 +93,14 @@ def test_what_is_taken_and_drawn_is_that_of_the_arrays(load: Load, code: str) ->
     assert split.length() == 10
 
 
+@pytest.mark.parametrize("code", [BY_NUMBER, AS_IT_COMES, "def load(split): return TEN, np.arange(10) % 2"])
+def test_an_example_that_was_drawn_is_refused_by_its_own_number(load: Load, code: str) -> None:
+    spoilt = code.replace("[i, i + .5]", "[i, i + .5 if i != 8 else np.nan]")
+    split = load("TEN = np.ones((10, 2), np.float32)\nTEN[8, 1] = np.nan\n" + dedent(spoilt))
+    assert "example 8 of `x` holds NaN" in refusal(split.take([2, 8]))
+    assert "example 8 of `x` holds NaN" in refusal(split.draw(9, seed=1).take([0, 1, 2, 3, 4, 5, 6, 7, 8]))
+
+
 def test_every_example_of_a_stream_is_drawn_as_often(load: Load) -> None:
     split = load(AS_IT_COMES)
     counts = np.zeros(10)

@@ -100,7 +100,7 @@ def _everything(run: Run) -> Exit:
 def _apart(run: Run) -> Iterator[None]:
     """The run in a second work tree of HEAD, sharing DVC's cache; its reports are brought back."""
     own, git = run.root, run.git()
-    with git.second(git.resolve("HEAD") or "HEAD") as run.root:
+    with git.second(run.head()) as run.root:
         run.dvc(run.root).share(run.dvc(own))
         run.progress.say("judging HEAD in a work tree of its own; what is not committed is no part of it")
         yield

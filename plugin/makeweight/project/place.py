@@ -1,0 +1,27 @@
+"""Whether a folder is a project's, and where the project is that was meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from makeweight.layout import CONFIG, Layout
+from makeweight_base.errors import UsageError
+
+
+def none_in(root: Path) -> UsageError:
+    """That a folder holds no makeweight.yaml, and what to do: it may lie within a project."""
+    if not root.is_dir():
+        return UsageError("no such folder", where=str(root), do="Name the folder of makeweight.yaml with `--project`.")
+    above = next((folder for folder in root.resolve().parents if (folder / CONFIG).is_file()), None)
+    do = "Run `makeweight init` there, or name the folder with `--project`."
+    if above is not None:
+        do = f"There is one in {above}: run the command there, or with `--project {above}`."
+    return UsageError(f"no {CONFIG} in {root.resolve()}", do=do)
+
+
+def no_verdict_in(root: Path) -> UsageError:
+    """That a project has decided nothing yet, or that the folder is none."""
+    layout = Layout(root)
+    if not layout.config.is_file():
+        return none_in(root)
+    return UsageError("no verdict yet", where=str(layout.verdict), do="Run `dvc repro`, or `makeweight report`.")
