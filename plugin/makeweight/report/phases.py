@@ -12,7 +12,7 @@ HEADS = {
     "memory_load": "loading, peak",
     "memory_first_run": "first run, peak",
     "memory_steady": "later runs, peak",
-    "memory_anonymous": "held, no file's",
+    "memory_anonymous": "held, anonymous",
     "memory_mapped": "held, mapped from the file",
 }
 """Figures of `measure/memory.py`, and what they are called in a table."""

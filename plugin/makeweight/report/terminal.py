@@ -87,8 +87,8 @@ def _shown(console: Console, content: Content) -> str:
         for part in _tables(table, figures, notes, console.width):
             console.print(part)
             console.print()
-        if (whole := _wholes(figures, notes)) is not None:
-            console.print(whole)
+        for part in _wholes(figures, notes, console.width):
+            console.print(part)
             console.print()
         for said in (
             *wholes.sentences(content, figures),
@@ -215,27 +215,38 @@ def _table(table: list[Row], columns: list[_Column], width: int, *, verdict: boo
     return shown
 
 
-def _wholes(figures: Figures, notes: list[str]) -> Table | None:
-    """Pipelines from end to end; None where there are none."""
+def _wholes(figures: Figures, notes: list[str], width: int) -> list[Table]:
+    """Pipelines from end to end: one table when it fits, else the shares of their parts in one of their own."""
+    listed = wholes.rows(figures)
+    if not listed:
+        return []
+    first = [_Column("end to end", tuple(elided(plain(row.variant), _NAME_WIDTH) for row in listed))]
+    if len({row.device for row in listed}) > 1:
+        first.append(_Column("device", tuple(plain(row.device) for row in listed)))
+    whole = _column("p50, whole", [row.whole for row in listed], notes)
+    percents = [row.percents or ("",) * len(wholes.HEADS) for row in listed]
+    shares = [
+        _Column(head, tuple(column)) for head, column in zip(wholes.HEADS, zip(*percents, strict=True), strict=True)
+    ]
+    same = _Column("as the baseline", tuple(plain(row.same) for row in listed))
+    together = [*first, whole, *shares, same]
+    dim = [row.variant == BASELINE for row in listed]
+    if 3 + sum(column.width + 2 for column in together) <= width:
+        return [_plain_table(together, dim)]
+    return [_plain_table([*first, whole, same], dim), _plain_table([*first, *shares], dim)]
+
+
+def _plain_table(columns: Sequence[_Column], dim: Sequence[bool]) -> Table:
+    """Columns as they are, below those of the table of variants; which rows are dim."""
     from rich.table import Table
     from rich.text import Text
 
-    listed = wholes.rows(figures)
-    if not listed:
-        return None
-    several = len({row.device for row in listed}) > 1
-    whole = _column("", [row.whole for row in listed], notes)
     shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
     shown.add_column("", width=1, no_wrap=True)
-    shown.add_column("end to end", overflow="fold", max_width=_NAME_WIDTH)
-    heads = [*(["device"] if several else []), "p50, whole", *wholes.HEADS, "as the baseline"]
-    for head in heads:
-        shown.add_column(Text(head), overflow="fold")
-    for row, told in zip(listed, whole.cells, strict=True):
-        shares = row.percents or ("",) * len(wholes.HEADS)
-        cells = ["", row.variant, *([row.device] if several else []), told, *shares, row.same]
-        style = "dim" if row.variant == BASELINE else ""
-        shown.add_row(*(Text(plain(each), style=style) for each in cells))
+    for column in columns:
+        shown.add_column(Text(column.head), overflow="fold")
+    for place, faint in enumerate(dim):
+        shown.add_row("", *(Text(column.cells[place], style="dim" if faint else "") for column in columns))
     return shown
 
 

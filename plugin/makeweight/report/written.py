@@ -26,7 +26,7 @@ _TITLES = {
     "model_share": "the model, of end to end",
     "postprocess_share": "postprocessing, of end to end",
     "same_answers": "same answers from end to end",
-    "memory_anonymous": "memory held, no file's",
+    "memory_anonymous": "memory held, anonymous",
     "memory_mapped": "memory held, mapped from the file",
 }
 _UNITS = {of.symbol: of for of in (BYTES, FRACTION, SECONDS, JOULES, PER_SECOND, RATIO)}

@@ -54,6 +54,16 @@ def test_what_is_left_of_a_gain_is_told_in_each_form() -> None:
         assert "61 of 64" in text.replace("\u00a0", " ")
 
 
+def test_a_narrow_terminal_tears_no_figure_of_a_pipeline() -> None:
+    shown = terminal.render(timed(), 80)
+    assert max(map(len, shown.splitlines())) <= 80
+    (line,) = [line for line in shown.splitlines() if "306 us" in line]
+    assert line.split() == ["slim-int8", "laptop", "306", "us", "2.0x", "[1.96,", "2.04]", "61", "of", "64"]
+    assert "pi5     not measured (1)\n" in shown
+    (line,) = [line for line in shown.splitlines() if "postprocess" in line]
+    assert line.split() == ["end", "to", "end", "device", "preprocess", "model", "postprocess"]
+
+
 def test_memory_is_told_by_phase() -> None:
     (row, _) = phases.rows(Figures(timed()))
     assert [cell.value for cell in row.cells] == ["58.4 MB", "", "", "", "1.50 MB"]
