@@ -35,6 +35,9 @@ class Measurement:
     """The group of test examples that it is of; None: all of them."""
     control: bool = field(default=False, kw_only=True)
     """See `Measurand.control`."""
+    batch: int | None = field(default=None, kw_only=True)
+    threads: int | None = field(default=None, kw_only=True)
+    """See `Measurand.batch`."""
     variant: str
     unit: str
     value: float | None = None
@@ -58,6 +61,9 @@ class Measurement:
     def __post_init__(self) -> None:
         if self.comparison not in _COMPARISONS:
             raise ValueError(f"{self.metric}: there is no comparison {self.comparison}")
+        cell = self.batch, self.threads
+        if cell != (None, None) and not all(isinstance(number, int) and number > 0 for number in cell):
+            raise ValueError(f"{self.metric}: a cell has a batch and threads, not {self.batch} and {self.threads}")
         if self.cause not in _CAUSES:
             raise ValueError(f"{self.metric}: there is no cause {self.cause}")
         if self.status == "unavailable":
@@ -76,7 +82,7 @@ class Measurement:
     @property
     def measurand(self) -> Measurand:
         """What it is a figure of."""
-        return Measurand(self.metric, self.comparison, self.slice, self.control)
+        return Measurand(self.metric, self.comparison, self.slice, self.control, self.batch, self.threads)
 
     def absent(self, reason: str, cause: Cause | None = None) -> Measurement:
         """The same figure, which cannot be had (any more), and why."""

@@ -15,6 +15,7 @@ import numpy as np
 from makeweight_probe import (
     ProbeFailed,
     answers,
+    batches,
     blocks,
     energy,
     facts,
@@ -35,6 +36,7 @@ from makeweight_probe.job import (
     EnergyJob,
     FactsJob,
     Job,
+    MatrixJob,
     Model,
     OutputsJob,
     PipelineJob,
@@ -99,32 +101,52 @@ def run(job: Job, setting: Setting = Setting()) -> Result:  # noqa: B008 - it is
             return pipeline.measure(job)
         if isinstance(job, StartsJob):
             return starts.measure(job)
+        if isinstance(job, MatrixJob):
+            return _matrix(job)
         return _blocks(job) if isinstance(job, BlocksJob) else memory.measure(job)
 
 
 def _blocks(job: BlocksJob) -> Result:
-    given = arms_of(job)
-    given["control"] = given["a"]
-    before = facts.conditions()
     read = functools.cache(inputs.read)
     samples = read(job.inputs)
     sizes = inputs.sizes(samples)
     unlike = job.batch is not None and len(sizes) > 1
     if unlike:
         job = replace(job, batch=None)
-    order = blocks.order_of_loading(job.seed)
     cache = facts.last_level_cache() if job.a.execution_provider == CPU else None
-    with contextlib.ExitStack() as stack:
-        arms = _arms(stack, {name: given[name] for name in order}, job.apart, read, job.batch, job.seconds)
-        gc.disable()  # a collection in the middle of a timed call would be charged to that arm
-        result = blocks.measure(job, arms, len(samples), None if cache is None else cache * 5 // 4)
-    identity = facts.identity(job.a.execution_provider)
-    state = {"before": before, "after": facts.conditions(), "identity": identity}
-    result.facts.update(apart=job.apart, sizes=sizes, **state)
+
+    def measure(arms: Mapping[str, Arm]) -> Result:
+        return blocks.measure(job, arms, len(samples), None if cache is None else cache * 5 // 4)
+
+    result = _beside_control(job, read, measure)
+    result.facts["sizes"] = sizes
     if job.a.execution_provider != CPU and "no_cold" in result.facts:
         result.facts["no_cold"] = "caches of what computes beside the processor cannot be emptied from here"
     if unlike:
-        result.facts["no_batches"] = "the samples have different sizes, so they make no batch"
+        result.facts["no_batches"] = batches.UNLIKE
+    return result
+
+
+def _matrix(job: MatrixJob) -> Result:
+    read = functools.cache(inputs.read)
+    alike = len(inputs.sizes(read(job.inputs))) == 1
+    return _beside_control(job, read, lambda arms: batches.measure(job, arms, alike=alike))
+
+
+def _beside_control(
+    job: BlocksJob | MatrixJob, read: Callable[[str], list[Feeds]], measure: Callable[[Mapping[str, Arm]], Result]
+) -> Result:
+    """What is measured of the two models and of the first once more, with the state of this machine around it."""
+    given = arms_of(job)
+    given["control"] = given["a"]
+    before = facts.conditions()
+    with contextlib.ExitStack() as stack:
+        ordered = {name: given[name] for name in blocks.order_of_loading(job.seed)}
+        arms = _arms(stack, ordered, job.apart, read, job.seconds)
+        gc.disable()  # a collection in the middle of a timed call would be charged to that arm
+        result = measure(arms)
+    identity = facts.identity(job.a.execution_provider)
+    result.facts.update(apart=job.apart, before=before, after=facts.conditions(), identity=identity)
     return result
 
 
@@ -135,7 +157,7 @@ def _energy(job: EnergyJob) -> Result:
         return Result({}, {"unavailable": str(error)})
     read = functools.cache(inputs.read)
     with contextlib.closing(meter), contextlib.ExitStack() as stack:
-        arms = _arms(stack, arms_of(job), job.apart, read, None, energy.block_seconds(meter))
+        arms = _arms(stack, arms_of(job), job.apart, read, energy.block_seconds(meter))
         return energy.measure(meter, arms, len(read(job.inputs)), np.random.default_rng(job.seed))
 
 
@@ -144,7 +166,6 @@ def _arms(
     given: Mapping[str, tuple[Model, str]],
     apart: bool,
     read: Callable[[str], list[Feeds]],
-    batch: int | None,
     seconds: float,
 ) -> dict[str, Arm]:
     """Loaded models, by the name of their arm: each in a process of its own, which ends with the stack, or all in this
@@ -158,11 +179,11 @@ def _arms(
     arms: dict[str, Arm] = {}
     for name, (model, fed) in given.items():
         if apart:
-            worker = stack.enter_context(Worker(name, model, fed, batch, TO_ANSWER + seconds))
+            worker = stack.enter_context(Worker(name, model, fed, TO_ANSWER + seconds))
             worker.wait()
             arms[name] = worker
         else:
-            arms[name] = Here(_open(model).run, read(fed), batch, inputs.axes(fed))
+            arms[name] = Here(_open(model).run, read(fed), inputs.axes(fed))
     return arms
 
 

@@ -81,7 +81,7 @@ def _reference(job: AnswersJob, model: Model, samples: Sequence[Feeds], stack: c
     if model.shares_a_process_with(job.model):
         own = samples if path == job.inputs else inputs.read(path)
         return Here(_opened(model).run, own)
-    worker = stack.enter_context(Worker("reference", model, path, None))
+    worker = stack.enter_context(Worker("reference", model, path))
     worker.wait()
     return worker
 

@@ -14,6 +14,10 @@ from makeweight_probe import inputs
 from makeweight_probe.inputs import NO_AXES, Axes
 from makeweight_probe.session import Feeds
 
+COLD_NS = 2e6
+"""For so long after another arm a model is slower than when it runs alone. One of microseconds gets faster so slowly
+that no step of its curve stands out; `benchmarks/warm_ratio.py` prints what is left of that."""
+
 Times = dict[str, list[float]]
 """By clock, what each run took, in ns per inference: `wall`, `cpu` (of this thread), and the parts that an arm tells
 apart."""
@@ -33,8 +37,9 @@ class Arm(Timed, Protocol):
     def cold(self, sample: int, flush: int) -> float:
         """One run, in ns of wall time, after streaming through `flush` bytes so that no cache holds the model."""
 
-    def batch(self) -> float:
-        """One batch, in ns of wall time."""
+    def batch(self, size: int, warming: int, runs: int) -> float:
+        """So many batches of `size` samples one after the other, and `warming` before them that do not count; ns of
+        wall time for one."""
 
     def answer(self, sample: int) -> list[NDArray[Any]]:
         """What it answers to a sample: outputs in the model's order."""
@@ -47,12 +52,12 @@ class Here:
         self,
         run: Callable[[Feeds], list[NDArray[Any]]],
         samples: Sequence[Feeds],
-        batch: int | None = None,
         along: Axes = NO_AXES,
     ) -> None:
         self._run = run
         self._samples = samples
-        self._batch = None if batch is None else _of(samples, batch, along)
+        self._along = along
+        self._joined: tuple[int, Feeds] | None = None
 
     def block(self, sample: int, runs: int, inner: int) -> Times:
         run, feeds = self._run, self._samples[sample]
@@ -72,10 +77,16 @@ class Here:
         np.add(rubbish, 1, out=rubbish)
         return self._once(self._samples[sample])
 
-    def batch(self) -> float:
-        if self._batch is None:
-            raise ValueError("no batch was asked for")
-        return self._once(self._batch)
+    def batch(self, size: int, warming: int, runs: int) -> float:
+        if self._joined is None or self._joined[0] != size:  # one at a time: large ones take their memory
+            self._joined = size, _of(self._samples, size, self._along)
+        run, feeds = self._run, self._joined[1]
+        for _ in range(warming):
+            run(feeds)
+        start = time.perf_counter_ns()
+        for _ in range(runs):
+            run(feeds)
+        return (time.perf_counter_ns() - start) / runs
 
     def answer(self, sample: int) -> list[NDArray[Any]]:
         return self._run(self._samples[sample])

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_probe.arm import Arm, Times
+from makeweight_probe import batches
+from makeweight_probe.arm import COLD_NS, Arm, Times
 from makeweight_probe.job import BlocksJob, Cold, Result
 from makeweight_probe.sequential import all_decided
 
@@ -30,9 +31,6 @@ LONGEST_KEPT_NS = 20e6
 # some processors the clock rate, too, after another arm that uses its vector units more.
 TRIAL_NS = 10e6
 TRIALS = 9
-# A model of microseconds gets faster so slowly that no step of its curve stands out. For so long after another arm it
-# is slower than when it runs alone; `benchmarks/warm_ratio.py` prints what is left of that.
-COLD_NS = 2e6
 # A run is a cold one if in so many of the trials it takes longer than those that follow, by more than that.
 MOST_TRIALS, WARM_WITHIN = 2 / 3, 0.025
 BATCH_ROUNDS = 10
@@ -116,10 +114,10 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
         expected = job.batch * min(shortest.values()) / 1e9
         # each arm once to warm up and once to be timed: what would take longer than all the blocks is not begun
         if 4 * expected > job.seconds:
-            facts["no_batches"] = f"a batch of {job.batch} takes about {expected:.2g} s, too long for the time given"
+            facts["no_batches"] = batches.too_long(job.batch, expected)
         else:
-            result |= _throughput(arms, rng, allowance=job.seconds / 2)
-            facts["batch"] = job.batch
+            until = time.perf_counter() + job.seconds / 2
+            result |= _throughput(arms, job.batch, until, rng, facts)
     return Result(result, facts)
 
 
@@ -255,15 +253,14 @@ def _cold(asked: Cold, arms: Arms, samples: int, flush: int, rng: np.random.Gene
             return {f"cold_{arm}": np.array(values) for arm, values in times.items()}
 
 
-def _throughput(arms: Arms, rng: np.random.Generator, allowance: float) -> dict[str, NDArray[Any]]:
-    names = ("a", "b")
-    times: dict[str, list[float]] = {arm: [] for arm in names}
-    for arm in names:
-        arms[arm].batch()
-    until = time.perf_counter() + allowance
-    for _ in range(BATCH_ROUNDS):
-        for index in rng.permutation(len(names)):
-            times[names[index]].append(arms[names[index]].batch())
-        if time.perf_counter() > until:
-            break
-    return {f"batch_{arm}": np.array(values) for arm, values in times.items()}
+def _throughput(
+    arms: Arms, size: int, until: float, rng: np.random.Generator, facts: dict[str, Any]
+) -> dict[str, NDArray[Any]]:
+    """Note in `facts` which batch it is of, or why there is none."""
+    try:
+        taken = batches.turns({arm: arms[arm] for arm in ("a", "b")}, size, BATCH_ROUNDS, until, rng)
+    except batches.NoBatch as error:
+        facts["no_batches"] = str(error)
+        return {}
+    facts["batch"] = size
+    return {f"batch_{arm}": values for arm, values in taken.items()}

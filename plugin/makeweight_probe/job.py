@@ -13,7 +13,7 @@ from makeweight_probe import ProbeFailed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Part of every benchmark's key: raise it when figures would no longer be comparable."""
 
 CPU = "cpu"
@@ -238,15 +238,44 @@ class StartsJob:
         return _two_moved(self, places)
 
 
-Two = TypeVar("Two", BlocksJob, EnergyJob, StartsJob)
+@dataclass(frozen=True)
+class MatrixJob:
+    """Throughput of two models on one number of threads, for several sizes of batches; see `batches.py`."""
+
+    a: Model
+    b: Model
+    inputs: str
+    apart: bool
+    """Whether each arm gets a process of its own."""
+    batches: tuple[int, ...]
+    """How many examples to ask for at once: multiples of `examples`."""
+    examples: int
+    """How many a sample holds."""
+    rounds: int
+    """Turns of each arm with each size, at most."""
+    seconds: float
+    """For all sizes together."""
+    seed: int
+    inputs_b: str | None = None
+    """See `BlocksJob`."""
+
+    def files(self) -> tuple[Files, ...]:
+        return _files_of_two(self)
+
+    def moved(self, places: Mapping[str, str]) -> MatrixJob:
+        return _two_moved(self, places)
 
 
-def arms_of(job: BlocksJob | EnergyJob | StartsJob) -> dict[str, tuple[Model, str]]:
+OfTwo = BlocksJob | EnergyJob | StartsJob | MatrixJob
+Two = TypeVar("Two", BlocksJob, EnergyJob, StartsJob, MatrixJob)
+
+
+def arms_of(job: OfTwo) -> dict[str, tuple[Model, str]]:
     """Each of the two models with the file of its samples, by arm."""
     return {"a": (job.a, job.inputs), "b": (job.b, job.inputs_b or job.inputs)}
 
 
-def _files_of_two(job: BlocksJob | EnergyJob | StartsJob) -> tuple[Files, ...]:
+def _files_of_two(job: OfTwo) -> tuple[Files, ...]:
     own = () if job.inputs_b is None else ((job.inputs_b,),)
     return job.a.files, job.b.files, (job.inputs,), *own
 
@@ -321,7 +350,18 @@ class OutputsJob:
         return replace(self, model=self.model.moved(places), inputs=places[self.inputs])
 
 
-Job = FactsJob | BlocksJob | MemoryJob | EnergyJob | ProfileJob | AnswersJob | OutputsJob | PipelineJob | StartsJob
+Job = (
+    FactsJob
+    | BlocksJob
+    | MemoryJob
+    | EnergyJob
+    | ProfileJob
+    | AnswersJob
+    | OutputsJob
+    | PipelineJob
+    | StartsJob
+    | MatrixJob
+)
 
 
 @dataclass(frozen=True)
@@ -330,8 +370,9 @@ class Result:
 
     samples: dict[str, NDArray[Any]]
     """Blocks: `wall_a`, `wall_b`, `wall_control`, `cpu_…` (ns per inference, shape [rounds, runs that count]),
-    `cold_…` (ns, shape [runs]), `batch_a`, `batch_b` (ns per batch). Energy: see `energy.measure`. Answers: `wanted`
-    and `given`, the scores of reference and model, shape [examples, ...]. Outputs: see `outputs.py`. Others: none."""
+    `cold_…` (ns, shape [runs]), `batch_a`, `batch_b` (ns per batch). A matrix: see `batches.measure`. Energy: see
+    `energy.measure`. Answers: `wanted` and `given`, the scores of reference and model, shape [examples, ...]. Outputs:
+    see `outputs.py`. Others: none."""
     facts: dict[str, Any]
 
 
@@ -364,6 +405,9 @@ def load_job(text: str) -> Job:
         return _load_blocks(data)
     if kind == PipelineJob.__name__:
         return PipelineJob(_load_blocks(data["blocks"]), load_pipeline(data["a"]), load_pipeline(data["b"]))
+    if kind == MatrixJob.__name__:
+        models = {arm: load_model(data[arm]) for arm in ("a", "b")}
+        return MatrixJob(**{**data, **models, "batches": tuple(data["batches"])})
     if kind == StartsJob.__name__:
         models = {arm: load_model(data[arm]) for arm in ("a", "b")}
         return StartsJob(**{**data, **models, "limits": tuple(data["limits"])})

@@ -65,7 +65,7 @@ def _arm(
     folder: where the user's code lies; None: the arm gets a process of its own, and unpacks it there.
     """
     if folder is None:
-        worker = stack.enter_context(Worker(name, model, fed, None, TO_ANSWER + seconds, pipeline=pipeline))
+        worker = stack.enter_context(Worker(name, model, fed, TO_ANSWER + seconds, pipeline=pipeline))
         worker.wait()
         return worker
     return whole(sessions.opened(model).run, pipeline, fed, folder)

@@ -47,7 +47,6 @@ class Worker:
         name: str,
         model: Model,
         samples: str,
-        batch: int | None,
         patience: float = TO_ANSWER,
         command: Sequence[str] | None = None,
         pipeline: Pipeline | None = None,
@@ -73,7 +72,7 @@ class Worker:
         )
         self._commands, self._answers = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
         around = pipeline and asdict(pipeline)
-        self._say({"model": asdict(model), "inputs": samples, "batch": batch, "pipeline": around})
+        self._say({"model": asdict(model), "inputs": samples, "pipeline": around})
 
     @property
     def pid(self) -> int:
@@ -104,8 +103,8 @@ class Worker:
     def cold(self, sample: int, flush: int) -> float:
         return float(self._ask(do="cold", sample=sample, flush=flush)["wall"])
 
-    def batch(self) -> float:
-        return float(self._ask(do="batch")["wall"])
+    def batch(self, size: int, warming: int, runs: int) -> float:
+        return float(self._ask(do="batch", size=size, warming=warming, runs=runs)["wall"])
 
     def answer(self, sample: int) -> list[NDArray[Any]]:
         path = Path(self._folder.name, "answer.npz")
@@ -173,7 +172,7 @@ def serve(heard: TextIO, answers: TextIO) -> None:
     model = load_model(first["model"])
     session = sessions.opened(model)
     if first["pipeline"] is None:
-        arm = Here(session.run, inputs.read(first["inputs"]), first["batch"], inputs.axes(first["inputs"]))
+        arm = Here(session.run, inputs.read(first["inputs"]), inputs.axes(first["inputs"]))
         gc.disable()
         _answer(arm, heard, say)
         return
@@ -200,7 +199,7 @@ def _answer(arm: Any, heard: TextIO, say: Callable[[Mapping[str, object]], None]
         elif kind == "checked":
             say(arm.checked(**command))
         else:
-            say({"wall": arm.cold(**command) if kind == "cold" else arm.batch()})
+            say({"wall": arm.cold(**command) if kind == "cold" else arm.batch(**command)})
 
 
 def _keep(answers: Sequence[Any], path: str) -> None:

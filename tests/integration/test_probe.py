@@ -24,6 +24,7 @@ from makeweight_probe.job import (
     EnergyJob,
     FactsJob,
     Job,
+    MatrixJob,
     MemoryJob,
     Model,
     OutputsJob,
@@ -265,3 +266,19 @@ def test_a_profile_names_the_operators_of_the_graph(folder: Path) -> None:
     assert 0 < sum(times) <= told["inference_ns"]
     assert broken["unavailable"].startswith("the profiler of onnxruntime failed: ")
     assert not list(folder.glob("*trace*"))
+
+
+def test_batches_of_several_sizes_on_a_bare_machine(folder: Path) -> None:
+    """Each arm in a process of its own."""
+    small, large = model(folder, "small", 2), model(folder, "large", 2)
+    job = MatrixJob(small, large, str(folder / "inputs.npz"), True, (1, 16), 1, rounds=3, seconds=2.0, seed=1)
+    result = run(folder, job)
+    assert {name: len(values) for name, values in result.samples.items()} == {
+        f"batch{size}_{arm}": 3 for size in (1, 16) for arm in ARMS
+    }
+    for size in (1, 16):
+        assert (result.samples[f"batch{size}_b"] > result.samples[f"batch{size}_a"]).all(), (
+            "a hundred times the weights"
+        )
+    assert (result.facts["lacking"], result.facts["apart"]) == ({}, True)
+    assert result.facts["identity"]["cpu"]

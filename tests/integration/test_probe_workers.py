@@ -23,9 +23,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def worker(folder: Path, *command: str, batch: int | None = None) -> Worker:
+def worker(folder: Path, *command: str) -> Worker:
     model = Model("onnxruntime", str(folder / "model.onnx"), 1)
-    return Worker("b", model, str(folder / "inputs.npz"), batch, command=list(command) or None)
+    return Worker("b", model, str(folder / "inputs.npz"), command=list(command) or None)
 
 
 def running(statement: str) -> str:
@@ -50,13 +50,13 @@ def alive(pid: int) -> bool:
 
 
 def test_it_times_what_it_is_told_to(folder: Path) -> None:
-    with worker(folder, batch=4) as arm:
+    with worker(folder) as arm:
         arm.wait()
         wall, cpu = (arm.block(2, 5, 3)[clock] for clock in ("wall", "cpu"))
         assert len(wall) == len(cpu) == 5
         assert min(wall) > 0
         assert arm.cold(0, 1 << 20) > 0
-        assert arm.batch() > 0
+        assert arm.batch(4, 1, 2) > 0
         assert [answer.shape for answer in arm.answer(1)] == [(1, tiny_models.CLASSES)]
 
 
@@ -121,7 +121,7 @@ def test_one_ends_with_the_process_that_told_it_what_to_do(folder: Path) -> None
     telling = (
         "import sys, time; from makeweight_probe.job import Model; from makeweight_probe.worker import Worker\n"
         f"model = Model('onnxruntime', {str(folder / 'model.onnx')!r}, 1)\n"
-        f"arm = Worker('a', model, {str(folder / 'inputs.npz')!r}, None)\n"
+        f"arm = Worker('a', model, {str(folder / 'inputs.npz')!r})\n"
         "arm.wait(); print(arm.pid, flush=True); time.sleep(600)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", telling], stdout=subprocess.PIPE, text=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from makeweight.bench.grid import Grid
 from makeweight.budget.metric import Meter
 from makeweight.budget.rule import Rule
 from makeweight.measure.statistics import MEDIAN
@@ -35,6 +36,8 @@ class Aim:
     end_to_end_seconds: float = math.inf
     start_limits: tuple[float, ...] | None = None
     """The same of cold starts; None: they are not asked for."""
+    matrix: Grid | None = None
+    """Throughput over batch sizes and threads; None: it is not asked for."""
 
 
 def from_rules(

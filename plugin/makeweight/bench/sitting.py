@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from makeweight.bench import pipelines, probe
+from makeweight.bench import grid, pipelines, probe
 from makeweight.bench.aim import Aim
+from makeweight.bench.grid import Grid
 from makeweight.devices.device import Device, DeviceOptions
-from makeweight.measure import end_to_end, energy, latency, memory
+from makeweight.measure import end_to_end, energy, latency, memory, throughput
 from makeweight.measure.latency import LAUNCHES, median_ratio, noise_floor
 from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
@@ -22,6 +23,7 @@ from makeweight_probe.job import (
     Cold,
     EnergyJob,
     Job,
+    MatrixJob,
     MemoryJob,
     Model,
     OutputsJob,
@@ -148,7 +150,32 @@ def carry_out(
     if aim.answers:
         answered = ask(OutputsJob(*pair.arms["b"])).samples
     profiles = _profiles(ask, pair, apart) if aim.profile else {}
-    return Timings(results, peaks, energy, answered, profiles, whole, starts)
+    matrix: list[Result] = []
+    if aim.matrix is not None:
+        if aim.matrix.feasible:
+            progress.say(f"  throughput: {aim.matrix}")
+        for threads in aim.matrix.threads:
+            # last, and all of them: whatever becomes of many threads, the other figures are there
+            process = _cells(ask, pair, apart, aim.matrix, threads, seed)
+            found = _launched(options, process, lambda _: True, rest, progress)
+            matrix += [aim.matrix.told(threads, each) for each in found]
+    return Timings(results, peaks, energy, answered, profiles, whole, starts, tuple(matrix))
+
+
+def _cells(ask: Callable[[Job], Result], pair: Pair, apart: bool, asked: Grid, threads: int, seed: int) -> Process:
+    """A process of the cells on one number of threads: a session keeps the one that it was opened with."""
+    a, b = (replace(model, threads=threads) for model in (pair.a, pair.b))
+
+    def process(share: float, index: int, _: Warming) -> Result:
+        if not asked.feasible:
+            return Result({}, {"unavailable": "none of these batches can be asked for"})
+        given = asked.feasible, asked.examples, grid.ROUNDS, share, seed * 1000 + index, pair.inputs_b
+        try:
+            return ask(MatrixJob(a, b, pair.inputs, apart, *given))
+        except probe.JobFailed as error:  # the other figures are there, and stay
+            return Result({}, {"unavailable": f"the process that measured it ended: {error.what}"})
+
+    return process
 
 
 def _profiles(ask: Callable[[Job], Result], pair: Pair, apart: bool) -> dict[str, dict[str, Any]]:
@@ -183,7 +210,8 @@ def _launched(
     while True:
         index = len(results)
         share = (options.seconds - spent) / max(1, options.processes - index)
-        result = process(share, index, tuple(results[0].facts["warming"]) if results else None)
+        warming = results[0].facts.get("warming") if results else None
+        result = process(share, index, warming and tuple(warming))
         if "unavailable" in result.facts:
             return (result,)
         slowed = throttling.objection(result.facts.get("before", {}), result.facts.get("after", {}))
@@ -248,6 +276,7 @@ def settled(timings: Timings, limits: tuple[float, ...], clock: str = "wall") ->
 def measurements(timings: Timings, variant: str, device: str, threads: int) -> Iterator[Measurement]:
     """All figures of a benchmark, from its raw samples."""
     yield from latency.measure(timings, variant, device, threads)
+    yield from throughput.measure(timings, variant, device)
     yield from memory.measure(timings, variant, device)
     yield from energy.measure(timings, variant, device)
     yield from end_to_end.measure(timings, variant, device, threads)

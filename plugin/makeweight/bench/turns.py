@@ -26,6 +26,7 @@ from makeweight_probe.job import (
     EnergyJob,
     FactsJob,
     Job,
+    MatrixJob,
     MemoryJob,
     Model,
     OutputsJob,
@@ -68,6 +69,8 @@ def carry_out(device: Programmed, job: Job, tell: Callable[[str], None], setting
         return Result({}, {"unavailable": "there is no Python there, so your code around the model cannot run"})
     if isinstance(job, StartsJob):
         return Result({}, {"unavailable": "programs that time a model tell nothing of how long it takes to load"})
+    if isinstance(job, MatrixJob):
+        return Result({}, {"unavailable": "programs that time a model run one batch"})
     if setting != Setting():
         where, do = f"device `{device.name}`", "Leave `cpus` and `governor` out."
         raise UsageError("without Python there nothing can be set while it measures", where=where, do=do)

@@ -22,12 +22,23 @@ class Measurand:
     control: bool = False
     """Of the control (the baseline, trained equally and not compressed) instead of the variant; of a comparison, with
     the control instead of the baseline."""
+    batch: int | None = None
+    threads: int | None = None
+    """Of a cell of a device's matrix: how many examples it is asked for at once, and the threads of an inference. None:
+    as every figure of that device is measured."""
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is of a cell of a matrix."""
+        return self.batch is not None
 
     @property
     def name(self) -> str:
-        """In one word, for files and people: `size`, `latency_p50_ratio`, `accuracy_drop[night]`."""
+        """In one word, for files and people: `size`, `latency_p50_ratio`, `accuracy_drop[night]`,
+        `throughput[batch=8,threads=2]`."""
         parts = (self.metric, self.comparison, "control" if self.control else None)
-        return "_".join(part for part in parts if part) + (f"[{self.slice}]" if self.slice else "")
+        of = self.slice or (f"batch={self.batch},threads={self.threads}" if self.is_cell else "")
+        return "_".join(part for part in parts if part) + (f"[{of}]" if of else "")
 
     def compared(self, comparison: Comparison) -> Measurand:
         """The same, compared."""

@@ -14,7 +14,7 @@ def unmeasured(
     project: Project, device: str, measurements: Iterable[Measurement], failed: Mapping[str, str]
 ) -> list[str]:
     """The variants that could be measured on a device and of which a figure is missing: the latency by which every
-    report tells them apart, or one that a rule is held against.
+    report tells them apart, or one that a rule is held against, or a cell of the device's matrix.
 
     What cannot be had there, whatever is done, is not missing.
     """
@@ -27,4 +27,12 @@ def unmeasured(
     for m in measurements:
         if m.device == device and m.cause is None:
             known.setdefault(m.variant, set()).add(m.measurand)
-    return [name for name in project.variants if name not in failed and not asked <= known.get(name, set())]
+    options = project.device(device).options
+
+    def lacks(name: str) -> bool:
+        own = known.get(name, set())
+        cells = {(of.batch or 0, of.threads or 0) for of in own if of.is_cell}
+        in_matrix = options.matrix is not None and options.matrix.missing(options.threads, cells)
+        return in_matrix or not asked <= own
+
+    return [name for name in project.variants if name not in failed and lacks(name)]

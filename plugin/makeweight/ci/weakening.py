@@ -28,6 +28,7 @@ _NONE = "none"
 # Of what is a number, the side on which it asks for less.
 _LOOSER_LOWER = frozenset({"processes", "seconds", "false_rollback_rate", "step_for", "cooldown"})
 _LOOSER_HIGHER = frozenset({"traffic", "max_accuracy_drop", "silence_for"})
+_DECIDES_NOTHING = frozenset({"matrix"})
 
 Alterations = Iterator[Alteration]
 
@@ -251,13 +252,14 @@ def _kind(entry: DeviceEntry) -> str:
 
 
 def _options(of: str, was: Any, now: Any) -> Alterations:
-    """Options of two parts, which may be of different kinds; each weakens unless its number moves to the safe side."""
+    """Options of two parts, which may be of different kinds; each weakens unless its number moves to the safe side, or
+    no rule can be about it."""
     old, new = (each.model_dump(mode="json") for each in (was, now))
     for name in dict.fromkeys([*old, *new]):
         then, here = old.get(name), new.get(name)
         if then == here:
             continue
-        safe = False
+        safe = name in _DECIDES_NOTHING
         if isinstance(then, int | float) and isinstance(here, int | float):
             safe = (name in _LOOSER_LOWER and here > then) or (name in _LOOSER_HIGHER and here < then)
         yield Alteration(f"`{name}`{of}", _worded(then), _worded(here), not safe)

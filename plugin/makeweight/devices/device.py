@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from makeweight.devices.matrix import MatrixOptions
 from makeweight.programs.program import Told
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_probe import meters
@@ -43,6 +44,12 @@ class DeviceOptions(BaseModel):
         "of the group `makeweight.meters` (default: the first that reads the processor; by "
         "`execution_provider: cuda` `nvml`). It is read where a rule of the budget is about `energy`.",
     )
+    matrix: MatrixOptions | None = Field(
+        None,
+        description="Throughput over batch sizes and threads, each cell of one with the other beside the baseline: "
+        "`{batch: [1, 8, 32], threads: [1, 2, 4]}`. It takes at most `seconds` more for each number of threads "
+        "(default: not measured).",
+    )
     cpus: list[int] | None = Field(
         None,
         min_length=1,
@@ -74,6 +81,17 @@ class DeviceOptions(BaseModel):
             raise ValueError("`cpus` are numbers of processors from 0 on, each once")
         if self.cpus is not None and self.threads > len(self.cpus):
             raise ValueError(f"`threads: {self.threads}` have no room on {len(self.cpus)} of `cpus`")
+        return self
+
+    @model_validator(mode="after")
+    def _can_have_a_matrix(self) -> Self:
+        if self.matrix is None:
+            return self
+        if not self.runs_probe:
+            raise ValueError("`matrix` needs Python on the device: programs that time a model run one batch")
+        most = max(self.matrix.threads or [1])
+        if self.cpus is not None and most > len(self.cpus):
+            raise ValueError(f"`matrix`: {most} threads have no room on {len(self.cpus)} of `cpus`")
         return self
 
     @property

@@ -35,7 +35,6 @@ def measure(timings: Timings, variant: str, device: str, threads: int) -> Iterat
     asked_for_cold = bool(timings.runs("cold_b")) or timings.told("no_cold") is not None
     asked = (*times("wall"), *times("cpu"), *(times("cold") if asked_for_cold else ()))
     yield from family(timings, asked, variant, device, threads)
-    yield from _throughput(timings, variant, device)
 
 
 def family(
@@ -79,7 +78,7 @@ def median_ratio(timings: Timings, clock: str = "wall") -> tuple[float, tuple[fl
 
 def _objection(timings: Timings, metric: Metric, threads: int) -> str | None:
     clock, quantile = _of(metric)
-    if (reason := _meaningless(timings)) is not None:
+    if (reason := meaningless(timings)) is not None:
         return reason
     if clock == "cpu" and threads != 1:
         return f"a thread's CPU clock misses the other {threads - 1} threads of the runtime; it needs threads: 1"
@@ -100,7 +99,7 @@ def _objection(timings: Timings, metric: Metric, threads: int) -> str | None:
     return None
 
 
-def _meaningless(timings: Timings) -> str | None:
+def meaningless(timings: Timings) -> str | None:
     """Why no time that was taken there is the device's; None: they are."""
     if timings.emulated is not None:
         return timings.emulated
@@ -146,7 +145,7 @@ def _figures(timings: Timings, metric: Metric, variant: str, device: str) -> Ite
     lived = f"{len(timings.processes)} processes, {timings.where}"
     told = f"{lived if clock != 'start' else 'each launch a fresh process, its files in the cache'}, {fed}"
     for arm, model, against in (("b", variant, None), ("a", BASELINE, variant)):
-        interval, method = _interval(timings, clock, arm, quantile, values[arm]), f"{told}order statistics"
+        interval, method = interval_of(timings, clock, arm, quantile, values[arm]), f"{told}order statistics"
         yield Measurement(name, model, "s", values[arm], interval, count, method, against, device, noise_floor=floor)
     if median:
         ratio, interval = median_ratio(timings, clock)
@@ -180,7 +179,7 @@ def tails(timings: Timings, clock: str, quantile: float) -> dict[str, float]:
     return {arm: float(np.quantile(runs, quantile)) / _NS for arm, runs in pooled.items()}
 
 
-def _interval(timings: Timings, clock: str, arm: str, quantile: float, value: float) -> tuple[float, float]:
+def interval_of(timings: Timings, clock: str, arm: str, quantile: float, value: float) -> tuple[float, float]:
     """Of a time in seconds: by order statistics, and for the median stretched to hold every process's own."""
     name = f"{clock}_{arm}"
     each = [values / _NS for values in (timings.turns(name) if quantile == MEDIAN else timings.runs(name))]
@@ -194,21 +193,3 @@ def _tail_interval(timings: Timings, clock: str, quantile: float) -> tuple[float
     # each end at 97.5 %, so that both hold together at 95 % (Bonferroni)
     own, other = (quantile_interval(np.concatenate(timings.runs(f"{clock}_{arm}")), quantile, 0.975) for arm in "ba")
     return (0.0, math.inf) if own is None or other is None else (own[0] / other[1], own[1] / other[0])
-
-
-def _throughput(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
-    arms = {BASELINE: timings.runs("batch_a"), variant: timings.runs("batch_b")}
-    reason = _meaningless(timings)
-    if reason is None and not arms[variant]:
-        reason = timings.told("no_batches") or "it is asked for one fixed batch, so there are no batches to fill"
-    if reason is not None:
-        yield unavailable(Measurand("throughput"), variant, "1/s", reason, device=device)
-        return
-    batch = next(int(result.facts["batch"]) for result in timings.processes if result.facts["batch"])
-    for name, each in arms.items():
-        rates = batch * _NS / np.concatenate(each)
-        medians = [float(np.median(batch * _NS / values)) for values in each]
-        interval, against = (min(medians), max(medians)), variant if name == BASELINE else None
-        told = f"batches of {batch}, {len(each)} processes; the interval spans their medians", against, device
-        figure = Measurement("throughput", name, "1/s", float(np.median(rates)), interval, len(rates), *told)
-        yield replace(figure, noise_floor=noise_floor(timings))

@@ -16,7 +16,7 @@ from makeweight_probe.blocks import medians
 from makeweight_probe.job import Result
 
 EMULATED = "the processor is emulated, so neither times nor energy say anything about a real one"
-_ENERGY, _OUTPUTS, _STARTS, _WHOLE = "energy", "outputs", "starts", "end_to_end"
+_ENERGY, _OUTPUTS, _STARTS, _WHOLE, _MATRIX = "energy", "outputs", "starts", "end_to_end", "matrix"
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,9 @@ class Timings:
     """The same of the pipelines, process by process; empty where there are none."""
     starts: Result | None = None
     """Of cold starts; None: they were not asked for."""
+    matrix: tuple[Result, ...] = ()
+    """Of batches of several sizes, process by process; facts `threads`, `batches` (those asked for) and `lacking` (why
+    some could not be had, by batch). Empty where none was asked for."""
 
     @property
     def seconds(self) -> float:
@@ -121,9 +124,11 @@ def write(path: Path, timings: Timings) -> None:
         "memory": timings.memory,
         "profiles": dict(timings.profiles),
         _WHOLE: [result.facts for result in timings.end_to_end],
+        _MATRIX: [result.facts for result in timings.matrix],
     }
     groups = {f"{index}": result.samples for index, result in enumerate(timings.processes)}
     groups |= {f"{_WHOLE}{index}": result.samples for index, result in enumerate(timings.end_to_end)}
+    groups |= {f"{_MATRIX}{index}": result.samples for index, result in enumerate(timings.matrix)}
     for job, result in ((_ENERGY, timings.energy), (_STARTS, timings.starts)):
         if result is not None:
             about[job], groups[job] = result.facts, result.samples
@@ -147,6 +152,7 @@ def read(path: Path) -> Timings:
     try:
         processes, whole = each("", about["processes"]), each(_WHOLE, about.get(_WHOLE, ()))
         outputs, profiles = groups.get(_OUTPUTS, {}), about.get("profiles", {})
-        return Timings(processes, about["memory"], one(_ENERGY), outputs, profiles, whole, one(_STARTS))
+        matrix = each(_MATRIX, about.get(_MATRIX, ()))
+        return Timings(processes, about["memory"], one(_ENERGY), outputs, profiles, whole, one(_STARTS), matrix)
     except (KeyError, TypeError) as error:
         raise archive.damaged(path, error) from error

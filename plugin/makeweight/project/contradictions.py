@@ -44,6 +44,7 @@ def note(
     _of_calibration(settings, variants, problems)
     _of_validation(settings, variants, problems)
     _of_timing(variants, devices, problems)
+    _of_matrices(settings, devices, problems)
     _of_pipeline(settings, problems)
     _of_providers(settings, variants, devices, problems)
 
@@ -171,6 +172,24 @@ def _of_timing(variants: Mapping[str, Variant], devices: Mapping[str, DeviceEntr
                     f"`{entry.name}` is measured by a `runner` of its own, and a recipe is carried out where that is "
                     "not; name a device that is reached from there",
                 )
+
+
+def _of_matrices(settings: Settings, devices: Mapping[str, DeviceEntry], problems: Problems) -> None:
+    """What is known of a model's batch before there is a file of it; what only the file tells is unavailable then."""
+    model = settings.model
+    fixed, told = model.batch, "`model.batch`"
+    if fixed is None and model.file is None:
+        asked = (shape for name, shape in model.inputs.items() if name not in (*model.states, *model.constants))
+        first = next((shape[0] for shape in asked), None)
+        fixed, told = (first if isinstance(first, int) else None), "`model.inputs`"
+    for name, entry in devices.items():
+        matrix = entry.options.matrix
+        if fixed is not None and matrix is not None and set(matrix.batch or [fixed]) != {fixed}:
+            problems.note(
+                ("devices", name, "matrix", "batch"),
+                f"by {told} the model is asked for {fixed} at once, and for nothing else; leave `batch` out of the "
+                "matrix, or that number out there",
+            )
 
 
 def _of_names(settings: Settings, problems: Problems) -> None:

@@ -214,6 +214,7 @@ def _caveats(content: Content, figures: Figures, variant: str) -> str:
         and each.status == "unavailable"
         and each.comparison is None
         and each.metric in METRICS
+        and not each.measurand.is_cell
     ]
     flips = content.flips.get(variant)
     if flips is not None and flips.total:

@@ -162,13 +162,25 @@ class Figures:
             if each.status == "unavailable" and (each.control or each.comparison not in _COMPARED):
                 what = gathered.setdefault(each.reason or NOT_RECORDED, {})
                 what.setdefault((each.measurand, each.device), []).append(each.variant)
-        return [
-            (reason, [self._missing(of, device, variants) for (of, device), variants in what.items()])
-            for reason, what in gathered.items()
-        ]
+        return [(reason, self._all_missing(what)) for reason, what in gathered.items()]
 
-    def _missing(self, of: Measurand, device: str | None, variants: list[str]) -> str:
-        where = title(of, device)
+    def _all_missing(self, what: Mapping[tuple[Measurand, str | None], list[str]]) -> list[str]:
+        """In words; the cells of one matrix, of which there may be dozens, in few of them."""
+        shown: list[str] = []
+        cells: dict[tuple[str | None, tuple[str, ...]], list[Measurand]] = {}
+        for (of, device), variants in what.items():
+            if of.is_cell:
+                cells.setdefault((device, tuple(variants)), []).append(of)
+            else:
+                shown.append(self._missing(title(of, device), variants))
+        for (device, whose), listed in cells.items():
+            batches = ", ".join(map(str, dict.fromkeys(of.batch for of in listed)))
+            several = f"throughput in {len(listed)} cells (batches of {batches}) on {device}"
+            shown.append(self._missing(several if len(listed) > 1 else title(listed[0], device), [*whose]))
+        return shown
+
+    def _missing(self, where: str, variants: list[str]) -> str:
+        """Of whom, unless it is so of all."""
         made = {
             name
             for name in self.variants

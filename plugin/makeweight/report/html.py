@@ -16,6 +16,7 @@ from makeweight.report.sections.charts import by_class, latencies, tradeoffs
 from makeweight.report.sections.examples import flipped
 from makeweight.report.sections.operators import profiled, unprofiled
 from makeweight.report.sections.tables import everything, judgement, machines, recipe
+from makeweight.report.sections.throughput import charts as throughputs
 from makeweight.report.sections.tiles import tiles
 from makeweight.report.standing import SIGNS, blocking, leading, waived, warnings
 from makeweight.report.text import address, html_prose, plain, unbroken
@@ -80,6 +81,7 @@ def _page(content: Content) -> dict[str, Any]:
         "wholes": wholes.rows(figures),
         "left_of_the_gain": wholes.sentences(content, figures),
         "parts": list(wholes.HEADS),
+        "throughputs": throughputs(content, figures, order),
         "phases": phases.rows(figures),
         "phase_heads": list(phases.HEADS.values()),
         "profiles": profiled(content, figures, order),

@@ -10,7 +10,7 @@ from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import FRACTION, show
 from makeweight.decide.verdict import Alteration, Outcome, RuleVerdict
 from makeweight.layout import BASELINE
-from makeweight.report import measuring, operators, phases, prose, remarks, wholes
+from makeweight.report import measuring, operators, phases, prose, remarks, throughput, wholes
 from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat, inputs
@@ -105,6 +105,8 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
         yield from _warnings(content, variant)
     if said := [markdown_prose(each) for each in wholes.sentences(content, figures)]:
         yield _listed("the whole", "End to end", said)
+    if said := [markdown_prose(each) for each in throughput.sentences(content, figures)]:
+        yield _listed("what is said of throughput", "Throughput", said)
     if said := [markdown_prose(each) for each in remarks.remarks(content, figures)]:
         yield _listed("what is said of runtimes", "Runtimes", said)
     if slow := [markdown_prose(each) for each in operators.slowed(content, figures)[: operators.SENTENCES]]:
@@ -112,6 +114,7 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
     yield from _also_altered(content)
     yield _all_variants(content, figures)
     yield from _wholes(figures)
+    yield from _throughputs(figures)
     yield from _memory(figures)
     yield _method(content, figures)
     yield _every_rule(content)
@@ -302,6 +305,25 @@ def _wholes(figures: Figures) -> Iterator[_Block]:
     ]
     summary = "<details><summary>From end to end: what each part takes of the whole</summary>"
     yield _Block("what is end to end", f"{summary}\n\n{opening}", lines, "\n</details>")
+
+
+def _throughputs(figures: Figures) -> Iterator[_Block]:
+    for matrix in throughput.matrices(figures):
+        head = ["variant", "threads", *(f"batch {batch}" for batch in matrix.batches)]
+        opening = f"{_row(head)}\n|---|--:|{'--:|' * len(matrix.batches)}"
+        lines = [
+            _row(
+                [
+                    markdown(row.variant),
+                    str(row.threads),
+                    *("–" if each is None else _cell(each, "") for each in row.cells),
+                ]
+            )
+            for row in throughput.rows(figures, matrix, figures.models)
+        ]
+        summary = f"Throughput over batch sizes and threads on {markdown(elided(matrix.device, _NAME))}"
+        opening = f"<details><summary>{summary}</summary>\n\n{opening}"
+        yield _Block("throughput", opening, lines, "\n</details>")
 
 
 def _memory(figures: Figures) -> Iterator[_Block]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
 from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
-from makeweight.report import measuring, operators, prose, remarks, wholes
+from makeweight.report import measuring, operators, prose, remarks, throughput, wholes
 from makeweight.report.comparison import LATENCY, Cell, Row, heading, rows
 from makeweight.report.console import WIDTH, console_on, trimmed, write
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
-from makeweight.report.standing import force, line, offences
+from makeweight.report.standing import force, leading, line, offences
 from makeweight.report.text import elided, plain
 from makeweight.report.written import title
 
@@ -90,8 +91,12 @@ def _shown(console: Console, content: Content) -> str:
         for part in _wholes(figures, notes, console.width):
             console.print(part)
             console.print()
+        for part in _throughputs(content, figures, notes, console.width):
+            console.print(part)
+            console.print()
         for said in (
             *wholes.sentences(content, figures),
+            *throughput.sentences(content, figures),
             *remarks.remarks(content, figures),
             *operators.remarks(content, figures),
         ):
@@ -248,6 +253,44 @@ def _plain_table(columns: Sequence[_Column], dim: Sequence[bool]) -> Table:
     for place, faint in enumerate(dim):
         shown.add_row("", *(Text(column.cells[place], style="dim" if faint else "") for column in columns))
     return shown
+
+
+def _throughputs(content: Content, figures: Figures, notes: list[str], width: int) -> Iterator[Table]:
+    """Cells of a matrix, of the baseline and of the variant that is looked at: a table for as many sizes as fit."""
+    from rich.table import Table
+    from rich.text import Text
+
+    for matrix in throughput.matrices(figures):
+        rows = throughput.rows(figures, matrix, [BASELINE, leading(content.verdict) or ""])
+        if not rows:
+            continue
+        columns = [
+            _Column(f"batch {batch}", _in_cells([row.cells[place] for row in rows], notes))
+            for place, batch in enumerate(matrix.batches)
+        ]
+        head = plain(f"throughput on {matrix.device}")
+        room = width - 4 - max(len(head), *(min(len(plain(row.variant)), _NAME_WIDTH) for row in rows)) - 9
+        while columns:
+            count = max(1, sum(total <= room for total in itertools.accumulate(each.width + 2 for each in columns)))
+            shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+            shown.add_column("", width=1, no_wrap=True)
+            shown.add_column(Text(head), overflow="fold", max_width=max(len(head), _NAME_WIDTH))
+            shown.add_column("threads", justify="right")
+            for column in columns[:count]:
+                shown.add_column(Text(column.head), overflow="fold")
+            for place, row in enumerate(rows):
+                style = "dim" if row.variant == BASELINE else ""
+                cells = ["", row.variant, str(row.threads), *(column.cells[place] for column in columns[:count])]
+                shown.add_row(*(Text(each, style=style) for each in cells))
+            yield shown
+            columns = columns[count:]
+
+
+def _in_cells(cells: Sequence[Cell | None], notes: list[str]) -> tuple[str, ...]:
+    """Value and change, one below the other; intervals are in the report."""
+    parts = [("",) if cell is None else _parts(cell, notes)[:2] for cell in cells]
+    wide = max((len(part[0]) for part in parts if len(part) == 2), default=0)
+    return tuple(f"{part[0]:>{wide}}  {part[1]}".rstrip() if len(part) == 2 else part[0] for part in parts)
 
 
 def _footer(content: Content, figures: Figures, table: list[Row]) -> list[str]:

@@ -49,6 +49,8 @@ def title(of: Measurand, device: str | None = None) -> str:
     elif of.control:
         metric += " of the control"
     metric += f" of {of.slice}" if of.slice else ""
+    if of.is_cell:
+        metric += f" in batches of {of.batch} on {of.threads} thread{'s' * (of.threads != 1)}"
     return f"{metric} on {device}" if device else metric
 
 

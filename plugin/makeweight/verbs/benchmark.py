@@ -12,7 +12,7 @@ from pathlib import Path
 from makeweight import measurement
 from makeweight.artifact import artifact
 from makeweight.artifact.files import sha256_of
-from makeweight.bench import pipelines, sitting
+from makeweight.bench import grid, pipelines, sitting
 from makeweight.bench.aim import Aim, from_rules
 from makeweight.bench.probe import model_of
 from makeweight.bench.sitting import Pair
@@ -57,6 +57,7 @@ def run(
     device = entry.connect()
     options = entry.options if seconds is None else entry.options.model_copy(update={"seconds": seconds})
     a, b = base.made(), manifest.made()
+    cells = grid.of(options, base, manifest, project.model.batch)
     progress.say(f"{name} beside baseline on {device_name}: at most {options.seconds:g} s of measuring")
     with tempfile.TemporaryDirectory(prefix="makeweight-benchmark-") as folder:
         pair = Pair(
@@ -73,7 +74,8 @@ def run(
             around = pipelines.packed(project.pipeline, project.code, layout.raw, made, Path(folder))
             pair = replace(pair, around=(around[BASELINE], around[name]))
         with held():
-            taken = sitting.carry_out(device, options, pair, _aim(project, device_name), project.seed, progress)
+            aim = replace(_aim(project, device_name), matrix=cells)
+            taken = sitting.carry_out(device, options, pair, aim, project.seed, progress)
     key = keys.benchmark(
         baseline=a.sha256,
         variant=b.sha256,

@@ -9,12 +9,32 @@ import pytest
 
 from makeweight.bench import probe
 from makeweight.bench.aim import Aim, from_rules
-from makeweight.bench.sitting import COOLING, MOST_PROCESSES, MOST_REPEATS, THROUGHPUT_BATCH, Pair, carry_out
+from makeweight.bench.grid import ROUNDS, Grid
+from makeweight.bench.sitting import (
+    COOLING,
+    MOST_PROCESSES,
+    MOST_REPEATS,
+    THROUGHPUT_BATCH,
+    Pair,
+    carry_out,
+    measurements,
+)
 from makeweight.budget.rule import Budget, rules_of
 from makeweight.devices.device import DeviceOptions, Ended
-from makeweight.measure import latency
+from makeweight.measure import throughput
 from makeweight_base.progress import Silent
-from makeweight_probe.job import BlocksJob, Cold, EnergyJob, Job, MemoryJob, Model, ProfileJob, Result, Setting
+from makeweight_probe.job import (
+    BlocksJob,
+    Cold,
+    EnergyJob,
+    Job,
+    MatrixJob,
+    MemoryJob,
+    Model,
+    ProfileJob,
+    Result,
+    Setting,
+)
 
 A, B = Model("onnxruntime", "a.onnx", 1), Model("onnxruntime", "b.onnx", 1)
 AROUND = np.exp(np.linspace(-0.01, 0.01, 201))[:, None]
@@ -46,6 +66,13 @@ class Bench:
             if any(model.runtime == "crashing" for model, _ in job.models):
                 raise probe.JobFailed(self, Ended(-11, "gone"))  # type: ignore[arg-type]
             return Result({}, {"profiles": [{"path": model.path} for model, _ in job.models]})
+        if isinstance(job, MatrixJob):
+            if job.a.threads == 64:
+                raise probe.JobFailed(self, Ended(-9, "gone"))  # type: ignore[arg-type]
+            times = {
+                f"batch{size}_{arm}": np.full(20, size * 1e5) for size in job.batches for arm in ("a", "b", "control")
+            }
+            return Result(times, {"lacking": {}, "seconds": job.seconds * self._share, "apart": job.apart})
         assert isinstance(job, BlocksJob)
         same = np.full((201, 5), 1e5)
         other = same * self._ratio(len(self.blocks) - 1) * AROUND
@@ -250,7 +277,7 @@ def test_where_it_goes_on_nothing_is_claimed() -> None:
     taken, rests = sit(Hot(*range(1, 99)))
     assert len(rests) == MOST_REPEATS
     assert taken.slowed == "the processor was throttled 1 time"
-    figures = {figure.measurand.name: figure for figure in latency.measure(taken, "int8", "board", 1)}
+    figures = {figure.measurand.name: figure for figure in measurements(taken, "int8", "board", 1)}
     for name in ("latency_p50", "latency_p50_ratio", "cpu_time_p99", "throughput"):
         assert figures[name].status == "unavailable", name
         assert "slowed down while it was measured: the processor was throttled" in str(figures[name].reason)
@@ -260,3 +287,45 @@ def test_every_job_is_carried_out_as_the_device_is_to_be_set() -> None:
     bench = Bench()
     sit(bench, cpus=[2, 3], governor="performance")
     assert set(bench.settings) == {Setting((2, 3), "performance")}
+
+
+# A matrix
+
+GRID = Grid((1, 8, 32), {32: "`int8` takes batches of 8 alone"}, (1, 2), 1)
+
+
+def test_each_number_of_threads_has_processes_of_its_own_and_the_time_of_a_benchmark() -> None:
+    bench = Bench(share=0.5)
+    taken = measure(bench, aim=Aim((0.7,), matrix=GRID))
+    jobs = [job for job in bench.jobs if isinstance(job, MatrixJob)]
+    assert bench.jobs[-6:] == jobs, "last of all"
+    assert [(job.a.threads, job.b.threads) for job in jobs] == [(1, 1)] * 3 + [(2, 2)] * 3
+    assert [job.seconds for job in jobs] == [4.0, 5.0, 7.5] * 2
+    assert {(job.batches, job.rounds, job.examples, job.apart) for job in jobs} == {((1, 8), ROUNDS, 1, False)}
+    assert len({job.seed for job in jobs[:3]}) == 3
+    assert [(each.facts["threads"], each.facts["batches"]) for each in taken.matrix] == [
+        (threads, [1, 8, 32]) for threads in (1, 1, 1, 2, 2, 2)
+    ]
+    assert {each.facts["lacking"]["32"] for each in taken.matrix} == {"`int8` takes batches of 8 alone"}
+
+
+def test_no_matrix_is_measured_where_none_is_asked_for() -> None:
+    bench = Bench()
+    assert measure(bench).matrix == ()
+    assert not [job for job in bench.jobs if isinstance(job, MatrixJob)]
+
+
+def test_threads_that_end_the_process_cost_nothing_else() -> None:
+    bench = Bench()
+    taken = measure(bench, aim=Aim((0.7,), memory=False, matrix=replace(GRID, threads=(1, 64))))
+    assert len(taken.processes) == 3
+    assert [each.facts["threads"] for each in taken.matrix] == [1, 1, 1, 64]
+    assert "signal 9" in taken.matrix[-1].facts["unavailable"]
+
+
+def test_where_no_batch_can_be_asked_for_nothing_is_begun() -> None:
+    bench = Bench()
+    taken = measure(bench, aim=Aim((0.7,), memory=False, matrix=Grid((8,), {8: "of 1 alone"}, (1,), 1)))
+    assert not [job for job in bench.jobs if isinstance(job, MatrixJob)]
+    (figure, _) = (each for each in throughput.measure(replace(taken, processes=()), "int8", "board") if each.batch)
+    assert figure.reason == "of 1 alone"

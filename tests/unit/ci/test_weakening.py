@@ -97,6 +97,7 @@ HARMLESS = {
     "a device more": (DEVICE, DEVICE + "  pi5: {kind: local}\n"),
     "more time": ("{kind: local}", "{kind: local, seconds: 60}"),
     "more processes": ("{kind: local}", "{kind: local, processes: 5}"),
+    "more to be told": ("{kind: local}", "{kind: local, matrix: {batch: [1, 8]}}"),
     "a source more": ("sources: [code]", "sources: [code, data]"),
     "names of classes": ("task: classification", "task: {kind: classification, classes: [a, b]}"),
     "more to calibrate on": ("data: {npz", "data: {calibration: {samples: 512}, npz"),

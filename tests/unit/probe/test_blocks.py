@@ -8,7 +8,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from makeweight_probe import arm, blocks
+from makeweight_probe import arm, batches, blocks
 from makeweight_probe.arm import Here
 from makeweight_probe.blocks import (
     ARMS,
@@ -71,7 +71,6 @@ class Bench:
         b: int,
         cold: tuple[float, ...] = (),
         noise: Callable[[], float] = lambda: 1.0,
-        batch: int | None = None,
     ) -> None:
         self.calls: list[tuple[str, float]] = []
         durations = {"a": a, "b": b, "control": a}
@@ -86,7 +85,7 @@ class Bench:
 
             return run
 
-        self.arms = {name: Here(model(name), SAMPLES, batch) for name in ARMS}
+        self.arms = {name: Here(model(name), SAMPLES) for name in ARMS}
 
     def measure(self, job: BlocksJob, flush: int | None = None) -> Result:
         return blocks.measure(job, self.arms, len(SAMPLES), flush)
@@ -104,6 +103,7 @@ class Bench:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     fake = Clock()
     monkeypatch.setattr(blocks, "time", fake)
+    monkeypatch.setattr(batches, "time", fake)
     monkeypatch.setattr(arm, "time", fake)
     return fake
 
@@ -308,20 +308,20 @@ def test_with_more_threads_there_is_no_cpu_time(clock: Clock) -> None:
 
 
 def test_batches_are_timed_for_throughput(clock: Clock) -> None:
-    result = Bench(clock, a=MS, b=2 * MS, batch=32).measure(replace(JOB, batch=32))
+    result = Bench(clock, a=MS, b=2 * MS).measure(replace(JOB, batch=32))
     np.testing.assert_array_equal(result.samples["batch_a"], [32 * MS] * BATCH_ROUNDS)
     np.testing.assert_array_equal(result.samples["batch_b"], [64 * MS] * BATCH_ROUNDS)
     assert result.facts["batch"] == 32
 
 
 def test_long_batches_are_cut_short(clock: Clock) -> None:
-    """1.6 s each: two rounds of both arms are done when half of 10 s is over."""
-    result = Bench(clock, a=50 * MS, b=50 * MS, batch=32).measure(replace(JOB, batch=32, seconds=10.0))
-    assert len(result.samples["batch_a"]) == len(result.samples["batch_b"]) == 2
+    """1.6 s each: both arms once to try, and the third round of both is being run when half of 20 s is over."""
+    result = Bench(clock, a=50 * MS, b=50 * MS).measure(replace(JOB, batch=32, seconds=20.0))
+    assert len(result.samples["batch_a"]) == len(result.samples["batch_b"]) == 3
 
 
 def test_batches_that_would_take_longer_than_all_the_blocks_are_not_begun(clock: Clock) -> None:
-    result = Bench(clock, a=100 * MS, b=200 * MS, batch=32).measure(replace(JOB, batch=32, seconds=10.0))
+    result = Bench(clock, a=100 * MS, b=200 * MS).measure(replace(JOB, batch=32, seconds=10.0))
     assert not any(name.startswith("batch") for name in result.samples)
     assert result.facts["batch"] is None
     assert result.facts["no_batches"] == "a batch of 32 takes about 3.2 s, too long for the time given"

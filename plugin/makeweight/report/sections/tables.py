@@ -46,7 +46,8 @@ def judgement(content: Content, variant: str) -> tuple[str, list[dict[str, Any]]
 
 def everything(figures: Figures) -> list[tuple[str, list[Cell]]]:
     """Every metric that any model was measured on, a row each."""
-    seen = {(of, each.device) for each in figures if (of := each.measurand).comparison is None or of.control}
+    figures_of = [(each.measurand, each.device) for each in figures if not each.measurand.is_cell]
+    seen = {(of, device) for of, device in figures_of if of.comparison is None or of.control}
     catalogue = list(METRICS)
 
     def rank(row: tuple[Measurand, str | None]) -> tuple[str, int, str]:

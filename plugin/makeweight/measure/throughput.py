@@ -1,0 +1,97 @@
+"""Throughput from raw times of batches: of the one size that every benchmark takes, and of a matrix of sizes and
+threads where the device's entry asks for one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from makeweight.budget.measurand import Measurand
+from makeweight.layout import BASELINE
+from makeweight.measure.latency import interval_of, meaningless, median_ratio, medians, noise_floor
+from makeweight.measure.statistics import MEDIAN
+from makeweight.measure.timings import Timings
+from makeweight.measurement import Measurement, unavailable
+
+_NAME, _UNIT = "throughput", "1/s"
+_NS = 1e9
+
+
+def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
+    """Examples per second of a variant on a device, and the baseline's beside it."""
+    yield from _of_one_size(timings, variant, device)
+    for threads, processes in groupby(timings.matrix, lambda result: int(result.facts["threads"])):
+        part = Timings(tuple(processes), {})
+        for batch in part.processes[0].facts["batches"]:
+            of = Measurand(_NAME, batch=int(batch), threads=threads)
+            reason = meaningless(timings) or _lacking(part, int(batch))
+            if reason is None:
+                yield from _cell(part, of, variant, device)
+                continue
+            yield unavailable(of, variant, _UNIT, reason, device=device)
+            yield unavailable(of.compared("ratio"), variant, "ratio", reason, device=device)
+
+
+def _lacking(part: Timings, batch: int) -> str | None:
+    """Why there is no figure of a batch on that number of threads."""
+    if not part.turns(f"batch{batch}_b"):
+        told = (each.facts["lacking"].get(f"{batch}") for each in part.processes)
+        return (
+            next((reason for reason in told if reason), None) or part.told("unavailable") or "there was no time for it"
+        )
+    if (reason := meaningless(part)) is not None:
+        return reason
+    arms = ("a", "b", "control")
+    if any(float(np.min(values)) <= 0 for arm in arms for values in part.turns(f"batch{batch}_{arm}")):
+        return "the clock is too coarse: some batches took no measurable time"
+    return None
+
+
+def _cell(part: Timings, of: Measurand, variant: str, device: str) -> Iterator[Measurement]:
+    """The variant's and the baseline's figure, and the ratio of the two over the same pairs of turns."""
+    clock, batch = f"batch{of.batch}", of.batch or 0
+    taken = [each for each in part.processes if f"{clock}_b" in each.samples]
+    told = f"{len(taken)} process{'es' * (len(taken) != 1)}, {part.where}, in turns of batches in random order"
+    pairs = sum(map(len, part.turns(f"{clock}_b")))
+    more: dict[str, Any] = {
+        "noise_floor": noise_floor(part, clock), "device": device, "batch": of.batch, "threads": of.threads,
+    }  # fmt: skip
+    for arm, seconds in medians(part, clock).items():
+        name, against = (variant, None) if arm == "b" else (BASELINE, variant)
+        low, high = interval_of(part, clock, arm, MEDIAN, seconds)
+        method = f"{told}, order statistics"
+        yield Measurement(
+            _NAME, name, _UNIT, batch / seconds, (batch / high, batch / low), pairs, method, against, **more
+        )
+    slower, (low, high) = median_ratio(part, clock)
+    if not math.isfinite(high):
+        yield unavailable(of.compared("ratio"), variant, "ratio", "too few pairs for an interval", device=device)
+        return
+    method = f"{told}, anytime-valid sign test"
+    interval = (1 / high, 1 / low)
+    yield Measurement(
+        _NAME, variant, "ratio", 1 / slower, interval, pairs, method, BASELINE, comparison="ratio", **more
+    )
+
+
+def _of_one_size(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
+    arms = {BASELINE: timings.runs("batch_a"), variant: timings.runs("batch_b")}
+    reason = meaningless(timings)
+    if reason is None and not arms[variant]:
+        reason = timings.told("no_batches") or "it is asked for one fixed batch, so there are no batches to fill"
+    if reason is not None:
+        yield unavailable(Measurand(_NAME), variant, _UNIT, reason, device=device)
+        return
+    batch = next(int(result.facts["batch"]) for result in timings.processes if result.facts["batch"])
+    for name, each in arms.items():
+        rates = batch * _NS / np.concatenate(each)
+        own = [float(np.median(batch * _NS / values)) for values in each]
+        interval, against = (min(own), max(own)), variant if name == BASELINE else None
+        told = f"batches of {batch}, {len(each)} processes; the interval spans their medians", against, device
+        figure = Measurement(_NAME, name, _UNIT, float(np.median(rates)), interval, len(rates), *told)
+        yield replace(figure, noise_floor=noise_floor(timings))

@@ -1,0 +1,112 @@
+"""Throughput: how long batches take, each size by itself, with the models in turns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makeweight_probe import ProbeFailed, in_a_line
+from makeweight_probe.arm import COLD_NS, Arm
+from makeweight_probe.job import MatrixJob, Result
+from makeweight_probe.worker import ArmLost
+
+UNLIKE = "the samples have different sizes, so they make no batch"
+TURN_NS = 5e6
+"""The batches of a turn that count take so long together: what interrupts one of them is then a small part."""
+_LONG_NS = COLD_NS / 0.025
+"""From here on what the first batches lose to cold caches is too little to be seen, so none is dropped."""
+_CALLED = {"a": "the baseline", "b": "the variant", "control": "the baseline"}
+
+
+class NoBatch(ProbeFailed):
+    """A model does not take so many examples at once."""
+
+
+def turns(
+    arms: Mapping[str, Arm], size: int, rounds: int, until: float, rng: np.random.Generator
+) -> dict[str, NDArray[Any]]:
+    """Batches of one size. In a round every arm has a turn, in random order.
+
+    Args:
+        size: how many samples make a batch.
+        rounds: at most; one in any case.
+        until: by `time.perf_counter`, after which no round is begun.
+
+    Returns:
+        ns of one batch, by arm: the mean over a turn; shape [rounds].
+
+    Raises:
+        NoBatch: a model does not take so many.
+    """
+    plans = {name: _plan(name, arm, size) for name, arm in arms.items()}
+    names = list(arms)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for index in rng.permutation(len(names)):
+            name = names[index]
+            times[name].append(arms[name].batch(size, *plans[name]))
+        if time.perf_counter() > until:
+            break
+    return {name: np.array(values) for name, values in times.items()}
+
+
+def measure(job: MatrixJob, arms: Mapping[str, Arm], *, alike: bool) -> Result:
+    """Time the arms on each of the batch sizes, the smallest first; each has an equal part of the time that is left.
+
+    Args:
+        alike: whether all samples have the same shapes.
+
+    Returns:
+        ns of one batch by size and arm, `batch8_a`, shape [rounds]; facts `lacking`, by size why it was not timed.
+    """
+    rng = np.random.default_rng(job.seed)
+    began = time.perf_counter()
+    samples: dict[str, NDArray[Any]] = {}
+    lacking: dict[str, str] = {}
+    sizes, each, rounds = sorted(job.batches), 0.0, 0
+    for place, size in enumerate(sizes):
+        now = time.perf_counter()
+        share = max(began + job.seconds - now, 0.0) / (len(sizes) - place)
+        joined = size // job.examples
+        # of an example in the batch before; all arms once to be warm and once to be timed
+        expected = each * size
+        if not alike:
+            lacking[f"{size}"] = UNLIKE
+            continue
+        if 2 * len(arms) * expected > share:
+            lacking[f"{size}"] = too_long(size, expected)
+            continue
+        try:
+            taken = turns(arms, joined, job.rounds, now + share, rng)
+        except NoBatch as error:
+            lacking[f"{size}"] = str(error)
+            continue
+        except ArmLost as error:
+            lacking |= {f"{left}": str(error) for left in sizes[place:]}
+            break
+        each = max(float(np.median(values)) for values in taken.values()) / 1e9 / size
+        rounds += min(map(len, taken.values()))
+        samples |= {f"batch{size}_{arm}": values for arm, values in taken.items()}
+    return Result(samples, {"lacking": lacking, "rounds": rounds, "seconds": time.perf_counter() - began, "inner": 1})
+
+
+def too_long(size: int, seconds: float) -> str:
+    return f"a batch of {size} takes about {seconds:.2g} s, too long for the time given"
+
+
+def _plan(name: str, arm: Arm, size: int) -> tuple[int, int]:
+    """How many batches of a turn are dropped, and how many count."""
+    try:
+        took = arm.batch(size, 0, 1)  # makes what is made lazily
+        if took < _LONG_NS:
+            took = min(took, arm.batch(size, 0, 1))
+    except ProbeFailed:
+        raise
+    except Exception as error:
+        raise NoBatch(f"{_CALLED[name]} does not take {size} at once: {in_a_line(error)}") from error
+    took = max(took, 1.0)
+    return (int(np.ceil(COLD_NS / took)) if took < _LONG_NS else 0), int(np.ceil(TURN_NS / took))
