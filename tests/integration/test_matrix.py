@@ -50,18 +50,23 @@ def test_every_cell_is_measured_and_is_what_the_raw_times_say(project: Path) -> 
     taken = timings.read(project / "samples/half/here.npz")
     raw = {int(each.facts["threads"]): each for each in taken.matrix}
     cells = {
-        (m.batch, m.threads, m.variant): m for m in figures(project) if m.measurand.is_cell and m.comparison is None
+        (m.batch or 0, m.threads or 0, m.variant): m
+        for m in figures(project)
+        if m.measurand.is_cell and m.comparison is None
     }
     assert set(cells) == {
         (batch, threads, name) for batch in (1, 16) for threads in (1, 2) for name in ("half", "baseline")
     }
-    for (batch, threads, name), figure in cells.items():
-        times = raw[threads or 0].samples[f"batch{batch}_{'b' if name == 'half' else 'a'}"]
-        assert figure.value is not None
-        # the median of a pair of models is parted by their ratio, so it is not quite the median of one
-        assert figure.value == pytest.approx((batch or 0) * 1e9 / np.median(times), rel=0.3)
-        low, high = figure.interval or (0.0, 0.0)
-        assert low <= figure.value <= high
+    for batch in (1, 16):
+        for threads in (1, 2):
+            a, b = (np.log(raw[threads].samples[f"batch{batch}_{arm}"]) for arm in "ab")
+            own, base = (cells[batch, threads, name].value or 0.0 for name in ("half", "baseline"))
+            # the two are one truth with their ratio, pair by pair
+            assert own / base == pytest.approx(np.exp(np.median(a - b)))
+            assert np.sqrt(own * base) == pytest.approx(batch * 1e9 / np.exp(np.median((a + b) / 2)))
+            for figure in (cells[batch, threads, "half"], cells[batch, threads, "baseline"]):
+                low, high = figure.interval or (0.0, 0.0)
+                assert low <= (figure.value or 0.0) <= high
     assert {m.key for m in figures(project)} == {next(iter(cells.values())).key}
 
 

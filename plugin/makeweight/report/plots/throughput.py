@@ -12,7 +12,7 @@ from makeweight.report.text import elided
 
 HEIGHT = 268.0
 _LEFT, _TOP, _BOTTOM = 50.0, 52.0, 44.0
-_LABELS, _GAP = 26.0, 12.0
+_LABELS, _GAP = 26.0, 20.0
 """Room for the labels at the ends of lines, and between panels."""
 _LONGEST_NAME = 20
 _APART = 13.0
@@ -142,10 +142,10 @@ def _axis_across(over: scale.Scale, up: scale.Scale, places: Sequence[int]) -> s
     parts, reached = [], -math.inf
     for place in places:
         x, label = over(place), str(place)
-        half = svg.text_width(label, 12.5) / 2
+        half = svg.text_width(label, 11.5) / 2
         if x - half < reached:
             continue
-        reached = x + half + 5
+        reached = x + half + 3
         parts.append(svg.line("axis", [(x, up.start), (x, up.start + 4)]))
         parts.append(svg.text(label, x, up.start + 17, text_anchor="middle", class_="tick"))
     return "".join(parts)

@@ -16,6 +16,8 @@ from makeweight.report.plots import throughput as plot
 from makeweight.report.sections.charts import kind, tick, with_interval
 from makeweight.report.throughput import Matrix, at, best, counted
 
+_JOINED = "\N{NO-BREAK SPACE}"
+
 
 def charts(content: Content, figures: Figures, order: Iterable[str]) -> list[dict[str, Any]]:
     """One for each variant on each device, in the order of the variants; none of what was measured nowhere."""
@@ -47,7 +49,7 @@ def _chart(content: Content, figures: Figures, matrix: Matrix, variant: str, *, 
         "svg": drawn,
         "batches": matrix.batches,
         "rows": [
-            (f"{row.variant}, {counted(row.threads)}", row.cells)
+            (f"{row.variant}, {counted(row.threads).replace(' ', _JOINED)}", row.cells)
             for row in throughput.rows(figures, matrix, [BASELINE, variant], variant)
         ],
         "floor": _floor(figures, matrix, variant),
