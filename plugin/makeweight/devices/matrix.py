@@ -16,12 +16,13 @@ _Threads = Annotated[int, Field(ge=1, le=1024)]
 class MatrixOptions(BaseModel):
     """Batch sizes and numbers of threads; a cell for each of one with each of the other."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"minProperties": 1})
 
     batch: list[_Batch] | None = Field(
         None,
         min_length=1,
         max_length=MOST,
+        json_schema_extra={"uniqueItems": True},
         description="How many examples to ask for at once, such as `[1, 8, 32]` (default: as many as latency is "
         "measured with).",
     )
@@ -29,6 +30,7 @@ class MatrixOptions(BaseModel):
         None,
         min_length=1,
         max_length=MOST,
+        json_schema_extra={"uniqueItems": True},
         description="Threads within one inference, such as `[1, 2, 4]` (default: the device's `threads`).",
     )
 

@@ -38,7 +38,7 @@ variants:
   slim: {steps: [{prune: {ratio: 0.5}}, {factorize: {energy: 0.9}}, {finetune: }, quantize]}
 ship: int8
 prefer: size
-devices: {local: {kind: local, threads: 2}, other: {processes: 1}}
+devices: {local: {kind: local, threads: 2}, other: {processes: 1, matrix: {batch: [1, 8], threads: [1, 2]}}}
 budget:
   size: {max: 400 kB, max_ratio: 0.35}
   accuracy: [{max_drop: 0.5 pt}, {min: 90 %, slice: night, level: warn}]
@@ -120,6 +120,11 @@ def at(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         at("devices", "local", "kind", value="lokal"),
         at("devices", "local", "thread", value=1),
         at("devices", "other", "threads", value=0),
+        at("devices", "other", "matrix", value={}),
+        at("devices", "other", "matrix", "batch", value=[]),
+        at("devices", "other", "matrix", "batch", value=[8, 8]),
+        at("devices", "other", "matrix", "threads", value=[0]),
+        at("devices", "other", "matrix", "sizes", value=[1]),
         at("devices", "evaluate", value={"kind": "local"}),
         at("budget", value={}),
         at("budget", "sise", value={"max": "1 kB"}),
