@@ -10,39 +10,32 @@ import difflib
 import os
 import subprocess
 import sys
-import time
 
-# The clock in a gzip header, or in a name, has gone on by then.
-SECONDS_APART = 1.1
 # A longer name is data rather than words, and data are what differs.
 LONGEST = 250
 
 
-def collecting(seed: str) -> subprocess.Popen[str]:
-    """One process that collects them."""
-    return subprocess.Popen(
+def collected(seed: str) -> list[str]:
+    """The names of all tests, as one process collects them."""
+    done = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider"],
         env={**os.environ, "PYTHONHASHSEED": seed},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        check=False,
     )
-
-
-def collected(run: subprocess.Popen[str]) -> list[str]:
-    """The names of all tests, as that process has collected them."""
-    lines = run.communicate()[0].splitlines()
-    if run.returncode:
+    lines = done.stdout.splitlines()
+    if done.returncode:
         what = "\n".join(line for line in lines if "::" not in line)
         sys.exit(f"the tests cannot be collected:\n{what.strip()[-3000:]}")
     return [line for line in lines if "::" in line]
 
 
 def main() -> int:
-    run = collecting("1")
-    time.sleep(SECONDS_APART)
-    other = collecting("2")
-    first, second = collected(run), collected(other)
+    # One after the other: collecting takes seconds, by which the clock in a gzip header or in a name has gone on, and
+    # what the first compiles the second finds compiled.
+    first, second = collected("1"), collected("2")
     differing = [line[:200] for line in difflib.unified_diff(first, second, lineterm="", n=0)]
     if differing:
         print("tests whose names differ from one collection to the next; give them ids in words:", file=sys.stderr)

@@ -12,6 +12,7 @@ with the real commands (`without`).
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -25,8 +26,9 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -65,6 +67,8 @@ LOADED = (
     ),
     *("ruamel.yaml", "networkx", "onnx.reference", "onnx.inliner", "numpy.ma", "jinja2", "requests", "rich.table"),
 )
+OF_MODULES = ("torch._dynamo", "torch.onnx._internal.exporter._core", "onnxscript", "torch_pruning")
+"""What a module of PyTorch is compressed and exported by."""
 # Of makeweight, but for what takes torch. ONNX Runtime begins a thread when it is imported, which no fork would have.
 ROOMS = (
     *("artifact", "ci", "compress", "devices", "evidence", "github", "pipeline", "report", "starter", "verbs"),
@@ -115,8 +119,12 @@ os._exit(code)
 
 
 @contextlib.contextmanager
-def commands(folder: Path) -> Iterator[Path]:
-    """The folder with these commands in it, while the block lasts."""
+def commands(folder: Path, more: Sequence[str] = ()) -> Iterator[Path]:
+    """The folder with these commands in it, while the block lasts.
+
+    Args:
+        more: what else is imported at the beginning.
+    """
     place = folder / SOCKET
     own = {name: value for name, value in os.environ.items() if name.startswith(FIXED) and value}
     own.pop("PYTHONPATH", None)
@@ -125,7 +133,9 @@ def commands(folder: Path) -> Iterator[Path]:
         (folder / name).write_text(CLIENT.format(socket=str(place), **parts))
         (folder / name).chmod(0o755)
     # its standard input is what it lives by: it ends with the one who holds the other end
-    with subprocess.Popen([BIN / "python3", "-P", __file__, folder], stdin=subprocess.PIPE, cwd=folder) as server:
+    with subprocess.Popen(
+        [BIN / "python3", "-P", __file__, folder, *more], stdin=subprocess.PIPE, cwd=folder
+    ) as server:
         try:
             while not place.exists() and server.poll() is None:
                 time.sleep(0.02)
@@ -147,15 +157,15 @@ def without(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, "PATH": os.pathsep.join(parts)}
 
 
-def _load() -> None:
-    for name in LOADED:
+def _load(more: Sequence[str]) -> None:
+    for name in (*LOADED, *more):
         importlib.import_module(name)
     for room in ROOMS:
         package = importlib.import_module(f"makeweight.{room}")
         for found in pkgutil.iter_modules(getattr(package, "__path__", ()), f"{package.__name__}."):
             if not found.ispkg and not found.name.endswith("__main__"):
                 importlib.import_module(found.name)
-    assert "torch" not in sys.modules, "the real commands load it where they need it, and so shall these"
+    assert more or "torch" not in sys.modules, "the real commands load it where they need it, and so shall these"
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "a thread would be missing after the fork"
 
 
@@ -245,7 +255,25 @@ def _become(
         name, first, argv = rest[at + 1], "" if "-P" in rest[:at] else cwd, rest[at + 1 :]
     sys.argv = argv
     sys.path[:0] = [first] if first else []
-    sys.exit(importlib.import_module(f"{name}.cli").main())
+    try:
+        sys.exit(importlib.import_module(f"{name}.cli").main())
+    except SystemExit as asked:
+        if asked.code is None or isinstance(asked.code, int):
+            _end(asked.code or 0)
+        raise
+
+
+def _end(code: int) -> None:
+    """End as Python does, without taking down what was imported first: all of it would be copied for that.
+
+    Comes back where what was said cannot be written; how Python ends then is its own affair.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code & 0xFF)
 
 
 def _stream(number: int) -> io.TextIOWrapper:
@@ -264,5 +292,5 @@ def _stream(number: int) -> io.TextIOWrapper:
 if __name__ == "__main__":
     place = Path(sys.argv[1])
     sys.executable = str(place / "python3")  # some modules of makeweight note it when they are loaded
-    _load()
+    _load(sys.argv[2:])
     _serve(place)

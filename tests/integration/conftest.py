@@ -107,3 +107,14 @@ def small_baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
             artifact.write(folder, write_baseline(project.declared, folder, Silent()))
 
     return made_once(tmp_path_factory, "small-baseline", export)
+
+
+@pytest.fixture
+def preloaded_dvc(preloaded_commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is called here begins DVC as a fork of one process that has imported it."""
+    from makeweight.ci import dvc
+    from makeweight.starter import repository
+
+    _, *options = repository.DVC
+    for user in (dvc, repository):
+        monkeypatch.setattr(user, "DVC", (str(preloaded_commands / "python3"), *options))

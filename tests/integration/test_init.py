@@ -62,7 +62,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preloaded_dvc: None) -> Path:
     """An empty git repository."""
     _quiet(monkeypatch)
     folder = tmp_path / "net"
@@ -81,7 +81,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tracked(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tracked(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preloaded_dvc: None) -> Path:
     """An empty git repository that DVC was started in."""
     _quiet(monkeypatch)
     return Path(shutil.copytree(begun, tmp_path / "net"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,25 @@ Grammar = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def grammar() -> Grammar:
+def grammar() -> Iterator[Grammar]:
     """Asks GitHub's language service; see grammar.mjs for what may be asked."""
     here = Path(__file__).with_name("grammar.mjs")
-    script = install("actions", PACKAGES, here) / here.name
+    command = ["node", str(install("actions", PACKAGES, here) / here.name)]
+    # loading it takes longer than most answers; it ends with its standard input
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as service:
 
-    def ask(question: Mapping[str, Any]) -> dict[str, Any]:
-        done = subprocess.run(
-            ["node", str(script)], input=json.dumps(question), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
+        def ask(question: Mapping[str, Any]) -> dict[str, Any]:
+            assert service.stdin is not None
+            assert service.stdout is not None
+            print(json.dumps(question), file=service.stdin, flush=True)
+            told = service.stdout.readline()
+            assert told, service.communicate()[1]
+            answer: dict[str, Any] = json.loads(told)
+            return answer
 
-    return ask
+        yield ask
 
 
 @pytest.fixture

@@ -228,7 +228,7 @@ class Said(list[str]):
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preloaded_dvc: None) -> Path:
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     subprocess.run(["git", "init", "--quiet", "-b", "main"], cwd=tmp_path, check=True)
     (tmp_path / "makeweight.yaml").write_text(CONFIG)

@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -47,7 +46,8 @@ class Repository:
     """A project in a folder of a repository: a model in a folder that DVC tracks whole, data that a stage of the user's
     makes from another such folder, code behind a link, and a file of git's above it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, commands: Path) -> None:
+        self.folder, self.commands = folder, commands
         self.top, self.root = folder / "work", folder / "work/proj"
 
     def run(self, *command: str, cwd: Path | None = None) -> str:
@@ -59,7 +59,7 @@ class Repository:
         return done.stdout
 
     def dvc(self, *arguments: str, cwd: Path | None = None) -> str:
-        return self.run(sys.executable, "-m", "dvc", *arguments, cwd=cwd)
+        return self.run(str(self.commands / "dvc"), *arguments, cwd=cwd)
 
     def write(self, path: str, text: str) -> None:
         place = self.root / path
@@ -136,15 +136,15 @@ class Repository:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("made")
-    Repository(folder).make()
-    return folder
+def made(tmp_path_factory: pytest.TempPathFactory, preloaded_commands: Path) -> Repository:
+    repository = Repository(tmp_path_factory.mktemp("made"), preloaded_commands)
+    repository.make()
+    return repository
 
 
-def copied(made: Path, to: Path) -> Repository:
-    shutil.copytree(made, to, symlinks=True)
-    return Repository(to)
+def copied(made: Repository, to: Path) -> Repository:
+    shutil.copytree(made.folder, to, symlinks=True)
+    return Repository(to, made.commands)
 
 
 Edit = Callable[[Repository], None]
@@ -203,7 +203,7 @@ TELLING: dict[str, Edit] = {
 }  # fmt: skip
 
 
-def edited(made: Path, to: Path, names: Iterable[str]) -> tuple[Repository, str, str, Change]:
+def edited(made: Repository, to: Path, names: Iterable[str]) -> tuple[Repository, str, str, Change]:
     """The commits before and after some edits, and what is seen of them."""
     repository = copied(made, to)
     before = repository.run("git", "rev-parse", "HEAD").strip()
@@ -213,19 +213,19 @@ def edited(made: Path, to: Path, names: Iterable[str]) -> tuple[Repository, str,
     return repository, before, now, repository.seen(before, now)
 
 
-def test_what_is_no_dependency_changes_nothing(made: Path, tmp_path: Path) -> None:
+def test_what_is_no_dependency_changes_nothing(made: Repository, tmp_path: Path) -> None:
     _, _, _, seen = edited(made, tmp_path / "own", IDLE)
     assert not seen, seen.why
 
 
 @pytest.mark.parametrize("name", TELLING)
-def test_each_kind_of_dependency_tells(made: Path, tmp_path: Path, name: str) -> None:
+def test_each_kind_of_dependency_tells(made: Repository, tmp_path: Path, name: str) -> None:
     _, _, _, seen = edited(made, tmp_path / "own", [name])
     assert seen
 
 
 @pytest.mark.parametrize("draw", range(5))
-def test_a_commit_is_its_base_only_where_all_content_is(made: Path, tmp_path: Path, draw: int) -> None:
+def test_a_commit_is_its_base_only_where_all_content_is(made: Repository, tmp_path: Path, draw: int) -> None:
     rng = random.Random(draw)
     names = rng.sample([*IDLE], rng.randint(0, 2)) + rng.sample([*TELLING], draw and rng.randint(0, 3))
     repository, before, now, seen = edited(made, tmp_path / "own", names)

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +42,8 @@ OTHERS = {name: {"cmd": f"echo {name}"} for name in ("compress", "evaluate")}
 class Repository:
     """One stage that makes an artifact from code (git's) and data (DVC's), and a remote that has both."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, commands: Path) -> None:
+        self.folder, self.commands = folder, commands
         self.root, self.remote, self.state = folder / "work", folder / "remote", folder / "state"
 
     def make(self) -> None:
@@ -71,7 +71,7 @@ class Repository:
         return done.stdout
 
     def dvc(self, *arguments: str) -> str:
-        return self.run(sys.executable, "-m", "dvc", *arguments)
+        return self.run(str(self.commands / "dvc"), *arguments)
 
     def forget(self) -> None:
         for path in ("artifacts", ".dvc/cache", ".dvc/tmp"):
@@ -92,17 +92,17 @@ class Repository:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("made")
-    Repository(folder).make()
-    return folder
+def made(tmp_path_factory: pytest.TempPathFactory, preloaded_commands: Path) -> Repository:
+    repository = Repository(tmp_path_factory.mktemp("made"), preloaded_commands)
+    repository.make()
+    return repository
 
 
 @pytest.fixture
-def repository(made: Path, tmp_path: Path) -> Repository:
+def repository(made: Repository, tmp_path: Path, preloaded_dvc: None) -> Repository:
     """As in a fresh checkout: nothing made, brought or remembered."""
-    shutil.copytree(made, tmp_path / "own", symlinks=True)
-    found = Repository(tmp_path / "own")
+    shutil.copytree(made.folder, tmp_path / "own", symlinks=True)
+    found = Repository(tmp_path / "own", made.commands)
     found.forget()
     return found
 

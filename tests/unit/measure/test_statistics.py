@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
 
 from makeweight.measure.sampled import mean_difference, quantile_interval
 from makeweight.measure.statistics import (
@@ -85,6 +84,8 @@ def test_a_quantile_needs_its_samples(quantile: float, needed: int) -> None:
 
 
 def test_a_quantile_of_which_nothing_is_published_needs_what_the_binomial_distribution_says() -> None:
+    from scipy.stats import binom
+
     needed = samples_needed(0.999)
     assert binom.cdf(1, needed, 0.001) <= 0.01 < binom.cdf(1, needed - 1, 0.001)
 

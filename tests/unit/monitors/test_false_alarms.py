@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from canary_lives import first_crossings
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from makeweight_monitors.eprocess import CEILING, Bet, evalue, paired, shared, two_samples
 from makeweight_monitors.rules.terms import Terms
@@ -33,6 +32,8 @@ WRONG = {"canary": 0.06, "stable": 0.05}
 
 def most(rate: float, runs: int = RUNS) -> int:
     """As many of `runs` as chance brings about once in ten thousand where each has probability `rate`."""
+    from scipy.stats import binom
+
     return int(binom.isf(1e-4, runs, rate))
 
 

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from kept_answers import kept, measured
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from makeweight.config.settings import TaskSettings
 from makeweight.measure.bootstrap import draws
@@ -51,6 +49,9 @@ def invented(seed: int, *, crowd: bool = False) -> tuple[dict[str, np.ndarray], 
 
 def coco(outputs: Mapping[str, np.ndarray], targets: Sequence[Any], images: Sequence[int]) -> tuple[float, float]:
     """mAP and mAP at 0.5 as pycocotools computes them from the beginning, of images that may come several times."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
     truth: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
     for place, image in enumerate(images):
