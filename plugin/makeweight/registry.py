@@ -11,7 +11,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from makeweight_base.errors import MissingExtra, UsageError
@@ -189,4 +192,10 @@ def extra_of(kind: Kind, name: str) -> str | None:
 def _entry_points(kind: Kind) -> dict[str, Any]:
     from importlib.metadata import entry_points  # slow on large environments; only strangers' parts need it
 
-    return {entry.name: entry for entry in entry_points(group=f"makeweight.{kind}s")}
+    return _found(entry_points, f"makeweight.{kind}s", tuple(sys.path))
+
+
+@cache
+def _found(search: Callable[..., Iterable[Any]], group: str, _: tuple[str, ...]) -> dict[str, Any]:
+    """Once for what is searched: it takes as long as a whole small verb."""
+    return {entry.name: entry for entry in search(group=group)}

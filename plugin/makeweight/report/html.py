@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from makeweight.layout import BASELINE
 from makeweight.report import phases, prose, remarks, wholes
@@ -21,6 +22,9 @@ from makeweight.report.sections.tiles import tiles
 from makeweight.report.standing import SIGNS, blocking, leading, waived, warnings
 from makeweight.report.text import address, html_prose, plain, unbroken
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 
 def render(content: Content) -> str:
     """report.html. Pure: the same content gives the same page.
@@ -28,6 +32,12 @@ def render(content: Content) -> str:
     Raises:
         UsageError: a measurement of the verdict cannot be read.
     """
+    return _template().render(_page(content))
+
+
+@cache
+def _template() -> Template:
+    """Compiled once: that takes longer than a page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -41,7 +51,7 @@ def render(content: Content) -> str:
     )
     environment.filters["prose"] = lambda text: Markup(unbroken(html_prose(text)))  # noqa: S704 - it escapes
     environment.filters["drawn"] = Markup  # charts escape every text they hold
-    return environment.get_template("report.html.j2").render(_page(content))
+    return environment.get_template("report.html.j2")
 
 
 def _page(content: Content) -> dict[str, Any]:
