@@ -1,6 +1,7 @@
 """A variant that goes wrong fails by itself: the others are made, measured and shipped."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,28 +27,32 @@ budget: {size: {max: 1 MB}, latency_p50: {max: 1 s}}
 """
 
 
-@pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    tiny_models.dense(tmp_path / "model.onnx")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both variants, the good one evaluated and measured."""
+    root = tmp_path_factory.mktemp("made")
+    tiny_models.dense(root / "model.onnx")
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((30, tiny_models.FEATURES)).astype(np.float32)
     classes = np.arange(30) % tiny_models.CLASSES
-    np.savez(tmp_path / "test.npz", x=inputs, target=classes)
-    (tmp_path / "makeweight.yaml").write_text(CONFIG)
-    assert main(["baseline"]) == 0
-    assert main(["compress", "good"]) == 0
-    assert main(["compress", "bad"]) == 0
-    return tmp_path
+    np.savez(root / "test.npz", x=inputs, target=classes)
+    (root / "makeweight.yaml").write_text(CONFIG)
+    for verb in ("baseline", "compress good", "compress bad", "evaluate good", "device here"):
+        assert main([*verb.split(), "--project", str(root)]) == 0
+    assert main(["benchmark", "good", "--device", "here", "--project", str(root)]) == 0
+    return root
+
+
+@pytest.fixture
+def repository(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(made, tmp_path / "own")
+    monkeypatch.chdir(tmp_path / "own")
+    return tmp_path / "own"
 
 
 def judged(root: Path) -> dict:
-    for name in ("good", "bad"):
-        assert main(["evaluate", name]) == 0
-    assert main(["device", "here"]) == 0
-    for name in ("good", "bad"):
-        assert main(["benchmark", name, "--device", "here"]) == 0
-    assert main(["report"]) == 0
+    for verb in ("evaluate bad", "benchmark bad --device here", "report"):
+        assert main(verb.split()) == 0
     return json.loads((root / "reports/verdict.json").read_text())
 
 

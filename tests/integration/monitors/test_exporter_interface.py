@@ -8,9 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import requests
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis import GenerationMode
 
 import prometheus
 import rules_project
@@ -40,6 +38,9 @@ def test_the_interface_is_what_its_description_says(exporter: Exporter) -> None:
 
     Left out is the check that what is beyond the schema is refused as a whole: an event is refused alone.
     """
+    import schemathesis
+    from schemathesis import GenerationMode
+
     schema = schemathesis.openapi.from_url(f"{exporter.address}/openapi.json")
     lenient = schemathesis.checks.CHECKS.get_one("negative_data_rejection")
     operations = [result.ok() for result in schema.get_all_operations()]
