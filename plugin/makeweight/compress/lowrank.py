@@ -3,8 +3,9 @@ it pays; in a module and in a model file."""
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,10 +25,14 @@ from makeweight.compress.factors import (
     whole,
 )
 from makeweight.compress.files import by_reason, left_alone_in, saved, weights_of
+from makeweight.compress.multihead import exchange, write_out
 from makeweight.compress.narrowing import layer_by_layer
+from makeweight.compress.recurrent import STATES, in_layers, inputs_of, recurrences, states_of
+from makeweight.compress.recurrent import as_layer as as_layer_of
 from makeweight.compress.rounding import removed
 from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
+from makeweight.compress.target import Latency
 from makeweight.compress.technique import Given
 from makeweight.compress.thin import as_layer, convolutions, in_a_row, kinds
 from makeweight.runtimes.inputs import call
@@ -53,19 +58,58 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
     shape = answers(module, example, given.output).shape
     before = counted(module)
-    called = _called(module, example)
-    able, kept = _able(module, called, options)
-
-    def put(name: str, factors: Sequence[Factor]) -> None:
-        nonlocal module
-        module = _put(module, name, in_a_row(able[name], factors))
-
-    layers = {name: partial(as_layer, layer, called[layer]) for name, layer in able.items()}
-    changed = _changed(layers, kept, options, given, put)
+    attentions = _attentions(module)
+    stay = write_out(module, example) if attentions else {}
+    written = {name: module.get_submodule(name) for name in attentions if name not in stay}
+    places, kept = _places(module, _called(module, example), options)
+    kept |= {name: reason for name, reason in stay.items() if name in kept}
+    layers = {name: place.layer for name, place in places.items()}
+    known: dict[str, Factorization] | None = None
+    latency = None
+    if options.latency is not None and layers:
+        latency, known = Latency(options.latency, given, NAME, lambda gone: 1 - gone), {}
+        given.notes[NAME] = {"latency": latency.note}
+        options = _fast_enough(latency, layers, places, options, subject, given, known)
+    factors: dict[str, Sequence[Factor]] = {}
+    changed = _changed(layers, kept, options, given, factors.__setitem__, known)
+    module = _with(module, places, factors)
+    # attention that kept all its layers had better be what exporters know
+    left_whole = [name for name in written if not any(each.startswith(f"{name}.") for each in factors)]
+    exchange(module, {written[name]: attentions[name] for name in left_whole})
     module.eval()
     _refuse_broken(module, example, shape, given)
     changed.tell(before, given)
+    if latency is not None:
+        given.notes[NAME]["latency"] = latency.note
     return replace(subject, source=module)
+
+
+def _fast_enough(
+    latency: Latency,
+    layers: Mapping[str, Callable[[], Layer]],
+    places: Mapping[str, _Place],
+    options: FactorizeOptions,
+    subject: Subject,
+    given: Given,
+    known: dict[str, Factorization],
+) -> FactorizeOptions:
+    """With the largest ratio of the ranks by which the latency is reached."""
+
+    def at(gone: float) -> FactorizeOptions:
+        return options.model_copy(update={"ratio": 1 - gone, "latency": None})
+
+    def thinner(gone: float) -> Any:
+        cuts = {each.name: each.cut.factors for each in _cuts(layers, at(gone), given, known) if each.cut is not None}
+        return _with(copy.deepcopy(subject.source), places, cuts)
+
+    return at(latency.ratio(thinner, subject, "rank"))
+
+
+def _attentions(module: Any) -> dict[str, Any]:
+    """PyTorch's own attention, whose weights are factorized once it is written out in layers."""
+    from torch import nn
+
+    return {name: part for name, part in module.named_modules() if isinstance(part, nn.MultiheadAttention)}
 
 
 def lower_file(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
@@ -122,12 +166,47 @@ class _Changed:
         }
 
 
+@dataclass(frozen=True)
+class _Tried:
+    """A layer at the ranks that are asked for."""
+
+    name: str
+    weights: int
+    full: list[int]
+    chosen: list[int]
+    cut: Cut | None
+    """None: it would not pay."""
+
+
+def _cuts(
+    layers: Mapping[str, Callable[[], Layer]],
+    options: FactorizeOptions,
+    given: Given,
+    known: dict[str, Factorization] | None,
+) -> Iterator[_Tried]:
+    """Args:
+    known: keeps the factors of every layer, where they are asked for more than once.
+    """
+    way: Convolutions = "spatial" if options.convolutions == "spatial" else "tucker"
+    for name, found in layers.items():
+        layer = found()
+        full = list(full_ranks(layer, way))
+        factors = (known or {}).get(name) or factorization(layer, way)
+        if known is not None:
+            known[name] = factors
+        chosen = _ranks(factors, full, options, given)
+        cut = factors.cut(chosen) if chosen != full else None
+        pays = cut is not None and _pays(layer, cut)
+        yield _Tried(name, layer.weight.size, full, chosen, cut if pays else None)
+
+
 def _changed(
     layers: Mapping[str, Callable[[], Layer]],
     kept: dict[str, str],
     options: FactorizeOptions,
     given: Given,
     put: Callable[[str, Sequence[Factor]], None],
+    known: dict[str, Factorization] | None = None,
 ) -> _Changed:
     """Put factors in place of layers, where that pays.
 
@@ -135,22 +214,17 @@ def _changed(
         RecipeFailed: it pays nowhere, or a rank is beyond a layer's.
     """
     changed = _Changed(kept)
-    way: Convolutions = "spatial" if options.convolutions == "spatial" else "tucker"
     if options.rank is not None:
+        way: Convolutions = "spatial" if options.convolutions == "spatial" else "tucker"
         _refuse_beyond({name: full_ranks(layer(), way) for name, layer in layers.items()}, options.rank)
-    for name, found in given.progress.over(layers.items(), NAME, len(layers)):
-        layer = found()
-        full = list(full_ranks(layer, way))
-        factors = factorization(layer, way)
-        chosen = _ranks(factors, full, options, given)
-        cut = factors.cut(chosen) if chosen != full else None
-        if cut is None or not _pays(layer, cut):
-            at = " and ".join(f"{rank} of {whole}" for rank, whole in zip(chosen, full, strict=True))
-            kept[name] = f"at rank {at} it would be no smaller, or slower"
+    for each in given.progress.over(_cuts(layers, options, given, known), NAME, len(layers)):
+        if each.cut is None:
+            at = " and ".join(f"{rank} of {whole}" for rank, whole in zip(each.chosen, each.full, strict=True))
+            kept[each.name] = f"at rank {at} it would be no smaller, or slower"
             continue
-        put(name, cut.factors)
-        changed.ranks[name], changed.errors[name] = [full, chosen], cut.error
-        changed.fewer += layer.weight.size - cut.size
+        put(each.name, each.cut.factors)
+        changed.ranks[each.name], changed.errors[each.name] = [each.full, each.chosen], each.cut.error
+        changed.fewer += each.weights - each.cut.size
     if kept:
         given.progress.say(f"factorize: left as they are: {_told(kept)}")
     if not changed.ranks:
@@ -158,34 +232,77 @@ def _changed(
     return changed
 
 
-def _able(module: Any, called: Mapping[Any, Sizes], options: FactorizeOptions) -> tuple[dict[str, Any], dict[str, str]]:
-    """The layers that can be factorized, and why the others that have weights cannot."""
+@dataclass(frozen=True)
+class _Place:
+    """A weight that thinner layers could stand for."""
+
+    name: str
+    """As recipes and notes call it: a layer, or one of a recurrence's weights."""
+    module: str
+    """The name of the one that it is of."""
+    number: int
+    """Of the place, among those of that module."""
+    parameters: tuple[str, ...]
+    layer: Callable[[], Layer]
+    made: Callable[[Mapping[int, Sequence[Factor]]], Any]
+    """What is put in that module's place, of the factors that its places have, by number."""
+
+
+def _places(
+    module: Any, called: Mapping[Any, Sizes], options: FactorizeOptions
+) -> tuple[dict[str, _Place], dict[str, str]]:
+    """The weights that can be factorized, and why the others cannot."""
     weighted = {
         name: part
         for name, part in module.named_modules()
         if any(each.ndim > 1 for each in part.parameters(recurse=False))
     }
-    left_alone = excluded(options.exclude, list(weighted), NAME)
+    found = {name: _places_of(name, part, called) for name, part in weighted.items()}
+    left_alone = excluded(options.exclude, [place.name for places in found.values() for place in places], NAME)
     twins = {name: [other for other in group if other != name] for group in shared(module) for name in group}
-    able: dict[str, Any] = {}
+    able: dict[str, _Place] = {}
     kept: dict[str, str] = {}
     for name, part in weighted.items():
-        if name in left_alone or (isinstance(part, convolutions()) and options.convolutions == "none"):
+        places = [place for place in found[name] if place.name not in left_alone]
+        if isinstance(part, convolutions()) and options.convolutions == "none":
             continue
-        others = twins.get(f"{name}.weight")
-        reason = f"its weight is `{others[0]}` too" if others else _objection(part, called)
-        if reason is None:
-            able[name] = part
-        else:
-            kept[name] = reason
+        for place in places:
+            others = next((twins[each] for each in place.parameters if each in twins), None)
+            reason = f"its weight is `{others[0]}` too" if others else _objection(part, place, called)
+            if reason is None:
+                able[place.name] = place
+            else:
+                kept[place.name] = reason
+        if type(part) in recurrences() and any(place.name in able for place in places):
+            kept |= dict.fromkeys(states_of(part, name), STATES)
     return able, kept
 
 
-def _objection(part: Any, called: Mapping[Any, Sizes]) -> str | None:
-    """Why a layer cannot be factorized, if it cannot."""
+def _places_of(name: str, part: Any, called: Mapping[Any, Sizes]) -> list[_Place]:
+    """Of a recurrence, one for each of its layers."""
+    if type(part) in recurrences():
+        return [
+            _Place(told, name, number, parameters, partial(as_layer_of, part, number), partial(in_layers, part))
+            for number, told, parameters in inputs_of(part, name)
+        ]
+    parameters = (f"{name}.weight".lstrip("."),)
+    return [
+        _Place(
+            name,
+            name,
+            0,
+            parameters,
+            lambda: as_layer(part, called[part]),
+            lambda factors: in_a_row(part, factors[0]),
+        )
+    ]
+
+
+def _objection(part: Any, place: _Place, called: Mapping[Any, Sizes]) -> str | None:
+    """Why a weight cannot be factorized, if it cannot."""
     from torch import nn
 
-    if type(part) not in kinds():
+    if type(part) not in (*kinds(), *recurrences()):
         return f"no factors are known of a {type(part).__name__}"
     if part._forward_pre_hooks or part._forward_hooks:
         return "hooks hang on it"
@@ -193,7 +310,7 @@ def _objection(part: Any, called: Mapping[Any, Sizes]) -> str | None:
         return "its weight is read without the layer being called"
     if isinstance(part, nn.Embedding) and part.max_norm is not None:
         return "its vectors are scaled to `max_norm` when they are read"
-    if not bool(part.weight.any()):
+    if not any(bool(part.get_parameter(each.rpartition(".")[2]).any()) for each in place.parameters):
         return "all its weights are zero"
     return None
 
@@ -248,11 +365,17 @@ def _pays(layer: Layer, cut: Cut) -> bool:
     return layer.table or products(layer, cut.factors) <= products(layer, [whole(layer)])
 
 
-def _put(module: Any, name: str, layer: Any) -> Any:
-    """The module with another layer of that name; that layer, where the module is itself the one."""
-    if not name:
-        return layer
-    module.set_submodule(name, layer)
+def _with(module: Any, places: Mapping[str, _Place], factors: Mapping[str, Sequence[Factor]]) -> Any:
+    """The module with thinner layers in place of those that have factors; these layers, where the module is itself the
+    one. Of what has several places all are put at once."""
+    by_module: dict[str, list[str]] = {}
+    for name in factors:
+        by_module.setdefault(places[name].module, []).append(name)
+    for owner, names in by_module.items():
+        made = places[names[0]].made({places[name].number: factors[name] for name in names})
+        if not owner:
+            return made
+        module.set_submodule(owner, made)
     return module
 
 

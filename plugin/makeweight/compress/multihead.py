@@ -6,7 +6,7 @@ PyTorch's own has one width for its inputs, its answer and all heads together, w
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from makeweight.compress.examples import Tensors
@@ -43,6 +43,14 @@ def write_out(module: Any, example: Tensors) -> dict[str, str]:
     return stay | dict.fromkeys(unlike, "forward() reads more of it than its answer")
 
 
+def exchange(module: Any, parts: Mapping[Any, Any]) -> None:
+    """Put other modules in the place of some parts of a module, wherever each stands."""
+    for parent in list(module.modules()):
+        for name, part in list(parent._modules.items()):
+            if part in parts:
+                setattr(parent, name, parts[part])
+
+
 def _objection(module: Any, name: str, part: Any) -> str | None:
     """Why an attention cannot be written out, if it cannot."""
     from torch import nn
@@ -69,10 +77,7 @@ def _replace(module: Any, names: Iterable[str]) -> None:
     from torch import nn
 
     written = {part: _written_out(part) for part in map(module.get_submodule, names)}
-    for parent in list(module.modules()):
-        for name, part in list(parent._modules.items()):
-            if part in written:
-                setattr(parent, name, written[part])
+    exchange(module, written)
     layers = set(written.values())
     for encoder in module.modules():
         if isinstance(encoder, nn.TransformerEncoder) and not layers.isdisjoint(encoder.modules()):
@@ -101,7 +106,7 @@ def _written_out(attention: Any) -> Any:
 
         @property
         def embed_dim(self) -> int:
-            return int(self.query.in_features)
+            return int(next(self.query.parameters()).shape[1])  # also of several layers in its place
 
         def forward(
             self,

@@ -8,20 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    WithJsonSchema,
-    model_serializer,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from makeweight.budget.quantity import RATIO, SECONDS, parse, pattern
+from makeweight.compress.latency_limit import LatencyLimit
 from makeweight.compress.subject import Subject
-from makeweight.compress.technique import Effect, Given, Needs, Options, TimedOn, Transformation, layers_that
+from makeweight.compress.technique import Effect, Given, Needs, TimedOn, Transformation, layers_that
 from makeweight.compress.training_options import NEEDS, TrainingOptions
 from makeweight.runtimes.format import SourceKind
 
@@ -29,37 +21,6 @@ Part = Annotated[float, Field(gt=0, lt=1)]
 _AIMS = ("ratio", "macs", "latency")
 # What says something of channels alone.
 _OF_CHANNELS = ("scope", "importance", "round_to")
-
-
-class LatencyLimit(Options):
-    """A latency, written as a rule of the budget is."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"oneOf": [{"required": ["max_ratio"]}, {"required": ["max"]}]},
-    )
-
-    max_ratio: Annotated[
-        float | SkipJsonSchema[None],
-        BeforeValidator(lambda text: None if text is None else parse(text, RATIO)),
-        WithJsonSchema({"type": ["string", "number"], "pattern": pattern(RATIO), "examples": [RATIO.example]}),
-    ] = Field(None, gt=0, description="At most this part of the baseline's time.")
-    max: Annotated[
-        float | SkipJsonSchema[None],
-        BeforeValidator(lambda text: None if text is None else parse(text, SECONDS)),
-        WithJsonSchema({"type": "string", "pattern": pattern(SECONDS), "examples": [SECONDS.example]}),
-    ] = Field(None, gt=0, description="At most this time.")
-    device: str | SkipJsonSchema[None] = Field(
-        None, description="The device that it is measured on (default: the only one that is declared)."
-    )
-
-    @model_validator(mode="after")
-    def _one_limit(self) -> Self:
-        if (self.max_ratio is None) == (self.max is None):
-            has = "both" if self.max is not None else "neither"
-            raise ValueError(f"give exactly one of `max_ratio` and `max`; it has {has}")
-        return self
 
 
 class PruneOptions(TrainingOptions):

@@ -19,7 +19,8 @@ from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.weights import counted
 
 if TYPE_CHECKING:
-    from makeweight.compress.prune import LatencyLimit, PruneOptions
+    from makeweight.compress.latency_limit import LatencyLimit
+    from makeweight.compress.prune import PruneOptions
 
 # The largest ratio that is tried, and how often the stretch below it is halved: widths come in multiples, so ratios
 # that are closer to each other seldom differ.
@@ -34,6 +35,8 @@ _KEPT = {
     "channel": "layers that make outputs, that are excluded or that have few channels keep them; raise `{aim}`, or "
     "lower `round_to`",
     "block": "no other block can go; raise `{aim}`, or take `structure: channel`",
+    "rank": "layers keep their rank where a lower one would be no smaller or multiply more; raise `{aim}`, or lower "
+    "`round_to`",
 }
 """By the structure that is removed: why no more of it can be, and what to do."""
 
@@ -100,10 +103,17 @@ class Latency:
     form of the network is measured once; one of which it cannot be told counts as too slow.
     """
 
-    def __init__(self, limit: LatencyLimit, given: Given) -> None:
+    def __init__(
+        self, limit: LatencyLimit, given: Given, step: str = "prune", told: Callable[[float], float] = float
+    ) -> None:
+        """Args:
+        step: that aims at it.
+        told: from a ratio of what is removed to what the step calls its ratio.
+        """
         if given.stopwatch is None:
-            raise RecipeFailed("prune: `latency` is measured on a device, and none was handed to the step")
+            raise RecipeFailed(f"{step}: `latency` is measured on a device, and none was handed to the step")
         self._limit, self._stopwatch, self._progress = limit, given.stopwatch, given.progress
+        self._step, self._told = step, told
         self._known: dict[Form, Timed] = {}
         self._forms: dict[float, Form] = {}
         self.tries: list[tuple[float, Timed]] = []
@@ -126,7 +136,7 @@ class Latency:
         asked = f"`latency` wants at most {told}{wanted:.3g}x of it"
         if whole.ratio.below(wanted):
             raise RecipeFailed(
-                f"prune changed nothing: before anything is removed the model takes {whole} {self._where}, and "
+                f"{self._step} changed nothing: before anything is removed the model takes {whole} {self._where}, and "
                 f"{asked}; ask for less, or drop the step"
             )
 
@@ -142,14 +152,14 @@ class Latency:
                 else " (too near to the limit to be told from it in the device's `seconds`)"
             )
             raise RecipeFailed(
-                f"prune: the nearest to `latency` is {nearest}{told} {self._where}, with a ratio of {ratio:.2f}, and "
-                f"{asked}: {_KEPT[structure].format(aim='latency')}"
+                f"{self._step}: the nearest to `latency` is {nearest}{told} {self._where}, with a ratio of "
+                f"{self._told(ratio):.2f}, and {asked}: {_KEPT[structure].format(aim='latency')}"
             )
-        self.note["ratio"] = found
+        self.note["ratio"] = self._told(found)
         self._found = self._forms[found]
-        if slower := rising(self.tries):
+        if slower := [self._told(ratio) for ratio in rising(self.tries)]:
             self.note["slower with more removed"] = slower
-            self._progress.say(f"prune: more removed took longer at ratios {slower}; a lesser ratio may do")
+            self._progress.say(f"{self._step}: more removed took longer at ratios {slower}; removing less may do")
         return found
 
     def look_again(self, subject: Subject) -> None:
@@ -167,8 +177,9 @@ class Latency:
             self._known[form] = timed = self._stopwatch.time(subject, limit)
             parameters = counted(subject.source)
             self.tries.append((ratio, timed))
-            self.note.setdefault("tries", []).append({"ratio": ratio, "parameters": parameters, **timed.plain()})
-            self._progress.say(f"prune: a ratio of {ratio:.3f} leaves {parameters:,} parameters and takes {timed}")
+            own = self._told(ratio)
+            self.note.setdefault("tries", []).append({"ratio": own, "parameters": parameters, **timed.plain()})
+            self._progress.say(f"{self._step}: a ratio of {own:.3f} leaves {parameters:,} parameters and takes {timed}")
         return self._known[form]
 
     @property

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
 
 from integration.compress.conftest import fresh
 from makeweight.artifact.ports import Port
+from makeweight.bench.sitting import Ratio
 from makeweight.compress.factorize import Factorize, FactorizeOptions
+from makeweight.compress.stopwatch import Timed
 from makeweight.compress.subject import Subject
+from makeweight.runtimes.format import FLOAT32
+from makeweight.runtimes.onnxruntime.export import export
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight_probe.sessions.onnxruntime import open_session
 from split_values import split_of
 
 
@@ -58,25 +66,27 @@ class Encoder(nn.Module):
 
 def test_what_can_be_is_factorized_and_the_rest_is_named(given: Any) -> None:
     module, given = Encoder().eval(), _of_tokens(given)
-    attention = module.encoder.layers[0].self_attn.in_proj_weight.clone()
     made = _factorized(module, given, rank=3, exclude=["head"])
     note = given.notes["factorize"]
     assert note["ranks"] == {
         "words": [[32], [3]],
+        **{f"encoder.layers.0.self_attn.{name}": [[32], [3]] for name in ("query", "key", "value", "out_proj")},
         "encoder.layers.0.linear1": [[32], [3]],
         "encoder.layers.0.linear2": [[32], [3]],
         "more.0.0": [[32], [3]],
         "more.0.2": [[32], [3]],
+        "recurrent.weight_ih_l0": [[32], [3]],
     }
     assert note["kept"] == {
-        "encoder.layers.0.self_attn": "no factors are known of a MultiheadAttention",
-        "encoder.layers.0.self_attn.out_proj": "no factors are known of a NonDynamicallyQuantizableLinear",
         "by_hand": "its weight is read without the layer being called",
-        "recurrent": "no factors are known of a GRU",
+        "recurrent.weight_hh_l0": "its operator takes what a recurrence multiplies its state with whole",
         "tied": "its weight is `twin.weight` too",
         "twin": "its weight is `tied.weight` too",
     }
-    assert torch.equal(made.encoder.layers[0].self_attn.in_proj_weight, attention)
+    attention = made.encoder.layers[0].self_attn
+    assert [tuple(each.weight.shape) for each in attention.query] == [(3, 32), (32, 3)]
+    assert attention.embed_dim == 32
+    assert made.recurrent.layers[0].input_size == 3
     assert made.tied.weight is made.twin.weight
     assert [tuple(each.weight.shape) for each in made.more[0][0]] == [(3, 32), (48, 3)]
     told = next(line for line in given.progress.lines if line.startswith("factorize: left as they are"))
@@ -160,3 +170,112 @@ def test_a_convolution_that_would_be_slower_is_kept(given: Any) -> None:
     module = nn.Sequential(nn.Conv2d(32, 8, 1), nn.Conv2d(8, 8, 2, stride=8), nn.Conv2d(8, 64, 1))
     _factorized(module, given, rank=4)
     assert given.notes["factorize"]["kept"] == {"1": "at rank 4 of 8 and 4 of 8 it would be no smaller, or slower"}
+
+
+def test_attention_and_recurrences_that_keep_their_rank_stay_what_they_were(given: Any) -> None:
+    module, given = Encoder().eval(), _of_tokens(given)
+    attention, recurrence = module.encoder.layers[0].self_attn, module.recurrent
+    with pytest.raises(RecipeFailed, match=r"in `exclude`, `recurrent\.bias` fits no layer"):
+        _factorized(module, given, rank=3, exclude=["recurrent.bias"])
+    module = Encoder().eval()
+    attention, recurrence = module.encoder.layers[0].self_attn, module.recurrent
+    made = _factorized(module, given, rank=3, exclude=["*.self_attn", "recurrent.weight_ih_l0"])
+    assert made.encoder.layers[0].self_attn is attention
+    assert made.recurrent is recurrence
+    assert "recurrent.weight_hh_l0" not in given.notes["factorize"]["kept"]
+    module = Encoder().eval()
+    attention = module.encoder.layers[0].self_attn
+    attention.register_forward_hook(lambda *_: None)
+    made = _factorized(module, given, rank=3)
+    assert made.encoder.layers[0].self_attn is attention
+    assert given.notes["factorize"]["kept"]["encoder.layers.0.self_attn"] == "hooks hang on it"
+
+
+class Sounds(nn.Module):
+    """A recurrence both ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.voice = nn.LSTM(40, 24, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(48, 3)
+
+    def forward(self, sound: Any) -> Any:
+        return self.head(self.voice(sound)[0][:, -1])
+
+
+def test_the_file_has_the_runtimes_recurrence_with_fewer_inputs(given: Any, tmp_path: Path) -> None:
+    sound = np.random.default_rng(0).normal(size=(8, 6, 40)).astype(np.float32)
+    ports = (Port("sound", ("N", 6, 40), "float32"),)
+    data = split_of("sound", {"sound": sound}, np.arange(8) % 3)
+    given = replace(given, splits=dict.fromkeys(("train", "calibration"), data), ports=ports)
+    whole, after = Sounds().eval(), tmp_path / "after.onnx"
+    before = sum(each.numel() for each in whole.parameters())
+    made = _factorized(whole, given, rank=4, exclude=["head"])
+    export(made, {"sound": ports[0].shape}, {"sound": sound[:4]}, after)
+    graph = onnx.load(after).graph
+    held = {each.name: tuple(each.dims) for each in graph.initializer}
+    recurrences = [node for node in graph.node if node.op_type == "LSTM"]
+    assert [held[node.input[1]] for node in recurrences] == [(2, 96, 4)]
+    assert [held[node.input[2]] for node in recurrences] == [(2, 96, 24)]
+    assert not [node for node in graph.node if node.op_type in ("Loop", "Scan", "If")]
+    # what both ways multiply inputs with, in 4 bytes each: once whole, and once as two factors
+    weights = 4 * (before - 192 * 40 + 4 * (192 + 40))
+    assert weights < after.stat().st_size < weights + 8000 < 4 * before
+    with torch.no_grad():
+        wanted = made(torch.from_numpy(sound)).numpy()
+    (answer,) = open_session(str(after), 1).run({"sound": sound})
+    assert np.allclose(answer, wanted, atol=1e-5)
+
+
+@dataclass
+class Clock:
+    """In place of a stopwatch: what a module takes is how many parameters it has, of the baseline's 4 ms for 4,000."""
+
+    device: Any = field(default_factory=lambda: SimpleNamespace(name="desk"))
+    format: Any = FLOAT32
+    asked: list[int] = field(default_factory=list)
+
+    def time(self, subject: Subject, limit: float | None = None) -> Timed:
+        count = sum(each.numel() for each in subject.source.parameters())
+        self.asked.append(count)
+        return Timed(Ratio(count / 4000, (count / 4000 - 0.001, count / 4000 + 0.001), 0.0), count / 1e6, 0.004, 3)
+
+
+def _deep() -> Any:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, 36), nn.ReLU(), nn.Linear(36, 36), nn.ReLU(), nn.Linear(36, 3))
+
+
+def test_the_rank_is_the_largest_that_is_fast_enough(given: Any) -> None:
+    clock = Clock()
+    given = replace(given, stopwatch=clock)
+    made = _factorized(_deep(), given, latency={"max_ratio": 0.5}, round_to=1, exclude=["5"])
+    note = given.notes["factorize"]
+    (full, (rank,)), (_, other) = note["ranks"]["1"], note["ranks"]["3"]
+    assert (full, other) == ([36], [rank])
+    # biases and the head have 183, and each rank of both layers 144
+    count = 183 + 144 * rank
+    assert count / 4000 < 0.5 < (count + 144) / 4000
+    assert note["parameters"] == [2775, count] == [2 * 36 * 36 + 183, sum(each.numel() for each in made.parameters())]
+    found = note["latency"]
+    assert (found["device"], found["wanted"]) == ("desk", 0.5)
+    assert round(found["ratio"] * 36) == rank
+    assert found["tries"][0]["ratio"] == 1
+    assert {each["parameters"] for each in found["tries"]} == set(clock.asked)
+    assert len(clock.asked) == len(set(clock.asked)), "each form is measured once"
+
+
+@pytest.mark.parametrize(
+    ("limit", "says"),
+    [
+        (0.05, r"factorize: the nearest to `latency` is 0\.08x .* with a ratio of 0\.01, .* layers keep their rank"),
+        (0.9, "factorize changed nothing: before anything is removed the model takes 0.69x"),
+    ],
+    ids=["out of reach", "reached already"],
+)
+def test_a_latency_that_is_not_to_be_had_is_told_with_what_was_measured(given: Any, limit: float, says: str) -> None:
+    given = replace(given, stopwatch=Clock())
+    with pytest.raises(RecipeFailed, match=says):
+        _factorized(_deep(), given, latency={"max_ratio": limit}, round_to=1, exclude=["5"])
+    assert given.notes["factorize"]["latency"]["tries"]

@@ -256,7 +256,7 @@ budget: {size: {max: 1 MB}}
     with pytest.raises(ConfigError) as caught:
         understand(text, "makeweight.yaml", Path("/no/such/folder"))
     told = (
-        "makeweight.yaml:6: variants.thin.steps[0].factorize: give exactly one of `energy`, `ratio` and `rank`; it has"
+        "makeweight.yaml:6: variants.thin.steps[0].factorize: give exactly one of `energy`, `ratio`, `rank` and `latency`; it has"
     )
     assert told in str(caught.value)
 
