@@ -82,6 +82,10 @@ class EnvironmentFailed(MakeweightError):
     exit_code = Exit.ENVIRONMENT
 
 
+class OutOfMemory(EnvironmentFailed, MemoryError):
+    """There is not the memory for what was asked; says what to lower."""
+
+
 @contextlib.contextmanager
 def at(where: str) -> Iterator[None]:
     """The place of those errors of the user's that name none themselves."""

@@ -37,6 +37,7 @@ from makeweight.compress.subject import Subject
 from makeweight.compress.target import Latency, aimed
 from makeweight.compress.technique import Given
 from makeweight.compress.tuning import InRounds, read_as
+from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
@@ -376,9 +377,10 @@ def _following(what: str, module: Any) -> Iterator[None]:
     try:
         with quiet():
             yield
-    except (MakeweightError, RecipeFailed, OSError, MemoryError):
+    except (MakeweightError, RecipeFailed):
         raise
     except Exception as error:
+        environment.reraise(error)
         message = first_line(error) or "it said nothing"
         layer = layer_of(error, module)
         at = f" at `{layer}`" if layer else ""

@@ -9,6 +9,7 @@ from typing import Any
 
 from makeweight.compress.examples import Tensors
 from makeweight.compress.scores import answers
+from makeweight.runtimes import environment
 from makeweight.runtimes.layers import named, unfit
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.saved import some
@@ -72,6 +73,7 @@ def answer_of(module: Any, example: Tensors, output: str | None, called: str, wa
     try:
         return answers(module, example, output)
     except Exception as error:
+        environment.reraise(error)
         layer = layer_of(error, module)
         raise RecipeFailed(
             f"{called} no longer runs{f' at `{layer}`' if layer else ''} ({type(error).__name__}: "

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from makeweight.artifact.feeds import fit
 from makeweight.artifact.ports import Feeds, Port
+from makeweight.compress import accelerator
 from makeweight.config.settings import TaskSettings
 from makeweight.measure.inference import at_once
 from makeweight.user.split import Batch as Read
@@ -35,7 +36,8 @@ class Examples:
     """A split: inputs and targets.
 
     `ports`: the inputs of the module, of which some may be constants. `change`: what is done to a training batch when
-    it is read. `labels`: whether targets are handed out; without them nothing can learn of any.
+    it is read. `labels`: whether targets are handed out; without them nothing can learn of any. `on`: the device that
+    batches are put on.
     """
 
     split: Split
@@ -43,6 +45,7 @@ class Examples:
     ports: Sequence[Port]
     change: Change | None = None
     labels: bool = True
+    on: str = accelerator.CPU
 
     def in_order(self) -> Iterator[Batch]:
         """All in order, as they are, in batches as evaluation asks for them: nothing is learnt of these."""
@@ -58,7 +61,8 @@ class Examples:
 
     def _batch(self, read: Read) -> Batch:
         inputs = tensors(self.ports, read.inputs, int(read.numbers[0]))
-        return Batch(_tensor(read.numbers), inputs, self._targets(read.targets) if self.labels else None)
+        targets = self._targets(read.targets) if self.labels else None
+        return Batch(*(accelerator.moved(each, self.on) for each in (_tensor(read.numbers), inputs, targets)))
 
     def _targets(self, targets: NDArray[Any] | None) -> Any:
         if targets is not None and (self.task.kind == "regression" or targets.dtype == np.float64):

@@ -109,7 +109,7 @@ def _hint(student: Any, teacher: Any, name: str, taught: str) -> tuple[Distance,
     if len(differing) != 1:
         raise _unlike(student, teacher, name, taught, "in more than their channels")
     (axis,) = differing
-    regressor = nn.Linear(student.shape[axis], teacher.shape[axis])
+    regressor = nn.Linear(student.shape[axis], teacher.shape[axis]).to(student.device)
 
     def distance(ours: Any, theirs: Any) -> Any:
         return functional.mse_loss(regressor(ours.movedim(axis, -1)), theirs.movedim(axis, -1))

@@ -17,6 +17,7 @@ from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
 from makeweight.artifact.trial import Trial
 from makeweight.artifact.versions import versions
+from makeweight.compress import memory
 from makeweight.compress.checkpoints import Checkpoints, of_control, of_steps
 from makeweight.compress.curves import Curves
 from makeweight.compress.mixed_precision import MixedPrecision
@@ -132,7 +133,8 @@ def _carried_out(
             supply.checkpoints = supply.checkpoints.at(of_steps(variant.runtime, variant.recipe[:number]))
             needed = supply.given(step.transformation.needs(step.options))
             try:
-                subject = step.transformation.apply(subject, step.options, needed)
+                with memory.enough(f"{variant.name}: {step.name}", memory.of_step(step.options)):
+                    subject = step.transformation.apply(subject, step.options, needed)
             finally:
                 supply.keep(needed.notes)
     target = folder / f"model{runtime.suffix}"
@@ -152,8 +154,12 @@ def _carried_out(
             before = replace(subject, source=supply.lowered(subject, FLOAT32, floating))
         of_file = runtime.objection(plan.format, "graph") is None
         lowered = before if of_file else subject
-        format = _by_sensitivity(plan, lowered, before.source, macs, supply, notes)
-        made = supply.lowered(lowered, format, target, notes)
+        with memory.enough(
+            f"{variant.name}: {plan.lowering.name}",
+            memory.of_step(plan.lowering.options, calibrates=plan.format.calibrates),
+        ):
+            format = _by_sensitivity(plan, lowered, before.source, macs, supply, notes)
+            made = supply.lowered(lowered, format, target, notes)
         if made.size >= before.source.size:
             # it may run faster for that, so it is no failure
             notes["no smaller"] = f"{made.size:,} bytes, and {before.source.size:,} in {FLOAT32.weights.type}"

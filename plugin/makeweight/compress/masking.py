@@ -37,6 +37,9 @@ class Masks:
         """
         self.zeros = zeros
 
+    def to(self, device: str) -> None:
+        self.zeros = {name: zeros.to(device) for name, zeros in self.zeros.items()}
+
     def after_step(self, module: Any) -> None:
         """Make them zero again."""
         import torch

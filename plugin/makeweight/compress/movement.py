@@ -30,6 +30,9 @@ class Movement:
         weight.requires_grad_(True)
         return weight.register_hook(note)
 
+    def to(self, device: str) -> None:
+        self._scores = {name: scores.to(device) for name, scores in self._scores.items()}
+
     def after_step(self, module: Any) -> None:
         """They say nothing of what the module has to be."""
 

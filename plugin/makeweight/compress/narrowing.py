@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from makeweight.compress import normalization
 from makeweight.compress.examples import Tensors
+from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import named
 from makeweight.user.weights import shared
@@ -126,7 +127,8 @@ def answered(module: Any, example: Tensors) -> list[Any] | None:
     try:
         with torch.no_grad(), layer_by_layer():
             return differentiable(call(module.eval(), example))
-    except Exception:  # noqa: BLE001 - a forward that counts channels may raise anything
+    except Exception as error:  # noqa: BLE001 - a forward that counts channels may raise anything
+        environment.reraise(error)
         return None
 
 

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from makeweight.compress.accelerator import CUDA
 from makeweight_base.progress import Progress
 
 
-def multiplying_in(precision: str, progress: Progress) -> Callable[[], AbstractContextManager[Any]]:
-    """What a forward pass and its loss stand in. Where the processor has no instructions for bfloat16, PyTorch would
+def multiplying_in(precision: str, on: str, progress: Progress) -> Callable[[], AbstractContextManager[Any]]:
+    """What a forward pass and its loss stand in. Where the device has no instructions for bfloat16, PyTorch would
     imitate it, several times slower than float32: then it is told, and float32 it is.
+
+    Args:
+        on: the device, see `accelerator.py`.
 
     https://docs.pytorch.org/docs/stable/amp.html
     """
@@ -20,7 +24,12 @@ def multiplying_in(precision: str, progress: Progress) -> Callable[[], AbstractC
 
     if precision == "float32":
         return contextlib.nullcontext
-    if not any(has for name, has in torch.cpu.get_capabilities().items() if name.endswith("bf16")):
-        progress.say("this processor does not multiply bfloat16: float32 is trained in")
+    if on == CUDA:
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = any(has for name, has in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
+    if not able:
+        what = "GPU" if on == CUDA else "processor"
+        progress.say(f"this {what} does not multiply bfloat16: float32 is trained in")
         return contextlib.nullcontext
-    return lambda: torch.autocast("cpu", dtype=torch.bfloat16)
+    return lambda: torch.autocast(on, dtype=torch.bfloat16)

@@ -53,8 +53,8 @@ def reading(baseline: Any, data: Examples, output: str | None) -> Reading:
     if data.task.kind == "segmentation":
         return _of_places(some, data, batch)
     if data.task.kind == "multilabel":
-        return _of_labels(probable(some.double().numpy()))
-    kind = kind_of(some.double().numpy())
+        return _of_labels(probable(some.double().cpu().numpy()))
+    kind = kind_of(some.double().cpu().numpy())
     return _of_one_class(kind == "probability")
 
 
@@ -87,7 +87,7 @@ def _of_places(some: Any, data: Examples, batch: Batch) -> Reading:
     """Where the classes are, and what the scores are, is told by the first examples."""
     import torch
 
-    values, shape = some.numpy(), tuple(batch.targets.shape[1:])
+    values, shape = some.cpu().numpy(), tuple(batch.targets.shape[1:])
     layout = layout_of(values, shape, data.task)
     if layout == "classes":
         raise UsageError(

@@ -44,6 +44,10 @@ class Ties:
         self._masked = frozenset(masked)
         self._learning: dict[str, Any] = {}
 
+    def to(self, device: str) -> None:
+        for clusters in self.clusters.values():
+            clusters.to(device)
+
     @contextmanager
     def standing_in(self, module: Any) -> Iterator[list[Any]]:
         """As long as this lasts, it is the values of clusters that learn, and weights take theirs after each step: the
@@ -108,6 +112,11 @@ class _Clusters:
         steps = torch.arange(seen) * self._counts[self._held, None] // seen
         self._some = order[starts[self._held, None] + steps]
 
+    def to(self, device: str) -> None:
+        for name, value in vars(self).items():
+            if hasattr(value, "to"):
+                setattr(self, name, value.to(device))
+
     def _signed(self, values: Any) -> Any:
         """Of each weight, turned to the sign that its cluster's value has, or back."""
         return values if self._signs is None else values * self._signs.to(values.dtype)
@@ -116,7 +125,7 @@ class _Clusters:
         """By cluster, shape [clusters]."""
         import torch
 
-        sums = torch.zeros(len(self._counts), dtype=values.dtype)
+        sums = torch.zeros(len(self._counts), dtype=values.dtype, device=values.device)
         return sums.index_add_(0, self._flat, self._signed(values.flatten()))
 
     def spread(self, values: Any) -> Any:

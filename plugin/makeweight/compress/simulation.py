@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from makeweight.compress import accelerator
 from makeweight.compress.deadend import refuse_not_finite, refuse_operators
 from makeweight.compress.examples import Examples
 from makeweight.compress.scores import answers
@@ -57,15 +58,18 @@ def train(subject: Subject, options: QatOptions, format: Format, given: Given) -
     integers = given.integers(subject, format)
     if not integers.ranges:
         raise RecipeFailed(f"{LEARNED} changed nothing: no call of the module becomes integers")
-    batch = next(Examples(given.splits["calibration"], given.task, given.ports, labels=False).batches(_SOME))
-    simulation = Simulation(module, integers, batch.inputs, given.output)
-    if integers.unseen:
-        given.progress.say(
-            f"{LEARNED}: within an operator, with ranges from calibration alone: {told_of(integers.unseen)}"
-        )
-    with simulation.running():
-        trained = tune(module, options, given, LEARNED, subject.left.values())
-        learned = simulation.learned()
+    device = accelerator.of(options)
+    # there from the beginning: moving a module makes other tensors of its buffers, and whose they are is seen here
+    with accelerator.placed(module, subject.left.values(), device):
+        examples = Examples(given.splits["calibration"], given.task, given.ports, labels=False, on=device)
+        simulation = Simulation(module, integers, next(examples.batches(_SOME)).inputs, given.output)
+        if integers.unseen:
+            given.progress.say(
+                f"{LEARNED}: within an operator, with ranges from calibration alone: {told_of(integers.unseen)}"
+            )
+        with simulation.running():
+            trained = tune(module, options, given, LEARNED, subject.left.values())
+            learned = simulation.learned()
     given.progress.say(
         f"{LEARNED}: {len(learned.ranges)} ranges learned, {len(simulation.weights)} products with integer weights"
     )
@@ -90,7 +94,7 @@ class Simulation:
 
         self._module, self._integers = module, integers
         begins = [(min(each.lowest, 0.0), max(each.highest, 0.0)) for each in integers.ranges.values()]
-        self._begins = torch.tensor(begins, dtype=torch.float32)
+        self._begins = torch.tensor(begins, dtype=torch.float32, device=accelerator.where(module))
         self._places = {name: place for place, name in enumerate(integers.ranges)}
         seen = _Order()
         with visited(module, seen):

@@ -14,6 +14,7 @@ from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.compress.tuning import tune
+from makeweight.runtimes import environment
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.module import built
 from makeweight.user.weights import counted
@@ -73,6 +74,7 @@ def shallower(module: Any, part: float, example: Tensors) -> list[str]:
     try:
         answer = answers(module, example, None)
     except Exception as error:
+        environment.reraise(error)
         raise RecipeFailed(
             f"distill: without {', '.join(gone)} the model no longer runs ({type(error).__name__}: "
             f"{first_line(error)}); build a `student`"
@@ -106,6 +108,7 @@ def _users(dotted: str, model: Any, example: Tensors, given: Given) -> Any:
     try:
         answer = answers(student, example, given.output)
     except Exception as error:
+        environment.reraise(error)
         raise misfits.of_inputs("student", dotted, example, error) from error
     if answer.shape != wanted.shape:
         raise misfits.of_scores("student", dotted, answer, wanted, "Build it with the classes of the model.")

@@ -21,6 +21,14 @@ class Left(Protocol):
 
 
 @runtime_checkable
+class Movable(Protocol):
+    """What holds tensors of its own, as modules do and a `Left` may: a training on an accelerator moves it there and
+    back."""
+
+    def to(self, device: str, /) -> Any: ...
+
+
+@runtime_checkable
 class Substitute(Left, Protocol):
     """One that has parameters of its own learn in place of weights of the module, in the loop that techniques share."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from makeweight import registry
 from makeweight.compress import misfits
+from makeweight.compress.accelerator import CPU
 from makeweight.compress.examples import Batch
 from makeweight.compress.scores import answers
 from makeweight.compress.technique import Given
 from makeweight.compress.training_options import TrainingOptions
+from makeweight.runtimes import environment
 from makeweight.runtimes.runtime import Runtime
 from makeweight.user import weights
 from makeweight.user.module import built
@@ -18,8 +21,11 @@ from makeweight_base.errors import UsageError, at
 _WHERE = "makeweight.yaml: teacher"
 
 
-def teacher_of(options: TrainingOptions, given: Given) -> Any:
+def teacher_of(options: TrainingOptions, given: Given, device: str = CPU) -> Any:
     """A torch.nn.Module in eval mode, called with the model's inputs and not to be changed; None: nobody teaches.
+
+    Args:
+        device: where it lies and is asked; of an ONNX file, where its answers go.
 
     Raises:
         UsageError: it cannot be built, its weights do not fit, or the file cannot be opened.
@@ -27,9 +33,9 @@ def teacher_of(options: TrainingOptions, given: Given) -> Any:
     if options.teacher == "none":
         return None
     if options.teacher == "baseline":
-        return given.baseline
+        return given.baseline if device == CPU else copy.deepcopy(given.baseline).to(device)
     if options.teacher.endswith(".onnx"):
-        return _of_file(options.teacher, given)
+        return _of_file(options.teacher, given, device)
     module = built(options.teacher, given.root, where=_WHERE)
     if options.teacher_weights is not None:
         file = given.root / options.teacher_weights
@@ -41,7 +47,7 @@ def teacher_of(options: TrainingOptions, given: Given) -> Any:
             )
         with at(options.teacher_weights):
             weights.load(module, file, None)
-    return module.eval().requires_grad_(False)
+    return module.eval().requires_grad_(False).to(device)
 
 
 def refuse_unfit(name: str, theirs: Any, ours: Any) -> None:
@@ -69,13 +75,12 @@ def answered(teacher: Any, name: str, batch: Batch, output: str | None) -> Any:
     """
     try:
         return answers(teacher, batch.inputs, output)
-    except (OSError, MemoryError):
-        raise
     except Exception as error:
+        environment.reraise(error)
         raise misfits.of_inputs("teacher", name, batch.inputs, error) from error
 
 
-def _of_file(path: str, given: Given) -> Any:
+def _of_file(path: str, given: Given, device: str) -> Any:
     import torch
     from torch import nn
 
@@ -85,7 +90,7 @@ def _of_file(path: str, given: Given) -> Any:
 
     class OfFile(nn.Module):  # type: ignore[misc]
         def forward(self, inputs: dict[str, Any]) -> dict[str, Any]:
-            answer = session.run({name: values.numpy() for name, values in inputs.items()})
-            return {name: torch.from_numpy(values) for name, values in zip(outputs, answer, strict=True)}
+            answer = session.run({name: values.cpu().numpy() for name, values in inputs.items()})
+            return {name: torch.from_numpy(values).to(device) for name, values in zip(outputs, answer, strict=True)}
 
     return OfFile().eval()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from makeweight.compress import technique
+from makeweight.compress import accelerator, memory, technique
 from makeweight.compress.checkpoints import Checkpoints, Stateful
 from makeweight.compress.curves import Curves
 from makeweight.compress.examples import Examples, Tensors
@@ -20,6 +20,7 @@ from makeweight.compress.reproducible import Generators
 from makeweight.compress.scores import Reading, answers
 from makeweight.compress.subject import Left
 from makeweight.compress.training_options import TrainingOptions
+from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
@@ -57,6 +58,8 @@ class Trained:
     """Of the kept epoch: accuracy for a classification, else the loss."""
     ended: str | None = None
     """Why it ended before its time, with the best epoch until then; None: it did not."""
+    on: str = accelerator.CPU
+    """What it was computed on."""
 
 
 def train(
@@ -80,6 +83,7 @@ def train(
 
     Raises:
         RecipeFailed: the loss is no longer finite, and no epoch was judged before; or the module fails in training.
+        OutOfMemory: a step takes more than there is.
         UsageError: the loss raises one.
     """
     steps = options.epochs * data.split.steps(options.batch)
@@ -87,8 +91,9 @@ def train(
     averaged = None if options.ema is None else Averaged(module, options.ema)
     reached = _Reached()
     parts = _changing(module, optimizer, averaged, reached, left, beside)
-    checkpoint = (given.checkpoints or Checkpoints()).next(data.split, module, options.model_dump(mode="json"))
-    mixed = multiplying_in(options.precision, given.progress)
+    on = accelerator.described(data.on)
+    checkpoint = (given.checkpoints or Checkpoints()).next(data.split, module, options.model_dump(mode="json"), on)
+    mixed = multiplying_in(options.precision, data.on, given.progress)
     show = (given.curves or Curves()).begin()
     if checkpoint.restore(parts):
         given.progress.say(f"{label}: taken up again after epoch {reached.epochs} of {options.epochs}")
@@ -97,21 +102,23 @@ def train(
     for epoch in given.progress.over(ahead, label, len(ahead)):
         module.train()
         total = seen = 0.0
-        for batch in data.epoch(options.batch, given.seed, epoch):
-            with mixed():
-                value = loss(_forward(module, batch.inputs, given.output, label), batch)
-            optimizer.step(value)
-            for each in left:
-                each.after_step(module)
-            if averaged is not None:
-                averaged.after_step()
-            total += float(value.detach()) * len(batch.indices)
-            seen += len(batch.indices)
+        with memory.enough(f"{label}: a step of {options.batch} examples", memory.of_batch(options.batch, data.on)):
+            for batch in data.epoch(options.batch, given.seed, epoch):
+                with mixed():
+                    value = loss(_forward(module, batch.inputs, given.output, label), batch)
+                optimizer.step(value)
+                for each in left:
+                    each.after_step(module)
+                if averaged is not None:
+                    averaged.after_step()
+                total += float(value.detach()) * len(batch.indices)
+                seen += len(batch.indices)
         module.eval()
         quality, found = None, [total / seen]
         if judge is not None and math.isfinite(found[0]):
             with contextlib.nullcontext() if averaged is None else averaged.put_in():
-                quality = judge(module)
+                with memory.enough(f"{label}: the validation split", memory.OF_ASKING):
+                    quality = judge(module)
                 found += quality.order
                 if all(map(math.isfinite, found)):
                     reached.judge(quality, epoch, module)
@@ -131,11 +138,11 @@ def train(
         if averaged is not None:
             averaged.keep()
         given.progress.say(told)
-        return Trained(ran, ran, mean, None)
+        return Trained(ran, ran, mean, None, on=on)
     best = reached.best
     module.load_state_dict(best.state)
     given.progress.say(f"{told}; kept epoch {best.epoch}, validation {best.quality.words}")
-    return Trained(ran, best.epoch, mean, best.quality.figure, ended)
+    return Trained(ran, best.epoch, mean, best.quality.figure, ended, on)
 
 
 @dataclass(frozen=True)
@@ -229,7 +236,6 @@ def _forward(module: Any, inputs: Tensors, output: str | None, label: str) -> An
     except UsageError:
         raise
     except Exception as error:
-        if "allocate memory" in str(error):
-            raise MemoryError(str(error)) from error
+        environment.reraise(error)
         told = f"{type(error).__name__}: {first_line(error)}"
         raise RecipeFailed(f"{label}: the module fails in training: {told}") from error

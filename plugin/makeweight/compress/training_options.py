@@ -57,6 +57,11 @@ class TrainingOptions(technique.Options):
         description="`bfloat16` multiplies in it while training (autocast), where the processor does so by itself; "
         "weights stay in float32, and epochs are compared in it.",
     )
+    accelerator: Literal["auto", "cuda", "none"] = Field(
+        "auto",
+        description="What is trained on: `auto` takes CUDA where PyTorch has it (but leaves a `train` of your own in "
+        "main memory), `cuda` insists on it, `none` takes the processor.",
+    )
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs that are no better on the validation split."
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain
 from typing import Any, Protocol
 
+from makeweight.compress import accelerator
 from makeweight.compress.examples import Batch, Examples
 from makeweight.compress.features import followed
 from makeweight.compress.handed_over import hand_over
@@ -72,28 +73,36 @@ def tuner(options: TrainingOptions, given: Given) -> Tuner:
     out once, whatever the number of trainings: how scores are read, and what a teacher answers.
 
     Raises:
+        EnvironmentFailed: it is to be trained on what this machine has not.
         UsageError: the task has no loss of its own and none is given, the teacher cannot teach this model, or an
             example cannot be read.
     """
-    data = Examples(given.splits["train"], given.task, given.ports, given.change, options.labels)
-    held_out = given.splits.get("validation")
-    validation = None if held_out is None else Examples(held_out, given.task, given.ports, labels=options.labels)
-    teacher = teacher_of(options, given)
+    device = accelerator.of(options)
+    if device != accelerator.CPU:
+        given.progress.say(f"trained on {accelerator.described(device)}")
+    plain = Examples(given.splits["train"], given.task, given.ports, given.change, options.labels)
+    data, held_out = replace(plain, on=device), given.splits.get("validation")
+    validation = None
+    if held_out is not None:
+        validation = Examples(held_out, given.task, given.ports, labels=options.labels, on=device)
+    teacher = teacher_of(options, given, device)
     if options.train is not None:
 
         def handed(module: Any, label: str, left: Collection[Left] = ()) -> Trained:
-            hand_over(module, data, validation, options, given, label, left, teacher)
-            return Trained(options.epochs, options.epochs, None, None)
+            with accelerator.placed(module, left, device):
+                hand_over(module, data, validation, options, given, label, left, teacher)
+            return Trained(options.epochs, options.epochs, None, None, on=accelerator.described(device))
 
         return handed
     classifies = given.task.kind == "classification"
-    read = read_as(options, data, given)
+    # the baseline stays in main memory, where all steps ask it
+    read = read_as(options, plain, given)
     taught = read
     if teacher is not None and options.teacher != "baseline":
-        some = next(data.batches(_SOME))
-        theirs = answered(teacher, options.teacher, some, given.output)
+        theirs = answered(teacher, options.teacher, next(data.batches(_SOME)), given.output)
         taught = reading(teacher, data, given.output)
-        refuse_unfit(options.teacher, taught(theirs), read(answers(given.baseline, some.inputs, given.output)))
+        ours = answers(given.baseline, next(plain.batches(_SOME)).inputs, given.output)
+        refuse_unfit(options.teacher, taught(theirs), read(ours))
 
     def distance(examples: Examples) -> Loss:
         asked = _asked(teacher, examples, taught, given.output)
@@ -119,6 +128,7 @@ def tuner(options: TrainingOptions, given: Given) -> Tuner:
 
     def trained(module: Any, label: str, left: Collection[Left] = ()) -> Trained:
         with contextlib.ExitStack() as lasting:
+            lasting.enter_context(accelerator.placed(module, left, device))
             substitutes = [each for each in left if isinstance(each, Substitute)]
             beside = [*chain(*(lasting.enter_context(each.standing_in(module)) for each in substitutes))]
             whole = loss

@@ -8,6 +8,11 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
+# As allocators of processors and accelerators, and the runtimes on top of them, say it.
+_MEMORY = re.compile(
+    r"bad_alloc|[Ff]ailed to allocate memory|can't allocate memory|not enough memory|out of memory|ALLOC_FAILED"
+)
+
 
 @contextlib.contextmanager
 def translated(meant: Callable[[Exception], Exception], own: type[Exception] | tuple[()] = ()) -> Iterator[None]:
@@ -40,5 +45,11 @@ def reraise(error: BaseException) -> None:
         raise error
     if "No space left on device" in text or "system error number 28" in text:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-    if re.search(r"bad_alloc|[Ff]ailed to allocate memory|can't allocate memory", text):
+    if out_of_memory(error):
         raise MemoryError(" ".join(text.split())) from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether it says that there is too little memory: PyTorch and the runtimes have no type for that of a processor's,
+    and one of their own for an accelerator's."""
+    return isinstance(error, MemoryError) or _MEMORY.search(str(error)) is not None

@@ -30,7 +30,7 @@ from makeweight.search.halving import goes_on, rungs_of
 from makeweight.search.untrained import form_of
 from makeweight.user import data
 from makeweight_base import atomic
-from makeweight_base.errors import EnvironmentFailed, MakeweightError, UsageError, first_line
+from makeweight_base.errors import EnvironmentFailed, MakeweightError, OutOfMemory, UsageError, first_line
 from makeweight_base.progress import Plain, Progress
 from makeweight_base.yamlfile import parse
 from makeweight_probe.alone import LOCK
@@ -98,12 +98,14 @@ def carry_out(job: Job, *, quiet: bool = True) -> dict[str, Any]:
             open_files.enter_context(_printed_into(log.fileno()))
         try:
             told = _carried_out(job, folder, Plain(log))
+        except OutOfMemory as error:
+            told = {"ended": "failed", "reason": error.what}
+        except MemoryError:
+            told = {"ended": "failed", "reason": "it takes more memory than there is"}
         except (EnvironmentFailed, OSError) as error:
             told = {"failure": str(error)}
         except MakeweightError as error:
             told = {"ended": "failed", "reason": error.what}
-        except MemoryError:
-            told = {"ended": "failed", "reason": "it takes more memory than there is"}
         except Exception as error:  # noqa: BLE001 - one recipe that nothing foresaw is no reason to lose all others
             traceback.print_exc(file=log)
             told = {"ended": "failed", "reason": f"{type(error).__name__}: {first_line(error)}"}

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from makeweight.runtimes.environment import out_of_memory
 from makeweight.user.ran import watch
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import MakeweightError, OutOfMemory, UsageError
 
 
 def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
@@ -80,16 +81,23 @@ def call(function: Callable[..., Any], *arguments: Any, name: str, root: Path) -
 
     Raises:
         UsageError: whatever it raised, with the line of the user's code it came from.
+        OutOfMemory: likewise, where that was it.
     """
     try:
         return function(*arguments)
-    except UsageError:
+    except (UsageError, OutOfMemory):
         raise
     except (Exception, SystemExit) as error:  # a script's sys.exit(0) must not read as our success
         raise _told(f"`{name}`", error, root, None) from error
 
 
-def _told(doing: str, error: BaseException, root: Path, where: str | None) -> UsageError:
+def _told(doing: str, error: BaseException, root: Path, where: str | None) -> MakeweightError:
+    if out_of_memory(error):
+        return OutOfMemory(
+            f"{doing} ran out of memory: {error or type(error).__name__}",
+            where=place(error, root) or where,
+            do="Have it take less at once, such as a smaller batch; or close something.",
+        )
     return UsageError(
         f"{doing} raised {type(error).__name__}: {error}",
         where=place(error, root) or where,

@@ -15,6 +15,7 @@ from typing import Any
 from makeweight.artifact.kind import absent, kind_of
 from makeweight.artifact.ports import Port, Shape, shown
 from makeweight.layout import CONFIG
+from makeweight.runtimes import environment
 from makeweight_base.errors import UsageError, first_line
 from makeweight_base.quiet import quiet
 
@@ -79,9 +80,10 @@ def read(path: Path) -> Any:
             raise UsageError(f"the program could run any code when it is opened: it holds {unsafe}", do=_AGAIN)
         with quiet():
             return torch.export.load(path)
-    except (UsageError, OSError, MemoryError):
+    except UsageError:
         raise
     except Exception as error:
+        environment.reraise(error)
         raise UsageError(
             f"torch {torch.__version__} cannot read the program: {first_line(error) or type(error).__name__}", do=_AGAIN
         ) from error

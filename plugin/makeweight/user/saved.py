@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from makeweight.artifact.kind import STATE, Kind, absent, kind_of
+from makeweight.runtimes import environment
 from makeweight_base.errors import UsageError, first_line
 from makeweight_base.quiet import quiet
 
@@ -64,8 +65,7 @@ def _of_torch(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise _more_than_tensors(path, error) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        if "allocate memory" in str(error):
-            raise MemoryError(str(error)) from error
+        environment.reraise(error)
         raise UsageError(f"the weights cannot be read: {first_line(error) or type(error).__name__}", do=_CUT) from error
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from makeweight.artifact.kind import STATE
 from makeweight.layout import CONFIG
+from makeweight.runtimes import environment
 from makeweight.user import saved
 from makeweight.user.saved import EXTRA, bare, some
 from makeweight_base.errors import UsageError, first_line
@@ -71,9 +72,8 @@ def load(module: Any, path: Path, key: str | None) -> str:
     try:
         with quiet():
             module.load_state_dict(state)
-    except (OSError, MemoryError):
-        raise
     except Exception as error:  # modules may load in ways of their own
+        environment.reraise(error)
         raise _explained(error, place, places) from error
     if bad := not_finite(module):
         raise UsageError(f"the weights hold NaN or infinity: {some(bad)}", do="Train the model again.")

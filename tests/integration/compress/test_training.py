@@ -18,12 +18,13 @@ from torch import nn
 
 from integration.compress.conftest import fresh
 from makeweight.artifact.ports import Port
-from makeweight.compress import training, tuning
+from makeweight.compress import accelerator, training, tuning
 from makeweight.compress.checkpoints import Checkpoints
 from makeweight.compress.curves import Curves
 from makeweight.compress.examples import Batch, Examples
 from makeweight.compress.finetune import Finetune
 from makeweight.compress.losses import cross_entropy, distilled, from_teacher, squared_error
+from makeweight.compress.masking import Masks
 from makeweight.compress.reproducible import THREADS, reproducible
 from makeweight.compress.scores import reading
 from makeweight.compress.subject import Subject
@@ -36,7 +37,7 @@ from makeweight.user import data as user_data
 from makeweight.user import module as user_module
 from makeweight.user.ports import of_module
 from makeweight.user.split import Split
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import OutOfMemory, UsageError
 from split_values import split_of
 
 
@@ -426,11 +427,45 @@ def test_memory_that_runs_out_is_the_machines_fault() -> None:
         training._forward(TooLarge(), {"image": torch.zeros(1)}, None, "finetune")
 
 
+class Greedy(nn.Module):
+    """Takes more than there is at one place of a step."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__()
+        self.layer, self.at = nn.Linear(36, 3), at
+
+    def forward(self, image: Any) -> Any:
+        if self.at == "forward" and self.training:
+            torch.empty(2**58)
+        scores = self.layer(image.flatten(1))
+        if self.at == "backward" and self.training:
+            scores.register_hook(lambda gradient: gradient + torch.empty(2**58))
+        return scores
+
+
+@pytest.mark.parametrize("at", ["forward", "loss", "backward"])
+def test_a_step_that_does_not_fit_says_what_to_lower(make_project: Any, make_given: Any, at: str) -> None:
+    code = "\n\ndef much(outputs, targets):\n    import torch\n\n    return outputs.sum() + torch.empty(2**58)\n"
+    project = make_project(code=code)
+    name, given = str(project.model.build).split(":")[0], make_given(project)
+    options = TrainingOptions(epochs=1, batch=16, loss=f"{name}:much" if at == "loss" else None)
+    with pytest.raises(OutOfMemory) as told:
+        tune(Greedy(at), options, given, "finetune")
+    if at == "loss":  # that is the user's own line
+        assert str(told.value.where).startswith(f"{name}.py:")
+    else:
+        assert told.value.what.startswith(
+            "finetune: a step of 16 examples ran out of memory: 1,152,921,504,606,846,976"
+        )
+        assert str(told.value.do).startswith("Lower `batch`, which is 16")
+
+
 def test_finetune_notes_what_came_of_it(make_project: Any, make_given: Any) -> None:
     given = make_given(make_project())
     module = fresh(given)
     assert Finetune().apply(Subject(module), TrainingOptions(epochs=1), given).source is module
-    assert set(given.notes["finetune"]) == {"epochs", "kept", "loss", "validation", "ended"}
+    assert set(given.notes["finetune"]) == {"epochs", "kept", "loss", "validation", "ended", "on"}
+    assert given.notes["finetune"]["on"] == "cpu"
 
 
 class Heads(nn.Module):
@@ -634,3 +669,46 @@ def test_a_teacher_sees_what_its_student_sees(make_project: Any, make_given: Any
     changed = replace(given, change=doubled, baseline=teacher)
     tune(fresh(given), TrainingOptions(epochs=1, teacher="baseline"), changed, "finetune")
     assert asked[1:] == [[5.0]] * 3, "the first sees plain examples, to learn how its scores are read"
+
+
+@pytest.fixture(scope="module")
+def lazy() -> None:
+    from torch._lazy import ts_backend
+
+    ts_backend.init()  # once in a process
+
+
+@pytest.fixture
+def other_device(lazy: None, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A device of its own that computes what the processor does: PyTorch's lazy one, in place of CUDA. What lies on it
+    and what does not cannot be put together."""
+    monkeypatch.setattr(accelerator, "described", lambda device: device)
+    return "lazy"
+
+
+def test_on_another_device_the_same_is_learnt_and_comes_back(
+    make_project: Any, make_given: Any, other_device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, seen, ends = make_given(make_project()), set[str](), []
+    baseline = nn.Sequential(nn.Flatten(), nn.Linear(36, 3))
+    student = nn.Sequential(nn.Flatten(), nn.Linear(36, 3))
+    given = replace(given, baseline=baseline)
+    options = TrainingOptions(epochs=1, batch=48, optimizer="sgd", lr=0.1, teacher="baseline", labels=False)
+    for device in (other_device, "cpu"):
+        monkeypatch.setattr(accelerator, "of", lambda _, device=device: device)
+        module = copy.deepcopy(student)
+        module.register_forward_hook(lambda _, __, answer: seen.add(answer.device.type))
+        zeros = Masks({"1.weight": torch.zeros_like(module[1].weight, dtype=torch.bool)})
+        zeros.zeros["1.weight"][0] = True  # type: ignore[index]
+        with reproducible(0):
+            trained = tune(module, options, given, "finetune", [zeros])
+        assert trained.on == device
+        assert seen == {device}
+        seen.clear()
+        assert zeros.zeros["1.weight"].device.type == "cpu"
+        assert not module[1].weight[0].any()
+        ends.append(_weights(module))
+        assert {value.device.type for value in ends[-1].values()} == {"cpu"}
+    assert {value.device.type for value in baseline.state_dict().values()} == {"cpu"}
+    assert all(torch.allclose(ends[0][name], value, atol=1e-6) for name, value in ends[1].items())
+    assert not torch.allclose(ends[0]["1.bias"], student[1].bias)
