@@ -255,10 +255,8 @@ budget: {size: {max: 1 MB}}
 """
     with pytest.raises(ConfigError) as caught:
         understand(text, "makeweight.yaml", Path("/no/such/folder"))
-    told = (
-        "makeweight.yaml:6: variants.thin.steps[0].factorize: give exactly one of `energy`, `ratio`, `rank` and `latency`; it has"
-    )
-    assert told in str(caught.value)
+    said = "give exactly one of `energy`, `ratio`, `rank` and `latency`; it has"
+    assert f"makeweight.yaml:6: variants.thin.steps[0].factorize: {said}" in str(caught.value)
 
 
 def test_a_wrong_width_is_told_with_its_line() -> None:
