@@ -18,6 +18,9 @@ COLD_NS = 2e6
 """For so long after another arm a model is slower than when it runs alone. One of microseconds gets faster so slowly
 that no step of its curve stands out; `benchmarks/warm_ratio.py` prints what is left of that."""
 
+SHORTEST_TIMED_NS = 10_000
+"""Below this a single call is timed with the clock's own error; several calls are timed together instead."""
+
 Times = dict[str, list[float]]
 """By clock, what each run took, in ns per inference: `wall`, `cpu` (of this thread), and the parts that an arm tells
 apart."""
@@ -37,9 +40,9 @@ class Arm(Timed, Protocol):
     def cold(self, sample: int, flush: int) -> float:
         """One run, in ns of wall time, after streaming through `flush` bytes so that no cache holds the model."""
 
-    def batch(self, size: int, warming: int, runs: int) -> float:
-        """So many batches of `size` samples one after the other, and `warming` before them that do not count; ns of
-        wall time for one."""
+    def batch(self, size: int, warming: int, runs: int, inner: int) -> float:
+        """Batches of `size` samples one after the other: `warming` that do not count, then `runs` times `inner`
+        timed together; ns of wall time of a batch, the median of the runs."""
 
     def answer(self, sample: int) -> list[NDArray[Any]]:
         """What it answers to a sample: outputs in the model's order."""
@@ -77,16 +80,19 @@ class Here:
         np.add(rubbish, 1, out=rubbish)
         return self._once(self._samples[sample])
 
-    def batch(self, size: int, warming: int, runs: int) -> float:
+    def batch(self, size: int, warming: int, runs: int, inner: int) -> float:
         if self._joined is None or self._joined[0] != size:  # one at a time: large ones take their memory
             self._joined = size, _of(self._samples, size, self._along)
         run, feeds = self._run, self._joined[1]
         for _ in range(warming):
             run(feeds)
-        start = time.perf_counter_ns()
+        wall: list[float] = []
         for _ in range(runs):
-            run(feeds)
-        return (time.perf_counter_ns() - start) / runs
+            start = time.perf_counter_ns()
+            for _ in range(inner):
+                run(feeds)
+            wall.append((time.perf_counter_ns() - start) / inner)
+        return float(np.median(wall))
 
     def answer(self, sample: int) -> list[NDArray[Any]]:
         return self._run(self._samples[sample])

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight_probe import ProbeFailed, in_a_line
-from makeweight_probe.arm import COLD_NS, Arm
+from makeweight_probe.arm import COLD_NS, SHORTEST_TIMED_NS, Arm
 from makeweight_probe.job import MatrixJob, Result
 from makeweight_probe.worker import ArmLost
 
 UNLIKE = "the samples have different sizes, so they make no batch"
 TURN_NS = 5e6
-"""The batches of a turn that count take so long together: what interrupts one of them is then a small part."""
+"""The batches of a turn that count take so long together. Its value is their median, so that what is interrupted now
+and then does not count."""
 _LONG_NS = COLD_NS / 0.025
 """From here on what the first batches lose to cold caches is too little to be seen, so none is dropped."""
 _CALLED = {"a": "the baseline", "b": "the variant", "control": "the baseline"}
@@ -37,7 +38,7 @@ def turns(
         until: by `time.perf_counter`, after which no round is begun.
 
     Returns:
-        ns of one batch, by arm: the mean over a turn; shape [rounds].
+        ns of one batch, by arm: the median of each turn; shape [rounds].
 
     Raises:
         NoBatch: a model does not take so many.
@@ -98,15 +99,16 @@ def too_long(size: int, seconds: float) -> str:
     return f"a batch of {size} takes about {seconds:.2g} s, too long for the time given"
 
 
-def _plan(name: str, arm: Arm, size: int) -> tuple[int, int]:
-    """How many batches of a turn are dropped, and how many count."""
+def _plan(name: str, arm: Arm, size: int) -> tuple[int, int, int]:
+    """How many batches of a turn are dropped, how many times it is timed, and how many batches together."""
     try:
-        took = arm.batch(size, 0, 1)  # makes what is made lazily
+        took = arm.batch(size, 0, 1, 1)  # makes what is made lazily
         if took < _LONG_NS:
-            took = min(took, arm.batch(size, 0, 1))
+            took = min(took, arm.batch(size, 0, 1, 1))
     except ProbeFailed:
         raise
     except Exception as error:
         raise NoBatch(f"{_CALLED[name]} does not take {size} at once: {in_a_line(error)}") from error
     took = max(took, 1.0)
-    return (int(np.ceil(COLD_NS / took)) if took < _LONG_NS else 0), int(np.ceil(TURN_NS / took))
+    inner = int(np.ceil(SHORTEST_TIMED_NS / took))
+    return int(np.ceil(COLD_NS / took)) if took < _LONG_NS else 0, int(np.ceil(TURN_NS / (took * inner))), inner

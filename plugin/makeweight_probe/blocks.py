@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight_probe import batches
-from makeweight_probe.arm import COLD_NS, Arm, Times
+from makeweight_probe.arm import COLD_NS, SHORTEST_TIMED_NS, Arm, Times
 from makeweight_probe.job import BlocksJob, Cold, Result
 from makeweight_probe.sequential import all_decided
 
@@ -22,8 +22,6 @@ ARMS = ("a", "b", "control")
 WARM_UP_SECONDS = 0.05
 MIN_ROUNDS = 24
 LOOK_EVERY = 4
-# Below this a single call is timed with the clock's own error; several calls are timed together instead.
-SHORTEST_TIMED_NS = 10_000
 KEPT = 5
 # A block need not be longer for the sake of its median: a model that takes so long varies less by itself.
 LONGEST_KEPT_NS = 20e6

@@ -103,8 +103,8 @@ class Worker:
     def cold(self, sample: int, flush: int) -> float:
         return float(self._ask(do="cold", sample=sample, flush=flush)["wall"])
 
-    def batch(self, size: int, warming: int, runs: int) -> float:
-        return float(self._ask(do="batch", size=size, warming=warming, runs=runs)["wall"])
+    def batch(self, size: int, warming: int, runs: int, inner: int) -> float:
+        return float(self._ask(do="batch", size=size, warming=warming, runs=runs, inner=inner)["wall"])
 
     def answer(self, sample: int) -> list[NDArray[Any]]:
         path = Path(self._folder.name, "answer.npz")

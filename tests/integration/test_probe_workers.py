@@ -56,7 +56,7 @@ def test_it_times_what_it_is_told_to(folder: Path) -> None:
         assert len(wall) == len(cpu) == 5
         assert min(wall) > 0
         assert arm.cold(0, 1 << 20) > 0
-        assert arm.batch(4, 1, 2) > 0
+        assert arm.batch(4, 1, 2, 3) > 0
         assert [answer.shape for answer in arm.answer(1)] == [(1, tiny_models.CLASSES)]
 
 

@@ -261,7 +261,8 @@ def _throughputs(content: Content, figures: Figures, notes: list[str], width: in
     from rich.text import Text
 
     for matrix in throughput.matrices(figures):
-        rows = throughput.rows(figures, matrix, [BASELINE, leading(content.verdict) or ""])
+        lead = leading(content.verdict) or ""
+        rows = throughput.rows(figures, matrix, [BASELINE, lead], lead)
         if not rows:
             continue
         columns = [

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight_probe import batches
+from makeweight_probe import arm, batches
 from makeweight_probe.blocks import ARMS
 from makeweight_probe.job import MatrixJob, Model, Result
+from makeweight_probe.session import Feeds
 from makeweight_probe.worker import ArmLost
 
 MS = 1e6
@@ -43,12 +44,12 @@ class Timed:
 
     def __init__(self, clock: Clock, ns: Callable[[int], float]) -> None:
         self._clock, self._ns = clock, ns
-        self.asked: list[tuple[int, int, int]] = []
+        self.asked: list[tuple[int, int, int, int]] = []
 
-    def batch(self, size: int, warming: int, runs: int) -> float:
-        self.asked.append((size, warming, runs))
+    def batch(self, size: int, warming: int, runs: int, inner: int) -> float:
+        self.asked.append((size, warming, runs, inner))
         took = self._ns(size)
-        self._clock.ns += took * (warming + runs)
+        self._clock.ns += took * (warming + runs * inner)
         return took
 
 
@@ -75,7 +76,7 @@ def test_each_size_is_timed_by_itself_and_the_smallest_first(clock: Clock) -> No
         **{f"batch{size}_{arm}": [size * MS] * 4 for size in (1, 8) for arm in ("a", "control")},
         **{f"batch{size}_b": [size * MS / 2] * 4 for size in (1, 8)},
     }
-    sizes = [size for size, _, _ in arms["b"].asked]
+    sizes = [size for size, *_ in arms["b"].asked]
     assert sizes == sorted(sizes)
     assert result.facts["lacking"] == {}
     assert (result.facts["rounds"], result.facts["seconds"]) == (8, clock.ns / 1e9)
@@ -84,9 +85,11 @@ def test_each_size_is_timed_by_itself_and_the_smallest_first(clock: Clock) -> No
 def test_a_turn_is_warmed_up_and_long_enough_to_be_timed(clock: Clock) -> None:
     """2 ms of what does not count and 5 ms of what does; of a batch that takes longer than 80 ms, that alone."""
     _, arms = measure(clock, a=lambda _: 0.1 * MS, b=lambda size: 3 * MS if size == 1 else 90 * MS)
-    assert set(arms["a"].asked[2:6]) == {(1, 20, 50)}
-    assert arms["b"].asked[2:6] == [(1, 1, 2)] * 4
-    assert set(arms["b"].asked[6:]) == {(8, 0, 1)}
+    assert set(arms["a"].asked[2:6]) == {(1, 20, 50, 1)}
+    assert arms["b"].asked[2:6] == [(1, 1, 2, 1)] * 4
+    assert set(arms["b"].asked[6:]) == {(8, 0, 1, 1)}
+    _, arms = measure(clock, a=lambda _: 0.004 * MS)
+    assert set(arms["a"].asked[2:6]) == {(1, 500, 417, 3)}, "of 4 us the clock tells three together"
 
 
 def test_the_models_take_turns_in_an_order_that_repeats_with_the_seed(clock: Clock) -> None:
@@ -120,7 +123,7 @@ def test_the_time_is_kept_and_shared_evenly(clock: Clock) -> None:
 
 def test_a_batch_that_would_take_too_long_is_not_begun(clock: Clock) -> None:
     result, arms = measure(clock, replace(JOB, batches=(1, 100), seconds=2.0), a=lambda size: size * 10 * MS)
-    assert {size for size, _, _ in arms["a"].asked} == {1}
+    assert {size for size, *_ in arms["a"].asked} == {1}
     assert result.facts["lacking"] == {"100": "a batch of 100 takes about 1 s, too long for the time given"}
 
 
@@ -154,9 +157,26 @@ def test_samples_of_several_sizes_make_no_batch(clock: Clock) -> None:
 
 def test_a_sample_may_hold_several_examples(clock: Clock) -> None:
     _, arms = measure(clock, replace(JOB, batches=(4, 8), examples=4))
-    assert {size for size, _, _ in arms["a"].asked} == {1, 2}
+    assert {size for size, *_ in arms["a"].asked} == {1, 2}
 
 
 def test_a_clock_that_stands_still_divides_by_nothing(clock: Clock) -> None:
     result, _ = measure(clock, a=lambda _: 0.0, b=lambda _: 0.0)
     assert np.all(result.samples["batch8_b"] == 0)
+
+
+def test_what_interrupts_a_batch_now_and_then_does_not_count(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that warm, then the median of three times two."""
+    took = iter([50, 50, 1, 3, 40, 60, 2, 4])
+    fed = []
+
+    def run(feeds: Feeds) -> list[Any]:
+        fed.append(feeds["x"].ravel().tolist())
+        clock.ns += next(took)
+        return []
+
+    clock.perf_counter_ns = lambda: clock.ns  # type: ignore[attr-defined]
+    monkeypatch.setattr(arm, "time", clock)
+    here = arm.Here(run, [{"x": np.array([[1.0]])}, {"x": np.array([[2.0]])}])
+    assert here.batch(3, 2, 3, 2) == 3
+    assert fed == [[1.0, 2.0, 1.0]] * 8, "the first ones over again where there are too few"

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from makeweight_probe import arm, batches, blocks
-from makeweight_probe.arm import Here
+from makeweight_probe.arm import SHORTEST_TIMED_NS, Here
 from makeweight_probe.blocks import (
     ARMS,
     BATCH_ROUNDS,
     KEPT,
     LOOK_EVERY,
     MIN_ROUNDS,
-    SHORTEST_TIMED_NS,
     TRIAL_NS,
     TRIALS,
 )

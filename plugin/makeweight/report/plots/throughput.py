@@ -18,6 +18,8 @@ _LONGEST_NAME = 20
 _APART = 13.0
 """Between the baselines of two labels."""
 _MOST_WHISKERS = 12
+_REACH = 1.3
+"""How many times the highest figure an interval may end at and still stretch the axis."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ def draw(
         return svg.empty(80, title, "nothing was measured")
     places = sorted({point.at for point in points})
     ends = [end for point in points for end in (point.value, *(point.interval or ()))]
-    up = scale.Scale(0.0, max(ends) * 1.1, HEIGHT - _BOTTOM, _TOP)
+    # an interval that nothing was known of must not press the figures together
+    reach = min(max(ends), _REACH * max(point.value for point in points))
+    up = scale.Scale(0.0, reach * 1.1, HEIGHT - _BOTTOM, _TOP)
     wide = (svg.WIDTH - _LEFT - len(clean) * _LABELS - (len(clean) - 1) * _GAP) / len(clean)
     starts = [_LEFT + place * (wide + _LABELS + _GAP) for place in range(len(clean))]
     parts = [_axis_up(up, title, tick, starts, wide)]
