@@ -116,6 +116,10 @@ class ModelSettings(Section):
         description="Input names and shapes, the batch first; a letter is a free size, one over all inputs: "
         "{tokens: [N, T], mask: [N, T]}.",
     )
+    largest: dict[str, Annotated[int, Field(ge=2)]] = Field(
+        default_factory=dict,
+        description="What a free size besides the batch is at most, {T: 64}: ExecuTorch plans memory for it.",
+    )
     constants: dict[str, Constant] = Field(
         default_factory=dict,
         description="Inputs that are fed with the same number for every example, or with the same list: {sr: 16000}.",
@@ -196,6 +200,8 @@ class ModelSettings(Section):
                 raise ValueError(f"inputs.{name}: a size is a number or a letter, and `{odd[0]}` is neither")
         given = {size for shape in asked.values() for size in shape}
         batch = next((shape[0] for shape in asked.values()), None)
+        if odd := [letter for letter in self.largest if letter == batch or letter not in given]:
+            raise ValueError(f"largest: `{odd[0]}` is no free size of `inputs` besides the batch")
         for name, shape in self.inputs.items():
             free = [size for size in shape if isinstance(size, str)]
             if name in beside and (lost := [size for size in free if size not in given]):

@@ -52,6 +52,8 @@ class Program:
     """Real arrays by input name."""
     left: Mapping[str, Any] = field(default_factory=dict)
     """What the recipe's steps left behind, by technique: masks, codebooks, learned ranges."""
+    largest: Mapping[str, int] = field(default_factory=dict)
+    """What a size that stays free, besides the batch, is at most, by its letter; those that are declared."""
 
 
 LayerKind = Literal["convolution", "product", "table", "recurrence", "other"]

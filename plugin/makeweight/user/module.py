@@ -87,7 +87,7 @@ def program(declared: Declared, module: Any, examples: Split, left: Mapping[str,
         UsageError: see `example`.
     """
     ports = of_module(declared.model)
-    return Program(module, _shapes(ports), example(examples, ports), left or {})
+    return Program(module, _shapes(ports), example(examples, ports), left or {}, declared.model.largest)
 
 
 def _shapes(ports: Sequence[Port]) -> dict[str, Shape]:

@@ -25,6 +25,7 @@ from makeweight_probe.sessions.executorch import bookkeeping, open_profiled
 pytestmark = pytest.mark.long
 
 CHANNELS, HIDDEN, CLASSES, SIDE = 3, 16, 5, 4
+WORDS, LONGEST = 30, 40
 STATIC = Format(Numbers("int8", "channel"), Numbers("int8"), "static", "minmax", exceptions=(("head", FLOAT32),))
 
 
@@ -44,6 +45,13 @@ class Lowered:
 
 def pictures(count: int, seed: int = 0) -> Any:
     return np.random.default_rng(seed).standard_normal((count, CHANNELS, SIDE, SIDE), np.float32)
+
+
+def sentences(count: int, length: int) -> Feeds:
+    """Words, of which the first one's sentence has half."""
+    mask = np.ones((count, length), np.int64)
+    mask[0, length // 2 + 1 :] = 0
+    return {"words": np.random.default_rng(length).integers(0, WORDS, (count, length)), "mask": mask}
 
 
 def expected(weights: dict[str, Any], images: Any) -> Any:
@@ -75,7 +83,23 @@ def _lower(folder: Path) -> None:
     net = Net().eval()
     np.savez(folder / "weights.npz", **{name: values.numpy() for name, values in net.state_dict().items()})
     source = Program(net, {"image": ("N", CHANNELS, SIDE, SIDE)}, {"image": pictures(4)})
+
+    class Words(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = nn.Embedding(WORDS, CLASSES)
+
+        def forward(self, words: Any, mask: Any) -> Any:
+            counting = mask.float()[..., None]
+            return (self.words(words) * counting).sum(1) / counting.sum(1)
+
+    words = Words().eval()
+    np.save(folder / "words.npy", words.words.weight.detach().numpy())
     runtime = Executorch()
+    shapes = {"words": ("N", "T"), "mask": ("N", "T")}
+    free = Program(words, shapes, sentences(4, 7), largest={"T": LONGEST})
+    made = runtime.lower(free, FLOAT32, None, folder / "words.pte")
+    (folder / "words.json").write_text(json.dumps([list(port.shape) for port in (*made.inputs, *made.outputs)]))
     runtime.lower(source, FLOAT32, None, folder / "float.pte")
     for name in ("static", "again"):
         runtime.lower(source, STATIC, Calibration(), folder / f"{name}.pte")
@@ -91,6 +115,30 @@ def lowered(tmp_path_factory: pytest.TempPathFactory) -> Lowered:
     folder = made_once(tmp_path_factory, "executorch", _lower)
     with np.load(folder / "weights.npz") as data:
         return Lowered(folder, dict(data))
+
+
+@pytest.mark.parametrize("length", [1, 5, 18, LONGEST])
+def test_another_size_may_be_free_up_to_what_is_declared(lowered: Lowered, length: int) -> None:
+    """With a batch of one, since XNNPACK reshapes with one free size alone."""
+    assert json.loads((lowered.folder / "words.json").read_text()) == [[1, "T"], [1, "T"], [1, CLASSES]]
+    given = sentences(1, length)
+    (answers,) = Executorch().open(lowered.model("words")).run(given)
+    table = np.load(lowered.folder / "words.npy")
+    wanted = [table[row[mask > 0]].mean(0) for row, mask in zip(given["words"], given["mask"], strict=True)]
+    np.testing.assert_allclose(answers, wanted, atol=1e-5)
+
+
+def test_more_than_is_declared_is_refused_in_words(lowered: Lowered) -> None:
+    with pytest.raises(RuntimeError, match=rf"a free size up to that, and is fed with int64 \[1, {LONGEST + 1}\]"):
+        Executorch().open(lowered.model("words")).run(sentences(1, LONGEST + 1))
+
+
+def test_a_size_whose_largest_nobody_says_is_refused(tmp_path: Path) -> None:
+    from torch import nn
+
+    source = Program(nn.Embedding(WORDS, 2), {"words": ("N", "T")}, {"words": sentences(2, 3)["words"]})
+    with pytest.raises(UsageError, match=r"`T` of input `words` cannot be free[\s\S]*model\.largest: \{T: ."):
+        Executorch().lower(source, FLOAT32, None, tmp_path / "words.pte")
 
 
 @pytest.mark.parametrize("count", [1, 3, 64])

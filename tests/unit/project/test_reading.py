@@ -240,6 +240,16 @@ def test_unknown_names_suggest_the_near_one() -> None:
         (("image: [N, 1, 8, 8]", "image: [N, 8], mask: [8]"), 2, "inputs.mask: the batch stands first"),
         (("image: [N, 1, 8, 8]", "image: [N, 'H x W']"), 2, "and `H x W` is neither"),
         (("image: [N, 1, 8, 8]", "image: [N, 0, 8]"), 2, "every size is at least 1"),
+        (
+            ("inputs: {image: [N, 1, 8, 8]}", "inputs: {image: [N, T]}\n  largest: {N: 8}"),
+            2,
+            "`N` is no free size of `inputs` b",
+        ),
+        (
+            ("inputs: {image: [N, 1, 8, 8]}", "inputs: {image: [N, T]}\n  largest: {S: 8}"),
+            2,
+            "`S` is no free size of `inputs` b",
+        ),
         (("  weights: models/baseline.pt\n", ""), 2, "`weights` is missing"),
         (("  build: digits.model:build\n", "  build: digits.model:build\n  onnx: m.onnx\n"), 2, "exactly one source"),
         (("  int8:\n", "  in.t8:\n"), 15, "`in.t8` is no usable name"),

@@ -5,16 +5,15 @@ https://docs.pytorch.org/executorch/stable/using-executorch-export.html
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from makeweight.artifact.ports import Feeds, Port, Shape
+from makeweight.artifact.ports import Feeds, Port
 from makeweight.runtimes import environment, traced
 from makeweight.runtimes.executorch import program, refusal
 from makeweight.runtimes.executorch.program import Plan
@@ -73,20 +72,30 @@ def export(
     path.write_bytes(_lowered(captured, graph))
     with refusal.translated(path):
         plan = program.read(path)
-    _refuse_fixed(plan, source.inputs)
+    _refuse_fixed(plan, source)
     if changed is None:
         _check(source, captured, path)
     return _ports(source, captured, plan)
+
+
+def with_one_free(source: Program) -> Program:
+    """XNNPACK reshapes with one free size alone: where another than the batch is free, the batch is one."""
+    batches = traced.batches(source.inputs)
+    if {letter for axes in traced.free(source.inputs).values() for letter in axes.values()} == batches:
+        return source
+    one = dict.fromkeys(batches, 1)
+    inputs = {name: tuple(one.get(str(size), size) for size in shape) for name, shape in source.inputs.items()}
+    return replace(source, inputs=inputs, example=traced.resized(source.inputs, source.example, one))
 
 
 def capture(source: Program) -> Captured:
     """Raises:
     UsageError: see `export`.
     """
-    sizes = _sizes(source.inputs, source.example)
+    sizes = _sizes(source)
     arrays = traced.resized(source.inputs, source.example, sizes)
     answers = traced.answers(source.module, traced.tensors(arrays))
-    shapes = {"inputs": _free(source.inputs)} if sizes else None
+    shapes = {"inputs": _free(source)} if sizes else None
     with quiet(), environment.translated(lambda error: traced.untraceable(error, source.inputs)):
         graph = _exported(from_dict_to_dict(source.module), arrays, shapes).module()
     return Captured(graph, arrays, shapes, answers)
@@ -99,32 +108,50 @@ def _exported(module: Any, arrays: Feeds, shapes: Any) -> Any:
     return torch.export.export(module, (), given, dynamic_shapes=shapes)
 
 
-def _sizes(inputs: Mapping[str, Shape], example: Feeds) -> dict[str, int]:
-    """What the batch is while the module is traced.
+def _largest(source: Program) -> dict[str, int]:
+    """What each free size is at most, by its letter.
 
     Raises:
-        UsageError: another size is free.
+        UsageError: of one that is not declared.
     """
-    batches = traced.batches(inputs)
-    for name, axes in traced.free(inputs).items():
+    most = {**source.largest, **dict.fromkeys(traced.batches(source.inputs), MOST)}
+    for name, axes in traced.free(source.inputs).items():
         for letter in axes.values():
-            if letter not in batches:
+            if letter not in most:
                 raise UsageError(
                     f"`{letter}` of input `{name}` cannot be free: ExecuTorch plans memory for the largest size, and "
                     "nothing says how large it is",
                     where="makeweight.yaml: model.inputs",
-                    do="Declare it as a number, and have the loader bring examples to it; the batch may stay free.",
+                    do=f"Say so by `model.largest: {{{letter}: …}}`, or declare it as a number, and have the loader "
+                    "bring examples to it.",
                 )
-    fixed = {size for shape in inputs.values() for size in shape if isinstance(size, int)}
-    unlike = (size for size in itertools.count(_LEAST) if size not in fixed)
-    return {letter: next(unlike) for letter in traced.sizes(inputs, example)}
+    return most
 
 
-def _free(inputs: Mapping[str, Shape]) -> dict[str, dict[int, Any]]:
+def _sizes(source: Program) -> dict[str, int]:
+    """What free sizes are while the module is traced: no two alike, and none as one that is fixed.
+
+    Raises:
+        UsageError: see `_largest`.
+    """
+    most = _largest(source)
+    taken = {size for shape in source.inputs.values() for size in shape if isinstance(size, int)}
+    found: dict[str, int] = {}
+    for letter in traced.sizes(source.inputs, source.example):
+        choice = (*range(_LEAST, most[letter] + 1), *range(2, min(_LEAST, most[letter] + 1)))
+        found[letter] = next((size for size in choice if size not in taken), most[letter])
+        taken.add(found[letter])
+    return found
+
+
+def _free(source: Program) -> dict[str, dict[int, Any]]:
     from torch.export import Dim
 
-    batch = Dim.DYNAMIC(min=1, max=MOST)
-    return {name: dict.fromkeys(axes, batch) for name, axes in traced.free(inputs).items()}
+    sizes = {letter: Dim.DYNAMIC(min=1, max=most) for letter, most in _largest(source).items()}
+    return {
+        name: {axis: sizes[letter] for axis, letter in axes.items()}
+        for name, axes in traced.free(source.inputs).items()
+    }
 
 
 def _lowered(captured: Captured, graph: Any) -> bytes:
@@ -197,11 +224,12 @@ def _unknown(operator: str, kernels: Mapping[str, str], said: str = "") -> Usage
     )
 
 
-def _refuse_fixed(plan: Plan, inputs: Mapping[str, Shape]) -> None:
-    """Refuse a program in which the batch, being free, has become a number, or less than it is to take."""
-    for (name, shape), tensor in zip(inputs.items(), plan.inputs, strict=True):
+def _refuse_fixed(plan: Plan, source: Program) -> None:
+    """Refuse a program in which a free size has become a number, or less than it is to take."""
+    most = _largest(source)
+    for (name, shape), tensor in zip(source.inputs.items(), plan.inputs, strict=True):
         for axis, size in enumerate(shape):
-            if isinstance(size, str) and not (tensor.free and tensor.sizes[axis] == MOST):
+            if isinstance(size, str) and not (tensor.free and tensor.sizes[axis] == most[size]):
                 raise traced.fixed(size, name, f"at most {tensor.sizes[axis]}" if tensor.free else tensor.sizes[axis])
 
 
@@ -214,19 +242,21 @@ class _Named:
 
 
 def _check(source: Program, captured: Captured, path: Path) -> None:
-    """Whether the program answers as the module does: as it was traced, and with the least and the largest batch."""
+    """Whether the program answers as the module does: as it was traced, with the least and the largest batch, and
+    with the largest of other free sizes and with half of it."""
     with refusal.translated(path):
         session = _Named(tuple(captured.answers), open_session(str(path), 1).run)
     traced.check(session, captured.arrays, captured.answers, {}, refusal.reason)
-    for letter in sorted(traced.batches(source.inputs)):
-        for size in (1, MOST):
+    batches = traced.batches(source.inputs)
+    for letter, most in sorted(_largest(source).items()):
+        for size in (1 if letter in batches else most // 2, most):
             arrays = traced.resized(source.inputs, captured.arrays, {letter: size})
             wanted = traced.answers(source.module, traced.tensors(arrays))
             traced.check(session, arrays, wanted, {letter: size}, refusal.reason)
 
 
 def _ports(source: Program, captured: Captured, plan: Plan) -> tuple[Ports, Ports]:
-    letters = {size: letter for letter, size in _sizes(source.inputs, source.example).items()}
+    letters = {size: letter for letter, size in _sizes(source).items()}
 
     def outputs() -> Iterator[Port]:
         for (name, answer), tensor in zip(captured.answers.items(), plan.outputs, strict=True):

@@ -8,7 +8,7 @@ from typing import Any
 from makeweight.artifact.ports import Feeds, Port
 from makeweight.runtimes.batches import batches
 from makeweight.runtimes.executorch import learned, offered, quantize
-from makeweight.runtimes.executorch.export import Ports, export
+from makeweight.runtimes.executorch.export import Ports, export, with_one_free
 from makeweight.runtimes.format import FLOAT32, Format
 from makeweight.runtimes.integers import Integers
 from makeweight.runtimes.runtime import Examples, Program
@@ -18,6 +18,7 @@ def lower(
     source: Program, format: Format, calibration: Examples | None, target: Path, notes: dict[str, Any]
 ) -> tuple[Ports, Ports]:
     """See `Runtime.lower`; inputs and outputs of what was written."""
+    source = with_one_free(source)
     if format == FLOAT32:
         return export(source, target)
     if offered.four_bits(format):
@@ -31,6 +32,7 @@ def lower(
 
 def integers(source: Program, format: Format, calibration: Examples) -> Integers:
     """See `Runtime.integers`."""
+    source = with_one_free(source)
     return learned.integers(source, format, examples(source, calibration))
 
 
