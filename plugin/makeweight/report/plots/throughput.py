@@ -124,18 +124,18 @@ def _panel(
     count = sum(len(line.points) for line in panel.lines)
     runs = ([(over(point.at), up(point.value)) for point in line.points] for line in panel.lines)
     parts += [svg.line(f"run {panel.kind}", run) for run in runs]
-    for line in panel.lines:
-        for point in line.points:
-            x, y = over(point.at), up(point.value)
-            inside = [svg.tooltip(point.words)]
-            if point.interval is not None and count <= _MOST_WHISKERS:
-                inside.append(svg.line("whisker", [(x, up(end)) for end in point.interval]))
-            kind = f"mark {panel.kind} {'on' if point.best else 'off'}"
-            inside.append(svg.element("circle", cx=x, cy=y, r=4.5 if point.best else 3.2, class_=kind))
-            parts.append(svg.element("g", *inside, svg.element("circle", cx=x, cy=y, r=11, class_="reach")))
-            if point.best:
-                anchor = "start" if x < start + 30 else "end" if x > end - 30 else "middle"
-                parts.append(svg.text(show(point.value), x, y - 10, text_anchor=anchor, class_=named))
+    # the best last, on top of what it lies on
+    for point in sorted((point for line in panel.lines for point in line.points), key=lambda point: point.best):
+        x, y = over(point.at), up(point.value)
+        inside = [svg.tooltip(point.words)]
+        if point.interval is not None and count <= _MOST_WHISKERS:
+            inside.append(svg.line("whisker", [(x, up(end)) for end in point.interval]))
+        kind = f"mark {panel.kind} {'on' if point.best else 'off'}"
+        inside.append(svg.element("circle", cx=x, cy=y, r=4.5 if point.best else 3.2, class_=kind))
+        parts.append(svg.element("g", *inside, svg.element("circle", cx=x, cy=y, r=11, class_="reach")))
+        if point.best:
+            anchor = "start" if x < start + 30 else "end" if x > end - 30 else "middle"
+            parts.append(svg.text(show(point.value), x, y - 10, text_anchor=anchor, class_=named))
     if beside:
         parts.append(svg.text(beside, end + _LABELS, _TOP - 16, text_anchor="end", class_="tick"))
         parts += _labels(panel.lines, end + 7, up)
