@@ -32,6 +32,15 @@ def _floating(facts: Facts) -> str | None:
     return "the model computes on integers already" if facts.model.integers else None
 
 
+def _changes(facts: Facts) -> str | None:
+    if not facts.model.finished:
+        return None
+    return (
+        f"a file of {facts.model.runtime} is finished, and its numbers stay as they are (declare the module that it "
+        "was exported from: `model.build` and `model.weights`)"
+    )
+
+
 def _module(facts: Facts) -> str | None:
     if facts.model.source == "module":
         return None
@@ -126,6 +135,8 @@ def _attends(facts: Facts) -> str | None:
 
 
 def _convolves(facts: Facts) -> str | None:
+    if not facts.model.layers:
+        return "it is not known which layers the model has"
     return None if facts.model.bytes_of("convolution") else "the model has no convolution"
 
 
@@ -136,21 +147,25 @@ def _compressed(facts: Facts) -> str | None:
 
 
 def _elsewhere(facts: Facts) -> str | None:
-    if (reason := _module(facts)) is not None:
-        return reason
+    if facts.model.source == "graph":
+        return (
+            f"the model is a file of {facts.model.runtime}, and only a PyTorch module can be lowered for another "
+            "runtime (declare `model.build` and `model.weights`)"
+        )
     return None if facts.runtimes else "no other runtime is installed here"
 
 
 FLOATING = Condition("the model computes in floating point", _floating)
+CHANGES = Condition("a module, or a file that its runtime has in other numbers", _changes)
 MODULE = Condition("the source is a PyTorch module", _module)
-TRAINS = Condition("a module with labelled examples to train on", _trains)
-CALIBRATES = Condition("there are calibration examples", _calibration)
+TRAINS = Condition("a module with labelled examples to train on", _trains, "data")
+CALIBRATES = Condition("there are calibration examples", _calibration, "data")
 SUITS_STATIC = Condition("convolutions or plain products carry the model", _static)
 SUITS_DYNAMIC = Condition("attention, recurrences or tables carry the model", _dynamic)
-LOSES = Condition("8 bits after training lose more than the budget allows", lost_in_8_bits)
-KEEPS = Condition("8 bits after training were not seen to lose too much", _kept)
-VALIDATES = Condition("a validation split and a `max_drop` above zero", _validated)
-NARROWS = Condition("channels can be removed (tried)", _narrows)
+LOSES = Condition("8 bits after training lose more than the budget allows", lost_in_8_bits, "tried")
+KEEPS = Condition("8 bits after training were not seen to lose too much", _kept, "tried")
+VALIDATES = Condition("a validation split and a `max_drop` above zero", _validated, "data")
+NARROWS = Condition("channels can be removed (tried)", _narrows, "tried")
 ATTENDS = Condition("the model has attention", _attends)
 CONVOLVES = Condition("the model has convolutions", _convolves)
 ASKS_COMPRESSED = Condition("the budget limits the compressed size", _compressed)

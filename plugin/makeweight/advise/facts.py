@@ -30,6 +30,8 @@ class ModelFacts:
     """Whether it weighs by a softmax, as transformers do."""
     integers: bool = False
     """Whether it computes on integers already."""
+    finished: bool = False
+    """Whether it is a file that its runtime has in no other numbers."""
     free: tuple[str, ...] = ()
     """Sizes besides the batch that differ between examples."""
 

@@ -25,6 +25,7 @@ from makeweight.bench.sitting import Pair
 from makeweight.compress.baseline import write_baseline
 from makeweight.compress.checkpoints import Checkpoints
 from makeweight.compress.curves import Curves
+from makeweight.compress.quantize import Quantize
 from makeweight.compress.recipe import Variant
 from makeweight.compress.supply import Supply
 from makeweight.decide import decide
@@ -36,7 +37,7 @@ from makeweight.measure import latency, operators, samples
 from makeweight.measure.operators import Profile
 from makeweight.project.project import Project
 from makeweight.report.prose import listed
-from makeweight.runtimes.format import SourceKind
+from makeweight.runtimes.format import FLOAT16, Format, SourceKind
 from makeweight.runtimes.runtime import GraphFacts, LayerFacts, LayerKind, RecipeFailed, Runtime
 from makeweight.user import data
 from makeweight.user.module import load_module
@@ -199,8 +200,15 @@ def _model(at_hand: _Gathering, manifest: Manifest, counted: GraphFacts, layers:
         layers=tuple(layer for layer in layers if layer.bytes or layer.macs),
         attends=multiplies or any(_ATTENTION.search(name) for name in counted.operators),
         integers=(counted.quantized or 0) > (counted.floating or 0),
+        finished=at_hand.source == "graph" and all(at_hand.runtime.objection(each, "graph") for each in _formats()),
         free=tuple(free_sizes(manifest.made().inputs)),
     )
+
+
+def _formats() -> list[Format]:
+    """The numbers that techniques give a model after training."""
+    methods = (Quantize.Options(method=method) for method in ("static", "dynamic", "weights"))
+    return [FLOAT16, *map(Quantize().format, methods)]
 
 
 def _device(at_hand: _Gathering, entry: DeviceEntry, made: Model, inputs: Path, fed: bool) -> DeviceFacts:
@@ -270,6 +278,8 @@ def _evidence(at_hand: _Gathering) -> tuple[dict[str, float], str | None, dict[s
         for each in known.measurements
         if each.variant == BASELINE and each.comparison is None and each.slice is None and each.value is not None
     }
+    if not project.variants:
+        return own, None, {}
     decided = decide(publish.terms(project), known.measurements, known.failed)
     broken: dict[str, list[str]] = {}
     for rule in decided.rules:

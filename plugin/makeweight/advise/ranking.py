@@ -8,13 +8,13 @@ trained where numbers alone will do); of that, what is surest; then what the pro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from makeweight.advise.expected import Expected, expected
 from makeweight.advise.facts import Facts, Figure, Goal, TriedFacts
-from makeweight.advise.rule import EFFORTS, Recipe, Rule
+from makeweight.advise.rule import EFFORTS, Condition, Recipe, Rule
 
 Chance = Literal["expected", "possible", "missed", "unknown"]
 Standing = Literal["met", "reachable", "nearest", "nothing", "baseline"]
@@ -64,6 +64,10 @@ class Aside:
 
     rule: Rule
     reason: str
+    module: bool = False
+    """Whether it is the module that is lacking, of which the model is a file."""
+    besides: str = ""
+    """What that would have to come with, and is not there either."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +79,17 @@ class Ranking:
     aside: tuple[Aside, ...]
 
 
-def rank(facts: Facts, rules: Sequence[Rule], read: Read, taken: Sequence[str] = ()) -> Ranking:
+def rank(
+    facts: Facts, rules: Sequence[Rule], read: Read, taken: Sequence[str] = (), of_module: Read | None = None
+) -> Ranking:
     """Args:
     read: what the project's configuration makes of a recipe.
     taken: names of variants that the project has.
+    of_module: what it would make of one, had it the module that its model is a file of; None: it has.
     """
     advice, aside = [], []
     for rule in rules:
-        reason = next((told for each in rule.when if (told := each.objection(facts)) is not None), None)
+        reason = _objection(rule.when, facts)
         if reason is None:
             recipe = rule.recipe(facts)
             reading, promised = read(recipe), expected(rule, facts)
@@ -97,9 +104,30 @@ def rank(facts: Facts, rules: Sequence[Rule], read: Read, taken: Sequence[str] =
             name = reading.twin or _free(rule.name, taken)
             advice.append(Advice(rule, name, recipe, promised, chances, reading.twin is not None))
         else:
-            aside.append(Aside(rule, reason))
+            aside.append(_with_module(rule, facts, of_module) or Aside(rule, reason))
     advice.sort(key=lambda each: _order(each, facts))
     return Ranking(_standing(facts, advice), tuple(advice), tuple(aside))
+
+
+def _objection(conditions: Iterable[Condition], facts: Facts) -> str | None:
+    return next((told for each in conditions if (told := each.objection(facts)) is not None), None)
+
+
+def _with_module(rule: Rule, facts: Facts, read: Read | None) -> Aside | None:
+    """What is told of a rule that is set aside because the model is a file: also where its module would not do either.
+    None: that is not why."""
+    if facts.model.source == "module":
+        return None
+    whole = replace(facts, model=replace(facts.model, source="module", finished=False))
+    objecting = next((each for each in rule.when if each.objection(facts) is not None), None)
+    if objecting is None or objecting.objection(whole) == objecting.objection(facts):
+        return None
+    if (reason := _objection((each for each in rule.when if each.about == "model"), whole)) is not None:
+        return Aside(rule, reason)
+    if read is not None and (reason := read(rule.recipe(whole)).objection) is not None:
+        return Aside(rule, reason)
+    besides = _objection((each for each in rule.when if each.about == "data"), whole)
+    return Aside(rule, str(objecting.objection(facts)), True, besides or "")
 
 
 def of_figure(promised: Sequence[Expected], figure: str, device: str | None) -> Expected | None:

@@ -25,6 +25,8 @@ class Condition:
     """`the source is a module`."""
     objection: Callable[[Facts], str | None]
     """Why it is not so; None where it is. Pure."""
+    about: Literal["model", "data", "tried"] = "model"
+    """What decides it: the model and its budget, which examples there are, or what comes of trying it on a module."""
 
 
 @dataclass(frozen=True)

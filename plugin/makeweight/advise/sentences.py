@@ -44,16 +44,33 @@ def headline(ranking: Ranking, facts: Facts) -> str:
         told = "The baseline meets every limit on size and time as it is: nothing has to be compressed."
         return told if first is None else f"{told} If it is to be smaller or faster still, try `{first.name}` first."
     if first is None:
-        return "No technique pays on this model: none is expected to change what the budget limits by 5 % or more."
+        return _nothing(facts.model)
     if ranking.standing == "nearest":
         goal = first.misses[0]
+        lacking = any(each.module for each in ranking.aside)
+        declare = "declare the module that the file was made from, " if lacking else ""
         return (
             f"No technique here is expected to reach the budget ({goal.text} takes {_needed(goal)}); `{first.name}` "
-            "comes nearest. Ease that limit, or begin with a smaller model."
+            f"comes nearest. Ease that limit, {declare}or begin with a smaller model."
         )
     doubts = [goal for goal, chance in first.chances if chance == "possible" and goal.blocking]
     sure = f"; whether it holds {listed([goal.text for goal in doubts])} is to be measured" if doubts else ""
     return f"Try `{first.name}` first: {first.rule.does}{sure}."
+
+
+def _nothing(model: ModelFacts) -> str:
+    """Why no technique is advised."""
+    if model.integers:
+        return (
+            "The model computes on integers already, and no technique here makes such a one smaller or faster: begin "
+            "with the float32 model that it was made from."
+        )
+    if model.finished:
+        return (
+            f"A file of {model.runtime} is finished: no technique changes it. Declare the module that it was exported "
+            "from (`model.build`, `model.weights`), which all of them begin with."
+        )
+    return "No technique pays on this model: none is expected to change what the budget limits by 5 % or more."
 
 
 def why(advice: Advice, facts: Facts) -> str:

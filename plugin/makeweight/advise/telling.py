@@ -20,6 +20,7 @@ _WIDTH = 110
 """Where nobody says how wide it is; on a wider terminal, lines are no longer either."""
 _BAR = 24
 _LAYERS = 6
+_DECLARED = "`model.build`, `model.weights`"
 _STANDINGS = {"reachable": "green", "met": "green", "nearest": "yellow", "nothing": "yellow", "baseline": "red"}
 _CHANCES = {"expected": "green", "possible": "yellow", "missed": "red", "unknown": "dim"}
 
@@ -50,9 +51,12 @@ def _print(console: Console, ranking: Ranking, facts: Facts, project: str) -> No
     if ranking.advice:
         _first(console, ranking.advice[0], facts)
     _section(console, "Then", _others(ranking.advice[1:]))
+    _section(console, f"With the module that the file was made from ({_DECLARED})", _of_module(ranking))
     aside = _table()
     reasons: dict[str, list[str]] = {}
     for each in ranking.aside:
+        if each.module:
+            continue
         reasons.setdefault(each.reason, []).append(each.rule.name)
     for reason, names in reasons.items():
         aside.add_row(Text(", ".join(names), style="dim", overflow="fold"), Text(plain(reason), style="dim"))
@@ -159,6 +163,18 @@ def _others(advice: Sequence[Advice]) -> Any:
         style = "dim" if missed else ""
         what = each.rule.does + (f" (misses {missed})" if missed else "")
         table.add_row(*(Text(plain(cell), style=style) for cell in (each.name, what, *cells, each.rule.effort)))
+    return table
+
+
+def _of_module(ranking: Ranking) -> Any:
+    """What takes the module."""
+    from rich.text import Text
+
+    table = _table()
+    for each in ranking.aside:
+        if each.module:
+            lacking = f"; besides: {each.besides}" if each.besides else ""
+            table.add_row(each.rule.name, Text(plain(each.rule.does + lacking)), each.rule.effort)
     return table
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from makeweight.advise.ranking import Advice, Read, Reading
@@ -16,15 +18,25 @@ from makeweight_base.errors import ConfigError, UsageError
 from makeweight_base.yamlfile import parse
 
 
-def reader(text: str, root: Path) -> Read:
-    """What a makeweight.yaml that has no problems makes of one more recipe. Reads no file."""
-    document, declared = parse(text, CONFIG), reading.understand(text, CONFIG, root).variants
+def reader(text: str, root: Path, *, of_module: bool = False) -> Read:
+    """What a makeweight.yaml that has no problems makes of one more recipe. Reads no file.
+
+    Args:
+        of_module: as if it declared a module in place of the file that its model is.
+    """
+    project = reading.understand(text, CONFIG, root, beginning=True)
+    document, declared = parse(text, CONFIG), project.variants
+    if of_module:
+        module = {"build": "module:build", "weights": "weights.pt", "runtime": project.model.runtime}
+        document = replace(document, data={**document.data, "model": {**module, "inputs": {"input": ["N"]}}})
 
     def read(recipe: Recipe) -> Reading:
         try:
             own = reading.with_recipe(document, root, recipe)
         except ConfigError as error:
-            return Reading(objection="; ".join(dict.fromkeys(problem.what for problem in error.problems)))
+            # where it would stand says nothing: it stands nowhere yet
+            told = (re.sub(r"^variants\.recipe\.\S+: ", "", problem.what) for problem in error.problems)
+            return Reading(objection="; ".join(dict.fromkeys(told)))
         return Reading(twin=own.twin(declared))
 
     return read
@@ -65,7 +77,7 @@ def write(root: Path, name: str, advice: Advice, above: Sequence[str]) -> None:
     """
     path = root / CONFIG
     text = path.read_bytes().decode("utf-8")  # whatever its lines end in
-    refuse(name, reading.understand(text, CONFIG, root).variants)
+    refuse(name, reading.understand(text, CONFIG, root, beginning=True).variants)
     edited = yamledit.put(text, ("variants", name), dict(advice.recipe), source=CONFIG, above=above)
     reading.understand(edited, CONFIG, root)
     atomic.write_text(path, edited)

@@ -552,3 +552,9 @@ class Settings(Section):
     )
     canary: CanarySettings | None = None
     search: SearchSettings = Field(default_factory=SearchSettings)
+
+
+class Beginning(Settings):
+    """The same of a project that may have no variants yet."""
+
+    variants: dict[VariantName, VariantSettings] = Field(default_factory=dict)

@@ -13,7 +13,7 @@ from makeweight.budget.rule import rules_of
 from makeweight.compress import recipe
 from makeweight.compress.recipe import Variant
 from makeweight.config.problems import Problems, near
-from makeweight.config.settings import PARAMETERS, ModelSettings, Settings
+from makeweight.config.settings import PARAMETERS, Beginning, ModelSettings, Settings
 from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import CONFIG
 from makeweight.project import contradictions, place
@@ -27,8 +27,11 @@ from makeweight_base.yamlfile import Document, Path, parse
 from makeweight_base.yamlversions import odd_break
 
 
-def load(root: pathlib.Path) -> Project:
+def load(root: pathlib.Path, *, beginning: bool = False) -> Project:
     """Read the makeweight.yaml of a project's folder.
+
+    Args:
+        beginning: whether it may have no variants yet.
 
     Raises:
         ConfigError: with every problem of the file, each with its line.
@@ -43,10 +46,10 @@ def load(root: pathlib.Path) -> Project:
         raise place.none_in(root) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot be read: {reason(error)}", where=str(path)) from error
-    return understand(text, CONFIG, root)
+    return understand(text, CONFIG, root, beginning=beginning)
 
 
-def understand(text: str, source: str, root: pathlib.Path) -> Project:
+def understand(text: str, source: str, root: pathlib.Path, *, beginning: bool = False) -> Project:
     """The Project that a text describes. Reads no file: `source` is only named in errors."""
     if (odd := odd_break(text)) is not None:
         raise ConfigError([Problem(source, odd, "a line break here is one to some readers only; write a plain one")])
@@ -55,7 +58,7 @@ def understand(text: str, source: str, root: pathlib.Path) -> Project:
         raise ConfigError([Problem(source, 1, "the file is empty; `makeweight init` writes one to start from")])
     if not isinstance(document.data, dict):
         raise ConfigError([document.problem((), "a mapping (`model:`, `data:`, `variants:` and so on) is wanted here")])
-    return _understood(document, root)
+    return _understood(document, root, beginning=beginning)
 
 
 def with_recipe(document: Document, root: pathlib.Path, settings: Mapping[str, Any]) -> Variant:
@@ -75,14 +78,14 @@ def with_recipe(document: Document, root: pathlib.Path, settings: Mapping[str, A
     return _understood(alone, root).variants[name]
 
 
-def _understood(document: Document, root: pathlib.Path) -> Project:
+def _understood(document: Document, root: pathlib.Path, *, beginning: bool = False) -> Project:
     problems = Problems(document)
     for path in document.unquoted:
         problems.note(path, f"a key is text, and YAML reads `{path[-1]}` as something else; quote it")
     for path, message in document.ambiguous:
         if path and path[0] in PARAMETERS:
             problems.note(path, message)
-    settings = problems.validated(Settings, document.data)
+    settings = problems.validated(Beginning if beginning else Settings, document.data)
     variants = dict(_variants(document.data, problems))
     devices = dict(_devices(document.data if settings is None else {"devices": settings.devices}, problems))
     _target(document.data, problems)

@@ -33,13 +33,14 @@ def run(root: Path, seconds: float, progress: Progress, *, write: str | None, on
         UsageError: the project, its model or its data cannot be used; or there is nothing to write, or not by that
             name.
     """
-    project = reading.load(root)
+    project = reading.load(root, beginning=True)
     if write is not None:
         writing.refuse(write, project.variants)
     if only is not None and only not in (names := [rule.name for rule in RULES]):
         raise UsageError(f"there is no rule of advice `{only}`; {near(only, names)}")
     text = project.layout.config.read_text(encoding="utf-8")
     document, read, taken = parse(text, CONFIG), writing.reader(text, root), tuple(project.variants)
+    of_module = None if project.model.file is None else writing.reader(text, root, of_module=True)
 
     def worth_trying(known: Facts) -> dict[str, Variant]:
         """Recipes that take seconds; on another runtime they take an export too."""
@@ -48,7 +49,7 @@ def run(root: Path, seconds: float, progress: Progress, *, write: str | None, on
         return {each.rule.name: reading.with_recipe(document, root, each.recipe) for each in quick}
 
     known = measuring.facts(project, progress, seconds, worth_trying)
-    ranking = rank(known, RULES, read, taken)
+    ranking = rank(known, RULES, read, taken, of_module)
     if as_json:
         print(json.dumps(_plain(ranking, known)))
     else:
@@ -108,6 +109,9 @@ def _plain(ranking: Ranking, facts: Facts) -> dict[str, Any]:
             }
             for each in ranking.advice
         ],
-        "aside": [{"rule": each.rule.name, "reason": each.reason} for each in ranking.aside],
+        "aside": [
+            {"rule": each.rule.name, "reason": each.reason, "takes_module": each.module, "besides": each.besides}
+            for each in ranking.aside
+        ],
         "facts": asdict(facts),
     }

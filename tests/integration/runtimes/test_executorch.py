@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from made_once import made_once
+from makeweight.advise import measuring
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, Port
+from makeweight.cli import main
 from makeweight.runtimes.executorch.program import read
 from makeweight.runtimes.executorch.runtime import Executorch
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
@@ -292,3 +294,22 @@ def test_a_process_has_one_pool_of_threads(lowered: Lowered) -> None:
         Executorch().open(lowered.model("float"), threads=2)
     del session
     assert Executorch().open(lowered.model("float"), threads=2).run({"image": pictures(1)})
+
+
+def test_advice_on_a_program_alone_says_what_takes_its_module(
+    lowered: Lowered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(measuring, "_TIMED", 0.05)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.pte").symlink_to(lowered.path("float"))
+    np.savez(tmp_path / "data.npz", input=pictures(64), target=np.arange(64) % CLASSES)
+    (tmp_path / "makeweight.yaml").write_text(
+        "model: {pte: model.pte}\n"
+        "data: {npz: {train: data.npz, validation: data.npz, test: data.npz}, calibration: {samples: 16}}\n"
+        "budget: {size: {max_ratio: 0.5}}\n"
+    )
+    assert main(["advise", "--json", "--seconds", "0.001"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["advice"] == []
+    assert "A file of executorch is finished" in told["headline"]
+    assert {each["rule"] for each in told["aside"] if each["takes_module"]} >= {"int8", "slim-int8"}

@@ -4,6 +4,7 @@ What is in a file is read by its schema, beside the code that is tested."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 
 from made_once import made_once
+from makeweight.advise import measuring
 from makeweight.artifact.ports import Feeds, Port
+from makeweight.cli import main
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.litert.runtime import LiteRt
 from makeweight.runtimes.runtime import Program, RecipeFailed
@@ -251,3 +254,29 @@ def test_a_session_loads_no_other_runtime_and_says_nothing(converted: Path) -> N
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("\n", "")
+
+
+def test_advice_on_the_file_alone_says_what_it_allows_and_what_takes_its_module(
+    converted: Path, images: Feeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(measuring, "_TIMED", 0.05)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.tflite").symlink_to(converted)
+    np.savez(tmp_path / "data.npz", image=images["image"], target=np.arange(96) % 10)
+    (tmp_path / "makeweight.yaml").write_text(
+        "model: {tflite: model.tflite}\n"
+        "data: {npz: {train: data.npz, validation: data.npz, test: data.npz}, calibration: {samples: 16}}\n"
+        "budget: {size: {max_ratio: 0.5}}\n"
+    )
+    assert main(["advise", "--json", "--seconds", "0.001"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    layers = {each["name"]: each for each in told["facts"]["model"]["layers"] if each["kind"] != "other"}
+    assert [(each["kind"], each["bytes"], each["macs"]) for each in layers.values()] == [
+        ("convolution", 4 * (9 * 32 + 32), 64 * 9 * 32),
+        ("convolution", 4 * (9 * 32 * 32 + 32), 64 * 9 * 32 * 32),
+        ("product", 4 * (32 * 10 + 10), 32 * 10),
+    ]
+    assert told["advice"][0]["rule"] == "int8"
+    [size] = [each for each in told["advice"][0]["expected"] if each["figure"] == "size"]
+    assert size["high"] < 0.5
+    assert "slim-int8" in {each["rule"] for each in told["aside"] if each["takes_module"]}

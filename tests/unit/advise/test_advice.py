@@ -150,6 +150,39 @@ def test_a_file_without_its_module_is_not_trained() -> None:
     assert "only a PyTorch module can be trained" in aside(ranking, "slim-int8")
 
 
+def of_file(runtime: str, **more: Any) -> tuple[Facts, Ranking]:
+    """A project whose model is a file of that runtime and that has no variants yet, and the advice on it."""
+    known = facts(size(0.4), model=model(source="graph", runtime=runtime, **more))
+    text = "\n".join(line for line in config("graph", runtime).splitlines() if not line.startswith("variants"))
+    read, of_module = (writing.reader(text, Path(), of_module=each) for each in (False, True))
+    return known, rank(known, RULES, read, (), of_module)
+
+
+def test_what_takes_the_module_of_a_file_is_told_apart() -> None:
+    known, ranking = of_file("litert")
+    assert names(ranking)[0] == "int8"
+    # with its module, LiteRT has no learned ranges and no tables of values either
+    assert {each.rule.name for each in ranking.aside if each.module} == {"slim-int8", "student-int8"}
+    assert "none that were learned" in aside(ranking, "int8-aware")
+    lacking = replace(known, data=DataFacts(calibration=8))
+    besides = {each.rule.name: each.besides for each in ranked(lacking).aside if each.module}
+    assert "no examples to train on" in besides["slim-int8"]
+
+
+def test_of_a_finished_file_is_told_what_its_module_would_allow() -> None:
+    known, ranking = of_file("executorch", finished=True, layers=())
+    assert (ranking.standing, names(ranking)) == ("nothing", [])
+    assert "A file of executorch is finished" in sentences.headline(ranking, known)
+    assert {each.rule.name for each in ranking.aside if each.module} >= {"int8", "int8-aware", "slim-int8"}
+    assert "gains nothing by them" in aside(ranking, "float16")
+
+
+def test_a_file_in_integers_is_to_be_begun_again_in_floating_point() -> None:
+    known, ranking = of_file("litert", integers=True)
+    assert names(ranking) == []
+    assert "begin with the float32 model" in sentences.headline(ranking, known)
+
+
 def test_examples_without_targets_train_nothing() -> None:
     unlabelled = DataFacts(1000, False, None, 256)
     assert "no targets" in aside(ranked(facts(size(0.4), data=unlabelled)), "student-int8")

@@ -10,7 +10,7 @@ from typing import Any
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Shapes, free_sizes
 from makeweight.runtimes.asked import examples, mean
-from makeweight.runtimes.litert import graph
+from makeweight.runtimes.litert import graph, weighed
 from makeweight.runtimes.runtime import GraphFacts
 from makeweight_base.quiet import silent
 from makeweight_probe.sessions.litert import runtime_module
@@ -24,7 +24,8 @@ def inspect(model: Model, asked: Sequence[Shapes] = ()) -> GraphFacts:
     of LiteRT's own under theirs.
 
     Args:
-        asked: the inputs' shapes of each inference, over which multiply-accumulates are a mean.
+        asked: the inputs' shapes of each inference, over which multiply-accumulates are a mean; those of a layer are of
+            the first.
     """
     held = graph.load(model.path)
     products = list(graph.products(held))
@@ -33,7 +34,9 @@ def inspect(model: Model, asked: Sequence[Shapes] = ()) -> GraphFacts:
         opened = runtime_module().Interpreter(model_path=str(model.path), num_threads=1)
         opened.allocate_tensors()
         delegated = _delegated(opened)
-        macs = _macs(model, held, _undelegated(model), asked)
+        unaided = _undelegated(model)
+        macs = _macs(model, held, unaided, asked)
+        costs = _costs(model, held, unaided, asked)
     counts: Counter[str] = Counter()
     for each in held.subgraphs:
         for place, node in enumerate(each.operators or ()):
@@ -48,6 +51,7 @@ def inspect(model: Model, asked: Sequence[Shapes] = ()) -> GraphFacts:
         layers=tuple(
             graph.layer(each, node) for (each, node, _), whole in zip(products, integer, strict=True) if whole
         ),
+        weighed=weighed.layers(held, costs),
     )
 
 
@@ -109,15 +113,32 @@ def _macs(model: Model, held: Any, opened: Any, asked: Sequence[Shapes]) -> int 
             return None
         one = _total(held, opened)
         return None if one is None else one // _batch(opened)
-    places = dict(zip((port.name for port in model.inputs), opened.get_input_details(), strict=True))
 
     def cost(shapes: Shapes) -> int | None:
-        for name, shape in shapes.items():
-            opened.resize_tensor_input(places[name]["index"], shape, strict=True)
-        opened.allocate_tensors()
+        _plan(model, opened, shapes)
         return _total(held, opened)
 
     return mean(asked, examples(model.inputs, asked), cost)
+
+
+def _costs(model: Model, held: Any, opened: Any, asked: Sequence[Shapes]) -> list[int | None] | None:
+    """Of each operator of the first graph, for one example; None where sizes are free and nothing tells them."""
+    if asked:
+        _plan(model, opened, asked[0])
+        count = examples(model.inputs, asked[:1])
+    elif free_sizes(model.inputs):
+        return None
+    else:
+        count = _batch(opened)
+    return [None if cost is None else cost // count for cost in _by_operator(held, opened)]
+
+
+def _plan(model: Model, opened: Any, shapes: Shapes) -> None:
+    """For inputs of these shapes."""
+    places = dict(zip((port.name for port in model.inputs), opened.get_input_details(), strict=True))
+    for name, shape in shapes.items():
+        opened.resize_tensor_input(places[name]["index"], shape, strict=True)
+    opened.allocate_tensors()
 
 
 def _batch(opened: Any) -> int:
@@ -129,16 +150,21 @@ def _total(held: Any, opened: Any) -> int | None:
     """Of one inference in the sizes that are planned for."""
     if len(held.subgraphs) > 1:
         return None  # a branch or a loop: how often it runs is known only when it does
-    shapes = {int(each["index"]): tuple(map(int, each["shape"])) for each in opened.get_tensor_details()}
-    costs = [_cost(graph.operator(held, node), node, shapes) for node in held.subgraphs[0].operators]
+    costs = _by_operator(held, opened)
     known = [cost for cost in costs if cost is not None]
     return sum(known) if len(known) == len(costs) else None
+
+
+def _by_operator(held: Any, opened: Any) -> list[int | None]:
+    shapes = {int(each["index"]): tuple(map(int, each["shape"])) for each in opened.get_tensor_details()}
+    return [_cost(graph.operator(held, node), node, shapes) for node in held.subgraphs[0].operators or ()]
 
 
 def _cost(name: str, node: Any, shapes: Mapping[int, tuple[int, ...]]) -> int | None:
     if name not in graph.WEIGHT_AT:
         return 0
-    weight, made = shapes[int(node.inputs[graph.WEIGHT_AT[name]])], shapes[int(node.outputs[0])]
+    # an input that may be missing has the number -1
+    weight, made = shapes.get(int(node.inputs[graph.WEIGHT_AT[name]]), ()), shapes[int(node.outputs[0])]
     if name == "DEPTHWISE_CONV_2D":  # [1, height, width, channels]
         return math.prod(made) * math.prod(weight[1:-1])
     if name in _CONVOLUTIONS:  # of an image [out, kernel..., in / groups], of a volume [kernel..., in, out]
