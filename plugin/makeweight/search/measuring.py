@@ -51,12 +51,9 @@ class Measuring:
         self._locks = {name: threading.Lock() for name in devices}
         self._threads = ThreadPoolExecutor(max(1, len(devices)))
 
-    def reach(self) -> None:
-        """Raises:
-        DeviceFailed: one cannot be reached.
-        """
-        for entry in self._devices.values():
-            probe.facts(entry.connect(), Silent().say, entry.options.execution_provider)
+    def reach(self) -> Future[None]:
+        """Ask whether all are there. What it raises is a DeviceFailed: one cannot be reached."""
+        return self._threads.submit(self._reach)
 
     def submit(self, manifest: Manifest, name: str) -> Future[Measured]:
         """All figures of a model on all devices; what it raises is what `sitting.carry_out` does."""
@@ -64,6 +61,10 @@ class Measuring:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _reach(self) -> None:
+        for entry in self._devices.values():
+            probe.facts(entry.connect(), Silent().say, entry.options.execution_provider)
 
     def _measure(self, manifest: Manifest, name: str) -> Measured:
         figures: list[Measurement] = []

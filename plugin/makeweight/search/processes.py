@@ -26,8 +26,11 @@ class Processes:
         work: what is done with a job, by a function that other processes find; None: a trial's.
         """
         self.slots, self._work = slots, work or carry_out
-        self._pool: ProcessPoolExecutor | None = None
         self._running: dict[Future[Any], tuple[Job, int]] = {}
+        self._pool: ProcessPoolExecutor | None = self._started()
+        # each is begun when something is asked of it, and takes a second to be there
+        for _ in range(slots):
+            self._pool.submit(os.getpid)
 
     def submit(self, job: Job) -> None:
         self._begin(job, 1)
@@ -44,7 +47,7 @@ class Processes:
         if again:
             # with one process the pool is lost, and all others that were under way come back with it
             others = [self._running.pop(future) for future in list(self._running)]
-            self._end_pool(kill=True)
+            self._end_pool()
             for job, attempt in again + others:
                 if attempt >= ATTEMPTS:
                     ended.append(Done(job, None, f"its process was killed, {ATTEMPTS} times"))
@@ -53,14 +56,12 @@ class Processes:
         return ended
 
     def close(self) -> None:
-        under_way = bool(self._running)
         self._running.clear()
-        self._end_pool(kill=under_way)
+        self._end_pool()
 
     def _begin(self, job: Job, attempt: int) -> None:
         if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.slots, context, initializer=_alone)
+            self._pool = self._started()
         try:
             future = self._pool.submit(self._work, dict(job))
         except BrokenProcessPool:  # it broke since, and nobody has waited yet
@@ -68,12 +69,15 @@ class Processes:
             future.set_exception(BrokenProcessPool())
         self._running[future] = job, attempt
 
-    def _end_pool(self, *, kill: bool) -> None:
+    def _started(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self.slots, multiprocessing.get_context("spawn"), initializer=_alone)
+
+    def _end_pool(self) -> None:
         """A trial may take hours: what is under way is killed, and taken up again another time."""
         pool, self._pool = self._pool, None
         if pool is None:
             return
-        for child in list((getattr(pool, "_processes", None) or {}).values()) if kill else ():
+        for child in list((getattr(pool, "_processes", None) or {}).values()):
             with contextlib.suppress(OSError, ValueError):
                 child.kill()
         pool.shutdown(wait=True, cancel_futures=True)

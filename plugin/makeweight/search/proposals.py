@@ -67,6 +67,10 @@ class Proposals:
     def __init__(
         self, spaces: Mapping[str, OpenRecipe], takes_list: Callable[[str, str], bool], sampler: Sampler
     ) -> None:
+        # imported by now, which takes as long as a short trial: not when the first is waited for
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._spaces, self._takes_list, self._sampler = spaces, takes_list, sampler
 
     def next(self, known: Sequence[Known], objectives: int, refuse: Refuse) -> Proposal | None:
@@ -90,7 +94,6 @@ class Proposals:
     def _asked(self, told: Sequence[Any], objectives: int, seed: int) -> Proposal:
         import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         sampler = self._of_optuna(seed)
         study = optuna.create_study(directions=["minimize"] * objectives, sampler=sampler)
         for each in told:

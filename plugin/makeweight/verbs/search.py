@@ -70,21 +70,25 @@ def run(
     progress = Silent() if as_json else progress
     # trials are carried out by processes that may stand in another folder
     home = ignored(project.root.resolve()) / SEARCH
-    with _alone(home):
+    with _alone(home), contextlib.ExitStack() as at_work:
         baseline = artifact.read(project.layout.artifact(BASELINE))
         spaces = project.spaces or _derived(project)
         wanted = trials or settings.trials
         began = origin(project.declared, project.sources, baseline.sha256)
         of = _study(project, spaces, began)
         folder = home / of
-        figures = _answers(project, baseline, folder / "answers.npz", progress)
         devices = _devices(project, progress)
         judged = replace(
             terms(project, [rule for rule in project.rules if rule.device is None or rule.device in devices]),
             devices={name: entry.options.seconds for name, entry in devices.items()},
         )
-        measuring = Measuring(project, devices, judged.rules, baseline)
+        # what takes a second each is begun here, to be there once the first trial is
         executor = _executor(project, ray, workers)
+        at_work.callback(executor.close)
+        measuring = Measuring(project, devices, judged.rules, baseline)
+        at_work.callback(measuring.close)
+        reached = measuring.reach()
+        figures = _answers(project, baseline, folder / "answers.npz", progress)
         search = Search(
             judged,
             Proposals(spaces, takes_list, Sampler(settings.sampler, project.seed, wanted)),
@@ -105,7 +109,7 @@ def run(
         if known:
             progress.say(f"{known} trial{'s' if known > 1 else ''} of this search are known already; going on")
         try:
-            measuring.reach()
+            reached.result()
             for trial in progress.over(search.run(), "trials", max(wanted - known, 0)):
                 progress.say(line(judged, trial, wanted))
         except KeyboardInterrupt:
@@ -115,9 +119,7 @@ def run(
                 file=sys.stderr,
             )
             return Exit.INTERRUPTED
-        finally:
-            executor.close()
-            measuring.close()
+        at_work.close()
         spent = time.monotonic() - started
         found = Found(
             project,
