@@ -5,15 +5,20 @@ baseline trained as long: 4 times as fast and 6 times as small as float32 in ONN
 
 DATA has CIFAR-10 as `train/CLASS/*.jpg`, `validation/CLASS/*.jpg` and `test/CLASS/*.jpg` (examples/cifar/README.md has
 the lines that make it so; a tenth of train goes into validation). FOLDER keeps what is made: the network, the search,
-which goes on where it was, and the best variant, judged on the test pictures as docs/peers.md is.
+which goes on where it was, and the best variant (where none is found, what comes nearest), judged on the test pictures
+as docs/peers.md is. Beside what Olive finds: `beside_olive.py FOLDER`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import re
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "compression"))
 from peers import BASELINE_EPOCHS, judged
 from techniques import makeweight, project
 
+from makeweight.compress.checkpoints import Checkpoints, places
+from makeweight.layout import CONFIG, Layout
+from makeweight.project import reading
+
 FASTER, SMALLER, DROP = 4.0, 6.0, 0.005
+NEAREST = "nearest"
 TRAINING: dict[str, Any] = {"batch": 64, "teacher": "baseline"}
 SPACE: dict[str, Any] = {
     "small": {
@@ -58,25 +68,60 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where the project is made, and kept")
     parser.add_argument("--weights", type=Path, help="the baseline's, trained by the example's train.py before")
     parser.add_argument("--trials", type=int, default=60)
-    parser.add_argument("--hours", type=float, default=2.0)
+    parser.add_argument("--hours", type=float, default=2.0, help="of all runs in the folder together")
     options = parser.parse_args()
     folder, data = options.folder.resolve(), options.data.resolve()
     if not (data / "validation").is_dir():
         parser.error(f"{data} has no validation/, on which recipes are compared")
-    if not (folder / "makeweight.yaml").exists():
+    config = folder / CONFIG
+    # what to search is written last: what was killed before that is begun again
+    if not config.exists() or "search" not in yaml.safe_load(config.read_text()):
         project(folder, data, options.weights, BASELINE_EPOCHS)
-        config = yaml.safe_load((folder / "makeweight.yaml").read_text())
-        config |= {"budget": BUDGET, "search": {"recipes": SPACE}, "prefer": "latency"}
-        (folder / "makeweight.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    command = [sys.executable, "-m", "makeweight", "search", "--trials", str(options.trials)]
-    subprocess.run([*command, "--hours", str(options.hours)], cwd=folder, check=False)
-    told = json.loads((folder / "reports/search/search.json").read_text())
-    print(f"{told['tried']} trials in {told['seconds'] / 3600:.2f} h: {told['sentence']}")
-    for winner in told["winners"]:
-        name = winner["variant"]
-        if not (folder / "artifacts" / name).exists():
+        declared = yaml.safe_load(config.read_text())
+        declared |= {"budget": BUDGET, "search": {"recipes": SPACE}, "prefer": "latency"}
+        config.write_text(yaml.safe_dump(declared, sort_keys=False))
+    told, seconds = searched(folder, options.trials, options.hours)
+    print(f"{told['tried']} trials in {seconds / 3600:.2f} h: {told['sentence']}")
+    for name in [winner["variant"] for winner in told["winners"]] or nearest(folder, told):
+        if not (folder / "artifacts" / name / "manifest.json").exists():
             makeweight(folder, "compress", name)
         show(name, folder, data)
+
+
+def searched(folder: Path, trials: int, hours: float) -> tuple[dict[str, Any], float]:
+    """What the search tells, and the seconds of all runs; of one that was killed, until the last trial that ended."""
+    runs = folder / "runs.json"
+    begun: list[float] = json.loads(runs.read_text()) if runs.exists() else []
+    ended = sorted(path.stat().st_mtime for path in folder.glob(".makeweight/search/*/trial-*/trial.json"))
+    before = sum(
+        max((each - begin for each in ended if begin <= each < following), default=0.0)
+        for begin, following in zip(begun, [*begun[1:], math.inf], strict=True)
+    )
+    runs.write_text(json.dumps([*begun, time.time()]))
+    left = max(hours - before / 3600, 1e-6)
+    command = [sys.executable, "-m", "makeweight", "search", "--trials", str(trials), "--hours", f"{left:.6f}"]
+    code = subprocess.run(command, cwd=folder, check=False).returncode
+    if code not in (0, 1, 3):  # found, none passes, not settled
+        raise SystemExit(f"the search ended with {code}")
+    told: dict[str, Any] = json.loads((folder / "reports/search/search.json").read_text())
+    return told, before + told["seconds"]
+
+
+def nearest(folder: Path, told: dict[str, Any]) -> list[str]:
+    """The trial that comes nearest to the budget, as a variant, which goes on with what it has trained; none where no
+    trial was carried through."""
+    named = re.search(r"nearest is `(trial-\d+)`", told["sentence"])
+    if named is None:
+        return []
+    settings = next(trial["proposal"]["settings"] for trial in told["trials"] if trial["name"] == named[1])
+    declared = yaml.safe_load((folder / CONFIG).read_text())
+    if declared["variants"].get(NEAREST) != settings:
+        declared["variants"][NEAREST] = settings
+        (folder / CONFIG).write_text(yaml.safe_dump(declared, sort_keys=False))
+        shutil.rmtree(folder / "artifacts" / NEAREST, ignore_errors=True)
+        own = Checkpoints(Layout(folder).trainings(NEAREST))
+        own.take_over(folder / ".makeweight/search/trainings", places(reading.load(folder).variants[NEAREST]))
+    return [NEAREST]
 
 
 def show(name: str, folder: Path, data: Path) -> None:
