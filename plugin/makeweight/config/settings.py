@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 
 from makeweight import registry
 from makeweight.budget.metric import Metric, TaskKind
@@ -554,7 +563,7 @@ class Settings(Section):
     search: SearchSettings = Field(default_factory=SearchSettings)
 
 
-class Beginning(Settings):
-    """The same of a project that may have no variants yet."""
-
-    variants: dict[VariantName, VariantSettings] = Field(default_factory=dict)
+Beginning = create_model(
+    "Beginning", __base__=Settings, variants=(dict[VariantName, VariantSettings], Field(default_factory=dict))
+)
+"""The same of a project that may have no variants yet."""
