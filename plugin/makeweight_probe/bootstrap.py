@@ -7,6 +7,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -154,14 +155,21 @@ def _carry_out(command: Sequence[str]) -> str:
 
 def lacking(said: str) -> str:
     """A word of `_SIGNS`, or `unknown`."""
-    low = said.lower()
+    low = _in_a_line(said.lower())
     return next((what for what, signs in _SIGNS if any(sign in low for sign in signs)), "unknown")
 
 
 def error(said: str) -> str:
-    """The line that says it: pip's errors before what follows from them."""
+    """What says it: pip's errors before what follows from them; else the line that has a sign of what is lacking, or
+    the sentence, since Debian's Python breaks the one about `venv`; else the last line."""
     errors = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")]
-    return errors[0] if errors else last_line(said)
+    sentences = re.split(r"(?<=\.) ", _in_a_line(said))
+    telling = (each.strip() for each in (*said.splitlines(), *sentences) if lacking(each) != "unknown")
+    return errors[0] if errors else next(telling, last_line(said))
+
+
+def _in_a_line(said: str) -> str:
+    return " ".join(said.split())
 
 
 if __name__ == "__main__":

@@ -104,6 +104,17 @@ def test_what_is_lacking_is_told_by_name(tmp_path: Path, monkeypatch: pytest.Mon
     assert lacking(tmp_path, monkeypatch, said) == what
 
 
+def test_what_debian_says_without_venv_is_one_sentence_over_two_lines() -> None:
+    said = (
+        "The virtual environment was not created successfully because ensurepip is not\n"
+        "available.  On Debian/Ubuntu systems, you need to install the python3-venv\n"
+        "package using the following command.\n\n    apt install python3.11-venv\n\n"
+        "Failing command: /root/own/bin/python3\n"
+    )
+    assert bootstrap.lacking(said) == "venv"
+    assert bootstrap.error(said).endswith("because ensurepip is not available.")
+
+
 def test_what_pip_says_of_a_missing_wheel_and_of_no_network() -> None:
     said = (
         "ERROR: Could not find a version that satisfies the requirement onnxruntime==9 (from versions: 1.23.2)\n"
