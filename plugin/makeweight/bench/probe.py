@@ -21,6 +21,14 @@ from makeweight_probe.job import CPU, FactsJob, Job, Model, Result, Setting, dum
 
 NO_SUCH_PROGRAM = 127
 """The exit code of a shell or `env` that finds no such program."""
+_NO_OPERATOR = (
+    "is not a registered function/op",
+    "No Op registered for",
+    "Could not find an implementation for",
+    "Unsupported model IR version",
+    "unresolved custom op",
+)
+"""What runtimes say of a model that is none of their version, or was optimised for another kind of processor."""
 _TOLD = 8
 """Lines of what a process had to say that are told."""
 # The oldest time that a zip can bear: the same package always gives the same bytes, and so is sent once.
@@ -48,6 +56,9 @@ class JobFailed(DeviceFailed):
             do = f"Install it there, beside the runtime: `{python} -m pip install numpy`"
             do += "." if private(device) is None else f"; or let {furnish} do so in a private folder there."
             super().__init__(f"`{python}` there has no numpy", where=where, do=do)
+        elif any(sign in self.last for sign in _NO_OPERATOR):
+            do = "Have the version there that is here, or export the model without what was optimised for a processor."
+            super().__init__(f"its runtime lacks what the model uses: {self.last}", where=where, do=do)
         else:
             do = "Run again; if it was killed, the machine may be short of memory."
             told = f"the measuring process ended with {last_words.ended(self.code, ended.said)}"

@@ -18,7 +18,7 @@ from makeweight.devices.local import Local
 from makeweight.measure.samples import store
 from makeweight_base.errors import Exit
 from makeweight_base.progress import Silent
-from makeweight_probe.job import BlocksJob, MemoryJob, Model
+from makeweight_probe.job import BlocksJob, MemoryJob, Model, OutputsJob
 
 HERE = Local("here", DeviceOptions())
 JOB = MemoryJob(Model("onnxruntime", "no-such-model.onnx", 1), "no-such-inputs.npz")
@@ -107,6 +107,13 @@ def test_what_the_probe_cannot_do_is_told_in_its_own_words(folder: Path) -> None
     job = MemoryJob(Model("onyx", str(folder / "small.onnx"), 1), str(folder / "inputs.npz"))
     with pytest.raises(DeviceFailed, match=r"^device `here`: the probe knows no runtime `onyx` here"):
         probe.run(HERE, job, print)
+
+
+def test_a_model_of_operators_that_the_runtime_there_lacks_is_told_as_one(folder: Path) -> None:
+    """As an older version has it, or another kind of processor where a file was optimised for this one."""
+    model = Model("onnxruntime", str(tiny_models.unknown_operator(folder / "unknown.onnx")), 1)
+    with pytest.raises(DeviceFailed, match=r"lacks what the model uses: .*FlashFusion.*\n.*without what was optimised"):
+        probe.run(HERE, OutputsJob(model, str(folder / "inputs.npz")), print)
 
 
 def test_a_probe_that_is_killed_is_told_by_its_signal(tmp_path: Path) -> None:
