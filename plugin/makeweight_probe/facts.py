@@ -27,22 +27,29 @@ def identity(execution_provider: str = CPU) -> dict[str, Any]:
     Raises:
         NoSession, NoProvider: nothing here computes by it.
     """
-    cpu = _cpuinfo()
+    cpu, imitated = _cpuinfo(), emulated_here()
+    # the flags of what imitates it are not its own
+    flags = cpu.get("Features", "") if imitated else cpu.get("flags") or cpu.get("Features") or ""
     own = {
         "cpu": cpu.get("model name") or platform.processor() or "unknown",
         "machine": platform.machine(),
-        "isa": telling(cpu.get("flags") or cpu.get("Features") or ""),
+        "isa": telling(flags),
         "cores": os.cpu_count(),
         "system": platform.system(),
         "python": platform.python_version(),
         "runtimes": sessions.versions(),
-        "emulated": emulated(platform.machine(), cpu.get("vendor_id"), sysfs.value(_MODALIAS)),
+        "emulated": imitated,
     }
     if execution_provider != CPU:
         sessions.ready(execution_provider)
         own |= {"execution_provider": execution_provider, **_ACCELERATORS[execution_provider]()}
     told = android.told_here()
     return own if told is None else {**own, **android.identity(told)}
+
+
+def emulated_here() -> bool:
+    """Whether another processor imitates this one, see `emulated`."""
+    return emulated(platform.machine(), _cpuinfo().get("vendor_id"), sysfs.value(_MODALIAS))
 
 
 def emulated(machine: str, vendor: str | None, modalias: str | None) -> bool:

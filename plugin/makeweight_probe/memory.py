@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from makeweight_probe import inputs, sessions
+from makeweight_probe import facts, inputs, sessions
 from makeweight_probe.job import MemoryJob, Result
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _MAPPINGS = Path("/proc/self/smaps")
+_EMULATED = "the processor is emulated in this very process, and what its emulator takes would count as the model's"
 
 
 class NoHighWaterMark(Exception):
@@ -69,13 +70,15 @@ def measure(job: MemoryJob) -> Result:
     `load`, `first` (the first run), `steady` (those after it), `run` (the larger of the two); `anonymous` and `mapped`,
     what is resident afterwards of memory that is no file's, and of the model's own files; `allocation`, how the session
     says that it has memory, or None; `device`, where it computes elsewhere than on the processor: what this process
-    holds there afterwards, see `session.Session`. Where the system does not tell it, the one fact is `unavailable`,
-    with the reason.
+    holds there afterwards, see `session.Session`. Where the system does not tell it, or tells it with what is not the
+    model's, the one fact is `unavailable`, with the reason.
 
     Raises:
         NoSession: nobody here opens the model.
     """
     opener = sessions.of(job.model)
+    if facts.emulated_here():
+        return Result({}, {"unavailable": _EMULATED})
     opener.warm_import()
     samples = inputs.read(job.inputs)
     try:

@@ -131,32 +131,41 @@ def carry_out(
         whole = _launched(
             options, of_pipelines, lambda timings: settled(timings, aim.end_to_end_limits), rest, progress
         )
+    emulated = Timings(results, {}).emulated
+
+    def of_times(job: Job, saying: str | None = None) -> Result:
+        """What it answers; or why that would not count, at no cost."""
+        if emulated is not None:
+            return Result({}, {"unavailable": emulated})
+        if saying is not None:
+            progress.say(saying)
+        return ask(job)
+
     starts = None
     if aim.start_limits is not None:
-        progress.say("  cold starts: fresh processes in turns")
         limits = aim.start_limits
-        starts = ask(StartsJob(pair.a, pair.b, pair.inputs, LAUNCHES, options.seconds, limits, seed, pair.inputs_b))
-    peaks: dict[str, list[dict[str, object]]] = {"a": [], "b": []}
-    if aim.memory:
-        for _ in range(options.processes):
-            for arm, given in pair.arms.items():
-                peaks[arm].append(ask(MemoryJob(*given)).facts)
+        asked = StartsJob(pair.a, pair.b, pair.inputs, LAUNCHES, options.seconds, limits, seed, pair.inputs_b)
+        starts = of_times(asked, "  cold starts: fresh processes in turns")
+    peaks = _peaks(ask, pair, options.processes if aim.memory else 0)
     energy = None
     if aim.energy:
-        progress.say("  energy: long blocks in turns, with rests between them")
-        asked = EnergyJob(pair.a, pair.b, pair.inputs, apart, options.energy_meter, seed, pair.inputs_b)
-        energy = ask(asked)
+        long_blocks = EnergyJob(pair.a, pair.b, pair.inputs, apart, options.energy_meter, seed, pair.inputs_b)
+        energy = of_times(long_blocks, "  energy: long blocks in turns, with rests between them")
     answered = {}
     if aim.answers:
         answered = ask(OutputsJob(*pair.arms["b"])).samples
-    profiles = _profiles(ask, pair, apart) if aim.profile else {}
+    profiles: dict[str, dict[str, Any]] = {}
+    if aim.profile and emulated is None:
+        profiles = _profiles(ask, pair, apart)
+    elif aim.profile:
+        profiles = {arm: {"unavailable": emulated} for arm in pair.arms}
     matrix: list[Result] = []
     if aim.matrix is not None:
-        if aim.matrix.feasible:
+        if aim.matrix.feasible and emulated is None:
             progress.say(f"  throughput: {aim.matrix}")
         for threads in aim.matrix.threads:
             # last, and all of them: whatever becomes of many threads, the other figures are there
-            process = _cells(ask, pair, apart, aim.matrix, threads, seed)
+            process = _cells(of_times, pair, apart, aim.matrix, threads, seed)
             found = _launched(options, process, lambda _: True, rest, progress)
             matrix += [aim.matrix.told(threads, each) for each in found]
     return Timings(results, peaks, energy, answered, profiles, whole, starts, tuple(matrix))
@@ -176,6 +185,18 @@ def _cells(ask: Callable[[Job], Result], pair: Pair, apart: bool, asked: Grid, t
             return Result({}, {"unavailable": f"the process that measured it ended: {error.what}"})
 
     return process
+
+
+def _peaks(ask: Callable[[Job], Result], pair: Pair, processes: int) -> dict[str, list[dict[str, Any]]]:
+    """What so many processes of each model tell of its memory, by arm; once where they cannot."""
+    found: dict[str, list[dict[str, Any]]] = {arm: [] for arm in pair.arms}
+    for _ in range(processes):
+        for arm, given in pair.arms.items():
+            facts = ask(MemoryJob(*given)).facts
+            found[arm].append(facts)
+            if "unavailable" in facts:
+                return found
+    return found
 
 
 def _profiles(ask: Callable[[Job], Result], pair: Pair, apart: bool) -> dict[str, dict[str, Any]]:
@@ -204,7 +225,8 @@ def _launched(
     rest: Callable[[float], None],
     progress: Progress,
 ) -> tuple[Result, ...]:
-    """Fresh processes, until what they found is decided, or the time is up, or one could not carry its job out."""
+    """Fresh processes, until what they found is decided, or the time is up, or one could not carry its job out, or no
+    time counts there."""
     results: list[Result] = []
     repeated, spent = 0, 0.0
     while True:
@@ -212,8 +234,8 @@ def _launched(
         share = (options.seconds - spent) / max(1, options.processes - index)
         warming = results[0].facts.get("warming") if results else None
         result = process(share, index, warming and tuple(warming))
-        if "unavailable" in result.facts:
-            return (result,)
+        if "unavailable" in result.facts or Timings((result,), {}).emulated is not None:
+            return (result,)  # of an emulated processor no time counts, and one process tells that
         slowed = throttling.objection(result.facts.get("before", {}), result.facts.get("after", {}))
         if slowed is not None and repeated < MOST_REPEATS:
             repeated += 1

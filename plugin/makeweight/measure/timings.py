@@ -67,7 +67,7 @@ class Timings:
     @property
     def emulated(self) -> str | None:
         """What is said of times and energy where another processor imitated that machine's; None where none did."""
-        imitated = any(result.facts["identity"].get("emulated") for result in self.processes)
+        imitated = any(result.facts.get("identity", {}).get("emulated") for result in self.processes)
         return EMULATED if imitated else None
 
     @property

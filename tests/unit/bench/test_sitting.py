@@ -21,7 +21,8 @@ from makeweight.bench.sitting import (
 )
 from makeweight.budget.rule import Budget, rules_of
 from makeweight.devices.device import DeviceOptions, Ended
-from makeweight.measure import throughput
+from makeweight.measure import operators, throughput
+from makeweight.measure.timings import EMULATED
 from makeweight_base.progress import Silent
 from makeweight_probe.job import (
     BlocksJob,
@@ -281,6 +282,27 @@ def test_where_it_goes_on_nothing_is_claimed() -> None:
     for name in ("latency_p50", "latency_p50_ratio", "cpu_time_p99", "throughput"):
         assert figures[name].status == "unavailable", name
         assert "slowed down while it was measured: the processor was throttled" in str(figures[name].reason)
+
+
+class Imitated(Bench):
+    """Its processor is another one's work."""
+
+    def run(self, device: object, job: Job, tell: Callable[[str], None]) -> Result:
+        result = super().run(device, job, tell)
+        return replace(result, facts={**result.facts, "identity": {"emulated": True}})
+
+
+def test_where_no_time_counts_one_process_tells_that_and_nothing_else_is_timed() -> None:
+    """Cold starts and a profile would take minutes on an emulated processor."""
+    bench = Imitated()
+    taken = measure(bench, aim=Aim((0.7,), energy=True, profile=True, start_limits=(1.05,)))
+    assert [type(job) for job in bench.jobs] == [BlocksJob, *[MemoryJob] * 6]
+    figures = {figure.measurand.name: figure for figure in measurements(taken, "int8", "board", 1)}
+    for name in ("latency_p50_ratio", "throughput", "cold_start", "energy"):
+        assert (figures[name].value, figures[name].reason) == (None, EMULATED), name
+    told = operators.profiles(taken)
+    assert told is not None
+    assert {each.reason for each in told} == {EMULATED}
 
 
 def test_every_job_is_carried_out_as_the_device_is_to_be_set() -> None:

@@ -1,6 +1,7 @@
 """What a machine says of itself: facts that can be part of a key."""
 
 import json
+import platform
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,21 @@ def test_a_processor_that_another_imitates_is_told(
 ) -> None:
     """What qemu-user shows of the machine beneath: its /sys, and its /proc/cpuinfo where it makes none up."""
     assert facts.emulated(machine, vendor, modalias) is imitated
+
+
+@pytest.mark.parametrize(
+    ("told", "isa"),
+    [
+        ({"vendor_id": "GenuineIntel", "flags": "fma avx2 avx512_vnni"}, []),
+        ({"Features": "fp asimd asimddp i8mm"}, ["asimddp", "i8mm"]),
+    ],
+    ids=["of-the-machine-beneath", "made-up"],
+)
+def test_an_imitated_processor_has_its_own_instructions_or_none(
+    told: dict[str, str], isa: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "_cpuinfo", lambda: told)
+    monkeypatch.setattr(sysfs, "value", lambda _: "cpu:type:x86,ven0000fam0006mod008F:feature:,0000")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    identity = facts.identity()
+    assert (identity["emulated"], identity["isa"]) == (True, isa)
