@@ -80,8 +80,12 @@ def key(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Server]:
-    """A server that accepts one key, and the configuration of a client that has it and knows the server's."""
+def running(folder: Path, session: Path | None = None) -> Iterator[Server]:
+    """A server that accepts one key, and the configuration of a client that has it and knows the server's.
+
+    Args:
+        session: the program that is run in place of what a client asks for, which stands in SSH_ORIGINAL_COMMAND.
+    """
     server = program()
     host, own = key(folder / "host"), key(folder / "own")
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -92,6 +96,7 @@ def running(folder: Path) -> Iterator[Server]:
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nAuthorizedKeysFile {folder / 'authorized'}\n"
         "StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
         f"PermitRootLogin yes\nPidFile none\nSetEnv HOME={folder / 'home'}\n"
+        + ("" if session is None else f"ForceCommand {session}\n")
     )
     (folder / "home").mkdir()
     known = folder / "known"

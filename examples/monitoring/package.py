@@ -74,15 +74,15 @@ def unpacked(folder: Path, program: str, *packages: str) -> Path:
     Raises:
         EnvironmentFailed: apt cannot give them.
     """
-    with _alone(folder):
+    with alone(folder):
         if not (folder / program).is_file():
             _unpack(folder, packages)
     return folder / program
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Of processes that want them at once, one fetches them, and the others wait."""
+def alone(folder: Path) -> Iterator[None]:
+    """Of processes that want a folder of what is unpacked at once, one makes it, and the others wait."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
