@@ -14,7 +14,7 @@ import tiny_models
 
 from makeweight.measure.samples import store
 from makeweight_probe import __main__ as probe
-from makeweight_probe import energy, inputs, meters
+from makeweight_probe import energy, facts, inputs, meters
 from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
 from makeweight_probe.blocks import ARMS
 from makeweight_probe.job import (
@@ -170,6 +170,16 @@ def test_memory_by_phase_on_a_bare_machine(folder: Path) -> None:
     assert large["load"] > small["load"]
     assert small["import_peak"] > 10e6
     assert min(small["load"], small["run"], small["baseline"]) >= 0
+
+
+def test_memory_of_a_process_that_an_emulator_lives_in_is_not_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under qemu's user mode 14 MB of code that it had translated counted as a model's of 20 kB."""
+    monkeypatch.setattr(facts, "emulated_here", lambda: True)
+    told = probe.run(MemoryJob(model(folder, "small"), str(folder / "inputs.npz"))).facts
+    assert set(told) == {"unavailable"}
+    assert "what its emulator takes would count as the model's" in told["unavailable"]
 
 
 def test_answers_on_a_bare_machine_are_those_of_here(folder: Path) -> None:
