@@ -56,9 +56,8 @@ def running(folder: Path) -> Iterator[sshd.Server]:
                 board.stdin.flush()
             if board.stdout.readline() != b"up\n":
                 said = board.stderr.read().decode(errors="replace").strip()
-                lacking(
-                    f"no program of arm64 runs in namespaces of its own here (Linux 6.7, users may have some): {said}"
-                )
+                takes = "which takes Linux 6.7 and users who may have namespaces"
+                lacking(f"no arm64 program can be run in namespaces of its own here, {takes}: {said}")
             with sshd.running(folder, session=_entered(folder, board.pid)) as server:
                 yield server
         finally:
