@@ -50,9 +50,13 @@ class MakeweightError(Exception):
         self.where = where
         self.do = do
 
+    @property
+    def head(self) -> str:
+        """Where, and what happened; without what to do."""
+        return f"{self.where}: {self.what}" if self.where else self.what
+
     def __str__(self) -> str:
-        head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head}\n  {self.do}" if self.do else head
+        return f"{self.head}\n  {self.do}" if self.do else self.head
 
 
 class UsageError(MakeweightError):

@@ -80,8 +80,7 @@ class _Gathering:
         try:
             return get()
         except (RecipeFailed, MissingExtra, UsageError, EnvironmentFailed) as error:
-            what, where = getattr(error, "what", str(error)), getattr(error, "where", None)
-            self.absent[name] = " ".join((f"{where}: {what}" if where else str(what)).split())
+            self.absent[name] = " ".join(str(getattr(error, "head", error)).split())
             return None
 
     @property

@@ -43,6 +43,8 @@ def headline(ranking: Ranking, facts: Facts) -> str:
     if ranking.standing == "met":
         told = "The baseline meets every limit on size and time as it is: nothing has to be compressed."
         return told if first is None else f"{told} If it is to be smaller or faster still, try `{first.name}` first."
+    if first is None and "inputs" in facts.absent:
+        return f"Nothing can be tried here yet ({facts.absent['inputs']}): mend that, and ask again."
     if first is None:
         return _nothing(facts.model)
     if ranking.standing == "nearest":

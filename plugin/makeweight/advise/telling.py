@@ -126,7 +126,9 @@ def _devices(facts: Facts) -> Any:
     table = _table()
     for device in facts.devices:
         time = "not timed" if device.latency is None else f"{show(device.latency, SECONDS)} an inference"
-        able = "did not tell its instructions" if device.isa is None else ", ".join(device.isa) or "none that help here"
+        able = ", ".join(device.isa or ()) or "none that help here"
+        if device.isa is None:
+            able = "" if device.latency is None else "did not tell its instructions"
         spent = sorted(device.operators.items(), key=lambda each: -each[1])[:3]
         most = ", ".join(f"{share:.0%} in {name}" for name, share in spent)
         table.add_row(plain(device.name), time, able, plain(most))

@@ -66,7 +66,7 @@ def _carried_out(
         try:
             made = make(variant, project.declared, baseline, Path(folder), Silent(), devices=project.devices)
         except UsageError as error:
-            return TriedFacts(reason=" ".join(error.what.split()))
+            return TriedFacts(reason=" ".join(error.head.split()))
         if made.status == "failed":
             return TriedFacts(reason=" ".join(str(made.reason).split()))
         if count is None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from makeweight.layout import BASELINE
 from makeweight.report import phases, prose, remarks, wholes
@@ -12,6 +11,7 @@ from makeweight.report.comparison import LATENCY, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat
 from makeweight.report.figures import NOT_RECORDED, Figures
+from makeweight.report.pages import template
 from makeweight.report.remedy import remedy
 from makeweight.report.sections.charts import by_class, latencies, tradeoffs
 from makeweight.report.sections.examples import flipped
@@ -20,10 +20,7 @@ from makeweight.report.sections.tables import everything, judgement, machines, r
 from makeweight.report.sections.throughput import charts as throughputs
 from makeweight.report.sections.tiles import tiles
 from makeweight.report.standing import SIGNS, blocking, leading, waived, warnings
-from makeweight.report.text import address, html_prose, plain, unbroken
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from makeweight.report.text import address
 
 
 def render(content: Content) -> str:
@@ -32,26 +29,7 @@ def render(content: Content) -> str:
     Raises:
         UsageError: a measurement of the verdict cannot be read.
     """
-    return _template().render(_page(content))
-
-
-@cache
-def _template() -> Template:
-    """Compiled once: that takes longer than a page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader("makeweight.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: value if isinstance(value, Markup) else unbroken(plain(value)),
-    )
-    environment.filters["prose"] = lambda text: Markup(unbroken(html_prose(text)))  # noqa: S704 - it escapes
-    environment.filters["drawn"] = Markup  # charts escape every text they hold
-    return environment.get_template("report.html.j2")
+    return template("report.html.j2", "makeweight.report").render(_page(content))
 
 
 def _page(content: Content) -> dict[str, Any]:

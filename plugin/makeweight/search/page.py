@@ -8,9 +8,9 @@ from typing import Any
 from makeweight.report.comparison import heading, rows
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
+from makeweight.report.pages import template
 from makeweight.report.sections.charts import tradeoffs
 from makeweight.report.standing import SIGNS, WORDS
-from makeweight.report.text import html_prose, plain, unbroken
 from makeweight.search.told import recipe_words
 
 
@@ -22,19 +22,6 @@ def render(content: Content, report: Mapping[str, Any], why: str) -> str:
         report: what search.json holds.
         why: why the search ended, in words.
     """
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("makeweight.search"), PackageLoader("makeweight.report")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: value if isinstance(value, Markup) else unbroken(plain(value)),
-    )
-    environment.filters["prose"] = lambda text: Markup(unbroken(html_prose(text)))  # noqa: S704 - it escapes
-    environment.filters["drawn"] = Markup  # charts escape every text they hold
     figures = Figures(content)
     by_name = {row.variant: row for row in rows(content, figures)}
     outcome = report["verdict"]
@@ -52,7 +39,7 @@ def render(content: Content, report: Mapping[str, Any], why: str) -> str:
         }
         for trial in report["trials"]
     ]
-    return environment.get_template("search.html.j2").render(
+    return template("search.html.j2", "makeweight.search", "makeweight.report").render(
         project=report["project"],
         outcome=outcome,
         symbol=SIGNS[outcome],

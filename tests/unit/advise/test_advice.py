@@ -218,6 +218,10 @@ def test_where_no_technique_pays_none_is_advised() -> None:
     ranking = ranked(known)
     assert (ranking.standing, names(ranking)) == ("nothing", [])
     assert sentences.headline(ranking, known).startswith("No technique pays")
+    lacking = replace(known, absent={"inputs": "data/test.npz: no such file"})
+    assert sentences.headline(ranked(lacking), lacking) == (
+        "Nothing can be tried here yet (data/test.npz: no such file): mend that, and ask again."
+    )
 
 
 def test_a_recipe_that_failed_or_broke_the_budget_is_set_aside() -> None:
