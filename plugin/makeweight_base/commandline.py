@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -108,11 +109,19 @@ def run(program: str, verb: Verb, options: argparse.Namespace) -> int:
         if os.environ.get("MAKEWEIGHT_TRACEBACK"):
             raise
         if isinstance(error, OSError) and error.strerror is not None:  # the machine failed, not makeweight
-            return _failed(f"{error.filename or 'this machine'}: {error.strerror}")
+            do = _HELPS.get(error.errno or 0)
+            return _failed(f"{error.filename or 'this machine'}: {error.strerror}" + (f"\n  {do}" if do else ""))
         return _failed(
             f"{program} itself failed: {type(error).__name__}: {error}\n"
             "  Run again with MAKEWEIGHT_TRACEBACK=1 and report what it prints."
         )
+
+
+_HELPS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Free some space, then run again."),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Mend the permissions, then run again."),
+}
+"""What to do where the system refuses what nobody had foreseen."""
 
 
 def _failed(sentence: str, code: Exit = Exit.ENVIRONMENT) -> int:

@@ -21,7 +21,7 @@ from makeweight.project import reading
 from makeweight.starter import repository
 from makeweight.starter.arguments import Given
 from makeweight.verbs import init
-from makeweight_base.errors import ConfigError, Exit, MissingExtra, UsageError
+from makeweight_base.errors import ConfigError, EnvironmentFailed, Exit, MissingExtra, UsageError
 
 PIPELINE = ["baseline", "compress", "evaluate", "device", "benchmark", "report", "gate", "ship"]
 
@@ -375,6 +375,16 @@ def test_a_git_that_ignores_reports_is_told(tracked: Path) -> None:
         "/samples/",
         "/shipped",
     ]
+
+
+def test_why_dvc_does_not_begin_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(_: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        said = "" if "--quiet" in arguments else "ERROR: unexpected error - Read-only file system: '.dvc'\n"
+        return subprocess.CompletedProcess(arguments, 255, "", said)
+
+    monkeypatch.setattr(repository, "dvc", refusing)
+    with pytest.raises(EnvironmentFailed, match=r"`dvc init.*` failed: unexpected error - Read-only file system"):
+        repository.start_dvc(root)
 
 
 def test_without_dvc_the_extra_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,7 +189,7 @@ def test_what_nobody_knows_is_refused_by_the_verb_that_it_was_given_to(capsys: p
 def test_a_repository_without_a_commit_has_nothing_to_judge(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet"], check=True)
     assert main(["ci"]) == Exit.USAGE
-    assert capsys.readouterr().err == f"error: {Path()}: there is no commit yet\n  Commit what is to be judged.\n"
+    assert capsys.readouterr().err == f"error: {tmp_path}: there is no commit yet\n  Commit what is to be judged.\n"
 
 
 def test_no_verdict_is_no_pass(capsys: pytest.CaptureFixture[str]) -> None:

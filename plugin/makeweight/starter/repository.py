@@ -72,11 +72,11 @@ def start_dvc(folder: Path) -> str:
         options, said = ["--subdir"], f"dvc init --subdir: this folder lies in the git repository {top}"
     else:
         options, said = [], "dvc init: this repository is now one of DVC's as well"
-    done = dvc(folder, "init", "--quiet", *options)
+    done = dvc(folder, "init", *options)  # not `--quiet`, which keeps back why it failed
     if done.returncode != 0:
         raise EnvironmentFailed(
             f"`{' '.join(['dvc init', *options])}` failed: {_told(done)}",
-            where=str(folder),
+            where=str(folder.resolve()),
             do="Mend that, then run again.",
         )
     return said

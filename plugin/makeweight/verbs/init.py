@@ -95,7 +95,7 @@ def _kept_aside(path: Path) -> str:
         return f"{CONFIG}: written; read it through, it says what each part is for"
     names = (f"{path.name}.bak{number or ''}" for number in range(1000))
     aside = next(place for name in names if not (place := path.with_name(name)).exists())
-    shutil.copy2(path, aside)
+    atomic.write_bytes(aside, path.read_bytes())
     return f"{CONFIG}: written anew; the old one is {aside.name}"
 
 

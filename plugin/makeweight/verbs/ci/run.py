@@ -86,7 +86,9 @@ class Run:
         """
         found = self.event.head or self.git().resolve("HEAD")
         if found is None:
-            raise UsageError("there is no commit yet", where=str(self.root), do="Commit what is to be judged.")
+            raise UsageError(
+                "there is no commit yet", where=str(self.root.resolve()), do="Commit what is to be judged."
+            )
         return found
 
     def base(self) -> str | None:
