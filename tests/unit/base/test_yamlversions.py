@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from unittest import mock
 
 import pytest
 from dvc.utils.serialize import ParseError, parse_yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from makeweight_base.errors import ConfigError
 from makeweight_base.yamlfile import Document, parse
@@ -28,8 +31,13 @@ def read(text: str) -> Document | None:
         return None
 
 
-def dvc(text: str) -> object:
-    return parse_yaml(text, "f")
+BOTH = pytest.mark.parametrize("pure", [False, True], ids=["in C", "in Python"])
+"""With what ruamel.yaml has in C, which is installed for tests, and without, as most have it."""
+
+
+def dvc(text: str, pure: bool) -> object:
+    with mock.patch("ruamel.yaml.YAML", functools.partial(YAML, pure=pure)):
+        return parse_yaml(text, "f")
 
 
 def same(ours: object, theirs: object) -> bool:
@@ -49,12 +57,13 @@ def test_what_the_two_may_read_apart_is_an_objection(written: str) -> None:
     assert document.ambiguous[0][0] == ("seed",)
 
 
+@BOTH
 @pytest.mark.parametrize("written", [each for each in ALIKE if each != "<<"])
-def test_what_both_read_alike_is_none(written: str) -> None:
+def test_what_both_read_alike_is_none(written: str, pure: bool) -> None:
     text = f"seed: {written}\n"
     document = parse(text, "f")
     assert document.ambiguous == ()
-    assert same(document.data, dvc(text))
+    assert same(document.data, dvc(text, pure))
 
 
 def test_the_objection_says_what_to_write() -> None:
@@ -74,17 +83,18 @@ def test_a_key_that_only_dvc_takes_for_a_number_is_one_too() -> None:
     assert [path for path, _ in parse("1e3: a\n08: b\nv1: c\n", "f").ambiguous] == [("1e3",), ("08",)]
 
 
+@BOTH
 @given(st.text(alphabet="0123456789_+-.:eExobnaifNTrueyYsS~", max_size=9).filter(lambda text: text != "_"))
 @example("0b_")
 @example("+.5")
 @example("1_")
-def test_a_scalar_without_objection_is_one_value_to_both(scalar: str) -> None:
+def test_a_scalar_without_objection_is_one_value_to_both(pure: bool, scalar: str) -> None:
     text = f"seed: {scalar}\n"
     document = read(text)
     if document is None or document.ambiguous or document.unquoted:
         return
     try:
-        theirs = dvc(text)
+        theirs = dvc(text, pure)
     except (ParseError, ValueError):
         return  # DVC itself refuses the file, which passes nothing by
     assert same(document.data, theirs), scalar
