@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import preloaded
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -38,8 +40,8 @@ def user_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
 
 
 @pytest.fixture(scope="session")
-def shell(user_environment: dict[str, str]) -> Shell:
-    return shell_in(user_environment)
+def shell(user_environment: dict[str, str], preloaded_commands: Path) -> Shell:
+    return shell_in(preloaded.first(preloaded_commands, user_environment))
 
 
 def shell_in(environment: Mapping[str, str]) -> Shell:

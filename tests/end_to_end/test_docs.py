@@ -14,8 +14,6 @@ import pytest
 
 import makeweight.cli
 import makeweight_monitors.cli
-import preloaded
-from end_to_end.conftest import Shell, shell_in
 from makeweight.project.reading import understand
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -52,11 +50,6 @@ def run(page: str, shell, folder: Path) -> list[str]:
         assert "Traceback" not in done.stdout, done.stdout
         outputs.append(done.stdout)
     return outputs
-
-
-@pytest.fixture(scope="module")
-def shell(user_environment: dict[str, str], preloaded_commands: Path) -> Shell:
-    return shell_in(preloaded.first(preloaded_commands, user_environment))
 
 
 @pytest.fixture(scope="module")

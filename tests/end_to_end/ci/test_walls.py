@@ -60,10 +60,11 @@ raise SystemExit(1)
 """
 
 
-@pytest.fixture(scope="session")
-def plain(plain: dict[str, str]) -> dict[str, str]:
-    """With the real commands: what is imported, and what outlives a stage, is what these tests are about."""
-    return preloaded.without(plain)
+@pytest.fixture
+def real(hub: Hub) -> Hub:
+    """With the real commands, for what is about imports and about what outlives a stage."""
+    hub.environment = preloaded.without(hub.environment)
+    return hub
 
 
 def lays(files: dict[str, str], *edits: Callable[[Path], None]) -> Callable[[Path], None]:
@@ -89,9 +90,10 @@ def lays(files: dict[str, str], *edits: Callable[[Path], None]) -> Callable[[Pat
     "it is ended with its stage, whatever session it is in and whatever signals it ignores",
 )
 def test_what_a_change_brings_gets_no_token_outlives_no_stage_and_stands_for_nothing(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
+    real: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one run, since any of them that succeeded would show by itself."""
+    hub = real
     script, alive, key = hub.folder / "behind.py", hub.folder / "alive", hub.folder / "key.pem"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True)
     script.write_text(BEHIND)
@@ -245,7 +247,8 @@ def test_what_is_changed_between_two_steps_is_refused(handed: Jobs, tmp_path: Pa
     "files are named like modules of Python's own (`types.py`, `queue.py`, `random.py`)",
     "they take nobody's place, and the run goes as it did",
 )
-def test_nothing_of_the_checkout_is_imported_by_accident(hub: Hub) -> None:
+def test_nothing_of_the_checkout_is_imported_by_accident(real: Hub) -> None:
+    hub = real
     key, seen = hub.folder / "key.pem", hub.folder / "seen"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True)
     names = ("dvc.py", "types.py", "queue.py", "random.py", "makeweight.py", "git.py")
