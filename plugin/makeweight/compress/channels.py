@@ -52,6 +52,7 @@ NAME = "prune"
 # Examples whose gradients decide what matters, for the importances that ask for gradients.
 _GRADIENT_EXAMPLES = 512
 _TOGETHER = 64
+_STATES = "recurrences keep their hidden units, which go into them again as their state: {}"
 
 
 def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
@@ -67,7 +68,10 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
         raise RecipeFailed("prune changed nothing: the module has no layer with channels")
     if whole:
         given.progress.say(_whole(whole))
-    left_alone = [*excluded(options.exclude, list(before), NAME), *whole]
+    recurrences = _recurrences(module)
+    if recurrences:
+        given.progress.say(f"prune: {_STATES.format(', '.join(recurrences))}")
+    left_alone = [*excluded(options.exclude, [*before, *recurrences], NAME), *whole, *recurrences]
     latency = None if options.latency is None else Latency(options.latency, given)
     if latency is not None:
         given.notes[NAME] = {"latency": latency.note}
@@ -111,6 +115,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
             "prune changed nothing: no layer could give up channels and keep a multiple of "
             f"{_multiple(options, given)} (layers have {min(before.values())} to {max(before.values())}, and "
             "output layers keep theirs); lower `round_to`, or raise `ratio`"
+            + (f"; {_STATES.format(', '.join(recurrences))}" if recurrences else "")
         )
     _still_runs(module, example, shape, given)
     left = counted(module)
@@ -121,7 +126,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
         given.notes[NAME]["latency"] = latency.note
     if fewer := pruner.heads.fewer():
         given.notes[NAME]["heads"] = fewer
-    if unwilling := [*whole, *plan.refused, *untold, *(each.called for each in plan.stuck)]:
+    if unwilling := [*whole, *recurrences, *plan.refused, *untold, *(each.called for each in plan.stuck)]:
         given.notes[NAME]["refused"] = unwilling
     return subject
 
@@ -330,6 +335,13 @@ def _pruner(module: Any, example: Tensors, options: PruneOptions, given: Given, 
     return _Pruner(
         channels, HeadPruner(list(plan.heads), of_heads(importance), ratio, options.rounds, together, multiple)
     )
+
+
+def _recurrences(module: Any) -> list[str]:
+    """Their names. What a recurrence answers goes into it again, where Torch-Pruning does not follow it."""
+    from torch import nn
+
+    return [name for name, part in module.named_modules() if isinstance(part, nn.RNNBase | nn.RNNCellBase)]
 
 
 def _output_layers(module: Any, example: Tensors, kept: Sequence[Any]) -> list[Any]:

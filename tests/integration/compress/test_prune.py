@@ -414,6 +414,35 @@ def test_nan_answers_fail_the_recipe(given: Any) -> None:
         _pruned(module, PruneOptions(ratio=0.5, epochs=0), given)
 
 
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_recurrences_keep_their_hidden_units_and_are_named(given: Any, kind: Any) -> None:
+    class Voice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.sound, self.voice = nn.Linear(8, 32), kind(32, 16, batch_first=True)
+            self.behind, self.head = nn.Linear(16, 32), nn.Linear(32, 3)
+
+        def forward(self, image: Any) -> Any:
+            heard, _ = self.voice(torch.relu(self.sound(image[:, 0])))
+            return self.head(torch.relu(self.behind(heard[:, -1])))
+
+    given, module = _on_images(given, channels=1), Voice().eval()
+    left_alone: tuple[str, ...] = ()
+    if kind is nn.GRU:  # several operators to autograd, in which Torch-Pruning loses what goes in
+        left_alone = ("sound",)
+        with pytest.raises(RecipeFailed, match=r"cannot prune this model at `sound`: .*`exclude: \[sound\]`"):
+            _pruned(Voice().eval(), PruneOptions(ratio=0.5, epochs=0), given)
+    _pruned(module, PruneOptions(ratio=0.5, epochs=0, exclude=left_alone), given)
+    assert (module.behind.out_features, module.voice.hidden_size) == (16, 16)
+    assert module.voice.weight_hh_l0.shape[1] == 16
+    assert "voice" in given.notes["prune"]["refused"]
+    told = "recurrences keep their hidden units, which go into them again as their state: voice"
+    assert f"prune: {told}" in given.progress.lines
+    with pytest.raises(RecipeFailed, match=f"prune changed nothing: .*{told}"):
+        _pruned(Voice().eval(), PruneOptions(ratio=0.5, epochs=0, exclude=["sound", "behind"]), given)
+
+
 def test_several_inputs(given: Any) -> None:
     class Two(nn.Module):
         def __init__(self) -> None:
