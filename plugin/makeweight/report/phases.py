@@ -32,7 +32,7 @@ class Row:
 
 def rows(figures: Figures) -> list[Row]:
     """By device, the baseline and then the variants, as far as memory was measured by phase."""
-    known = {(each.variant, each.device) for each in figures if each.metric in HEADS}
+    known = {(each.variant, each.device) for each in figures if each.metric in HEADS and each.value is not None}
     return [
         Row(
             variant,

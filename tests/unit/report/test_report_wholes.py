@@ -71,6 +71,15 @@ def test_memory_is_told_by_phase() -> None:
     assert "| 58.4 MB |" in markdown.render(timed())
 
 
+def test_memory_that_was_measured_nowhere_has_no_table() -> None:
+    content = timed()
+    stale = [{**each, "value": None, "status": "unavailable", "reason": "stale"} if each["metric"].startswith("memory_")
+             else each for each in content.verdict.measurements]  # fmt: skip
+    content = replace(content, verdict=replace(content.verdict, measurements=tuple(stale)))
+    assert phases.rows(Figures(content)) == []
+    assert "Memory by phase" not in markdown.render(content) + html.render(content)
+
+
 def test_without_a_pipeline_nothing_is_said_of_one() -> None:
     content = invented_content.content()
     assert wholes.rows(Figures(content)) == []
