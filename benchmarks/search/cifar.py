@@ -95,7 +95,7 @@ def searched(folder: Path, trials: int, hours: float) -> tuple[dict[str, Any], f
     ended = sorted(path.stat().st_mtime for path in folder.glob(".makeweight/search/*/trial-*/trial.json"))
     before = sum(
         max((each - begin for each in ended if begin <= each < following), default=0.0)
-        for begin, following in zip(begun, [*begun[1:], math.inf], strict=True)
+        for begin, following in zip(begun, [*begun[1:], math.inf], strict=False)
     )
     runs.write_text(json.dumps([*begun, time.time()]))
     left = max(hours - before / 3600, 1e-6)
