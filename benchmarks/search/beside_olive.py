@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "compression"))
@@ -26,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "compression"))
 from peers import ONNX_RUNTIME, TORCH, Peer, compared, environment
 from techniques import makeweight, points, ratio, spent
 
+from makeweight.layout import CONFIG
 from makeweight.measure.statistics import paired_difference
 from makeweight.project import reading
 from makeweight.project.project import Project
@@ -52,7 +54,8 @@ def main() -> None:
     name = options.variant or next((each["variant"] for each in told["winners"]), None)
     if name is None:
         parser.error(f"the search in {root} has found nothing: {told['sentence']}")
-    variant = project.variant(name)
+    runtime = project.variant(name).runtime
+    steps = yaml.safe_load((root / CONFIG).read_text())["variants"][name]["steps"]
     if not (root / "artifacts" / name / "manifest.json").exists():
         makeweight(root, "compress", name)
     baseline, ours = (root / "artifacts" / each / "model.onnx" for each in ("baseline", name))
@@ -63,7 +66,7 @@ def main() -> None:
     tested = drawn(data.load(project.declared, "test"), "test")
     rows = [("", "kB", "times as small", "accuracy", "beside its control", "latency ratio", "recipe")]
     own = row(f"makeweight, `{name}`", ours, control if control.exists() else baseline, baseline, tested)
-    rows.append((*own, told_words({"steps": variant.recipe, "runtime": variant.runtime})))
+    rows.append((*own, told_words({"steps": steps, "runtime": runtime})))
     for number, each in enumerate(theirs["found"]):
         title = "Olive, its choice" if number == 0 else f"Olive, its front, {number + 1}"
         rows.append((*row(title, folder / each["model"], baseline, baseline, tested), recipe_words(each)))
