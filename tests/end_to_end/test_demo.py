@@ -13,10 +13,17 @@ from pathlib import Path
 
 import pytest
 
+import preloaded
+from end_to_end.conftest import Shell, shell_in
 from makeweight.measurement import loads
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def shell(user_environment: dict[str, str], preloaded_for_modules: Path) -> Shell:
+    return shell_in(preloaded.first(preloaded_for_modules, user_environment))
 
 
 @pytest.fixture(scope="module")
