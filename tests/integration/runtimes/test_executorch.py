@@ -313,3 +313,27 @@ def test_advice_on_a_program_alone_says_what_takes_its_module(
     assert told["advice"] == []
     assert "A file of executorch is finished" in told["headline"]
     assert {each["rule"] for each in told["aside"] if each["takes_module"]} >= {"int8", "slim-int8"}
+
+
+def test_dynamic_ranges_need_no_examples_and_weights_are_seen(tmp_path: Path) -> None:
+    import torch
+    from torch import nn
+
+    class Attending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.query, self.key = nn.Linear(8, 16), nn.Linear(8, 16)
+
+        def forward(self, x: Any) -> Any:
+            return self.query(x) * self.key(x)
+
+    net = Attending().eval()
+    given = np.random.default_rng(0).standard_normal((4, 8), np.float32)
+    runtime = Executorch()
+    dynamic = Format(Numbers("int8", "channel"), Numbers("int8"), "dynamic")
+    made = runtime.lower(Program(net, {"x": ("N", 8)}, {"x": given}), dynamic, None, tmp_path / "dynamic.pte")
+    (answers,) = runtime.open(made).run({"x": given})
+    weights = [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in (net.query, net.key)]
+    wanted = np.prod([given @ weight.T + bias for weight, bias in weights], axis=0)
+    assert 10 * np.log10(np.square(wanted).sum() / np.square(wanted - answers).sum()) > 30

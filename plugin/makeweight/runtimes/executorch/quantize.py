@@ -56,7 +56,8 @@ def changed(how: Format, fed: Sequence[Feeds], notes: dict[str, Any], learned: M
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
         observed = Observed(captured.graph, how)
-        observed.calibrate(fed, how)
+        # observers of weights see these when the graph runs, also where ranges of activations need no examples
+        observed.calibrate(fed or [captured.arrays], how)
         observed.learn(learned)
         notes.update(observed.told)
         with quiet(), failing("conversion"):
