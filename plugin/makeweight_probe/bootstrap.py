@@ -39,6 +39,7 @@ _SIGNS = (
             "max retries exceeded",
             "proxyerror",
             "sslerror",
+            "could not find a suitable tls ca certificate bundle",  # Debian without ca-certificates
         ),
     ),
     ("wheel", ("no matching distribution", "could not find a version")),

@@ -122,6 +122,8 @@ def test_what_pip_says_of_a_missing_wheel_and_of_no_network() -> None:
     )
     assert bootstrap.lacking(said) == "wheel"
     assert bootstrap.error(said).startswith("Could not find a version")
+    bare = "ERROR: Could not install packages due to an OSError: Could not find a suitable TLS CA certificate bundle, "
+    assert bootstrap.lacking(f"{bare}invalid path: /etc/ssl/certs/ca-certificates.crt") == "network"
     refused = "WARNING: Retrying ... [Errno 111] Connection refused')': /simple/numpy/\n" + said
     assert bootstrap.lacking(refused) == "network", "without an index it finds no version of anything"
 
