@@ -47,7 +47,7 @@ class Processes:
         if again:
             # with one process the pool is lost, and all others that were under way come back with it
             others = [self._running.pop(future) for future in list(self._running)]
-            self._end_pool()
+            self._end_pool(kill=True)
             for job, attempt in again + others:
                 if attempt >= ATTEMPTS:
                     ended.append(Done(job, None, f"its process was killed, {ATTEMPTS} times"))
@@ -56,8 +56,9 @@ class Processes:
         return ended
 
     def close(self) -> None:
+        under_way = bool(self._running)
         self._running.clear()
-        self._end_pool()
+        self._end_pool(kill=under_way)
 
     def _begin(self, job: Job, attempt: int) -> None:
         if self._pool is None:
@@ -72,12 +73,12 @@ class Processes:
     def _started(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(self.slots, multiprocessing.get_context("spawn"), initializer=_alone)
 
-    def _end_pool(self) -> None:
+    def _end_pool(self, *, kill: bool) -> None:
         """A trial may take hours: what is under way is killed, and taken up again another time."""
         pool, self._pool = self._pool, None
         if pool is None:
             return
-        for child in list((getattr(pool, "_processes", None) or {}).values()):
+        for child in list((getattr(pool, "_processes", None) or {}).values()) if kill else ():
             with contextlib.suppress(OSError, ValueError):
                 child.kill()
         pool.shutdown(wait=True, cancel_futures=True)
