@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from unittest import mock
 
 import pytest
 from dvc.utils.serialize import ParseError, parse_yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from makeweight_base.errors import ConfigError
 from makeweight_base.yamlfile import Document, parse
@@ -31,13 +28,8 @@ def read(text: str) -> Document | None:
         return None
 
 
-BOTH = pytest.mark.parametrize("pure", [False, True], ids=["in C", "in Python"])
-"""With what ruamel.yaml has in C, which is installed for tests, and without, as most have it."""
-
-
-def dvc(text: str, pure: bool) -> object:
-    with mock.patch("ruamel.yaml.YAML", functools.partial(YAML, pure=pure)):
-        return parse_yaml(text, "f")
+def dvc(text: str) -> object:
+    return parse_yaml(text, "f")
 
 
 def same(ours: object, theirs: object) -> bool:
@@ -57,13 +49,12 @@ def test_what_the_two_may_read_apart_is_an_objection(written: str) -> None:
     assert document.ambiguous[0][0] == ("seed",)
 
 
-@BOTH
 @pytest.mark.parametrize("written", [each for each in ALIKE if each != "<<"])
-def test_what_both_read_alike_is_none(written: str, pure: bool) -> None:
+def test_what_both_read_alike_is_none(written: str) -> None:
     text = f"seed: {written}\n"
     document = parse(text, "f")
     assert document.ambiguous == ()
-    assert same(document.data, dvc(text, pure))
+    assert same(document.data, dvc(text))
 
 
 def test_the_objection_says_what_to_write() -> None:
@@ -83,18 +74,17 @@ def test_a_key_that_only_dvc_takes_for_a_number_is_one_too() -> None:
     assert [path for path, _ in parse("1e3: a\n08: b\nv1: c\n", "f").ambiguous] == [("1e3",), ("08",)]
 
 
-@BOTH
 @given(st.text(alphabet="0123456789_+-.:eExobnaifNTrueyYsS~", max_size=9).filter(lambda text: text != "_"))
 @example("0b_")
 @example("+.5")
 @example("1_")
-def test_a_scalar_without_objection_is_one_value_to_both(pure: bool, scalar: str) -> None:
+def test_a_scalar_without_objection_is_one_value_to_both(scalar: str) -> None:
     text = f"seed: {scalar}\n"
     document = read(text)
     if document is None or document.ambiguous or document.unquoted:
         return
     try:
-        theirs = dvc(text, pure)
+        theirs = dvc(text)
     except (ParseError, ValueError):
         return  # DVC itself refuses the file, which passes nothing by
     assert same(document.data, theirs), scalar
