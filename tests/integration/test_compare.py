@@ -374,7 +374,8 @@ def test_how_it_measures_is_the_devices_unless_it_is_said(
     ("asked", "said"),
     [
         (("--device", "bnech"), "no device `bnech` in makeweight.yaml; did you mean `bench`?"),
-        (("--device", "bench", "--project", "nowhere"), "no makeweight.yaml in "),
+        (("--device", "bench", "--project", "nowhere"), "nowhere: no such folder"),
+        (("--device", "bench", "--project", "empty"), "no makeweight.yaml in "),
         (("--project", "."), "no `--device` is named"),
     ],
 )
@@ -387,6 +388,7 @@ def test_a_device_that_is_not_declared_is_told(
     said: str,
 ) -> None:
     monkeypatch.chdir(declared)
+    (declared / "empty").mkdir(exist_ok=True)
     code, out, err = compare(capsys, models / "small.onnx", models / "small.onnx", *asked)
     assert (code, out) == (2, "")
     assert said in err

@@ -15,6 +15,7 @@ from makeweight.budget.rule import Rule
 from makeweight.ci import gate, measure, regression
 from makeweight.decide import decide
 from makeweight.decide.verdict import RuleVerdict
+from makeweight.devices.device import DeviceOptions
 from makeweight.evidence.evidence import NOTHING, Evidence
 from makeweight.measure import samples
 from makeweight.measurement import Measurement, unavailable
@@ -156,7 +157,7 @@ def test_two_models_are_fed_in_the_types_that_each_takes(
     manifest = Manifest("baseline", "ready", "onnxruntime", [], 0, None, {}, model=baseline)
     artifact.write(layout.artifact("baseline"), manifest)
     samples.store(layout.inputs, [{"x": np.arange(4, dtype=np.int64).reshape(1, 4)}])
-    pair = measure._pair(project, a, b, 1, tmp_path)
+    pair = measure._pair(project, a, b, DeviceOptions(), tmp_path)
     fed = [np.load(path)["0:x"] for path in (pair.inputs, pair.inputs_b) if path is not None]
     assert tuple(values.dtype.name for values in fed) == types
     assert all(values.tolist() == [[0, 1, 2, 3]] for values in fed)

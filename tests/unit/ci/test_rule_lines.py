@@ -13,10 +13,11 @@ from makeweight.project.reading import understand
 from makeweight_base.errors import ConfigError
 from unit.ci.conftest import CONFIG
 
+GPU = "  gpu: {kind: local, execution_provider: cuda}\n"
 HEAD = (
     CONFIG.partition("budget:")[0]
     .replace("npz: {test: test.npz, calibration: calibration.npz}", "load: code:load, slices: code:slices")
-    .replace("  local: {kind: local}\n", "  local: {kind: local}\n  pi5: {kind: local}\n")
+    .replace("  local: {kind: local}\n", "  local: {kind: local}\n  pi5: {kind: local}\n" + GPU)
     .replace(
         "task: classification\n",
         "task: {kind: classification, classes: [cat, dog]}\npipeline: {preprocess: code:before, samples: code:raw}\n",
@@ -37,7 +38,9 @@ def budgets(draw: st.DrawFn) -> dict[str, Any]:
     for metric in {metric.name: metric for metric, _ in draw(st.lists(st.sampled_from(FITTING), min_size=1))}.values():
         own = [operator for fitting, operator in FITTING if fitting is metric]
         place: list[dict[str, str]] = [{}]
-        if metric.per_device:
+        if metric.meter == "gpu":
+            place = [{"device": "gpu"}]
+        elif metric.per_device:
             place += [{"device": "local"}, {"device": "pi5"}]
         if metric.name == "accuracy":
             place += [{"slice": "night"}, {"slice": "a, b: [c] #d @e `f` ünï"}]
