@@ -19,6 +19,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Prometheus and promtool live for seconds, in tests with little data: a quarter of their time went into collecting
 # garbage.
 os.environ.setdefault("GOGC", "400")
+# scikit-learn sets these when it is imported. What is begun after that would have another environment than the
+# preloaded commands were begun in, and so would be the real ones (tests/preloaded.py), three times as dear.
+os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")
+os.environ.setdefault("KMP_INIT_AT_FORK", "FALSE")
 
 settings.register_profile("makeweight", deadline=None, derandomize=True)
 settings.load_profile("makeweight")

@@ -7,6 +7,7 @@ and cancellation. Whatever else a file asks for is refused, so that no test pass
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -131,7 +132,7 @@ class Runner:
         `needs` are the jobs before it: `{"compress": {"result": "success", "outputs": {...}}}`. A job whose `if:` does
         not hold has the conclusion `skipped`.
         """
-        workflow = yaml.safe_load(file.read_text())
+        workflow = _parsed(file.read_text())
         said = workflow["jobs"][job]
         call = (workflow.get("on") or workflow.get(True) or {}).get("workflow_call") or {}
         values = {
@@ -152,7 +153,7 @@ class Runner:
         return Result(status, outputs, steps, self._summary.read_text())
 
     def _action(self, file: Path, given: Mapping[str, str], environment: Mapping[str, str]) -> Result:
-        said = yaml.safe_load(file.read_text())
+        said = _parsed(file.read_text())
         if said["runs"]["using"] != "composite":
             raise NotKnown(f"{file}: only composite actions run here")
         values: dict[str, Any] = {"github": self._github(file.parent)}
@@ -284,6 +285,13 @@ class Runner:
         runner = {**self.machine, "temp": str(self.temp)}
         known = {"runner": runner, "job": {"status": status}, "env": {**self.environment, **self._added}}
         return Context({**known, **values}, status)
+
+
+@functools.cache
+def _parsed(text: str) -> Mapping[str, Any]:
+    """A file as data, which nobody changes: reading it is most of what a run of short steps takes."""
+    found: Mapping[str, Any] = yaml.safe_load(text)
+    return found
 
 
 def assignments(path: Path) -> dict[str, str]:
