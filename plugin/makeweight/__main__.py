@@ -1,7 +1,18 @@
-"""`python -m makeweight`."""
+"""Where the program begins, as `makeweight` and as `python -m makeweight`."""
 
 import sys
 
-from makeweight.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Run the command line; Ctrl-C ends it in a sentence while its modules are still imported too."""
+    try:
+        from makeweight import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130  # `Exit.INTERRUPTED`, whose module may be the one that was cut short
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,9 +1,12 @@
 """The command line: every verb explains itself, every failure is a sentence and an exit code, never a traceback."""
 
+import importlib
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
@@ -222,3 +225,21 @@ def test_the_verbs_of_the_help_are_those_of_this_test() -> None:
     parser = cli._parser()
     (actions,) = (action for action in parser._actions if isinstance(action.choices, dict))
     assert set(actions.choices or {}) == set(VERBS)
+
+
+@pytest.mark.parametrize("program", ["makeweight", "makeweight_monitors"])
+def test_ctrl_c_while_its_modules_are_imported_is_a_word_and_no_traceback(
+    program: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CtrlC(MetaPathFinder):
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == f"{program}.cli":
+                raise KeyboardInterrupt
+
+    begin = importlib.import_module(f"{program}.__main__").main
+    importlib.import_module(f"{program}.cli")
+    monkeypatch.delitem(sys.modules, f"{program}.cli")
+    monkeypatch.delattr(sys.modules[program], "cli")
+    monkeypatch.setattr(sys, "meta_path", [CtrlC(), *sys.meta_path])
+    assert begin() == Exit.INTERRUPTED
+    assert capsys.readouterr() == ("", "interrupted\n")
