@@ -100,7 +100,8 @@ def parse(text: object, dimension: Dimension) -> float:
     match = None if huge else _QUANTITY.fullmatch(str(text))
     if match is None:
         named = "a number of thousands of digits" if huge else f"`{text}`"
-        raise QuantityError(f"{named} is no {dimension.name}; write it like `{dimension.example}`")
+        bare = ", without commas" if "," in named else ""
+        raise QuantityError(f"{named} is no {dimension.name}; write it like `{dimension.example}`{bare}")
     number, unit = match[1], match[2]
     if not unit and not dimension.bare:
         units = ", ".join(dimension.units)
@@ -133,13 +134,14 @@ def pattern(dimension: Dimension) -> str:
 
 
 def show(value: float, dimension: Dimension) -> str:
-    """`value` (base units) as a person would write it, with its unit, to three significant figures."""
+    """`value` (base units) as a person would write it, with its unit, to three significant figures. Thousands are told
+    apart by commas, which `parse` refuses: to some they are a decimal point."""
     return _joined(*parts(value, dimension))
 
 
 def show_limit(value: float, dimension: Dimension) -> str:
     """Like `show`, without the trailing zeros: `20 ms`, not `20.0 ms`, for what somebody declared."""
-    return _joined(*_write(value, dimension, lambda number, _places: f"{number:.6g}"))
+    return _joined(*_write(value, dimension, lambda number, _places: f"{number:,.{6 if abs(number) < 1e6 else 10}g}"))
 
 
 def parts(value: float, dimension: Dimension) -> tuple[str, str]:
@@ -179,7 +181,7 @@ def _places(number: float, figures: int) -> int:
 
 
 def _fixed(number: float, places: int) -> str:
-    return f"{round(number, places) + 0.0:.{places}f}"  # what rounds to nothing has no sign
+    return f"{round(number, places) + 0.0:,.{places}f}"  # what rounds to nothing has no sign
 
 
 def _joined(number: str, unit: str) -> str:

@@ -89,8 +89,8 @@ def sentences(content: Content, figures: Figures) -> list[str]:
 
 
 def sentence(figures: Figures, matrix: Matrix, variant: str) -> str | None:
-    """`int8` on `local` does most in batches of 32 on 2 threads: 12300 /s, 1.80x more than the baseline's best [1.75,
-    1.86] (6800 /s in batches of 8 on 2 threads). None: nothing of it was measured."""
+    """`int8` on `local` does most in batches of 32 on 2 threads: 12,300 /s, 1.80x more than the baseline's best [1.75,
+    1.86] (6,800 /s in batches of 8 on 2 threads). None: nothing of it was measured."""
     own, base = (best(figures, matrix, name, variant) for name in (variant, BASELINE))
     if own is None:
         return None

@@ -99,6 +99,7 @@ def test_a_share_in_tenths_of_a_percent_is_the_nearest_float_to_it(tenths: int) 
         (True, NUMBER, "a number is wanted here"),
         (None, BYTES, "a size is wanted here, such as `400 kB`"),
         ([1], BYTES, "a size is wanted here"),
+        ("31,235 /s", PER_SECOND, "write it like `1000 /s`, without commas"),
         ("1e400", NUMBER, "out of range"),
         ("1e9999999 kB", BYTES, "out of range"),
         ("1e99999999999999999999 kB", BYTES, "out of range"),
@@ -138,7 +139,7 @@ def test_whatever_is_given_is_read_or_refused(text: object, dimension: Dimension
 def test_what_is_shown_reads_back_within_rounding(data: st.DataObject, dimension: Dimension) -> None:
     value = data.draw(values(dimension))
     coarse = {FRACTION.name: 0.0005, CHANGE.name: 0.0005, POINTS.name: 0.0005, RATIO.name: 0.005, PER_SECOND.name: 0.5}
-    back = parse(show(value, dimension), dimension)
+    back = parse(show(value, dimension).replace(",", ""), dimension)
     assert back == pytest.approx(value, rel=0.005, abs=coarse.get(dimension.name, 0.5 if dimension == BYTES else 0.0))
 
 
@@ -156,22 +157,25 @@ def test_a_dimension_sent_to_another_process_is_the_same(data: st.DataObject, di
 def test_a_limit_reads_back_to_six_figures(data: st.DataObject, dimension: Dimension) -> None:
     value = data.draw(values(dimension))
     if dimension == NUMBER:
-        assert parse(show_limit(value, dimension), dimension) == pytest.approx(value, rel=5e-4)
+        assert parse(show_limit(value, dimension).replace(",", ""), dimension) == pytest.approx(value, rel=5e-4)
     else:
-        assert parse(show_limit(value, dimension), dimension) == pytest.approx(value, rel=1e-5)
+        assert parse(show_limit(value, dimension).replace(",", ""), dimension) == pytest.approx(value, rel=1e-5)
 
 
-@pytest.mark.parametrize("text", ["400 kB", "1.5 MB", "20 ms", "120 us", "12 mJ", "95 %", "0.5 pt", "5 %", "0.7x"])
+@pytest.mark.parametrize(
+    "text",
+    ["400 kB", "1.5 MB", "20 ms", "120 us", "12 mJ", "95 %", "0.5 pt", "5 %", "0.7x", "1,500 /s", "2,500,000 /s"],
+)
 def test_a_limit_is_shown_as_it_was_written(text: str) -> None:
-    unit = text.lstrip("0123456789.").strip()
-    dimension = next(d for d in (BYTES, SECONDS, JOULES, POINTS, FRACTION, RATIO) if unit in d.units)
-    assert show_limit(parse(text, dimension), dimension) == text
+    unit = text.lstrip("0123456789.,").strip()
+    dimension = next(d for d in (BYTES, SECONDS, JOULES, POINTS, FRACTION, RATIO, PER_SECOND) if unit in d.units)
+    assert show_limit(parse(text.replace(",", ""), dimension), dimension) == text
 
 
 @given(st.floats(1, 1e12), st.sampled_from([BYTES, SECONDS, JOULES, COUNT]))
 def test_shown_figures_grow_with_the_value(value: float, dimension: Dimension) -> None:
     """The unit is chosen on what will be printed: 999.6 kB is never shown as 1000 kB or as less than it is."""
-    smaller, larger = (parse(show(v, dimension), dimension) for v in (value, value * 1.02))
+    smaller, larger = (parse(show(v, dimension).replace(",", ""), dimension) for v in (value, value * 1.02))
     assert smaller <= larger
 
 
@@ -192,7 +196,10 @@ def test_shown_figures_grow_with_the_value(value: float, dimension: Dimension) -
         (7_970_000, COUNT, "7.97 M"),
         (0.29481, NUMBER, "0.2948"),
         (0.5, NUMBER, "0.5"),
-        (25_312.4, NUMBER, "25312"),
+        (25_312.4, NUMBER, "25,312"),
+        (31_235.4, PER_SECOND, "31,235 /s"),
+        (999.6, PER_SECOND, "1,000 /s"),
+        (12.34, PER_SECOND, "12.3 /s"),
         (-2.616e-6, NUMBER, "-2.616e-06"),
         (float("nan"), BYTES, "not a finite number"),
         (float("inf"), RATIO, "not a finite number"),
@@ -208,7 +215,7 @@ def test_known_figures(value: float, dimension: Dimension, shown: str) -> None:
         ((-0.007197, 0.0112), "[-0.0072, 0.0112]"),
         ((0.4, 0.43), "[0.40, 0.43]"),
         ((0.41243, 0.4433), "[0.4124, 0.4433]"),
-        ((24_000.2, 25_010.9), "[24000, 25011]"),
+        ((24_000.2, 25_010.9), "[24,000, 25,011]"),
         ((0, 0), "[0, 0]"),
         ((-1.75e-5, 1.2e-5), "[-1.75e-05, 1.2e-05]"),
     ],

@@ -70,8 +70,8 @@ FORMS: dict[str, Callable[[Content], str]] = {
 def test_it_is_said_where_the_variant_does_most_and_how_that_stands_to_the_baselines_best(form: str) -> None:
     """4500 x 2 of batches of 32 on two threads, to 3750 of batches of 8: 2.4 times, give or take 2 % of both."""
     said = (
-        "slim-int8 on laptop does most in batches of 32 on 2 threads: 9000 /s, 2.4x more than the baseline's best "
-        "[2.3, 2.5] (3750 /s in batches of 8 on 2 threads)."
+        "slim-int8 on laptop does most in batches of 32 on 2 threads: 9,000 /s, 2.4x more than the baseline's best "
+        "[2.3, 2.5] (3,750 /s in batches of 8 on 2 threads)."
     )
     assert said in text_of(FORMS[form](content(*measured())))
 
@@ -83,23 +83,23 @@ def said_of(figures: list[Measurement]) -> str:
 
 def test_in_one_cell_the_two_are_compared_pair_by_pair() -> None:
     said = said_of(measured(threads=(1,)))
-    assert said.endswith("6000 /s, 2.0x more than the baseline's best [1.98, 2.02] (3000 /s there).")
+    assert said.endswith("6,000 /s, 2.0x more than the baseline's best [1.98, 2.02] (3,000 /s there).")
 
 
 def test_what_the_intervals_or_the_noise_do_not_tell_apart_is_not_claimed() -> None:
-    not_apart = "not told apart from the baseline's best (3000 /s there)."
+    not_apart = "not told apart from the baseline's best (3,000 /s there)."
     assert said_of(measured(1.005, threads=(1,))).endswith(not_apart)
     assert said_of(measured(1.009, threads=(1,), spread=0.0)).endswith(not_apart), "the noise floor is 1.2 %"
     assert "1.03x more than" in said_of(measured(1.03, threads=(1,), spread=0.001))
 
 
 def test_a_variant_that_does_less_is_told_so() -> None:
-    assert "1500 /s, 2.0x less than the baseline's best" in said_of(measured(0.5, threads=(1,)))
+    assert "1,500 /s, 2.0x less than the baseline's best" in said_of(measured(0.5, threads=(1,)))
 
 
 def test_what_only_the_variant_has_stands_alone() -> None:
     alone = [each for each in measured(threads=(1,)) if each.variant != "baseline" and each.comparison is None]
-    assert said_of(alone).endswith("in batches of 32 on 1 thread: 6000 /s.")
+    assert said_of(alone).endswith("in batches of 32 on 1 thread: 6,000 /s.")
 
 
 def test_the_tables_have_a_row_for_each_number_of_threads() -> None:
@@ -109,14 +109,14 @@ def test_the_tables_have_a_row_for_each_number_of_threads() -> None:
     assert listed[start].split()[-6:] == ["batch", "1", "batch", "8", "batch", "32"]
     shown = [re.sub(" +", " ", line).strip() for line in listed[start + 1 : start + 5]]
     assert shown == [
-        "baseline 1 1000 /s 2500 /s 3000 /s",
-        "baseline 2 1500 /s 3750 /s 3150 /s",
-        "slim-int8 1 2000 /s 2.0x 5000 /s 2.0x 6000 /s 2.0x",
-        "slim-int8 2 3000 /s 2.0x 7500 /s 2.0x 9000 /s 2.9x",
+        "baseline 1 1,000 /s 2,500 /s 3,000 /s",
+        "baseline 2 1,500 /s 3,750 /s 3,150 /s",
+        "slim-int8 1 2,000 /s 2.0x 5,000 /s 2.0x 6,000 /s 2.0x",
+        "slim-int8 2 3,000 /s 2.0x 7,500 /s 2.0x 9,000 /s 2.9x",
     ]
     comment = markdown.render(made)
     table = comment[comment.index("Throughput over batch sizes") :]
-    assert "| int8 | 1 | 1500 /s<br>1.50x more [" in table
+    assert "| int8 | 1 | 1,500 /s<br>1.50x more [" in table
     assert comment.count("<details>") == comment.count("</details>")
 
 
@@ -126,7 +126,7 @@ def test_the_baseline_of_a_table_is_that_of_all_variants_and_that_of_a_chart_the
         for each in measured(variant="int8")
     ]
     page = text_of(html.render(content(*measured(), *slower)))
-    assert "baseline, batches of 1 on 1 thread: 1000 /s" in page
+    assert "baseline, batches of 1 on 1 thread: 1,000 /s" in page
     assert "baseline, batches of 1 on 1 thread: 500 /s" in page
 
 
