@@ -14,6 +14,7 @@ import arm64_system
 import sshd
 from makeweight.bench import probe, sitting
 from makeweight.bench.aim import Aim
+from makeweight.bench.grid import Grid
 from makeweight.bench.sitting import Pair
 from makeweight.devices.device import DeviceFailed
 from makeweight.devices.record import described
@@ -69,7 +70,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 
 @pytest.fixture(scope="module")
 def taken(board: Board, pair: Pair) -> Timings:
-    return sitting.carry_out(board.device, board.options, pair, Aim((1.05,), memory=False), 1, Silent())
+    aim = Aim((1.05,), memory=False, matrix=Grid((1, 8), {}, (1, 2), 1))
+    return sitting.carry_out(board.device, board.options, pair, aim, 1, Silent())
 
 
 def test_it_says_what_it_is_and_that_it_is_emulated(taken: Timings) -> None:
@@ -84,6 +86,8 @@ def test_no_time_counts_there(taken: Timings) -> None:
     figures = list(sitting.measurements(taken, "int8", "board", 1))
     times = [figure for figure in figures if figure.metric.startswith(("latency", "cpu_time", "throughput"))]
     assert {figure.metric for figure in times} >= {"latency_p50", "latency_p99", "cpu_time_p50", "throughput"}
+    cells = {(each.batch, each.threads) for each in times if each.measurand.is_cell}
+    assert cells == {(1, 1), (8, 1), (1, 2), (8, 2)}
     assert {(figure.value, figure.reason) for figure in times} == {(None, EMULATED)}
 
 

@@ -351,3 +351,15 @@ def test_where_no_batch_can_be_asked_for_nothing_is_begun() -> None:
     assert not [job for job in bench.jobs if isinstance(job, MatrixJob)]
     (figure, _) = (each for each in throughput.measure(replace(taken, processes=()), "int8", "board") if each.batch)
     assert figure.reason == "of 1 alone"
+
+
+def test_no_cell_is_measured_where_no_time_counts_and_each_says_why() -> None:
+    bench = Imitated()
+    taken = measure(bench, aim=Aim((0.7,), memory=False, matrix=GRID))
+    assert [type(job) for job in bench.jobs] == [BlocksJob]
+    told = {
+        (figure.batch, figure.threads): figure.reason
+        for figure in measurements(taken, "int8", "board", 1)
+        if figure.measurand.is_cell
+    }
+    assert told == {(batch, threads): EMULATED for batch in (1, 8, 32) for threads in (1, 2)}
