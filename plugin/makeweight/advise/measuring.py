@@ -224,7 +224,7 @@ def _device(at_hand: _Gathering, entry: DeviceEntry, made: Model, inputs: Path, 
 
 def _timed(entry: DeviceEntry, made: Model, inputs: Path, memory: bool, seed: int) -> DeviceFacts:
     options = entry.options.model_copy(update={"seconds": _TIMED, "processes": 1})
-    own = model_of(made, options.threads, options.execution_provider)
+    own = model_of(made, options)
     aim = Aim((), memory=memory, profile=True)
     taken = sitting.carry_out(
         entry.connect(), options, Pair(own, own, str(inputs), free_batch=False), aim, seed, Silent()

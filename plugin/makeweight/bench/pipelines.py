@@ -55,7 +55,7 @@ def try_out(
     """
     with tempfile.TemporaryDirectory(prefix="makeweight-pipeline-") as folder:
         around = packed(settings, sources, raw, {BASELINE: made}, Path(folder))[BASELINE]
-        model = probe.model_of(made, 1)
+        model = probe.model_of(made)
         turns = BlocksJob(model, model, str(inputs), False, None, 0.0, (), 1, 0.0, None, None, 0)
         here = Local("this machine", LocalOptions())
         facts = probe.run(here, PipelineJob(turns, around, around), progress.say).facts

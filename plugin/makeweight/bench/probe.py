@@ -14,7 +14,7 @@ from typing import Any, cast
 import makeweight_probe
 from makeweight.artifact import model as artifact
 from makeweight.bench import turns
-from makeweight.devices.device import Device, DeviceFailed, Ended, Programmed, private
+from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended, Programmed, private
 from makeweight_probe import last_words
 from makeweight_probe.__main__ import NO_PROVIDER, NO_RUNTIME, REFUSED
 from makeweight_probe.job import CPU, FactsJob, Job, Model, Result, Setting, dump_job, load_result
@@ -77,11 +77,12 @@ class Facts:
     conditions: dict[str, Any]
 
 
-def model_of(made: artifact.Model, threads: int, execution_provider: str = CPU) -> Model:
-    """A model on disk as the probe is told of it."""
+def model_of(made: artifact.Model, options: DeviceOptions = DeviceOptions()) -> Model:  # noqa: B008 - it is frozen
+    """A model on disk as the probe of a device with these options is told of it; by default that of a processor, on one
+    thread."""
     path, *beside = (str(made.folder / file.name) for file in made.files)
     ports = tuple((port.name, tuple(port.shape)) for port in made.inputs)
-    return Model(made.runtime, path, threads, tuple(beside), ports, execution_provider)
+    return Model(made.runtime, path, options.threads, tuple(beside), ports, options.execution_provider)
 
 
 def facts(device: Device, tell: Callable[[str], None], execution_provider: str = CPU) -> Facts:

@@ -25,6 +25,7 @@ from makeweight.ci.unmeasured import unmeasured
 from makeweight.devices import record
 from makeweight.devices.device import DeviceFailed, DeviceOptions
 from makeweight.evidence import disk
+from makeweight.evidence.benchmark import Held
 from makeweight.evidence.provenance import hash_of
 from makeweight.layout import BASELINE, OWN, Layout
 from makeweight.measure import samples, timings
@@ -38,8 +39,6 @@ _OTHER_CODE = (
     "the code around the model, or its raw samples, is not what the merge base's figures were taken with, so growth "
     "would be of both; `max_ratio` holds it against the baseline"
 )
-Held = Callable[[], AbstractContextManager[None]]
-"""What measuring is done in."""
 Ask = Callable[[Project, str, Progress], object]
 """`makeweight device`: write down which device this is."""
 
@@ -189,7 +188,7 @@ def _pair(project: Project, a: Model, b: Model, options: DeviceOptions, folder: 
         samples.in_types_of(model, baseline, stored, folder / f"{arm}.npz") or str(stored)
         for arm, model in (("a", a), ("b", b))
     )
-    one, other = (model_of(each, options.threads, options.execution_provider) for each in (a, b))
+    one, other = (model_of(each, options) for each in (a, b))
     return Pair(one, other, of_a, free_batch=False, inputs_b=None if of_b == of_a else of_b)
 
 

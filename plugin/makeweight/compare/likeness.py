@@ -50,8 +50,8 @@ def ask(
         return Likeness({port.name: None for port in a.model.outputs}, 0, [told])
     matches = matched(b.model.outputs, a.model.outputs)
     job = AnswersJob(
-        model_of(b.model, options.threads, options.execution_provider),
-        model_of(a.model, options.threads, options.execution_provider),
+        model_of(b.model, options),
+        model_of(a.model, options),
         str(b.inputs),
         None,
         None,
@@ -82,7 +82,7 @@ def _refuse_what_does_not_run(
     UsageError: this is the one, in its runtime's own words where it does not open.
     """
     try:
-        own = model_of(asked.model, options.threads, options.execution_provider)
+        own = model_of(asked.model, options)
         probe.run(device, AnswersJob(own, None, str(asked.inputs), None, None), tell)
     except JobFailed as failure:
         if failure.code != REFUSED:

@@ -89,9 +89,7 @@ class Stopwatch:
             UsageError, RecipeFailed: the model cannot be lowered, or not be timed at all.
         """
         made = self.lower(subject, untrained(self.format))
-        before, after = (
-            model_of(each, self.options.threads, self.options.execution_provider) for each in (self.baseline, made)
-        )
+        before, after = (model_of(each, self.options) for each in (self.baseline, made))
         own = samples.in_types_of(made, self.baseline, self.inputs, made.folder / "timed.npz")
         pair = Pair(before, after, str(self.inputs), free_batch=False, inputs_b=own)
         aim = Aim(() if limit is None else (limit,), memory=False)

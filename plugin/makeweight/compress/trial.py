@@ -74,8 +74,8 @@ def try_out(
             own = Path(folder, "reference.npz")
             store(own, [fit(reference.inputs, each) for each in examples])
         job = AnswersJob(
-            model_of(model, 1),
-            None if reference is None else model_of(reference, 1),
+            model_of(model),
+            None if reference is None else model_of(reference),
             str(inputs),
             None if model.batch is not None or len(feeds) < 2 else _TOGETHER,
             index,

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from makeweight import measurement
 from makeweight.artifact.artifact import Manifest
-from makeweight.artifact.files import sha256_of
-from makeweight.bench import pipelines, probe, sitting
+from makeweight.bench import probe
 from makeweight.bench.aim import Aim, from_rules
-from makeweight.bench.probe import model_of
-from makeweight.bench.sitting import Pair
 from makeweight.budget.rule import Rule
 from makeweight.devices.entry import DeviceEntry
-from makeweight.evidence import keys
-from makeweight.evidence.provenance import hash_of
-from makeweight.layout import BASELINE
-from makeweight.measure import samples
+from makeweight.evidence import benchmark
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
 from makeweight_base.progress import Silent
@@ -56,7 +47,7 @@ class Measuring:
         return self._threads.submit(self._reach)
 
     def submit(self, manifest: Manifest, name: str) -> Future[Measured]:
-        """All figures of a model on all devices; what it raises is what `sitting.carry_out` does."""
+        """All figures of a model on all devices; what it raises is what `benchmark.carry_out` does."""
         return self._threads.submit(self._measure, manifest, name)
 
     def close(self) -> None:
@@ -77,33 +68,17 @@ class Measuring:
         return Measured(figures, seconds)
 
     def _on(self, device: str, entry: DeviceEntry, manifest: Manifest, name: str) -> list[Measurement]:
-        project, inputs, options = self._project, self._project.layout.inputs, entry.options
-        a, b = self._baseline.made(), manifest.made()
-        free = project.model.batch is None and self._baseline.free_batch and manifest.free_batch
-        with tempfile.TemporaryDirectory(prefix="makeweight-search-") as folder:
-            own = samples.in_types_of(b, a, inputs, Path(folder, "inputs.npz"))
-            before, after = (model_of(each, options.threads, options.execution_provider) for each in (a, b))
-            pair = Pair(before, after, str(inputs), free_batch=free and self._throughput(device), inputs_b=own)
-            if project.pipeline is not None and self._end_to_end(device):
-                made, raw = {BASELINE: a, name: b}, project.layout.raw
-                around = pipelines.packed(project.pipeline, project.code, raw, made, Path(folder))
-                pair = replace(pair, around=(around[BASELINE], around[name]))
-            taken = sitting.carry_out(entry.connect(), options, pair, self._aim(device), project.seed, Silent())
-        whole = None
-        if pair.around is not None:
-            whole = keys.pipeline(project.pipeline, name, project.code.digest(), hash_of(project.layout.raw))
-        key = keys.benchmark(
-            baseline=a.sha256,
-            variant=b.sha256,
-            runtimes=[a.runtime, b.runtime],
-            identity=taken.identity,
-            threads=options.threads,
-            inputs=sha256_of(inputs),
-            setting=options.setting,
-            execution_provider=options.execution_provider,
-            pipeline=whole,
-        )
-        return measurement.keyed(sitting.measurements(taken, name, device, options.threads), key)
+        return benchmark.carry_out(
+            self._project,
+            entry,
+            name,
+            self._baseline,
+            manifest,
+            self._aim(device),
+            Silent(),
+            batches=self._throughput(device),
+            around=self._end_to_end(device),
+        ).figures
 
     def _aim(self, device: str) -> Aim:
         rules = self._of(device)

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
 
 from makeweight import measurement
 from makeweight.artifact import artifact
-from makeweight.artifact.files import sha256_of
-from makeweight.bench import grid, pipelines, sitting
+from makeweight.bench import grid
 from makeweight.bench.aim import Aim, from_rules
-from makeweight.bench.probe import model_of
-from makeweight.bench.sitting import Pair
 from makeweight.budget.measurand import Measurand, headline
 from makeweight.budget.metric import METRICS
 from makeweight.devices import record
-from makeweight.evidence import keys
-from makeweight.evidence.provenance import hash_of
+from makeweight.evidence import benchmark
 from makeweight.layout import BASELINE
-from makeweight.measure import end_to_end, samples, timings
+from makeweight.measure import end_to_end, timings
 from makeweight.measurement import Cause, unavailable
 from makeweight.project.project import Project
 from makeweight_base import atomic
@@ -41,7 +33,7 @@ def run(
     device_name: str,
     progress: Progress,
     seconds: float | None = None,
-    held: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    held: benchmark.Held = contextlib.nullcontext,
 ) -> Exit:
     """Args:
     held: what the measuring is done in, before anything is written.
@@ -54,42 +46,14 @@ def run(
         return _write_absent(project, name, device_name, str(manifest.reason), progress)
     if told.status != "ok":
         return _write_absent(project, name, device_name, f"unreachable: {told.reason}", progress, "unreachable")
-    device = entry.connect()
-    options = entry.options if seconds is None else entry.options.model_copy(update={"seconds": seconds})
-    a, b = base.made(), manifest.made()
-    cells = grid.of(options, base, manifest, project.model.batch)
-    progress.say(f"{name} beside baseline on {device_name}: at most {options.seconds:g} s of measuring")
-    with tempfile.TemporaryDirectory(prefix="makeweight-benchmark-") as folder:
-        pair = Pair(
-            model_of(a, options.threads, options.execution_provider),
-            model_of(b, options.threads, options.execution_provider),
-            str(layout.inputs),
-            free_batch=project.model.batch is None and base.free_batch and manifest.free_batch,
-            inputs_b=samples.in_types_of(b, a, layout.inputs, Path(folder, "inputs.npz")),
-        )
-        code = None
-        if project.pipeline is not None:
-            code = project.code.digest()  # before it is sent: it may be edited while it is measured
-            made = {BASELINE: a, name: b}
-            around = pipelines.packed(project.pipeline, project.code, layout.raw, made, Path(folder))
-            pair = replace(pair, around=(around[BASELINE], around[name]))
-        with held():
-            aim = replace(_aim(project, device_name), matrix=cells)
-            taken = sitting.carry_out(device, options, pair, aim, project.seed, progress)
-    key = keys.benchmark(
-        baseline=a.sha256,
-        variant=b.sha256,
-        runtimes=[a.runtime, b.runtime],
-        identity=taken.identity,
-        threads=options.threads,
-        inputs=sha256_of(layout.inputs),
-        setting=options.setting,
-        execution_provider=options.execution_provider,
-        pipeline=keys.pipeline(project.pipeline, name, code, hash_of(layout.raw)),
-    )
-    figures = list(sitting.measurements(taken, name, device_name, options.threads))
+    if seconds is not None:
+        entry = replace(entry, options=entry.options.model_copy(update={"seconds": seconds}))
+    aim = replace(_aim(project, device_name), matrix=grid.of(entry.options, base, manifest, project.model.batch))
+    progress.say(f"{name} beside baseline on {device_name}: at most {entry.options.seconds:g} s of measuring")
+    done = benchmark.carry_out(project, entry, name, base, manifest, aim, progress, held=held)
+    taken, figures = done.taken, done.figures
     timings.write(layout.timings(name, device_name), taken)
-    atomic.write_text(layout.benchmark(name, device_name), measurement.dumps(measurement.keyed(figures, key)))
+    atomic.write_text(layout.benchmark(name, device_name), measurement.dumps(figures))
     ratio = next(figure for figure in figures if figure.measurand == headline("latency").compared("ratio"))
     if ratio.value is not None and ratio.interval is not None:
         low, high = ratio.interval

@@ -76,7 +76,7 @@ def run(
             samples.store(file, samples_of)
         one, other = (likeness.Asked(*each) for each in zip(read, runtimes, files, strict=True))
         alike = likeness.ask(device, one, other, options, progress.say, made_up=given is None)
-        first, second = (model_of(model, options.threads, options.execution_provider) for model in read)
+        first, second = (model_of(model, options) for model in read)
         where = "" if device_name is None else f" of {device_name}"
         several = "s" if options.threads > 1 else ""
         progress.say(f"measuring for at most {options.seconds:g} s on {options.threads} thread{several}{where}")
