@@ -32,7 +32,7 @@ def build():
     return nn.Sequential(*convolutions, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)).eval()
 """
 PROJECT = """
-model: {build: network:build, weights: network.pt, inputs: {image: [N, 3, 32, 32]}}
+model: {build: "network:build", weights: network.pt, inputs: {image: [N, 3, 32, 32]}}
 data: {npz: {calibration: seen.npz, test: seen.npz}, calibration: {split: calibration, samples: 128}}
 task: classification
 sources: [network.py]

@@ -59,6 +59,8 @@ class Document:
     """Keys that YAML reads as something other than text: numbers, `on`, `no`, dates."""
     ambiguous: tuple[tuple[Path, str], ...] = ()
     """What DVC may read as something else, and why; see `yamlversions`."""
+    refused: tuple[tuple[Path, str], ...] = ()
+    """What many a DVC does not read at all, and why; see `yamlversions`."""
 
     def line(self, path: Sequence[str | int]) -> int:
         """The line of the deepest part of `path` that the file holds.
@@ -89,23 +91,30 @@ def parse(text: str, source: str) -> Document:
     lines: dict[Path, int] = {}
     unquoted: list[Path] = []
     ambiguous: list[tuple[Path, str]] = []
+    refused: list[tuple[Path, str]] = []
+    met: set[int] = set()
     problems: list[Problem] = []
     rows = text.splitlines()
 
     def quote(number: int, message: str) -> Problem:
         return Document(source, None, rows, {(): number}).problem((), message)
 
-    def note(node: yaml.Node, path: Path) -> None:
+    def note(node: yaml.Node, path: Path, in_flow: bool) -> None:
         value = node.value if isinstance(node, yaml.ScalarNode) else ""
         plain = isinstance(node, yaml.ScalarNode) and node.style is None
         implicit = str(loader.resolve(type(node), value, (plain, not plain)))  # type: ignore[no-untyped-call]
         said = yamlversions.objection(node.tag, value, plain=plain, implicit=implicit)
         if said is not None:
             ambiguous.append((path, said))
+        # what an alias names stands where its anchor is
+        if plain and in_flow and id(node) not in met and (said := yamlversions.refusal(value)) is not None:
+            refused.append((path, said))
+        met.add(id(node))
 
-    def walk(node: yaml.Node, path: Path) -> None:
+    def walk(node: yaml.Node, path: Path, in_flow: bool = False) -> None:
         lines.setdefault(path, node.start_mark.line + 1)
-        note(node, path)
+        note(node, path, in_flow)
+        in_flow = in_flow or (isinstance(node, yaml.CollectionNode) and bool(node.flow_style))
         if len(lines) > _MOST_ENTRIES:  # a few anchors that name each other unfold without end
             raise ConfigError([quote(node.start_mark.line + 1, f"the file unfolds to over {_MOST_ENTRIES:,} entries")])
         if isinstance(node, yaml.MappingNode):
@@ -119,11 +128,11 @@ def parse(text: str, source: str) -> Document:
                 if key_node.tag not in _KEYS:
                     unquoted.append((*path, key))
                 else:
-                    note(key_node, (*path, key))
-                walk(value_node, (*path, key))
+                    note(key_node, (*path, key), in_flow)
+                walk(value_node, (*path, key), in_flow)
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
-                walk(item, (*path, index))
+                walk(item, (*path, index), in_flow)
 
     try:
         loader = _Loader(text)
@@ -147,4 +156,4 @@ def parse(text: str, source: str) -> Document:
         raise ConfigError([Problem(source, 1, "nested too deeply, or an anchor that holds itself")]) from error
     if problems:
         raise ConfigError(problems)
-    return Document(source, data, rows, lines, tuple(unquoted), tuple(ambiguous))
+    return Document(source, data, rows, lines, tuple(unquoted), tuple(ambiguous), tuple(refused))

@@ -51,3 +51,14 @@ def objection(tag: str, text: str, *, plain: bool, implicit: str) -> str | None:
         return None
     instead = _INSTEAD.get(kind, "quote it")
     return f"`{text}` is one value in YAML 1.1, as it is read here, and another in YAML 1.2, as DVC reads it; {instead}"
+
+
+def refusal(text: str) -> str | None:
+    """Why DVC refuses a file with a plain scalar within `{}` or `[]`, and what to write instead; None: it does not.
+
+    It reads by LibYAML where ruamel.yaml.clib is installed, as it is with some versions of ruamel.yaml and not with
+    others. There a colon in such a scalar is an error, as YAML 1.1 has it: https://yaml.org/spec/1.1/#id907281.
+    """
+    if ":" not in text:
+        return None
+    return f'`{text}` has a colon and stands in braces or brackets, where many a DVC refuses it; quote it: `"{text}"`'

@@ -80,9 +80,9 @@ elif verb == "ship":
 
 CONFIG = """\
 name: net
-model: {build: code.model:build, weights: base.pt, inputs: {x: [N, 4]}}
+model: {build: "code.model:build", weights: base.pt, inputs: {x: [N, 4]}}
 sources: [code/]
-data: {load: code.data:load}
+data: {load: "code.data:load"}
 task: classification   # what it does
 seed: 0
 variants:

@@ -73,7 +73,7 @@ def read(sha: str, branch: str | None, git: Git, root: Path) -> Base:
     project = None
     if config is not None:
         try:
-            project = understand(config, f"{CONFIG} at {sha[:7]}", root)
+            project = understand(config, f"{CONFIG} at {sha[:7]}", root, by_dvc=False)
         except UsageError as error:
             first = str(error).splitlines()[0]
             notices.append(f"The base's {CONFIG} cannot be used, so this pull request is judged by its own: {first}")

@@ -32,10 +32,12 @@ def merge(existing: str | None, project: Project, drawn: Sequence[Any]) -> tuple
     With nothing to do the text comes back as it was. Everything of the user's own is kept to the byte.
 
     Raises:
-        ConfigError: the file is no YAML.
+        ConfigError: the file is no YAML, or none that every DVC reads.
         UsageError: a stage of the user has one of our names, or the file has a shape that cannot be edited safely.
     """
     document = dvcyaml.read(existing or "")
+    if document.refused:
+        raise ConfigError([document.problem(path, message) for path, message in document.refused])
     wanted = stages(project)
     data: dict[str, Any] = document.data or {}
     there = data.get("stages") or {}

@@ -49,11 +49,17 @@ def load(root: pathlib.Path, *, beginning: bool = False) -> Project:
     return understand(text, CONFIG, root, beginning=beginning)
 
 
-def understand(text: str, source: str, root: pathlib.Path, *, beginning: bool = False) -> Project:
-    """The Project that a text describes. Reads no file: `source` is only named in errors."""
+def understand(text: str, source: str, root: pathlib.Path, *, beginning: bool = False, by_dvc: bool = True) -> Project:
+    """The Project that a text describes. Reads no file: `source` is only named in errors.
+
+    Args:
+        by_dvc: whether DVC reads it too, as it does not that of another commit.
+    """
     if (odd := odd_break(text)) is not None:
         raise ConfigError([Problem(source, odd, "a line break here is one to some readers only; write a plain one")])
     document = parse(text, source)
+    if not by_dvc:
+        document = replace(document, refused=())
     if document.data is None:
         raise ConfigError([Problem(source, 1, "the file is empty; `makeweight init` writes one to start from")])
     if not isinstance(document.data, dict):
@@ -85,6 +91,8 @@ def _understood(document: Document, root: pathlib.Path, *, beginning: bool = Fal
     for path, message in document.ambiguous:
         if path and path[0] in PARAMETERS:
             problems.note(path, message)
+    for path, message in document.refused:
+        problems.note(path, message)
     settings = problems.validated(Beginning if beginning else Settings, document.data)
     variants = dict(_variants(document.data, problems))
     devices = dict(_devices(document.data if settings is None else {"devices": settings.devices}, problems))

@@ -153,7 +153,7 @@ def test_the_code_around_a_model_writes_nothing_that_the_gate_goes_by(hub: Hub) 
     around = hub.config(
         (
             "sources: [notes.txt]",
-            "sources: [around.py]\npipeline: {samples: around:samples, preprocess: around:before}",
+            "sources: [around.py]\npipeline: {samples: 'around:samples', preprocess: 'around:before'}",
         ),
         FLOAT16,
     )

@@ -94,3 +94,20 @@ def test_a_scalar_without_objection_is_one_value_to_both(scalar: str) -> None:
 def test_what_ends_a_line_for_one_reader_only_is_found(mark: str) -> None:
     assert odd_break(f"a: 1\nb: 2 # {mark}c: 3\n") == 2
     assert odd_break("a: 1\r\nb: 2\n") is None
+
+
+REFUSED = ("{a: b:c}", "[a:b]", "{a: http://x/y}", "{a: [b:c]}", "{a:b: c}", "{a:b}", "[12:30]", "[a\n b:c]",
+           "{a: &x b:c}", "a: {b: [1, {c: d::e}]}")  # fmt: skip
+READ = ("a: b:c", "- b:c", "{a: 'b:c'}", '["b:c"]', "{a: b, c: d}", "a: &x b:c\nd: {e: *x}", "[a b, 5%, -b]")
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_a_reader_in_c_refuses_is_told_with_its_mend(text: str) -> None:
+    """Each was tried with ruamel.yaml.clib 0.2.15, which found an unexpected `:`."""
+    ((_, said),) = parse(text, "f").refused
+    assert "quote it" in said
+
+
+@pytest.mark.parametrize("text", READ)
+def test_what_that_reader_takes_is_not(text: str) -> None:
+    assert parse(text, "f").refused == ()

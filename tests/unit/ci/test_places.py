@@ -29,7 +29,7 @@ RICH = (
   negative_flips: {max: 1 %}
 """
 )
-SLICED = ("npz: {test: test.npz, calibration: calibration.npz}", "load: code:load, slices: code:slices")
+SLICED = ("npz: {test: test.npz, calibration: calibration.npz}", "load: 'code:load', slices: 'code:slices'")
 
 
 def test_every_rule_has_its_line(made: Made) -> None:

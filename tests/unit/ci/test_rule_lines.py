@@ -16,11 +16,12 @@ from unit.ci.conftest import CONFIG
 GPU = "  gpu: {kind: local, execution_provider: cuda}\n"
 HEAD = (
     CONFIG.partition("budget:")[0]
-    .replace("npz: {test: test.npz, calibration: calibration.npz}", "load: code:load, slices: code:slices")
+    .replace("npz: {test: test.npz, calibration: calibration.npz}", "load: 'code:load', slices: 'code:slices'")
     .replace("  local: {kind: local}\n", "  local: {kind: local}\n  pi5: {kind: local}\n" + GPU)
     .replace(
         "task: classification\n",
-        "task: {kind: classification, classes: [cat, dog]}\npipeline: {preprocess: code:before, samples: code:raw}\n",
+        "task: {kind: classification, classes: [cat, dog]}\n"
+        "pipeline: {preprocess: 'code:before', samples: 'code:raw'}\n",
     )
 )
 FITTING = [

@@ -13,7 +13,7 @@ from makeweight.project.reading import understand
 WRITTEN = """\
 name: digits
 model: {{onnx: net.onnx}}
-data: {{load: digits.data:load}}
+data: {{load: "digits.data:load"}}
 variants: {{half: {{steps: [float16]}}}}
 devices: {{local: {{kind: local, threads: 2, {matrix}}}}}
 budget: {{size: {{max: 1 MB}}}}

@@ -17,8 +17,8 @@ from makeweight.project.reading import understand
 from split_values import split_of
 
 CONFIG = """
-model: {{build: a:b, weights: w.pt, inputs: {{x: [N, 2]}}}}
-data: {{load: a:b}}
+model: {{build: "a:b", weights: w.pt, inputs: {{x: [N, 2]}}}}
+data: {{load: "a:b"}}
 variants:
   slim: {{steps: [prune: {{ratio: 0.75, epochs: 2}}, finetune: {{epochs: 4}}]}}
   other: {{steps: [{other}]}}

@@ -26,11 +26,11 @@ from makeweight_base.errors import ConfigError
 ROOT = Path(__file__).parents[3]
 GOOD: dict[str, Any] = yaml.safe_load("""
 name: digits
-model: {build: digits.model:build, weights: base.pt, inputs: {image: [N, 1, 8, 8]}}
+model: {build: "digits.model:build", weights: base.pt, inputs: {image: [N, 1, 8, 8]}}
 sources: [digits/]
-data: {load: digits.data:load, calibration: {split: train, samples: 64}, slices: digits.data:slices}
+data: {load: "digits.data:load", calibration: {split: train, samples: 64}, slices: "digits.data:slices"}
 task: {kind: classification, classes: [a, b]}
-pipeline: {preprocess: digits.io:decode, samples: data/raw, variants: {int8: {postprocess: digits.io:label}}}
+pipeline: {preprocess: "digits.io:decode", samples: data/raw, variants: {int8: {postprocess: "digits.io:label"}}}
 seed: 1
 variants:
   half: {steps: [float16]}

@@ -391,7 +391,7 @@ def test_figures_of_a_pipeline_are_of_the_code_that_was_sent(
 ) -> None:
     """Somebody edits it while it is measured."""
     code, at = repository.root / "serving.py", repository.layout
-    repository.config += "sources: [serving.py]\npipeline: {preprocess: serving:decode, samples: raw}\n"
+    repository.config += "sources: [serving.py]\npipeline: {preprocess: 'serving:decode', samples: raw}\n"
     code.write_text("sent")
     np.savez(at.raw, names=np.zeros(1))
     (taken,) = timings.read(at.timings("half", "pi5")).processes

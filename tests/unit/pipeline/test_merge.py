@@ -63,7 +63,7 @@ def test_what_is_the_users_stays_to_the_byte() -> None:
         "plots: {loss.csv: {x: step}}\n",
         "base: &base {deps: [a]}\nstages:\n  train:\n    <<: *base\n    cmd: x\n",
         "stages:\r\n  train:\r\n    cmd: |\r\n      a\r\n      b\r\n",
-        "vars: [makeweight.yaml:variants]\nstages: {train: {cmd: x}}\n",
+        "vars: ['makeweight.yaml:variants']\nstages: {train: {cmd: x}}\n",
         "vars:\n  - makeweight.yaml:seed\n  - ./makeweight.yaml:devices, variants\n",
         "vars:\n  - makeweight.yaml\n",
     ],
@@ -84,7 +84,7 @@ def test_every_shape_of_file_takes_the_stages_and_keeps_its_own(existing: str) -
 def test_vars_that_are_loaded_already_are_not_loaded_twice() -> None:
     # DVC refuses `cannot load 'makeweight.yaml' as it's partially loaded already`
     for vars_, expected in (
-        ("[makeweight.yaml:variants]", ["makeweight.yaml:variants", "makeweight.yaml:devices"]),
+        ("['makeweight.yaml:variants']", ["makeweight.yaml:variants", "makeweight.yaml:devices"]),
         ("['./makeweight.yaml:devices, variants']", ["./makeweight.yaml:devices, variants"]),
         ("[makeweight.yaml]", ["makeweight.yaml"]),
     ):
@@ -140,6 +140,13 @@ def test_a_file_that_is_no_pipeline_is_refused_with_its_line(text: str) -> None:
     for read in (lambda: merged(text, module()), lambda: in_step(text, module())):
         with pytest.raises(ConfigError, match=r"^dvc.yaml:\d+: "):
             read()
+
+
+def test_a_file_that_only_some_dvc_read_is_refused_with_its_line() -> None:
+    theirs = "stages:\n  train:\n    cmd: x\n    deps: [data, remote://store/x]\n"
+    with pytest.raises(ConfigError, match=r"^dvc.yaml:4: `remote://store/x` has a colon .*; quote it"):
+        merged(theirs, module())
+    assert merged(theirs.replace("remote://store/x", "'remote://store/x'"), module())[1]
 
 
 @settings(max_examples=20, deadline=None)

@@ -15,7 +15,7 @@ def test_missing_keys_are_added_with_what_was_assumed() -> None:
         "seed": 0,
         "devices": {"local": {"kind": "local"}},
     }
-    text = "# mine\nmodel: {onnx: m.onnx}   # net\nseed: 3\ndata: {load: a:b}\nvariants: {a: {steps: [float16]}}\n"
+    text = "# mine\nmodel: {onnx: m.onnx}   # net\nseed: 3\ndata: {load: 'a:b'}\nvariants: {a: {steps: [float16]}}\n"
     new, added = add_missing(text, "m")
     assert added == ["name", "sources", "task", "devices"]
     assert new.startswith(text)

@@ -15,7 +15,7 @@ from unit.pipeline.conftest import PLOTS, THE_PIPELINE, module
 def test_the_plots_follow_the_metric_that_the_report_shows() -> None:
     def drawn(task: str, budget: str) -> tuple[list[str], str]:
         text = (
-            "model: {onnx: n.onnx}\ndata: {load: a:b}\nvariants: {v: {steps: [float16]}}\n"
+            "model: {onnx: n.onnx}\ndata: {load: 'a:b'}\nvariants: {v: {steps: [float16]}}\n"
             f"task: {task}\nbudget: {{size: {{max: 1 kB}}, {budget}}}\n"
         )
         found = plots.drawn(understand(text, "makeweight.yaml", Path()))
@@ -37,7 +37,7 @@ def test_a_plot_of_ours_by_another_name_is_replaced_in_place() -> None:
 
 def test_each_variant_that_trains_has_its_curves() -> None:
     text = (
-        "model: {build: a:b, weights: w.pt, inputs: {x: [N, 2]}}\ndata: {load: a:b}\n"
+        "model: {build: 'a:b', weights: w.pt, inputs: {x: [N, 2]}}\ndata: {load: 'a:b'}\n"
         "variants:\n  half: {steps: [float16]}\n  slim: {steps: [prune: {ratio: 0.5}]}\n"
         "budget: {size: {max: 1 kB}}\n"
     )

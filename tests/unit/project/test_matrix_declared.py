@@ -14,9 +14,9 @@ from makeweight_base.errors import ConfigError
 
 WRITTEN = """\
 name: digits
-model: {build: digits.model:build, weights: base.pt, inputs: {image: [N, 1, 8, 8]}}
+model: {build: "digits.model:build", weights: base.pt, inputs: {image: [N, 1, 8, 8]}}
 sources: [digits/]
-data: {load: digits.data:load}
+data: {load: "digits.data:load"}
 variants: {half: {steps: [float16]}}
 devices:
   local: {kind: local, matrix: {batch: [1, 8, 32], threads: [1, 2, 4]}}

@@ -12,8 +12,8 @@ from makeweight_base.errors import ConfigError
 
 HEAD = """\
 name: tiny
-model: {build: tiny.model:build, weights: base.pt, inputs: {image: [N, 1, 8, 8]}}
-data: {load: tiny.data:load}
+model: {build: "tiny.model:build", weights: base.pt, inputs: {image: [N, 1, 8, 8]}}
+data: {load: "tiny.data:load"}
 variants: {half: {steps: [float16]}}
 budget: {size: {max_ratio: 0.5}}
 search:

@@ -12,10 +12,10 @@ from makeweight_base.errors import ConfigError
 
 WRITTEN = """
 name: digits
-model: {build: digits.model:build, weights: base.pt, inputs: {image: [N, 1, 8, 8]}}
+model: {build: "digits.model:build", weights: base.pt, inputs: {image: [N, 1, 8, 8]}}
 sources: [digits/]
-data: {load: digits.data:load}
-pipeline: {preprocess: digits.io:decode, postprocess: digits.io:label, samples: data/raw}
+data: {load: "digits.data:load"}
+pipeline: {preprocess: "digits.io:decode", postprocess: "digits.io:label", samples: data/raw}
 variants: {half: {steps: [float16]}}
 devices: {local: {kind: local}}
 budget: {end_to_end_latency_p50: {max_ratio: 0.9}}
@@ -34,7 +34,7 @@ def project(*changes: str) -> Project:
     ("change", "said"),
     [
         (", samples: data/raw -> ", "`samples` is missing"),
-        ("samples: data/raw -> variants: {other: {preprocess: a:b}}", "no variant `other`"),
+        ("samples: data/raw -> variants: {other: {preprocess: 'a:b'}}", "no variant `other`"),
         ("pipeline: { -> canary: null\n#", "`end_to_end_latency_p50` is of a pipeline, and none is declared"),
         ("digits.io:decode -> digits.io", "is no `module:callable`"),
         ("preprocess: -> preproces:", "did you mean `preprocess`?"),
@@ -67,5 +67,5 @@ def test_a_figure_is_of_its_callables_its_code_and_its_samples() -> None:
 
 def test_samples_are_a_place_or_a_callable() -> None:
     assert project().pipeline.place == "data/raw"  # type: ignore[union-attr]
-    assert project("data/raw -> digits.io:raw").pipeline.place is None  # type: ignore[union-attr]
+    assert project("data/raw -> 'digits.io:raw'").pipeline.place is None  # type: ignore[union-attr]
     assert project().code.without == ("base.pt", "data/raw")

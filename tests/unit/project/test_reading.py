@@ -633,3 +633,12 @@ def test_a_misspelt_key_is_found_on_its_line(spot: Spot, data: st.DataObject) ->
     ]
     assert suggestions, told
     assert suggestions[0][0] in written
+
+
+def test_what_many_a_dvc_refuses_is_refused_in_our_words_and_not_of_another_commit() -> None:
+    text = GOOD.replace("requirements.lock]", "requirements.lock, a:b]")
+    with pytest.raises(ConfigError) as refused:
+        understand(text, "makeweight.yaml", ROOT)
+    assert str(refused.value).startswith("makeweight.yaml:7: sources[2]: `a:b` has a colon")
+    assert '; quote it: `"a:b"`' in str(refused.value)
+    assert understand(text, "makeweight.yaml", ROOT, by_dvc=False).sources[2] == "a:b"
