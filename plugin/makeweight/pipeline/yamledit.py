@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -32,14 +33,28 @@ def put(text: str, path: Path, value: Any, *, source: str, above: Sequence[str] 
     Raises:
         UsageError: the text has a shape that this cannot edit safely (an alias on the way, a document end marker).
     """
-    edited = _edit(text, path, value, source, above)
     try:
-        reached = yaml.safe_load(edited) == _data_put(yaml.safe_load(text), path, value)
+        node, before = _read(text)
+        edited = _edit(text, node, path, value, source, above)
+        reached = _read(edited)[1] == _data_put(before, path, value)
     except yaml.YAMLError:
         reached = False
     if not reached:
         raise _refusal(source, parse(text, source).line(path), path)
     return edited
+
+
+@lru_cache(maxsize=2)  # of several edits each begins with what the one before has read
+def _read(text: str) -> tuple[yaml.Node | None, Any]:
+    """Where things stand in a text, and what it says; neither is to be changed."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if "<<" in text:  # what is merged in is put among the nodes when they are read
+            return node, yaml.safe_load(text)
+        return node, None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def dump(value: Any) -> str:
@@ -72,8 +87,7 @@ def _data_put(data: Any, path: Path, value: Any) -> Any:
     return items
 
 
-def _edit(text: str, path: Path, value: Any, source: str, above: Sequence[str]) -> str:
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+def _edit(text: str, node: yaml.Node | None, path: Path, value: Any, source: str, above: Sequence[str]) -> str:
     if node is None:
         return _inserted(text, len(text), _block(_nest(path, value), 0, _newline(text), above))
     in_flow = False
