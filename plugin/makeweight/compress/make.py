@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,19 +19,17 @@ from makeweight.artifact.versions import versions
 from makeweight.compress import memory
 from makeweight.compress.checkpoints import Checkpoints, of_control, of_steps
 from makeweight.compress.curves import Curves
-from makeweight.compress.mixed_precision import MixedPrecision
-from makeweight.compress.recipe import Plan, Variant
+from makeweight.compress.mixed_precision import by_sensitivity
+from makeweight.compress.recipe import Plan, Step, Variant
 from makeweight.compress.reproducible import reproducible
-from makeweight.compress.sensitivity import Wanted, fewest
 from makeweight.compress.subject import Subject
 from makeweight.compress.supply import Supply, Timing
 from makeweight.compress.training_options import NEEDS
 from makeweight.compress.trial import refuse_noise, try_out
 from makeweight.compress.tuning import tune
-from makeweight.compress.whole_split import WholeSplit
 from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import BASELINE
-from makeweight.runtimes.format import FLOAT32, Format
+from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module
@@ -122,50 +119,20 @@ def _carried_out(
         source: the file to begin with; None: the module.
         macs: the baseline's.
     """
-    plan, runtime, seed = variant.plan, supply.runtime, supply.declared.seed
-    with reproducible(seed) if source is None else contextlib.nullcontext():
-        subject = Subject(load_module(supply.declared) if source is None else source)
-        for number, step in enumerate(plan.steps, 1):
-            supply.progress.say(f"{variant.name}: {step.name}")
-            if subject.kind not in step.transformation.accepts:
-                exported = supply.lowered(subject, FLOAT32, supply.scratch / f"exported{runtime.suffix}")
-                subject = replace(subject, source=exported)
-            supply.checkpoints = supply.checkpoints.at(of_steps(variant.runtime, variant.recipe[:number]))
-            needed = supply.given(step.transformation.needs(step.options))
-            try:
-                with memory.enough(f"{variant.name}: {step.name}", memory.of_step(step.options)):
-                    subject = step.transformation.apply(subject, step.options, needed)
-            finally:
-                supply.keep(needed.notes)
+    plan, runtime = variant.plan, supply.runtime
+    subject = _stepped(variant, source, supply)
     target = folder / f"model{runtime.suffix}"
     notes: dict[str, Any] = {}
-    # nothing but numbers and the runtime differ: the baseline itself is what it has to be near
-    alike = not plan.steps and baseline.runtime != runtime.name
+    floating: Model | None = None
     if plan.lowering is None:
         made = supply.lowered(subject, plan.format, target, notes)
-        trial = replace(_tried(made, baseline, macs, supply), against=BASELINE)
-        if alike:
-            refuse_noise(trial, supply.declared.task.ranked)
     else:
-        supply.progress.say(f"{variant.name}: {plan.lowering.name}")
-        before = subject
-        if subject.kind == "module":
-            floating = supply.scratch / f"float32{runtime.suffix}"
-            before = replace(subject, source=supply.lowered(subject, FLOAT32, floating))
-        of_file = runtime.objection(plan.format, "graph") is None
-        lowered = before if of_file else subject
-        with memory.enough(
-            f"{variant.name}: {plan.lowering.name}",
-            memory.of_step(plan.lowering.options, calibrates=plan.format.calibrates),
-        ):
-            format = _by_sensitivity(plan, lowered, before.source, macs, supply, notes)
-            made = supply.lowered(lowered, format, target, notes)
-        if made.size >= before.source.size:
-            # it may run faster for that, so it is no failure
-            notes["no smaller"] = f"{made.size:,} bytes, and {before.source.size:,} in {FLOAT32.weights.type}"
-            supply.progress.say(f"{variant.name}: {plan.lowering.name} made the file no smaller: {notes['no smaller']}")
-        reference, against = (baseline, BASELINE) if alike else (before.source, FLOAT32.weights.type)
-        trial = replace(_tried(made, reference, macs, supply), against=against)
+        made, floating = _lowered(variant, plan.lowering, subject, macs, supply, target, notes)
+    # nothing but numbers and the runtime differ: the baseline itself is what it has to be near
+    alike = not plan.steps and baseline.runtime != runtime.name
+    reference, against = (baseline, BASELINE) if floating is None or alike else (floating, FLOAT32.weights.type)
+    trial = replace(_tried(made, reference, macs, supply), against=against)
+    if floating is not None or alike:
         refuse_noise(trial, supply.declared.task.ranked)
     if notes:
         supply.notes.setdefault(FLOAT32.weights.type if plan.lowering is None else plan.lowering.name, {}).update(notes)
@@ -178,59 +145,58 @@ def _carried_out(
     return {**facts, "trained": bool(plan.trainings)}
 
 
-def _by_sensitivity(
-    plan: Plan, subject: Subject, reference: Model, macs: int | None, supply: Supply, notes: dict[str, Any]
-) -> Format:
-    """The recipe's number format, with those layers in float that its goal takes.
+def _stepped(variant: Variant, source: Model | None, supply: Supply) -> Subject:
+    """What the steps of the recipe leave."""
+    runtime = supply.runtime
+    with reproducible(supply.declared.seed) if source is None else contextlib.nullcontext():
+        subject = Subject(load_module(supply.declared) if source is None else source)
+        for number, step in enumerate(variant.plan.steps, 1):
+            supply.progress.say(f"{variant.name}: {step.name}")
+            if subject.kind not in step.transformation.accepts:
+                exported = supply.lowered(subject, FLOAT32, supply.scratch / f"exported{runtime.suffix}")
+                subject = replace(subject, source=exported)
+            supply.checkpoints = supply.checkpoints.at(of_steps(variant.runtime, variant.recipe[:number]))
+            needed = supply.given(step.transformation.needs(step.options))
+            try:
+                with memory.enough(f"{variant.name}: {step.name}", memory.of_step(step.options)):
+                    subject = step.transformation.apply(subject, step.options, needed)
+            finally:
+                supply.keep(needed.notes)
+    return subject
+
+
+def _lowered(
+    variant: Variant,
+    lowering: Step,
+    subject: Subject,
+    macs: int | None,
+    supply: Supply,
+    target: Path,
+    notes: dict[str, Any],
+) -> tuple[Model, Model]:
+    """The model in the recipe's numbers, and what it was in float32 before.
 
     Args:
-        reference: the same model in float32.
-        macs: see `try_out`.
-        notes: hears which layers those are, and on what figures.
-
-    Raises:
-        RecipeFailed: it cannot be reached.
-        UsageError: there is no validation split, or, for an accuracy, it has no targets.
+        macs: the baseline's.
+        notes: hears what there is to tell of it.
     """
-    goal = None if plan.lowering is None else plan.lowering.goal
-    if goal is None:
-        return plan.format
-    validation, runtime = supply.split("validation"), supply.runtime
-    mixed = MixedPrecision(supply, subject, plan.format, reference, macs, validation)
-
-    def noise(names: Sequence[str]) -> float:
-        return mixed.tried(names)[0]
-
-    def kept(names: Sequence[str]) -> float:
-        """What is not lost of the task's first figure: the drop with a minus."""
-        decibels, made = mixed.tried(names)
-        return decibels if decibels == -math.inf else -whole.drop(made)
-
-    layers = runtime.inspect(mixed.integers).layers
-    if not layers:
-        raise RecipeFailed(f"{runtime.name} tells no layers by name, of which some could stay in float")
-    if goal.option == "max_drop":
-        whole = WholeSplit(supply.declared, runtime, reference, validation)
-        wanted = Wanted(goal.option, -goal.value, kept, lambda value: f"a drop of {-value * 100:.2f} pt")
-        unit = {"of": whole.metric.name, "examples": validation.length()}
-    else:
-        wanted, unit = Wanted(goal.option, goal.value, noise, lambda value: f"{value:.1f} dB"), {}
-    found = fewest(layers, noise, wanted, supply.progress)
-    sign = -1 if goal.option == "max_drop" else 1
-    notes["by sensitivity"] = {
-        goal.option.replace("_", " "): {
-            **unit,
-            "wanted": goal.value,
-            "with no layer in float": sign * found.before,
-            "reached": sign * found.reached,
-        },
-        "by layers in float": {str(count): sign * value for count, value in sorted(found.judged.items())},
-        "kept in float": found.alone,
-        "models tried": found.tried,
-    }
-    told = f"{len(found.kept)} of {len(layers)} layers stay in float"
-    supply.progress.say(f"{told}: {wanted.show(found.reached)}, {wanted.show(found.before)} without")
-    return mixed.with_exceptions(found.kept)
+    plan, runtime, at_work = variant.plan, supply.runtime, f"{variant.name}: {lowering.name}"
+    supply.progress.say(at_work)
+    before = subject
+    if subject.kind == "module":
+        floating = supply.scratch / f"float32{runtime.suffix}"
+        before = replace(subject, source=supply.lowered(subject, FLOAT32, floating))
+    begins_with = before if runtime.objection(plan.format, "graph") is None else subject
+    with memory.enough(at_work, memory.of_step(lowering.options, calibrates=plan.format.calibrates)):
+        format = plan.format
+        if lowering.goal is not None:
+            format = by_sensitivity(lowering.goal, format, begins_with, before.source, macs, supply, notes)
+        made = supply.lowered(begins_with, format, target, notes)
+    if made.size >= before.source.size:
+        # it may run faster for that, so it is no failure
+        notes["no smaller"] = f"{made.size:,} bytes, and {before.source.size:,} in {FLOAT32.weights.type}"
+        supply.progress.say(f"{at_work} made the file no smaller: {notes['no smaller']}")
+    return made, before.source
 
 
 def _tried(made: Model, reference: Model, macs: int | None, supply: Supply) -> Trial:

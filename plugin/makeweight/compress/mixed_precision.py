@@ -7,11 +7,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from makeweight.artifact.model import Model
+from makeweight.compress.sensitivity import Wanted, fewest
 from makeweight.compress.subject import Subject
 from makeweight.compress.supply import Supply
+from makeweight.compress.technique import Goal
 from makeweight.compress.trial import try_out
+from makeweight.compress.whole_split import WholeSplit
 from makeweight.runtimes.format import FLOAT32, Format
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.split import Split
@@ -61,3 +65,61 @@ class MixedPrecision:
         ranked = supply.declared.task.ranked
         told = [value for name, value in trial.decibels.items() if value is not None and name not in ranked]
         return min(told, default=-math.inf), made
+
+
+def by_sensitivity(
+    goal: Goal,
+    format: Format,
+    subject: Subject,
+    reference: Model,
+    macs: int | None,
+    supply: Supply,
+    notes: dict[str, Any],
+) -> Format:
+    """A number format with those layers in float that a goal takes.
+
+    Args:
+        reference: the subject in float32.
+        macs: see `try_out`.
+        notes: hears which layers those are, and on what figures.
+
+    Raises:
+        RecipeFailed: it cannot be reached.
+        UsageError: there is no validation split, or, for an accuracy, it has no targets.
+    """
+    validation, runtime = supply.split("validation"), supply.runtime
+    mixed = MixedPrecision(supply, subject, format, reference, macs, validation)
+
+    def noise(names: Sequence[str]) -> float:
+        return mixed.tried(names)[0]
+
+    def kept(names: Sequence[str]) -> float:
+        """What is not lost of the task's first figure: the drop with a minus."""
+        decibels, made = mixed.tried(names)
+        return decibels if decibels == -math.inf else -whole.drop(made)
+
+    layers = runtime.inspect(mixed.integers).layers
+    if not layers:
+        raise RecipeFailed(f"{runtime.name} tells no layers by name, of which some could stay in float")
+    if goal.option == "max_drop":
+        whole = WholeSplit(supply.declared, runtime, reference, validation)
+        wanted = Wanted(goal.option, -goal.value, kept, lambda value: f"a drop of {-value * 100:.2f} pt")
+        unit = {"of": whole.metric.name, "examples": validation.length()}
+    else:
+        wanted, unit = Wanted(goal.option, goal.value, noise, lambda value: f"{value:.1f} dB"), {}
+    found = fewest(layers, noise, wanted, supply.progress)
+    sign = -1 if goal.option == "max_drop" else 1
+    notes["by sensitivity"] = {
+        goal.option.replace("_", " "): {
+            **unit,
+            "wanted": goal.value,
+            "with no layer in float": sign * found.before,
+            "reached": sign * found.reached,
+        },
+        "by layers in float": {str(count): sign * value for count, value in sorted(found.judged.items())},
+        "kept in float": found.alone,
+        "models tried": found.tried,
+    }
+    told = f"{len(found.kept)} of {len(layers)} layers stay in float"
+    supply.progress.say(f"{told}: {wanted.show(found.reached)}, {wanted.show(found.before)} without")
+    return mixed.with_exceptions(found.kept)
