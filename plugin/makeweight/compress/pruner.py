@@ -1,0 +1,150 @@
+"""One step of pruning a module: Torch-Pruning removes channels with all that hangs together, and attention gives up
+heads.
+
+Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, https://arxiv.org/abs/2301.12900
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from makeweight.compress import normalization
+from makeweight.compress.deadend import layer_of, left_out
+from makeweight.compress.examples import Tensors
+from makeweight.compress.heads import HeadPruner, Narrowable
+from makeweight.compress.importances import importance_of, of_heads
+from makeweight.compress.narrowing import Removal, differentiable, graph_of, narrow, parts
+from makeweight.compress.rounding import removed
+from makeweight.compress.technique import Given
+from makeweight.runtimes import environment
+from makeweight.runtimes.inputs import call
+from makeweight.runtimes.runtime import RecipeFailed
+from makeweight_base.errors import MakeweightError, first_line
+from makeweight_base.quiet import quiet
+
+if TYPE_CHECKING:
+    from makeweight.compress.prune import PruneOptions
+
+
+@dataclass(frozen=True)
+class Pruner:
+    """One step removes channels, and heads of attention whose channels Torch-Pruning leaves alone."""
+
+    channels: Any
+    heads: HeadPruner
+
+    def step(self, module: Any) -> list[Removal]:
+        return [*narrow(self.channels, module), *self.heads.step(module)]
+
+
+def pruner_of(
+    module: Any,
+    example: Tensors,
+    options: PruneOptions,
+    given: Given,
+    heads: Sequence[Narrowable],
+    alone: Sequence[str],
+) -> Pruner:
+    """Args:
+    heads: the attention that gives up heads.
+    alone: the layers that keep their channels.
+    """
+    import torch_pruning
+
+    layers = parts(module)
+    kept = [layers[name] for name in alone]
+    ratio = cast(float, options.ratio)  # where `macs` is set, it was found before
+    # the width of inputs that heads are counted by has to hold whole heads
+    multiple = math.lcm(multiple_of(options, given), *(each.attention.width for each in heads if each.follows))
+    for parameter in module.parameters():
+        parameter.requires_grad_(True)  # the dependencies are traced by autograd
+    importance = importance_of(options.importance)
+
+    class Rounding(torch_pruning.pruner.BasePruner):  # type: ignore[misc]
+        groups = 1
+
+        # The library's own rounds down, so that with 32 channels, multiples of 16 and a ratio of 0.1, half would go.
+        # Where channels fall into groups, of which each loses as many, it takes those of one for those of all.
+        def _round_to(self, n_pruned: int, current_channels: int, round_to: int) -> int:
+            groups: int = self.groups
+            return removed(n_pruned * groups, current_channels, math.lcm(round_to, groups)) // groups
+
+        # Asked of each group just before its channels are rounded.
+        def _is_atten_group(self, group: Any) -> Any:
+            self.groups = self._get_channel_groups(group)
+            return super()._is_atten_group(group)
+
+    channels = Rounding(
+        module,
+        example_inputs=example,
+        forward_fn=call,
+        importance=importance,
+        global_pruning=options.scope == "global",
+        pruning_ratio=ratio,
+        iterative_steps=options.rounds,
+        ignored_layers=[*kept, *_output_layers(module, example, kept)],
+        round_to=multiple,
+        output_transform=differentiable,
+        customized_pruners=normalization.pruners(),
+        # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
+        in_channel_groups={},
+        out_channel_groups={},
+        num_heads={},
+        channel_groups={},
+    )
+    together = options.scope == "global"
+    return Pruner(channels, HeadPruner(list(heads), of_heads(importance), ratio, options.rounds, together, multiple))
+
+
+def multiple_of(options: PruneOptions, given: Given) -> int:
+    return options.round_to or given.channel_multiple
+
+
+def _output_layers(module: Any, example: Tensors, kept: Sequence[Any]) -> list[Any]:
+    """The layers whose channels are the model's outputs, directly or through operations that pass channels on; those
+    that keep their channels besides are not asked for (in attention, Torch-Pruning would follow them without end)."""
+    ends: set[Any] = set()
+
+    def note(outputs: Any) -> Any:
+        leaves = differentiable(outputs)
+        ends.update(leaf.grad_fn for leaf in leaves)
+        if not leaves or None in ends:
+            raise RecipeFailed(
+                "Torch-Pruning cannot follow this model: an output does not depend on the weights as far as autograd "
+                "sees (torch.no_grad, detach or numpy in forward)"
+            )
+        return leaves
+
+    graph = graph_of(module, example, note)
+    layers = []
+    for group in graph.get_all_groups(ignored_layers=list(kept)):
+        root = group[0].dep.target.module
+        passing = (item.dep.target for item in group.items if graph.is_out_channel_pruning_fn(item.dep.handler))
+        if any(node.grad_fn in ends for node in passing):
+            layers.append(root)
+    return layers
+
+
+@contextmanager
+def tracked(what: str, module: Any) -> Iterator[None]:
+    """For work of Torch-Pruning's, which raises anything at all where it loses track of a model.
+
+    Raises:
+        RecipeFailed: it did.
+    """
+    try:
+        with quiet():
+            yield
+    except (MakeweightError, RecipeFailed):
+        raise
+    except Exception as error:
+        environment.reraise(error)
+        message = first_line(error) or "it said nothing"
+        layer = layer_of(error, module)
+        at = f" at `{layer}`" if layer else ""
+        way_out = left_out([layer] if layer else [])
+        raise RecipeFailed(f"Torch-Pruning cannot {what}{at}: {type(error).__name__}: {message}{way_out}") from error

@@ -1,0 +1,147 @@
+"""What of a module can be pruned, found by pruning a copy: which attention gives up heads, and which layers keep their
+channels since Torch-Pruning loses track of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from makeweight.compress import attention
+from makeweight.compress.attention import Attention
+from makeweight.compress.deadend import answer_of, left_out
+from makeweight.compress.examples import Tensors
+from makeweight.compress.heads import ROUNDING, Narrowable, following, narrowable, runs
+from makeweight.compress.narrowing import Removal, departing, drift, parting, shaken
+from makeweight.compress.pruner import pruner_of, tracked
+from makeweight.compress.technique import Given
+from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.user.weights import counted
+
+if TYPE_CHECKING:
+    from makeweight.compress.prune import PruneOptions
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which attention gives up heads, and which layers keep their channels."""
+
+    heads: tuple[Narrowable, ...]
+    kept: tuple[str, ...]
+    stuck: tuple[Attention, ...] = ()
+    """The attention whose `forward` takes no fewer heads."""
+    refused: tuple[str, ...] = ()
+    """Of the layers that keep their channels, those that Torch-Pruning loses track of."""
+
+
+def planned(
+    module: Any, example: Tensors, shape: Any, options: PruneOptions, given: Given, left_alone: Sequence[str]
+) -> Plan:
+    """What can be pruned as the options say, with these layers left alone.
+
+    Raises:
+        RecipeFailed: the module does not run once it is narrower, or would grow.
+    """
+    with tracked("follow this model", module):
+        plan = _plan(module, example, options, given, left_alone)
+        return _tried(plan, module, example, shape, options, given)
+
+
+def _plan(module: Any, example: Tensors, options: PruneOptions, given: Given, left_alone: Sequence[str]) -> Plan:
+    wide = shaken(module)
+    found = attention.find(wide, example)
+    attention.sharpen(wide, found, example)
+    wanted = [each for each in found if not set(each.makers) & set(left_alone)]
+    tried = list(zip(wanted, narrowable(wide, wanted, example), strict=True))
+    plan = Plan(
+        heads=tuple(able for _, able in tried if able is not None),
+        kept=(*left_alone, *(maker for each in found for maker in each.makers)),
+        stuck=tuple(each for each, able in tried if able is None),
+    )
+    if not plan.stuck:
+        return plan
+    uncounted: Any = None
+    removed: list[Removal] = []
+    for heads in following(plan.stuck, module):
+        whole = replace(plan, heads=(*plan.heads, *heads), stuck=())
+        if uncounted is None:
+            # the ways differ in what is counted by heads, and not in what is removed: the first changes no number
+            uncounted, removed = carried_out(whole, module, example, options, given)
+            if counted(uncounted) >= counted(module):
+                break
+        if not runs(uncounted, heads, removed, example):
+            continue
+        _, gone = carried_out(whole, module, example, options, given)
+        if drift(wide, gone, example) <= ROUNDING:
+            return whole
+    given.progress.say(stuck(plan.stuck))
+    return plan
+
+
+def carried_out(
+    plan: Plan, module: Any, example: Tensors, options: PruneOptions, given: Given
+) -> tuple[Any, list[Removal]]:
+    """A copy of the module that was pruned as planned."""
+    trial, plain = copy.deepcopy(module), options.model_copy(update={"importance": "magnitude"})
+    with tracked("prune this model", trial):
+        return trial, pruner_of(trial, example, plain, given, plan.heads, plan.kept).step(trial)
+
+
+def _tried(plan: Plan, module: Any, example: Tensors, shape: Any, options: PruneOptions, given: Given) -> Plan:
+    """What is left of a plan after it was carried out on a copy: layers keep their channels where Torch-Pruning loses
+    track of them, and so does what reads of attention that takes no fewer heads, where it needs inputs of one width."""
+    trial, removed = carried_out(plan, module, example, options, given)
+    readers = tuple(each.reader for each in plan.stuck)
+    try:
+        refuse_broken(trial, example, shape, given)
+    except RecipeFailed:
+        if set(readers) <= set(plan.kept):
+            raise
+        return _tried(replace(plan, kept=(*plan.kept, *readers)), module, example, shape, options, given)
+    refuse_growth(module, trial, removed, example)
+    refused = departing(module, removed, example)
+    if refused:
+        given.progress.say(f"prune: channels kept where Torch-Pruning loses track of them: {', '.join(refused)}")
+    heads = tuple(each for each in plan.heads if not set(each.attention.makers) & set(refused))
+    return replace(plan, heads=heads, kept=(*plan.kept, *refused), refused=tuple(refused))
+
+
+def stuck(attentions: Sequence[Attention]) -> str:
+    layers = [each.called for each in attentions]
+    named = ", ".join(f"`{name}`" for name in layers)
+    return (
+        f"prune: all heads are kept in {named}: without one of them, forward() fails or computes something else, "
+        "whatever numbers it keeps; have it count heads by an attribute and find their width by `-1`"
+        f"{left_out(layers)}"
+    )
+
+
+def refuse_growth(before: Any, after: Any, removed: list[Removal], example: Tensors) -> None:
+    had, has = counted(before), counted(after)
+    if has > had:
+        layers = parting(before, removed, example)
+        raise RecipeFailed(
+            f"prune: the network would have more parameters than before ({had:,} -> {has:,}): a weight that several "
+            f"layers share is parted when one of them is pruned{left_out(layers)}"
+        )
+
+
+def refuse_broken(module: Any, example: Tensors, shape: Any, given: Given) -> None:
+    import torch
+
+    answer = answer_of(
+        module,
+        example,
+        given.output,
+        "prune: the narrower network",
+        "forward() probably holds channel counts as numbers: take them from the tensor, or name in `exclude` the layer "
+        "whose channels it counts",
+    )
+    if answer.shape != shape:
+        raise RecipeFailed(
+            f"prune: the output's shape became {list(answer.shape)}, it was {list(shape)}: forward() probably "
+            "counts channels itself; name the layer that it counts in `exclude`"
+        )
+    if not bool(torch.isfinite(answer).all()):
+        raise RecipeFailed("prune: the narrower network answers NaN or infinity")
