@@ -1,5 +1,5 @@
-"""Thinner layers in the place of those that say nearly the same at a lower rank: which layers, at which rank, and where
-it pays; in a module and in a model file."""
+"""Thinner layers in the place of those that say nearly the same at a lower rank: at which rank, and where it pays; in a
+module and in a model file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from makeweight.compress.deadend import answer_of, excluded, left_out, refuse_not_finite, refuse_operators
+from makeweight.compress.deadend import answer_of, left_out, refuse_not_finite, refuse_operators
 from makeweight.compress.examples import Tensors, tensors
 from makeweight.compress.factors import (
     Convolutions,
@@ -26,26 +26,19 @@ from makeweight.compress.factors import (
 )
 from makeweight.compress.files import by_reason, left_alone_in, saved, weights_of
 from makeweight.compress.multihead import exchange, write_out
-from makeweight.compress.narrowing import layer_by_layer
-from makeweight.compress.recurrent import STATES, in_layers, inputs_of, recurrences, states_of
-from makeweight.compress.recurrent import as_layer as as_layer_of
+from makeweight.compress.places import NAME, Place, places_in, with_factors
 from makeweight.compress.rounding import removed
 from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.target import Latency
 from makeweight.compress.technique import Given
-from makeweight.compress.thin import as_layer, convolutions, in_a_row, kinds
-from makeweight.runtimes.inputs import call
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.runtimes.weights import Factor, Layer, Weights
-from makeweight.user.weights import counted, shared
+from makeweight.user.weights import counted
 from makeweight_base.errors import UsageError
 
 if TYPE_CHECKING:
     from makeweight.compress.factorize import FactorizeOptions
-
-NAME = "factorize"
-Sizes = tuple[Sequence[int], Sequence[int]]
 
 
 def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
@@ -61,7 +54,7 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
     attentions = _attentions(module)
     stay = write_out(module, example) if attentions else {}
     written = {name: module.get_submodule(name) for name in attentions if name not in stay}
-    places, kept = _places(module, _called(module, example), options)
+    places, kept = places_in(module, example, options.exclude, options.convolutions != "none")
     kept |= {name: reason for name, reason in stay.items() if name in kept}
     layers = {name: place.layer for name, place in places.items()}
     known: dict[str, Factorization] | None = None
@@ -72,7 +65,7 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
         options = _fast_enough(latency, layers, places, options, subject, given, known)
     factors: dict[str, Sequence[Factor]] = {}
     changed = _changed(layers, kept, options, given, factors.__setitem__, known)
-    module = _with(module, places, factors)
+    module = with_factors(module, places, factors)
     # attention that kept all its layers had better be what exporters know
     left_whole = [name for name in written if not any(each.startswith(f"{name}.") for each in factors)]
     exchange(module, {written[name]: attentions[name] for name in left_whole})
@@ -87,7 +80,7 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
 def _fast_enough(
     latency: Latency,
     layers: Mapping[str, Callable[[], Layer]],
-    places: Mapping[str, _Place],
+    places: Mapping[str, Place],
     options: FactorizeOptions,
     subject: Subject,
     given: Given,
@@ -100,7 +93,7 @@ def _fast_enough(
 
     def thinner(gone: float) -> Any:
         cuts = {each.name: each.cut.factors for each in _cuts(layers, at(gone), given, known) if each.cut is not None}
-        return _with(copy.deepcopy(subject.source), places, cuts)
+        return with_factors(copy.deepcopy(subject.source), places, cuts)
 
     return at(latency.ratio(thinner, subject, "rank"))
 
@@ -232,112 +225,6 @@ def _changed(
     return changed
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A weight that thinner layers could stand for."""
-
-    name: str
-    """As recipes and notes call it: a layer, or one of a recurrence's weights."""
-    module: str
-    """The name of the one that it is of."""
-    number: int
-    """Of the place, among those of that module."""
-    parameters: tuple[str, ...]
-    layer: Callable[[], Layer]
-    made: Callable[[Mapping[int, Sequence[Factor]]], Any]
-    """What is put in that module's place, of the factors that its places have, by number."""
-
-
-def _places(
-    module: Any, called: Mapping[Any, Sizes], options: FactorizeOptions
-) -> tuple[dict[str, _Place], dict[str, str]]:
-    """The weights that can be factorized, and why the others cannot."""
-    weighted = {
-        name: part
-        for name, part in module.named_modules()
-        if any(each.ndim > 1 for each in part.parameters(recurse=False))
-    }
-    found = {name: _places_of(name, part, called) for name, part in weighted.items()}
-    left_alone = excluded(options.exclude, [place.name for places in found.values() for place in places], NAME)
-    twins = {name: [other for other in group if other != name] for group in shared(module) for name in group}
-    able: dict[str, _Place] = {}
-    kept: dict[str, str] = {}
-    for name, part in weighted.items():
-        places = [place for place in found[name] if place.name not in left_alone]
-        if isinstance(part, convolutions()) and options.convolutions == "none":
-            continue
-        for place in places:
-            others = next((twins[each] for each in place.parameters if each in twins), None)
-            reason = f"its weight is `{others[0]}` too" if others else _objection(part, place, called)
-            if reason is None:
-                able[place.name] = place
-            else:
-                kept[place.name] = reason
-        if type(part) in recurrences() and any(place.name in able for place in places):
-            kept |= dict.fromkeys(states_of(part, name), STATES)
-    return able, kept
-
-
-def _places_of(name: str, part: Any, called: Mapping[Any, Sizes]) -> list[_Place]:
-    """Of a recurrence, one for each of its layers."""
-    if type(part) in recurrences():
-        return [
-            _Place(told, name, number, parameters, partial(as_layer_of, part, number), partial(in_layers, part))
-            for number, told, parameters in inputs_of(part, name)
-        ]
-    parameters = (f"{name}.weight".lstrip("."),)
-    return [
-        _Place(
-            name,
-            name,
-            0,
-            parameters,
-            lambda: as_layer(part, called[part]),
-            lambda factors: in_a_row(part, factors[0]),
-        )
-    ]
-
-
-def _objection(part: Any, place: _Place, called: Mapping[Any, Sizes]) -> str | None:
-    """Why a weight cannot be factorized, if it cannot."""
-    from torch import nn
-
-    if type(part) not in (*kinds(), *recurrences()):
-        return f"no factors are known of a {type(part).__name__}"
-    if part._forward_pre_hooks or part._forward_hooks:
-        return "hooks hang on it"
-    if part not in called:
-        return "its weight is read without the layer being called"
-    if isinstance(part, nn.Embedding) and part.max_norm is not None:
-        return "its vectors are scaled to `max_norm` when they are read"
-    if not any(bool(part.get_parameter(each.rpartition(".")[2]).any()) for each in place.parameters):
-        return "all its weights are zero"
-    return None
-
-
-def _called(module: Any, example: Tensors) -> dict[Any, Sizes]:
-    """The layers that are called: of a convolution, the sizes of what it is given and gives, along its kernel."""
-    import torch
-
-    called: dict[Any, Sizes] = {}
-
-    def note(layer: Any, given: Any, gives: Any) -> None:
-        if given and type(layer) in convolutions():
-            rank = layer.weight.ndim - 2
-            called.setdefault(layer, (given[0].shape[-rank:], gives.shape[-rank:]))
-        elif given:
-            called.setdefault(layer, ((), ()))
-
-    hooks = [part.register_forward_hook(note) for part in module.modules()]
-    try:
-        with torch.no_grad(), layer_by_layer():
-            call(module, example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return called
-
-
 def _refuse_beyond(full: Mapping[str, Sequence[int]], rank: int) -> None:
     beyond = {name: max(ranks) for name, ranks in full.items() if rank > max(ranks)}
     if beyond:
@@ -363,20 +250,6 @@ def _pays(layer: Layer, cut: Cut) -> bool:
     if cut.size >= layer.weight.size:
         return False
     return layer.table or products(layer, cut.factors) <= products(layer, [whole(layer)])
-
-
-def _with(module: Any, places: Mapping[str, _Place], factors: Mapping[str, Sequence[Factor]]) -> Any:
-    """The module with thinner layers in place of those that have factors; these layers, where the module is itself the
-    one. Of what has several places all are put at once."""
-    by_module: dict[str, list[str]] = {}
-    for name in factors:
-        by_module.setdefault(places[name].module, []).append(name)
-    for owner, names in by_module.items():
-        made = places[names[0]].made({places[name].number: factors[name] for name in names})
-        if not owner:
-            return made
-        module.set_submodule(owner, made)
-    return module
 
 
 def _refuse_broken(module: Any, example: Tensors, shape: Any, given: Given) -> None:
