@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
@@ -15,24 +14,15 @@ from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading, ro
 from makeweight.report.content import Content
 from makeweight.report.facts import flat, inputs
 from makeweight.report.figures import NOT_RECORDED, Figures
+from makeweight.report.fitting import Block, Limit, fitted
 from makeweight.report.mermaid import quadrant
 from makeweight.report.remedy import remedy
 from makeweight.report.standing import WORDS, blocking, leading, mark, side, subject, warnings
 from makeweight.report.text import elided, markdown, markdown_code, markdown_link, markdown_prose
 from makeweight.report.written import title
 
-# For the line that names what is left out, and for what a caller puts beside the text to find it again.
-_RESERVE = 1000
 _MARKS: dict[Outcome, str] = {"pass": "ok", "inconclusive": "**undecided**", "not_applicable": "n/a"}
 _NAME = 80
-
-
-@dataclass(frozen=True)
-class Limit:
-    """How long a text may be where it is to be shown, and how its length is counted there."""
-
-    size: int
-    measure: Callable[[str], int]
 
 
 COMMENT = Limit(65_536, lambda text: len(text.encode("utf-16-le")) // 2)
@@ -43,49 +33,19 @@ SUMMARY = Limit(2**20, CHECK.measure)
 """The job summary of one step: bytes of UTF-8 (docs.github.com, Workflow commands, Step isolation and limits)."""
 
 
-@dataclass(frozen=True)
-class _Block:
-    """A part that is shown whole, or with fewer lines, or not at all."""
-
-    name: str
-    opening: str
-    lines: list[str] = field(default_factory=list)
-    closing: str = ""
-
-    def text(self, count: int) -> str:
-        cut = len(self.lines) - count
-        more = [f"\n*{cut:,} more in report.html.*"] if cut else []
-        return "\n".join(part for part in (self.opening, *self.lines[:count], *more, self.closing) if part)
-
-
 def render(content: Content, limit: Limit = COMMENT) -> str:
     """report.md: never longer than GitHub takes; what does not fit is dropped from the bottom, and named."""
-    figures = Figures(content)
-    shown: list[str] = []
-    left_out: list[str] = []
-    room = limit.size - _RESERVE
-    for block in _blocks(content, figures):
-        count = len(block.lines) if not left_out else -1
-        while count >= 0 and limit.measure(block.text(count)) + 2 > room:
-            count = -1 if count == 0 else count // 2
-        if count < 0:
-            left_out.append(block.name)
-            continue
-        room -= limit.measure(block.text(count)) + 2
-        shown.append(block.text(count))
-    if left_out:
-        shown.append(f"<sub>Left out for length, and in report.html: {', '.join(left_out)}.</sub>")
-    return "\n\n".join(shown) + "\n"
+    return fitted(_blocks(content, Figures(content)), limit)
 
 
-def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
+def _blocks(content: Content, figures: Figures) -> Iterator[Block]:
     variant = leading(content.verdict)
     headline = markdown_prose(prose.headline(content, figures))
-    yield _Block("the verdict", f"### makeweight: {prose.word(content)}. {headline}")
+    yield Block("the verdict", f"### makeweight: {prose.word(content)}. {headline}")
     yield from _altered(content)
     noted = prose.notices(content)
     if noted:
-        yield _Block("the notes", "", ["\n>\n".join(f"> **Note.** {markdown_prose(each)}" for each in noted)])
+        yield Block("the notes", "", ["\n>\n".join(f"> **Note.** {markdown_prose(each)}" for each in noted)])
     if variant is not None:
         let_through = [markdown_prose(each) for each in prose.waivers(content, variant)]
         if let_through:
@@ -101,7 +61,7 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
             if settling:
                 yield _listed("what would settle it", "What would settle it", settling)
             would = markdown_prose(remedy(content, figures, variant))
-            yield _Block("what would pass", f"**What would pass.** {would}")
+            yield Block("what would pass", f"**What would pass.** {would}")
         yield from _warnings(content, variant)
     if said := [markdown_prose(each) for each in wholes.sentences(content, figures)]:
         yield _listed("the whole", "End to end", said)
@@ -118,10 +78,10 @@ def _blocks(content: Content, figures: Figures) -> Iterator[_Block]:
     yield from _memory(figures)
     yield _method(content, figures)
     yield _every_rule(content)
-    yield _Block("the footer", f"<sub>{_footer(content)}</sub>")
+    yield Block("the footer", f"<sub>{_footer(content)}</sub>")
 
 
-def _altered(content: Content) -> Iterator[_Block]:
+def _altered(content: Content) -> Iterator[Block]:
     """What is judged in another way than at the base, side by side: it puts all else in its light."""
     review = content.verdict.review
     if not review.weakening:
@@ -129,16 +89,15 @@ def _altered(content: Content) -> Iterator[_Block]:
     word = prose.word_on_it(review)
     closing = f"\n{markdown_prose(word)}" if word is not None else ""
     table = _side_by_side(review.weakening)
-    yield _Block("what was altered", f"**{markdown(prose.altered(content))}.**\n\n{table[0]}", table[1], closing)
+    yield Block("what was altered", f"**{markdown(prose.altered(content))}.**\n\n{table[0]}", table[1], closing)
 
 
-def _also_altered(content: Content) -> Iterator[_Block]:
+def _also_altered(content: Content) -> Iterator[Block]:
     """What only adds, tightens, or is judged as a whole."""
     others = [each for each in content.verdict.review.alterations if not each.weakens]
     if others:
         head, lines = _side_by_side(others)
-        summary = f"<details><summary>Also not what it is at the base ({len(others)})</summary>"
-        yield _Block("what else was altered", f"{summary}\n\n{head}", lines, "\n</details>")
+        yield _folded("what else was altered", f"Also not what it is at the base ({len(others)})", head, lines)
 
 
 def _side_by_side(altered: list[Alteration]) -> tuple[str, list[str]]:
@@ -154,31 +113,36 @@ def _term(text: str) -> str:
     return markdown_prose(elided(text, 200))
 
 
-def _taken_over(content: Content, variant: str, table: _Block, commit: str) -> Iterator[_Block]:
+def _taken_over(content: Content, variant: str, table: Block, commit: str) -> Iterator[Block]:
     """Nothing changed and all is well: nobody who waits for this wants more than that."""
     reason = f"Nothing that makes a model changed: all figures are those of {markdown_code(commit[:7])}."
-    yield _Block("the reason", reason)
+    yield Block("the reason", reason)
     yield from _warnings(content, variant)
     yield from _also_altered(content)
-    opening = f"<details><summary>The budget ({len(table.lines)})</summary>\n\n{table.opening}"
-    yield _Block(table.name, opening, table.lines, "\n</details>")
-    yield _Block("the footer", f"<sub>{_footer(content)}</sub>")
+    yield _folded(table.name, f"The budget ({len(table.lines)})", table.opening, table.lines)
+    yield Block("the footer", f"<sub>{_footer(content)}</sub>")
 
 
-def _warnings(content: Content, variant: str) -> Iterator[_Block]:
+def _warnings(content: Content, variant: str) -> Iterator[Block]:
     warned = warnings(content.verdict, variant)
     if warned:
-        yield _Block("the warnings", "**Warnings.**", [f"- {_sentence(rule)}" for rule in warned])
+        yield Block("the warnings", "**Warnings.**", [f"- {_sentence(rule)}" for rule in warned])
 
 
-def _listed(name: str, head: str, sentences: list[str]) -> _Block:
+def _listed(name: str, head: str, sentences: list[str]) -> Block:
     """A paragraph of one sentence, or a list of several."""
     if len(sentences) == 1:
-        return _Block(name, f"**{head}.** {sentences[0]}")
-    return _Block(name, f"**{head}.**", [f"- {each}" for each in sentences])
+        return Block(name, f"**{head}.** {sentences[0]}")
+    return Block(name, f"**{head}.**", [f"- {each}" for each in sentences])
 
 
-def _rules_table(content: Content, figures: Figures, variant: str) -> _Block:
+def _folded(name: str, summary: str, opening: str, lines: list[str], below: str = "") -> Block:
+    """What is seen after a click on its summary."""
+    head = f"<details><summary>{summary}</summary>\n"
+    return Block(name, f"{head}\n{opening}" if opening else head, lines, f"{below}\n</details>")
+
+
+def _rules_table(content: Content, figures: Figures, variant: str) -> Block:
     ship, policy = content.verdict.ship, content.verdict.policy
     role = "ships" if ship == variant else "must ship" if policy == variant else "nearest"
     role = "ships once reviewed" if content.verdict.review.ships == variant else role
@@ -186,7 +150,7 @@ def _rules_table(content: Content, figures: Figures, variant: str) -> _Block:
     reasons: set[str] = set()
     worst_first = sorted(content.verdict.of(variant), key=_rank)
     lines = [_row(_rule_cells(content, figures, rule, reasons)) for rule in worst_first]
-    return _Block("the rules", f"{head}\n|---|--:|--:|---|---|:-:|", lines)
+    return Block("the rules", f"{head}\n|---|--:|--:|---|---|:-:|", lines)
 
 
 def _rank(rule: RuleVerdict) -> int:
@@ -259,7 +223,7 @@ def _sentence(rule: RuleVerdict) -> str:
     return markdown_prose(prose.sentence(rule.sentence))
 
 
-def _all_variants(content: Content, figures: Figures) -> _Block:
+def _all_variants(content: Content, figures: Figures) -> Block:
     table = rows(content, figures)
     several = any(row.runtime for row in table)
     head = ["", "variant", *(["recipe", "runtime"] if several else []), "size", heading(figures)]
@@ -280,12 +244,11 @@ def _all_variants(content: Content, figures: Figures) -> _Block:
     ]
     chart = _chart(figures)
     legend = f"★ ships · ◆ on the Pareto front: nothing beats it in {heading(figures)} and in size or latency at once"
-    closing = "\n".join(["", legend, *([chart] if chart else []), "", "</details>"])
-    summary = f"<details><summary>All variants ({len(table) - 1})</summary>"
-    return _Block("all variants", f"{summary}\n\n{opening}", lines, closing)
+    below = "\n".join(["", legend, *([chart] if chart else []), ""])
+    return _folded("all variants", f"All variants ({len(table) - 1})", opening, lines, below)
 
 
-def _wholes(figures: Figures) -> Iterator[_Block]:
+def _wholes(figures: Figures) -> Iterator[Block]:
     listed = wholes.rows(figures)
     if not listed:
         return
@@ -303,11 +266,10 @@ def _wholes(figures: Figures) -> Iterator[_Block]:
         )
         for row in listed
     ]
-    summary = "<details><summary>From end to end: what each part takes of the whole</summary>"
-    yield _Block("what is end to end", f"{summary}\n\n{opening}", lines, "\n</details>")
+    yield _folded("what is end to end", "From end to end: what each part takes of the whole", opening, lines)
 
 
-def _throughputs(figures: Figures) -> Iterator[_Block]:
+def _throughputs(figures: Figures) -> Iterator[Block]:
     for matrix in throughput.matrices(figures):
         head = ["variant", "threads", *(f"batch {batch}" for batch in matrix.batches)]
         opening = f"{_row(head)}\n|---|--:|{'--:|' * len(matrix.batches)}"
@@ -322,11 +284,10 @@ def _throughputs(figures: Figures) -> Iterator[_Block]:
             for row in throughput.rows(figures, matrix, figures.models)
         ]
         summary = f"Throughput over batch sizes and threads on {markdown(elided(matrix.device, _NAME))}"
-        opening = f"<details><summary>{summary}</summary>\n\n{opening}"
-        yield _Block("throughput", opening, lines, "\n</details>")
+        yield _folded("throughput", summary, opening, lines)
 
 
-def _memory(figures: Figures) -> Iterator[_Block]:
+def _memory(figures: Figures) -> Iterator[Block]:
     listed = phases.rows(figures)
     if not listed:
         return
@@ -343,8 +304,7 @@ def _memory(figures: Figures) -> Iterator[_Block]:
         )
         for row in listed
     ]
-    summary = "<details><summary>Memory by phase, over the runtime's import</summary>"
-    yield _Block("memory by phase", f"{summary}\n\n{opening}", lines, "\n</details>")
+    yield _folded("memory by phase", "Memory by phase, over the runtime's import", opening, lines)
 
 
 def _cell(shown: Cell, reason: str) -> str:
@@ -379,7 +339,7 @@ def _chart(figures: Figures) -> str:
     return f"\n```mermaid\n{chart}\n```" if chart else ""
 
 
-def _method(content: Content, figures: Figures) -> _Block:
+def _method(content: Content, figures: Figures) -> Block:
     lines = []
     for device in figures.devices:
         known = measuring.line(content, figures, device)
@@ -393,10 +353,10 @@ def _method(content: Content, figures: Figures) -> _Block:
     lines += [f"- {markdown(name)}: {markdown_code(elided(value, 200))}" for name, value in inputs(provenance)]
     if provenance:
         lines.append("- the hashes of all models and raw samples are in `reports/verdict.json`")
-    return _Block("how it was measured", "<details><summary>How it was measured</summary>\n", lines, "\n</details>")
+    return _folded("how it was measured", "How it was measured", "", lines)
 
 
-def _every_rule(content: Content) -> _Block:
+def _every_rule(content: Content) -> Block:
     order: dict[Outcome, int] = {"fail": 0, "inconclusive": 1, "pass": 2, "not_applicable": 3}
     rules = sorted(content.verdict.rules, key=lambda rule: order[rule.verdict])
     lines = [
@@ -413,8 +373,7 @@ def _every_rule(content: Content) -> _Block:
         for rule in rules
     ]
     head = f"{_row(['variant', 'rule', '', 'why'])}\n|---|---|---|---|"
-    summary = f"<details><summary>Every rule on every variant ({len(rules)})</summary>"
-    return _Block("every rule", f"{summary}\n\n{head}", lines, "\n</details>")
+    return _folded("every rule", f"Every rule on every variant ({len(rules)})", head, lines)
 
 
 def _footer(content: Content) -> str:

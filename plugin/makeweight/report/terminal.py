@@ -85,13 +85,11 @@ def _shown(console: Console, content: Content) -> str:
             console.print()
             console.print(Text(f"note: {plain(notice)}", style="bold yellow", overflow="fold"))
         console.print()
-        for part in _tables(table, figures, notes, console.width):
-            console.print(part)
-            console.print()
-        for part in _wholes(figures, notes, console.width):
-            console.print(part)
-            console.print()
-        for part in _throughputs(content, figures, notes, console.width):
+        for part in (
+            *_tables(table, figures, notes, console.width),
+            *_wholes(figures, notes, console.width),
+            *_throughputs(content, figures, notes, console.width),
+        ):
             console.print(part)
             console.print()
         for said in (
@@ -198,12 +196,19 @@ def _parts(cell: Cell, notes: list[str]) -> tuple[str, ...]:
     return (cell.value, cell.change.text, cell.change.interval if cell.device else "")
 
 
-def _table(table: list[Row], columns: list[_Column], width: int, *, verdict: bool) -> Table:
+def _grid() -> Table:
+    """A table without lines, whose first column marks what ships: so all of them stand below each other."""
     from rich.table import Table
+
+    shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+    shown.add_column("", width=1, no_wrap=True)
+    return shown
+
+
+def _table(table: list[Row], columns: list[_Column], width: int, *, verdict: bool) -> Table:
     from rich.text import Text
 
-    shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, width=None, header_style="dim")
-    shown.add_column("", width=1, no_wrap=True)
+    shown = _grid()
     shown.add_column("variant", overflow="fold", min_width=min(8, _NAME_WIDTH), max_width=_NAME_WIDTH)
     for column in columns:
         fits = column.width < width - 14
@@ -243,11 +248,9 @@ def _wholes(figures: Figures, notes: list[str], width: int) -> list[Table]:
 
 def _plain_table(columns: Sequence[_Column], dim: Sequence[bool]) -> Table:
     """Columns as they are, below those of the table of variants; which rows are dim."""
-    from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
-    shown.add_column("", width=1, no_wrap=True)
+    shown = _grid()
     for column in columns:
         shown.add_column(Text(column.head), overflow="fold")
     for place, faint in enumerate(dim):
@@ -257,7 +260,6 @@ def _plain_table(columns: Sequence[_Column], dim: Sequence[bool]) -> Table:
 
 def _throughputs(content: Content, figures: Figures, notes: list[str], width: int) -> Iterator[Table]:
     """Cells of a matrix, of the baseline and of the variant that is looked at: a table for as many sizes as fit."""
-    from rich.table import Table
     from rich.text import Text
 
     for matrix in throughput.matrices(figures):
@@ -273,8 +275,7 @@ def _throughputs(content: Content, figures: Figures, notes: list[str], width: in
         room = width - 4 - max(len(head), *(min(len(plain(row.variant)), _NAME_WIDTH) for row in rows)) - 9
         while columns:
             count = max(1, sum(total <= room for total in itertools.accumulate(each.width + 2 for each in columns)))
-            shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
-            shown.add_column("", width=1, no_wrap=True)
+            shown = _grid()
             shown.add_column(Text(head), overflow="fold", max_width=max(len(head), _NAME_WIDTH))
             shown.add_column("threads", justify="right")
             for column in columns[:count]:

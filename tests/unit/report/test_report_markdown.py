@@ -13,6 +13,7 @@ from makeweight.decide.verdict import RuleVerdict
 from makeweight.measurement import Cause
 from makeweight.report import markdown
 from makeweight.report.content import Content, Flip, Flips
+from makeweight.report.fitting import Limit
 
 pytestmark = pytest.mark.long
 
@@ -238,7 +239,7 @@ def test_figures_that_were_all_taken_over_are_told_in_few_lines():
 
 
 @pytest.mark.parametrize("limit", [markdown.COMMENT, markdown.CHECK, markdown.SUMMARY])
-def test_each_place_has_a_limit_of_its_own(limit: markdown.Limit):
+def test_each_place_has_a_limit_of_its_own(limit: Limit):
     made = invented.many(60, devices=("laptop",), flips=0)
     rules = [replace(rule, sentence="字" * 5000) for rule in made.verdict.rules]
     long = replace(made, verdict=replace(made.verdict, rules=rules, notices=["字" * 5000] * 40))
