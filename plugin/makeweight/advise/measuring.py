@@ -12,16 +12,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from makeweight import publish, registry
-from makeweight.advise import sensitivity, structure, trying
+from makeweight.advise import sensitivity, structure, timing, trying
 from makeweight.advise.facts import DataFacts, DeviceFacts, Facts, ModelFacts
 from makeweight.advise.goals import goals
 from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import free_sizes
-from makeweight.bench import sitting
-from makeweight.bench.aim import Aim
-from makeweight.bench.probe import model_of
-from makeweight.bench.sitting import Pair
 from makeweight.compress.baseline import write_baseline
 from makeweight.compress.checkpoints import Checkpoints
 from makeweight.compress.curves import Curves
@@ -29,33 +25,22 @@ from makeweight.compress.quantize import Quantize
 from makeweight.compress.recipe import Variant
 from makeweight.compress.supply import Supply
 from makeweight.decide import decide
-from makeweight.devices.device import DeviceFailed
 from makeweight.devices.entry import DeviceEntry
 from makeweight.evidence import disk
 from makeweight.layout import BASELINE
-from makeweight.measure import latency, operators, samples
-from makeweight.measure.operators import Profile
+from makeweight.measure import samples
 from makeweight.project.project import Project
 from makeweight.report.prose import listed
 from makeweight.runtimes.format import FLOAT16, Format, SourceKind
-from makeweight.runtimes.runtime import GraphFacts, LayerFacts, LayerKind, RecipeFailed, Runtime
+from makeweight.runtimes.runtime import GraphFacts, LayerFacts, RecipeFailed, Runtime
 from makeweight.user import data
 from makeweight.user.module import load_module
 from makeweight.user.split import Split
 from makeweight_base.errors import EnvironmentFailed, MissingExtra, UsageError
-from makeweight_base.progress import Progress, Silent
+from makeweight_base.progress import Progress
 
 # How runtimes call products of two things that are computed: of queries with keys, as attention has them.
 _ATTENTION = re.compile(r"Attention|BATCH_MATMUL|BatchMatrixMultiply|bmm|scaled_dot", re.IGNORECASE)
-# How runtimes call the operators of each kind of layer; the first that fits counts.
-_CALLED: dict[LayerKind, re.Pattern[str]] = {
-    "convolution": re.compile(r"conv", re.IGNORECASE),
-    "recurrence": re.compile(r"lstm|gru\b|rnn", re.IGNORECASE),
-    "product": re.compile(r"gemm|mat_?mul|fully.?connected|linear|attention|bmm|addmm", re.IGNORECASE),
-    "table": re.compile(r"gather|embedding", re.IGNORECASE),
-}
-# Seconds of timing the baseline on a device: enough for a median, not for a decision.
-_TIMED = 2.0
 _Had = TypeVar("_Had")
 
 
@@ -218,51 +203,8 @@ def _device(at_hand: _Gathering, entry: DeviceEntry, made: Model, inputs: Path, 
         return DeviceFacts(entry.name)
     at_hand.progress.say(f"advise: timing the baseline on {entry.name}")
     memory = any(rule.metric.meter == "memory" for rule in at_hand.project.rules)
-    told = at_hand.had(named, lambda: _timed(entry, made, inputs, memory, at_hand.project.seed))
+    told = at_hand.had(named, lambda: timing.timed(entry, made, inputs, memory, at_hand.project.seed))
     return told if told is not None else DeviceFacts(entry.name)
-
-
-def _timed(entry: DeviceEntry, made: Model, inputs: Path, memory: bool, seed: int) -> DeviceFacts:
-    options = entry.options.model_copy(update={"seconds": _TIMED, "processes": 1})
-    own = model_of(made, options)
-    aim = Aim((), memory=memory, profile=True)
-    taken = sitting.carry_out(
-        entry.connect(), options, Pair(own, own, str(inputs), free_batch=False), aim, seed, Silent()
-    )
-    identity = taken.identity
-    if taken.emulated is not None:
-        raise DeviceFailed(taken.emulated, where=f"device `{entry.name}`")
-    told = operators.profiles(taken)
-    usual = latency.medians(taken)["a"]
-    shares = {} if told is None else _shares(told[0], usual)
-    peaks = [max(each["load"], each["run"]) for each in taken.memory["a"] if "unavailable" not in each]
-    return DeviceFacts(
-        entry.name,
-        tuple(identity.get("isa") or ()),
-        usual,
-        float(peaks[0]) if peaks and peaks[0] > 0 else None,
-        shares,
-        _by_kind_of_layer(shares),
-    )
-
-
-def _shares(profile: Profile, usual: float) -> dict[str, float]:
-    """The part of an inference that each type of operator takes; the rest is the runtime's own. Empty where the runtime
-    has no profiler.
-
-    Args:
-        usual: seconds of an inference on which no profiler looks.
-    """
-    whole = max(usual, profile.seconds)
-    return {name: seconds / whole for name, seconds in profile.kinds().items()} if whole else {}
-
-
-def _by_kind_of_layer(shares: Mapping[str, float]) -> dict[LayerKind, float]:
-    found: dict[LayerKind, float] = {}
-    for name, share in shares.items():
-        kind: LayerKind = next((kind for kind, words in _CALLED.items() if words.search(name)), "other")
-        found[kind] = found.get(kind, 0.0) + share
-    return found
 
 
 def _evidence(at_hand: _Gathering) -> tuple[dict[str, float], str | None, dict[str, str]]:

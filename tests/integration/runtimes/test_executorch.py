@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from made_once import made_once
-from makeweight.advise import measuring
+from makeweight.advise import timing
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, Port
 from makeweight.cli import main
@@ -299,7 +299,7 @@ def test_a_process_has_one_pool_of_threads(lowered: Lowered) -> None:
 def test_advice_on_a_program_alone_says_what_takes_its_module(
     lowered: Lowered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(measuring, "_TIMED", 0.05)
+    monkeypatch.setattr(timing, "_SECONDS", 0.05)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.pte").symlink_to(lowered.path("float"))
     np.savez(tmp_path / "data.npz", input=pictures(64), target=np.arange(64) % CLASSES)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from made_once import made_once
-from makeweight.advise import measuring
+from makeweight.advise import timing
 from makeweight.artifact.ports import Feeds, Port
 from makeweight.cli import main
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
@@ -259,7 +259,7 @@ def test_a_session_loads_no_other_runtime_and_says_nothing(converted: Path) -> N
 def test_advice_on_the_file_alone_says_what_it_allows_and_what_takes_its_module(
     converted: Path, images: Feeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(measuring, "_TIMED", 0.05)
+    monkeypatch.setattr(timing, "_SECONDS", 0.05)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.tflite").symlink_to(converted)
     np.savez(tmp_path / "data.npz", image=images["image"], target=np.arange(96) % 10)
