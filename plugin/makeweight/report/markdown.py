@@ -103,10 +103,10 @@ def _also_altered(content: Content) -> Iterator[Block]:
 def _side_by_side(altered: list[Alteration]) -> tuple[str, list[str]]:
     """The head of a table, and its lines."""
     lines = [
-        _row([_term(each.what), _term(each.was), _term(each.now) + (", **waived**" if each.accepted else "")])
+        _row(_term(each.what), _term(each.was), _term(each.now) + (", **waived**" if each.accepted else ""))
         for each in altered
     ]
-    return f"{_row(['', 'base', 'this change'])}\n|---|---|---|", lines
+    return f"{_row('', 'base', 'this change')}\n|---|---|---|", lines
 
 
 def _term(text: str) -> str:
@@ -146,10 +146,10 @@ def _rules_table(content: Content, figures: Figures, variant: str) -> Block:
     ship, policy = content.verdict.ship, content.verdict.policy
     role = "ships" if ship == variant else "must ship" if policy == variant else "nearest"
     role = "ships once reviewed" if content.verdict.review.ships == variant else role
-    head = _row(["", BASELINE, f"**{markdown(elided(variant, _NAME))}** ({role})", "change", "budget", ""])
+    head = _row("", BASELINE, f"**{markdown(elided(variant, _NAME))}** ({role})", "change", "budget", "")
     reasons: set[str] = set()
     worst_first = sorted(content.verdict.of(variant), key=_rank)
-    lines = [_row(_rule_cells(content, figures, rule, reasons)) for rule in worst_first]
+    lines = [_row(*_rule_cells(content, figures, rule, reasons)) for rule in worst_first]
     return Block("the rules", f"{head}\n|---|--:|--:|---|---|:-:|", lines)
 
 
@@ -229,16 +229,14 @@ def _all_variants(content: Content, figures: Figures) -> Block:
     head = ["", "variant", *(["recipe", "runtime"] if several else []), "size", heading(figures)]
     head += [f"{title(LATENCY)}, {markdown(elided(device, _NAME))}" for device in figures.devices]
     words = 4 if several else 2
-    opening = "\n".join([_row([*head, "verdict"]), _row([*["---"] * words, *["--:"] * (len(head) - words), "---"])])
+    opening = "\n".join([_row(*head, "verdict"), _row(*["---"] * words, *["--:"] * (len(head) - words), "---")])
     lines = [
         _row(
-            [
-                " ".join(mark for mark, given in (("★", row.ships), ("◆", row.on_front)) if given),
-                f"**{markdown(row.variant)}**" if row.ships else markdown(row.variant),
-                *([markdown(row.recipe), markdown(row.runtime)] if several else []),
-                *(_cell(each, reason) for each, reason in row.cells),
-                markdown(row.verdict),
-            ]
+            " ".join(mark for mark, given in (("★", row.ships), ("◆", row.on_front)) if given),
+            f"**{markdown(row.variant)}**" if row.ships else markdown(row.variant),
+            *([markdown(row.recipe), markdown(row.runtime)] if several else []),
+            *(_cell(each, reason) for each, reason in row.cells),
+            markdown(row.verdict),
         )
         for row in table
     ]
@@ -253,16 +251,14 @@ def _wholes(figures: Figures) -> Iterator[Block]:
     if not listed:
         return
     head = ["variant", "device", "end to end, p50", *wholes.HEADS, "answers as the baseline's"]
-    opening = f"{_row(head)}\n|---|---|--:|--:|--:|--:|--:|"
+    opening = f"{_row(*head)}\n|---|---|--:|--:|--:|--:|--:|"
     lines = [
         _row(
-            [
-                markdown(row.variant),
-                markdown(elided(row.device, _NAME)),
-                _cell(row.whole, row.whole.reason),
-                *(row.percents or ("",) * len(wholes.HEADS)),
-                row.same,
-            ]
+            markdown(row.variant),
+            markdown(elided(row.device, _NAME)),
+            _cell(row.whole, row.whole.reason),
+            *(row.percents or ("",) * len(wholes.HEADS)),
+            row.same,
         )
         for row in listed
     ]
@@ -272,14 +268,12 @@ def _wholes(figures: Figures) -> Iterator[Block]:
 def _throughputs(figures: Figures) -> Iterator[Block]:
     for matrix in throughput.matrices(figures):
         head = ["variant", "threads", *(f"batch {batch}" for batch in matrix.batches)]
-        opening = f"{_row(head)}\n|---|--:|{'--:|' * len(matrix.batches)}"
+        opening = f"{_row(*head)}\n|---|--:|{'--:|' * len(matrix.batches)}"
         lines = [
             _row(
-                [
-                    markdown(row.variant),
-                    str(row.threads),
-                    *("–" if each is None else _cell(each, "") for each in row.cells),
-                ]
+                markdown(row.variant),
+                str(row.threads),
+                *("–" if each is None else _cell(each, "") for each in row.cells),
             )
             for row in throughput.rows(figures, matrix, figures.models)
         ]
@@ -292,15 +286,13 @@ def _memory(figures: Figures) -> Iterator[Block]:
     if not listed:
         return
     head = ["variant", "device", *phases.HEADS.values(), "allocation"]
-    opening = f"{_row(head)}\n|---|---|{'--:|' * len(phases.HEADS)}---|"
+    opening = f"{_row(*head)}\n|---|---|{'--:|' * len(phases.HEADS)}---|"
     lines = [
         _row(
-            [
-                markdown(row.variant),
-                markdown(elided(row.device, _NAME)),
-                *(markdown(each.value) for each in row.cells),
-                markdown(row.allocation),
-            ]
+            markdown(row.variant),
+            markdown(elided(row.device, _NAME)),
+            *(markdown(each.value) for each in row.cells),
+            markdown(row.allocation),
         )
         for row in listed
     ]
@@ -361,18 +353,16 @@ def _every_rule(content: Content) -> Block:
     rules = sorted(content.verdict.rules, key=lambda rule: order[rule.verdict])
     lines = [
         _row(
-            [
-                markdown(rule.variant),
-                markdown(rule.rule),
-                f"**{mark(rule)}**" if rule.waiver is not None else mark(rule),
-                _sentence(rule)
-                + (f" {markdown_prose(prose.sentence(rule.waiver))}" if rule.waiver is not None else "")
-                + (f" To settle it: {markdown_code(rule.settle)}" if rule.settle else ""),
-            ]
+            markdown(rule.variant),
+            markdown(rule.rule),
+            f"**{mark(rule)}**" if rule.waiver is not None else mark(rule),
+            _sentence(rule)
+            + (f" {markdown_prose(prose.sentence(rule.waiver))}" if rule.waiver is not None else "")
+            + (f" To settle it: {markdown_code(rule.settle)}" if rule.settle else ""),
         )
         for rule in rules
     ]
-    head = f"{_row(['variant', 'rule', '', 'why'])}\n|---|---|---|---|"
+    head = f"{_row('variant', 'rule', '', 'why')}\n|---|---|---|---|"
     return _folded("every rule", f"Every rule on every variant ({len(rules)})", head, lines)
 
 
@@ -383,5 +373,5 @@ def _footer(content: Content) -> str:
     return " · ".join([*map(markdown, parts), *(links or [markdown(content.html)])])
 
 
-def _row(cells: list[str]) -> str:
+def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
