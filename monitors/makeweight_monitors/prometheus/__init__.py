@@ -1,1 +1,1 @@
-"""A Prometheus: asked, fetched, or run for the time of a block."""
+"""A Prometheus: asked, or run for the time of a block."""

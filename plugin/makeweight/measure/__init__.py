@@ -1,1 +1,1 @@
-"""Measuring: the probe that runs on a device, and what turns its raw samples into measurements."""
+"""Measuring: from a model's raw answers and times to measurements."""

@@ -1,1 +1,1 @@
-"""Runtimes: what variants ship on. `session.py` of each travels to devices; the rest stays at home."""
+"""Runtimes: what variants ship on. They stay at home; what opens a model on a device is the probe's."""
