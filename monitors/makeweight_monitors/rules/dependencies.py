@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 
@@ -10,9 +11,10 @@ _NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 _SELECTED = re.compile(r"""__name__\s*(?:=~?)\s*["'`]""")
 
 
-def words(expression: str) -> set[str]:
+@functools.lru_cache(maxsize=1024)
+def words(expression: str) -> frozenset[str]:
     """Everything in it that could be the name of a series: functions and labels too."""
-    return set(_NAME.findall(_QUOTED.sub(" ", expression)))
+    return frozenset(_NAME.findall(_QUOTED.sub(" ", expression)))
 
 
 def chooses_by_pattern(expression: str) -> bool:

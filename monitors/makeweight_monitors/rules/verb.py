@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> Exit:
     import makeweight
     from makeweight_monitors.rules.trials import unit_tests
     from makeweight_monitors.rules.trials.cases import cases
+    from makeweight_monitors.rules.trials.together import together
 
     terms, notes = read(options)
     groups = generate.groups(terms)
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> Exit:
     atomic.write_text(options.out / RULES, text.render(groups, heading, terms.runbooks))
     tried = cases(terms)
     about = [f"What {RULES} does on made-up fleets: promtool test rules {TESTS}"]
-    atomic.write_text(options.out / TESTS, unit_tests.render(tried, RULES, about))
+    atomic.write_text(options.out / TESTS, unit_tests.render(together(tried, groups), RULES, about))
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     alerts = generate.alerts(groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from makeweight_monitors.rules.dependencies import chooses_by_pattern, reached, 
 from makeweight_monitors.rules.rule import Alert, Recording
 from makeweight_monitors.rules.terms import LatencyLimit, Terms
 from makeweight_monitors.rules.trials import cases, unit_tests
+from makeweight_monitors.rules.trials.cases import Case, Check
+from makeweight_monitors.rules.trials.together import together
 from rules_project import REPOSITORY, digits
 
 CANARY = "environment, namespace, model, revision, attempt, sha256"
@@ -46,7 +49,7 @@ def rendered(terms: Terms) -> str:
 
 
 def loaded(terms: Terms) -> list[dict[str, Any]]:
-    return [rule for group in yaml.safe_load(rendered(terms))["groups"] for rule in group["rules"]]
+    return [rule for group in yaml.load(rendered(terms), yaml.CSafeLoader)["groups"] for rule in group["rules"]]
 
 
 DETECTOR = """\
@@ -176,10 +179,28 @@ def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not()
     assert {name for check in checks for name in check.about - check.fires} == existing - {names.WATCHDOG}
 
 
+@pytest.mark.parametrize("terms", [FULL, CONTROLLED], ids=["no controller", "a controller"])
+def test_cases_that_are_tried_together_see_what_each_saw_alone(terms: Terms) -> None:
+    groups, alone = generate.groups(terms), cases.cases(terms)
+
+    def seen(case: Case) -> list[tuple[Check, frozenset[tuple[str, str]]]]:
+        """Each check, with the series that its alerts read."""
+        read = [generate.read_by(check.about, groups) for check in case.checks]
+        return [
+            (check, frozenset(row.notation() for row in case.rows if row.name in names_))
+            for check, names_ in zip(case.checks, read, strict=True)
+        ]
+
+    joined = together(alone, groups)
+    assert Counter(one for case in joined for one in seen(case)) == Counter(one for case in alone for one in seen(case))
+    assert sorted(name for case in joined for name in case.name.split("; ")) == sorted(case.name for case in alone)
+    assert len(joined) < len(alone)
+
+
 def test_the_cases_stay_a_file_that_can_be_read() -> None:
     written = unit_tests.render(cases.cases(FULL), "rules.yaml", ["x"])
     assert len(written) < 100_000
-    plain = yaml.safe_load(written)["tests"]
+    plain = yaml.load(written, yaml.CSafeLoader)["tests"]
     assert [test["name"] for test in plain] == [case.name for case in cases.cases(FULL)]
     assert plain[0]["input_series"][1] == dict(
         zip(("series", "values"), cases.cases(FULL)[0].rows[1].notation(), strict=True)
