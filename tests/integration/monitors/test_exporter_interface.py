@@ -16,7 +16,7 @@ from exporting import Exporter, prediction, running
 from makeweight_monitors.prometheus import throwaway
 from makeweight_monitors.rules import generate, names, text
 
-EXAMPLES = 40
+EXAMPLES = 15
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ import prometheus
 from certificates import certificate
 from exporting import COMMAND, after, label, prediction, running
 from makeweight_monitors import metrics
+from makeweight_monitors.cli import main
 from makeweight_monitors.prometheus import throwaway
 
 MODEL = ("--model", "digits", "--classes", "cat,dog,owl", "--revision", "r1")
@@ -245,7 +246,7 @@ def test_it_listens_beyond_this_machine_only_with_a_token(tmp_path: Path) -> Non
         assert requests.get(f"http://127.0.0.1:{port}/-/ready", timeout=10).ok
 
 
-def test_what_does_not_start_says_why(tmp_path: Path) -> None:
+def test_what_does_not_start_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -254,17 +255,24 @@ def test_what_does_not_start_says_why(tmp_path: Path) -> None:
         assert code == 4
         assert re.match(rf"error: 127.0.0.1:{port}: cannot listen there: .*\n  Something listens there already", said)
     (tmp_path / "labels.sqlite").write_text("this is no database, and long enough to be seen as none" * 20)
-    wrong = [
+    late = [
+        (["--tail", str(tmp_path)], "this is a folder or a pipe"),
+        (["--host", "no-such-host.invalid", "--insecure"], "there is no such address"),
+    ]
+    for arguments, expected in late:
+        code, said = fails(*MODEL, "--port", "0", *arguments)
+        assert (code, expected in said) == (2, True), said
+    # before anything is begun, so that this process can ask as well as one of its own
+    early = [
         (["--labels", str(tmp_path / "labels.sqlite")], "this is no label store"),
         (["--tls-cert", "cert.pem"], "--tls-key"),
         (["--tls-cert", "cert.pem", "--tls-key", "key.pem"], "no certificate with its key"),
         (["--bearer-file", str(tmp_path / "none")], "the token cannot be read"),
-        (["--tail", str(tmp_path)], "this is a folder or a pipe"),
-        (["--host", "no-such-host.invalid", "--insecure"], "there is no such address"),
         (["--models", "none.yaml"], "`--models` describes all models"),
     ]
-    for arguments, expected in wrong:
-        code, said = fails(*MODEL, "--port", "0", *arguments)
+    for arguments, expected in early:
+        code = main(["exporter", *MODEL, "--port", "0", *arguments])
+        said = capsys.readouterr().err
         assert (code, expected in said) == (2, True), said
 
 

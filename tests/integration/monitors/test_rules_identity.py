@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import prometheus
+import rules_project
 from makeweight_monitors.rules import generate, names, text
 from makeweight_monitors.rules.terms import Terms
 
@@ -72,7 +73,8 @@ TESTS = [
 def test_a_rollback_is_asked_for_one_canary_alone(tmp_path: Path) -> None:
     programs = prometheus.install()
     terms = Terms("digits", drop=0.01)
-    (tmp_path / "rules.yaml").write_text(text.render(generate.groups(terms), [], terms.runbooks))
+    asked = rules_project.narrowed(generate.groups(terms), {names.ACCURACY_DROP_PAIRED})
+    (tmp_path / "rules.yaml").write_text(text.render(asked, [], terms.runbooks))
     tests = [
         {"name": name, "interval": "1m", "input_series": series, "promql_expr_test": checks}
         for name, series, checks in TESTS

@@ -106,7 +106,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     for terms in (digits()[0], Terms("prices", classification=False)):
         rules = folder / f"{terms.model}.yaml"
         rules.write_text(text.render(generate.groups(terms), [], terms.runbooks))
-        loaded += read(rules)
+        # what is recorded is looked at, and what fires is not
+        loaded += [rule for rule in read(rules) if not rule.alert]
     past = Recorded((*fleet(), *regression()), START, START + STEP * STEPS, STEP)
     replay(loaded, past, programs, folder / "store")
     with throwaway.running(programs, folder / "store", lookback="54s", scrape="1h") as client:

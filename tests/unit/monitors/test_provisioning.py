@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any, Literal
 
@@ -15,7 +16,6 @@ from makeweight_monitors.dashboards import generate, managed
 from makeweight_monitors.rules import generate as rules
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.rule import EVIDENCE, Alert, Comparison
-from makeweight_monitors.rules.terms import Terms
 
 # The format as grafana.com/docs has it ("Provision Grafana", "Use configuration files to provision alerting
 # resources"): no key that it does not name, and none missing.
@@ -103,18 +103,22 @@ class ProviderFile(Strict):
     providers: list[Provider]
 
 
-def provisioned(terms: Terms, kind: str) -> Any:
-    return yaml.safe_load(files(terms)[generate.PROVISIONING / kind / "makeweight.yaml"])
+@functools.cache
+def provisioned(budget: str) -> dict[str, Any]:
+    """What is in each file of the provisioning, by the kind of thing."""
+    made, kinds = files(BUDGETS[budget]), ("datasources", "dashboards", "alerting")
+    texts = {kind: made[generate.PROVISIONING / kind / "makeweight.yaml"] for kind in kinds}
+    return {kind: yaml.load(text, yaml.CSafeLoader) for kind, text in texts.items()}
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_provisioning_has_the_form_that_grafana_documents(budget: str) -> None:
     terms = BUDGETS[budget]
-    (source,) = DataSourceFile.model_validate(provisioned(terms, "datasources")).datasources
+    (source,) = DataSourceFile.model_validate(provisioned(budget)["datasources"]).datasources
     assert (source.uid, source.url) == ("source", "http://prometheus:9090")
-    (provider,) = ProviderFile.model_validate(provisioned(terms, "dashboards")).providers
+    (provider,) = ProviderFile.model_validate(provisioned(budget)["dashboards"]).providers
     assert provider.options.path == "/dashboards"
-    found = AlertFile.model_validate(provisioned(terms, "alerting"))
+    found = AlertFile.model_validate(provisioned(budget)["alerting"])
     every = [rule for group in found.groups for rule in group.rules]
     for values in ([rule.uid for rule in every], [rule.title for rule in every]):
         assert len(set(values)) == len(values)
@@ -141,7 +145,7 @@ def test_provisioning_has_the_form_that_grafana_documents(budget: str) -> None:
 def test_grafana_has_every_alert_that_prometheus_has(budget: str) -> None:
     terms = BUDGETS[budget]
     theirs = [alert for group in rules.groups(terms) for alert in group.rules if isinstance(alert, Alert)]
-    ours = [rule for group in provisioned(terms, "alerting")["groups"] for rule in group["rules"]]
+    ours = [rule for group in provisioned(budget)["alerting"]["groups"] for rule in group["rules"]]
     assert [rule["title"].split(" ")[0] for rule in ours] == [alert.name for alert in theirs]
     for rule, alert in zip(ours, theirs, strict=True):
         assert rule["for"] == alert.hold
