@@ -10,12 +10,19 @@ from typing import Any
 
 from makeweight_probe import android, gpu, sessions, slowing, sysfs
 from makeweight_probe.isa import telling
-from makeweight_probe.job import CPU
+from makeweight_probe.job import CPU, FactsJob, Result
 
 _MODALIAS = "/sys/devices/system/cpu/modalias"
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _ACCELERATORS: Mapping[str, Callable[[], dict[str, Any]]] = {"cuda": lambda: {"gpu": gpu.identity()}}
 """What computes beside the processor, by execution provider."""
+
+
+def ask(job: FactsJob) -> Result:
+    """Raises:
+    NoSession, NoProvider: nothing here computes by what is to.
+    """
+    return Result({}, {"identity": identity(job.execution_provider), "conditions": conditions()})
 
 
 def identity(execution_provider: str = CPU) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight_probe import inputs, sessions
+from makeweight_probe.job import OutputsJob, Result
 from makeweight_probe.session import Feeds, Session
 
 MOST = 4096
@@ -15,6 +17,13 @@ MOST = 4096
 
 Outputs = dict[str, NDArray[Any]]
 """Arrays named `sample:output`, both counted from 0."""
+
+
+def ask(job: OutputsJob) -> Result:
+    """Raises:
+    NoSession, NoProvider: nobody here opens the model.
+    """
+    return Result(outputs(sessions.opened(job.model), inputs.read(job.inputs)), {})
 
 
 def outputs(session: Session, samples: Sequence[Feeds]) -> Outputs:

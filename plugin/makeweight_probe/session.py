@@ -27,6 +27,7 @@ class Sessions(Protocol):
 
     One that has `PACKAGES`, the names of what pip installs for it, can be put on devices by `--bootstrap`. One that has
     `EXECUTION_PROVIDERS` computes elsewhere than on the processor, too: by name the module that is `Sessions` there.
+    Where there is the module that it names by `MODULE`, its runtime is taken to be installed; else `version` is asked.
     """
 
     def open_session(self, path: str, threads: int) -> Session:

@@ -22,12 +22,13 @@ from typing import IO, Any, TextIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_probe import ProbeFailed, inputs, sessions, users
+from makeweight_probe import ProbeFailed, inputs, sessions
 from makeweight_probe.arm import Here, Times
 from makeweight_probe.job import Model, Pipeline, load_model, load_pipeline
 from makeweight_probe.last_words import ended
-from makeweight_probe.users import CodeFailed, PackageLacking
-from makeweight_probe.whole import whole
+from makeweight_probe.session import Session
+
+Say = Callable[[Mapping[str, object]], None]
 
 TO_ANSWER = 600.0
 """Seconds that an arm gets for one answer, besides the time that its job may take: loading is the longest."""
@@ -131,10 +132,8 @@ class Worker:
         if not line.endswith("\n"):
             raise self._lost()
         answer: dict[str, Any] = json.loads(line)
-        if (lacking := answer.get("lacking")) is not None:
-            raise PackageLacking(*lacking)
-        if (failed := answer.get("failed")) is not None:
-            raise CodeFailed(failed)
+        if answer.keys() & {"lacking", "failed"}:
+            raise _of_the_users(answer)
         return answer
 
     def checked(self, sample: int) -> dict[str, Any]:
@@ -152,6 +151,13 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+
+
+def _of_the_users(answer: Mapping[str, Any]) -> Exception:
+    """What the user's code ended with."""
+    from makeweight_probe.users import CodeFailed, PackageLacking
+
+    return CodeFailed(answer["failed"]) if "failed" in answer else PackageLacking(*answer["lacking"])
 
 
 def _close(pipe: IO[str]) -> None:
@@ -175,18 +181,26 @@ def serve(heard: TextIO, answers: TextIO) -> None:
         arm = Here(session.run, inputs.read(first["inputs"]), inputs.axes(first["inputs"]))
         gc.disable()
         _answer(arm, heard, say)
-        return
-    around = load_pipeline(first["pipeline"])
+    else:
+        _keep_whole(session, load_pipeline(first["pipeline"]), first["inputs"], heard, say)
+
+
+def _keep_whole(session: Session, around: Pipeline, fed: str, heard: TextIO, say: Say) -> None:
+    """The same of an arm that has the user's code around its model."""
+    from makeweight_probe import users
+    from makeweight_probe.users import CodeFailed, PackageLacking
+    from makeweight_probe.whole import whole
+
     try:
         with users.unpacked(around.sources) as folder:
-            _answer(whole(session.run, around, first["inputs"], folder), heard, say)
+            _answer(whole(session.run, around, fed, folder), heard, say)
     except PackageLacking as error:
         say({"lacking": [error.package, error.by]})
     except CodeFailed as error:
         say({"failed": str(error)})
 
 
-def _answer(arm: Any, heard: TextIO, say: Callable[[Mapping[str, object]], None]) -> None:
+def _answer(arm: Any, heard: TextIO, say: Say) -> None:
     say({"ready": True})
     for line in heard:
         command = json.loads(line)

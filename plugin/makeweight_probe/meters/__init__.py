@@ -10,7 +10,6 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, Protocol, cast
 
@@ -66,6 +65,8 @@ def find(asked: Asked | None) -> Meter:
         NoMeter: none can; with the reason of each.
         ProbeFailed: nobody knows the name, or it has no such options.
     """
+    from importlib.metadata import entry_points
+
     brought = {entry.name: entry for entry in entry_points(group=GROUP)}
     known = [*sorted(brought.keys() - set(_built_in())), *_built_in()]
     name, options = parts(asked)

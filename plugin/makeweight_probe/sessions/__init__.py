@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Iterator
-from importlib.metadata import entry_points
-from typing import cast
+from typing import Any, cast
 
 from makeweight_probe import ProbeFailed
 from makeweight_probe.job import CPU, Model
@@ -58,7 +58,8 @@ def find(runtime: str) -> Sessions:
     """
     try:
         found = _load(runtime)
-        found.version()
+        if not _is_here(found):
+            found.version()  # which says what there is not
     except ImportError as error:
         bring = _bring(runtime)
         raise NoSession(f"the runtime `{runtime}` is not installed here: {error}. {bring}") from error
@@ -134,7 +135,7 @@ def _bring(runtime: str) -> str:
     """What brings the runtime of sessions that are known here."""
     if runtime in _built_in():
         return f"`pip install 'makeweight[{_EXTRAS.get(runtime, runtime)}]'` there"
-    (entry, *_) = entry_points(group=GROUP, name=runtime)
+    (entry, *_) = _entry_points(name=runtime)
     return f"`pip install {entry.dist.name}` there" if entry.dist else "Install what it stands on there"
 
 
@@ -152,10 +153,24 @@ def versions() -> dict[str, str]:
 def _load(runtime: str) -> Sessions:
     if runtime in _built_in():
         return cast(Sessions, importlib.import_module(f"{__name__}.{runtime}"))
-    for entry in entry_points(group=GROUP, name=runtime):
+    for entry in _entry_points(name=runtime):
         return cast(Sessions, entry.load())
     known = ", ".join(_names())
     raise NoSession(f"the probe knows no runtime `{runtime}` here; it knows {known}, and those of the group {GROUP}")
+
+
+def _is_here(found: Sessions) -> bool:
+    """Whether it is told at once that a runtime is installed, by the module that is its own."""
+    module = getattr(found, "MODULE", None)
+    return module is not None and importlib.util.find_spec(module) is not None
+
+
+def _entry_points(name: str | None = None) -> Any:
+    # with e-mail and all that it takes as long to import as half of numpy, and who opens models of a runtime that is
+    # built in needs none of it
+    from importlib.metadata import entry_points
+
+    return entry_points(group=GROUP) if name is None else entry_points(group=GROUP, name=name)
 
 
 def _elsewhere(runtime: str, provider: str) -> Sessions | None:
@@ -165,7 +180,7 @@ def _elsewhere(runtime: str, provider: str) -> Sessions | None:
 
 def _names() -> Iterator[str]:
     yield from _built_in()
-    yield from sorted({entry.name for entry in entry_points(group=GROUP)} - set(_built_in()))
+    yield from sorted({entry.name for entry in _entry_points()} - set(_built_in()))
 
 
 def _built_in() -> list[str]:

@@ -7,7 +7,6 @@ https://docs.pytorch.org/executorch/stable/runtime-python-api-reference.html
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import re
 import tempfile
 import weakref
@@ -25,6 +24,8 @@ from makeweight_probe.session import Feeds, Ran, Span
 
 PACKAGES = ("executorch", "torch")
 """What pip installs for it."""
+
+MODULE = "executorch"
 
 METHOD = "forward"
 # What a program's tensors hold, by the numbers that its format has for it.
@@ -220,4 +221,6 @@ def version() -> str:
     Raises:
         ImportError: there is none.
     """
+    import importlib.metadata
+
     return importlib.metadata.version("executorch")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ from makeweight_probe.session import Feeds
 
 PACKAGES = ("ai-edge-litert",)
 """What pip installs for it."""
+
+MODULE = "ai_edge_litert"
 
 NO_PROFILE = "LiteRT's interpreter has no profiler that Python reaches; its own benchmark_model has one"
 
@@ -110,4 +111,6 @@ def version() -> str:
     Raises:
         ImportError: there is none.
     """
+    import importlib.metadata
+
     return importlib.metadata.version("ai-edge-litert")

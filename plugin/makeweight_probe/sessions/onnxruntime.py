@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ from makeweight_probe.session import Feeds, Ran, Span
 
 PACKAGES = ("onnxruntime",)
 """What pip installs for it."""
+
+MODULE = "onnxruntime"
 
 EXECUTION_PROVIDERS = {"cuda": "makeweight_probe.cuda"}
 """What else than the processor computes, and the module of its sessions."""
@@ -61,6 +61,8 @@ class ProfiledOnnxSession(OnnxSession):
     resolution = 1000.0
 
     def __init__(self, path: str, threads: int) -> None:
+        import tempfile
+
         self._folder = tempfile.TemporaryDirectory(prefix="makeweight-profile-")
         super().__init__(path, threads, str(Path(self._folder.name, "trace")))
 
@@ -136,6 +138,8 @@ def version() -> str:
     Raises:
         ImportError: there is none.
     """
+    import importlib.metadata
+
     try:
         return importlib.metadata.version("onnxruntime")
     except importlib.metadata.PackageNotFoundError:

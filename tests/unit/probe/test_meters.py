@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -182,7 +183,9 @@ class Theirs:
 
 def brought(monkeypatch: pytest.MonkeyPatch, **modules: Theirs) -> None:
     entries = [SimpleNamespace(name=name, load=lambda each=each: each) for name, each in modules.items()]
-    monkeypatch.setattr(meters, "entry_points", lambda group: entries if group == "makeweight.meters" else [])
+    monkeypatch.setattr(
+        importlib.metadata, "entry_points", lambda group: entries if group == "makeweight.meters" else []
+    )
 
 
 def test_a_meter_of_somebody_elses_comes_before_what_is_built_in(monkeypatch: pytest.MonkeyPatch) -> None:

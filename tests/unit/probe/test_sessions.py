@@ -47,6 +47,7 @@ def test_a_built_in_one_that_is_not_installed_names_its_extra(monkeypatch: pytes
         raise ImportError("no onnxruntime")
 
     monkeypatch.setattr(onnxruntime, "version", gone)
+    monkeypatch.setattr(onnxruntime, "MODULE", "no_onnxruntime")
     with pytest.raises(NoSession, match=r"`pip install 'makeweight\[onnx\]'` there"):
         sessions.find("onnxruntime")
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from makeweight.artifact.ports import Feeds, Shape
 from makeweight.runtimes import environment, traced
 from makeweight.runtimes.inputs import from_dict_to_dict
-from makeweight.runtimes.onnxruntime import marks, refusal
+from makeweight.runtimes.onnxruntime import marks, refusal, torchlib
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight_base.errors import UsageError
 from makeweight_base.quiet import quiet
@@ -51,7 +51,7 @@ def export(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path)
             do="Return it by another name.",
         )
     _forget_recurrences()
-    with quiet(), environment.translated(lambda error: _cannot(error, inputs)):
+    with quiet(), torchlib.read_once(), environment.translated(lambda error: _cannot(error, inputs)):
         program = torch.onnx.export(
             from_dict_to_dict(module),
             kwargs={"inputs": tensors},
