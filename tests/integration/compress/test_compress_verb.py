@@ -206,8 +206,9 @@ class Killed(BaseException):
 def test_the_same_recipe_gives_the_same_bytes_in_another_process(
     make_exported: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of another hash seed, which this process has of its own, and another number of threads. One recipe is begun here
-    and broken off in its third training; the other process takes up the two before."""
+    """Of another hash seed, which this process has of its own, and another number of threads, and neither says a word:
+    not while it exports either. One recipe is begun here and broken off in its third training; the other process takes
+    up the two before."""
     config = """
 name: tiny
 model: {{build: "{module}:build", weights: weights.pt, inputs: {{image: [N, 1, 6, 6]}}}}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,38 +49,6 @@ def test_the_file_is_valid_and_holds_nothing_of_this_machine(exported: Path) -> 
     assert b"site-packages" not in content
     assert str(Path(__file__).parent).encode() not in content
     assert b"stack_trace" not in content
-
-
-EXPORT = """
-import sys, numpy as np, torch
-from pathlib import Path
-from makeweight.runtimes.onnxruntime.export import export
-torch.manual_seed(0)
-net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 3)).eval()
-path = Path(sys.argv[1])
-export(net, {"image": ("N", 1, 8, 8)}, {"image": np.ones((2, 1, 8, 8), np.float32)}, path)
-"""
-
-
-def test_another_process_writes_the_same_bytes_and_says_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Of another hash seed: this process has one of its own."""
-    script, here, there = (tmp_path / name for name in ("export.py", "here.onnx", "there.onnx"))
-    script.write_text(EXPORT)
-    monkeypatch.setattr(sys, "argv", [str(script), str(here)])
-    runpy.run_path(str(script))
-    assert capfd.readouterr() == ("", "")
-    done = subprocess.run(
-        [sys.executable, str(script), str(there)],
-        env={"PYTHONHASHSEED": "1", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert (done.stdout, done.stderr) == ("", "")
-    assert here.read_bytes() == there.read_bytes()
 
 
 def test_a_declared_batch_stays_fixed(runtime: OnnxRuntime, network: Any, tmp_path: Path) -> None:
