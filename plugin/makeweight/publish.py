@@ -19,7 +19,7 @@ from makeweight.measure import archive, flips, operators
 from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.tasks.table import TASKS
 from makeweight.project.project import Project
-from makeweight.report import card, dvcplots, html, markdown, tried
+from makeweight.report import tried
 from makeweight.report.content import ClassFigure, Content, Flip, Flips, Machine, OperatorTimes, Timing
 from makeweight_base import atomic
 from makeweight_base.errors import UsageError
@@ -69,6 +69,9 @@ def written(
     Raises:
         UsageError: a file that the report shows is damaged.
     """
+    # here, for who only asks what is to be decided draws nothing
+    from makeweight.report import card, dvcplots, html, markdown
+
     layout = at or project.layout
     content = replace(
         _content(project, evidence, decided),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from makeweight.report import prose
 from makeweight.report.comparison import heading, rows
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
 from makeweight.report.pages import template
-from makeweight.report.sections.charts import tradeoffs
+from makeweight.report.sections.charts import collapsed, tradeoffs
 from makeweight.report.standing import SIGNS, WORDS
 from makeweight.search.told import recipe_words
 
@@ -24,7 +25,7 @@ def render(content: Content, report: Mapping[str, Any], why: str) -> str:
     """
     figures = Figures(content)
     by_name = {row.variant: row for row in rows(content, figures)}
-    outcome = report["verdict"]
+    outcome, far = report["verdict"], collapsed(content, figures)
     trials = [
         {
             "number": trial["number"] + 1,
@@ -44,11 +45,12 @@ def render(content: Content, report: Mapping[str, Any], why: str) -> str:
         outcome=outcome,
         symbol=SIGNS[outcome],
         word="found" if report["winners"] else "nothing found that passes",
-        headline=report["sentence"].removesuffix("."),
+        headline=prose.sentence(report["sentence"].removesuffix(".")),
         report=report,
         why=why,
         winners=[{**each, "recipe": recipe_words(each["settings"])} for each in report["winners"]],
-        tradeoffs=tradeoffs(content, figures),
+        tradeoffs=tradeoffs(content, figures, far),
+        collapsed=far,
         quality=heading(figures),
         lower_is_better=figures.better(figures.quality) == "lower",
         devices=figures.devices,

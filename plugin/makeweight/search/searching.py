@@ -77,6 +77,7 @@ class Search:
         self._executor, self._measuring, self._journal = executor, measuring, journal
         self._shared, self._limits = shared, limits
         self._begun, self.ended = journal.begun(), journal.ended()
+        self._waiting = [number for number in self._begun if number not in self.ended]
         self._under_way: dict[int, _UnderWay] = {}
         self._variants: dict[str, Variant | None] = {}
         self.why: Why = "trials"
@@ -91,21 +92,20 @@ class Search:
         """How many recipes were proposed that make no sense in this project."""
         return sum(variant is None for variant in self._variants.values())
 
+    def begin(self) -> None:
+        """Have the first trials carried out already, if any are needed: `run` goes on from there."""
+        if not self._met(self.trials):
+            self._fill()
+
     def run(self) -> Iterator[Trial]:
         """Each trial as it ends.
 
         Raises:
             EnvironmentFailed: the machine, the cluster or a device failed; all that has ended is kept.
         """
-        waiting = [number for number in self._begun if number not in self.ended]
         met = self._met(self.trials)
         while not met:
-            while len(self._under_way) < self._executor.slots:
-                number = waiting.pop(0) if waiting else self._proposed()
-                if number is None:
-                    break
-                self._under_way[number] = _UnderWay(self._begun[number])
-                self._submit(number, form=True)
+            self._fill()
             if not self._under_way:
                 return
             for trial in self._look():
@@ -114,6 +114,15 @@ class Search:
                 met = met or self._met([trial])
                 yield trial
         self.why = "met"  # what is under way is left for another time
+
+    def _fill(self) -> None:
+        """As many trials under way as are carried out at once: those that were cut off, then new ones."""
+        while len(self._under_way) < self._executor.slots:
+            number = self._waiting.pop(0) if self._waiting else self._proposed()
+            if number is None:
+                return
+            self._under_way[number] = _UnderWay(self._begun[number])
+            self._submit(number, form=True)
 
     def _met(self, trials: Sequence[Trial]) -> bool:
         return judging.met(self._terms, trials, self._limits.margin)

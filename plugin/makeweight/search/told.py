@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from makeweight.budget.metric import METRICS
 from makeweight.decide import Terms
+from makeweight.report import console
 from makeweight.report.facts import step_words
 from makeweight.report.standing import WORDS
 from makeweight.report.written import written
@@ -67,3 +68,17 @@ def summary(report: Mapping[str, Any]) -> str:
         lines.append("Run `dvc repro`: it makes and measures them as any variant, and judges them on the test split.")
     lines.append(f"report: {report['page']}")
     return "\n".join(lines)
+
+
+def print_to(report: Mapping[str, Any], stream: TextIO) -> None:
+    """Print the summary, on a terminal no wider than that is; in a log each line stays one."""
+    lines = summary(report).split("\n")
+    if not stream.isatty():
+        console.write("\n".join([*lines, ""]), stream)
+        return
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    inset = [(line.lstrip(), len(line) - len(line.lstrip())) for line in lines]
+    console.show(Group(*(Padding(Text(text), (0, 0, 0, indent)) for text, indent in inset)), stream)

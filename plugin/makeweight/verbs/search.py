@@ -31,12 +31,11 @@ from makeweight.project.project import Project
 from makeweight.publish import terms
 from makeweight.search.cluster import Cluster
 from makeweight.search.executor import Executor
-from makeweight.search.found import Found, write
 from makeweight.search.measuring import Measuring
 from makeweight.search.processes import Processes
 from makeweight.search.proposals import Proposals, Sampler, Settings
 from makeweight.search.searching import Limits, Search
-from makeweight.search.told import line, summary
+from makeweight.search.told import line, print_to
 from makeweight.search.trial import Journal
 from makeweight.search.work import SPLIT
 from makeweight.user import data
@@ -109,6 +108,10 @@ def run(
         if known:
             progress.say(f"{known} trial{'s' if known > 1 else ''} of this search are known already; going on")
         try:
+            search.begin()
+            # beside the first trial: what is needed at the end alone, and whether all devices are there
+            from makeweight.search.found import Found, write
+
             reached.result()
             for trial in progress.over(search.run(), "trials", max(wanted - known, 0)):
                 progress.say(line(judged, trial, wanted))
@@ -137,7 +140,7 @@ def run(
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
     else:
-        print(summary(report))
+        print_to(report, sys.stdout)
     return EXIT_CODES[report["verdict"]]
 
 

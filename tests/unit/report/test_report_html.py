@@ -12,7 +12,8 @@ import pytest
 
 from makeweight.report import html
 from makeweight.report.content import ClassFigure, Flip, Flips
-from makeweight.report.sections import examples
+from makeweight.report.figures import Figures
+from makeweight.report.sections import charts, examples
 
 CONTENTS = {
     "three": invented.content(),
@@ -269,6 +270,18 @@ def test_nothing_timed_says_why():
     made = invented.content((invented.Model("int8", 0.3, 0.0, {}),), ship=None)
     text = " ".join(Page(html.render(replace(made, machines=()))).text.split())
     assert "No latency was measured: laptop: laptop did not answer: connection timed out; pi5: pi5 did not" in text
+
+
+def test_a_model_that_lost_everything_can_be_left_out_of_the_trade_offs():
+    lost = (("near", 0.004), ("tolerable", 0.02), ("gone", 0.88))
+    made = invented.content(tuple(invented.Model(name, 0.3, drop, {}) for name, drop in lost), ship="near")
+    figures = Figures(made)
+    far = charts.collapsed(made, figures)
+    assert far == ["gone"]
+    (whole, *_), (drawn, *_) = charts.tradeoffs(made, figures), charts.tradeoffs(made, figures, far)
+    assert "gone" in whole["svg"]
+    assert "gone" not in drawn["svg"]
+    assert "tolerable" in drawn["svg"]
 
 
 def test_the_same_content_gives_the_same_page():

@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
-from makeweight.search.told import recipe_words
+from io import StringIO
+
+import pytest
+
+from makeweight.search.told import print_to, recipe_words, summary
 
 
 def test_a_recipe_in_words() -> None:
     steps = [{"prune": {"ratio": 0.5, "epochs": 1}}, "float16"]
     assert recipe_words({"runtime": "litert", "steps": steps}) == "prune ratio 0.5, epochs 1 → float16 (litert)"
     assert recipe_words({"runtime": "litert", "steps": []}) == "as it is (litert)"
+
+
+REPORT = {
+    "sentence": "`found-1` (trial 7) passes 3 of 3 rules on the validation split.",
+    "tried": 7,
+    "wanted": 12,
+    "why": "met",
+    "winners": [
+        {
+            "variant": "found-1",
+            "already": False,
+            "settings": {"runtime": "onnxruntime", "steps": [{"prune": {"ratio": 0.698, "epochs": 2}}, "float16"]},
+        }
+    ],
+    "page": "reports/search/search.html",
+}
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_summary_is_as_wide_as_a_terminal_and_in_a_log_each_line_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    log, terminal = StringIO(), Terminal()
+    print_to(REPORT, log)
+    print_to(REPORT, terminal)
+    assert log.getvalue() == summary(REPORT) + "\n"
+    lines = terminal.getvalue().splitlines()
+    assert max(map(len, lines)) <= 60
+    assert " ".join(" ".join(lines).split()) == " ".join(summary(REPORT).split())
+    assert sum(line.startswith("  ") for line in lines) == 2, "what belongs to the variant is set in"

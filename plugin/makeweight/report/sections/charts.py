@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from makeweight.budget.quantity import FRACTION, POINTS, SECONDS, Dimension, sho
 from makeweight.decide.verdict import RuleVerdict
 from makeweight.layout import BASELINE
 from makeweight.report import prose
-from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading
+from makeweight.report.comparison import LATENCY, SIZE, Cell, cell, costs, heading
 from makeweight.report.content import ClassFigure, Content, Timing
 from makeweight.report.figures import Figures
 from makeweight.report.measuring import floor, protocol_line
@@ -22,13 +22,20 @@ from makeweight.report.plots import classes, latency, tradeoff
 from makeweight.report.written import dimension, title
 
 _MOST_CLASSES = 24
+_FAR = 10.0
+"""So many times what is tolerated, or what most models lost, is another order of magnitude."""
 
 
-def tradeoffs(content: Content, figures: Figures) -> list[dict[str, Any]]:
+def tradeoffs(content: Content, figures: Figures, left_out: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Args:
+    left_out: models that are not drawn.
+    """
     charts = []
     for cost, device in costs(figures):
         points, missing = [], []
         for name in figures.models:
+            if name in left_out:
+                continue
             x, y = figures.place(cost, name, device), figures.value(figures.quality, name)
             if x is None or y is None:
                 missing.append(name)
@@ -41,6 +48,22 @@ def tradeoffs(content: Content, figures: Figures) -> list[dict[str, Any]]:
         drawn = _tradeoff(content, figures, points, cost, device)
         charts.append({"title": shown, "svg": drawn, "missing": missing})
     return charts
+
+
+def collapsed(content: Content, figures: Figures) -> list[str]:
+    """Models whose quality is so far below the baseline's that, drawn on one axis, all others would lie on a line."""
+    base, (_, poorest) = figures.value(figures.quality, BASELINE), _room(content, figures, SIZE, None)
+    if base is None:
+        return []
+    sign = 1.0 if figures.better(figures.quality) == "higher" else -1.0
+    held = {name: figures.value(figures.quality, name) for name in figures.variants}
+    lost = {name: sign * (base - value) for name, value in held.items() if value is not None}
+    if not lost:
+        return []
+    tolerated = 0.0 if poorest is None else abs(base - poorest)
+    usual = sorted(map(abs, lost.values()))[(len(lost) - 1) // 2]
+    most = _FAR * max(tolerated, usual, 0.01 * abs(base))
+    return [name for name, value in lost.items() if value > most and name != content.verdict.ship]
 
 
 def _tradeoff(
