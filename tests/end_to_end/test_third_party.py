@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +63,31 @@ budget:
   latency_p50: {{max_ratio: 50, device: drawer}}
 """
 
-
 IN_TURN = """
-import sys
+import contextlib, io, json, sys
 from makeweight.cli import main
 
+told = {}
 for line in sys.argv[1:]:
-    assert main(line.split()) == 0, line
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = main(line.split())
+    told[line] = code, said.getvalue()
+print(json.dumps(told))
 """
+VARIANTS = ("snapped", "half", "elsewhere")
+MODELS = tuple(f"artifacts/{name}" for name in ("baseline/model.pocket", "half/model.pocket", "elsewhere/model.onnx"))
+COMPARED = {
+    name: f"compare {MODELS[0]} {model} --device here --max-ratio {ratio} --json"
+    for name, model, ratio in (("half", MODELS[1], 50), ("elsewhere", MODELS[2], 99))
+}
+# What a file says, what it says by mistake, and what is told of that.
+MISTAKES = {
+    "option": ("grid: 0.125", "gird: 0.125", "did you mean `grid`?"),
+    "format that it does not offer": ("steps: [float16]", "steps: [quantize]", "pocket offers float32 and float16"),
+    "runtime": ("runtime: pocket", "runtime: pockt", "did you mean `pocket`?"),
+    "device": ("kind: drawer", "kind: drawr", "did you mean `drawer`?"),
+}
 
 
 class User:
@@ -80,25 +96,36 @@ class User:
     def __init__(self, root: Path, environment: dict[str, str], folder: Path) -> None:
         self.root, self.folder = root, folder
         self._environment = environment
+        self._said: dict[str, tuple[int, str]] = {}
 
-    def run(self, *arguments: str, code: int = 0) -> str:
-        return self._python("-m", "makeweight", *arguments, code=code)
+    def in_turn(self, *lines: str, before: str = "") -> dict[str, tuple[int, str]]:
+        """How verbs end, one after the other, and what they say; in one process: each of its own would import torch
+        anew.
 
-    def in_turn(self, *lines: str) -> None:
-        """Verbs one after the other, in one process: each of its own would import torch anew."""
-        self._python("-c", IN_TURN, *lines, code=0)
-
-    def _python(self, *arguments: str, code: int) -> str:
+        Args:
+            before: what that process runs first.
+        """
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [sys.executable, "-c", before + IN_TURN, *lines],
             cwd=self.root,
             env=self._environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
+        told = json.loads(done.stdout.splitlines()[-1])
+        return {line: (code, said) for line, (code, said) in told.items()}
+
+    def make(self, *lines: str) -> None:
+        """Train, then call these verbs."""
+        self._said = self.in_turn(*lines, before=TRAIN)
+
+    def said(self, line: str, code: int = 0) -> str:
+        """By a verb that `make` called, which ended so."""
+        ended, said = self._said[line]
+        assert ended == code, said
+        return said
 
     def json(self, path: str) -> Any:
         return json.loads((self.root / path).read_text())
@@ -109,20 +136,32 @@ def user(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[str, s
     names = ("user", "wheel", "site", "machine", "drawer")
     root, built, site, machine, folder = (tmp_path_factory.mktemp(name) for name in names)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", built, PACKAGE], check=True)
+    subprocess.run([*pip, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", built, PACKAGE], check=True)
     (wheel,) = built.glob("*.whl")
-    subprocess.run([*pip, "install", "--no-deps", "--target", site, wheel], check=True)
+    install = ["install", "--no-compile"]
+    subprocess.run([*pip, *install, "--no-deps", "--target", site, wheel], check=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", machine], check=True)
     interpreter = machine / "bin" / "python"
-    subprocess.run([*pip, "--python", interpreter, "install", wheel], check=True)
-    for name, text in (("model.py", MODEL), ("data.py", DATA), ("train.py", TRAIN)):
+    subprocess.run([*pip, "--python", interpreter, *install, wheel], check=True)
+    for name, text in (("model.py", MODEL), ("data.py", DATA)):
         (root / name).write_text(text)
     config = CONFIG.format(features=FEATURES, folder=folder, interpreter=interpreter)
     (root / "makeweight.yaml").write_text(config)
-    subprocess.run([sys.executable, "train.py"], cwd=root, check=True)
+    for name, (right, wrong, _) in MISTAKES.items():
+        place = root / name.replace(" ", "-")
+        place.mkdir()
+        assert right in config
+        (place / "makeweight.yaml").write_text(config.replace(right, wrong))
     made = User(root, {**user_environment, "PYTHONPATH": str(site)}, folder)
-    variants = [f"{verb} {name}" for name in ("snapped", "half", "elsewhere") for verb in ("compress", "evaluate")]
-    made.in_turn("baseline", *variants, "device drawer", "device here")
+    made_of = ["baseline", *(f"{verb} {name}" for name in VARIANTS for verb in ("compress", "evaluate"))]
+    devices = ["device drawer", "device here"]
+    made.make(
+        *(*made_of, *devices, *(f"benchmark {name} --device drawer" for name in VARIANTS)),
+        *("benchmark elsewhere --device here", "report", "gate", *COMPARED.values()),
+        *(f"report --project {name.replace(' ', '-')}" for name in MISTAKES),
+    )
+    for line in (*made_of, *devices):
+        made.said(line)
     return made
 
 
@@ -158,7 +197,7 @@ def test_its_technique_did_what_it_says_and_told_it(user: User) -> None:
 
 
 def test_its_device_measures_its_runtime_where_nothing_else_is_installed(user: User) -> None:
-    told = user.run("benchmark", "snapped", "--device", "drawer")
+    told = user.said("benchmark snapped --device drawer")
     assert "the baseline's time" in told
     figures = user.json("reports/snapped/drawer.json")
     # rounded weights take as long as others
@@ -168,7 +207,7 @@ def test_its_device_measures_its_runtime_where_nothing_else_is_installed(user: U
 
 
 def test_a_runtime_that_the_device_has_not_is_named(user: User) -> None:
-    told = user.run("benchmark", "elsewhere", "--device", "drawer", code=4)
+    told = user.said("benchmark elsewhere --device drawer", code=4)
     assert "onnxruntime" in told
     assert "drawer" in told
 
@@ -182,27 +221,22 @@ def test_a_variant_on_another_runtime_is_held_against_the_baseline(user: User) -
 
 
 def test_two_runtimes_take_turns_in_processes_of_their_own(user: User) -> None:
-    user.run("benchmark", "elsewhere", "--device", "here")
+    user.said("benchmark elsewhere --device here")
     assert user.json("reports/elsewhere/here.json")["latency_p50_ratio"] > 0
 
 
 def test_compare_knows_its_files(user: User) -> None:
-    base, half = (f"artifacts/{name}/model.pocket" for name in ("baseline", "half"))
-    told = user.run("compare", base, half, "--seconds", "2", "--max-ratio", "50", "--json")
-    answer = json.loads(told)
+    answer = json.loads(user.said(COMPARED["half"]))
     assert answer["verdict"] == "within"
-    assert answer["a"]["size"] == (user.root / base).stat().st_size
-    mixed = user.run("compare", base, "artifacts/elsewhere/model.onnx", "--seconds", "2", "--max-ratio", "99", "--json")
-    beside = json.loads(mixed)
+    assert answer["a"]["size"] == (user.root / MODELS[0]).stat().st_size
+    beside = json.loads(user.said(COMPARED["elsewhere"]))
     assert (beside["verdict"], beside["arms"]) == ("within", "a process an arm")
     # without VNNI, sums of products overflow, and some 16 dB are left
     assert 12 < beside["signal_to_noise"]["scores"] < 60, "int8 beside the baseline"
 
 
 def test_the_report_judges_them(user: User) -> None:
-    for variant in ("snapped", "half"):
-        user.run("benchmark", variant, "--device", "drawer")
-    user.run("report")
+    user.said("report")
     verdict = user.json("reports/verdict.json")
     assert verdict["ship"] in ("snapped", "half")
     about = {(rule["variant"], rule["metric"]): rule["verdict"] for rule in verdict["rules"]}
@@ -210,35 +244,20 @@ def test_the_report_judges_them(user: User) -> None:
     report = (user.root / "reports" / "report.md").read_text()
     assert "snap" in report
     assert "pocket" in report
-    assert "pass" in user.run("gate")
+    assert "pass" in user.said("gate")
 
 
 def test_a_device_that_is_gone_is_told_and_passes_nothing(user: User) -> None:
     user.folder.rename(user.folder.with_suffix(".away"))
     try:
-        assert "the drawer is shut" in user.run("benchmark", "half", "--device", "drawer", code=4)
+        (ended,) = user.in_turn("benchmark half --device drawer").values()
     finally:
         user.folder.with_suffix(".away").rename(user.folder)
+    assert ended[0] == 4
+    assert "the drawer is shut" in ended[1]
 
 
-Change = Callable[[str], str]
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda text: text.replace("grid: 0.125", "gird: 0.125"), "did you mean `grid`?"),
-        (lambda text: text.replace("steps: [float16]", "steps: [quantize]"), "pocket offers float32 and float16"),
-        (lambda text: text.replace("runtime: pocket", "runtime: pockt"), "did you mean `pocket`?"),
-        (lambda text: text.replace("kind: drawer", "kind: drawr"), "did you mean `drawer`?"),
-    ],
-    ids=["option", "format that it does not offer", "runtime", "device"],
-)
-def test_what_is_wrong_with_its_parts_is_told_when_the_file_is_read(user: User, change: Change, told: str) -> None:
-    path = user.root / "makeweight.yaml"
-    text = path.read_text()
-    path.write_text(change(text))
-    try:
-        assert told in user.run("report", code=2)
-    finally:
-        path.write_text(text)
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_what_is_wrong_with_its_parts_is_told_when_the_file_is_read(user: User, mistake: str) -> None:
+    *_, told = MISTAKES[mistake]
+    assert told in user.said(f"report --project {mistake.replace(' ', '-')}", code=2)
