@@ -105,20 +105,11 @@ class Outcomes:
         counts = not answer.endswith(AGAIN)
         answer = answer.removesuffix(AGAIN)
         given = answer.split(BOTH) if owner.variant == PAIR else [answer]
-        errors: list[list[float]] = [[] for _ in given]
-        if self.shape.classes is not None:
-            wrong = [int(one == FAILED or one != truth) for one in given]
-            row = self.shape.classes.row(truth)
-        else:
-            numbers = [None if one == FAILED else [float(part) for part in one.split(",")] for one in given]
-            answered = [one for one in numbers if one is not None]
-            if any(len(one) != len(truth) for one in answered):
-                self.refuse(owner, "bad_shape", 1, f"a label of {len(truth)} numbers for {len(answered[0])}")
-                return False
-            errors = [[] if one is None else [abs(a - b) for a, b in zip(one, truth, strict=True)] for one in numbers]
-            most = inf if self.tolerance is None else self.tolerance
-            wrong = [int(not off or max(off) > most) for off in errors]
-            row = 0
+        judged = self._judged(owner, given, truth)
+        if judged is None:
+            return False
+        wrong, errors = judged
+        row = 0 if self.shape.classes is None else self.shape.classes.row(truth)
         at = self._slices.get(slice)
         pair = self.arms.pair(owner) if owner.variant == PAIR else None
         with self.counters.lock:
@@ -144,6 +135,19 @@ class Outcomes:
                 if at is not None:
                     cells[pair.slices + 4 * at + cell] += 1
         return True
+
+    def _judged(self, owner: Owner, given: list[str], truth: Any) -> tuple[list[int], list[list[float]]] | None:
+        """Of each answer, whether it is wrong and how far off its numbers are; None: the label has another shape."""
+        if self.shape.classes is not None:
+            return [int(one == FAILED or one != truth) for one in given], [[] for _ in given]
+        numbers = [None if one == FAILED else [float(part) for part in one.split(",")] for one in given]
+        answered = [one for one in numbers if one is not None]
+        if any(len(one) != len(truth) for one in answered):
+            self.refuse(owner, "bad_shape", 1, f"a label of {len(truth)} numbers for {len(answered[0])}")
+            return None
+        errors = [[] if one is None else [abs(a - b) for a, b in zip(one, truth, strict=True)] for one in numbers]
+        most = inf if self.tolerance is None else self.tolerance
+        return [int(not off or max(off) > most) for off in errors], errors
 
     def count_results(self, events: Iterable[tuple[Arm, LabelResult]]) -> None:
         """Count what became of labels, each for the arm it was about."""
