@@ -16,7 +16,7 @@ from makeweight.compress.losses import Loss, loss_of
 from makeweight.compress.multihead import write_out
 from makeweight.compress.narrowing import departing, parts
 from makeweight.compress.pruner import Pruner, multiple_of, pruner_of, tracked
-from makeweight.compress.pruning_plan import Plan, carried_out, planned, refuse_broken, refuse_growth, stuck
+from makeweight.compress.pruning_plan import Plan, carried_out, planned, refuse_growth, refuse_miscounted, stuck
 from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.target import Latency, aimed
@@ -69,7 +69,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
         raise RecipeFailed(_unchanged(plan, untold, whole, recurrences, before, multiple_of(options, given)))
     if untold:
         given.progress.say(_untold(untold))
-    refuse_broken(module, example, shape, given)
+    refuse_miscounted(module, example, shape, given)
     left = counted(module)
     given.progress.say(f"prune: {len(changed)} of {len(before)} layers narrower, {parameters:,} -> {left:,} parameters")
     given.notes[NAME] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
@@ -104,7 +104,7 @@ def _in_rounds(
             was = copy.deepcopy(module)
             removed = pruner.step(module)
         module.zero_grad(set_to_none=True)
-        refuse_broken(module, example, shape, given)
+        refuse_miscounted(module, example, shape, given)
         refuse_growth(was, module, removed, example)
         with tracked("check the narrower model", module):
             wrong = departing(was, removed, example)

@@ -60,18 +60,21 @@ def changeable(module: Any, patterns: Sequence[str], technique: str) -> dict[str
     return {name: module.get_parameter(name) for name, layer in layers.items() if layer not in left_alone}
 
 
-def answer_of(module: Any, example: Tensors, output: str | None, called: str, way_out: str) -> Any:
-    """The scores of a module that was changed.
+def refuse_broken(module: Any, example: Tensors, shape: Any, output: str | None, called: str, way_out: str) -> None:
+    """Of a module that was changed.
 
     Args:
+        shape: of its scores before.
         called: what it is called in errors, the technique first.
         way_out: what to do where it fails.
 
     Raises:
-        RecipeFailed: it no longer runs.
+        RecipeFailed: it no longer runs, answers in another shape, or NaN or infinity.
     """
+    import torch
+
     try:
-        return answers(module, example, output)
+        answer = answers(module, example, output)
     except Exception as error:
         environment.reraise(error)
         layer = layer_of(error, module)
@@ -79,6 +82,10 @@ def answer_of(module: Any, example: Tensors, output: str | None, called: str, wa
             f"{called} no longer runs{f' at `{layer}`' if layer else ''} ({type(error).__name__}: "
             f"{first_line(error)}); {way_out}"
         ) from error
+    if answer.shape != shape:
+        raise RecipeFailed(f"{called} answers in the shape {list(answer.shape)}, before in {list(shape)}; {way_out}")
+    if not bool(torch.isfinite(answer).all()):
+        raise RecipeFailed(f"{called} answers NaN or infinity")
 
 
 def layer_of(error: BaseException, module: Any) -> str | None:

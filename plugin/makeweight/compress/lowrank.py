@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from makeweight.compress.deadend import answer_of, left_out, refuse_not_finite, refuse_operators
-from makeweight.compress.examples import Tensors, tensors
+from makeweight.compress.deadend import left_out, refuse_broken, refuse_not_finite, refuse_operators
+from makeweight.compress.examples import tensors
 from makeweight.compress.factors import (
     Convolutions,
     Cut,
@@ -70,7 +70,8 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
     left_whole = [name for name in written if not any(each.startswith(f"{name}.") for each in factors)]
     exchange(module, {written[name]: attentions[name] for name in left_whole})
     module.eval()
-    _refuse_broken(module, example, shape, given)
+    way_out = "name in `exclude` the layer that forward() reads more of than its answer"
+    refuse_broken(module, example, shape, given.output, f"{NAME}: the network", way_out)
     changed.tell(before, given)
     if latency is not None:
         given.notes[NAME]["latency"] = latency.note
@@ -250,20 +251,6 @@ def _pays(layer: Layer, cut: Cut) -> bool:
     if cut.size >= layer.weight.size:
         return False
     return layer.table or products(layer, cut.factors) <= products(layer, [whole(layer)])
-
-
-def _refuse_broken(module: Any, example: Tensors, shape: Any, given: Given) -> None:
-    import torch
-
-    answer = answer_of(
-        module,
-        example,
-        given.output,
-        "factorize: the network",
-        "name in `exclude` the layer that forward() reads more of than its answer",
-    )
-    if answer.shape != shape or not bool(torch.isfinite(answer).all()):
-        raise RecipeFailed("factorize: the network's answers became NaN, infinity or of another shape")
 
 
 def _told(kept: Mapping[str, str]) -> str:

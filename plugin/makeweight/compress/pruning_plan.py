@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from makeweight.compress import attention
 from makeweight.compress.attention import Attention
-from makeweight.compress.deadend import answer_of, left_out
+from makeweight.compress.deadend import left_out, refuse_broken
 from makeweight.compress.examples import Tensors
 from makeweight.compress.heads import ROUNDING, Narrowable, following, narrowable, runs
 from makeweight.compress.narrowing import Removal, departing, drift, parting, shaken
@@ -94,7 +94,7 @@ def _tried(plan: Plan, module: Any, example: Tensors, shape: Any, options: Prune
     trial, removed = carried_out(plan, module, example, options, given)
     readers = tuple(each.reader for each in plan.stuck)
     try:
-        refuse_broken(trial, example, shape, given)
+        refuse_miscounted(trial, example, shape, given)
     except RecipeFailed:
         if set(readers) <= set(plan.kept):
             raise
@@ -127,21 +127,16 @@ def refuse_growth(before: Any, after: Any, removed: list[Removal], example: Tens
         )
 
 
-def refuse_broken(module: Any, example: Tensors, shape: Any, given: Given) -> None:
-    import torch
-
-    answer = answer_of(
+def refuse_miscounted(module: Any, example: Tensors, shape: Any, given: Given) -> None:
+    """Raises:
+    RecipeFailed: a narrower module no longer answers as before, mostly since its `forward` counts channels.
+    """
+    refuse_broken(
         module,
         example,
+        shape,
         given.output,
         "prune: the narrower network",
         "forward() probably holds channel counts as numbers: take them from the tensor, or name in `exclude` the layer "
         "whose channels it counts",
     )
-    if answer.shape != shape:
-        raise RecipeFailed(
-            f"prune: the output's shape became {list(answer.shape)}, it was {list(shape)}: forward() probably "
-            "counts channels itself; name the layer that it counts in `exclude`"
-        )
-    if not bool(torch.isfinite(answer).all()):
-        raise RecipeFailed("prune: the narrower network answers NaN or infinity")
