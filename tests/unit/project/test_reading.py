@@ -584,7 +584,7 @@ def check(text: str) -> None:
     assert max(at) <= max(1, len(text.splitlines()))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(mutations)
 def test_any_mutation_of_a_good_file_loads_or_is_told(changes: list[tuple[Spot, str, Any]]) -> None:
     data = copy.deepcopy(DATA)
