@@ -279,7 +279,7 @@ def test_what_the_observers_are_told_elsewhere_is_no_bodys_refusal() -> None:
 
 
 def test_label_values_of_every_kind_are_capped() -> None:
-    said, names = settings(classes=None, task="classification", revision=None, slices=["day"]), 20 * MOST_CLASSES
+    said, names = settings(classes=None, task="classification", revision=None, slices=["day"]), 3 * MOST_CLASSES
     with Exporting(said, bounds=None, most_revisions=4) as exporting:
         lines = b"\n".join(b'{"variant":"canary","revision":"r1","prediction":"c%d"}' % n for n in range(names))
         assert exporting.post(lines, content_type="application/x-ndjson").status == 200
