@@ -26,7 +26,9 @@ _KEPT_OUT = re.compile(
     r"|GITHUB_(OUTPUT|ENV|PATH|STATE|STEP_SUMMARY)|GIT_CONFIG_(COUNT|KEY_\d+|VALUE_\d+))"
 )
 _TAIL = 12
-_LOCAL = Path(".dvc", "config.local")
+_CONFIG, _LOCAL = Path(".dvc", "config"), Path(".dvc", "config.local")
+# The head of a remote's section, as DVC writes it: `['remote "store"']`.
+_REMOTE = re.compile(r"""^\s*\[\s*['"]?remote\s""", re.MULTILINE)
 # What DVC tells somebody at a keyboard after a run.
 _HINTS = frozenset(
     {
@@ -76,6 +78,9 @@ class Dvc:
 
     def has_remote(self) -> bool:
         """Whether any remote is configured."""
+        top = dvc_root(self.root)
+        if top is not None and any(_names_a_remote(top / name) for name in (_CONFIG, _LOCAL)):
+            return True  # as usual; no process of DVC's has to be begun for that
         return bool(self._run("remote", "list").stdout.strip())
 
     def pull(self, targets: Sequence[str]) -> str | None:
@@ -150,6 +155,13 @@ def outside(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in environment.items() if not _KEPT_OUT.fullmatch(name)}
     here = str(Path(sys.executable).parent)
     return {**kept, "PATH": f"{here}:{kept.get('PATH', '')}", "DVC_NO_ANALYTICS": "1"}
+
+
+def _names_a_remote(config: Path) -> bool:
+    try:
+        return _REMOTE.search(config.read_text(encoding="utf-8", errors="replace")) is not None
+    except OSError:
+        return False
 
 
 def gist(said: str) -> str:

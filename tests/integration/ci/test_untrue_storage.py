@@ -122,6 +122,7 @@ def test_dvc_skips_what_is_as_it_was_after_the_locks_were_joined_and_nothing_tha
 
 def test_what_the_remote_holds_under_a_hash_is_looked_at(repository: Repository) -> None:
     pipeline = repository.pipeline()
+    assert pipeline.has_remote()
     assert pipeline.pull(["baseline"]) is None
     pipeline.reproduce(["baseline"], "--pull", "--allow-missing")
     assert pipeline.untrue(["baseline"]) == []

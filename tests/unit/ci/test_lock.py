@@ -41,7 +41,14 @@ def test_words_that_one_yaml_reads_as_text_and_the_other_not_stay_as_written() -
 
 def test_what_is_merged_in_under_no_name_is_left_out() -> None:
     head = "x: &x {compress@int8: {cmd: forged}}\nschema: '2.0'\nstages:\n  <<: *x\n  train: {cmd: y}\n"
-    assert yaml.safe_load(lock.joined(head, None))["stages"] == {"train": {"cmd": "y"}}
+    for base in (None, head):
+        assert yaml.safe_load(lock.joined(head, base))["stages"] == {"train": {"cmd": "y"}}
+
+
+def test_two_that_are_one_are_joined_as_they_are_written() -> None:
+    head = text({"compress@int8": entry(), "train": {"cmd": "x"}}) + "# by hand\n"
+    assert lock.joined(head, head) == head
+    assert "compress@int8" not in lock.joined(head, head, without=["compress@int8"])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from makeweight.ci import compress as compressing
 from makeweight.ci import handover
 from makeweight.ci import state as states
@@ -17,7 +19,9 @@ def compressed(run: Run) -> Exit:
     state = states.read(run.root)
     project = reading.load(run.root)
     found, git = against.compare(run, project, state.base), run.git()
-    with handover.unaltered(run.root, state.base, git, run.environment):
+    # where nothing is to be made, nothing of the project's runs
+    watched = handover.unaltered(run.root, state.base, git, run.environment) if found.change else nullcontext()
+    with watched:
         state = compressing.run(project, found.base, found.change, found.now, state, git, run.dvc, run.progress)
     if found.change:
         handover.put_back(project, found.base, git)
