@@ -39,7 +39,7 @@ variants:
 ship: int8
 prefer: size
 devices:
-  local: {kind: local, threads: 1, processes: 1, seconds: 8}
+  board: {kind: command, run: 'sh time.sh {runs} {model}', seconds: 30, processes: 1}
 budget:
   size:
     max_ratio: 0.3
@@ -48,6 +48,13 @@ budget:
   latency_p50:
     max_ratio: 20
 """
+TIMES = "run=0; while [ $run -lt $1 ]; do echo 1; run=$((run + 1)); done\n"
+"""The program that times models on the board: the gate asks for figures, and most of its tests not for what they are.
+
+What a probe measures on this machine is judged in the story, with the device matrix, and where code around a model
+runs.
+"""
+BOARD = "  board: {kind: command, run: 'sh time.sh {runs} {model}', seconds: 30, processes: 1}\n"
 GROWTH = ("    max_ratio: 20\n", "    max_ratio: 20\n    max_regression: 2000 %\n")
 """A rule about growth, for the tests of it: the base's artifact is then measured as well, in every run of a change."""
 OTHER = """\
@@ -370,6 +377,7 @@ def _plant(hub: Hub) -> None:
     hub.git("init", "-q", "-b", "main")
     save_model(hub.work)
     (hub.work / "makeweight.yaml").write_text(CONFIG)
+    (hub.work / "time.sh").write_text(TIMES)
     (hub.work / "notes.txt").write_text("what the model is made of\n")
     establish(hub)
 

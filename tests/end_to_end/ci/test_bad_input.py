@@ -10,7 +10,8 @@ import pytest
 
 from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import GROWTH, OTHER, Hub
-from end_to_end.ci.test_events import FLOAT16, write
+from end_to_end.ci.test_comments import TIGHT
+from end_to_end.ci.test_events import write
 
 
 def test_a_missing_permission_is_named_and_fails_nothing(hub: Hub) -> None:
@@ -27,7 +28,7 @@ def test_a_missing_permission_is_named_and_fails_nothing(hub: Hub) -> None:
 
 
 def test_an_api_that_is_down_changes_no_verdict(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub.change("size", hub.config(("max_ratio: 0.3", "max_ratio: 0.1")))
+    hub.change("size", hub.config(TIGHT))
     hub.environment["GITHUB_API_URL"] = "http://127.0.0.1:9"
     url, hub.github.url = hub.github.url, "http://127.0.0.1:9"
     run = hub.pull_request("size")
@@ -35,7 +36,7 @@ def test_an_api_that_is_down_changes_no_verdict(hub: Hub, monkeypatch: pytest.Mo
     assert run.code == 1, run.log
     assert run.outputs["verdict"] == "fail"
     # without a check, the annotations are in the log
-    assert f"::error file=makeweight.yaml,line={hub.line('max_ratio: 0.1')},title=" in run.log
+    assert f"::error file=makeweight.yaml,line={hub.line(TIGHT[1])},title=" in run.log
 
 
 def test_a_typo_in_the_configuration_is_annotated_where_it_stands(hub: Hub) -> None:
@@ -135,7 +136,7 @@ def test_names_that_are_meant_to_break_out_stay_names(hub: Hub) -> None:
     name = '"x](javascript:alert(1)) @everyone <img src=x> -->"'
     hub.change("main", hub.config(("name: tiny\n", f"name: {name}\n")))
     branch = "a;touch$IFS-owned&`b`"
-    hub.change(branch, hub.config(FLOAT16))
+    hub.change(branch, hub.config(TIGHT))
     run = hub.pull_request(branch)
     assert run.code == 1, run.log
     assert not list(run.workspace.rglob("*owned*"))

@@ -11,15 +11,11 @@ from pathlib import Path
 import pytest
 
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import FORK, GROWTH, Hub, grown
+from end_to_end.ci.conftest import BOARD, FORK, GROWTH, Hub, grown
 from integration.action.runner import assignments
 
 STATIC = ("{method: dynamic}", "{method: static}")
-TWO = (
-    "  local: {kind: local, threads: 1, processes: 1, seconds: 8}\n",
-    "  local: {kind: local, threads: 1, processes: 1, seconds: 8}\n"
-    "  pi5: {kind: local, threads: 1, processes: 1, seconds: 8, runner: [self-hosted, pi5]}\n",
-)
+TWO = (BOARD, f"{BOARD}  pi5: {{kind: local, threads: 1, processes: 1, seconds: 8, runner: [self-hosted, pi5]}}\n")
 HANDED = (".makeweight", "artifacts", "samples", "reports", "dvc.lock")
 
 
@@ -113,7 +109,7 @@ def at_home(
         hub.change("recipe", hub.config(STATIC))
         jobs = Jobs(hub, "recipe")
         said, outputs = jobs.compress()
-        yield jobs, said, outputs, jobs.measure("local")
+        yield jobs, said, outputs, jobs.measure("board")
 
 
 def test_devices_measure_apart_and_one_that_is_offline_is_not_measured(
@@ -122,9 +118,9 @@ def test_devices_measure_apart_and_one_that_is_offline_is_not_measured(
     made, said, outputs, measured = at_home
     jobs, hub = made.apart(tmp_path), made.hub
     assert '{"device": "pi5", "runner": ["self-hosted", "pi5"]}' in outputs, said
-    assert '{"device": "local", "runner": "ubuntu-latest"}' in outputs
+    assert '{"device": "board", "runner": "ubuntu-latest"}' in outputs
     assert "makeweight compress int8" in said
-    assert "int8 beside baseline on local" in measured
+    assert "int8 beside baseline on board" in measured
     verdict, said = jobs.gate()
     assert verdict["verdict"] == "inconclusive", said
     rules = [r for r in verdict["rules"] if r["variant"] == "int8"]  # type: ignore[attr-defined]
@@ -148,8 +144,8 @@ def test_devices_measure_apart_and_one_that_is_offline_is_not_measured(
 )
 def test_a_job_hands_over_its_own_device_and_no_other(at_home: tuple[Jobs, str, str, str], tmp_path: Path) -> None:
     jobs = at_home[0].apart(tmp_path)
-    for path in list((jobs.handed / "local").rglob("local*")):
-        shutil.copyfile(path, path.with_name(path.name.replace("local", "pi5")))
+    for path in list((jobs.handed / "board").rglob("board*")):
+        shutil.copyfile(path, path.with_name(path.name.replace("board", "pi5")))
     verdict, said = jobs.gate()
     assert verdict["verdict"] == "inconclusive", said
     assert all(
@@ -168,9 +164,9 @@ def test_a_forks_code_reaches_a_machine_of_ones_own_only_by_a_label_for_that_com
     hub.change("stranger", hub.config(STATIC))
     jobs = Jobs(hub, "stranger", fork=True)
     _, outputs = jobs.compress()
-    assert '"device": "local"' in outputs
+    assert '"device": "board"' in outputs
     assert '"device": "pi5"' not in outputs
-    jobs.measure("local")
+    jobs.measure("board")
     verdict, said = jobs.gate()
     assert verdict["verdict"] == "inconclusive", said
     assert f"devices:{jobs.head}" in said

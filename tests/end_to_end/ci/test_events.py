@@ -62,8 +62,8 @@ def test_what_changed_is_made_and_measured_anew_and_nothing_else(hub_of_two: Hub
     assert run.outputs["verdict"] == "pass", run.log
     assert "makeweight compress int8" in run.log
     assert "makeweight compress other" not in run.log
-    assert "int8 beside baseline on local" in run.log
-    assert "other beside baseline on local" not in run.log
+    assert "int8 beside baseline on board" in run.log
+    assert "other beside baseline on board" not in run.log
     assert "int8 beside the merge base's int8" in run.log
     rules = {rule["rule"]: rule for rule in run.verdict()["rules"] if rule["variant"] == "int8"}
     grown = rules["latency_p50.max_regression"]
@@ -241,7 +241,7 @@ def test_a_scheduled_run_measures_again_and_keeps_one_issue(hub: Hub) -> None:
     hub.change("main", hub.config(("max_ratio: 0.1", "max_ratio: 0.3")))
     run = hub.schedule()
     assert run.outputs["verdict"] == "pass", run.log
-    assert "int8 beside baseline on local" in run.log
+    assert "int8 beside baseline on board" in run.log
     assert hub.github.issues[0]["state"] == "closed"
     hub.github.issues.clear()
     hub.phase(run, "gate")  # one that passes begins none

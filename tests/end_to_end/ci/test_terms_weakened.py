@@ -9,10 +9,10 @@ import onnx
 from onnx import helper, numpy_helper
 
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import GROWTH, Hub
+from end_to_end.ci.conftest import GROWTH, TIMES, Hub
 from end_to_end.ci.test_events import write
 from end_to_end.ci.test_trust import append
-from end_to_end.ci.test_walls import TIMES, board, lays
+from end_to_end.ci.test_walls import lays
 
 
 def keep(path: Path, count: int) -> None:
@@ -100,7 +100,6 @@ def test_a_review_is_of_one_commit_and_holds_in_the_queue(hub: Hub) -> None:
     "the file stands first, as one that was edited",
 )
 def test_an_edited_program_of_a_device_is_told(hub: Hub) -> None:
-    hub.change("main", board(hub))
     hub.change("faster", lays({"time.sh": TIMES.replace("echo 1", "echo 0.5")}))
     hub.pull_request("faster")
     (comment,) = hub.github.comments
@@ -127,7 +126,7 @@ def test_a_variant_under_a_new_name_is_held_against_what_it_was(hub: Hub) -> Non
     assert 0.5 < grown["value"] < 1
     body = hub.github.comments[0]["body"]
     assert "| the name of a variant | `int8` | `small`, held against what `int8` was |" in body
-    assert "small beside the merge base's int8 on local" in run.log
+    assert "small beside the merge base's int8 on board" in run.log
 
 
 @attack(

@@ -15,10 +15,10 @@ import pytest
 
 import preloaded
 from end_to_end.ci.attacks import attack
-from end_to_end.ci.conftest import Hub, grown
+from end_to_end.ci.conftest import BOARD, TIMES, Hub, grown
 from end_to_end.ci.test_devices import STATIC, Jobs
 from end_to_end.ci.test_events import FLOAT16
-from integration.action.runner import REPOSITORY, assignments
+from integration.action.runner import REPOSITORY, Runner, assignments
 
 LOADER = """\
 import os, pathlib, subprocess, sys
@@ -60,11 +60,9 @@ raise SystemExit(1)
 """
 
 
-@pytest.fixture
-def real(hub: Hub) -> Hub:
-    """With the real commands, for what is about imports and about what outlives a stage."""
-    hub.environment = preloaded.without(hub.environment)
-    return hub
+def with_real_commands(hub: Hub, **more: str) -> None:
+    """Have runs begin the real commands, for what is about imports and about what outlives a stage."""
+    hub.environment = {**preloaded.without(hub.environment), **more}
 
 
 def lays(files: dict[str, str], *edits: Callable[[Path], None]) -> Callable[[Path], None]:
@@ -89,11 +87,8 @@ def lays(files: dict[str, str], *edits: Callable[[Path], None]) -> Callable[[Pat
     "the model's code leaves a process behind that writes into the notes of the run that nothing changed",
     "it is ended with its stage, whatever session it is in and whatever signals it ignores",
 )
-def test_what_a_change_brings_gets_no_token_outlives_no_stage_and_stands_for_nothing(
-    real: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_change_brings_gets_no_token_outlives_no_stage_and_stands_for_nothing(hub: Hub) -> None:
     """In one run, since any of them that succeeded would show by itself."""
-    hub = real
     script, alive, key = hub.folder / "behind.py", hub.folder / "alive", hub.folder / "key.pem"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True)
     script.write_text(BEHIND)
@@ -105,7 +100,7 @@ def test_what_a_change_brings_gets_no_token_outlives_no_stage_and_stands_for_not
     code = LOADER.format(script=str(script), alive=str(alive))
     files = {"mine.py": code, "dvc.py": LIAR}
     hub.change("behind", lays(files, loads, lambda _: hub.run("makeweight", "init") and None))
-    monkeypatch.setitem(hub.environment, "PYTHONPATH", ".")  # as workflows set it for their own code
+    with_real_commands(hub, PYTHONPATH=".")  # as workflows set it for their own code
     run = hub.pull_request("behind", signing_key=key.read_text())
     assert run.code == 1, run.log
     assert run.outputs["verdict"] == "fail"
@@ -134,16 +129,6 @@ def before(sample):
 """
 
 
-TIMES = "run=0; while [ $run -lt $1 ]; do echo 1; run=$((run + 1)); done\n"
-
-
-def board(hub: Hub) -> Callable[[Path], None]:
-    """A device more, which a program of the repository's times."""
-    more = "  board: {kind: command, run: 'sh time.sh {runs} {model}', seconds: 2, processes: 1}\n"
-    declared = hub.config(("budget:\n", f"{more}budget:\n"))
-    return lays({"time.sh": TIMES}, declared, lambda _: hub.run("makeweight", "init") and None)
-
-
 @attack(
     "the code around the model (`pipeline`), which runs while a device measures, writes what was evaluated, and the "
     "runner's files",
@@ -156,6 +141,7 @@ def test_the_code_around_a_model_writes_nothing_that_the_gate_goes_by(hub: Hub) 
             "sources: [around.py]\npipeline: {samples: 'around:samples', preprocess: 'around:before'}",
         ),
         FLOAT16,
+        (BOARD, "  local: {kind: local, threads: 1, processes: 1, seconds: 8}\n"),
     )
     hub.change("around", lays({"around.py": AROUND}, around, lambda _: hub.run("makeweight", "init") and None))
     run = hub.pull_request("around")
@@ -171,7 +157,6 @@ def test_the_code_around_a_model_writes_nothing_that_the_gate_goes_by(hub: Hub) 
     "the run fails, and names the file",
 )
 def test_the_program_of_a_device_writes_nothing_that_the_gate_goes_by(hub: Hub) -> None:
-    hub.change("main", board(hub))
     forging = "echo >> reports/int8/evaluate.json\n"
     hub.change("board", lays({"time.sh": TIMES + forging}, hub.config(FLOAT16)))
     run = hub.pull_request("board")
@@ -186,7 +171,7 @@ def handed(seed: Path, tmp_path_factory: pytest.TempPathFactory, plain: dict[str
         hub.change("size", hub.config(FLOAT16))
         jobs = Jobs(hub, "size")
         jobs.compress()
-        jobs.measure("local")
+        jobs.measure("board")
         yield jobs
 
 
@@ -203,7 +188,7 @@ def test_what_is_noted_for_the_gate_decides_nothing(handed: Jobs, tmp_path: Path
         "branch": "elsewhere",
         "unchanged": True,
         "anew": True,
-        "refused": {"local": "it may not"},
+        "refused": {"board": "it may not"},
         "base": jobs.head,
     }
     place.write_text(json.dumps({**noted, **flipped}))
@@ -228,11 +213,11 @@ def test_what_is_noted_for_the_gate_decides_nothing(handed: Jobs, tmp_path: Path
 )
 def test_what_is_changed_between_two_steps_is_refused(handed: Jobs, tmp_path: Path) -> None:
     jobs = handed.apart(tmp_path)
-    shutil.rmtree(jobs.handed / "local")
+    shutil.rmtree(jobs.handed / "board")
     path = jobs.handed / "compressed/reports/int8/evaluate.json"
     path.write_text(path.read_text().replace("size_ratio", "size_ratio "))
     refusal = "what was handed over is not what `ci compress` made: `reports/int8/evaluate.json` changed since"
-    assert refusal in jobs.measure("local")
+    assert refusal in jobs.measure("board")
     place, said, _ = jobs.job(["gate", "--collected", str(jobs.handed), "--handed", jobs.digest], token=True)
     assert refusal in said
     assert assignments(place.parent / f"{place.name}-outputs")["verdict"] == "error"
@@ -247,13 +232,13 @@ def test_what_is_changed_between_two_steps_is_refused(handed: Jobs, tmp_path: Pa
     "files are named like modules of Python's own (`types.py`, `queue.py`, `random.py`)",
     "they take nobody's place, and the run goes as it did",
 )
-def test_nothing_of_the_checkout_is_imported_by_accident(real: Hub) -> None:
-    hub = real
+def test_nothing_of_the_checkout_is_imported_by_accident(hub: Hub) -> None:
     key, seen = hub.folder / "key.pem", hub.folder / "seen"
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True)
     names = ("dvc.py", "types.py", "queue.py", "random.py", "makeweight.py", "git.py")
     hub.change("named", lays(dict.fromkeys(names, SPY.format(seen=str(seen))), hub.config(STATIC)))
     before, after = hub.land("named")
+    with_real_commands(hub)
     run = hub.push(before, after, signing_key=key.read_text(), commit_lock="true")
     assert run.code == 0, run.log
     assert run.outputs["verdict"] == "pass"
@@ -267,20 +252,20 @@ def test_nothing_of_the_checkout_is_imported_by_accident(real: Hub) -> None:
     "it is not imported",
 )
 def test_the_set_up_imports_nothing_of_the_checkout(tmp_path: Path) -> None:
+    """It is a real one, and what it installs can be used."""
     seen, checkout = tmp_path / "seen", tmp_path / "checkout"
     checkout.mkdir()
     lays(dict.fromkeys(("pip.py", "venv.py", "random.py", "sitecustomize.py"), SPY.format(seen=str(seen))))(checkout)
-    environment = {
-        **{name: os.environ[name] for name in ("PATH", "HOME")},
-        **dict.fromkeys(("EXTRAS", "REQUIREMENTS", "TORCH_INDEX"), ""),
-        "PYTHON": sys.executable,
-        "PYTHONPATH": ".",
-        "ROOT": str(REPOSITORY),
-        "RUNNER_TEMP": str(tmp_path),
-        "GITHUB_OUTPUT": str(tmp_path / "outputs"),
-    }
-    script = REPOSITORY / "setup" / "environment.sh"
-    done = subprocess.run(["bash", script], cwd=checkout, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert assignments(tmp_path / "outputs")["python"] == f"{sys.version_info[0]}.{sys.version_info[1]}"
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "http", "HTTP"))}
+    environment = {**kept, "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": "."}
+    runner = Runner(checkout, tmp_path / "temp", environment)
+    result = runner.action(REPOSITORY / "setup" / "action.yml", extras="", python_version="", cache="false")
+    assert result.conclusion == "success", result.log
+    assert result.steps["environment"].outputs["python"] == f"{sys.version_info[0]}.{sys.version_info[1]}"
+    command = tmp_path / "temp" / "makeweight" / "bin" / "makeweight"
+    done = subprocess.run(
+        [command, "--version"], cwd=checkout, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("makeweight "), done.stderr
+    assert len(list(checkout.iterdir())) == 4
     assert not seen.exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import yaml
 
 from integration.action.machine import Machine
 from integration.action.references import VERBS
-from integration.action.runner import REPOSITORY, Runner
+from integration.action.runner import REPOSITORY
 
 DOORS = {"MAKEWEIGHT_TOKEN", "MAKEWEIGHT_SIGNING_KEY"}
 HOSTILE = [
@@ -282,24 +281,6 @@ def test_setup_alone(bare: Machine) -> None:
     assert asked_of_pip(bare)[-1] == f"{REPOSITORY / 'setup'}/..[onnx]"
     assert (bare.runner.temp / "makeweight" / "bin" / "makeweight").exists()
     assert bare.verbs == {}
-
-
-@pytest.mark.slow
-def test_a_real_installation(tmp_path: Path) -> None:
-    (tmp_path / "work").mkdir()
-    for name in ("pip.py", "venv.py", "random.py", "sitecustomize.py"):
-        (tmp_path / "work" / name).write_text("raise SystemExit('imported from the checkout')\n")
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "http", "HTTP"))}
-    environment = {**kept, "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": "."}
-    runner = Runner(tmp_path / "work", tmp_path / "temp", environment)
-    result = runner.action(REPOSITORY / "setup" / "action.yml", extras="", python_version="", cache="false")
-    assert result.conclusion == "success", result.log
-    command = tmp_path / "temp" / "makeweight" / "bin" / "makeweight"
-    done = subprocess.run(
-        [command, "--version"], cwd=tmp_path / "work", env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.stdout.startswith("makeweight "), done.stderr
-    assert len(list((tmp_path / "work").iterdir())) == 4
 
 
 def test_both_actions_install_alike() -> None:
