@@ -51,12 +51,12 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.fixture(scope="session")
 def preloaded_commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder for the front of a PATH, whose `makeweight`, `dvc` and `python3` begin with everything imported."""
-    with preloaded.commands(tmp_path_factory.mktemp("preloaded")) as folder:
+    with preloaded.shared(tmp_path_factory, "preloaded") as folder:
         yield folder
 
 
 @pytest.fixture(scope="session")
 def preloaded_for_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The same, with what it takes to compress a module of PyTorch imported as well."""
-    with preloaded.commands(tmp_path_factory.mktemp("preloaded"), preloaded.OF_MODULES) as folder:
+    with preloaded.shared(tmp_path_factory, "preloaded-for-modules", preloaded.OF_MODULES) as folder:
         yield folder

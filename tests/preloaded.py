@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import gc
 import importlib
 import io
@@ -30,10 +31,16 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import pytest
 
 BIN = Path(sys.executable).parent
 SOCKET = "socket"
+HELD = "held"
+# Nobody waits for what stands for the commands, and Python would complain of a process that is forgotten.
+_BEGUN: list[subprocess.Popen[bytes]] = []
 MODULES = ("dvc", "makeweight")
 """What `python3 -m` is answered for, besides the programs of these names."""
 # What Python, the C library and the libraries of numbers read once, when they are loaded.
@@ -125,6 +132,40 @@ def commands(folder: Path, more: Sequence[str] = ()) -> Iterator[Path]:
     Args:
         more: what else is imported at the beginning.
     """
+    held = _begin(folder, more)
+    try:
+        yield folder
+    finally:
+        os.close(held)
+
+
+@contextlib.contextmanager
+def shared(factory: pytest.TempPathFactory, name: str, more: Sequence[str] = ()) -> Iterator[Path]:
+    """The same for all of pytest's workers: the first that asks has them begun, and they end with the last."""
+    from made_once import made_once
+
+    with contextlib.ExitStack() as stack:
+        folder = made_once(factory, name, lambda folder: _closed_with(stack, _begin(folder, more)))
+        try:
+            _closed_with(stack, os.open(folder / HELD, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            # nobody reads: all that had them have ended
+            folder = stack.enter_context(commands(factory.mktemp(name), more))
+        yield folder
+
+
+def _closed_with(stack: contextlib.ExitStack, descriptor: int) -> None:
+    stack.callback(os.close, descriptor)
+
+
+def _begin(folder: Path, more: Sequence[str]) -> int:
+    """Put the commands into the folder and start what stands for them; it ends when nobody holds HELD open to write.
+
+    Returns:
+        A file descriptor by which the caller does.
+    """
     place = folder / SOCKET
     own = {name: value for name, value in os.environ.items() if name.startswith(FIXED) and value}
     own.pop("PYTHONPATH", None)
@@ -132,18 +173,17 @@ def commands(folder: Path, more: Sequence[str] = ()) -> Iterator[Path]:
     for name in ("makeweight", "dvc", "python3"):
         (folder / name).write_text(CLIENT.format(socket=str(place), **parts))
         (folder / name).chmod(0o755)
-    # its standard input is what it lives by: it ends with the one who holds the other end
-    with subprocess.Popen(
-        [BIN / "python3", "-P", __file__, folder, *more], stdin=subprocess.PIPE, cwd=folder
-    ) as server:
-        try:
-            while not place.exists() and server.poll() is None:
-                time.sleep(0.02)
-            assert server.poll() is None, "what was to be loaded cannot be"
-            yield folder
-        finally:
-            assert server.stdin is not None
-            server.stdin.close()
+    os.mkfifo(folder / HELD)
+    reading = os.open(folder / HELD, os.O_RDONLY | os.O_NONBLOCK)
+    held = os.open(folder / HELD, os.O_WRONLY)
+    # its standard input is what it lives by; nobody waits for its end, which needs nobody
+    server = subprocess.Popen([BIN / "python3", "-P", __file__, folder, *more], stdin=reading, cwd=folder)
+    os.close(reading)
+    while not place.exists() and server.poll() is None:
+        time.sleep(0.02)
+    assert server.poll() is None, "what was to be loaded cannot be"
+    _BEGUN.append(server)
+    return held
 
 
 def first(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:

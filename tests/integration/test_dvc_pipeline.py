@@ -227,6 +227,8 @@ def test_the_first_run_calls_every_verb_in_order(finished: tuple[Repo, Ran]) -> 
 
 
 def test_nothing_changed_runs_only_the_device(repo: Repo) -> None:
+    """Byte code in a source folder is no change."""
+    repo.write("code/__pycache__/model.cpython-312.pyc", "x")
     again = repo.dvc("repro")
     assert (again.code, again.verbs) == (0, ["device local"])
     assert repo.git("status", "--short").out == ""
@@ -281,11 +283,6 @@ def test_the_users_code_re_runs_what_depends_on_it(repo: Repo) -> None:
             "report",
         ]
     )
-
-
-def test_bytecode_in_a_source_folder_changes_nothing(repo: Repo) -> None:
-    repo.write("code/__pycache__/model.cpython-312.pyc", "x")
-    assert repo.dvc("repro").verbs == ["device local"]
 
 
 def test_another_device_is_measured_anew_and_never_served_from_the_run_cache(repo: Repo) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,10 +42,10 @@ def _content(quality: str, classes: tuple[ClassFigure, ...]) -> Content:
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repository(tmp_path_factory: pytest.TempPathFactory, preloaded_commands: Path) -> Path:
     root = tmp_path_factory.mktemp("plots")
     _run(root, "git", "init", "--quiet")
-    _run(root, sys.executable, "-m", "dvc", "init", "--quiet")
+    _run(root, str(preloaded_commands / "dvc"), "init", "--quiet")
     return root
 
 
@@ -57,22 +56,22 @@ def _run(root: Path, *command: str) -> str:
     return done.stdout
 
 
-def _shown(root: Path, content: Content, plots: list[dict[str, Any]]) -> dict[str, Any]:
+def _shown(root: Path, dvc: Path, content: Content, plots: list[dict[str, Any]]) -> dict[str, Any]:
     """What `dvc plots show` makes of it: the Vega specification of every plot."""
     (root / "reports/plots").mkdir(parents=True, exist_ok=True)
     for name, text in dvcplots.files(content).items():
         (root / "reports/plots" / name).write_text(text)
     (root / "dvc.yaml").write_text(yaml.safe_dump({"plots": plots}, sort_keys=False))
-    told = json.loads(_run(root, sys.executable, "-m", "dvc", "plots", "show", "--json"))
+    told = json.loads(_run(root, str(dvc), "plots", "show", "--json"))
     assert "errors" not in told
     return {
         name.removeprefix("dvc.yaml::"): drawn[0]["content"] if drawn else {} for name, drawn in told["data"].items()
     }
 
 
-def test_dvc_draws_every_plot(repository: Path):
+def test_dvc_draws_every_plot(repository: Path, preloaded_commands: Path):
     classes = (ClassFigure("0", 60, 1.0, 0.98), ClassFigure("1", 60, 0.97, 0.98))
-    drawn = _shown(repository, _content("accuracy", classes), dvcplots.definitions())
+    drawn = _shown(repository, preloaded_commands / "dvc", _content("accuracy", classes), dvcplots.definitions())
     assert list(drawn) == ["accuracy against size", "accuracy against latency", "latency", "drop by class"]
     size = drawn["accuracy against size"]
     assert size["encoding"]["x"] == {"field": "size_kb", "type": "quantitative", "title": "size, kB"}
@@ -84,7 +83,7 @@ def test_dvc_draws_every_plot(repository: Path):
     assert [row["series"] for row in drawn["drop by class"]["data"]["values"]] == ["int8, 0", "int8, 1"]
 
 
-def test_a_task_without_classes_draws_the_others(repository: Path):
-    drawn = _shown(repository, _content("rmse", ()), dvcplots.definitions("rmse"))
+def test_a_task_without_classes_draws_the_others(repository: Path, preloaded_commands: Path):
+    drawn = _shown(repository, preloaded_commands / "dvc", _content("rmse", ()), dvcplots.definitions("rmse"))
     assert drawn["rmse against size"]["data"]["values"][0]["rmse"] == 0.986
     assert not drawn.get("drop by class")

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -393,9 +392,9 @@ def test_without_dvc_the_extra_is_named(root: Path, monkeypatch: pytest.MonkeyPa
         run(root)
 
 
-def test_the_command_line_reaches_it(root: Path) -> None:
+def test_the_command_line_reaches_it(root: Path, preloaded_commands: Path) -> None:
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "makeweight", "init", *arguments]
+        command = [preloaded_commands / "makeweight", "init", *arguments]
         return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
     nothing = call()
