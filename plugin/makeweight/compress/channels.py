@@ -17,6 +17,7 @@ from makeweight.compress.multihead import write_out
 from makeweight.compress.narrowing import departing, parts
 from makeweight.compress.pruner import Pruner, multiple_of, pruner_of, tracked
 from makeweight.compress.pruning_plan import Plan, carried_out, planned, refuse_growth, refuse_miscounted, stuck
+from makeweight.compress.recurrent_inputs import recurrences
 from makeweight.compress.scores import answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.target import Latency, aimed
@@ -50,10 +51,10 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
         raise RecipeFailed("prune changed nothing: the module has no layer with channels")
     if whole:
         given.progress.say(_whole(whole))
-    recurrences = _recurrences(module)
-    if recurrences:
-        given.progress.say(f"prune: {_STATES.format(', '.join(recurrences))}")
-    left_alone = [*excluded(options.exclude, [*before, *recurrences], NAME), *whole, *recurrences]
+    recurrent = list(recurrences(module))
+    if recurrent:
+        given.progress.say(f"prune: {_STATES.format(', '.join(recurrent))}")
+    left_alone = [*excluded(options.exclude, [*before, *recurrent], NAME), *whole, *recurrent]
     latency = None if options.latency is None else Latency(options.latency, given)
     if latency is not None:
         given.notes[NAME] = {"latency": latency.note}
@@ -66,7 +67,10 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
     untold = [name for name, part in parts(module).items() if part in silent_in(pruner.channels.importance)]
     if not changed:
-        raise RecipeFailed(_unchanged(plan, untold, whole, recurrences, before, multiple_of(options, given)))
+        keep = set(pruner.channels.ignored_layers)
+        able = [name for name in before if module.get_submodule(name) not in keep]
+        multiple = multiple_of(options, given)
+        raise RecipeFailed(_unchanged(plan, untold, whole, recurrent, before, able, multiple))
     if untold:
         given.progress.say(_untold(untold))
     refuse_miscounted(module, example, shape, given)
@@ -78,7 +82,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
         given.notes[NAME]["latency"] = latency.note
     if fewer := pruner.heads.fewer():
         given.notes[NAME]["heads"] = fewer
-    if unwilling := [*whole, *recurrences, *plan.refused, *untold, *(each.called for each in plan.stuck)]:
+    if unwilling := [*whole, *recurrent, *plan.refused, *untold, *(each.called for each in plan.stuck)]:
         given.notes[NAME]["refused"] = unwilling
     return subject
 
@@ -147,11 +151,16 @@ def _unchanged(
     plan: Plan,
     untold: Sequence[str],
     whole: Mapping[str, str],
-    recurrences: Sequence[str],
+    recurrent: Sequence[str],
     widths: Mapping[str, int],
+    able: Sequence[str],
     multiple: int,
 ) -> str:
-    """Why no layer gave up channels."""
+    """Why no layer gave up channels.
+
+    Args:
+        able: the layers that neither make outputs nor are left alone.
+    """
     if untold:
         return _untold(untold)
     if plan.refused:
@@ -160,11 +169,18 @@ def _unchanged(
         return stuck(plan.stuck)
     if whole:
         return _whole(whole)
-    return (
-        f"prune changed nothing: no layer could give up channels and keep a multiple of {multiple} (layers have "
-        f"{min(widths.values())} to {max(widths.values())}, and output layers keep theirs); lower `round_to`, or raise "
-        "`ratio`" + (f"; {_STATES.format(', '.join(recurrences))}" if recurrences else "")
-    )
+    told = "prune changed nothing: no layer could give up channels"
+    if able:
+        told += (
+            f" and keep a multiple of {multiple} (layers have {min(widths.values())} to {max(widths.values())}, and "
+            "output layers keep theirs); lower `round_to`, or raise `ratio`"
+        )
+    else:
+        told += f": {', '.join(widths)} make outputs or are excluded, and there are no others"
+    if recurrent:
+        told += f"; {_STATES.format(', '.join(recurrent))}"
+        told += "" if able else "; `factorize` makes what they multiply their inputs with smaller"
+    return told
 
 
 def _whole(reasons: Mapping[str, str]) -> str:
@@ -186,13 +202,6 @@ def _lost(layers: Sequence[str]) -> str:
         f"prune: Torch-Pruning loses track of the channels of {named}: without them the network computes something "
         "else than with them at zero (forward shuffles, splits or normalizes channels by hand)"
     )
-
-
-def _recurrences(module: Any) -> list[str]:
-    """Their names. What a recurrence answers goes into it again, where Torch-Pruning does not follow it."""
-    from torch import nn
-
-    return [name for name, part in module.named_modules() if isinstance(part, nn.RNNBase | nn.RNNCellBase)]
 
 
 def _learnt(options: PruneOptions, given: Given) -> tuple[Examples, Loss]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from makeweight.compress.deadend import left_out, refuse_broken, refuse_not_finite, refuse_operators
 from makeweight.compress.examples import tensors
+from makeweight.compress.exchange import exchange
 from makeweight.compress.factors import (
     Convolutions,
     Cut,
@@ -25,7 +26,7 @@ from makeweight.compress.factors import (
     whole,
 )
 from makeweight.compress.files import by_reason, left_alone_in, saved, weights_of
-from makeweight.compress.multihead import exchange, write_out
+from makeweight.compress.multihead import write_out
 from makeweight.compress.places import NAME, Place, places_in, with_factors
 from makeweight.compress.rounding import removed
 from makeweight.compress.scores import answers

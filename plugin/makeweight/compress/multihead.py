@@ -6,10 +6,11 @@ PyTorch's own has one width for its inputs, its answer and all heads together, w
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from makeweight.compress.examples import Tensors
+from makeweight.compress.exchange import exchange
 from makeweight.compress.narrowing import answered, apart, shaken
 from makeweight.user.weights import shared
 
@@ -41,14 +42,6 @@ def write_out(module: Any, example: Tensors) -> dict[str, str]:
     unlike = [] if alike(able) else [name for name in able if not alike([name])]
     _replace(module, [name for name in able if name not in unlike])
     return stay | dict.fromkeys(unlike, "forward() reads more of it than its answer")
-
-
-def exchange(module: Any, parts: Mapping[Any, Any]) -> None:
-    """Put other modules in the place of some parts of a module, wherever each stands."""
-    for parent in list(module.modules()):
-        for name, part in list(parent._modules.items()):
-            if part in parts:
-                setattr(parent, name, parts[part])
 
 
 def _objection(module: Any, name: str, part: Any) -> str | None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from makeweight.compress import normalization
+from makeweight.compress import normalization, recurrent_inputs
 from makeweight.compress.examples import Tensors
 from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
@@ -212,10 +212,16 @@ def graph_of(module: Any, example: Tensors, outputs: Callable[[Any], list[Any]] 
     """
     import torch_pruning
 
-    return torch_pruning.DependencyGraph().build_dependency(
-        module,
-        example_inputs=example,
-        forward_fn=call,
-        output_transform=outputs,
-        customized_pruners=normalization.pruners(),
-    )
+    with recurrent_inputs.followed(module):
+        return torch_pruning.DependencyGraph().build_dependency(
+            module,
+            example_inputs=example,
+            forward_fn=call,
+            output_transform=outputs,
+            customized_pruners=pruners(),
+        )
+
+
+def pruners() -> Mapping[Any, Any]:
+    """What Torch-Pruning is told of modules that it does not know, by their kind."""
+    return {**normalization.pruners(), **recurrent_inputs.pruners()}

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from makeweight.compress import normalization
 from makeweight.compress.deadend import layer_of, left_out
 from makeweight.compress.examples import Tensors
 from makeweight.compress.heads import HeadPruner, Narrowable
 from makeweight.compress.importances import importance_of, of_heads
-from makeweight.compress.narrowing import Removal, differentiable, graph_of, narrow, parts
+from makeweight.compress.narrowing import Removal, differentiable, graph_of, narrow, parts, pruners
+from makeweight.compress.recurrent_inputs import followed
 from makeweight.compress.rounding import removed
 from makeweight.compress.technique import Given
 from makeweight.runtimes import environment
@@ -78,24 +78,26 @@ def pruner_of(
             self.groups = self._get_channel_groups(group)
             return super()._is_atten_group(group)
 
-    channels = Rounding(
-        module,
-        example_inputs=example,
-        forward_fn=call,
-        importance=importance,
-        global_pruning=options.scope == "global",
-        pruning_ratio=ratio,
-        iterative_steps=options.rounds,
-        ignored_layers=[*kept, *_output_layers(module, example, kept)],
-        round_to=multiple,
-        output_transform=differentiable,
-        customized_pruners=normalization.pruners(),
-        # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
-        in_channel_groups={},
-        out_channel_groups={},
-        num_heads={},
-        channel_groups={},
-    )
+    outputs = _output_layers(module, example, kept)
+    with followed(module) as standing:
+        channels = Rounding(
+            module,
+            example_inputs=example,
+            forward_fn=call,
+            importance=importance,
+            global_pruning=options.scope == "global",
+            pruning_ratio=ratio,
+            iterative_steps=options.rounds,
+            ignored_layers=[*kept, *outputs, *standing],
+            round_to=multiple,
+            output_transform=differentiable,
+            customized_pruners=pruners(),
+            # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
+            in_channel_groups={},
+            out_channel_groups={},
+            num_heads={},
+            channel_groups={},
+        )
     together = options.scope == "global"
     return Pruner(channels, HeadPruner(list(heads), of_heads(importance), ratio, options.rounds, together, multiple))
 

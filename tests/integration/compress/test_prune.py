@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import replace
 from itertools import pairwise
@@ -414,33 +415,51 @@ def test_nan_answers_fail_the_recipe(given: Any) -> None:
         _pruned(module, PruneOptions(ratio=0.5, epochs=0), given)
 
 
-@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
-def test_recurrences_keep_their_hidden_units_and_are_named(given: Any, kind: Any) -> None:
-    class Voice(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            torch.manual_seed(0)
-            self.sound, self.voice = nn.Linear(8, 32), kind(32, 16, batch_first=True)
-            self.behind, self.head = nn.Linear(16, 32), nn.Linear(32, 3)
+class Voices(nn.Module):
+    """A recurrence that a layer feeds and another begins, cells that are called step by step on what a layer makes of
+    that, and a convolution beside both."""
 
-        def forward(self, image: Any) -> Any:
-            heard, _ = self.voice(torch.relu(self.sound(image[:, 0])))
-            return self.head(torch.relu(self.behind(heard[:, -1])))
+    def __init__(self, kind: Any, cell: Any) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.sound, self.begin = nn.Linear(8, 32), nn.Linear(64, 32)
+        self.voice = kind(32, 8, num_layers=2, bidirectional=True, batch_first=True)
+        self.said, self.steps = nn.Linear(16, 32), cell(32, 16)
+        self.seen = nn.Conv2d(1, 32, 3)
+        self.behind, self.head = nn.Linear(64, 32), nn.Linear(32, 3)
 
-    given, module = _on_images(given, channels=1), Voice().eval()
-    left_alone: tuple[str, ...] = ()
-    if kind is nn.GRU:  # several operators to autograd, in which Torch-Pruning loses what goes in
-        left_alone = ("sound",)
-        with pytest.raises(RecipeFailed, match=r"cannot prune this model at `sound`: .*`exclude: \[sound\]`"):
-            _pruned(Voice().eval(), PruneOptions(ratio=0.5, epochs=0), given)
-    _pruned(module, PruneOptions(ratio=0.5, epochs=0, exclude=left_alone), given)
-    assert (module.behind.out_features, module.voice.hidden_size) == (16, 16)
-    assert module.voice.weight_hh_l0.shape[1] == 16
-    assert "voice" in given.notes["prune"]["refused"]
-    told = "recurrences keep their hidden units, which go into them again as their state: voice"
+    def forward(self, image: Any) -> Any:
+        pairs = isinstance(self.steps, nn.LSTMCell)
+        begun = self.begin(image.flatten(1)).reshape(-1, 4, 8).transpose(0, 1).contiguous()
+        heard, last = self.voice(torch.relu(self.sound(image[:, 0])), (begun, begun) if pairs else begun)
+        said, state = torch.relu(self.said(heard)), None
+        for step in range(said.shape[1]):
+            state = self.steps(said[:, step], state)
+        last, state = (last[0], state[0]) if pairs else (last, state)
+        seen = torch.relu(self.seen(image)).mean((2, 3))
+        return self.head(torch.relu(self.behind(torch.cat([last[-2], last[-1], state, seen], 1))))
+
+
+@pytest.mark.parametrize(("kind", "cell"), [(nn.LSTM, nn.LSTMCell), (nn.GRU, nn.GRUCell)])
+def test_recurrences_keep_their_hidden_units_and_take_fewer_inputs(given: Any, kind: Any, cell: Any) -> None:
+    given, module = _on_images(given, channels=1), Voices(kind, cell).eval()
+    wide = copy.deepcopy(module)
+    _pruned(module, PruneOptions(ratio=0.5, epochs=0), given)
+    narrower = ("sound", "said", "seen", "behind")  # what begins a recurrence is as wide as its state
+    assert given.notes["prune"]["channels"] == {name: [32, 16] for name in narrower}
+    assert given.notes["prune"]["refused"] == ["voice", "steps"]
+    assert (module.voice.input_size, module.steps.input_size) == (16, 16)
+    told = "recurrences keep their hidden units, which go into them again as their state: voice, steps"
     assert f"prune: {told}" in given.progress.lines
-    with pytest.raises(RecipeFailed, match=f"prune changed nothing: .*{told}"):
-        _pruned(Voice().eval(), PruneOptions(ratio=0.5, epochs=0, exclude=["sound", "behind"]), given)
+    # the rest answers as if only the channels that are gone were silent
+    with torch.no_grad():
+        for name in narrower:
+            layer = wide.get_submodule(name)
+            gone = ~torch.isin(layer.bias, module.get_submodule(name).bias)
+            layer.weight[gone], layer.bias[gone] = 0, 0
+    assert torch.allclose(_answers(module, given), _answers(wide, given), atol=1e-6)
+    with pytest.raises(RecipeFailed, match=f"changed nothing: .* head make outputs or are excluded, .*{told}; `factor"):
+        _pruned(wide, PruneOptions(ratio=0.5, epochs=0, exclude=("begin", *narrower)), given)
 
 
 def test_several_inputs(given: Any) -> None:
