@@ -30,6 +30,7 @@ from makeweight_probe.job import (
     load_job,
     load_setting,
 )
+from makeweight_probe.leaving import leave
 from makeweight_probe.sessions import NoProvider, NoSession
 from makeweight_probe.setting import held
 
@@ -89,4 +90,4 @@ def _function(place: str) -> Callable[[Job], Result]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -107,6 +107,16 @@ def small_baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
             artifact.write(folder, write_baseline(project.declared, folder, Silent()))
 
     return made_once(tmp_path_factory, "small-baseline", export)
+
+
+@pytest.fixture(scope="module")
+def short_tails() -> Iterator[None]:
+    """Where no rule is about a tail, a benchmark does not spend a second of each process on one for the picture."""
+    from makeweight.verbs import benchmark
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(benchmark, "TAIL_SECONDS", 0.1)
+        yield
 
 
 @pytest.fixture

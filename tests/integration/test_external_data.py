@@ -61,7 +61,7 @@ def repository(split: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path
 
 
-def test_from_the_file_that_was_given_to_the_verdict(repository: Path, split: Path) -> None:
+def test_from_the_file_that_was_given_to_the_verdict(short_tails: None, repository: Path, split: Path) -> None:
     for step in ("baseline", "compress int8", "compress half", "evaluate int8", "evaluate half", "device here"):
         assert main(step.split()) == 0
     for variant in ("int8", "half"):

@@ -28,7 +28,7 @@ budget: {size: {max: 1 MB}, latency_p50: {max: 1 s}}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(short_tails: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both variants, the good one evaluated and measured."""
     root = tmp_path_factory.mktemp("made")
     tiny_models.dense(root / "model.onnx")

@@ -151,7 +151,7 @@ def test_a_metric_of_the_users_own(repository: Callable[..., Path], better: str)
 
 
 def test_from_file_to_verdict_and_back_to_stale(
-    repository: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    short_tails: None, repository: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The whole way with a device; then a touched model file, and nothing of it counts any more."""
     root = repository(
@@ -259,7 +259,9 @@ def test_what_cannot_work_is_told_and_leaves_no_report(
     assert not (root / "reports").exists()
 
 
-def test_a_voice_detector(repository: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_voice_detector(
+    short_tails: None, repository: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Its state and its sampling rate are fed in each verb: with others its answers are twice as large, or shifted."""
     sound = RNG.standard_normal((N, 40)).astype(np.float32)
     given = {"sound": sound, "target": 3 * np.abs(sound).mean(1)}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -59,16 +60,17 @@ runpy.run_module("makeweight_probe", run_name="__main__", alter_sys=True)
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    tiny_models.dense(tmp_path / "small.onnx")
-    tiny_models.dense(tmp_path / "large.onnx", depth=6, width=512)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    tiny_models.dense(folder / "small.onnx")
+    tiny_models.dense(folder / "large.onnx", depth=6, width=512)
     rng = np.random.default_rng(0)
     store(
-        tmp_path / "inputs.npz",
+        folder / "inputs.npz",
         [{"x": rng.standard_normal((1, tiny_models.FEATURES)).astype(np.float32)} for _ in range(12)],
     )
-    return tmp_path
+    return folder
 
 
 def model(folder: Path, name: str, threads: int = 1) -> Model:
@@ -79,7 +81,7 @@ def blocks(folder: Path, a: str, b: str, threads: int = 1, **changes: object) ->
     given: dict[str, object] = {
         "seconds": 2.0,
         "limits": (1.5,),
-        "target_runs": 250,
+        "target_runs": 50,
         "target_seconds": 1.0,
         "batch": 4,
         "apart": False,
@@ -104,10 +106,21 @@ def run(folder: Path, job: Job) -> Result:
     return load_result(folder / "result.npz")
 
 
+@pytest.fixture(scope="module")
+def timed(folder: Path) -> Result:
+    """A small model beside a large one, in one process."""
+    return run(folder, blocks(folder, "small", "large"))
+
+
+@pytest.fixture(scope="module")
+def told(folder: Path) -> dict[str, Any]:
+    return run(folder, FactsJob()).facts
+
+
 @pytest.mark.parametrize("apart", [False, True], ids=["in one process", "a process an arm"])
-def test_blocks_on_a_bare_machine(folder: Path, apart: bool) -> None:
+def test_blocks_on_a_bare_machine(folder: Path, timed: Result, apart: bool) -> None:
     """Both ways give the same answers."""
-    result = run(folder, blocks(folder, "small", "large", apart=apart))
+    result = run(folder, blocks(folder, "small", "large", apart=True)) if apart else timed
     rounds = result.facts["rounds"]
     assert rounds > 0
     for clock in ("wall", "cpu"):
@@ -126,7 +139,7 @@ def test_blocks_on_a_bare_machine(folder: Path, apart: bool) -> None:
 def test_identical_models_are_told_alike_in_both_ways(folder: Path) -> None:
     """The medians of the control and of the variant are the same model's; only what a block costs differs."""
     for apart in (False, True):
-        result = run(folder, blocks(folder, "large", "large", apart=apart, batch=None, limits=()))
+        result = run(folder, blocks(folder, "large", "large", apart=apart, batch=None, limits=(), target_runs=250))
         usual = {arm: np.median(result.samples[f"wall_{arm}"]) for arm in ARMS}
         assert usual["b"] / usual["a"] == pytest.approx(1, rel=0.5), (apart, usual)
         assert usual["control"] / usual["a"] == pytest.approx(1, rel=0.5), (apart, usual)
@@ -142,15 +155,13 @@ def test_empty_caches_on_a_bare_machine(folder: Path) -> None:
     assert np.median(result.samples["cold_a"]) > warm, "it finds nothing in the caches"
 
 
-def test_facts_on_a_bare_machine(folder: Path) -> None:
-    told = run(folder, FactsJob()).facts
+def test_facts_on_a_bare_machine(told: dict[str, Any]) -> None:
     assert set(told) == {"identity", "conditions"}
     assert set(told["identity"]["runtimes"]) == {"onnxruntime"}
 
 
-def test_what_was_timed_says_on_which_machine(folder: Path) -> None:
-    result = run(folder, blocks(folder, "small", "small", batch=None, limits=()))
-    assert result.facts["identity"] == run(folder, FactsJob()).facts["identity"]
+def test_what_was_timed_says_on_which_machine(timed: Result, told: dict[str, Any]) -> None:
+    assert timed.facts["identity"] == told["identity"]
 
 
 def test_without_batches_and_with_threads(folder: Path) -> None:
@@ -203,14 +214,14 @@ def refusal(folder: Path, job: str, code: int = REFUSED) -> str:
     """What the probe says of a job that it does not carry out."""
     (folder / "job.json").write_text(job)
     done = subprocess.run(
-        [sys.executable, "-m", "makeweight_probe", str(folder / "job.json"), str(folder / "result.npz")],
+        [sys.executable, "-m", "makeweight_probe", str(folder / "job.json"), str(folder / "refused.npz")],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == code
     assert "Traceback" not in done.stderr
-    assert not (folder / "result.npz").exists()
+    assert not (folder / "refused.npz").exists()
     return done.stderr
 
 
@@ -281,7 +292,7 @@ def test_a_profile_names_the_operators_of_the_graph(folder: Path) -> None:
 def test_batches_of_several_sizes_on_a_bare_machine(folder: Path) -> None:
     """Each arm in a process of its own."""
     small, large = model(folder, "small", 2), model(folder, "large", 2)
-    job = MatrixJob(small, large, str(folder / "inputs.npz"), True, (1, 16), 1, rounds=3, seconds=2.0, seed=1)
+    job = MatrixJob(small, large, str(folder / "inputs.npz"), True, (1, 16), 1, rounds=3, seconds=30.0, seed=1)
     result = run(folder, job)
     assert {name: len(values) for name, values in result.samples.items()} == {
         f"batch{size}_{arm}": 3 for size in (1, 16) for arm in ARMS

@@ -24,7 +24,7 @@ task: classification
 variants:
   int8: {steps: [{quantize: {method: dynamic}}]}
   half: {steps: [float16]}
-devices: {here: {kind: local, seconds: 0.3, processes: 2}}
+devices: {here: {kind: local, processes: 1}}
 budget: {size: {max: 1 MB}, latency_p50: {max: 1 s}}
 """
 VERDICT = Path("reports/verdict.json")
@@ -48,7 +48,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def measured(short_tails: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     tiny_models.dense(root / "model.onnx")
     inputs = np.random.default_rng(0).standard_normal((30, tiny_models.FEATURES)).astype(np.float32)

@@ -72,7 +72,7 @@ def pair(folder: Path, *, apart: bool = False) -> Pair:
 def test_a_device_needs_to_put_run_and_get_and_nothing_else(folder: Path) -> None:
     """The probe itself goes there as one file, and runs from there."""
     device: Device = Elsewhere(folder / "there")
-    taken = sitting.carry_out(device, DeviceOptions(seconds=3.0), pair(folder), Aim((1.05,)), 1, Silent())
+    taken = sitting.carry_out(device, DeviceOptions(seconds=20.0, processes=1), pair(folder), Aim((1.05,)), 1, Silent())
     assert sitting.settled(taken, (1.05,))
     assert len(taken.memory["a"]) == len(taken.memory["b"]) > 0
     assert isinstance(device, Elsewhere)
@@ -90,7 +90,12 @@ def test_facts_are_a_job_like_any_other(folder: Path) -> None:
 def test_arms_in_processes_of_their_own_agree_with_arms_in_one(folder: Path) -> None:
     for apart in (False, True):
         taken = sitting.carry_out(
-            HERE, DeviceOptions(seconds=3.0), pair(folder, apart=apart), Aim((1.05,), memory=False), 1, Silent()
+            HERE,
+            DeviceOptions(seconds=20.0, processes=1),
+            pair(folder, apart=apart),
+            Aim((1.05,), memory=False),
+            1,
+            Silent(),
         )
         assert taken.where == ("a process an arm" if apart else "in one process")
         assert sitting.ratio_of(taken).above(1.05)
