@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,12 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(language, int(exits[1]) if exits else 0, body)
 
 
-def run(page: str, shell, folder: Path) -> list[str]:
-    """What each command of a page says; it ends as the page says it does."""
+def run(page: str, shell, folder: Path, begun: Callable[[], None] = lambda: None) -> list[str]:
+    """What each command of a page says; it ends as the page says it does.
+
+    Args:
+        begun: is called after the one that begins a project.
+    """
     outputs = []
     for block in blocks(REPOSITORY / "docs" / page):
         if block.language != "sh":
@@ -48,17 +52,28 @@ def run(page: str, shell, folder: Path) -> list[str]:
         done = shell(block.body, folder)
         assert done.returncode == block.exits, f"{block.body}\n{done.stdout}"
         assert "Traceback" not in done.stdout, done.stdout
+        if "makeweight init" in block.body:
+            begun()
         outputs.append(done.stdout)
     return outputs
 
 
 @pytest.fixture(scope="module")
 def first_project(shell, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """The folder that a reader of the first page has at its end, and what the commands said."""
+    """The folder that a reader of the first page has at its end, and what the commands said; one process measures, for
+    a second.
+    """
     folder = tmp_path_factory.mktemp("first-project")
     script = next(block.body for block in blocks(REPOSITORY / "docs/first-project.md") if block.language == "python")
     (folder / "make_model.py").write_text(script)
-    return folder, run("first-project.md", shell, folder)
+
+    def shorter() -> None:
+        text = (folder / "makeweight.yaml").read_text()
+        mended = text.replace("local: {kind: local, threads: 1}", "local: {kind: local, processes: 1, seconds: 1}")
+        assert mended != text
+        (folder / "makeweight.yaml").write_text(mended)
+
+    return folder, run("first-project.md", shell, folder, shorter)
 
 
 @pytest.mark.slow
