@@ -106,6 +106,23 @@ def test_a_recipe_that_cannot_be_carried_out_is_told_and_blocks_nobody_else(
     assert "bad" in capsys.readouterr().out
 
 
+def test_a_runtime_that_a_device_does_not_compute_by_is_told_and_blocks_nobody_else(repository: Path) -> None:
+    config = repository / "makeweight.yaml"
+    text = config.read_text().replace("devices: {", "devices: {gpu: {kind: local, execution_provider: cuda}, ")
+    config.write_text(text.replace("{max: 1 s}", "[{max: 1 s, device: here}, {max: 2 s, level: warn}]"))
+    folder = repository / "artifacts/bad"
+    manifest = artifact.read(folder)
+    artifact.write(folder, replace(manifest, runtime="litert"))
+    assert main(["device", "gpu"]) == main(["benchmark", "bad", "--device", "gpu"]) == 0
+    artifact.write(folder, manifest)
+
+    verdict = judged(repository)
+
+    (held,) = [each for each in verdict["rules"] if each["variant"] == "bad" and each.get("device") == "gpu"]
+    assert (held["verdict"], held["reason"]) == ("inconclusive", "`litert` has no `execution_provider: cuda`")
+    assert verdict["verdict"] == "pass", "a rule that only warns"
+
+
 def test_a_named_variant_that_failed_blocks(repository: Path) -> None:
     config = repository / "makeweight.yaml"
     config.write_text(CONFIG + "ship: bad\n")

@@ -15,6 +15,8 @@ from makeweight_base.atomic import write_json
 from makeweight_base.errors import UsageError
 
 MANIFEST = "manifest.json"
+NO_SMALLER = "no smaller"
+"""What a manifest notes of a number format in which the file takes no less room: both sizes."""
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,9 @@ def _regressions(
         if own.sha256 == base.artifacts.get(was):
             grown += regression.same_artifact(rules, variant, name)
             continue
+        if (lacking := entry.options.unserved(own.runtime)) is not None:
+            grown += regression.not_possible(rules, variant, name, lacking)
+            continue
         before = _manifest(base_artifacts.place(project.root, variant))
         if before is None or before.model is None:
             grown += regression.not_possible(

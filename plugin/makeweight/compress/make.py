@@ -12,7 +12,7 @@ from typing import Any
 
 from makeweight import registry
 from makeweight.artifact import artifact
-from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.artifact import NO_SMALLER, Manifest
 from makeweight.artifact.model import Model
 from makeweight.artifact.trial import Trial
 from makeweight.artifact.versions import versions
@@ -123,13 +123,14 @@ def _carried_out(
     subject = _stepped(variant, source, supply)
     target = folder / f"model{runtime.suffix}"
     notes: dict[str, Any] = {}
+    # nothing but numbers and the runtime differ: the baseline itself is what it has to be near
+    alike = not plan.steps and baseline.runtime != runtime.name
     floating: Model | None = None
     if plan.lowering is None:
         made = supply.lowered(subject, plan.format, target, notes)
     else:
-        made, floating = _lowered(variant, plan.lowering, subject, macs, supply, target, notes)
-    # nothing but numbers and the runtime differ: the baseline itself is what it has to be near
-    alike = not plan.steps and baseline.runtime != runtime.name
+        beside = baseline if alike else None
+        made, floating = _lowered(variant, plan.lowering, subject, beside, macs, supply, target, notes)
     reference, against = (baseline, BASELINE) if floating is None or alike else (floating, FLOAT32.weights.type)
     trial = replace(_tried(made, reference, macs, supply), against=against)
     if floating is not None or alike:
@@ -169,6 +170,7 @@ def _lowered(
     variant: Variant,
     lowering: Step,
     subject: Subject,
+    beside: Model | None,
     macs: int | None,
     supply: Supply,
     target: Path,
@@ -177,26 +179,36 @@ def _lowered(
     """The model in the recipe's numbers, and what it was in float32 before.
 
     Args:
+        beside: the baseline, where it computes what the subject does.
         macs: the baseline's.
         notes: hears what there is to tell of it.
     """
     plan, runtime, at_work = variant.plan, supply.runtime, f"{variant.name}: {lowering.name}"
     supply.progress.say(at_work)
-    before = subject
-    if subject.kind == "module":
-        floating = supply.scratch / f"float32{runtime.suffix}"
-        before = replace(subject, source=supply.lowered(subject, FLOAT32, floating))
-    begins_with = before if runtime.objection(plan.format, "graph") is None else subject
+    of_file = runtime.objection(plan.format, "graph") is None
+    if beside is None or of_file or lowering.goal is not None:
+        before, where = _in_float32(subject, supply), f"in {FLOAT32.weights.type}"
+    else:
+        # the module is what is lowered: a file of this runtime's in float32 would serve nothing
+        before, where = beside, "of the baseline"
+    begins_with = replace(subject, source=before) if of_file else subject
     with memory.enough(at_work, memory.of_step(lowering.options, calibrates=plan.format.calibrates)):
         format = plan.format
         if lowering.goal is not None:
-            format = by_sensitivity(lowering.goal, format, begins_with, before.source, macs, supply, notes)
+            format = by_sensitivity(lowering.goal, format, begins_with, before, macs, supply, notes)
         made = supply.lowered(begins_with, format, target, notes)
-    if made.size >= before.source.size:
+    if made.size >= before.size:
         # it may run faster for that, so it is no failure
-        notes["no smaller"] = f"{made.size:,} bytes, and {before.source.size:,} in {FLOAT32.weights.type}"
-        supply.progress.say(f"{at_work} made the file no smaller: {notes['no smaller']}")
-    return made, before.source
+        notes[NO_SMALLER] = f"{made.size:,} bytes, and {before.size:,} {where}"
+        supply.progress.say(f"{at_work} made the file no smaller: {notes[NO_SMALLER]}")
+    return made, before
+
+
+def _in_float32(subject: Subject, supply: Supply) -> Model:
+    if subject.kind == "module":
+        return supply.lowered(subject, FLOAT32, supply.scratch / f"float32{supply.runtime.suffix}")
+    model: Model = subject.source
+    return model
 
 
 def _tried(made: Model, reference: Model, macs: int | None, supply: Supply) -> Trial:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from makeweight.devices.matrix import MatrixOptions
 from makeweight.programs.program import Told
 from makeweight_base.errors import EnvironmentFailed
-from makeweight_probe import meters
+from makeweight_probe import meters, sessions
 from makeweight_probe.job import Model, Setting
 
 
@@ -98,6 +98,12 @@ class DeviceOptions(BaseModel):
     def runs_probe(self) -> bool:
         """Whether the probe opens models there, and no program of the device's own."""
         return True
+
+    def unserved(self, runtime: str) -> str | None:
+        """Why models of a runtime are not computed there, whatever is done; None: they are."""
+        if sessions.computes_by(self.execution_provider, runtime):
+            return None
+        return f"`{runtime}` has no `execution_provider: {self.execution_provider}`"
 
     @property
     def energy_meter(self) -> meters.Asked | None:

@@ -17,7 +17,6 @@ from makeweight.devices.entry import DeviceEntry, chosen
 from makeweight.user.ran import undeclared
 from makeweight_base.errors import UsageError
 from makeweight_base.yamlfile import Path
-from makeweight_probe import sessions
 from makeweight_probe.job import CPU
 
 if TYPE_CHECKING:
@@ -46,32 +45,24 @@ def note(
     _of_timing(variants, devices, problems)
     _of_matrices(settings, devices, problems)
     _of_pipeline(settings, problems)
-    _of_providers(settings, variants, devices, problems)
+    _of_providers(settings, devices, problems)
 
 
-def _of_providers(
-    settings: Settings, variants: Mapping[str, Variant], devices: Mapping[str, DeviceEntry], problems: Problems
-) -> None:
-    """What computes on a device: every model is measured there."""
+def _of_providers(settings: Settings, devices: Mapping[str, DeviceEntry], problems: Problems) -> None:
+    """What computes on a device. Every figure there is beside the baseline's; a variant of another runtime is only not
+    measured there."""
     for name, entry in devices.items():
-        provider, place = entry.options.execution_provider, ("devices", name, "execution_provider")
-        if provider == CPU:
+        place = ("devices", name, "execution_provider")
+        if entry.options.execution_provider == CPU:
             continue
         if not entry.options.runs_probe:
             problems.note(place, "programs of your own run the models there, and what computes is their affair")
-            continue
-        if not sessions.computes_by(provider, settings.model.runtime):
-            problems.note(place, _only_elsewhere(settings.model.runtime, provider, "the baseline"))
-        for variant in variants.values():
-            if not sessions.computes_by(provider, variant.runtime):
-                problems.note(place, _only_elsewhere(variant.runtime, provider, f"`{variant.name}`"))
-
-
-def _only_elsewhere(runtime: str, provider: str, what: str) -> str:
-    return (
-        f"{what} runs on `{runtime}`, which has no `execution_provider: {provider}`, and every model is measured on "
-        f"every device; give it `runtime: onnxruntime`, or leave the device out"
-    )
+        elif (lacking := entry.options.unserved(settings.model.runtime)) is not None:
+            problems.note(
+                place,
+                f"{lacking}, and all that is measured there is beside the baseline, which runs on it; leave the device "
+                "out, or have the baseline run on `onnxruntime`",
+            )
 
 
 def _of_pipeline(settings: Settings, problems: Problems) -> None:
@@ -172,6 +163,8 @@ def _of_timing(variants: Mapping[str, Variant], devices: Mapping[str, DeviceEntr
                     f"`{entry.name}` is measured by a `runner` of its own, and a recipe is carried out where that is "
                     "not; name a device that is reached from there",
                 )
+            if (lacking := entry.options.unserved(variant.runtime)) is not None:
+                problems.note(place, f"{lacking}, by which `{entry.name}` computes; name another device")
 
 
 def _of_matrices(settings: Settings, devices: Mapping[str, DeviceEntry], problems: Problems) -> None:

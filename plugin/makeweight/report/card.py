@@ -11,7 +11,7 @@ from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import BYTES, FRACTION, show
 from makeweight.layout import BASELINE
-from makeweight.report import prose, remarks
+from makeweight.report import larger, prose, remarks
 from makeweight.report.comparison import Cell, cell, heading
 from makeweight.report.content import Content
 from makeweight.report.facts import inputs, step_words
@@ -204,7 +204,9 @@ def _caveats(content: Content, figures: Figures, variant: str) -> str:
     manifest = content.manifests[variant]
     if manifest.batch(None) is not None:
         said.append("Its answers depend on the examples that it is asked for at the same time.")
-    said += [each for each in remarks.remarks(content, figures) if prose.code(variant) in each]
+    said += [
+        each for each in (*remarks.remarks(content, figures), *larger.sentences(content)) if prose.code(variant) in each
+    ]
     lines = [f"- {markdown_prose(each)}" for each in said]
     missing = [
         f"- {markdown(title(each.measurand))}{f' on {markdown(each.device)}' if each.device else ''} "

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from makeweight.layout import BASELINE
-from makeweight.report import phases, prose, remarks, wholes
+from makeweight.report import larger, phases, prose, remarks, wholes
 from makeweight.report.comparison import LATENCY, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat
@@ -62,7 +62,7 @@ def _page(content: Content) -> dict[str, Any]:
         "unmeasured_devices": "; ".join(_untimed(figures)),
         "devices": figures.devices,
         "rows": [(row, SIGNS[row.outcome] if row.outcome else "") for row in rows(content, figures)],
-        "runtimes": remarks.remarks(content, figures),
+        "on_variants": [*remarks.remarks(content, figures), *larger.sentences(content)],
         "tradeoffs": tradeoffs(content, figures),
         "timed": any(each.device is not None and each.value is not None for each in figures),
         "latencies": latencies(content, figures),

@@ -9,7 +9,7 @@ from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import FRACTION, show
 from makeweight.decide.verdict import Alteration, Outcome, RuleVerdict
 from makeweight.layout import BASELINE
-from makeweight.report import measuring, operators, phases, prose, remarks, throughput, wholes
+from makeweight.report import larger, measuring, operators, phases, prose, remarks, throughput, wholes
 from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat, inputs
@@ -69,6 +69,8 @@ def _blocks(content: Content, figures: Figures) -> Iterator[Block]:
         yield _listed("what is said of throughput", "Throughput", said)
     if said := [markdown_prose(each) for each in remarks.remarks(content, figures)]:
         yield _listed("what is said of runtimes", "Runtimes", said)
+    if said := [markdown_prose(each) for each in larger.sentences(content)]:
+        yield _listed("why something is no smaller", "Not smaller", said)
     if slow := [markdown_prose(each) for each in operators.slowed(content, figures)[: operators.SENTENCES]]:
         yield _listed("why something is not faster", "Not faster", slow)
     yield from _also_altered(content)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
-from makeweight.report import measuring, operators, prose, remarks, throughput, wholes
+from makeweight.report import larger, measuring, operators, prose, remarks, throughput, wholes
 from makeweight.report.comparison import LATENCY, Cell, Row, heading, rows
 from makeweight.report.console import WIDTH, console_on, trimmed, write
 from makeweight.report.content import Content
@@ -96,6 +96,7 @@ def _shown(console: Console, content: Content) -> str:
             *wholes.sentences(content, figures),
             *throughput.sentences(content, figures),
             *remarks.remarks(content, figures),
+            *larger.sentences(content),
             *operators.remarks(content, figures),
         ):
             console.print(Padding(Text(plain(said), overflow="fold"), (0, 0, 0, 2)))

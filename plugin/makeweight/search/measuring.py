@@ -14,7 +14,7 @@ from makeweight.bench.aim import Aim, from_rules
 from makeweight.budget.rule import Rule
 from makeweight.devices.entry import DeviceEntry
 from makeweight.evidence import benchmark
-from makeweight.measurement import Measurement
+from makeweight.measurement import Measurement, unavailable
 from makeweight.project.project import Project
 from makeweight_base.progress import Silent
 
@@ -68,6 +68,9 @@ class Measuring:
         return Measured(figures, seconds)
 
     def _on(self, device: str, entry: DeviceEntry, manifest: Manifest, name: str) -> list[Measurement]:
+        if (lacking := entry.options.unserved(manifest.runtime)) is not None:
+            asked = dict.fromkeys(rule.measurand for rule in self._of(device))
+            return [unavailable(of, name, "", lacking, device=device) for of in asked]
         return benchmark.carry_out(
             self._project,
             entry,

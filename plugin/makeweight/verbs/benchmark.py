@@ -44,6 +44,8 @@ def run(
     told = record.read(layout.device(device_name))
     if manifest.status == "failed":
         return _write_absent(project, name, device_name, str(manifest.reason), progress)
+    if (lacking := entry.options.unserved(manifest.runtime)) is not None:
+        return _write_absent(project, name, device_name, lacking, progress)
     if told.status != "ok":
         return _write_absent(project, name, device_name, f"unreachable: {told.reason}", progress, "unreachable")
     if seconds is not None:

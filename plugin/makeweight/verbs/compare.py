@@ -22,7 +22,6 @@ from makeweight.measure import samples
 from makeweight.project import reading
 from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Progress
-from makeweight_probe import sessions
 
 _EXITS: dict[Verdict, Exit] = {"within": Exit.PASS, "over": Exit.FAIL, "inconclusive": Exit.INCONCLUSIVE}
 
@@ -55,10 +54,9 @@ def run(
     device, options = _device(device_name, root, seconds, threads)
     runtimes = [models.runtime_of(path) for path in (a, b)]
     for runtime, path in zip(runtimes, (a, b), strict=True):
-        if not sessions.computes_by(options.execution_provider, runtime.name):
+        if (lacking := options.unserved(runtime.name)) is not None:
             raise UsageError(
-                f"the runtime `{runtime.name}` has no `execution_provider: {options.execution_provider}`, by which "
-                f"device `{device.name}` computes",
+                f"the runtime {lacking}, by which device `{device.name}` computes",
                 where=str(path),
                 do="Compare it on another device.",
             )

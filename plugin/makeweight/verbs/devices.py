@@ -43,8 +43,9 @@ def run(root: Path, bootstrap: str | None, packages: Sequence[str], *, as_json: 
 
 
 def _bootstrap(project: Project, name: str, packages: Sequence[str]) -> None:
-    runtimes = sorted({project.model.runtime, *(each.runtime for each in project.variants.values())})
     entry = project.device(name)
+    runtimes = sorted({project.model.runtime, *(each.runtime for each in project.variants.values())})
+    runtimes = [each for each in runtimes if entry.options.unserved(each) is None]
     needed = furnishing.requirements(runtimes, packages, entry.options.execution_provider)
     device = entry.connect()
 

@@ -26,6 +26,7 @@ from split_values import split_of
 INPUTS: dict[str, tuple[int | str, ...]] = {"image": ("N", 1, 8, 8)}
 STATIC = Format(Numbers("int8", "channel"), Numbers("int8"), "static", "minmax")
 RUNTIME = LiteRt()
+LONGEST = 16
 
 
 @pytest.fixture(scope="session")
@@ -217,10 +218,50 @@ def test_a_batch_that_the_file_mixes_up_is_fixed(tmp_path: Path) -> None:
     example = {"x": np.random.default_rng(0).random((4, 4), np.float32)}
     model = RUNTIME.lower(Program(net, {"x": ("N", 4)}, example), FLOAT32, None, tmp_path / "model.tflite")
     assert (model.batch, model.outputs[0].shape) == (1, (1, 4))
-    with pytest.raises(UsageError, match="`T` of input `x` cannot be free: the LiteRT file works with 6 alone"):
-        RUNTIME.lower(
-            Program(net, {"x": (2, "T", 4)}, {"x": np.ones((2, 6, 4), np.float32)}), FLOAT32, None, tmp_path / "t"
-        )
+
+
+def test_a_length_is_free_where_positions_and_attention_follow_it(tmp_path: Path) -> None:
+    import torch
+    from torch import nn
+
+    class Attending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.places = nn.Embedding(9, 8), nn.Embedding(LONGEST, 8)
+            self.norm, self.out = nn.LayerNorm(8), nn.Linear(8, 2)
+
+        def forward(self, words: Any) -> Any:
+            states = self.words(words) + self.places(torch.arange(words.shape[1]))
+            heads = self.norm(states).unflatten(-1, (2, 4)).transpose(1, 2)
+            weights = (heads @ heads.transpose(-1, -2)).masked_fill(words[:, None, None] == 0, -1e9).softmax(-1)
+            return self.out((weights @ heads).transpose(1, 2).flatten(2).mean(1))
+
+    torch.manual_seed(0)
+    net = Attending().eval()
+    draw = np.random.default_rng(0)
+    program = Program(net, {"words": ("N", "T")}, {"words": draw.integers(0, 9, (4, 7))}, largest={"T": LONGEST})
+    model = RUNTIME.lower(program, FLOAT32, None, tmp_path / "model.tflite")
+    assert (model.inputs, model.outputs[0].shape) == ((Port("words", (1, None), "int32"),), (1, 2))
+    session = RUNTIME.open(model)
+    for length in (LONGEST, 2, 11, 1):
+        words = draw.integers(1, 9, (1, length))
+        with torch.no_grad():
+            wanted = net(torch.from_numpy(words)).numpy()
+        np.testing.assert_allclose(session.run({"words": words.astype(np.int32)})[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_length_that_numbers_depend_on_is_refused_with_what_may_help(tmp_path: Path) -> None:
+    import torch
+    from torch import nn
+
+    class Fading(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.mean(-1) * torch.linspace(0, 1, x.shape[1])
+
+    program = Program(Fading(), {"x": (2, "T", 4)}, {"x": np.ones((2, 6, 4), np.float32)})
+    told = r"`T` of input `x` cannot be free: the LiteRT file works with 6 alone[\s\S]*by `model.largest: \{T: .\}`"
+    with pytest.raises(UsageError, match=told):
+        RUNTIME.lower(program, FLOAT32, None, tmp_path / "t")
 
 
 @pytest.mark.parametrize(

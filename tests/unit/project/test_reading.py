@@ -428,9 +428,15 @@ def test_a_gpu_is_for_runtimes_that_compute_there() -> None:
     on_gpu = changed(("kind: local, threads: 2", "kind: local, execution_provider: cuda"))
     assert read(on_gpu).devices["other"].options.execution_provider == "cuda"
     for runtime in ("litert", "executorch"):
-        (told,) = problems(on_gpu.replace("    runtime: onnxruntime\n", f"    runtime: {runtime}\n"))
-        assert "devices.other.execution_provider: `slim-int8` runs on" in told
-        assert f"`{runtime}`, which has no `execution_provider: cuda`" in told
+        elsewhere = read(on_gpu.replace("    runtime: onnxruntime\n", f"    runtime: {runtime}\n"))
+        served = {name: entry.options.unserved(runtime) for name, entry in elsewhere.devices.items()}
+        assert served.pop("other") == f"`{runtime}` has no `execution_provider: cuda`"
+        assert set(served.values()) == {None}
+    (told,) = problems(on_gpu.replace("  runtime: onnxruntime\nsources", "  runtime: litert\nsources"))
+    assert "devices.other.execution_provider: `litert` has no `execution_provider: cuda`, and" in told
+    timed = ("ratio: 0.5", "latency: {max_ratio: 0.5, device: other}")
+    (told,) = problems(on_gpu.replace(*timed).replace("    runtime: onnxruntime\n", "    runtime: litert\n"))
+    assert "`litert` has no `execution_provider: cuda`, by which `other` computes; name another device" in told
     (told,) = problems(
         changed(("kind: local, threads: 2", "kind: command, run: 'time {model}', execution_provider: cuda"))
     )

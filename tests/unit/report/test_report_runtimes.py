@@ -120,6 +120,18 @@ def test_one_runtime_needs_no_word() -> None:
 
 
 @pytest.mark.parametrize(
+    "form", [markdown.render, terminal.render, html.render, lambda each: card.render(each, "int8-litert")]
+)
+def test_a_file_that_a_format_made_no_smaller_is_told(form: Callable[[Content], str]) -> None:
+    told = "4,096 bytes, and 3,210 of the baseline"
+    manifests = dict(SEVERAL.manifests)
+    manifests["int8-litert"] = replace(manifests["int8-litert"], notes={"quantize": {"no smaller": told}})
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>|`", "", unescape(form(replace(SEVERAL, manifests=manifests)))))
+    assert f"quantize made the file of int8-litert no smaller: {told}." in text
+    assert "no smaller" not in form(SEVERAL)
+
+
+@pytest.mark.parametrize(
     ("operators", "left"),
     [
         ({"XNNPACK:CONV_2D": 9, "GATHER": 1}, {"GATHER": 1}),

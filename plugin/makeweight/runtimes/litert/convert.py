@@ -2,7 +2,8 @@
 
 The converter is litert-torch, built on torch.export: https://github.com/google-ai-edge/litert-torch. Sizes are fixed in
 a file, so the module is traced with a batch of one, which is what one inference has; those declared free are left so if
-the file computes the same in another.
+the file computes the same in another. Where that takes more than to say so, the module is converted in two sizes, and
+what differs is made to follow from the inputs (`followed.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from makeweight.artifact.ports import Feeds, Shape
 from makeweight.runtimes import environment, traced
 from makeweight.runtimes.inputs import from_dict_to_dict
-from makeweight.runtimes.litert import free, graph, names, refusal
+from makeweight.runtimes.litert import followed, free, graph, names, refusal
 from makeweight.runtimes.litert.names import Places
 from makeweight_base.errors import UsageError
 from makeweight_base.installed import installed
@@ -32,7 +33,9 @@ _NARROWER = {"int64": "int32", "float64": "float32"}
 Answers = Mapping[str, NDArray[Any]]
 
 
-def convert(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path) -> None:
+def convert(
+    module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path, largest: Mapping[str, int] | None = None
+) -> None:
     """Write `module` to `path`. Two conversions of one module give the same bytes.
 
     A batch that is declared free is one of 1 in the file, where that computes something else in another.
@@ -41,6 +44,7 @@ def convert(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path
         module: a torch.nn.Module in eval mode, called with its inputs as `runtimes/inputs.py` says.
         inputs: shapes by input name; a letter is a size that stays free, one in first place the batch.
         example: real arrays by input name, on which the module is traced and the file checked.
+        largest: what a free size besides the batch is at most, by its letter, where that is declared.
 
     Raises:
         UsageError: the module fails on the example, cannot be traced, holds an operator that LiteRT has not, or is
@@ -52,22 +56,82 @@ def convert(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path
     sizes = {**traced.sizes(inputs, example), **dict.fromkeys(batches, 1)}
     arrays = traced.resized(inputs, example, sizes)
     expected = traced.answers(module, traced.tensors(arrays))
-    path.write_bytes(_converted(module, arrays))
-    model = graph.load(path)
-    _name_ports(model, list(inputs), list(expected))
-    names.give(model)
-    graph.write(model, path)
+    _write(module, arrays, list(expected), path)
     _check(path, arrays, expected, sizes)
-    for letter, size in sizes.items():
-        if not _left_free(letter, module, inputs, example, sizes, path) and letter not in batches:
-            name = next(name for name, axes in traced.free(inputs).items() if letter in axes.values())
-            raise UsageError(
-                f"`{letter}` of input `{name}` cannot be free: the LiteRT file works with {size} alone",
-                where="makeweight.yaml: model.inputs",
-                do="Declare it as a number, and have the loader bring examples to it.",
-            )
+    whole = path.read_bytes()
+    others = [letter for letter in sizes if letter not in batches]
+    for letter in sizes:
+        if _left_free(letter, module, inputs, example, sizes, path) or letter in batches:
+            continue
+        most = (largest or {}).get(letter)
+        if len(others) == 1 and _followed(letter, most, whole, module, inputs, example, sizes, path):
+            return
+        raise _cannot_be_free(letter, inputs, sizes[letter], bounded=most is not None or len(others) > 1)
     if sizes:
         _check(path, arrays, expected, sizes)
+
+
+def _cannot_be_free(letter: str, inputs: Mapping[str, Shape], size: int, *, bounded: bool) -> UsageError:
+    name = next(name for name, axes in traced.free(inputs).items() if letter in axes.values())
+    number = "declare it as a number, and have the loader bring examples to it."
+    return UsageError(
+        f"`{letter}` of input `{name}` cannot be free: the LiteRT file works with {size} alone",
+        where="makeweight.yaml: model.inputs",
+        do=number.capitalize()
+        if bounded
+        else f"Say what it is at most by `model.largest: {{{letter}: …}}`, where tables of positions end, or {number}",
+    )
+
+
+def _write(module: Any, arrays: Feeds, outputs: list[str], path: Path) -> None:
+    """The file in the sizes of these arrays, its ports and layers by their names."""
+    path.write_bytes(_converted(module, arrays))
+    model = graph.load(path)
+    _name_ports(model, list(arrays), outputs)
+    names.give(model)
+    graph.write(model, path)
+
+
+def _followed(
+    letter: str,
+    most: int | None,
+    whole: bytes,
+    module: Any,
+    inputs: Mapping[str, Shape],
+    example: Feeds,
+    sizes: Mapping[str, int],
+    path: Path,
+) -> bool:
+    """Whether the file, with what differs between two sizes made to follow from the inputs, computes what the module
+    does in both and in one between. Its batch is one.
+
+    Args:
+        most: the largest size, where it is known.
+        whole: the file in the sizes that were traced.
+    """
+    own, large = sizes[letter], most or 2 * sizes[letter]
+    small = own if own < large else max(large // 2, 1)
+    port, axis = next(
+        (name, axis) for name, axes in traced.free(inputs).items() for axis, each in axes.items() if each == letter
+    )
+    try:
+        asked = {
+            size: traced.resized(inputs, example, {**sizes, letter: size}) for size in (large, small, large // 2 + 1)
+        }
+        wanted = {size: traced.answers(module, traced.tensors(arrays)) for size, arrays in asked.items()}
+        files = {own: whole}
+        for size in {large, small} - {own}:
+            _write(module, asked[size], list(wanted[size]), path)
+            files[size] = path.read_bytes()
+        model, other = (graph.of_bytes(files[size]) for size in (large, small))
+        followed.follow(model, other, port, axis, bounded=most is not None)
+        free.mark(model, letter, inputs, wanted[small])
+        graph.write(model, path)
+        for size, arrays in asked.items():
+            _check(path, arrays, wanted[size], {letter: size})
+    except (UsageError, followed.Fixed):
+        return False  # it takes other sizes alone, or has one of them where nothing can follow
+    return True
 
 
 def _left_free(

@@ -37,10 +37,15 @@ INTEGERS = frozenset({"INT2", "INT4", "INT8", "UINT8", "INT16"})
 
 
 def load(path: Path) -> Any:
-    """The whole file as a tree of objects. It must be sound, which opening it tells: this does not look."""
+    """See `of_bytes`."""
+    return of_bytes(path.read_bytes())
+
+
+def of_bytes(data: bytes) -> Any:
+    """A whole file as a tree of objects. It must be sound, which opening it tells: this does not look."""
     from ai_edge_litert.tools import flatbuffer_utils
 
-    return flatbuffer_utils.read_model_from_bytearray(bytearray(path.read_bytes()))
+    return flatbuffer_utils.read_model_from_bytearray(bytearray(data))
 
 
 def write(model: Any, path: Path) -> None:

@@ -57,7 +57,7 @@ class LiteRt:
                 from makeweight.runtimes.litert import convert
 
                 converted = target if format == FLOAT32 else Path(scratch, "converted.tflite")
-                convert.convert(source.module, source.inputs, source.example, converted)
+                convert.convert(source.module, source.inputs, source.example, converted, source.largest)
                 source = self.read(converted)
             if format == FLOAT32:
                 return source if source.path == target else source.copy(target)
