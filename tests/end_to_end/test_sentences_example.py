@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 
 from makeweight.measure import timings
+from makeweight.project import reading
 
 pytestmark = pytest.mark.slow
 SUBJECTS = ["the film", "it", "this story of two old friends", "a second look at the same town", "her first role"]
@@ -72,3 +73,13 @@ def test_sentences_of_any_length_reach_a_verdict(tmp_path: Path, monkeypatch: py
     assert timed <= lengths, "latency is measured on sentences as they are, not filled up"
     fed_with = timings.read(tmp_path / "samples/int8-dynamic/local.npz").fed
     assert f"`input_ids` [1, {min(timed)}] to [1, {max(timed)}]" in fed_with
+
+
+def test_one_recipe_is_shipped_on_each_runtime_up_to_the_length_that_the_encoder_has() -> None:
+    """What LiteRT and ExecuTorch make of a free length is tested beside them."""
+    project = reading.load(example_project.EXAMPLES / "sentences")
+    named = {name: each for name, each in project.variants.items() if name.startswith("int8-dynamic")}
+    assert sorted(each.runtime for each in named.values()) == ["executorch", "litert", "onnxruntime"]
+    assert all(each.recipe == named["int8-dynamic"].recipe for each in named.values())
+    source = (example_project.EXAMPLES / "sentences/encoder.py").read_text()
+    assert f"WORDS, LONGEST = 8000, {project.model.largest['T']}\n" in source

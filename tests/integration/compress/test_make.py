@@ -131,7 +131,7 @@ def test_a_model_is_timed_in_the_numbers_that_it_will_be_lowered_in(carry_out: M
     timed = Step(Prune(), Prune.Options(latency={"max": "3600 s"}, epochs=0))
     manifest = carry_out(timed, lowering=INT8)
     assert manifest.status == "failed"
-    assert "on device `here`, in int8, static, and `latency` wants at most 3600 s" in str(manifest.reason)
+    assert "on device `here`, in int8, static, and `latency` wants at most 3,600 s" in str(manifest.reason)
     found = manifest.notes["prune"]["latency"]
     whole = found["tries"][-1]
     assert (found["device"], whole["ratio"], whole["processes"]) == ("here", 0, 1)
