@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from makeweight.compress.deadend import excluded, left_out, refuse_operators
-from makeweight.compress.examples import Examples, Tensors, tensors
+from makeweight.compress.examples import Examples, tensors
 from makeweight.compress.importances import silent_in
 from makeweight.compress.losses import Loss, loss_of
 from makeweight.compress.multihead import write_out
 from makeweight.compress.narrowing import departing, parts
-from makeweight.compress.pruner import Pruner, multiple_of, pruner_of, tracked
+from makeweight.compress.pruner import Pruner, Pruning, pruner_of, tracked
 from makeweight.compress.pruning_plan import Plan, carried_out, planned, refuse_growth, refuse_miscounted, stuck
 from makeweight.compress.recurrent_inputs import recurrences
 from makeweight.compress.scores import answers
@@ -58,22 +59,21 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     latency = None if options.latency is None else Latency(options.latency, given)
     if latency is not None:
         given.notes[NAME] = {"latency": latency.note}
-    options = _aimed(latency, subject, example, shape, options, given, left_alone)
-    plan = planned(module, example, shape, options, given, left_alone)
+    pruning = _aimed(latency, subject, Pruning(options, given, example, shape), left_alone)
+    plan = planned(module, pruning, left_alone)
     with tracked("follow this model", module):
-        pruner = pruner_of(module, example, options, given, plan.heads, plan.kept)
-    rounds = _in_rounds(pruner, plan, subject, example, shape, options, given, left_alone)
+        pruner = pruner_of(module, pruning, plan.heads, plan.kept)
+    rounds = _in_rounds(pruner, plan, subject, pruning, left_alone)
     after = _widths(module)
     changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
     untold = [name for name, part in parts(module).items() if part in silent_in(pruner.channels.importance)]
     if not changed:
         keep = set(pruner.channels.ignored_layers)
         able = [name for name in before if module.get_submodule(name) not in keep]
-        multiple = multiple_of(options, given)
-        raise RecipeFailed(_unchanged(plan, untold, whole, recurrent, before, able, multiple))
+        raise RecipeFailed(_unchanged(plan, untold, whole, recurrent, before, able, pruning.multiple))
     if untold:
         given.progress.say(_untold(untold))
-    refuse_miscounted(module, example, shape, given)
+    refuse_miscounted(module, pruning)
     left = counted(module)
     given.progress.say(f"prune: {len(changed)} of {len(before)} layers narrower, {parameters:,} -> {left:,} parameters")
     given.notes[NAME] = {"parameters": [parameters, left], "channels": changed, "rounds": rounds}
@@ -88,17 +88,10 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
 
 
 def _in_rounds(
-    pruner: Pruner,
-    plan: Plan,
-    subject: Subject,
-    example: Tensors,
-    shape: Any,
-    options: PruneOptions,
-    given: Given,
-    left_alone: Sequence[str],
+    pruner: Pruner, plan: Plan, subject: Subject, pruning: Pruning, left_alone: Sequence[str]
 ) -> list[dict[str, Any]]:
     """All rounds, each followed by its training; what there is to tell of that."""
-    module = subject.source
+    module, options, given = subject.source, pruning.options, pruning.given
     learnt = _learnt(options, given) if options.importance == "taylor" else None
     trained = InRounds(NAME, options, options.rounds, given)
     for number in range(1, options.rounds + 1):
@@ -108,10 +101,10 @@ def _in_rounds(
             was = copy.deepcopy(module)
             removed = pruner.step(module)
         module.zero_grad(set_to_none=True)
-        refuse_miscounted(module, example, shape, given)
-        refuse_growth(was, module, removed, example)
+        refuse_miscounted(module, pruning)
+        refuse_growth(was, module, removed, pruning.example)
         with tracked("check the narrower model", module):
-            wrong = departing(was, removed, example)
+            wrong = departing(was, removed, pruning.example)
         if wrong:
             raise RecipeFailed(_lost(wrong) + left_out([*left_alone, *plan.refused, *wrong]))
         trained.after(number, module, subject.left.values())
@@ -119,32 +112,23 @@ def _in_rounds(
     return trained.told
 
 
-def _aimed(
-    latency: Latency | None,
-    subject: Subject,
-    example: Tensors,
-    shape: Any,
-    options: PruneOptions,
-    given: Given,
-    left_alone: list[str],
-) -> PruneOptions:
+def _aimed(latency: Latency | None, subject: Subject, pruning: Pruning, left_alone: Sequence[str]) -> Pruning:
     """With the ratio that leaves so much arithmetic or time; what stays whole is found out with half of the channels
     gone."""
+    options = pruning.options
     if options.ratio is not None:
-        return options
-    module = subject.source
+        return pruning
 
-    def at(ratio: float) -> PruneOptions:
-        return options.model_copy(update={"ratio": ratio, "macs": None, "latency": None, "rounds": 1})
+    def at(ratio: float, rounds: int = 1) -> Pruning:
+        aim = {"ratio": ratio, "macs": None, "latency": None, "rounds": rounds}
+        return replace(pruning, options=options.model_copy(update=aim))
 
-    half = at(0.5)
-    plan = planned(module, example, shape, half, given, left_alone)
+    plan = planned(subject.source, at(0.5), left_alone)
 
     def pruned(ratio: float) -> Any:
-        return carried_out(plan, module, example, at(ratio), given)[0]
+        return carried_out(plan, subject.source, at(ratio))[0]
 
-    ratio = aimed(options, latency, pruned, subject, example, given)
-    return at(ratio).model_copy(update={"rounds": options.rounds})
+    return at(aimed(options, latency, pruned, subject, pruning.example, pruning.given), options.rounds)
 
 
 def _unchanged(

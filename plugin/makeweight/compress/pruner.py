@@ -31,6 +31,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Pruning:
+    """What is to be removed of a module, and what it has to answer all the same."""
+
+    options: PruneOptions
+    given: Given
+    example: Tensors
+    shape: Any
+    """Of its scores of the example."""
+
+    @property
+    def multiple(self) -> int:
+        """Of how many channels layers keep a multiple."""
+        return self.options.round_to or self.given.channel_multiple
+
+
+@dataclass(frozen=True)
 class Pruner:
     """One step removes channels, and heads of attention whose channels Torch-Pruning leaves alone."""
 
@@ -41,25 +57,19 @@ class Pruner:
         return [*narrow(self.channels, module), *self.heads.step(module)]
 
 
-def pruner_of(
-    module: Any,
-    example: Tensors,
-    options: PruneOptions,
-    given: Given,
-    heads: Sequence[Narrowable],
-    alone: Sequence[str],
-) -> Pruner:
+def pruner_of(module: Any, pruning: Pruning, heads: Sequence[Narrowable], alone: Sequence[str]) -> Pruner:
     """Args:
     heads: the attention that gives up heads.
     alone: the layers that keep their channels.
     """
     import torch_pruning
 
+    options, example = pruning.options, pruning.example
     layers = parts(module)
     kept = [layers[name] for name in alone]
     ratio = cast(float, options.ratio)  # where `macs` is set, it was found before
     # the width of inputs that heads are counted by has to hold whole heads
-    multiple = math.lcm(multiple_of(options, given), *(each.attention.width for each in heads if each.follows))
+    multiple = math.lcm(pruning.multiple, *(each.attention.width for each in heads if each.follows))
     for parameter in module.parameters():
         parameter.requires_grad_(True)  # the dependencies are traced by autograd
     importance = importance_of(options.importance)
@@ -100,10 +110,6 @@ def pruner_of(
         )
     together = options.scope == "global"
     return Pruner(channels, HeadPruner(list(heads), of_heads(importance), ratio, options.rounds, together, multiple))
-
-
-def multiple_of(options: PruneOptions, given: Given) -> int:
-    return options.round_to or given.channel_multiple
 
 
 def _output_layers(module: Any, example: Tensors, kept: Sequence[Any]) -> list[Any]:

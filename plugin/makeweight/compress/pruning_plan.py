@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from makeweight.compress import attention
 from makeweight.compress.attention import Attention
@@ -14,13 +14,9 @@ from makeweight.compress.deadend import left_out, refuse_broken
 from makeweight.compress.examples import Tensors
 from makeweight.compress.heads import ROUNDING, Narrowable, following, narrowable, runs
 from makeweight.compress.narrowing import Removal, departing, drift, parting, shaken
-from makeweight.compress.pruner import pruner_of, tracked
-from makeweight.compress.technique import Given
+from makeweight.compress.pruner import Pruning, pruner_of, tracked
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.weights import counted
-
-if TYPE_CHECKING:
-    from makeweight.compress.prune import PruneOptions
 
 
 @dataclass(frozen=True)
@@ -35,25 +31,23 @@ class Plan:
     """Of the layers that keep their channels, those that Torch-Pruning loses track of."""
 
 
-def planned(
-    module: Any, example: Tensors, shape: Any, options: PruneOptions, given: Given, left_alone: Sequence[str]
-) -> Plan:
-    """What can be pruned as the options say, with these layers left alone.
+def planned(module: Any, pruning: Pruning, left_alone: Sequence[str]) -> Plan:
+    """What can be pruned, with these layers left alone.
 
     Raises:
         RecipeFailed: the module does not run once it is narrower, or would grow.
     """
     with tracked("follow this model", module):
-        plan = _plan(module, example, options, given, left_alone)
-        return _tried(plan, module, example, shape, options, given)
+        return _tried(_plan(module, pruning, left_alone), module, pruning)
 
 
-def _plan(module: Any, example: Tensors, options: PruneOptions, given: Given, left_alone: Sequence[str]) -> Plan:
+def _plan(module: Any, pruning: Pruning, left_alone: Sequence[str]) -> Plan:
+    example = pruning.example
     wide = shaken(module)
     found = attention.find(wide, example)
     attention.sharpen(wide, found, example)
-    wanted = [each for each in found if not set(each.makers) & set(left_alone)]
-    tried = list(zip(wanted, narrowable(wide, wanted, example), strict=True))
+    reached = [each for each in found if not set(each.makers) & set(left_alone)]
+    tried = list(zip(reached, narrowable(wide, reached, example), strict=True))
     plan = Plan(
         heads=tuple(able for _, able in tried if able is not None),
         kept=(*left_alone, *(maker for each in found for maker in each.makers)),
@@ -67,42 +61,43 @@ def _plan(module: Any, example: Tensors, options: PruneOptions, given: Given, le
         whole = replace(plan, heads=(*plan.heads, *heads), stuck=())
         if uncounted is None:
             # the ways differ in what is counted by heads, and not in what is removed: the first changes no number
-            uncounted, removed = carried_out(whole, module, example, options, given)
+            uncounted, removed = carried_out(whole, module, pruning)
             if counted(uncounted) >= counted(module):
                 break
         if not runs(uncounted, heads, removed, example):
             continue
-        _, gone = carried_out(whole, module, example, options, given)
+        _, gone = carried_out(whole, module, pruning)
         if drift(wide, gone, example) <= ROUNDING:
             return whole
-    given.progress.say(stuck(plan.stuck))
+    pruning.given.progress.say(stuck(plan.stuck))
     return plan
 
 
-def carried_out(
-    plan: Plan, module: Any, example: Tensors, options: PruneOptions, given: Given
-) -> tuple[Any, list[Removal]]:
+def carried_out(plan: Plan, module: Any, pruning: Pruning) -> tuple[Any, list[Removal]]:
     """A copy of the module that was pruned as planned."""
-    trial, plain = copy.deepcopy(module), options.model_copy(update={"importance": "magnitude"})
+    trial = copy.deepcopy(module)
+    plain = replace(pruning, options=pruning.options.model_copy(update={"importance": "magnitude"}))
     with tracked("prune this model", trial):
-        return trial, pruner_of(trial, example, plain, given, plan.heads, plan.kept).step(trial)
+        return trial, pruner_of(trial, plain, plan.heads, plan.kept).step(trial)
 
 
-def _tried(plan: Plan, module: Any, example: Tensors, shape: Any, options: PruneOptions, given: Given) -> Plan:
+def _tried(plan: Plan, module: Any, pruning: Pruning) -> Plan:
     """What is left of a plan after it was carried out on a copy: layers keep their channels where Torch-Pruning loses
     track of them, and so does what reads of attention that takes no fewer heads, where it needs inputs of one width."""
-    trial, removed = carried_out(plan, module, example, options, given)
+    trial, removed = carried_out(plan, module, pruning)
     readers = tuple(each.reader for each in plan.stuck)
     try:
-        refuse_miscounted(trial, example, shape, given)
+        refuse_miscounted(trial, pruning)
     except RecipeFailed:
         if set(readers) <= set(plan.kept):
             raise
-        return _tried(replace(plan, kept=(*plan.kept, *readers)), module, example, shape, options, given)
-    refuse_growth(module, trial, removed, example)
-    refused = departing(module, removed, example)
+        return _tried(replace(plan, kept=(*plan.kept, *readers)), module, pruning)
+    refuse_growth(module, trial, removed, pruning.example)
+    refused = departing(module, removed, pruning.example)
     if refused:
-        given.progress.say(f"prune: channels kept where Torch-Pruning loses track of them: {', '.join(refused)}")
+        pruning.given.progress.say(
+            f"prune: channels kept where Torch-Pruning loses track of them: {', '.join(refused)}"
+        )
     heads = tuple(each for each in plan.heads if not set(each.attention.makers) & set(refused))
     return replace(plan, heads=heads, kept=(*plan.kept, *refused), refused=tuple(refused))
 
@@ -127,15 +122,15 @@ def refuse_growth(before: Any, after: Any, removed: list[Removal], example: Tens
         )
 
 
-def refuse_miscounted(module: Any, example: Tensors, shape: Any, given: Given) -> None:
+def refuse_miscounted(module: Any, pruning: Pruning) -> None:
     """Raises:
     RecipeFailed: a narrower module no longer answers as before, mostly since its `forward` counts channels.
     """
     refuse_broken(
         module,
-        example,
-        shape,
-        given.output,
+        pruning.example,
+        pruning.shape,
+        pruning.given.output,
         "prune: the narrower network",
         "forward() probably holds channel counts as numbers: take them from the tensor, or name in `exclude` the layer "
         "whose channels it counts",
