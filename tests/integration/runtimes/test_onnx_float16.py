@@ -79,3 +79,32 @@ def test_what_a_branch_takes_from_outside_stays_before_it(runtime: OnnxRuntime, 
     onnx.checker.check_model(target.read_bytes())
     (given,) = runtime.open(runtime.read(target)).run({"x": np.full((1, 4), 2, np.float32), "c": np.array(False)})
     np.testing.assert_array_equal(given, [[-2, -4, -6, -8]])
+
+
+def test_what_a_product_reads_of_a_transposition_is_float32_so_that_the_file_opens(
+    runtime: OnnxRuntime, tmp_path: Path
+) -> None:
+    drawn = np.random.default_rng(0)
+    weight = drawn.normal(size=(4, 5)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Relu", ["x"], ["r"]),
+            helper.make_node("Transpose", ["r"], ["t"], perm=[1, 0, 2]),
+            helper.make_node("MatMul", ["t", "w"], ["y"]),
+        ],
+        "turned",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", "T", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["T", "N", 5])],
+        [onnx.numpy_helper.from_array(weight, "w")],
+    )
+    source, target = tmp_path / "turned.onnx", tmp_path / "half.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), source)
+    to_float16(source, target)
+    half = onnx.shape_inference.infer_shapes(onnx.load(target)).graph
+    (turned,) = (node for node in half.node if node.op_type == "Transpose")
+    types = {each.name: each.type.tensor_type.elem_type for each in half.value_info}
+    assert types[turned.output[0]] == TensorProto.FLOAT
+    assert [each.data_type for each in half.initializer if list(each.dims) == [4, 5]] == [TensorProto.FLOAT16]
+    given = drawn.normal(size=(3, 2, 4)).astype(np.float32)
+    (answer,) = runtime.open(runtime.read(target)).run({"x": given})
+    assert np.allclose(answer, np.maximum(given, 0).transpose(1, 0, 2) @ weight, atol=2e-2)
