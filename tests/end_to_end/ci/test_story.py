@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import preloaded
 from end_to_end.ci.conftest import Hub, establish
 from integration.github.server import Server
 
@@ -80,6 +81,12 @@ budget:
 TOO_HARD = ("ratio: 0.5", "ratio: 0.98")
 """Five channels of 256 are left, and a tenth of the answers is right; with 128 or 154 it is practically all."""
 LESS = ("ratio: 0.98", "ratio: 0.4")
+
+
+@pytest.fixture(scope="module")
+def plain(plain: dict[str, str], preloaded_for_modules: Path) -> dict[str, str]:
+    """With commands that have imported PyTorch: each stage of each run here would, for two CPU-seconds."""
+    return preloaded.first(preloaded_for_modules, preloaded.without(plain))
 
 
 @pytest.fixture
