@@ -28,17 +28,22 @@ def shell(user_environment: dict[str, str], preloaded_for_modules: Path) -> Shel
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory, shell) -> Path:
-    """`make demo`, in a folder of its own, of a reference model that trains for a quarter of the time, of recipes that
-    train for one epoch, measured by one process."""
+    """`make demo`, in a folder of its own: a reference model of six of its ten convolutions that trains for a quarter
+    of the time, recipes that train for one epoch, a budget that such a model keeps, and one process that measures.
+    """
     source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("demo")
     for name in ("makeweight.yaml", "dvc.yaml", "constraints.txt", ".dvcignore"):
         shutil.copy(REPOSITORY / name, source)
     shutil.copytree(REPOSITORY / "examples", source / "examples")
+    block = "        Residual(64),\n"
+    _edit(source / "examples/digits/model.py", 3 * block, block)
     _edit(source / "examples/digits/train.py", "\nEPOCHS = 20\n", "\nEPOCHS = 5\n")
     _edit(source / "examples/digits/train.py", "\nTHREADS = min(2, os.cpu_count() or 1)\n", "\nTHREADS = 1\n")
     _edit(source / "makeweight.yaml", "rounds: 2\n          epochs: 2", "rounds: 1\n          epochs: 0")
     _edit(source / "makeweight.yaml", "epochs: 4", "epochs: 1")
     _edit(source / "makeweight.yaml", "    threads: 1\n", "    threads: 1\n    processes: 1\n")
+    _edit(source / "makeweight.yaml", "max_drop: 2 pt", "max_drop: 4 pt")
+    _edit(source / "makeweight.yaml", "min: 98 %\n      max_drop: 1 pt", "min: 97 %\n      max_drop: 2 pt")
     before = shell("git status --porcelain", REPOSITORY).stdout
     done = shell(f"bash {source}/examples/demo.sh {folder}", REPOSITORY)
     (folder / "demo.log").write_text(done.stdout)
@@ -146,6 +151,7 @@ def test_an_interrupted_stage_leaves_no_half_file_and_the_next_run_goes_on(
     copy = tmp_path / "demo"
     shutil.copytree(demo, copy, symlinks=True)
     _edit(copy / "makeweight.yaml", "ratio: 0.75", "ratio: 0.5")
+    _edit(copy / "makeweight.yaml", "epochs: 1", "epochs: 3")
     running = subprocess.Popen(
         ["dvc", "repro", "compress@slim"],
         cwd=copy,
@@ -159,7 +165,10 @@ def test_an_interrupted_stage_leaves_no_half_file_and_the_next_run_goes_on(
     for line in running.stdout:
         if "slim: prune" in line:
             break
-    time.sleep(1.5)  # into the training
+    # into the training: of two epochs the first has been kept when the second is drawn
+    drawn = copy / "samples/slim/training/training_loss.tsv"
+    while running.poll() is None and not (drawn.exists() and drawn.read_text().count("\n") > 2):
+        time.sleep(0.02)
     os.killpg(running.pid, signal.SIGINT)
     rest = running.stdout.read()
     assert running.wait(60) != 0
@@ -168,4 +177,5 @@ def test_an_interrupted_stage_leaves_no_half_file_and_the_next_run_goes_on(
     assert not [path for path in (copy / "artifacts").iterdir() if path.name.endswith(".part")]
     again = shell("dvc repro compress@slim", copy)
     assert again.returncode == 0, again.stdout
+    assert "finetune: taken up again after epoch" in again.stdout
     assert (copy / "artifacts/slim/model.onnx").exists()
