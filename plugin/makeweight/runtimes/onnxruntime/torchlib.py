@@ -21,8 +21,8 @@ def read_once() -> Iterator[None]:
     try:
         from torch.onnx._internal.exporter._registration import ONNXRegistry
 
-        plain = vars(ONNXRegistry)["from_torchlib"]
-    except (ImportError, KeyError):
+        plain, _ = vars(ONNXRegistry)["from_torchlib"], ONNXRegistry().functions
+    except (ImportError, KeyError, AttributeError, TypeError):
         yield
         return
 
