@@ -96,6 +96,30 @@ def test_one_bias_and_one_weight_of_several_nodes_without_names(tmp_path: Path) 
     assert "left in float" not in notes
 
 
+def test_normalizations_that_share_a_scale_and_a_bias_stay_in_float(tmp_path: Path) -> None:
+    x, w, v = random(96, 4, 20, seed=0), random(4, 4, 1), random(4, 4, 1, seed=4)
+    scale, b = random(4, seed=3), random(4, seed=2)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["h"]),
+        # what ONNX Runtime's quantizer would call its copy of `b`
+        helper.make_node("InstanceNormalization", ["h", "s", "b"], ["b0"]),
+        helper.make_node("Conv", ["b0", "v"], ["k"]),
+        helper.make_node("InstanceNormalization", ["k", "s", "b"], ["y"]),
+    ]
+    weights = {"w": w, "v": v, "s": scale, "b": b}
+    source = written(tmp_path / "m.onnx", nodes, weights, shape=["N", 4, 20])
+    (given,), notes, graph = made(source, x)
+    wanted = x
+    for weight in (w, v):
+        wanted = np.einsum("oc,nct->not", weight[:, :, 0], wanted)
+        wanted = (wanted - wanted.mean(2, keepdims=True)) / np.sqrt(wanted.var(2, keepdims=True) + 1e-5)
+        wanted = wanted * scale[:, None] + b[:, None]
+    assert decibels(wanted, given) > HEALTHY
+    assert notes == {}, "no product stays in float"
+    read = [list(node.input[1:]) for node in graph.graph.node if node.op_type == "InstanceNormalization"]
+    assert read == [["s", "b"]] * 2
+
+
 def test_an_embedding_that_the_last_product_reads_too(tmp_path: Path) -> None:
     table = random(64, 16)
     ids = np.random.default_rng(0).integers(0, 64, (50, 5))

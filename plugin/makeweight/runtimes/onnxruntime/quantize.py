@@ -46,6 +46,10 @@ _DYNAMIC = ["Gather", "Gemm", "LSTM", "MatMul"]
 _PRODUCTS = frozenset({"MatMul", "Gemm"})
 # What ONNX Runtime quantizes by itself where it stands between quantizers (its optimizer WeightBiasQuantization).
 _TAKEN_OVER = frozenset({"Conv", "ConvTranspose", "Gemm"})
+# No kernel of ONNX Runtime's computes it on integers, so between quantizers it loses precision and time. As a group
+# normalization is exported, it shares its scale and bias with others, and neither copes with that: the quantizer gives
+# copies names that other tensors may have, and what is shared cannot be loaded on x86 without VNNI.
+_IN_FLOAT = frozenset({"InstanceNormalization"})
 # Why a product that nothing is known against was left alone.
 _UNREACHED = {
     None: "ONNX Runtime has integer weights alone for MatMul and Gemm",
@@ -284,7 +288,7 @@ def _static(
     from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
     from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-    reached = _wanted(how, {*QDQRegistry, *QLinearOpsRegistry})
+    reached = _wanted(how, {*QDQRegistry, *QLinearOpsRegistry} - _IN_FLOAT)
     found = ranges(prepared, folder, reached, how.observer or "minmax", fed)
     graph = load_model_with_shape_infer(prepared)
     mended.left |= masks(graph, extremes(found))
