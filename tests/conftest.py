@@ -21,7 +21,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # garbage.
 os.environ.setdefault("GOGC", "400")
 # scikit-learn sets these when it is imported. What is begun after that would have another environment than the
-# preloaded commands were begun in, and so would be the real ones (tests/preloaded.py), three times as dear.
+# preloaded commands were begun in, and the real ones would be run (tests/preloaded.py), which take three times as long.
 os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")
 os.environ.setdefault("KMP_INIT_AT_FORK", "FALSE")
 

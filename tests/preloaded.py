@@ -176,7 +176,7 @@ def _begin(folder: Path, more: Sequence[str]) -> int:
     os.mkfifo(folder / HELD)
     reading = os.open(folder / HELD, os.O_RDONLY | os.O_NONBLOCK)
     held = os.open(folder / HELD, os.O_WRONLY)
-    # its standard input is what it lives by; nobody waits for its end, which needs nobody
+    # it ends when its standard input does; nobody waits for that
     server = subprocess.Popen([BIN / "python3", "-P", __file__, folder, *more], stdin=reading, cwd=folder)
     os.close(reading)
     while not place.exists() and server.poll() is None:
@@ -229,6 +229,7 @@ def _serve(folder: Path) -> None:
         asking = {each.fileno(): pid for pid, each in running.items() if pid not in gone}
         ready = select.select([0, ended, listener, *asking], [], [])[0]
         if 0 in ready:
+            os.close(0)  # at once: who opens `HELD` from now on is told that nobody reads there
             for pid in running:
                 os.kill(pid, signal.SIGKILL)
             return

@@ -69,7 +69,7 @@ def first_project(shell, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
     def shorter() -> None:
         text = (folder / "makeweight.yaml").read_text()
-        mended = text.replace("local: {kind: local, threads: 1}", "local: {kind: local, processes: 1, seconds: 1}")
+        mended = text.replace("{kind: local, threads: 1}", "{kind: local, threads: 1, processes: 1, seconds: 1}")
         assert mended != text
         (folder / "makeweight.yaml").write_text(mended)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -109,7 +110,14 @@ def test_nothing_is_left_when_the_commands_go(tmp_path: Path) -> None:
             text=True,
         )
         writing = key.open("w")
+        also = os.open(folder / preloaded.HELD, os.O_WRONLY | os.O_NONBLOCK)
+    assert ended(folder, tmp_path / "kept", "makeweight --version")[0] == 0, "somebody still has them"
+    os.close(also)
     with writing:
         told, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "Traceback" not in told
+    assert preloaded._BEGUN[-1].wait(60) == 0
+    with pytest.raises(OSError) as gone:
+        os.open(folder / preloaded.HELD, os.O_WRONLY | os.O_NONBLOCK)
+    assert gone.value.errno == errno.ENXIO

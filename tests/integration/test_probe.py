@@ -96,6 +96,7 @@ def blocks(folder: Path, a: str, b: str, threads: int = 1, **changes: object) ->
 
 def run(folder: Path, job: Job) -> Result:
     (folder / "job.json").write_text(dump_job(job))
+    (folder / "result.npz").unlink(missing_ok=True)  # of the job before
     done = subprocess.run(
         [sys.executable, "-c", BARE_MACHINE, str(folder / "job.json"), str(folder / "result.npz")],
         capture_output=True,

@@ -54,7 +54,7 @@ TIMES = "run=0; while [ $run -lt $1 ]; do echo 1; run=$((run + 1)); done\n"
 What a probe measures on this machine is judged in the story, with the device matrix, and where code around a model
 runs.
 """
-BOARD = "  board: {kind: command, run: 'sh time.sh {runs} {model}', seconds: 30, processes: 1}\n"
+BOARD = CONFIG.partition("devices:\n")[2].partition("budget:\n")[0]
 GROWTH = ("    max_ratio: 20\n", "    max_ratio: 20\n    max_regression: 2000 %\n")
 """A rule about growth, for the tests of it: the base's artifact is then measured as well, in every run of a change."""
 OTHER = """\

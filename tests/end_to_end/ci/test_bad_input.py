@@ -11,7 +11,7 @@ import pytest
 from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import GROWTH, OTHER, Hub
 from end_to_end.ci.test_comments import TIGHT
-from end_to_end.ci.test_events import write
+from end_to_end.ci.test_events import FLOAT16, write
 
 
 def test_a_missing_permission_is_named_and_fails_nothing(hub: Hub) -> None:
@@ -136,7 +136,7 @@ def test_names_that_are_meant_to_break_out_stay_names(hub: Hub) -> None:
     name = '"x](javascript:alert(1)) @everyone <img src=x> -->"'
     hub.change("main", hub.config(("name: tiny\n", f"name: {name}\n")))
     branch = "a;touch$IFS-owned&`b`"
-    hub.change(branch, hub.config(TIGHT))
+    hub.change(branch, hub.config(FLOAT16))
     run = hub.pull_request(branch)
     assert run.code == 1, run.log
     assert not list(run.workspace.rglob("*owned*"))

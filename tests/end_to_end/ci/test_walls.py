@@ -257,7 +257,8 @@ def test_the_set_up_imports_nothing_of_the_checkout(tmp_path: Path) -> None:
     checkout.mkdir()
     lays(dict.fromkeys(("pip.py", "venv.py", "random.py", "sitecustomize.py"), SPY.format(seen=str(seen))))(checkout)
     kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "http", "HTTP"))}
-    environment = {**kept, "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": "."}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # the Python of these tests
+    environment = {**kept, "PATH": path, "HOME": os.environ["HOME"], "PYTHONPATH": "."}
     runner = Runner(checkout, tmp_path / "temp", environment)
     result = runner.action(REPOSITORY / "setup" / "action.yml", extras="", python_version="", cache="false")
     assert result.conclusion == "success", result.log

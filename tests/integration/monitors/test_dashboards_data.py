@@ -85,8 +85,8 @@ def arranged(panel: dict[str, Any]) -> dict[str, int]:
 
 
 @functools.cache
-def every() -> tuple[Question, ...]:
-    """When a test wants them: those who collect the tests do not."""
+def all_questions() -> tuple[Question, ...]:
+    """Written when a test asks for them: collecting the tests needs none."""
     return tuple(questions())
 
 
@@ -232,7 +232,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 @pytest.mark.parametrize("board", FILES)
 def test_every_question_of_a_dashboard_has_an_answer(board: str, chosen: str, answers: Client) -> None:
     found = {}
-    asked_of = [question for question in every() if question.board == board]
+    asked_of = [question for question in all_questions() if question.board == board]
     assert asked_of
     for question in asked_of:
         asked = question.asked(CHOSEN[chosen])

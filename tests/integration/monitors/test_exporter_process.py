@@ -247,22 +247,11 @@ def test_it_listens_beyond_this_machine_only_with_a_token(tmp_path: Path) -> Non
 
 
 def test_what_does_not_start_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        code, said = fails(*MODEL, "--port", port)
-        assert code == 4
-        assert re.match(rf"error: 127.0.0.1:{port}: cannot listen there: .*\n  Something listens there already", said)
     (tmp_path / "labels.sqlite").write_text("this is no database, and long enough to be seen as none" * 20)
     late = [
         (["--tail", str(tmp_path)], "this is a folder or a pipe"),
         (["--host", "no-such-host.invalid", "--insecure"], "there is no such address"),
     ]
-    for arguments, expected in late:
-        code, said = fails(*MODEL, "--port", "0", *arguments)
-        assert (code, expected in said) == (2, True), said
-    # before anything is begun, so that this process can ask as well as one of its own
     early = [
         (["--labels", str(tmp_path / "labels.sqlite")], "this is no label store"),
         (["--tls-cert", "cert.pem"], "--tls-key"),
@@ -270,10 +259,21 @@ def test_what_does_not_start_says_why(tmp_path: Path, capsys: pytest.CaptureFixt
         (["--bearer-file", str(tmp_path / "none")], "the token cannot be read"),
         (["--models", "none.yaml"], "`--models` describes all models"),
     ]
-    for arguments, expected in early:
-        code = main(["exporter", *MODEL, "--port", "0", *arguments])
-        said = capsys.readouterr().err
+    for arguments, expected in late:
+        code, said = fails(*MODEL, "--port", "0", *arguments)
         assert (code, expected in said) == (2, True), said
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, said = fails(*MODEL, "--port", port)
+        assert code == 4
+        assert re.match(rf"error: 127.0.0.1:{port}: cannot listen there: .*\n  Something listens there already", said)
+        # refused before it listens, so this process can ask; were one not refused, the taken port would end it
+        for arguments, expected in early:
+            code = main(["exporter", *MODEL, "--port", port, *arguments])
+            said = capsys.readouterr().err
+            assert (code, expected in said) == (2, True), said
 
 
 def test_the_servers_own_extra_is_named_where_it_is_missing(tmp_path: Path) -> None:

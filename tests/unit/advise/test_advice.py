@@ -21,6 +21,7 @@ from makeweight.advise.rules import RULES
 from makeweight.cli import main
 from makeweight.project.reading import understand
 from makeweight.runtimes.runtime import LayerFacts
+from makeweight_base.errors import ConfigError
 
 CONFIG = """\
 name: some
@@ -298,6 +299,12 @@ def test_rules_of_the_budget_become_goals() -> None:
     assert by_rule["latency_p50.max"].needed == pytest.approx(2.0)
     away = goals(budget, model(), (DeviceFacts("pi"),), {}, "classification")
     assert [goal.needed for goal in away if goal.figure == "latency"] == [None]
+
+
+def test_a_finished_program_takes_no_recipe() -> None:
+    text = CONFIG.format(model=SOURCES["graph", "executorch"][0], variant=STATIC % "minmax")
+    with pytest.raises(ConfigError, match="an ExecuTorch program is finished"):
+        writing.reader(text, Path())
 
 
 @pytest.mark.parametrize(("source", "runtime"), SOURCES)

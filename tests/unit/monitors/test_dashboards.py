@@ -33,7 +33,7 @@ BOARDS = {
 
 @functools.cache
 def board_of(name: str) -> dict[str, Any]:
-    """One of these, when a test wants it: those who collect the tests want none."""
+    """Read when a test asks for it: collecting the tests needs none."""
     terms, file = BOARDS[name]
     return json.loads(board.text(generate.dashboards(terms)[file]))  # type: ignore[no-any-return]
 
