@@ -42,7 +42,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, LookupError, ArithmeticError, AttributeError) as error:
             said = f"`{node.value}` cannot be read ({error}); quote it if it is meant as text"
             raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from error
 
@@ -157,41 +157,3 @@ def parse(text: str, source: str) -> Document:
     if problems:
         raise ConfigError(problems)
     return Document(source, data, rows, lines, tuple(unquoted), tuple(ambiguous), tuple(refused))
-
-
-def machine_written(text: str, source: str) -> Any:
-    """The data of a file that a program wrote and others may have edited: what `parse` has of it, read some ten times
-    as fast where PyYAML has its parser in C. Whatever that one will not have is for `parse` to read or to refuse.
-
-    Raises:
-        ConfigError: as `parse`.
-    """
-    fast = getattr(yaml, "CSafeLoader", None)
-    if fast is not None:
-        loader = fast(text)
-        try:
-            root = loader.get_single_node()
-            if root is None or _is_plain(root):
-                return None if root is None else loader.construct_document(root)
-        except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError):
-            pass
-        finally:
-            loader.dispose()
-    return parse(text, source).data
-
-
-def _is_plain(root: yaml.Node) -> bool:
-    """Whether no key stands twice, and nothing unfolds without end."""
-    left, count = [root], 0
-    while left:
-        node = left.pop()
-        count += 1
-        if count > _MOST_ENTRIES:
-            return False
-        if isinstance(node, yaml.MappingNode):
-            if len({str(key.value) for key, _ in node.value}) < len(node.value):
-                return False
-            left += [value for _, value in node.value]
-        elif isinstance(node, yaml.SequenceNode):
-            left += node.value
-    return True

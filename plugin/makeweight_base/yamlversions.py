@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 
 _TAG = "tag:yaml.org,2002:"
-_BREAKS = frozenset("\x85\u2028\u2029")
+ODD = "an invisible character is a line break here, or nothing, to some readers only; write the line anew"
+"""What is said of `odd_break`."""
+_ODD = frozenset("\x85\u2028\u2029\ufeff")
 # Of what 1.1 takes for a number or a truth value, the forms that are the same in 1.2: no octal, no base 60, no `yes`.
 _ALIKE = {
     "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
@@ -30,8 +32,10 @@ _INSTEAD = {
 
 
 def odd_break(text: str) -> int | None:
-    """The first line (from 1) with a character that ends a line, and a comment, in YAML 1.1 and not in 1.2."""
-    return next((number for number, line in enumerate(text.split("\n"), 1) if _BREAKS & set(line)), None)
+    """The first line (from 1) with a character that ends a line, and a comment, in YAML 1.1 and not in 1.2; or with a
+    byte order mark that does not begin the text: at the start of a line some readers pass over it."""
+    lines = text.removeprefix("\ufeff").split("\n")
+    return next((number for number, line in enumerate(lines, 1) if _ODD & set(line)), None)
 
 
 def objection(tag: str, text: str, *, plain: bool, implicit: str) -> str | None:

@@ -13,7 +13,7 @@ from makeweight.pipeline.stages import SHIP, stages
 from makeweight.project.project import Project
 from makeweight_base.errors import ConfigError, Problem
 from makeweight_base.yamlfile import Document, parse
-from makeweight_base.yamlversions import odd_break
+from makeweight_base.yamlversions import ODD, odd_break
 
 # Words about a stage, without effect on what it does.
 _WORDS = frozenset({"desc", "meta"})
@@ -26,7 +26,7 @@ def check(head: str | None, base: str | None, project: Project) -> None:
     if head is None:
         raise ConfigError([Problem(PIPELINE, None, "there is none; run `makeweight init` and commit what it writes")])
     if (odd := odd_break(head)) is not None:
-        raise ConfigError([Problem(PIPELINE, odd, "a line break here is one to some readers only; write a plain one")])
+        raise ConfigError([Problem(PIPELINE, odd, ODD)])
     document = parse(head, PIPELINE)
     there = _stages(document.data)
     before = there if base == head else _of_base(base)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from makeweight_base.errors import ConfigError, Problem, UsageError
-from makeweight_base.yamlfile import machine_written
+from makeweight_base.yamlfile import parse
 
 SCHEMA = "2.0"
 MAKING = ("baseline", "compress", "evaluate")
@@ -43,7 +43,7 @@ def stages(text: str | None, source: str) -> Mapping[str, Any]:
             do="Take one side whole (`git checkout --ours dvc.lock`), then run `dvc repro`.",
         )
     try:
-        data = machine_written(text, source)
+        data = parse(text, source).data
         entries = (data or {}).get("stages") or {}
         if not isinstance(entries, dict):
             raise TypeError("its `stages` are no mapping")
@@ -64,9 +64,8 @@ def joined(head: str | None, base: str | None, without: Collection[str] = ()) ->
     Joined as nodes, not as data: DVC writes YAML 1.2, where `on` and `12:30:45` are text, and would take what is read
     and written as 1.1 for changed parameters.
     """
-    if head is not None and head == base and not without and "<<" not in head:
-        return head  # as where a change makes nothing anew: there is nothing to be joined
-    own, theirs = _nodes(head), _nodes(base)
+    own = _nodes(head)
+    theirs = own if base == head else _nodes(base)
     chosen = [(name, body) for name, body in own if not is_ours(name.value)]
     chosen += [(name, body) for name, body in theirs if is_ours(name.value) and name.value not in without]
     text, mapping = yaml.SafeDumper.DEFAULT_SCALAR_TAG, yaml.SafeDumper.DEFAULT_MAPPING_TAG
@@ -84,18 +83,12 @@ def joined(head: str | None, base: str | None, without: Collection[str] = ()) ->
 
 def _nodes(text: str | None) -> list[tuple[yaml.Node, yaml.Node]]:
     """The stages of a lock as YAML nodes. `<<`, which would bring in stages under no name of theirs, is none."""
-    root = None if text is None else _composed(text)
-    entries = next((value for key, value in root.value if key.value == "stages"), None) if root is not None else None
+    root = None if text is None else yaml.compose(text, Loader=yaml.SafeLoader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    entries = next((value for key, value in pairs if key.value == "stages"), None)
     if not isinstance(entries, yaml.MappingNode):
         return []
     return [(key, value) for key, value in entries.value if key.tag != "tag:yaml.org,2002:merge"]
-
-
-def _composed(text: str) -> yaml.Node | None:
-    try:
-        return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError:  # the parser in C refuses a little more
-        return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def _is_entry(entry: Any) -> bool:

@@ -19,7 +19,9 @@ _TRUE, _FALSE = re.compile("true|True|TRUE"), re.compile("false|False|FALSE")
 _WHOLE = re.compile(r"[-+]?[0-9][0-9_]*|0o[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
 # A word that every reader takes for text, quoted or not.
-_TEXT = re.compile(r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[A-Za-z_][\w ./+-]*", re.IGNORECASE | re.ASCII)
+_TEXT = re.compile(
+    r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[A-Za-z_][\w ./+-]*(:[A-Za-z_][\w./+-]*)?", re.IGNORECASE | re.ASCII
+)
 
 
 def compose(content: bytes) -> yaml.Node | None:
@@ -29,8 +31,9 @@ def compose(content: bytes) -> yaml.Node | None:
         ValueError: it is no YAML, or unfolds without end.
     """
     try:
-        # a key that is one to some readers only would hide a difference, as in `yamlfile`
-        root = yaml.compose(content.decode(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        # not by the parser in C: it ends tags elsewhere than other readers, passes over a byte order mark that begins
+        # any line, and tells what is quoted from what is not in a way of its own
+        root = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
         for count, _ in enumerate(_unfolded(root)):
             if count > _MOST:
                 raise ValueError("it unfolds without end")

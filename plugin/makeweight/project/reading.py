@@ -24,7 +24,7 @@ from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import ConfigError, Problem, UsageError, reason
 from makeweight_base.yamlfile import Document, Path, parse
-from makeweight_base.yamlversions import odd_break
+from makeweight_base.yamlversions import ODD, odd_break
 
 
 def load(root: pathlib.Path, *, beginning: bool = False) -> Project:
@@ -53,10 +53,10 @@ def understand(text: str, source: str, root: pathlib.Path, *, beginning: bool = 
     """The Project that a text describes. Reads no file: `source` is only named in errors.
 
     Args:
-        by_dvc: whether DVC reads it too, as it does not that of another commit.
+        by_dvc: whether DVC reads it too, as it does not that of another commit, or of a verdict that is checked.
     """
     if (odd := odd_break(text)) is not None:
-        raise ConfigError([Problem(source, odd, "a line break here is one to some readers only; write a plain one")])
+        raise ConfigError([Problem(source, odd, ODD)])
     document = parse(text, source)
     if not by_dvc:
         document = replace(document, refused=())

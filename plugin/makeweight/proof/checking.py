@@ -116,4 +116,4 @@ def _again(decided: Verdict, home: Path) -> Replay:
     data = signing.content(config)
     if hashlib.sha256(data).hexdigest() != decided.provenance.get("config"):
         return Replay("not replayed", (f"the {CONFIG} that is here is not the one it was decided by",))
-    return replay(decided, terms(reading.understand(data.decode(errors="replace"), str(config), home)))
+    return replay(decided, terms(reading.understand(data.decode(errors="replace"), str(config), home, by_dvc=False)))

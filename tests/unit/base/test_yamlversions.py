@@ -90,10 +90,10 @@ def test_a_scalar_without_objection_is_one_value_to_both(scalar: str) -> None:
     assert same(document.data, theirs), scalar
 
 
-@pytest.mark.parametrize("mark", ["\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("mark", ["\x85", "\u2028", "\u2029", "\ufeff"])
 def test_what_ends_a_line_for_one_reader_only_is_found(mark: str) -> None:
     assert odd_break(f"a: 1\nb: 2 # {mark}c: 3\n") == 2
-    assert odd_break("a: 1\r\nb: 2\n") is None
+    assert odd_break("\ufeffa: 1\r\nb: 2\n") is None
 
 
 REFUSED = ("{a: b:c}", "[a:b]", "{a: http://x/y}", "{a: [b:c]}", "{a:b: c}", "{a:b}", "[12:30]", "[a\n b:c]",

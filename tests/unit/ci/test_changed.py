@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from makeweight.budget.measurand import Measurand
+from makeweight.ci import nodes
 from makeweight.ci.base import Base
 from makeweight.ci.changed import Change, change
 from makeweight.ci.commit import Commit, Entry
@@ -236,6 +237,17 @@ def test_a_stage_of_the_users_that_is_out_of_date_is_no_ground(made: Made) -> No
     assert "a stage of `dvc.yaml` that never ran writes `models`" in found(project, lost, lost).why
 
 
+@pytest.mark.parametrize(("key", "why"), [("always_changed", "the stage `train` runs each time"), ("frozen", None)])
+def test_what_dvc_is_told_of_a_stage_of_the_users_counts(made: Made, key: str, why: str | None) -> None:
+    """One that is frozen stays as it is, whatever became of what it was run with."""
+    project, files = of_a_stage(made)
+    pipeline = yaml.safe_load(files["dvc.yaml"])
+    pipeline["stages"]["train"][key] = True
+    told = {**files, "dvc.yaml": yaml.safe_dump(pipeline), "raw.txt": "raw" if why else "other"}
+    seen = found(project, told, told)
+    assert seen.why == (f"baseline: {why}" if why else ""), seen.why
+
+
 def test_where_a_link_leads_counts(project: Project) -> None:
     plain = {**FILES, "shared/b.py": "b"}
     del plain["code/a.py"]  # type: ignore[attr-defined]
@@ -276,6 +288,22 @@ def test_yaml_that_two_readers_take_for_different_things_is_another(project: Pro
     assert found(project, ten, {**ten, "makeweight.yaml": CONFIG.replace("seed: 0", "seed: 010")})
     quoted = CONFIG.replace("task: classification", 'task: "classification"  # as before')
     assert not found(project, lock, {**lock, "makeweight.yaml": quoted})
+    assert found(project, ten, {**ten, "makeweight.yaml": CONFIG.replace("seed: 0", 'seed: "10"')})
+
+
+def test_a_number_is_as_it_was_noted_however_it_is_written() -> None:
+    def meant(value: str) -> Any:
+        return nodes.meant(nodes.compose(f"a: {value}\n".encode()))
+
+    assert meant("1e-3") == meant("0.001") == {"a": 0.001}
+    assert meant("0o10") == meant("8") != meant('"8"')
+    assert meant("true") == {"a": True} != meant("'true'")
+
+
+def test_what_some_readers_pass_over_is_there() -> None:
+    """A byte order mark within a text, at which the parser in C goes on as if it were not there."""
+    root = nodes.compose("{a: {b: x,\n\ufeff#: {b: y}, c: z}}".encode())
+    assert [key for key, _ in nodes.pairs(nodes.at(root, "a"))] != ["b"]
 
 
 def test_the_base_is_enough_only_with_all_its_figures(made: Made, project: Project) -> None:

@@ -45,12 +45,6 @@ def test_what_is_merged_in_under_no_name_is_left_out() -> None:
         assert yaml.safe_load(lock.joined(head, base))["stages"] == {"train": {"cmd": "y"}}
 
 
-def test_two_that_are_one_are_joined_as_they_are_written() -> None:
-    head = text({"compress@int8": entry(), "train": {"cmd": "x"}}) + "# by hand\n"
-    assert lock.joined(head, head) == head
-    assert "compress@int8" not in lock.joined(head, head, without=["compress@int8"])
-
-
 @pytest.mark.parametrize(
     ("name", "ours"), [("compress@a", True), ("report", True), ("compressed", False), ("train@x", False)]
 )
@@ -62,7 +56,9 @@ def test_what_is_written_can_be_read() -> None:
     joined = lock.joined(text({"größe": {"cmd": "makeweight?"}}), text({"report": {"cmd": "makeweight report"}}))
     assert lock.stages(joined, "dvc.lock") == {"größe": {"cmd": "makeweight?"}, "report": {"cmd": "makeweight report"}}
     assert lock.stages(None, "dvc.lock") == {}
-    assert lock.stages("", "dvc.lock") == {}
+    for nothing in ("", "null\n", "~\n"):
+        assert lock.stages(nothing, "dvc.lock") == {}
+        assert yaml.safe_load(lock.joined(nothing, nothing))["stages"] == {}
 
 
 def test_a_conflict_is_told_by_its_line() -> None:
