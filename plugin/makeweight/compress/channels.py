@@ -69,7 +69,8 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     untold = [name for name, part in parts(module).items() if part in silent_in(pruner.channels.importance)]
     if not changed:
         keep = set(pruner.channels.ignored_layers)
-        able = [name for name in before if module.get_submodule(name) not in keep]
+        losing_heads = {maker for each in plan.heads for maker in each.attention.makers}
+        able = [name for name in before if name in losing_heads or module.get_submodule(name) not in keep]
         raise RecipeFailed(_unchanged(plan, untold, whole, recurrent, before, able, pruning.multiple))
     if untold:
         given.progress.say(_untold(untold))

@@ -34,7 +34,12 @@ def followed(module: Any) -> Iterator[list[Any]]:
     Yields:
         what stands in their places: modules whose channels are to be kept.
     """
-    standing = {part: _kinds()["recurrence"](part) for name, part in recurrences(module).items() if name}
+    standing = {
+        part: _kinds()["recurrence"](part)
+        for name, part in recurrences(module).items()
+        # one that has parts of its own, or makes its weights anew, is more than what would stand for it
+        if name and _weights(part) and not any(part.children())
+    }
     exchange(module, standing)
     try:
         yield list(standing.values())

@@ -25,7 +25,8 @@ from makeweight_probe.session import Feeds, Ran, Span
 PACKAGES = ("executorch", "torch")
 """What pip installs for it."""
 
-MODULE = "executorch"
+MODULE = "executorch.extension.pybindings"
+"""Of `executorch` alone an empty folder would do: it is a namespace."""
 
 METHOD = "forward"
 # What a program's tensors hold, by the numbers that its format has for it.

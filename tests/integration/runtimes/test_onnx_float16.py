@@ -108,3 +108,25 @@ def test_what_a_product_reads_of_a_transposition_is_float32_so_that_the_file_ope
     given = drawn.normal(size=(3, 2, 4)).astype(np.float32)
     (answer,) = runtime.open(runtime.read(target)).run({"x": given})
     assert np.allclose(answer, np.maximum(given, 0).transpose(1, 0, 2) @ weight, atol=2e-2)
+
+
+def test_a_constant_that_a_product_reads_turned_is_halved(runtime: OnnxRuntime, tmp_path: Path) -> None:
+    drawn = np.random.default_rng(0)
+    weight = drawn.normal(size=(5, 4)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Transpose", ["w"], ["t"], perm=[1, 0]),
+            helper.make_node("MatMul", ["x", "t"], ["y"]),
+        ],
+        "turned",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 5])],
+        [onnx.numpy_helper.from_array(weight, "w")],
+    )
+    source, target = tmp_path / "turned.onnx", tmp_path / "half.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), source)
+    to_float16(source, target)
+    assert [each.data_type for each in onnx.load(target).graph.initializer] == [TensorProto.FLOAT16]
+    given = drawn.normal(size=(3, 4)).astype(np.float32)
+    (answer,) = runtime.open(runtime.read(target)).run({"x": given})
+    np.testing.assert_allclose(answer, given @ weight.T, atol=0.02)

@@ -29,6 +29,8 @@ from makeweight_probe.sessions.litert import open_session
 
 # What the converter makes of numbers that it finds wide.
 _NARROWER = {"int64": "int32", "float64": "float32"}
+# Sizes for which a module may do something of its own, such as to pad, which no longer one shows.
+_SHORT = (1, 2, 3)
 
 Answers = Mapping[str, NDArray[Any]]
 
@@ -38,7 +40,8 @@ def convert(
 ) -> None:
     """Write `module` to `path`. Two conversions of one module give the same bytes.
 
-    A batch that is declared free is one of 1 in the file, where that computes something else in another.
+    A batch that is declared free is one of 1 in the file where that computes something else in another, or where
+    another size is made to follow.
 
     Args:
         module: a torch.nn.Module in eval mode, called with its inputs as `runtimes/inputs.py` says.
@@ -129,6 +132,13 @@ def _followed(
         graph.write(model, path)
         for size, arrays in asked.items():
             _check(path, arrays, wanted[size], {letter: size})
+        for size in _SHORT:
+            arrays = traced.resized(inputs, example, {**sizes, letter: size})
+            try:
+                answers = traced.answers(module, traced.tensors(arrays))
+            except UsageError:
+                continue  # the module takes longer ones only
+            _check(path, arrays, answers, {letter: size})
     except (UsageError, followed.Fixed):
         return False  # it takes other sizes alone, or has one of them where nothing can follow
     return True

@@ -39,6 +39,7 @@ def follow(model: Any, other: Any, port: str, axis: int, *, bounded: bool) -> No
         raise Fixed
     whole = _Graph(model, model.subgraphs[0], port, axis)
     there = other.subgraphs[0]
+    sizes = (_size(model, port, axis), _size(other, port, axis))
     for node, like in zip(list(whole.own.operators), there.operators, strict=True):
         name = graph.operator(model, node)
         if name != graph.operator(other, like) or len(node.inputs) != len(like.inputs):
@@ -46,15 +47,26 @@ def follow(model: Any, other: Any, port: str, axis: int, *, bounded: bool) -> No
         for place, (own, theirs) in enumerate(zip(list(node.inputs), like.inputs, strict=True)):
             if own < 0 or not graph.constant(model, whole.own.tensors[own]):
                 continue
+            if theirs < 0 or not graph.constant(other, there.tensors[theirs]):
+                raise Fixed
             larger, smaller = _values(model, whole.own.tensors[own]), _values(other, there.tensors[theirs])
             if larger.shape == smaller.shape and np.array_equal(larger, smaller):
                 continue
             if name == "RESHAPE" and place == 1 and larger.shape == smaller.shape:
                 whole.reshape(node, larger, np.flatnonzero(larger != smaller))
             elif bounded:
-                node.inputs[place] = whole.beginning(node, own, _grown(larger, smaller))
+                node.inputs[place] = whole.beginning(node, own, _grown(larger, smaller, sizes))
             else:
                 raise Fixed
+
+
+def _input(model: Any, port: str) -> int:
+    """Which tensor it is."""
+    return int(next(each.tensorIndex for each in model.signatureDefs[0].inputs if graph.text(each.name) == port))
+
+
+def _size(model: Any, port: str, axis: int) -> int:
+    return int(graph.sizes(model.subgraphs[0].tensors[_input(model, port)])[axis])
 
 
 def _values(model: Any, tensor: Any) -> NDArray[Any]:
@@ -64,15 +76,16 @@ def _values(model: Any, tensor: Any) -> NDArray[Any]:
     return np.frombuffer(data, np.uint8) if kind is None else np.frombuffer(data, kind).reshape(graph.sizes(tensor))
 
 
-def _grown(larger: NDArray[Any], smaller: NDArray[Any]) -> int:
-    """The axis along which one is the beginning of the other.
+def _grown(larger: NDArray[Any], smaller: NDArray[Any], sizes: tuple[int, int]) -> int:
+    """The axis along which one is the beginning of the other, each as long as the size is in its file.
 
     Raises:
         Fixed: it is none.
     """
     if larger.ndim == smaller.ndim and larger.dtype != np.uint8:
         axes = [axis for axis in range(larger.ndim) if larger.shape[axis] != smaller.shape[axis]]
-        if len(axes) == 1 and np.array_equal(larger.take(range(smaller.shape[axes[0]]), axes[0]), smaller):
+        lengths = [(larger.shape[axis], smaller.shape[axis]) for axis in axes]
+        if lengths == [sizes] and np.array_equal(larger.take(range(sizes[1]), axes[0]), smaller):
             return axes[0]
     raise Fixed
 
@@ -85,7 +98,7 @@ class _Graph:
 
         self._schema: Any = schema_py_generated
         self._model, self.own, self._axis = model, own, axis
-        self._input = next(each.tensorIndex for each in model.signatureDefs[0].inputs if graph.text(each.name) == port)
+        self._input = _input(model, port)
         self._counted: int | None = None
         self._tables: dict[tuple[int, int], int] = {}
 

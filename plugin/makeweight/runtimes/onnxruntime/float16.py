@@ -50,12 +50,15 @@ def to_float16(source: Path, target: Path) -> None:
 
 
 def _before_products(graph: Any) -> Iterator[Any]:
-    """Transposes that a product reads. Where the processor has no product of 16 bits, ONNX Runtime changes one with the
-    cast that it puts between them, and on x86 then ends the process: https://github.com/microsoft/onnxruntime/issues/28392.
+    """Transposes that a product reads, but for those of a constant, which are folded before anything is computed.
+
+    Where the processor has no product of 16 bits, ONNX Runtime changes one with the cast that it puts between them, and
+    on x86 then ends the process: https://github.com/microsoft/onnxruntime/issues/28392.
     """
     read = {name for node in graph.node if node.op_type == "MatMul" for name in node.input}
+    constant = {each.name for each in graph.initializer}
     for node in graph.node:
-        if node.op_type == "Transpose" and node.output[0] in read:
+        if node.op_type == "Transpose" and node.output[0] in read and node.input[0] not in constant:
             yield node
         for within in inner(node):
             yield from _before_products(within)

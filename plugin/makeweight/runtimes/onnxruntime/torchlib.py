@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +28,8 @@ def read_once() -> Iterator[None]:
         return
 
     def from_torchlib(cls: Any, *asked: Any, **named: Any) -> Any:
-        key = (cls, asked, tuple(sorted(named.items())))
+        # some operators are there once torchvision is imported
+        key = (cls, asked, tuple(sorted(named.items())), "torchvision" in sys.modules)
         if key not in _READ:
             _READ[key] = plain.__func__(cls, *asked, **named)
         return _own(_READ[key])
