@@ -48,7 +48,8 @@ def train(data: Path, epochs: int = EPOCHS) -> nn.Module:
     for epoch in range(1, epochs + 1):
         total = 0.0
         for indices in torch.randperm(len(pixels)).split(BATCH):
-            loss = functional.cross_entropy(network(varied(pixels[indices]) / 255), classes[indices])
+            images = (varied(pixels[indices]) / 255).contiguous(memory_format=torch.channels_last)
+            loss = functional.cross_entropy(network(images), classes[indices])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

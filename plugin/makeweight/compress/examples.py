@@ -19,6 +19,8 @@ from makeweight.user.split import Change, Split
 
 Tensors = dict[str, Any]
 """By input name."""
+# Axes of a batch of them.
+PICTURES = 4
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Examples:
 
     `ports`: the inputs of the module, of which some may be constants. `change`: what is done to a training batch when
     it is read. `labels`: whether targets are handed out; without them nothing can learn of any. `on`: the device that
-    batches are put on.
+    batches are put on. `channels_last`: how pictures lie in memory, see `channels_last.py`.
     """
 
     split: Split
@@ -46,6 +48,7 @@ class Examples:
     change: Change | None = None
     labels: bool = True
     on: str = accelerator.CPU
+    channels_last: bool = False
 
     def in_order(self) -> Iterator[Batch]:
         """All in order, as they are, in batches as evaluation asks for them: nothing is learnt of these."""
@@ -61,6 +64,8 @@ class Examples:
 
     def _batch(self, read: Read) -> Batch:
         inputs = tensors(self.ports, read.inputs, int(read.numbers[0]))
+        if self.channels_last:
+            inputs = {name: _channels_last(values) for name, values in inputs.items()}
         targets = self._targets(read.targets) if self.labels else None
         return Batch(*(accelerator.moved(each, self.on) for each in (_tensor(read.numbers), inputs, targets)))
 
@@ -92,6 +97,13 @@ def _tensors_of(target: Any) -> Any:
     if values.dtype.kind not in "fiub":
         return target
     return _tensor(values.astype(np.float32) if values.dtype == np.float64 else values)
+
+
+def _channels_last(values: Any) -> Any:
+    """What has channels, rows and columns; anything else as it is."""
+    import torch
+
+    return values.contiguous(memory_format=torch.channels_last) if values.dim() == PICTURES else values
 
 
 def _tensor(values: NDArray[Any]) -> Any:

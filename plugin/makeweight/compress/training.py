@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from makeweight.compress import accelerator, memory, technique
+from makeweight.compress import accelerator, channels_last, memory, technique
 from makeweight.compress.checkpoints import Checkpoints, Stateful
 from makeweight.compress.curves import Curves
-from makeweight.compress.examples import Examples, Tensors
+from makeweight.compress.examples import Batch, Examples, Tensors
 from makeweight.compress.losses import Loss
 from makeweight.compress.optimizing import Averaged, Optimizer
 from makeweight.compress.precision import multiplying_in
@@ -99,13 +99,19 @@ def train(
         given.progress.say(f"{label}: taken up again after epoch {reached.epochs} of {options.epochs}")
         show(reached.figures)
     ahead = range(reached.epochs + 1, options.epochs + 1) if reached.ended is None else ()
+
+    def lost(batch: Batch) -> Any:
+        return loss(_forward(module, batch.inputs, given.output, label), batch)
+
+    if ahead:
+        data = channels_last.arranged(data, module.train(), options.batch, lost)
     for epoch in given.progress.over(ahead, label, len(ahead)):
         module.train()
         total = seen = 0.0
         with memory.enough(f"{label}: a step of {options.batch} examples", memory.of_batch(options.batch, data.on)):
             for batch in data.epoch(options.batch, given.seed, epoch):
                 with mixed():
-                    value = loss(_forward(module, batch.inputs, given.output, label), batch)
+                    value = lost(batch)
                 optimizer.step(value)
                 for each in left:
                     each.after_step(module)

@@ -560,6 +560,77 @@ def test_what_a_step_left_behind_holds_through_a_later_training(make_project: An
     assert not torch.equal(weight[1::2], before["0.weight"][1::2])
 
 
+class Network(nn.Module):
+    """Convolutions with a normalization and dropout; the flattening is given."""
+
+    def __init__(self, flattened: Any) -> None:
+        super().__init__()
+        self.first, self.normal = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
+        self.drop, self.last, self.flattened = nn.Dropout(0.2), nn.Linear(8 * 36, 3), flattened
+        self.lay: list[bool] = []
+
+    def forward(self, image: Any) -> Any:
+        if self.training:
+            self.lay.append(image.is_contiguous(memory_format=torch.channels_last))
+        return self.last(self.drop(self.flattened(self.normal(self.first(image)).relu())))
+
+
+@pytest.mark.parametrize(
+    ("flattened", "last"),
+    [
+        pytest.param(lambda values: values.flatten(1), True, id="reshaped"),
+        pytest.param(lambda values: values.view(len(values), -1), False, id="viewed"),
+        pytest.param(lambda values: values.as_strided((len(values), 288), (288, 1)), False, id="by-strides"),
+    ],
+)
+def test_channels_lie_last_where_a_module_does_not_count_on_how_they_lie(
+    make_project: Any, make_given: Any, flattened: Any, last: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    pictures, targets = rng.random((20, 3, 6, 6), np.float32), rng.integers(0, 3, 20)
+    given = replace(
+        make_given(make_project()),
+        ports=(Port("image", (None, 3, 6, 6), "float32"),),
+        splits={"train": split_of("train", {"image": pictures}, targets)},
+    )
+    options = TrainingOptions(epochs=2, batch=10, optimizer="sgd", lr=0.1, weight_decay=0)
+    with reproducible(0):
+        network = Network(flattened)
+        plain = copy.deepcopy(network)
+        loss = training.train(
+            network,
+            Examples(given.splits["train"], given.task, given.ports),
+            lambda scores, batch: nn.functional.cross_entropy(scores, batch.targets),
+            None, options, given, "finetune", (),
+        ).loss  # fmt: skip
+    assert network.lay[2:] == [last] * 4, "after two trials, both steps of both epochs"
+    # another order of sums and nothing else: neither random numbers nor a normalization know of the trial
+    assert network.normal.num_batches_tracked == 4
+    with reproducible(0):
+        Network(flattened)
+        lost = _in_plain_pytorch(plain, given.splits["train"], options)
+    assert loss == pytest.approx(lost, rel=1e-4)
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(network.parameters(), plain.parameters(), strict=True))
+
+
+def _in_plain_pytorch(module: Any, split: Split, options: TrainingOptions) -> float:
+    """The mean loss of the last epoch."""
+    optimizer = torch.optim.SGD(module.parameters(), options.lr, 0.9, nesterov=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=4)
+    for epoch in (1, 2):
+        module.train()
+        total = 0.0
+        for read in split.epoch(options.batch, 0, epoch, None):
+            scores = module(torch.from_numpy(read.inputs["image"]))
+            loss = nn.functional.cross_entropy(scores, torch.from_numpy(read.targets))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += loss.item() * len(read.targets)
+    return total / 20
+
+
 def test_any_loss_can_be_minimised(make_project: Any, make_given: Any) -> None:
     """The loop knows nothing of labels: here a module learns to answer 3, whatever it sees."""
     given = make_given(make_project())
