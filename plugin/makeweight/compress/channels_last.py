@@ -35,11 +35,11 @@ def arranged(data: Examples, module: Any, size: int, loss: Callable[[Batch], Any
     if data.on != accelerator.CPU or not any(map(_has_channels, data.ports)):
         return data
     turned = replace(data, channels_last=True)
+    some = min(size, _SOME)
     try:
-        lost = [_tried(module, lambda: loss(next(each.batches(min(size, _SOME))))) for each in (data, turned)]
+        plain, other = (_tried(module, loss, next(each.batches(some))) for each in (data, turned))
     except Exception:  # noqa: BLE001 - of a module that counts on how its tensors lie; other faults training tells
         return data
-    plain, other = lost
     return turned if abs(plain - other) <= _NEAR * max(1.0, abs(plain)) else data
 
 
@@ -48,14 +48,14 @@ def _has_channels(port: Port) -> bool:
     return len(port.shape) == PICTURES and port.shape[1] != 1 and port.dtype.startswith("float")
 
 
-def _tried(module: Any, loss: Callable[[], Any]) -> float:
+def _tried(module: Any, loss: Callable[[Batch], Any], batch: Batch) -> float:
     """A loss, with the module as it was before."""
     import torch
 
     generators = Generators()
     before = generators.state_dict()
     with torch.no_grad(), _copied_buffers(module):
-        found = float(loss())
+        found = float(loss(batch))
     generators.load_state_dict(before)
     return found
 

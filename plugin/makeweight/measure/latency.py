@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import Metric, times
@@ -24,6 +26,7 @@ from makeweight_probe.sequential import confidence_sequence
 LAUNCHES = 10
 """Cold starts that their figures need: so few pairs can exclude a limit (`sequential.py`) and have an interval."""
 _NS = 1e9
+_ONE_SIGMA = 0.6827
 _SLOWED = "the device was slowed down while it was measured: {}"
 _CLOCKS = {"end_to_end": "wall"}
 """What the clock of a meter is called in the raw times, where it is not called as the meter."""
@@ -53,14 +56,22 @@ def family(
 def noise_floor(timings: Timings, clock: str = "wall", quantile: float = MEDIAN) -> float:
     """How far the control, the baseline once more, differed from the baseline: 0.012 for 1.2 %.
 
-    For the median the largest of any process, for a tail at least that of the pooled samples.
+    For the median the largest of any process, as far as it is more than so few pairs sway it by themselves, which the
+    interval tells already; for a tail at least that of the pooled samples.
     """
-    worst = max((abs(float(np.median(ratios))) for ratios in timings.log_ratios(clock, "control")), default=math.inf)
+    worst = max(map(_apart, timings.log_ratios(clock, "control")), default=math.inf)
     if quantile != MEDIAN and worst < math.inf:
         runs = (np.concatenate(timings.runs(f"{clock}_{arm}")) for arm in ("control", "a"))
         control, own = (np.quantile(times_of, quantile) for times_of in runs)
         worst = max(worst, abs(math.log(float(control) / float(own))))
     return math.expm1(worst)
+
+
+def _apart(log_ratios: NDArray[Any]) -> float:
+    """How far their median is from 0, less its standard error (half of the interval that holds it in 68 % of cases)."""
+    interval = quantile_interval(log_ratios, MEDIAN, _ONE_SIGMA)
+    sway = 0.0 if interval is None else (interval[1] - interval[0]) / 2
+    return max(abs(float(np.median(log_ratios))) - sway, 0.0)
 
 
 def median_ratio(timings: Timings, clock: str = "wall") -> tuple[float, tuple[float, float]]:

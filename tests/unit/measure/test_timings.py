@@ -102,6 +102,19 @@ def test_the_noise_floor_is_the_worst_process_of_identical_models() -> None:
     assert noise_floor(biased) == pytest.approx(100 / 93 - 1, rel=0.05), "in either direction"
 
 
+def test_what_few_pairs_sway_is_no_noise_floor() -> None:
+    """The interval tells it already. Here the control's median is 3 % off by chance, its standard error 5 % or so."""
+    swayed, surely = process(25, seed=6), process(25, seed=6)
+    ratios = np.random.default_rng(0).normal(0, 0.2, (25, 1))
+    ratios -= np.median(ratios)
+    swayed.samples["wall_control"] = swayed.samples["wall_a"] * np.exp(0.03 + ratios)
+    assert noise_floor(taken(swayed)) == 0
+    surely.samples["wall_control"] = surely.samples["wall_a"] * np.exp(0.03 + ratios / 40)
+    # of a normal distribution, the median's standard error is sqrt(pi / 2) of the mean's
+    less = math.sqrt(math.pi / 2) * 0.2 / 40 / math.sqrt(25)
+    assert math.log1p(noise_floor(taken(surely))) == pytest.approx(0.03 - less, abs=less / 2)
+
+
 def test_a_tails_noise_floor_is_at_least_its_own() -> None:
     jumpy = process(900, seed=4)
     jumpy.samples["wall_control"][:30] *= 2
