@@ -3,8 +3,9 @@
 Stacks of equal layers, so that the true ratio is known, as many as take about 0.5 ms here. The promises, within 2 s of
 measuring: identical models are blocked at most 1 % of the time, 10 % more work at a limit of 5 % is found at least
 95 %, 20 % more 99 %; beside nothing, beside one busy core, and beside bursts on all cores; on this machine, and on the
-same by SSH. And 5 % more at a limit of 2.5 % 80 %, which is not promised beside bursts on all cores. Beside them stands what a stored median with a threshold says of the same times:
-the variant's median in this decision, by the baseline's in the one before.
+same by SSH. And 5 % more at a limit of 2.5 % 80 %, which is not promised beside bursts on all cores. Beside them stands
+what a stored median with a threshold says of the same times: the variant's median in this decision, by the baseline's
+in the one before.
 
     python benchmarks/noise/decisions.py [--trials N] [--where local ssh] [--load idle one-core bursty] [--apart]
     python benchmarks/noise/decisions.py --trials 300 --keep
@@ -229,7 +230,7 @@ def page(results: dict[str, Any]) -> str:
         )
     runtimes = ", ".join(f"{name} {version}" for name, version in machine["runtimes"].items())
     arms = "a process an arm" if results["apart"] else "both models in one process"
-    table = "\n".join(rows)
+    table, layers = "\n".join(rows), BESIDE * results["times"]
     names = (
         "where", "load", "question", "found slower", "promised", "within", "undecided", "stored median over the limit",
         "over 10 %", "measuring", "in all",
@@ -238,8 +239,8 @@ def page(results: dict[str, Any]) -> str:
     return f"""# How often a decision about latency errs
 
 Written by `python benchmarks/noise/decisions.py`: {trials} decisions for each row, each of at most {SECONDS:g} s of
-measuring in three fresh processes, {arms}. Models whose true ratio is known by their number of layers; {BESIDE * results["times"]} layers took
-{results["takes"] * 1e3:.2f} ms beside nothing.
+measuring in three fresh processes, {arms}. Models whose true ratio is known by their number of layers; {layers} layers
+took {results["takes"] * 1e3:.2f} ms beside nothing.
 Measured on: {machine["cpu"]}, {machine["cores"]} cores, {machine["machine"]}; {runtimes}.
 
 - *Found slower* is the share of answers `over`: of identical models each is a false alarm.

@@ -8,6 +8,9 @@ from typing import Any
 from decisions import KEPT, PAGE, joined, page
 
 
+SIZE = {"times": 2, "takes": 0.00046}
+
+
 def cell(layers: int, over: int, seconds: float = 0.2) -> dict[str, Any]:
     return {
         "where": "local", "load": "idle", "layers": layers, "limit": 1.05,
@@ -18,7 +21,7 @@ def cell(layers: int, over: int, seconds: float = 0.2) -> dict[str, Any]:
 
 def written(*cells: dict[str, Any]) -> list[str]:
     machine = {"cpu": "a CPU", "cores": 2, "machine": "x86_64", "runtimes": {"onnxruntime": "1.0"}}
-    text = page({"trials": 300, "apart": False, "machine": machine, "cells": list(cells)})
+    text = page({"trials": 300, "apart": False, "machine": machine, **SIZE, "cells": list(cells)})
     return [line for line in text.splitlines() if line.startswith("| local")]
 
 
@@ -40,9 +43,16 @@ def test_a_row_tells_shares_and_what_is_broken() -> None:
     assert "+20% at 0.05 | 100.0% **broken** | at least 99% |" in slow, "it takes longer than is promised"
 
 
+def test_of_the_finest_limit_nothing_is_promised_beside_bursts() -> None:
+    beside_one, beside_all = ({**cell(21, 200), "limit": 1.025, "load": load} for load in ("one-core", "bursty"))
+    (broken, told) = written(beside_one, beside_all)
+    assert "| 66.7% **broken** | at least 80% |" in broken
+    assert "| 66.7% | nothing |" in told
+
+
 def test_parts_of_a_run_are_joined_where_they_were_measured_alike() -> None:
     def run(trials: int, *cells: dict[str, Any]) -> dict[str, Any]:
-        return {"trials": trials, "apart": False, "machine": {}, "cells": list(cells)}
+        return {"trials": trials, "apart": False, "machine": {}, **SIZE, "cells": list(cells)}
 
     bursty, old, new = {**cell(20, 0), "load": "bursty"}, cell(20, 1), cell(20, 2)
     assert joined(run(300, bursty, old), run(300, new))["cells"] == [new, bursty]
