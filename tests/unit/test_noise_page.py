@@ -7,7 +7,6 @@ from typing import Any
 
 from decisions import KEPT, PAGE, joined, page
 
-
 SIZE = {"times": 2, "takes": 0.00046}
 
 
