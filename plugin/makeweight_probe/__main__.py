@@ -20,7 +20,6 @@ from makeweight_probe.job import (
     Job,
     MatrixJob,
     MemoryJob,
-    OutputsJob,
     PipelineJob,
     ProfileJob,
     Result,
@@ -43,7 +42,7 @@ NO_PROVIDER = 5
 
 _CODES: dict[type[ProbeFailed], int] = {NoSession: NO_RUNTIME, NoProvider: NO_PROVIDER}
 
-_ASKED = {FactsJob: "facts:ask", AnswersJob: "answers:ask", OutputsJob: "outputs:ask"}
+_ASKED = {FactsJob: "facts:ask", AnswersJob: "answers:ask"}
 """What carries out jobs that others may run beside: module and function, by kind."""
 _MEASURED = {
     BlocksJob: "arms:in_blocks",

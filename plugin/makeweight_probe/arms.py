@@ -14,6 +14,7 @@ from makeweight_probe import batches, blocks, energy, facts, inputs, meters, ses
 from makeweight_probe.arm import Arm, Here
 from makeweight_probe.job import CPU, BlocksJob, EnergyJob, MatrixJob, Model, Result, arms_of
 from makeweight_probe.meters import NoMeter
+from makeweight_probe.outputs import outputs
 from makeweight_probe.session import Feeds
 from makeweight_probe.worker import TO_ANSWER, Worker
 
@@ -30,7 +31,7 @@ def in_blocks(job: BlocksJob) -> Result:
     def measure(arms: Mapping[str, Arm]) -> Result:
         return blocks.measure(job, arms, len(samples), None if cache is None else cache * 5 // 4)
 
-    result = _beside_control(job, read, measure)
+    result = _beside_control(job, read, measure, len(samples) if job.outputs else 0)
     result.facts["sizes"] = sizes
     if job.a.execution_provider != CPU and "no_cold" in result.facts:
         result.facts["no_cold"] = "caches of what computes beside the processor cannot be emptied from here"
@@ -57,9 +58,16 @@ def beside_a_meter(job: EnergyJob) -> Result:
 
 
 def _beside_control(
-    job: BlocksJob | MatrixJob, read: Callable[[str], list[Feeds]], measure: Callable[[Mapping[str, Arm]], Result]
+    job: BlocksJob | MatrixJob,
+    read: Callable[[str], list[Feeds]],
+    measure: Callable[[Mapping[str, Arm]], Result],
+    asked: int = 0,
 ) -> Result:
-    """What is measured of the two models and of the first once more, with the state of this machine around it."""
+    """What is measured of the two models and of the first once more, with the state of this machine around it.
+
+    Args:
+        asked: how many samples the second model has to answer after that.
+    """
     given = arms_of(job)
     given["control"] = given["a"]
     before = facts.conditions()
@@ -68,9 +76,11 @@ def _beside_control(
         arms = _arms(stack, ordered, job.apart, read, job.seconds)
         gc.disable()  # a collection in the middle of a timed call would be charged to that arm
         result = measure(arms)
+        after = facts.conditions()  # as it was while times counted
+        answered = outputs(arms["b"].answer(sample) for sample in range(asked))
     identity = facts.identity(job.a.execution_provider)
-    result.facts.update(apart=job.apart, before=before, after=facts.conditions(), identity=identity)
-    return result
+    result.facts.update(apart=job.apart, before=before, after=after, identity=identity)
+    return replace(result, outputs=answered)
 
 
 def _arms(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -115,6 +115,8 @@ class BlocksJob:
     seed: int
     inputs_b: str | None = None
     """The same samples in the types that `b` takes; None: it takes them as `a` does."""
+    outputs: bool = False
+    """Whether to ask `b`, once it is timed, for its answers to all samples; see `outputs.py`."""
 
     def files(self) -> tuple[Files, ...]:
         return _files_of_two(self)
@@ -336,20 +338,6 @@ class AnswersJob:
         return replace(moved, reference_inputs=own)
 
 
-@dataclass(frozen=True)
-class OutputsJob:
-    """Ask a model for its answers to all samples, one at a time: see `outputs.py`."""
-
-    model: Model
-    inputs: str
-
-    def files(self) -> tuple[Files, ...]:
-        return self.model.files, (self.inputs,)
-
-    def moved(self, places: Mapping[str, str]) -> OutputsJob:
-        return replace(self, model=self.model.moved(places), inputs=places[self.inputs])
-
-
 Job = (
     FactsJob
     | BlocksJob
@@ -357,7 +345,6 @@ Job = (
     | EnergyJob
     | ProfileJob
     | AnswersJob
-    | OutputsJob
     | PipelineJob
     | StartsJob
     | MatrixJob
@@ -371,9 +358,15 @@ class Result:
     samples: dict[str, NDArray[Any]]
     """Blocks: `wall_a`, `wall_b`, `wall_control`, `cpu_…` (ns per inference, shape [rounds, runs that count]),
     `cold_…` (ns, shape [runs]), `batch_a`, `batch_b` (ns per batch). A matrix: see `batches.measure`. Energy: see
-    `energy.measure`. Answers: `wanted` and `given`, the scores of reference and model, shape [examples, ...]. Outputs:
-    see `outputs.py`. Others: none."""
+    `energy.measure`. Answers: `wanted` and `given`, the scores of reference and model, shape [examples, ...]. Others:
+    none."""
     facts: dict[str, Any]
+    outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """What the second model answered, see `outputs.py`; empty where it was not asked."""
+
+
+_OUTPUT = "output "
+"""Begins the names of these beside the samples."""
 
 
 def dump_job(job: Job, held: Setting = Setting()) -> str:
@@ -413,8 +406,6 @@ def load_job(text: str) -> Job:
         return StartsJob(**{**data, **models, "limits": tuple(data["limits"])})
     if kind == MemoryJob.__name__:
         return MemoryJob(**{**data, "model": load_model(data["model"])})
-    if kind == OutputsJob.__name__:
-        return OutputsJob(**{**data, "model": load_model(data["model"])})
     if kind == EnergyJob.__name__:
         return EnergyJob(**{**data, **{arm: load_model(data[arm]) for arm in ("a", "b")}})
     if kind == ProfileJob.__name__:
@@ -448,7 +439,7 @@ def load_model(data: Mapping[str, Any]) -> Model:
 def dump_result(result: Result, path: Path) -> None:
     import numpy as np
 
-    arrays: dict[str, Any] = dict(result.samples)
+    arrays: dict[str, Any] = {**result.samples, **{f"{_OUTPUT}{name}": each for name, each in result.outputs.items()}}
     with path.open("wb") as file:
         np.savez(file, facts=np.array(json.dumps(result.facts)), **arrays)
 
@@ -458,4 +449,6 @@ def load_result(path: Path) -> Result:
 
     with np.load(path, allow_pickle=False) as data:
         facts = json.loads(str(data["facts"]))
-        return Result({name: data[name] for name in data.files if name != "facts"}, facts)
+        arrays = {name: data[name] for name in data.files if name != "facts"}
+    outputs = {name.removeprefix(_OUTPUT): each for name, each in arrays.items() if name.startswith(_OUTPUT)}
+    return Result({name: each for name, each in arrays.items() if not name.startswith(_OUTPUT)}, facts, outputs)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from makeweight_probe import inputs, sessions
-from makeweight_probe.job import OutputsJob, Result
-from makeweight_probe.session import Feeds, Session
 
 MOST = 4096
 """Numbers that are kept of one output for one sample."""
@@ -19,19 +15,16 @@ Outputs = dict[str, NDArray[Any]]
 """Arrays named `sample:output`, both counted from 0."""
 
 
-def ask(job: OutputsJob) -> Result:
-    """Raises:
-    NoSession, NoProvider: nobody here opens the model.
+def outputs(answers: Iterable[Sequence[Any]]) -> Outputs:
+    """The outputs that are numbers; of a large one, numbers from all over it.
+
+    Args:
+        answers: sample by sample, outputs in the model's order.
     """
-    return Result(outputs(sessions.opened(job.model), inputs.read(job.inputs)), {})
-
-
-def outputs(session: Session, samples: Sequence[Feeds]) -> Outputs:
-    """The outputs that are numbers; of a large one, numbers from all over it."""
     answered = {
         f"{sample}:{index}": _some(np.asarray(output))
-        for sample, feeds in enumerate(samples)
-        for index, output in enumerate(session.run(feeds))
+        for sample, given in enumerate(answers)
+        for index, output in enumerate(given)
     }
     return {name: values for name, values in answered.items() if values.dtype.kind in "fiub"}
 

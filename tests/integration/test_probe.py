@@ -28,7 +28,6 @@ from makeweight_probe.job import (
     MatrixJob,
     MemoryJob,
     Model,
-    OutputsJob,
     ProfileJob,
     Result,
     dump_job,
@@ -109,8 +108,8 @@ def run(folder: Path, job: Job) -> Result:
 
 @pytest.fixture(scope="module")
 def timed(folder: Path) -> Result:
-    """A small model beside a large one, in one process."""
-    return run(folder, blocks(folder, "small", "large"))
+    """A small model beside a large one, which is asked for its answers, in one process."""
+    return run(folder, blocks(folder, "small", "large", outputs=True))
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +120,7 @@ def told(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("apart", [False, True], ids=["in one process", "a process an arm"])
 def test_blocks_on_a_bare_machine(folder: Path, timed: Result, apart: bool) -> None:
     """Both ways give the same answers."""
-    result = run(folder, blocks(folder, "small", "large", apart=True)) if apart else timed
+    result = run(folder, blocks(folder, "small", "large", apart=True, outputs=True)) if apart else timed
     rounds = result.facts["rounds"]
     assert rounds > 0
     for clock in ("wall", "cpu"):
@@ -135,6 +134,9 @@ def test_blocks_on_a_bare_machine(folder: Path, timed: Result, apart: bool) -> N
     assert result.facts["batch"] == 4
     assert result.facts["apart"] is apart
     assert result.facts["before"].keys() == result.facts["after"].keys() >= {"load", "governor"}
+    assert result.outputs.keys() == timed.outputs.keys()
+    for name, values in timed.outputs.items():
+        np.testing.assert_array_equal(result.outputs[name], values)
 
 
 def test_identical_models_are_told_alike_in_both_ways(folder: Path) -> None:
@@ -194,14 +196,12 @@ def test_memory_of_a_process_that_an_emulator_lives_in_is_not_told(
     assert "what its emulator takes would count as the model's" in told["unavailable"]
 
 
-def test_answers_on_a_bare_machine_are_those_of_here(folder: Path) -> None:
-    asked = model(folder, "small")
-    result = run(folder, OutputsJob(asked, str(folder / "inputs.npz")))
-    session = onnxruntime.InferenceSession(asked.path, providers=["CPUExecutionProvider"])
+def test_answers_on_a_bare_machine_are_those_of_here(folder: Path, timed: Result) -> None:
+    session = onnxruntime.InferenceSession(str(folder / "large.onnx"), providers=["CPUExecutionProvider"])
     samples = inputs.read(str(folder / "inputs.npz"))
-    assert len(result.samples) == len(samples) > 1
+    assert len(timed.outputs) == len(samples) > 1
     for index, feeds in enumerate(samples):
-        np.testing.assert_array_equal(result.samples[f"{index}:0"], session.run(None, feeds)[0])
+        np.testing.assert_array_equal(timed.outputs[f"{index}:0"], session.run(None, feeds)[0])
 
 
 def test_inputs_that_are_no_batches(tmp_path: Path) -> None:

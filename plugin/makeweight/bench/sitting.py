@@ -1,4 +1,4 @@
-"""One benchmark on a device: processes of blocks until it is decided, then peak memory and what is answered there."""
+"""One benchmark on a device: processes of blocks until it is decided, then peak memory and what else is asked for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from makeweight_probe.job import (
     MatrixJob,
     MemoryJob,
     Model,
-    OutputsJob,
     Pipeline,
     PipelineJob,
     ProfileJob,
@@ -114,7 +113,9 @@ def carry_out(
             share /= 2  # the other half is for runs with empty caches
         job = blocks(share, index, warming, aim.limits, aim.quantile, aim.quantile_seconds)
         cold = None if aim.cold_limits is None else Cold(aim.cold_limits, samples(MEDIAN), share)
-        return ask(replace(job, batch=THROUGHPUT_BATCH if pair.free_batch else None, cold=cold))
+        batch = THROUGHPUT_BATCH if pair.free_batch else None
+        # one is enough, and it has the model open
+        return ask(replace(job, batch=batch, cold=cold, outputs=aim.answers and index == 0))
 
     def of_pipelines(share: float, index: int, warming: Warming) -> Result:
         assert pair.around is not None  # noqa: S101 - asked before
@@ -151,9 +152,6 @@ def carry_out(
     if aim.energy:
         long_blocks = EnergyJob(pair.a, pair.b, pair.inputs, apart, options.energy_meter, seed, pair.inputs_b)
         energy = of_times(long_blocks, "  energy: long blocks in turns, with rests between them")
-    answered = {}
-    if aim.answers:
-        answered = ask(OutputsJob(*pair.arms["b"])).samples
     profiles: dict[str, dict[str, Any]] = {}
     if aim.profile and emulated is None:
         profiles = _profiles(ask, pair, apart)
@@ -168,7 +166,7 @@ def carry_out(
             process = _cells(of_times, pair, apart, aim.matrix, threads, seed)
             found = _launched(options, process, lambda _: True, rest, progress)
             matrix += [aim.matrix.told(threads, each) for each in found]
-    return Timings(results, peaks, energy, answered, profiles, whole, starts, tuple(matrix))
+    return Timings(results, peaks, energy, results[0].outputs, profiles, whole, starts, tuple(matrix))
 
 
 def _cells(ask: Callable[[Job], Result], pair: Pair, apart: bool, asked: Grid, threads: int, seed: int) -> Process:
@@ -188,9 +186,13 @@ def _cells(ask: Callable[[Job], Result], pair: Pair, apart: bool, asked: Grid, t
 
 
 def _peaks(ask: Callable[[Job], Result], pair: Pair, processes: int) -> dict[str, list[dict[str, Any]]]:
-    """What so many processes of each model tell of its memory, by arm; once where they cannot."""
+    """What processes of each model tell of its memory, by arm; once where they cannot.
+
+    Args:
+        processes: of each at most.
+    """
     found: dict[str, list[dict[str, Any]]] = {arm: [] for arm in pair.arms}
-    for _ in range(processes):
+    while not all(memory.enough(told, processes) for told in found.values()):
         for arm, given in pair.arms.items():
             facts = ask(MemoryJob(*given)).facts
             found[arm].append(facts)

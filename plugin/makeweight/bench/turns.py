@@ -29,7 +29,6 @@ from makeweight_probe.job import (
     MatrixJob,
     MemoryJob,
     Model,
-    OutputsJob,
     PipelineJob,
     ProfileJob,
     Result,
@@ -58,8 +57,6 @@ def carry_out(device: Programmed, job: Job, tell: Callable[[str], None], setting
     """
     if isinstance(job, FactsJob):
         return Result({}, {"identity": device.identity(), "conditions": device.conditions()})
-    if isinstance(job, OutputsJob):
-        return Result({}, {})
     if isinstance(job, AnswersJob):
         raise DeviceFailed("programs that time a model tell no answers of it", where=f"device `{device.name}`")
     if isinstance(job, ProfileJob):

@@ -64,5 +64,5 @@ def answer(
         digest=examples.digest,
         facts={"sha256": model.sha256, "runtime": runtime.name, "version": str(runtime.version()), **at_once},
         code=ran(declared.root),
-        outputs=outputs(session, fed),
+        outputs=outputs(map(session.run, fed)),
     )

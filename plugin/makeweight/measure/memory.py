@@ -31,8 +31,30 @@ _PHASES = {
 }
 """Figures by phase, and the probe's names for them (`makeweight_probe/memory.py`)."""
 
+AGREE = 0.01
+"""Repeats that differ by no more than this share of them agree. On Linux most differ by a few pages of 4 KiB."""
+
 Facts = list[dict[str, Any]]
 """What the probe told of a model, repeat by repeat."""
+
+
+def enough(repeats: Facts, most: int) -> bool:
+    """Whether no further repeat could move a figure by more than what repeats that agree differ by.
+
+    The figure is the median. Once more than half of the repeats that there could be are made, it lies between the
+    smallest and the largest of these, whatever the others would tell.
+
+    Args:
+        most: how many there are at most.
+    """
+    if len(repeats) >= most:
+        return True
+    held = sorted(float(each["device"]["bytes"]) for each in repeats if "bytes" in each.get("device", ()))
+    return len(repeats) > most // 2 and all(map(_agree, (_peaks(repeats), held)))
+
+
+def _agree(ordered: list[float]) -> bool:
+    return not ordered or ordered[-1] - ordered[0] <= AGREE * ordered[-1]
 
 
 def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:

@@ -18,7 +18,7 @@ from makeweight.devices.local import Local
 from makeweight.measure.samples import store
 from makeweight_base.errors import Exit
 from makeweight_base.progress import Silent
-from makeweight_probe.job import BlocksJob, MemoryJob, Model, OutputsJob
+from makeweight_probe.job import BlocksJob, MemoryJob, Model
 
 HERE = Local("here", DeviceOptions())
 JOB = MemoryJob(Model("onnxruntime", "no-such-model.onnx", 1), "no-such-inputs.npz")
@@ -118,7 +118,7 @@ def test_a_model_of_operators_that_the_runtime_there_lacks_is_told_as_one(folder
     """As an older version has it, or another kind of processor where a file was optimised for this one."""
     model = Model("onnxruntime", str(tiny_models.unknown_operator(folder / "unknown.onnx")), 1)
     with pytest.raises(DeviceFailed, match=r"lacks what the model uses: .*FlashFusion.*\n.*without what was optimised"):
-        probe.run(HERE, OutputsJob(model, str(folder / "inputs.npz")), print)
+        probe.run(HERE, MemoryJob(model, str(folder / "inputs.npz")), print)
 
 
 def test_a_probe_that_is_killed_is_told_by_its_signal(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ class Bench:
         state = {"before": {"load": float(2 * count - 1)}, "after": {"load": float(2 * count)}, "apart": job.apart}
         warming = [3, 10 + count] if job.warming is None else list(job.warming)
         facts = {"rounds": 201, "inner": 1, "seconds": job.seconds * self._share, "warming": warming, **state}
-        return Result(samples, facts)
+        return Result(samples, facts, {"0:0": np.array([count])} if job.outputs else {})
 
     @property
     def blocks(self) -> list[BlocksJob]:
@@ -171,15 +171,42 @@ def test_batches_only_where_the_models_take_any(free: bool, batch: int | None) -
     assert {job.batch for job in bench.blocks} == {batch}
 
 
-@pytest.mark.parametrize("processes", [1, 3])
-def test_memory_is_measured_last_in_as_many_processes_of_its_own(processes: int) -> None:
+@pytest.mark.parametrize(("processes", "repeats"), [(1, 1), (2, 2), (3, 2), (5, 3)])
+def test_memory_is_measured_last_in_processes_of_its_own_as_long_as_they_may_move_it(
+    processes: int, repeats: int
+) -> None:
     bench = Bench()
     taken = measure(bench, aim=Aim((0.7,)), processes=processes)
     kinds = [type(job) for job in bench.jobs]
-    assert kinds == [BlocksJob] * processes + [MemoryJob] * 2 * processes
+    assert kinds == [BlocksJob] * processes + [MemoryJob] * 2 * repeats
     assert {facts["path"] for facts in taken.memory["a"]} == {"a.onnx"}
     assert {facts["path"] for facts in taken.memory["b"]} == {"b.onnx"}
-    assert len(taken.memory["a"]) == len(taken.memory["b"]) == processes
+    assert len(taken.memory["a"]) == len(taken.memory["b"]) == repeats
+
+
+class Swaying(Bench):
+    """Of `b`, one process tells of more memory than the others."""
+
+    def run(self, device: object, job: Job, tell: Callable[[str], None]) -> Result:
+        result = super().run(device, job, tell)
+        if isinstance(job, MemoryJob) and job.model.path == "b.onnx" and self.jobs.count(job) == 2:
+            result.facts["run"] *= 1.1
+        return result
+
+
+def test_where_one_models_memory_sways_both_are_measured_as_often_as_there_are_processes() -> None:
+    taken = measure(Swaying(), aim=Aim((0.7,)), processes=3)
+    assert [facts["run"] for facts in taken.memory["b"]] == [2.0, 2.2, 2.0]
+    assert len(taken.memory["a"]) == 3
+
+
+def test_the_first_process_is_asked_what_the_variant_answers_and_no_other_is_begun_for_it() -> None:
+    bench = Bench()
+    taken = measure(bench, aim=Aim((0.7,), memory=False, answers=True))
+    assert [job.outputs for job in bench.blocks] == [True, False, False]
+    assert len(bench.jobs) == 3
+    assert taken.outputs == {"0:0": np.array([1])}
+    assert measure(Bench()).outputs == {}
 
 
 def test_how_many_runs_warm_a_block_is_measured_once() -> None:
@@ -296,7 +323,7 @@ def test_where_no_time_counts_one_process_tells_that_and_nothing_else_is_timed()
     """Cold starts and a profile would take minutes on an emulated processor."""
     bench = Imitated()
     taken = measure(bench, aim=Aim((0.7,), energy=True, profile=True, start_limits=(1.05,)))
-    assert [type(job) for job in bench.jobs] == [BlocksJob, *[MemoryJob] * 6]
+    assert [type(job) for job in bench.jobs] == [BlocksJob, *[MemoryJob] * 4]
     figures = {figure.measurand.name: figure for figure in measurements(taken, "int8", "board", 1)}
     for name in ("latency_p50_ratio", "throughput", "cold_start", "energy"):
         assert (figures[name].value, figures[name].reason) == (None, EMULATED), name

@@ -1,5 +1,6 @@
 """Latency, memory and throughput from raw samples: known samples give known figures, and a file replays them."""
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -349,6 +350,45 @@ def test_memory_takes_the_middle_of_the_repeats() -> None:
     by_name = {(m.measurand.name, m.variant): m for m in memory.measure(taken(memory=peaks), "v", "local")}
     assert by_name["peak_memory", "baseline"].value == 2e6
     assert by_name["peak_memory_ratio", "v"].value == 1.5
+
+
+def test_further_repeats_of_memory_would_move_no_figure_once_enough_agree() -> None:
+    """Whatever they told: the figure of all stays among those that were made, even were the others the least and the
+    most that can be."""
+
+    def told(*peaks: float) -> list[dict[str, Any]]:
+        return [{"load": peak, "run": 0.0, "device": {"bytes": 2 * peak}} for peak in peaks]
+
+    counts = {}
+    for most in range(1, 8):
+        made = [100e6 + 10e3 * number for number in range(most)]
+        counts[most] = next(count for count in range(most + 1) if memory.enough(told(*made[:count]), most))
+        known = made[: counts[most]]
+        for rest in itertools.product((1.0, 1e12), repeat=most - len(known)):
+            repeats = told(*known, *rest)
+            found = memory.measure(taken(memory={"a": told(1e6), "b": repeats}), "v", "local")
+            (peak,) = (m.value for m in found if m.variant == "v" and m.metric == "peak_memory" and not m.comparison)
+            assert peak is not None
+            assert known[0] <= peak <= known[-1], (most, rest)
+    assert counts == {1: 1, 2: 2, 3: 2, 4: 3, 5: 3, 6: 4, 7: 4}
+    assert memory.enough([], 0)
+
+
+@pytest.mark.parametrize(
+    ("other", "agrees"),
+    [
+        ({"load": 99.5e6, "run": 1e6}, True),
+        ({"load": 98.5e6, "run": 1e6}, False),
+        ({"load": 98.5e6, "run": 100e6}, True),  # the larger of the two phases is the figure
+        ({"load": 100e6, "run": 1e6, "device": {"bytes": 5e8}}, True),
+        ({"load": 100e6, "run": 1e6, "device": {"bytes": 4e8}}, False),
+        ({"load": 100e6, "run": 1e6, "device": {"unavailable": "no bindings"}}, True),
+    ],
+    ids=["pages", "more", "other phase", "gpu", "gpu more", "gpu not told"],
+)
+def test_repeats_of_memory_agree_within_a_hundredth(other: dict[str, Any], agrees: bool) -> None:
+    first = {"load": 100e6, "run": 1e6, **({"device": {"bytes": 5.02e8}} if "device" in other else {})}
+    assert memory.enough([first, other], 3) is agrees
 
 
 def test_memory_by_phase_says_how_each_was_measured() -> None:

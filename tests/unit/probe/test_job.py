@@ -20,7 +20,6 @@ from makeweight_probe.job import (
     MatrixJob,
     MemoryJob,
     Model,
-    OutputsJob,
     ProfileJob,
     Result,
     dump_job,
@@ -54,6 +53,7 @@ jobs = st.one_of(
         batch=st.none() | st.integers(1, 64),
         cold=st.none() | st.builds(Cold, limits, st.integers(1, 99), seconds),
         seed=st.integers(0, 2**63),
+        outputs=st.booleans(),
     ),
     st.builds(
         MatrixJob,
@@ -69,7 +69,6 @@ jobs = st.one_of(
         inputs_b=st.none() | st.text(),
     ),
     st.builds(MemoryJob, models, st.text(), st.integers(1, 20)),
-    st.builds(OutputsJob, models, st.text()),
     st.builds(ProfileJob, st.lists(st.tuples(models, st.text()), min_size=1, max_size=2).map(tuple)),
     st.builds(
         AnswersJob,
@@ -120,10 +119,12 @@ def test_a_job_names_its_files_and_can_be_moved_with_them() -> None:
 def test_a_result_survives_the_journey(tmp_path: Path) -> None:
     samples = {"wall_a": np.array([1.5, 2.5]), "batch_a": np.array([3, 4]), "wall_b": np.zeros(0)}
     facts = {"rounds": 2, "seconds": 0.1, "batch": None, "unavailable": "no µ here"}
-    dump_result(Result(samples, facts), tmp_path / "result.npz")
+    answered = {"0:0": np.array([True]), "0:1": np.array([7], np.int8)}
+    dump_result(Result(samples, facts, answered), tmp_path / "result.npz")
     back = load_result(tmp_path / "result.npz")
     assert back.facts == facts
-    assert back.samples.keys() == samples.keys()
-    for name, values in samples.items():
-        np.testing.assert_array_equal(back.samples[name], values)
-        assert back.samples[name].dtype == values.dtype
+    for there, here in ((back.samples, samples), (back.outputs, answered)):
+        assert there.keys() == here.keys()
+        for name, values in here.items():
+            np.testing.assert_array_equal(there[name], values)
+            assert there[name].dtype == values.dtype
