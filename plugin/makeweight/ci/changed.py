@@ -82,17 +82,20 @@ def declared(project: Project) -> tuple[str, ...]:
 
 
 def _tracked(project: Project, before: Tracked | None, now: Tracked) -> tuple[str, ...]:
-    """What DVC holds of the dependencies, and of what those are made from as far as the base has it otherwise."""
+    """What DVC holds of the dependencies, and of what those are made from as far as the base has it otherwise; where
+    they may have to be made again, all that stages made for that."""
     known = () if before is None else before.outputs
     found: dict[str, None] = {}
     for path in declared(project):
         whole = now.commit.whole(path)
         touching = now.touching(now.commit.follow(whole).path or whole)
-        for output in inputs.at(now, path).outputs:
+        there = inputs.at(now, path)
+        for output in there.outputs:
             if not output.path or output.file.endswith(PIPELINE):  # anywhere, or never made
                 continue
             in_git = any(map(now.commit.is_file, (output.path, *now.commit.below(output.path))))
-            if not in_git and (output in touching or output not in known):
+            wanted = output in touching or output not in known or (there.doubts and output.stage is not None)
+            if wanted and not in_git:
                 found[posixpath.relpath(output.path, now.commit.folder or ".")] = None
     return tuple(found)
 

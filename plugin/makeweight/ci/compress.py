@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,8 @@ def run(
     _refuse_empty(project, now)
     dvc = dvc_in(project.root)
     needed = {} if base is None else base_artifacts.needed(project, base)
-    stored, objection = _pulled(dvc, _made_at(base, change, needed.values()), change.tracked)
+    before = lock.stages(base.lock, f"{LOCK} of the base") if base is not None else {}
+    stored, objection = _pulled(dvc, _made_at(before, change, needed.values()), change.tracked)
     if objection is not None:
         lacking = f"not all came from the DVC remote ({objection})" if stored else objection
         progress.say(f"{lacking}: what is not here is made again")
@@ -101,7 +102,6 @@ def run(
     _refuse_untrue(project.root, text or "", made, dvc, git)
     if base is not None and (absent := base_artifacts.lacking(project, base, needed)):
         base_artifacts.make_again(project, base, absent, git, dvc_in, progress)
-    before = lock.stages(base.lock, f"{LOCK} of the base") if base is not None else {}
     brought = {name: entry for name, entry in committed.items() if entry != before.get(name)}
     return replace(state, notices=[*state.notices, *_about_the_lock(brought, made)])
 
@@ -154,15 +154,15 @@ def _pulled(dvc: Dvc, stages: Sequence[str], tracked: Sequence[str]) -> tuple[bo
     return True, objections[0]
 
 
-def _made_at(base: Base | None, change: Change, needed: Collection[str]) -> list[str]:
+def _made_at(before: Iterable[str], change: Change, needed: Collection[str]) -> list[str]:
     """The stages whose artifacts the base's lock names, without those that are made anew whatever is stored.
 
     Args:
+        before: the stages of that lock.
         needed: the variants whose artifacts at the base are wanted all the same.
     """
-    known = lock.stages(base.lock, f"{LOCK} of the base") if base is not None else {}
     kept = {f"compress@{name}" for name in needed}
-    making = [name for name in known if name.partition("@")[0] in lock.MAKING]
+    making = [name for name in before if name.partition("@")[0] in lock.MAKING]
     return [name for name in making if name not in change.stages or name in kept]
 
 

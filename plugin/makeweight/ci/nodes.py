@@ -6,6 +6,7 @@ say is the same only where it is written the same; and what DVC wrote into its l
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,8 @@ import yaml
 
 _MOST = 100_000
 """Nodes of one file, anchors unfolded."""
+_KEPT = 1024
+"""Files whose nodes are kept, as there may be many of .dvc."""
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUE, _FALSE = re.compile("true|True|TRUE"), re.compile("false|False|FALSE")
 _WHOLE = re.compile(r"[-+]?[0-9][0-9_]*|0o[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+")
@@ -24,8 +27,11 @@ _TEXT = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=_KEPT)
 def compose(content: bytes) -> yaml.Node | None:
-    """The nodes of one document; None for an empty one.
+    """The nodes of one document, which nobody may alter; None for an empty one.
+
+    Two commits hold most files alike and each phase reads them again, so what was read is kept.
 
     Raises:
         ValueError: it is no YAML, or unfolds without end.

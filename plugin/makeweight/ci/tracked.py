@@ -6,7 +6,7 @@ import posixpath
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -35,7 +35,8 @@ class Stage:
     """What that file and the lock say of it, as it is written."""
     command: str | None
     """As it was run."""
-    body: yaml.Node | None
+    body: yaml.Node | None = field(compare=False)
+    """Its part of that file, which `text` tells too."""
     dependencies: tuple[Mapping[str, str], ...]
     """Their `path`, `hash` and `md5`."""
     parameters: Mapping[str, Any]

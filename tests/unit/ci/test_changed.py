@@ -223,6 +223,51 @@ def test_what_a_stage_of_the_users_makes_is_told_by_the_lock(made: Made) -> None
     assert list(found(project, files, relocked(files, train(out="other"))).stages) == ["baseline"]
 
 
+def of_two_stages(made: Made, prepared: str = "clean", trained_with: str = "clean") -> tuple[Project, dict[str, str]]:
+    """What trains the model begins with what another stage made of the raw data."""
+    project, files = of_a_stage(made)
+    pipeline = yaml.safe_load(files["dvc.yaml"])
+    pipeline["stages"]["prepare"] = {"cmd": "prepare", "deps": ["raw.txt"], "outs": ["prepared"]}
+    pipeline["stages"]["train"]["deps"] = ["prepared"]
+    entries = train()
+    entries["train"]["deps"] = [{"path": "prepared", "hash": "md5", "md5": f"{trained_with}.dir"}]
+    entries["prepare"] = {
+        "cmd": "prepare",
+        "deps": [{"path": "raw.txt", "hash": "md5", "md5": md5("raw")}],
+        "outs": [{"path": "prepared", "hash": "md5", "md5": f"{prepared}.dir"}],
+    }
+    return project, relocked({**files, "dvc.yaml": yaml.safe_dump(pipeline)}, entries)
+
+
+def test_what_a_stage_before_made_is_brought_only_where_it_is_another_or_may_be_needed(made: Made) -> None:
+    project, files = of_two_stages(made)
+    words = {**files, "README.md": "other words"}
+    assert found(project, files, words).tracked == ("models",)
+    _, other = of_two_stages(made, "cleaner", "cleaner")
+    assert found(project, files, other).tracked == ("models", "prepared")
+    _, stale = of_two_stages(made, trained_with="dirty")
+    assert found(project, stale, stale).tracked == ("models", "prepared")
+    assert "`prepared` is not what it was run with" in found(project, stale, stale).why
+
+
+def test_what_two_commits_and_several_readers_hold_alike_is_parsed_once(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, files = of_two_stages(made)
+    parsed: list[str] = []
+    compose = yaml.compose
+
+    def noting(text: str, Loader: Any) -> Any:  # noqa: N803 - as yaml has it
+        parsed.append(text)
+        return compose(text, Loader)
+
+    monkeypatch.setattr(yaml, "compose", noting)
+    nodes.compose.cache_clear()
+    now = {**files, "README.md": "other words", "dvc.lock": f"{files['dvc.lock']}# noted\n"}
+    assert not found(project, files, now)
+    assert sorted(parsed) == sorted([files["makeweight.yaml"], files["dvc.yaml"], files["dvc.lock"], now["dvc.lock"]])
+
+
 def test_a_stage_of_the_users_that_is_out_of_date_is_no_ground(made: Made) -> None:
     project, files = of_a_stage(made)
     old = {**files, "raw.txt": "other"}
