@@ -69,9 +69,14 @@ def carry_out(
     seed: int,
     progress: Progress,
     rest: Callable[[float], None] = time.sleep,
+    *,
+    memory_of_a: memory.Facts = (),
 ) -> Timings:
     """Run the probe in fresh processes until the limits are decided, or the time is up. A process in which the device
     was slowed down is measured again, and kept as it is where that goes on.
+
+    Args:
+        memory_of_a: what a benchmark before this one was told of the memory of `pair.a` there.
 
     Raises:
         DeviceFailed: the device was lost. Nothing measured so far is kept: half a benchmark is none.
@@ -147,7 +152,9 @@ def carry_out(
         limits = aim.start_limits
         asked = StartsJob(pair.a, pair.b, pair.inputs, LAUNCHES, options.seconds, limits, seed, pair.inputs_b)
         starts = of_times(asked, "  cold starts: fresh processes in turns")
-    peaks = _peaks(ask, pair, options.processes if aim.memory else 0)
+    peaks: dict[str, list[dict[str, Any]]] = {arm: [] for arm in pair.arms}
+    if aim.memory:
+        peaks = _peaks(ask, pair, options.processes, memory_of_a)
     energy = None
     if aim.energy:
         long_blocks = EnergyJob(pair.a, pair.b, pair.inputs, apart, options.energy_meter, seed, pair.inputs_b)
@@ -185,19 +192,25 @@ def _cells(ask: Callable[[Job], Result], pair: Pair, apart: bool, asked: Grid, t
     return process
 
 
-def _peaks(ask: Callable[[Job], Result], pair: Pair, processes: int) -> dict[str, list[dict[str, Any]]]:
-    """What processes of each model tell of its memory, by arm; once where they cannot.
+def _peaks(
+    ask: Callable[[Job], Result], pair: Pair, processes: int, of_a: memory.Facts
+) -> dict[str, list[dict[str, Any]]]:
+    """What processes of each model tell of its memory, by arm, until one cannot, or more would tell nothing new.
 
     Args:
         processes: of each at most.
+        of_a: what some told before. It does not depend on when that was.
     """
-    found: dict[str, list[dict[str, Any]]] = {arm: [] for arm in pair.arms}
-    while not all(memory.enough(told, processes) for told in found.values()):
-        for arm, given in pair.arms.items():
-            facts = ask(MemoryJob(*given)).facts
-            found[arm].append(facts)
-            if "unavailable" in facts:
+    found: dict[str, list[dict[str, Any]]] = {"a": list(of_a), "b": []}
+    if any("unavailable" in facts for facts in of_a):
+        return found
+    while due := [arm for arm in pair.arms if not memory.enough(found[arm], processes)]:
+        for arm in due:
+            found[arm].append(ask(MemoryJob(*pair.arms[arm])).facts)
+            if "unavailable" in found[arm][-1]:
                 return found
+    return found
+            found[arm].append(ask(MemoryJob(*pair.arms[arm])).facts)
     return found
 
 

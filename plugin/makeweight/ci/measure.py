@@ -29,6 +29,7 @@ from makeweight.evidence.benchmark import Held
 from makeweight.evidence.provenance import hash_of
 from makeweight.layout import BASELINE, OWN, Layout
 from makeweight.measure import samples, timings
+from makeweight.measure.memory import Facts
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
 from makeweight_base import atomic
@@ -54,6 +55,7 @@ class Benchmark(Protocol):
         progress: Progress,
         *,
         held: Held,
+        memory: dict[str, Facts],
     ) -> object: ...
 
 
@@ -77,9 +79,10 @@ def run(
             ask(project, device, progress)
         if not anew:
             due = _due(project, device)  # on another machine than the base's, or with another runtime, there are more
+        memory: dict[str, Facts] = {}  # the baseline is the same beside all of them
         for name in due:
             with _alone(own, project, [at.benchmark(name, device), at.timings(name, device)]):
-                benchmark(project, name, device, progress, held=_held(own))
+                benchmark(project, name, device, progress, held=_held(own), memory=memory)
     beside = [regression_samples(Path(), name, device) for name in project.variants]
     with _alone(own, project, [at.device(device), *beside]):
         grown = [] if base is None else _regressions(project, base, device, ask, progress, held=_held(own))

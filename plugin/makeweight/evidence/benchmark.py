@@ -22,6 +22,7 @@ from makeweight.evidence import keys
 from makeweight.evidence.provenance import hash_of
 from makeweight.layout import BASELINE
 from makeweight.measure import samples
+from makeweight.measure.memory import Facts
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
@@ -51,6 +52,7 @@ def carry_out(
     batches: bool = True,
     around: bool = True,
     held: Held = contextlib.nullcontext,
+    memory: Facts = (),
 ) -> Benchmark:
     """Measure a variant beside the baseline, on the project's own samples.
 
@@ -58,6 +60,7 @@ def carry_out(
         name: the variant's, which its figures bear.
         batches: whether to measure throughput too, where both take batches of any size.
         around: whether to measure the project's pipeline too, where it has one.
+        memory: what a benchmark before this one was told of the baseline's memory on this device.
 
     Raises:
         UsageError: the device is of a kind that nobody offers, or the user's sources are too large to be sent.
@@ -80,7 +83,7 @@ def carry_out(
             sent = pipelines.packed(project.pipeline, project.code, raw, {BASELINE: a, name: b}, Path(folder))
             pair = replace(pair, around=(sent[BASELINE], sent[name]))
         with held():
-            taken = sitting.carry_out(device, options, pair, aim, project.seed, progress)
+            taken = sitting.carry_out(device, options, pair, aim, project.seed, progress, memory_of_a=memory)
     key = keys.benchmark(
         baseline=a.sha256,
         variant=b.sha256,

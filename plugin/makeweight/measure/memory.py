@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +34,7 @@ _PHASES = {
 AGREE = 0.01
 """Repeats that differ by no more than this share of them agree. On Linux most differ by a few pages of 4 KiB."""
 
-Facts = list[dict[str, Any]]
+Facts = Sequence[dict[str, Any]]
 """What the probe told of a model, repeat by repeat."""
 
 
@@ -75,7 +75,7 @@ def _peak(before: Facts, after: Facts, variant: str, device: str) -> Iterator[Me
         return
     yield from _phases(before, BASELINE, variant, device)
     yield from _phases(after, variant, None, device)
-    yield from _beside(of, _peaks(before), _peaks(after), _method(after), variant, device)
+    yield from _beside(of, _peaks(before), _peaks(after), _way(after), variant, device)
 
 
 def _on_gpu(before: Facts, after: Facts, variant: str, device: str) -> Iterator[Measurement]:
@@ -88,7 +88,7 @@ def _on_gpu(before: Facts, after: Facts, variant: str, device: str) -> Iterator[
         yield from _absent(of, variant, reason, device)
         return
     base, own = (sorted(float(each["bytes"]) for each in arm) for arm in told)
-    yield from _beside(of, base, own, _ON_GPU.format(len(own)), variant, device)
+    yield from _beside(of, base, own, _ON_GPU, variant, device)
 
 
 def _absent(of: Measurand, variant: str, reason: str, device: str) -> Iterator[Measurement]:
@@ -97,42 +97,46 @@ def _absent(of: Measurand, variant: str, reason: str, device: str) -> Iterator[M
 
 
 def _beside(
-    of: Measurand, base: list[float], own: list[float], method: str, variant: str, device: str
+    of: Measurand, base: list[float], own: list[float], way: str, variant: str, device: str
 ) -> Iterator[Measurement]:
     """The variant's figure, the baseline's and their ratio.
 
     Args:
         base, own: of each repeat, sorted.
+        way: how it was measured, with a place for the number of repeats.
     """
 
-    def figure(unit: str, name: str, value: float, interval: tuple[float, float], against: str | None) -> Measurement:
-        return Measurement(of.metric, name, unit, value, interval, len(own), method, against, device)
+    def figure(
+        unit: str, name: str, value: float, interval: tuple[float, float], repeats: int, against: str | None
+    ) -> Measurement:
+        told = value, interval, repeats, way.format(repeats)
+        return Measurement(of.metric, name, unit, *told, against, device)
 
-    yield figure("B", variant, own[len(own) // 2], (own[0], own[-1]), None)
-    yield figure("B", BASELINE, base[len(base) // 2], (base[0], base[-1]), variant)
+    yield figure("B", variant, own[len(own) // 2], (own[0], own[-1]), len(own), None)
+    yield figure("B", BASELINE, base[len(base) // 2], (base[0], base[-1]), len(base), variant)
     if base[0] <= 0:
         reason = "the baseline's peak is not above the import of the runtime, so there is no ratio to it"
         yield unavailable(of.compared("ratio"), variant, "ratio", reason, device=device)
         return
     value, interval = own[len(own) // 2] / base[len(base) // 2], (own[0] / base[-1], own[-1] / base[0])
-    yield replace(figure("ratio", variant, value, interval, BASELINE), comparison="ratio")
+    yield replace(figure("ratio", variant, value, interval, min(len(own), len(base)), BASELINE), comparison="ratio")
 
 
-def _phases(repeats: list[dict[str, Any]], variant: str, against: str | None, device: str) -> Iterator[Measurement]:
+def _phases(repeats: Facts, variant: str, against: str | None, device: str) -> Iterator[Measurement]:
     """What nothing limits, but tells where the peak comes from; the detail is how the session has its memory."""
     for name, key in _PHASES.items():
         values = sorted(float(facts[key]) for facts in repeats if facts.get(key) is not None)
         if not values:
             continue
         middle, detail = values[len(values) // 2], repeats[0].get("allocation")
-        told = len(values), _method(repeats, key), against, device
+        told = len(values), _way(repeats, key).format(len(repeats)), against, device
         yield Measurement(name, variant, "B", middle, (values[0], values[-1]), *told, detail=detail)
 
 
-def _method(repeats: list[dict[str, Any]], key: str = "run") -> str:
+def _way(repeats: Facts, key: str = "run") -> str:
     """How it was measured: the probe's own way, where those who answered tell no other."""
-    return str(repeats[0].get("method", f"{_HELD.get(key, _PEAK)}, {_REPEATED}")).format(len(repeats))
+    return str(repeats[0].get("method", f"{_HELD.get(key, _PEAK)}, {_REPEATED}"))
 
 
-def _peaks(facts: list[dict[str, Any]]) -> list[float]:
+def _peaks(facts: Facts) -> list[float]:
     return sorted(float(max(entry["load"], entry["run"])) for entry in facts)

@@ -14,6 +14,7 @@ from makeweight.bench.aim import Aim, from_rules
 from makeweight.budget.rule import Rule
 from makeweight.devices.entry import DeviceEntry
 from makeweight.evidence import benchmark
+from makeweight.measure.memory import Facts
 from makeweight.measurement import Measurement, unavailable
 from makeweight.project.project import Project
 from makeweight_base.progress import Silent
@@ -40,6 +41,8 @@ class Measuring:
         """
         self._project, self._devices, self._rules, self._baseline = project, devices, rules, baseline
         self._locks = {name: threading.Lock() for name in devices}
+        self._memory: dict[str, Facts] = {}
+        """Of the baseline, by device: no trial changes that."""
         self._threads = ThreadPoolExecutor(max(1, len(devices)))
 
     def reach(self) -> Future[None]:
@@ -71,7 +74,7 @@ class Measuring:
         if (lacking := entry.options.unserved(manifest.runtime)) is not None:
             asked = dict.fromkeys(rule.measurand for rule in self._of(device))
             return [unavailable(of, name, "", lacking, device=device) for of in asked]
-        return benchmark.carry_out(
+        done = benchmark.carry_out(
             self._project,
             entry,
             name,
@@ -81,7 +84,10 @@ class Measuring:
             Silent(),
             batches=self._throughput(device),
             around=self._end_to_end(device),
-        ).figures
+            memory=self._memory.get(device, ()),
+        )
+        self._memory[device] = done.taken.memory["a"]
+        return done.figures
 
     def _aim(self, device: str) -> Aim:
         rules = self._of(device)

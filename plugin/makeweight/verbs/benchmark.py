@@ -15,6 +15,7 @@ from makeweight.devices import record
 from makeweight.evidence import benchmark
 from makeweight.layout import BASELINE
 from makeweight.measure import end_to_end, timings
+from makeweight.measure.memory import Facts
 from makeweight.measurement import Cause, unavailable
 from makeweight.project.project import Project
 from makeweight_base import atomic
@@ -34,9 +35,11 @@ def run(
     progress: Progress,
     seconds: float | None = None,
     held: benchmark.Held = contextlib.nullcontext,
+    memory: dict[str, Facts] | None = None,
 ) -> Exit:
     """Args:
     held: what the measuring is done in, before anything is written.
+    memory: what benchmarks before this one were told of the baseline's, by device; this one adds its own.
     """
     project.variant(name)
     layout, entry = project.layout, project.device(device_name)
@@ -52,8 +55,11 @@ def run(
         entry = replace(entry, options=entry.options.model_copy(update={"seconds": seconds}))
     aim = replace(_aim(project, device_name), matrix=grid.of(entry.options, base, manifest, project.model.batch))
     progress.say(f"{name} beside baseline on {device_name}: at most {entry.options.seconds:g} s of measuring")
-    done = benchmark.carry_out(project, entry, name, base, manifest, aim, progress, held=held)
+    memory = {} if memory is None else memory
+    before = memory.get(device_name, ())
+    done = benchmark.carry_out(project, entry, name, base, manifest, aim, progress, held=held, memory=before)
     taken, figures = done.taken, done.figures
+    memory[device_name] = taken.memory["a"]
     timings.write(layout.timings(name, device_name), taken)
     atomic.write_text(layout.benchmark(name, device_name), measurement.dumps(figures))
     ratio = next(figure for figure in figures if figure.measurand == headline("latency").compared("ratio"))

@@ -21,7 +21,7 @@ from makeweight.bench.sitting import (
 )
 from makeweight.budget.rule import Budget, rules_of
 from makeweight.devices.device import DeviceOptions, Ended
-from makeweight.measure import operators, throughput
+from makeweight.measure import memory, operators, throughput
 from makeweight.measure.timings import EMULATED
 from makeweight_base.progress import Silent
 from makeweight_probe.job import (
@@ -194,10 +194,36 @@ class Swaying(Bench):
         return result
 
 
-def test_where_one_models_memory_sways_both_are_measured_as_often_as_there_are_processes() -> None:
+def test_a_model_whose_memory_sways_is_measured_as_often_as_there_are_processes() -> None:
     taken = measure(Swaying(), aim=Aim((0.7,)), processes=3)
     assert [facts["run"] for facts in taken.memory["b"]] == [2.0, 2.2, 2.0]
-    assert len(taken.memory["a"]) == 3
+    assert len(taken.memory["a"]) == 2
+    figures = {(m.measurand.name, m.variant): m for m in memory.measure(taken, "v", "bench")}
+    counts = {of: figures[of].samples for of in figures if "peak_memory" in of[0]}
+    assert counts == {("peak_memory", "v"): 3, ("peak_memory", "baseline"): 2, ("peak_memory_ratio", "v"): 2}
+    assert figures["peak_memory", "baseline"].method.endswith("range of 2 repeats")
+
+
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        ([{"load": 1.0, "run": 2.0}] * 2, "bb"),
+        ([{"load": 1.0, "run": 2.0}], "abb"),
+        ([{"load": 1.0, "run": 2.0}, {"load": 3.0, "run": 2.0}], "abb"),
+        ([{"unavailable": "no /proc"}], ""),
+    ],
+    ids=["enough", "too little", "unlike", "cannot be had"],
+)
+def test_what_was_told_of_the_baselines_memory_before_is_not_measured_again(
+    before: list[dict[str, Any]], asked: str
+) -> None:
+    bench, pair = Bench(), Pair(A, B, "inputs.npz", free_batch=False)
+    options = DeviceOptions(seconds=12.0, processes=3)
+    taken = carry_out(bench, options, pair, Aim((0.7,)), 7, Silent(), memory_of_a=before)  # type: ignore[arg-type]
+    assert "".join(job.model.path[0] for job in bench.jobs if isinstance(job, MemoryJob)) == asked
+    assert taken.memory["a"][: len(before)] == before
+    without = carry_out(bench, options, pair, Aim((), memory=False), 7, Silent(), memory_of_a=before)  # type: ignore[arg-type]
+    assert without.memory == {"a": [], "b": []}
 
 
 def test_the_first_process_is_asked_what_the_variant_answers_and_no_other_is_begun_for_it() -> None:

@@ -40,7 +40,9 @@ def measured(project: Project, *, asked: str | None = None, timed: str | None = 
     def ask(_: Project, device: str, __: Any) -> None:
         write(f"reports/devices/{device}.json", asked)
 
-    def benchmark(_: Project, name: str, device: str, __: Any, *, held: Any) -> None:
+    def benchmark(_: Project, name: str, device: str, __: Any, *, held: Any, memory: dict[str, Any]) -> None:
+        assert list(memory) == ([device] if found else []), "the first leaves to the others what it was told"
+        memory[device] = [{"load": 1.0, "run": 2.0}]
         write(f"reports/{name}/{device}.json", f"samples/{name}/{device}.npz", timed)
         found.add(held)
 
