@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from makeweight.budget.rule import Rule
 from makeweight.decide.judge import judge, not_made, soundness
 from makeweight.decide.ship import outcome, shipped, summary, variant_sentence, whole
 from makeweight.decide.terms import Terms
 from makeweight.decide.verdict import RuleVerdict, VariantVerdict, Verdict
 from makeweight.decide.waivers import applied
 from makeweight.measurement import Measurement
+
+if TYPE_CHECKING:
+    from makeweight.budget.rule import Rule
 
 
 def decide(terms: Terms, measurements: Iterable[Measurement], failed: Mapping[str, str]) -> Verdict:

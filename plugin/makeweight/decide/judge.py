@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import times
-from makeweight.budget.rule import Rule
 from makeweight.decide.settle import again, longer, needed, time_factor
 from makeweight.decide.terms import Measured, Terms
 from makeweight.decide.verdict import RECIPE, Outcome, RuleVerdict
 from makeweight.decide.words import amount, demand, limit_alone, subject
 from makeweight.measure.statistics import MEDIAN, at_confidence, examples_needed, samples_needed, wilson
 from makeweight.measurement import Cause, Measurement
+
+if TYPE_CHECKING:
+    from makeweight.budget.rule import Rule
 
 _MOST_EXAMPLES = 10**9
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from makeweight.budget.measurand import Measurand
-from makeweight.budget.rule import Rule
 from makeweight.decide.waivers import Waiver
 from makeweight.measurement import Measurement
+
+if TYPE_CHECKING:
+    from makeweight.budget.rule import Rule
 
 BEST = "best"
 

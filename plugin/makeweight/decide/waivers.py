@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import TYPE_CHECKING
 
-from makeweight.budget.rule import Rule
 from makeweight.decide.verdict import RuleVerdict
+
+if TYPE_CHECKING:
+    from makeweight.budget.rule import Rule
 
 
 @dataclass(frozen=True)

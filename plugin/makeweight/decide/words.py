@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from makeweight.budget.quantity import show, show_interval, show_limit
-from makeweight.budget.rule import Rule
 from makeweight.measurement import Measurement
+
+if TYPE_CHECKING:
+    from makeweight.budget.rule import Rule
 
 
 def subject(rule: Rule, device: str | None) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from makeweight.config.settings import PipelineSettings, TaskSettings
 from makeweight.layout import BASELINE
 from makeweight.measurement import key_of
 from makeweight_probe.job import CPU, PROTOCOL, Setting
 
 if TYPE_CHECKING:
+    from makeweight.config.settings import PipelineSettings, TaskSettings
     from makeweight.measure.outcomes import Outcomes
 
 EVALUATION = 1
