@@ -75,9 +75,10 @@ def run(
     at, asks = Layout(Path()), project.device(device).options.runs_here
     own = asks or project.pipeline is not None
     if due or anew:
+        before = _told_of(project, device)
         with _alone(asks, project, [at.device(device)]), _held(asks)():
             ask(project, device, progress)
-        if not anew:
+        if not anew and _told_of(project, device) != before:
             due = _due(project, device)  # on another machine than the base's, or with another runtime, there are more
         memory: dict[str, Facts] = {}  # the baseline is the same beside all of them
         for name in due:
@@ -108,6 +109,12 @@ def regressions_file(root: Path, device: str) -> Path:
 def regression_samples(root: Path, variant: str, device: str) -> Path:
     """The raw samples of a comparison with the merge base."""
     return root / OWN / REGRESSIONS / f"{device}-{variant}.npz"
+
+
+def _told_of(project: Project, device: str) -> bytes | None:
+    """The record of a device; None: it was never asked."""
+    place = project.layout.device(device)
+    return place.read_bytes() if place.is_file() else None
 
 
 def _due(project: Project, device: str) -> list[str]:

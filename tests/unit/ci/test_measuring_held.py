@@ -66,3 +66,30 @@ def test_nor_does_it_where_a_device_is_asked_what_it_is(made: Made, tmp_path: Pa
 
 def test_where_no_such_code_runs_nothing_is_looked_at(made: Made, tmp_path: Path) -> None:
     assert measured(replace(made(), root=tmp_path), timed=JUDGED) == {contextlib.nullcontext}
+
+
+@pytest.mark.parametrize(
+    ("told", "looked"),
+    [(b"{}", [["int8"]]), (b'{"cpu": "another"}', [["int8"], ["int8", "other"]])],
+    ids=["same", "other"],
+)
+def test_what_is_due_is_looked_up_again_only_where_the_device_is_another(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: bytes, looked: list[list[str]]
+) -> None:
+    project = replace(made(), root=tmp_path)
+    place = project.layout.device("local")
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"{}")
+    answers = iter(looked)
+    monkeypatch.setattr(measure, "_due", lambda *_: next(answers))
+    measured: list[str] = []
+
+    def benchmark(_: Project, name: str, *__: Any, **___: Any) -> None:
+        measured.append(name)
+
+    def ask(*_: Any) -> None:
+        place.write_bytes(told)
+
+    measure.run(project, None, State(None), "local", ask, benchmark, Silent(), anew=False)
+    assert measured == looked[-1]
+    assert next(answers, None) is None
