@@ -1,4 +1,4 @@
-"""`python -m makeweight_probe JOB.json RESULT.npz`: one job in one fresh process.
+"""`python -m makeweight_probe JOB.json RESULT`: one job in one fresh process.
 
 A benchmark begins many of them, so each imports what its own kind of job needs, and nothing else.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 from collections.abc import Callable, Mapping
@@ -21,7 +22,11 @@ _ACCELERATORS: Mapping[str, Callable[[], dict[str, Any]]] = {"cuda": lambda: {"g
 def ask(job: FactsJob) -> Result:
     """Raises:
     NoSession, NoProvider: nothing here computes by what is to.
+    ModuleNotFoundError: there is no numpy.
     """
+    # nothing here takes it; but all that is asked later does, and then it would be late to say so
+    if importlib.util.find_spec("numpy") is None:
+        raise ModuleNotFoundError("No module named 'numpy'", name="numpy")
     return Result({}, {"identity": identity(job.execution_provider), "conditions": conditions()})
 
 

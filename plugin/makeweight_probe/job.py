@@ -365,8 +365,8 @@ class Result:
     """What the second model answered, see `outputs.py`; empty where it was not asked."""
 
 
-_OUTPUT = "output "
-"""Begins the names of these beside the samples."""
+_FACTS, _ARRAY, _OUTPUT = "facts.json", ".npy", "outputs/"
+"""Names in the file of a result: of its facts, at the end of an array, and at the beginning of one of `outputs`."""
 
 
 def dump_job(job: Job, held: Setting = Setting()) -> str:
@@ -437,18 +437,35 @@ def load_model(data: Mapping[str, Any]) -> Model:
 
 
 def dump_result(result: Result, path: Path) -> None:
-    import numpy as np
+    """As one zip: facts as JSON, and each array as numpy has it on file. Who answers without arrays needs no numpy."""
+    import zipfile
 
     arrays: dict[str, Any] = {**result.samples, **{f"{_OUTPUT}{name}": each for name, each in result.outputs.items()}}
-    with path.open("wb") as file:
-        np.savez(file, facts=np.array(json.dumps(result.facts)), **arrays)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(_FACTS, json.dumps(result.facts))
+        for name, values in arrays.items():
+            from numpy.lib import format
+
+            with archive.open(f"{name}{_ARRAY}", "w", force_zip64=True) as file:
+                format.write_array(file, values, allow_pickle=False)
 
 
 def load_result(path: Path) -> Result:
-    import numpy as np
+    """What `dump_result` wrote."""
+    import zipfile
 
-    with np.load(path, allow_pickle=False) as data:
-        facts = json.loads(str(data["facts"]))
-        arrays = {name: data[name] for name in data.files if name != "facts"}
+    with zipfile.ZipFile(path) as archive:
+        facts = json.loads(archive.read(_FACTS))
+        files = [name for name in archive.namelist() if name != _FACTS]
+        arrays = {name.removesuffix(_ARRAY): _array(archive.read(name)) for name in files}
     outputs = {name.removeprefix(_OUTPUT): each for name, each in arrays.items() if name.startswith(_OUTPUT)}
     return Result({name: each for name, each in arrays.items() if not name.startswith(_OUTPUT)}, facts, outputs)
+
+
+def _array(content: bytes) -> NDArray[Any]:
+    import io
+
+    from numpy.lib import format
+
+    array: NDArray[Any] = format.read_array(io.BytesIO(content), allow_pickle=False)
+    return array

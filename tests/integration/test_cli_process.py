@@ -97,6 +97,15 @@ def test_a_run_of_continuous_integration_that_changes_nothing_loads_no_arrays() 
     assert not {name.partition(".")[0] for name in done.stdout.split()} & {*HEAVY, "numpy", "jinja2"}
 
 
+def test_a_device_is_asked_what_it_is_without_arrays(folder: Path) -> None:
+    """Which each run of the pipeline does."""
+    (folder / "makeweight.yaml").write_text(f"{CONFIG}devices: {{local: {{kind: local}}}}\n")
+    code, modules = spied(folder, "device", "local")
+    assert code == 0
+    assert not modules & {*HEAVY, "numpy"}
+    assert json.loads((folder / "reports" / "devices" / "local.json").read_text())["status"] == "ok"
+
+
 def test_the_report_loads_no_runtime(folder: Path) -> None:
     """It decides on what is there, which is nothing yet."""
     code, modules = spied(folder, "report")

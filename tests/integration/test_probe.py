@@ -163,6 +163,15 @@ def test_facts_on_a_bare_machine(told: dict[str, Any]) -> None:
     assert set(told["identity"]["runtimes"]) == {"onnxruntime"}
 
 
+def test_facts_are_told_without_numpy(folder: Path, told: dict[str, Any]) -> None:
+    """Each run of a pipeline asks for them."""
+    (folder / "facts.json").write_text(dump_job(FactsJob()))
+    code = "import sys; from makeweight_probe.__main__ import main; print(main(sys.argv[1:]), 'numpy' in sys.modules)"
+    words = [sys.executable, "-c", code, str(folder / "facts.json"), str(folder / "facts")]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "0 False\n"
+    assert load_result(folder / "facts").facts["identity"]["cpu"] == told["identity"]["cpu"]
+
+
 def test_what_was_timed_says_on_which_machine(timed: Result, told: dict[str, Any]) -> None:
     assert timed.facts["identity"] == told["identity"]
 

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 import makeweight_probe
 from makeweight.artifact import model as artifact
-from makeweight.bench import turns
 from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended, Programmed, private
 from makeweight_probe import last_words
 from makeweight_probe.__main__ import NO_PROVIDER, NO_RUNTIME, REFUSED
@@ -104,7 +103,9 @@ def run(device: Device, job: Job, tell: Callable[[str], None], setting: Setting 
         DeviceFailed: the device was lost.
     """
     if not device.python:
-        return turns.carry_out(cast(Programmed, device), job, tell, setting)
+        from makeweight.bench import turns  # takes numpy, and few devices need it
+
+        return turns.carry_out(cast("Programmed", device), job, tell, setting)
     with tempfile.TemporaryDirectory(prefix="makeweight-probe-") as folder:
         places: dict[str, str] = {}
         for files in job.files():
@@ -115,7 +116,7 @@ def run(device: Device, job: Job, tell: Callable[[str], None], setting: Setting 
         environment = [f"MAKEWEIGHT_OFFSET={'x' * (int.from_bytes(os.urandom(2)) % 4096)}"]
         asked = dump_job(job.moved(places), setting)
         words = device.python, makeweight_probe.__name__
-        return load_result(process(device, *words, asked, "result.npz", Path(folder), tell, environment))
+        return load_result(process(device, *words, asked, "result.zip", Path(folder), tell, environment))
 
 
 def process(

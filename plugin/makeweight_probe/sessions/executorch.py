@@ -12,15 +12,15 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from makeweight_probe import flatbuffer
 from makeweight_probe.diverted import diverted
 from makeweight_probe.flatbuffer import Table
 from makeweight_probe.session import Feeds, Ran, Span
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PACKAGES = ("executorch", "torch")
 """What pip installs for it."""
@@ -49,6 +49,7 @@ class ExecutorchSession:
             RuntimeError: executorch refuses the program, or cannot give so many threads, or a program is open here that
                 runs on another number of them.
         """
+        import numpy as np
         import torch
 
         bindings = runtime_module()
@@ -61,12 +62,13 @@ class ExecutorchSession:
         self._wanted = self._module.method_meta(METHOD)
         self._count: int = self._wanted.num_inputs()
         self._tensor = torch.from_numpy
+        self._require = np.require
         _open.add(self)
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         # strides are not looked at, and what lacks is taken for what was there before; what may not be written to,
         # PyTorch warns of
-        given = [np.require(values, requirements=("C", "W")) for values in feeds.values()]
+        given = [self._require(values, requirements=("C", "W")) for values in feeds.values()]
         if len(given) != self._count:
             raise ValueError(f"the program takes {self._count} inputs, and is fed with {len(given)}")
         try:

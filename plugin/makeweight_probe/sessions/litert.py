@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from makeweight_probe.diverted import diverted
 from makeweight_probe.session import Feeds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PACKAGES = ("ai-edge-litert",)
 """What pip installs for it."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from makeweight_probe.session import Feeds, Ran, Span
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PACKAGES = ("onnxruntime",)
 """What pip installs for it."""
