@@ -210,8 +210,6 @@ def _peaks(
             if "unavailable" in found[arm][-1]:
                 return found
     return found
-            found[arm].append(ask(MemoryJob(*pair.arms[arm])).facts)
-    return found
 
 
 def _profiles(ask: Callable[[Job], Result], pair: Pair, apart: bool) -> dict[str, dict[str, Any]]:
