@@ -338,17 +338,7 @@ class AnswersJob:
         return replace(moved, reference_inputs=own)
 
 
-Job = (
-    FactsJob
-    | BlocksJob
-    | MemoryJob
-    | EnergyJob
-    | ProfileJob
-    | AnswersJob
-    | PipelineJob
-    | StartsJob
-    | MatrixJob
-)
+Job = FactsJob | BlocksJob | MemoryJob | EnergyJob | ProfileJob | AnswersJob | PipelineJob | StartsJob | MatrixJob
 
 
 @dataclass(frozen=True)

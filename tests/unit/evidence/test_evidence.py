@@ -397,9 +397,11 @@ def test_figures_of_a_pipeline_are_of_the_code_that_was_sent(
     (taken,) = timings.read(at.timings("half", "pi5")).processes
     (ratio,) = measurement.loads(at.benchmark("half", "pi5").read_text(), "half")
 
-    def carried_out(*_: Any) -> Timings:
+    def carried_out(*_: Any, **__: Any) -> Timings:
         code.write_text("edited")
-        return Timings((Result(taken.samples, {**taken.facts, "identity": IDENTITY, "apart": False}),), {})
+        return Timings(
+            (Result(taken.samples, {**taken.facts, "identity": IDENTITY, "apart": False}),), {"a": [], "b": []}
+        )
 
     monkeypatch.setattr(sitting, "carry_out", carried_out)
     monkeypatch.setattr(sitting, "measurements", lambda *_: [ratio])
