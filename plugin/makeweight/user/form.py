@@ -69,7 +69,7 @@ class Form:
     def batch(
         self, inputs: Mapping[str, NDArray[Any]], wanted: Any, places: NDArray[np.int64], marks: bytes | None = None
     ) -> Batch:
-        """Arrays, checked: in single precision where they are in double, and finite.
+        """Arrays, checked: in single precision where they are in a higher one, and finite.
 
         Args:
             wanted: the targets; None: there are none.
@@ -176,8 +176,11 @@ def _array(values: Any, name: str) -> NDArray[Any]:
 
 
 def _single(values: NDArray[Any]) -> NDArray[Any]:
-    with np.errstate(over="ignore"):  # what becomes infinite is told afterwards
-        return values.astype(np.float32) if values.dtype == np.float64 else values
+    """In single precision where they are in a higher one, and in the byte order of this machine, as tensors are."""
+    if values.dtype.kind == "f" and values.dtype.itemsize > 4:
+        with np.errstate(over="ignore"):  # what becomes infinite is told afterwards
+            return values.astype(np.float32)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def _shapes(example: Example) -> tuple[Any, ...]:

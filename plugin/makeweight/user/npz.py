@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib import format
 from numpy.typing import NDArray
 
+from makeweight.artifact.kind import absent
 from makeweight_base.errors import UsageError
 
 # The part of a zip's local header that has a fixed size, which ends with the sizes of the two that have not:
@@ -27,7 +28,8 @@ def mapped(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             return {info.filename.removesuffix(".npy"): _array(path, archive, info) for info in archive.infolist()}
     except FileNotFoundError as error:
-        raise UsageError("no such file", do="Mend data.npz in makeweight.yaml.") from error
+        what, do = absent(path)
+        raise UsageError(what, do=do or "Mend data.npz in makeweight.yaml.") from error
     except Exception as error:
         raise UsageError(
             "cannot be read as .npz: it is none, damaged, or holds Python objects",

@@ -78,7 +78,7 @@ class Stream:
     def _entries(self, most: int | None) -> Iterator[tuple[int, Any]]:
         """Each with its number; `most`: how many are wanted."""
         given, entries = self._opened()
-        said = self._form.call(len, given) if hasattr(given, "__len__") else None
+        said = self._form.call(_said, given)
         for place in itertools.count():
             if place == most:
                 return
@@ -119,6 +119,15 @@ class Stream:
         return UsageError(
             "gave no examples", where=self._form.where, do="Check the loader; every split needs at least one."
         )
+
+
+def _said(given: Any) -> int | None:
+    """The length that something says it has. None where it says none, as a `__len__` that raises TypeError does
+    (`operator.length_hint` takes it so): a chain of streams has such a one."""
+    try:
+        return len(given) if hasattr(given, "__len__") else None
+    except TypeError:
+        return None
 
 
 _END = object()

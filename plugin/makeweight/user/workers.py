@@ -15,7 +15,7 @@ from multiprocessing.context import ForkProcess
 from typing import Any, TypeVar
 
 from makeweight_base.ended import ended
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import MakeweightError, OutOfMemory, UsageError
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ def in_order(read: Read[T], told: Sequence[str], workers: int, where: str) -> It
         where: begins an error.
 
     Raises:
-        UsageError: what `read` raised, or a process ended.
+        UsageError, OutOfMemory: what `read` raised, or a process ended.
     """
     if workers == 0:
         for index in range(len(told)):
@@ -80,11 +80,12 @@ def _work(read: Read[Any], indices: range, answers: Connection, inherited: Seque
         torch.set_num_threads(1)  # OpenMP's threads did not follow either, and would be waited for
     with contextlib.suppress(BrokenPipeError):
         for index in indices:
-            answer: tuple[Any, tuple[str, str | None, str | None] | None]
+            answer: tuple[Any, tuple[type[MakeweightError], str, str | None, str | None] | None]
             try:
                 answer = (read(index), None)
-            except UsageError as error:
-                answer = (None, (error.what, error.where, error.do))
+            except (UsageError, OutOfMemory) as error:
+                kind = OutOfMemory if isinstance(error, OutOfMemory) else UsageError
+                answer = (None, (kind, error.what, error.where, error.do))
             answers.send_bytes(pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL))
 
 
@@ -99,6 +100,6 @@ def _received(worker: _Worker, words: str, where: str) -> Any:
             do="See what the loader does there with `data.workers: 0`; a SIGKILL is often memory that ran out.",
         ) from error
     if refused is not None:
-        what, place, do = refused
-        raise UsageError(what, where=place, do=do)
+        kind, what, place, do = refused
+        raise kind(what, where=place, do=do)
     return answer

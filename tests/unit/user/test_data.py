@@ -98,6 +98,16 @@ def test_arrays_pairs_generators_and_datasets(project: Make, code: str) -> None:
     assert (found.count, found.name) == (3, "test")
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "longdouble", ">i4"])
+def test_numbers_of_another_machine_or_precision_are_those_that_tensors_have(project: Make, dtype: str) -> None:
+    code = f"def load(split): return np.arange(6).reshape(3, 2).astype('{dtype}'), np.arange(3, dtype='>i2')"
+    batch = data.load(project(code), "test").first(3)
+    np.testing.assert_array_equal(batch.inputs["x"], X)
+    assert (batch.inputs["x"].dtype.isnative, batch.inputs["x"].itemsize) == (True, 4)
+    assert batch.targets is not None
+    assert batch.targets.dtype == np.int64
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -336,6 +346,8 @@ def test_bad_npz_files_are_told(npz: Make, arrays: dict[str, object], said: str)
 def test_files_that_are_no_npz_are_told(npz: Make, tmp_path: Path) -> None:
     made = npz()
     assert refusal(made).startswith("test.npz: no such file")
+    (tmp_path / "test.npz.dvc").touch()
+    assert "Run `dvc pull test.npz.dvc`" in refusal(made)
     for content in (b"", b"PK\x03\x04cut short", b"hello"):
         (tmp_path / "test.npz").write_bytes(content)
         assert refusal(made).startswith("test.npz: cannot be read as .npz")

@@ -17,7 +17,7 @@ import pytest
 from makeweight.project.reading import understand
 from makeweight.user import data
 from makeweight.user.split import Batch, Split
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import OutOfMemory, UsageError
 from split_values import digest, whole
 
 CONFIG = """\
@@ -324,6 +324,7 @@ def test_the_target_among_the_columns_of_a_row(load: Load, rows: str, said: str 
     ("code", "said"),
     [
         ("iter([([1, 2], 0)] * 3)", None),
+        ("Unsaid()", None),
         ("Longer(2)", "has a length of 2, and gave more examples"),
         ("Longer(4)", "has a length of 4, and gave 3 examples"),
         ("Shorter()", "has a length of 9, and no example 3 (IndexError: list index out of range)"),
@@ -335,6 +336,9 @@ def test_a_length_that_lies_is_told(load: Load, code: str, said: str | None) -> 
     class Longer:
         def __init__(self, count): self.count = count
         def __len__(self): return self.count
+        def __iter__(self): return iter(three)
+    class Unsaid:  # as a ChainDataset of torch, or its streams with a filter
+        def __len__(self): raise TypeError("has no length")
         def __iter__(self): return iter(three)
     class Shorter:
         def __len__(self): return 9
@@ -408,6 +412,23 @@ def test_what_a_worker_raises_is_told_as_without_it(load: Load) -> None:
         told = refusal(load(code, workers))
         assert "[5]` raised OSError: cut short" in told
         assert re.match(r"streaming_\d+\.py:7: ", told)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_memory_that_runs_out_is_the_machines_failure(load: Load, workers: int) -> None:
+    split = load(
+        """
+    class Large:
+        def __len__(self): return 8
+        def __getitem__(self, i):
+            if i == 5: raise MemoryError("too large")
+            return [1., 2.], 0
+    def load(split): return Large()
+    """,
+        workers,
+    )
+    with pytest.raises(OutOfMemory, match=r"\[5\]` ran out of memory: too large"):
+        list(split.batches(2))
 
 
 def children() -> set[str]:
