@@ -12,22 +12,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight.artifact.kind import absent
 from makeweight.config.settings import ImageSettings
 from makeweight_base.errors import UsageError, first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-_FILE = "file"
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+FILE = "file"
+"""The column of a CSV that names the pictures."""
 
 
 @dataclass(frozen=True)
 class Pictures:
     """Read by number: a picture, shape [channels, height, width], and its target.
 
-    It is scaled to cover the size and cut in the middle, in RGB, or grey where `mean` has one number; from 0..255 to
-    0..1, less the mean, over the deviation.
+    It is scaled to cover the size and cut in the middle, in RGB, or grey where `mean` has one number; from 0..255, or
+    0..65535 of 16 bits, to 0..1, less the mean, over the deviation.
     """
 
     files: Sequence[Path]
@@ -47,12 +49,31 @@ class Pictures:
 
         settings = self.settings
         height, width = settings.height_and_width
+        channels = len(settings.mean)
         with opened(self.files[number], self.root) as picture:
-            wanted = picture.convert("L" if len(settings.mean) == 1 else "RGB")
+            wanted = _deep(picture) or picture.convert("L" if channels == 1 else "RGB")
             fitted = ImageOps.fit(wanted, (width, height), Image.Resampling.BILINEAR)
         pixels = np.asarray(fitted, np.float32).reshape(height, width, -1) / np.float32(255)
+        pixels = np.broadcast_to(pixels, (height, width, channels))  # what is grey has one
         scaled = (pixels - np.array(settings.mean, np.float32)) / np.array(settings.std, np.float32)
         return np.ascontiguousarray(scaled.transpose(2, 0, 1)), self.targets[number]
+
+
+def _deep(picture: Image) -> Image | None:
+    """A grey picture of 16 bits with its values from 0 to 255, as no conversion of Pillow's makes them: those clip them
+    there. None: it has 8 bits.
+
+    Raises:
+        ValueError: its values may be anything.
+    """
+    from PIL import Image
+
+    # Pillow reads those of PGM into 32 bits, and some versions of it those of PNG too
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
+        return Image.fromarray(np.asarray(picture).astype(np.float32) / np.float32(257))
+    if picture.mode in ("I", "F"):
+        raise ValueError("its values are of 32 bits, and what is black and white among them is not told")
+    return None
 
 
 @contextmanager
@@ -91,7 +112,8 @@ def pictures(settings: ImageSettings, split: str, root: Path, classes: Sequence[
     Raises:
         UsageError: there is no such split or place, no picture in it, or a line of the CSV is wrong.
     """
-    places = settings.splits
+    # read one by one, when the user's code may have changed the folder
+    root, places = root.absolute(), settings.splits
     if split not in places:
         raise UsageError(
             f"there is no `{split}` split: data.images has {', '.join(places)}", where="makeweight.yaml: data.images"
@@ -103,7 +125,12 @@ def pictures(settings: ImageSettings, split: str, root: Path, classes: Sequence[
     elif place.is_file():
         files, targets = _in_table(place, places[split], list(classes or ()))
     else:
-        raise UsageError("no such folder or file", where=places[split], do="Mend data.images in makeweight.yaml.")
+        what, do = absent(place)
+        raise UsageError(
+            "no such folder or file" if do is None else what,
+            where=places[split],
+            do=do or "Mend data.images in makeweight.yaml.",
+        )
     if not files:
         raise UsageError(
             "holds no pictures",
@@ -153,8 +180,8 @@ def _in_table(place: Path, named: str, classes: list[str]) -> tuple[list[Path], 
     try:
         with place.open(encoding="utf-8-sig", newline="") as table:
             rows = csv.DictReader(table)
-            columns = [name for name in rows.fieldnames or () if name != _FILE]
-            if _FILE not in (rows.fieldnames or ()) or not columns:
+            columns = [name for name in rows.fieldnames or () if name != FILE]
+            if FILE not in (rows.fieldnames or ()) or not columns:
                 raise UsageError(
                     f"the first line names the columns {', '.join(rows.fieldnames or ()) or 'none'}, and not file and "
                     "target",
@@ -163,7 +190,7 @@ def _in_table(place: Path, named: str, classes: list[str]) -> tuple[list[Path], 
                 )
             for row in rows:
                 where = f"{named}:{rows.line_num}"
-                files.append(_there(place.parent, row[_FILE], where))
+                files.append(_there(place.parent, row[FILE], where))
                 values = [_number(row[name], name, classes, where) for name in columns]
                 targets.append(values[0] if len(values) == 1 else values)
     except (UnicodeDecodeError, csv.Error) as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from makeweight.artifact.kind import absent
 from makeweight.config.settings import is_callable_path
 from makeweight.user import callables
 from makeweight.user.declared import Declared
@@ -39,7 +40,8 @@ def load(declared: Declared, samples: str | None) -> tuple[list[Raw], list[str]]
     if samples is not None and is_callable_path(samples):
         chosen = _of_callable(declared, samples, rng)
     else:
-        chosen = _of_files(_files(declared, samples), declared.root, rng)
+        root = declared.root.absolute()
+        chosen = _of_files(_files(declared, samples, root), root, rng)
     found: list[Raw] = []
     names: list[str] = []
     size = 0
@@ -55,16 +57,18 @@ def load(declared: Declared, samples: str | None) -> tuple[list[Raw], list[str]]
     return found, names
 
 
-def _files(declared: Declared, samples: str | None) -> Sequence[Path]:
+def _files(declared: Declared, samples: str | None, root: Path) -> Sequence[Path]:
     if samples is None:
         assert declared.data.images is not None  # noqa: S101 - refused when the file is read
-        return pictures(declared.data.images, "test", declared.root, declared.task.classes).files
-    place = declared.root / samples
+        return pictures(declared.data.images, "test", root, declared.task.classes).files
+    place = root / samples
     if place.is_file():
         return [place]
     if not place.is_dir():
         raise UsageError(
-            f"no such file or folder, and no `module:callable`: `{samples}`", where=_WHERE, do="Mend the path."
+            f"no such file or folder, and no `module:callable`: `{samples}`",
+            where=_WHERE,
+            do=absent(place)[1] or "Mend the path.",
         )
     paths = (path for path in place.rglob("*") if path.is_file())
     return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(place).parts))

@@ -88,6 +88,25 @@ def test_a_picture_is_scaled_to_cover_and_cut_in_the_middle(load: Load, tmp_path
     assert whole(load("test: test, size: 2"))[0]["image"].shape == (1, 3, 2, 2)
 
 
+@pytest.mark.parametrize("kind", ["png", "tif", "pgm"])
+def test_grey_pictures_of_16_bits_keep_them_all(load: Load, tmp_path: Path, kind: str) -> None:
+    """Pillow makes 255 of all that is above."""
+    values = np.array([[0, 255, 256], [4095, 65534, 65535]], np.uint16)
+    (tmp_path / "test/a").mkdir(parents=True)
+    Image.fromarray(values).save(tmp_path / f"test/a/1.{kind}")
+    wanted = values / 65535
+    for mean, channels in (("[0]", 1), ("[0, 0, 0]", 3)):
+        read = whole(load(f"test: test, size: [2, 3], mean: {mean}, std: [1]"))[0]["image"]
+        np.testing.assert_allclose(read, np.broadcast_to(wanted, (1, channels, 2, 3)), atol=1e-6)
+
+
+def test_pictures_whose_black_and_white_nothing_tells_are_refused(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "test/a").mkdir(parents=True)
+    Image.fromarray(np.ones((4, 6), np.float32)).save(tmp_path / "test/a/1.tif")
+    told = refusal(load)
+    assert told.startswith("test/a/1.tif: cannot be read as a picture: its values are of 32 bits")
+
+
 def test_grey_pictures_have_one_channel(load: Load, tmp_path: Path) -> None:
     picture(tmp_path / "test/a/1.png", value=51)
     values = whole(load("test: test, size: 4, mean: [0], std: [2]"))[0]["image"]
@@ -147,6 +166,8 @@ def test_a_broken_picture_is_named(load: Load, tmp_path: Path, workers: int) -> 
 
 def test_places_that_are_not_there_are_told(load: Load, tmp_path: Path) -> None:
     assert refusal(load).startswith("test: no such folder or file")
+    (tmp_path / "test.dvc").touch()
+    assert "Run `dvc pull test.dvc`" in refusal(load)
     (tmp_path / "test").mkdir()
     assert refusal(load).startswith("test: holds no pictures")
     assert "there is no `validation` split: data.images has train, test" in refusal(lambda: load(split="validation"))
