@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from makeweight.runtimes.environment import out_of_memory
 from makeweight.user.ran import watch
 from makeweight_base.errors import MakeweightError, OutOfMemory, UsageError
+
+_OURS = frozenset({"makeweight", "makeweight_base", "makeweight_probe"})
+_stands: list[str] = []
+"""The folder that the user's code has changed to; empty: none."""
 
 
 def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
@@ -28,15 +33,17 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
     folder = str(root.resolve())
     _put_on_path(folder)
     top = module_name.partition(".")[0]
-    if top in sys.stdlib_module_names and ((root / top).is_dir() or (root / f"{top}.py").exists()):
+    if (top in sys.stdlib_module_names or top in _OURS) and _holds(root, top):
+        whose = "makeweight" if top in _OURS else "Python"
         raise UsageError(
-            f"`{top}` is a module of Python's own, which is found before the project's",
+            f"`{top}` is a module of {whose}'s own, which is found before the project's",
             where=where,
             do=f"Rename the project's `{top}`, and `{dotted}` with it.",
         )
     watch()
     try:
-        target: Any = importlib.import_module(module_name)
+        with _where_it_stands():
+            target: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or module_name
         if module_name == missing or module_name.startswith(missing + "."):
@@ -45,9 +52,10 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
                 where=where,
                 do=f"Mend `{dotted}`, or run from the folder that holds `{missing.split('.')[0]}`.",
             ) from error
-        raise UsageError(
+        line = place(error, root)
+        raise _own(module_name, missing, line, root) or UsageError(
             f"`{module_name}` needs the package `{missing}`, which is not installed",
-            where=place(error, root) or where,
+            where=line or where,
             do=f"Install `{missing}` in this environment.",
         ) from error
     except (Exception, SystemExit) as error:
@@ -60,6 +68,63 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
         raise UsageError(f"`{dotted}` is not callable, but of type {type(target).__name__}", where=where)
     called: Callable[..., Any] = target
     return called
+
+
+def _holds(folder: Path, top: str) -> bool:
+    """Whether a module or package of that name lies in a folder."""
+    return (folder / top).is_dir() or (folder / f"{top}.py").is_file()
+
+
+def _own(module: str, missing: str, line: str | None, root: Path) -> UsageError | None:
+    """The refusal of a module that is the project's own and is not found; None: it is none of its own.
+
+    Args:
+        line: `file:line` that imports it.
+    """
+    if line is None:
+        return None
+    folder, top = root.resolve(), missing.partition(".")[0]
+    beside = (folder / line.rpartition(":")[0]).parent
+    if _holds(folder, top):
+        return UsageError(
+            f"there is no module `{missing}`", where=line, do="Mend the import, or install the package that has it."
+        )
+    if not _holds(beside, top):
+        return None
+    within = beside.relative_to(folder)
+    return UsageError(
+        f"`{module}` imports `{missing}`, which lies in {within.as_posix()}/, and modules are looked for in the "
+        "project's folder",
+        where=line,
+        do=f"Import it as `{'.'.join((*within.parts, missing))}`, or put {within.as_posix()}/ on the PYTHONPATH.",
+    )
+
+
+@contextlib.contextmanager
+def _where_it_stands() -> Iterator[None]:
+    """Let the user's code stand in the folder that it has changed to, as many a module does when it is imported, and
+    ours where it was called: a project's own paths begin there."""
+    ours = _here()
+    if _stands:
+        with contextlib.suppress(OSError):
+            os.chdir(_stands[0])
+    try:
+        yield
+    finally:
+        theirs = _here()
+        if ours is not None and theirs != ours:
+            os.chdir(ours)
+            _stands[:] = [] if theirs is None else [theirs]
+        else:
+            _stands.clear()
+
+
+def _here() -> str | None:
+    """None: the folder is removed."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - asked for every example, and a Path takes several times as long
+    except FileNotFoundError:
+        return None
 
 
 def _put_on_path(folder: str) -> None:
@@ -84,7 +149,8 @@ def call(function: Callable[..., Any], *arguments: Any, name: str, root: Path) -
         OutOfMemory: likewise, where that was it.
     """
     try:
-        return function(*arguments)
+        with _where_it_stands():
+            return function(*arguments)
     except (UsageError, OutOfMemory):
         raise
     except (Exception, SystemExit) as error:  # a script's sys.exit(0) must not read as our success

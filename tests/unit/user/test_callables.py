@@ -62,12 +62,64 @@ def test_the_projects_own_come_before_installed_packages_of_that_name(tmp_path: 
     assert own < min(number for number, entry in enumerate(sys.path) if "site-packages" in entry)
 
 
-@pytest.mark.parametrize("name", ["code.py", "sched/__init__.py"])
-def test_a_module_named_like_one_of_pythons_own_is_to_be_renamed(tmp_path: Path, path: None, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "whose"), [("code.py", "Python"), ("sched/__init__.py", "Python"), ("makeweight/data.py", "makeweight")]
+)
+def test_a_module_named_like_one_that_is_found_first_is_to_be_renamed(
+    tmp_path: Path, path: None, name: str, whose: str
+) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("def load(): ...\n")
     top = name.partition("/")[0].removesuffix(".py")
-    with pytest.raises(UsageError, match=f"`{top}` is a module of Python's own") as told:
+    with pytest.raises(UsageError, match=f"`{top}` is a module of {whose}'s own") as told:
         callables.find(f"{top}:load", tmp_path, where="makeweight.yaml: data.load")
     assert told.value.where == "makeweight.yaml: data.load"
     assert callables.find("colorsys:rgb_to_hsv", tmp_path, where="here")(0, 0, 0) == (0.0, 0.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "do"),
+    [
+        ("import lies_beside", "imports `lies_beside`, which lies in scripts_of/own/", "`scripts_of.own.lies_beside`"),
+        ("import scripts_of.gone", "there is no module `scripts_of.gone`", "Mend the import"),
+        ("import no_such_package", "which is not installed", "Install `no_such_package`"),
+    ],
+    ids=["beside", "of_the_project", "of_nobody"],
+)
+def test_what_a_module_imports_in_vain_is_told_by_where_it_is(
+    tmp_path: Path, path: None, code: str, said: str, do: str
+) -> None:
+    """A script finds what lies beside it, and to install a package of that name would be wrong."""
+    (tmp_path / "scripts_of/own").mkdir(parents=True)
+    (tmp_path / "scripts_of/own/train.py").write_text(f"import sys\n{code}\n")
+    (tmp_path / "scripts_of/own/lies_beside.py").touch()
+    with pytest.raises(UsageError) as told:
+        callables.find("scripts_of.own.train:build", tmp_path, where="makeweight.yaml: model.build")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "scripts_of"]:
+        del sys.modules[name]
+    assert told.value.where == "scripts_of/own/train.py:2"
+    assert said in told.value.what
+    assert do in str(told.value.do)
+
+
+def test_code_that_changes_the_folder_stands_there_and_nobody_else(
+    tmp_path: Path, path: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner/words.txt").write_text("found")
+    (tmp_path / "it_moves.py").write_text(
+        "import os\nos.chdir('inner')\n"
+        "def load(): return open('words.txt').read()\n"
+        "def back(): os.chdir('..')\n"
+        "def fails(): os.chdir('..'); raise OSError('gone')\n"
+    )
+    monkeypatch.setattr(callables, "_stands", [])
+    monkeypatch.chdir(tmp_path)
+    load, back, fails = (callables.find(f"it_moves:{name}", Path(), where="here") for name in ("load", "back", "fails"))
+    for function, answer in ((load, "found"), (load, "found"), (back, None)):
+        assert callables.call(function, name="it_moves", root=Path()) == answer
+        assert Path.cwd() == tmp_path
+    monkeypatch.chdir(tmp_path / "inner")
+    with pytest.raises(UsageError, match="raised OSError: gone"):
+        callables.call(fails, name="it_moves", root=tmp_path)
+    assert Path.cwd() == tmp_path / "inner"
