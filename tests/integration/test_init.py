@@ -62,10 +62,11 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preloaded_dvc: None) -> Path:
-    """An empty git repository."""
+    """An empty git repository, in which one stands."""
     _quiet(monkeypatch)
     folder = tmp_path / "net"
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    monkeypatch.chdir(folder)
     return folder
 
 
@@ -81,9 +82,11 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tracked(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preloaded_dvc: None) -> Path:
-    """An empty git repository that DVC was started in."""
+    """An empty git repository that DVC was started in, and in which one stands."""
     _quiet(monkeypatch)
-    return Path(shutil.copytree(begun, tmp_path / "net"))
+    folder = Path(shutil.copytree(begun, tmp_path / "net"))
+    monkeypatch.chdir(folder)
+    return folder
 
 
 def save_net(path: Path, shape: list[int | str], *, external: bool = False) -> None:
@@ -353,7 +356,9 @@ def test_a_subfolder_gets_a_dvc_of_its_own_unless_there_is_one_above(root: Path)
     assert "dvc init --subdir" in run(root / "one")
     assert (root / "one" / ".dvc").is_dir()
     assert repository.start_dvc(root).startswith("dvc init: ")
-    assert "dvc init" not in run(root / "two")
+    said = run(root / "two")
+    assert "dvc init" not in said
+    assert said.splitlines()[-1].startswith(f"next, in {root / 'two'}: ")
     assert not (root / "two" / ".dvc").exists()
     assert (root / "two" / ".gitignore").read_text().splitlines()[1:] == ["/artifacts/", "/samples/", "/shipped"]
     # the folder stands before our names, where the user's own are the same
@@ -374,6 +379,19 @@ def test_a_git_that_ignores_reports_is_told(tracked: Path) -> None:
         "/samples/",
         "/shipped",
     ]
+
+
+def test_a_gitignore_keeps_its_bytes_and_what_it_hides_is_told(root: Path) -> None:
+    theirs = "# g\xe9n\xe9r\xe9s\n*.log\n".encode("latin-1")
+    (root / ".gitignore").write_bytes(theirs)
+    (root / "artifacts").mkdir()
+    (root / "samples").mkdir()
+    (root / "artifacts" / "model.pt").touch()
+    said = "\n".join(repository.ignore_what_is_made(root))
+    assert (root / ".gitignore").read_bytes().startswith(theirs + b"# made by the pipeline; DVC keeps them\n/artif")
+    assert "warning: artifacts/ holds files already" in said
+    assert "samples/ holds" not in said
+    assert "warning" not in "\n".join(repository.ignore_what_is_made(root))
 
 
 def test_why_dvc_does_not_begin_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

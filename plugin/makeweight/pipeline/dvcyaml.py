@@ -56,7 +56,8 @@ def collisions(existing: str | None, text_of: Callable[[str], str | None]) -> li
     for file in dict.fromkeys(["params.yaml", *named]):
         if file == CONFIG or not file.endswith((".yaml", ".yml", ".json")) or (text := text_of(file)) is None:
             continue
-        places.append((parse(text, file), ()))
+        # JSON is YAML but for tabs, which it has between values alone
+        places.append((parse(text.replace("\t", " ") if file.endswith(".json") else text, file), ()))
     return [
         place.problem((*path, name), _COLLISION.format(name=name))
         for place, path in places

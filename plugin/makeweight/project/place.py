@@ -19,6 +19,11 @@ def none_in(root: Path) -> UsageError:
     return UsageError(f"no {CONFIG} in {root.resolve()}", do=do)
 
 
+def from_here(root: Path) -> str:
+    """Where a command is to be typed, for behind `next`: `, in compression`; nothing where one stands there."""
+    return "" if root.resolve() == Path.cwd() else f", in {root}"
+
+
 def no_verdict_in(root: Path) -> UsageError:
     """That a project has decided nothing yet, or that the folder is none."""
     layout = Layout(root)

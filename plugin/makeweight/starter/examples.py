@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from makeweight.config.settings import SPLITS
 from makeweight.starter import survey
 from makeweight.starter.draft import Shape
-from makeweight.user.pictures import SUFFIXES, folders
+from makeweight.user.pictures import FILE, SUFFIXES, folders
 from makeweight_base.errors import UsageError
 
 # Other names by which splits are known.
@@ -65,9 +66,18 @@ def _pictures(root: Path, place: str, split: str) -> str | None:
         path = PurePosixPath(place, name)
         if (root / path).is_dir() and _have_pictures(root / path):
             return path.as_posix()
-        if (root / f"{path}.csv").is_file() and (root / f"{path}.csv").open(encoding="utf-8").readline().count("file"):
+        if _is_table(root / f"{path}.csv"):
             return f"{path}.csv"
     return None
+
+
+def _is_table(path: Path) -> bool:
+    """Whether it is a CSV with pictures. Any other is no reason to stop: it was only found."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as table:
+            return FILE in next(csv.reader(table), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
 
 
 def _have_pictures(folder: Path) -> bool:

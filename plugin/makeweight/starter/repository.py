@@ -128,13 +128,15 @@ def _ignore(path: Path, patterns: Iterable[str], why: str) -> list[str]:
     Raises:
         EnvironmentFailed: it cannot be written.
     """
-    old = path.read_bytes().decode() if path.exists() else ""
+    # git takes names as bytes, in whatever encoding
+    old = path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
     held = {line.strip().strip("/") for line in old.splitlines()}
     new = [pattern for pattern in patterns if pattern.strip("/") not in held]
     if new:
         newline = "\r\n" if "\r\n" in old else "\n"
         gap = "" if not old or old.endswith("\n") else newline
-        atomic.write_text(path, old + gap + newline.join([f"# {why}", *new, ""]))
+        whole = old + gap + newline.join([f"# {why}", *new, ""])
+        atomic.write_bytes(path, whole.encode("utf-8", "surrogateescape"))
     return new
 
 
@@ -145,6 +147,12 @@ def ignore_what_is_made(root: Path) -> list[str]:
         wanted = [name for name in _CACHED if not git_ignores(root, f"{name.strip('/')}/x")]
         if added := _ignore(root / ".gitignore", wanted, "made by the pipeline; DVC keeps them"):
             said.append(f".gitignore: added {' '.join(added)}")
+        said += [
+            f"warning: {name.strip('/')}/ holds files already, and git passes over what it does not know of them; move "
+            "your own elsewhere"
+            for name in added
+            if (folder := root / name.strip("/")).is_dir() and any(folder.iterdir())
+        ]
     if added := _ignore(root / ".dvcignore", _LITTER, "no part of a source folder"):
         said.append(f".dvcignore: added {' '.join(added)}")
     return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from makeweight.config.problems import near
 from makeweight.layout import CONFIG
 from makeweight.pipeline.in_step import in_step
 from makeweight.project import reading
+from makeweight.project.place import from_here
 from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Progress
 from makeweight_base.yamlfile import parse
@@ -48,7 +50,8 @@ def run(root: Path, seconds: float, progress: Progress, *, write: str | None, on
         quick = [each for each in advised if each.rule.effort == "seconds" and "runtime" not in each.recipe]
         return {each.rule.name: reading.with_recipe(document, root, each.recipe) for each in quick}
 
-    known = measuring.facts(project, progress, seconds, worth_trying)
+    with contextlib.redirect_stdout(sys.stderr):  # the user's code may print, and only the advice is asked for
+        known = measuring.facts(project, progress, seconds, worth_trying)
     ranking = rank(known, RULES, read, taken, of_module)
     if as_json:
         print(json.dumps(_plain(ranking, known)))
@@ -75,7 +78,7 @@ def _write(root: Path, name: str, advice: Advice, progress: Progress) -> None:
     project = reading.load(root)
     pipeline = project.layout.pipeline
     outdated = not pipeline.exists() or in_step(pipeline.read_text(encoding="utf-8"), project)
-    progress.say(f"next: {'makeweight init; ' if outdated else ''}dvc repro")
+    progress.say(f"next{from_here(root)}: {'makeweight init; ' if outdated else ''}dvc repro")
 
 
 def _above(advice: Advice) -> list[str]:

@@ -10,6 +10,7 @@ from makeweight.layout import CONFIG, PIPELINE, SCHEMA, Layout
 from makeweight.pipeline import dvcyaml, plots
 from makeweight.pipeline.merge import merge
 from makeweight.pipeline.parameters import add_missing
+from makeweight.project.place import from_here
 from makeweight.project.project import Project
 from makeweight.project.reading import understand
 from makeweight.starter import draft, repository, survey, workflows
@@ -123,5 +124,6 @@ def _last_words(root: Path, project: Project, pipeline: str | None) -> list[str]
     shapes = {path: f" ({arrays(project.model.inputs, split)})" for split, path in (project.data.npz or {}).items()}
     said += [f"not there yet: {path}{shapes.get(path, '')}" for path in absent]
     if absent:
-        return [*said, f"next: put {'it' if len(absent) == 1 else 'them'} there, or mend {CONFIG}; then: dvc repro"]
-    return [*said, "next: dvc repro"]
+        them = "it" if len(absent) == 1 else "them"
+        return [*said, f"next{from_here(root)}: put {them} there, or mend {CONFIG}; then: dvc repro"]
+    return [*said, f"next{from_here(root)}: dvc repro"]

@@ -87,7 +87,8 @@ def run(
         measuring = Measuring(project, devices, judged.rules, baseline)
         at_work.callback(measuring.close)
         reached = measuring.reach()
-        figures = _answers(project, baseline, folder / "answers.npz", progress)
+        with contextlib.redirect_stdout(sys.stderr):  # the user's code may print, and only the report is asked for
+            figures = _answers(project, baseline, folder / "answers.npz", progress)
         search = Search(
             judged,
             Proposals(spaces, takes_list, Sampler(settings.sampler, project.seed, wanted)),

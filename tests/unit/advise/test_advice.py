@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -352,6 +353,21 @@ def test_whatever_the_facts_no_advice_is_refused_and_one_that_meets_more_is_not_
     assert all(read(each.recipe).objection is None for each in ranking.advice)
     assert all(one.low <= one.high for each in ranking.advice for one in each.expected)
     assert sentences.headline(ranking, known).strip()
+
+
+def test_what_the_users_code_prints_is_no_part_of_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured(*_: object) -> Facts:
+        print("reading 3 files")  # noqa: T201 - as a loader does
+        return facts(size(0.4))
+
+    monkeypatch.setattr(measuring, "facts", measured)
+    (tmp_path / "makeweight.yaml").write_text(config())
+    assert main(["advise", "--json", "--project", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["advice"]
+    assert "reading 3 files" in told.err
 
 
 def yaml_flow(recipe: Any) -> str:

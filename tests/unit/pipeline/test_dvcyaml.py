@@ -10,7 +10,7 @@ def test_names_that_dvc_would_mix_are_refused_with_their_line() -> None:
     files = {
         "params.yaml": "lr: 1\nvariants: {a: 1}\n",
         "conf/more.yaml": "devices: x\n",
-        "fine.json": '{"lr": 1}',
+        "fine.json": '{\n\t"lr": 1\n}',
         "makeweight.yaml": "variants: {}\ndevices: {}\n",
     }
     existing = "vars:\n  - devices: {a: 1}\n  - conf/more.yaml:devices\n  - fine.json\n  - makeweight.yaml:seed\n"

@@ -52,6 +52,16 @@ def test_pictures_in_folders_and_tables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [b"profile,age\n", b"Datei;Gr\xf6\xdfe\n1;2\n", "file,target\n".encode("utf-16"), b""],
+    ids=["other_columns", "latin_1", "utf_16", "empty"],
+)
+def test_a_table_that_names_no_pictures_is_passed_over(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "test.csv").write_bytes(content)
+    assert examples.pictures(tmp_path, None) == {}
+
+
+@pytest.mark.parametrize(
     ("shape", "form"),
     [
         (["N", 3, 4, 6], {"size": [4, 6], "mean": [0.0] * 3, "std": [1.0] * 3}),
