@@ -17,6 +17,7 @@ from makeweight_base.errors import EnvironmentFailed, reason
 
 # What a block that writes may run into although it did nothing wrong; any other error of its keeps its own meaning.
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
+_IN_THE_WAY = frozenset({errno.EEXIST, errno.ENOTDIR, errno.EISDIR})
 
 
 @contextlib.contextmanager
@@ -112,10 +113,13 @@ def _telling(path: Path, numbers: frozenset[int] | None = None) -> Iterator[None
     except OSError as error:
         if numbers is not None and error.errno not in numbers:
             raise
+        mend = "Free some space or mend the permissions"
+        if error.errno in _IN_THE_WAY:
+            mend = "A file stands where a folder belongs, or a folder where a file does: move it elsewhere"
         raise EnvironmentFailed(
             f"could not write: {reason(error)}",
             where=str(path),
-            do="Free some space or mend the permissions, then run again; nothing was overwritten.",
+            do=f"{mend}, then run again; nothing was overwritten.",
         ) from error
 
 

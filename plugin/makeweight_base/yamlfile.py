@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
 from makeweight_base import yamlversions
 from makeweight_base.errors import ConfigError, Problem
@@ -150,8 +151,10 @@ def parse(text: str, source: str) -> Document:
         number = mark.line + 1 if mark else max(1, len(rows))
         meant = next((words for pattern, words in _MEANT if re.search(pattern, said)), said)
         raise ConfigError([quote(number, f"this is not YAML: {meant}")]) from error
-    except yaml.YAMLError as error:
-        raise ConfigError([Problem(source, 1, f"this is not YAML: {error}")]) from error
+    except ReaderError as error:
+        number = text.count("\n", 0, error.position) + 1
+        said = f"this is not YAML: an invisible character stands here (U+{error.character:04X}); write the line anew"
+        raise ConfigError([Problem(source, number, said)]) from error
     except RecursionError as error:
         raise ConfigError([Problem(source, 1, "nested too deeply, or an anchor that holds itself")]) from error
     if problems:

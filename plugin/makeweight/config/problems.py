@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from makeweight_base.errors import Problem
 from makeweight_base.yamlfile import Document, Path
 
 _Model = TypeVar("_Model", bound=BaseModel)
+# What pydantic calls the alternatives of a key that takes several kinds of values: they stand in no file.
+_ALTERNATIVE = re.compile(r"(constrained-)?(bool|int|float|str)|(dict|function-\w+|list|literal|tuple)\[.*")
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,11 @@ class Problems:
 
 
 def _visible(path: Path, document: Document) -> Path:
-    """`path` without the indices that a validator added: one rule may stand without a list around it."""
+    """`path` without what a validator added: an index where one rule stands without a list around it, and which of
+    several alternatives was tried."""
     found: Path = ()
     for part in path:
-        if isinstance(part, str) or (*found, part) in document.lines:
+        if (*found, part) in document.lines or (isinstance(part, str) and not _ALTERNATIVE.fullmatch(part)):
             found = (*found, part)
     return found
 

@@ -109,7 +109,7 @@ def test_a_full_disk_is_an_environment_failure_and_the_old_file_survives(tmp_pat
     with full_disk(after=1000), pytest.raises(EnvironmentFailed) as failed:
         write_bytes(target, b"x" * 5000)
     assert str(failed.value).startswith(f"{target}: could not write: ")
-    assert "nothing was overwritten" in str(failed.value)
+    assert "Free some space or mend the permissions, then run again; nothing was overwritten" in str(failed.value)
     assert failed.value.exit_code == Exit.ENVIRONMENT
     assert target.read_bytes() == b"old"
     assert everything(tmp_path) == ["model.onnx"]
@@ -148,10 +148,11 @@ def test_a_disk_that_fails_as_the_file_is_made_safe(tmp_path: Path, monkeypatch:
 def test_a_name_that_cannot_be_taken_is_told(tmp_path: Path) -> None:
     (tmp_path / "reports").write_text("the user's own file")
     for replace in (replacing, replacing_folder):
-        with pytest.raises(EnvironmentFailed, match="could not write"), replace(tmp_path / "reports" / "verdict.json"):
+        below = tmp_path / "reports" / "verdict.json"
+        with pytest.raises(EnvironmentFailed, match="could not write: .*\n.*A file stands where"), replace(below):
             pytest.fail("the block must not begin")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(EnvironmentFailed, match="could not write: Is a directory"):
+    with pytest.raises(EnvironmentFailed, match=r"could not write: Is a directory\n.* a folder where a file does"):
         write_text(tmp_path / "folder", "x")
     assert everything(tmp_path) == ["folder", "reports"]
 

@@ -96,6 +96,7 @@ def test_an_empty_file_has_a_first_line() -> None:
         ("a: &a [*a]\n", 1, "holds itself"),
         pytest.param("[" * 3000, 1, "this is not YAML|nested too deeply", id="nested without end"),
         ("a: \x00\n", 1, "this is not YAML"),
+        ("a: 1\nb: 2\x07\nc: 3\n", 2, r"an invisible character stands here \(U\+0007\)"),
     ],
 )
 def test_what_is_no_plain_yaml_is_told_with_its_line(text: str, line: int, said: str) -> None:

@@ -330,6 +330,10 @@ def test_unknown_names_suggest_the_near_one() -> None:
             "is of devices with `execution_provider: cuda`; name",
         ),
         (("      level: warn", "    - max_drop: 1 pt"), 31, "`accuracy.max_drop` is limited twice"),
+        (("  slices: ", "  augment: flip\n  slices: "), 11, "data.augment: a list is wanted here, not `'flip'`"),
+        (("  slices: ", "  augment: flip\n  slices: "), 11, "data.augment: `flip` is no `module:callable`"),
+        (("image: [N, 1, 8, 8]", "image: [N, 1.5]"), 5, "model.inputs.image[1]: a whole number is wanted here"),
+        (("traffic: 5 %", "silence: wait"), 42, "canary.silence: `'wait'` is none of 'hold' or 'rollback'"),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_the_way_out(edit: tuple[str, str], line: int, said: str) -> None:
