@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from importlib.abc import MetaPathFinder
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -218,6 +219,20 @@ def test_doctor_tells_what_cannot_be_measured_here(capsys: pytest.CaptureFixture
     assert "onnxruntime-gpu" in told["unavailable"]["execution_provider: cuda"]
     assert main(["doctor"]) == 0
     assert "energy" in capsys.readouterr().out
+
+
+def test_doctor_tells_of_a_runtime_that_cannot_be_imported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load() -> None:
+        raise ImportError("libcuda.so: cannot open")
+
+    theirs = [SimpleNamespace(name="theirs", load=load)]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: theirs if group.endswith("runtimes") else [])
+    assert main(["doctor", "--json"]) == 0
+    unavailable = json.loads(capsys.readouterr().out)["unavailable"]
+    assert "cannot be imported: libcuda.so: cannot open" in unavailable["runtime theirs"]
+    assert "latency" not in unavailable
 
 
 def test_the_verbs_of_the_help_are_those_of_this_test() -> None:

@@ -2,6 +2,9 @@
 
 import importlib.util
 import inspect
+import re
+import tomllib
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,6 +72,17 @@ def test_something_that_is_no_part_names_the_install_too(monkeypatch: pytest.Mon
     monkeypatch.setattr(registry, "installed", lambda _: None)
     with pytest.raises(MissingExtra, match=r"a PyTorch module needs `pip install 'makeweight\[torch\]'`"):
         registry.require_extra("a PyTorch module", "torch")
+
+
+def test_every_extra_is_known_with_what_it_brings() -> None:
+    """`doctor` tells of each; those that only bring others are none of them."""
+    declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    brought = {
+        extra: {re.split(r"[\[<>=]", each)[0] for each in packages} - {"makeweight"}
+        for extra, packages in declared["optional-dependencies"].items()
+        if extra not in ("all", "demo", "dev")
+    }
+    assert {extra: set(packages) for extra, packages in registry.EXTRAS.items()} == brought
 
 
 def test_a_file_is_opened_by_the_runtime_of_its_suffix(monkeypatch: pytest.MonkeyPatch) -> None:

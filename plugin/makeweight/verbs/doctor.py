@@ -9,7 +9,7 @@ import makeweight
 from makeweight import registry
 from makeweight.bench.probe import Facts
 from makeweight.report import console
-from makeweight_base.errors import Exit
+from makeweight_base.errors import Exit, UsageError
 from makeweight_base.installed import installed
 from makeweight_probe import ProbeFailed, memory, meters, sessions, slowing
 from makeweight_probe import facts as machine
@@ -36,9 +36,16 @@ def run(*, as_json: bool) -> Exit:
 
 def _objections(facts: Facts) -> dict[str, str | None]:
     """What can be measured, and the reason why not here."""
-    runs = any(registry.load("runtime", name)().version() for name in registry.names("runtime"))
+    versions: list[str | None] = []
+    broken: dict[str, str | None] = {}
+    for name in registry.names("runtime"):
+        try:
+            versions.append(registry.load("runtime", name)().version())
+        except UsageError as error:  # somebody else's, which lacks something
+            broken[f"runtime {name}"] = error.what
     return {
-        "latency": None if runs else "needs `pip install 'makeweight[onnx]'`",
+        **broken,
+        "latency": None if any(versions) else "needs `pip install 'makeweight[onnx]'`",
         "peak memory": _memory_objection(),
         "energy": _energy_objection(),
         "cold latency": None if machine.last_level_cache() else "this system does not tell how large its caches are",
