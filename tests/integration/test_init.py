@@ -367,6 +367,16 @@ def test_a_subfolder_gets_a_dvc_of_its_own_unless_there_is_one_above(root: Path)
     assert {"gate", "two/dvc.yaml:gate", "two/dvc.yaml:compress@int8"} <= set(listed.stdout.split()), listed.stderr
 
 
+def test_a_dvc_from_beyond_the_git_repository_is_none_of_it(tmp_path: Path) -> None:
+    for folder in ("whole/.git", "whole/.dvc", "whole/part", "whole/module"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "whole/module/.git").write_text("gitdir: ../.git/modules/module\n")
+    lacking = {name: repository.lacks_dvc(tmp_path / name) for name in ("whole", "whole/part", "whole/module")}
+    assert lacking == {"whole": False, "whole/part": False, "whole/module": True}
+    (tmp_path / "whole/.git").rmdir()
+    assert not repository.lacks_dvc(tmp_path / "whole/part")
+
+
 def test_a_git_that_ignores_reports_is_told(tracked: Path) -> None:
     save_package(tracked)
     (tracked / ".gitignore").write_text("reports\nartifacts/")

@@ -129,6 +129,16 @@ def test_every_problem_of_the_configuration_is_printed(capsys: pytest.CaptureFix
     assert "did you mean `model`?" in err
 
 
+def test_a_pipeline_that_cannot_be_read_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("makeweight.yaml").write_text(
+        "model: {onnx: m.onnx}\ndata: {npz: {test: t.npz}}\n"
+        "variants: {half: {steps: [float16]}}\nbudget: {size: {max: 1 kB}}\n"
+    )
+    Path("dvc.yaml").write_bytes(b"stages:\n  # \xff\n")
+    assert main(["baseline"]) == Exit.USAGE
+    assert "dvc.yaml: cannot be read: line 2 is no UTF-8 (byte 0xff)" in capsys.readouterr().err
+
+
 # The gate
 
 

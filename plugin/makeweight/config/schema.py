@@ -13,7 +13,7 @@ from makeweight import registry
 from makeweight.config.settings import GO_WITH, KINDS, NAME, RESERVED_DEVICES, RESERVED_VARIANTS, Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_CALLABLE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
+_CALLABLE = r"^(?![^:]*\.py:)[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 
 Schema = dict[str, Any]
 

@@ -45,6 +45,9 @@ def _name(reserved: frozenset[str]) -> AfterValidator:
 
 def callable_path(text: str) -> str:
     module, colon, attribute = text.partition(":")
+    if module.endswith(".py"):
+        named = module.removesuffix(".py").removeprefix("./").replace("/", ".")
+        raise ValueError(f"`{text}` names a file; write its module, `{named}:{attribute or 'function'}`")
     if not (colon and all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))):
         raise ValueError(f"`{text}` is no `module:callable`, such as `digits.data:load`")
     return text

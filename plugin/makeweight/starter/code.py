@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from makeweight.config.settings import callable_path
 from makeweight_base.errors import UsageError
 
 
@@ -21,9 +22,11 @@ def sources_of(root: Path, dotted: str, option: str) -> list[str]:
     Raises:
         UsageError: there is no such module, or no such name in it.
     """
-    module, colon, attribute = dotted.partition(":")
-    if not (colon and all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))):
-        raise UsageError(f"`{dotted}` is no `module:callable`, such as `digits.model:build`", where=option)
+    try:
+        callable_path(dotted)
+    except ValueError as error:
+        raise UsageError(str(error), where=option) from error
+    module, _, attribute = dotted.partition(":")
     home = _home(root, module.partition(".")[0])
     if home is None:
         top = module.partition(".")[0]

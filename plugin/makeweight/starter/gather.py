@@ -202,7 +202,13 @@ def _fitted(lying: dict[str, Any], declared: Mapping[str, Shape], given: Given, 
         return lying
     form = examples.form_of_pictures(declared)
     if form is None and given.images:
-        raise UsageError("the model does not take pictures: one input [N, channels, height, width]", where="--images")
+        taken = ", ".join(f"`{name}` [{', '.join(map(str, shape))}]" for name, shape in declared.items())
+        raise UsageError(
+            f"pictures are one input [N, 1 or 3, height, width] of a known size, and the model takes {taken}",
+            where="--images",
+            do=f"Say a size that is free, such as `--inputs {next(iter(declared))}=N,3,224,224`; what is laid out in "
+            "another way is loaded with `--data`.",
+        )
     if form is None:
         return {}
     if not given.images:

@@ -54,6 +54,13 @@ def dvc_root(folder: Path) -> Path | None:
     return next((place for place in _upwards(folder) if (place / ".dvc").is_dir()), None)
 
 
+def lacks_dvc(folder: Path) -> bool:
+    """Whether DVC is still to be started. One from beyond the git repository (whose submodule this is, say) does not
+    count: it is in no clone of this one."""
+    top, started = git_root(folder), dvc_root(folder)
+    return started is None or (top is not None and not started.is_relative_to(top))
+
+
 def _upwards(folder: Path) -> Iterable[Path]:
     here = folder.resolve()
     return (here, *here.parents)

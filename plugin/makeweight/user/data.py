@@ -93,6 +93,8 @@ def source(given: Any, again: Callable[[], Any], form: Form, workers: int = 0) -
     Raises:
         UsageError: it holds no examples.
     """
+    if isinstance(given, tuple) and len(given) == 2 and given[1] is None:
+        raise UsageError("gave None for the targets", do=GIVE)
     if are_arrays(given):
         return _checked(Arrays(form.arrays(given[0]), targets.whole(given[1], form.task), form))
     if _is_loader(given):

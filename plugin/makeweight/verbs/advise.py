@@ -18,6 +18,7 @@ from makeweight.layout import CONFIG
 from makeweight.pipeline.in_step import in_step
 from makeweight.project import reading
 from makeweight.project.place import from_here
+from makeweight.starter import repository
 from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Progress
 from makeweight_base.yamlfile import parse
@@ -76,8 +77,8 @@ def _write(root: Path, name: str, advice: Advice, progress: Progress) -> None:
     writing.write(root, name, advice, _above(advice))
     progress.say(f"{CONFIG}: added the variant `{name}`")
     project = reading.load(root)
-    pipeline = project.layout.pipeline
-    outdated = not pipeline.exists() or in_step(pipeline.read_text(encoding="utf-8"), project)
+    existing = repository.text(project.layout.pipeline)
+    outdated = existing is None or in_step(existing, project)
     progress.say(f"next{from_here(root)}: {'makeweight init; ' if outdated else ''}dvc repro")
 
 

@@ -22,6 +22,7 @@ from makeweight.measure.tasks.table import TASKS
 from makeweight.pipeline.in_step import in_step
 from makeweight.project.project import Project
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
+from makeweight.starter import repository
 from makeweight.user import data, ran
 from makeweight.user import raw as user_raw
 from makeweight.user.split import Split
@@ -90,9 +91,7 @@ def _source(project: Project) -> str:
 def _refuse_an_outdated_pipeline(project: Project) -> None:
     """A source that dvc.yaml does not know would change without anything being run again."""
     pipeline = project.layout.pipeline
-    if not pipeline.exists():
-        return
-    outdated = in_step(pipeline.read_text(encoding="utf-8"), project)
-    if outdated:
+    existing = repository.text(pipeline)
+    if existing is not None and (outdated := in_step(existing, project)):
         found = [Problem(pipeline.name, None, line) for line in outdated]
         raise ConfigError(found, do="Run `makeweight init` to bring it up to date.")

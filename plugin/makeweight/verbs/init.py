@@ -62,7 +62,7 @@ def run(
 
     # From here on things are written, what is most easily refused first.
     said = []
-    if repository.dvc_root(root) is None:
+    if repository.lacks_dvc(root):
         said.append(repository.start_dvc(root))
     if config != old_config:
         if keeps:

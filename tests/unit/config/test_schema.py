@@ -94,6 +94,7 @@ def at(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         at("model", "onnx", value="net.onnx"),
         at("model", "weights", value=None),
         at("model", "build", value="digits.model"),
+        at("model", "build", value="model.py:build"),
         at("model", "runtime", value="onnx"),
         at("model", "inputs", "image", value="N,1,8,8"),
         at("data", "npz", value={"test": "t.npz"}),

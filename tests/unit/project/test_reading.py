@@ -235,6 +235,11 @@ def test_unknown_names_suggest_the_near_one() -> None:
         ),
         (("prefer: size", "prefer: speed"), 25, "`'speed'` is none of 'size', 'latency' or 'accuracy'"),
         (("load: digits.data:load", "load: digits.data.load"), 9, "`digits.data.load` is no `module:callable`"),
+        (
+            ("load: digits.data:load", "load: ./digits/data.py:load"),
+            9,
+            "data.load: `./digits/data.py:load` names a file; write its module, `digits.data:load`",
+        ),
         (("image: [N, 1, 8, 8]", "image: []"), 2, "inputs.image: a shape begins with the batch"),
         (("image: [N, 1, 8, 8]", "image: [8, N, 1]"), 2, "inputs.image: the batch stands first"),
         (("image: [N, 1, 8, 8]", "image: [N, 8], mask: [8]"), 2, "inputs.mask: the batch stands first"),

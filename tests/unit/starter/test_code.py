@@ -44,6 +44,8 @@ def test_a_callable_is_traced_to_the_users_source(root: Path, dotted: str, sourc
         ("pkg.model", "is no `module:callable`"),
         ("pkg.model:", "is no `module:callable`"),
         ("pkg model:build", "is no `module:callable`"),
+        ("pkg/model.py:build", "names a file; write its module, `pkg.model:build`"),
+        ("single.py", "names a file; write its module, `single:function`"),
         ("nowhere_at_all.model:build", "there is no module `nowhere_at_all`"),
         ("pkg.modle:build", "there is no module `pkg.modle`"),
         ("pkg.model:biuld", "pkg/model.py has no `biuld`; did you mean `build`?"),

@@ -95,3 +95,13 @@ def test_a_first_configuration_with_pictures_holds_together(tmp_path: Path) -> N
 def test_examples_given_twice_are_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="examples are given twice"):
         gather(tmp_path, Given(onnx="m.onnx", data="a:b", images="data"), None, Silent())
+
+
+@pytest.mark.parametrize("shape", ["x=N,3,H,W", "x=N,4,6,3"], ids=["free", "channels_last"])
+def test_pictures_for_a_model_that_takes_none_of_a_known_size_are_refused(tmp_path: Path, shape: str) -> None:
+    touch(tmp_path, "w.pt", "data/test/cat/1.png", "net.py")
+    (tmp_path / "net.py").write_text("def build(): ...\n")
+    given = Given(build="net:build", weights="w.pt", images="data", inputs=(shape,))
+    with pytest.raises(UsageError, match="--images: pictures are one input .* the model takes `x`") as told:
+        gather(tmp_path, given, None, Silent())
+    assert "`--inputs x=N,3,224,224`" in str(told.value.do)

@@ -163,6 +163,7 @@ def test_slices_are_names_or_none(project: Make) -> None:
         ("def load(split): return []", "gave no examples"),
         ("def load(split): return iter(())", "gave no examples"),
         ("def load(split): return np.ones((0, 2)), np.ones(0, int)", "gave no examples"),
+        ("def load(split): return np.ones((3, 2)), None", "gave None for the targets"),
         ("def load(split): return [1, 2]", "example 0 is no (input, target) pair but int"),
         ("def load(split): return [(1, 2, 3)]", "example 0 is no (input, target) pair but tuple"),
         ("def load(split): return [([1., 2.], 0), 'x']", "example 1 is no (input, target) pair but str"),
