@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib
 import os
 import sys
@@ -62,10 +63,16 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
         raise _told(f"importing `{module_name}`", error, root, where) from error
     for part in attribute.split("."):
         if not hasattr(target, part):
-            raise UsageError(f"`{module_name}` has no `{attribute}`", where=where)
+            close = difflib.get_close_matches(part, dir(target), n=1)
+            near = f"; did you mean `{close[0]}`?" if close else ""
+            raise UsageError(f"`{module_name}` has no `{attribute}`{near}", where=where, do=f"Mend `{dotted}`.")
         target = getattr(target, part)
     if not callable(target):
-        raise UsageError(f"`{dotted}` is not callable, but of type {type(target).__name__}", where=where)
+        raise UsageError(
+            f"`{dotted}` is not callable, but of type {type(target).__name__}",
+            where=where,
+            do="Name a function, or a class that is made with what a function would be called with.",
+        )
     called: Callable[..., Any] = target
     return called
 
@@ -154,7 +161,7 @@ def call(function: Callable[..., Any], *arguments: Any, name: str, root: Path) -
     except (UsageError, OutOfMemory):
         raise
     except (Exception, SystemExit) as error:  # a script's sys.exit(0) must not read as our success
-        raise _told(f"`{name}`", error, root, None) from error
+        raise _told(f"`{name}`", error, root, _defined(function, root)) from error
 
 
 def _told(doing: str, error: BaseException, root: Path, where: str | None) -> MakeweightError:
@@ -177,8 +184,22 @@ def place(error: BaseException, root: Path) -> str | None:
     if isinstance(error, SyntaxError) and error.filename:
         written = Path(error.filename)
         return f"{written.relative_to(folder) if written.is_relative_to(folder) else written}:{error.lineno}"
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename)
-        if path.is_relative_to(folder) and "site-packages" not in path.parts:
-            return f"{path.relative_to(folder)}:{frame.lineno}"
-    return None
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return next((line for frame in frames if (line := _line(frame.filename, frame.lineno, folder)) is not None), None)
+
+
+def _defined(function: Callable[..., Any], root: Path) -> str | None:
+    """`file:line` of where a callable of the project's begins: given other arguments than it takes, it is not run."""
+    made = getattr(function, "__init__", None) if isinstance(function, type) else function
+    code = getattr(made, "__code__", None)
+    if code is None or Path(code.co_filename).is_relative_to(Path(__file__).parents[1]):
+        return None
+    return _line(code.co_filename, code.co_firstlineno, root.resolve())
+
+
+def _line(file: str, number: int | None, folder: Path) -> str | None:
+    """`file:line` as it is told; None for a file that is not the project's own."""
+    path = Path(file)
+    if not path.is_relative_to(folder) or "site-packages" in path.parts:
+        return None
+    return f"{path.relative_to(folder)}:{number}"

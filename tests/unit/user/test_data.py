@@ -246,6 +246,7 @@ def test_one_target_for_all_is_told(project: Make, task: str) -> None:
         ("import json\ndef load(split):\n    return json.loads('{')", 4, "raised JSONDecodeError"),
         ("def load(split):\n    import sys\n    sys.exit(0)", 4, "raised SystemExit: 0"),
         ("def load(split):\n    import no_such_package", 3, "No module named 'no_such_package'"),
+        ("\ndef load():\n    return [1], [0]", 3, "raised TypeError: load() takes 0 positional arguments"),
     ],
 )
 def test_a_loader_that_raises_is_told_with_its_own_line(project: Make, code: str, line: int, said: str) -> None:
@@ -278,6 +279,7 @@ def test_names_that_do_not_exist_are_told_with_where_they_are_declared(project: 
     told = refusal(project("x = 1"))
     assert told.startswith("makeweight.yaml: data.load: `loader_")
     assert "has no `load`" in told
+    assert "has no `load`; did you mean `loads`?" in refusal(project("def loads(split): ..."))
     assert "load` is not callable, but of type int" in refusal(project("load = 5"))
     text = CONFIG.format(inputs=ONE, task="classification", data="{load: 'nowhere.at_all:load'}")
     told = refusal(understand(text, "makeweight.yaml", Path("/tmp")))
