@@ -71,7 +71,7 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
         raise UsageError(
             f"`{dotted}` is not callable, but of type {type(target).__name__}",
             where=where,
-            do="Name a function, or a class that is made with what a function would be called with.",
+            do="Name a function or a class.",
         )
     called: Callable[..., Any] = target
     return called

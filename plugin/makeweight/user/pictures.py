@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -150,10 +151,18 @@ def _in_folders(place: Path, named: str, classes: list[str]) -> tuple[list[Path]
                 where=named,
                 do="Mend `task.classes` in makeweight.yaml, or rename the folder.",
             )
-        found = sorted(path for path in (place / name).rglob("*") if path.suffix.lower() in SUFFIXES)
+        found = sorted(path for path in unhidden(place / name) if path.suffix.lower() in SUFFIXES)
         files += found
         targets += [classes.index(name)] * len(found)
     return files, targets
+
+
+def unhidden(folder: Path) -> Iterator[Path]:
+    """The files below a folder. What is hidden there was left by tools, copies of pictures too (`.ipynb_checkpoints`,
+    `._1.jpg`)."""
+    for here, below, names in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(".")]
+        yield from (Path(here, name) for name in names if not name.startswith("."))
 
 
 def folders(place: Path) -> list[str]:

@@ -13,7 +13,7 @@ from makeweight.artifact.kind import absent
 from makeweight.config.settings import is_callable_path
 from makeweight.user import callables
 from makeweight.user.declared import Declared
-from makeweight.user.pictures import pictures
+from makeweight.user.pictures import pictures, unhidden
 from makeweight_base.errors import UsageError
 from makeweight_probe.raw import Raw
 
@@ -70,8 +70,7 @@ def _files(declared: Declared, samples: str | None, root: Path) -> Sequence[Path
             where=_WHERE,
             do=absent(place)[1] or "Mend the path.",
         )
-    paths = (path for path in place.rglob("*") if path.is_file())
-    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(place).parts))
+    return sorted(path for path in unhidden(place) if path.is_file())
 
 
 def _of_files(files: Sequence[Path], root: Path, rng: np.random.Generator) -> list[tuple[str, Any]]:

@@ -60,6 +60,8 @@ def test_folders_are_classes_in_the_order_of_their_names_over_all_splits(load: L
     for name in ("train/cat/1.png", "train/dog/1.png", "train/owl/1.png", "test/owl/deep/er.PNG", "test/cat/2.png"):
         picture(tmp_path / name)
     (tmp_path / "test" / "owl" / "notes.txt").write_text("no picture")
+    picture(tmp_path / "test/owl/.ipynb_checkpoints/er-checkpoint.png")
+    (tmp_path / "test/cat/._2.png").write_bytes(b"left by macOS")
     assert whole(load())[1].tolist() == [0, 2], "cat and owl: the dog that is only trained on is class 1"
     assert whole(load(split="train"))[1].tolist() == [0, 1, 2]
     named = "{kind: classification, classes: [owl, dog, cat]}"
