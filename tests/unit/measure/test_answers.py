@@ -13,6 +13,7 @@ from makeweight.artifact.ports import Port
 from makeweight.measure.answers import answer
 from makeweight.measure.outcomes import WRONG, Outcomes
 from makeweight.measure.tasks.table import TASKS
+from makeweight.measure.tasks.task import Asked
 from makeweight.project.reading import understand
 from makeweight.user.declared import Declared
 from makeweight_base.errors import UsageError
@@ -143,6 +144,18 @@ def test_a_custom_metric_that_gives_something_else_is_told(
         answered([[1.0], [2.0], [3.0]], [1, 0, 3], project=custom(code))
     assert said in str(refused.value)
     assert "metric_" in str(refused.value.where), "the user's own file or name"
+
+
+def test_a_metric_of_all_answers_takes_them_of_one_shape(custom: Callable[[str], Declared]) -> None:
+    """Sentences of a batch are as long as the longest in it."""
+    declared = custom("return 0.5")
+    keeper = TASKS["custom"].keeper(Asked(declared.task, None, declared.root))
+    for length in (3, 4):
+        keeper.add({"y": np.zeros((2, length))}, np.zeros(2))
+    with pytest.raises(UsageError, match=r"`y` of all batches are no one array: .* \[2, 3\] and \[2, 4\]") as refused:
+        keeper.kept()
+    assert refused.value.where == declared.task.metric
+    assert "one score for each example" in str(refused.value.do)
 
 
 def test_every_class_is_to_be_judged() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -54,11 +54,26 @@ class _Keeper:
     def kept(self) -> Kept:
         if not self._held:
             return Kept({"score": np.concatenate(self._scores)})
-        outputs = {name: np.concatenate([each[name] for each, _ in self._held]) for name in self._held[0][0]}
-        given = self._asked(outputs, np.concatenate([targets for _, targets in self._held]))
+        names = self._held[0][0]
+        outputs = {name: self._all(f"output `{name}`", [each[name] for each, _ in self._held]) for name in names}
+        given = self._asked(outputs, self._all("the targets", [targets for _, targets in self._held]))
         if given.ndim > 0:
             raise UsageError("gave one number for a batch, and several for all", where=self._dotted)
         return Kept({"score": np.atleast_1d(given)})
+
+    def _all(self, what: str, batches: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """Raises:
+        UsageError: batches of several shapes are no one array.
+        """
+        try:
+            return np.concatenate(batches)
+        except ValueError as error:
+            shapes = list(dict.fromkeys(str(list(each.shape)) for each in batches))
+            raise UsageError(
+                f"is called once, and {what} of all batches are no one array: there are {' and '.join(shapes[:2])}",
+                where=self._dotted,
+                do="Return one score for each example, and it is called batch by batch.",
+            ) from error
 
     def _asked(self, outputs: Outputs, targets: NDArray[Any]) -> NDArray[np.float64]:
         given = callables.call(self._function, dict(outputs), targets, name=self._dotted, root=self._root)
