@@ -149,7 +149,7 @@ def test_a_name_that_cannot_be_taken_is_told(tmp_path: Path) -> None:
     (tmp_path / "reports").write_text("the user's own file")
     for replace in (replacing, replacing_folder):
         below = tmp_path / "reports" / "verdict.json"
-        with pytest.raises(EnvironmentFailed, match="could not write: .*\n.*A file stands where"), replace(below):
+        with pytest.raises(EnvironmentFailed, match=r"could not write: .*\n.*A file stands where"), replace(below):
             pytest.fail("the block must not begin")
     (tmp_path / "folder").mkdir()
     with pytest.raises(EnvironmentFailed, match=r"could not write: Is a directory\n.* a folder where a file does"):

@@ -102,6 +102,6 @@ def test_pictures_for_a_model_that_takes_none_of_a_known_size_are_refused(tmp_pa
     touch(tmp_path, "w.pt", "data/test/cat/1.png", "net.py")
     (tmp_path / "net.py").write_text("def build(): ...\n")
     given = Given(build="net:build", weights="w.pt", images="data", inputs=(shape,))
-    with pytest.raises(UsageError, match="--images: pictures are one input .* the model takes `x`") as told:
+    with pytest.raises(UsageError, match=r"--images: pictures are one input .* the model takes `x`") as told:
         gather(tmp_path, given, None, Silent())
     assert "`--inputs x=N,3,224,224`" in str(told.value.do)
