@@ -102,13 +102,25 @@ def answers(module: Any, inputs: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """What the module itself answers, by the names that the file's outputs will have.
 
     Raises:
-        UsageError: it fails; the message names the user's line.
+        UsageError: it fails (the message names the user's line), or answers what numpy has no array for.
     """
     import torch
 
     with torch.no_grad(), environment.translated(_fails, UsageError):
         answer = call(module, inputs)
-    return {name: tensor.numpy() for name, tensor in outputs.named(answer).items()}
+    return {name: _array(name, tensor) for name, tensor in outputs.named(answer).items()}
+
+
+def _array(name: str, tensor: Any) -> NDArray[Any]:
+    def cannot(error: Exception) -> UsageError:
+        return UsageError(
+            f"output `{name}` of the module cannot be compared with anything: {said(error)}",
+            do="Return a dense tensor of numbers that numpy has too; bfloat16 as `.float()`.",
+        )
+
+    with environment.translated(cannot):
+        array: NDArray[Any] = tensor.detach().numpy()
+        return array
 
 
 def _fails(error: Exception) -> UsageError:
@@ -150,9 +162,11 @@ def check(
             )
         if wanted.dtype.kind != "f" or not wanted.size:
             continue
-        scale = float(np.nanmax(np.abs(wanted), initial=1e-6))
+        # an answer may say of some things that they are shut out, by infinity: within that, anything would be alike
+        scale = float(np.abs(wanted[np.isfinite(wanted)]).max(initial=1e-6))
         if not np.allclose(answer, wanted, rtol=0, atol=TOLERANCE * scale, equal_nan=True):
-            off = float(np.nanmax(np.abs(answer - wanted)))
+            with np.errstate(invalid="ignore"):
+                off = float(np.nanmax(np.abs(answer - wanted), initial=0))
             raise UsageError(
                 f"the exported graph does not compute what the module does: output `{name}` is off by up to "
                 f"{off:.2g}, of at most {scale:.2g}",

@@ -184,3 +184,35 @@ def test_tables_that_take_what_is_won_are_none(tmp_path: Any) -> None:
     with pytest.raises(RecipeFailed, match="no weight gets smaller as indices of 6 bits"):
         codebooks.pack(path, 6)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["an activation", "a constant"])
+def test_names_that_a_file_has_already_stay_its_own(tmp_path: Any, kind: str) -> None:
+    """Older exporters call what nodes give, and constants, by numbers alone."""
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=16)[rng.integers(0, 16, (64, 48))].astype(np.float32)
+    between, bias = ("16", "b") if kind == "an activation" else ("p", "16")
+    weights = {"w": weight, bias: rng.normal(size=48).astype(np.float32), "w/at": rng.normal(size=48).astype(np.float32)}
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "w"], [between]),
+        onnx.helper.make_node("Add", [between, bias], ["s"]),
+        onnx.helper.make_node("Mul", ["s", "w/at"], ["y"]),
+    ]
+    path = save(tmp_path / "m.onnx", nodes, [value("x", ["N", 64])], [value("y", ["N", 48])], weights)
+    before = path.stat().st_size
+    assert codebooks.pack(path, 4)["weights"] == ["w"]
+    assert path.stat().st_size < before / 2
+    x, runtime = rng.normal(size=(3, 64)).astype(np.float32), OnnxRuntime()
+    wanted = (x @ weight + weights[bias]) * weights["w/at"]
+    assert np.allclose(runtime.open(runtime.read(path)).run({"x": x})[0], wanted, atol=1e-4)
+
+
+def test_an_opset_without_such_operators_is_named(tmp_path: Any) -> None:
+    weight = np.tile(np.arange(16, dtype=np.float32), (60, 5))
+    model = onnx.load(held(tmp_path / "held.onnx", weight))
+    model.opset_import[0].version = 10
+    onnx.save(model, tmp_path / "held.onnx")
+    before = (tmp_path / "held.onnx").read_bytes()
+    with pytest.raises(RecipeFailed, match="the file is of opset 10, and looking values up in a table needs 11"):
+        codebooks.pack(tmp_path / "held.onnx", 4)
+    assert (tmp_path / "held.onnx").read_bytes() == before

@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.runtimes.onnxruntime.graphs import all_tensors
+from makeweight.runtimes.onnxruntime.graphs import all_tensors, graphs, opset
 from makeweight.runtimes.onnxruntime.inspect import weights
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.runtime import RecipeFailed
+
+# The first opset that has GatherElements and Range.
+_SINCE = 11
 
 
 @dataclass
@@ -27,32 +30,43 @@ class Unpacking:
     graph: Any
     name: str
     """The weight's."""
-    known: set[str]
-    """The names of all constants of the file."""
+    taken: set[str]
+    """The names that something of the file has."""
+    common: dict[str, str]
+    """The names of the constants that are there once, for all weights, by what they are asked for as."""
     nodes: list[Any] = field(default_factory=list)
 
     def stored(self, part: str, values: Any) -> str:
         """A constant of this weight's own."""
         return self._put(f"{self.name}/{part}", np.ascontiguousarray(values))
 
-    def shared(self, name: str, values: Any) -> str:
+    def shared(self, called: str, values: Any) -> str:
         """A constant that is there once, for all weights."""
-        return name if name in self.known else self._put(name, values)
+        if called not in self.common:
+            self.common[called] = self._put(called, values)
+        return self.common[called]
 
     def node(self, kind: str, inputs: list[str], part: str = "", **attributes: Any) -> str:
         """What a node gives; the weight, where it is called no part."""
         from onnx import helper
 
-        output = f"{self.name}/{part}" if part else self.name
+        output = self._free(f"{self.name}/{part}") if part else self.name
         self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
-    def _put(self, name: str, values: Any) -> str:
+    def _put(self, called: str, values: Any) -> str:
         from onnx import numpy_helper
 
+        name = self._free(called)
         self.graph.initializer.append(numpy_helper.from_array(values, name))
-        self.known.add(name)
         return name
+
+    def _free(self, called: str) -> str:
+        """A name that nothing else has: some exporters call what nodes give by a number alone."""
+        while called in self.taken:
+            called += "_"
+        self.taken.add(called)
+        return called
 
 
 def pack(
@@ -69,17 +83,21 @@ def pack(
         for the manifest: which weights, and the bytes of the file before and after.
 
     Raises:
-        RecipeFailed: no weight gets smaller by it.
+        RecipeFailed: no weight gets smaller by it, or the file is of an opset without such operators.
     """
     import onnx
     from onnx import numpy_helper
 
     model = onnx.load(path)
+    if (written := opset(model)) < _SINCE:
+        raise RecipeFailed(
+            f"cluster: the file is of opset {written}, and looking values up in a table needs {_SINCE}; export it anew"
+        )
     before, graph, packed, nodes = path.stat().st_size, model.graph, list[str](), list[Any]()
-    known = {tensor.name for tensor in all_tensors(model)}
+    taken, common = _names(model), dict[str, str]()
     counted = {tensor.name for tensor in weights(model)}
     for weight in [each for each in graph.initializer if each.data_type in kinds and each.name in counted]:
-        unpacking = Unpacking(graph, weight.name, known)
+        unpacking = Unpacking(graph, weight.name, taken, common)
         if unpacked(unpacking, numpy_helper.to_array(weight)):
             graph.initializer.remove(weight)
             nodes += unpacking.nodes
@@ -91,3 +109,11 @@ def pack(
     graph.node.extend(made)
     write(model, path)
     return {"weights": packed, "bytes": [before, path.stat().st_size]}
+
+
+def _names(model: Any) -> set[str]:
+    """Of all tensors, in the graphs within it too."""
+    parts = list(graphs(model.graph))
+    named = {name for part in parts for node in part.node for name in (*node.input, *node.output)}
+    named |= {value.name for part in parts for value in (*part.input, *part.output)}
+    return named | {tensor.name for tensor in all_tensors(model)}
