@@ -17,7 +17,8 @@ from makeweight_base.errors import UsageError
 
 
 class Words(nn.Module):
-    """The mean over words, at any length, and the last state of a recurrence that begins with what is given."""
+    """The mean over words, at any length, and a recurrence that begins with what is given: its last state, and what it
+    says of each word."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,8 +28,8 @@ class Words(nn.Module):
     def forward(self, words: Any, mask: Any, state: Any, rate: Any) -> Any:
         counting = mask.float()[..., None]
         mean = (self.words(words) * counting).sum(1) / counting.sum(1)
-        _, last = self.recurrence(self.words(words), state)
-        return {"mean": mean * (rate == 16000), "last": last}
+        steps, last = self.recurrence(self.words(words), state)
+        return {"mean": mean * (rate == 16000), "last": last, "steps": steps}
 
 
 SIZES = {"mask": ("N", "T"), "words": ("N", "T"), "state": (1, "N", 3), "rate": ()}
@@ -62,16 +63,22 @@ def test_every_size_is_free_that_is_declared_so(runtime: OnnxRuntime, written: P
         Port("state", (1, "N", 3), "float32"),
         Port("rate", (), "int64"),
     )
+    assert model.outputs == (
+        Port("mean", ("N", 4), "float32"),
+        Port("last", (1, "N", 3), "float32"),
+        Port("steps", ("N", "T", 3), "float32"),
+    )
     session, module = runtime.open(model), Words().eval()
     for count, length in ((1, 1), (3, 1), (1, 11), (7, 7)):
         feeds = _feeds(count, length)
-        mean, last = session.run(feeds)
+        mean, last, steps = session.run(feeds)
         vectors = module.words.weight.detach().numpy()[feeds["words"]]
         expected = [row[mask > 0].mean(0) for row, mask in zip(vectors, feeds["mask"], strict=True)]
         np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
         with torch.no_grad():
-            own = module.recurrence(torch.from_numpy(vectors), torch.from_numpy(feeds["state"]))[1]
-        np.testing.assert_allclose(last, own.numpy(), rtol=1e-4, atol=1e-6)
+            own = module.recurrence(torch.from_numpy(vectors), torch.from_numpy(feeds["state"]))
+        np.testing.assert_allclose(steps, own[0].numpy(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(last, own[1].numpy(), rtol=1e-4, atol=1e-6)
 
 
 class Layer(nn.Module):

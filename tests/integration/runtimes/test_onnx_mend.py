@@ -120,6 +120,41 @@ def test_normalizations_that_share_a_scale_and_a_bias_stay_in_float(tmp_path: Pa
     assert read == [["s", "b"]] * 2
 
 
+def test_normalizations_that_are_alike_open_where_products_are_to_be_exact(tmp_path: Path) -> None:
+    """As exporters leave them of a network that is not trained: one scale and one bias for all."""
+    w, v, scale, b = random(16, 16), random(16, 4, seed=3), random(16, seed=4), random(16, seed=5)
+    nodes = [
+        helper.make_node("LayerNormalization", ["x", "s", "b"], ["n"]),
+        helper.make_node("MatMul", ["n", "w"], ["h"]),
+        helper.make_node("LayerNormalization", ["h", "s", "b"], ["m"]),
+        helper.make_node("MatMul", ["m", "v"], ["y"]),
+    ]
+    source = written(tmp_path / "m.onnx", nodes, {"w": w, "v": v, "s": scale, "b": b})
+    (given,), notes, graph = made(source)
+    wanted = X
+    for weight in (w, v):
+        wanted = (wanted - wanted.mean(1, keepdims=True)) / np.sqrt(wanted.var(1, keepdims=True) + 1e-5)
+        wanted = (wanted * scale + b) @ weight
+    assert decibels(wanted, given) > HEALTHY
+    assert notes == {}
+    signed = {each.name for each in graph.graph.initializer if each.data_type == TensorProto.INT8}
+    read = [node.input[0] for node in graph.graph.node if node.input and node.input[0] in signed]
+    assert len(read) == len(set(read)) == 4
+
+
+def test_what_a_gemm_adds_may_be_computed_and_read_by_others(tmp_path: Path) -> None:
+    w, v = random(16, 16), random(16, 16, seed=3)
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "x"], ["h"]),
+        helper.make_node("Gemm", ["h", "v", "h"], ["k"]),
+        helper.make_node("Add", ["k", "h"], ["y"]),
+    ]
+    (given,), notes, _ = made(written(tmp_path / "m.onnx", nodes, {"w": w, "v": v}))
+    hidden = X @ w + X
+    assert decibels(hidden @ v + 2 * hidden, given) > HEALTHY
+    assert notes == {}
+
+
 def test_an_embedding_that_the_last_product_reads_too(tmp_path: Path) -> None:
     table = random(64, 16)
     ids = np.random.default_rng(0).integers(0, 64, (50, 5))

@@ -191,6 +191,8 @@ def test_dynamic_reaches_a_table_of_vectors_and_the_recurrence_behind_it(runtime
     large = [tensor for tensor in onnx.load(path).graph.initializer if np.prod(tensor.dims) >= words]
     assert [tensor.data_type for tensor in large] == [TensorProto.UINT8, TensorProto.INT8, TensorProto.INT8]
     assert path.stat().st_size < model.stat().st_size / 3
+    # scales and zero points of the recurrence are no parameters
+    assert runtime.inspect(runtime.read(path)).parameters == sum(each.size for each in weights.values())
     tokens = {"tokens": rng.integers(0, words, (6, 5))}
     (given,), (wanted,) = runtime.open(runtime.read(path)).run(tokens), runtime.open(runtime.read(model)).run(tokens)
     assert 0 < np.abs(given - wanted).max() < 0.05 * np.abs(wanted).max()

@@ -67,6 +67,7 @@ def export(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path)
     write(model, path)
     _refuse_fixed(model, inputs)
     _check(path, arrays, expected, sizes)
+    freed = False
     for letter, size in sizes.items():
         other = 1 if letter in traced.batches(inputs) else max(size // 2, 1)
         smaller = traced.resized(inputs, arrays, {letter: other})
@@ -77,6 +78,9 @@ def export(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path)
                 raise
             continue  # it may have a smallest size, or take multiples alone
         _check(path, smaller, wanted, {letter: other})
+        freed |= _freed(model, letter, expected, wanted, (size, other))
+    if freed:
+        write(model, path)
     return marked
 
 
@@ -96,6 +100,32 @@ def _refuse_fixed(model: Any, inputs: Mapping[str, Shape]) -> None:
             dim = value.type.tensor_type.shape.dim[axis]
             if dim.HasField("dim_value"):
                 raise traced.fixed(letter, value.name, dim.dim_value)
+
+
+def _freed(
+    model: Any,
+    letter: str,
+    answers: Mapping[str, NDArray[Any]],
+    others: Mapping[str, NDArray[Any]],
+    sizes: tuple[int, int],
+) -> bool:
+    """Have the sizes of outputs be free that differ with one of the inputs': behind a recurrence, the exporter
+    declares the number that was traced.
+
+    Args:
+        answers, others: the module's own, where that size is the first and the second of `sizes`.
+    """
+    freed = False
+    for value in model.graph.output:
+        pairs = zip(answers[value.name].shape, others[value.name].shape, strict=False)
+        # of an output without a declared shape there are none
+        for dim, (own, other) in zip(value.type.tensor_type.shape.dim, pairs, strict=False):
+            if dim.HasField("dim_value") and own != other:
+                dim.ClearField("dim_value")
+                if (own, other) == sizes:
+                    dim.dim_param = letter
+                freed = True
+    return freed
 
 
 def _check(path: Path, feeds: Feeds, expected: Mapping[str, NDArray[Any]], sizes: Mapping[str, int]) -> None:

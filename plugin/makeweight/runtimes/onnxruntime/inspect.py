@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from makeweight.runtimes.runtime import GraphFacts
 from makeweight_probe.sessions.onnxruntime import runtime_module
 
 # By operator, which inputs are not weights: scales and zero points.
-_SCALES = {
+_SCALES: Mapping[str, tuple[int, ...]] = {
     "QuantizeLinear": (1, 2),
     "DequantizeLinear": (1, 2),
     "QLinearConv": (1, 2, 4, 5, 6, 7),
@@ -29,7 +29,18 @@ _SCALES = {
     "ConvInteger": (2, 3),
     "MatMulNBits": (2, 3),
     "GatherBlockQuantized": (2, 3),
-}
+    "DynamicQuantizeLSTM": (8, 9, 10, 11),
+    "DynamicQuantizeMatMul": (2, 3),
+    "MatMulIntegerToFloat": (2, 3, 4, 5),
+    **dict.fromkeys(("QLinearAdd", "QLinearMul"), (1, 2, 4, 5, 6, 7)),
+    **dict.fromkeys(
+        (
+            "QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearLeakyRelu", "QLinearReduceMean", "QLinearSigmoid",
+            "QLinearSoftmax",
+        ),
+        (1, 2, 3, 4),
+    ),
+}  # fmt: skip
 
 
 def inspect(model: Model, asked: Sequence[Shapes] = ()) -> GraphFacts:

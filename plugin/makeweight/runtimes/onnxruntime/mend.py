@@ -20,6 +20,10 @@ from makeweight.runtimes.onnxruntime.graphs import attribute, makers, name_nodes
 _PROBABILITIES = frozenset({"Sigmoid", "Softmax"})
 BIASED = frozenset({"Conv", "ConvTranspose", "Gemm"})
 """What has a bias, always its third input."""
+# At which inputs a node gets a constant of its own: a bias has the scale of what its reader multiplies; and where two
+# normalizations share their factors in signed bytes, ONNX Runtime opens no file in which it is to multiply exactly
+# (`session.x64quantprecision`), as it makes them unsigned for each.
+_OWN: Mapping[str, tuple[int, ...]] = {**dict.fromkeys(BIASED, (2,)), "LayerNormalization": (1, 2)}
 CLIPPING = frozenset({"Clip", "Relu"})
 """What the quantizer leaves out, giving what it reads the range of what it gives."""
 # What passes numbers on and computes nothing.
@@ -54,8 +58,10 @@ def mend(model: Any, *, activations: bool = True) -> Mended:
     for node in graph.node:
         if node.op_type == "Gemm" and (reason := _fold(node, constants)):
             found.left[node.name] = reason
-        if node.op_type in BIASED and len(node.input) > 2 and constants.readers[node.input[2]] > 1:
-            constants.give(node, 2, constants[node.input[2]])
+        for at in _OWN.get(node.op_type, ()):
+            name = node.input[at] if at < len(node.input) else ""
+            if name in constants and constants.readers[name] > 1:
+                constants.give(node, at, constants[name])
     found.by_tensor = dict(sorted(_by_tensor(graph, constants)))
     if not activations:
         return found
