@@ -50,14 +50,33 @@ def excluded(patterns: Sequence[str], layers: Sequence[str], technique: str) -> 
 
 
 def changeable(module: Any, patterns: Sequence[str], technique: str) -> dict[str, Any]:
-    """The parameters with more than one axis, by name, of the layers that a step's `exclude` does not mean.
+    """The parameters with more than one axis, by name, of the layers that a step's `exclude` does not mean; without those
+    that only scale what layers compute, or are added to it.
 
     Raises:
         RecipeFailed: a pattern fits none of them.
     """
     layers = {name: name.rpartition(".")[0] for name, weight in module.named_parameters() if weight.ndim > 1}
     left_alone = set(excluded(patterns, list(layers.values()), technique))
-    return {name: module.get_parameter(name) for name, layer in layers.items() if layer not in left_alone}
+    weights = {name: module.get_parameter(name) for name, layer in layers.items() if layer not in left_alone}
+    return {name: weight for name, weight in weights.items() if not _scales(module, name, weight)}
+
+
+def _scales(module: Any, name: str, weight: Any) -> bool:
+    """Whether a parameter is the factors of a normalization, or a vector that has other axes to spread over (a layer
+    scale, the lengths of a weight normalization). Like a bias it has few numbers, each of which is a whole channel's."""
+    from torch import nn
+
+    owner, _, own = name.rpartition(".")
+    layer = module.get_submodule(owner)
+    if isinstance(layer, nn.LayerNorm | nn.RMSNorm):
+        return True
+    multiplying = (
+        nn.Linear | nn.Bilinear | nn.Embedding | nn.EmbeddingBag | nn.modules.conv._ConvNd
+        | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention
+    )  # fmt: skip
+    # a layer with one input or one output has a vector for a weight
+    return weight.numel() == max(weight.shape) and not (isinstance(layer, multiplying) and own != "weight_g")
 
 
 def refuse_broken(module: Any, example: Tensors, shape: Any, output: str | None, called: str, way_out: str) -> None:
