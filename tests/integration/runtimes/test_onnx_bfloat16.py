@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from integration.tiny_models import save, value
 from makeweight.artifact.model import Model
@@ -63,3 +63,15 @@ def test_what_cannot_be_stored_so_is_refused(tmp_path: Path) -> None:
     again = OnnxRuntime().lower(_saved(tmp_path / "model.onnx"), FORMAT, None, tmp_path / "once.onnx")
     with pytest.raises(RecipeFailed, match="changed nothing"):
         OnnxRuntime().lower(again, FORMAT, None, tmp_path / "twice.onnx")
+
+
+def test_weights_that_nodes_hold_are_stored_so_too(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["w"], value=numpy_helper.from_array(WIDE)),
+        helper.make_node("MatMul", ["x", "w"], ["y"], "p"),
+    ]
+    path = save(tmp_path / "model.onnx", nodes, [value("x", ["N", 64])], [value("y", ["N", 48])])
+    made = OnnxRuntime().lower(OnnxRuntime().read(path), FORMAT, None, tmp_path / "made.onnx")
+    assert 2 * WIDE.size < made.path.stat().st_size < 2 * WIDE.size + 1000
+    x = RNG.standard_normal((5, 64)).astype(np.float32)
+    assert np.allclose(OnnxRuntime().open(made).run({"x": x})[0], x @ _nearest(WIDE), rtol=0, atol=1e-5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 
@@ -82,6 +82,16 @@ def all_tensors(model: Any) -> Iterator[Any]:
         yield from getattr(part, "initializer", ())
         for node in part.node:
             yield from tensors(node)
+
+
+def store_constants(graph: Any, wanted: Callable[[Any], bool]) -> None:
+    """Have the wanted constants that the nodes `Constant` of a graph hold be initializers."""
+    held = {name: tensor for name, tensor in constants(graph) if wanted(tensor)}
+    for node in [each for each in graph.node if each.op_type == "Constant" and each.output[0] in held]:
+        stored = graph.initializer.add()
+        stored.CopyFrom(held[node.output[0]])
+        stored.name = node.output[0]
+        graph.node.remove(node)
 
 
 def constants(graph: Any) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from makeweight.artifact.model import Model
 from makeweight.runtimes.onnxruntime import operators
-from makeweight.runtimes.onnxruntime.graphs import attribute, called, constants, inner, name_nodes, readers, within
+from makeweight.runtimes.onnxruntime.graphs import (
+    attribute,
+    called,
+    constants,
+    inner,
+    name_nodes,
+    readers,
+    store_constants,
+    within,
+)
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import RecipeFailed
@@ -51,7 +60,7 @@ class OnnxWeights:
         self._proto = normal(onnx.load(model.path))
         graph = self._graph = self._proto.graph
         name_nodes(graph)
-        _store_constants(graph)
+        store_constants(graph, _weighs)
         self._tensors = {tensor.name: tensor for tensor in graph.initializer}
         self._reads = readers(graph)
         self.layers: dict[str, tuple[str, ...]] = {}
@@ -223,16 +232,6 @@ class OnnxWeights:
         self._graph.initializer.append(_tensor(name, values, kind))
         self._tensors[name] = self._graph.initializer[-1]
         return name
-
-
-def _store_constants(graph: Any) -> None:
-    """Have floating-point constants of several axes that nodes hold be initializers."""
-    held = {name: tensor for name, tensor in constants(graph) if _weighs(tensor)}
-    for node in [each for each in graph.node if each.op_type == "Constant" and each.output[0] in held]:
-        stored = graph.initializer.add()
-        stored.CopyFrom(held[node.output[0]])
-        stored.name = node.output[0]
-        graph.node.remove(node)
 
 
 def _weighs(tensor: Any) -> bool:
