@@ -271,7 +271,7 @@ def _rounding() -> Any:
             rounded = torch.fake_quantize_per_tensor_affine(values, scale, zero, 0, _STEPS)
             # neither of the two themselves: what comes after may work on them in place
             context.save_for_backward(rounded - values, scale)
-            context.share = (values[:1].numel() * _STEPS) ** -0.5
+            context.share = (values.shape[1:].numel() * _STEPS) ** -0.5
             return rounded
 
         @staticmethod

@@ -50,6 +50,14 @@ def test_numbers_become_the_nearest_step_within_the_range_and_its_ends_learn_fro
     assert learnt[0] == pytest.approx(ends, rel=1e-3)
 
 
+def test_a_single_number_is_rounded_as_many_are() -> None:
+    net, rows = Net().eval(), torch.tensor([[1.0, 0.291, 0.5]])
+    net.forward = lambda rows: rows.mean()  # type: ignore[method-assign, assignment]
+    simulation = _simulated(net, rows, ranges={"/mean": Range(-1.0, 4.1)}, calls={"/mean": "/mean"})
+    with simulation.running():
+        assert float(net(rows)) == pytest.approx(np.rint(0.597 / 0.02) * 0.02, abs=1e-6)
+
+
 def test_the_weights_of_a_product_are_rounded_as_folded_with_the_normalization_behind_it() -> None:
     torch.manual_seed(0)
     net, rows = Net(), torch.randn(8, 3)
