@@ -32,7 +32,7 @@ def ask(job: AnswersJob) -> Result:
     """
     samples = inputs.read(job.inputs)
     with contextlib.ExitStack() as stack:
-        reference = None if job.reference is None else _reference(job, job.reference, samples, stack)
+        reference = _reference(job, samples, stack)
         return _asked(job, _opened(job.model), reference, samples)
 
 
@@ -75,8 +75,14 @@ def _asked(job: AnswersJob, model: Session, reference: Arm | None, samples: Sequ
     )
 
 
-def _reference(job: AnswersJob, model: Model, samples: Sequence[Feeds], stack: contextlib.ExitStack) -> Arm:
-    """The other model, in a process of its own where it would disturb the one that is asked."""
+def _reference(job: AnswersJob, samples: Sequence[Feeds], stack: contextlib.ExitStack) -> Arm | None:
+    """The other model, in a process of its own where it would disturb the one that is asked; or what it has answered
+    elsewhere."""
+    if job.wanted is not None:
+        return Here(lambda answers: list(answers.values()), inputs.read(job.wanted))
+    model = job.reference
+    if model is None:
+        return None
     path = job.reference_inputs or job.inputs
     if model.shares_a_process_with(job.model):
         own = samples if path == job.inputs else inputs.read(path)

@@ -325,17 +325,19 @@ class AnswersJob:
     counterparts: tuple[tuple[int, tuple[int, ...] | None] | None, ...] | None = None
     """For each output which of the reference's it is, and how that is transposed to its layout; None: it has none. All
     None: they are the same."""
+    wanted: str | None = None
+    """In place of `reference`, an .npz of what it would answer: arrays named `index:output`, in its outputs' order."""
 
     def files(self) -> tuple[Files, ...]:
         reference = () if self.reference is None else (self.reference.files,)
-        own = () if self.reference_inputs is None else ((self.reference_inputs,),)
-        return self.model.files, *reference, (self.inputs,), *own
+        others = ((each,) for each in (self.reference_inputs, self.wanted) if each is not None)
+        return self.model.files, *reference, (self.inputs,), *others
 
     def moved(self, places: Mapping[str, str]) -> AnswersJob:
         reference = self.reference and self.reference.moved(places)
-        own = self.reference_inputs and places[self.reference_inputs]
+        own, wanted = (each and places[each] for each in (self.reference_inputs, self.wanted))
         moved = replace(self, model=self.model.moved(places), reference=reference, inputs=places[self.inputs])
-        return replace(moved, reference_inputs=own)
+        return replace(moved, reference_inputs=own, wanted=wanted)
 
 
 Job = FactsJob | BlocksJob | MemoryJob | EnergyJob | ProfileJob | AnswersJob | PipelineJob | StartsJob | MatrixJob

@@ -50,8 +50,8 @@ def excluded(patterns: Sequence[str], layers: Sequence[str], technique: str) -> 
 
 
 def changeable(module: Any, patterns: Sequence[str], technique: str) -> dict[str, Any]:
-    """The parameters with more than one axis, by name, of the layers that a step's `exclude` does not mean; without those
-    that only scale what layers compute, or are added to it.
+    """The parameters with more than one axis, by name, of the layers that a step's `exclude` does not mean. What only
+    scales the channels that layers compute is none of them.
 
     Raises:
         RecipeFailed: a pattern fits none of them.
@@ -64,7 +64,7 @@ def changeable(module: Any, patterns: Sequence[str], technique: str) -> dict[str
 
 def _scales(module: Any, name: str, weight: Any) -> bool:
     """Whether a parameter is the factors of a normalization, or a vector that has other axes to spread over (a layer
-    scale, the lengths of a weight normalization). Like a bias it has few numbers, each of which is a whole channel's."""
+    scale, the lengths of a weight normalization). Like a bias it has few numbers, each of a whole channel."""
     from torch import nn
 
     owner, _, own = name.rpartition(".")

@@ -25,7 +25,7 @@ from makeweight.compress.reproducible import reproducible
 from makeweight.compress.subject import Subject
 from makeweight.compress.supply import Supply, Timing
 from makeweight.compress.training_options import NEEDS
-from makeweight.compress.trial import refuse_noise, try_out
+from makeweight.compress.trial import Answering, refuse_noise, try_out
 from makeweight.compress.tuning import tune
 from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import BASELINE
@@ -34,8 +34,14 @@ from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module
 from makeweight.user.ran import ran
+from makeweight.user.weights import counted
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
+
+# A number in float32 takes so many bytes.
+_SINGLE = 4
+# Of a file that has not half of the bytes that its module's weights take, nobody asks if it is smaller than in float32.
+_CLEARLY = 2
 
 
 def make(
@@ -125,11 +131,11 @@ def _carried_out(
     notes: dict[str, Any] = {}
     # nothing but numbers and the runtime differ: the baseline itself is what it has to be near
     alike = not plan.steps and baseline.runtime != runtime.name
-    floating: Model | None = None
+    floating: Model | Answering | None = None
     if plan.lowering is None:
         made = supply.lowered(subject, plan.format, target, notes)
     else:
-        beside = baseline if alike else None
+        beside = None if plan.steps else baseline
         made, floating = _lowered(variant, plan.lowering, subject, beside, macs, supply, target, notes)
     reference, against = (baseline, BASELINE) if floating is None or alike else (floating, FLOAT32.weights.type)
     trial = replace(_tried(made, reference, macs, supply), against=against)
@@ -175,8 +181,9 @@ def _lowered(
     supply: Supply,
     target: Path,
     notes: dict[str, Any],
-) -> tuple[Model, Model]:
-    """The model in the recipe's numbers, and what it was in float32 before.
+) -> tuple[Model, Model | Answering]:
+    """The model in the recipe's numbers, and what it was in float32 before: the module itself, where that is what is
+    lowered, and a file of it would serve nothing else.
 
     Args:
         beside: the baseline, where it computes what the subject does.
@@ -186,18 +193,23 @@ def _lowered(
     plan, runtime, at_work = variant.plan, supply.runtime, f"{variant.name}: {lowering.name}"
     supply.progress.say(at_work)
     of_file = runtime.objection(plan.format, "graph") is None
-    if beside is None or of_file or lowering.goal is not None:
-        before, where = _in_float32(subject, supply), f"in {FLOAT32.weights.type}"
-    else:
-        # the module is what is lowered: a file of this runtime's in float32 would serve nothing
+    before: Model | Answering
+    where = f"in {FLOAT32.weights.type}"
+    if of_file or lowering.goal is not None:
+        before = _in_float32(subject, supply)
+    elif beside is not None:
         before, where = beside, "of the baseline"
+    else:
+        before = supply.answering(subject)
     begins_with = replace(subject, source=before) if of_file else subject
     with memory.enough(at_work, memory.of_step(lowering.options, calibrates=plan.format.calibrates)):
         format = plan.format
-        if lowering.goal is not None:
+        if lowering.goal is not None and isinstance(before, Model):
             format = by_sensitivity(lowering.goal, format, begins_with, before, macs, supply, notes)
         made = supply.lowered(begins_with, format, target, notes)
-    if made.size >= before.size:
+    if not isinstance(before, Model) and made.size * _CLEARLY > counted(subject.source) * _SINGLE:
+        before = _in_float32(subject, supply)
+    if isinstance(before, Model) and made.size >= before.size:
         # it may run faster for that, so it is no failure
         notes[NO_SMALLER] = f"{made.size:,} bytes, and {before.size:,} {where}"
         supply.progress.say(f"{at_work} made the file no smaller: {notes[NO_SMALLER]}")
@@ -211,7 +223,7 @@ def _in_float32(subject: Subject, supply: Supply) -> Model:
     return model
 
 
-def _tried(made: Model, reference: Model, macs: int | None, supply: Supply) -> Trial:
+def _tried(made: Model, reference: Model | Answering, macs: int | None, supply: Supply) -> Trial:
     return try_out(made, reference, supply.trial_examples(), supply.declared, supply.runtime, macs, supply.progress)
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from makeweight.artifact.matching import named_as
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Port, Shapes
+from makeweight.artifact.ports import Feeds, Port, Shapes
 from makeweight.compress.checkpoints import Checkpoints
 from makeweight.compress.curves import Curves
 from makeweight.compress.stopwatch import Stopwatch
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given, Needs
+from makeweight.compress.trial import Answering
 from makeweight.devices.entry import DeviceEntry, chosen
 from makeweight.layout import Layout
 from makeweight.measure import samples
@@ -27,7 +28,7 @@ from makeweight.runtimes.weights import Editing, Weights
 from makeweight.user import data
 from makeweight.user.augment import change_of
 from makeweight.user.declared import Declared
-from makeweight.user.module import load_module, program
+from makeweight.user.module import load_module, program, taken
 from makeweight.user.ports import as_declared, of_module
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError
@@ -155,6 +156,18 @@ class Supply:
             raise RecipeFailed(f"{self.runtime.name} cannot have this model: {error}") from error
         outputs = named_as(made.outputs, self.outputs)
         return made if outputs == made.outputs else replace(made, outputs=outputs)
+
+    def answering(self, subject: Subject) -> Answering:
+        """What a module answers to examples. It raises UsageError where it fails, or they do not fit it."""
+        ports = of_module(self.declared.model)
+
+        def answered(examples: Feeds) -> list[Any]:
+            from makeweight.runtimes import traced
+
+            given = traced.tensors(taken(ports, examples))
+            return list(traced.answers(subject.source, given).values())
+
+        return answered
 
     def keep(self, noted: Mapping[str, Any]) -> None:
         """Take over what a step noted; of a technique that comes again, by its name and a number."""

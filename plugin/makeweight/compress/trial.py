@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import signal
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from makeweight.artifact.feeds import fit, padded
 from makeweight.artifact.matching import counterparts
@@ -28,6 +30,9 @@ from makeweight_base.progress import Progress
 from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
 from makeweight_probe.job import AnswersJob, Result
 
+Answering = Callable[[Feeds], Sequence[NDArray[Any]]]
+"""What a module answers, in the order in which a file of it has its outputs."""
+
 # Examples that it is tried on: fewer where one costs so much that they would take seconds, or nobody knows.
 _MOST, _FEWEST, _UNKNOWN = 64, 8, 16
 _MACS = 10e9
@@ -43,7 +48,7 @@ _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 def try_out(
     model: Model,
-    reference: Model | None,
+    reference: Model | Answering | None,
     split: Split,
     declared: Declared,
     runtime: Runtime,
@@ -54,7 +59,7 @@ def try_out(
 
     Args:
         reference: takes the same inputs, on whatever runtime; its outputs are found by name, else by order, in whatever
-            layout. None: it is the baseline itself.
+            layout. A module that the model was lowered from is asked here. None: it is the baseline itself.
         macs: what one inference of the two costs at most; None: nobody knows.
 
     Raises:
@@ -69,18 +74,24 @@ def try_out(
     with tempfile.TemporaryDirectory(prefix="makeweight-trial-") as folder:
         inputs = Path(folder, "inputs.npz")
         store(inputs, feeds, batch_axes(model.inputs))
+        file = reference if isinstance(reference, Model) else None
         own: Path | None = None
-        if reference is not None and types(reference.inputs) != types(model.inputs):
+        wanted: Path | None = None
+        if file is not None and types(file.inputs) != types(model.inputs):
             own = Path(folder, "reference.npz")
-            store(own, [fit(reference.inputs, each) for each in examples])
+            store(own, [fit(file.inputs, each) for each in examples])
+        elif reference is not None and not isinstance(reference, Model):
+            wanted = Path(folder, "wanted.npz")
+            store(wanted, [{str(place): each for place, each in enumerate(reference(given))} for given in examples])
         job = AnswersJob(
             model_of(model),
-            None if reference is None else model_of(reference),
+            None if file is None else model_of(file),
             str(inputs),
             None if model.batch is not None or len(feeds) < 2 else _TOGETHER,
             index,
             reference_inputs=None if own is None else str(own),
-            counterparts=None if reference is None else counterparts(model.outputs, reference.outputs),
+            counterparts=None if file is None else counterparts(model.outputs, file.outputs),
+            wanted=None if wanted is None else str(wanted),
         )
         result = _carried_out(job, runtime, progress)
     facts = result.facts

@@ -124,5 +124,17 @@ def example(examples: Split, ports: Sequence[Port]) -> Feeds:
                 where=f"{CONFIG}: data.calibration",
                 do="Give more examples, or declare the batch as a letter.",
             )
-    feeds = fit(ports, {port.name: chosen[port.name] for port in asked}, int(drawn.numbers[0]))
+    return taken(ports, {port.name: chosen[port.name] for port in asked}, int(drawn.numbers[0]))
+
+
+def taken(ports: Sequence[Port], examples: Feeds, first: int | None = None) -> Feeds:
+    """Examples as a module takes them: with what it is always fed with besides, and in single precision.
+
+    Args:
+        first: the number of the first example, for errors.
+
+    Raises:
+        UsageError: see `fit`.
+    """
+    feeds = fit(ports, examples, first)
     return {name: values.astype(np.float32) if values.dtype.kind == "f" else values for name, values in feeds.items()}

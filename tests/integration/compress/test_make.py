@@ -26,6 +26,7 @@ from makeweight.config.settings import ModelSettings
 from makeweight.devices.entry import DeviceEntry
 from makeweight.devices.local import LocalOptions
 from makeweight.project.project import Project
+from makeweight.runtimes import traced
 from makeweight.runtimes.format import Format, SourceKind
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Program
@@ -231,25 +232,51 @@ def test_what_a_technique_notes_is_kept_of_each_of_its_steps(carry_out: Make) ->
     assert manifest.notes["binarize"]["made zero"] > manifest.notes["binarize 2"]["made zero"] == 0
 
 
-def test_a_runtime_that_cannot_quantize_its_own_files_is_given_the_module(
-    carry_out: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As ExecuTorch, which quantizes the captured program before it is lowered."""
-    lower, kinds = OnnxRuntime.lower, []
+@pytest.fixture
+def lowered(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What a runtime lowers that cannot quantize its own files: as ExecuTorch, which quantizes the captured program."""
+    lower, sources = OnnxRuntime.lower, list[Any]()
 
     def objection(self: Any, format: Format, source: SourceKind) -> str | None:
         return "its files cannot be quantized again" if format.ranges and source == "graph" else None
 
     def watched(self: Any, source: Any, *rest: Any) -> Model:
-        kinds.append(type(source))
+        sources.append(source)
         return lower(self, source, *rest)
 
     monkeypatch.setattr(OnnxRuntime, "objection", objection)
     monkeypatch.setattr(OnnxRuntime, "lower", watched)
+    return sources
+
+
+def test_a_runtime_that_cannot_quantize_its_own_files_is_given_the_module(carry_out: Make, lowered: list[Any]) -> None:
     manifest = carry_out(lowering=INT8)
-    # in float32 too, to compare with
-    assert (manifest.status, kinds) == ("ready", [Program, Program])
+    # what it is held against in float32 is the baseline's own file
+    assert (manifest.status, [type(source) for source in lowered]) == ("ready", [Program])
+    assert manifest.trial is not None
+    assert manifest.trial.against == "float32"
     assert "torch" in manifest.versions
+
+
+def test_what_steps_left_of_a_module_is_asked_itself_what_its_file_is_held_against(
+    carry_out: Make, lowered: list[Any], make_project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = carry_out(step(Binarize()), lowering=INT8)
+    (program,) = lowered
+    split = data.calibration(make_project().declared)
+    chosen = split.take(np.linspace(0, split.length() - 1, 64).round().astype(int)).first(64).inputs
+    wanted = traced.answers(program.module, traced.tensors(chosen))["output"]
+    (given,) = OnnxRuntime().open(manifest.made()).run(chosen)
+    noise = 20 * np.log10(np.linalg.norm(wanted) / np.linalg.norm(wanted - given))
+    assert manifest.trial is not None
+    assert manifest.trial.decibels["output"] == pytest.approx(noise, abs=0.1)
+    assert manifest.trial.against == "float32"
+    # where a file may have become no smaller, one in float32 has to tell
+    monkeypatch.setattr("makeweight.compress.make._CLEARLY", 10)
+    again = carry_out(step(Binarize()), lowering=INT8, into="again")
+    assert again.trial is not None
+    assert again.trial.decibels["output"] == pytest.approx(noise, abs=0.1)
+    assert [type(source) for source in lowered] == [Program] * 3
 
 
 def test_a_format_that_makes_the_file_no_smaller_is_said_so(carry_out: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,16 @@ def test_signal_to_noise_by_output(ask: Callable[..., Result]) -> None:
     assert (result.facts["examples"], result.facts["broken"], result.facts["refused"]) == (10, [0, 0], None)
 
 
+def test_what_was_answered_elsewhere_stands_for_a_reference(ask: Callable[..., Result], tmp_path: Path) -> None:
+    each = [product(SAMPLES[i : i + 1]) for i in range(len(SAMPLES))]
+    store(tmp_path / "wanted.npz", [{"0": scores, "1": sums} for scores, sums in each])
+    told, asked = ask(rounded, None, wanted=str(tmp_path / "wanted.npz")), ask(rounded, product)
+    assert told.facts == asked.facts
+    assert {name: values.tolist() for name, values in told.samples.items()} == {
+        name: values.tolist() for name, values in asked.samples.items()
+    }
+
+
 def test_answers_that_depend_on_their_neighbours(ask: Callable[..., Result]) -> None:
     """One by one a batch's mean is the example itself, so that nothing is left of the first output."""
     assert ask(centred, None).facts["together"] == [-MOST_DECIBELS, MOST_DECIBELS]

@@ -77,6 +77,7 @@ jobs = st.one_of(
         st.text(),
         st.none() | st.integers(1, 64),
         st.none() | st.integers(0, 9),
+        wanted=st.none() | st.text(),
     ),
     st.builds(FactsJob, st.sampled_from(["cpu", "cuda"])),
 )
@@ -114,6 +115,10 @@ def test_a_job_names_its_files_and_can_be_moved_with_them() -> None:
         ("/home/small.onnx",),
         ("/home/inputs.npz",),
     )
+    told = replace(alone, wanted="/home/wanted.npz")
+    assert told.files() == (*job.files(), ("/home/wanted.npz",))
+    there = {name: f"/there{name.removeprefix('/home')}" for files in told.files() for name in files}
+    assert told.moved(there).files()[2] == ("/there/wanted.npz",)
 
 
 def test_a_result_survives_the_journey(tmp_path: Path) -> None:
