@@ -148,12 +148,14 @@ def by_change(module: Any, able: Sequence[str], most: int, given: Given) -> Iter
     those before it, as a part of the scores' squares."""
     data = Examples(given.splits["calibration"].draw(_COMPARED, given.seed), given.task, given.ports, labels=False)
     wanted = [answers(module, batch.inputs, given.output).double() for batch in data.in_order()]
-    power = max(sum(float((each**2).sum()) for each in wanted), 1e-300)
+    power = max(sum(_squares(each.masked_fill(~each.isfinite(), 0)) for each in wanted), 1e-300)
 
     def change(names: Sequence[str]) -> float:
         with _lacking(module, names):
             found = [answers(module, batch.inputs, given.output).double() for batch in data.in_order()]
-        return sum(float(((one - other) ** 2).sum()) for one, other in zip(wanted, found, strict=True)) / power
+        # what both shut out by one infinity did not change
+        gaps = ((one - other).masked_fill(one == other, 0) for one, other in zip(wanted, found, strict=True))
+        return sum(map(_squares, gaps)) / power
 
     gone: list[str] = []
     for _ in given.progress.over(range(most), "blocks by what they change", most):
@@ -161,6 +163,10 @@ def by_change(module: Any, able: Sequence[str], most: int, given: Given) -> Iter
         least = min(changes, key=lambda name: changes[name])
         gone.append(least)
         yield least, changes[least]
+
+
+def _squares(values: Any) -> float:
+    return float((values**2).sum())
 
 
 def passing(module: Any, example: Tensors) -> list[str]:

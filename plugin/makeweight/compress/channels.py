@@ -43,7 +43,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     """See `Prune` and `Transformation.apply`."""
     module = subject.source
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
-    shape = answers(module, example, given.output).shape
+    scores = answers(module, example, given.output)
     parameters = counted(module)
     whole = write_out(module, example)
     before = _widths(module)
@@ -59,7 +59,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     latency = None if options.latency is None else Latency(options.latency, given)
     if latency is not None:
         given.notes[NAME] = {"latency": latency.note}
-    pruning = _aimed(latency, subject, Pruning(options, given, example, shape), left_alone)
+    pruning = _aimed(latency, subject, Pruning(options, given, example, scores), left_alone)
     plan = planned(module, pruning, left_alone)
     with tracked("follow this model", module):
         pruner = pruner_of(module, pruning, plan.heads, plan.kept)

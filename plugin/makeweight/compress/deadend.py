@@ -79,16 +79,16 @@ def _scales(module: Any, name: str, weight: Any) -> bool:
     return weight.numel() == max(weight.shape) and not (isinstance(layer, multiplying) and own != "weight_g")
 
 
-def refuse_broken(module: Any, example: Tensors, shape: Any, output: str | None, called: str, way_out: str) -> None:
+def refuse_broken(module: Any, example: Tensors, before: Any, output: str | None, called: str, way_out: str) -> None:
     """Of a module that was changed.
 
     Args:
-        shape: of its scores before.
+        before: its scores before.
         called: what it is called in errors, the technique first.
         way_out: what to do where it fails.
 
     Raises:
-        RecipeFailed: it no longer runs, answers in another shape, or NaN or infinity.
+        RecipeFailed: it no longer runs, answers in another shape, or NaN or infinity where it had a number.
     """
     import torch
 
@@ -101,9 +101,10 @@ def refuse_broken(module: Any, example: Tensors, shape: Any, output: str | None,
             f"{called} no longer runs{f' at `{layer}`' if layer else ''} ({type(error).__name__}: "
             f"{first_line(error)}); {way_out}"
         ) from error
-    if answer.shape != shape:
-        raise RecipeFailed(f"{called} answers in the shape {list(answer.shape)}, before in {list(shape)}; {way_out}")
-    if not bool(torch.isfinite(answer).all()):
+    if answer.shape != before.shape:
+        was = list(before.shape)
+        raise RecipeFailed(f"{called} answers in the shape {list(answer.shape)}, before in {was}; {way_out}")
+    if not bool((torch.isfinite(answer) | ~torch.isfinite(before)).all()):
         raise RecipeFailed(f"{called} answers NaN or infinity")
 
 

@@ -50,7 +50,7 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
     if "calibration" in given.absent:
         raise UsageError(given.absent["calibration"])
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
-    shape = answers(module, example, given.output).shape
+    scores = answers(module, example, given.output)
     before = counted(module)
     attentions = _attentions(module)
     stay = write_out(module, example) if attentions else {}
@@ -72,7 +72,7 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
     exchange(module, {written[name]: attentions[name] for name in left_whole})
     module.eval()
     way_out = "name in `exclude` the layer that forward() reads more of than its answer"
-    refuse_broken(module, example, shape, given.output, f"{NAME}: the network", way_out)
+    refuse_broken(module, example, scores, given.output, f"{NAME}: the network", way_out)
     changed.tell(before, given)
     if latency is not None:
         given.notes[NAME]["latency"] = latency.note

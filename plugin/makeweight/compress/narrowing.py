@@ -135,14 +135,21 @@ def answered(module: Any, example: Tensors) -> list[Any] | None:
 def apart(one: list[Any] | None, other: list[Any] | None) -> float:
     """The largest difference between the answers of two modules, as a part of the largest answer; without end where
     one does not run."""
+    import torch
+
     if one is None or other is None:
         return math.inf
     found = 0.0
     for first, second in zip(one, other, strict=True):
         if first.shape != second.shape:
             return math.inf
-        largest = max(float(first.abs().max()), float(second.abs().max()), 1e-12)
-        difference = float((first - second).abs().max()) / largest
+        if not first.numel():
+            continue
+        # what both shut out, by one infinity, is no difference
+        gap = (first - second).masked_fill(first == second, 0).abs()
+        sizes = torch.cat([first.flatten(), second.flatten()]).abs()
+        largest = max(float(sizes.masked_fill(~sizes.isfinite(), 0).max()), 1e-12)
+        difference = float(gap.max()) / largest
         found = max(found, difference if math.isfinite(difference) else math.inf)
     return found
 

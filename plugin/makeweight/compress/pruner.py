@@ -37,8 +37,8 @@ class Pruning:
     options: PruneOptions
     given: Given
     example: Tensors
-    shape: Any
-    """Of its scores of the example."""
+    scores: Any
+    """What it answers to the example."""
 
     @property
     def multiple(self) -> int:

@@ -129,7 +129,7 @@ def refuse_miscounted(module: Any, pruning: Pruning) -> None:
     refuse_broken(
         module,
         pruning.example,
-        pruning.shape,
+        pruning.scores,
         pruning.given.output,
         "prune: the narrower network",
         "forward() probably holds channel counts as numbers: take them from the tensor, or name in `exclude` the layer "
