@@ -59,7 +59,7 @@ def changeable(module: Any, patterns: Sequence[str], technique: str) -> dict[str
     layers = {name: name.rpartition(".")[0] for name, weight in module.named_parameters() if weight.ndim > 1}
     left_alone = set(excluded(patterns, list(layers.values()), technique))
     weights = {name: module.get_parameter(name) for name, layer in layers.items() if layer not in left_alone}
-    return {name: weight for name, weight in weights.items() if not _scales(module, name, weight)}
+    return {name: weight for name, weight in weights.items() if weight.numel() and not _scales(module, name, weight)}
 
 
 def _scales(module: Any, name: str, weight: Any) -> bool:

@@ -19,7 +19,7 @@ class Network(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.full((6, 1, 1), 1e-6))  # as of each block of ConvNeXt
         self.beginning = nn.Parameter(torch.zeros(1, 1, 6))
-        self.places = nn.Parameter(torch.zeros(1, 4, 6))
+        self.places, self.none = nn.Parameter(torch.zeros(1, 4, 6)), nn.Parameter(torch.zeros(0, 4))
         self.norm = nn.LayerNorm([6, 2, 2])
         self.spreading, self.scoring = nn.Linear(1, 6), nn.Linear(6, 1)
         self.normed = nn.utils.parametrizations.weight_norm(nn.Conv1d(6, 4, 3))
