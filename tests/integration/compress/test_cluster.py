@@ -192,7 +192,11 @@ def test_names_that_a_file_has_already_stay_its_own(tmp_path: Any, kind: str) ->
     rng = np.random.default_rng(0)
     weight = rng.normal(size=16)[rng.integers(0, 16, (64, 48))].astype(np.float32)
     between, bias = ("16", "b") if kind == "an activation" else ("p", "16")
-    weights = {"w": weight, bias: rng.normal(size=48).astype(np.float32), "w/at": rng.normal(size=48).astype(np.float32)}
+    weights = {
+        "w": weight,
+        bias: rng.normal(size=48).astype(np.float32),
+        "w/at": rng.normal(size=48).astype(np.float32),
+    }
     nodes = [
         onnx.helper.make_node("MatMul", ["x", "w"], [between]),
         onnx.helper.make_node("Add", [between, bias], ["s"]),

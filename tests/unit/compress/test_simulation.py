@@ -55,7 +55,7 @@ def test_a_single_number_is_rounded_as_many_are() -> None:
     net.forward = lambda rows: rows.mean()  # type: ignore[method-assign, assignment]
     simulation = _simulated(net, rows, ranges={"/mean": Range(-1.0, 4.1)}, calls={"/mean": "/mean"})
     with simulation.running():
-        assert float(net(rows)) == pytest.approx(np.rint(0.597 / 0.02) * 0.02, abs=1e-6)
+        assert float(net(rows).detach()) == pytest.approx(np.rint(0.597 / 0.02) * 0.02, abs=1e-6)
 
 
 def test_the_weights_of_a_product_are_rounded_as_folded_with_the_normalization_behind_it() -> None:
