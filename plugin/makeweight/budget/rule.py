@@ -75,8 +75,11 @@ class RuleSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     metric: ClassVar[Metric]
 
-    device: str | None = Field(None, description="Judge on this device only (default: on every device).")
-    slice: str | None = Field(None, description="Judge on this group of examples only (a name from data.slices).")
+    device: str | None = Field(None, min_length=1, description="Judge on this device only (default: on every device).")
+    # without a name it would be of no group, and yet have the id of the rule about all examples
+    slice: str | None = Field(
+        None, min_length=1, description="Judge on this group of examples only (a name from data.slices)."
+    )
     level: Level = Field("error", description="`warn` is shown and never blocks.")
     when_unmeasured: WhenUnmeasured = Field(
         "fail", description="What a missing measurement does: `fail` blocks, `warn` is shown, `ignore` is neither."

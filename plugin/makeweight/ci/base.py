@@ -35,10 +35,17 @@ class Base:
     """Of that verdict.json: the hashes of all that went in."""
     notices: tuple[str, ...] = ()
     """What of it could not be read."""
+    unusable: str | None = None
+    """Why its makeweight.yaml cannot be made sense of, where it has one: its budget is then not known."""
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         return () if self.project is None else self.project.rules
+
+    @property
+    def asks_for_review(self) -> bool:
+        """Whether a change to what is judged waits for a reviewer's word; also where nobody can read what that was."""
+        return self.unusable is not None or (self.project is not None and self.project.review is not None)
 
     def had(self, variant: str) -> bool:
         """Whether there was such an artifact at all: what is new has nothing to have grown from."""
@@ -70,23 +77,35 @@ def read(sha: str, branch: str | None, git: Git, root: Path) -> Base:
     """What is known at the base commit."""
     notices: list[str] = []
     config, pipeline, lock = (_text(git, sha, name) for name in (CONFIG, PIPELINE, LOCK))
-    project = None
+    project, unusable = None, None
     if config is not None:
         try:
             project = understand(config, f"{CONFIG} at {sha[:7]}", root, by_dvc=False)
         except UsageError as error:
-            first = str(error).splitlines()[0]
-            notices.append(f"The base's {CONFIG} cannot be used, so this pull request is judged by its own: {first}")
+            unusable = str(error).splitlines()[0]
+            notices.append(f"The base's {CONFIG} cannot be used, so this pull request is judged by its own: {unusable}")
     path = Layout(Path()).verdict.as_posix()
     figures: tuple[Measurement, ...] = ()
     facts: Mapping[str, Any] = {}
     if (text := _text(git, sha, path)) is not None:
         try:
             decided = verdict.loads(text, f"{path} at {sha[:7]}")
-            figures, facts = tuple(map(measurement.of, decided.measurements)), decided.provenance
-        except UsageError as error:
-            notices.append(f"The base's measurements cannot be read and are not used: {error.what}.")
-    return Base(sha, branch, project, lock, pipeline, figures, facts, tuple(notices))
+            figures, facts = tuple(map(measurement.of, decided.measurements)), _known(decided.provenance)
+        except (UsageError, ValueError, TypeError) as error:
+            why = error.what if isinstance(error, UsageError) else error
+            notices.append(f"The base's measurements cannot be read and are not used: {why}.")
+    return Base(sha, branch, project, lock, pipeline, figures, facts, tuple(notices), unusable)
+
+
+def _known(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Raises:
+    ValueError: what others look for in it is not what it has to be.
+    """
+    for name in ("artifacts", "failed", "code"):
+        of = facts.get(name)
+        if of is not None and not (isinstance(of, dict) and all(isinstance(each, str | None) for each in of.values())):
+            raise ValueError(f"its provenance tells of no `{name}`")
+    return facts
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ import yaml
 
 from makeweight.ci import code, inputs, nodes
 from makeweight.ci.base import Base
+from makeweight.ci.lock import making
 from makeweight.ci.tracked import Tracked
 from makeweight.ci.unmeasured import unmeasured
 from makeweight.layout import BASELINE, CONFIG, LOCK, PIPELINE
@@ -66,7 +67,7 @@ def change(project: Project, base: Base | None, before: Tracked | None, now: Tra
         before: the base's commit; None: there is none.
         anew: everything, changed or not.
     """
-    expected = [BASELINE, *(f"{kind}@{name}" for kind in ("compress", "evaluate") for name in project.variants)]
+    expected = making(project.variants)
     tracked = _tracked(project, before, now)
     if anew:
         return Change(dict.fromkeys(expected, "everything is made and measured anew"), None, tracked)

@@ -90,6 +90,15 @@ class Commit:
                 break
             yield path
 
+    def held(self, path: str) -> str | None:
+        """The id of the content at a path, from the project's folder: links are followed, and what lies in a submodule
+        is told by the commit of that. None: there is nothing, or it is not of this repository."""
+        place = self.follow(self.whole(path)).path
+        if place is None:
+            return None
+        around = next((each for each in upwards(place) if self.mode(each) == SUBMODULE), place)
+        return self.entries[around].id if around in self.entries else None
+
     def named(self, name: str) -> list[str]:
         """The files of this name, wherever they lie."""
         return self._by_name.get(name, [])

@@ -15,12 +15,12 @@ from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
 from makeweight.ci.state import State, remove
 from makeweight.ci.tracked import Tracked
-from makeweight.layout import CONFIG, LOCK, Layout
+from makeweight.layout import CONFIG, LOCK, PIPELINE, Layout
 from makeweight.pipeline import dvcyaml
 from makeweight.project.project import Project
 from makeweight.starter import repository
 from makeweight_base import atomic
-from makeweight_base.errors import EnvironmentFailed, UsageError
+from makeweight_base.errors import ConfigError, EnvironmentFailed, Problem, UsageError
 from makeweight_base.progress import Progress
 
 
@@ -99,6 +99,7 @@ def run(
             f"({gist(failure.said)})",
         )
     made = lock.stages((project.root / LOCK).read_text(encoding="utf-8"), LOCK)
+    _refuse_unmade(project, made)
     _refuse_untrue(project.root, text or "", made, dvc, git)
     if base is not None and (absent := base_artifacts.lacking(project, base, needed)):
         base_artifacts.make_again(project, base, absent, git, dvc_in, progress)
@@ -188,6 +189,21 @@ def _refuse_empty(project: Project, now: Tracked) -> None:
                 where=CONFIG,
                 do="Give `submodules: true` to actions/checkout; elsewhere, run `git submodule update --init`.",
             )
+
+
+def _refuse_unmade(project: Project, made: Mapping[str, Any]) -> None:
+    """DVC runs what its templates stand for. Where `vars` of dvc.yaml took the variants from elsewhere, a stage of the
+    change's own could have put anything in the place of those that were never made.
+
+    Args:
+        made: the entries of the lock as DVC left it.
+    """
+    if unmade := [name for name in lock.making(project.variants) if name not in made]:
+        said = f"by this file DVC ran no stage {_few(unmade)}: what it calls the variants is not those of {CONFIG}"
+        raise ConfigError(
+            [Problem(PIPELINE, None, said)],
+            do=f"Let `vars` load `{CONFIG}:variants,devices`, and no other file bring a `variants` of its own.",
+        )
 
 
 def _refuse_untrue(root: Path, pipeline_text: str, made: Mapping[str, Any], dvc: Dvc, git: Git) -> None:

@@ -24,6 +24,8 @@ from makeweight.project.project import Project
 from makeweight.report.standing import HEADLINES
 
 _MOST_NAMED = 5
+_NOT_COMPARED = "it was not compared with the merge base in this run"
+_NOT_DECLARED = "the device is not declared any more"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def ruling(
     agreed = dict.fromkeys(accepted.get(rule) or accepted.get(BUDGET) for rule in loosened)
     notices += [f"The looser budget counts: `{each.rule}` is {each.sentence}" for each in agreed if each and not landed]
     budget = () if landed else tuple(weakening.of_budget(changes, accepts))
+    if base is not None and base.unusable is not None and not landed:
+        budget = (weakening.unknown_budget(base.unusable, accepted=BUDGET in accepted),)
     if review.by is None and REVIEW in accepted:
         review = replace(review, by=accepted[REVIEW].sentence)
     return Ruling(rules, budget, tuple(active), tuple(notices), review)
@@ -143,17 +147,23 @@ def of_evidence(
         return figures
     rules = (*project.rules, *base.rules)
     made = {name: manifest.sha256 for name, manifest in gathered.manifests.items()}
+    devices = dict.fromkeys([*project.devices, *(rule.device for rule in rules if rule.device is not None)])
+    known = {(m.variant, m.device, m.measurand) for m in only_grown}
     for variant, was in earlier(project, base, made).items():
         if variant in gathered.failed:
             continue
         exact = regression.wanted(rules, None)
         figures += regression.of_figures(exact, variant, was, gathered.measurements, base.measurements)
         own = made.get(variant)
-        for device, reason in absent.items():
+        for device in devices:
             asked = regression.wanted(rules, device)
+            if device not in absent:
+                asked = [rule for rule in asked if (variant, device, rule.measurand) not in known]
             if own is not None and own == base.artifacts.get(was):
                 figures += regression.same_artifact(asked, variant, device)
             else:
+                # what is not there at all would read as if there were no merge base
+                reason = absent.get(device, _NOT_COMPARED if device in project.devices else _NOT_DECLARED)
                 figures += regression.not_possible(asked, variant, device, reason, "unreachable")
     return figures
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from makeweight.ci.commit import Commit, Entry
+from makeweight.starter.repository import git_root
 from makeweight_base.errors import EnvironmentFailed, UsageError
 
 # A shallow clone is deepened step by step until the histories meet; a long-lived branch rarely needs more than one.
@@ -26,6 +27,10 @@ _SMALL = 1 << 20
 # A user's own would run in a work tree that is ours: `dvc install`, for one, checks out data after each checkout. And a
 # stage could leave one that would run where git holds a token.
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
+# A commit may hold `HEAD`, `objects` and `refs` in a folder. git takes that folder for a repository, and believes the
+# `config` beside them, which may name programs; with this it refuses (git-config, since 2.38).
+_NO_REPOSITORY_IN_A_COMMIT = ("-c", "safe.bareRepository=explicit")
+_GIT = ("git", *_NO_HOOKS, *_NO_REPOSITORY_IN_A_COMMIT)
 
 
 class Git:
@@ -50,12 +55,46 @@ class Git:
         inside, _, prefix = asked.stdout.partition(b"\n")
         self.prefix = os.fsdecode(prefix.removesuffix(b"\n"))
         """The folder's place within the work tree, with a slash at its end; empty at the top."""
+        if b"cannot use bare repository" in asked.stderr:
+            raise _a_repository_in_a_commit(folder)
         if inside != b"true":
             raise UsageError(
                 "this is no git repository, so there is nothing to compare with",
                 where=str(folder.resolve()),
                 do="Run it in a checkout (in a workflow, after `actions/checkout`).",
             )
+
+    def require_own(self) -> None:
+        """See that the folder is the one of that name in the checked out commit, and not another to which something in
+        the commit leads. The base has nothing in that other one, so that a change could get rid of the base's budget.
+
+        Raises:
+            UsageError: a link leads to it, it lies in a submodule, or it is a repository by itself.
+        """
+        link = next((each for each in self._steps() if each.is_symlink() and git_root(each.parent) is not None), None)
+        if link is not None:
+            raise UsageError(
+                f"`{link.name}` is a link, and where it leads lies another project, of which the base knows nothing",
+                where=str(link),
+                do="Name the project by the folder that it lies in, without links on the way.",
+            )
+        told = self._run("rev-parse", "--absolute-git-dir", "--show-superproject-working-tree")
+        place, _, around = told.partition(b"\n")
+        if self.folder.resolve().is_relative_to(os.fsdecode(place)):
+            raise _a_repository_in_a_commit(self.folder)
+        if around.strip():
+            raise UsageError(
+                "the project lies in a submodule, of whose commits this run is not",
+                where=str(self.folder.resolve()),
+                do="Judge it in the repository of the submodule, by a workflow there.",
+            )
+
+    def _steps(self) -> Iterator[Path]:
+        """The folders on the way to this one, as it was named: a shell remembers by which links it came."""
+        shell = self._environment.get("PWD", "")
+        here = Path(shell) if os.path.realpath(shell) == os.getcwd() else Path.cwd()
+        whole = here / self.folder
+        yield from (*reversed(whole.parents), whole)
 
     def resolve(self, revision: str) -> str | None:
         """The full sha of a commit that is here; None when it is not."""
@@ -74,7 +113,7 @@ class Git:
             yield
             return
         with subprocess.Popen(
-            ["git", *_NO_HOOKS, "cat-file", "--batch"],
+            [*_GIT, "cat-file", "--batch"],
             cwd=self.folder,
             env=self._environment,
             stdin=subprocess.PIPE,
@@ -179,7 +218,7 @@ class Git:
         """Which git that is, and all that it is told by files: some of it names programs that git runs."""
         bare = {name: value for name, value in self._environment.items() if not _GIVEN.fullmatch(name)}
         listed = subprocess.run(
-            ["git", "config", "--list", "--show-origin", "-z"],
+            [*_GIT, "config", "--list", "--show-origin", "-z"],
             cwd=self.folder,
             env=bare,
             capture_output=True,
@@ -270,7 +309,7 @@ class Git:
         environment = {**self._environment, **(more or {})}
         try:
             return subprocess.run(
-                ["git", *_NO_HOOKS, *arguments],
+                [*_GIT, *arguments],
                 cwd=self.folder,
                 env=environment,
                 input=given,
@@ -279,6 +318,14 @@ class Git:
             )
         except FileNotFoundError as error:
             raise EnvironmentFailed("git is not installed", do="Install it and run again.") from error
+
+
+def _a_repository_in_a_commit(folder: Path) -> UsageError:
+    return UsageError(
+        "this folder holds a git repository of its own, with nothing but its files, and is none of the one around it",
+        where=str(folder.resolve()),
+        do="Remove `HEAD`, `config`, `objects` and `refs` from the commit.",
+    )
 
 
 def authenticated(environment: Mapping[str, str], server: str, token: str | None) -> dict[str, str]:

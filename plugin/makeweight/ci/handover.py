@@ -22,7 +22,7 @@ from makeweight.ci.git import Git
 from makeweight.layout import BASELINE, CONFIG, LOCK, OWN, PIPELINE, Layout
 from makeweight.project.project import Project
 from makeweight_base import atomic
-from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.errors import EnvironmentFailed, UsageError
 
 if TYPE_CHECKING:
     from makeweight.ci.base import Base
@@ -85,6 +85,25 @@ def check(folder: Path, digest: str, by: str, commit: Path | None = None) -> lis
     if odd:
         raise _altered(by, odd)
     return [path for path in before if path not in _COMMITTED]
+
+
+def require_committed(root: Path, git: Git) -> None:
+    """See that what is judged by is what the commit holds: that is what will be judged by once it is merged, and a base
+    whose budget cannot be read has none.
+
+    Raises:
+        UsageError: something else lies in its place.
+    """
+    for name in _COMMITTED:
+        there, held = _content(root / name), git.read("HEAD", name)
+        # git for Windows turns line ends
+        if there is not None and (held is None or there.replace(b"\r\n", b"\n") != held.replace(b"\r\n", b"\n")):
+            raise UsageError(
+                f"what lies here is not what the commit holds as `{name}`",
+                where=name,
+                do="Commit it as a file of its own: no link, no git-lfs, no conversion in .gitattributes. And let no "
+                "step before makeweight write it.",
+            )
 
 
 @contextlib.contextmanager

@@ -82,6 +82,11 @@ def _add(tracked: Tracked, named: str, found: Inputs, seen: set[str]) -> None:
         if within(path, around) or within(around, path):
             told = f"`{file}` is not as at the base, so that DVC may look at other files in `{path}`"
             found.parts[f"ignore {file}"] = Part(commit.entries[file].id, told)
+    for file in commit.named(".gitattributes") if commit.converted else ():
+        around = posixpath.dirname(file)
+        if within(path, around) or within(around, path):
+            told = f"`{file}` is not as at the base, so that git may lay other content at `{path}`"
+            found.parts[f"attributes {file}"] = Part(commit.entries[file].id, told)
 
 
 def _told(path: str, output: Output) -> str:

@@ -8,11 +8,12 @@ proposes, and is taken as it is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import yaml
 
+from makeweight.layout import BASELINE
 from makeweight_base.errors import ConfigError, Problem, UsageError
 from makeweight_base.yamlfile import parse
 
@@ -53,6 +54,11 @@ def stages(text: str | None, source: str) -> Mapping[str, Any]:
     except (ConfigError, AttributeError, TypeError) as error:
         raise UsageError(f"this is no lock file of DVC: {error}", where=source, do="Run `dvc repro` again.") from error
     return entries
+
+
+def making(variants: Iterable[str]) -> list[str]:
+    """The stages of `MAKING` as a lock names them."""
+    return [BASELINE, *(f"{kind}@{name}" for kind in ("compress", "evaluate") for name in variants)]
 
 
 def joined(head: str | None, base: str | None, without: Collection[str] = ()) -> str:

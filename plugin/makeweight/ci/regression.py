@@ -56,10 +56,10 @@ def of_timings(timings: Timings, rules: list[Rule], variant: str, device: str, t
     if timings.memory["b"]:
         figures += memory.measure(timings, variant, device)
     ratios = {figure.metric: figure for figure in figures if figure.comparison == "ratio"}
-    for name in _metrics(rules):
-        growth, ratio = Measurand(name, "regression"), ratios.get(name)
+    for growth in _asked(rules):
+        ratio = ratios.get(growth.metric)
         if ratio is None:
-            reason = f"{name} is not measured against the merge base"
+            reason = f"{growth.metric} is not measured against the merge base"
             yield unavailable(growth, variant, "ratio", reason, device=device)
         elif ratio.value is None:
             reason = ratio.reason or "it was not measured"
@@ -78,15 +78,14 @@ def of_pipelines(rules: Iterable[Rule]) -> list[Rule]:
 def same_artifact(rules: list[Rule], variant: str, device: str | None) -> list[Measurement]:
     """The artifact is the merge base's, byte for byte: it has not grown."""
     method = "the artifact is the merge base's, byte for byte"
-    same = [_growth(name, variant, 0.0, method) for name in _metrics(rules)]
+    same = [_growth(of, variant, 0.0, method) for of in _asked(rules)]
     return [replace(each, interval=(0.0, 0.0), device=device, noise_floor=0.0) for each in same]
 
 
 def not_possible(
     rules: list[Rule], variant: str, device: str | None, reason: str, cause: Cause | None = None
 ) -> list[Measurement]:
-    growth = [Measurand(name, "regression") for name in _metrics(rules)]
-    return [unavailable(of, variant, "ratio", reason, device=device, cause=cause) for of in growth]
+    return [unavailable(of, variant, "ratio", reason, device=device, cause=cause) for of in _asked(rules)]
 
 
 def of_figures(
@@ -98,8 +97,9 @@ def of_figures(
         was: what the variant was called at the merge base.
     """
     own, old = _by_measurand(now, variant), _by_measurand(before, was)
-    for name in _metrics(rules):
-        new, known = own.get(Measurand(name)), old.get(Measurand(name))
+    for of in _asked(rules):
+        alone = replace(of, comparison=None)
+        new, known = own.get(alone), old.get(alone)
         if new is None or new.value is None:
             reason = (new.reason if new else None) or "it was not measured here"
         elif known is None or known.value is None:
@@ -109,17 +109,27 @@ def of_figures(
             reason = "it was 0 at the merge base, and growth from 0 has no percentage; limit it with `max`"
         else:
             growth = new.value / known.value - 1 if known.value else 0.0
-            yield replace(_growth(name, variant, growth, "figure against the merge base's figure"), samples=new.samples)
+            yield replace(_growth(of, variant, growth, "figure against the merge base's figure"), samples=new.samples)
             continue
-        yield unavailable(Measurand(name, "regression"), variant, "ratio", reason)
+        yield unavailable(of, variant, "ratio", reason)
 
 
-def _growth(name: str, variant: str, value: float, method: str) -> Measurement:
-    return Measurement(name, variant, "ratio", value, comparison="regression", method=method, against=AGAINST)
+def _growth(of: Measurand, variant: str, value: float, method: str) -> Measurement:
+    return Measurement(
+        of.metric,
+        variant,
+        "ratio",
+        value,
+        comparison=of.comparison,
+        slice=of.slice,
+        method=method,
+        against=AGAINST,
+    )
 
 
-def _metrics(rules: Iterable[Rule]) -> list[str]:
-    return list(dict.fromkeys(rule.metric.name for rule in rules))
+def _asked(rules: Iterable[Rule]) -> list[Measurand]:
+    """What rules about growth are held against: of some groups of test examples each its own."""
+    return list(dict.fromkeys(rule.measurand for rule in rules))
 
 
 def _by_measurand(figures: Iterable[Measurement], variant: str) -> Mapping[Measurand, Measurement]:

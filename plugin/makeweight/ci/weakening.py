@@ -46,6 +46,16 @@ def of_budget(changes: Iterable[change.Change], accepted: Callable[[str], bool])
     ]
 
 
+def unknown_budget(why: str, *, accepted: bool) -> Alteration:
+    """A base that has a budget which nobody can read: whatever counts instead may be looser.
+
+    Args:
+        why: it cannot be read.
+        accepted: whether a waiver lets the change's own count.
+    """
+    return Alteration("the budget", f"not known: {why}", "this change's own", weakens=True, accepted=accepted)
+
+
 def alterations(
     project: Project,
     base: Base,
@@ -58,7 +68,7 @@ def alterations(
     """Everything that is judged in another way than at the base. What is taken away stands first.
 
     Args:
-        budget: what becomes of the rules; see `of_budget`.
+        budget: what becomes of the rules; see `of_budget` and `unknown_budget`.
         figures: of this change.
         facts: the provenance of those figures.
         same: whether a file is at the base as it is here.
@@ -66,7 +76,7 @@ def alterations(
     """
     before = base.project
     if before is None:
-        return []
+        return [*budget]
     told = facts.get("artifacts")
     made: Mapping[str, str | None] = told if isinstance(told, dict) else {}
     names = renamed(project, base, made)

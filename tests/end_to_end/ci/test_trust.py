@@ -210,3 +210,40 @@ def test_a_folder_of_ours_in_the_change_is_refused(hub: Hub) -> None:
     run = hub.pull_request("planted")
     assert run.result.conclusion == "failure"
     assert "git rm -r .makeweight" in run.log
+
+
+@attack(
+    "the project's folder becomes a link to another folder, in which the base has no budget",
+    "it is refused, as is a project in a submodule, or in a folder that git takes for a repository",
+)
+def test_a_project_that_becomes_a_link_is_refused(hub: Hub) -> None:
+    def plant(root: Path) -> None:
+        (root / "models/one").mkdir(parents=True)
+        for name in ("makeweight.yaml", "dvc.yaml"):
+            (root / "models/one" / name).write_text((root / name).read_text())
+
+    def turn(root: Path) -> None:
+        (root / "models/one").rename(root / "models/two")
+        (root / "models/one").symlink_to("two")
+
+    hub.change("main", plant)
+    hub.subfolder = "models/one"
+    hub.change("linked", turn)
+    run = hub.pull_request("linked")
+    assert run.code == 2, run.log
+    assert "`one` is a link, and where it leads lies another project" in run.log
+
+
+@attack(
+    "`makeweight.yaml` becomes a link, so that the change after it finds no budget on the base",
+    "it is refused; and where the base has a budget that cannot be read, a change waits for somebody's word",
+)
+def test_a_configuration_that_is_no_file_of_the_commit_is_refused(hub: Hub) -> None:
+    def turn(root: Path) -> None:
+        (root / "makeweight.yaml").rename(root / "real.yaml")
+        (root / "makeweight.yaml").symlink_to("real.yaml")
+
+    hub.change("linked", turn)
+    run = hub.pull_request("linked")
+    assert run.code == 2, run.log
+    assert "what lies here is not what the commit holds as `makeweight.yaml`" in run.log

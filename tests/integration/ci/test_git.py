@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import subprocess
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -257,6 +259,52 @@ def test_a_folder_without_git_is_told(tmp_path: Path) -> None:
         Git(tmp_path, ENVIRONMENT)
 
 
+def test_a_project_is_the_folder_of_that_name_in_the_commit(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a link or a submodule leads, the base has nothing: a budget that was there would be gone unseen."""
+    (origin.work / "models/two").mkdir(parents=True)
+    (origin.work / "models/one").symlink_to("two")
+    (origin.work / "all").symlink_to("models")
+    commit(origin.work / "models/two", "makeweight.yaml")
+    git(origin.work, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(origin.bare), "models/sub")
+    commit(origin.work, "submodule")
+    (origin.folder / "aside").symlink_to(origin.work)  # no commit has that one
+    for folder in (origin.work, origin.work / "models/two", origin.folder / "aside/models/two"):
+        Git(folder, ENVIRONMENT).require_own()
+    for folder in ("models/one", "all/two", "all/../models/two"):
+        with pytest.raises(UsageError, match="is a link, and where it leads lies another project"):
+            Git(origin.work / folder, ENVIRONMENT).require_own()
+    with pytest.raises(UsageError, match="lies in a submodule"):
+        Git(origin.work / "models/sub", ENVIRONMENT).require_own()
+    monkeypatch.chdir(origin.work / "models/two")
+    Git(Path(), ENVIRONMENT).require_own()
+    with pytest.raises(UsageError, match="`one` is a link"):  # a shell that went there by the link
+        Git(Path(), {**ENVIRONMENT, "PWD": str(origin.work / "models/one")}).require_own()
+
+
+def test_a_repository_that_a_commit_holds_is_not_the_one_around_it(origin: Origin) -> None:
+    """git would take the folder for one, and run what its `config` names, beside the token of the gate."""
+    folder = origin.work / "models/one"
+    folder.mkdir(parents=True)
+    for name, text in {
+        "HEAD": "ref: refs/heads/main\n",
+        "config": f"[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = ../one\n"
+        f"\tfsmonitor = touch '{origin.folder}/ran'\n",
+        "objects/kept": "",
+        "refs/heads/kept": "",
+        "makeweight.yaml": "name: one\n",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    git(origin.work, "add", "-A")
+    git(origin.work, "commit", "-q", "-m", "two in one")
+    assert git(folder, "rev-parse", "--is-inside-work-tree", "--git-dir").split() == ["true", "."]
+    with pytest.raises(UsageError, match="holds a git repository of its own"):
+        Git(folder, ENVIRONMENT)
+    assert not (origin.folder / "ran").exists()
+
+
 def test_a_broken_base_is_no_base_and_says_so(origin: Origin) -> None:
     (origin.work / "reports").mkdir()
     (origin.work / "reports/verdict.json").write_text("{")
@@ -267,6 +315,39 @@ def test_a_broken_base_is_no_base_and_says_so(origin: Origin) -> None:
     assert known.measurements == ()
     assert len(known.notices) == 2
     assert "makeweight.yaml at" in known.notices[0]
+    assert known.unusable is not None
+    (origin.work / "makeweight.yaml").unlink()
+    (origin.work / "makeweight.yaml").symlink_to("a")
+    linked = commit(origin.work, "linked")
+    assert bases.read(linked, "main", Git(origin.work, ENVIRONMENT), origin.work).asks_for_review
+    assert not bases.read(origin.c, "main", Git(origin.work, ENVIRONMENT), origin.work).asks_for_review
+
+
+WHOLE: dict[str, Any] = {
+    "verdict": "pass", "sentence": "", "ship": None, "policy": "best", "prefer": "size", "project": "tiny",
+    "variants": [], "rules": [], "measurements": [{"metric": "size", "variant": "int8", "unit": "B", "value": 1.0}],
+    "provenance": {"artifacts": {"int8": "i"}, "failed": {}, "code": {"a.py": None}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"measurements": [{"metric": "size"}]},
+        {"measurements": [{"metric": "size", "variant": "int8", "unit": "B", "value": "1"}]},
+        {"measurements": [{"metric": "size", "variant": "int8", "unit": "B", "value": 1.0, "odd": 1}]},
+        {"provenance": {"artifacts": {"int8": 7}}},
+        {"provenance": {"code": ["a.py"]}},
+    ],
+    ids=["a sound one", "a part of a figure", "a text for a number", "a key of another version", "a hash", "code"],
+)
+def test_whatever_the_bases_verdict_holds_is_read_or_told(origin: Origin, other: dict[str, Any]) -> None:
+    (origin.work / "reports").mkdir()
+    (origin.work / "reports/verdict.json").write_text(json.dumps({**WHOLE, **other}))
+    known = bases.read(commit(origin.work, "told"), "main", Git(origin.work, ENVIRONMENT), origin.work)
+    assert (len(known.measurements), len(known.notices)) == ((0, 1) if other else (1, 0))
+    assert known.artifacts == ({} if other else {"int8": "i"})
 
 
 def test_a_branch_whose_name_ends_like_another_is_not_that_other(origin: Origin) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from makeweight.budget.change import changes, code, effective
 from makeweight.budget.rule import Budget, Rule, rules_of
@@ -144,3 +145,10 @@ def test_what_was_agreed_to_counts_as_it_is(before: list[Rule], after: list[Rule
 @given(_RULES)
 def test_the_same_budget_has_no_changes(budget: list[Rule]) -> None:
     assert changes(budget, list(reversed(budget))) == []
+
+
+def test_a_group_without_a_name_does_not_pass_for_all_examples() -> None:
+    """Its rule would have the id of the rule about all of them, and so be no change."""
+    for metric, said in (("accuracy", {"max_drop": "1 pt", "slice": ""}), ("latency_p50", {"max": "1 ms", "device": ""})):
+        with pytest.raises(ValidationError, match="at least 1 character"):
+            rules(**{metric: said})

@@ -324,6 +324,30 @@ def test_what_dvc_is_told_to_ignore_counts(project: Project) -> None:
     assert not found(project, files, {**files, "other/.dvcignore": "x\n"})
 
 
+def test_what_git_makes_of_a_file_on_its_way_counts(project: Project) -> None:
+    """By `working-tree-encoding` the very bytes of the base may lie there as another program."""
+    files = locked(project, FILES)
+    plain = {**files, ".gitattributes": "*.png binary\n"}
+    assert not found(project, files, plain)
+    other = {**plain, ".gitattributes": "code/* working-tree-encoding=UTF-7\n"}
+    seen = found(project, plain, other)
+    assert list(seen.stages) == ALL
+    assert "`.gitattributes` is not as at the base, so that git may lay other content" in seen.why
+    assert found(project, other, plain)
+    lfs = {**files, "pictures/.gitattributes": "* filter=lfs\n"}
+    assert not found(project, files, lfs), found(project, files, lfs).why
+
+
+def test_a_file_is_known_by_where_its_links_lead() -> None:
+    link = ("120000", "tools/time.sh")
+    before: dict[str, Any] = {"tools/time.sh": "sleep 1", "time.sh": link, "lib": ("160000", "one")}
+    one, same = (commit(before).commit for _ in range(2))
+    edited = commit({**before, "tools/time.sh": "sleep 0", "lib": ("160000", "two")}).commit
+    for path in ("time.sh", "./time.sh", "tools/time.sh", "lib/time.sh"):
+        assert one.held(path) == same.held(path) != edited.held(path)
+    assert one.held("../elsewhere") is one.held("absent") is None
+
+
 def test_yaml_that_two_readers_take_for_different_things_is_another(project: Project) -> None:
     """`010` is 8 to one and 10 to the other, and a stage of the base may have run with either."""
     lock = locked(project, FILES)

@@ -161,3 +161,62 @@ def test_two_models_are_fed_in_the_types_that_each_takes(
     fed = [np.load(path)["0:x"] for path in (pair.inputs, pair.inputs_b) if path is not None]
     assert tuple(values.dtype.name for values in fed) == types
     assert all(values.tolist() == [[0, 1, 2, 3]] for values in fed)
+
+
+TWO = ("  local: {kind: local}\n", "  local: {kind: local}\n  pi5: {kind: local}\n")
+
+
+def of_growth(found: list[Measurement], device: str | None = None) -> dict[str, tuple[str, str | None]]:
+    """Of int8: what is known of each growth on a device, and why it is not."""
+    own = [m for m in found if (m.variant, m.device, m.comparison) == ("int8", device, "regression")]
+    assert len({m.measurand for m in own}) == len(own)
+    return {m.measurand.name: (m.status, m.reason) for m in own}
+
+
+def test_a_device_that_this_run_did_not_measure_leaves_growth_open(made: Made) -> None:
+    """Where nothing is told of it, its rule would read as one without a merge base, which lets everything through."""
+    project, known = made(TWO), Evidence((), {}, {"int8": manifest("another")}, {}, {}, {}, {})
+    own = figure("latency_p50", 0.02, device="local", interval=(0.01, 0.03), comparison="regression")
+    found = gate.of_evidence(project, base_of(made(TWO)), known, [own], {})
+    assert of_growth(found, "local") == {"latency_p50_regression": ("measured", None)}
+    said = "it was not compared with the merge base in this run"
+    assert of_growth(found, "pi5") == {"latency_p50_regression": ("unavailable", said)}
+    decided = decide(publish.terms(project), [*sound("int8", "other"), *found], {})
+    own_rules = [r for r in decided.rules if (r.rule, r.variant) == ("latency_p50.max_regression", "int8")]
+    grown_there = {r.device: r.verdict for r in own_rules}
+    assert grown_there == {"local": "pass", "pi5": "inconclusive"}
+
+
+@pytest.mark.parametrize(("sha256", "verdict"), [("i", "pass"), ("another", "inconclusive")])
+def test_a_rule_about_growth_outlives_the_device_that_it_names(made: Made, sha256: str, verdict: str) -> None:
+    before = made(TWO, ("{max_ratio: 0.9, max_regression: 5 %}", "{device: pi5, max_regression: 5 %}"))
+    head, known = made(), Evidence((), {}, {"int8": manifest(sha256)}, {}, {}, {}, {})
+    found = gate.of_evidence(head, base_of(before), known, [], {})
+    terms = publish.terms(head, before.rules)
+    (ruled,) = [r for r in decide(terms, found, {}).rules if (r.device, r.variant) == ("pi5", "int8")]
+    assert ruled.verdict == verdict, ruled.sentence
+
+
+def test_growth_of_a_group_of_examples_is_its_own(made: Made) -> None:
+    project = made(
+        ("task: classification", "task: regression"),
+        ("npz: {test: test.npz, calibration: calibration.npz}", "load: 'code:load', slices: 'code:slices'"),
+        ("size: {max_ratio: 0.5}", "mae: [{max_regression: 10 %}, {slice: night, max_regression: 10 %}]"),
+    )
+    rules = regression.wanted(project.rules, None)
+
+    def errors(whole: float, night: float | None) -> list[Measurement]:
+        listed = [figure("mae", whole, unit="number")]
+        return listed if night is None else [*listed, figure("mae", night, unit="number", slice="night")]
+
+    def verdicts(now: list[Measurement], before: list[Measurement]) -> dict[str, str]:
+        told = list(regression.of_figures(rules, "int8", "int8", now, before))
+        decided = decide(publish.terms(project), [*sound("int8", "other"), *told], {})
+        return {r.rule: r.verdict for r in decided.rules if r.variant == "int8" and r.metric == "mae"}
+
+    assert verdicts(errors(1.0, 3.0), errors(1.0, 2.0)) == {
+        "mae.max_regression": "pass",
+        "mae[slice=night].max_regression": "fail",
+    }
+    assert verdicts(errors(1.0, 2.0), errors(1.0, 2.0))["mae[slice=night].max_regression"] == "pass"
+    assert verdicts(errors(1.0, 2.0), errors(1.0, None))["mae[slice=night].max_regression"] == "inconclusive"

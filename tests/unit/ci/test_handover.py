@@ -130,6 +130,7 @@ git commit -q -m base
 git add dvc.yaml
 git commit -q -m head
 """
+COMMITTED = "git add -A && git commit -q -m x"
 
 
 def stage(root: Path, command: str, environment: Mapping[str, str], *, fails: bool = False) -> None:
@@ -164,6 +165,35 @@ def test_no_stage_may_alter_what_the_gate_goes_by(root: Path, command: str, name
     with pytest.raises(EnvironmentFailed, match="no stage may") as told:
         stage(root, command, {})
     assert f"while the stages ran, {named} changed" in told.value.what
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (f"mv makeweight.yaml real && ln -s real makeweight.yaml && {COMMITTED}", "makeweight.yaml"),
+        (f"mv dvc.yaml real && ln -s real dvc.yaml && {COMMITTED}", "dvc.yaml"),
+        ("git rm -q --cached makeweight.yaml && git commit -q -m x", "makeweight.yaml"),
+        ("echo 'name: other' > makeweight.yaml", "makeweight.yaml"),
+    ],
+    ids=["a link", "a link to stages", "not in the commit", "written by a step"],
+)
+def test_what_is_judged_by_is_what_will_be_judged_by_once_it_is_merged(root: Path, command: str, name: str) -> None:
+    """A base whose makeweight.yaml is a link, say, has a budget that nobody finds."""
+    told = {"PATH": os.environ["PATH"], "HOME": str(root.parent)}
+    subprocess.run(["bash", "-euc", BEGUN], cwd=root, env=told, check=True)
+    handover.require_committed(root, Git(root, told))
+    subprocess.run(["bash", "-euc", command], cwd=root, env=told, check=True)
+    with pytest.raises(UsageError, match="what lies here is not what the commit holds") as refused:
+        handover.require_committed(root, Git(root, told))
+    assert refused.value.where == name
+
+
+def test_line_ends_that_git_turns_are_no_other_content(root: Path) -> None:
+    told = {"PATH": os.environ["PATH"], "HOME": str(root.parent)}
+    (root / "makeweight.yaml").write_bytes(b"name: tiny\nseed: 0\n")
+    subprocess.run(["bash", "-euc", BEGUN], cwd=root, env=told, check=True)
+    (root / "makeweight.yaml").write_bytes(b"name: tiny\r\nseed: 0\r\n")
+    handover.require_committed(root, Git(root, told))
 
 
 @pytest.mark.parametrize("fails", [True, False], ids=["a stage fails", "none fails"])

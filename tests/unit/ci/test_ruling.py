@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import date
 
 from makeweight import publish
-from makeweight.ci import gate, regression, waiver_sources
+from makeweight.ci import gate, regression, waiver_sources, weakening
 from makeweight.ci.dvc import gist
 from makeweight.decide import Waiver
+from makeweight.decide.verdict import Review, Verdict
 from makeweight.evidence.evidence import NOTHING
 from makeweight.github.labels import Label
 from unit.ci.conftest import Made, base_of, figure
@@ -190,3 +191,25 @@ def test_dvcs_words_are_cut_to_what_a_reader_needs() -> None:
     assert gist(said) == "failed to pull - Checkout failed for following targets: tiny.onnx"
     assert gist("a\n\nlast words\n") == "last words"
     assert gist("") == "DVC said nothing"
+
+
+def test_a_base_whose_budget_nobody_can_read_is_no_base_without_one(made: Made) -> None:
+    """It was a link, or of another version: what counts instead may be looser, so somebody's word is asked for."""
+    base = base_of(None, unusable="makeweight.yaml at bbbbbbb:1: a mapping is wanted here")
+    head = made(("  latency_p50: {max_ratio: 0.9, max_regression: 5 %}\n", ""))
+    figures = [figure("nonfinite_outputs", 0.0, variant=name, unit="fraction") for name in head.variants]
+    figures += [figure("size", 0.1, variant=name, comparison="ratio") for name in head.variants]
+
+    def decided(*waivers: Waiver, landed: bool = False) -> Verdict:
+        asked = Review(required=base.asks_for_review and not landed, label="reviewed:a")
+        ruled = gate.ruling(head, base, waivers, landed=landed, today=TODAY, review=asked)
+        altered = weakening.alterations(head, base, ruled.budget, figures, {}, lambda _: True)
+        terms = publish.terms(head, ruled.rules)
+        return gate.decided(terms, terms, ruled, figures, {}, altered)
+
+    found = decided()
+    assert (found.verdict, found.ship) == ("inconclusive", None)
+    assert "the budget not known: makeweight.yaml at bbbbbbb:1" in found.sentence
+    assert decided(waiver("budget")).verdict == "pass"
+    assert decided(waiver("size.max_ratio")).verdict == "inconclusive"
+    assert decided(landed=True).verdict == "pass"

@@ -3,8 +3,11 @@
 from datetime import date
 from itertools import product
 
+import pytest
+
 from makeweight import publish
 from makeweight.ci import compress, gate
+from makeweight_base.errors import ConfigError
 from unit.ci.conftest import Made, base_of, figure
 
 TODAY = date(2026, 6, 1)
@@ -58,3 +61,15 @@ def test_a_lock_that_is_altered_for_nothing_is_told() -> None:
     many = {f"compress@v{number}": entry("honest") for number in range(9)}
     (told,) = compress._about_an_idle_lock({}, many)
     assert "`compress@v3` and 5 more" in told
+
+
+def test_variants_that_dvc_takes_from_elsewhere_are_no_variants(made: Made) -> None:
+    """`vars` of dvc.yaml say which stages there are; what was never made could have been put there by any other one."""
+    project = made()
+    whole: dict[str, object] = {
+        f"{stage}@{name}": {} for stage, name in product(("compress", "evaluate"), ("int8", "other"))
+    }
+    compress._refuse_unmade(project, {"baseline": {}, **whole, "train": {}})
+    with pytest.raises(ConfigError, match="DVC ran no stage `compress@other`, `evaluate@other`") as refused:
+        compress._refuse_unmade(project, {"baseline": {}, "compress@int8": {}, "evaluate@int8": {}})
+    assert [(each.source, each.line) for each in refused.value.problems] == [("dvc.yaml", None)]

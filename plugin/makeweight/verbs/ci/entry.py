@@ -11,11 +11,13 @@ from pathlib import Path
 
 from makeweight.ci import handover, state
 from makeweight.github import relay, step
+from makeweight.github.log import Failed, Inert
 from makeweight.layout import OWN, UNFINISHED
 from makeweight.verbs.ci import forge as forges
 from makeweight.verbs.ci.run import Run, Settings
 from makeweight_base import progress
 from makeweight_base.errors import Exit, MakeweightError, UsageError
+from makeweight_base.progress import Progress
 
 _BEFORE: Mapping[str, str | None] = {"open": None, "compress": "open", "measure": "compress"}
 """The phases before the verdict, each with the one that it goes on from."""
@@ -23,7 +25,15 @@ _BEFORE: Mapping[str, str | None] = {"open": None, "compress": "open", "measure"
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> Exit:
     """The phase that is asked for, or all of them; what one fails with is kept for the one that tells."""
-    log = progress.on()
+    if not environment.get("GITHUB_ACTIONS"):
+        return _run(options, environment, progress.on())
+    try:
+        return _run(options, environment, Inert(progress.on()))
+    except MakeweightError as error:
+        raise Failed(error) from error
+
+
+def _run(options: argparse.Namespace, environment: Mapping[str, str], log: Progress) -> Exit:
     forge = forges.of(environment, options.project / OWN / "comment", log)
     fields = {each.name for each in dataclasses.fields(Settings)}
     settings = Settings(**{name: value for name, value in vars(options).items() if name in fields})

@@ -125,12 +125,13 @@ def _judged(run: Run) -> tuple[Content, Compared]:
         facts = {**gathered.provenance, **_raw_regressions(run.root)}
     notices += gates.undeclared(ran.undeclared(project.sources, facts.get("code") or ()))
 
-    def same(path: str) -> bool:
-        return base is None or git.read(base.sha, path) == git.read("HEAD", path)
-
     mine = publish.terms(project, ruled.rules, ruled.waivers)
     top = "../" * git.prefix.count("/")
-    altered = [] if base is None else weakening.alterations(project, base, ruled.budget, figures, facts, same, top)
+    altered = (
+        []
+        if base is None
+        else weakening.alterations(project, base, ruled.budget, figures, facts, found.same, top)
+    )
     decided = gates.decided(mine, publish.terms(project, project.rules, ruled.waivers), ruled, figures, failed, altered)
     about_the_base = base.notices if base is not None else ()
     head = run.head()
@@ -176,7 +177,7 @@ def _ruling(run: Run, project: Project, base: Base | None) -> gates.Ruling:
         given += waiver_sources.of_file(base.project, branch)
     today = datetime.now(UTC).date()
     review = NOT_ASKED
-    if not event.on_default_branch and base is not None and base.project is not None and base.project.review:
+    if not event.on_default_branch and base is not None and base.asks_for_review:
         commit = run.proposed()
         by, not_counting = waiver_sources.review(found, commit)
         label = "" if commit is None else f"{REVIEWED}{commit}"
