@@ -13,12 +13,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from makeweight.artifact import artifact
 from makeweight.cli import main
+from makeweight.project import reading
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight_base.errors import UsageError
 
 CONFIG = """
 name: external
 model: {onnx: given/split.onnx}
+sources: [given/split.onnx.data]
 data: {npz: {calibration: test.npz, test: test.npz}}
 task: classification
 variants: {int8: {steps: [quantize]}, half: {steps: [float16]}}
@@ -94,6 +96,23 @@ def test_other_weights_are_another_model(repository: Path, split: Path) -> None:
     after = artifact.read(repository / "artifacts" / "baseline")
     assert before.size == after.size
     assert before.sha256 != after.sha256
+
+
+def test_weights_that_no_source_covers_are_refused_and_are_no_code(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DVC and the gate know the file that is named: what that one names could be exchanged unseen."""
+    path = repository / "makeweight.yaml"
+    declared = path.read_text()
+    path.write_text(declared.replace("sources: [given/split.onnx.data]\n", ""))
+    assert main(["baseline"]) == 2
+    said = capsys.readouterr().err
+    assert "makeweight.yaml: sources: weights of the model lie in `given/split.onnx.data`" in said
+    assert "\n  - given/split.onnx.data" in said
+    path.write_text(declared.replace("[given/split.onnx.data]", "[given, code.py]"))
+    (repository / "code.py").write_text("")
+    assert main(["baseline"]) == 0
+    assert reading.load(repository).code.files() == [Path("code.py")]
 
 
 def test_weights_exchanged_after_the_verdict_are_found(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

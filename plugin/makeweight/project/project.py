@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from makeweight.artifact import artifact
+from makeweight.artifact.model import Model
 from makeweight.budget.rule import Rule
 from makeweight.compress.recipe import Variant
 from makeweight.compress.space import OpenRecipe
@@ -21,7 +24,7 @@ from makeweight.config.settings import (
     WaiverSettings,
 )
 from makeweight.devices.entry import DeviceEntry
-from makeweight.layout import CONFIG, Layout
+from makeweight.layout import BASELINE, CONFIG, Layout
 from makeweight.user.declared import Declared
 from makeweight.user.sources import Sources
 from makeweight_base.errors import UsageError
@@ -64,7 +67,20 @@ class Project:
     def code(self) -> Sources:
         """What of the sources goes to a device with a pipeline."""
         samples = () if self.pipeline is None or self.pipeline.place is None else (self.pipeline.place,)
-        return Sources(self.root, self.sources, (*self.data.places.values(), *self.model.files, *samples))
+        try:
+            beside = self.weights_beside(artifact.read(self.layout.artifact(BASELINE)).model)
+        except UsageError:  # no baseline was made yet
+            beside = []
+        without = (*self.data.places.values(), *self.model.files, *beside, *samples)
+        return Sources(self.root, self.sources, without)
+
+    def weights_beside(self, baseline: Model | None) -> list[str]:
+        """The files that the model's own file names, by their paths from the project's folder; `baseline`: what was
+        made of it."""
+        if self.model.file is None or baseline is None:
+            return []
+        folder = posixpath.dirname(self.model.file)
+        return [posixpath.normpath(posixpath.join(folder, each.name)) for each in baseline.files[1:]]
 
     def variant(self, name: str) -> Variant:
         if name not in self.variants:

@@ -168,7 +168,7 @@ def word_on_it(review: Review) -> str | None:
         return f"Reviewed: {review.by}."
     if not review.open:
         return None
-    asked = "`review: required` on the base asks for a look at what was altered: "
+    asked = "The base asks for a look at what was altered: "
     if review.label:
         asked += f"somebody who may write sets the label `{review.label}`, then the job is run again. "
         return f"{asked}The next push needs the next label."

@@ -15,7 +15,7 @@ from makeweight.bench import pipelines
 from makeweight.compress.baseline import write_baseline
 from makeweight.compress.trial import try_out
 from makeweight.config.settings import PipelineSettings
-from makeweight.layout import BASELINE
+from makeweight.layout import BASELINE, CONFIG
 from makeweight.measure import quality, raw, samples, storage
 from makeweight.measure.answers import answer
 from makeweight.measure.tasks.table import TASKS
@@ -41,6 +41,7 @@ def run(project: Project, progress: Progress) -> Exit:
         made = manifest.made()
         progress.say(f"baseline: {manifest.size:,} bytes, {runtime.name} {runtime.version()}")
         split = data.load(project.declared, "test")
+        _refuse_undeclared_weights(project, made)
         ran.refuse_undeclared(project.root, project.sources, progress)
         samples.write(folder / layout.inputs.name, made.inputs, split, project.seed, project.model.batch)
         if project.pipeline is not None:
@@ -81,11 +82,24 @@ def _begin_a_pipeline(
     kept = folder / project.layout.raw.name
     raw.store(kept, *user_raw.load(project.declared, pipeline.samples))
     fed = folder / project.layout.inputs.name
-    pipelines.try_out(pipeline, project.code, kept, made, fed, progress)
+    # the folder of the baseline, which says what of the sources is its weights, is not in its place yet
+    code = replace(project.code, without=(*project.code.without, *project.weights_beside(made)))
+    pipelines.try_out(pipeline, code, kept, made, fed, progress)
 
 
 def _source(project: Project) -> str:
     return project.model.files[0]
+
+
+def _refuse_undeclared_weights(project: Project, made: Model) -> None:
+    """The file that makeweight.yaml names may name others, which nobody would see change: neither DVC nor a gate."""
+    if lost := ran.undeclared(project.sources, project.weights_beside(made)):
+        listed = "".join(f"\n  - {path}" for path in lost)
+        raise UsageError(
+            f"weights of the model lie in `{lost[0]}`, which no entry covers, so DVC would not see them change",
+            where=f"{CONFIG}: sources",
+            do=f"Add, and run `makeweight init`:{listed}",
+        )
 
 
 def _refuse_an_outdated_pipeline(project: Project) -> None:
