@@ -168,12 +168,12 @@ def word_on_it(review: Review) -> str | None:
         return f"Reviewed: {review.by}."
     if not review.open:
         return None
-    asked = "The base asks for a look at what was altered: "
+    asked = "What was altered waits for a look: "
     if review.label:
         asked += f"somebody who may write sets the label `{review.label}`, then the job is run again. "
         return f"{asked}The next push needs the next label."
     return (
-        f"{asked}here an entry `rule: review` under `waivers:` on that branch stands for it, with reason and last day."
+        f"{asked}here an entry `rule: review` under `waivers:` on the base stands for it, with reason and last day."
     )
 
 

@@ -66,7 +66,7 @@ def test_an_open_review_says_who_can_give_it_and_that_nothing_ships() -> None:
 
 def test_where_no_label_decides_a_waiver_is_asked_for() -> None:
     text = markdown.render(content(replace(ASKED, label="")))
-    assert "an entry `rule: review` under `waivers:` on that branch stands for it" in text
+    assert "an entry `rule: review` under `waivers:` on the base stands for it" in text
     assert "sets the label" not in text
 
 
