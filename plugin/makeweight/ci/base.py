@@ -77,7 +77,8 @@ def read(sha: str, branch: str | None, git: Git, root: Path) -> Base:
     """What is known at the base commit."""
     notices: list[str] = []
     config, pipeline, lock = (_text(git, sha, name) for name in (CONFIG, PIPELINE, LOCK))
-    project, unusable = None, None
+    project: Project | None = None
+    unusable: str | None = None
     if config is not None:
         try:
             project = understand(config, f"{CONFIG} at {sha[:7]}", root, by_dvc=False)
