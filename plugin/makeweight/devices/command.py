@@ -73,7 +73,10 @@ class CommandOptions(DeviceOptions):
     @property
     def files(self) -> tuple[str, ...]:
         commands = (command for command in (self.prepare, self.run, self.identify) if command is not None)
-        return tuple(path for command in commands for path in (*_split(command), *_PATH.findall(command)))
+        words = [word for command in commands for word in (*_split(command), *_PATH.findall(command))]
+        # `python -m tools.time`
+        modules = [word.replace(".", "/") for word in words if all(map(str.isidentifier, word.split(".")))]
+        return (*words, *(f"{module}{end}" for module in modules for end in (".py", "/__main__.py")))
 
     @property
     def runs_here(self) -> bool:

@@ -224,6 +224,7 @@ def test_code_of_ones_own_that_judges_is_told_when_its_file_was_edited(
 
 
 ORIN = "command, run: \"sh -c 'python3 ./boards/time.py $1 | sort' sh {model}\""
+MODULE = "command, run: 'python -m boards.time {model}'"
 
 
 @pytest.mark.parametrize(
@@ -232,6 +233,8 @@ ORIN = "command, run: \"sh -c 'python3 ./boards/time.py $1 | sort' sh {model}\""
         pytest.param(f"{ORIN}", "boards/time.py", "boards/time.py", id="what a shell is given"),
         pytest.param(f"{ORIN}, identify: cat 'a board'", "a board", "a board", id="a name with a space"),
         pytest.param(f"{ORIN}, prepare: tool --to=x", "../boards/time.py", "boards/time.py", id="above the project"),
+        pytest.param(MODULE, "boards/time.py", "boards/time.py", id="a module"),
+        pytest.param(MODULE, "boards/time/__main__.py", "boards/time/__main__.py", id="a package"),
         pytest.param("ssh, host: pi, config: ssh.conf", "ssh.conf", "ssh.conf", id="how ssh gets there"),
         pytest.param("adb, benchmark: {litert: tools/bm -v}", "tools/bm.dvc", "tools/bm", id="tracked by DVC"),
         pytest.param("adb, libraries: [libx.so]", "libx.so", "libx.so", id="a library"),
