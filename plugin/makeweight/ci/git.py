@@ -92,7 +92,7 @@ class Git:
     def _steps(self) -> Iterator[Path]:
         """The folders on the way to this one, as it was named: a shell remembers by which links it came."""
         shell = self._environment.get("PWD", "")
-        here = Path(shell) if os.path.realpath(shell) == os.getcwd() else Path.cwd()
+        here = Path(shell) if Path(shell).resolve() == Path.cwd() else Path.cwd()
         whole = here / self.folder
         yield from (*reversed(whole.parents), whole)
 

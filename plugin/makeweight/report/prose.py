@@ -172,9 +172,7 @@ def word_on_it(review: Review) -> str | None:
     if review.label:
         asked += f"somebody who may write sets the label `{review.label}`, then the job is run again. "
         return f"{asked}The next push needs the next label."
-    return (
-        f"{asked}here an entry `rule: review` under `waivers:` on the base stands for it, with reason and last day."
-    )
+    return f"{asked}here an entry `rule: review` under `waivers:` on the base stands for it, with reason and last day."
 
 
 def waivers(content: Content, variant: str) -> list[str]:

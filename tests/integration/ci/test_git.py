@@ -259,9 +259,7 @@ def test_a_folder_without_git_is_told(tmp_path: Path) -> None:
         Git(tmp_path, ENVIRONMENT)
 
 
-def test_a_project_is_the_folder_of_that_name_in_the_commit(
-    origin: Origin, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_project_is_the_folder_of_that_name_in_the_commit(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a link or a submodule leads, the base has nothing: a budget that was there would be gone unseen."""
     (origin.work / "models/two").mkdir(parents=True)
     (origin.work / "models/one").symlink_to("two")

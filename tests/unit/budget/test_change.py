@@ -149,6 +149,9 @@ def test_the_same_budget_has_no_changes(budget: list[Rule]) -> None:
 
 def test_a_group_without_a_name_does_not_pass_for_all_examples() -> None:
     """Its rule would have the id of the rule about all of them, and so be no change."""
-    for metric, said in (("accuracy", {"max_drop": "1 pt", "slice": ""}), ("latency_p50", {"max": "1 ms", "device": ""})):
+    for metric, said in (
+        ("accuracy", {"max_drop": "1 pt", "slice": ""}),
+        ("latency_p50", {"max": "1 ms", "device": ""}),
+    ):
         with pytest.raises(ValidationError, match="at least 1 character"):
             rules(**{metric: said})

@@ -128,9 +128,7 @@ def _judged(run: Run) -> tuple[Content, Compared]:
     mine = publish.terms(project, ruled.rules, ruled.waivers)
     top = "../" * git.prefix.count("/")
     altered = (
-        []
-        if base is None
-        else weakening.alterations(project, base, ruled.budget, figures, facts, found.same, top)
+        [] if base is None else weakening.alterations(project, base, ruled.budget, figures, facts, found.same, top)
     )
     decided = gates.decided(mine, publish.terms(project, project.rules, ruled.waivers), ruled, figures, failed, altered)
     about_the_base = base.notices if base is not None else ()
