@@ -123,6 +123,13 @@ class Counters:
         shared = {name: cut(text) for name, text in labels.items()}
         self._gauges[(metric.name, tuple(sorted(shared.items())))] = Gauge(metric, shared, value)
 
+    def drop_gauges(self, labels: Mapping[str, str], *metrics: Metric) -> None:
+        """The gauges of these metrics that bear these labels, and perhaps more, are collected no more."""
+        shared = {name: cut(text) for name, text in labels.items()}.items()
+        for key, gauge in list(self._gauges.items()):
+            if gauge.metric in metrics and shared <= gauge.labels.items():
+                self._gauges.pop(key, None)
+
     def collect(self) -> Iterator[Family]:
         """Everything, as families of prometheus_client; metrics without a series are left out."""
         samples = self._samples()

@@ -350,6 +350,12 @@ class Observer:
         self._prepare()
         self._tell_step(epoch)
 
+    def leave(self) -> None:
+        """The arm serves no more, such as a canary after its rollback: what it counted stays; since when it counts, its
+        share and its build are told no more, which speak of one that serves.
+        """
+        standing.untell(self._counters, self.labels)
+
     def count_features(self, features: Mapping[str, Any]) -> None:
         """Count values of watched features, one or [n] of each, apart from answers.
 

@@ -16,6 +16,11 @@ from makeweight_monitors.observe.labelfile import PAIR, Owner
 from makeweight_monitors.observe.pending import Pending
 from makeweight_monitors.reference import Reference
 
+_OF_ARMS_THAT_SERVE = (
+    metrics.UP, metrics.DECLARED_SHARE, metrics.EPOCH, metrics.CALIBRATION, metrics.REFERENCE_SHARE, metrics.BUILD_INFO,
+    metrics.MODEL_BYTES,
+)  # fmt: skip
+
 
 def builds(told: Mapping[str, Build], references: Mapping[str, Reference]) -> dict[str, Build]:
     """What is served, by variant: as its manifest has it, else its reference."""
@@ -60,8 +65,17 @@ def tell_step(counters: Counters, model: str, owner: Owner, epoch: int | None) -
     labels = owner.labels(model)
     if owner.weight:
         counters.gauge(metrics.DECLARED_SHARE, labels, partial(float, owner.weight))
+    else:  # with all or none of the traffic it has no share that could be held against what it gets
+        counters.drop_gauges(labels, metrics.DECLARED_SHARE)
     if epoch is not None:
         counters.gauge(metrics.EPOCH, labels, partial(float, epoch))
+
+
+def untell(counters: Counters, labels: Mapping[str, str]) -> None:
+    """Of an arm that serves no more nothing is told, but for what it counted and what waits for its labels: else it
+    would be taken for one that serves for as long as the process lives.
+    """
+    counters.drop_gauges(labels, *_OF_ARMS_THAT_SERVE)
 
 
 def _tell_reference(counters: Counters, labels: Mapping[str, str], reference: Reference) -> None:

@@ -204,6 +204,10 @@ class Serving:
         for arm in self._standing.arms():
             arm.observer.follow(pointer.epoch, _weight(pointer))
         self._tell(canary)
+        serve = [arm.observer.labels for arm in self._standing.arms()]
+        for arm in before.arms():
+            if arm.observer.labels not in serve:
+                self._leave(arm)
 
     def _breaker_of(self, canary: Served | None, before: _Standing) -> Breaker | None:
         """The breaker of a canary, which it keeps while it is the same attempt with the same model."""
@@ -269,9 +273,14 @@ class Serving:
         self._complaints.say(reason, f"what served goes on to serve: {what}")
 
     def _tell(self, canary: Arm | None) -> None:
-        """The breaker of a canary, as a series; it stays, as it was last, when the canary has left."""
+        """The breaker of a canary, as a series for as long as that is on trial."""
         if canary is not None and canary.breaker is not None:
             self._counters.gauge(metrics.SERVING_BREAKER, canary.observer.labels, partial(_is_open, canary.breaker))
+
+    def _leave(self, arm: Arm) -> None:
+        """Of what the pointer no longer names the counts alone stay: no alert is to speak of it for ever."""
+        arm.observer.leave()
+        self._counters.drop_gauges(arm.observer.labels, metrics.SERVING_BREAKER)
 
 
 class _Refused(UsageError):

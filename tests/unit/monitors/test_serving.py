@@ -234,6 +234,33 @@ def test_both_arms_bear_the_release_on_trial(case: Case) -> None:
     assert case.value("makeweight_epoch", variant="canary") == 2
 
 
+def told(case: Case, name: str) -> set[tuple[str, str]]:
+    """The arms of which a series is collected, by variant and revision."""
+    samples = (sample for family in case.registry.collect() for sample in family.samples if sample.name == name)
+    return {(sample.labels["variant"], sample.labels["revision"]) for sample in samples}
+
+
+def test_of_an_arm_that_left_nothing_is_told_but_what_it_counted(case: Case) -> None:
+    """Else it would be held against the share that it once had, and its breaker would call somebody, for ever."""
+    started, share = "makeweight_observer_start_time_seconds", "makeweight_declared_share"
+    case.point(lambda now: now.on_trial(case.canary))
+    both = {("stable", "r2"), ("canary", "r2")}
+    assert told(case, started) == told(case, share) == told(case, "makeweight_build_info") == both
+    for number in range(200):
+        case.serving.arm(str(number)).record([float("nan"), 0.5], 0.001)
+    assert told(case, "makeweight_serving_breaker_open") == {("canary", "r2")}
+    case.point(lambda now: now.at_weight(0.5))
+    assert told(case, started) == told(case, share) == both
+    case.point(lambda now: now.rolled_back())
+    for name in (started, "makeweight_build_info", "makeweight_epoch"):
+        assert told(case, name) == {("stable", "r1")}
+    assert told(case, share) == told(case, "makeweight_serving_breaker_open") == set()
+    assert case.value("makeweight_failures_total", variant="canary", revision="r2") > 0
+    case.point(lambda now: now.on_trial(replace(case.canary, weight=1.0)))
+    assert told(case, started) == both
+    assert told(case, share) == set()
+
+
 def test_a_thread_follows_by_itself(case: Case) -> None:
     serving = Serving(case.path, case.load, every=0.001, registry=CollectorRegistry())
     pointers.write(case.path, pointers.load(case.path).on_trial(case.canary))
