@@ -13,7 +13,7 @@ from makeweight_monitors.rollback.guards import GUARDS
 from makeweight_monitors.rollback.looking import STALE, rules_age
 from makeweight_monitors.rollback.promotion import OF_THE_BUDGET
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.promql import CANARY, equals, inner, number, selector
+from makeweight_monitors.rules.promql import CANARY, STABLE, equals, inner, number, selector
 from makeweight_monitors.rules.terms import Terms, Test
 
 _FIRING = 'alertstate="firing"'
@@ -48,7 +48,7 @@ class Standing:
         silent = [
             self._alerts(equals("alertname", names.NOTHING_OBSERVED), _FIRING),
             f"({self._asking()} and {_CANARY} {self._serving()})",
-            self._alerts(f'alertname=~"{"|".join(sorted(GUARDS))}"', _FIRING),
+            *self._guarding(sorted(GUARDS)),
         ]
         well += [f"unless on () {one}" for one in (*silent, *against)]
         well.append(f"and on () {self._serving()}")
@@ -69,9 +69,20 @@ class Standing:
         if "failures" in tests and names.REPLICA_DOWN in guards:
             guards = [name for name in guards if name != names.REPLICA_DOWN]
             down = [self._alerts(equals("alertname", names.REPLICA_DOWN), _FIRING, 'variant!="canary"')]
-        off = [self._alerts(f'alertname=~"{"|".join(guards)}"', _FIRING), *down]
+        off = [*self._guarding(guards), *down]
         asking = self._asking(_FIRING, f'test=~"{"|".join(tests)}"')
         return "\n".join([f"({asking} and {_CANARY} {self._serving()}", *(f"unless on () {one}" for one in off)]) + ")"
+
+    def _guarding(self, guards: Iterable[str]) -> Iterator[str]:
+        """Those that fire; what does not hold for a canary that is not scraped, as for one of before, is none."""
+        named = f'alertname=~"{"|".join(guards)}"'
+        yield self._alerts(named, _FIRING, STABLE)
+        yield from self._of_what_serves(named, _FIRING)
+
+    def _of_what_serves(self, *matchers: str) -> Iterator[str]:
+        """Alerts that name no file, and those on a canary that is scraped."""
+        yield self._alerts(*matchers, equals("sha256", ""))
+        yield f"({self._alerts(*matchers)} and {_CANARY} {self._serving()})"
 
     def _asking(self, *matchers: str) -> str:
         return selector("ALERTS", equals("model", self.terms.model), *self._own, 'kind="rollback"', *matchers)
@@ -88,7 +99,7 @@ class Standing:
 
     def _alarms(self) -> Iterator[str]:
         for what in ('kind="alarm"', f'alertname=~"{"|".join(sorted(OF_THE_BUDGET))}"'):
-            yield self._alerts(_FIRING, what, 'variant=~"canary|"')
+            yield from self._of_what_serves(_FIRING, what, 'variant=~"canary|"')
 
     def _without_evidence(self) -> str:
         """Those that serve and are not shown to be good enough."""

@@ -22,9 +22,12 @@ no matter who labels what."""
 
 
 def disbelieved(asking: Alerting, alerting: Iterable[Alerting]) -> Iterator[Alerting]:
-    """Those that speak against an alert of the kind `rollback`."""
+    """Those that speak against an alert of the kind `rollback`; none that is about another canary, such as one that was
+    rolled back before.
+    """
     for guard in alerting:
         # a canary that no longer answers its scrapes is no less broken for that
         own = guard.name == names.REPLICA_DOWN and guard.variant == "canary" and asking.test == "failures"
-        if guard.firing and asking.test in GUARDS.get(guard.name, ()) and not own:
+        aside = own or guard.of_another(asking.sha256, asking.attempt)
+        if guard.firing and asking.test in GUARDS.get(guard.name, ()) and not aside:
             yield guard

@@ -43,12 +43,15 @@ def against(canary: Canary, seen: Seen, policy: Policy) -> Iterator[Objection]:
         said = f"in {seen.breakers} of its processes the breaker is open, and its requests go to the original"
         yield Objection("breaker", said)
     for one in seen.alerting:
+        another = one.of_another(canary.sha256, canary.attempt)
         concerns = one.of(canary) if one.sha256 else one.variant in ("", "canary")
         if one.kind == "rollback" and one.of(canary):
             yield Objection(one.name, f"{one.name} is {'firing' if one.firing else 'pending'}")
         elif one.name == names.CONTROLLER_GONE:
             continue  # the one that asks is there, though nobody may scrape it
-        elif one.firing and (one.name in GUARDS or (concerns and (one.kind == "alarm" or one.name in OF_THE_BUDGET))):
+        elif one.firing and (
+            (one.name in GUARDS and not another) or (concerns and (one.kind == "alarm" or one.name in OF_THE_BUDGET))
+        ):
             yield Objection(one.name, f"{one.name} is firing")
     if not seen.certified:
         if seen.drop_high is None:

@@ -30,6 +30,13 @@ class Alerting:
         """Whether it is about this canary, and no other."""
         return (self.sha256, self.attempt) == (canary.sha256, canary.attempt)
 
+    def of_another(self, sha256: str, attempt: str) -> bool:
+        """Whether it is about another canary than that of this file and attempt. Stable has a file of its own, and what is
+        about the model names none.
+        """
+        about = (self.sha256, self.attempt)
+        return self.variant != "stable" and self.sha256 != "" and about != (sha256, attempt)
+
 
 @dataclass(frozen=True)
 class Placement:

@@ -287,6 +287,21 @@ def test_a_test_is_not_believed_while_its_guard_fires(guard: str, variant: str, 
         assert machine.step(step.case, Looked(seen(1010, 0.05, asks)), POLICY).case.stage == "rolling_back"
 
 
+def test_what_does_not_hold_for_another_canary_says_nothing_of_this_one() -> None:
+    """Such as that the one before does not get its share any more, since it was rolled back."""
+    before = {"sha256": "b" * 64, "attempt": CANARY.attempt}
+    retried = {"sha256": CANARY.sha256, "attempt": "0"}
+    for name, variant in ((names.SHARE_OFF, ""), (names.LABELS_SELECTED, ""), (names.REPLICA_DOWN, "canary")):
+        for other in (before, retried):
+            fires = alert(name, variant=variant, **other)
+            assert machine.step(OBSERVED, Looked(seen(1000, 0.05, ASKS, fires)), POLICY).case.stage == "rolling_back"
+            assert machine.step(GOOD, Looked(seen(1100, 0.05, fires)), POLICY).action == "set"
+        own = alert(name, variant=variant, sha256=CANARY.sha256, attempt=CANARY.attempt)
+        assert machine.step(OBSERVED, Looked(seen(1000, 0.05, ASKS, own)), POLICY).action == "nothing"
+    stable = alert(names.REPLICA_DOWN, variant="stable", sha256="0" * 64)
+    assert machine.step(OBSERVED, Looked(seen(1000, 0.05, ASKS, stable)), POLICY).action == "nothing"
+
+
 def test_a_good_canary_goes_all_the_way() -> None:
     world = World()
     shares = []
