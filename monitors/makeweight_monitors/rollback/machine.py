@@ -89,13 +89,14 @@ def _looked(case: Case, seen: Seen, policy: Policy) -> Step:
     case = replace(case, blind_since=blind_since)
     if case.latched:
         return _latched(case, seen)
-    if case.deed is not None and (case.deed.kind == "rollback" or case.deed.phase == "confirmed"):
-        return _go_on(case, case.deed, seen, policy)
+    deed = case.deed
+    if deed is not None and deed.kind == "rollback":
+        return _go_on(case, deed, seen, policy)
     if not seen.placement.holds(case.canary):
-        if seen.placement.stable == case.canary.sha256:
-            return _promoted(replace(case, share=1.0, good_since=None), seen.time)
-        return Step(replace(case, deed=None, good_since=None), sentence=f"{case.canary} does not serve any more")
+        return _gone(case, seen, policy)
     if seen.blind:
+        if deed is not None and deed.phase == "confirmed":
+            return _go_on(case, deed, seen, policy)
         return _blind(case, seen, policy)
     asking = [one for one in seen.alerting if one.kind == "rollback" and one.firing and one.of(case.canary)]
     disbelieved = ""
@@ -106,11 +107,22 @@ def _looked(case: Case, seen: Seen, policy: Policy) -> Step:
         disbelieved = (
             f"{case.canary}: {one.name} asks for a rollback, and is not believed while {' and '.join(off)} is firing"
         )
-    if case.deed is not None:
-        return _go_on(case, case.deed, seen, policy)
+    if deed is not None:
+        return _further(case, deed, seen, policy)
     if disbelieved:
         return Step(replace(case, good_since=None), sentence=disbelieved)
     return _onward(case, seen, policy)
+
+
+def _gone(case: Case, seen: Seen, policy: Policy) -> Step:
+    """The target does not have the canary any more: as stable, or not at all."""
+    deed, stable = case.deed, seen.placement.made_stable(case.canary)
+    if deed is not None and deed.phase == "confirmed" and (stable or not seen.placement.stable):
+        return _go_on(case, deed, seen, policy)  # that it is over may have to be told elsewhere too
+    if stable:
+        return _promoted(replace(case, share=1.0, good_since=None), seen.time)
+    gone = replace(case, share=0.0, deed=None, good_since=None)
+    return Step(gone, sentence=f"{case.canary} does not serve any more")
 
 
 def _latched(case: Case, seen: Seen) -> Step:
@@ -164,6 +176,23 @@ def _onward(case: Case, seen: Seen, policy: Policy) -> Step:
     return _begin(case, seen, "step", further, f"gives {case.canary} {further:.0%} after {share:.0%}: {ground}")
 
 
+def _further(case: Case, deed: Deed, seen: Seen, policy: Policy) -> Step:
+    """With a step, or a promotion, that was begun: it is given up where something speaks against it before it is done,
+    since what it was decided on may be long ago.
+    """
+    share = seen.placement.share
+    if deed.phase != "confirmed" and abs(share - deed.share) > ROUNDED:
+        if not case.share - ROUNDED <= share <= deed.share + ROUNDED:
+            said = f"{case.canary} has {share:.0%} of the traffic, set by somebody else"
+            said += f"; it was to have {deed.share:.0%}"
+            return Step(replace(case, share=share, since=seen.time, deed=None), sentence=said)
+        objections = list(promotion.against(case.canary, seen, policy))
+        if objections:
+            said = f"does not give {case.canary} {deed.share:.0%} after all: "
+            return Step(replace(case, deed=None), sentence=said + "; ".join(one.sentence for one in objections))
+    return _go_on(case, deed, seen, policy)
+
+
 def _begin(case: Case, seen: Seen, kind: Kind, share: float, said: str) -> Step:
     stage: Stage = "rolling_back" if kind == "rollback" else case.stage
     begun = replace(case, stage=stage, deed=Deed(kind, share, seen.time, why=said), good_since=None)
@@ -184,7 +213,7 @@ def _go_on(case: Case, deed: Deed, seen: Seen, policy: Policy) -> Step:
     """With what was begun: by this process, or by one that ended."""
     if seen.time < deed.again:
         return Step(case)
-    if deed.kind == "rollback" and seen.placement.stable == case.canary.sha256:
+    if deed.kind == "rollback" and seen.placement.made_stable(case.canary):
         said = f"{case.canary} was made stable by somebody else, and has all of the traffic: deploy what was before it"
         return Step(replace(case, stage="failed"), sentence=said)
     if deed.kind == "rollback" and deed.phase != "confirmed":
@@ -223,13 +252,15 @@ def _confirm(case: Case, deed: Deed, seen: Seen, there: bool, policy: Policy) ->
     if seen.answered is None:
         return _confirmed(case, deed, f"{case.canary} answers nothing: none of its processes is scraped any more")
     before, now = deed.answered, seen.answered
-    if before is not None and now.count <= before.count:
+    if before is not None and now.count == before.count:
         for_ = now.time - before.time
         if for_ >= policy.settle:
             return _confirmed(case, deed, f"{case.canary} has answered nothing for {for_:.0f} s")
         return Step(case)
     if now.time > case.since:  # else it was scraped before
         case = replace(case, deed=replace(deed, answered=now))
+    if before is not None and now.count < before.count:
+        return Step(case)  # a process ended, and what others answer meanwhile does not show in the sum: anew
     if late:
         more = "" if before is None else f", {now.count - before.count:.0f} in the last {now.time - before.time:.0f} s"
         said = (

@@ -31,8 +31,8 @@ class Alerting:
         return (self.sha256, self.attempt) == (canary.sha256, canary.attempt)
 
     def of_another(self, sha256: str, attempt: str) -> bool:
-        """Whether it is about another canary than that of this file and attempt. Stable has a file of its own, and what is
-        about the model names none.
+        """Whether it is about another canary than that of this file and attempt. Stable has a file of its own, and what
+        is about the model names none.
         """
         about = (self.sha256, self.attempt)
         return self.variant != "stable" and self.sha256 != "" and about != (sha256, attempt)
@@ -57,10 +57,17 @@ class Placement:
     """Whether the canary answers copies of requests, though none of its answers goes out."""
     stable: str = ""
     """sha256 of what is stable, where there is no canary and the target knows; else empty."""
+    stable_release: tuple[str, str] | None = None
+    """Revision and attempt of that; None: the target does not know."""
 
     def holds(self, canary: Canary) -> bool:
         """Whether it is this canary, as far as the target can tell."""
         return self.sha256 in (None, canary.sha256) and self.attempt in (None, canary.attempt)
+
+    def made_stable(self, canary: Canary) -> bool:
+        """Whether it is stable by now: it, and not another release of the same file, as far as the target can tell."""
+        released = self.stable_release in (None, (canary.revision, canary.attempt))
+        return self.stable != "" and self.stable == canary.sha256 and released
 
     def serves(self, canary: Canary) -> bool:
         """Whether it gets requests."""

@@ -192,6 +192,37 @@ def test_silence_is_never_health_and_leads_to_what_is_declared(
     one.end()
 
 
+def test_a_step_that_the_target_refuses_waits_for_nobody_who_holds(
+    one: Controlled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> None:
+        raise EnvironmentFailed("busy")
+
+    one.prometheus.answers = {names.DROP_HIGH: 0.002}
+    with monkeypatch.context() as patched:
+        patched.setattr(one.target, "set", refuses)
+        for _ in range(3):
+            one.tick(later=100.0)
+    assert "the step did not succeed, and is tried again: busy" in one.lines()[-1]
+    one.controller.order("hold", "Ada", "odd", ("n" * 16, 9e9))
+    one.tick(later=100.0)
+    assert (one.share, one.lines()[-1]) == (0.05, "does not give prod: digits r2 25% after all: held by Ada (odd)")
+
+
+def test_who_promotes_by_hand_in_the_midst_of_a_rollback_is_told_so(one: Controlled) -> None:
+    one.prometheus.asks()
+    one.tick()
+    now = pointer.load(one.file)
+    pointer.write(one.file, now.on_trial(CANARY).promoted())
+    one.tick(later=11.0)
+    assert one.stages == ["failed"]
+    assert "was made stable by somebody else, and has all of the traffic" in one.lines()[-1]
+    pointer.write(one.file, replace(pointer.load(one.file), stable=replace(STABLE, weight=1.0)))
+    for _ in range(3):
+        one.tick(later=20.0)
+    assert one.stages == ["rolled_back"]
+
+
 def test_a_breaker_that_is_open_holds(one: Controlled) -> None:
     one.prometheus.answers = {names.DROP_HIGH: 0.002, SERVING_BREAKER.series: 1.0}
     for _ in range(5):

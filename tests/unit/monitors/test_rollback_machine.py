@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from makeweight_monitors.metrics import Blindness
 from makeweight_monitors.rollback import machine
-from makeweight_monitors.rollback.case import Case, Deed
+from makeweight_monitors.rollback.case import Answered, Case, Deed
 from makeweight_monitors.rollback.machine import Did, Looked, Ordered, WentWrong
 from makeweight_monitors.rollback.seen import Alerting, Placement
 from makeweight_monitors.rules import names
@@ -26,7 +26,90 @@ def rolling(**said: Any) -> Case:
     return replace(OBSERVED, stage="rolling_back", share=said.pop("share", 0.05), deed=replace(DEED, **said))
 
 
+STEPPING = replace(OBSERVED, deed=Deed("step", 0.25, 1000.0))
+PROMOTING = replace(OBSERVED, share=1.0, deed=Deed("promote", 1.0, 1000.0, "confirmed"))
+
+
+def made_stable(sha256: str, *release: str) -> Placement:
+    """A target on which that is stable, and no canary."""
+    return Placement(0.0, "", "", stable=sha256, stable_release=(release[0], release[1]) if release else None)
+
+
 STEPS = {
+    "a step that was begun by a process that ended": (STEPPING, Looked(seen(2000)), "observing", "set", ""),
+    "one while somebody holds the canary": (
+        STEPPING,
+        Looked(seen(2000, held="Ada (a demo)")),
+        "observing",
+        "nothing",
+        "does not give prod: digits r2 25% after all: held by Ada (a demo)",
+    ),
+    "one while a rollback is asked for that is not believed": (
+        STEPPING,
+        Looked(seen(2000, 0.05, ASKS, alert(names.SHARE_OFF))),
+        "observing",
+        "nothing",
+        "MakeweightAccuracyDropPaired is firing",
+    ),
+    "one while a rollback is asked for": (STEPPING, Looked(seen(2000, 0.05, ASKS)), "rolling_back", "set", "from 5%"),
+    "one that was done and not noted": (STEPPING, Looked(seen(2000, 0.25, held="Ada (b)")), "observing", "set", ""),
+    "one of a canary that somebody took off meanwhile": (
+        STEPPING,
+        Looked(seen(2000, placement=Placement(0.0, CANARY.sha256, CANARY.attempt))),
+        "observing",
+        "nothing",
+        "has 0% of the traffic, set by somebody else; it was to have 25%",
+    ),
+    "all of the traffic, and not stable yet": (PROMOTING, Looked(seen(2000, 1.0)), "observing", "finalize", ""),
+    "the same, and a test asks for it back": (
+        PROMOTING,
+        Looked(seen(2000, 1.0, ASKS)),
+        "rolling_back",
+        "set",
+        "from 100%",
+    ),
+    "stable, which was not noted": (
+        PROMOTING,
+        Looked(seen(2000, placement=made_stable(CANARY.sha256, "r2", "1"))),
+        "observing",
+        "finalize",
+        "",
+    ),
+    "a promotion that somebody undid": (
+        PROMOTING,
+        Looked(seen(2000, placement=made_stable("b" * 64, "r1", ""))),
+        "observing",
+        "nothing",
+        "does not serve any more",
+    ),
+    "made stable by hand": (
+        OBSERVED,
+        Looked(seen(2000, placement=made_stable(CANARY.sha256, "r2", "1"))),
+        "promoted",
+        "nothing",
+        "is stable now",
+    ),
+    "made stable in the midst of a rollback": (
+        rolling(),
+        Looked(seen(2000, placement=made_stable(CANARY.sha256, "r2", "1"))),
+        "failed",
+        "nothing",
+        "made stable by somebody else",
+    ),
+    "rolled back to another release of the same file": (
+        rolling(),
+        Looked(seen(2000, placement=made_stable(CANARY.sha256, "r1", ""))),
+        "rolling_back",
+        "nothing",
+        "is watched",
+    ),
+    "a process that ended hides no answers of another": (
+        rolling(phase="read_back", answered=Answered(1010.0, 1500.0)),
+        Looked(seen(1030, 0.0, answered=Answered(1030.0, 510.0))),
+        "rolling_back",
+        "nothing",
+        "",
+    ),
     "an alert that fires rolls back": (OBSERVED, Looked(seen(1000, 0.05, ASKS)), "rolling_back", "set", "from 5%"),
     "one that is pending holds": (
         GOOD,
@@ -247,6 +330,13 @@ def test_one_step(case: Case, event: machine.Event, stage: str, action: str, say
     assert (step.case.stage, step.action) == (stage, action)
     assert says in step.sentence
     assert bool(says) == bool(step.sentence)
+
+
+def test_a_canary_that_does_not_serve_any_more_has_no_share() -> None:
+    step = machine.step(OBSERVED, Looked(seen(1000, placement=Placement(0.05, "b" * 64, "1"))), POLICY)
+    assert step.case.share == 0.0
+    back = machine.step(step.case, Looked(seen(1010)), POLICY)
+    assert "has 5% of the traffic, set by somebody else; it was 0%" in back.sentence
 
 
 def test_a_rollback_is_explained_with_its_numbers() -> None:

@@ -36,7 +36,9 @@ class PointerTarget:
         stands = pointer.load(self.path)
         canary = stands.canary
         if canary is None:
-            return Placement(0.0, "", "", str(stands.epoch))
+            stable = stands.stable
+            release = stable.revision, attempt(str(stable.attempt))
+            return Placement(0.0, "", "", str(stands.epoch), stable=stable.sha256, stable_release=release)
         return Placement(
             canary.weight,
             canary.sha256,
