@@ -46,6 +46,8 @@ class Told(Client):
     down: str = ""
     late: float = 0.0
     """Seconds since the tests were evaluated; the watchdog's group is on time."""
+    failing: str = ""
+    """Why the test cannot be evaluated; empty: it can."""
     url: str = "http://prometheus:9090"
 
     def query(self, expression: str, at: float | None = None) -> list[Sample]:
@@ -61,7 +63,8 @@ class Told(Client):
 
     def alerting(self) -> list[Group]:
         query = 'makeweight:evalue{model="digits"} > 5000'
-        return [Group("makeweight-rollback", 15.0, self.time - self.late, (query,), tuple(self.firing))]
+        failing = ((query, self.failing),) if self.failing else ()
+        return [Group("makeweight-rollback", 15.0, self.time - self.late, (query,), tuple(self.firing), failing)]
 
     def asks(self, **labels: str) -> None:
         """An alert fires."""

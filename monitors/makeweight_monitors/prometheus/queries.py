@@ -50,6 +50,8 @@ class Group:
     """Of its alerts."""
     alerts: tuple[Mapping[str, Any], ...]
     """What is pending or firing now."""
+    failing: tuple[tuple[str, str], ...] = ()
+    """Of the alerts that may ask for a rollback, those that could not be evaluated: the query, and why."""
 
 
 class Client:
@@ -104,6 +106,11 @@ class Client:
                 datetime.fromisoformat(group["lastEvaluation"]).timestamp(),
                 tuple(str(rule["query"]) for rule in group["rules"]),
                 tuple(alert for rule in group["rules"] for alert in rule["alerts"]),
+                tuple(
+                    (str(rule["query"]), str(rule.get("lastError", "")))
+                    for rule in group["rules"]
+                    if rule.get("health") == "err" and rule.get("labels", {}).get("kind") == "rollback"
+                ),
             )
             for group in self.get("/api/v1/rules?type=alert", {})["groups"]
         ]

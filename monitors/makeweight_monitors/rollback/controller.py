@@ -105,8 +105,10 @@ class Controller:
         now = self.clock()
         if not self.lease.take():
             raise EnvironmentFailed("another controller leads; nothing was done here")
-        placement, canary = self._placed() if order == "rollback" else (Placement(0.0), None)
-        line = self._line("order", f"{who} asks for {order} ({reason})", canary)
+        placement, there = self._placed() if order == "rollback" else (Placement(0.0), [])
+        if placement.share > 0 and not there:
+            there = self._last()
+        line = self._line("order", f"{who} asks for {order} ({reason})", there[0] if there else None)
         facts: dict[str, Any] = {}
         if order == "hold":
             facts = {"hold": asdict(Hold(who, reason, now)), "hold_changed": now}
@@ -119,12 +121,21 @@ class Controller:
             return f"held: no canary goes further until `resume`; what asks for a rollback still gets it ({reason})"
         if order == "resume":
             return "resumed"
-        if canary is None:
+        if not there and placement.share > 0:
+            raise EnvironmentFailed(
+                f"the target gives {placement.share:.0%} of the traffic to a canary, and nothing tells which that is",
+                where="canary.target",
+                do="Take it away there.",
+            )
+        if not there:
             return "no canary gets any traffic: there is nothing to roll back"
-        case = self.journal.case(canary) or self._found(canary, placement)
-        self._advance(case, Ordered(Seen(now, placement), who, reason))
-        after = self.journal.case(canary)
-        return after.why if after is not None else ""
+        said = []
+        for canary in there:
+            case = self.journal.case(canary) or self._found(canary, placement)
+            self._advance(case, Ordered(Seen(now, _of(placement, canary)), who, reason))
+            after = self.journal.case(canary)
+            said.append(after.why if after is not None else "")
+        return "; ".join(said)
 
     def status(self) -> dict[str, Any]:
         """What is known and meant, as plain data."""
@@ -140,7 +151,16 @@ class Controller:
         }
 
     def _look(self) -> None:
-        placement, current = self._placed()
+        placement, there = self._placed()
+        if len(there) > 1 and placement.share > 0:
+            raise EnvironmentFailed(
+                f"which canary gets {placement.share:.0%} of the traffic cannot be told: processes of "
+                f"{' and of '.join(map(str, there))} are scraped, and answer",
+                where="canary.target",
+                do="End those of the one that is not meant.",
+            )
+        current = there[0] if len(there) == 1 else None
+        placement = _of(placement, current)
         known: Seen | None = None
         for case in self._open(placement, current):
             if case.canary == current or case.deed is not None:
@@ -157,32 +177,43 @@ class Controller:
             self._told = ""
             self.journal.note(self._line("trouble", "it is over"))
 
-    def _placed(self) -> tuple[Placement, Canary | None]:
-        """Who gets the traffic, and which canary is part of that."""
-        placement = self.target.get()
+    def _placed(self) -> tuple[Placement, list[Canary]]:
+        """Who gets the traffic, and which canary is part of that: several where that cannot be told."""
+        try:
+            placement = self.target.get()
+        except MakeweightError:
+            raise
+        except Exception as error:
+            raise EnvironmentFailed(_strange(error), where="canary.target") from error
         if placement.model not in ("", self.looking.model):
             raise EnvironmentFailed(
                 f"the target serves `{placement.model}`, and `{self.looking.model}` is declared", where="canary.target"
             )
         if placement.sha256 is None:
-            return self._recognized(placement)
+            return placement, self._recognized(placement.share)
         if not placement.sha256:
-            return placement, None
+            return placement, []
         scope = self.looking.scope.get("environment", "")
         canary = Canary(scope, self.looking.model, placement.sha256, placement.attempt or "", placement.revision)
-        return placement, canary
+        return placement, [canary]
 
-    def _recognized(self, placement: Placement) -> tuple[Placement, Canary | None]:
-        """Of a target that knows no files: the canary whose processes are scraped, if it is one alone."""
+    def _recognized(self, share: float) -> list[Canary]:
+        """Of a target that knows no files: the canary whose processes are scraped."""
         try:
-            serving = self.looking.serving()
+            there = self.looking.serving()
         except MakeweightError:
-            # unseen, it is still the one that was there
-            serving = [case.canary for case in self.journal.cases() if not case.latched][-1:]
-        canary = serving[0] if len(serving) == 1 and serving[0].sha256 else None
-        if canary is None:
-            return replace(placement, sha256="", attempt=""), None
-        return replace(placement, sha256=canary.sha256, attempt=canary.attempt), canary
+            return self._last()  # unseen, it is still the one that was there
+        if len(there) == 1 or share <= 0:
+            return there
+        # what was begun is about the share that the target tells, whoever else is scraped, or nobody
+        begun = [case.canary for case in self.journal.cases() if case.deed and case.deed.phase in ("begun", "acted")]
+        latched = [case.canary for case in self.journal.cases() if case.latched]
+        return begun[:1] or [one for one in there if one not in latched] or there
+
+    def _last(self) -> list[Canary]:
+        """The canary that had traffic last, of those that are with nobody yet; none, if there is none."""
+        opened = [case for case in self.journal.cases() if not case.latched]
+        return [case.canary for case in sorted(opened, key=lambda case: (case.share > 0, case.since))][-1:]
 
     def _open(self, placement: Placement, current: Canary | None) -> list[Case]:
         """The cases that may come to something, that of the canary which serves first, which may be a new one."""
@@ -220,8 +251,7 @@ class Controller:
             except MakeweightError as error:
                 event, outcome = WentWrong(self.clock(), str(error)), "failed"
             except Exception as error:  # noqa: BLE001 - a target may be a stranger's
-                said = f"the target itself failed: {type(error).__name__}: {error}"
-                event, outcome = WentWrong(self.clock(), said), "failed"
+                event, outcome = WentWrong(self.clock(), _strange(error)), "failed"
             self.actions[step.action, outcome] += 1
 
     def _do(self, case: Case, action: Action, seen: Seen) -> str | None:
@@ -288,7 +318,8 @@ class Controller:
         if self.dry or policy.on("journal") != "rollback" or for_ < policy.silence_for:
             return
         try:
-            placement, canary = self._placed()
+            placement, there = self._placed()
+            canary = there[0] if len(there) == 1 else None
             if placement.share <= 0 or (canary is not None and self._latched(canary)) or not self.lease.take():
                 return
             self.target.set(placement, 0.0)
@@ -333,3 +364,16 @@ class Controller:
             if step.case.deed is not None:
                 line["share"] = step.case.deed.share
         return line
+
+
+def _of(placement: Placement, canary: Canary | None) -> Placement:
+    """With the canary that is there, where the target does not know files."""
+    if placement.sha256 is not None:
+        return placement
+    file, attempt = ("", "") if canary is None else (canary.sha256, canary.attempt)
+    return replace(placement, sha256=file, attempt=attempt)
+
+
+def _strange(error: Exception) -> str:
+    """What a target did that it should not: a stranger's may."""
+    return f"the target itself failed: {type(error).__name__}: {error}"

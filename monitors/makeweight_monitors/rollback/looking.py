@@ -18,6 +18,8 @@ from makeweight_monitors.rules.promql import CANARY, equals, selector
 
 STALE = 60.0
 """Rules that were last evaluated so many seconds ago say nothing of now."""
+_UNSEEN = "5m"
+"""No process of an environment was scraped for so long: as `MakeweightNothingObserved` has it for all of them."""
 _MISSED = 4
 """So many evaluations that did not come are silence."""
 _ANSWERED = f'__name__=~"{metrics.PREDICTIONS.series}|{metrics.FAILED.series}"'
@@ -37,25 +39,34 @@ class Looking:
 
     def serving(self) -> list[Canary]:
         """The canaries whose processes are scraped, for targets that do not know files; where none is, as by one scrape
-        that was missed, those of lately.
+        that was missed, those of lately; where several are, those that answer, if any does. None without a file.
 
         Raises:
             EnvironmentFailed, UsageError: Prometheus does not answer.
         """
         series = selector(metrics.UP.series, *self._of, CANARY)
         of = "group by (sha256, attempt, revision)"
-        rows = self.client.query(f"{of} ({series})")
-        rows = rows or self.client.query(f"{of} (last_over_time({series}[{math.ceil(self.stale)}s]))")
-        return [
+        found = self._canaries(f"{of} ({series})")
+        found = found or self._canaries(f"{of} (last_over_time({series}[{math.ceil(self.stale)}s]))")
+        if len(found) > 1:
+            answered = selector("", _ANSWERED, *self._of, CANARY)
+            found = self._canaries(f"{of} (increase({answered}[{math.ceil(2 * self.stale)}s]) > 0)") or found
+        return found
+
+    def _canaries(self, expression: str) -> list[Canary]:
+        """Those that an expression names by their file, each once."""
+        named = (
             Canary(
                 self.scope.get("environment", ""),
                 self.model,
-                row.labels.get("sha256", ""),
+                row.labels["sha256"],
                 attempt(row.labels.get("attempt", "")),
                 row.labels.get("revision", ""),
             )
-            for row in rows
-        ]
+            for row in self.client.query(expression)
+            if row.labels.get("sha256")
+        )
+        return list(dict.fromkeys(named))
 
     def look(self, canary: Canary, placement: Placement, time: float) -> Seen:
         """What is known of a canary; where nothing is, `blind` says why. Raises nothing."""
@@ -75,6 +86,7 @@ class Looking:
             {
                 "now": "vector(time())",
                 "age": rules_age(self.model),
+                "unseen": f"absent_over_time({selector(metrics.UP.series, *self._of)}[{_UNSEEN}])",
                 "count": f"sum({selector('', _ANSWERED, *own, CANARY)})",
                 "scraped": _oldest(selector(metrics.PREDICTIONS.series, *own, CANARY)),
                 "drop_high": f"max({selector(names.DROP_HIGH, *own)})",
@@ -96,6 +108,10 @@ class Looking:
         if any(one.name == names.NOTHING_OBSERVED and one.firing for one in alerting):
             said = f"{names.NOTHING_OBSERVED} is firing"
             return replace(seen, blind=said, blindness="observers", alerting=alerting)
+        if "unseen" in found:
+            # the alert is of all environments that this Prometheus knows
+            said = f"no process of this environment was scraped for {_UNSEEN}"
+            return replace(seen, blind=said, blindness="observers", alerting=alerting)
         asks = any(one.kind == "rollback" and one.firing and one.of(canary) for one in alerting)
         late = None if asks else self._late(groups, found["now"])
         if late is not None:
@@ -115,8 +131,13 @@ class Looking:
         )
 
     def _late(self, groups: Iterable[Group], now: float) -> str | None:
-        """Whether any group of this model is behind: each is evaluated by itself, and the watchdog's may be on time."""
+        """Whether any group of this model is behind, or a test of it fails: each is evaluated by itself, and the
+        watchdog's may be on time.
+        """
         for group in groups:
+            for query, said in group.failing:
+                if self._of[0] in query:
+                    return f"a test of {group.name} cannot be evaluated: {said[:300]}"
             age = now - group.evaluated
             if age > max(self.stale, _MISSED * group.interval) and any(self._of[0] in one for one in group.queries):
                 if group.evaluated <= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,7 @@ from makeweight_monitors.rollback.alerts import Declared, Sent
 from makeweight_monitors.rollback.controller import Controller, Health
 from makeweight_monitors.rollback.refusals import Refusals
 
+_log = logging.getLogger("makeweight_monitors")
 MOST_BODY = 1_000_000
 """Bytes."""
 
@@ -60,6 +62,7 @@ class Running:
         idle = self._next is None or self._next.done()
         if idle and time.monotonic() - self._began >= self.every - 0.5:
             self._next = self.worker.submit(self.look)
+            self._next.add_done_callback(_told)
 
     def look(self, asked: float | None = None) -> Health:
         """A look that began after it was asked for (monotonic): one serves all that wait for it."""
@@ -137,3 +140,9 @@ class Running:
                 one = case.canary
                 stages.add_metric([one.environment, one.model, one.revision, one.attempt, one.sha256, case.stage], 1.0)
         yield stages
+
+
+def _told(look: Future[Health]) -> None:
+    """That a look failed in a way that nobody thought of; the next one comes all the same."""
+    if (error := look.exception()) is not None:
+        _log.error("a look failed", exc_info=error)

@@ -16,7 +16,7 @@ from makeweight_monitors.metrics import SERVING_BREAKER, Blindness
 from makeweight_monitors.prometheus.queries import Sample
 from makeweight_monitors.rollback import audit
 from makeweight_monitors.rollback.audit import Head
-from makeweight_monitors.rollback.case import Canary
+from makeweight_monitors.rollback.case import Canary, Case
 from makeweight_monitors.rollback.leases.file import FileLease
 from makeweight_monitors.rollback.policy import Silence
 from makeweight_monitors.rollback.seen import Placement
@@ -160,6 +160,28 @@ def test_its_health_is_that_of_the_canary_that_serves(one: Controlled) -> None:
     one.prometheus.firing.clear()
     one.tick()
     assert one.controller.health.blind == "the rules of makeweight-rollback were last evaluated 61 s ago"
+
+
+def test_a_test_that_cannot_be_evaluated_is_silence(one: Controlled) -> None:
+    one.prometheus.answers = {names.DROP_HIGH: 0.002}
+    one.prometheus.failing = "many-to-many matching not allowed"
+    for _ in range(5):
+        one.tick(later=100.0)
+    assert one.share == 0.05
+    said = "a test of makeweight-rollback cannot be evaluated: many-to-many matching not allowed"
+    assert (one.controller.health.blind, one.controller.health.blindness) == (said, "rules")
+    one.prometheus.asks()
+    one.tick()
+    assert one.share == 0.0  # another one asks
+
+
+def test_silence_of_one_environment_is_silence_though_another_is_seen(one: Controlled) -> None:
+    one.prometheus.answers = {names.DROP_HIGH: 0.002, "absent_over_time(": 1.0}
+    for _ in range(5):
+        one.tick(later=100.0)
+    assert one.share == 0.05
+    said = "no process of this environment was scraped for 5m"
+    assert (one.controller.health.blind, one.controller.health.blindness) == (said, "observers")
 
 
 def nothing_observed(told: Told) -> None:
@@ -312,6 +334,7 @@ def test_a_target_that_knows_no_files_is_told_by_what_is_scraped(
     one.prometheus.asks()
     one.tick()
     assert one.stages == []  # two at once: which is it?
+    assert "processes of prod: digits r2 and of prod: digits r2 are scraped" in one.controller.health.trouble
     monkeypatch.setattr(one.controller.looking, "serving", lambda: [canary])
     one.tick()
     assert (one.share, one.stages) == (0.0, ["rolling_back"])
@@ -322,7 +345,7 @@ def test_one_missed_scrape_does_not_begin_a_step_anew(one: Controlled, monkeypat
     asked: list[str] = []
 
     def query(expression: str, at: float | None = None) -> list[Sample]:
-        if "start_time_seconds" not in expression:
+        if not expression.startswith("group by"):
             return answered(expression, at)
         asked.append(expression)
         there = {"sha256": CANARY.sha256, "attempt": "1", "revision": "r2"}
@@ -344,6 +367,112 @@ def test_one_missed_scrape_does_not_begin_a_step_anew(one: Controlled, monkeypat
     missed = 70.0
     one.tick(later=70.0)
     assert "does not serve any more" in one.lines()[-1]
+
+
+OTHER = Canary("prod", "digits", "b" * 64, "1", "r1")
+
+
+def of_no_file(one: Controlled, monkeypatch: pytest.MonkeyPatch, *there: Canary) -> Canary:
+    """Let the target tell shares alone, and these canaries be scraped; that of the pointer."""
+
+    def get() -> Placement:
+        return Placement(one.share, mark=str(one.epoch))
+
+    monkeypatch.setattr(one.target, "get", get)
+    monkeypatch.setattr(one.controller.looking, "serving", lambda: list(there))
+    return Canary("prod", "digits", CANARY.sha256, "1", "r2")
+
+
+def test_of_two_that_are_scraped_one_that_was_rolled_back_is_not_meant(
+    one: Controlled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = of_no_file(one, monkeypatch)
+    one.journal.note(case=Case(OTHER, "rolled_back"))
+    monkeypatch.setattr(one.controller.looking, "serving", lambda: [OTHER, canary])
+    one.prometheus.asks()
+    one.tick()
+    assert (one.share, one.controller.health.trouble) == (0.0, "")
+
+
+def test_a_rollback_that_is_not_done_yet_is_done_whoever_is_scraped(
+    one: Controlled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That nobody is does not mean that the target gives it no traffic."""
+    canary, sets = of_no_file(one, monkeypatch), one.target.set
+    monkeypatch.setattr(one.controller.looking, "serving", lambda: [canary])
+
+    def refuses(*_: object) -> None:
+        raise EnvironmentFailed("not allowed")
+
+    one.prometheus.asks()
+    monkeypatch.setattr(one.target, "set", refuses)
+    one.tick()
+    for there in ([], [canary, OTHER]):
+        monkeypatch.setattr(one.controller.looking, "serving", lambda there=there: there)
+        one.tick(later=61.0)
+        assert (one.share, one.stages) == (0.05, ["failed"])
+    monkeypatch.setattr(one.target, "set", sets)
+    one.tick(later=61.0)
+    one.tick(later=20.0)
+    assert (one.share, one.stages) == (0.0, ["rolled_back"])
+
+
+def test_while_prometheus_is_down_the_canary_is_the_one_that_came_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Controlled(tmp_path, replace(POLICY, silence="rollback"))
+    canary = of_no_file(one, monkeypatch)
+    for there in (OTHER, canary):
+        monkeypatch.setattr(one.controller.looking, "serving", lambda there=there: [there])
+        one.tick(later=10.0)
+    one.prometheus.down = "no connection"
+    monkeypatch.setattr(one.controller.looking, "serving", lambda: one.prometheus.query(""))
+    one.tick(later=10.0)
+    one.tick(later=60.0)
+    stages = {case.canary.sha256[0]: case.stage for case in one.journal.cases()}
+    assert (one.share, stages) == (0.0, {"a": "rolling_back", "b": "observing"})
+    one.end()
+
+
+def test_a_person_takes_traffic_from_a_canary_that_nobody_scrapes(
+    one: Controlled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = of_no_file(one, monkeypatch)
+    with pytest.raises(EnvironmentFailed, match="gives 5% of the traffic to a canary, and nothing tells which"):
+        one.controller.order("rollback", "Ada", "odd", ("n1", 9e9))
+    monkeypatch.setattr(one.controller.looking, "serving", lambda: [canary])
+    one.tick()
+    monkeypatch.setattr(one.controller.looking, "serving", list)
+    one.tick(later=100.0)
+    assert "gets no traffic any more" in str(one.controller.order("rollback", "Ada", "odd", ("n2", 9e9)))
+    assert one.share == 0.0
+
+
+def test_of_two_that_are_scraped_the_one_that_answers_is_meant(
+    one: Controlled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by its file, once, whatever it is called; one without a file is none that could be meant."""
+
+    def query(expression: str, at: float | None = None) -> list[Sample]:
+        asked.append(expression)
+        there = [("a", "r2"), ("b", "r1")] if "increase(" not in expression else [("a", "r2")]
+        rows = [{"sha256": letter * 64, "attempt": "0", "revision": name} for letter, name in there]
+        return [Sample(labels, 1.0, 1.0) for labels in (*rows, {**rows[0], "revision": "late"}, {"revision": "other"})]
+
+    asked: list[str] = []
+    monkeypatch.setattr(one.prometheus, "query", query)
+    assert one.controller.looking.serving() == [Canary("prod", "digits", "a" * 64, "")]
+    assert "[120s]) > 0)" in asked[-1]
+
+
+def test_a_target_that_fails_as_no_target_should_is_told(one: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+    def strange() -> Placement:
+        raise KeyError("spec")
+
+    monkeypatch.setattr(one.target, "get", strange)
+    one.tick()
+    assert "the target itself failed: KeyError: 'spec'" in one.controller.health.trouble
+    assert one.controller.health.blindness == "target"
 
 
 ORDERS = [
