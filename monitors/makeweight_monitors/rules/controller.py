@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from makeweight_monitors import metrics
 from makeweight_monitors.rules import names
+from makeweight_monitors.rules.promql import MEMORY
 from makeweight_monitors.rules.rule import ALARM, EVIDENCE, Alert, Comparison, Group
 from makeweight_monitors.rules.terms import Terms
 
@@ -20,10 +21,11 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 
 def _alerts(terms: Terms) -> Iterator[Alert]:
-    looked = terms.of(metrics.CONTROLLER_LAST_LOOK.series)
+    looked = f"{terms.of(metrics.CONTROLLER_LAST_LOOK.series)}[{MEMORY}]"
     yield Alert(
         names.CONTROLLER_GONE,
-        f"absent({looked})\nor\ntime() - max by (model) ({looked}) > {LATEST}",
+        # of one that ended no series is left, which does not show beside another environment's
+        f"time() - max by (model) (last_over_time({looked})) > {LATEST}\nor\nabsent_over_time({looked})",
         ALARM,
         hold="1m",
         summary="{{ $labels.model }}: no controller looks",

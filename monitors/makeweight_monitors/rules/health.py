@@ -79,7 +79,9 @@ def _sources(terms: Terms) -> Iterator[Alert]:
     canary, stable = terms.of(names.TRAFFIC, CANARY), terms.of(names.TRAFFIC, STABLE)
     yield Alert(
         names.NO_TRAFFIC,
-        f"({canary} == bool 0) > 0\nor\n((({stable} == bool 0) > 0) unless on (model) {canary} > 0)",
+        # the counters of a canary that was taken off stay where its process serves on
+        f"({canary} == bool 0) > 0\nand on (model, revision) {terms.of(metrics.UP.series, CANARY)}\n"
+        f"or\n((({stable} == bool 0) > 0) unless on (model) {canary} > 0)",
         EVIDENCE,
         hold="15m",
         summary="{{ $labels.model }} ({{ $labels.variant }}) is up and answers nothing",

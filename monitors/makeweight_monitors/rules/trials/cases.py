@@ -233,6 +233,7 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
     yield Trial("a canary beside no stable model", alone, {names.STABLE_UNSEEN}, apart)
     gone = [row.until(half) if row.is_of("c") else row for row in rows]
     yield Trial("the canary is no target any more", gone, {names.CANARY_GONE}, apart)
+    yield Trial("a canary left a process that serves on", list(_left(rows, half)), {names.CANARY_GONE}, apart)
     broken = f"0+20x{half} " + " ".join(["NaN"] * half)
     poisoned = [
         replace(row, values=broken) if row.fits(metrics.PAIRED, {**_TIE, "boot": "c0"}) else row
@@ -257,6 +258,17 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
     yield Trial("the canary gets more than its share", more, {names.SHARE_OFF}, {names.SHARE_OFF}, LONG)
 
 
+def _left(rows: Iterable[Row], minute: int) -> Iterator[Row]:
+    """One process has both models, and after some minutes no canary: its counters stay as they are."""
+    for row in rows:
+        if row.is_of("s"):
+            yield row
+        elif row.is_of("c0") and row.name != "up":
+            there = {key: "s0" for key in ("boot", "instance") if key in row.labels}
+            moved = replace(row, labels={**row.labels, **there}, rate=0.0)
+            yield moved.until(minute) if row.fits(metrics.UP, {}) else moved
+
+
 def _controller(terms: Terms) -> Iterator[Trial]:
     rows = healthy(terms)
     about = {
@@ -267,6 +279,10 @@ def _controller(terms: Terms) -> Iterator[Trial]:
     yield Trial("there is no controller", gone, {names.CONTROLLER_GONE}, about)
     hangs = _set(rows, metrics.CONTROLLER_LAST_LOOK, {}, f"0+60x{LENGTH // 2} {30 * LENGTH}+0x{LENGTH}")
     yield Trial("the controller hangs", hangs, {names.CONTROLLER_GONE}, about)
+    looks = [row for row in rows if row.name == metrics.CONTROLLER_LAST_LOOK.series]
+    one, other = ([replace(row, labels={**row.labels, "environment": at}) for row in looks] for at in ("a", "b"))
+    ended = [row for row in rows if row not in looks] + [row.until(LENGTH // 2) for row in one] + other
+    yield Trial("one of two environments' controllers ended", ended, {names.CONTROLLER_GONE}, about)
     for why in ("rules", "journal"):
         blind = _set(rows, metrics.CONTROLLER_BLIND, {"why": why}, f"1x{LENGTH}")
         yield Trial(f"the controller is blind: {why}", blind, {names.CONTROLLER_BLIND}, about)
