@@ -22,14 +22,15 @@ from makeweight_monitors.rollback.audit import Unwritable
 from makeweight_monitors.rollback.case import Answered, Canary, Case, Deed
 
 FORMAT = 1
+# of two controllers that begin at once, the second finds all of it there
 _SCHEMA = """
-CREATE TABLE cases (
+CREATE TABLE IF NOT EXISTS cases (
     environment TEXT, model TEXT, sha256 TEXT, attempt TEXT, content TEXT NOT NULL,
     PRIMARY KEY (environment, model, sha256, attempt)
 ) WITHOUT ROWID;
-CREATE TABLE nonces (nonce TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE facts (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE lines (number INTEGER PRIMARY KEY, line TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS nonces (nonce TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lines (number INTEGER PRIMARY KEY, line TEXT NOT NULL);
 """
 
 

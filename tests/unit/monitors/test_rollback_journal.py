@@ -172,6 +172,19 @@ def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path)
 
 
+def test_two_that_begin_at_once_have_one_journal(tmp_path: Path) -> None:
+    """The other made it between our look at its version and our turn to make it."""
+    journal = Journal(tmp_path)
+    journal.note(case=OBSERVED)
+    journal.close()
+    base = sqlite3.connect(tmp_path / "journal.sqlite")
+    base.execute("PRAGMA user_version=0")
+    base.close()
+    journal = Journal(tmp_path)
+    assert journal.cases() == [OBSERVED]
+    journal.close()
+
+
 @pytest.mark.parametrize("file", ["journal.sqlite", "audit.jsonl"])
 def test_a_file_that_is_none_is_told(tmp_path: Path, file: str) -> None:
     Journal(tmp_path).close()

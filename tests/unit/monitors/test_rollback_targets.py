@@ -10,6 +10,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -227,6 +228,28 @@ def test_a_service_that_is_not_there_and_a_secret_that_is_not(tmp_path: Path) ->
     (tmp_path / "secret").write_text(SECRET)
     with pytest.raises(EnvironmentFailed, match="no answer to `get`: ConnectionError"):
         WebhookTarget(WebhookOptions(url="http://127.0.0.1:1/", secret_file=str(tmp_path / "secret")), tmp_path).get()
+
+
+def test_no_error_of_a_service_tells_what_its_address_holds(tmp_path: Path) -> None:
+    """Errors stand in the audit log, and in the status."""
+    (tmp_path / "secret").write_text(SECRET)
+    url = "http://ada:hunter2@127.0.0.1:1/traffic?token=hunter3"
+    target = WebhookTarget(WebhookOptions(url=url, secret_file=str(tmp_path / "secret")), tmp_path)
+    with pytest.raises(EnvironmentFailed) as refused:
+        target.get()
+    assert str(refused.value).startswith("http://127.0.0.1:1/traffic: no answer to `get`")
+    assert "hunter" not in str(refused.value)
+
+
+def test_a_pointer_tells_who_is_stable_where_there_is_no_canary(tmp_path: Path) -> None:
+    pointer.write(tmp_path / "current.json", Pointer(STABLE, CANARY))
+    target = PointerTarget(PointerOptions(path="current.json"), tmp_path)
+    assert not target.get().made_stable(ON_TRIAL)
+    pointer.write(target.path, pointer.load(target.path).promoted())
+    assert target.get().made_stable(ON_TRIAL)
+    other = replace(STABLE, sha256=CANARY.sha256, weight=1.0)  # the same file in another release
+    pointer.write(target.path, replace(pointer.load(target.path), stable=other))
+    assert not target.get().made_stable(ON_TRIAL)
 
 
 def test_a_pointer_is_finalized_once_and_only_for_its_own(tmp_path: Path) -> None:

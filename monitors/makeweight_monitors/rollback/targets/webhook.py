@@ -9,6 +9,7 @@ there. A 409 says that somebody changed it since it was seen.
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,8 @@ from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, ag
 
 _SECONDS = 10.0
 _MOST = 100_000
+_SHOWN = re.compile(r"^(https?://)(?:[^/?#]*@)?([^?#]*).*")
+"""What of an address is no password and no token."""
 
 
 class WebhookOptions(TargetOptions):
@@ -41,6 +44,8 @@ class WebhookTarget:
 
     def __init__(self, options: WebhookOptions, folder: Path) -> None:
         self.url = options.url
+        self.where = _SHOWN.sub(r"\1\2", options.url)
+        """As errors name it, which are logged."""
         self.secret = signing.secret(folder / options.secret_file)
 
     def get(self) -> Placement:
@@ -50,7 +55,7 @@ class WebhookTarget:
         self._ask({"action": "set", "share": share, "mark": seen.mark})
 
     def verify(self, share: float) -> None:
-        agree(self.get().share, share, self.url)
+        agree(self.get().share, share, self.where)
 
     def finalize(self, canary: Canary, promoted: bool, why: str) -> None:
         of = {"sha256": canary.sha256, "attempt": canary.attempt, "promoted": promoted, "why": why}
@@ -66,14 +71,12 @@ class WebhookTarget:
         try:
             answer = requests.post(self.url, data=body, headers=headers, timeout=_SECONDS, allow_redirects=False)
         except requests.RequestException as error:
-            raise EnvironmentFailed(
-                f"no answer to `{asked['action']}`: {type(error).__name__}", where=self.url
-            ) from error
+            raise EnvironmentFailed(f"no answer to `{what}`: {type(error).__name__}", where=self.where) from error
         if answer.status_code == 409:
-            raise Moved("it was changed since it was seen", where=self.url)
+            raise Moved("it was changed since it was seen", where=self.where)
         if answer.status_code != 200:
-            raise EnvironmentFailed(f"answers {answer.status_code} to `{what}`", where=self.url)
-        return _placement(answer.content, self.url)
+            raise EnvironmentFailed(f"answers {answer.status_code} to `{what}`", where=self.where)
+        return _placement(answer.content, self.where)
 
 
 def _placement(body: bytes, where: str) -> Placement:
