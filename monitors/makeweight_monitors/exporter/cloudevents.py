@@ -104,6 +104,10 @@ class Payloads:
         self._size = 0
         self._late: OrderedDict[Key, float] = OrderedDict()
         """Requests that were counted as failed, and until when their response is still known for theirs."""
+        self._counted: OrderedDict[int, float] = OrderedDict()
+        """Hashes of the keys of answers that were counted, and until when what comes of them is known to come again: who
+        delivers events may do so more than once.
+        """
 
     def __len__(self) -> int:
         return len(self._halves) + (len(self._shadows) if self._shadows is not None else 0)
@@ -149,6 +153,7 @@ class Payloads:
         self._size -= half.size
         if half.answers is not None:
             ready += half.answers
+            self._remember(key)
         elif (now := self._clock()) < half.until:
             refused["no_response"] += 1
         else:
@@ -173,11 +178,15 @@ class Payloads:
             if not identity:
                 raise ValueError("a CloudEvent without an id")
             key = Key(*(_text(attributes, name) for name in Key._fields))._replace(id=identity)
-            half = Half(self._clock() + self._timeout, size // len(received), _moment(attributes.get("time")))
+            now = self._clock()
+            late = self._late.get(key, 0.0) > now
+            if self._counted.get(hash(key), 0.0) > now or (late and kind in REQUESTS):
+                continue
+            half = Half(now + self._timeout, size // len(received), _moment(attributes.get("time")))
             if kind in REQUESTS:
                 half.inputs = inputs(data)
             else:
-                if self._late.get(key, 0.0) > self._clock():
+                if late:
                     refused["late_response"] += 1
                     continue
                 half.answers = self._told(answers(data), key)
@@ -231,6 +240,13 @@ class Payloads:
             if index < len(request.inputs) and request.inputs[index]:
                 answer["features"] = request.inputs[index]
         ready += predictions
+        self._remember(key)
+
+    def _remember(self, key: Key) -> None:
+        now = self._clock()
+        self._counted[hash(key)] = now + self._timeout
+        while len(self._counted) > self._most or next(iter(self._counted.values())) < now:
+            self._counted.popitem(last=False)
 
 
 def inputs(data: Any) -> list[dict[str, float]]:

@@ -300,6 +300,41 @@ def test_a_response_that_comes_twice_counts_once() -> None:
         assert exporting["predictions_total variant"] == {"canary": 1}
 
 
+def test_what_is_delivered_again_after_it_was_counted_counts_once() -> None:
+    """A request that came again would else be one whose response does not come, and so a failed answer."""
+    with Exporting() as exporting:
+        payloads, clock = clocked(exporting)
+        for _ in range(2):
+            binary(exporting, REQUEST, {})
+            binary(exporting, RESPONSE, V1)
+        binary(exporting, {**RESPONSE, "id": "b"}, V1)
+        clock.now += RESPONSE_TIMEOUT + 1
+        payloads.expire()
+        binary(exporting, {**REQUEST, "id": "b"}, {})  # late, and its answer is counted
+        clock.now += RESPONSE_TIMEOUT + 1
+        payloads.expire()
+        assert exporting["predictions_total variant"] == {"canary": 2}
+        assert exporting["failures_total"] == exporting["exporter_held_payloads"] == {}
+        for _ in range(2):
+            binary(exporting, {**REQUEST, "id": "c"}, {})
+            clock.now += RESPONSE_TIMEOUT - 1
+            payloads.expire()
+            clock.now += 1
+            payloads.expire()
+        assert exporting["failures_total"] == {"": 1}
+
+
+def test_of_what_was_counted_no_more_than_a_bound_is_known() -> None:
+    with Exporting() as exporting:
+        payloads, _ = clocked(exporting)
+        payloads._most = 2
+        for number in range(5):
+            for given in (REQUEST, RESPONSE):
+                binary(exporting, {**given, "id": str(number)}, V1)
+        assert exporting["predictions_total"] == {"": 5}
+        assert len(payloads._counted) == 2
+
+
 def test_a_clock_that_goes_back_gives_no_latency() -> None:
     with Exporting() as exporting:
         binary(exporting, {**REQUEST, "time": "2031-01-01T00:00:00Z"}, {})
