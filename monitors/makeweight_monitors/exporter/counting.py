@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from makeweight_base.errors import UsageError
 from makeweight_monitors.exporter.events import Event
 from makeweight_monitors.exporter.figures import Figures
 from makeweight_monitors.exporter.grouping import Batch, Grouped, Labels, Whose, group
@@ -142,6 +143,8 @@ class Counting:
             model.relieve()
         except (ValueError, TypeError) as error:
             observer.refused(None, "bad_shape", len(batch), f"answers that cannot be read: {error}")
+        except UsageError as error:  # the first pairs of a revision, and no memory for their series
+            observer.refused(None, "too_many_revisions", len(batch), str(error))
 
     def _labels(self, grouped: Grouped, outcome: Outcome, name: str | None, labels: Labels) -> None:
         model = self._models.find(name)

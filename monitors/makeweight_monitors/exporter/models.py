@@ -117,10 +117,18 @@ class Model:
         variant: Variant,
         environment: str | None = None,
     ) -> None:
-        """Count what no observer could be asked about; under `other`, where the revision is one too many."""
+        """Count what no observer could be asked about; under `other`, where the revision is one too many, and there is
+        memory for the series of that.
+        """
         environment = self.settings.environment if environment is None else environment
         observer = self._now.observers.get(((environment, revision or self.settings.revision or OTHER), variant))
-        (observer or self._observe((self.settings.environment, OTHER), variant)).refused(None, reason, count, what)
+        if observer is None:
+            try:
+                observer = self._observe((self.settings.environment, OTHER), variant)
+            except UsageError:
+                observer = next(iter(self._now.observers.values()), None)  # of those who left no memory
+        if observer is not None:
+            observer.refused(None, reason, count, what)
 
     def labelled(self) -> Observer:
         """Whom to give labels: any of them, for they share the store; the newest counts the unknown ones."""

@@ -294,6 +294,19 @@ def test_label_values_of_every_kind_are_capped() -> None:
         assert set(exporting["predictions_total revision"]) == {"r0", "r1", "r2", "r3"}
 
 
+def test_what_there_is_no_memory_for_is_refused_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a body that is half counted would be sent again."""
+    with Exporting(settings(revision=None)) as exporting:
+        both = [prediction(revision="r1", variant=variant) for variant in ("stable", "canary")]
+        assert exporting.post(both).json()["accepted"] == 2
+        monkeypatch.setattr("makeweight_monitors.observe.arena.CELLS", 0)
+        pair = {"type": "pair", "revision": "r1", "stable": {"scores": SURE}, "canary": {"scores": SURE}}
+        said = exporting.post([*both, prediction(revision="r2"), pair])
+        assert said.status == 200
+        assert said.json() == {"accepted": 2, "refused": 2, "reasons": {"too_many_revisions": 2}}
+        assert exporting["predictions_total variant"] == {"stable": 2, "canary": 2}
+
+
 @pytest.mark.parametrize("labels", [None, "labels.sqlite"], ids=["in memory", "in a file"])
 def test_more_ids_in_a_body_than_fit_into_memory_all_wait_for_their_labels(
     tmp_path: Path, labels: str | None, monkeypatch: pytest.MonkeyPatch
