@@ -125,6 +125,7 @@ class Model:
         if observer is None:
             try:
                 observer = self._observe((self.settings.environment, OTHER), variant)
+                observer.leave()  # it is none that serves
             except UsageError:
                 observer = next(iter(self._now.observers.values()), None)  # of those who left no memory
         if observer is not None:

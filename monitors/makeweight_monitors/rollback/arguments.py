@@ -12,6 +12,8 @@ from makeweight_monitors.rollback.logs import FORMS
 
 PORT = 9465
 STATE = Path("monitoring") / "controller"
+LONGEST = 20.0
+"""Seconds between two looks: after a minute without one that was scraped `MakeweightControllerGone` fires."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _LABEL = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]*)=(.*)")
 

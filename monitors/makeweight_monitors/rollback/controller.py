@@ -80,7 +80,7 @@ class Controller:
     def tick(self) -> Health:
         """Look, and do what is called for. Raises nothing that a machine may bring about: `health` has it."""
         try:
-            if not self.lease.take():
+            if not self._leads():
                 self.health = Health(self.clock())
                 return self.health
             self.health = replace(self.health, leads=True)
@@ -149,6 +149,14 @@ class Controller:
             "audit": asdict(self.journal.head()),
             "canaries": [asdict(case) for case in self.journal.cases()],
         }
+
+    def _leads(self) -> bool:
+        """Whether the lease is ours; where that cannot be told it is not."""
+        try:
+            return self.lease.take()
+        except MakeweightError:
+            self.health = replace(self.health, leads=False)
+            raise
 
     def _look(self) -> None:
         placement, there = self._placed()

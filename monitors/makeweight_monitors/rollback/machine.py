@@ -211,7 +211,7 @@ def _rollback_sentence(case: Case, asking: Alerting, seen: Seen) -> str:
 
 def _go_on(case: Case, deed: Deed, seen: Seen, policy: Policy) -> Step:
     """With what was begun: by this process, or by one that ended."""
-    if seen.time < deed.again:
+    if 0 < deed.again - seen.time <= policy.most_retry:  # more than that: the clock went back
         return Step(case)
     if deed.kind == "rollback" and seen.placement.made_stable(case.canary):
         said = f"{case.canary} was made stable by somebody else, and has all of the traffic: deploy what was before it"

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from makeweight_base.errors import Exit, MissingExtra, UsageError
 from makeweight_monitors.rollback import asking, audit, logs, signing
-from makeweight_monitors.rollback.arguments import STATE
+from makeweight_monitors.rollback.arguments import LONGEST, STATE
 
 if TYPE_CHECKING:
     from makeweight_monitors.rollback.controller import Controller
@@ -108,6 +108,12 @@ def _serve(options: argparse.Namespace) -> Exit:
     if "@" in urlsplit(options.prometheus).netloc:
         # the address stands in the audit log, as part of a link
         raise UsageError("an address with a password in it", do="Give a token with `--prometheus-bearer-file FILE`.")
+    if options.every > LONGEST:
+        raise UsageError(
+            "a controller that looks so seldom is taken for gone",
+            where="--every",
+            do=f"Let it look every {LONGEST:.0f} s, or more often.",
+        )
     bearer = None if options.bearer_file is None else Bearer(options.bearer_file)
     metrics_bearer = None if options.metrics_bearer_file is None else Bearer(options.metrics_bearer_file)
     secret = None

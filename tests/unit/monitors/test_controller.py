@@ -276,6 +276,18 @@ def test_two_controllers_and_one_lease(one: Controlled) -> None:
     other.end()
 
 
+def test_who_cannot_tell_whether_the_lease_is_theirs_does_not_say_that_they_lead(
+    one: Controlled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown() -> bool:
+        raise EnvironmentFailed("the lease was not renewed for 20 s")
+
+    one.tick()
+    monkeypatch.setattr(one.lease, "take", unknown)
+    one.tick()
+    assert (one.controller.health.leads, one.controller.health.trouble) == (False, "the lease was not renewed for 20 s")
+
+
 def test_somebody_else_writes_at_the_same_time(one: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of theirs is lost; the next look finds it as it is."""
     looked = one.controller.looking.look

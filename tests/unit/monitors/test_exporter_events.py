@@ -292,6 +292,7 @@ def test_label_values_of_every_kind_are_capped() -> None:
         assert exporting["rejected_total revision reason"]["other too_many_revisions"] == 16
         assert exporting["exporter_refused_total reason"] == {"unknown_model": 20}
         assert set(exporting["predictions_total revision"]) == {"r0", "r1", "r2", "r3"}
+        assert set(exporting["observer_start_time_seconds revision"]) == {"r0", "r1", "r2", "r3"}
 
 
 def test_what_there_is_no_memory_for_is_refused_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -276,6 +276,7 @@ STEPS = {
         "is watched",
     ),
     "not before its time": (rolling(again=2001.0), Looked(seen(2000)), "rolling_back", "nothing", ""),
+    "by a clock that went back": (rolling(again=9000.0), Looked(seen(2000)), "rolling_back", "set", ""),
     "the target refuses": (rolling(), WentWrong(1001, "down"), "failed", "nothing", "tried again: down"),
     "tried again after it failed": (replace(rolling(), stage="failed"), Looked(seen(2000)), "failed", "set", ""),
     "its read-back disagrees": (

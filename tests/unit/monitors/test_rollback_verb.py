@@ -35,6 +35,7 @@ REFUSED = {
     "no target": (GIVEN, "makeweight.yaml: `canary` declares no target"),
     "a token that is not there": ((*GIVEN, "--bearer-file", "none"), "none: the token cannot be read: No such file"),
     "a short secret": ((*GIVEN, "--secret-file", "{folder}/short"), "a secret has at least 16 characters"),
+    "looks that are far apart": ((*GIVEN, "--every", "1m"), "--every: a controller that looks so seldom is taken for"),
     "half of TLS": ((*GIVEN, "--tls-cert", "a.pem"), "TLS needs both `--tls-cert` and `--tls-key`"),
 }
 
