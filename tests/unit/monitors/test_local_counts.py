@@ -69,3 +69,8 @@ def test_a_step_shows_at_once_and_counts_apart() -> None:
     assert seen.observer.local().answered == 2
     with pytest.raises(UsageError, match="between 0 and 1"):
         seen.observer.follow(4, 1.5)
+    seen.observer.follow(5)
+    assert (seen["epoch"], seen["declared_share"]) == ({"": 5}, {}), "no share that it could be held against"
+    seen.observer.leave()
+    assert (seen["epoch"], seen["observer_start_time_seconds"]) == ({}, {})
+    assert seen["predictions_total weight"] == {"0.05": 1, "0.3": 2}
