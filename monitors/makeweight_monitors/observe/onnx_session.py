@@ -63,16 +63,15 @@ class WatchedSession:
         return outputs
 
     def _record(self, answers: Any, seconds: float | None, feeds: Mapping[str, Any]) -> None:
-        more: Mapping[str, Any] = {}
+        kind = "scores" if self._observer.task == "classification" else "predictions"
+        answered = {kind: answers, "latency": seconds}
         if self._about is not None:
             try:
-                more = self._about(feeds)
-            except Exception as error:  # noqa: BLE001 - the hook is not ours
+                self._observer.record(**{**self._about(feeds), **answered})
+                return
+            except Exception as error:  # noqa: BLE001 - the hook is not ours, nor what it calls things
                 self._observer.refused(None, "bad_shape", 1, f"what to record of an input could not be told: {error!r}")
-        if self._observer.task == "classification":
-            self._observer.record(answers, seconds, **more)
-        else:
-            self._observer.record(predictions=answers, latency=seconds, **more)
+        self._observer.record(**answered)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)

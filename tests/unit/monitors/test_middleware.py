@@ -154,6 +154,23 @@ def test_a_hook_may_look_at_the_request_and_say_that_there_is_no_prediction() ->
     assert seen["feature_bin_total bin"] == {"01": 1}
 
 
+def test_a_hook_that_calls_things_otherwise_fails_no_request() -> None:
+    seen, answer = Watched(), json.dumps(SCORES).encode()
+    hook = json_fields(scores="outputs.0.scores", answers="outputs.0.scores")
+    assert ask_asgi(asgi.ObserverMiddleware(answering(answer), seen.observer, hook)) == (200, answer)
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [answer]
+
+    assert ask_wsgi(wsgi.ObserverMiddleware(app, seen.observer, hook)) == ("200 OK", answer)
+    assert seen["rejected_total reason"] == {"bad_shape": 2}
+    session = watch(Session(), seen.observer, output="scores", about=lambda _: {"colour": "red"})
+    assert len(session.run(None, {"image": 1})) == 2
+    assert seen["predictions_total"] == {"": 2}
+    assert seen["rejected_total reason"] == {"bad_shape": 3}
+
+
 def test_an_application_that_fails_fails_as_before() -> None:
     seen = Watched()
 

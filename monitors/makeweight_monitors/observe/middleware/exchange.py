@@ -92,11 +92,10 @@ class Middleware(Generic[App]):
             return
         try:
             arguments = self._extract(exchange)
-        except Exception as error:  # noqa: BLE001 - the hook is not ours
+            if arguments is not None:
+                self._observer.record(**{"latency": exchange.seconds, **arguments})
+        except Exception as error:  # noqa: BLE001 - the hook is not ours, nor what it calls things
             self._refused(f"no prediction found in an answer of {exchange.path}: {error!r}")
-            return
-        if arguments is not None:
-            self._observer.record(**{"latency": exchange.seconds, **arguments})
 
     def raised(self, error: Exception) -> None:
         """Count a request that the application ended with an exception."""
