@@ -56,7 +56,8 @@ class Arm:
         """What `call` answers with the model, timed and recorded; what it raises is recorded as a failure, and raised.
 
         Args:
-            scores: takes from the answer what `Observer.record` counts; None: the answer itself.
+            scores: takes from the answer what `Observer.record` counts; None: the answer itself. Where it raises, the
+                answer is counted as refused.
             more: for `Observer.record`, such as `id`, `unit` or `slice`.
         """
         began = time.perf_counter()
@@ -65,7 +66,13 @@ class Arm:
         except Exception as error:
             self.record(failure.of(error), time.perf_counter() - began, **more)
             raise
-        self.record(answer if scores is None else scores(answer), time.perf_counter() - began, **more)
+        seconds = time.perf_counter() - began
+        try:
+            found = answer if scores is None else scores(answer)
+        except Exception as error:  # noqa: BLE001 - the answer is there, and goes out
+            self.observer.refused(None, "bad_shape", 1, f"no scores found in an answer: {error!r}")
+            return answer
+        self.record(found, seconds, **more)
         return answer
 
     def record(self, scores: Any = None, latency: float | None = None, **more: Any) -> None:

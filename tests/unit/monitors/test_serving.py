@@ -223,6 +223,12 @@ def test_answers_that_are_nan_cut_it_off_too(case: Case) -> None:
     assert {case.serving.arm(str(n)).name for n in range(50)} == {"stable"}
 
 
+def test_an_answer_in_which_no_scores_are_found_goes_out_all_the_same(case: Case) -> None:
+    assert case.serving.arm().answer(lambda _: {"other": 1}, scores=lambda answer: answer["scores"]) == {"other": 1}
+    assert case.value("makeweight_rejected_total", reason="bad_shape") == 1
+    assert case.value("makeweight_predictions_total") == case.value("makeweight_failures_total") == 0
+
+
 def test_both_arms_bear_the_release_on_trial(case: Case) -> None:
     case.point(lambda now: now.on_trial(case.canary))
     for number in range(40):
