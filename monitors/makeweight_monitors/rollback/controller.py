@@ -105,9 +105,10 @@ class Controller:
         now = self.clock()
         if not self.lease.take():
             raise EnvironmentFailed("another controller leads; nothing was done here")
-        placement, there = self._placed() if order == "rollback" else (Placement(0.0), [])
-        if placement.share > 0 and not there:
-            there = self._last()
+        placement, there = Placement(0.0), list[Canary]()
+        if order == "rollback":
+            placement, there = self._placed()
+            there = there or (self._last() if placement.share > 0 else [])
         line = self._line("order", f"{who} asks for {order} ({reason})", there[0] if there else None)
         facts: dict[str, Any] = {}
         if order == "hold":
