@@ -119,15 +119,20 @@ class Running:
                 counter.add_metric([*own, *labels], count)
             yield counter
         gauges: list[tuple[metrics.Metric, dict[tuple[str, ...], float]]] = [
-            (metrics.CONTROLLER_LAST_LOOK, {(): health.time}),
             (metrics.CONTROLLER_LEADS, {(): float(health.leads)}),
             (
                 metrics.CONTROLLER_BLIND,
                 {(why,): float(health.blindness == why) for why in metrics.CONTROLLER_BLINDNESS},
             ),
         ]
-        with contextlib.suppress(MakeweightError):
-            gauges.append((metrics.CONTROLLER_HELD, {(): float(kept.hold() is not None)}))
+        cases = []
+        # one that stands by does not look, which is not to hide that the other hangs; and its own journal, if it has one,
+        # knows nothing of what was done since it led
+        if health.leads:
+            gauges.append((metrics.CONTROLLER_LAST_LOOK, {(): health.time}))
+            with contextlib.suppress(MakeweightError):
+                gauges.append((metrics.CONTROLLER_HELD, {(): float(kept.hold() is not None)}))
+                cases = kept.cases()
         for metric, values in gauges:
             gauge = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
             for labels, value in values.items():
@@ -135,10 +140,9 @@ class Running:
             yield gauge
         stage = metrics.CONTROLLER_STAGE
         stages = GaugeMetricFamily(stage.name, stage.help, labels=stage.labels)
-        with contextlib.suppress(MakeweightError):
-            for case in kept.cases():
-                one = case.canary
-                stages.add_metric([one.environment, one.model, one.revision, one.attempt, one.sha256, case.stage], 1.0)
+        for case in cases:
+            one = case.canary
+            stages.add_metric([one.environment, one.model, one.revision, one.attempt, one.sha256, case.stage], 1.0)
         yield stages
 
 

@@ -228,6 +228,20 @@ def test_its_own_health_status_and_metrics(one: Served) -> None:
     assert one.ask("GET", "/v1/status", headers=forged).status == 401
 
 
+def test_who_stands_by_tells_nothing_of_canaries(one: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it knows of them is of when it led: a rollback that failed then may be done by now. And it does not look."""
+    one.running.look()
+    assert one.order("hold").status == 200
+    of_who_leads = (metrics.CONTROLLER_STAGE, metrics.CONTROLLER_HELD, metrics.CONTROLLER_LAST_LOOK)
+    for leads in (True, False):
+        monkeypatch.setattr(one.lease, "take", lambda leads=leads: leads)
+        one.running.look()
+        page = one.ask("GET", "/metrics").body.decode()
+        assert [f"\n{metric.series}{{" in page for metric in of_who_leads] == [leads] * 3
+        assert f"\n{metrics.CONTROLLER_LEADS.series}{{" in page
+        assert one.ask("GET", "/readyz").status == 200
+
+
 def test_a_journal_that_cannot_be_written_is_told_by_metrics_which_come_all_the_same(one: Served) -> None:
     one.running.look()
     one.journal.close()
