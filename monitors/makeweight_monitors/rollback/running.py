@@ -126,8 +126,8 @@ class Running:
             ),
         ]
         cases = []
-        # one that stands by does not look, which is not to hide that the other hangs; and its own journal, if it has one,
-        # knows nothing of what was done since it led
+        # one that stands by does not look, which is not to hide that the other hangs; and a journal of its own knows
+        # nothing of what was done since it led
         if health.leads:
             gauges.append((metrics.CONTROLLER_LAST_LOOK, {(): health.time}))
             with contextlib.suppress(MakeweightError):
