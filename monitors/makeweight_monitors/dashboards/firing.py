@@ -20,13 +20,12 @@ _KINDS = {"rollback": 3, "alarm": 2, "evidence": 1}
 
 def state() -> Panel:
     """The worst kind of alert that fires; 0 only while the watchdog tells that rules are evaluated."""
-    alive = of_alerts(_FIRING, f'alertname="{WATCHDOG}"')
     return value(
         "State",
         "The most urgent kind of alert that fires. `evidence` is to be weighed, `alarm` calls somebody, `roll back` "
         "may act alone. Where it says that rules are not evaluated, nothing is known: look at Prometheus first.",
         "none",
-        "max(\n  " + "\n  or\n  ".join([*_by_kind(), f"0 * {alive}"]) + "\n)",
+        "max(\n  " + "\n  or\n  ".join([*_by_kind(), f"0 * {_alive()}"]) + "\n)",
         words=_STATES,
         nothing="rules are not evaluated",
         steps=Steps(QUIET, ((0, GOOD), (1, WARN), (2, BAD))),
@@ -35,8 +34,14 @@ def state() -> Panel:
 
 
 def counted(kind: str, title: str, description: str) -> Panel:
+    """How many of a kind fire; likewise."""
     found = of_alerts(_FIRING, _MEANT, equals("kind", kind))
-    return value(title, description, "short", f"count({found}) or vector(0)", steps=NONE_IS_GOOD)
+    return value(title, description, "short", f"count({found}) or 0 * max({_alive()})", steps=NONE_IS_GOOD)
+
+
+def _alive() -> str:
+    """The watchdog: while it fires, rules are evaluated."""
+    return of_alerts(_FIRING, f'alertname="{WATCHDOG}"')
 
 
 def alerts(runbooks: str) -> Panel:

@@ -54,7 +54,8 @@ def _both(series: str) -> list[Query]:
 
 
 def _state() -> list[Panel]:
-    serving = f"count(\n  sum by ({_ONE}) ({of_model(names.TRAFFIC, promql.CANARY)}) > 0\n) or vector(0)"
+    canaries = f"count(\n  sum by ({_ONE}) ({of_model(names.TRAFFIC, promql.CANARY)}) > 0\n)"
+    serving = f"{canaries} or 0 * count({of_model(names.TRAFFIC)})"
     both = "Of all models and both arms, over five minutes. A shadowed request counts for both."
     counted = f"count(count by (model) ({of_model(PREDICTIONS.series)}))"
     return [

@@ -170,6 +170,7 @@ def check_question(expression: str) -> None:
     assert all('model=~"$model"' in matchers for _, matchers in selected)
     check_here(expression)
     assert selected or expression.startswith("vector(")
+    assert "vector(0)" not in expression, "a nought where nothing is known"
 
 
 @pytest.mark.parametrize("name", BOARDS)
