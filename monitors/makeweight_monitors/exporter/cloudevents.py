@@ -105,8 +105,8 @@ class Payloads:
         self._late: OrderedDict[Key, float] = OrderedDict()
         """Requests that were counted as failed, and until when their response is still known for theirs."""
         self._counted: OrderedDict[int, float] = OrderedDict()
-        """Hashes of the keys of answers that were counted, and until when what comes of them is known to come again: who
-        delivers events may do so more than once.
+        """Hashes of the keys of answers that were counted, and until when what comes of them is known to come again: it
+        may be delivered more than once.
         """
 
     def __len__(self) -> int:

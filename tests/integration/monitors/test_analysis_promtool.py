@@ -56,11 +56,15 @@ CASES: dict[str, tuple[list[Series], int, int]] = {
     "another environment's guard is off": ([*WELL, alert(names.SHARE_OFF, environment="staging")], 0, 0),
     "the split of a canary before is off": ([*WELL, alert(names.SHARE_OFF, **{**SEEN, "sha256": "b" * 64})], 0, 0),
     "and it asks of the one that serves": (
-        [*WELL, asks(), alert(names.LABELS_SELECTED, **{**SEEN, "attempt": ""})], 1, 1,
+        [*WELL, asks(), alert(names.LABELS_SELECTED, **{**SEEN, "attempt": ""})],
+        1,
+        1,
     ),
     "its own split is off": ([*WELL, asks(), alert(names.SHARE_OFF, **SEEN)], -1, -1),
     "labels of stable are few": (
-        [*WELL, asks(), alert(names.LABEL_COVERAGE_LOW, variant="stable", sha256="0" * 64)], -1, -1,
+        [*WELL, asks(), alert(names.LABEL_COVERAGE_LOW, variant="stable", sha256="0" * 64)],
+        -1,
+        -1,
     ),
     "a test that is not believed": ([*WELL, asks(), alert(names.SHARE_OFF, environment="prod")], -1, -1),
     "failures are believed all the same": ([*WELL, asks("failures"), alert(names.SHARE_OFF)], 1, 1),

@@ -40,7 +40,9 @@ class GithubOptions(TargetOptions):
     token_file: str | None = Field(
         None, min_length=1, description=f"The file of the token, from makeweight.yaml's folder on (or {TOKEN})."
     )
-    api: str = Field("https://api.github.com", pattern=r"^https?://[^\s@]+$", description="The address of the REST API.")
+    api: str = Field(
+        "https://api.github.com", pattern=r"^https?://[^\s@]+$", description="The address of the REST API."
+    )
 
     @field_validator("file")
     @classmethod
