@@ -108,11 +108,11 @@ class Looking:
         if any(one.name == names.NOTHING_OBSERVED and one.firing for one in alerting):
             said = f"{names.NOTHING_OBSERVED} is firing"
             return replace(seen, blind=said, blindness="observers", alerting=alerting)
-        if "unseen" in found:
+        asks = any(one.kind == "rollback" and one.firing and one.of(canary) for one in alerting)
+        if "unseen" in found and not asks:
             # the alert is of all environments that this Prometheus knows
             said = f"no process of this environment was scraped for {_UNSEEN}"
             return replace(seen, blind=said, blindness="observers", alerting=alerting)
-        asks = any(one.kind == "rollback" and one.firing and one.of(canary) for one in alerting)
         late = None if asks else self._late(groups, found["now"])
         if late is not None:
             return replace(seen, blind=late, blindness="rules", alerting=alerting)

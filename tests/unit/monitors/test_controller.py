@@ -182,6 +182,9 @@ def test_silence_of_one_environment_is_silence_though_another_is_seen(one: Contr
     assert one.share == 0.05
     said = "no process of this environment was scraped for 5m"
     assert (one.controller.health.blind, one.controller.health.blindness) == (said, "observers")
+    one.prometheus.asks()
+    one.tick()
+    assert one.share == 0.0  # by what was scraped before
 
 
 def nothing_observed(told: Told) -> None:
