@@ -35,6 +35,8 @@ _KEPT = 7
 """Days that files lie there after they were last used."""
 _LONGEST = 40
 """Bytes of the folder of a control socket: the whole path of a socket holds 108 (unix(7))."""
+_BEGINS = "makeweight-begins-here"
+"""The line that goes before what a script prints and says: a user's own shell may greet before it."""
 _OWN = 8
 """Characters of a hash in the name of a socket, before ssh's own 40."""
 _ALWAYS = (
@@ -131,9 +133,7 @@ class Ssh:
             return self._ended(program, waiting)
 
     def get(self, there: str, here: Path) -> None:
-        with here.open("wb") as file:
-            ended = self._ended(f"cat {shlex.quote(there)}", subprocess.DEVNULL, file)
-        self._checked(ended, f"`{there}` cannot be read there")
+        here.write_bytes(self._printed(f"cat {shlex.quote(there)}", f"`{there}` cannot be read there"))
 
     def _send(self, files: Sequence[Path], folder: str) -> None:
         """Whole, or not at all: another benchmark may be sending the same."""
@@ -150,22 +150,28 @@ class Ssh:
         self._checked(ended, f"{files[0].name} cannot be brought there")
 
     def _said(self, script: str) -> str:
-        with tempfile.TemporaryFile("w+") as output:
-            self._checked(self._ended(script, subprocess.DEVNULL, output), "a shell cannot be run there")
-            output.seek(0)
-            return output.read()
+        return self._printed(script, "a shell cannot be run there").decode(errors="replace")
 
-    def _ended(
-        self, script: str, stdin: int | IO[bytes], stdout: int | IO[bytes] | IO[str] = subprocess.DEVNULL
-    ) -> Ended:
+    def _printed(self, script: str, failed: str) -> bytes:
+        """What a script of the shell there prints, without what that user's own shell prints before, as one that greets
+        does.
+
+        Args:
+            failed: what to say where it fails.
+        """
+        with tempfile.TemporaryFile() as output:
+            self._checked(self._ended(script, subprocess.DEVNULL, output), failed)
+            output.seek(0)
+            return output.read().partition(f"{_BEGINS}\n".encode())[2]
+
+    def _ended(self, script: str, stdin: int | IO[bytes], stdout: int | IO[bytes] = subprocess.DEVNULL) -> Ended:
         """Run a script of the shell there.
 
         Raises:
             DeviceFailed: the machine cannot be reached, was lost, or does not end in time.
         """
         where = f"device `{self.name}`"
-        # whatever shell is the user's there, this one reads the script
-        command = (*self._ssh, "--", self._host, f"exec sh -c {shlex.quote(f'cd || exit; {script}')}")
+        command = (*self._ssh, "--", self._host, _by_sh(f"echo {_BEGINS}; echo {_BEGINS} >&2; cd || exit; {script}"))
         try:
             done = subprocess.run(
                 command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, timeout=self._patience, check=False
@@ -177,6 +183,8 @@ class Ssh:
             do = "See what it does there; `patience:` of the device is how long it may take."
             raise DeviceFailed(f"a program there has not ended for {self._patience:g} s", where=where, do=do) from error
         said = done.stderr.decode(errors="replace")
+        _, begun, own = said.partition(f"{_BEGINS}\n")
+        said = own if begun else said
         if done.returncode == LOST:
             raise refusal(self.name, self._host, said)
         return Ended(code_of(done.returncode), said)
@@ -186,10 +194,22 @@ class Ssh:
             raise refusal(self.name, self._host, ended.said, what)
 
 
+def _by_sh(script: str) -> str:
+    """A command that has sh read a script, whatever shell is the user's there.
+
+    Within single quotes, too, csh takes no end of a line and looks for its history at `!` (csh(1)), and fish reads
+    backslashes (https://fishshell.com/docs/current/language.html#quotes); so these go as the numbers that printf(1)
+    turns back.
+    """
+    told = "".join(f"\\0{ord(letter):03o}" if letter in "\\\n!" else letter for letter in script)
+    return f"exec sh -c 'eval \"$(printf %b \"$1\")\"' sh {shlex.quote(told)}"
+
+
 @contextlib.contextmanager
 def _archived(files: Sequence[Path]) -> Iterator[IO[bytes]]:
     with tempfile.TemporaryFile() as archive:
-        with tarfile.open(fileobj=archive, mode="w") as tar:
+        # what a link leads to: DVC may have put links to its cache in place of files
+        with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
             for file in files:
                 tar.add(file, file.name, filter=_nobodys)
         archive.seek(0)
