@@ -13,8 +13,11 @@ from makeweight_probe import android, gpu, sessions, slowing, sysfs
 from makeweight_probe.isa import telling
 from makeweight_probe.job import CPU, FactsJob, Result
 
-_MODALIAS = "/sys/devices/system/cpu/modalias"
-_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+_CPUS = "/sys/devices/system/cpu"
+_MODALIAS = f"{_CPUS}/modalias"
+_BOARD = "/proc/device-tree/model"
+"""Which board it is, such as a Raspberry Pi, where it has a device tree: https://www.devicetree.org/specifications/"""
+_CACHES = Path(_CPUS, "cpu0/cache")
 _ACCELERATORS: Mapping[str, Callable[[], dict[str, Any]]] = {"cuda": lambda: {"gpu": gpu.identity()}}
 """What computes beside the processor, by execution provider."""
 
@@ -43,7 +46,7 @@ def identity(execution_provider: str = CPU) -> dict[str, Any]:
     # the flags of what imitates it are not its own
     flags = cpu.get("Features", "") if imitated else cpu.get("flags") or cpu.get("Features") or ""
     own = {
-        "cpu": cpu.get("model name") or platform.processor() or "unknown",
+        "cpu": cpu.get("model name") or _of_arm(cpu) or platform.processor() or "unknown",
         "machine": platform.machine(),
         "isa": telling(flags),
         "cores": os.cpu_count(),
@@ -52,11 +55,20 @@ def identity(execution_provider: str = CPU) -> dict[str, Any]:
         "runtimes": sessions.versions(),
         "emulated": imitated,
     }
+    if (board := (sysfs.value(_BOARD) or "").strip("\0 \n")) and not imitated:
+        own["model"] = board
     if execution_provider != CPU:
         sessions.ready(execution_provider)
         own |= {"execution_provider": execution_provider, **_ACCELERATORS[execution_provider]()}
     told = android.told_here()
     return own if told is None else {**own, **android.identity(told)}
+
+
+def _of_arm(cpu: Mapping[str, str]) -> str | None:
+    """What a processor of Arm's architecture is, which has no name: who made it, and which of theirs it is, by the
+    numbers of its register MIDR_EL1. None: it is none."""
+    maker, part = cpu.get("CPU implementer"), cpu.get("CPU part")
+    return None if maker is None or part is None else f"Arm {part} by {maker}"
 
 
 def emulated_here() -> bool:
@@ -77,15 +89,17 @@ def emulated(machine: str, vendor: str | None, modalias: str | None) -> bool:
 
 
 def conditions() -> dict[str, Any]:
-    """What may be another at the next call: load, governor, frequency, temperature, what slows it down, and
-    which processors this process may run on. None: not told by this system."""
+    """What may be another at the next call: load, temperature, which processors this process may run on, governor and
+    frequency of the first of these, what slows it down. None: not told by this system."""
+    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    cpufreq = f"{_CPUS}/cpu{cpus[0] if cpus else 0}/cpufreq"
     own = {
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "governor": sysfs.value("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "frequency_khz": sysfs.value("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"),
+        "governor": sysfs.value(f"{cpufreq}/scaling_governor"),
+        "frequency_khz": sysfs.value(f"{cpufreq}/scaling_cur_freq"),
         "temperature_millicelsius": sysfs.value("/sys/class/thermal/thermal_zone0/temp"),
-        "cpus": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "throttling": slowing.state(),
+        "cpus": cpus,
+        "throttling": slowing.state(used=cpus),
     }
     told = android.told_here()
     return own if told is None else android.added(own, told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,22 @@ def _firmware() -> str | None:
         return None
 
 
-def state(root: Path = _SYS, firmware: Callable[[], str | None] = _firmware) -> dict[str, Any]:
+def state(
+    root: Path = _SYS, firmware: Callable[[], str | None] = _firmware, used: Collection[int] | None = None
+) -> dict[str, Any]:
     """Answers `events` (how often it was throttled since it started), `cooling` (what slows it at this moment), `hot`
     (zones beyond the temperature from which it is slowed), `firmware` (a Raspberry Pi's bits), `clock_khz` (of the
-    fastest processor) beside `most_khz` (which it may have). None: not told.
+    fastest processor that is used) beside `most_khz` (the highest that one of them may have). None: not told.
+
+    Args:
+        used: the processors that measuring may run on, by number: where those of a board are of several kinds, another
+            one's clock says nothing of theirs; None: all.
     """
     cpus = sorted((root / "devices/system/cpu").glob("cpu[0-9]*"))
     told = re.search(r"throttled=0x([0-9a-fA-F]+)", firmware() or "")
-    clocks = [_number(cpu / "cpufreq/scaling_cur_freq") for cpu in cpus]
-    allowed = [_number(cpu / "cpufreq/scaling_max_freq") for cpu in cpus]
+    own = cpus if used is None else [root / f"devices/system/cpu/cpu{number}" for number in used]
+    clocks = [_number(cpu / "cpufreq/scaling_cur_freq") for cpu in own]
+    allowed = [_number(cpu / "cpufreq/scaling_max_freq") for cpu in own]
     return {
         "events": _events(cpus),
         "cooling": _cooling(root),

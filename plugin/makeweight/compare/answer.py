@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from makeweight.bench import sitting
-from makeweight.measure.latency import median_ratio, medians, noise_floor
+from makeweight.bench.sitting import Ratio
+from makeweight.measure.latency import meaningless, medians, too_coarse
 from makeweight.measure.timings import Timings
 
 Verdict = Literal["over", "within", "inconclusive"]
@@ -21,21 +22,21 @@ class Answer:
 
     verdict: Verdict
     max_ratio: float
-    ratio: float
-    interval: tuple[float, float]
-    noise_floor: float
+    ratio: Ratio | None
+    """None: no time counts that was taken, for the `reason`."""
     taken: Timings
-    seconds_needed: float | None
+    seconds_needed: float | None = None
     """How long to measure for an answer; None when there is one, or no time would give one."""
+    reason: str | None = None
 
     @property
     def seconds_of(self) -> dict[str, float]:
-        """The usual time of one inference of `a` and `b`."""
-        return medians(self.taken)
+        """The usual time of one inference of `a` and `b`; empty where no time counts."""
+        return {} if self.ratio is None else medians(self.taken)
 
     @property
     def within_the_floor(self) -> bool:
-        return _within_the_floor(self.ratio, self.max_ratio, self.noise_floor)
+        return self.ratio is not None and _within_the_floor(self.ratio, self.max_ratio)
 
 
 def answer(taken: Timings, limit: float, seconds: float) -> Answer:
@@ -44,26 +45,26 @@ def answer(taken: Timings, limit: float, seconds: float) -> Answer:
     Args:
         seconds: how long it was allowed to take.
     """
-    ratio, interval = median_ratio(taken)
-    floor = noise_floor(taken)
-    verdict: Verdict = "inconclusive"
-    if sitting.settled(taken, (limit,)):
-        verdict = "over" if ratio > limit else "within"
-    needed = _needed(ratio, interval, limit, floor, seconds) if verdict == "inconclusive" else None
-    return Answer(verdict, limit, ratio, interval, floor, taken, needed)
+    reason = meaningless(taken) or too_coarse(taken)
+    if reason is not None:
+        return Answer("inconclusive", limit, None, taken, reason=reason)
+    ratio = sitting.ratio_of(taken)
+    if ratio.above(limit) or ratio.below(limit):
+        return Answer("over" if ratio.above(limit) else "within", limit, ratio, taken)
+    return Answer("inconclusive", limit, ratio, taken, _needed(ratio, limit, seconds))
 
 
-def _needed(ratio: float, interval: tuple[float, float], limit: float, floor: float, seconds: float) -> float | None:
-    distance = abs(math.log(ratio / limit))
-    if _within_the_floor(ratio, limit, floor):
+def _needed(ratio: Ratio, limit: float, seconds: float) -> float | None:
+    distance = abs(math.log(ratio.value / limit))
+    if _within_the_floor(ratio, limit):
         return None
-    low, high = interval
+    low, high = ratio.interval
     if not (low > 0 and math.isfinite(high)):
         return seconds * 4
-    half = max(math.log(high / ratio), math.log(ratio / low))
+    half = max(math.log(high / ratio.value), math.log(ratio.value / low))
     needed = seconds * max(2.0, 1.5 * (half / distance) ** 2)
     return math.ceil(needed) if needed <= _LONGEST else None
 
 
-def _within_the_floor(ratio: float, limit: float, floor: float) -> bool:
-    return abs(math.log(ratio / limit)) <= math.log1p(floor)
+def _within_the_floor(ratio: Ratio, limit: float) -> bool:
+    return abs(math.log(ratio.value / limit)) <= math.log1p(ratio.noise_floor)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.artifact.model import Model
+from makeweight.bench.sitting import Ratio
 from makeweight.compare.answer import Answer
 from makeweight.compare.likeness import Likeness
 
@@ -27,19 +28,17 @@ def plain(
         identity: of the device.
         matched: which inputs are which, where names or layouts differ.
     """
-    low, high = answer.interval
     return {
         "verdict": answer.verdict,
         "max_ratio": answer.max_ratio,
-        "ratio": answer.ratio,
-        "interval": [low, high if math.isfinite(high) else None],
-        "noise_floor": answer.noise_floor,
+        **_figures(answer.ratio),
+        "reason": answer.reason,
         "pairs": answer.taken.rounds,
         "processes": len(answer.taken.processes),
         "arms": answer.taken.where,
         "seconds": round(answer.taken.seconds, 3),
         "seconds_needed": answer.seconds_needed,
-        **{arm: _described(model, answer.seconds_of[arm]) for arm, model in models.items()},
+        **{arm: _described(model, answer.seconds_of.get(arm)) for arm, model in models.items()},
         "device": dict(identity),
         "inputs": inputs,
         "matched": [*matched, *alike.told],
@@ -49,23 +48,42 @@ def plain(
     }
 
 
+def _figures(ratio: Ratio | None) -> dict[str, Any]:
+    if ratio is None:
+        return {"ratio": None, "interval": None, "noise_floor": None}
+    low, high = ratio.interval
+    return {
+        "ratio": ratio.value,
+        "interval": [low, high if math.isfinite(high) else None],
+        "noise_floor": ratio.noise_floor,
+    }
+
+
 def text(answer: Answer, models: Mapping[str, Model], inputs: str, alike: Likeness, matched: Sequence[str]) -> str:
-    low, high = answer.interval
     a, b = _names(models["a"].path, models["b"].path)
-    times = " against ".join(f"{answer.seconds_of[name] * 1e6:.0f} us" for name in "ba")
     lines = [
-        f"{answer.verdict}: {b} takes {answer.ratio:.3f}x the time of {a} "
+        *_times(answer, a, b, inputs),
+        f"  its answers beside those of {a}, signal to noise: {_alike(alike)}",
+        *(f"  {line}" for line in (*matched, *alike.told)),
+    ]
+    if answer.verdict == "inconclusive" and answer.ratio is not None:
+        lines.append("  " + _settle(answer))
+    return "\n".join(lines)
+
+
+def _times(answer: Answer, a: str, b: str, inputs: str) -> list[str]:
+    if answer.ratio is None:
+        return [f"{answer.verdict}: what {b} takes beside {a} is not known: {answer.reason}"]
+    low, high = answer.ratio.interval
+    times = " against ".join(f"{answer.seconds_of[name] * 1e6:.0f} us" for name in "ba")
+    return [
+        f"{answer.verdict}: {b} takes {answer.ratio.value:.3f}x the time of {a} "
         f"[{low:.3f}, {'?' if math.isinf(high) else format(high, '.3f')}]; "
         f"at most {answer.max_ratio:g}x was asked for",
         f"  {times} (median), {answer.taken.rounds} rounds of blocks in {answer.taken.seconds:.1f} s, "
         f"{len(answer.taken.processes)} times afresh, {answer.taken.where}, "
-        f"identical models differed by {answer.noise_floor:.1%}, inputs {inputs}: {_sizes(answer)}",
-        f"  its answers beside those of {a}, signal to noise: {_alike(alike)}",
-        *(f"  {line}" for line in (*matched, *alike.told)),
+        f"identical models differed by {answer.ratio.noise_floor:.1%}, inputs {inputs}: {_sizes(answer)}",
     ]
-    if answer.verdict == "inconclusive":
-        lines.append("  " + _settle(answer))
-    return "\n".join(lines)
 
 
 def _names(a: Path, b: Path) -> tuple[str, str]:
@@ -93,5 +111,5 @@ def _settle(answer: Answer) -> str:
     return "It would take over an hour to settle it; ask for another `--max-ratio`."
 
 
-def _described(model: Model, seconds: float) -> dict[str, Any]:
+def _described(model: Model, seconds: float | None) -> dict[str, Any]:
     return {"path": str(model.path), "sha256": model.sha256, "size": model.size, "latency_p50": seconds}

@@ -16,7 +16,7 @@ from makeweight.bench.aim import Aim
 from makeweight.bench.probe import model_of
 from makeweight.bench.sitting import Pair, Ratio
 from makeweight.compress.subject import Subject
-from makeweight.devices.device import Device, DeviceOptions
+from makeweight.devices.device import Device, DeviceFailed, DeviceOptions
 from makeweight.measure import samples
 from makeweight.measure.latency import medians
 from makeweight.runtimes.format import Format
@@ -85,7 +85,7 @@ class Stopwatch:
         """Measure until the ratio to the baseline's time is told from the limit, or the device's `seconds` are over.
 
         Raises:
-            DeviceFailed: the device was lost.
+            DeviceFailed: the device was lost, or is emulated and so tells no times.
             UsageError, RecipeFailed: the model cannot be lowered, or not be timed at all.
         """
         made = self.lower(subject, untrained(self.format))
@@ -94,6 +94,8 @@ class Stopwatch:
         pair = Pair(before, after, str(self.inputs), free_batch=False, inputs_b=own)
         aim = Aim(() if limit is None else (limit,), memory=False)
         taken = sitting.carry_out(self.device, self.options, pair, aim, self.seed, Silent())
+        if taken.emulated is not None:
+            raise DeviceFailed(taken.emulated, where=f"device `{self.device.name}`")
         if min(float(times.min()) for arm in "ab" for times in taken.runs(f"wall_{arm}")) <= 0:
             raise RecipeFailed(f"device `{self.device.name}` has too coarse a clock: some inferences took no time")
         usual = medians(taken)

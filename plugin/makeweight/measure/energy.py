@@ -40,7 +40,12 @@ def measure(timings: Timings, variant: str, device: str) -> Iterator[Measurement
 
     yield figure("J", variant, own, None)
     yield figure("J", BASELINE, base, variant)
-    yield replace(figure("ratio", variant, own / base, BASELINE), comparison="ratio")
+    # a round in which the baseline's is lost in what is idle bounds the ratio by nothing
+    ratios = np.divide(own, base, out=np.full(len(base), np.inf), where=base > 0)
+    if not np.isfinite([np.median(ratios), *(quantile_interval(ratios, MEDIAN) or ())]).all():
+        yield unavailable(Measurand("energy", "ratio"), variant, "ratio", _LOST, device=device)
+        return
+    yield replace(figure("ratio", variant, ratios, BASELINE), comparison="ratio")
 
 
 def _objection(timings: Timings) -> str | None:

@@ -21,6 +21,7 @@ from makeweight.measure.sampled import quantile_interval
 from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Cause, Measurement, unavailable
+from makeweight_probe.blocks import ARMS
 from makeweight_probe.sequential import confidence_sequence
 
 LAUNCHES = 10
@@ -57,14 +58,24 @@ def noise_floor(timings: Timings, clock: str = "wall", quantile: float = MEDIAN)
     """How far the control, the baseline once more, differed from the baseline: 0.012 for 1.2 %.
 
     For the median the largest of any process, as far as it is more than so few pairs sway it by themselves, which the
-    interval tells already; for a tail at least that of the pooled samples.
+    interval tells already; for a tail at least that of the pooled samples. Never less than the step by which times are
+    told, since two that differ by less may be told as one.
     """
     worst = max(map(_apart, timings.log_ratios(clock, "control")), default=math.inf)
     if quantile != MEDIAN and worst < math.inf:
         runs = (np.concatenate(timings.runs(f"{clock}_{arm}")) for arm in ("control", "a"))
         control, own = (np.quantile(times_of, quantile) for times_of in runs)
         worst = max(worst, abs(math.log(float(control) / float(own))))
-    return math.expm1(worst)
+    return math.expm1(max(worst, _by_a_step(timings, clock)))
+
+
+def _by_a_step(timings: Timings, clock: str) -> float:
+    """The log-ratio of two times, a step apart, of the shorter model."""
+    if not timings.step:
+        return 0.0
+    each = (values for arm in "ab" for values in timings.turns(f"{clock}_{arm}"))
+    shortest = min((float(np.median(values)) for values in each), default=math.inf)
+    return math.log1p(timings.step / shortest) if shortest > 0 else math.inf
 
 
 def _apart(log_ratios: NDArray[Any]) -> float:
@@ -104,10 +115,7 @@ def _objection(timings: Timings, metric: Metric, threads: int) -> str | None:
     inner = max(int(result.facts["inner"]) for result in timings.processes)
     if quantile != MEDIAN and inner > 1:
         return f"one inference is too short for the clock, so {inner} were timed together, which hides the tail"
-    arms = ("a", "b", "control")
-    if any(float(np.min(values)) <= 0 for arm in arms for values in timings.runs(f"{clock}_{arm}")):
-        return "the clock is too coarse: some inferences took no measurable time"
-    return None
+    return too_coarse(timings, clock)
 
 
 def meaningless(timings: Timings) -> str | None:
@@ -115,6 +123,19 @@ def meaningless(timings: Timings) -> str | None:
     if timings.emulated is not None:
         return timings.emulated
     return None if timings.slowed is None else _SLOWED.format(timings.slowed)
+
+
+def too_coarse(
+    timings: Timings, clock: str = "wall", what: str = "inferences", arms: Iterable[str] = ARMS
+) -> str | None:
+    """Why a clock tells no times there; None: it does.
+
+    Args:
+        what: was timed.
+    """
+    if any(float(np.min(values)) <= 0 for arm in arms for values in timings.runs(f"{clock}_{arm}")):
+        return f"the clock is too coarse: some {what} took no measurable time"
+    return None
 
 
 def _count(timings: Timings, clock: str) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from makeweight.budget.measurand import Measurand
 from makeweight.layout import BASELINE
-from makeweight.measure.latency import interval_of, meaningless, median_ratio, medians, noise_floor
+from makeweight.measure.latency import interval_of, meaningless, median_ratio, medians, noise_floor, too_coarse
 from makeweight.measure.statistics import MEDIAN
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, unavailable
@@ -46,10 +46,7 @@ def _lacking(part: Timings, batch: int) -> str | None:
         )
     if (reason := meaningless(part)) is not None:
         return reason
-    arms = ("a", "b", "control")
-    if any(float(np.min(values)) <= 0 for arm in arms for values in part.turns(f"batch{batch}_{arm}")):
-        return "the clock is too coarse: some batches took no measurable time"
-    return None
+    return too_coarse(part, f"batch{batch}", "batches")
 
 
 def _cell(part: Timings, of: Measurand, variant: str, device: str) -> Iterator[Measurement]:
@@ -80,18 +77,20 @@ def _cell(part: Timings, of: Measurand, variant: str, device: str) -> Iterator[M
 
 
 def _of_one_size(timings: Timings, variant: str, device: str) -> Iterator[Measurement]:
-    arms = {BASELINE: timings.runs("batch_a"), variant: timings.runs("batch_b")}
     reason = meaningless(timings)
-    if reason is None and not arms[variant]:
+    if reason is None and not timings.runs("batch_b"):
         reason = timings.told("no_batches") or "it is asked for one fixed batch, so there are no batches to fill"
+    if reason is None:
+        reason = too_coarse(timings, "batch", "batches", "ab")
     if reason is not None:
         yield unavailable(Measurand(_NAME), variant, _UNIT, reason, device=device)
         return
     batch = next(int(result.facts["batch"]) for result in timings.processes if result.facts["batch"])
-    for name, each in arms.items():
+    for arm, name, against in (("a", BASELINE, variant), ("b", variant, None)):
+        each = timings.runs(f"batch_{arm}")
         rates = batch * _NS / np.concatenate(each)
-        own = [float(np.median(batch * _NS / values)) for values in each]
-        interval, against = (min(own), max(own)), variant if name == BASELINE else None
-        told = f"batches of {batch}, {len(each)} processes; the interval spans their medians", against, device
-        figure = Measurement(_NAME, name, _UNIT, float(np.median(rates)), interval, len(rates), *told)
+        rate = float(np.median(rates))
+        low, high = interval_of(timings, "batch", arm, MEDIAN, batch / rate)
+        told = f"batches of {batch}, {len(each)} process{'es' * (len(each) != 1)}, order statistics"
+        figure = Measurement(_NAME, name, _UNIT, rate, (batch / high, batch / low), len(rates), told, against, device)
         yield replace(figure, noise_floor=noise_floor(timings))

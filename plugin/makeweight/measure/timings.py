@@ -79,6 +79,11 @@ class Timings:
         return next((reason for reason in told if reason is not None), None)
 
     @property
+    def step(self) -> float:
+        """By how many ns the times go that a program tells; 0: it is too small to matter."""
+        return max((float(result.facts.get("step", 0.0)) for result in self.processes), default=0.0)
+
+    @property
     def where(self) -> str:
         """How the arms lived."""
         if (lived := self.told("lived")) is not None:

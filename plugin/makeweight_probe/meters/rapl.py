@@ -57,6 +57,8 @@ class _Counter:
 
     def microjoules(self) -> int:
         now = self._read()
+        if now < self._before and not self._range:
+            raise NoMeter(f"{self._path} began anew, and how far it counts is not told")
         if now < self._before:
             self._begun_anew += 1
         self._before = now

@@ -14,7 +14,7 @@ from makeweight.compress.qat import Qat, QatOptions
 from makeweight.compress.quantize import Quantize
 from makeweight.compress.stopwatch import Stopwatch, untrained
 from makeweight.compress.subject import Subject
-from makeweight.devices.device import DeviceOptions
+from makeweight.devices.device import DeviceFailed, DeviceOptions
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_probe.job import BlocksJob, Result
@@ -74,3 +74,16 @@ def test_numbers_are_those_of_the_recipe_and_no_search_for_good_ones() -> None:
     assert untrained(of(method="dynamic")) == of(method="dynamic")
     assert untrained(of(method="weights", bits=4, rounding="gptq")) == of(method="weights", bits=4)
     assert untrained(FLOAT32) == FLOAT32
+
+
+def test_an_emulated_device_tells_no_ratio_to_prune_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = stopwatch(monkeypatch, 4e6, [], [])
+    timed = probe.run
+
+    def imitated(*given: Any) -> Result:
+        result = timed(*given)
+        return Result(result.samples, {**result.facts, "identity": {"emulated": True}})
+
+    monkeypatch.setattr(probe, "run", imitated)
+    with pytest.raises(DeviceFailed, match="device `desk`: the processor is emulated"):
+        watch.time(Subject("a module"), 0.9)

@@ -137,6 +137,20 @@ def test_figures_are_medians_over_the_rounds_and_the_ratio_is_paired() -> None:
     assert "RAPL package-0, 7.5 W idle taken off" in str(own.method)
 
 
+def test_a_round_whose_baseline_is_lost_in_what_is_idle_bounds_the_ratio_by_nothing() -> None:
+    """0.02 J by less than nothing is no ratio below nought: it counts as above all others, and two of nine such rounds
+    leave no upper end among the order statistics, which are the second and the eighth."""
+    own, base = np.linspace(0.016, 0.024, 9), np.full(9, 0.1)
+    base[0] = -0.01
+    found = judged(Result({"joules_a": base, "joules_b": own, "idle": np.full(10, 7.5)}, {"source": "s"}))
+    ratio = found[Measurand("energy", "ratio")]
+    assert (ratio.value, ratio.interval) == (pytest.approx(0.21), (pytest.approx(0.18), pytest.approx(0.24)))
+    base[1] = 0.0
+    found = judged(Result({"joules_a": base, "joules_b": own, "idle": np.full(10, 7.5)}, {"source": "s"}))
+    assert "lost in what" in str(found[Measurand("energy", "ratio")].reason)
+    assert found[Measurand("energy")].value == pytest.approx(0.02)
+
+
 @pytest.mark.parametrize(
     ("told", "identity", "reason"),
     [

@@ -1,11 +1,13 @@
 """What a machine says of itself: facts that can be part of a key."""
 
 import json
+import os
 import platform
 from pathlib import Path
 
 import pytest
 
+from makeweight.devices import record
 from makeweight_probe import facts, sysfs
 
 
@@ -81,3 +83,27 @@ def test_an_imitated_processor_has_its_own_instructions_or_none(
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     identity = facts.identity()
     assert (identity["emulated"], identity["isa"]) == (True, isa)
+
+
+def test_a_board_says_which_it_is_and_what_its_processor_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a Raspberry Pi 5 has them: Arm's processors have numbers for names, and two boards may have the same."""
+    told = {"processor": "0", "Features": "fp asimd asimddp", "CPU implementer": "0x41", "CPU part": "0xd0b"}
+    monkeypatch.setattr(facts, "_cpuinfo", lambda: told)
+    files = {"/proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0"}
+    monkeypatch.setattr(sysfs, "value", lambda path: files.get(str(path)))
+    identity = facts.identity()
+    assert (identity["cpu"], identity["model"]) == ("Arm 0xd0b by 0x41", "Raspberry Pi 5 Model B Rev 1.0")
+    assert ", Raspberry Pi 5 Model B Rev 1.0, " in record.described(identity)
+    files.clear()
+    assert "model" not in facts.identity()
+
+
+def test_the_governor_is_that_of_the_processors_that_measuring_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = "/sys/devices/system/cpu/cpu{}/cpufreq/scaling_{}"
+    files = {at.format(0, "governor"): "schedutil", at.format(4, "governor"): "performance"}
+    files |= {at.format(0, "cur_freq"): "600000", at.format(4, "cur_freq"): "2400000"}
+    monkeypatch.setattr(sysfs, "value", lambda path: files.get(str(path)))
+    for used, governor, frequency in (({0, 4}, "schedutil", "600000"), ({5, 4}, "performance", "2400000")):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, used=used: used)
+        told = facts.conditions()
+        assert (told["governor"], told["frequency_khz"], told["cpus"]) == (governor, frequency, sorted(used))

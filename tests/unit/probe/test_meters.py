@@ -49,6 +49,18 @@ def test_a_counter_that_begins_anew_goes_on(tmp_path: Path) -> None:
     assert taken == pytest.approx([1.5, 1.9, 1.1 + RANGE / 1e6])
 
 
+def test_a_counter_that_begins_anew_nobody_knows_where_is_given_up(tmp_path: Path) -> None:
+    """With its range taken for nothing, a rest would seem to have given energy back."""
+    counter = zone(tmp_path, "intel-rapl:0", "package-0", 7_000_000)
+    (tmp_path / "intel-rapl:0/max_energy_range_uj").unlink()
+    meter = rapl.open_meter(tmp_path)
+    counter.write_text("8000000\n")
+    assert meter.joules() == 8.0
+    counter.write_text("500000\n")
+    with pytest.raises(NoMeter, match="energy_uj began anew, and how far it counts is not told"):
+        meter.joules()
+
+
 def test_a_machine_without_counters_says_so(tmp_path: Path) -> None:
     with pytest.raises(NoMeter, match="no energy counter of a processor"):
         rapl.open_meter(tmp_path)

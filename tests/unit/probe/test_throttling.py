@@ -41,8 +41,10 @@ def board(tmp_path: Path) -> Path:
     return written(tmp_path, files)
 
 
-def conditions(root: Path, firmware: str | None = None, governor: str | None = None) -> dict[str, Any]:
-    return {"governor": governor, "throttling": slowing.state(root, lambda: firmware)}
+def conditions(
+    root: Path, firmware: str | None = None, governor: str | None = None, used: list[int] | None = None
+) -> dict[str, Any]:
+    return {"governor": governor, "throttling": slowing.state(root, lambda: firmware, used)}
 
 
 def test_a_board_at_its_usual_speed(board: Path) -> None:
@@ -114,6 +116,19 @@ def test_a_governor_that_asks_for_all_and_does_not_get_it(board: Path) -> None:
         "it ran at 600 MHz where its governor, performance, asks for 1,800 MHz"
     )
     assert throttling.objection(told[1], told[1]) is None
+
+
+def test_the_clock_is_that_of_the_processors_that_measuring_runs_on(board: Path) -> None:
+    """Small ones at their full clock, beside large ones that idle under a governor of their own."""
+    frequencies = [(0, 1_800_000, 1_800_000), (1, 1_800_000, 1_800_000), (4, 600_000, 3_200_000), (5, 600_000, 3_200_000)]
+    for number, clock, most in frequencies:
+        cpufreq = f"{CPU.format(number)}/cpufreq"
+        written(board, {f"{cpufreq}/scaling_cur_freq": clock, f"{cpufreq}/scaling_max_freq": most})
+    told, of_all, slow = (conditions(board, governor="performance", used=used) for used in ([0, 1], None, [5]))
+    assert (told["throttling"]["clock_khz"], told["throttling"]["most_khz"]) == (1_800_000, 1_800_000)
+    assert throttling.objection(told, told) is None
+    for each in (of_all, slow):
+        assert "its governor, performance, asks for 3,200 MHz" in str(throttling.objection(each, each))
 
 
 def test_garbage_in_the_tree_is_nothing_told(board: Path) -> None:
