@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ FEWEST_ROUNDS = 8
 """So many pairs on one side are the fewest that decide anything."""
 _TRIED = 3
 """Inferences by which a model's time is found."""
+_MS = 1e6
 
 
 def carry_out(device: Programmed, job: Job, tell: Callable[[str], None], setting: Setting) -> Result:
@@ -93,9 +95,11 @@ def _blocks(device: Programmed, job: BlocksJob) -> Result:
         spent = time.perf_counter() - began
         if spent >= job.seconds or _enough(taken, job, spent):
             break
+    means = dict.fromkeys(each.program for arm, each in (("a", a), ("b", b)) if _averages(taken[arm]))
+    taken = _alike(taken)
     kept = min(len(told.times) for each in taken.values() for told in each)
     samples = {f"wall_{arm}": _last(each, kept) for arm, each in taken.items()}
-    averaged = min(told.averaged for told in taken["b"])
+    step = max(min(told.step for told in taken[arm]) for arm in ("a", "b"))
     state = {"before": before, "after": device.conditions(), "identity": device.identity()}
     programs = " and ".join(dict.fromkeys(each.program for each in (a, b)))
     fed = dict.fromkeys(f"{each.program} with {each.feeds}" for each in (a, b))
@@ -108,28 +112,53 @@ def _blocks(device: Programmed, job: BlocksJob) -> Result:
         "curves": {},
         "batch": None,
         "apart": True,
-        "averaged": averaged,
+        "averaged": min(told.averaged for told in taken["b"]),
+        "step": step,
         "sizes": [_middle(job.inputs)],
-        "lived": f"a process of {programs} a block, fed by {', '.join(fed)}",
+        "lived": f"a process of {programs} a block, fed by {', '.join(fed)}{_steps(step)}",
         "no_cpu": f"{programs} tells no times of the processor",
         "no_cold": f"caches cannot be emptied between two inferences of {programs}",
         "no_batches": f"{programs} runs one batch",
         **state,
     }
-    if averaged > 1:
-        facts["no_singles"] = f"{programs} tells the mean of a block, which hides the tail"
+    if means:
+        facts["no_singles"] = f"{' and '.join(means)} tells the mean of a block, which hides the tail"
     return Result(samples, facts)
 
 
-def _enough(taken: Mapping[str, list[Told]], job: BlocksJob, spent: float) -> bool:
+def _enough(taken: dict[str, list[Told]], job: BlocksJob, spent: float) -> bool:
     rounds = len(taken["a"])
     reached = sum(len(told.times) * told.averaged for told in taken["b"]) >= job.target_runs
     if rounds < FEWEST_ROUNDS or not (reached or spent >= job.target_seconds):
         return False
-    a, b = (np.array([np.median(told.times) for told in taken[arm]]) for arm in ("a", "b"))
+    alike = _alike(taken)
+    a, b = (np.array([np.median(told.times) for told in alike[arm]]) for arm in ("a", "b"))
     if min(a.min(), b.min()) <= 0:
         return False  # what reads the times says so
     return all_decided(a, b, job.limits)
+
+
+def _averages(each: list[Told]) -> bool:
+    return any(told.averaged > 1 for told in each)
+
+
+def _alike(taken: dict[str, list[Told]]) -> dict[str, list[Told]]:
+    """As means, all of them, where a program tells no more than those: beside a median, a mean is the slower for what
+    interrupts a block now and then."""
+    if not any(map(_averages, taken.values())):
+        return taken
+    return {arm: [_mean(told) for told in each] for arm, each in taken.items()}
+
+
+def _mean(told: Told) -> Told:
+    """Of a block of which more is told."""
+    if told.averaged > 1:
+        return told
+    return replace(told, times=(float(np.mean(told.times)),), averaged=len(told.times))
+
+
+def _steps(step: float) -> str:
+    return f", its times in steps of {step / _MS:g} ms" if step else ""
 
 
 def _last(each: list[Told], kept: int) -> NDArray[Any]:

@@ -45,6 +45,8 @@ class Told:
     """How many inferences a time is the mean of."""
     memory: Mapping[str, int] | None = None
     """Peaks over the memory that it had at its beginning, in bytes: of `load` and of `run`. None: it does not tell."""
+    step: float = 0.0
+    """By how many ns its times go, as far as it writes them out; 0: too small to matter."""
 
 
 class Program(Protocol):

@@ -176,6 +176,27 @@ def test_a_fixed_batch_has_no_throughput() -> None:
     assert "one fixed batch" in str(figures(taken(alone))["throughput", "int8"].reason)
 
 
+def test_one_process_knows_its_throughput_no_better_than_its_turns_do() -> None:
+    """Of ten batches the median lies between the second and the ninth, with 98 %; a process that differs widens it."""
+    alone = process(100)
+    for arm, ms in (("a", 3.2), ("b", 1.6)):
+        alone.samples[f"batch_{arm}"] = ms * 1e6 * np.linspace(0.91, 1.09, 10)
+    own = figures(taken(alone))["throughput", "int8"]
+    assert own.value == pytest.approx(20_000, rel=0.001)
+    assert own.interval == pytest.approx((32 / (1.6e-3 * 1.07), 32 / (1.6e-3 * 0.93)))
+    other = process(100)
+    other.samples.update({name: values * 1.5 for name, values in alone.samples.items() if name.startswith("batch")})
+    low, high = figures(taken(alone, other))["throughput", "int8"].interval or (0.0, 0.0)
+    assert low <= 20_000 / 1.5 * 1.001
+    assert high >= 20_000 * 0.999
+
+
+def test_batches_that_no_clock_sees_have_no_throughput() -> None:
+    still = process(100)
+    still.samples["batch_b"] = np.zeros(5)
+    assert "some batches took no measurable time" in str(figures(taken(still))["throughput", "int8"].reason)
+
+
 def test_batches_that_take_too_long_are_told() -> None:
     short, long = process(100), process(100, batch=None, no_batches="a batch of 32 takes about 3.2 s, too long")
     del long.samples["batch_a"], long.samples["batch_b"]

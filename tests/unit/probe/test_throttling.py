@@ -120,10 +120,10 @@ def test_a_governor_that_asks_for_all_and_does_not_get_it(board: Path) -> None:
 
 def test_the_clock_is_that_of_the_processors_that_measuring_runs_on(board: Path) -> None:
     """Small ones at their full clock, beside large ones that idle under a governor of their own."""
-    frequencies = [(0, 1_800_000, 1_800_000), (1, 1_800_000, 1_800_000), (4, 600_000, 3_200_000), (5, 600_000, 3_200_000)]
-    for number, clock, most in frequencies:
+    for number, clock, most in ((0, 18, 18), (1, 18, 18), (4, 6, 32), (5, 6, 32)):
         cpufreq = f"{CPU.format(number)}/cpufreq"
-        written(board, {f"{cpufreq}/scaling_cur_freq": clock, f"{cpufreq}/scaling_max_freq": most})
+        clocks = {f"{cpufreq}/scaling_cur_freq": clock * 100_000, f"{cpufreq}/scaling_max_freq": most * 100_000}
+        written(board, clocks)
     told, of_all, slow = (conditions(board, governor="performance", used=used) for used in ([0, 1], None, [5]))
     assert (told["throttling"]["clock_khz"], told["throttling"]["most_khz"]) == (1_800_000, 1_800_000)
     assert throttling.objection(told, told) is None

@@ -167,6 +167,15 @@ def test_a_time_a_line() -> None:
             lines.times(printed, "ms", 2 if "count" in said else 0)
 
 
+@pytest.mark.parametrize(
+    ("printed", "unit", "step"),
+    [("3\n12\n", "s", 1e9), ("1.5\n2\n2.25\n", "ms", 1e4), ("1e-3\n", "us", 1.0), (" 2.50 \n", "ns", 0.01)],
+    ids=["whole", "the finest of them", "an exponent", "noughts at the end"],
+)
+def test_the_step_of_times_is_the_last_place_that_they_have(printed: str, unit: lines.Unit, step: float) -> None:
+    assert lines.times(printed, unit, 0).step == pytest.approx(step)
+
+
 def test_which_processor_a_program_is_made_for(tmp_path: Path) -> None:
     program = tmp_path / "program"
     for machine, abi in ((183, "arm64-v8a"), (40, "armeabi-v7a"), (62, "x86_64"), (8, "ELF machine 8")):
