@@ -38,6 +38,8 @@ class Aim:
     """The same of cold starts; None: they are not asked for."""
     matrix: Grid | None = None
     """Throughput over batch sizes and threads; None: it is not asked for."""
+    at_length: bool = False
+    """Whether to go on for all of the time, for what no test decides on the way: a limit on a time or on a tail."""
 
 
 def from_rules(
@@ -46,12 +48,14 @@ def from_rules(
     *,
     otherwise: tuple[float, float] = (MEDIAN, math.inf),
     memory: bool,
+    at_length: bool = False,
 ) -> Aim:
     """What decides the rules.
 
     Args:
         ratio: the limit of a rule as a ratio time(b)/time(a); None: it is about something else.
         otherwise: quantile and seconds where no rule is about a tail.
+        at_length: whether more time is given than usual, to settle what is open.
     """
     asked = list(rules)
     whole = [rule for rule in asked if rule.metric.meter == "end_to_end"]
@@ -70,6 +74,7 @@ def from_rules(
     cold = limits("cold") if any(rule.metric.meter == "cold" for rule in asked) else None
     starts = limits("start") if any(rule.metric.meter == "start" for rule in asked) else None
     energy = any(rule.metric.meter == "energy" for rule in asked)
+    still_open = any(_is_open(rule, ratio(rule)) for rule in asked)
     return Aim(
         limits("wall"),
         quantile,
@@ -81,4 +86,13 @@ def from_rules(
         end_to_end_quantile=otherwise[0] if of_whole == MEDIAN else of_whole,
         end_to_end_seconds=otherwise[1] if of_whole == MEDIAN else math.inf,
         start_limits=starts,
+        at_length=at_length and still_open,
     )
+
+
+def _is_open(rule: Rule, ratio: float | None) -> bool:
+    """Whether only more inferences narrow what a rule is held against: the sign test is about ratios of medians, cold
+    starts are launches, and what has a merge base is measured by CI."""
+    metric = rule.metric
+    tested = ratio is not None and metric.quantile == MEDIAN and metric.meter != "cpu"
+    return metric.narrows and metric.meter != "start" and not tested and rule.operator.against != "merge base"

@@ -35,6 +35,8 @@ from makeweight_probe.job import (
 
 MOST_PROCESSES = 12
 THROUGHPUT_BATCH = 32
+_MORE_THAN_FIT = 10**9
+"""Runs, into any time."""
 MOST_REPEATS, COOLING = 2, 20.0
 """How often a process is measured again that a device was slowed down in, and the seconds of rest before."""
 
@@ -89,7 +91,7 @@ def carry_out(
 
     def samples(quantile: float) -> int:
         """How many each process has to find."""
-        return -(-samples_needed(quantile) // options.processes)
+        return _MORE_THAN_FIT if aim.at_length else -(-samples_needed(quantile) // options.processes)
 
     def blocks(
         share: float, index: int, warming: Warming, limits: tuple[float, ...], quantile: float, most: float
@@ -106,7 +108,7 @@ def carry_out(
             share,
             limits,
             samples(quantile),
-            min(most, share),
+            share if aim.at_length else min(most, share),
             batch=None,
             cold=None,
             seed=seed * 1000 + index,

@@ -38,6 +38,7 @@ def run(
     memory: dict[str, Facts] | None = None,
 ) -> Exit:
     """Args:
+    seconds: more, or less, than the device's; all of them are spent where that narrows what a rule is held against.
     held: what the measuring is done in, before anything is written.
     memory: what benchmarks before this one were told of the baseline's, by device; this one adds its own.
     """
@@ -53,7 +54,8 @@ def run(
         return _write_absent(project, name, device_name, f"unreachable: {told.reason}", progress, "unreachable")
     if seconds is not None:
         entry = replace(entry, options=entry.options.model_copy(update={"seconds": seconds}))
-    aim = replace(_aim(project, device_name), matrix=grid.of(entry.options, base, manifest, project.model.batch))
+    matrix = grid.of(entry.options, base, manifest, project.model.batch)
+    aim = replace(_aim(project, device_name, at_length=seconds is not None), matrix=matrix)
     progress.say(f"{name} beside baseline on {device_name}: at most {entry.options.seconds:g} s of measuring")
     memory = {} if memory is None else memory
     before = memory.get(device_name, ())
@@ -79,7 +81,7 @@ def run(
     return Exit.PASS
 
 
-def _aim(project: Project, device: str) -> Aim:
+def _aim(project: Project, device: str, *, at_length: bool) -> Aim:
     """What the budget wants to know of this device."""
     rules = [rule for rule in project.rules if rule.device in (None, device)]
     aim = from_rules(
@@ -87,6 +89,7 @@ def _aim(project: Project, device: str) -> Aim:
         lambda rule: rule.limit if rule.operator.comparison == "ratio" else None,
         otherwise=(FURTHEST, TAIL_SECONDS),
         memory=True,
+        at_length=at_length,
     )
     return replace(aim, answers=True, profile=True)
 

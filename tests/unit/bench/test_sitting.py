@@ -19,7 +19,7 @@ from makeweight.bench.sitting import (
     carry_out,
     measurements,
 )
-from makeweight.budget.rule import Budget, rules_of
+from makeweight.budget.rule import Budget, Rule, rules_of
 from makeweight.devices.device import DeviceOptions, Ended
 from makeweight.measure import memory, operators, throughput
 from makeweight.measure.timings import EMULATED
@@ -162,6 +162,28 @@ def test_the_samples_of_a_tail_are_shared_among_the_processes(quantile: float, p
     measure(bench, aim=Aim((), quantile, 1.5, memory=False), processes=processes)
     assert {job.target_runs for job in bench.blocks} == {runs}
     assert {job.target_seconds for job in bench.blocks} == {1.5}
+
+
+def test_more_time_is_spent_in_full_where_no_test_decides_on_the_way() -> None:
+    """As a report advises where an interval holds the limit: one that stops as soon is as wide again."""
+    of_times = {"max": "5 ms", "max_ratio": 0.9, "max_regression": "5 %"}
+    asked = {"latency_p50": of_times, "latency_p99": of_times, "cpu_time_p50": {"max_ratio": 0.9}}
+    others = {"size": {"max": "1 MB"}, "peak_memory": {"max": "9 MB"}, "cold_start": {"max": "1 s"}}
+    rules = rules_of(Budget.model_validate({**asked, **others}))
+
+    def at_length(*rules: Rule, more: bool = True) -> bool:
+        def ratio(rule: Rule) -> float | None:
+            return rule.limit if rule.operator.comparison == "ratio" else None
+
+        return from_rules(rules, ratio, memory=False, at_length=more).at_length
+
+    opened = {"latency_p50.max", "latency_p99.max", "latency_p99.max_ratio", "cpu_time_p50.max_ratio"}
+    assert {rule.id for rule in rules if at_length(rule)} == opened
+    assert not at_length(*rules, more=False)
+    bench = Bench()
+    measure(bench, aim=Aim((), 0.99, 1.5, memory=False, at_length=True))
+    assert [job.target_seconds for job in bench.blocks] == [job.seconds for job in bench.blocks] == [4.0] * 3
+    assert min(job.target_runs for job in bench.blocks) > 10**8
 
 
 @pytest.mark.parametrize(("free", "batch"), [(True, THROUGHPUT_BATCH), (False, None)])
