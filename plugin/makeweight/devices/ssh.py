@@ -35,6 +35,8 @@ _KEPT = 7
 """Days that files lie there after they were last used."""
 _LONGEST = 40
 """Bytes of the folder of a control socket: the whole path of a socket holds 108 (unix(7))."""
+_SPECIAL = frozenset(" \t\"'\\%")
+"""What ssh reads as something else than itself in the path of a control socket (ssh_config(5))."""
 _BEGINS = "makeweight-begins-here"
 """The line that goes before what a script prints and says: a user's own shell may greet before it."""
 _OWN = 8
@@ -101,8 +103,9 @@ class Ssh:
             *config,
             *(word for option in (*_ALWAYS, *_shared(options.config)) for word in ("-o", option)),
         )
+        # it is run from the home folder, and no shell reads its name
         # -P: what lies in the home folder must not take the place of one of Python's own modules
-        self._bare_python = (options.python, "-P")
+        self._bare_python = (options.python.removeprefix("~/"), "-P")
 
     @property
     def bare_python(self) -> Sequence[str]:
@@ -230,7 +233,7 @@ def _shared(config: str | None) -> tuple[str, ...]:
     """
     root = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     folder = Path(root, f"makeweight-{os.getuid()}")
-    if len(os.fsencode(folder)) > _LONGEST or not _private(folder):
+    if len(os.fsencode(folder)) > _LONGEST or _SPECIAL & set(str(folder)) or not _private(folder):
         return ()
     own = b""
     if config is not None and Path(config).is_file():

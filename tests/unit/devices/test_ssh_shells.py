@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 import timing_programs
 from makeweight.devices.device import DeviceFailed
-from makeweight.devices.ssh import Ssh, SshOptions
+from makeweight.devices.ssh import Ssh, SshOptions, _shared
 
 # In place of ssh, a login to a folder by a shell that reads as csh does (csh(1), "Lexical structure" and "History
 # substitution"), after it has greeted.
@@ -73,3 +74,20 @@ def test_a_private_folder_is_found(board: Ssh, home: Path) -> None:
     own.mkdir(parents=True)
     timing_programs.program(own / "python", "")
     assert board.python == (f"{board.furnished}/bin/python", "-P")
+
+
+def test_a_python_below_the_home_folder_is_found_by_its_tilde(home: Path) -> None:
+    (home / "venv").mkdir()
+    timing_programs.program(home / "venv/python", 'echo "$1" >&2\n')
+    board = Ssh("board", SshOptions(host="board", python="~/venv/python"))
+    assert board.run(["env", *board.python]).said == "-P\n"
+
+
+@pytest.mark.parametrize(("name", "shared"), [("mw", True), ("m w", False), ("m%w", False)])
+def test_a_socket_whose_path_ssh_would_misread_is_not_had(
+    monkeypatch: pytest.MonkeyPatch, name: str, shared: bool
+) -> None:
+    """Of this user alone, so in a folder of its own; pytest's are too long for a socket."""
+    with tempfile.TemporaryDirectory(prefix=name, dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        assert bool(_shared(None)) == shared
