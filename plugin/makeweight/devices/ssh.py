@@ -205,7 +205,7 @@ def _by_sh(script: str) -> str:
     turns back.
     """
     told = "".join(f"\\0{ord(letter):03o}" if letter in "\\\n!" else letter for letter in script)
-    return f"exec sh -c 'eval \"$(printf %b \"$1\")\"' sh {shlex.quote(told)}"
+    return f'exec sh -c \'eval "$(printf %b "$1")"\' sh {shlex.quote(told)}'
 
 
 @contextlib.contextmanager

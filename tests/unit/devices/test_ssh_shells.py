@@ -1,4 +1,4 @@
-"""What lies between ssh and the script that is run there: a user's own shell, of any kind, that may have much to say."""
+"""What lies between ssh and the script that is run there: a shell of the user's, of any kind, that may say much."""
 
 from __future__ import annotations
 
