@@ -2,16 +2,11 @@
 
 import sys
 
+from makeweight_base.beginning import begin
+
 
 def main() -> int:
-    """Run the command line; Ctrl-C ends it in a sentence while its modules are still imported too."""
-    try:
-        from makeweight import cli
-
-        return cli.main()
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130  # `Exit.INTERRUPTED`, whose module may be the one that was cut short
+    return begin("makeweight.cli")
 
 
 if __name__ == "__main__":
