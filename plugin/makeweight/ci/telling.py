@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from makeweight.ci.lines import Lines
 from makeweight.decide.verdict import RECIPE, Outcome, RuleVerdict, Verdict
-from makeweight.github.check import Conclusion
-from makeweight.github.commands import Annotation, Level
+from makeweight.forge.annotation import Annotation, Level
+from makeweight.forge.conclusion import Conclusion
 from makeweight.layout import CONFIG, LOCK, PIPELINE
 from makeweight.report import brief
 from makeweight.report.content import Content

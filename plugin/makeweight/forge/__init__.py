@@ -1,1 +1,1 @@
-"""What GitHub and GitLab have in common: the event, and the one comment that is kept."""
+"""What GitHub and GitLab have in common: the event, what a verdict comes to, remarks on lines, the one comment."""

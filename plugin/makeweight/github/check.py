@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
+from makeweight.forge.annotation import Annotation
+from makeweight.forge.conclusion import Conclusion
 from makeweight.forge.event import Event
 from makeweight.github.client import Client
-from makeweight.github.commands import Annotation
 from makeweight_base.forge.client import ForgeFailed, Looks
 from makeweight_base.forge.excerpt import cut, octets, short
 from makeweight_base.forge.marker import label
-
-Conclusion = Literal["success", "failure", "action_required", "cancelled"]
 
 SUMMARY_LIMIT = 65_535
 """Characters (GitHub's OpenAPI description, `output.summary`)."""

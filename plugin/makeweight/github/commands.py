@@ -6,10 +6,8 @@ Source: docs.github.com, "Workflow commands for GitHub Actions"; the escapes are
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
 
-Level = Literal["failure", "warning", "notice"]
+from makeweight.forge.annotation import Annotation, Level
 
 _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
@@ -17,20 +15,6 @@ _LEVELS: dict[Level, str] = {"failure": "error", "warning": "warning", "notice":
 # A command stands at the start of a line after any white space; in its older form, anywhere.
 _COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\[)", re.MULTILINE)
 _APART = "\N{ZERO WIDTH SPACE}"
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """A remark on one line of a file."""
-
-    path: str
-    """Relative to the root of the repository, with forward slashes."""
-    line: int
-    """From 1."""
-    level: Level
-    title: str
-    message: str
-    """Plain text; GitHub shows no Markdown here."""
 
 
 def annotation(told: Annotation) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 
-from makeweight.github.commands import Annotation, Level
+from makeweight.forge.annotation import Annotation, Level
 
 _SEVERITIES: Mapping[Level, str] = {"failure": "critical", "warning": "minor", "notice": "info"}
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from integration.github.server import DROP, Server
+from makeweight.forge.annotation import Annotation
 from makeweight.forge.event import Event
 from makeweight.github import check, standing
 from makeweight.github.client import Client
-from makeweight.github.commands import Annotation
 from makeweight_base.forge.client import Refused
 
 HEAD = "a" * 40

@@ -17,10 +17,10 @@ import pytest
 import node
 from integration.github import openapi, prism
 from integration.github.server import _ROUTES, Server
+from makeweight.forge.annotation import Annotation
 from makeweight.forge.event import Event
 from makeweight.github import check, comment, issue, labels, pull, relay, standing
 from makeweight.github.client import Client
-from makeweight.github.commands import Annotation
 from makeweight_base.errors import UsageError
 from makeweight_base.forge.marker import marker
 from makeweight_monitors.rollback.case import Canary

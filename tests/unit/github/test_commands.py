@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from makeweight.forge.annotation import Annotation, Level
 from makeweight.github import commands
-from makeweight.github.commands import Annotation, Level
 
 HOSTILE = st.text(st.sampled_from("::%,=\r\n#[] ;abcadd-mask0A25\u2028\x85\x0b")) | st.text()
 Command = tuple[str, dict[str, str], str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from makeweight.github.commands import Annotation
+from makeweight.forge.annotation import Annotation
 from makeweight.gitlab import quality
 
 BROKEN = Annotation("m/makeweight.yaml", 12, "failure", "size.max_ratio is broken", "0.4 is over 0.3")

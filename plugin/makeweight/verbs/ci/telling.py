@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from makeweight.ci import commenting, lines
 from makeweight.ci import telling as texts
+from makeweight.forge.annotation import Annotation
+from makeweight.forge.conclusion import Conclusion
 from makeweight.github import check as checks
 from makeweight.github import commands, step
 from makeweight.github import issue as issues
-from makeweight.github.check import Conclusion
-from makeweight.github.commands import Annotation
 from makeweight.gitlab import quality
 from makeweight.layout import CONFIG
 from makeweight.project import reading

@@ -1,0 +1,6 @@
+"""What a verdict comes to on a forge."""
+
+from typing import Literal
+
+Conclusion = Literal["success", "failure", "action_required", "cancelled"]
+"""In the words of GitHub's checks."""
