@@ -38,7 +38,10 @@ def _rules(terms: Terms) -> Iterator[Rule]:
         Level("alarm", "ticket"),
         # longer than the window: after a step of the rollout it holds requests of both shares
         hold="35m",
-        summary="{{ $labels.model }} {{ $labels.revision }} does not get the share of the traffic that was declared",
-        description="The share of half an hour's requests is {{ $value | humanize }} standard deviations from the "
-        "declared one. No test relies on it; but more users may meet the canary than was meant, or some kinds of them.",
+        summary="{{ $labels.model }} {{ $labels.revision }}: the canary gets more or fewer requests than was declared",
+        description="Its share of half an hour's requests is {{ $value | humanize }} standard deviations from its "
+        f"`weight`, and chance alone makes fewer than {MOST_DEVIATIONS}. Compare {names.SHARE} with "
+        f"{names.SHARE_DECLARED}: set the router, or the `weight`, to what is meant. If both are, look for clients "
+        "that are kept to one arm, and for processes that are not scraped. While this fires no test of labels is acted "
+        "on: a canary that is wrong too often is not rolled back for it.",
     )
