@@ -67,6 +67,8 @@ class Question:
     labels: tuple[str, ...]
     """That the legend, the title or a column takes from the answer."""
     log: bool = False
+    mark: bool = False
+    """What Grafana asks of the whole time that a graph shows, to draw each answer at its own."""
 
     def asked(self, chosen: dict[str, str]) -> str:
         """With its variables put in, as Grafana does."""
@@ -75,7 +77,7 @@ class Question:
             found = found.replace(f"${name}", value)
         found = found.replace("$__rate_interval", "20s")
         assert "$" not in found, found
-        return found
+        return f"({found})\nor\nlast_over_time(({found})[30m:1m])" if self.mark else found
 
 
 def arranged(panel: dict[str, Any]) -> dict[str, int]:
@@ -107,7 +109,7 @@ def questions() -> Iterator[Question]:
             if model == observed_fleet.DIGITS:
                 for mark in one["annotations"]["list"]:
                     labels = re.findall(r"{{(\w+)}}", mark["titleFormat"] + mark["textFormat"])
-                    yield Question(f"{model} {file}", mark["name"], mark["expr"], model, tuple(labels))
+                    yield Question(f"{model} {file}", mark["name"], mark["expr"], model, tuple(labels), mark=True)
 
 
 # labels that one alert has and another has not, and facts of a build that are not always known
@@ -222,7 +224,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
                 asking = client.query('count by (model) (ALERTS{kind="rollback", alertstate="firing"})')
                 return recorded <= written and len(asking) == len(TERMS)
 
-            prometheus.until(complete, 45, every=0.5)
+            prometheus.until(complete, 150, every=0.5)
             time.sleep(6)  # so that every recording was made from what is there by now
             assert [rule for rule in client.rules() if rule["health"] != "ok"] == []
             yield client
