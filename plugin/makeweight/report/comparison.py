@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from makeweight.budget.measurand import Measurand, headline
@@ -16,6 +17,7 @@ from makeweight.report.standing import WORDS, blocking, named, waived
 from makeweight.report.written import title, written, written_interval
 
 SIZE, LATENCY = headline("size"), headline("latency")
+_FROM = "from: the baseline's figure of that very benchmark, where it is farther from its row than the noise floor"
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,17 @@ class Cell:
     """What names the figure more closely, such as the class that is worst."""
     change_detail: str = ""
     """The same for the change: the class that dropped most."""
+    before: str = ""
+    """The baseline's figure of the same benchmark, where its row says something else; see `Figures.own_baseline`."""
 
     @property
     def title(self) -> str:
         return title(self.of)
+
+    @property
+    def figure(self) -> str:
+        """As it stands in a table of several models: `44.4 us`, `44.4 us from 263 us`."""
+        return f"{self.value} from {self.before}" if self.before else self.value
 
 
 @dataclass(frozen=True)
@@ -125,15 +134,24 @@ def on_front(figures: Figures, cost: Measurand, device: str | None) -> list[str]
     return [points[i][0] for i in front([(x, y) for _, x, y in points])]
 
 
+def from_words(cells: Iterable[Cell]) -> str:
+    """What it means that a figure is `from` another; empty where none is."""
+    return _FROM if any(each.before for each in cells) else ""
+
+
 def cell(figures: Figures, of: Measurand, variant: str, device: str | None = None, beside: str | None = None) -> Cell:
-    """One figure with its change; `beside` as for `Figures.get`."""
+    """One figure with its change; `beside` as for `Figures.get`, so that no figure is from another than that."""
     figure = figures.get(of, variant, device, beside)
     drop = None if of.control else figures.get(of.compared("drop"), variant, device)
     change = None if variant == BASELINE else figures.change(of, variant, device)
     if figure is None or figure.value is None:
         return Cell(of, device, "", "", change, figures.reason(of, variant, device))
     details = [each.detail or "" if each is not None else "" for each in (figure, drop)]
-    return Cell(of, device, written(figure), written_interval(figure), change, "", *details)
+    before = None
+    if beside is None and device is not None and variant != BASELINE:
+        before = figures.own_baseline(of, variant, device)
+    around = written_interval(figure)
+    return Cell(of, device, written(figure), around, change, "", *details, "" if before is None else written(before))
 
 
 def _word(verdict: Verdict, own: VariantVerdict) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from makeweight.layout import BASELINE
 from makeweight.report import larger, phases, prose, remarks, wholes
-from makeweight.report.comparison import LATENCY, heading, rows
+from makeweight.report.comparison import LATENCY, from_words, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat
 from makeweight.report.figures import NOT_RECORDED, Figures
@@ -38,6 +38,7 @@ def _page(content: Content) -> dict[str, Any]:
     lead = leading(verdict)
     order = [name for name in figures.variants if name == lead] + [name for name in figures.variants if name != lead]
     held_up = blocking(verdict, lead) if lead else []
+    table, every = rows(content, figures), everything(figures)
     return {
         "project": verdict.project,
         "outcome": verdict.verdict,
@@ -61,7 +62,8 @@ def _page(content: Content) -> dict[str, Any]:
         "lower_is_better": figures.better(figures.quality) == "lower",
         "unmeasured_devices": "; ".join(_untimed(figures)),
         "devices": figures.devices,
-        "rows": [(row, SIGNS[row.outcome] if row.outcome else "") for row in rows(content, figures)],
+        "rows": [(row, SIGNS[row.outcome] if row.outcome else "") for row in table],
+        "latency_from": prose.sentence(from_words(each for row in table for each in row.latencies)),
         "on_variants": [*remarks.remarks(content, figures), *larger.sentences(content)],
         "tradeoffs": tradeoffs(content, figures),
         "timed": any(each.device is not None and each.value is not None for each in figures),
@@ -77,7 +79,8 @@ def _page(content: Content) -> dict[str, Any]:
         "classes": by_class(content, order),
         "class_figure": content.class_figure,
         "flips": flipped(content, order),
-        "all_figures": everything(figures),
+        "all_figures": every,
+        "figure_from": prose.sentence(from_words(each for _, cells in every for each in cells)),
         "everyone": figures.models,
         "rules": [(name, *judgement(content, name)) for name in order],
         "recipes": [recipe(content, figures, name) for name in [*order, BASELINE] if name in content.manifests],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from makeweight.budget.measurand import Measurand
 from makeweight.budget.metric import METRICS
@@ -10,7 +10,7 @@ from makeweight.budget.quantity import FRACTION, show
 from makeweight.decide.verdict import Alteration, Outcome, RuleVerdict
 from makeweight.layout import BASELINE
 from makeweight.report import larger, measuring, operators, phases, prose, remarks, throughput, wholes
-from makeweight.report.comparison import LATENCY, Cell, cell, costs, heading, rows
+from makeweight.report.comparison import LATENCY, Cell, cell, costs, from_words, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.facts import flat, inputs
 from makeweight.report.figures import NOT_RECORDED, Figures
@@ -19,7 +19,7 @@ from makeweight.report.mermaid import quadrant
 from makeweight.report.remedy import remedy
 from makeweight.report.standing import WORDS, blocking, leading, mark, side, subject, warnings
 from makeweight.report.text import elided, markdown, markdown_code, markdown_link, markdown_prose
-from makeweight.report.written import title
+from makeweight.report.written import dimension, title
 
 _MARKS: dict[Outcome, str] = {"pass": "ok", "inconclusive": "**undecided**", "not_applicable": "n/a"}
 _NAME = 80
@@ -244,6 +244,8 @@ def _all_variants(content: Content, figures: Figures) -> Block:
     ]
     chart = _chart(figures)
     legend = f"★ ships · ◆ on the Pareto front: nothing beats it in {heading(figures)} and in size or latency at once"
+    said = from_words(each for row in table for each in row.latencies)
+    legend += f" · {markdown(said)}" if said else ""
     below = "\n".join(["", legend, *([chart] if chart else []), ""])
     return _folded("all variants", f"All variants ({len(table) - 1})", opening, lines, below)
 
@@ -264,23 +266,26 @@ def _wholes(figures: Figures) -> Iterator[Block]:
         )
         for row in listed
     ]
-    yield _folded("what is end to end", "From end to end: what each part takes of the whole", opening, lines)
+    below = _below(row.whole for row in listed)
+    yield _folded("what is end to end", "From end to end: what each part takes of the whole", opening, lines, below)
 
 
 def _throughputs(figures: Figures) -> Iterator[Block]:
     for matrix in throughput.matrices(figures):
         head = ["variant", "threads", *(f"batch {batch}" for batch in matrix.batches)]
         opening = f"{_row(*head)}\n|---|--:|{'--:|' * len(matrix.batches)}"
+        listed = throughput.rows(figures, matrix, figures.models)
         lines = [
             _row(
                 markdown(row.variant),
                 str(row.threads),
                 *("–" if each is None else _cell(each, "") for each in row.cells),
             )
-            for row in throughput.rows(figures, matrix, figures.models)
+            for row in listed
         ]
         summary = f"Throughput over batch sizes and threads on {markdown(elided(matrix.device, _NAME))}"
-        yield _folded("throughput", summary, opening, lines)
+        below = _below(each for row in listed for each in row.cells if each is not None)
+        yield _folded("throughput", summary, opening, lines, below)
 
 
 def _memory(figures: Figures) -> Iterator[Block]:
@@ -301,10 +306,15 @@ def _memory(figures: Figures) -> Iterator[Block]:
     yield _folded("memory by phase", "Memory by phase, over the runtime's import", opening, lines)
 
 
+def _below(cells: Iterable[Cell]) -> str:
+    said = from_words(cells)
+    return f"\n{markdown(said)}\n" if said else ""
+
+
 def _cell(shown: Cell, reason: str) -> str:
     if not shown.value:
         return f"not measured: {_reason(reason)}" if reason else "not measured"
-    return markdown(shown.value) + (f"<br>{markdown(shown.change.words)}" if shown.change is not None else "")
+    return markdown(shown.figure) + (f"<br>{markdown(shown.change.words)}" if shown.change is not None else "")
 
 
 def _reason(reason: str) -> str:
@@ -314,21 +324,19 @@ def _reason(reason: str) -> str:
 def _chart(figures: Figures) -> str:
     cost, device = costs(figures)[:2][-1]
     quality = figures.quality
-    points, shown = [], {}
-    for name in figures.models:
-        own, held = cell(figures, cost, name, device), cell(figures, quality, name)
-        x, y = figures.value(cost, name, device), figures.value(quality, name)
-        if x is not None and y is not None:
-            points.append((name, x, y))
-            shown[x, y] = (own.value, held.value)
+    points = [
+        (name, x, y)
+        for name in figures.models
+        if (x := figures.place(cost, name, device)) is not None and (y := figures.value(quality, name)) is not None
+    ]
     if not points:
         return ""
-    xs, ys = sorted(shown), sorted(shown, key=lambda at: at[1])
+    xs, ys = [x for _, x, _ in points], [y for _, _, y in points]
     chart = quadrant(
         f"{heading(figures)} against {title(cost, device)}",
         points,
-        (shown[xs[0]][0], f"{title(cost)} {shown[xs[-1]][0]}"),
-        (shown[ys[0]][1], f"{heading(figures)} {shown[ys[-1]][1]}"),
+        (show(min(xs), dimension(cost)), f"{title(cost)} {show(max(xs), dimension(cost))}"),
+        (show(min(ys), dimension(quality)), f"{heading(figures)} {show(max(ys), dimension(quality))}"),
     )
     return f"\n```mermaid\n{chart}\n```" if chart else ""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
 from makeweight.report import larger, measuring, operators, prose, remarks, throughput, wholes
-from makeweight.report.comparison import LATENCY, Cell, Row, heading, rows
+from makeweight.report.comparison import LATENCY, Cell, Row, from_words, heading, rows
 from makeweight.report.console import WIDTH, console_on, trimmed, write
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
@@ -173,28 +173,30 @@ def _tables(table: list[Row], figures: Figures, notes: list[str], width: int) ->
 
 def _column(head: str, cells: Sequence[Cell], notes: list[str]) -> _Column:
     parts = [_parts(cell, notes) for cell in cells]
-    widths = [max((len(part[place]) for part in parts if len(part) == 3), default=0) for place in range(3)]
+    widths = [max((len(part[place]) for part in parts if len(part) == 4), default=0) for place in range(4)]
     lines = []
     for part in parts:
         if len(part) == 1:
             lines.append(part[0])
             continue
-        value, change, interval = part
-        lines.append(f"{value:>{widths[0]}}  {change:>{widths[1]}} {interval:<{widths[2]}}".rstrip())
+        value, before, change, interval = part
+        whole = f"{value:>{widths[0]}} {before:<{widths[1]}}" if widths[1] else f"{value:>{widths[0]}}"
+        lines.append(f"{whole}  {change:>{widths[2]}} {interval:<{widths[3]}}".rstrip())
     return _Column("\n".join(plain(line) for line in head.split("\n")), tuple(lines))
 
 
 def _parts(cell: Cell, notes: list[str]) -> tuple[str, ...]:
-    """Value, change and interval; or where to read why there is none."""
+    """Value, what it is from, change and interval; or where to read why there is none."""
     if cell.reason:
         note = plain(cell.reason)
         if note not in notes:
             notes.append(note)
         return (f"not measured ({notes.index(note) + 1})",)
+    before = f"from {cell.before}" if cell.before else ""
     if cell.change is None:
-        return (cell.value, "", "")
+        return (cell.value, before, "", "")
     # a test set's interval is in the report; a timing means little without its own
-    return (cell.value, cell.change.text, cell.change.interval if cell.device else "")
+    return (cell.value, before, cell.change.text, cell.change.interval if cell.device else "")
 
 
 def _grid() -> Table:
@@ -291,9 +293,9 @@ def _throughputs(content: Content, figures: Figures, notes: list[str], width: in
 
 def _in_cells(cells: Sequence[Cell | None], notes: list[str]) -> tuple[str, ...]:
     """Value and change, one below the other; intervals are in the report."""
-    parts = [("",) if cell is None else _parts(cell, notes)[:2] for cell in cells]
-    wide = max((len(part[0]) for part in parts if len(part) == 2), default=0)
-    return tuple(f"{part[0]:>{wide}}  {part[1]}".rstrip() if len(part) == 2 else part[0] for part in parts)
+    parts = [("",) if cell is None else _parts(cell, notes) for cell in cells]
+    wide = max((len(part[0]) for part in parts if len(part) == 4), default=0)
+    return tuple(f"{part[0]:>{wide}}  {part[2]}".rstrip() if len(part) == 4 else part[0] for part in parts)
 
 
 def _footer(content: Content, figures: Figures, table: list[Row]) -> list[str]:
@@ -301,6 +303,9 @@ def _footer(content: Content, figures: Figures, table: list[Row]) -> list[str]:
     lines = [plain(f"{device}: {words}") for device, words in known.items() if words]
     if any(row.size.change for row in table):
         lines.append("2.0x: half the size, half the time; [low, high]: interval; * ships")
+    timed = (each for row in table for each in row.latencies)
+    if said := from_words((*timed, *(row.whole for row in wholes.rows(figures)))):
+        lines.append(said)
     lines += [plain(remark) for remark in content.remarks]
     lines.append(plain(f"report: {content.html}"))
     return lines

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from makeweight.report import prose
-from makeweight.report.comparison import heading, rows
+from makeweight.report.comparison import from_words, heading, rows
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
 from makeweight.report.pages import template
@@ -25,6 +25,7 @@ def render(content: Content, report: Mapping[str, Any], why: str) -> str:
     """
     figures = Figures(content)
     by_name = {row.variant: row for row in rows(content, figures)}
+    said = from_words(each for row in by_name.values() for each in row.latencies)
     outcome, far = report["verdict"], collapsed(content, figures)
     trials = [
         {
@@ -54,6 +55,7 @@ def render(content: Content, report: Mapping[str, Any], why: str) -> str:
         quality=heading(figures),
         lower_is_better=figures.better(figures.quality) == "lower",
         devices=figures.devices,
+        latency_from=prose.sentence(said),
         baseline=by_name.get("baseline"),
         trials=trials,
     )

@@ -150,6 +150,20 @@ def content(
     )
 
 
+def uneven() -> Content:
+    """The machine was twice as fast while `slim-int8` was measured beside the baseline."""
+    made = content(devices=("laptop",))
+
+    def sooner(entry: dict[str, Any]) -> dict[str, Any]:
+        of_it = entry["variant"] == "slim-int8" or entry["against"] == "slim-int8"
+        if not of_it or entry["unit"] != "s" or entry["value"] is None:
+            return entry
+        low, high = entry["interval"]
+        return {**entry, "value": entry["value"] / 2, "interval": (low / 2, high / 2)}
+
+    return replace(made, verdict=replace(made.verdict, measurements=[*map(sooner, made.verdict.measurements)]))
+
+
 QUANTIZED: dict[str, Any] = {"quantize": {"method": "static", "bits": 8, "per_channel": True}}
 RUNTIMES = (
     Model("int8", 0.263, 0.003, {"laptop": 0.50, "pi5": 0.50}, recipe=[QUANTIZED]),
@@ -295,7 +309,7 @@ def _measurements(models: tuple[Model, ...], devices: tuple[str, ...]) -> list[M
         found += _of(model, devices)
         for device in devices:
             if device in model.ratios:
-                wobble = 1 + 0.01 * len(model.name) / 10
+                wobble = 1 + 0.003 * len(model.name) / 10
                 found.append(_latency("baseline", device, BASE[device] * wobble, against=model.name))
     return found
 

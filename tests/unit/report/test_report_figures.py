@@ -141,6 +141,21 @@ def test_a_model_stands_beside_the_one_baseline_by_its_ratio():
     assert figures(runs[1]).place(of, "even", "pi5") == 1.0, "with nothing to compare it with, it stands for itself"
 
 
+@pytest.mark.parametrize(("beside", "told"), [(2.2, None), (2.6, 2.6), (1.5, 1.5)], ids=["near", "slower", "faster"])
+def test_a_figure_of_another_run_has_the_baseline_of_that_run_beside_it(beside: float, told: float | None):
+    """The baseline that is shown took 2 s, and copies of one model differed by 20 % in the other run."""
+    runs = [Measurement("latency_p50", "baseline", "s", 2.0, against=name, device="pi5") for name in ("a", "b")]
+    runs += [
+        Measurement("latency_p50", "baseline", "s", beside, against="c", device="pi5"),
+        Measurement("latency_p50", "c", "s", beside / 2, device="pi5"),
+        Measurement(
+            "latency_p50", "c", "ratio", 0.5, comparison="ratio", against="baseline", device="pi5", noise_floor=0.2
+        ),
+    ]
+    found = figures(*runs).own_baseline(Measurand("latency_p50"), "c", "pi5")
+    assert (None if found is None else found.value) == told
+
+
 def test_a_reason_is_always_found():
     made = figures(unavailable(Measurand("energy"), "int8", "J", "no meter on pi5", device="pi5"))
     assert made.reason(Measurand("energy"), "int8", "pi5") == "no meter on pi5"

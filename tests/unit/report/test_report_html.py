@@ -132,6 +132,14 @@ def test_every_control_and_heading_is_labelled(page: Page):
     assert len(page.all("h1")) == 1
 
 
+def test_a_time_of_a_run_in_which_the_machine_was_faster_has_the_baselines_beside_it():
+    shown = html.render(invented.uneven()).replace("\N{NO-BREAK SPACE}", " ")
+    assert '<span class="main">43.9 us from 207 us</span>' in shown
+    assert "From: the baseline&#39;s figure of that very benchmark" in shown
+    assert "43.9 us from 207 us</tspan>" in shown, "the label of the ridge, which stands at 87.8 us"
+    assert '<dd class="detail">43.9 us, from 207 us</dd>' in shown
+
+
 def test_it_opens_with_the_verdict():
     text = " ".join(Page(page_of("three")).text.split())
     assert text.startswith("digits: passed · makeweight makeweight digits ✓ passed slim-int8 ships")

@@ -80,6 +80,16 @@ def test_a_chart_that_github_draws():
     assert '"slim-int8": [0.080, 0.080]' in chart
 
 
+def test_a_time_of_a_run_in_which_the_machine_was_faster_has_the_baselines_beside_it():
+    even, shown = markdown.render(invented.content(devices=("laptop",))), markdown.render(invented.uneven())
+    assert "| 43.9 us from 207 us<br>4.7x faster" in shown
+    assert "from: the baseline's figure" in shown
+    assert "from: " not in even
+    charts = [text.partition("```mermaid\n")[2].partition("```")[0] for text in (even, shown)]
+    assert charts[0] == charts[1], "models are drawn by their ratios to one baseline"
+    assert '"87.9 us"' in charts[0], "0.213 x 412.5 us, the median of the baselines"
+
+
 def test_no_chart_of_a_single_point():
     made = invented.content(devices=())
     kept = [entry for entry in made.verdict.measurements if entry["variant"] == "baseline"]
@@ -153,7 +163,7 @@ def test_growth_is_told_against_the_merge_base():
         return next(line for line in markdown.render(made).split("\n") if "regression at most 5 %" in line)
 
     assert row(invented.compared()) == (
-        "| latency p50 on pi5 | 8.17 ms | 1.51 ms | +0.4 % [-0.3, +1.1] since the merge base "
+        "| latency p50 on pi5 | 8.12 ms | 1.51 ms | +0.4 % [-0.3, +1.1] since the merge base "
         "| regression at most 5 % | ok |"
     )
     assert "| unchanged since the merge base |" in row(invented.compared(0.0, 0.0, 0.0))

@@ -44,6 +44,17 @@ def test_one_table_when_it_fits():
     assert row.split() == cells.split()
 
 
+def test_a_time_of_a_run_in_which_the_machine_was_faster_has_the_baselines_beside_it():
+    """412 us of the baseline, 0.213x of that: 87.8 us, halved."""
+    shown = terminal.render(invented.uneven(), 140)
+    rows = {line.removeprefix("*").split()[0]: line for line in shown.split("\n") if line.strip()}
+    assert "43.9 us from 207 us 4.7x [4.6, 4.8]" in " ".join(rows["slim-int8"].split())
+    assert " from " not in rows["baseline"] + rows["int8"]
+    assert rows["baseline"].index(" us") == rows["slim-int8"].index(" us"), "figures stay one below the other"
+    assert "from: the baseline's figure of that very benchmark" in shown
+    assert "from: " not in terminal.render(invented.content(), 140)
+
+
 def test_latencies_get_tables_of_their_own_when_they_do_not_fit():
     shown = terminal.render(invented.content(), 80)
     rows = [line for line in shown.split("\n") if line.startswith("*")]

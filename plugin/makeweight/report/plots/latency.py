@@ -35,6 +35,8 @@ class Ridge:
     words: str
     scale: float = 1.0
     """What its times are multiplied by to stand beside those of the others: the machine was not as fast in each run."""
+    before: str = ""
+    """What the baseline took beside it, where that is told with its median."""
 
     @property
     def median(self) -> float | None:
@@ -165,7 +167,10 @@ def _row(
         anchor, x = "start", across.start
     else:
         anchor, x = "end", across.end
-    figure = "" if ridge.median is None else svg.element("tspan", html.escape(show(ridge.median)), dx=7, class_="quiet")
+    figure = ""
+    if ridge.median is not None:
+        said = f"{show(ridge.median)} from {ridge.before}" if ridge.before else show(ridge.median)
+        figure = svg.element("tspan", html.escape(said), dx=7, class_="quiet")
     label = svg.element("tspan", html.escape(name), class_="name") + figure
     parts.append(svg.element("text", label, x=x, y=base - _RIDGE + 6, text_anchor=anchor, class_=kind))
     return svg.element("g", *parts)

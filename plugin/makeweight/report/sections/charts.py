@@ -189,7 +189,8 @@ def _ridge(content: Content, figures: Figures, device: str, name: str, seconds: 
     words = ", ".join(f"{p} {with_interval(each)}" for p, each in cells if each.value) or "no percentile"
     place, median = figures.place(LATENCY, name, device), figures.value(LATENCY, name, device)
     scale = place / median if place and median else 1.0
-    return latency.Ridge(name, seconds, percentiles, kind(content, name), f"{name}: {words}", scale)
+    before = cell(figures, LATENCY, name, device).before
+    return latency.Ridge(name, seconds, percentiles, kind(content, name), f"{name}: {words}", scale, before)
 
 
 def by_class(content: Content, order: list[str]) -> list[dict[str, Any]]:
@@ -247,4 +248,5 @@ def with_interval(shown: Cell) -> str:
     if shown.reason:
         return f"not measured ({shown.reason})"
     interval = f" {shown.interval}" if shown.interval else ""
-    return f"{shown.value}{interval}{f', {shown.change.words}' if shown.change else ''}"
+    before = f" from {shown.before}" if shown.before else ""
+    return f"{shown.value}{interval}{before}{f', {shown.change.words}' if shown.change else ''}"
