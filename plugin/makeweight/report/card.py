@@ -16,7 +16,7 @@ from makeweight.report.comparison import Cell, cell, heading
 from makeweight.report.content import Content
 from makeweight.report.facts import inputs, step_words
 from makeweight.report.figures import Figures
-from makeweight.report.measuring import COPIES, floor, machine_line, protocol_line
+from makeweight.report.measuring import how, machine_line
 from makeweight.report.standing import WORDS, named, warnings
 from makeweight.report.text import markdown, markdown_code, markdown_prose
 from makeweight.report.tried import closeness
@@ -162,8 +162,7 @@ def _analyses(content: Content, figures: Figures, variant: str) -> str:
         parts.append(f"The baseline, trained equally and not compressed, reaches {reached}.")
     for device in figures.devices:
         lines = _table(figures, variant, [(of, device) for of in _BENCHMARK])
-        notes = (protocol_line(content, figures, device), floor(figures, device, COPIES))
-        line = "; ".join(note for note in notes if note)
+        line = how(content, figures, device)
         parts += [f"### On {markdown(device)}", lines, *([f"{line[:1].upper()}{line[1:]}."] if line else [])]
     sliced = _sliced(figures, variant)
     if sliced:

@@ -64,14 +64,20 @@ def _count(number: int | None, thing: str) -> str | None:
     return f"{number} {thing}{plural}"
 
 
-def floor(figures: Figures, device: str, words: str = "{}") -> str:
+def _floor(figures: Figures, device: str, words: str) -> str:
     """What copies of one model differed by there: `1.2 %`, within words."""
     share = figures.noise_floor(device)
     return "" if share is None else words.format(f"{share * 100:.1f} %")
 
 
+def how(content: Content, figures: Figures, device: str) -> str:
+    """How latency was timed there, and what copies of one model differed by; empty where it was not timed."""
+    parts = (protocol_line(content, figures, device), _floor(figures, device, COPIES))
+    return "; ".join(part for part in parts if part)
+
+
 def line(content: Content, figures: Figures, device: str, floor_words: str = COPIES) -> str:
     """All that is known of a device; empty where nothing is."""
     machine = machine_line(figures.machines[device]) if device in figures.machines else ""
-    parts = (machine, floor(figures, device, floor_words), protocol_line(content, figures, device))
+    parts = (machine, _floor(figures, device, floor_words), protocol_line(content, figures, device))
     return " · ".join(part for part in parts if part)

@@ -79,10 +79,8 @@ def run(
         several = "s" if options.threads > 1 else ""
         progress.say(f"measuring for at most {options.seconds:g} s on {options.threads} thread{several}{where}")
         # throughput and memory are no part of the answer
-        pair, aim = (
-            Pair(first, second, str(files[0]), free_batch=False, inputs_b=str(files[1])),
-            Aim((max_ratio,), memory=False),
-        )
+        pair = Pair(first, second, str(files[0]), free_batch=False, inputs_b=str(files[1]))
+        aim = Aim((max_ratio,), memory=False)
         taken = sitting.carry_out(device, options, pair, aim, seed=0, progress=progress)
     found = answer(taken, max_ratio, options.seconds)
     described = dict(zip("ab", read, strict=True))

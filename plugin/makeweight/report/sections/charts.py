@@ -17,7 +17,7 @@ from makeweight.report import prose
 from makeweight.report.comparison import LATENCY, SIZE, Cell, cell, costs, heading
 from makeweight.report.content import ClassFigure, Content, Timing
 from makeweight.report.figures import Figures
-from makeweight.report.measuring import floor, protocol_line
+from makeweight.report.measuring import how
 from makeweight.report.plots import classes, latency, tradeoff
 from makeweight.report.written import dimension, title
 
@@ -163,8 +163,7 @@ def latencies(content: Content, figures: Figures) -> list[dict[str, Any]]:
                 "device": device,
                 "svg": drawn,
                 "missing": [(name, _reason(figures, name, device)) for name in missing],
-                "protocol": protocol_line(content, figures, device),
-                "floor": floor(figures, device),
+                "how": how(content, figures, device),
             }
         )
     return charts

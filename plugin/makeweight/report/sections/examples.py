@@ -34,7 +34,6 @@ def flipped(content: Content, order: list[str]) -> list[dict[str, Any]]:
                 "total": flips.total,
                 "examples": examples,
                 "confusion": prose.confusion(flips),
-                "pictures": any(flip.png is not None for flip in flips.examples),
             }
         )
     return shown

@@ -52,7 +52,6 @@ def _chart(content: Content, figures: Figures, times: OperatorTimes, several: bo
         "svg": drawn,
         "sentence": operators.sentence(figures, times) or "",
         "longest": next(iter(own.kinds()), ""),
-        "ships": ships,
         "without_baseline": before.reason,
         "summed": _shown(own.seconds),
         "whole": _shown(own.inference),
@@ -60,7 +59,6 @@ def _chart(content: Content, figures: Figures, times: OperatorTimes, several: bo
         "runs": own.runs,
         "resolution": _shown(own.resolution),
         "layers": _layers(own),
-        "layers_before": [] if before.reason is not None else _layers(before),
         "count": len(own.operators),
     }
 

@@ -16,7 +16,7 @@ from makeweight.report.comparison import Cell, cell, heading
 from makeweight.report.content import Content
 from makeweight.report.facts import counted, flat, step_words, worded
 from makeweight.report.figures import Figures
-from makeweight.report.measuring import floor, machine_line, protocol_line
+from makeweight.report.measuring import how, machine_line
 from makeweight.report.runtimes import fallen_back
 from makeweight.report.standing import SIGNS, WORDS, blocking, named, subject, waived
 from makeweight.report.tried import closeness
@@ -129,8 +129,7 @@ def machines(content: Content, figures: Figures) -> list[dict[str, Any]]:
         {
             "name": machine.name,
             "line": machine_line(machine),
-            "protocol": protocol_line(content, figures, machine.name),
-            "floor": floor(figures, machine.name),
+            "how": how(content, figures, machine.name),
             "facts": flat({"kind": machine.kind, "threads": machine.threads})
             + flat(machine.identity)
             + flat(machine.conditions),

@@ -22,11 +22,11 @@ from makeweight.report.content import Content
 from makeweight.report.text import markdown_link
 from makeweight.verbs.ci.run import Run
 from makeweight_base import atomic
-from makeweight_base.errors import MakeweightError
+from makeweight_base.errors import MakeweightError, first_line
 from makeweight_base.forge.marker import marker
 
-_LONGEST = 20_000
-"""Characters of an error that are told."""
+_LONGEST, _TITLE = 20_000, 200
+"""Characters of an error that are told, and of its first line as a title."""
 
 
 def everywhere(run: Run, content: Content, trouble: MakeweightError | None = None) -> None:
@@ -40,7 +40,7 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
     marks = texts.marks(verdict, lines.of(config, run.git().prefix + CONFIG))
     conclusion, title, above = texts.CONCLUSIONS[verdict.verdict], texts.title(verdict), ""
     if trouble is not None:
-        conclusion, title, above = "failure", _first_line(trouble), f"{_quoted(trouble)}\n"
+        conclusion, title, above = "failure", first_line(trouble)[:_TITLE], f"{_quoted(trouble)}\n"
         marks = [*texts.problems(trouble.problems, run.git().prefix), *marks]
     opens = commenting.opens(run.settings.comment, verdict)
     written = _comment(run, verdict.project, markdown.render(content, markdown.COMMENT), opens=opens)
@@ -59,7 +59,7 @@ def failure(run: Run, error: MakeweightError) -> None:
         text += f"\n<sub>{markdown_link('run', run.event.run)}</sub>\n"
     name = project_name(run)
     written = _comment(run, name, text, opens=commenting.opens(run.settings.comment, None))
-    _check(run, name, "failure", f"not judged: {_first_line(error)}", text, marks)
+    _check(run, name, "failure", f"not judged: {first_line(error)[:_TITLE]}", text, marks)
     _unjudged(run, name, text, str(error), written, marks)
 
 
@@ -91,10 +91,6 @@ def _unjudged(run: Run, project: str, text: str, why: str, written: str, marks: 
     _summarize(run, text)
     _files(run, junit.render_error(project, why), marks)
     step.write_outputs(run.environment, {"verdict": "error", "comment-written": written})
-
-
-def _first_line(error: MakeweightError) -> str:
-    return str(error).splitlines()[0][:200]
 
 
 def _quoted(error: MakeweightError) -> str:
